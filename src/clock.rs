@@ -1,0 +1,266 @@
+//! Time: the only reader of the wall clock and of the boot clock.
+//!
+//! Everything that depends on time (retention, leases, codes, quotas) takes it from a [`Clock`], so that tests move it
+//! instead of waiting. Hours are counted from the Unix epoch; no calendar and no time zone takes part in a decision.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+const MICROS_PER_HOUR: u64 = 3_600_000_000;
+/// The first instant that RFC 3339 cannot write (year 10000): later ones are clamped when printed.
+const MICROS_PRINTABLE_MAX: u64 = 253_402_300_799_999_999;
+
+/// An instant: microseconds since the Unix epoch, UTC. Written as RFC 3339 with six digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+/// One hour of UTC, counted from the Unix epoch: what a log segment covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hour(u32);
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+    /// Later than every instant that is met.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// From microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// From seconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000))
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// The hour that holds this instant.
+    #[must_use]
+    pub fn hour(self) -> Hour {
+        Hour(u32::try_from(self.0 / MICROS_PER_HOUR).unwrap_or(u32::MAX))
+    }
+
+    /// This instant moved on by `span`, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(micros(span)))
+    }
+
+    /// This instant moved back by `span`, at least the epoch.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(span)))
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Hour {
+    /// From hours since the Unix epoch.
+    #[must_use]
+    pub const fn from_epoch_hours(hours: u32) -> Self {
+        Self(hours)
+    }
+
+    /// Hours since the Unix epoch.
+    #[must_use]
+    pub const fn epoch_hours(self) -> u32 {
+        self.0
+    }
+
+    /// The first instant of the hour.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 as u64 * MICROS_PER_HOUR)
+    }
+
+    /// The first instant after the hour.
+    #[must_use]
+    pub const fn end(self) -> Timestamp {
+        Timestamp((self.0 as u64 + 1) * MICROS_PER_HOUR)
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clamped = i64::try_from(self.0.min(MICROS_PRINTABLE_MAX)).unwrap_or(i64::MAX);
+        let time = DateTime::<Utc>::from_timestamp_micros(clamped).unwrap_or_default();
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+/// The text is not an RFC 3339 instant at or after the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 instant such as 2026-11-23T08:41:07Z")]
+pub struct TimestampError;
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?;
+        u64::try_from(time.timestamp_micros())
+            .map(Self)
+            .map_err(|_| TimestampError)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Where time comes from.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Wall time. May jump in either direction when somebody sets it.
+    fn now(&self) -> Timestamp;
+
+    /// Time since the machine started, sleep included. Never goes back and cannot be set.
+    fn boot(&self) -> Duration;
+}
+
+/// A clock shared by the rooms.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads wall time"
+    )]
+    fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(micros(since_epoch))
+    }
+
+    fn boot(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        let secs = u64::try_from(time.tv_sec).unwrap_or(0);
+        Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
+}
+
+/// A clock that stands still until a test moves it.
+#[derive(Debug)]
+pub struct ManualClock {
+    wall_micros: AtomicU64,
+    boot_micros: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Arc<Self> {
+        Arc::new(Self {
+            wall_micros: AtomicU64::new(now.0),
+            boot_micros: AtomicU64::new(0),
+        })
+    }
+
+    /// Lets time pass on both clocks.
+    pub fn advance(&self, span: Duration) {
+        self.wall_micros.fetch_add(micros(span), Ordering::SeqCst);
+        self.boot_micros.fetch_add(micros(span), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, as a wrong time server or a person would; the boot clock does not notice.
+    pub fn set_wall(&self, now: Timestamp) {
+        self.wall_micros.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.wall_micros.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Duration {
+        Duration::from_micros(self.boot_micros.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_print_and_parse_with_microseconds() {
+        let at = Timestamp::from_micros(1_795_423_267_123_456);
+        assert_eq!(at.to_string(), "2026-11-23T08:41:07.123456Z");
+        assert_eq!(at.to_string().parse(), Ok(at));
+        assert_eq!("2026-11-23T09:41:07.123456+01:00".parse(), Ok(at));
+        assert_eq!(
+            "1969-12-31T23:59:59Z".parse::<Timestamp>(),
+            Err(TimestampError)
+        );
+        assert_eq!("yesterday".parse::<Timestamp>(), Err(TimestampError));
+        assert!(Timestamp::MAX.to_string().starts_with("9999-12-31"));
+    }
+
+    #[test]
+    fn an_hour_holds_its_start_but_not_its_end() {
+        let hour = Timestamp::from_micros(1_795_423_267_123_456).hour();
+        assert_eq!(hour.start().hour(), hour);
+        assert_eq!(hour.end().hour().epoch_hours(), hour.epoch_hours() + 1);
+        assert_eq!(hour.end().since(hour.start()), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn the_boot_clock_does_not_notice_a_set_wall_clock() {
+        let clock = ManualClock::at(Timestamp::from_secs(1_000));
+        clock.advance(Duration::from_secs(5));
+        clock.set_wall(Timestamp::from_secs(10));
+        assert_eq!(
+            (clock.now(), clock.boot()),
+            (Timestamp::from_secs(10), Duration::from_secs(5))
+        );
+        assert!(SystemClock.boot() > Duration::ZERO);
+        assert!(SystemClock.now() > Timestamp::from_secs(1_700_000_000));
+    }
+}

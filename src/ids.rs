@@ -1,0 +1,156 @@
+//! Opaque ids: 64 random bits, written with a letter that says what they are and 13 characters of base 32.
+//!
+//! Random rather than counted, so that an id tells nothing about how many there are; 64 bits, so that the index and the
+//! log stay small. Whoever stores an id checks that it is new (a million ids meet one with probability 3e-8).
+
+use std::{fmt, str::FromStr};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use data_encoding::{Encoding, Specification};
+use std::sync::LazyLock;
+
+/// Crockford's base 32, in lower case: no letter that reads like a digit.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    spec.check_trailing_bits = true;
+    spec.encoding()
+        .expect("the alphabet is 32 different ASCII characters")
+});
+
+/// The text is not an id of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of the form {0}_ and 13 characters")]
+pub struct IdError(char);
+
+/// Fills `bytes` from the operating system's random source.
+///
+/// # Panics
+/// If the operating system has no randomness to give; nothing safe can be done without it.
+pub fn fill_random(bytes: &mut [u8]) {
+    SystemRandom::new()
+        .fill(bytes)
+        .expect("the operating system's random source works");
+}
+
+/// 64 bits from the operating system's random source.
+#[must_use]
+pub fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    fill_random(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+fn write_id(f: &mut fmt::Formatter<'_>, letter: char, id: u64) -> fmt::Result {
+    let mut text = [0; 13];
+    BASE32.encode_mut(&id.to_be_bytes(), &mut text);
+    write!(
+        f,
+        "{letter}_{}",
+        std::str::from_utf8(&text).unwrap_or_default()
+    )
+}
+
+fn parse_id(text: &str, letter: char) -> Option<u64> {
+    let digits = text.strip_prefix(letter)?.strip_prefix('_')?;
+    let bytes = BASE32.decode(digits.as_bytes()).ok()?;
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $letter:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// A new id.
+            #[must_use]
+            pub fn random() -> Self {
+                Self(random_u64())
+            }
+
+            /// From its 64 bits, as stored.
+            #[must_use]
+            pub const fn from_bits(bits: u64) -> Self {
+                Self(bits)
+            }
+
+            /// Its 64 bits, to store.
+            #[must_use]
+            pub const fn bits(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_id(f, $letter, self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_id(f, $letter, self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse_id(text, $letter).map(Self).ok_or(IdError($letter))
+            }
+        }
+    };
+}
+
+id!(
+    /// One person's devices and handles.
+    AccountId,
+    'a'
+);
+id!(
+    /// One device.
+    DeviceId,
+    'd'
+);
+id!(
+    /// One request, as in `X-Request-Id` and in every record it made.
+    RequestId,
+    'r'
+);
+id!(
+    /// One verification session.
+    VerificationId,
+    'v'
+);
+id!(
+    /// One registry change: lets a change record that was perhaps already written be recognised after a crash.
+    ChangeId,
+    'c'
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_survive_their_text(bits: u64) {
+            let id = DeviceId::from_bits(bits);
+            prop_assert_eq!(id.to_string().len(), 15);
+            prop_assert_eq!(id.to_string().parse::<DeviceId>(), Ok(id));
+            prop_assert!(id.to_string().parse::<AccountId>().is_err());
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text: String) {
+            if let Ok(id) = text.parse::<DeviceId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! dispatchd: the dispatch directory of a messaging service.
+//!
+//! A phone is about to send a message to a *handle* (a phone number or an e-mail address). It asks dispatchd which
+//! way the message goes: over the messaging service (`imessage`) or by text message (`sms`). The answer comes from an
+//! in-memory registry of handles that live devices back. Every query is appended to an encrypted metadata log that
+//! operators read to find out why a message went the wrong way, and that forgets everything after 30 days.
+//!
+//! # The path of one query
+//!
+//! [`http`] (limits, request id, who asks) → [`handle`] (text to canonical handle, or a named refusal) → [`dispatch`]
+//! (quota, decide from the [`registry`], record, answer) → [`query_log`] (in the log, as durable as configured) →
+//! [`http`] (body) → out. If the log cannot take the record there is no answer, only a 503 that says so.
+//!
+//! # One order
+//!
+//! A lookup holds a read view of the registry while it decides *and* hands its record to the log's buffer; a change
+//! holds the write side while it hands its record over *and* becomes visible. So the log's order is the order in which
+//! things were true, and a batch is answered from one point in time. Both critical sections are free of I/O.
+//!
+//! # Rooms, bottom up
+//!
+//! | room | what it is for |
+//! | --- | --- |
+//! | [`limits`] | every cap, with unit and reason |
+//! | [`clock`] | the only reader of wall time |
+//! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
+//! | [`shutdown`] | soft and hard stop, tracked tasks |
+//! | [`background`] | named periodic ticks; a crash of one stops the service |
+//! | [`handle`] | text to canonical handle |
+//! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
+//! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
+//! | [`ownership`] | proofs: verification sessions, codes, their delivery |
+//! | [`quota`] | who may ask how much |
+//! | [`query_log`] | the log: record, writer, recovery, retention, search |
+//! | [`dispatch`] | one lookup from question to answer |
+//! | [`operators`] | operators' tokens and roles |
+//! | [`http`] | the edge: two listeners |
+//! | [`config`] | sum of the rooms' configurations |
+//! | [`server`] | composition root: opens, binds, serves, drains |
+//! | [`cli`] | one file for each command |
+//!
+//! Who may import whom is a table in `tests/integration/rooms.rs`, checked against the `use crate::` lines.
+
+pub mod clock;
+pub mod handle;
+pub mod ids;
+pub mod limits;
+pub mod query_log;
+pub mod shutdown;

@@ -1,0 +1,66 @@
+//! Every cap of the service in one place, with its unit and its reason. Nothing here is configurable: a cap is what
+//! keeps a hostile or broken client from growing memory, disk or time without bound.
+
+use std::time::Duration;
+
+/// Bytes of a handle's text as asked, before parsing. The phone-number grammar itself stops at 250 characters.
+pub const HANDLE_INPUT_BYTES_MAX: usize = 320;
+/// Bytes of a canonical e-mail address (RFC 5321 section 4.5.3.1.3: a path is at most 256 octets with its brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// Bytes of the local part of an e-mail address (RFC 5321 section 4.5.3.1.1).
+pub const EMAIL_LOCAL_BYTES_MAX: usize = 64;
+
+/// Bytes of a request body on the phones' listener: 1,000 handles of the longest form, quoted and escaped.
+pub const PHONE_BODY_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a request body on the operators' listener.
+pub const OPERATOR_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Handles in one batch lookup.
+pub const BATCH_HANDLES_MAX: usize = 1_000;
+/// Bytes of a device's display name.
+pub const DEVICE_NAME_BYTES_MAX: usize = 128;
+/// Bytes of an `Authorization` header that is looked at; a token is far shorter.
+pub const TOKEN_BYTES_MAX: usize = 128;
+/// Connections served at once by one listener; beyond it a connection waits in the kernel's accept queue.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// How long a connection may take to send a request's head (slow-loris).
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one request on the phones' listener may take, body included.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Records waiting for the log's next commit, over all askers. One commit takes under a millisecond, so a full queue
+/// means that the disk has stopped; memory stays under about 16 MiB.
+pub const LOG_QUEUE_RECORDS_MAX: usize = 65_536;
+/// Bytes of plaintext in one frame of the log: bounds what a reader must hold to decrypt one.
+pub const LOG_FRAME_BYTES_MAX: usize = 256 * 1024;
+/// The longest retention that may be configured: the promise to the public.
+pub const LOG_RETENTION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The shortest retention that makes sense with segments of one hour.
+pub const LOG_RETENTION_MIN: Duration = Duration::from_secs(2 * 3600);
+/// Wall clock and boot clock may drift apart by this much before destruction of log segments freezes.
+pub const CLOCK_DISAGREEMENT_MAX: Duration = Duration::from_secs(3600);
+/// A wall clock that went back by up to this much is waited for, so that the log keeps its order.
+pub const CLOCK_STEP_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Pause before a log that failed to write tries a fresh file.
+pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Records in one page of a log search.
+pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
+/// Records in one page of a log search when the caller names no limit.
+pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
+/// Log searches running at once; each reads on a thread of its own.
+pub const LOG_SEARCHES_MAX: usize = 4;
+
+/// Registry changes waiting for the store's writer; beyond it the caller hears `overloaded`.
+pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
+/// Changes in one durable commit of the registry store.
+pub const REGISTRY_COMMIT_CHANGES_MAX: usize = 512;
+/// Handles that one account may hold.
+pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
+
+/// Verification sessions open at once. About 200 bytes each; sessions end by themselves after ten minutes.
+pub const VERIFICATIONS_MAX: usize = 100_000;
+/// Wrong codes before a verification session ends.
+pub const CODE_ATTEMPTS_MAX: u8 = 5;
+/// How long a code is good for.
+pub const CODE_LIFETIME: Duration = Duration::from_secs(600);
+/// How long a link code is good for.
+pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);

@@ -1,0 +1,2 @@
+//! dispatchd: see the library.
+fn main() {}
