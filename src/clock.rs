@@ -225,6 +225,31 @@ impl Clock for ManualClock {
     }
 }
 
+/// Spans as people write them (`30d`, `90m`, `1h 30m`), for `#[serde(with = "crate::clock::span")]`.
+pub mod span {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// Writes the span with its units.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*span))
+    }
+
+    /// Reads a number with a unit, or several.
+    ///
+    /// # Errors
+    /// If the text is no span; the message shows the accepted form.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map_err(|_| de::Error::custom("expected a span such as \"30d\", \"12h\" or \"90m\""))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

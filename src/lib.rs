@@ -41,9 +41,12 @@
 //!
 //! Who may import whom is a table in `tests/integration/rooms.rs`, checked against the `use crate::` lines.
 
+pub mod background;
 pub mod clock;
 pub mod handle;
 pub mod ids;
 pub mod limits;
+pub mod operators;
 pub mod query_log;
+pub mod quota;
 pub mod shutdown;

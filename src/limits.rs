@@ -64,3 +64,8 @@ pub const CODE_ATTEMPTS_MAX: u8 = 5;
 pub const CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a link code is good for.
 pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long a handle once asked for stays free of quota.
+pub const QUOTA_REPEAT_FREE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Handles remembered for one account (12 bytes each); beyond it a further one counts each time it is asked for.
+pub const QUOTA_SEEN_PER_ACCOUNT_MAX: usize = 1_000_000;

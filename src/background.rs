@@ -1,0 +1,75 @@
+//! Background work: named ticks that run again and again until the service stops.
+//!
+//! A tick is a plain function that can be called by hand in a test: bounded, idempotent, safe to run twice. It runs on
+//! a thread for blocking work, so that its file I/O never holds up a request. If it panics the service stops with a
+//! failing exit code: a retention that silently died would keep records for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::{ids, shutdown::Shutdown};
+
+/// Runs `tick` every `period` until the service stops. The first run comes after a random part of the period, so that
+/// ticks do not all fall together.
+pub fn spawn_tick(
+    shutdown: &Shutdown,
+    name: &'static str,
+    period: Duration,
+    tick: impl Fn() + Send + Sync + 'static,
+) {
+    let tick = Arc::new(tick);
+    let stop = shutdown.clone();
+    shutdown.spawn(name, async move {
+        let mut interval = interval_at(Instant::now() + part_of(period), period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.stopping() => return,
+                _ = interval.tick() => {}
+            }
+            let run = Arc::clone(&tick);
+            if tokio::task::spawn_blocking(move || run()).await.is_err() {
+                stop.crashed(name);
+                return;
+            }
+        }
+    });
+}
+
+fn part_of(period: Duration) -> Duration {
+    let thousandths = u32::try_from(ids::random_u64() % 1_000).unwrap_or(0);
+    period * thousandths / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tick_runs_again_and_ends_with_the_service() {
+        let shutdown = Shutdown::new();
+        let runs = Arc::new(AtomicU32::new(0));
+        let (counted, stop) = (Arc::clone(&runs), shutdown.clone());
+        spawn_tick(&shutdown, "count", Duration::from_millis(1), move || {
+            if counted.fetch_add(1, Ordering::SeqCst) == 2 {
+                stop.stop();
+            }
+        });
+        assert!(shutdown.drained(Duration::from_secs(5)).await);
+        assert!(runs.load(Ordering::SeqCst) >= 3);
+        assert!(!shutdown.has_crashed());
+    }
+
+    #[tokio::test]
+    async fn a_tick_that_panics_stops_the_service() {
+        let shutdown = Shutdown::new();
+        spawn_tick(&shutdown, "crash", Duration::from_millis(1), || {
+            panic!("planted")
+        });
+        shutdown.stopping().await;
+        assert!(shutdown.has_crashed());
+    }
+}
