@@ -39,6 +39,17 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The role's name, as on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// One operator, as listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,97 @@
+//! `dispatchd operator add|list|revoke`: on the files, whether the server runs or not.
+
+use std::{
+    io::{Write as _, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    clock::{Clock as _, SystemClock},
+    operators::{Operators, Role},
+};
+
+#[derive(Subcommand)]
+pub(super) enum Operator {
+    /// Add an operator and print its token, alone, on standard output; it is shown once
+    Add {
+        /// Its name: letters, digits, '.', '_' and '-'
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum)]
+        role: RoleName,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+    /// List the operators
+    List {
+        #[command(flatten)]
+        data: DataDirectory,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an operator's token back; it is refused from the next call on
+    Revoke {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct DataDirectory {
+    /// The server's data directory
+    #[arg(long, value_name = "DIR", default_value = "data", env = "DISPATCHD_SERVER__DATA")]
+    data: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum RoleName {
+    /// Reads the log, timelines and the registry's figures
+    Reader,
+    /// Everything
+    Admin,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Reader => Self::Reader,
+            RoleName::Admin => Self::Admin,
+        }
+    }
+}
+
+impl Operator {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut out = stdout().lock();
+        match self {
+            Self::Add { name, role, data } => {
+                let token = Operators::of(&data.data).add(&name, role.into(), SystemClock.now())?;
+                writeln!(out, "{}", token.reveal())?;
+            }
+            Self::List { data, json } => {
+                let operators = Operators::of(&data.data).list()?;
+                if !json {
+                    writeln!(out, "{:<24} {:<8} ADDED", "NAME", "ROLE")?;
+                }
+                for operator in operators.iter() {
+                    let (name, added_at) = (&operator.name, operator.added_at);
+                    let role = operator.role.name();
+                    if json {
+                        let line = serde_json::json!({"name": name, "role": role, "added_at": added_at});
+                        writeln!(out, "{line}")?;
+                    } else {
+                        writeln!(out, "{name:<24} {role:<8} {added_at}")?;
+                    }
+                }
+            }
+            Self::Revoke { name, data } => Operators::of(&data.data).revoke(&name)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,101 @@
+//! `dispatchd serve`: runs the server until it is told to stop.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{ConfigFile, demo};
+use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
+
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Sign up sample devices, make a few lookups, show the log, print commands to paste; then serve on
+    #[arg(long)]
+    demo: bool,
+}
+
+/// The signals that matter, watched from before the start, so that none is missed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn watch() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP changes nothing: the configuration is read at start only.
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => {
+                    tracing::info!("SIGHUP ignored: restart to read the configuration again");
+                }
+            }
+        }
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        // The configuration is read whole before anything is opened or bound.
+        let config = self.config.load()?;
+        telemetry::start(&config.telemetry);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .context("starting the runtime")?;
+        let code = runtime.block_on(self.serve(&config));
+        // What still runs on a blocking thread (a search whose client is gone) must not hold up the exit.
+        runtime.shutdown_background();
+        code
+    }
+
+    async fn serve(&self, config: &Config) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::watch()?;
+        if self.demo {
+            demo::check_directory(&config.server.data)?;
+        }
+        let server = Server::start(config, Arc::new(SystemClock)).await?;
+        let addresses = server.addresses();
+        let version = env!("CARGO_PKG_VERSION");
+        tracing::info!(version, phones = %addresses.phones, operators = %addresses.operators, "ready");
+        let shutdown = server.shutdown().clone();
+        if self.demo {
+            let (data, stop) = (config.server.data.clone(), shutdown.clone());
+            shutdown.spawn("demo", async move {
+                if let Err(error) = demo::run(&data, addresses).await {
+                    eprintln!("dispatchd: the demo failed: {error:#}");
+                    stop.crashed("demo");
+                }
+            });
+        }
+        tokio::select! {
+            signal = signals.stop() => tracing::info!(signal, "stopping"),
+            () = shutdown.stopping() => tracing::info!("stopping"),
+        }
+        tokio::select! {
+            ended_well = server.stop() => {
+                tracing::info!(ended_well, "stopped");
+                Ok(if ended_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            signal = signals.stop() => {
+                tracing::warn!(signal, "second signal: stopping at once");
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a reading command reads: a running server, or the files of a stopped one.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use reqwest::{Client, Response};
+use serde_json::Value;
+
+/// The server to ask when none is named.
+const SERVER_DEFAULT: &str = "http://127.0.0.1:8081";
+
+#[derive(Args)]
+pub(super) struct Source {
+    /// Read the files of this data directory instead of asking a running server
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "token_file"])]
+    pub(super) data: Option<PathBuf>,
+    /// The root key, if it lies outside the data directory
+    #[arg(long, value_name = "FILE", requires = "data", env = "DISPATCHD_KEYS__ROOT_KEY")]
+    pub(super) root_key: Option<PathBuf>,
+    /// The operators' address of the server to ask
+    #[arg(long, value_name = "URL", env = "DISPATCHD_SERVER", default_value = SERVER_DEFAULT)]
+    pub(super) server: String,
+    /// A file that holds the operator token; without it the variable DISPATCHD_TOKEN does
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// The operators' API of a running server.
+pub(super) struct Api {
+    client: Client,
+    server: String,
+    token: String,
+}
+
+impl Source {
+    /// The API of the server named, with the token from the file or the environment (never from an argument, which
+    /// other users of the machine can read).
+    pub(super) fn api(&self) -> anyhow::Result<Api> {
+        let token = match &self.token_file {
+            Some(file) => fs::read_to_string(file)
+                .with_context(|| format!("token file {}", file.display()))?,
+            None => env::var("DISPATCHD_TOKEN").context(
+                "no operator token: set DISPATCHD_TOKEN or --token-file \
+                 (`dispatchd operator add NAME --role reader` makes one), or read files with --data DIR",
+            )?,
+        };
+        let server = self.server.trim_end_matches('/').to_owned();
+        Ok(Api { client: Client::new(), server, token: token.trim().to_owned() })
+    }
+}
+
+impl Api {
+    /// A GET whose answer is good.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        accept: &str,
+    ) -> anyhow::Result<Response> {
+        let request = self.client.get(format!("{}{path}", self.server)).query(query);
+        let response = request
+            .bearer_auth(&self.token)
+            .header("accept", accept)
+            .send()
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| format!("no answer from {}: is the server running?", self.server))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = |field: &str| problem.get(field).and_then(Value::as_str).map(str::to_owned);
+        match (text("code"), text("title"), text("detail")) {
+            (Some(code), Some(title), Some(detail)) => bail!("{code}: {title}; {detail}"),
+            _ => bail!("{} answered {status}: is this its operators' address?", self.server),
+        }
+    }
+}

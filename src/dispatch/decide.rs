@@ -1,0 +1,172 @@
+//! The decision: which way a message to a handle goes, and why. Pure; knows no clock, no log, no network.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::AccountId,
+    query_log::{Reason, Route},
+    registry::{EndedHow, Probe, View},
+};
+
+use super::Config;
+
+/// The outcome for one handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Which way.
+    pub route: Route,
+    /// Why; for the log.
+    pub reason: Reason,
+    /// Whose handle it is, if the route is the messaging service.
+    pub account: Option<AccountId>,
+    /// How long the asker may reuse the answer.
+    pub expires_in: Duration,
+}
+
+/// Decides for `handle` as `asking` sees it at `now`.
+///
+/// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
+/// that two spellings held by two people never answer for each other.
+#[must_use]
+pub fn decide(
+    view: &View<'_>,
+    handle: &Handle,
+    asking: AccountId,
+    now: Timestamp,
+    config: &Config,
+) -> Decision {
+    let asked = view.probe(handle, now);
+    let held = match asked {
+        Probe::Claimed { .. } => asked,
+        Probe::Ended { .. } | Probe::Unknown => handle
+            .equivalents()
+            .map(|equivalent| view.probe(&equivalent, now))
+            .find(|probe| matches!(probe, Probe::Claimed { .. }))
+            .unwrap_or(asked),
+    };
+    judge(held, matches!(handle, Handle::Phone(_)), asking, now, config)
+}
+
+/// The decision for what the registry knows.
+fn judge(
+    probe: Probe,
+    is_phone: bool,
+    asking: AccountId,
+    now: Timestamp,
+    config: &Config,
+) -> Decision {
+    let not_served = |reason| Decision {
+        route: if is_phone { Route::Sms } else { Route::None },
+        reason,
+        account: None,
+        expires_in: config.reuse_other,
+    };
+    match probe {
+        // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
+        Probe::Claimed { account, discoverable: false, .. } if account != asking => {
+            not_served(Reason::Undiscoverable)
+        }
+        Probe::Claimed { live_until, .. } if live_until <= now => not_served(Reason::LeaseExpired),
+        Probe::Claimed { account, live_until, .. } => Decision {
+            route: Route::Imessage,
+            reason: Reason::LiveDevice,
+            account: Some(account),
+            expires_in: config.reuse_live.min(live_until.since(now)),
+        },
+        Probe::Ended { how, .. } => not_served(match how {
+            EndedHow::Unbound => Reason::Unbound,
+            EndedHow::Deregistered => Reason::Deregistered,
+            EndedHow::DeviceRemoved => Reason::DeviceRemoved,
+        }),
+        Probe::Unknown => not_served(Reason::NeverRegistered),
+    }
+}
+
+/// The route that a whole group can use. `none` where some member has none (or is no handle at all), `mixed` where
+/// members differ.
+#[must_use]
+pub fn together(routes: impl Iterator<Item = Option<Route>>) -> &'static str {
+    let mut common: Option<Route> = None;
+    let mut is_mixed = false;
+    for route in routes {
+        match (route, common) {
+            (None | Some(Route::None), _) => return Route::None.code(),
+            (Some(route), None) => common = Some(route),
+            (Some(route), Some(other)) => is_mixed |= route != other,
+        }
+    }
+    match common {
+        _ if is_mixed => "mixed",
+        Some(route) => route.code(),
+        None => Route::None.code(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const ASKING: AccountId = AccountId::from_bits(1);
+    const OTHER: AccountId = AccountId::from_bits(2);
+
+    fn judged(probe: Probe, is_phone: bool) -> (Route, Reason, u64) {
+        let decision = judge(probe, is_phone, ASKING, NOW, &Config::default());
+        assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
+        (decision.route, decision.reason, decision.expires_in.as_secs())
+    }
+
+    fn claimed(account: AccountId, live_until: Timestamp, discoverable: bool) -> Probe {
+        Probe::Claimed { account, live_until, discoverable }
+    }
+
+    #[test]
+    fn a_live_device_is_blue_for_as_long_as_its_lease() {
+        let soon = NOW.plus(Duration::from_secs(7));
+        assert_eq!(judged(claimed(OTHER, soon, true), true), (Route::Imessage, Reason::LiveDevice, 7));
+        let long = NOW.plus(Duration::from_secs(90_000));
+        let reuse = Config::default().reuse_live.as_secs();
+        assert_eq!(judged(claimed(OTHER, long, true), false).2, reuse);
+        let last = claimed(OTHER, NOW.plus(Duration::from_micros(1)), true);
+        assert_eq!(judged(last, true).0, Route::Imessage);
+        assert_eq!(judged(claimed(OTHER, NOW, true), true).1, Reason::LeaseExpired);
+    }
+
+    #[test]
+    fn what_is_not_live_is_green_or_nothing_with_its_reason() {
+        for (how, reason) in [
+            (EndedHow::Unbound, Reason::Unbound),
+            (EndedHow::Deregistered, Reason::Deregistered),
+            (EndedHow::DeviceRemoved, Reason::DeviceRemoved),
+        ] {
+            let probe = Probe::Ended { how, at: NOW };
+            assert_eq!((judged(probe, true).0, judged(probe, true).1), (Route::Sms, reason));
+            assert_eq!(judged(probe, false).0, Route::None);
+        }
+        assert_eq!(judged(Probe::Unknown, true).1, Reason::NeverRegistered);
+    }
+
+    #[test]
+    fn the_hidden_look_unregistered_to_strangers_and_live_to_themselves() {
+        let until = NOW.plus(Duration::from_secs(7));
+        let stranger = judged(claimed(OTHER, until, false), true);
+        let unknown = judged(Probe::Unknown, true);
+        assert_eq!((stranger.0, stranger.2), (unknown.0, unknown.2));
+        assert_eq!(stranger.1, Reason::Undiscoverable);
+        assert_eq!(judged(claimed(ASKING, until, false), true).0, Route::Imessage);
+    }
+
+    #[test]
+    fn a_group_goes_together_only_where_everyone_can() {
+        use Route::{Imessage, None as NoRoute, Sms};
+        let together = |routes: &[Option<Route>]| together(routes.iter().copied());
+        assert_eq!(together(&[Some(Imessage), Some(Imessage)]), "imessage");
+        assert_eq!(together(&[Some(Sms)]), "sms");
+        assert_eq!(together(&[Some(Imessage), Some(Sms)]), "mixed");
+        assert_eq!(together(&[Some(Imessage), Some(NoRoute)]), "none");
+        assert_eq!(together(&[Some(Imessage), Some(Sms), None]), "none");
+        assert_eq!(together(&[]), "none");
+    }
+}

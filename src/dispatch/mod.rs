@@ -1,0 +1,357 @@
+//! One lookup from question to answer: quota, decide, record, answer.
+//!
+//! Whatever is asked, an answer leaves only after its record is in the log; so do refusals, as far as the log can take
+//! them. The registry's view is held while deciding *and* handing the record over (no I/O in between), so the log's
+//! order is the order in which things were true.
+
+mod changes;
+mod decide;
+
+use std::{net::IpAddr, sync::Arc, time::{Duration, Instant}};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{SharedClock, span},
+    handle::{Handle, HandleError, PhoneKey, Region},
+    ids::RequestId,
+    query_log::{AppendError, LookupRecord, QueryLog, Reason, Record, Route, Ticket},
+    quota::{Allowance, Exceeded, Quota},
+    registry::{Asker, Registry, Subject, TokenError},
+};
+
+pub use changes::LogSink;
+pub use decide::{Decision, together};
+
+/// Section `[dispatch]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long a client may reuse `imessage`, at most; never beyond the lease behind it.
+    #[serde(with = "span")]
+    pub reuse_live: Duration,
+    /// How long a client may reuse `sms` or `none`.
+    #[serde(with = "span")]
+    pub reuse_other: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { reuse_live: Duration::from_secs(3600), reuse_other: Duration::from_secs(300) }
+    }
+}
+
+impl Config {
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// The key at fault and what it may be.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let day = Duration::from_secs(24 * 3600);
+        for (key, value) in [("reuse_live", self.reuse_live), ("reuse_other", self.reuse_other)] {
+            if value > day {
+                return Err((key, "must be at most 24h: phones would not see changes".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who asks, as far as the edge knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The request.
+    pub request: RequestId,
+    /// Where it came from.
+    pub ip: IpAddr,
+    /// When it arrived.
+    pub arrived: Instant,
+}
+
+/// The answer for one handle.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The canonical form of what was asked.
+    pub handle: Handle,
+    /// Which way.
+    pub route: Route,
+    /// Whose it is, as the asking account sees it; only with the messaging service.
+    pub subject: Option<Subject>,
+    /// How long the answer may be reused.
+    pub expires_in: Duration,
+}
+
+/// A lookup that was answered.
+#[derive(Debug)]
+pub struct Answered<A> {
+    /// The answer.
+    pub answer: A,
+    /// What the account has left; nothing if quotas are off.
+    pub allowance: Option<Allowance>,
+}
+
+/// Why there is no answer. Never to be read as `sms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No device has this token.
+    #[error("no device has this token")]
+    TokenInvalid,
+    /// The text is no handle.
+    #[error("not a handle: {}", .0.reason())]
+    Handle(HandleError),
+    /// A limit was hit.
+    #[error("a limit was hit")]
+    Exceeded(Exceeded),
+    /// The registry is being loaded.
+    #[error("the registry is loading")]
+    RegistryLoading,
+    /// The log cannot be written.
+    #[error("the log cannot be written")]
+    LogUnwritable,
+    /// The log's queue is full.
+    #[error("overloaded")]
+    Overloaded,
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Overloaded => Self::Overloaded,
+            AppendError::Unwritable => Self::LogUnwritable,
+        }
+    }
+}
+
+/// Answers lookups.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    registry: Arc<Registry>,
+    log: Arc<QueryLog>,
+    quota: Arc<Quota>,
+    clock: SharedClock,
+    config: Config,
+}
+
+impl Dispatch {
+    /// Answers from `registry`, within `quota`, into `log`.
+    #[must_use]
+    pub fn new(
+        registry: Arc<Registry>,
+        log: Arc<QueryLog>,
+        quota: Arc<Quota>,
+        clock: SharedClock,
+        config: Config,
+    ) -> Self {
+        Self { registry, log, quota, clock, config }
+    }
+
+    /// Which device asks.
+    ///
+    /// # Errors
+    /// If no device has this token, or that cannot be told yet. The refusal is recorded.
+    pub async fn asker(&self, caller: &Caller, token: Option<&str>) -> Result<Asker, Refusal> {
+        let refusal = match token.map(|token| self.registry.authenticate(token)) {
+            Some(Ok(asker)) => return Ok(asker),
+            Some(Err(TokenError::Loading(_))) => Refusal::RegistryLoading,
+            Some(Err(TokenError::Invalid)) | None => Refusal::TokenInvalid,
+        };
+        Err(self.refuse(caller, None, refusal).await)
+    }
+
+    /// Answers for one handle.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; recorded like an answer, unless it is the log that refuses.
+    pub async fn lookup(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        input: &str,
+        region: Option<Region>,
+    ) -> Result<Answered<Answer>, Refusal> {
+        if let Err(exceeded) = self.quota.take_request(asker.account) {
+            return Err(self.refuse(caller, Some(asker), Refusal::Exceeded(exceeded)).await);
+        }
+        let handle = match self.canonical(input, region) {
+            Ok(handle) => handle,
+            Err(error) => return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await),
+        };
+        let allowance = match self.quota.take_handles(asker.account, std::iter::once(&handle)) {
+            Ok(allowance) => allowance,
+            Err(exceeded) => {
+                let refusal = Refusal::Exceeded(exceeded);
+                let record = refused(caller, Some(asker), Some(handle), refusal);
+                self.log.append(record)?.await?;
+                return Err(refusal);
+            }
+        };
+        let (answer, ticket) = self.answer(caller, asker, handle)?;
+        ticket.await?;
+        Ok(Answered { answer, allowance })
+    }
+
+    /// Answers for many handles from one point in time, in the order asked. A malformed one is an item of its own.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; recorded like an answer, unless it is the log that refuses.
+    pub async fn lookup_batch(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        inputs: &[impl AsRef<str>],
+        region: Option<Region>,
+    ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
+        if let Err(exceeded) = self.quota.take_request(asker.account) {
+            return Err(self.refuse(caller, Some(asker), Refusal::Exceeded(exceeded)).await);
+        }
+        let handles: Vec<_> =
+            inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
+        let allowance = match self.quota.take_handles(asker.account, handles.iter().flatten()) {
+            Ok(allowance) => allowance,
+            Err(exceeded) => {
+                let refusal = Refusal::Exceeded(exceeded);
+                let records = handles
+                    .into_iter()
+                    .map(|handle| refused(caller, Some(asker), handle.ok(), refusal));
+                self.log.append_all(records)?.await?;
+                return Err(refusal);
+            }
+        };
+        let (answer, ticket) = self.answer_batch(caller, asker, handles)?;
+        ticket.await?;
+        Ok(Answered { answer, allowance })
+    }
+
+    /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
+    /// that instead.
+    pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
+        let committed = match self.log.append(refused(caller, asker, None, refusal)) {
+            Ok(ticket) => ticket.await,
+            Err(error) => Err(error),
+        };
+        committed.map_or_else(Refusal::from, |()| refusal)
+    }
+
+    /// Records a request that was malformed as a whole.
+    ///
+    /// # Errors
+    /// If the log cannot take the record.
+    pub async fn record_malformed(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        reason: Reason,
+        status: u16,
+    ) -> Result<(), Refusal> {
+        let record = record(caller, Some(asker), None, None, reason, status);
+        self.log.append(record)?.await?;
+        Ok(())
+    }
+
+    /// Text to handle. A string already in E.164 probes the index first: it holds canonical keys only, so a hit needs
+    /// no parse.
+    fn canonical(&self, input: &str, region: Option<Region>) -> Result<Handle, HandleError> {
+        if let Some(key) = PhoneKey::from_e164(input)
+            && self.registry.view().is_ok_and(|view| view.holds_phone(key))
+        {
+            return Ok(Handle::Phone(key));
+        }
+        Handle::parse(input, region)
+    }
+
+    /// Decides and hands the record over, in one view. Not async: the view must not live across an await.
+    fn answer(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        handle: Handle,
+    ) -> Result<(Answer, Ticket), Refusal> {
+        let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
+        let now = self.clock.now();
+        let decision = decide::decide(&view, &handle, asker.account, now, &self.config);
+        let ticket = self.log.append(answered(caller, asker, &handle, &decision))?;
+        drop(view);
+        Ok((self.phrase(asker, handle, &decision), ticket))
+    }
+
+    fn answer_batch(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        handles: Vec<Result<Handle, HandleError>>,
+    ) -> Result<(Vec<Result<Answer, HandleError>>, Ticket), Refusal> {
+        let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
+        let now = self.clock.now();
+        let decided: Vec<_> = handles
+            .into_iter()
+            .map(|handle| {
+                let handle = handle?;
+                let decision = decide::decide(&view, &handle, asker.account, now, &self.config);
+                Ok((handle, decision))
+            })
+            .collect();
+        let records = decided.iter().map(|item| match item {
+            Ok((handle, decision)) => answered(caller, asker, handle, decision),
+            Err(error) => refused(caller, Some(asker), None, Refusal::Handle(*error)),
+        });
+        let ticket = self.log.append_all(records)?;
+        drop(view);
+        let phrase = |(handle, decision)| self.phrase(asker, handle, &decision);
+        Ok((decided.into_iter().map(|item| item.map(phrase)).collect(), ticket))
+    }
+
+    fn phrase(&self, asker: Asker, handle: Handle, decision: &Decision) -> Answer {
+        let subject = |account| self.registry.subject(asker.account, account);
+        Answer {
+            handle,
+            route: decision.route,
+            subject: decision.account.map(subject),
+            expires_in: decision.expires_in,
+        }
+    }
+}
+
+fn answered(caller: &Caller, asker: Asker, handle: &Handle, decision: &Decision) -> Record {
+    let (route, reason) = (Some(decision.route), decision.reason);
+    record(caller, Some(asker), Some(handle.clone()), route, reason, 200)
+}
+
+fn refused(
+    caller: &Caller,
+    asker: Option<Asker>,
+    handle: Option<Handle>,
+    refusal: Refusal,
+) -> Record {
+    let (reason, status) = match refusal {
+        Refusal::TokenInvalid => (Reason::TokenInvalid, 401),
+        Refusal::Handle(_) => (Reason::HandleInvalid, 400),
+        Refusal::Exceeded(exceeded) => match exceeded.limit {
+            crate::quota::Limit::NewHandles => (Reason::LookupQuota, 429),
+            _ => (Reason::RateLimited, 429),
+        },
+        Refusal::RegistryLoading => (Reason::RegistryLoading, 503),
+        Refusal::LogUnwritable | Refusal::Overloaded => (Reason::Overloaded, 503),
+    };
+    record(caller, asker, handle, None, reason, status)
+}
+
+fn record(
+    caller: &Caller,
+    asker: Option<Asker>,
+    handle: Option<Handle>,
+    route: Option<Route>,
+    reason: Reason,
+    status: u16,
+) -> Record {
+    Record::Lookup(LookupRecord {
+        request: caller.request,
+        account: asker.map(|asker| asker.account),
+        device: asker.map(|asker| asker.device),
+        ip: Some(caller.ip),
+        handle,
+        route,
+        reason,
+        status,
+        took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
+    })
+}

@@ -1,0 +1,50 @@
+//! Who may use the operators' API.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+
+use crate::{
+    http::{
+        auth::bearer,
+        problem::{Code, Problem},
+    },
+    operators::{Operator, Operators, Role},
+};
+
+/// An operator who may read.
+pub(super) struct Reader(#[expect(dead_code, reason = "the proof is what counts")] pub(super) Operator);
+
+impl<S> FromRequestParts<S> for Reader
+where
+    Arc<Operators>: FromRef<S>,
+    S: Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        authorize(parts, &Arc::from_ref(state), Role::Reader).map(Self)
+    }
+}
+
+/// The operator whose token this is, if its role reaches `least`.
+fn authorize(parts: &Parts, operators: &Operators, least: Role) -> Result<Operator, Problem> {
+    let no_token = || {
+        let detail = "send `Authorization: Bearer` and a token that `dispatchd operator add` made";
+        Problem::new(Code::TokenInvalid, detail)
+    };
+    let token = bearer(&parts.headers).ok_or_else(no_token)?;
+    let found = operators.authenticate(token).map_err(|error| {
+        tracing::error!(%error, "the list of operators cannot be read");
+        Problem::new(Code::Internal, "the list of operators cannot be read")
+    })?;
+    let operator = found.ok_or_else(no_token)?;
+    if operator.role < least {
+        let detail = format!("this takes the role {}", least.name());
+        return Err(Problem::new(Code::RoleInsufficient, detail));
+    }
+    Ok(operator)
+}

@@ -1,0 +1,72 @@
+//! The operators' listener.
+
+mod access;
+mod log;
+mod metrics;
+mod openapi;
+mod registry;
+mod tail;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef};
+use tokio::sync::Semaphore;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    health::{self, Health},
+    with_fallbacks,
+};
+use crate::{
+    clock::SharedClock, limits, operators::Operators, query_log::QueryLog, registry::Registry,
+    shutdown::Shutdown,
+};
+
+/// What the operators' routes work with.
+#[derive(Clone, FromRef)]
+pub struct OperatorState {
+    operators: Arc<Operators>,
+    log: Arc<QueryLog>,
+    registry: Arc<Registry>,
+    health: Health,
+    clock: SharedClock,
+    shutdown: Shutdown,
+    /// Searches that may run at once.
+    searches: Arc<Semaphore>,
+}
+
+impl OperatorState {
+    /// With as many searches at once as [`limits::LOG_SEARCHES_MAX`].
+    #[must_use]
+    pub fn new(
+        operators: Arc<Operators>,
+        log: Arc<QueryLog>,
+        registry: Arc<Registry>,
+        health: Health,
+        clock: SharedClock,
+        shutdown: Shutdown,
+    ) -> Self {
+        let searches = Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX));
+        Self { operators, log, registry, health, clock, shutdown, searches }
+    }
+}
+
+/// The operators' routes.
+#[must_use]
+pub fn routes(state: OperatorState) -> Router {
+    with_fallbacks(described().split_for_parts().0).with_state(state)
+}
+
+/// The operators' routes with their description.
+pub(super) fn described() -> OpenApiRouter<OperatorState> {
+    OpenApiRouter::new()
+        .routes(routes!(log::search))
+        .routes(routes!(tail::tail))
+        .routes(routes!(log::segments))
+        .routes(routes!(log::verify))
+        .routes(routes!(registry::counts))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+}

@@ -1,0 +1,170 @@
+//! Answers on the wire. JSON is written by hand here: it is the one hot path, and a third of its cost was a serializer
+//! that did not know the shape. `AnswerBody` describes that shape for the API description, and a test holds the two
+//! together.
+
+use std::io::Write as _;
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    dispatch::{Answer, Answered, together},
+    handle::HandleError,
+    http::problem::Code,
+    quota::{Allowance, Limit, whole_seconds},
+};
+
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// Seconds in the window of the new-handles limit.
+const WINDOW_SECS: u32 = 24 * 3600;
+
+/// Which way a message to one handle goes.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AnswerBody {
+    /// What was asked, as it was sent.
+    #[schema(example = "+1 (415) 555-0123")]
+    pub input: String,
+    /// Its canonical form.
+    #[schema(example = "+14155550123")]
+    pub handle: String,
+    /// `imessage`, `sms`, or `none`: an e-mail address that no live device backs.
+    #[schema(example = "imessage")]
+    pub route: String,
+    /// With `imessage`: the same for every handle of one account, as the asking account sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Seconds for which the answer may be reused.
+    pub expires_in: u64,
+}
+
+/// Writes the answer to one lookup.
+pub(super) fn single(input: &str, answered: &Answered<Answer>) -> Response {
+    let mut json = Vec::with_capacity(192);
+    write_answer(&mut json, input, &answered.answer);
+    respond(json, answered.answer.expires_in.as_secs(), answered.allowance)
+}
+
+/// Writes the answers to a batch.
+pub(super) fn batch(
+    inputs: &[impl AsRef<str>],
+    answered: &Answered<Vec<Result<Answer, HandleError>>>,
+) -> Response {
+    let answers = &answered.answer;
+    let mut json = Vec::with_capacity(32 + answers.len() * 160);
+    json.extend_from_slice(b"{\"answers\":[");
+    for (index, (input, answer)) in inputs.iter().zip(answers).enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        match answer {
+            Ok(answer) => write_answer(&mut json, input.as_ref(), answer),
+            Err(error) => write_error(&mut json, input.as_ref(), *error),
+        }
+    }
+    json.extend_from_slice(b"],\"together\":\"");
+    let routes = answers.iter().map(|answer| answer.as_ref().ok().map(|answer| answer.route));
+    json.extend_from_slice(together(routes).as_bytes());
+    json.extend_from_slice(b"\"}");
+    let reuse = answers.iter().flatten().map(|answer| answer.expires_in.as_secs()).min();
+    respond(json, reuse.unwrap_or(0), answered.allowance)
+}
+
+fn write_answer(json: &mut Vec<u8>, input: &str, answer: &Answer) {
+    json.extend_from_slice(b"{\"input\":");
+    write_text(json, input);
+    json.extend_from_slice(b",\"handle\":");
+    write_text(json, &answer.handle.canonical());
+    json.extend_from_slice(b",\"route\":\"");
+    json.extend_from_slice(answer.route.code().as_bytes());
+    if let Some(subject) = &answer.subject {
+        json.extend_from_slice(b"\",\"subject\":\"");
+        json.extend_from_slice(subject.as_str().as_bytes());
+    }
+    // Writing to a Vec cannot fail.
+    let _ = write!(json, "\",\"expires_in\":{}}}", answer.expires_in.as_secs());
+}
+
+fn write_error(json: &mut Vec<u8>, input: &str, error: HandleError) {
+    json.extend_from_slice(b"{\"input\":");
+    write_text(json, input);
+    let (code, reason) = (Code::HandleInvalid.code(), error.reason());
+    let _ = write!(json, ",\"error\":{{\"code\":\"{code}\",\"reason\":\"{reason}\"}}}}");
+}
+
+/// A JSON string; almost always nothing in it needs an escape.
+fn write_text(json: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
+    } else {
+        let _ = serde_json::to_writer(json, text);
+    }
+}
+
+fn respond(json: Vec<u8>, reuse_secs: u64, allowance: Option<Allowance>) -> Response {
+    let mut response = Response::new(Body::from(json));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(&format!("private, max-age={reuse_secs}")) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+    if let Some(allowance) = allowance {
+        limit_headers(headers, allowance);
+    }
+    response
+}
+
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
+fn limit_headers(headers: &mut axum::http::HeaderMap, allowance: Allowance) {
+    let name = Limit::NewHandles.name();
+    let policy = format!("\"{name}\";q={};w={WINDOW_SECS}", allowance.limit);
+    let reset = if allowance.reset.is_zero() { 0 } else { whole_seconds(allowance.reset) };
+    let left = format!("\"{name}\";r={};t={reset}", allowance.remaining);
+    for (header, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, left)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(header, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{handle::Handle, query_log::Route};
+
+    proptest! {
+        #[test]
+        fn what_is_written_by_hand_is_what_is_described(input: String, secs in 0..100_000u64) {
+            let answer = Answer {
+                handle: Handle::from_canonical("ann@example.com").unwrap(),
+                route: Route::Sms,
+                subject: None,
+                expires_in: Duration::from_secs(secs),
+            };
+            let mut json = Vec::new();
+            write_answer(&mut json, &input, &answer);
+            let read: AnswerBody = serde_json::from_slice(&json).unwrap();
+            prop_assert_eq!((read.input.as_str(), read.expires_in), (input.as_str(), secs));
+            prop_assert_eq!((read.handle.as_str(), read.route.as_str()), ("ann@example.com", "sms"));
+            prop_assert!(read.subject.is_none());
+
+            json.clear();
+            write_error(&mut json, &input, HandleError::TooShort);
+            let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            prop_assert_eq!(read["input"].as_str(), Some(input.as_str()));
+            prop_assert_eq!(&read["error"]["reason"], "too-short");
+        }
+    }
+}

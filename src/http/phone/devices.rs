@@ -1,0 +1,259 @@
+//! Devices: sign up, see oneself, check in, sign out, link another.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Device, device_gone};
+use crate::{
+    clock::Timestamp,
+    http::{
+        body::JsonBody,
+        edge::Origin,
+        problem::{Code, Problem, ProblemBody},
+    },
+    limits,
+    ownership::{LinkCodeError, Ownership},
+    quota::Quota,
+    registry::{ChangeError, DeviceError, Platform, Registry, SignUp, SignUpError},
+};
+
+/// A new device.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignUpRequest {
+    /// What kind of device it is.
+    #[schema(value_type = String, example = "ios")]
+    platform: Platform,
+    /// What its owner calls it, at most 128 bytes.
+    name: Option<String>,
+    /// A code from another device of the same person: this device joins its account.
+    link_code: Option<String>,
+}
+
+/// The device signed up.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignUpResponse {
+    #[schema(example = "d_0123456789abc")]
+    device: String,
+    #[schema(example = "a_0123456789abc")]
+    account: String,
+    /// Shown once; the service keeps a hash.
+    token: String,
+    /// Until then the device counts as live.
+    #[schema(value_type = String, format = DateTime)]
+    lease_expires_at: Timestamp,
+}
+
+/// Signs a device up.
+#[utoipa::path(
+    post, path = "/v1/devices", tag = "devices",
+    request_body = SignUpRequest,
+    responses(
+        (status = 201, body = SignUpResponse),
+        (status = 400, description = "`request-invalid`", body = ProblemBody),
+        (status = 403, description = "`link-code-invalid`", body = ProblemBody),
+        (status = 409, description = "`too-many-devices`", body = ProblemBody),
+        (status = 429, description = "`rate-limited`", body = ProblemBody),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`", body = ProblemBody),
+    ),
+)]
+pub(super) async fn sign_up(
+    State(registry): State<Arc<Registry>>,
+    State(ownership): State<Arc<Ownership>>,
+    State(quota): State<Arc<Quota>>,
+    origin: Origin,
+    JsonBody(request): JsonBody<SignUpRequest>,
+) -> Result<Response, Problem> {
+    quota.take_sign_up(origin.ip)?;
+    let link = match &request.link_code {
+        Some(code) => Some(ownership.redeem_link_code(code).ok_or_else(link_code_invalid)?),
+        None => None,
+    };
+    let SignUpRequest { platform, name, .. } = request;
+    let device = registry.sign_up(SignUp { platform, name, link }).await?;
+    let body = SignUpResponse {
+        device: device.device.to_string(),
+        account: device.account.to_string(),
+        token: device.token.expose().to_owned(),
+        lease_expires_at: device.lease_expires_at,
+    };
+    Ok(secret((StatusCode::CREATED, Json(body))))
+}
+
+/// A device as its owner sees it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MeResponse {
+    device: String,
+    account: String,
+    #[schema(value_type = String, example = "ios")]
+    platform: Platform,
+    name: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    registered_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    last_check_in_at: Timestamp,
+    /// Until then the device counts as live; a check-in moves it on.
+    #[schema(value_type = String, format = DateTime)]
+    lease_expires_at: Timestamp,
+    /// The handles that this device backs.
+    handles: Vec<HeldHandle>,
+}
+
+/// A handle as its owner sees it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct HeldHandle {
+    #[schema(example = "+14155550123")]
+    pub(super) handle: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) proved_at: Timestamp,
+    /// Whether strangers may find it.
+    pub(super) discoverable: bool,
+}
+
+/// The device whose token this is.
+#[utoipa::path(
+    get, path = "/v1/devices/me", tag = "devices",
+    responses((status = 200, body = MeResponse), (status = 401, body = ProblemBody)),
+    security(("device" = [])),
+)]
+pub(super) async fn me(
+    State(registry): State<Arc<Registry>>,
+    Device(asker): Device,
+) -> Result<Response, Problem> {
+    let device = registry.device(asker.device).map_err(|_| ChangeError::Loading)?;
+    let device = device.ok_or_else(device_gone)?;
+    let handles = device.handles.iter().map(|held| HeldHandle {
+        handle: held.handle.canonical().into_owned(),
+        proved_at: held.proved_at,
+        discoverable: held.discoverable,
+    });
+    let body = MeResponse {
+        device: device.device.to_string(),
+        account: device.account.to_string(),
+        platform: device.platform,
+        name: device.name.clone(),
+        registered_at: device.registered_at,
+        last_check_in_at: device.last_check_in_at,
+        lease_expires_at: device.lease_expires_at,
+        handles: handles.collect(),
+    };
+    Ok(secret(Json(body)))
+}
+
+/// The device checked in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CheckInResponse {
+    #[schema(value_type = String, format = DateTime)]
+    lease_expires_at: Timestamp,
+}
+
+/// Renews the device's lease. Renews a device, never a handle: one that went elsewhere does not come back.
+#[utoipa::path(
+    post, path = "/v1/devices/me/check-in", tag = "devices",
+    responses((status = 200, body = CheckInResponse), (status = 401, body = ProblemBody)),
+    security(("device" = [])),
+)]
+pub(super) async fn check_in(
+    State(registry): State<Arc<Registry>>,
+    Device(asker): Device,
+) -> Result<Response, Problem> {
+    let lease_expires_at = registry.check_in(asker.device).await?;
+    Ok(secret(Json(CheckInResponse { lease_expires_at })))
+}
+
+/// Signs the device out: it and its bindings are gone, from the next lookup on.
+#[utoipa::path(
+    delete, path = "/v1/devices/me", tag = "devices",
+    responses((status = 204), (status = 401, body = ProblemBody)),
+    security(("device" = [])),
+)]
+pub(super) async fn sign_out(
+    State(registry): State<Arc<Registry>>,
+    Device(asker): Device,
+) -> Result<StatusCode, Problem> {
+    registry.sign_out(asker.device).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A code for a second device.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LinkCodeResponse {
+    /// Good once, within ten minutes.
+    link_code: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// Makes a code with which another device of the same person signs up, joins the account and backs its handles.
+#[utoipa::path(
+    post, path = "/v1/devices/me/link-codes", tag = "devices",
+    responses(
+        (status = 201, body = LinkCodeResponse),
+        (status = 401, body = ProblemBody),
+        (status = 429, description = "`rate-limited`", body = ProblemBody),
+    ),
+    security(("device" = [])),
+)]
+pub(super) async fn issue_link_code(
+    State(ownership): State<Arc<Ownership>>,
+    Device(asker): Device,
+) -> Result<Response, Problem> {
+    let code = ownership.issue_link_code(asker.account).map_err(|error| match error {
+        LinkCodeError::TooMany { retry_after } => {
+            let detail = "the account has as many open link codes as it may have";
+            Problem::new(Code::RateLimited, detail).retry_after(retry_after)
+        }
+        LinkCodeError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
+    })?;
+    let body = LinkCodeResponse {
+        link_code: code.code.expose().to_owned(),
+        expires_at: code.expires_at,
+    };
+    Ok(secret((StatusCode::CREATED, Json(body))))
+}
+
+fn link_code_invalid() -> Problem {
+    let detail = "the code is unknown, was used, or is older than ten minutes; make a new one";
+    Problem::new(Code::LinkCodeInvalid, detail)
+}
+
+/// An answer that no cache may keep: it holds a token, a code or somebody's handles.
+pub(super) fn secret(response: impl IntoResponse) -> Response {
+    let mut response = response.into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl From<SignUpError> for Problem {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::AccountGone => link_code_invalid(),
+            SignUpError::TooManyDevices { devices_max } => {
+                let detail = format!("an account has at most {devices_max} devices; sign one out");
+                Self::new(Code::TooManyDevices, detail)
+            }
+            SignUpError::NameTooLong => {
+                let bytes_max = limits::DEVICE_NAME_BYTES_MAX;
+                Self::new(Code::RequestInvalid, format!("a name is at most {bytes_max} bytes"))
+            }
+            SignUpError::Change(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeviceError> for Problem {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::DeviceUnknown => device_gone(),
+            DeviceError::Change(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `GET /v1/lookup/{handle}` and `POST /v1/lookup`.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, Request, State},
+    http::{HeaderMap, request::Parts},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{answer, answer::AnswerBody};
+use crate::{
+    dispatch::{Caller, Dispatch, Refusal},
+    handle::Region,
+    http::{
+        auth::bearer,
+        body,
+        edge::Origin,
+        problem::{Code, Problem, ProblemBody},
+    },
+    limits,
+    query_log::Reason,
+    registry::Asker,
+};
+
+/// What a lookup may add to the handle.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct LookupQuery {
+    /// For national numbers: the country they are written for (ISO 3166 alpha-2).
+    #[param(example = "US")]
+    region: Option<String>,
+}
+
+/// Which way does a message to this handle go?
+///
+/// For people and simple clients. A phone behind proxies that log URLs uses the batch: its handles are in the body.
+#[utoipa::path(
+    get, path = "/v1/lookup/{handle}", tag = "lookup",
+    params(("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded"), LookupQuery),
+    responses(
+        (status = 200, body = AnswerBody),
+        (status = 400, description = "`handle-invalid`; `reason` says why", body = ProblemBody),
+        (status = 401, description = "`token-invalid`", body = ProblemBody),
+        (status = 429, description = "`lookup-quota`, `rate-limited`", body = ProblemBody),
+        (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`", body = ProblemBody),
+    ),
+    security(("device" = [])),
+)]
+pub(super) async fn lookup(
+    State(dispatch): State<Dispatch>,
+    origin: Origin,
+    headers: HeaderMap,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    query: Result<Query<LookupQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let caller = Caller::from(origin);
+    let asker = dispatch.asker(&caller, bearer(&headers)).await?;
+    let (Ok(Path(input)), Ok(Query(query))) = (path, query) else {
+        let detail = "the path or the query is not UTF-8, or has a parameter twice";
+        return malformed(&dispatch, &caller, asker, Problem::new(Code::RequestInvalid, detail)).await;
+    };
+    let region = match query.region.as_deref().map(Region::parse).transpose() {
+        Ok(region) => region,
+        Err(error) => return Err(dispatch.refuse(&caller, Some(asker), Refusal::Handle(error)).await.into()),
+    };
+    let answered = dispatch.lookup(&caller, asker, &input, region).await?;
+    Ok(answer::single(&input, &answered))
+}
+
+/// A batch of handles.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchRequest<'a> {
+    /// 1 to 1,000 phone numbers or e-mail addresses.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1000)]
+    handles: Vec<Cow<'a, str>>,
+    /// For national numbers: the country they are written for (ISO 3166 alpha-2).
+    region: Option<String>,
+}
+
+/// The answers, in the order asked, from one point in time.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BatchResponse {
+    /// One item for each handle asked.
+    answers: Vec<BatchItem>,
+    /// The route that the whole group can use; `none` where some member has none.
+    #[schema(example = "mixed")]
+    together: String,
+}
+
+/// An answer, or what is wrong with that one handle.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum BatchItem {
+    /// The answer.
+    Answer(AnswerBody),
+    /// The text is no handle.
+    Error {
+        /// What was asked.
+        input: String,
+        /// `code` and `reason`, as in a refusal of a single lookup.
+        error: ItemError,
+    },
+}
+
+/// What is wrong with one handle of a batch.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ItemError {
+    /// `handle-invalid`.
+    code: String,
+    /// Why.
+    reason: String,
+}
+
+/// Which way do messages to these handles go, alone and together?
+#[utoipa::path(
+    post, path = "/v1/lookup", tag = "lookup",
+    request_body = BatchRequest,
+    responses(
+        (status = 200, body = BatchResponse),
+        (status = 400, description = "`request-invalid`", body = ProblemBody),
+        (status = 401, description = "`token-invalid`", body = ProblemBody),
+        (status = 413, description = "`body-too-large`", body = ProblemBody),
+        (status = 422, description = "`too-many-handles`", body = ProblemBody),
+        (status = 429, description = "`lookup-quota`, `rate-limited`", body = ProblemBody),
+        (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`", body = ProblemBody),
+    ),
+    security(("device" = [])),
+)]
+pub(super) async fn lookup_batch(
+    State(dispatch): State<Dispatch>,
+    origin: Origin,
+    request: Request,
+) -> Result<Response, Problem> {
+    let caller = Caller::from(origin);
+    let (Parts { headers, .. }, body): (Parts, Body) = request.into_parts();
+    let asker = dispatch.asker(&caller, bearer(&headers)).await?;
+    let body = match body::read(body, limits::PHONE_BODY_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
+    };
+    let (inputs, region) = match read_batch(&body) {
+        Ok(batch) => batch,
+        Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
+    };
+    let answered = dispatch.lookup_batch(&caller, asker, &inputs, region).await?;
+    Ok(answer::batch(&inputs, &answered))
+}
+
+fn read_batch(body: &[u8]) -> Result<(Vec<Cow<'_, str>>, Option<Region>), Problem> {
+    let batch: BatchRequest<'_> = body::parse(body)?;
+    if batch.handles.is_empty() {
+        return Err(Problem::new(Code::RequestInvalid, "a batch asks for at least one handle"));
+    }
+    if batch.handles.len() > limits::BATCH_HANDLES_MAX {
+        let detail = format!("a batch asks for at most {} handles", limits::BATCH_HANDLES_MAX);
+        return Err(Problem::new(Code::TooManyHandles, detail));
+    }
+    let region = batch.region.as_deref().map(Region::parse).transpose();
+    let region = region.map_err(|error| Problem::from(Refusal::Handle(error)))?;
+    Ok((batch.handles, region))
+}
+
+/// Answers `problem`, once it is in the log.
+async fn malformed(
+    dispatch: &Dispatch,
+    caller: &Caller,
+    asker: Asker,
+    problem: Problem,
+) -> Result<Response, Problem> {
+    let reason = match problem.code() {
+        Code::BodyTooLarge => Reason::BodyTooLarge,
+        Code::TooManyHandles => Reason::TooManyHandles,
+        Code::HandleInvalid => Reason::HandleInvalid,
+        _ => Reason::RequestInvalid,
+    };
+    let status = problem.code().status().as_u16();
+    dispatch.record_malformed(caller, asker, reason, status).await?;
+    Err(problem)
+}
+
+impl From<Origin> for Caller {
+    fn from(origin: Origin) -> Self {
+        Self { request: origin.request, ip: origin.ip, arrived: origin.arrived }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TokenInvalid => {
+                Self::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
+            }
+            Refusal::Handle(error) => {
+                Self::new(Code::HandleInvalid, error.to_string()).with("reason", error.reason())
+            }
+            Refusal::Exceeded(exceeded) => exceeded.into(),
+            Refusal::RegistryLoading => {
+                Self::new(Code::RegistryLoading, "nothing can be said about any handle yet")
+            }
+            Refusal::LogUnwritable => {
+                Self::new(Code::LogUnwritable, "no answer is given that could not be recorded")
+            }
+            Refusal::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
+        }
+    }
+}

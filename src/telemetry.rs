@@ -1,0 +1,87 @@
+//! The service's own messages: structured, to standard error, and without a personal value at any level.
+//!
+//! Two rules make that hold. Our own events carry counts, hours, file names, codes and opaque ids of requests, never a
+//! handle, an address, a token or a code. And the libraries below us, which know nothing of the first rule, are heard
+//! at `warn` at most, whatever level is configured: at `trace` some of them print whole headers.
+//!
+//! A panic's message may quote a value, so the panic hook reports the place and drops the message.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// Section `[telemetry]` of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The least important of our messages to print.
+    pub level: Level,
+    /// How a message is written.
+    pub format: Format,
+}
+
+/// How important a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something may fail soon.
+    Warn,
+    /// The service's life: start, stop, expiry.
+    #[default]
+    Info,
+    /// Each background tick.
+    Debug,
+    /// Each request: its id, status and time.
+    Trace,
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// Starts printing. Called once, by `main`; a second call changes nothing.
+pub fn start(config: &Config) {
+    let ours = LevelFilter::from(config.level);
+    let filter = Targets::new()
+        .with_default(ours.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), ours);
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let started = match config.format {
+        Format::Text => {
+            let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
+            registry.with(layer.with_ansi(is_terminal)).try_init()
+        }
+        Format::Json => registry.with(layer.json()).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("messages are already being printed");
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic (its message is not printed: it may quote a personal value)");
+    }));
+}
