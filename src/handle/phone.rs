@@ -239,6 +239,11 @@ fn is_separator(c: char) -> bool {
 
 /// Tells a number with an extension, in any of the many ways the library knows, from what is no number.
 fn why_not_digits(text: &str, region: Option<Region>) -> HandleError {
+    // Where `tel:` comes after this, the library slices backwards: a panic, and one that prints the text. Contexts in
+    // their proper place were taken off before.
+    if text.contains(";phone-context=") {
+        return HandleError::NotANumber;
+    }
     // How an extension is written does not depend on the region, but without one the library gives up before looking.
     let region = region.map_or(rlibphonenumber::Region::US, Region::library);
     match PHONE_NUMBER_UTIL.parse(text, Some(region)) {

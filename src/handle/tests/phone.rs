@@ -77,6 +77,17 @@ fn tel_uris_by_rfc_3966() {
     ]);
 }
 
+/// The library cuts a text at `tel:` and at `;phone-context=`, in this order, wherever they are.
+#[test]
+fn parameters_in_the_wrong_order_do_not_reach_the_library() {
+    check_table(&[
+        ("415;phone-context=a;tel:", "US", "not-a-number"),
+        ("415;phone-context=+1;tel:5550123", "US", "not-a-number"),
+        ("tel:415%3Bphone-context=a%3Btel:", "", "not-a-number"),
+        ("tel:415;phone-context=a;tel:", "US", "too-short"),
+    ]);
+}
+
 #[test]
 fn extensions_are_named_as_such() {
     check_table(&[
