@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Bytes of a handle's text as asked, before parsing. The phone-number grammar itself stops at 250 characters.
 pub const HANDLE_INPUT_BYTES_MAX: usize = 320;
+/// Digits of a phone number as asked: an international prefix (up to 5), the 15 of ITU-T E.164, a trunk prefix (up to 2).
+pub const PHONE_DIGITS_MAX: usize = 22;
 /// Bytes of a canonical e-mail address (RFC 5321 section 4.5.3.1.3: a path is at most 256 octets with its brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
 /// Bytes of the local part of an e-mail address (RFC 5321 section 4.5.3.1.1).

@@ -1,0 +1,110 @@
+//! What holds for every text. The fuzz target includes this file as it is, so it takes its types from its parent.
+
+use super::{Handle, HandleError, PhoneKey, Region};
+
+/// Panics if parsing `text` breaks any promise of the room.
+pub(crate) fn check(text: &str, region: Option<Region>) {
+    let result = Handle::parse(text, region);
+    check_redacted(text, &result);
+    check_fast_path(text, &result);
+    if let Ok(handle) = result {
+        check_canonical(&handle);
+        check_equivalents(&handle);
+    }
+}
+
+/// Regions whose rules differ most: shared calling codes, trunk prefixes that are digits of numbers, rewritten numbers.
+pub(crate) fn regions() -> Vec<Option<Region>> {
+    let codes = [
+        "US", "CA", "DE", "GB", "IT", "MX", "BJ", "AR", "BR", "RU", "HU", "LT", "CI", "SM",
+    ];
+    let regions = codes.iter().map(|code| Region::parse(code).ok());
+    std::iter::once(None).chain(regions).collect()
+}
+
+/// The canonical text parses to the handle, anywhere, and can be stored and written as it is.
+fn check_canonical(handle: &Handle) {
+    let text = handle.canonical();
+    for region in regions() {
+        assert!(
+            Handle::parse(&text, region).as_ref() == Ok(handle),
+            "canonical is no fixed point"
+        );
+    }
+    assert!(
+        Handle::from_canonical(&text).as_ref() == Some(handle),
+        "canonical does not read back"
+    );
+    let mut written = Vec::new();
+    handle.write_canonical(&mut written);
+    assert_eq!(written, text.as_bytes(), "two canonical forms");
+    let needs_escape = |c: char| c.is_control() || c.is_whitespace() || "\"\\".contains(c);
+    assert!(!text.contains(needs_escape), "canonical needs escaping");
+    match handle {
+        Handle::Phone(key) => {
+            assert!(
+                PhoneKey::from_e164(&text) == Some(*key)
+                    && PhoneKey::from_bits(key.bits()) == Some(*key)
+            );
+        }
+        Handle::Email(_) => {
+            assert!(text.len() <= 254);
+            let (local, domain) = text.split_once('@').expect("an address has an @");
+            assert!((1..=64).contains(&local.len()) && domain.is_ascii() && domain.contains('.'));
+            assert!(!domain.bytes().any(|byte| byte.is_ascii_uppercase()));
+        }
+    }
+}
+
+/// Asking an index of canonical handles with the packed text gives what parsing gives.
+fn check_fast_path(text: &str, result: &Result<Handle, HandleError>) {
+    let Some(key) = PhoneKey::from_e164(text) else {
+        return;
+    };
+    let elsewhere = Handle::parse(text, None);
+    assert!(
+        *result == elsewhere,
+        "the region changed a number with a plus sign"
+    );
+    let in_index = Handle::parse(key.e164().as_str(), None) == Ok(Handle::Phone(key));
+    if in_index {
+        assert!(
+            *result == Ok(Handle::Phone(key)),
+            "fast path and parser disagree"
+        );
+    }
+}
+
+/// Each equivalent is another handle, canonical, and leads back.
+fn check_equivalents(handle: &Handle) {
+    for other in handle.equivalents() {
+        assert!(other != *handle, "a handle is not its own equivalent");
+        assert!(
+            other.equivalents().any(|back| back == *handle),
+            "equivalents do not lead back"
+        );
+        let parsed = Handle::parse(&other.canonical(), None);
+        assert!(
+            parsed.as_ref() == Ok(&other),
+            "an equivalent is not canonical"
+        );
+    }
+}
+
+/// Nothing of the text shows in what a log or a panic may print.
+fn check_redacted(text: &str, result: &Result<Handle, HandleError>) {
+    match result {
+        Ok(handle) => {
+            let shown = format!("{handle:?}");
+            assert!(matches!(
+                shown.as_str(),
+                "Handle::Phone(…)" | "Handle::Email(…)"
+            ));
+        }
+        Err(error) => {
+            let shown = format!("{error:?} {error} {}", error.reason());
+            // Short texts may be found in any sentence by chance.
+            assert!(text.trim().chars().count() < 16 || !shown.contains(text.trim()));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Named phone numbers: what people and programs send, and what went wrong elsewhere.
+
+use super::check_table;
+use crate::handle::{Handle, PhoneKey};
+
+#[test]
+fn one_number_however_it_is_written() {
+    check_table(&[
+        ("+14155550123", "", "+14155550123"),
+        ("+14155550123", "DE", "+14155550123"),
+        (" +1 (415) 555-0123 ", "", "+14155550123"),
+        ("+1.415.555.0123", "", "+14155550123"),
+        ("+1/415/555/0123", "", "+14155550123"),
+        ("(+1) 415 [555] 0123", "", "+14155550123"),
+        ("+1\u{2011}415\u{2013}555\u{2212}0123", "", "+14155550123"),
+        ("+1\u{A0}415\u{202F}555\u{3000}0123", "", "+14155550123"),
+        // As copied from an address book, with marks that keep it left to right.
+        ("\u{202A}+1 (415) 555-0123\u{202C}", "", "+14155550123"),
+        ("\u{2068}+1 415 555 0123\u{2069}", "", "+14155550123"),
+        ("＋１ ４１５ ５５５ ０１２３", "", "+14155550123"),
+        ("+١٤١٥٥٥٥٠١٢٣", "", "+14155550123"),
+        ("+१४१५५५५०१२३", "", "+14155550123"),
+        ("(415) 555-0123", "US", "+14155550123"),
+        ("1 415 555 0123", "US", "+14155550123"),
+        ("011 1 415 555 0123", "US", "+14155550123"),
+        ("00 1 415 555 0123", "DE", "+14155550123"),
+        ("0151 23456789", "DE", "+4915123456789"),
+        ("0151/23456789", "DE", "+4915123456789"),
+        ("+49 (0)151 23456789", "", "+4915123456789"),
+        // The zero of an Italian land line belongs to the number.
+        ("06 698 1234", "IT", "+39066981234"),
+        ("+39 06 698 1234", "", "+39066981234"),
+        ("8 (912) 345-67-89", "RU", "+79123456789"),
+        ("+800 1234 5678", "", "+80012345678"),
+    ]);
+}
+
+#[test]
+fn tel_uris_by_rfc_3966() {
+    check_table(&[
+        ("tel:+1-415-555-0123", "", "+14155550123"),
+        ("TEL:+1-415-555-0123", "", "+14155550123"),
+        ("tel:%2B1%20415%20555%200123", "", "+14155550123"),
+        ("tel:4155550123", "US", "+14155550123"),
+        ("tel:4155550123", "", "needs-region"),
+        ("tel:415-555-0123;phone-context=+1", "", "+14155550123"),
+        ("tel:5550123;phone-context=+1-415", "DE", "+14155550123"),
+        ("tel:5550123;Phone-Context=%2B1415", "", "+14155550123"),
+        (
+            "tel:415-555-0123;phone-context=example.com",
+            "US",
+            "+14155550123",
+        ),
+        (
+            "tel:415-555-0123;phone-context=example.com",
+            "",
+            "needs-region",
+        ),
+        ("tel:+14155550123;verified=yes", "", "+14155550123"),
+        ("tel:+1-415-555-0123;ext=22", "", "extension"),
+        ("tel:+1-415-555-0123;EXT=22", "", "extension"),
+        ("tel:4155550123;phone-context=+1;ext=22", "", "extension"),
+        ("tel:+1-415-555-0123;isub=1411", "", "extension"),
+        ("tel:+14155550123;phone-context=+1", "", "not-a-number"),
+        ("tel:4155550123;phone-context=", "US", "not-a-number"),
+        ("tel:4155550123;phone-context=+", "US", "not-a-number"),
+        (
+            "tel:4155550123;phone-context=+1;phone-context=+49",
+            "US",
+            "not-a-number",
+        ),
+        ("tel:+1415%zz5550123", "", "not-a-number"),
+        ("tel:+1415%C35550123", "", "not-a-number"),
+        ("tel:+1415555012%3", "", "not-a-number"),
+        ("tel:", "US", "not-a-number"),
+        ("tel:alice@example.com", "", "not-a-number"),
+    ]);
+}
+
+/// The library cuts a text at `tel:` and at `;phone-context=`, in this order, wherever they are.
+#[test]
+fn parameters_in_the_wrong_order_do_not_reach_the_library() {
+    check_table(&[
+        ("415;phone-context=a;tel:", "US", "not-a-number"),
+        ("415;phone-context=+1;tel:5550123", "US", "not-a-number"),
+        ("tel:415%3Bphone-context=a%3Btel:", "", "not-a-number"),
+        ("tel:415;phone-context=a;tel:", "US", "too-short"),
+    ]);
+}
+
+#[test]
+fn extensions_are_named_as_such() {
+    check_table(&[
+        ("+1 415 555 0123 ext. 22", "", "extension"),
+        ("+1 415 555 0123 x22", "", "extension"),
+        ("415 555 0123 extension 22", "US", "extension"),
+        ("415 555 0123 ext 22", "", "extension"),
+        ("+1 415 555 0123;ext=22", "", "extension"),
+        ("+1 415 555 0123 #22", "", "extension"),
+        ("+1 415 555 0123,,22#", "", "extension"),
+        ("+7 912 345 67 89 доб. 12", "", "extension"),
+    ]);
+}
+
+#[test]
+fn what_is_no_number_gets_a_reason_that_helps() {
+    check_table(&[
+        ("alice", "", "not-a-number"),
+        ("alice", "US", "not-a-number"),
+        ("alice.example.com", "", "not-a-number"),
+        ("+", "", "not-a-number"),
+        ("()-.", "US", "not-a-number"),
+        ("\u{200B}", "US", "not-a-number"),
+        ("call +14155550123", "", "not-a-number"),
+        ("+14155550123 or +14155550124", "", "not-a-number"),
+        ("+14155550123/+14155550124", "", "not-a-number"),
+        ("++14155550123", "", "not-a-number"),
+        ("1+4155550123", "US", "not-a-number"),
+        ("*100#", "US", "not-a-number"),
+        ("+1415555012a", "", "not-a-number"),
+        ("sms:+14155550123", "", "not-a-number"),
+        // Letters are never digits: see the head of phone.rs.
+        ("1-800-FLOWERS", "US", "not-a-number"),
+        ("+1-800-FLOWERS", "", "not-a-number"),
+        ("4155550123", "", "needs-region"),
+        ("911", "", "needs-region"),
+        ("0049 151 23456789", "", "needs-region"),
+        ("+999 123 456 789", "", "unknown-country"),
+        ("+0049 151 23456789", "", "unknown-country"),
+        ("+0049 151 23456789", "DE", "unknown-country"),
+        ("00 999 123 456 789", "DE", "unknown-country"),
+        ("5", "US", "too-short"),
+        ("12", "US", "too-short"),
+        ("911", "US", "too-short"),
+        ("+1", "", "too-short"),
+        ("+44", "", "too-short"),
+        ("+1415555012", "", "too-short"),
+        // Without its area code: possible inside one town only.
+        ("555-0123", "US", "too-short"),
+        ("+15550123", "", "too-short"),
+        ("+491234", "", "too-short"),
+        ("+141555501234", "", "too-long"),
+        ("141555501234567", "US", "too-long"),
+        // Germany's plan allows 15 digits after the calling code, E.164 does not.
+        ("+49123456789012345", "", "too-long"),
+        ("12345678901234567890123", "", "too-long"),
+        ("+12345678901234567890123", "", "too-long"),
+    ]);
+}
+
+#[test]
+fn a_doubled_calling_code_is_judged_by_its_length() {
+    check_table(&[
+        // Whoever wrote +49 before a full number: 49 is taken for an area code, as it may be one.
+        ("+4949151234567", "", "+4949151234567"),
+        ("+49 49 151 23456789", "", "+494915123456789"),
+        ("+1 1 415 555 0123", "", "+14155550123"),
+        ("+44 44 7911 123456", "", "too-long"),
+    ]);
+}
+
+#[test]
+fn possible_is_enough() {
+    check_table(&[
+        // No area code 999, no exchange 000: plans grow.
+        ("+19990000000", "", "+19990000000"),
+        ("+4479999999990", "", "too-long"),
+        ("+447000000000", "", "+447000000000"),
+    ]);
+}
+
+#[test]
+fn mexico_lost_its_one() {
+    check_table(&[
+        ("+5215512345678", "", "+525512345678"),
+        ("+52 1 55 1234 5678", "", "+525512345678"),
+        ("tel:+52-1-55-1234-5678", "US", "+525512345678"),
+        ("1 55 1234 5678", "MX", "+525512345678"),
+        ("00 52 1 55 1234 5678", "MX", "+525512345678"),
+        ("55 1234 5678", "MX", "+525512345678"),
+        ("+525512345678", "", "+525512345678"),
+        // Ten digits that begin with 1 are nobody's former spelling.
+        ("+521551234567", "", "+521551234567"),
+        ("+5225512345678", "", "too-long"),
+    ]);
+}
+
+#[test]
+fn benin_got_01_in_front() {
+    check_table(&[
+        ("+22997123456", "", "+2290197123456"),
+        ("+229 97 12 34 56", "", "+2290197123456"),
+        ("97 12 34 56", "BJ", "+2290197123456"),
+        ("01 97 12 34 56", "BJ", "+2290197123456"),
+        ("+2290197123456", "", "+2290197123456"),
+        ("+229 97 12 34 5", "", "too-short"),
+    ]);
+}
+
+#[test]
+fn argentina_and_brazil_have_two_spellings() {
+    let cases = [
+        ("+5491123456789", Some("+541123456789")),
+        ("+541123456789", Some("+5491123456789")),
+        ("+5492214567890", Some("+542214567890")),
+        ("+543804123456", Some("+5493804123456")),
+        // Toll-free, a digit too many, a digit too few, an area code that none is.
+        ("+548001234567", None),
+        ("+54112345678901", None),
+        ("+54112345678", None),
+        ("+5494123456789", None),
+        ("+5511987654321", Some("+551187654321")),
+        ("+551187654321", Some("+5511987654321")),
+        ("+5511687654321", None),
+        ("+551167654321", Some("+5511967654321")),
+        // Land lines, with and without a 9 that makes them someone's mobile.
+        ("+551132345678", None),
+        ("+5511932345678", None),
+        ("+551159999999", None),
+        // No area code.
+        ("+5510987654321", None),
+        ("+550187654321", None),
+        ("+558001234567", None),
+        // The ninth digit is a 9.
+        ("+5511887654321", None),
+        // Others.
+        ("+14155550123", None),
+        ("+5512345", None),
+        ("+5411234", None),
+    ];
+    for (text, expected) in cases {
+        let key = PhoneKey::from_e164(text).expect("E.164-shaped");
+        let other = key
+            .other_spelling()
+            .map(|key| key.e164().as_str().to_owned());
+        assert_eq!(other.as_deref(), expected, "{text}");
+        let handles: Vec<_> = Handle::Phone(key).equivalents().collect();
+        assert_eq!(
+            handles,
+            key.other_spelling()
+                .map(Handle::Phone)
+                .into_iter()
+                .collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn argentine_mobiles_as_dialled_at_home_are_the_same_mobiles() {
+    check_table(&[
+        ("011 15 2345-6789", "AR", "+5491123456789"),
+        ("0221 15 456-7890", "AR", "+5492214567890"),
+        ("+54 9 11 2345 6789", "", "+5491123456789"),
+        ("+54 11 2345 6789", "", "+541123456789"),
+    ]);
+}
