@@ -46,4 +46,5 @@ pub mod handle;
 pub mod ids;
 pub mod limits;
 pub mod query_log;
+pub mod registry;
 pub mod shutdown;
