@@ -49,4 +49,5 @@ pub mod limits;
 pub mod operators;
 pub mod query_log;
 pub mod quota;
+pub mod registry;
 pub mod shutdown;

@@ -55,6 +55,21 @@ pub const LOG_SEARCHES_MAX: usize = 4;
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
 /// Changes in one durable commit of the registry store.
 pub const REGISTRY_COMMIT_CHANGES_MAX: usize = 512;
+/// Pause before a registry store that failed to write is opened again, doubled after each failure up to
+/// [`REGISTRY_REOPEN_PAUSE_MAX`].
+pub const REGISTRY_REOPEN_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 2 } else { 100 });
+/// The longest pause between two attempts to open a failed registry store: service resumes this soon after space does.
+pub const REGISTRY_REOPEN_PAUSE_MAX: Duration =
+    Duration::from_millis(if cfg!(test) { 10 } else { 5_000 });
+/// Pause before change records that the log did not take are handed to it again.
+pub const REGISTRY_RECORD_PAUSE: Duration =
+    Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
+/// Bytes of the registry store kept in memory; the index answers all lookups, so the store needs little.
+pub const REGISTRY_STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Lapsed devices and forgotten handles picked by one scan of the index, 1 MiB at most; the next tick takes the rest.
+pub const REGISTRY_TICK_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
+/// How long it is remembered how a handle ended: as long as the log can ask.
+pub const TOMBSTONE_LIFETIME: Duration = LOG_RETENTION_MAX;
 /// Handles that one account may hold.
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 

@@ -1,0 +1,251 @@
+//! [`Registry`]: its life from open to close.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crate::{
+    clock::SharedClock,
+    ids::{AccountId, ChangeId},
+    limits,
+};
+
+use super::{
+    changes::{Change, ChangeSink},
+    commands::{Job, Operation, Waiting},
+    config::Config,
+    error::{ChangeError, Loading, OpenError, TokenError},
+    index::Index,
+    recorder::{Recorder, Rows},
+    shared::Shared,
+    store::{Mutation, RedbStore, Row, Store, StoreError},
+    subject::{Subject, SubjectKey},
+    view::{Asker, View},
+    writer::Writer,
+};
+
+/// The directory: which account holds which handle, on which devices, and until when.
+///
+/// Opened, then loaded, then started; readable once loaded, changeable once started. Dropping it closes it.
+pub struct Registry {
+    pub(super) shared: Arc<Shared>,
+    stage: Mutex<Stage>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Stage {
+    Opened(Box<dyn Store>),
+    Loading,
+    Loaded(Box<dyn Store>, Rows),
+    Started(SyncSender<Box<dyn Job>>),
+    Closed,
+}
+
+impl Registry {
+    /// Opens the store in `dir` and makes it if there is none. Nothing is loaded yet.
+    ///
+    /// # Errors
+    /// If the store is in use, damaged, not ours or not accessible.
+    pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
+        Ok(Self::with_store(
+            Box::new(RedbStore::open(dir)?),
+            config,
+            clock,
+        ))
+    }
+
+    pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
+        let shared = Shared {
+            index: Index::new(),
+            gate: RwLock::new(()),
+            config,
+            clock,
+            subject_key: SubjectKey::new(&store.subject_key()),
+            is_loaded: AtomicBool::new(false),
+        };
+        Self {
+            shared: Arc::new(shared),
+            stage: Mutex::new(Stage::Opened(store)),
+            writer: Mutex::default(),
+        }
+    }
+
+    /// Builds the index from the store. Blocks: seconds for ten million handles.
+    ///
+    /// # Errors
+    /// If a row cannot be read, or rows contradict one another. Nothing is served then.
+    pub fn load(&self) -> Result<(), OpenError> {
+        let Stage::Opened(mut store) = self.next_stage(Stage::Loading) else {
+            return Err(OpenError::OutOfOrder);
+        };
+        let (mut unrecorded, mut strays) = (Rows::default(), 0u64);
+        store.load(&mut |row| match row {
+            Row::Unrecorded(place, change) => unrecorded.push(place, change),
+            row => {
+                strays += u64::from(!self.shared.index.has_room_for(&row));
+                self.shared.index.apply(Mutation::Put(row));
+            }
+        })?;
+        if strays > 0 {
+            let text = format!("{strays} claims name devices that are not their account's");
+            return Err(StoreError::Damaged(text).into());
+        }
+        self.next_stage(Stage::Loaded(store, unrecorded));
+        self.shared.is_loaded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The changes that a former run made and of which it did not learn whether the log holds them. Empty once started.
+    #[must_use]
+    pub fn unrecorded(&self) -> Vec<Change> {
+        match &*self.stage() {
+            Stage::Loaded(_, rows) => rows.changes.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Starts the writer. Hands `sink` every change of [`Registry::unrecorded`] that is not among those which
+    /// `already_recorded` finds in the log, so start before the first lookup is served: what it sees was recorded first.
+    ///
+    /// # Errors
+    /// If it is not loaded, is started already, or no thread can be started.
+    pub fn start(
+        &self,
+        sink: Arc<dyn ChangeSink>,
+        already_recorded: &dyn Fn(&[Change]) -> HashSet<ChangeId>,
+    ) -> Result<(), OpenError> {
+        let Stage::Loaded(store, unrecorded) = self.next_stage(Stage::Loading) else {
+            return Err(OpenError::OutOfOrder);
+        };
+        let recorded = if unrecorded.is_empty() {
+            HashSet::new()
+        } else {
+            already_recorded(&unrecorded.changes)
+        };
+        let (mut owed, mut settled) = (Rows::default(), Vec::new());
+        for (place, change) in unrecorded.places.into_iter().zip(unrecorded.changes) {
+            if recorded.contains(&change.id) {
+                settled.push(place)
+            } else {
+                owed.push(place, change)
+            }
+        }
+        if !owed.is_empty() {
+            tracing::info!(
+                changes = owed.places.len(),
+                "recording changes that a crash kept from the log"
+            );
+        }
+        let mut recorder = Recorder::new(owed, settled);
+        recorder.offer_again(sink.as_ref());
+        let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);
+        let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, recorder);
+        let thread = thread::Builder::new().name("registry-writer".to_owned());
+        let thread = thread.spawn(|| writer.run()).map_err(OpenError::Thread)?;
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        self.next_stage(Stage::Started(sender));
+        Ok(())
+    }
+
+    /// Whether lookups are answered and changes taken.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(&*self.stage(), Stage::Started(_)) && !self.has_crashed()
+    }
+
+    /// Whether the writer ended by a panic; then every change hears [`ChangeError::Stopped`].
+    #[must_use]
+    pub fn has_crashed(&self) -> bool {
+        let is_started = matches!(&*self.stage(), Stage::Started(_));
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        is_started && writer.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Carries out what waits, then stops the writer and lets go of the store. Blocks. Reading goes on.
+    pub fn close(&self) {
+        // Without a sender the writer ends once its queue is empty.
+        drop(self.next_stage(Stage::Closed));
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!("the registry's writer crashed");
+        }
+    }
+
+    /// The registry at one point in time.
+    ///
+    /// # Errors
+    /// Until it is loaded.
+    pub fn view(&self) -> Result<View<'_>, Loading> {
+        self.shared.view()
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// If it is nobody's, or until the registry is loaded.
+    pub fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
+        self.shared.authenticate(token)
+    }
+
+    /// What the account `asking` may know of the account `found`. The same after a restart.
+    #[must_use]
+    pub fn subject(&self, asking: AccountId, found: AccountId) -> Subject {
+        self.shared.subject_key.subject(asking, found)
+    }
+
+    /// Has `operation` carried out and waits until it is durable, visible and recorded.
+    pub(super) async fn submit<O: Operation>(&self, operation: O) -> Result<O::Done, O::Error> {
+        let (job, answer) = Waiting::new(operation);
+        self.enqueue(Box::new(job))?;
+        let (done, recorded) = answer.await.map_err(|_| ChangeError::Stopped)??;
+        if let Some(recorded) = recorded {
+            recorded.await.map_err(|_| ChangeError::LogUnwritable)?;
+        }
+        Ok(done)
+    }
+
+    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), ChangeError> {
+        match &*self.stage() {
+            Stage::Started(sender) => sender.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => ChangeError::Overloaded,
+                TrySendError::Disconnected(_) => ChangeError::Stopped,
+            }),
+            Stage::Opened(_) | Stage::Loading | Stage::Loaded(..) => Err(ChangeError::Loading),
+            Stage::Closed => Err(ChangeError::Stopped),
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_stage(&self, next: Stage) -> Stage {
+        std::mem::replace(&mut *self.stage(), next)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registry(…)")
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

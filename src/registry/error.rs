@@ -1,0 +1,116 @@
+//! What can go wrong, one type for each operation.
+
+use crate::registry::store::StoreError;
+
+/// The registry is not loaded yet: nothing can be said about any handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry is loading")]
+pub struct Loading;
+
+/// A token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// No device has this token.
+    #[error("no device has this token")]
+    Invalid,
+    /// It cannot be told yet.
+    #[error(transparent)]
+    Loading(#[from] Loading),
+}
+
+/// A change could not be made, whatever it was. All of these pass: the same call succeeds later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The registry is not loaded, or its writer not started.
+    #[error("the registry is loading")]
+    Loading,
+    /// More changes wait than the service takes on.
+    #[error("too many registry changes wait")]
+    Overloaded,
+    /// The store cannot be written. Nothing has changed, except if the disk failed in the very act: then it is decided,
+    /// by what is durable, before the next change.
+    #[error("the registry store cannot be written")]
+    StoreUnwritable,
+    /// The log cannot be written. Either nothing has changed, or the change is made and its record will follow.
+    #[error("the log cannot be written")]
+    LogUnwritable,
+    /// The service is stopping.
+    #[error("the registry is stopping")]
+    Stopped,
+}
+
+/// A device could not sign up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignUpError {
+    /// The account to join has no device any more, so it is gone.
+    #[error("the account to join is gone")]
+    AccountGone,
+    /// The account to join has as many devices as it may have.
+    #[error("the account has {devices_max} devices already")]
+    TooManyDevices {
+        /// How many it may have.
+        devices_max: usize,
+    },
+    /// The device's name is longer than [`crate::limits::DEVICE_NAME_BYTES_MAX`].
+    #[error("the device's name is too long")]
+    NameTooLong,
+    /// Nothing wrong with the request.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// Something about a device could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// There is no such device (any more).
+    #[error("no such device")]
+    DeviceUnknown,
+    /// Nothing wrong with the request.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// A handle could not be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// There is no such device (any more).
+    #[error("no such device")]
+    DeviceUnknown,
+    /// The account holds as many handles as it may hold.
+    #[error("the account holds {handles_max} handles already")]
+    TooManyHandles {
+        /// How many it may hold.
+        handles_max: usize,
+    },
+    /// Nothing wrong with the request.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// A bound handle could not be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandleError {
+    /// There is no such device (any more).
+    #[error("no such device")]
+    DeviceUnknown,
+    /// The device does not back this handle.
+    #[error("the device does not back this handle")]
+    NotBound,
+    /// Nothing wrong with the request.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// The registry could not be brought up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The writer's thread could not be started.
+    #[error("the registry's writer could not be started: {0}")]
+    Thread(std::io::Error),
+    /// A step out of order: load follows open once, start follows load once.
+    #[error("the registry was not opened, loaded and started in this order, each once")]
+    OutOfOrder,
+}

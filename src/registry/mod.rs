@@ -1,0 +1,52 @@
+//! The registry: which account holds which handle, on which devices, and until when.
+//!
+//! # State
+//!
+//! A *device* belongs to an account, has a token and a lease that a check-in renews. An account's *claim* on a handle
+//! says when it was proved, whether strangers may find it, and which of the account's devices back it. A handle is live
+//! while the lease of one of these devices lasts: a comparison at the moment of the lookup, so no sweep decides
+//! anything. A handle follows its newest proof; a check-in renews a device, never a claim. When a handle's last device
+//! is gone the claim ends, and how it ended is remembered for 30 days, for the log.
+//!
+//! # Path of a change
+//!
+//! [`Registry`] puts a command into the [writer](writer)'s bounded queue. The writer plans it, commits it to the
+//! [store], hands its record to the log through [`ChangeSink`] and makes it visible in the [index] while no lookup
+//! decides, and answers. The index and the store apply the same steps. Lookups hold a [`View`]: one point in time.
+
+mod changes;
+mod commands;
+mod config;
+mod counts;
+mod device;
+mod directory;
+mod entry;
+mod error;
+mod few;
+mod index;
+mod operations;
+mod recorder;
+mod shared;
+mod store;
+mod subject;
+mod token;
+mod view;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use changes::{Cause, Change, ChangeKind, ChangeSink, Recording, SinkFailed, SinkRefused};
+pub use commands::{SignUp, SignedUp, Ticked};
+pub use config::{Config, ConfigError};
+pub use counts::Counts;
+pub use device::{DeviceDetails, HandleDetails, Platform};
+pub use directory::Registry;
+pub use entry::{EndedHow, Probe};
+pub use error::{
+    BindError, ChangeError, DeviceError, HandleError, Loading, OpenError, SignUpError, TokenError,
+};
+pub use store::StoreError;
+pub use subject::Subject;
+pub use token::DeviceToken;
+pub use view::{Asker, View};

@@ -1,0 +1,164 @@
+//! Which changes the log still has to be told, or to commit.
+//!
+//! A transactional outbox: the commit that makes a change durable also stores its record as an `unrecorded` row, so a
+//! crash between store and log loses no record. A row goes, with some later commit, once the log has committed the
+//! record. A crash in between leaves rows that the log holds already: at start their change ids are looked up there.
+
+use std::collections::VecDeque;
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+
+use crate::limits;
+
+use super::{
+    changes::{Change, ChangeSink, SinkFailed, SinkRefused},
+    store::{Key, Mutation, Row},
+};
+
+/// Resolves when a batch's records are committed; none if there was nothing to record.
+pub(super) type Recorded = Option<Shared<BoxFuture<'static, Result<(), SinkFailed>>>>;
+
+/// Changes with their place in the order of all changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) places: Vec<u64>,
+    pub(super) changes: Vec<Change>,
+}
+
+#[derive(Default)]
+pub(super) struct Recorder {
+    next_place: u64,
+    /// Handed to the log, which has not said yet.
+    in_flight: VecDeque<(Rows, Recorded)>,
+    /// The log failed to commit these.
+    failed: Rows,
+    /// The log holds these: their rows may go.
+    settled: Vec<u64>,
+}
+
+impl Rows {
+    pub(super) fn push(&mut self, place: u64, change: Change) {
+        self.places.push(place);
+        self.changes.push(change);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    fn append(&mut self, other: Self) {
+        self.places.extend(other.places);
+        self.changes.extend(other.changes);
+    }
+
+    /// These rows as steps of a commit.
+    pub(super) fn puts(&self) -> impl Iterator<Item = Mutation> {
+        let rows = self.places.iter().zip(&self.changes);
+        rows.map(|(place, change)| Mutation::Put(Row::Unrecorded(*place, change.clone())))
+    }
+}
+
+impl Recorder {
+    /// With what a former run left: `owed` to the log, and `settled` because the log holds it.
+    pub(super) fn new(owed: Rows, settled: Vec<u64>) -> Self {
+        let last = owed.places.iter().chain(&settled).max();
+        let next_place = last.map_or(0, |last| last + 1);
+        Self {
+            next_place,
+            in_flight: VecDeque::new(),
+            failed: owed,
+            settled,
+        }
+    }
+
+    /// Gives `changes` their places.
+    pub(super) fn place(&mut self, changes: Vec<Change>) -> Rows {
+        let first = self.next_place;
+        self.next_place += changes.len() as u64;
+        Rows {
+            places: (first..self.next_place).collect(),
+            changes,
+        }
+    }
+
+    /// Hands `rows` to the log.
+    pub(super) fn hand_over(
+        &mut self,
+        sink: &dyn ChangeSink,
+        rows: &Rows,
+    ) -> Result<Recorded, SinkRefused> {
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let recorded = Some(sink.record(&rows.changes)?.shared());
+        self.in_flight.push_back((rows.clone(), recorded.clone()));
+        Ok(recorded)
+    }
+
+    /// Learns what the log has committed since.
+    pub(super) fn settle(&mut self) {
+        while let Some((_, recorded)) = self.in_flight.front() {
+            let outcome = recorded
+                .clone()
+                .map_or(Some(Ok(())), FutureExt::now_or_never);
+            let Some(outcome) = outcome else { break };
+            let Some((rows, _)) = self.in_flight.pop_front() else {
+                break;
+            };
+            match outcome {
+                Ok(()) => self.settled.extend(rows.places),
+                Err(SinkFailed) => self.failed.append(rows),
+            }
+        }
+    }
+
+    /// Offers again what the log failed to commit, once it has said so of everything that followed: in order.
+    pub(super) fn offer_again(&mut self, sink: &dyn ChangeSink) {
+        if !self.failed.is_empty() && self.in_flight.is_empty() {
+            let failed = std::mem::take(&mut self.failed);
+            if self.hand_over(sink, &failed).is_err() {
+                self.failed = failed;
+            }
+        }
+    }
+
+    /// Whether everything handed over so far can still be followed by more: the log's order is the order of changes.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// Whether the log has fallen so far behind that no more may be handed to it.
+    pub(super) fn is_full(&self) -> bool {
+        let waiting: usize = self
+            .in_flight
+            .iter()
+            .map(|(rows, _)| rows.places.len())
+            .sum();
+        waiting >= limits::REGISTRY_QUEUE_CHANGES_MAX
+    }
+
+    /// Whether there is anything to look after.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.failed.is_empty() && self.settled.is_empty()
+    }
+
+    /// Whether there are rows to remove.
+    pub(super) fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
+    /// The steps that remove settled rows, for the next commit.
+    pub(super) fn removals(&self) -> impl Iterator<Item = Mutation> {
+        self.settled
+            .iter()
+            .map(|place| Mutation::Remove(Key::Unrecorded(*place)))
+    }
+
+    /// That commit is durable.
+    pub(super) fn removed(&mut self) {
+        self.settled.clear();
+    }
+}

@@ -1,0 +1,159 @@
+//! Device tokens: `dd_`, the 13 digits of the device id, and 256 random bits in base64url.
+//!
+//! The device id is in the token so that the device is found without a second index. Only the SHA-256 of the secret
+//! part is kept: with 256 random bits there is nothing to guess, so a slow password hash would only slow down lookups.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, digest};
+use data_encoding::BASE64URL_NOPAD;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::ids::{DeviceId, fill_random};
+
+const PREFIX: &str = "dd_";
+const ID_DIGITS: usize = 13;
+const SECRET_CHARS: usize = 43;
+const SECRET_BYTES: usize = 32;
+const TOKEN_CHARS: usize = PREFIX.len() + ID_DIGITS + SECRET_CHARS;
+
+/// A device's token as shown to it once. Wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DeviceToken(Zeroizing<String>);
+
+/// What is kept of a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenHash(pub(super) [u8; 32]);
+
+/// A token as presented: which device it claims to be, and the secret that must prove it.
+pub(super) struct Presented<'a> {
+    pub(super) device: DeviceId,
+    secret: &'a str,
+}
+
+impl DeviceToken {
+    /// A new token of `device`.
+    pub(super) fn issue(device: DeviceId) -> Self {
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        fill_random(secret.as_mut());
+        let mut text = Zeroizing::new(String::with_capacity(TOKEN_CHARS));
+        text.push_str(PREFIX);
+        // The id's own text is its letter, an underscore and the digits.
+        text.push_str(&device.to_string()[2..]);
+        BASE64URL_NOPAD.encode_append(secret.as_ref(), &mut text);
+        debug_assert_eq!(text.len(), TOKEN_CHARS);
+        Self(text)
+    }
+
+    /// What is kept of it.
+    pub(super) fn hash(&self) -> TokenHash {
+        hash(&self.0[TOKEN_CHARS - SECRET_CHARS..])
+    }
+
+    /// The token itself, for the one answer that shows it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TokenHash {
+    /// Whether `presented` is the token this was made of, in constant time.
+    pub(super) fn matches(&self, presented: &Presented<'_>) -> bool {
+        constant_time::verify_slices_are_equal(&hash(presented.secret).0, &self.0).is_ok()
+    }
+}
+
+impl<'a> Presented<'a> {
+    /// Reads a token's parts. Allocates nothing: it runs for every lookup.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        if text.len() != TOKEN_CHARS || !text.is_ascii() {
+            return None;
+        }
+        let (digits, secret) = text.strip_prefix(PREFIX)?.split_at(ID_DIGITS);
+        Some(Self {
+            device: DeviceId::from_bits(id_bits(digits)?),
+            secret,
+        })
+    }
+}
+
+/// The 64 bits of an id's 13 digits of base 32 (see [`crate::ids`]): 65 bits, the last of which must be zero.
+fn id_bits(digits: &str) -> Option<u64> {
+    let mut bits = 0u128;
+    for digit in digits.bytes() {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'h' => digit - b'a' + 10,
+            b'j' | b'k' => digit - b'j' + 18,
+            b'm' | b'n' => digit - b'm' + 20,
+            b'p'..=b't' => digit - b'p' + 22,
+            b'v'..=b'z' => digit - b'v' + 27,
+            _ => return None,
+        };
+        bits = bits << 5 | u128::from(value);
+    }
+    if bits & 1 == 1 {
+        return None;
+    }
+    u64::try_from(bits >> 1).ok()
+}
+
+fn hash(secret: &str) -> TokenHash {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+    TokenHash(bytes)
+}
+
+impl Zeroize for DeviceToken {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for DeviceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceToken(…)")
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_token_names_its_device_and_matches_only_its_hash(bits: u64) {
+            let device = DeviceId::from_bits(bits);
+            let (token, other) = (DeviceToken::issue(device), DeviceToken::issue(device));
+            let presented = Presented::parse(token.expose()).expect("what was issued parses");
+            prop_assert_eq!(presented.device, device);
+            prop_assert!(token.hash().matches(&presented));
+            prop_assert!(!other.hash().matches(&presented));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text: String, tail in "dd_[0-9a-zé]{12,14}[A-Za-z0-9_-]{42,44}") {
+            prop_assert!(Presented::parse(&text).is_none());
+            if let Some(presented) = Presented::parse(&tail) {
+                prop_assert_eq!(&presented.device.to_string()[2..], &tail[3..16]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_does_not_print() {
+        let token = DeviceToken::issue(DeviceId::random());
+        assert_eq!(
+            format!("{token:?} {:?}", token.hash()),
+            "DeviceToken(…) TokenHash(…)"
+        );
+    }
+}

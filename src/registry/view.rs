@@ -1,0 +1,94 @@
+//! Reading: lookups, and who asks.
+
+use std::sync::{PoisonError, RwLockReadGuard};
+
+use crate::{
+    clock::Timestamp,
+    handle::{Handle, PhoneKey},
+    ids::{AccountId, DeviceId},
+};
+
+use super::{
+    entry::Probe,
+    error::{Loading, TokenError},
+    index::Index,
+    shared::Shared,
+    token::Presented,
+};
+
+/// Who asks: a device that showed its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The device.
+    pub device: DeviceId,
+    /// Its account.
+    pub account: AccountId,
+}
+
+/// The registry at one point in time. As long as it is held no change becomes visible, so hold it for microseconds: to
+/// decide and to hand the decision's record to the log's buffer. It cannot be held across an await in a task.
+#[must_use = "a view orders what is decided under it"]
+pub struct View<'a> {
+    index: &'a Index,
+    now: Timestamp,
+    _gate: RwLockReadGuard<'a, ()>,
+}
+
+impl View<'_> {
+    /// The view's point in time, by which leases are judged.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What is known about `handle`.
+    #[must_use]
+    pub fn probe(&self, handle: &Handle) -> Probe {
+        self.index.probe(handle, self.now)
+    }
+
+    /// What is known about a phone number.
+    #[must_use]
+    pub fn probe_phone(&self, phone: PhoneKey) -> Probe {
+        self.index.probe_phone(phone, self.now)
+    }
+
+    /// The device as an asker, if it has not signed out since its token was checked.
+    #[must_use]
+    pub fn asker(&self, device: DeviceId) -> Option<Asker> {
+        self.index.devices.get(&device).map(|found| Asker {
+            device,
+            account: found.account,
+        })
+    }
+}
+
+impl Shared {
+    pub(super) fn view(&self) -> Result<View<'_>, Loading> {
+        let index = self.loaded()?;
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        // Time is read inside the gate, so that it belongs to the same order.
+        Ok(View {
+            index,
+            now: self.clock.now(),
+            _gate: gate,
+        })
+    }
+
+    /// Needs no gate: it reads one device.
+    pub(super) fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
+        let index = self.loaded()?;
+        let presented = Presented::parse(token).ok_or(TokenError::Invalid)?;
+        let device = index
+            .devices
+            .get(&presented.device)
+            .ok_or(TokenError::Invalid)?;
+        if !device.token_hash.matches(&presented) {
+            return Err(TokenError::Invalid);
+        }
+        Ok(Asker {
+            device: presented.device,
+            account: device.account,
+        })
+    }
+}

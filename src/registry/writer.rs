@@ -1,0 +1,278 @@
+//! The writer: the one thread that changes the registry.
+//!
+//! It gathers waiting commands that do not meet into a batch, and for each batch, in this order:
+//!
+//! 1. plans every command against the index, which nobody else changes meanwhile;
+//! 2. commits all steps in one durable transaction, with a row for each change record (see
+//!    [`recorder`](super::recorder));
+//! 3. takes the gate, which no lookup then holds, hands the records to the log's buffer and makes the steps visible;
+//! 4. tells the callers, who then wait for the log's own commit.
+//!
+//! What a crash leaves behind: before 2 nothing; after 2 a change that nobody was told of, visible after the restart and
+//! recorded then; after 3 the same, unless the log committed the record.
+//!
+//! A store that fails is opened anew with growing pauses, and the batch in doubt is decided by what turns out to be
+//! durable. A log that refuses holds the batch back, invisible, so that the log's order stays the order of what was
+//! true. Until then callers hear that nothing can be changed.
+
+use std::{
+    sync::{
+        Arc, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::limits;
+
+use super::{
+    changes::{ChangeSink, SinkRefused},
+    commands::{Context, Job, Plan, Touched},
+    error::ChangeError,
+    recorder::{Recorded, Recorder, Rows},
+    shared::Shared,
+    store::{Mutation, Store},
+};
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    queue: Receiver<Box<dyn Job>>,
+    store: Box<dyn Store>,
+    sink: Arc<dyn ChangeSink>,
+    recorder: Recorder,
+    /// Met a command of the batch before, so it opens the next one.
+    carried: Option<Box<dyn Job>>,
+    /// Durable but not visible: the log refused its records.
+    held: Option<Batch>,
+    /// Perhaps durable: the store failed while committing it.
+    in_doubt: Option<(u64, Batch)>,
+    reopen_at: Instant,
+    reopen_pause: Duration,
+    offer_at: Instant,
+}
+
+/// What a planned batch does.
+struct Batch {
+    steps: Vec<Mutation>,
+    rows: Rows,
+}
+
+enum Next {
+    Job(Box<dyn Job>),
+    Pause,
+    Closed,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        queue: Receiver<Box<dyn Job>>,
+        store: Box<dyn Store>,
+        sink: Arc<dyn ChangeSink>,
+        recorder: Recorder,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            queue,
+            store,
+            sink,
+            recorder,
+            carried: None,
+            held: None,
+            in_doubt: None,
+            reopen_at: now,
+            reopen_pause: limits::REGISTRY_REOPEN_PAUSE,
+            offer_at: now,
+        }
+    }
+
+    /// Works until every sender is gone and the queue is empty.
+    pub(super) fn run(mut self) {
+        loop {
+            let next = self.next();
+            self.look_after();
+            match next {
+                Next::Job(job) => self.serve(job),
+                Next::Pause => self.tidy(),
+                Next::Closed => break,
+            }
+        }
+        // Rows that stay because the log has not said yet are looked up there at the next start.
+        self.tidy();
+    }
+
+    fn next(&mut self) -> Next {
+        if let Some(job) = self.carried.take() {
+            return Next::Job(job);
+        }
+        let is_idle = self.recorder.is_idle() && self.held.is_none() && self.in_doubt.is_none();
+        if is_idle {
+            return self.queue.recv().map_or(Next::Closed, Next::Job);
+        }
+        let pause = if self.in_doubt.is_some() {
+            self.reopen_pause
+        } else {
+            limits::REGISTRY_RECORD_PAUSE
+        };
+        match self.queue.recv_timeout(pause) {
+            Ok(job) => Next::Job(job),
+            Err(RecvTimeoutError::Timeout) => Next::Pause,
+            Err(RecvTimeoutError::Disconnected) => Next::Closed,
+        }
+    }
+
+    fn look_after(&mut self) {
+        let now = Instant::now();
+        if self.in_doubt.is_some() && self.reopen_at <= now {
+            self.reopen(now);
+        }
+        self.recorder.settle();
+        if self.offer_at <= now && (self.held.is_some() || !self.recorder.is_in_order()) {
+            self.offer_at = now + limits::REGISTRY_RECORD_PAUSE;
+            self.recorder.offer_again(self.sink.as_ref());
+            if self.recorder.is_in_order()
+                && let Some(batch) = self.held.take()
+            {
+                self.held = self.publish(batch).err();
+            }
+        }
+    }
+
+    /// Why no change can be made now.
+    fn refusal(&self) -> Option<ChangeError> {
+        if self.in_doubt.is_some() {
+            Some(ChangeError::StoreUnwritable)
+        } else if self.held.is_some() || !self.recorder.is_in_order() || !self.sink.is_writable() {
+            Some(ChangeError::LogUnwritable)
+        } else if self.recorder.is_full() {
+            Some(ChangeError::Overloaded)
+        } else {
+            None
+        }
+    }
+
+    fn serve(&mut self, first: Box<dyn Job>) {
+        if let Some(refusal) = self.refusal() {
+            first.finish(Err(refusal));
+            return;
+        }
+        let (jobs, plan) = self.gather(first);
+        let outcome = self.carry_out(plan);
+        for job in jobs {
+            job.finish(outcome.clone());
+        }
+    }
+
+    /// Takes what waits in the queue, as long as it does not meet what was taken before.
+    fn gather(&mut self, first: Box<dyn Job>) -> (Vec<Box<dyn Job>>, Plan) {
+        let shared = Arc::clone(&self.shared);
+        let context = Context {
+            index: &shared.index,
+            config: &shared.config,
+            now: shared.clock.now(),
+        };
+        let (mut plan, mut touched, mut jobs) = (Plan::default(), Touched::default(), Vec::new());
+        let mut next = Some(first);
+        while let Some(mut job) = next {
+            if !touched.add(job.touches(context.index)) {
+                self.carried = Some(job);
+                break;
+            }
+            job.plan(&context, &mut plan);
+            jobs.push(job);
+            let has_room = jobs.len() < limits::REGISTRY_COMMIT_CHANGES_MAX
+                && plan.changes.len() < limits::REGISTRY_COMMIT_CHANGES_MAX;
+            next = if has_room {
+                self.queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        (jobs, plan)
+    }
+
+    fn carry_out(&mut self, plan: Plan) -> Result<Recorded, ChangeError> {
+        debug_assert!(
+            !plan.mutations.is_empty() || plan.changes.is_empty(),
+            "records tell of steps"
+        );
+        if plan.mutations.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.recorder.place(plan.changes);
+        let mut steps = plan.mutations;
+        steps.extend(rows.puts());
+        self.commit(Batch { steps, rows })
+    }
+
+    fn commit(&mut self, mut batch: Batch) -> Result<Recorded, ChangeError> {
+        batch.steps.extend(self.recorder.removals());
+        let number = self.store.last_batch() + 1;
+        if let Err(error) = self.store.commit(number, &batch.steps) {
+            tracing::error!(%error, "the registry store failed; changes are refused until it works again");
+            self.in_doubt = Some((number, batch));
+            self.reopen_pause = limits::REGISTRY_REOPEN_PAUSE;
+            self.reopen_at = Instant::now() + self.reopen_pause;
+            return Err(ChangeError::StoreUnwritable);
+        }
+        self.recorder.removed();
+        self.publish(batch).map_err(|batch| {
+            tracing::error!(
+                "the log refused change records; changes are held back until it takes them"
+            );
+            self.held = Some(batch);
+            self.offer_at = Instant::now() + limits::REGISTRY_RECORD_PAUSE;
+            ChangeError::LogUnwritable
+        })
+    }
+
+    /// Records and shows a durable batch while no lookup decides. Gives the batch back if the log refuses it.
+    fn publish(&mut self, batch: Batch) -> Result<Recorded, Batch> {
+        let _gate = self
+            .shared
+            .gate
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.recorder.hand_over(self.sink.as_ref(), &batch.rows) {
+            Ok(recorded) => {
+                for step in batch.steps {
+                    self.shared.index.apply(step);
+                }
+                Ok(recorded)
+            }
+            Err(SinkRefused) => Err(batch),
+        }
+    }
+
+    fn reopen(&mut self, now: Instant) {
+        match self.store.reopen() {
+            Ok(durable) => {
+                let Some((number, batch)) = self.in_doubt.take() else {
+                    return;
+                };
+                tracing::info!(in_doubt = number, durable, "the registry store works again");
+                if durable == number {
+                    self.recorder.removed();
+                    self.held = self.publish(batch).err();
+                }
+            }
+            Err(error) => {
+                self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
+                self.reopen_at = now + self.reopen_pause;
+                tracing::warn!(%error, "the registry store still fails");
+            }
+        }
+    }
+
+    /// Removes rows of records that the log holds, when there is nothing better to do.
+    fn tidy(&mut self) {
+        if self.recorder.has_settled() && self.in_doubt.is_none() && self.held.is_none() {
+            // A failure is in doubt like any other; nobody waits for it.
+            let _ = self.commit(Batch {
+                steps: Vec::new(),
+                rows: Rows::default(),
+            });
+        }
+    }
+}
