@@ -45,6 +45,7 @@ pub mod clock;
 pub mod handle;
 pub mod ids;
 pub mod limits;
+pub mod ownership;
 pub mod query_log;
 pub mod registry;
 pub mod shutdown;
