@@ -25,6 +25,7 @@
 //! | [`clock`] | the only reader of wall time |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
+//! | [`telemetry`] | the service's own messages, without personal values |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
 //! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
@@ -42,12 +43,20 @@
 //! Who may import whom is a table in `tests/integration/rooms.rs`, checked against the `use crate::` lines.
 
 pub mod background;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod dispatch;
+pub mod envelope;
 pub mod handle;
+pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod operators;
+pub mod ownership;
 pub mod query_log;
 pub mod quota;
 pub mod registry;
+pub mod server;
 pub mod shutdown;
+pub mod telemetry;

@@ -74,11 +74,31 @@ pub const TOMBSTONE_LIFETIME: Duration = LOG_RETENTION_MAX;
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 
 /// Verification sessions open at once. About 200 bytes each; sessions end by themselves after ten minutes.
-pub const VERIFICATIONS_MAX: usize = 100_000;
+pub const VERIFICATIONS_MAX: usize = if cfg!(test) { 16 } else { 100_000 };
 /// Wrong codes before a verification session ends.
 pub const CODE_ATTEMPTS_MAX: u8 = 5;
 /// How long a code is good for.
 pub const CODE_LIFETIME: Duration = Duration::from_secs(600);
+/// Pause before a code may be sent again, doubled with each sending.
+pub const CODE_RESEND_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause before a code may be sent again.
+pub const CODE_RESEND_PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// The span over which sent codes are counted.
+pub const CODE_SENDS_SPAN: Duration = Duration::from_secs(24 * 3600);
+/// Codes sent to one handle in [`CODE_SENDS_SPAN`]: whoever asks, nobody's phone is flooded, and with five attempts each
+/// a guesser finds a code of six digits in 55 years on average.
+pub const CODE_SENDS_PER_HANDLE_MAX: u32 = 10;
+/// Codes that one account has sent in [`CODE_SENDS_SPAN`].
+pub const CODE_SENDS_PER_ACCOUNT_MAX: u32 = 50;
+/// Codes that one network (an IPv4 address, an IPv6 /64) has sent in [`CODE_SENDS_SPAN`]; many phones share an address.
+pub const CODE_SENDS_PER_NETWORK_MAX: u32 = 1_000;
+/// Handles, accounts or networks whose sendings are counted at once. About 60 bytes each; who has not sent for a day
+/// is dropped.
+pub const CODE_SENDERS_MAX: usize = if cfg!(test) { 64 } else { 500_000 };
+/// Link codes open at once, over all accounts. About 100 bytes each.
+pub const LINK_CODES_MAX: usize = if cfg!(test) { 8 } else { 100_000 };
+/// Link codes open at once of one account.
+pub const LINK_CODES_PER_ACCOUNT_MAX: usize = 3;
 /// How long a link code is good for.
 pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);
 

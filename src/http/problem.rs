@@ -184,7 +184,7 @@ impl From<Exceeded> for Problem {
         use crate::quota::Limit;
         let code = match exceeded.limit {
             Limit::NewHandles => Code::LookupQuota,
-            Limit::Requests | Limit::SignUps | Limit::Codes => Code::RateLimited,
+            Limit::Requests | Limit::SignUps => Code::RateLimited,
         };
         Self::new(code, "wait as long as Retry-After says; a handle asked for before is free")
             .retry_after(exceeded.retry_after)

@@ -5,7 +5,7 @@
 //! * **new handles**: each handle that an account asks for the first time in 30 days counts one; a repeat is free, so
 //!   that an honest phone never meets the limit and a scraper does at once ([`handles`]);
 //! * **requests** of one account, whatever they ask;
-//! * **sign-ups and codes** from one network (an IPv4 address, an IPv6 /64), since they need no token.
+//! * **sign-ups** from one network (an IPv4 address, an IPv6 /64), since they need no token.
 //!
 //! All are kept in memory: a restart forgives what was counted. The handles seen are kept as keyed 64-bit hashes under
 //! a key that dies with the process, so that memory (or a core dump) holds no list of who asked for whom. A collision
@@ -44,7 +44,7 @@ pub struct Config {
     pub new_handles_per_day: u32,
     /// Look-up requests (a batch is one) of one account in a minute.
     pub requests_per_minute: u32,
-    /// Sign-ups, and separately codes sent, from one network in an hour.
+    /// Sign-ups from one network in an hour.
     pub sign_ups_per_hour: u32,
 }
 
@@ -105,8 +105,6 @@ pub enum Limit {
     Requests,
     /// Sign-ups from one network.
     SignUps,
-    /// Codes sent for one network.
-    Codes,
 }
 
 impl Limit {
@@ -117,7 +115,6 @@ impl Limit {
             Self::NewHandles => "new-handles",
             Self::Requests => "requests",
             Self::SignUps => "sign-ups",
-            Self::Codes => "codes",
         }
     }
 }
@@ -130,7 +127,6 @@ pub struct Quota {
     seen: SeenHandles,
     requests: Keyed<AccountId>,
     sign_ups: Keyed<IpAddr>,
-    codes: Keyed<IpAddr>,
 }
 
 impl Quota {
@@ -149,7 +145,6 @@ impl Quota {
             seen: SeenHandles::new(config.new_handles_per_day),
             requests: RateLimiter::keyed(rate(config.requests_per_minute, hour / 60)),
             sign_ups: RateLimiter::keyed(rate(config.sign_ups_per_hour, hour)),
-            codes: RateLimiter::keyed(rate(config.sign_ups_per_hour, hour)),
             config,
             clock,
         }
@@ -199,22 +194,10 @@ impl Quota {
         check(&self.sign_ups, &network(ip), Limit::SignUps)
     }
 
-    /// Counts one code to be sent for the network of `ip`.
-    ///
-    /// # Errors
-    /// If too many were asked for from there.
-    pub fn take_code(&self, ip: IpAddr) -> Result<(), Exceeded> {
-        if !self.config.enabled {
-            return Ok(());
-        }
-        check(&self.codes, &network(ip), Limit::Codes)
-    }
-
     /// Forgets what no longer counts. Nothing is evicted otherwise.
     pub fn tick(&self) {
         self.requests.retain_recent();
         self.sign_ups.retain_recent();
-        self.codes.retain_recent();
         self.seen.forget_older(self.clock.now());
     }
 }
@@ -284,7 +267,6 @@ mod tests {
         assert_eq!(exceeded.limit.name(), "sign-ups");
         assert!((1..=1200).contains(&whole_seconds(exceeded.retry_after)));
         quota.take_sign_up(other).unwrap();
-        quota.take_code(one).unwrap();
     }
 
     #[test]

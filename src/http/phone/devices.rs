@@ -20,7 +20,7 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     limits,
-    ownership::{LinkCodeError, Ownership},
+    ownership::{LinkError, Ownership},
     quota::Quota,
     registry::{ChangeError, DeviceError, Platform, Registry, SignUp, SignUpError},
 };
@@ -207,14 +207,14 @@ pub(super) async fn issue_link_code(
     Device(asker): Device,
 ) -> Result<Response, Problem> {
     let code = ownership.issue_link_code(asker.account).map_err(|error| match error {
-        LinkCodeError::TooMany { retry_after } => {
+        LinkError::TooMany { retry_after } => {
             let detail = "the account has as many open link codes as it may have";
             Problem::new(Code::RateLimited, detail).retry_after(retry_after)
         }
-        LinkCodeError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
+        LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
     })?;
     let body = LinkCodeResponse {
-        link_code: code.code.expose().to_owned(),
+        link_code: code.expose().to_owned(),
         expires_at: code.expires_at,
     };
     Ok(secret((StatusCode::CREATED, Json(body))))

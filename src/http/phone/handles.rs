@@ -1,0 +1,228 @@
+//! A device's handles: claim one, give it up, hide it.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Device, device_gone,
+    devices::{HeldHandle, secret},
+};
+use crate::{
+    clock::Timestamp,
+    dispatch::Refusal,
+    handle::{Handle, Region},
+    http::{
+        body::JsonBody,
+        edge::Origin,
+        problem::{Code, Problem, ProblemBody},
+    },
+    ownership::{BeginError, Begun, Ownership, Verification},
+    quota::Quota,
+    registry::{BindError, HandleError, Registry},
+};
+
+/// A handle that somebody says is theirs.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HandleRequest {
+    #[schema(example = "+1 415 555 0123")]
+    handle: String,
+    /// For a national number: the country it is written for (ISO 3166 alpha-2).
+    region: Option<String>,
+}
+
+impl HandleRequest {
+    pub(super) fn parse(&self) -> Result<Handle, Problem> {
+        let region = self.region.as_deref().map(Region::parse).transpose();
+        let parsed = region.and_then(|region| Handle::parse(&self.handle, region));
+        parsed.map_err(|error| Refusal::Handle(error).into())
+    }
+}
+
+/// A code is on its way.
+#[derive(Serialize, ToSchema)]
+pub(super) struct VerificationResponse {
+    #[schema(example = "v_0123456789abc")]
+    verification: String,
+    handle: String,
+    /// `sms` or `email`.
+    sent_by: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// Until then, asking again is `rate-limited`.
+    #[schema(value_type = String, format = DateTime)]
+    next_send_at: Timestamp,
+    attempts_left: u8,
+}
+
+impl From<Verification> for VerificationResponse {
+    fn from(verification: Verification) -> Self {
+        Self {
+            verification: verification.verification.to_string(),
+            handle: verification.handle.canonical().into_owned(),
+            sent_by: verification.sent_by.code(),
+            expires_at: verification.expires_at,
+            next_send_at: verification.next_send_at,
+            attempts_left: verification.attempts_left,
+        }
+    }
+}
+
+/// A handle whose ownership is proved.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProvedResponse {
+    pub(super) handle: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) proved_at: Timestamp,
+}
+
+/// Claims a handle: a code is sent to it, unless the account holds the proof already.
+#[utoipa::path(
+    post, path = "/v1/devices/me/handles", tag = "handles",
+    request_body = HandleRequest,
+    responses(
+        (status = 200, description = "The account held the proof already", body = ProvedResponse),
+        (status = 202, description = "A code was sent", body = VerificationResponse),
+        (status = 400, description = "`handle-invalid`, `request-invalid`", body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 409, description = "`too-many-handles-held`", body = ProblemBody),
+        (status = 429, description = "`rate-limited`", body = ProblemBody),
+        (status = 502, description = "`delivery-failed`", body = ProblemBody),
+    ),
+    security(("device" = [])),
+)]
+pub(super) async fn claim(
+    State(ownership): State<Arc<Ownership>>,
+    State(quota): State<Arc<Quota>>,
+    Device(asker): Device,
+    origin: Origin,
+    JsonBody(request): JsonBody<HandleRequest>,
+) -> Result<Response, Problem> {
+    let handle = request.parse()?;
+    let from = quota.is_enabled().then_some(origin.ip);
+    match ownership.begin_binding(asker, handle, from).await? {
+        Begun::Bound { handle, proved_at } => {
+            let handle = handle.canonical().into_owned();
+            Ok(secret(Json(ProvedResponse { handle, proved_at })))
+        }
+        Begun::Sent(verification) => {
+            let body = VerificationResponse::from(verification);
+            Ok(secret((StatusCode::ACCEPTED, Json(body))))
+        }
+    }
+}
+
+/// Gives a handle up. It stays given up until it is proved again.
+#[utoipa::path(
+    delete, path = "/v1/devices/me/handles/{handle}", tag = "handles",
+    params(("handle" = String, Path, description = "Percent-encoded")),
+    responses(
+        (status = 204),
+        (status = 401, body = ProblemBody),
+        (status = 404, description = "`handle-not-bound`", body = ProblemBody),
+    ),
+    security(("device" = [])),
+)]
+pub(super) async fn unbind(
+    State(registry): State<Arc<Registry>>,
+    Device(asker): Device,
+    Path(handle): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let handle = parse_own(&handle)?;
+    registry.unbind(asker.device, handle).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What may be changed about a handle.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HandleChange {
+    /// Whether strangers may find it. If not, they get the answer of an unregistered handle.
+    discoverable: bool,
+}
+
+/// Hides a handle from strangers or shows it to them.
+#[utoipa::path(
+    patch, path = "/v1/devices/me/handles/{handle}", tag = "handles",
+    params(("handle" = String, Path, description = "Percent-encoded")),
+    request_body = HandleChange,
+    responses(
+        (status = 200, body = HeldHandle),
+        (status = 400, description = "`request-invalid`", body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 404, description = "`handle-not-bound`", body = ProblemBody),
+    ),
+    security(("device" = [])),
+)]
+pub(super) async fn set_discoverable(
+    State(registry): State<Arc<Registry>>,
+    Device(asker): Device,
+    Path(handle): Path<String>,
+    JsonBody(change): JsonBody<HandleChange>,
+) -> Result<Response, Problem> {
+    let handle = parse_own(&handle)?;
+    let held = registry.set_discoverable(asker.device, handle, change.discoverable).await?;
+    let handle = held.handle.canonical().into_owned();
+    let (proved_at, discoverable) = (held.proved_at, held.discoverable);
+    Ok(secret(Json(HeldHandle { handle, proved_at, discoverable }).into_response()))
+}
+
+/// Text that is no handle is certainly none that this device backs.
+fn parse_own(text: &str) -> Result<Handle, Problem> {
+    Handle::parse(text, None).map_err(|_| not_bound())
+}
+
+fn not_bound() -> Problem {
+    Problem::new(Code::HandleNotBound, "GET /v1/devices/me lists the handles that it backs")
+}
+
+impl From<HandleError> for Problem {
+    fn from(error: HandleError) -> Self {
+        match error {
+            HandleError::DeviceUnknown => device_gone(),
+            HandleError::NotBound => not_bound(),
+            HandleError::Change(error) => error.into(),
+        }
+    }
+}
+
+impl From<BindError> for Problem {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::DeviceUnknown => device_gone(),
+            BindError::TooManyHandles { handles_max } => {
+                let detail = format!("an account holds at most {handles_max} handles; give one up");
+                Self::new(Code::TooManyHandlesHeld, detail)
+            }
+            BindError::Change(error) => error.into(),
+        }
+    }
+}
+
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::RateLimited { limit, retry_after } => {
+                let detail = "a code was sent already, or too many were asked for";
+                Self::new(Code::RateLimited, detail)
+                    .retry_after(retry_after)
+                    .with("limit", limit.code())
+                    .with("cost", 1)
+                    .with("retry_after", crate::quota::whole_seconds(retry_after))
+            }
+            BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
+            BeginError::Delivery(_) => {
+                Self::new(Code::DeliveryFailed, "no code was sent and nothing was counted")
+            }
+            BeginError::Bind(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Proofs: answer a code; take a handle back without a device.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    devices::secret,
+    handles::{HandleRequest, ProvedResponse, VerificationResponse},
+};
+use crate::{
+    http::{
+        body::JsonBody,
+        edge::Origin,
+        problem::{Code, Problem, ProblemBody},
+    },
+    ids::VerificationId,
+    ownership::{Confirmed, ConfirmError, Ownership},
+    quota::Quota,
+};
+
+/// The code as it was received.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeRequest {
+    #[schema(example = "123456")]
+    code: String,
+}
+
+/// A handle that no device backs any more.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeregisteredResponse {
+    handle: String,
+    deregistered: bool,
+}
+
+/// Answers a code. Binds the handle to the device that asked, or takes it back from every device.
+#[utoipa::path(
+    post, path = "/v1/verifications/{verification}", tag = "handles",
+    params(("verification" = String, Path)),
+    request_body = CodeRequest,
+    responses(
+        (status = 200, description = "Bound (`proved_at`) or taken back (`deregistered`)", body = ProvedResponse),
+        (status = 400, description = "`request-invalid`", body = ProblemBody),
+        (status = 403, description = "`code-wrong`; `attempts_left` says how often it may be tried", body = ProblemBody),
+        (status = 404, description = "`verification-unknown`", body = ProblemBody),
+        (status = 410, description = "`code-expired`", body = ProblemBody),
+        (status = 429, description = "`rate-limited`: the attempts are used up", body = ProblemBody),
+    ),
+)]
+pub(super) async fn confirm(
+    State(ownership): State<Arc<Ownership>>,
+    Path(verification): Path<String>,
+    JsonBody(request): JsonBody<CodeRequest>,
+) -> Result<Response, Problem> {
+    let verification: VerificationId =
+        verification.parse().map_err(|_| Problem::from(ConfirmError::Unknown))?;
+    Ok(match ownership.confirm(verification, &request.code).await? {
+        Confirmed::Bound { handle, proved_at } => {
+            let handle = handle.canonical().into_owned();
+            secret(Json(ProvedResponse { handle, proved_at }))
+        }
+        Confirmed::Deregistered { handle } => {
+            let handle = handle.canonical().into_owned();
+            secret(Json(DeregisteredResponse { handle, deregistered: true }))
+        }
+    })
+}
+
+/// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it.
+#[utoipa::path(
+    post, path = "/v1/deregistrations", tag = "handles",
+    request_body = HandleRequest,
+    responses(
+        (status = 202, description = "A code was sent", body = VerificationResponse),
+        (status = 400, description = "`handle-invalid`, `request-invalid`", body = ProblemBody),
+        (status = 429, description = "`rate-limited`", body = ProblemBody),
+        (status = 502, description = "`delivery-failed`", body = ProblemBody),
+    ),
+)]
+pub(super) async fn deregister(
+    State(ownership): State<Arc<Ownership>>,
+    State(quota): State<Arc<Quota>>,
+    origin: Origin,
+    JsonBody(request): JsonBody<HandleRequest>,
+) -> Result<Response, Problem> {
+    let handle = request.parse()?;
+    let from = quota.is_enabled().then_some(origin.ip);
+    let verification = ownership.begin_deregistration(handle, from).await?;
+    Ok(secret((StatusCode::ACCEPTED, Json(VerificationResponse::from(verification)))))
+}
+
+impl From<ConfirmError> for Problem {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::CodeWrong { attempts_left } => {
+                Self::new(Code::CodeWrong, "compare it with the message, or ask for a new one")
+                    .with("attempts_left", attempts_left)
+            }
+            ConfirmError::Unknown => {
+                Self::new(Code::VerificationUnknown, "ask for a new code with the handle")
+            }
+            ConfirmError::Expired => {
+                Self::new(Code::CodeExpired, "ask for a new code with the handle")
+            }
+            ConfirmError::TooManyAttempts => {
+                Self::new(Code::RateLimited, "the attempts are used up; ask for a new code")
+            }
+            ConfirmError::Bind(error) => error.into(),
+            ConfirmError::Change(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Codes of six digits, and how they are kept.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, hmac};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::ids::{VerificationId, fill_random};
+
+const CODES: u32 = 1_000_000;
+/// The largest multiple of [`CODES`] that fits 32 bits: values from here on would favour some codes.
+const UNBIASED_END: u32 = u32::MAX - u32::MAX % CODES;
+
+/// Six digits, sent to a handle. Wiped from memory when dropped.
+#[derive(Clone)]
+pub struct Code(Zeroizing<String>);
+
+/// What is kept of a code: a hash with a key that dies with the process, since a million codes are soon tried.
+#[derive(Clone, Copy)]
+pub(super) struct CodeHash([u8; 32]);
+
+/// Hashes codes and link codes.
+pub(super) struct HashKey(hmac::Key);
+
+impl Code {
+    pub(super) fn random() -> Self {
+        let mut bytes = [0; 4];
+        let value = loop {
+            fill_random(&mut bytes);
+            let value = u32::from_le_bytes(bytes);
+            if value < UNBIASED_END {
+                break value % CODES;
+            }
+        };
+        bytes.zeroize();
+        Self(Zeroizing::new(format!("{value:06}")))
+    }
+
+    /// The digits, for the one message that carries them.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl HashKey {
+    pub(super) fn random() -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        fill_random(key.as_mut());
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
+    }
+
+    /// The hash of a code of one verification: the same code hashes differently in another.
+    pub(super) fn code(&self, verification: VerificationId, code: &str) -> CodeHash {
+        CodeHash(self.hash(&verification.bits().to_be_bytes(), code.as_bytes()))
+    }
+
+    pub(super) fn hash(&self, prefix: &[u8; 8], text: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(prefix);
+        context.update(text);
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.sign().as_ref());
+        hash
+    }
+}
+
+impl CodeHash {
+    /// Compares in constant time.
+    pub(super) fn matches(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(…)")
+    }
+}
+
+impl fmt::Debug for CodeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeHash(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_six_digits_without_favourites() {
+        assert_eq!(UNBIASED_END % CODES, 0);
+        let mut first_digits = [0u32; 10];
+        for _ in 0..20_000 {
+            let code = Code::random();
+            assert_eq!(code.expose().len(), 6);
+            let digits: Vec<u32> = code
+                .expose()
+                .chars()
+                .filter_map(|c| c.to_digit(10))
+                .collect();
+            assert_eq!(digits.len(), 6);
+            first_digits[digits[0] as usize] += 1;
+        }
+        // 2,000 each, give or take six standard deviations.
+        assert!(
+            first_digits
+                .iter()
+                .all(|count| (1_745..2_255).contains(count)),
+            "{first_digits:?}"
+        );
+    }
+
+    #[test]
+    fn a_code_matches_only_in_its_own_verification() {
+        let key = HashKey::random();
+        let [one, other] = [1, 2].map(VerificationId::from_bits);
+        assert!(key.code(one, "123456").matches(&key.code(one, "123456")));
+        assert!(!key.code(one, "123456").matches(&key.code(other, "123456")));
+        assert!(!key.code(one, "123456").matches(&key.code(one, "123457")));
+        assert!(
+            !key.code(one, "123456")
+                .matches(&HashKey::random().code(one, "123456"))
+        );
+    }
+}

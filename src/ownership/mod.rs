@@ -1,0 +1,30 @@
+//! Ownership: proofs that somebody can read what is sent to a handle.
+//!
+//! A *session* sends a code to a handle and waits for it to come back, either to bind the handle to a device or, without
+//! a device, to take it back from every device. Codes and link codes are kept only as keyed hashes.
+//!
+//! Everything here is in memory. A restart forgets open sessions and the counts of sent codes: a session lives ten
+//! minutes, asking again costs its owner one tap, and what is not written cannot leak. The counts guard against floods,
+//! which a restart does not help. Proofs themselves are the [`registry`](crate::registry)'s, and durable.
+
+mod code;
+mod config;
+mod delivery;
+mod error;
+mod link_code;
+mod outbox;
+mod proofs;
+mod sends;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+pub use code::Code;
+pub use config::{Config, DeliveryKind, OutboxKind};
+pub use delivery::{Delivery, DeliveryError, Message, Purpose, SentBy};
+pub use error::{BeginError, ConfirmError, LinkError, SendLimit};
+pub use link_code::LinkCode;
+pub use outbox::Outbox;
+pub use proofs::{Begun, Confirmed, Ownership};
+pub use session::Verification;

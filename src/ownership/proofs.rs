@@ -1,0 +1,236 @@
+//! [`Ownership`]: sending codes and taking them back.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    clock::{SharedClock, Timestamp},
+    handle::Handle,
+    ids::{AccountId, VerificationId},
+    registry::{Asker, BindError, Registry},
+};
+
+use super::{
+    code::{Code, HashKey},
+    delivery::{Delivery, Message},
+    error::{BeginError, ConfirmError, LinkError},
+    link_code::{LinkCode, LinkCodes},
+    sends::{Network, Sending, Sends},
+    session::{Asked, Session, Sessions, Verification},
+};
+
+/// Proofs of ownership on their way.
+pub struct Ownership {
+    registry: Arc<Registry>,
+    delivery: Box<dyn Delivery>,
+    clock: SharedClock,
+    key: HashKey,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    sessions: Sessions,
+    sends: Sends,
+    link_codes: LinkCodes,
+}
+
+/// What asking for a handle came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// The account holds the proof already: the device backs the handle now.
+    Bound {
+        /// The handle.
+        handle: Handle,
+        /// When it was proved.
+        proved_at: Timestamp,
+    },
+    /// A code was sent.
+    Sent(Verification),
+}
+
+/// What the right code did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// The handle is the device's.
+    Bound {
+        /// The handle.
+        handle: Handle,
+        /// When it was proved: now.
+        proved_at: Timestamp,
+    },
+    /// The handle is no device's.
+    Deregistered {
+        /// The handle.
+        handle: Handle,
+    },
+}
+
+impl Ownership {
+    /// Nothing open.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, delivery: Box<dyn Delivery>, clock: SharedClock) -> Self {
+        Self {
+            registry,
+            delivery,
+            clock,
+            key: HashKey::random(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Binds `handle` to the asking device if its account holds it already, otherwise sends a code to it. `from` is
+    /// where the request came from.
+    ///
+    /// # Errors
+    /// If no code may or can be sent, or the registry cannot bind.
+    pub async fn begin_binding(
+        &self,
+        asker: Asker,
+        handle: Handle,
+        from: Option<IpAddr>,
+    ) -> Result<Begun, BeginError> {
+        if let Some(proved_at) = self.registry.rebind(asker.device, handle.clone()).await? {
+            return Ok(Begun::Bound { handle, proved_at });
+        }
+        self.send(Asked::Bind(asker.device), handle, Some(asker.account), from)
+            .await
+            .map(Begun::Sent)
+    }
+
+    /// Sends a code that takes `handle` back from every device. Never looks whether somebody holds it, so that the
+    /// answer cannot tell.
+    ///
+    /// # Errors
+    /// If no code may or can be sent.
+    pub async fn begin_deregistration(
+        &self,
+        handle: Handle,
+        from: Option<IpAddr>,
+    ) -> Result<Verification, BeginError> {
+        self.send(
+            Asked::Deregister(from.map(Network::from)),
+            handle,
+            None,
+            from,
+        )
+        .await
+    }
+
+    async fn send(
+        &self,
+        asked: Asked,
+        handle: Handle,
+        account: Option<AccountId>,
+        from: Option<IpAddr>,
+    ) -> Result<Verification, BeginError> {
+        let (now, purpose, code) = (self.clock.now(), asked.purpose(), Code::random());
+        let sending = Sending {
+            handle: &handle,
+            account,
+            network: from.map(Network::from),
+        };
+        // Counted before it is sent, so that two requests at once cannot both pass. If the caller goes away while it is
+        // being sent, it stays counted.
+        let (opening, verification) = {
+            let mut open = self.open();
+            let opening = open.sessions.open(&asked, &handle, now)?;
+            open.sends.count(&sending, self.clock.boot())?;
+            let hash = self.key.code(opening.verification, code.expose());
+            let verification = open.sessions.sent(&opening, asked, &handle, hash, now);
+            (opening, verification)
+        };
+        let message = Message {
+            to: handle.clone(),
+            code,
+            verification: opening.verification,
+            purpose,
+            at: now,
+        };
+        if let Err(error) = self.delivery.deliver(message).await {
+            let mut open = self.open();
+            open.sends.take_back(&sending);
+            open.sessions.unsent(opening);
+            return Err(error.into());
+        }
+        Ok(verification)
+    }
+
+    /// Does what the session was for, if `code` is the one that was sent last.
+    ///
+    /// # Errors
+    /// If it is not, the session is over or unknown, or the registry cannot make the change.
+    pub async fn confirm(
+        &self,
+        verification: VerificationId,
+        code: &str,
+    ) -> Result<Confirmed, ConfirmError> {
+        let hash = self.key.code(verification, code);
+        // Taken out while the registry works, so that a code is good once.
+        let session = self
+            .open()
+            .sessions
+            .confirm(verification, &hash, self.clock.now())?;
+        let outcome = self.carry_out(&session).await;
+        if let Err(ConfirmError::Change(_) | ConfirmError::Bind(BindError::Change(_))) = outcome {
+            self.open().sessions.put_back(verification, session);
+        }
+        outcome
+    }
+
+    async fn carry_out(&self, session: &Session) -> Result<Confirmed, ConfirmError> {
+        let handle = session.handle.clone();
+        match session.asked {
+            Asked::Bind(device) => {
+                let proved_at = self.registry.prove(device, handle.clone()).await?;
+                Ok(Confirmed::Bound { handle, proved_at })
+            }
+            Asked::Deregister(_) => {
+                self.registry.deregister(handle.clone()).await?;
+                Ok(Confirmed::Deregistered { handle })
+            }
+        }
+    }
+
+    /// A code with which another device joins `account`.
+    ///
+    /// # Errors
+    /// If too many are open.
+    pub fn issue_link_code(&self, account: AccountId) -> Result<LinkCode, LinkError> {
+        self.open()
+            .link_codes
+            .issue(&self.key, account, self.clock.now())
+    }
+
+    /// The account that a link code joins; the code is used up. None if it is not one, or not any more.
+    #[must_use]
+    pub fn redeem_link_code(&self, code: &str) -> Option<AccountId> {
+        self.open()
+            .link_codes
+            .redeem(&self.key, code, self.clock.now())
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn sessions_open(&self) -> usize {
+        self.open().sessions.len()
+    }
+}
+
+impl Default for Sends {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Ownership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ownership(…)")
+    }
+}

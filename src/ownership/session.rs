@@ -1,0 +1,260 @@
+//! Verification sessions: the bounded table of codes that are out.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{DeviceId, VerificationId},
+    limits,
+};
+
+use super::{
+    code::CodeHash,
+    delivery::{Purpose, SentBy},
+    error::{BeginError, ConfirmError, SendLimit},
+    sends::Network,
+};
+
+/// Who asked for a code, and what for. Asking again from the same place continues the session; from another place it is
+/// another session, so that nobody can use up somebody else's attempts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Asked {
+    Bind(DeviceId),
+    Deregister(Option<Network>),
+}
+
+/// A session as its asker sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// The session.
+    pub verification: VerificationId,
+    /// The handle to which the code went.
+    pub handle: Handle,
+    /// Which way it went.
+    pub sent_by: SentBy,
+    /// The code is good until just before this instant.
+    pub expires_at: Timestamp,
+    /// From this instant on another code may be asked for.
+    pub next_send_at: Timestamp,
+    /// How many codes may be tried.
+    pub attempts_left: u8,
+}
+
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) asked: Asked,
+    pub(super) handle: Handle,
+    code: CodeHash,
+    expires_at: Timestamp,
+    next_send_at: Timestamp,
+    sends: u32,
+    attempts_left: u8,
+}
+
+#[derive(Default)]
+pub(super) struct Sessions {
+    by_id: HashMap<VerificationId, Session>,
+    by_asked: HashMap<(Asked, Handle), VerificationId>,
+    /// By the time at which they are forgotten.
+    forget_at: BTreeSet<(Timestamp, VerificationId)>,
+}
+
+/// A session to be begun or continued.
+pub(super) struct Opening {
+    pub(super) verification: VerificationId,
+    /// The asker's session so far, to put back if the code cannot be delivered.
+    pub(super) before: Option<(VerificationId, Session)>,
+}
+
+impl Asked {
+    pub(super) const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Bind(_) => Purpose::Bind,
+            Self::Deregister(_) => Purpose::Deregister,
+        }
+    }
+}
+
+/// Pause after the `sends`th code.
+fn pause(sends: u32) -> Duration {
+    let doublings = sends.saturating_sub(1).min(16);
+    (limits::CODE_RESEND_PAUSE * (1 << doublings)).min(limits::CODE_RESEND_PAUSE_MAX)
+}
+
+impl Session {
+    /// An expired session is told apart from an unknown one for as long again as its code was good.
+    fn forget_at(&self) -> Timestamp {
+        self.expires_at.plus(limits::CODE_LIFETIME)
+    }
+
+    pub(super) fn shown(&self, verification: VerificationId) -> Verification {
+        Verification {
+            verification,
+            handle: self.handle.clone(),
+            sent_by: SentBy::way_to(&self.handle),
+            expires_at: self.expires_at,
+            next_send_at: self.next_send_at,
+            attempts_left: self.attempts_left,
+        }
+    }
+
+    /// A new code: the former one is dead, the attempts left are not renewed.
+    fn resend(&mut self, code: CodeHash, now: Timestamp) {
+        self.code = code;
+        self.sends = self.sends.saturating_add(1);
+        self.expires_at = now.plus(limits::CODE_LIFETIME);
+        self.next_send_at = now.plus(pause(self.sends));
+    }
+}
+
+impl Sessions {
+    /// Which session a code for `handle` belongs to: a new one, or the open one if its pause is over.
+    pub(super) fn open(
+        &mut self,
+        asked: &Asked,
+        handle: &Handle,
+        now: Timestamp,
+    ) -> Result<Opening, BeginError> {
+        self.forget(now);
+        let known = self.by_asked.get(&(asked.clone(), handle.clone())).copied();
+        let Some((verification, session)) = known.and_then(|id| Some((id, self.by_id.get(&id)?)))
+        else {
+            if self.by_id.len() >= limits::VERIFICATIONS_MAX {
+                return Err(BeginError::Overloaded);
+            }
+            return Ok(Opening {
+                verification: VerificationId::random(),
+                before: None,
+            });
+        };
+        if now < session.next_send_at {
+            let retry_after = session.next_send_at.since(now);
+            return Err(BeginError::RateLimited {
+                limit: SendLimit::Resend,
+                retry_after,
+            });
+        }
+        let is_over = session.attempts_left == 0 || session.expires_at <= now;
+        let before = Some((verification, session.clone()));
+        let verification = if is_over {
+            VerificationId::random()
+        } else {
+            verification
+        };
+        Ok(Opening {
+            verification,
+            before,
+        })
+    }
+
+    /// Lets the opened session wait for a code.
+    pub(super) fn sent(
+        &mut self,
+        opening: &Opening,
+        asked: Asked,
+        handle: &Handle,
+        code: CodeHash,
+        now: Timestamp,
+    ) -> Verification {
+        let id = opening.verification;
+        let mut session = self.take(id).unwrap_or_else(|| Session {
+            asked,
+            handle: handle.clone(),
+            code,
+            expires_at: now,
+            next_send_at: now,
+            sends: 0,
+            attempts_left: limits::CODE_ATTEMPTS_MAX,
+        });
+        session.resend(code, now);
+        let shown = session.shown(id);
+        self.put(id, session);
+        shown
+    }
+
+    /// The code could not be delivered: as if it had not been asked for.
+    pub(super) fn unsent(&mut self, opening: Opening) {
+        self.take(opening.verification);
+        if let Some((id, session)) = opening.before {
+            self.take(id);
+            self.put(id, session);
+        }
+    }
+
+    /// Takes the session out if `code` is the one that was sent. A code can be tried by whoever knows the session's
+    /// id, which only its asker was told.
+    pub(super) fn confirm(
+        &mut self,
+        id: VerificationId,
+        code: &CodeHash,
+        now: Timestamp,
+    ) -> Result<Session, ConfirmError> {
+        self.forget(now);
+        let session = self.by_id.get_mut(&id).ok_or(ConfirmError::Unknown)?;
+        if session.attempts_left == 0 {
+            return Err(ConfirmError::TooManyAttempts);
+        }
+        if session.expires_at <= now {
+            return Err(ConfirmError::Expired);
+        }
+        if !session.code.matches(code) {
+            session.attempts_left -= 1;
+            return Err(match session.attempts_left {
+                0 => ConfirmError::TooManyAttempts,
+                attempts_left => ConfirmError::CodeWrong { attempts_left },
+            });
+        }
+        self.take(id).ok_or(ConfirmError::Unknown)
+    }
+
+    /// Puts a session back whose confirmation could not be carried out, unless another one was begun meanwhile.
+    pub(super) fn put_back(&mut self, id: VerificationId, session: Session) {
+        if !self
+            .by_asked
+            .contains_key(&(session.asked.clone(), session.handle.clone()))
+        {
+            self.put(id, session);
+        }
+    }
+
+    fn put(&mut self, id: VerificationId, session: Session) {
+        let asked = (session.asked.clone(), session.handle.clone());
+        // An older session of the same asker stays until it is forgotten, so that its id keeps its meaning.
+        self.by_asked.insert(asked, id);
+        self.forget_at.insert((session.forget_at(), id));
+        self.by_id.insert(id, session);
+    }
+
+    fn take(&mut self, id: VerificationId) -> Option<Session> {
+        let session = self.by_id.remove(&id)?;
+        self.forget_at.remove(&(session.forget_at(), id));
+        let asked = (session.asked.clone(), session.handle.clone());
+        if self.by_asked.get(&asked) == Some(&id) {
+            self.by_asked.remove(&asked);
+        }
+        Some(session)
+    }
+
+    /// Drops what nobody can confirm any more: all of it that is old, and if the table is full all that has expired.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((forget_at, id)) = self.forget_at.first().copied() {
+            let is_full = self.by_id.len() >= limits::VERIFICATIONS_MAX;
+            let has_expired = forget_at.minus(limits::CODE_LIFETIME) <= now;
+            if now < forget_at && !(is_full && has_expired) {
+                break;
+            }
+            self.take(id);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        assert_eq!(self.by_id.len(), self.forget_at.len());
+        assert!(self.by_asked.len() <= self.by_id.len());
+        self.by_id.len()
+    }
+}
