@@ -18,8 +18,11 @@
 //! registry's writer drains; the log flushes and closes its file; `addresses.json` goes; the lock falls.
 
 use std::{
-    fs, io,
+    collections::HashSet,
+    fs::{self, DirBuilder},
+    io,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -34,23 +37,26 @@ use serde::{Deserialize, Serialize};
 use crate::{
     background::spawn_tick,
     clock::{SharedClock, span},
+    ids::ChangeId,
     dispatch::{Dispatch, LogSink},
-    envelope::DirectoryLock,
+    envelope::{DirectoryLock, KeyFiles},
     handle,
     http::{self, health::Health, listen, operator::OperatorState, phone::PhoneState},
     operators::Operators,
-    ownership::{Outbox, Ownership},
-    query_log::{Durability, QueryLog},
+    ownership::{self, Outbox, OutboxKind, Ownership},
+    query_log::{self, LogOptions, QueryLog, Record},
     quota::Quota,
-    registry::Registry,
+    registry::{Change, Registry},
     shutdown::Shutdown,
 };
 
 /// The file that says where the listeners are.
 const ADDRESSES_FILE: &str = "addresses.json";
+const OUTBOX_FILE: &str = "outbox.ndjson";
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
-const OWNERSHIP_TICK: Duration = Duration::from_secs(60);
+/// How soon a crash of the registry's writer stops the service.
+const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 const THREADS_MAX: usize = 256;
 
@@ -126,7 +132,7 @@ pub struct Server {
     grace: Duration,
     shutdown: Shutdown,
     registry: Arc<Registry>,
-    log: Arc<QueryLog>,
+    log: QueryLog,
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
@@ -136,15 +142,15 @@ pub struct Server {
 /// The rooms, opened.
 struct Rooms {
     registry: Arc<Registry>,
-    log: Arc<QueryLog>,
+    log: QueryLog,
     quota: Arc<Quota>,
     ownership: Arc<Ownership>,
     dispatch: Dispatch,
 }
 
 impl Server {
-    /// Opens everything under the data directory and serves. Must be called on a tokio runtime; the operators' listener
-    /// and the background work stay on it.
+    /// Opens everything under the data directory, serves, and returns once lookups are answered. Must be called on a
+    /// tokio runtime; the operators' listener and the background work stay on it.
     ///
     /// # Errors
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
@@ -154,16 +160,15 @@ impl Server {
         create_private(&data).with_context(|| format!("data directory {}", data.display()))?;
         let lock = DirectoryLock::acquire(&data)?;
         remove_addresses(&data)?;
-        let rooms = open(config, &clock)?;
+        let shutdown = Shutdown::new();
+        let rooms = open(config, &clock, &shutdown)?;
 
-        let threads = config.server.threads();
-        let (phones_at, phone_sockets) = listen::bind(config.server.phones, threads)
+        let (phones, phone_sockets) = listen::bind(config.server.phones, config.server.threads())
             .with_context(|| format!("server.phones = {}", config.server.phones))?;
-        let (operators_at, operator_sockets) = listen::bind(config.server.operators, 1)
+        let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
 
-        let shutdown = Shutdown::new();
-        let health = Health::new(Arc::clone(&rooms.registry), Arc::clone(&rooms.log));
+        let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
         let phone_routes = http::phone::routes(PhoneState {
             dispatch: rooms.dispatch.clone(),
             registry: Arc::clone(&rooms.registry),
@@ -173,30 +178,31 @@ impl Server {
         });
         let operator_routes = http::operator::routes(OperatorState::new(
             Arc::new(Operators::of(&data)),
-            Arc::clone(&rooms.log),
+            rooms.log.clone(),
             Arc::clone(&rooms.registry),
+            rooms.dispatch.counts(),
             health,
-            Arc::clone(&clock),
+            clock,
             shutdown.clone(),
         ));
 
-        let server = Self {
-            addresses: Addresses { phones: phones_at, operators: operators_at },
+        let mut server = Self {
+            addresses: Addresses { phones, operators },
             data,
             grace: config.server.grace,
             registry: Arc::clone(&rooms.registry),
-            log: Arc::clone(&rooms.log),
+            log: rooms.log.clone(),
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
             shutdown,
             _lock: lock,
         };
-        server.serve_operators(operator_sockets, operator_routes);
-        let inline = config.log.durability == Durability::Os;
-        let server = server.serve_phones(phone_sockets, &phone_routes, inline)?;
-        server.spawn_ticks(&rooms, &clock);
-        server.load(&rooms).await?;
+        server.serve_operators(operator_sockets, &operator_routes);
+        server.serve_phones(phone_sockets, &phone_routes)?;
+        server.load().await?;
+        server.spawn_ticks(&rooms);
+        write_addresses(&server.data, server.addresses)?;
         Ok(server)
     }
 
@@ -212,7 +218,7 @@ impl Server {
         &self.shutdown
     }
 
-    fn serve_operators(&self, sockets: Vec<TcpListener>, routes: Router) {
+    fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());
             let shutdown = self.shutdown.clone();
@@ -225,25 +231,17 @@ impl Server {
         }
     }
 
-    fn serve_phones(
-        mut self,
-        sockets: Vec<TcpListener>,
-        routes: &Router,
-        commits_inline: bool,
-    ) -> anyhow::Result<Self> {
+    fn serve_phones(&mut self, sockets: Vec<TcpListener>, routes: &Router) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (routes, handle) = (routes.clone(), self.phones.clone());
-            let shutdown = self.shutdown.clone();
-            let log = commits_inline.then(|| Arc::clone(&self.log));
+            let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
             let serve = move || {
-                let serving = async {
-                    let committing = log.map(|log| runtime_spawn_flusher(&log));
-                    let served = listen::serve(socket, routes, handle).await;
-                    drop(committing);
-                    served
-                };
-                if let Err(error) = runtime.block_on(serving) {
+                // A task of its own, so that it runs after the requests that are ready, not before.
+                let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
+                let served = runtime.block_on(listen::serve(socket, routes, handle));
+                committing.abort();
+                if let Err(error) = served {
                     tracing::error!(%error, "a phones' listener failed");
                     shutdown.crashed("phones-listener");
                 }
@@ -251,21 +249,170 @@ impl Server {
             let thread = thread::Builder::new().name(format!("phones-{number}")).spawn(serve);
             self.phone_threads.push(thread.context("starting a phones' thread")?);
         }
-        Ok(self)
-    }
-
-    fn spawn_ticks(&self, rooms: &Rooms, clock: &SharedClock) {
-        let _ = (rooms, clock, RETENTION_TICK, REGISTRY_TICK, OWNERSHIP_TICK, QUOTA_TICK);
-    }
-
-    async fn load(&self, rooms: &Rooms) -> anyhow::Result<()> {
-        let _ = rooms;
         Ok(())
+    }
+
+    /// Rebuilds the index, hands over changes that a crash kept from the log, and begins to take changes.
+    async fn load(&self) -> anyhow::Result<()> {
+        let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
+        let load = move || -> anyhow::Result<()> {
+            handle::warm_up();
+            registry.load()?;
+            let reader = log.clone();
+            let recorded = move |changes: &[Change]| already_recorded(&reader, changes);
+            Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
+        };
+        tokio::task::spawn_blocking(load).await.context("loading the registry")??;
+        Ok(())
+    }
+
+    fn spawn_ticks(&self, rooms: &Rooms) {
+        let log = rooms.log.clone();
+        spawn_tick(&self.shutdown, "retention", RETENTION_TICK, move || retention_tick(&log));
+        let quota = Arc::clone(&rooms.quota);
+        spawn_tick(&self.shutdown, "quota", QUOTA_TICK, move || quota.tick());
+        let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
+        spawn_tick(&self.shutdown, "registry", REGISTRY_TICK, move || {
+            match runtime.block_on(registry.tick()) {
+                Ok(done) if done.lapsed + done.forgotten > 0 => {
+                    tracing::info!(lapsed = done.lapsed, forgotten = done.forgotten, "registry upkeep");
+                }
+                Ok(_) => tracing::debug!("registry upkeep: nothing due"),
+                Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
+            }
+        });
+        let (registry, stop) = (Arc::clone(&rooms.registry), self.shutdown.clone());
+        spawn_tick(&self.shutdown, "watch", WATCH_TICK, move || {
+            if registry.has_crashed() {
+                stop.crashed("registry-writer");
+            }
+        });
     }
 
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        false
+        let Self { data, grace, shutdown, registry, log, phones, operators, phone_threads, .. } = self;
+        shutdown.stop();
+        listen::stop(&phones, grace);
+        listen::stop(&operators, grace);
+        let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
+        let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
+        let drained = shutdown.drained(grace).await;
+        let close = move || {
+            registry.close();
+            log.close();
+        };
+        let closed = tokio::task::spawn_blocking(close).await.is_ok();
+        let removed = remove_addresses(&data).is_ok();
+        joined && drained && closed && removed && !shutdown.has_crashed()
+    }
+}
+
+fn open(
+    config: &crate::config::Config,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Rooms> {
+    let data = &config.server.data;
+    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
+    let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
+    report_recovery(&report);
+    let registry = data.join("registry");
+    let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
+        .context("opening the registry")?;
+    let registry = Arc::new(registry);
+    let outbox = match config.ownership.outbox {
+        OutboxKind::File => {
+            let path = data.join(OUTBOX_FILE);
+            Outbox::file(&path).with_context(|| format!("opening {}", path.display()))?
+        }
+        OutboxKind::Stdout => Outbox::stdout(),
+    };
+    let ownership::Config { delivery: ownership::DeliveryKind::Outbox, .. } = config.ownership;
+    let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
+    let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
+    let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
+    let dispatch =
+        Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
+    Ok(Rooms { registry, log, quota, ownership: Arc::new(ownership), dispatch })
+}
+
+fn report_recovery(report: &query_log::RecoveryReport) {
+    let (segments, finished) = (report.segments, report.finished);
+    if report.damaged > 0 || !report.unreadable.is_empty() || !report.keys_missing.is_empty() {
+        tracing::error!(
+            damaged = report.damaged,
+            unreadable = report.unreadable.len(),
+            keys_missing = report.keys_missing.len(),
+            "the log is damaged; everything else in it can be read, and nothing was deleted: \
+             see `dispatchd log verify`"
+        );
+    }
+    tracing::info!(segments, finished, cut_bytes = report.cut_bytes, "the query log is open");
+}
+
+fn retention_tick(log: &QueryLog) {
+    let outcome = log.tick();
+    if outcome.frozen {
+        tracing::error!(
+            "nothing is destroyed: the wall clock and the boot clock disagree by more than an hour. \
+             If the wall clock is right now, restart the server"
+        );
+    }
+    if let Some(error) = &outcome.error {
+        tracing::error!(%error, "expired hours could not be destroyed; trying again at the next tick");
+    }
+    let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
+    if hours + files + left > 0 {
+        tracing::info!(hours, files, left, "retention: expired hours destroyed");
+    }
+}
+
+/// Which of `changes` the log holds: those that the last run recorded without learning that it had. They are the last
+/// ones it made, so the search ends at the first hour that holds none of them.
+fn already_recorded(log: &QueryLog, changes: &[Change]) -> HashSet<ChangeId> {
+    let wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
+    let filter = query_log::Filter {
+        kind: Some(query_log::Kind::Change),
+        ..query_log::Filter::default()
+    };
+    let rows = log.reader().search(&filter, query_log::Order::Desc, None);
+    let mut found = HashSet::new();
+    for row in rows.flatten() {
+        if let Record::Change(change) = row.1.record
+            && wanted.contains(&change.id)
+        {
+            found.insert(change.id);
+            if found.len() == wanted.len() {
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn create_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Written whole and renamed, so that whoever sees the file can read it.
+fn write_addresses(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
+    let path = data.join(ADDRESSES_FILE);
+    let new = path.with_extension("new");
+    let text = serde_json::to_vec(&addresses)?;
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// A crash leaves the file behind; the next start removes it before it opens anything.
+fn remove_addresses(data: &Path) -> anyhow::Result<()> {
+    let path = data.join(ADDRESSES_FILE);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@
 
 mod config;
 mod demo;
+mod filter;
 mod log;
 mod operator;
 mod output;

@@ -1,11 +1,13 @@
 //! Where a reading command reads: a running server, or the files of a stopped one.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use reqwest::{Client, Response};
 use serde_json::Value;
+
+use crate::{clock::SystemClock, envelope::KeyFiles, query_log::LogReader};
 
 /// The server to ask when none is named.
 const SERVER_DEFAULT: &str = "http://127.0.0.1:8081";
@@ -13,11 +15,11 @@ const SERVER_DEFAULT: &str = "http://127.0.0.1:8081";
 #[derive(Args)]
 pub(super) struct Source {
     /// Read the files of this data directory instead of asking a running server
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "token_file"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     pub(super) data: Option<PathBuf>,
-    /// The root key, if it lies outside the data directory
-    #[arg(long, value_name = "FILE", requires = "data", env = "DISPATCHD_KEYS__ROOT_KEY")]
-    pub(super) root_key: Option<PathBuf>,
+    /// With --data: the configuration that names the root key's place and the retention
+    #[arg(long, value_name = "FILE", env = "DISPATCHD_CONFIG")]
+    pub(super) config: Option<PathBuf>,
     /// The operators' address of the server to ask
     #[arg(long, value_name = "URL", env = "DISPATCHD_SERVER", default_value = SERVER_DEFAULT)]
     pub(super) server: String,
@@ -34,6 +36,20 @@ pub(super) struct Api {
 }
 
 impl Source {
+    /// The files of the data directory named.
+    pub(super) fn reader(&self) -> anyhow::Result<LogReader> {
+        let mut config = crate::config::load(self.config.as_deref(), env::vars())?;
+        config.server.data = self.data.clone().context("--data names no directory")?;
+        let data = &config.server.data;
+        let log = data.join("log");
+        if !log.is_dir() {
+            bail!("{} is no data directory: it has no log/", data.display());
+        }
+        let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+        let clock = Arc::new(SystemClock);
+        Ok(LogReader::open_read_only(&log, keys, clock, config.log.retention)?)
+    }
+
     /// The API of the server named, with the token from the file or the environment (never from an argument, which
     /// other users of the machine can read).
     pub(super) fn api(&self) -> anyhow::Result<Api> {

@@ -12,13 +12,13 @@ use crate::{
 /// Records the registry's changes in the query log.
 #[derive(Clone, Debug)]
 pub struct LogSink {
-    log: Arc<QueryLog>,
+    log: QueryLog,
 }
 
 impl LogSink {
     /// Records into `log`.
     #[must_use]
-    pub fn new(log: Arc<QueryLog>) -> Self {
+    pub fn new(log: QueryLog) -> Self {
         Self { log }
     }
 }

@@ -5,6 +5,7 @@
 //! order is the order in which things were true.
 
 mod changes;
+mod counts;
 mod decide;
 
 use std::{net::IpAddr, sync::Arc, time::{Duration, Instant}};
@@ -12,7 +13,7 @@ use std::{net::IpAddr, sync::Arc, time::{Duration, Instant}};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{SharedClock, span},
+    clock::span,
     handle::{Handle, HandleError, PhoneKey, Region},
     ids::RequestId,
     query_log::{AppendError, LookupRecord, QueryLog, Reason, Record, Route, Ticket},
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use changes::LogSink;
+pub use counts::LookupCounts;
 pub use decide::{Decision, together};
 
 /// Section `[dispatch]` of the configuration.
@@ -126,9 +128,9 @@ impl From<AppendError> for Refusal {
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     registry: Arc<Registry>,
-    log: Arc<QueryLog>,
+    log: QueryLog,
     quota: Arc<Quota>,
-    clock: SharedClock,
+    counts: Arc<LookupCounts>,
     config: Config,
 }
 
@@ -137,12 +139,17 @@ impl Dispatch {
     #[must_use]
     pub fn new(
         registry: Arc<Registry>,
-        log: Arc<QueryLog>,
+        log: QueryLog,
         quota: Arc<Quota>,
-        clock: SharedClock,
         config: Config,
     ) -> Self {
-        Self { registry, log, quota, clock, config }
+        Self { registry, log, quota, counts: Arc::default(), config }
+    }
+
+    /// What was answered and refused so far.
+    #[must_use]
+    pub fn counts(&self) -> Arc<LookupCounts> {
+        Arc::clone(&self.counts)
     }
 
     /// Which device asks.

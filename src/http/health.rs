@@ -18,7 +18,7 @@ use crate::{query_log::QueryLog, registry::Registry};
 #[derive(Clone, Debug)]
 pub struct Health {
     registry: Arc<Registry>,
-    log: Arc<QueryLog>,
+    log: QueryLog,
 }
 
 /// The service can answer.
@@ -30,7 +30,7 @@ pub(super) struct Ready {
 impl Health {
     /// Watches these two.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, log: Arc<QueryLog>) -> Self {
+    pub fn new(registry: Arc<Registry>, log: QueryLog) -> Self {
         Self { registry, log }
     }
 

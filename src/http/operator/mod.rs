@@ -1,6 +1,7 @@
 //! The operators' listener.
 
 mod access;
+mod filter;
 mod log;
 mod metrics;
 mod openapi;
@@ -18,7 +19,7 @@ use super::{
     with_fallbacks,
 };
 use crate::{
-    clock::SharedClock, limits, operators::Operators, query_log::QueryLog, registry::Registry,
+    clock::SharedClock, dispatch::LookupCounts, limits, operators::Operators, query_log::QueryLog, registry::Registry,
     shutdown::Shutdown,
 };
 
@@ -26,8 +27,9 @@ use crate::{
 #[derive(Clone, FromRef)]
 pub struct OperatorState {
     operators: Arc<Operators>,
-    log: Arc<QueryLog>,
+    log: QueryLog,
     registry: Arc<Registry>,
+    lookups: Arc<LookupCounts>,
     health: Health,
     clock: SharedClock,
     shutdown: Shutdown,
@@ -40,14 +42,15 @@ impl OperatorState {
     #[must_use]
     pub fn new(
         operators: Arc<Operators>,
-        log: Arc<QueryLog>,
+        log: QueryLog,
         registry: Arc<Registry>,
+        lookups: Arc<LookupCounts>,
         health: Health,
         clock: SharedClock,
         shutdown: Shutdown,
     ) -> Self {
         let searches = Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX));
-        Self { operators, log, registry, health, clock, shutdown, searches }
+        Self { operators, log, registry, lookups, health, clock, shutdown, searches }
     }
 }
 

@@ -1,0 +1,223 @@
+//! `GET /v1/log`, `/v1/log/segments`, `/v1/log/verify`.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use utoipa::ToSchema;
+
+use super::{access::Reader, filter::LogQuery};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    http::problem::{Code, Problem, ProblemBody},
+    query_log::{QueryLog, Search},
+};
+
+/// Bytes of records that are sent at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Chunks read ahead of a slow client; then the search waits.
+const CHUNKS_AHEAD: usize = 4;
+const NDJSON: &str = "application/x-ndjson";
+
+/// One row of the log.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RecordBody {
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// `lookup` or `change`; the other fields depend on it and are described in the README.
+    kind: String,
+}
+
+/// A page of records.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Page {
+    #[schema(value_type = Vec<RecordBody>)]
+    records: Vec<Box<RawValue>>,
+    /// Pass it as `cursor` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// Frames that could not be read; absent if none. `/v1/log/verify` says where.
+    #[serde(skip_serializing_if = "is_zero")]
+    damaged: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A permit for one search. There are few: each reads on a thread of its own.
+pub(super) fn permit(searches: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(searches).try_acquire_owned().map_err(|_| {
+        Problem::new(Code::Overloaded, "as many searches run as may run at once; try again soon")
+    })
+}
+
+/// The parameters, or which of them is wrong (without what it held).
+pub(super) fn parameters(query: Result<Query<LogQuery>, QueryRejection>) -> Result<LogQuery, Problem> {
+    let detail = "a parameter is unknown, appears twice or is not UTF-8; see /openapi.json";
+    query.map(|Query(query)| query).map_err(|_| Problem::new(Code::RequestInvalid, detail))
+}
+
+/// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
+#[utoipa::path(
+    get, path = "/v1/log", tag = "log", params(LogQuery),
+    responses(
+        (status = 200, body = Page),
+        (status = 400, description = "`request-invalid`", body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 503, description = "`overloaded`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn search(
+    _: Reader,
+    State(log): State<QueryLog>,
+    State(clock): State<SharedClock>,
+    State(searches): State<Arc<Semaphore>>,
+    headers: HeaderMap,
+    query: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let query = parameters(query)?;
+    let filter = query.filter(clock.now())?;
+    let (order, cursor) = (query.order()?, query.cursor()?);
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let wants_stream = accept.is_some_and(|accept| accept.contains(NDJSON));
+    let page_limit = if wants_stream { 0 } else { query.page_limit()? };
+    let permit = permit(&searches)?;
+    let search = log.reader().search(&filter, order, cursor);
+    if wants_stream {
+        return Ok(stream_rows(search, query.stream_limit(), permit));
+    }
+    let page = tokio::task::spawn_blocking(move || {
+        let page = read_page(search, page_limit);
+        drop(permit);
+        page
+    });
+    let page = page.await.map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
+    Ok(Json(page.map_err(|error| unreadable(&error))?).into_response())
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(%error, "a search could not read a segment");
+    Problem::new(Code::Internal, "a segment could not be read; the server's messages say which")
+}
+
+fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log::ReadError> {
+    let mut records = Vec::new();
+    let mut last = None;
+    let mut has_more = false;
+    for found in search.by_ref() {
+        let (cursor, row) = found?;
+        if records.len() == limit {
+            has_more = true;
+            break;
+        }
+        last = Some(cursor);
+        // What we have just written is JSON.
+        records.extend(RawValue::from_string(row.to_json()).ok());
+    }
+    let next_cursor = last.filter(|_| has_more).map(|cursor| cursor.to_string());
+    Ok(Page { records, next_cursor, damaged: search.outcome().damaged })
+}
+
+/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends.
+fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Response {
+    let (chunks, received) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES + 1024);
+        for found in search.take(limit) {
+            match found {
+                Ok((_, row)) => row.write_json(&mut chunk),
+                Err(error) => {
+                    // The stream breaks off: a client must not take half an answer for a whole one.
+                    tracing::error!(%error, "a search could not read a segment");
+                    let _ = chunks.blocking_send(Err(io::Error::other("a segment cannot be read")));
+                    return;
+                }
+            }
+            chunk.push(b'\n');
+            if chunk.len() >= CHUNK_BYTES {
+                let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
+                if chunks.blocking_send(Ok(full.into())).is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = chunks.blocking_send(Ok(chunk.into()));
+    });
+    let body = stream::unfold(received, |mut received| async move {
+        received.recv().await.map(|chunk| (chunk, received))
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// One hour of the log.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SegmentBody {
+    segment: String,
+    /// `active` or `closed`, or what is wrong with it.
+    state: String,
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+    records: u64,
+    bytes: u64,
+    /// When its key is destroyed.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// Lists the segments, oldest first.
+#[utoipa::path(
+    get, path = "/v1/log/segments", tag = "log",
+    responses((status = 200, body = Vec<SegmentBody>), (status = 401, body = ProblemBody)),
+    security(("operator" = [])),
+)]
+pub(super) async fn segments(
+    _: Reader,
+    State(log): State<QueryLog>,
+) -> Result<Response, Problem> {
+    let segments = tokio::task::spawn_blocking(move || log.reader().segments()).await;
+    let segments = segments.map_err(|_| Problem::new(Code::Internal, "listing failed"))?;
+    Ok(Json(segments).into_response())
+}
+
+/// Reads every segment and says what is not as it should be.
+#[utoipa::path(
+    get, path = "/v1/log/verify", tag = "log",
+    responses(
+        (status = 200, description = "A report; `sound` says it in a word", body = serde_json::Value),
+        (status = 401, body = ProblemBody),
+        (status = 503, description = "`overloaded`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn verify(
+    _: Reader,
+    State(log): State<QueryLog>,
+    State(searches): State<Arc<Semaphore>>,
+) -> Result<Response, Problem> {
+    let permit = permit(&searches)?;
+    let report = tokio::task::spawn_blocking(move || {
+        let report = log.reader().verify();
+        drop(permit);
+        report
+    });
+    let report = report.await.map_err(|_| Problem::new(Code::Internal, "verifying failed"))?;
+    Ok(Json(report).into_response())
+}
