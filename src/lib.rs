@@ -42,6 +42,7 @@
 //! Who may import whom is a table in `tests/integration/rooms.rs`, checked against the `use crate::` lines.
 
 pub mod clock;
+pub mod envelope;
 pub mod handle;
 pub mod ids;
 pub mod limits;
