@@ -1,5 +1,59 @@
-//! The query log.
+//! The query log: every query and every registry change, readable for 30 days and by nobody after that.
+//!
+//! ```text
+//! append -> pending (one mutex, no I/O) -> commit: frames, sealed, one write, [fdatasync] -> tickets resolve -> answers
+//!                                             |
+//!                    <data>/log/0000498728-000001.frames    one hour, one file for each start of the process
+//!                                             |
+//!                    search, tail, segments, verify (own file handles; only as far as committed)
+//!                                             |
+//!                    retention: key of the hour destroyed, root key changed, files unlinked
+//! ```
+//!
+//! - **No answer without its record**: a [`Ticket`] resolves when its record is as durable as configured.
+//! - **30 days means 30 days**: every read is clamped to the window, and forgetting destroys keys.
+//! - **Corruption never becomes deletion**: what cannot be read is reported and kept until its hour expires.
 
+mod alarm;
+mod catalog;
+mod codec;
+mod committer;
+mod config;
+mod cursor;
+mod filter;
+mod flusher;
+mod json;
+mod log;
+mod log_time;
+mod pending;
+mod reader;
 mod record;
+mod recovery;
+mod retention;
+mod search;
+mod segment_file;
+mod segment_name;
+mod segment_reader;
+mod summary;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod verify;
 
+pub use catalog::SegmentState;
+pub use config::{Config, ConfigError, Durability, SpanError, parse_span};
+pub use cursor::{Cursor, CursorError};
+pub use filter::{Filter, IpPrefix, IpPrefixError, Kind};
+pub use json::JsonError;
+pub use log::{LogOptions, QueryLog};
+pub use reader::LogReader;
 pub use record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route};
+pub use recovery::{OpenError, RecoveryReport};
+pub use retention::RetentionOutcome;
+pub use search::{Order, ReadError, Search, SearchOutcome};
+pub use segment_name::SegmentId;
+pub use summary::SegmentSummary;
+pub use tail::{Tail, TailPosition};
+pub use ticket::{AppendError, Ticket};
+pub use verify::{KeyState, SegmentReport, VerifyReport};

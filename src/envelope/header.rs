@@ -1,0 +1,132 @@
+//! The head of a file of frames.
+//!
+//! ```text
+//! 0   8  magic "DDFRAMES"
+//! 8   1  version, 1
+//! 9   1  purpose: what the frames hold; part of the subkey
+//! 10  2  zero
+//! 12  4  hour, little endian
+//! 16  4  file number within the hour
+//! 20 32  salt of the subkey
+//! 52  8  zero
+//! 60  4  CRC-32 of bytes 0..60
+//! 64 64  the same again: without the salt nothing in the file could be read, so one flipped bit must not cost it
+//! ```
+
+use crc32fast::Hasher;
+
+use crate::clock::Hour;
+
+const MAGIC: &[u8; 8] = b"DDFRAMES";
+const VERSION: u8 = 1;
+const COPY_BYTES: usize = 64;
+
+/// Bytes before the first frame.
+pub const FILE_HEADER_BYTES: u64 = 2 * COPY_BYTES as u64;
+
+/// What a file of frames says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileHeader {
+    /// What the frames hold.
+    pub purpose: u8,
+    /// The hour whose key opens it.
+    pub hour: Hour,
+    /// Which file of that hour.
+    pub number: u32,
+    /// Makes the subkey fresh, so that frames can be counted from zero.
+    pub salt: [u8; 32],
+}
+
+/// Why a file's head cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileHeaderError {
+    /// Too short: the file was being made when the process or the machine stopped.
+    #[error("the file ends within its head")]
+    Short,
+    /// Both copies are damaged.
+    #[error("both copies of the file's head are damaged")]
+    Damaged,
+    /// Written by a later version of this program.
+    #[error("format version {0} is not known to this program")]
+    Version(u8),
+}
+
+impl FileHeader {
+    /// The head of a new file, with a fresh salt.
+    #[must_use]
+    pub fn new(purpose: u8, hour: Hour, number: u32) -> Self {
+        let mut salt = [0; 32];
+        super::keyring_format::fill_random(&mut salt);
+        Self {
+            purpose,
+            hour,
+            number,
+            salt,
+        }
+    }
+
+    /// The bytes at the start of the file.
+    #[must_use]
+    pub fn encode(&self) -> [u8; FILE_HEADER_BYTES as usize] {
+        let mut copy = [0; COPY_BYTES];
+        copy[..8].copy_from_slice(MAGIC);
+        copy[8] = VERSION;
+        copy[9] = self.purpose;
+        copy[12..16].copy_from_slice(&self.hour.epoch_hours().to_le_bytes());
+        copy[16..20].copy_from_slice(&self.number.to_le_bytes());
+        copy[20..52].copy_from_slice(&self.salt);
+        let crc = crc32fast::hash(&copy[..60]);
+        copy[60..].copy_from_slice(&crc.to_le_bytes());
+        let mut both = [0; FILE_HEADER_BYTES as usize];
+        both[..COPY_BYTES].copy_from_slice(&copy);
+        both[COPY_BYTES..].copy_from_slice(&copy);
+        both
+    }
+
+    /// Reads the first bytes of a file.
+    ///
+    /// # Errors
+    /// If neither copy is whole.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
+        let (copies, _) = bytes.as_chunks::<COPY_BYTES>();
+        for copy in copies.iter().take(2) {
+            match decode_copy(copy) {
+                Err(FileHeaderError::Damaged) => {}
+                known => return known,
+            }
+        }
+        let whole = bytes.len() as u64 >= FILE_HEADER_BYTES;
+        Err(if whole {
+            FileHeaderError::Damaged
+        } else {
+            FileHeaderError::Short
+        })
+    }
+
+    /// What every checksum of a frame of this file starts from, so that a frame of another file, or a stale block of the
+    /// disk, is not taken for one of this.
+    pub(super) fn checksum_seed(&self) -> Hasher {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.salt);
+        hasher
+    }
+}
+
+fn decode_copy(copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileHeaderError> {
+    let (body, crc) = copy.split_at(60);
+    if crc != crc32fast::hash(body).to_le_bytes() || &body[..8] != MAGIC {
+        return Err(FileHeaderError::Damaged);
+    }
+    if body[8] != VERSION {
+        return Err(FileHeaderError::Version(body[8]));
+    }
+    let word = |at: usize| u32::from_le_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
+    let mut salt = [0; 32];
+    salt.copy_from_slice(&body[20..52]);
+    Ok(FileHeader {
+        purpose: body[9],
+        hour: Hour::from_epoch_hours(word(12)),
+        number: word(16),
+        salt,
+    })
+}

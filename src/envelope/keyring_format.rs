@@ -1,0 +1,153 @@
+//! The keyring's bytes: {hour -> key}, sealed under a root key.
+//!
+//! ```text
+//! 0   4  magic "DDKR"
+//! 4   1  version, 1
+//! 5   3  zero
+//! 8   8  id of the root key
+//! 16 12  nonce, random (a root key lives until the next prune: far fewer than 2^32 writings)
+//! 28  n  AES-256-GCM of the entries, 44 bytes each: hour (4), born (8), key (32); tag (16) last
+//! +n  4  CRC-32 of everything before: tells damage from a wrong root key
+//! ```
+
+use std::{collections::BTreeMap, fmt};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom, SystemRandom},
+};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::root_key::RootKey;
+use crate::clock::{Hour, Timestamp};
+
+const MAGIC: &[u8; 4] = b"DDKR";
+const VERSION: u8 = 1;
+const CLEAR_BYTES: usize = 16;
+const SEALED_AT: usize = CLEAR_BYTES + NONCE_LEN;
+const ENTRY_BYTES: usize = 44;
+const TAG_BYTES: usize = 16;
+
+/// The key of one hour. Wiped from memory when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct HourKey([u8; 32]);
+
+/// One hour of the keyring.
+#[derive(Clone, Debug)]
+pub struct KeyEntry {
+    /// The earliest wall time at which the key was seen.
+    pub born: Timestamp,
+    /// The key.
+    pub key: HourKey,
+}
+
+/// The hours that are alive.
+pub(super) type Entries = BTreeMap<Hour, KeyEntry>;
+
+/// Why a keyring's bytes cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OpenError {
+    /// Not what was written.
+    Damaged,
+    /// Written under another root key.
+    WrongRootKey,
+}
+
+impl HourKey {
+    /// A new key.
+    pub(super) fn random() -> Self {
+        let mut key = Self([0; 32]);
+        fill_random(&mut key.0);
+        key
+    }
+
+    pub(super) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HourKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HourKey(…)")
+    }
+}
+
+/// Fills `bytes` from the operating system's random source; without one nothing safe can be done.
+pub(super) fn fill_random(bytes: &mut [u8]) {
+    SystemRandom::new()
+        .fill(bytes)
+        .expect("the operating system's random source works");
+}
+
+fn cipher(root: &RootKey) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, root.bytes()).expect("a root key has 32 bytes"))
+}
+
+/// The bytes of a keyring under `root`.
+pub(super) fn seal(entries: &Entries, root: &RootKey) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SEALED_AT + entries.len() * ENTRY_BYTES + TAG_BYTES + 4);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
+    bytes.extend_from_slice(root.id());
+    let mut nonce = [0; NONCE_LEN];
+    fill_random(&mut nonce);
+    bytes.extend_from_slice(&nonce);
+    // Reserved above, so no move leaves a copy of the keys behind; sealing then overwrites them in place.
+    for (hour, entry) in entries {
+        bytes.extend_from_slice(&hour.epoch_hours().to_le_bytes());
+        bytes.extend_from_slice(&entry.born.as_micros().to_le_bytes());
+        bytes.extend_from_slice(entry.key.bytes());
+    }
+    let (clear, sealed) = bytes.split_at_mut(SEALED_AT);
+    let aad = Aad::from(&clear[..CLEAR_BYTES]);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = cipher(root).seal_in_place_separate_tag(nonce, aad, sealed);
+    let tag = tag.expect("AES-GCM seals up to 64 GiB");
+    bytes.extend_from_slice(tag.as_ref());
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Opens a keyring with whichever of `roots` it was written under, and says which.
+pub(super) fn open<'a>(
+    bytes: &[u8],
+    roots: &'a [RootKey],
+) -> Result<(Entries, &'a RootKey), OpenError> {
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or(OpenError::Damaged)?;
+    let whole = body.len() >= SEALED_AT + TAG_BYTES && *crc == crc32fast::hash(body).to_le_bytes();
+    if !whole || !body.starts_with(MAGIC) || body[4] != VERSION {
+        return Err(OpenError::Damaged);
+    }
+    let wanted = &body[8..CLEAR_BYTES];
+    let root = roots
+        .iter()
+        .find(|root| root.id() == wanted)
+        .ok_or(OpenError::WrongRootKey)?;
+    let mut nonce = [0; NONCE_LEN];
+    nonce.copy_from_slice(&body[CLEAR_BYTES..SEALED_AT]);
+    let mut sealed = Zeroizing::new(body[SEALED_AT..].to_vec());
+    let aad = Aad::from(&body[..CLEAR_BYTES]);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let opened = cipher(root).open_in_place(nonce, aad, &mut sealed);
+    let opened = opened.map_err(|_| OpenError::WrongRootKey)?;
+    let (rows, rest) = opened.as_chunks::<ENTRY_BYTES>();
+    if !rest.is_empty() {
+        return Err(OpenError::Damaged);
+    }
+    Ok((rows.iter().map(entry).collect(), root))
+}
+
+fn entry(row: &[u8; ENTRY_BYTES]) -> (Hour, KeyEntry) {
+    let mut hour = [0; 4];
+    hour.copy_from_slice(&row[..4]);
+    let mut born = [0; 8];
+    born.copy_from_slice(&row[4..12]);
+    let mut key = HourKey([0; 32]);
+    key.0.copy_from_slice(&row[12..]);
+    let born = Timestamp::from_micros(u64::from_le_bytes(born));
+    (
+        Hour::from_epoch_hours(u32::from_le_bytes(hour)),
+        KeyEntry { born, key },
+    )
+}

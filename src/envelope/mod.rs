@@ -1,0 +1,33 @@
+//! Encrypted bytes on disk: frames, the keyring of hours, the root key that changes, the lock of a directory.
+//!
+//! This room knows hours, bytes and keys. It knows no record: what a frame holds is its user's business.
+//!
+//! ```text
+//! root.key  --opens-->  keyring {hour -> key}  --HKDF(salt of the file)-->  subkey  --AES-256-GCM-->  frames
+//! ```
+//!
+//! Destroying an hour means: a new root key, a new keyring without that hour under it, and the old root key gone from
+//! the disk. Every older copy of the keyring, in any backup, is then as dead as the hour's key.
+
+mod disk;
+mod frame;
+mod frame_file;
+mod header;
+mod keyring;
+mod keyring_error;
+mod keyring_format;
+mod lock;
+mod root_key;
+#[cfg(test)]
+pub(crate) mod sim_disk;
+#[cfg(test)]
+mod tests;
+
+pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
+pub use frame::{FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, FrameOpener, FrameSealer};
+pub use frame_file::{FrameFile, FrameFileError, Step};
+pub use header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError};
+pub use keyring::{KeyFiles, Keyring};
+pub use keyring_error::KeyringError;
+pub use keyring_format::{HourKey, KeyEntry};
+pub use lock::{DirectoryLock, LOCK_FILE_NAME, LockError};

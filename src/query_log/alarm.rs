@@ -1,0 +1,53 @@
+//! Wakes the commit thread, at no more than the price of an atomic swap while it is awake.
+
+use std::{
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// A bell that one thread listens to.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    rung: AtomicBool,
+    asleep: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Alarm {
+    /// Rings: the listener will look at everything done before this call.
+    pub(super) fn ring(&self) {
+        if !self.rung.swap(true, Ordering::SeqCst) && *self.asleep() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for the bell, at most `timeout`.
+    pub(super) fn wait(&self, timeout: Option<Duration>) {
+        if self.rung.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let mut asleep = self.asleep();
+        *asleep = true;
+        // A ring between the look above and here has set the flag without a notice; the lock orders the two.
+        let quiet = |_: &mut bool| !self.rung.load(Ordering::SeqCst);
+        let mut asleep = match timeout {
+            None => self
+                .wake
+                .wait_while(asleep, quiet)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => {
+                let waited = self.wake.wait_timeout_while(asleep, timeout, quiet);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        *asleep = false;
+        self.rung.store(false, Ordering::SeqCst);
+    }
+
+    fn asleep(&self) -> MutexGuard<'_, bool> {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

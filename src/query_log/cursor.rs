@@ -1,0 +1,110 @@
+//! A place in the log, as opaque text that stays good while segments around it expire.
+//!
+//! ```text
+//! version (1 byte, 1), at (8), hour (4), file number (4), index in the file (4): big endian, base64url
+//! ```
+
+use std::{fmt, str::FromStr};
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::segment_name::SegmentId;
+use crate::clock::{Hour, Timestamp};
+
+const VERSION: u8 = 1;
+const BYTES: usize = 21;
+
+/// The place of one row. Rows are ordered by hour, then instant, then file, then index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cursor {
+    hour: Hour,
+    at: Timestamp,
+    number: u32,
+    index: u32,
+}
+
+/// The text is not a cursor that this program wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this log")]
+pub struct CursorError;
+
+impl Cursor {
+    pub(super) const fn new(segment: SegmentId, at: Timestamp, index: u32) -> Self {
+        Self {
+            hour: segment.hour,
+            at,
+            number: segment.number,
+            index,
+        }
+    }
+
+    pub(super) const fn hour(&self) -> Hour {
+        self.hour
+    }
+
+    /// The instant of the row.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [VERSION; BYTES];
+        bytes[1..9].copy_from_slice(&self.at.as_micros().to_be_bytes());
+        let words = [self.hour.epoch_hours(), self.number, self.index];
+        for (place, word) in bytes[9..].chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_be_bytes());
+        }
+        f.write_str(&BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let bytes = BASE64URL_NOPAD
+            .decode(text.as_bytes())
+            .map_err(|_| CursorError)?;
+        let bytes: [u8; BYTES] = bytes.try_into().map_err(|_| CursorError)?;
+        if bytes[0] != VERSION {
+            return Err(CursorError);
+        }
+        let mut at = [0; 8];
+        at.copy_from_slice(&bytes[1..9]);
+        let word = |at: usize| {
+            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let (hour, number, index) = (Hour::from_epoch_hours(word(9)), word(13), word(17));
+        Ok(Self {
+            hour,
+            at: Timestamp::from_micros(u64::from_be_bytes(at)),
+            number,
+            index,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cursors_survive_their_text(hour: u32, number: u32, at: u64, index: u32) {
+            let id = SegmentId { hour: Hour::from_epoch_hours(hour), number };
+            let cursor = Cursor::new(id, Timestamp::from_micros(at), index);
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}") {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A row as JSON, in the one form that the API, the command line and exports share.
+
+use std::{io::Write, net::IpAddr};
+
+use serde::Deserialize;
+
+use super::{
+    filter::Kind,
+    record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
+};
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, ChangeId, DeviceId, RequestId},
+};
+
+/// The text is not a row of the log in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a row of the log in JSON")]
+pub struct JsonError;
+
+impl LogRow {
+    /// Appends the row as one JSON object, without a line end.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        put(out, format_args!(r#"{{"at":"{}","kind":"#, self.at));
+        match &self.record {
+            Record::Lookup(lookup) => put_lookup(out, lookup),
+            Record::Change(change) => put_change(out, change),
+        }
+    }
+
+    /// The row as one JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::with_capacity(320);
+        self.write_json(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Reads a row back. A change's own id is not in the JSON; it comes back as zero.
+    ///
+    /// # Errors
+    /// If the text is not what [`LogRow::write_json`] writes.
+    pub fn from_json(text: &str) -> Result<Self, JsonError> {
+        let row: RowJson = serde_json::from_str(text).map_err(|_| JsonError)?;
+        let record = match Kind::from_code(&row.kind).ok_or(JsonError)? {
+            Kind::Lookup => Record::Lookup(row.lookup().ok_or(JsonError)?),
+            Kind::Change => Record::Change(row.change().ok_or(JsonError)?),
+        };
+        Ok(Self { at: row.at, record })
+    }
+}
+
+fn put_lookup(out: &mut Vec<u8>, lookup: &LookupRecord) {
+    put(
+        out,
+        format_args!(r#""lookup","request":"{}""#, lookup.request),
+    );
+    put_or_null(out, "account", lookup.account);
+    put_or_null(out, "device", lookup.device);
+    put_or_null(out, "ip", lookup.ip);
+    out.extend_from_slice(br#","handle":"#);
+    match &lookup.handle {
+        Some(handle) => put_text(out, &handle.canonical()),
+        None => out.extend_from_slice(b"null"),
+    }
+    put_or_null(out, "route", lookup.route.map(Route::code));
+    let (reason, status, took_us) = (lookup.reason.code(), lookup.status, lookup.took_us);
+    put(
+        out,
+        format_args!(r#","reason":"{reason}","status":{status},"took_us":{took_us}}}"#),
+    );
+}
+
+fn put_change(out: &mut Vec<u8>, change: &ChangeRecord) {
+    put(
+        out,
+        format_args!(r#""change","change":"{}""#, change.change.code()),
+    );
+    if let Some(handle) = &change.handle {
+        out.extend_from_slice(br#","handle":"#);
+        put_text(out, &handle.canonical());
+    }
+    if let Some(device) = change.device {
+        put(out, format_args!(r#","device":"{device}""#));
+    }
+    if let Some(account) = change.account {
+        put(out, format_args!(r#","account":"{account}""#));
+    }
+    put(out, format_args!(r#","cause":"{}"}}"#, change.cause.code()));
+}
+
+fn put_or_null(out: &mut Vec<u8>, name: &str, value: Option<impl std::fmt::Display>) {
+    match value {
+        Some(value) => put(out, format_args!(r#","{name}":"{value}""#)),
+        None => put(out, format_args!(r#","{name}":null"#)),
+    }
+}
+
+/// Text of which only its owner decided the characters: escaped.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a string has a JSON form, and a vector takes it");
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a vector takes every byte");
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RowJson {
+    at: Timestamp,
+    kind: String,
+    request: Option<String>,
+    account: Option<String>,
+    device: Option<String>,
+    ip: Option<IpAddr>,
+    handle: Option<String>,
+    route: Option<String>,
+    reason: Option<String>,
+    status: Option<u16>,
+    took_us: Option<u32>,
+    change: Option<String>,
+    cause: Option<String>,
+}
+
+impl RowJson {
+    fn account(&self) -> Option<Option<AccountId>> {
+        self.account
+            .as_deref()
+            .map(|text| text.parse().ok())
+            .map_or(Some(None), |id| id.map(Some))
+    }
+
+    fn device(&self) -> Option<Option<DeviceId>> {
+        self.device
+            .as_deref()
+            .map(|text| text.parse().ok())
+            .map_or(Some(None), |id| id.map(Some))
+    }
+
+    fn handle(&self) -> Option<Option<Handle>> {
+        self.handle
+            .as_deref()
+            .map(Handle::from_canonical)
+            .map_or(Some(None), |it| it.map(Some))
+    }
+
+    fn lookup(&self) -> Option<LookupRecord> {
+        let route = self.route.as_deref().map(Route::from_code);
+        Some(LookupRecord {
+            request: self.request.as_deref()?.parse::<RequestId>().ok()?,
+            account: self.account()?,
+            device: self.device()?,
+            ip: self.ip,
+            handle: self.handle()?,
+            route: route.map_or(Some(None), |route| route.map(Some))?,
+            reason: Reason::from_code(self.reason.as_deref()?)?,
+            status: self.status?,
+            took_us: self.took_us?,
+        })
+    }
+
+    fn change(&self) -> Option<ChangeRecord> {
+        Some(ChangeRecord {
+            id: ChangeId::from_bits(0),
+            change: ChangeKind::from_code(self.change.as_deref()?)?,
+            handle: self.handle()?,
+            device: self.device()?,
+            account: self.account()?,
+            cause: Cause::from_code(self.cause.as_deref()?)?,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! The log as its readers hold it: on a running server beside the writer, or on a stopped one's files.
+//!
+//! A reader takes nothing from the writer but how far the files are committed. Every row it gives out is checked against
+//! the retention at that moment, exactly; that the expired ones cannot be opened at all is retention's work.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{
+    catalog::{Catalog, SegmentState},
+    cursor::Cursor,
+    filter::Filter,
+    recovery::{self, OpenError},
+    search::{Order, Search, Sources},
+    summary::{self, SegmentSummary},
+    tail::{Tail, TailPosition},
+    verify::{self, VerifyReport},
+};
+use crate::{
+    clock::SharedClock,
+    envelope::{KeyFiles, Keyring},
+};
+
+/// The reading side of the log. Cheap to clone. Its calls read files, so they belong on a thread that may wait.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    sources: Sources,
+}
+
+impl LogReader {
+    pub(super) const fn new(
+        catalog: Arc<Catalog>,
+        keyring: Arc<Keyring>,
+        clock: SharedClock,
+        retention: Duration,
+    ) -> Self {
+        Self {
+            sources: Sources {
+                catalog,
+                keyring,
+                clock,
+                retention,
+            },
+        }
+    }
+
+    /// Opens the files of a stopped server. Changes nothing: what a crash left unfinished is read as far as it is whole.
+    ///
+    /// # Errors
+    /// If the keys are not in order, or the directory cannot be read.
+    pub fn open_read_only(
+        dir: &Path,
+        keys: KeyFiles,
+        clock: SharedClock,
+        retention: Duration,
+    ) -> Result<Self, OpenError> {
+        let (catalog, keyring) = recovery::open_read_only(dir, keys)?;
+        Ok(Self::new(
+            Arc::new(catalog),
+            Arc::new(keyring),
+            clock,
+            retention,
+        ))
+    }
+
+    /// The rows that `filter` asks for, after the place `after` in the given order.
+    #[must_use]
+    pub fn search(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Search {
+        Search::new(self.sources.clone(), filter.clone(), order, after)
+    }
+
+    /// The place behind everything that is committed now.
+    #[must_use]
+    pub fn position(&self) -> TailPosition {
+        let catalog = &self.sources.catalog;
+        let next = catalog.next_ordinal();
+        let newest = next
+            .checked_sub(1)
+            .and_then(|ordinal| catalog.first_from(ordinal));
+        match newest.filter(|segment| segment.state() == SegmentState::Active) {
+            Some(active) => TailPosition {
+                ordinal: active.ordinal,
+                offset: active.bytes(),
+            },
+            None => TailPosition {
+                ordinal: next,
+                offset: 0,
+            },
+        }
+    }
+
+    /// Follows the log from `position` on.
+    #[must_use]
+    pub fn tail(&self, position: TailPosition, filter: &Filter) -> Tail {
+        Tail::new(self.sources.clone(), filter.clone(), position)
+    }
+
+    /// Every segment, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentSummary> {
+        summary::summarise(&self.sources)
+    }
+
+    /// Reads everything and says what is not as it should be. Changes nothing.
+    #[must_use]
+    pub fn verify(&self) -> VerifyReport {
+        verify::verify(&self.sources)
+    }
+}

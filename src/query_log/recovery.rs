@@ -1,0 +1,439 @@
+//! What a start makes of the files that the last process left.
+//!
+//! | found | done |
+//! | --- | --- |
+//! | an end frame at the end | nothing: the segment is finished |
+//! | whole frames, then a torn one or rubbish | the rest goes to a `.cut` file, the segment is cut and finished |
+//! | damage with whole frames after it | reported and left in place; everything else stays readable |
+//! | less than a head | set aside as `.cut`: nothing in it was ever acknowledged |
+//! | a damaged head | reported and kept |
+//! | no key, not expired | reported and kept |
+//! | a name that is not ours | reported and kept |
+//!
+//! Nothing is ever deleted here. A crash between two steps leaves the same file, or a shorter one, to be found again:
+//! the `.cut` file is durable before the segment is cut, and the end frame is the same bytes each time.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    catalog::{Catalog, SegmentState},
+    retention,
+    segment_name::{LogFileName, SegmentId},
+    segment_reader::{Rows, SegmentReader, belongs},
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    envelope::{
+        DirectoryLock, FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind,
+        FrameSealer, KeyFiles, Keyring, KeyringError, LOCK_FILE_NAME, LockError, SharedDisk, Step,
+    },
+    limits,
+};
+
+/// Bytes copied at once to a `.cut` file.
+const COPY_CHUNK_BYTES: usize = 256 * 1024;
+
+/// Why the log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process writes there.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The keys are not in order.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A file or the directory cannot be read or repaired.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The commit thread cannot be started.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// What was found and done when the log was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Segments found.
+    pub segments: usize,
+    /// Segments that the last process had not finished.
+    pub finished: usize,
+    /// Bytes moved to `.cut` files: torn tails, in which nothing was acknowledged.
+    pub cut_bytes: u64,
+    /// Damaged places with whole frames after them: records were lost there.
+    pub damaged: u64,
+    /// Segments whose head is damaged, kept.
+    pub unreadable: Vec<String>,
+    /// Segments whose key is missing though they have not expired, kept.
+    pub keys_missing: Vec<String>,
+    /// Names that are not the log's, kept.
+    pub unknown: Vec<OsString>,
+}
+
+pub(super) struct Recovered {
+    pub(super) catalog: Catalog,
+    pub(super) keyring: Keyring,
+    pub(super) lock: DirectoryLock,
+    /// The newest record's instant.
+    pub(super) last: Timestamp,
+    pub(super) report: RecoveryReport,
+}
+
+/// What lies in the directory.
+#[derive(Debug, Default)]
+struct Listing {
+    frames: Vec<SegmentId>,
+    cuts: Vec<(SegmentId, PathBuf)>,
+    unknown: Vec<OsString>,
+}
+
+/// What a scan without keys says about a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scan {
+    /// Where the last whole frame ends.
+    pub(super) whole: u64,
+    pub(super) frames: u64,
+    pub(super) next_sequence: u32,
+    /// Records in the file, the lost ones included.
+    pub(super) records: u32,
+    /// Damaged places before `whole`.
+    pub(super) damaged: u64,
+    /// Places where frames are missing without a trace of them.
+    pub(super) gaps: u64,
+    /// The last whole frame is an end frame.
+    pub(super) ended: bool,
+}
+
+/// Opens the directory for writing, and repairs it.
+pub(super) fn open(
+    dir: &Path,
+    keys: KeyFiles,
+    disk: &SharedDisk,
+    now: Timestamp,
+    retention: Duration,
+) -> Result<Recovered, OpenError> {
+    disk.create_dir(dir).map_err(io_at(dir))?;
+    let lock = DirectoryLock::acquire(dir)?;
+    let listing = list(dir).map_err(io_at(dir))?;
+    let keyring = Keyring::open(disk.clone(), keys, !listing.frames.is_empty())?;
+    let catalog = Catalog::new(dir);
+    let mut report = RecoveryReport {
+        segments: listing.frames.len(),
+        unknown: listing.unknown,
+        ..Default::default()
+    };
+    for (id, path) in listing.cuts {
+        catalog.add_cut(id, path);
+    }
+    let mut repair = Repair {
+        catalog: &catalog,
+        keyring: &keyring,
+        disk,
+        now,
+        retention,
+        report: &mut report,
+    };
+    for id in listing.frames {
+        let path = catalog.path(LogFileName::Frames(id));
+        repair.segment(id, &path).map_err(io_at(&path))?;
+    }
+    let last = newest(&catalog, &keyring, now);
+    Ok(Recovered {
+        catalog,
+        keyring,
+        lock,
+        last,
+        report,
+    })
+}
+
+/// Opens the directory without changing anything.
+pub(super) fn open_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
+    let listing = list(dir).map_err(io_at(dir))?;
+    let keyring = Keyring::open_read_only(keys)?;
+    let catalog = Catalog::new(dir);
+    for id in listing.frames {
+        let path = catalog.path(LogFileName::Frames(id));
+        let seen = look(id, &path).map_err(io_at(&path))?;
+        match seen {
+            Seen::Finished { bytes, records } => {
+                catalog.add(id, bytes, records, SegmentState::Closed);
+            }
+            Seen::Unfinished { file, scan } => {
+                catalog.add(
+                    id,
+                    file.limit(),
+                    scan.records.into(),
+                    SegmentState::Unfinished,
+                );
+            }
+            // Nothing in it was ever acknowledged.
+            Seen::Unborn => {}
+            Seen::Unreadable => {
+                catalog.add(id, 0, 0, SegmentState::Unreadable);
+            }
+        }
+    }
+    Ok((catalog, keyring))
+}
+
+fn list(dir: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        match name.to_str().and_then(LogFileName::parse) {
+            Some(LogFileName::Frames(id)) => listing.frames.push(id),
+            Some(cut) => listing.cuts.push((cut.segment(), entry.path())),
+            None if name == LOCK_FILE_NAME => {}
+            None => listing.unknown.push(name),
+        }
+    }
+    listing.frames.sort_unstable();
+    Ok(listing)
+}
+
+enum Seen {
+    Finished {
+        bytes: u64,
+        records: u64,
+    },
+    Unfinished {
+        file: FrameFile,
+        scan: Scan,
+    },
+    /// It ends within its head, or is all zeros.
+    Unborn,
+    Unreadable,
+}
+
+fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
+    let mut file = match FrameFile::open(path, None) {
+        Ok(file) if belongs(&file, id) => file,
+        Ok(_) => return Ok(Seen::Unreadable),
+        Err(FrameFileError::Io(error)) => return Err(error),
+        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Seen::Unborn),
+        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Seen::Unborn),
+        Err(FrameFileError::Header(_)) => return Ok(Seen::Unreadable),
+    };
+    if let Some(end) = file.end_frame()? {
+        return Ok(Seen::Finished {
+            bytes: file.limit(),
+            records: end.first_item.into(),
+        });
+    }
+    let scan = scan(&mut file)?;
+    Ok(Seen::Unfinished { file, scan })
+}
+
+/// Walks a segment without keys.
+pub(super) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
+    let mut scan = Scan {
+        whole: FILE_HEADER_BYTES,
+        ..Scan::default()
+    };
+    let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
+    while !scan.ended {
+        match file.after(offset)? {
+            Step::Frame { end, header, .. } => {
+                scan.damaged += u64::from(torn);
+                scan.gaps += u64::from(!torn && header.sequence != scan.next_sequence);
+                torn = false;
+                scan.ended = header.kind == FrameKind::End;
+                scan.next_sequence = header.sequence.saturating_add(1);
+                scan.records = header.first_item.saturating_add(header.items);
+                scan.frames += 1;
+                scan.whole = end;
+                offset = end;
+            }
+            // Damage only if something whole follows; else it is the torn tail.
+            Step::Damage { to, .. } => {
+                torn = true;
+                offset = to;
+            }
+            Step::Edge => break,
+        }
+    }
+    Ok(scan)
+}
+
+struct Repair<'a> {
+    catalog: &'a Catalog,
+    keyring: &'a Keyring,
+    disk: &'a SharedDisk,
+    now: Timestamp,
+    retention: Duration,
+    report: &'a mut RecoveryReport,
+}
+
+impl Repair<'_> {
+    fn segment(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
+        let key = self.keyring.get(id.hour);
+        match look(id, path)? {
+            Seen::Unborn => return self.set_aside(id, path),
+            Seen::Unreadable => {
+                self.report.unreadable.push(id.to_string());
+                self.catalog.add(id, 0, 0, SegmentState::Unreadable);
+            }
+            Seen::Finished { bytes, records } => {
+                let state = if key.is_some() {
+                    SegmentState::Closed
+                } else {
+                    self.without_key(id)
+                };
+                self.catalog.add(id, bytes, records, state);
+            }
+            Seen::Unfinished { file, scan } => {
+                self.report.damaged += scan.damaged + scan.gaps;
+                let Some(key) = key else {
+                    let state = self.without_key(id);
+                    self.catalog
+                        .add(id, file.limit(), scan.records.into(), state);
+                    return Ok(());
+                };
+                let sealer =
+                    FrameSealer::resume(&key, file.header(), scan.next_sequence, scan.records);
+                let bytes = self.finish(id, path, &file, scan, sealer)?;
+                self.catalog
+                    .add(id, bytes, scan.records.into(), SegmentState::Closed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of a segment that cannot be opened. Once expired that is as it should be.
+    fn without_key(&mut self, id: SegmentId) -> SegmentState {
+        if retention::expiry(id.hour, None, self.retention, self.now) > self.now {
+            self.report.keys_missing.push(id.to_string());
+        }
+        SegmentState::KeyMissing
+    }
+
+    fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
+        let aside = self.catalog.path(LogFileName::Cut(id, 0));
+        self.report.cut_bytes += std::fs::metadata(path)?.len();
+        self.report.finished += 1;
+        self.disk.rename(path, &aside)?;
+        self.disk.sync_dir(self.catalog.dir())?;
+        self.catalog.add_cut(id, aside);
+        Ok(())
+    }
+
+    /// Cuts off what is not whole, and writes the end frame. Returns the file's new length.
+    fn finish(
+        &mut self,
+        id: SegmentId,
+        path: &Path,
+        file: &FrameFile,
+        scan: Scan,
+        mut sealer: FrameSealer,
+    ) -> io::Result<u64> {
+        self.report.finished += 1;
+        let mut open = self.disk.open(path)?;
+        if file.limit() > scan.whole {
+            self.keep_tail(id, path, scan.whole)?;
+            self.report.cut_bytes += file.limit() - scan.whole;
+            open.truncate(scan.whole)?;
+        }
+        let mut end = Vec::new();
+        if !scan.ended {
+            sealer.seal_end(&mut end);
+            open.append(&end)?;
+        }
+        open.sync()?;
+        Ok(scan.whole + end.len() as u64)
+    }
+
+    /// Copies what follows `from` to a `.cut` file, durable when this returns.
+    fn keep_tail(&mut self, id: SegmentId, path: &Path, from: u64) -> io::Result<()> {
+        let aside = self.catalog.path(LogFileName::Cut(id, from));
+        if aside.exists() {
+            // Left by a start that crashed before it cut the segment: the same bytes.
+            self.disk.unlink(&aside)?;
+        }
+        let mut copy = self.disk.create(&aside)?;
+        let mut tail = File::open(path)?;
+        tail.seek(SeekFrom::Start(from))?;
+        let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES);
+        loop {
+            chunk.clear();
+            if Read::by_ref(&mut tail)
+                .take(COPY_CHUNK_BYTES as u64)
+                .read_to_end(&mut chunk)?
+                == 0
+            {
+                break;
+            }
+            copy.append(&chunk)?;
+        }
+        copy.sync()?;
+        self.disk.sync_dir(self.catalog.dir())?;
+        self.catalog.add_cut(id, aside);
+        Ok(())
+    }
+}
+
+/// The instant of the newest record, so that the log's time goes on after it. Hours further ahead than a clock's step
+/// that is waited for do not count.
+fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
+    let horizon = now.plus(limits::CLOCK_STEP_BACK_MAX);
+    let mut found: Option<(Hour, Timestamp)> = None;
+    for segment in catalog.segments().into_iter().rev() {
+        let hour = segment.id.hour;
+        if hour.start() > horizon {
+            continue;
+        }
+        if found.is_some_and(|(of, _)| of != hour) {
+            break;
+        }
+        let Ok(mut reader) = SegmentReader::open(&segment, keyring) else {
+            continue;
+        };
+        let mut end = reader.end();
+        while let Ok(rows @ (Rows::Frame(_) | Rows::Damaged)) = reader.before(&mut end) {
+            if let Rows::Frame(rows) = rows
+                && let Some((_, row)) = rows.last()
+            {
+                let at = found.map_or(row.at, |(_, at)| at.max(row.at));
+                found = Some((hour, at));
+                break;
+            }
+        }
+    }
+    found.map_or(Timestamp::EPOCH, |(_, at)| at)
+}
+
+fn is_blank(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES);
+    loop {
+        chunk.clear();
+        if Read::by_ref(&mut file)
+            .take(COPY_CHUNK_BYTES as u64)
+            .read_to_end(&mut chunk)?
+            == 0
+        {
+            return Ok(true);
+        }
+        if chunk.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
+    move |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

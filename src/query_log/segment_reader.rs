@@ -1,0 +1,162 @@
+//! Reads the rows of one segment, frame by frame, in either direction.
+
+use std::io;
+
+use super::{
+    catalog::Segment, codec::FrameDecoder, record::LogRow, segment_file::PURPOSE,
+    segment_name::SegmentId,
+};
+use crate::envelope::{
+    FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Keyring,
+    Step,
+};
+
+/// Why a segment gives no rows.
+#[derive(Debug)]
+pub(super) enum SegmentError {
+    /// It is not there any more, or has nothing yet.
+    Gone,
+    /// Its key is not in the keyring.
+    NoKey,
+    /// Its head is damaged, or is another segment's.
+    Unreadable,
+    Io(io::Error),
+}
+
+impl From<io::Error> for SegmentError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound {
+            Self::Gone
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+impl From<FrameFileError> for SegmentError {
+    fn from(error: FrameFileError) -> Self {
+        match error {
+            FrameFileError::Io(error) => error.into(),
+            FrameFileError::Header(_) => Self::Unreadable,
+        }
+    }
+}
+
+/// What one step of reading met.
+#[derive(Debug)]
+pub(super) enum Rows {
+    /// The rows of a frame, each with its index in the file, in the order of the file.
+    Frame(Vec<(u32, LogRow)>),
+    /// Bytes that are not a frame, or a frame that does not open.
+    Damaged,
+    /// Nothing more in this direction.
+    Edge,
+}
+
+/// One segment, open for reading up to what is committed.
+#[derive(Debug)]
+pub(super) struct SegmentReader {
+    file: FrameFile,
+    opener: FrameOpener,
+    pub(super) id: SegmentId,
+    body: Vec<u8>,
+}
+
+impl SegmentReader {
+    pub(super) fn open(segment: &Segment, keyring: &Keyring) -> Result<Self, SegmentError> {
+        let limit = segment.bytes();
+        if limit < FILE_HEADER_BYTES {
+            return Err(SegmentError::Gone);
+        }
+        let file = FrameFile::open(&segment.path, Some(limit))?;
+        if !belongs(&file, segment.id) {
+            return Err(SegmentError::Unreadable);
+        }
+        let key = keyring.get(segment.id.hour).ok_or(SegmentError::NoKey)?;
+        let opener = FrameOpener::new(&key, file.header());
+        Ok(Self {
+            file,
+            opener,
+            id: segment.id,
+            body: Vec::new(),
+        })
+    }
+
+    /// Where the rows end at present.
+    pub(super) const fn end(&self) -> u64 {
+        self.file.limit()
+    }
+
+    /// Sees what was committed since.
+    pub(super) fn extend(&mut self, limit: u64) {
+        self.file.extend(limit);
+    }
+
+    /// The rows from `offset` on; moves it behind them.
+    pub(super) fn after(&mut self, offset: &mut u64) -> Result<Rows, SegmentError> {
+        loop {
+            let step = self.file.after(*offset)?;
+            *offset = match step {
+                Step::Frame { end, .. } => end,
+                Step::Damage { to, .. } => to,
+                Step::Edge => return Ok(Rows::Edge),
+            };
+            if let Some(rows) = self.rows(step)? {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// The rows before `end`; moves it before them.
+    pub(super) fn before(&mut self, end: &mut u64) -> Result<Rows, SegmentError> {
+        loop {
+            let step = self.file.before(*end)?;
+            *end = match step {
+                Step::Frame { offset, .. } => offset,
+                Step::Damage { from, .. } => from,
+                Step::Edge => return Ok(Rows::Edge),
+            };
+            if let Some(rows) = self.rows(step)? {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// None for the end frame, which has no rows and is no damage either.
+    fn rows(&mut self, step: Step) -> Result<Option<Rows>, SegmentError> {
+        let Step::Frame { offset, header, .. } = step else {
+            return Ok(Some(Rows::Damaged));
+        };
+        if header.kind == FrameKind::End {
+            return Ok(None);
+        }
+        self.file.read_body(offset, &header, &mut self.body)?;
+        let rows = open_frame(&self.opener, &header, &mut self.body, self.id);
+        Ok(Some(rows.map_or(Rows::Damaged, Rows::Frame)))
+    }
+}
+
+/// Whether the file's head says what its name says.
+pub(super) fn belongs(file: &FrameFile, id: SegmentId) -> bool {
+    let header = file.header();
+    (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number)
+}
+
+/// Decrypts and decodes one frame; none if it is not exactly what was written, in all its rows.
+pub(super) fn open_frame(
+    opener: &FrameOpener,
+    header: &FrameHeader,
+    body: &mut [u8],
+    id: SegmentId,
+) -> Option<Vec<(u32, LogRow)>> {
+    let decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
+    if decoder.base().hour() != id.hour {
+        return None;
+    }
+    let mut rows = Vec::with_capacity(header.items as usize);
+    for row in decoder {
+        let index = header.first_item + u32::try_from(rows.len()).ok()?;
+        rows.push((index, row.ok()?));
+    }
+    (rows.len() == header.items as usize).then_some(rows)
+}

@@ -1,0 +1,186 @@
+//! A log in a temporary directory, with a clock that tests move.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::{
+    clock::{ManualClock, Timestamp},
+    envelope::{KeyFiles, OsDisk, SharedDisk},
+    handle::Handle,
+    ids::{AccountId, ChangeId, DeviceId, RequestId},
+    query_log::{
+        Cause, ChangeKind, ChangeRecord, Config, Durability, Filter, LogOptions, LogReader, LogRow,
+        LookupRecord, OpenError, Order, QueryLog, Reason, Record, RecoveryReport, Route,
+    },
+    shutdown::Shutdown,
+};
+
+/// 2026-11-23T08:00:00Z.
+pub(super) const START: Timestamp = Timestamp::from_secs(1_795_420_800);
+
+pub(super) struct Bench {
+    pub(super) dir: TempDir,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) config: Config,
+    pub(super) disk: SharedDisk,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::with_disk(OsDisk::shared())
+    }
+
+    pub(super) fn with_disk(disk: SharedDisk) -> Self {
+        let config = Config {
+            durability: Durability::Os,
+            ..Config::default()
+        };
+        Self {
+            dir: TempDir::new().unwrap(),
+            clock: ManualClock::at(START),
+            config,
+            disk,
+        }
+    }
+
+    pub(super) fn options(&self) -> LogOptions {
+        options(self.dir.path(), &self.clock, &self.config, &self.disk)
+    }
+
+    pub(super) fn try_open(&self) -> Result<(QueryLog, RecoveryReport), OpenError> {
+        QueryLog::open(self.options(), &Shutdown::new())
+    }
+
+    pub(super) fn open(&self) -> QueryLog {
+        self.try_open().unwrap().0
+    }
+
+    pub(super) fn log_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("log")
+    }
+
+    pub(super) fn read_only(&self) -> Result<LogReader, OpenError> {
+        read_only(self.dir.path(), &self.clock)
+    }
+
+    /// The one segment file there is.
+    pub(super) fn only_segment(&self) -> std::path::PathBuf {
+        let mut found = frames_in(&self.log_dir());
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    }
+}
+
+pub(super) fn options(
+    data: &Path,
+    clock: &Arc<ManualClock>,
+    config: &Config,
+    disk: &SharedDisk,
+) -> LogOptions {
+    let keys = KeyFiles::new(&data.join("keys"), None);
+    LogOptions {
+        dir: data.join("log"),
+        keys,
+        config: config.clone(),
+        clock: Arc::clone(clock) as _,
+        disk: Arc::clone(disk),
+    }
+}
+
+pub(super) fn read_only(data: &Path, clock: &Arc<ManualClock>) -> Result<LogReader, OpenError> {
+    let keys = KeyFiles::new(&data.join("keys"), None);
+    let retention = Config::default().retention;
+    LogReader::open_read_only(&data.join("log"), keys, Arc::clone(clock) as _, retention)
+}
+
+pub(super) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = entries
+        .filter(|path| path.extension().is_some_and(|it| it == "frames"))
+        .collect();
+    found.sort();
+    found
+}
+
+pub(super) fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+}
+
+pub(super) fn phone(number: u64) -> Handle {
+    Handle::from_canonical(&format!("+1415555{number:04}")).unwrap()
+}
+
+/// A lookup that can be told from every other by `n`.
+pub(super) fn lookup(n: u64) -> Record {
+    Record::Lookup(LookupRecord {
+        request: RequestId::from_bits(n),
+        account: Some(AccountId::from_bits(n % 7)),
+        device: Some(DeviceId::from_bits(n % 11)),
+        ip: Some([192, 0, 2, u8::try_from(n % 250).unwrap()].into()),
+        handle: Some(phone(n % 10_000)),
+        route: Some(if n % 3 == 0 {
+            Route::Sms
+        } else {
+            Route::Imessage
+        }),
+        reason: if n % 3 == 0 {
+            Reason::NeverRegistered
+        } else {
+            Reason::LiveDevice
+        },
+        status: 200,
+        took_us: 42,
+    })
+}
+
+pub(super) fn change(n: u64) -> Record {
+    Record::Change(ChangeRecord {
+        id: ChangeId::from_bits(n),
+        change: ChangeKind::HandleBound,
+        handle: Some(phone(n % 10_000)),
+        device: Some(DeviceId::from_bits(n % 11)),
+        account: None,
+        cause: Cause::Proof,
+    })
+}
+
+pub(super) fn number(row: &LogRow) -> u64 {
+    match &row.record {
+        Record::Lookup(lookup) => lookup.request.bits(),
+        Record::Change(change) => change.id.bits(),
+    }
+}
+
+/// Appends and waits until it is committed.
+pub(super) fn put(log: &QueryLog, record: &Record) {
+    log.append(record).unwrap().wait_blocking().unwrap();
+}
+
+pub(super) fn rows(reader: &LogReader, filter: &Filter, order: Order) -> Vec<LogRow> {
+    reader
+        .search(filter, order, None)
+        .map(|row| row.unwrap().1)
+        .collect()
+}
+
+pub(super) fn numbers(reader: &LogReader) -> Vec<u64> {
+    rows(reader, &Filter::default(), Order::Asc)
+        .iter()
+        .map(number)
+        .collect()
+}
+
+pub(super) const HOUR: Duration = Duration::from_secs(3600);

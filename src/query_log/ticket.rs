@@ -1,0 +1,161 @@
+//! The promise that a record gets into the log, and what keeps it.
+//!
+//! All records of one commit share one [`Batch`]; a [`Ticket`] is a hold on it. So a commit costs one allocation, a record
+//! none, and a commit wakes exactly those whose records it wrote: who waits for the next one waits in another batch.
+
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+use super::alarm::Alarm;
+
+const PENDING: u8 = 0;
+const COMMITTED: u8 = 1;
+const FAILED: u8 = 2;
+
+/// Why a record is not in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// More records wait than the log takes on. Nothing was written.
+    #[error("more records wait for the log than it takes on")]
+    Overloaded,
+    /// The log cannot be written, or is closed. The record may be on disk or not: there must be no answer.
+    #[error("the log cannot be written")]
+    Unwritable,
+}
+
+/// The records of one commit.
+pub(super) struct Batch {
+    state: AtomicU8,
+    wakers: Mutex<Vec<Waker>>,
+    alarm: Arc<Alarm>,
+}
+
+impl Batch {
+    pub(super) fn new(alarm: &Arc<Alarm>) -> Arc<Self> {
+        let (state, alarm) = (AtomicU8::new(PENDING), Arc::clone(alarm));
+        Arc::new(Self {
+            state,
+            wakers: Mutex::default(),
+            alarm,
+        })
+    }
+
+    /// Says how it ended, once, and wakes who waits for it.
+    pub(super) fn resolve(&self, committed: bool) {
+        let outcome = if committed { COMMITTED } else { FAILED };
+        let wakers = {
+            let mut wakers = self.wakers();
+            // Under the lock, so that nobody adds a waker after they were taken.
+            self.state.store(outcome, Ordering::Release);
+            mem::take(&mut *wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn outcome(&self) -> Option<Result<(), AppendError>> {
+        match self.state.load(Ordering::Acquire) {
+            PENDING => None,
+            COMMITTED => Some(Ok(())),
+            _ => Some(Err(AppendError::Unwritable)),
+        }
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A record on its way into the log. Resolves when it is there, as durable as configured, or cannot get there.
+///
+/// Dropping it takes nothing back: the record still goes into the log.
+#[must_use = "no answer may leave before its record is in the log"]
+pub struct Ticket {
+    batch: Arc<Batch>,
+    /// Where this ticket's waker is in the batch.
+    slot: Option<usize>,
+}
+
+impl Ticket {
+    pub(super) const fn new(batch: Arc<Batch>) -> Self {
+        Self { batch, slot: None }
+    }
+
+    /// For no records at all: they are in the log already.
+    pub(super) fn of_nothing(alarm: &Arc<Alarm>) -> Self {
+        let batch = Batch::new(alarm);
+        batch.resolve(true);
+        Self::new(batch)
+    }
+
+    /// Whether the record is in the log. False also if it cannot get there.
+    #[must_use]
+    pub fn is_committed(&self) -> bool {
+        self.batch.outcome() == Some(Ok(()))
+    }
+
+    /// Waits on this thread, for callers without a runtime. Never inside a runtime: it stops everything else there.
+    ///
+    /// # Errors
+    /// If the record could not be written.
+    pub fn wait_blocking(self) -> Result<(), AppendError> {
+        // If this thread were to commit by itself later, it would now wait for itself.
+        self.batch.alarm.ring();
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut ticket = pin!(self);
+        loop {
+            match ticket.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(outcome) => return outcome,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<(), AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(outcome) = self.batch.outcome() {
+            return Poll::Ready(outcome);
+        }
+        let batch = Arc::clone(&self.batch);
+        let mut wakers = batch.wakers();
+        if let Some(outcome) = batch.outcome() {
+            return Poll::Ready(outcome);
+        }
+        match self.slot.and_then(|slot| wakers.get_mut(slot)) {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => {
+                self.slot = Some(wakers.len());
+                wakers.push(context.waker().clone());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("outcome", &self.batch.outcome())
+            .finish()
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

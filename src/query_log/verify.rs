@@ -1,0 +1,195 @@
+//! Reads every segment with its key and says what is not as it should be.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{
+    catalog::{Segment, SegmentState},
+    retention,
+    search::Sources,
+    segment_reader::{belongs, open_frame},
+};
+use crate::{
+    clock::Timestamp,
+    envelope::{
+        FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Step,
+    },
+};
+
+/// Whether a segment's key is in the keyring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// It is.
+    Alive,
+    /// It is not, and the hour has expired.
+    Destroyed,
+    /// It is not, though the hour has not expired.
+    Missing,
+}
+
+/// What is in one segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SegmentReport {
+    /// Its name.
+    pub segment: String,
+    /// What state it is in.
+    pub state: SegmentState,
+    /// Its key.
+    pub key: KeyState,
+    /// Frames that are whole, by their checksums.
+    pub frames: u64,
+    /// Records in frames that opened.
+    pub records: u64,
+    /// Places that are no frame, with whole frames after them.
+    pub damaged: u64,
+    /// Whole frames that do not open, or do not hold what they say.
+    pub forged: u64,
+    /// Places where frames are missing.
+    pub gaps: u64,
+    /// Bytes at the end that are no frame.
+    pub torn_bytes: u64,
+    /// Records that are not later than the one before them.
+    pub out_of_order: u64,
+    /// It has expired, and is still there.
+    pub overdue: bool,
+    /// It could not be read to its end.
+    pub unreadable: bool,
+}
+
+/// What is in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Each segment, oldest first.
+    pub segments: Vec<SegmentReport>,
+}
+
+impl SegmentReport {
+    /// Whether everything is as it should be. A torn tail is: it was never acknowledged.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        self.damaged == 0
+            && self.forged == 0
+            && self.gaps == 0
+            && self.out_of_order == 0
+            && !self.overdue
+            && !self.unreadable
+            && matches!(self.key, KeyState::Alive)
+    }
+}
+
+impl VerifyReport {
+    /// Whether everything is as it should be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.segments.iter().all(SegmentReport::is_sound)
+    }
+}
+
+pub(super) fn verify(sources: &Sources) -> VerifyReport {
+    let segments = sources.catalog.segments();
+    VerifyReport {
+        segments: segments
+            .iter()
+            .map(|segment| verify_segment(sources, segment))
+            .collect(),
+    }
+}
+
+fn verify_segment(sources: &Sources, segment: &Arc<Segment>) -> SegmentReport {
+    let (hour, now) = (segment.id.hour, sources.clock.now());
+    let born = sources.keyring.hours().get(&hour).copied();
+    let overdue = retention::expiry(hour, born, sources.retention, now) <= now;
+    let key = match born {
+        Some(_) => KeyState::Alive,
+        None if overdue => KeyState::Destroyed,
+        None => KeyState::Missing,
+    };
+    let mut report = SegmentReport {
+        segment: segment.id.to_string(),
+        state: segment.state(),
+        key,
+        frames: 0,
+        records: 0,
+        damaged: 0,
+        forged: 0,
+        gaps: 0,
+        torn_bytes: 0,
+        out_of_order: 0,
+        overdue,
+        unreadable: false,
+    };
+    let limit = segment.bytes();
+    if limit >= FILE_HEADER_BYTES || segment.state() == SegmentState::Unreadable {
+        report.unreadable = !walk(sources, segment, limit, &mut report).unwrap_or(false);
+    }
+    report
+}
+
+/// False if the file is another segment's.
+fn walk(
+    sources: &Sources,
+    segment: &Segment,
+    limit: u64,
+    report: &mut SegmentReport,
+) -> Result<bool, FrameFileError> {
+    let mut file = FrameFile::open(&segment.path, Some(limit))?;
+    if !belongs(&file, segment.id) {
+        return Ok(false);
+    }
+    let opener = sources
+        .keyring
+        .get(segment.id.hour)
+        .map(|key| FrameOpener::new(&key, file.header()));
+    let (mut offset, mut sequence, mut torn) = (FILE_HEADER_BYTES, 0, 0);
+    let (mut body, mut last) = (Vec::new(), None);
+    loop {
+        match file.after(offset)? {
+            Step::Frame {
+                offset: at,
+                end,
+                header,
+            } => {
+                report.damaged += u64::from(torn > 0);
+                report.gaps += u64::from(torn == 0 && header.sequence != sequence);
+                report.frames += 1;
+                (torn, sequence, offset) = (0, header.sequence.saturating_add(1), end);
+                if let Some(opener) = &opener {
+                    file.read_body(at, &header, &mut body)?;
+                    check_frame(opener, &header, &mut body, segment, &mut last, report);
+                }
+            }
+            Step::Damage { from, to } => {
+                torn += to - from;
+                offset = to;
+            }
+            Step::Edge => break,
+        }
+    }
+    report.torn_bytes = torn;
+    Ok(true)
+}
+
+fn check_frame(
+    opener: &FrameOpener,
+    header: &FrameHeader,
+    body: &mut [u8],
+    segment: &Segment,
+    last: &mut Option<Timestamp>,
+    report: &mut SegmentReport,
+) {
+    if header.kind == FrameKind::End {
+        report.forged += u64::from(opener.open(header, body).is_none());
+        return;
+    }
+    let Some(rows) = open_frame(opener, header, body, segment.id) else {
+        report.forged += 1;
+        return;
+    };
+    report.records += rows.len() as u64;
+    for (_, row) in rows {
+        report.out_of_order += u64::from(last.is_some_and(|last| row.at <= last));
+        *last = Some(row.at);
+    }
+}
