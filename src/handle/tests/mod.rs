@@ -90,6 +90,13 @@ fn the_library_cannot_log_a_number() {
 }
 
 #[test]
+fn warming_up_changes_no_answer() {
+    let before = parsed("0151 23456789", "DE");
+    crate::handle::warm_up();
+    assert_eq!(parsed("0151 23456789", "DE"), before);
+}
+
+#[test]
 fn regions_are_two_letters_with_a_numbering_plan() {
     assert_eq!(Region::parse("us"), Region::parse("US"));
     assert_eq!(Region::all().count(), 245);
