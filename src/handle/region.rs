@@ -39,9 +39,9 @@ impl Region {
 
 /// Compiles what the first number of each country would otherwise wait for.
 ///
-/// The library compiles a country's patterns when the first number of that country comes, 31 ms in the worst case and
-/// about a third of a second for all. Nothing is wrong without this call, only slow: the server runs it once at
-/// start, on a thread of its own, while the registry loads.
+/// The library compiles a country's patterns when the first number of that country comes, 31 ms in the worst case.
+/// All of them take 0.2 s and 45 MiB, which stay; afterwards no first number takes more than 0.1 ms. Nothing is wrong
+/// without this call, only slow: the server runs it once at start, on a thread of its own, while the registry loads.
 pub fn warm_up() {
     for region in PHONE_NUMBER_UTIL.get_supported_regions() {
         let Ok(example) = PHONE_NUMBER_UTIL.get_example_number(region) else {

@@ -5,7 +5,7 @@ use super::{Handle, HandleError, PhoneKey, Region};
 /// Panics if parsing `text` breaks any promise of the room.
 pub(crate) fn check(text: &str, region: Option<Region>) {
     let result = Handle::parse(text, region);
-    check_redacted(text, &result);
+    check_redacted(&result);
     check_fast_path(text, &result);
     if let Ok(handle) = result {
         check_canonical(&handle);
@@ -92,7 +92,7 @@ fn check_equivalents(handle: &Handle) {
 }
 
 /// Nothing of the text shows in what a log or a panic may print.
-fn check_redacted(text: &str, result: &Result<Handle, HandleError>) {
+fn check_redacted(result: &Result<Handle, HandleError>) {
     match result {
         Ok(handle) => {
             let shown = format!("{handle:?}");
@@ -101,10 +101,7 @@ fn check_redacted(text: &str, result: &Result<Handle, HandleError>) {
                 "Handle::Phone(…)" | "Handle::Email(…)"
             ));
         }
-        Err(error) => {
-            let shown = format!("{error:?} {error} {}", error.reason());
-            // Short texts may be found in any sentence by chance.
-            assert!(text.trim().chars().count() < 16 || !shown.contains(text.trim()));
-        }
+        // One byte says which of the reasons it is, and has no room for more.
+        Err(error) => assert_eq!(size_of_val(error), 1),
     }
 }

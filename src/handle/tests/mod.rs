@@ -27,7 +27,9 @@ fn check_table(cases: &[(&str, &str, &str)]) {
 #[test]
 fn empty_and_endless_texts_are_refused_before_anything_reads_them() {
     check_table(&[("", "", "empty"), (" \t\u{3000}", "US", "empty")]);
-    assert_eq!(parsed(&"1".repeat(321), "US"), "too-long");
+    let padded = |spaces: usize| format!("+1415{}5550123", " ".repeat(spaces));
+    assert_eq!(parsed(&padded(320 - 12), ""), "+14155550123");
+    assert_eq!(parsed(&padded(321 - 12), ""), "too-long");
     assert_eq!(
         parsed(&format!("{}@example.com", "a".repeat(10_000_000)), ""),
         "too-long"
@@ -85,6 +87,13 @@ fn debug_never_shows_a_handle() {
 #[test]
 fn the_library_cannot_log_a_number() {
     assert_eq!(log::STATIC_MAX_LEVEL, log::LevelFilter::Off);
+}
+
+#[test]
+fn warming_up_changes_no_answer() {
+    let before = parsed("0151 23456789", "DE");
+    crate::handle::warm_up();
+    assert_eq!(parsed("0151 23456789", "DE"), before);
 }
 
 #[test]
