@@ -37,11 +37,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     background::spawn_tick,
     clock::{SharedClock, span},
-    ids::ChangeId,
     dispatch::{Dispatch, LogSink},
     envelope::{DirectoryLock, KeyFiles},
     handle,
     http::{self, health::Health, listen, operator::OperatorState, phone::PhoneState},
+    ids::ChangeId,
     operators::Operators,
     ownership::{self, Outbox, OutboxKind, Ownership},
     query_log::{self, LogOptions, QueryLog, Record},
@@ -96,7 +96,10 @@ impl Config {
     /// The key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if self.threads > THREADS_MAX {
-            return Err(("threads", format!("must be at most {THREADS_MAX}; 0 is one for each processor")));
+            return Err((
+                "threads",
+                format!("must be at most {THREADS_MAX}; 0 is one for each processor"),
+            ));
         }
         if self.data.as_os_str().is_empty() {
             return Err(("data", "must name a directory".into()));
@@ -163,8 +166,9 @@ impl Server {
         let shutdown = Shutdown::new();
         let rooms = open(config, &clock, &shutdown)?;
 
-        let (phones, phone_sockets) = listen::bind(config.server.phones, config.server.threads())
-            .with_context(|| format!("server.phones = {}", config.server.phones))?;
+        let (phones, phone_sockets) =
+            listen::bind(config.server.phones, config.server.threads())
+                .with_context(|| format!("server.phones = {}", config.server.phones))?;
         let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
 
@@ -233,7 +237,9 @@ impl Server {
 
     fn serve_phones(&mut self, sockets: Vec<TcpListener>, routes: &Router) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let (routes, handle) = (routes.clone(), self.phones.clone());
             let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
             let serve = move || {
@@ -246,8 +252,11 @@ impl Server {
                     shutdown.crashed("phones-listener");
                 }
             };
-            let thread = thread::Builder::new().name(format!("phones-{number}")).spawn(serve);
-            self.phone_threads.push(thread.context("starting a phones' thread")?);
+            let thread = thread::Builder::new()
+                .name(format!("phones-{number}"))
+                .spawn(serve);
+            self.phone_threads
+                .push(thread.context("starting a phones' thread")?);
         }
         Ok(())
     }
@@ -262,25 +271,39 @@ impl Server {
             let recorded = move |changes: &[Change]| already_recorded(&reader, changes);
             Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
         };
-        tokio::task::spawn_blocking(load).await.context("loading the registry")??;
+        tokio::task::spawn_blocking(load)
+            .await
+            .context("loading the registry")??;
         Ok(())
     }
 
     fn spawn_ticks(&self, rooms: &Rooms) {
         let log = rooms.log.clone();
-        spawn_tick(&self.shutdown, "retention", RETENTION_TICK, move || retention_tick(&log));
+        spawn_tick(&self.shutdown, "retention", RETENTION_TICK, move || {
+            retention_tick(&log)
+        });
         let quota = Arc::clone(&rooms.quota);
         spawn_tick(&self.shutdown, "quota", QUOTA_TICK, move || quota.tick());
-        let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
-        spawn_tick(&self.shutdown, "registry", REGISTRY_TICK, move || {
-            match runtime.block_on(registry.tick()) {
+        let (registry, runtime) = (
+            Arc::clone(&rooms.registry),
+            tokio::runtime::Handle::current(),
+        );
+        spawn_tick(
+            &self.shutdown,
+            "registry",
+            REGISTRY_TICK,
+            move || match runtime.block_on(registry.tick()) {
                 Ok(done) if done.lapsed + done.forgotten > 0 => {
-                    tracing::info!(lapsed = done.lapsed, forgotten = done.forgotten, "registry upkeep");
+                    tracing::info!(
+                        lapsed = done.lapsed,
+                        forgotten = done.forgotten,
+                        "registry upkeep"
+                    );
                 }
                 Ok(_) => tracing::debug!("registry upkeep: nothing due"),
                 Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
-            }
-        });
+            },
+        );
         let (registry, stop) = (Arc::clone(&rooms.registry), self.shutdown.clone());
         spawn_tick(&self.shutdown, "watch", WATCH_TICK, move || {
             if registry.has_crashed() {
@@ -292,11 +315,25 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self { data, grace, shutdown, registry, log, phones, operators, phone_threads, .. } = self;
+        let Self {
+            data,
+            grace,
+            shutdown,
+            registry,
+            log,
+            phones,
+            operators,
+            phone_threads,
+            ..
+        } = self;
         shutdown.stop();
         listen::stop(&phones, grace);
         listen::stop(&operators, grace);
-        let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
+        let join = move || {
+            phone_threads
+                .into_iter()
+                .all(|thread| thread.join().is_ok())
+        };
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
         let close = move || {
@@ -316,7 +353,12 @@ fn open(
 ) -> anyhow::Result<Rooms> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
-    let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
+    let options = LogOptions::new(
+        data.join("log"),
+        keys,
+        config.log.clone(),
+        Arc::clone(clock),
+    );
     let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
     report_recovery(&report);
     let registry = data.join("registry");
@@ -330,13 +372,26 @@ fn open(
         }
         OutboxKind::Stdout => Outbox::stdout(),
     };
-    let ownership::Config { delivery: ownership::DeliveryKind::Outbox, .. } = config.ownership;
+    let ownership::Config {
+        delivery: ownership::DeliveryKind::Outbox,
+        ..
+    } = config.ownership;
     let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
-    let dispatch =
-        Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
-    Ok(Rooms { registry, log, quota, ownership: Arc::new(ownership), dispatch })
+    let dispatch = Dispatch::new(
+        registry_read,
+        log.clone(),
+        quota_read,
+        config.dispatch.clone(),
+    );
+    Ok(Rooms {
+        registry,
+        log,
+        quota,
+        ownership: Arc::new(ownership),
+        dispatch,
+    })
 }
 
 fn report_recovery(report: &query_log::RecoveryReport) {
@@ -350,7 +405,12 @@ fn report_recovery(report: &query_log::RecoveryReport) {
              see `dispatchd log verify`"
         );
     }
-    tracing::info!(segments, finished, cut_bytes = report.cut_bytes, "the query log is open");
+    tracing::info!(
+        segments,
+        finished,
+        cut_bytes = report.cut_bytes,
+        "the query log is open"
+    );
 }
 
 fn retention_tick(log: &QueryLog) {
@@ -364,7 +424,11 @@ fn retention_tick(log: &QueryLog) {
     if let Some(error) = &outcome.error {
         tracing::error!(%error, "expired hours could not be destroyed; trying again at the next tick");
     }
-    let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
+    let (hours, files, left) = (
+        outcome.hours_destroyed,
+        outcome.files_removed,
+        outcome.files_left,
+    );
     if hours + files + left > 0 {
         tracing::info!(hours, files, left, "retention: expired hours destroyed");
     }

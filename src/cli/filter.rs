@@ -80,20 +80,31 @@ impl FilterArgs {
             ("since", &self.since),
             ("until", &self.until),
         ];
-        named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
+        named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.clone()?)))
+            .collect()
     }
 
     /// As a filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> anyhow::Result<Filter> {
         let instant = |text: &str| -> Option<Timestamp> {
             let span = || humantime::parse_duration(text).ok();
-            text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
+            text.parse()
+                .ok()
+                .or_else(|| span().map(|span| now.minus(span)))
         };
-        let handle = self.handle.as_deref().map(|text| Handle::parse(text, None)).transpose();
+        let handle = self
+            .handle
+            .as_deref()
+            .map(|text| Handle::parse(text, None))
+            .transpose();
         Ok(Filter {
             handle: handle.context("--handle")?,
             device: take("--device", self.device.as_deref(), |text| text.parse().ok())?,
-            account: take("--account", self.account.as_deref(), |text| text.parse().ok())?,
+            account: take("--account", self.account.as_deref(), |text| {
+                text.parse().ok()
+            })?,
             ip: take("--ip", self.ip.as_deref(), |text| text.parse().ok())?,
             route: take("--route", self.route.as_deref(), Route::from_code)?,
             reason: take("--reason", self.reason.as_deref(), Reason::from_code)?,

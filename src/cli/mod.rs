@@ -73,7 +73,11 @@ pub fn run() -> ExitCode {
         Err(error) => {
             eprintln!("dispatchd: {error:#}");
             let is_config = error.chain().any(|cause| cause.is::<ConfigError>());
-            if is_config { ExitCode::from(EXIT_BAD_CONFIG) } else { ExitCode::FAILURE }
+            if is_config {
+                ExitCode::from(EXIT_BAD_CONFIG)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -45,7 +45,12 @@ pub(super) enum Operator {
 #[derive(Args)]
 pub(super) struct DataDirectory {
     /// The server's data directory
-    #[arg(long, value_name = "DIR", default_value = "data", env = "DISPATCHD_SERVER__DATA")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "data",
+        env = "DISPATCHD_SERVER__DATA"
+    )]
     data: PathBuf,
 }
 
@@ -83,7 +88,8 @@ impl Operator {
                     let (name, added_at) = (&operator.name, operator.added_at);
                     let role = operator.role.name();
                     if json {
-                        let line = serde_json::json!({"name": name, "role": role, "added_at": added_at});
+                        let line =
+                            serde_json::json!({"name": name, "role": role, "added_at": added_at});
                         writeln!(out, "{line}")?;
                     } else {
                         writeln!(out, "{name:<24} {role:<8} {added_at}")?;

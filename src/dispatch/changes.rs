@@ -2,8 +2,6 @@
 //!
 //! The registry and the log do not know each other; this is where one's words become the other's.
 
-use std::sync::Arc;
-
 use crate::{
     query_log::{Cause, ChangeKind, ChangeRecord, QueryLog, Record},
     registry::{self, Change, ChangeSink, Recording, SinkFailed, SinkRefused},
@@ -29,9 +27,13 @@ impl ChangeSink for LogSink {
     }
 
     fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
-        let records = changes.iter().map(|change| Record::Change(change_record(change)));
+        let records = changes
+            .iter()
+            .map(|change| Record::Change(change_record(change)));
         let ticket = self.log.append_all(records).map_err(|_| SinkRefused)?;
-        Ok(Box::pin(async move { ticket.await.map_err(|_| SinkFailed) }))
+        Ok(Box::pin(
+            async move { ticket.await.map_err(|_| SinkFailed) },
+        ))
     }
 }
 

@@ -24,6 +24,8 @@ impl LookupCounts {
     /// Handles asked for that ended this way, since the start.
     #[must_use]
     pub fn of(&self, reason: Reason) -> u64 {
-        self.0.get(usize::from(reason.number())).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        self.0
+            .get(usize::from(reason.number()))
+            .map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }

@@ -25,28 +25,28 @@ pub struct Decision {
     pub expires_in: Duration,
 }
 
-/// Decides for `handle` as `asking` sees it at `now`.
+/// Decides for `handle` as `asking` sees it in this view.
 ///
 /// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
 /// that two spellings held by two people never answer for each other.
 #[must_use]
-pub fn decide(
-    view: &View<'_>,
-    handle: &Handle,
-    asking: AccountId,
-    now: Timestamp,
-    config: &Config,
-) -> Decision {
-    let asked = view.probe(handle, now);
+pub fn decide(view: &View<'_>, handle: &Handle, asking: AccountId, config: &Config) -> Decision {
+    let asked = view.probe(handle);
     let held = match asked {
         Probe::Claimed { .. } => asked,
         Probe::Ended { .. } | Probe::Unknown => handle
             .equivalents()
-            .map(|equivalent| view.probe(&equivalent, now))
+            .map(|equivalent| view.probe(&equivalent))
             .find(|probe| matches!(probe, Probe::Claimed { .. }))
             .unwrap_or(asked),
     };
-    judge(held, matches!(handle, Handle::Phone(_)), asking, now, config)
+    judge(
+        held,
+        matches!(handle, Handle::Phone(_)),
+        asking,
+        view.now(),
+        config,
+    )
 }
 
 /// The decision for what the registry knows.
@@ -65,11 +65,17 @@ fn judge(
     };
     match probe {
         // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
-        Probe::Claimed { account, discoverable: false, .. } if account != asking => {
-            not_served(Reason::Undiscoverable)
-        }
+        Probe::Claimed {
+            account,
+            discoverable: false,
+            ..
+        } if account != asking => not_served(Reason::Undiscoverable),
         Probe::Claimed { live_until, .. } if live_until <= now => not_served(Reason::LeaseExpired),
-        Probe::Claimed { account, live_until, .. } => Decision {
+        Probe::Claimed {
+            account,
+            live_until,
+            ..
+        } => Decision {
             route: Route::Imessage,
             reason: Reason::LiveDevice,
             account: Some(account),
@@ -114,24 +120,41 @@ mod tests {
 
     fn judged(probe: Probe, is_phone: bool) -> (Route, Reason, u64) {
         let decision = judge(probe, is_phone, ASKING, NOW, &Config::default());
-        assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
-        (decision.route, decision.reason, decision.expires_in.as_secs())
+        assert_eq!(
+            decision.account.is_some(),
+            decision.route == Route::Imessage
+        );
+        (
+            decision.route,
+            decision.reason,
+            decision.expires_in.as_secs(),
+        )
     }
 
     fn claimed(account: AccountId, live_until: Timestamp, discoverable: bool) -> Probe {
-        Probe::Claimed { account, live_until, discoverable }
+        Probe::Claimed {
+            account,
+            live_until,
+            discoverable,
+        }
     }
 
     #[test]
     fn a_live_device_is_blue_for_as_long_as_its_lease() {
         let soon = NOW.plus(Duration::from_secs(7));
-        assert_eq!(judged(claimed(OTHER, soon, true), true), (Route::Imessage, Reason::LiveDevice, 7));
+        assert_eq!(
+            judged(claimed(OTHER, soon, true), true),
+            (Route::Imessage, Reason::LiveDevice, 7)
+        );
         let long = NOW.plus(Duration::from_secs(90_000));
         let reuse = Config::default().reuse_live.as_secs();
         assert_eq!(judged(claimed(OTHER, long, true), false).2, reuse);
         let last = claimed(OTHER, NOW.plus(Duration::from_micros(1)), true);
         assert_eq!(judged(last, true).0, Route::Imessage);
-        assert_eq!(judged(claimed(OTHER, NOW, true), true).1, Reason::LeaseExpired);
+        assert_eq!(
+            judged(claimed(OTHER, NOW, true), true).1,
+            Reason::LeaseExpired
+        );
     }
 
     #[test]
@@ -142,7 +165,10 @@ mod tests {
             (EndedHow::DeviceRemoved, Reason::DeviceRemoved),
         ] {
             let probe = Probe::Ended { how, at: NOW };
-            assert_eq!((judged(probe, true).0, judged(probe, true).1), (Route::Sms, reason));
+            assert_eq!(
+                (judged(probe, true).0, judged(probe, true).1),
+                (Route::Sms, reason)
+            );
             assert_eq!(judged(probe, false).0, Route::None);
         }
         assert_eq!(judged(Probe::Unknown, true).1, Reason::NeverRegistered);
@@ -155,7 +181,10 @@ mod tests {
         let unknown = judged(Probe::Unknown, true);
         assert_eq!((stranger.0, stranger.2), (unknown.0, unknown.2));
         assert_eq!(stranger.1, Reason::Undiscoverable);
-        assert_eq!(judged(claimed(ASKING, until, false), true).0, Route::Imessage);
+        assert_eq!(
+            judged(claimed(ASKING, until, false), true).0,
+            Route::Imessage
+        );
     }
 
     #[test]

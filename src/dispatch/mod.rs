@@ -8,7 +8,11 @@ mod changes;
 mod counts;
 mod decide;
 
-use std::{net::IpAddr, sync::Arc, time::{Duration, Instant}};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +43,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { reuse_live: Duration::from_secs(3600), reuse_other: Duration::from_secs(300) }
+        Self {
+            reuse_live: Duration::from_secs(3600),
+            reuse_other: Duration::from_secs(300),
+        }
     }
 }
 
@@ -50,9 +57,15 @@ impl Config {
     /// The key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let day = Duration::from_secs(24 * 3600);
-        for (key, value) in [("reuse_live", self.reuse_live), ("reuse_other", self.reuse_other)] {
+        for (key, value) in [
+            ("reuse_live", self.reuse_live),
+            ("reuse_other", self.reuse_other),
+        ] {
             if value > day {
-                return Err((key, "must be at most 24h: phones would not see changes".into()));
+                return Err((
+                    key,
+                    "must be at most 24h: phones would not see changes".into(),
+                ));
             }
         }
         Ok(())
@@ -137,13 +150,14 @@ pub struct Dispatch {
 impl Dispatch {
     /// Answers from `registry`, within `quota`, into `log`.
     #[must_use]
-    pub fn new(
-        registry: Arc<Registry>,
-        log: QueryLog,
-        quota: Arc<Quota>,
-        config: Config,
-    ) -> Self {
-        Self { registry, log, quota, counts: Arc::default(), config }
+    pub fn new(registry: Arc<Registry>, log: QueryLog, quota: Arc<Quota>, config: Config) -> Self {
+        Self {
+            registry,
+            log,
+            quota,
+            counts: Arc::default(),
+            config,
+        }
     }
 
     /// What was answered and refused so far.
@@ -177,18 +191,27 @@ impl Dispatch {
         region: Option<Region>,
     ) -> Result<Answered<Answer>, Refusal> {
         if let Err(exceeded) = self.quota.take_request(asker.account) {
-            return Err(self.refuse(caller, Some(asker), Refusal::Exceeded(exceeded)).await);
+            return Err(self
+                .refuse(caller, Some(asker), Refusal::Exceeded(exceeded))
+                .await);
         }
         let handle = match self.canonical(input, region) {
             Ok(handle) => handle,
-            Err(error) => return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await),
+            Err(error) => {
+                return Err(self
+                    .refuse(caller, Some(asker), Refusal::Handle(error))
+                    .await);
+            }
         };
-        let allowance = match self.quota.take_handles(asker.account, std::iter::once(&handle)) {
+        let allowance = match self
+            .quota
+            .take_handles(asker.account, std::iter::once(&handle))
+        {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
                 let record = refused(caller, Some(asker), Some(handle), refusal);
-                self.log.append(record)?.await?;
+                self.log.append(&record)?.await?;
                 return Err(refusal);
             }
         };
@@ -209,11 +232,18 @@ impl Dispatch {
         region: Option<Region>,
     ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
         if let Err(exceeded) = self.quota.take_request(asker.account) {
-            return Err(self.refuse(caller, Some(asker), Refusal::Exceeded(exceeded)).await);
+            return Err(self
+                .refuse(caller, Some(asker), Refusal::Exceeded(exceeded))
+                .await);
         }
-        let handles: Vec<_> =
-            inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
-        let allowance = match self.quota.take_handles(asker.account, handles.iter().flatten()) {
+        let handles: Vec<_> = inputs
+            .iter()
+            .map(|input| self.canonical(input.as_ref(), region))
+            .collect();
+        let allowance = match self
+            .quota
+            .take_handles(asker.account, handles.iter().flatten())
+        {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
@@ -232,7 +262,7 @@ impl Dispatch {
     /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
     /// that instead.
     pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
-        let committed = match self.log.append(refused(caller, asker, None, refusal)) {
+        let committed = match self.log.append(&refused(caller, asker, None, refusal)) {
             Ok(ticket) => ticket.await,
             Err(error) => Err(error),
         };
@@ -251,7 +281,7 @@ impl Dispatch {
         status: u16,
     ) -> Result<(), Refusal> {
         let record = record(caller, Some(asker), None, None, reason, status);
-        self.log.append(record)?.await?;
+        self.log.append(&record)?.await?;
         Ok(())
     }
 
@@ -274,9 +304,10 @@ impl Dispatch {
         handle: Handle,
     ) -> Result<(Answer, Ticket), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
-        let now = self.clock.now();
-        let decision = decide::decide(&view, &handle, asker.account, now, &self.config);
-        let ticket = self.log.append(answered(caller, asker, &handle, &decision))?;
+        let decision = decide::decide(&view, &handle, asker.account, &self.config);
+        let ticket = self
+            .log
+            .append(&answered(caller, asker, &handle, &decision))?;
         drop(view);
         Ok((self.phrase(asker, handle, &decision), ticket))
     }
@@ -288,12 +319,11 @@ impl Dispatch {
         handles: Vec<Result<Handle, HandleError>>,
     ) -> Result<(Vec<Result<Answer, HandleError>>, Ticket), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
-        let now = self.clock.now();
         let decided: Vec<_> = handles
             .into_iter()
             .map(|handle| {
                 let handle = handle?;
-                let decision = decide::decide(&view, &handle, asker.account, now, &self.config);
+                let decision = decide::decide(&view, &handle, asker.account, &self.config);
                 Ok((handle, decision))
             })
             .collect();
@@ -304,7 +334,10 @@ impl Dispatch {
         let ticket = self.log.append_all(records)?;
         drop(view);
         let phrase = |(handle, decision)| self.phrase(asker, handle, &decision);
-        Ok((decided.into_iter().map(|item| item.map(phrase)).collect(), ticket))
+        Ok((
+            decided.into_iter().map(|item| item.map(phrase)).collect(),
+            ticket,
+        ))
     }
 
     fn phrase(&self, asker: Asker, handle: Handle, decision: &Decision) -> Answer {
@@ -320,7 +353,14 @@ impl Dispatch {
 
 fn answered(caller: &Caller, asker: Asker, handle: &Handle, decision: &Decision) -> Record {
     let (route, reason) = (Some(decision.route), decision.reason);
-    record(caller, Some(asker), Some(handle.clone()), route, reason, 200)
+    record(
+        caller,
+        Some(asker),
+        Some(handle.clone()),
+        route,
+        reason,
+        200,
+    )
 }
 
 fn refused(

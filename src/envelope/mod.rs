@@ -9,6 +9,7 @@
 //! Destroying an hour means: a new root key, a new keyring without that hour under it, and the old root key gone from
 //! the disk. Every older copy of the keyring, in any backup, is then as dead as the hour's key.
 
+mod config;
 mod disk;
 mod frame;
 mod frame_file;
@@ -23,6 +24,7 @@ pub(crate) mod sim_disk;
 #[cfg(test)]
 mod tests;
 
+pub use config::Config;
 pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use frame::{FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, FrameOpener, FrameSealer};
 pub use frame_file::{FrameFile, FrameFileError, Step};

@@ -33,7 +33,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let reading = Limited::new(body, bytes_max).collect();
     let Ok(read) = tokio::time::timeout(limits::REQUEST_TIMEOUT, reading).await else {
-        return Err(Problem::new(Code::RequestInvalid, "the body took too long to arrive"));
+        return Err(Problem::new(
+            Code::RequestInvalid,
+            "the body took too long to arrive",
+        ));
     };
     match read {
         Ok(body) => Ok(body.to_bytes()),
@@ -59,7 +62,10 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
             }
         };
         let (line, column) = (error.line(), error.column());
-        Problem::new(Code::RequestInvalid, format!("{what} (line {line}, column {column})"))
+        Problem::new(
+            Code::RequestInvalid,
+            format!("{what} (line {line}, column {column})"),
+        )
     })
 }
 
@@ -93,6 +99,9 @@ mod tests {
     async fn a_body_beyond_the_limit_is_refused_by_name() {
         let problem = read(Body::from(vec![b'x'; 11]), 10).await.unwrap_err();
         assert_eq!(problem.code(), Code::BodyTooLarge);
-        assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
+        assert_eq!(
+            read(Body::from("0123456789"), 10).await.unwrap(),
+            "0123456789"
+        );
     }
 }

@@ -77,7 +77,10 @@ impl Service<SocketAddr> for Edge {
     }
 
     fn call(&mut self, peer: SocketAddr) -> Self::Future {
-        ready(Ok(Connection { routes: self.routes.clone(), ip: peer.ip().to_canonical() }))
+        ready(Ok(Connection {
+            routes: self.routes.clone(),
+            ip: peer.ip().to_canonical(),
+        }))
     }
 }
 
@@ -95,11 +98,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answering {
-        let origin = Origin { request: RequestId::next(), ip: self.ip, arrived: Instant::now() };
+        let origin = Origin {
+            request: RequestId::next(),
+            ip: self.ip,
+            arrived: Instant::now(),
+        };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(origin);
         let routes = tower::ServiceExt::oneshot(self.routes.clone(), request);
-        Answering { routes: AssertUnwindSafe(routes).catch_unwind(), request: origin.request }
+        Answering {
+            routes: AssertUnwindSafe(routes).catch_unwind(),
+            request: origin.request,
+        }
     }
 }
 

@@ -155,7 +155,12 @@ impl Problem {
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        Self { code, detail, retry_after: RETRY_AFTER_DEFAULT, fields: Map::new() }
+        Self {
+            code,
+            detail,
+            retry_after: RETRY_AFTER_DEFAULT,
+            fields: Map::new(),
+        }
     }
 
     /// With a field of its own beside the standard ones.
@@ -186,11 +191,14 @@ impl From<Exceeded> for Problem {
             Limit::NewHandles => Code::LookupQuota,
             Limit::Requests | Limit::SignUps => Code::RateLimited,
         };
-        Self::new(code, "wait as long as Retry-After says; a handle asked for before is free")
-            .retry_after(exceeded.retry_after)
-            .with("limit", exceeded.limit.name())
-            .with("cost", exceeded.cost)
-            .with("retry_after", whole_seconds(exceeded.retry_after))
+        Self::new(
+            code,
+            "wait as long as Retry-After says; a handle asked for before is free",
+        )
+        .retry_after(exceeded.retry_after)
+        .with("limit", exceeded.limit.name())
+        .with("cost", exceeded.cost)
+        .with("retry_after", whole_seconds(exceeded.retry_after))
     }
 }
 
@@ -231,16 +239,32 @@ mod tests {
     #[tokio::test]
     async fn a_problem_says_all_it_promises() {
         for &code in Code::ALL {
-            let response = Problem::new(code, "do this").with("cost", 3).into_response();
+            let response = Problem::new(code, "do this")
+                .with("cost", 3)
+                .into_response();
             assert_eq!(response.status(), code.status());
-            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+            assert_eq!(
+                response.headers()[header::CONTENT_TYPE],
+                "application/problem+json"
+            );
             let has_retry_after = response.headers().contains_key(header::RETRY_AFTER);
-            assert_eq!(has_retry_after, code.retry() == Retry::Later, "{}", code.code());
+            assert_eq!(
+                has_retry_after,
+                code.retry() == Retry::Later,
+                "{}",
+                code.code()
+            );
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let body: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(body["type"], format!("urn:dispatchd:problem:{}", code.code()));
+            assert_eq!(
+                body["type"],
+                format!("urn:dispatchd:problem:{}", code.code())
+            );
             assert_eq!(body["status"], code.status().as_u16());
-            assert_eq!((&body["code"], &body["cost"]), (&Value::from(code.code()), &Value::from(3)));
+            assert_eq!(
+                (&body["code"], &body["cost"]),
+                (&Value::from(code.code()), &Value::from(3))
+            );
             assert!(["never", "later", "after-fixing"].contains(&body["retry"].as_str().unwrap()));
         }
     }
@@ -248,8 +272,8 @@ mod tests {
     #[test]
     fn what_may_be_tried_later_is_429_or_5xx_and_nothing_else_is() {
         for &code in Code::ALL {
-            let passing = code.status().is_server_error()
-                || code.status() == StatusCode::TOO_MANY_REQUESTS;
+            let passing =
+                code.status().is_server_error() || code.status() == StatusCode::TOO_MANY_REQUESTS;
             assert_eq!(passing, code.retry() == Retry::Later, "{}", code.code());
         }
     }

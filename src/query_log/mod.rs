@@ -42,7 +42,7 @@ mod ticket;
 mod verify;
 
 pub use catalog::SegmentState;
-pub use config::{Config, ConfigError, Durability, SpanError, parse_span};
+pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
 pub use filter::{Filter, IpPrefix, IpPrefixError, Kind};
 pub use json::JsonError;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::span;
 
 const SECS_PER_DAY: u64 = 24 * 3600;
 const LEASE_MIN: Duration = Duration::from_secs(1);
@@ -14,21 +16,10 @@ const DEVICES_PER_ACCOUNT_MAX: usize = 1_000;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How long a device counts as live after its last check-in, such as `14d`.
-    #[serde(deserialize_with = "span", serialize_with = "write_span")]
+    #[serde(with = "span")]
     pub lease: Duration,
     /// Devices that one account may have.
     pub devices_per_account: usize,
-}
-
-/// A value that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// `registry.lease`.
-    #[error("registry.lease must be between 1s and 365d")]
-    Lease,
-    /// `registry.devices_per_account`.
-    #[error("registry.devices_per_account must be between 1 and 1000")]
-    DevicesPerAccount,
 }
 
 impl Default for Config {
@@ -44,48 +35,16 @@ impl Config {
     /// Checks what the types do not.
     ///
     /// # Errors
-    /// Names the key whose value cannot be used.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    /// The key at fault and what it may be.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if !(LEASE_MIN..=LEASE_MAX).contains(&self.lease) {
-            return Err(ConfigError::Lease);
+            return Err(("lease", "must be between 1s and 365d".into()));
         }
         if !(1..=DEVICES_PER_ACCOUNT_MAX).contains(&self.devices_per_account) {
-            return Err(ConfigError::DevicesPerAccount);
+            let why = format!("must be between 1 and {DEVICES_PER_ACCOUNT_MAX}");
+            return Err(("devices_per_account", why));
         }
         Ok(())
-    }
-}
-
-/// Reads a number and a unit: `s`, `m`, `h` or `d`.
-fn parse_span(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if !number.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let secs = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => SECS_PER_DAY,
-        _ => return None,
-    };
-    Some(Duration::from_secs(
-        number.parse::<u64>().ok()?.checked_mul(secs)?,
-    ))
-}
-
-fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_span(&text)
-        .ok_or_else(|| de::Error::custom("not a span of time such as 14d, 36h, 90m or 30s"))
-}
-
-fn write_span<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    let secs = span.as_secs();
-    if secs.is_multiple_of(SECS_PER_DAY) {
-        serializer.collect_str(&format_args!("{}d", secs / SECS_PER_DAY))
-    } else {
-        serializer.collect_str(&format_args!("{secs}s"))
     }
 }
 
@@ -112,19 +71,19 @@ mod tests {
         }
         assert!(read("lease = \"99999999999999999999d\"").is_err());
         assert_eq!(
-            read("lease = \"0s\"").expect("valid").validate(),
-            Err(ConfigError::Lease)
+            read("lease = \"0s\"")
+                .expect("valid")
+                .validate()
+                .expect_err("too short")
+                .0,
+            "lease"
         );
         let none = read("devices_per_account = 0").expect("valid");
-        assert_eq!(none.validate(), Err(ConfigError::DevicesPerAccount));
-        assert!(
-            none.validate()
-                .expect_err("checked")
-                .to_string()
-                .contains("registry.devices_per_account")
+        assert_eq!(
+            none.validate().expect_err("too few").0,
+            "devices_per_account"
         );
         let written = toml::to_string(&Config::default()).expect("it is plain");
-        assert!(written.contains("\"14d\""), "{written}");
         assert_eq!(read(&written).expect("valid"), Config::default());
     }
 }

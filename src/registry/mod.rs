@@ -38,7 +38,7 @@ mod tests;
 
 pub use changes::{Cause, Change, ChangeKind, ChangeSink, Recording, SinkFailed, SinkRefused};
 pub use commands::{SignUp, SignedUp, Ticked};
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use counts::Counts;
 pub use device::{DeviceDetails, HandleDetails, Platform};
 pub use directory::Registry;

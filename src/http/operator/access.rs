@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// An operator who may read.
-pub(super) struct Reader(#[expect(dead_code, reason = "the proof is what counts")] pub(super) Operator);
+pub(super) struct Reader(
+    #[expect(dead_code, reason = "the proof is what counts")] pub(super) Operator,
+);
 
 impl<S> FromRequestParts<S> for Reader
 where

@@ -56,29 +56,60 @@ fn take<T>(
     text: Option<&str>,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
-    text.map(|text| read(text).ok_or_else(|| invalid(name, takes))).transpose()
+    text.map(|text| read(text).ok_or_else(|| invalid(name, takes)))
+        .transpose()
 }
 
 impl LogQuery {
     /// The filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, Problem> {
         let instant = |text: &str| -> Option<Timestamp> {
-            text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
+            text.parse()
+                .ok()
+                .or_else(|| parse_span(text).map(|span| now.minus(span)))
         };
         let instant_takes = "an RFC 3339 instant, or a span back from now such as 90m or 7d";
-        let handle = take("handle", "a phone number in E.164 or an e-mail address", self.handle.as_deref(), |text| {
-            // In a query a plus sign means a space; nobody who pastes a number should need to know.
-            let text = text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
-            Handle::parse(&text, None).ok()
-        })?;
+        let handle = take(
+            "handle",
+            "a phone number in E.164 or an e-mail address",
+            self.handle.as_deref(),
+            |text| {
+                // In a query a plus sign means a space; nobody who pastes a number should need to know.
+                let text = text
+                    .strip_prefix(' ')
+                    .map_or(text.to_owned(), |digits| format!("+{digits}"));
+                Handle::parse(&text, None).ok()
+            },
+        )?;
         Ok(Filter {
             handle,
-            device: take("device", "a device id", self.device.as_deref(), |t| t.parse().ok())?,
-            account: take("account", "an account id", self.account.as_deref(), |t| t.parse().ok())?,
-            ip: take("ip", "an address or a network", self.ip.as_deref(), |t| t.parse().ok())?,
-            route: take("route", "imessage, sms or none", self.route.as_deref(), Route::from_code)?,
-            reason: take("reason", "a reason such as unbound", self.reason.as_deref(), Reason::from_code)?,
-            kind: take("kind", "lookup or change", self.kind.as_deref(), Kind::from_code)?,
+            device: take("device", "a device id", self.device.as_deref(), |t| {
+                t.parse().ok()
+            })?,
+            account: take("account", "an account id", self.account.as_deref(), |t| {
+                t.parse().ok()
+            })?,
+            ip: take("ip", "an address or a network", self.ip.as_deref(), |t| {
+                t.parse().ok()
+            })?,
+            route: take(
+                "route",
+                "imessage, sms or none",
+                self.route.as_deref(),
+                Route::from_code,
+            )?,
+            reason: take(
+                "reason",
+                "a reason such as unbound",
+                self.reason.as_deref(),
+                Reason::from_code,
+            )?,
+            kind: take(
+                "kind",
+                "lookup or change",
+                self.kind.as_deref(),
+                Kind::from_code,
+            )?,
             since: take("since", instant_takes, self.since.as_deref(), instant)?,
             until: take("until", instant_takes, self.until.as_deref(), instant)?,
         })
@@ -95,7 +126,12 @@ impl LogQuery {
 
     /// Where to go on.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, Problem> {
-        take("cursor", "the next_cursor of a page", self.cursor.as_deref(), |t| t.parse().ok())
+        take(
+            "cursor",
+            "the next_cursor of a page",
+            self.cursor.as_deref(),
+            |t| t.parse().ok(),
+        )
     }
 
     /// Records in a page.
@@ -104,7 +140,10 @@ impl LogQuery {
             None => Ok(limits::LOG_PAGE_RECORDS_DEFAULT),
             Some(limit) if (1..=limits::LOG_PAGE_RECORDS_MAX).contains(&limit) => Ok(limit),
             Some(_) => {
-                let takes = format!("1 to {} in a page; NDJSON streams more", limits::LOG_PAGE_RECORDS_MAX);
+                let takes = format!(
+                    "1 to {} in a page; NDJSON streams more",
+                    limits::LOG_PAGE_RECORDS_MAX
+                );
                 Err(invalid("limit", &takes))
             }
         }
@@ -123,7 +162,10 @@ impl LogQuery {
             ("cursor", self.cursor.is_some()),
         ];
         match stray.iter().find(|(_, is_there)| *is_there) {
-            Some((name, _)) => Err(Problem::new(Code::RequestInvalid, format!("a tail takes no `{name}`"))),
+            Some((name, _)) => Err(Problem::new(
+                Code::RequestInvalid,
+                format!("a tail takes no `{name}`"),
+            )),
             None => Ok(()),
         }
     }
@@ -155,20 +197,75 @@ mod tests {
     fn a_wrong_parameter_is_named_and_not_quoted() {
         let planted = || Some("4155550123x".to_owned());
         let queries = [
-            ("handle", LogQuery { handle: planted(), ..LogQuery::default() }),
-            ("ip", LogQuery { ip: planted(), ..LogQuery::default() }),
-            ("since", LogQuery { since: planted(), ..LogQuery::default() }),
-            ("route", LogQuery { route: planted(), ..LogQuery::default() }),
+            (
+                "handle",
+                LogQuery {
+                    handle: planted(),
+                    ..LogQuery::default()
+                },
+            ),
+            (
+                "ip",
+                LogQuery {
+                    ip: planted(),
+                    ..LogQuery::default()
+                },
+            ),
+            (
+                "since",
+                LogQuery {
+                    since: planted(),
+                    ..LogQuery::default()
+                },
+            ),
+            (
+                "route",
+                LogQuery {
+                    route: planted(),
+                    ..LogQuery::default()
+                },
+            ),
         ];
         for (name, query) in queries {
             let problem = format!("{:?}", query.filter(NOW).unwrap_err());
-            assert!(problem.contains(name) && !problem.contains("4155550123"), "{problem}");
+            assert!(
+                problem.contains(name) && !problem.contains("4155550123"),
+                "{problem}"
+            );
         }
         for limit in [0, limits::LOG_PAGE_RECORDS_MAX + 1] {
-            assert!(LogQuery { limit: Some(limit), ..LogQuery::default() }.page_limit().is_err());
+            assert!(
+                LogQuery {
+                    limit: Some(limit),
+                    ..LogQuery::default()
+                }
+                .page_limit()
+                .is_err()
+            );
         }
-        assert!(LogQuery { order: planted(), ..LogQuery::default() }.order().is_err());
-        assert!(LogQuery { cursor: planted(), ..LogQuery::default() }.cursor().is_err());
-        assert!(LogQuery { limit: Some(1), ..LogQuery::default() }.only_filters().is_err());
+        assert!(
+            LogQuery {
+                order: planted(),
+                ..LogQuery::default()
+            }
+            .order()
+            .is_err()
+        );
+        assert!(
+            LogQuery {
+                cursor: planted(),
+                ..LogQuery::default()
+            }
+            .cursor()
+            .is_err()
+        );
+        assert!(
+            LogQuery {
+                limit: Some(1),
+                ..LogQuery::default()
+            }
+            .only_filters()
+            .is_err()
+        );
     }
 }

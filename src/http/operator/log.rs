@@ -57,14 +57,21 @@ fn is_zero(number: &u64) -> bool {
 /// A permit for one search. There are few: each reads on a thread of its own.
 pub(super) fn permit(searches: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(searches).try_acquire_owned().map_err(|_| {
-        Problem::new(Code::Overloaded, "as many searches run as may run at once; try again soon")
+        Problem::new(
+            Code::Overloaded,
+            "as many searches run as may run at once; try again soon",
+        )
     })
 }
 
 /// The parameters, or which of them is wrong (without what it held).
-pub(super) fn parameters(query: Result<Query<LogQuery>, QueryRejection>) -> Result<LogQuery, Problem> {
+pub(super) fn parameters(
+    query: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<LogQuery, Problem> {
     let detail = "a parameter is unknown, appears twice or is not UTF-8; see /openapi.json";
-    query.map(|Query(query)| query).map_err(|_| Problem::new(Code::RequestInvalid, detail))
+    query
+        .map(|Query(query)| query)
+        .map_err(|_| Problem::new(Code::RequestInvalid, detail))
 }
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
@@ -89,7 +96,9 @@ pub(super) async fn search(
     let query = parameters(query)?;
     let filter = query.filter(clock.now())?;
     let (order, cursor) = (query.order()?, query.cursor()?);
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
     let wants_stream = accept.is_some_and(|accept| accept.contains(NDJSON));
     let page_limit = if wants_stream { 0 } else { query.page_limit()? };
     let permit = permit(&searches)?;
@@ -102,13 +111,18 @@ pub(super) async fn search(
         drop(permit);
         page
     });
-    let page = page.await.map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
+    let page = page
+        .await
+        .map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
     Ok(Json(page.map_err(|error| unreadable(&error))?).into_response())
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Problem {
     tracing::error!(%error, "a search could not read a segment");
-    Problem::new(Code::Internal, "a segment could not be read; the server's messages say which")
+    Problem::new(
+        Code::Internal,
+        "a segment could not be read; the server's messages say which",
+    )
 }
 
 fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log::ReadError> {
@@ -126,7 +140,11 @@ fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log:
         records.extend(RawValue::from_string(row.to_json()).ok());
     }
     let next_cursor = last.filter(|_| has_more).map(|cursor| cursor.to_string());
-    Ok(Page { records, next_cursor, damaged: search.outcome().damaged })
+    Ok(Page {
+        records,
+        next_cursor,
+        damaged: search.outcome().damaged,
+    })
 }
 
 /// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends.
@@ -188,10 +206,7 @@ pub(super) struct SegmentBody {
     responses((status = 200, body = Vec<SegmentBody>), (status = 401, body = ProblemBody)),
     security(("operator" = [])),
 )]
-pub(super) async fn segments(
-    _: Reader,
-    State(log): State<QueryLog>,
-) -> Result<Response, Problem> {
+pub(super) async fn segments(_: Reader, State(log): State<QueryLog>) -> Result<Response, Problem> {
     let segments = tokio::task::spawn_blocking(move || log.reader().segments()).await;
     let segments = segments.map_err(|_| Problem::new(Code::Internal, "listing failed"))?;
     Ok(Json(segments).into_response())
@@ -218,6 +233,8 @@ pub(super) async fn verify(
         drop(permit);
         report
     });
-    let report = report.await.map_err(|_| Problem::new(Code::Internal, "verifying failed"))?;
+    let report = report
+        .await
+        .map_err(|_| Problem::new(Code::Internal, "verifying failed"))?;
     Ok(Json(report).into_response())
 }

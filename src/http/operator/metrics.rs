@@ -9,7 +9,7 @@ use axum::{
 };
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::Registry as Metrics,
 };
 
@@ -38,11 +38,23 @@ pub(super) async fn metrics(
         let labels = [("reason".into(), reason.code().into())];
         let counter = ConstCounter::new(counts.of(reason));
         let part = metrics.sub_registry_with_labels(labels.into_iter());
-        part.register("lookups", "Handles asked for, by what became of them", counter);
+        part.register(
+            "lookups",
+            "Handles asked for, by what became of them",
+            counter,
+        );
     }
     let gauge = |is_so: bool| ConstGauge::new(i64::from(is_so));
-    metrics.register("log_writable", "Whether the query log takes records", gauge(log.is_writable()));
-    metrics.register("registry_ready", "Whether the registry is loaded", gauge(registry.is_ready()));
+    metrics.register(
+        "log_writable",
+        "Whether the query log takes records",
+        gauge(log.is_writable()),
+    );
+    metrics.register(
+        "registry_ready",
+        "Whether the registry is loaded",
+        gauge(registry.is_ready()),
+    );
     let mut text = String::new();
     encode(&mut text, &metrics)
         .map_err(|_| Problem::new(Code::Internal, "the counts could not be written"))?;

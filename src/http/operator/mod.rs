@@ -19,8 +19,8 @@ use super::{
     with_fallbacks,
 };
 use crate::{
-    clock::SharedClock, dispatch::LookupCounts, limits, operators::Operators, query_log::QueryLog, registry::Registry,
-    shutdown::Shutdown,
+    clock::SharedClock, dispatch::LookupCounts, limits, operators::Operators, query_log::QueryLog,
+    registry::Registry, shutdown::Shutdown,
 };
 
 /// What the operators' routes work with.
@@ -50,7 +50,16 @@ impl OperatorState {
         shutdown: Shutdown,
     ) -> Self {
         let searches = Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX));
-        Self { operators, log, registry, lookups, health, clock, shutdown, searches }
+        Self {
+            operators,
+            log,
+            registry,
+            lookups,
+            health,
+            clock,
+            shutdown,
+            searches,
+        }
     }
 }
 

@@ -62,7 +62,11 @@ fn describe() -> OpenApi {
     responses((status = 200, description = "OpenAPI 3.1 of both listeners", content_type = "application/json")),
 )]
 pub(super) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.as_str()).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        DESCRIPTION.as_str(),
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -85,7 +89,10 @@ mod tests {
             ("/v1/registry", "get"),
             ("/readyz", "get"),
         ] {
-            assert!(described["paths"][path][method].is_object(), "{method} {path}");
+            assert!(
+                described["paths"][path][method].is_object(),
+                "{method} {path}"
+            );
         }
         let schemes = &described["components"]["securitySchemes"];
         assert_eq!(schemes["device"]["scheme"], "bearer");

@@ -54,8 +54,15 @@ pub(super) async fn tail(
     let permit = permit(&searches)?;
     let reader = log.reader();
     let tail = reader.tail(reader.position(), &filter);
-    let following = Following { ready: VecDeque::new(), tail: Some(tail), shutdown, _permit: permit };
-    Ok(Sse::new(events(following)).keep_alive(KeepAlive::default()).into_response())
+    let following = Following {
+        ready: VecDeque::new(),
+        tail: Some(tail),
+        shutdown,
+        _permit: permit,
+    };
+    Ok(Sse::new(events(following))
+        .keep_alive(KeepAlive::default())
+        .into_response())
 }
 
 /// A tail and what it has found but not yet sent.
@@ -84,7 +91,9 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
 impl Following {
     /// Reads what is new; waits a moment if nothing is. False if there is nothing more to come.
     async fn look(&mut self) -> bool {
-        let Some(mut tail) = self.tail.take() else { return false };
+        let Some(mut tail) = self.tail.take() else {
+            return false;
+        };
         let read = tokio::task::spawn_blocking(move || {
             let rows = tail.next_rows(ROWS_AT_ONCE);
             (tail, rows)

@@ -74,11 +74,21 @@ pub(super) async fn sign_up(
 ) -> Result<Response, Problem> {
     quota.take_sign_up(origin.ip)?;
     let link = match &request.link_code {
-        Some(code) => Some(ownership.redeem_link_code(code).ok_or_else(link_code_invalid)?),
+        Some(code) => Some(
+            ownership
+                .redeem_link_code(code)
+                .ok_or_else(link_code_invalid)?,
+        ),
         None => None,
     };
     let SignUpRequest { platform, name, .. } = request;
-    let device = registry.sign_up(SignUp { platform, name, link }).await?;
+    let device = registry
+        .sign_up(SignUp {
+            platform,
+            name,
+            link,
+        })
+        .await?;
     let body = SignUpResponse {
         device: device.device.to_string(),
         account: device.account.to_string(),
@@ -128,7 +138,9 @@ pub(super) async fn me(
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    let device = registry.device(asker.device).map_err(|_| ChangeError::Loading)?;
+    let device = registry
+        .device(asker.device)
+        .map_err(|_| ChangeError::Loading)?;
     let device = device.ok_or_else(device_gone)?;
     let handles = device.handles.iter().map(|held| HeldHandle {
         handle: held.handle.canonical().into_owned(),
@@ -206,13 +218,15 @@ pub(super) async fn issue_link_code(
     State(ownership): State<Arc<Ownership>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    let code = ownership.issue_link_code(asker.account).map_err(|error| match error {
-        LinkError::TooMany { retry_after } => {
-            let detail = "the account has as many open link codes as it may have";
-            Problem::new(Code::RateLimited, detail).retry_after(retry_after)
-        }
-        LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
-    })?;
+    let code = ownership
+        .issue_link_code(asker.account)
+        .map_err(|error| match error {
+            LinkError::TooMany { retry_after } => {
+                let detail = "the account has as many open link codes as it may have";
+                Problem::new(Code::RateLimited, detail).retry_after(retry_after)
+            }
+            LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
+        })?;
     let body = LinkCodeResponse {
         link_code: code.expose().to_owned(),
         expires_at: code.expires_at,
@@ -228,7 +242,9 @@ fn link_code_invalid() -> Problem {
 /// An answer that no cache may keep: it holds a token, a code or somebody's handles.
 pub(super) fn secret(response: impl IntoResponse) -> Response {
     let mut response = response.into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -242,7 +258,10 @@ impl From<SignUpError> for Problem {
             }
             SignUpError::NameTooLong => {
                 let bytes_max = limits::DEVICE_NAME_BYTES_MAX;
-                Self::new(Code::RequestInvalid, format!("a name is at most {bytes_max} bytes"))
+                Self::new(
+                    Code::RequestInvalid,
+                    format!("a name is at most {bytes_max} bytes"),
+                )
             }
             SignUpError::Change(error) => error.into(),
         }

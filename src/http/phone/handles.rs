@@ -169,10 +169,19 @@ pub(super) async fn set_discoverable(
     JsonBody(change): JsonBody<HandleChange>,
 ) -> Result<Response, Problem> {
     let handle = parse_own(&handle)?;
-    let held = registry.set_discoverable(asker.device, handle, change.discoverable).await?;
+    let held = registry
+        .set_discoverable(asker.device, handle, change.discoverable)
+        .await?;
     let handle = held.handle.canonical().into_owned();
     let (proved_at, discoverable) = (held.proved_at, held.discoverable);
-    Ok(secret(Json(HeldHandle { handle, proved_at, discoverable }).into_response()))
+    Ok(secret(
+        Json(HeldHandle {
+            handle,
+            proved_at,
+            discoverable,
+        })
+        .into_response(),
+    ))
 }
 
 /// Text that is no handle is certainly none that this device backs.
@@ -181,7 +190,10 @@ fn parse_own(text: &str) -> Result<Handle, Problem> {
 }
 
 fn not_bound() -> Problem {
-    Problem::new(Code::HandleNotBound, "GET /v1/devices/me lists the handles that it backs")
+    Problem::new(
+        Code::HandleNotBound,
+        "GET /v1/devices/me lists the handles that it backs",
+    )
 }
 
 impl From<HandleError> for Problem {
@@ -219,9 +231,10 @@ impl From<BeginError> for Problem {
                     .with("retry_after", crate::quota::whole_seconds(retry_after))
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
-            BeginError::Delivery(_) => {
-                Self::new(Code::DeliveryFailed, "no code was sent and nothing was counted")
-            }
+            BeginError::Delivery(_) => Self::new(
+                Code::DeliveryFailed,
+                "no code was sent and nothing was counted",
+            ),
             BeginError::Bind(error) => error.into(),
         }
     }

@@ -60,11 +60,22 @@ pub(super) async fn lookup(
     let asker = dispatch.asker(&caller, bearer(&headers)).await?;
     let (Ok(Path(input)), Ok(Query(query))) = (path, query) else {
         let detail = "the path or the query is not UTF-8, or has a parameter twice";
-        return malformed(&dispatch, &caller, asker, Problem::new(Code::RequestInvalid, detail)).await;
+        return malformed(
+            &dispatch,
+            &caller,
+            asker,
+            Problem::new(Code::RequestInvalid, detail),
+        )
+        .await;
     };
     let region = match query.region.as_deref().map(Region::parse).transpose() {
         Ok(region) => region,
-        Err(error) => return Err(dispatch.refuse(&caller, Some(asker), Refusal::Handle(error)).await.into()),
+        Err(error) => {
+            return Err(dispatch
+                .refuse(&caller, Some(asker), Refusal::Handle(error))
+                .await
+                .into());
+        }
     };
     let answered = dispatch.lookup(&caller, asker, &input, region).await?;
     Ok(answer::single(&input, &answered))
@@ -147,17 +158,25 @@ pub(super) async fn lookup_batch(
         Ok(batch) => batch,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let answered = dispatch.lookup_batch(&caller, asker, &inputs, region).await?;
+    let answered = dispatch
+        .lookup_batch(&caller, asker, &inputs, region)
+        .await?;
     Ok(answer::batch(&inputs, &answered))
 }
 
 fn read_batch(body: &[u8]) -> Result<(Vec<Cow<'_, str>>, Option<Region>), Problem> {
     let batch: BatchRequest<'_> = body::parse(body)?;
     if batch.handles.is_empty() {
-        return Err(Problem::new(Code::RequestInvalid, "a batch asks for at least one handle"));
+        return Err(Problem::new(
+            Code::RequestInvalid,
+            "a batch asks for at least one handle",
+        ));
     }
     if batch.handles.len() > limits::BATCH_HANDLES_MAX {
-        let detail = format!("a batch asks for at most {} handles", limits::BATCH_HANDLES_MAX);
+        let detail = format!(
+            "a batch asks for at most {} handles",
+            limits::BATCH_HANDLES_MAX
+        );
         return Err(Problem::new(Code::TooManyHandles, detail));
     }
     let region = batch.region.as_deref().map(Region::parse).transpose();
@@ -179,32 +198,41 @@ async fn malformed(
         _ => Reason::RequestInvalid,
     };
     let status = problem.code().status().as_u16();
-    dispatch.record_malformed(caller, asker, reason, status).await?;
+    dispatch
+        .record_malformed(caller, asker, reason, status)
+        .await?;
     Err(problem)
 }
 
 impl From<Origin> for Caller {
     fn from(origin: Origin) -> Self {
-        Self { request: origin.request, ip: origin.ip, arrived: origin.arrived }
+        Self {
+            request: origin.request,
+            ip: origin.ip,
+            arrived: origin.arrived,
+        }
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::TokenInvalid => {
-                Self::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
-            }
+            Refusal::TokenInvalid => Self::new(
+                Code::TokenInvalid,
+                "send `Authorization: Bearer` and the device's token",
+            ),
             Refusal::Handle(error) => {
                 Self::new(Code::HandleInvalid, error.to_string()).with("reason", error.reason())
             }
             Refusal::Exceeded(exceeded) => exceeded.into(),
-            Refusal::RegistryLoading => {
-                Self::new(Code::RegistryLoading, "nothing can be said about any handle yet")
-            }
-            Refusal::LogUnwritable => {
-                Self::new(Code::LogUnwritable, "no answer is given that could not be recorded")
-            }
+            Refusal::RegistryLoading => Self::new(
+                Code::RegistryLoading,
+                "nothing can be said about any handle yet",
+            ),
+            Refusal::LogUnwritable => Self::new(
+                Code::LogUnwritable,
+                "no answer is given that could not be recorded",
+            ),
             Refusal::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
         }
     }

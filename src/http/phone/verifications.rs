@@ -22,7 +22,7 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     ids::VerificationId,
-    ownership::{Confirmed, ConfirmError, Ownership},
+    ownership::{ConfirmError, Confirmed, Ownership},
     quota::Quota,
 };
 
@@ -60,18 +60,24 @@ pub(super) async fn confirm(
     Path(verification): Path<String>,
     JsonBody(request): JsonBody<CodeRequest>,
 ) -> Result<Response, Problem> {
-    let verification: VerificationId =
-        verification.parse().map_err(|_| Problem::from(ConfirmError::Unknown))?;
-    Ok(match ownership.confirm(verification, &request.code).await? {
-        Confirmed::Bound { handle, proved_at } => {
-            let handle = handle.canonical().into_owned();
-            secret(Json(ProvedResponse { handle, proved_at }))
-        }
-        Confirmed::Deregistered { handle } => {
-            let handle = handle.canonical().into_owned();
-            secret(Json(DeregisteredResponse { handle, deregistered: true }))
-        }
-    })
+    let verification: VerificationId = verification
+        .parse()
+        .map_err(|_| Problem::from(ConfirmError::Unknown))?;
+    Ok(
+        match ownership.confirm(verification, &request.code).await? {
+            Confirmed::Bound { handle, proved_at } => {
+                let handle = handle.canonical().into_owned();
+                secret(Json(ProvedResponse { handle, proved_at }))
+            }
+            Confirmed::Deregistered { handle } => {
+                let handle = handle.canonical().into_owned();
+                secret(Json(DeregisteredResponse {
+                    handle,
+                    deregistered: true,
+                }))
+            }
+        },
+    )
 }
 
 /// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it.
@@ -94,25 +100,31 @@ pub(super) async fn deregister(
     let handle = request.parse()?;
     let from = quota.is_enabled().then_some(origin.ip);
     let verification = ownership.begin_deregistration(handle, from).await?;
-    Ok(secret((StatusCode::ACCEPTED, Json(VerificationResponse::from(verification)))))
+    Ok(secret((
+        StatusCode::ACCEPTED,
+        Json(VerificationResponse::from(verification)),
+    )))
 }
 
 impl From<ConfirmError> for Problem {
     fn from(error: ConfirmError) -> Self {
         match error {
-            ConfirmError::CodeWrong { attempts_left } => {
-                Self::new(Code::CodeWrong, "compare it with the message, or ask for a new one")
-                    .with("attempts_left", attempts_left)
-            }
-            ConfirmError::Unknown => {
-                Self::new(Code::VerificationUnknown, "ask for a new code with the handle")
-            }
+            ConfirmError::CodeWrong { attempts_left } => Self::new(
+                Code::CodeWrong,
+                "compare it with the message, or ask for a new one",
+            )
+            .with("attempts_left", attempts_left),
+            ConfirmError::Unknown => Self::new(
+                Code::VerificationUnknown,
+                "ask for a new code with the handle",
+            ),
             ConfirmError::Expired => {
                 Self::new(Code::CodeExpired, "ask for a new code with the handle")
             }
-            ConfirmError::TooManyAttempts => {
-                Self::new(Code::RateLimited, "the attempts are used up; ask for a new code")
-            }
+            ConfirmError::TooManyAttempts => Self::new(
+                Code::RateLimited,
+                "the attempts are used up; ask for a new code",
+            ),
             ConfirmError::Bind(error) => error.into(),
             ConfirmError::Change(error) => error.into(),
         }
