@@ -17,8 +17,6 @@ mod error;
 mod phone;
 mod region;
 mod spelling;
-#[cfg(test)]
-mod tests;
 mod uri;
 
 use std::{borrow::Cow, fmt};
@@ -116,3 +114,6 @@ impl fmt::Debug for Handle {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
