@@ -4,10 +4,7 @@
 //! not take that, as text. Unknown keys and impossible values are errors that name the key and where it was set: the
 //! file's line, or the variable. No secret is ever read from the file.
 
-use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 

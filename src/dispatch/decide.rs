@@ -30,7 +30,12 @@ pub struct Decision {
 /// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
 /// that two spellings held by two people never answer for each other.
 #[must_use]
-pub fn decide(view: &View<'_>, handle: &Handle, asking: AccountId, config: &Config) -> Decision {
+pub(super) fn decide(
+    view: &View<'_>,
+    handle: &Handle,
+    asking: AccountId,
+    config: &Config,
+) -> Decision {
     let asked = view.probe(handle);
     let held = match asked {
         Probe::Claimed { .. } => asked,

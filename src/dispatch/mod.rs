@@ -22,7 +22,7 @@ use crate::{
     ids::RequestId,
     query_log::{AppendError, LookupRecord, QueryLog, Reason, Record, Route, Ticket},
     quota::{Allowance, Exceeded, Quota},
-    registry::{Asker, Registry, Subject, TokenError},
+    registry::{Asker, Probe, Registry, Subject, TokenError},
 };
 
 pub use changes::LogSink;
@@ -210,7 +210,7 @@ impl Dispatch {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
-                let record = refused(caller, Some(asker), Some(handle), refusal);
+                let record = self.refused(caller, Some(asker), Some(handle), refusal);
                 self.log.append(&record)?.await?;
                 return Err(refusal);
             }
@@ -249,7 +249,7 @@ impl Dispatch {
                 let refusal = Refusal::Exceeded(exceeded);
                 let records = handles
                     .into_iter()
-                    .map(|handle| refused(caller, Some(asker), handle.ok(), refusal));
+                    .map(|handle| self.refused(caller, Some(asker), handle.ok(), refusal));
                 self.log.append_all(records)?.await?;
                 return Err(refusal);
             }
@@ -262,7 +262,7 @@ impl Dispatch {
     /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
     /// that instead.
     pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
-        let committed = match self.log.append(&refused(caller, asker, None, refusal)) {
+        let committed = match self.log.append(&self.refused(caller, asker, None, refusal)) {
             Ok(ticket) => ticket.await,
             Err(error) => Err(error),
         };
@@ -280,7 +280,7 @@ impl Dispatch {
         reason: Reason,
         status: u16,
     ) -> Result<(), Refusal> {
-        let record = record(caller, Some(asker), None, None, reason, status);
+        let record = self.record(caller, Some(asker), None, None, reason, status);
         self.log.append(&record)?.await?;
         Ok(())
     }
@@ -289,7 +289,10 @@ impl Dispatch {
     /// no parse.
     fn canonical(&self, input: &str, region: Option<Region>) -> Result<Handle, HandleError> {
         if let Some(key) = PhoneKey::from_e164(input)
-            && self.registry.view().is_ok_and(|view| view.holds_phone(key))
+            && self
+                .registry
+                .view()
+                .is_ok_and(|view| view.probe_phone(key) != Probe::Unknown)
         {
             return Ok(Handle::Phone(key));
         }
@@ -307,7 +310,7 @@ impl Dispatch {
         let decision = decide::decide(&view, &handle, asker.account, &self.config);
         let ticket = self
             .log
-            .append(&answered(caller, asker, &handle, &decision))?;
+            .append(&self.answered(caller, asker, &handle, &decision))?;
         drop(view);
         Ok((self.phrase(asker, handle, &decision), ticket))
     }
@@ -328,8 +331,8 @@ impl Dispatch {
             })
             .collect();
         let records = decided.iter().map(|item| match item {
-            Ok((handle, decision)) => answered(caller, asker, handle, decision),
-            Err(error) => refused(caller, Some(asker), None, Refusal::Handle(*error)),
+            Ok((handle, decision)) => self.answered(caller, asker, handle, decision),
+            Err(error) => self.refused(caller, Some(asker), None, Refusal::Handle(*error)),
         });
         let ticket = self.log.append_all(records)?;
         drop(view);
@@ -349,56 +352,65 @@ impl Dispatch {
             expires_in: decision.expires_in,
         }
     }
-}
 
-fn answered(caller: &Caller, asker: Asker, handle: &Handle, decision: &Decision) -> Record {
-    let (route, reason) = (Some(decision.route), decision.reason);
-    record(
-        caller,
-        Some(asker),
-        Some(handle.clone()),
-        route,
-        reason,
-        200,
-    )
-}
+    fn answered(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        handle: &Handle,
+        decision: &Decision,
+    ) -> Record {
+        let (route, reason) = (Some(decision.route), decision.reason);
+        self.record(
+            caller,
+            Some(asker),
+            Some(handle.clone()),
+            route,
+            reason,
+            200,
+        )
+    }
 
-fn refused(
-    caller: &Caller,
-    asker: Option<Asker>,
-    handle: Option<Handle>,
-    refusal: Refusal,
-) -> Record {
-    let (reason, status) = match refusal {
-        Refusal::TokenInvalid => (Reason::TokenInvalid, 401),
-        Refusal::Handle(_) => (Reason::HandleInvalid, 400),
-        Refusal::Exceeded(exceeded) => match exceeded.limit {
-            crate::quota::Limit::NewHandles => (Reason::LookupQuota, 429),
-            _ => (Reason::RateLimited, 429),
-        },
-        Refusal::RegistryLoading => (Reason::RegistryLoading, 503),
-        Refusal::LogUnwritable | Refusal::Overloaded => (Reason::Overloaded, 503),
-    };
-    record(caller, asker, handle, None, reason, status)
-}
+    fn refused(
+        &self,
+        caller: &Caller,
+        asker: Option<Asker>,
+        handle: Option<Handle>,
+        refusal: Refusal,
+    ) -> Record {
+        let (reason, status) = match refusal {
+            Refusal::TokenInvalid => (Reason::TokenInvalid, 401),
+            Refusal::Handle(_) => (Reason::HandleInvalid, 400),
+            Refusal::Exceeded(exceeded) => match exceeded.limit {
+                crate::quota::Limit::NewHandles => (Reason::LookupQuota, 429),
+                _ => (Reason::RateLimited, 429),
+            },
+            Refusal::RegistryLoading => (Reason::RegistryLoading, 503),
+            Refusal::LogUnwritable | Refusal::Overloaded => (Reason::Overloaded, 503),
+        };
+        self.record(caller, asker, handle, None, reason, status)
+    }
 
-fn record(
-    caller: &Caller,
-    asker: Option<Asker>,
-    handle: Option<Handle>,
-    route: Option<Route>,
-    reason: Reason,
-    status: u16,
-) -> Record {
-    Record::Lookup(LookupRecord {
-        request: caller.request,
-        account: asker.map(|asker| asker.account),
-        device: asker.map(|asker| asker.device),
-        ip: Some(caller.ip),
-        handle,
-        route,
-        reason,
-        status,
-        took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
-    })
+    fn record(
+        &self,
+        caller: &Caller,
+        asker: Option<Asker>,
+        handle: Option<Handle>,
+        route: Option<Route>,
+        reason: Reason,
+        status: u16,
+    ) -> Record {
+        self.counts.count(reason);
+        Record::Lookup(LookupRecord {
+            request: caller.request,
+            account: asker.map(|asker| asker.account),
+            device: asker.map(|asker| asker.device),
+            ip: Some(caller.ip),
+            handle,
+            route,
+            reason,
+            status,
+            took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
+        })
+    }
 }

@@ -19,6 +19,19 @@ pub enum SendLimit {
     Network,
 }
 
+impl SendLimit {
+    /// The limit's public name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Resend => "resend",
+            Self::Handle => "codes-per-handle",
+            Self::Account => "codes-per-account",
+            Self::Network => "codes-per-network",
+        }
+    }
+}
+
 /// No code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BeginError {

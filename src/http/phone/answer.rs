@@ -26,7 +26,7 @@ const WINDOW_SECS: u32 = 24 * 3600;
 
 /// Which way a message to one handle goes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct AnswerBody {
+pub(super) struct AnswerBody {
     /// What was asked, as it was sent.
     #[schema(example = "+1 (415) 555-0123")]
     pub input: String,

@@ -226,7 +226,7 @@ impl From<BeginError> for Problem {
                 let detail = "a code was sent already, or too many were asked for";
                 Self::new(Code::RateLimited, detail)
                     .retry_after(retry_after)
-                    .with("limit", limit.code())
+                    .with("limit", limit.name())
                     .with("cost", 1)
                     .with("retry_after", crate::quota::whole_seconds(retry_after))
             }

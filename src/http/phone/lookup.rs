@@ -106,6 +106,7 @@ pub(super) struct BatchResponse {
 /// An answer, or what is wrong with that one handle.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[expect(dead_code, reason = "describes what `answer` writes by hand")]
 pub(super) enum BatchItem {
     /// The answer.
     Answer(AnswerBody),
