@@ -1,0 +1,367 @@
+//! A real server in a directory of its own, and the phones and operators that use it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything local may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub(crate) fn dispatchd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command line to its end.
+pub(crate) fn run(command: &mut Command) -> Output {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+/// A server process, killed when dropped.
+pub(crate) struct Server {
+    pub(crate) data: PathBuf,
+    /// Overrides, as `LOG__DURABILITY` and its value.
+    env: Vec<(String, String)>,
+    child: Option<Child>,
+    pub(crate) phones: String,
+    pub(crate) operators: String,
+    pub(crate) client: Client,
+    _folder: Option<TempDir>,
+}
+
+impl Server {
+    /// A server with a fresh data directory and no quotas.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A server with overrides, as `("LOG__DURABILITY", "os")`.
+    pub(crate) async fn start_with(env: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Self::on(&folder.path().join("data"), env).await;
+        server._folder = Some(folder);
+        server
+    }
+
+    /// A server on a data directory that outlives it.
+    pub(crate) async fn on(data: &Path, env: &[(&str, &str)]) -> Self {
+        let mut server = Self {
+            data: data.to_owned(),
+            env: env
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            child: None,
+            phones: String::new(),
+            operators: String::new(),
+            client: Client::new(),
+            _folder: None,
+        };
+        server.spawn().await;
+        server
+    }
+
+    /// The command that starts this server: port 0, quotas off unless overridden. Output goes to `<data>.log`.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = dispatchd();
+        command
+            .arg("serve")
+            .env("DISPATCHD_SERVER__DATA", &self.data)
+            .env("DISPATCHD_SERVER__PHONES", "127.0.0.1:0")
+            .env("DISPATCHD_SERVER__OPERATORS", "127.0.0.1:0")
+            .env("DISPATCHD_QUOTA__ENABLED", "false")
+            .stdin(Stdio::null());
+        for (name, value) in &self.env {
+            command.env(format!("DISPATCHD_{name}"), value);
+        }
+        command
+    }
+
+    /// Where the server's messages are collected, over restarts.
+    pub(crate) fn output_file(&self) -> PathBuf {
+        self.data.with_extension("log")
+    }
+
+    /// Starts the process and waits until it answers.
+    pub(crate) async fn spawn(&mut self) {
+        let addresses = self.data.join("addresses.json");
+        let _ = fs::remove_file(&addresses);
+        let output = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.output_file())
+            .unwrap();
+        let mut command = self.command();
+        command.stdout(output.try_clone().unwrap()).stderr(output);
+        let mut child = command.spawn().expect("the binary starts");
+        let started = Instant::now();
+        let text = loop {
+            if let Ok(text) = fs::read_to_string(&addresses) {
+                break text;
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended with {status}:\n{}", self.output());
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "the server does not start:\n{}",
+                self.output()
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        };
+        let addresses: Value = serde_json::from_str(&text).unwrap();
+        self.phones = format!("http://{}", addresses["phones"].as_str().unwrap());
+        self.operators = format!("http://{}", addresses["operators"].as_str().unwrap());
+        self.child = Some(child);
+    }
+
+    /// What the server has printed so far.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.output_file()).unwrap_or_default()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the server runs").id()
+    }
+
+    /// `kill -9`, at once, and nothing cleaned up.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "the server ended by itself:\n{}",
+            self.output()
+        );
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// SIGTERM, and the exit status.
+    pub(crate) async fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait().await
+    }
+
+    /// The exit status of a server that is about to end.
+    pub(crate) async fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the server runs");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "the server does not stop:\n{}",
+                self.output()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child
+            .as_mut()
+            .is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// A request to the phones' listener.
+    pub(crate) fn phone(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, format!("{}{path}", self.phones))
+            .timeout(PATIENCE)
+    }
+
+    /// A GET on the operators' listener.
+    pub(crate) fn operator(&self, token: &str, path: &str) -> RequestBuilder {
+        self.client
+            .get(format!("{}{path}", self.operators))
+            .bearer_auth(token)
+            .timeout(PATIENCE)
+    }
+
+    /// A new device of a new account.
+    pub(crate) async fn sign_up(&self) -> Device {
+        let request = self
+            .phone(Method::POST, "/v1/devices")
+            .json(&json!({"platform": "ios"}));
+        let (status, body) = json_of(request).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        let text = |field: &str| body[field].as_str().unwrap().to_owned();
+        Device {
+            device: text("device"),
+            account: text("account"),
+            token: text("token"),
+        }
+    }
+
+    /// Claims a handle for a device and answers the code that was sent.
+    pub(crate) async fn prove(&self, device: &Device, handle: &str) {
+        let claim = self
+            .phone(Method::POST, "/v1/devices/me/handles")
+            .bearer_auth(&device.token);
+        let (status, body) = json_of(claim.json(&json!({"handle": handle}))).await;
+        if status == StatusCode::OK {
+            return;
+        }
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        let verification = body["verification"].as_str().unwrap();
+        let code = self.code_for(verification);
+        let (status, body) = self.confirm(verification, &code).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+
+    /// Answers a code.
+    pub(crate) async fn confirm(&self, verification: &str, code: &str) -> (StatusCode, Value) {
+        let path = format!("/v1/verifications/{verification}");
+        json_of(self.phone(Method::POST, &path).json(&json!({"code": code}))).await
+    }
+
+    /// The lines of the outbox.
+    pub(crate) fn outbox(&self) -> Vec<Value> {
+        let file = fs::File::open(self.data.join("outbox.ndjson")).unwrap();
+        BufReader::new(file)
+            .lines()
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+            .collect()
+    }
+
+    /// The last code sent for a verification.
+    pub(crate) fn code_for(&self, verification: &str) -> String {
+        let outbox = self.outbox();
+        let sent = outbox
+            .iter()
+            .rev()
+            .find(|line| line["verification"] == verification);
+        sent.expect("the code is in the outbox")["code"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Asks for one handle.
+    pub(crate) async fn lookup(&self, device: &Device, handle: &str) -> (StatusCode, Value) {
+        let encoded: String = handle.bytes().map(percent_encode).collect();
+        let path = format!("/v1/lookup/{encoded}");
+        json_of(self.phone(Method::GET, &path).bearer_auth(&device.token)).await
+    }
+
+    /// The route of one handle.
+    pub(crate) async fn route(&self, device: &Device, handle: &str) -> String {
+        let (status, body) = self.lookup(device, handle).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body["route"].as_str().unwrap().to_owned()
+    }
+
+    /// A fresh operator token, made by the command line.
+    pub(crate) fn operator_token(&self, name: &str, role: &str) -> String {
+        let mut command = dispatchd();
+        command
+            .args(["operator", "add", name, "--role", role, "--data"])
+            .arg(&self.data);
+        let output = run(&mut command);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Every record that matches a query string such as `kind=lookup&order=asc`.
+    pub(crate) async fn records(&self, token: &str, query: &str) -> Vec<Value> {
+        let request = self.operator(token, &format!("/v1/log?{query}"));
+        let response = request
+            .header("accept", "application/x-ndjson")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let text = response.text().await.unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the server's output ---\n{}", self.output());
+        }
+    }
+}
+
+/// A device as its owner holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    pub(crate) device: String,
+    pub(crate) account: String,
+    pub(crate) token: String,
+}
+
+/// Status and JSON body of a request that is answered.
+pub(crate) async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("the server answers");
+    let status = response.status();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986 section 2.3).
+fn percent_encode(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
+/// Every byte of every file below `folder`.
+pub(crate) fn bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(bytes_below(&path));
+        } else {
+            let mut bytes = Vec::new();
+            fs::File::open(&path)
+                .unwrap()
+                .read_to_end(&mut bytes)
+                .unwrap();
+            files.push((path, bytes));
+        }
+    }
+    files
+}
