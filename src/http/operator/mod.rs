@@ -64,7 +64,6 @@ impl OperatorState {
 }
 
 /// The operators' routes.
-#[must_use]
 pub fn routes(state: OperatorState) -> Router {
     with_fallbacks(described().split_for_parts().0).with_state(state)
 }
