@@ -120,33 +120,28 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Opening, BeginError> {
         self.forget(now);
-        let known = self.by_asked.get(&(asked.clone(), handle.clone())).copied();
-        let Some((verification, session)) = known.and_then(|id| Some((id, self.by_id.get(&id)?)))
-        else {
-            if self.by_id.len() >= limits::VERIFICATIONS_MAX {
-                return Err(BeginError::Overloaded);
+        let known = self.by_asked.get(&(asked.clone(), handle.clone()));
+        let before = known.and_then(|id| Some((*id, self.by_id.get(id)?.clone())));
+        if let Some((id, session)) = &before {
+            if now < session.next_send_at {
+                let retry_after = session.next_send_at.since(now);
+                return Err(BeginError::RateLimited {
+                    limit: SendLimit::Resend,
+                    retry_after,
+                });
             }
-            return Ok(Opening {
-                verification: VerificationId::random(),
-                before: None,
-            });
-        };
-        if now < session.next_send_at {
-            let retry_after = session.next_send_at.since(now);
-            return Err(BeginError::RateLimited {
-                limit: SendLimit::Resend,
-                retry_after,
-            });
+            if session.attempts_left > 0 && now < session.expires_at {
+                return Ok(Opening {
+                    verification: *id,
+                    before,
+                });
+            }
         }
-        let is_over = session.attempts_left == 0 || session.expires_at <= now;
-        let before = Some((verification, session.clone()));
-        let verification = if is_over {
-            VerificationId::random()
-        } else {
-            verification
-        };
+        if self.by_id.len() >= limits::VERIFICATIONS_MAX {
+            return Err(BeginError::Overloaded);
+        }
         Ok(Opening {
-            verification,
+            verification: VerificationId::random(),
             before,
         })
     }
