@@ -131,12 +131,12 @@ pub(super) fn lookup(n: u64) -> Record {
         device: Some(DeviceId::from_bits(n % 11)),
         ip: Some([192, 0, 2, u8::try_from(n % 250).unwrap()].into()),
         handle: Some(phone(n % 10_000)),
-        route: Some(if n % 3 == 0 {
+        route: Some(if n.is_multiple_of(3) {
             Route::Sms
         } else {
             Route::Imessage
         }),
-        reason: if n % 3 == 0 {
+        reason: if n.is_multiple_of(3) {
             Reason::NeverRegistered
         } else {
             Reason::LiveDevice
