@@ -204,10 +204,16 @@ impl Server {
         };
         server.serve_operators(operator_sockets, &operator_routes);
         server.serve_phones(phone_sockets, &phone_routes)?;
-        server.load().await?;
+        let ready = server.load().await;
         server.spawn_ticks(&rooms);
-        write_addresses(&server.data, server.addresses)?;
-        Ok(server)
+        match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                // Threads serve already: they must not outlive the attempt.
+                server.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// Where the listeners are.
