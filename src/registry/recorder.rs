@@ -162,3 +162,41 @@ impl Recorder {
         self.settled.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::ChangeId,
+        registry::{Cause, ChangeKind},
+    };
+
+    fn change() -> Change {
+        let (kind, cause) = (ChangeKind::DeviceRegistered, Cause::SignUp);
+        Change {
+            id: ChangeId::random(),
+            kind,
+            handle: None,
+            device: None,
+            account: None,
+            cause,
+        }
+    }
+
+    #[test]
+    fn new_rows_come_after_those_of_a_former_run() {
+        let owed = Rows {
+            places: vec![3, 7],
+            changes: vec![change(), change()],
+        };
+        let mut recorder = Recorder::new(owed, vec![4, 8]);
+        assert_eq!(recorder.place(vec![change(), change()]).places, [9, 10]);
+        assert_eq!(recorder.place(vec![change()]).places, [11]);
+        assert_eq!(
+            Recorder::new(Rows::default(), Vec::new())
+                .place(vec![change()])
+                .places,
+            [0]
+        );
+    }
+}

@@ -246,23 +246,29 @@ impl Writer {
     }
 
     fn reopen(&mut self, now: Instant) {
+        let Some((number, batch)) = self.in_doubt.take() else {
+            return;
+        };
         match self.store.reopen() {
-            Ok(durable) => {
-                let Some((number, batch)) = self.in_doubt.take() else {
-                    return;
-                };
-                tracing::info!(in_doubt = number, durable, "the registry store works again");
-                if durable == number {
-                    self.recorder.removed();
-                    self.held = self.publish(batch).err();
-                }
+            Ok(durable) if durable == number => {
+                tracing::info!("the registry store works again; the batch in doubt is durable");
+                self.recorder.removed();
+                self.held = self.publish(batch).err();
+                return;
             }
-            Err(error) => {
-                self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
-                self.reopen_at = now + self.reopen_pause;
-                tracing::warn!(%error, "the registry store still fails");
+            Ok(durable) if durable + 1 == number => {
+                tracing::info!("the registry store works again; the batch in doubt is lost");
+                return;
             }
+            // Somebody else wrote while the file was not locked: the index is not what is durable any more.
+            Ok(_) => {
+                tracing::error!("another process changed the registry store; restart to read it")
+            }
+            Err(error) => tracing::warn!(%error, "the registry store still fails"),
         }
+        self.in_doubt = Some((number, batch));
+        self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
+        self.reopen_at = now + self.reopen_pause;
     }
 
     /// Removes rows of records that the log holds, when there is nothing better to do.

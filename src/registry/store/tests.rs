@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{Seek, SeekFrom, Write},
+    io::{self, Seek, SeekFrom, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
 };
 
+use ::redb::{StorageBackend, backends::FileBackend};
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
@@ -367,7 +368,9 @@ fn damage_is_an_error_and_never_a_panic() {
         fs::write(dir.path().join("registry.redb"), &bytes[..part]).expect("there is room");
         assert!(RedbStore::open(dir.path()).is_err(), "cut at {part}");
     }
-    for at in [9, 20, 64, 130, 200, 330] {
+    let header = [9, 20, 64, 130, 200, 330];
+    let pages = (0..bytes.len() as u64).step_by(1024).skip(1);
+    for at in header.into_iter().chain(pages.take(200)) {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("registry.redb");
         fs::write(&path, &bytes).expect("there is room");
@@ -385,4 +388,75 @@ fn damage_is_an_error_and_never_a_panic() {
             }
         }
     }
+}
+
+/// A file on a disk that fills up.
+#[derive(Debug)]
+struct FullDisk(FileBackend);
+
+/// Whether the disk is full. Of one thread, so that tests do not meet.
+type IsFull = std::cell::Cell<bool>;
+thread_local! {
+    static IS_FULL: IsFull = const { IsFull::new(false) };
+}
+
+fn room() -> Result<(), io::Error> {
+    let full = || io::Error::from(io::ErrorKind::StorageFull);
+    if IS_FULL.get() { Err(full()) } else { Ok(()) }
+}
+
+impl StorageBackend for FullDisk {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        room()?;
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        room()?;
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        room()?;
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> Result<(), io::Error> {
+        self.0.close()
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open =
+        |path: &Path| redb::open_database(|file| Ok(FullDisk(FileBackend::new(file)?)), path);
+    let mut store = RedbStore::open_by(dir.path(), open).expect("a new store");
+    let [(device, ..), (claim, ..), ..] = fixture();
+    store
+        .commit(1, &[Mutation::Put(device.clone())])
+        .expect("there is room");
+    IS_FULL.set(true);
+    let failed = store.commit(2, &[Mutation::Put(claim.clone())]);
+    assert!(matches!(failed, Err(StoreError::Io(_))), "{failed:?}");
+    let refused = store.commit(2, &[Mutation::Put(claim.clone())]);
+    assert!(matches!(refused, Err(StoreError::NotOpen)), "{refused:?}");
+    let _ = store.reopen();
+    IS_FULL.set(false);
+    assert_eq!(store.reopen().expect("there is space"), 1);
+    assert_eq!(all(&mut store), [device.clone()]);
+    store
+        .commit(2, &[Mutation::Put(claim.clone())])
+        .expect("there is space");
+    drop(store);
+    let mut store = RedbStore::open(dir.path()).expect("it is whole");
+    assert_eq!(all(&mut store), [device, claim]);
 }

@@ -1,6 +1,7 @@
 //! The registry's tests: a harness, a model with random operations, and one test for each promise.
 
 mod model;
+mod order;
 mod promises;
 mod stores;
 mod writer;

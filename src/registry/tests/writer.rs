@@ -174,6 +174,22 @@ async fn a_commit_in_doubt_that_proves_durable_becomes_visible_and_recorded_once
 }
 
 #[tokio::test]
+async fn a_store_that_somebody_else_changed_takes_no_more() {
+    let bench = Bench::new();
+    let device = bench.device().await.device;
+    bench.store.disk().reopens_failing = u32::MAX;
+    bench.store.disk().fail_next = Some(false);
+    let failed = DeviceError::Change(ChangeError::StoreUnwritable);
+    assert_eq!(bench.registry.check_in(device).await, Err(failed));
+    bench.store.disk().batch += 5;
+    bench.store.disk().reopens_failing = 0;
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(bench.registry.check_in(device).await, Err(failed));
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_is_down_refuses_changes_up_front() {
     let bench = Bench::new();
     let device = bench.device().await.device;
