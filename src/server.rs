@@ -440,12 +440,13 @@ fn retention_tick(log: &QueryLog) {
     }
 }
 
-/// Which of `changes` the log holds: those that the last run recorded without learning that it had. They are the last
-/// ones it made, so the search ends at the first hour that holds none of them.
+/// Which of `changes` the log holds: those that the last run recorded without learning that it had. None has its record
+/// earlier than it was decided, so only the end of the log is read.
 fn already_recorded(log: &QueryLog, changes: &[Change]) -> HashSet<ChangeId> {
     let wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
     let filter = query_log::Filter {
         kind: Some(query_log::Kind::Change),
+        since: changes.iter().map(|change| change.at).min(),
         ..query_log::Filter::default()
     };
     let rows = log.reader().search(&filter, query_log::Order::Desc, None);

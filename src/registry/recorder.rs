@@ -175,6 +175,7 @@ mod tests {
         let (kind, cause) = (ChangeKind::DeviceRegistered, Cause::SignUp);
         Change {
             id: ChangeId::random(),
+            at: crate::clock::Timestamp::EPOCH,
             kind,
             handle: None,
             device: None,

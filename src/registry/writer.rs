@@ -172,7 +172,8 @@ impl Writer {
             config: &shared.config,
             now: shared.clock.now(),
         };
-        let (mut plan, mut touched, mut jobs) = (Plan::default(), Touched::default(), Vec::new());
+        let (mut plan, mut touched, mut jobs) =
+            (Plan::at(context.now), Touched::default(), Vec::new());
         let mut next = Some(first);
         while let Some(mut job) = next {
             if !touched.add(job.touches(context.index)) {

@@ -121,10 +121,11 @@ fn change_rows() -> impl Strategy<Value = Row> {
         any::<Option<u64>>(),
         any::<Option<u64>>(),
     );
-    (any::<u64>(), any::<u64>(), what, whom).prop_map(
-        |(place, id, (kind, cause), (handle, device, account))| {
+    (any::<u64>(), any::<(u64, u64)>(), what, whom).prop_map(
+        |(place, (id, at), (kind, cause), (handle, device, account))| {
             let change = Change {
                 id: ChangeId::from_bits(id),
+                at: Timestamp::from_micros(at),
                 kind,
                 handle,
                 device: device.map(DeviceId::from_bits),
@@ -205,6 +206,7 @@ fn fixture() -> [(Row, &'static str, &'static str); 4] {
     let devices = [first, second].into_iter().collect();
     let change = Change {
         id: ChangeId::from_bits(77),
+        at,
         kind: ChangeKind::HandleMoved,
         handle: Some(phone.clone()),
         device: Some(first),
@@ -244,7 +246,7 @@ fn fixture() -> [(Row, &'static str, &'static str); 4] {
         (
             Row::Unrecorded(3, change),
             "0000000000000003",
-            "014d0508010901000000034bbc8dab01888e98a8c0e080810100",
+            "014d80e2bbf0d89d98030508010901000000034bbc8dab01888e98a8c0e080810100",
         ),
     ]
 }
