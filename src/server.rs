@@ -43,7 +43,7 @@ use crate::{
     http::{self, health::Health, listen, operator::OperatorState, phone::PhoneState},
     ids::ChangeId,
     operators::Operators,
-    ownership::{self, Outbox, OutboxKind, Ownership},
+    ownership::{Outbox, Ownership},
     query_log::{self, LogOptions, QueryLog, Record},
     quota::Quota,
     registry::{Change, Registry},
@@ -52,7 +52,6 @@ use crate::{
 
 /// The file that says where the listeners are.
 const ADDRESSES_FILE: &str = "addresses.json";
-const OUTBOX_FILE: &str = "outbox.ndjson";
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
 /// How soon a crash of the registry's writer stops the service.
@@ -371,17 +370,7 @@ fn open(
     let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
-    let outbox = match config.ownership.outbox {
-        OutboxKind::File => {
-            let path = data.join(OUTBOX_FILE);
-            Outbox::file(&path).with_context(|| format!("opening {}", path.display()))?
-        }
-        OutboxKind::Stdout => Outbox::stdout(),
-    };
-    let ownership::Config {
-        delivery: ownership::DeliveryKind::Outbox,
-        ..
-    } = config.ownership;
+    let outbox = Outbox::open(&config.ownership, data).context("opening the outbox")?;
     let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));

@@ -454,7 +454,7 @@ fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
     let _ = store.reopen();
     IS_FULL.set(false);
     assert_eq!(store.reopen().expect("there is space"), 1);
-    assert_eq!(all(&mut store), [device.clone()]);
+    assert_eq!(all(&mut store), std::slice::from_ref(&device));
     store
         .commit(2, &[Mutation::Put(claim.clone())])
         .expect("there is space");
