@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::{
+    envelope::OsDisk,
     query_log::{
         AppendError, Config, Cursor, Durability, Filter, Kind, Order, SegmentState, Ticket,
     },
@@ -15,6 +16,7 @@ fn what_was_appended_is_read_in_both_orders_and_after_a_restart() {
     for durability in [Durability::Os, Durability::Disk] {
         let mut bench = Bench::new();
         bench.config.durability = durability;
+        bench.disk = OsDisk::shared();
         let log = bench.open();
         for n in 0..50 {
             put(&log, &if n % 5 == 0 { change(n) } else { lookup(n) });
