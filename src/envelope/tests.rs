@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::{
     FileHeader, FrameFile, FrameOpener, FrameSealer, HourKey, KeyFiles, Keyring, KeyringError,
-    OsDisk, Step,
-    sim_disk::{SimDisk, Survives},
+    Step,
+    sim_disk::{SimDisk, Survives, UnsyncedDisk},
 };
 use crate::clock::{Hour, Timestamp};
 
@@ -22,7 +22,7 @@ fn files(dir: &Path) -> KeyFiles {
 }
 
 fn open(dir: &Path, has_data: bool) -> Result<Keyring, KeyringError> {
-    Keyring::open(OsDisk::shared(), files(dir), has_data)
+    Keyring::open(Arc::new(UnsyncedDisk), files(dir), has_data)
 }
 
 fn bytes(keyring: &Keyring, n: u32) -> Option<[u8; 32]> {

@@ -361,7 +361,6 @@ impl Shared {
                 self.alarm.wait(None);
                 while self.commit_pending() {}
             } else {
-                self.alarm.wait(Some(limits::LOG_RETRY_PAUSE));
                 self.pause();
                 self.revive();
             }

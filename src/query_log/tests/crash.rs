@@ -7,10 +7,7 @@ use tempfile::TempDir;
 use super::support::*;
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
-    envelope::{
-        OsDisk,
-        sim_disk::{SimDisk, Survives},
-    },
+    envelope::sim_disk::{SimDisk, Survives, UnsyncedDisk},
     query_log::{Durability, QueryLog},
     shutdown::Shutdown,
 };
@@ -86,7 +83,12 @@ fn reopen_and_check(story: &Story, count: usize, torn: usize, survives: Survives
         durability: Durability::Disk,
         retention: 3 * HOUR,
     };
-    let options = options(crashed.path(), &clock, &config, &OsDisk::shared());
+    let options = options(
+        crashed.path(),
+        &clock,
+        &config,
+        &(Arc::new(UnsyncedDisk) as _),
+    );
     let context = format!("{count} changes, {torn} bytes, {survives:?}");
     for round in 0..2 {
         let opened = QueryLog::open(options.clone(), &Shutdown::new());

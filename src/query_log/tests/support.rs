@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     clock::{ManualClock, Timestamp},
-    envelope::{KeyFiles, OsDisk, SharedDisk},
+    envelope::{KeyFiles, SharedDisk, sim_disk::UnsyncedDisk},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
@@ -28,7 +28,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::with_disk(OsDisk::shared())
+        Self::with_disk(Arc::new(UnsyncedDisk))
     }
 
     pub(super) fn with_disk(disk: SharedDisk) -> Self {
