@@ -53,6 +53,15 @@ pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
 /// # Errors
 /// `request-invalid` with the place of the fault.
 pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    // A derived reader would take a list for an object, its fields by position.
+    if body
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|first| *first == b'[')
+    {
+        let detail = "the JSON is not what this call takes (line 1, column 1)";
+        return Err(Problem::new(Code::RequestInvalid, detail));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "the JSON is not what this call takes",

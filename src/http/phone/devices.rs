@@ -223,7 +223,7 @@ pub(super) async fn issue_link_code(
         .map_err(|error| match error {
             LinkError::TooMany { retry_after } => {
                 let detail = "the account has as many open link codes as it may have";
-                Problem::new(Code::RateLimited, detail).retry_after(retry_after)
+                Problem::limited("link-codes", detail, retry_after)
             }
             LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
         })?;
