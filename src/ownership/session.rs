@@ -19,8 +19,9 @@ use super::{
     sends::Network,
 };
 
-/// Who asked for a code, and what for. Asking again from the same place continues the session; from another place it is
-/// another session, so that nobody can use up somebody else's attempts.
+/// Who asked for a code, and what for. A device that asks again continues its session. A deregistration asked for again
+/// is another session: many people share a network, and nobody must be able to use up somebody else's attempts or
+/// replace the code that was just sent to them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Asked {
     Bind(DeviceId),
@@ -130,7 +131,8 @@ impl Sessions {
                     retry_after,
                 });
             }
-            if session.attempts_left > 0 && now < session.expires_at {
+            let continues = matches!(asked, Asked::Bind(_));
+            if continues && session.attempts_left > 0 && now < session.expires_at {
                 return Ok(Opening {
                     verification: *id,
                     before,
@@ -156,13 +158,18 @@ impl Sessions {
         now: Timestamp,
     ) -> Verification {
         let id = opening.verification;
+        // The pauses grow from one deregistration to the next as they do within a session.
+        let sends_before = match (&asked, &opening.before) {
+            (Asked::Deregister(_), Some((_, before))) => before.sends,
+            _ => 0,
+        };
         let mut session = self.take(id).unwrap_or_else(|| Session {
             asked,
             handle: handle.clone(),
             code,
             expires_at: now,
             next_send_at: now,
-            sends: 0,
+            sends: sends_before,
             attempts_left: limits::CODE_ATTEMPTS_MAX,
         });
         session.resend(code, now);

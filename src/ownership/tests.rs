@@ -77,6 +77,16 @@ impl Post {
         self.last().code.expose().to_owned()
     }
 
+    /// The last code of one session.
+    fn codes_for(&self, verification: VerificationId) -> String {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = sent
+            .iter()
+            .rev()
+            .find(|message| message.verification == verification);
+        message.expect("it was sent").code.expose().to_owned()
+    }
+
     /// A code that was not sent.
     fn wrong(&self) -> String {
         let right: u32 = self.code().parse().expect("six digits");
@@ -380,11 +390,12 @@ async fn nobody_s_phone_is_flooded_whoever_asks() {
         .await
         .expect_err("that was the last");
     assert_eq!(refused, limited(SendLimit::Handle, day / 10));
-    let refused = bench
+    // A budget of its own: whoever uses up the one must not keep the owner from the other.
+    bench
         .ownership
         .begin_deregistration(handle(PHONE), None)
-        .await;
-    assert_eq!(refused, Err(limited(SendLimit::Handle, day / 10)));
+        .await
+        .expect("taking back has its own count");
     bench
         .begin(bench.asker().await, "+14155550124")
         .await
@@ -402,6 +413,7 @@ fn count(sends: &mut sends::Sends, to: &str, account: u64, from: &str) -> Result
     let account = Some(AccountId::from_bits(account));
     sends.count(
         &sends::Sending {
+            purpose: Purpose::Deregister,
             handle: &to,
             account,
             network: Some(network),
@@ -518,6 +530,18 @@ async fn nobody_can_use_up_the_attempts_of_somebody_elsewhere() {
         .begin_deregistration(handle(PHONE), here)
         .await;
     assert_eq!(again, Err(limited(SendLimit::Resend, 30)));
+
+    // Later, from the same network: a session of its own, and the first one's code stays good.
+    let code = bench.post.codes_for(first.verification);
+    bench.clock.advance(limits::CODE_RESEND_PAUSE);
+    let third = bench
+        .ownership
+        .begin_deregistration(handle(PHONE), here)
+        .await
+        .expect("it is sent");
+    assert_ne!(third.verification, first.verification);
+    let confirmed = bench.ownership.confirm(first.verification, &code).await;
+    assert!(matches!(confirmed, Ok(Confirmed::Deregistered { .. })));
 }
 
 #[tokio::test]
@@ -618,7 +642,7 @@ async fn no_code_and_no_handle_prints() {
         .await;
     let link = bench
         .ownership
-        .issue_link_code(asker.account)
+        .issue_link_code(asker)
         .expect("there is room");
     let printed = format!(
         "{begun:?} {wrong:?} {confirmed:?} {:?} {link:?} {:?}",
@@ -641,9 +665,10 @@ async fn a_link_code_joins_the_account() {
         .expect("it binds");
     let link = bench
         .ownership
-        .issue_link_code(asker.account)
+        .issue_link_code(asker)
         .expect("there is room");
-    let account = bench.ownership.redeem_link_code(link.expose());
+    let redeemed = bench.ownership.redeem_link_code(link.expose());
+    let account = redeemed.map(|redeemed| redeemed.account());
     assert_eq!(account, Some(asker.account));
     let request = SignUp {
         platform: Platform::Macos,
@@ -661,5 +686,17 @@ async fn a_link_code_joins_the_account() {
         .expect("loaded")
         .expect("it is known");
     assert_eq!(details.handles.len(), 1);
-    assert_eq!(bench.ownership.redeem_link_code(link.expose()), None);
+    assert!(bench.ownership.redeem_link_code(link.expose()).is_none());
+
+    // A code of a device that has signed out since lets nobody in, though its account lives on.
+    let link = bench
+        .ownership
+        .issue_link_code(asker)
+        .expect("there is room");
+    bench
+        .registry
+        .sign_out(asker.device)
+        .await
+        .expect("it is known");
+    assert!(bench.ownership.redeem_link_code(link.expose()).is_none());
 }

@@ -15,7 +15,7 @@ use crate::limits;
 
 use super::{
     changes::{Change, ChangeSink, SinkFailed, SinkRefused},
-    store::{Key, Mutation, Row},
+    store::{Mutation, Row},
 };
 
 /// Resolves when a batch's records are committed; none if there was nothing to record.
@@ -150,16 +150,14 @@ impl Recorder {
         !self.settled.is_empty()
     }
 
-    /// The steps that remove settled rows, for the next commit.
-    pub(super) fn removals(&self) -> impl Iterator<Item = Mutation> {
-        self.settled
-            .iter()
-            .map(|place| Mutation::Remove(Key::Unrecorded(*place)))
+    /// Settled rows, to be removed by the next commit.
+    pub(super) fn take_settled(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.settled)
     }
 
-    /// That commit is durable.
-    pub(super) fn removed(&mut self) {
-        self.settled.clear();
+    /// That commit was lost.
+    pub(super) fn put_back(&mut self, settled: Vec<u64>) {
+        self.settled.extend(settled);
     }
 }
 

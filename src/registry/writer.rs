@@ -31,7 +31,7 @@ use super::{
     error::ChangeError,
     recorder::{Recorded, Recorder, Rows},
     shared::Shared,
-    store::{Mutation, Store},
+    store::{Key, Mutation, Store},
 };
 
 pub(super) struct Writer {
@@ -55,6 +55,8 @@ pub(super) struct Writer {
 struct Batch {
     steps: Vec<Mutation>,
     rows: Rows,
+    /// Rows that this batch removes: the log holds their records.
+    removes: Vec<u64>,
 }
 
 enum Next {
@@ -204,11 +206,20 @@ impl Writer {
         let rows = self.recorder.place(plan.changes);
         let mut steps = plan.mutations;
         steps.extend(rows.puts());
-        self.commit(Batch { steps, rows })
+        self.commit(Batch {
+            steps,
+            rows,
+            removes: Vec::new(),
+        })
     }
 
     fn commit(&mut self, mut batch: Batch) -> Result<Recorded, ChangeError> {
-        batch.steps.extend(self.recorder.removals());
+        batch.removes = self.recorder.take_settled();
+        let removals = batch
+            .removes
+            .iter()
+            .map(|place| Mutation::Remove(Key::Unrecorded(*place)));
+        batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
         if let Err(error) = self.store.commit(number, &batch.steps) {
             tracing::error!(%error, "the registry store failed; changes are refused until it works again");
@@ -217,7 +228,6 @@ impl Writer {
             self.reopen_at = Instant::now() + self.reopen_pause;
             return Err(ChangeError::StoreUnwritable);
         }
-        self.recorder.removed();
         self.publish(batch).map_err(|batch| {
             tracing::error!(
                 "the log refused change records; changes are held back until it takes them"
@@ -253,12 +263,12 @@ impl Writer {
         match self.store.reopen() {
             Ok(durable) if durable == number => {
                 tracing::info!("the registry store works again; the batch in doubt is durable");
-                self.recorder.removed();
                 self.held = self.publish(batch).err();
                 return;
             }
             Ok(durable) if durable + 1 == number => {
                 tracing::info!("the registry store works again; the batch in doubt is lost");
+                self.recorder.put_back(batch.removes);
                 return;
             }
             // Somebody else wrote while the file was not locked: the index is not what is durable any more.
@@ -279,6 +289,7 @@ impl Writer {
             let _ = self.commit(Batch {
                 steps: Vec::new(),
                 rows: Rows::default(),
+                removes: Vec::new(),
             });
         }
     }

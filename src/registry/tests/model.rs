@@ -676,6 +676,7 @@ async fn run(ops: Vec<Op>) {
         let durable = MemoryStore::on(bench.store.disk().clone());
         let reopened = Registry::with_store(Box::new(durable), config(), bench.clock.clone());
         reopened.load().expect("what is durable can be loaded");
+        reopened.show();
         model.check(&reopened, now);
     }
 }

@@ -338,7 +338,11 @@ async fn nothing_is_said_before_it_is_loaded() {
     assert!(!registry.is_ready());
     assert_eq!(registry.tick().await, Err(ChangeError::Loading));
     registry.load().expect("the rows are good");
-    assert!(registry.authenticate(token.expose()).is_ok());
+    // Loaded, but what a former run still owes the log is not handed over: a lookup now would be recorded before it.
+    assert_eq!(
+        registry.authenticate(token.expose()),
+        Err(TokenError::Loading(Loading))
+    );
     assert_eq!(
         registry.check_in(device).await,
         Err(DeviceError::Change(ChangeError::Loading))
@@ -348,6 +352,7 @@ async fn nothing_is_said_before_it_is_loaded() {
         .start(bench.sink.clone(), &|changes| bench.sink.recorded(changes))
         .expect("it is loaded");
     assert!(registry.is_ready());
+    assert!(registry.authenticate(token.expose()).is_ok());
     registry.close();
     assert!(!registry.is_ready());
     assert_eq!(
