@@ -1,9 +1,12 @@
 //! Outside-in tests: the real binary, driven over HTTP and by its command line.
 
+mod cli;
 mod devices;
 mod handles;
 mod harness;
+mod log_api;
 mod lookups;
+mod operators_api;
 mod quotas;
 mod rooms;
 mod smoke;
