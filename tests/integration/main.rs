@@ -7,6 +7,7 @@ mod harness;
 mod log_api;
 mod lookups;
 mod operators_api;
+mod privacy;
 mod quotas;
 mod rooms;
 mod smoke;
