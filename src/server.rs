@@ -227,6 +227,11 @@ impl Server {
         &self.shutdown
     }
 
+    /// Destroys the hours of the log that have expired, now: what the service does by itself every minute.
+    pub fn tick_retention(&self) {
+        retention_tick(&self.log);
+    }
+
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());

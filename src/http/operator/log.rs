@@ -90,14 +90,18 @@ pub(super) async fn search(
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok());
     let wants_stream = accept.is_some_and(|accept| accept.contains(NDJSON));
-    let page_limit = if wants_stream { 0 } else { query.page_limit()? };
+    let limit = if wants_stream {
+        query.stream_limit()?
+    } else {
+        query.page_limit()?
+    };
     let permit = searches.search()?;
     let search = log.reader().search(&filter, order, cursor);
     if wants_stream {
-        return Ok(stream_rows(search, query.stream_limit(), permit));
+        return Ok(stream_rows(search, limit, permit));
     }
     let page = tokio::task::spawn_blocking(move || {
-        let page = read_page(search, page_limit);
+        let page = read_page(search, limit);
         drop(permit);
         page
     });
@@ -177,7 +181,7 @@ fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Re
 #[derive(Serialize, ToSchema)]
 pub(super) struct SegmentBody {
     segment: String,
-    /// `active` or `closed`, or what is wrong with it.
+    /// `active` or `sealed`, or what is wrong with it.
     state: String,
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
