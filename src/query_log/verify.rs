@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{
     catalog::{Segment, SegmentState},
@@ -58,8 +58,8 @@ pub struct SegmentReport {
     pub unreadable: bool,
 }
 
-/// What is in the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// What is in the log. As JSON it and each segment also say `sound`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Each segment, oldest first.
     pub segments: Vec<SegmentReport>,
@@ -76,6 +76,27 @@ impl SegmentReport {
             && !self.overdue
             && !self.unreadable
             && matches!(self.key, KeyState::Alive)
+    }
+}
+
+#[derive(Serialize)]
+struct Judged<'a> {
+    #[serde(flatten)]
+    segment: &'a SegmentReport,
+    sound: bool,
+}
+
+impl Serialize for VerifyReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let judge = |segment| Judged {
+            segment,
+            sound: segment.is_sound(),
+        };
+        let segments: Vec<_> = self.segments.iter().map(judge).collect();
+        let mut report = serializer.serialize_struct("VerifyReport", 2)?;
+        report.serialize_field("sound", &self.is_sound())?;
+        report.serialize_field("segments", &segments)?;
+        report.end()
     }
 }
 
