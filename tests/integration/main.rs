@@ -1,5 +1,6 @@
 //! Outside-in tests: the real binary, driven over HTTP and by its command line.
 
+mod disk_full;
 mod harness;
 mod kill;
 mod ledger;
