@@ -33,6 +33,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
     println!("{kills} kills, DISPATCHD_TEST_SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::on(&folder.path().join("data"), &[]).await;
+    let start_ms = started.elapsed().as_millis() as u64;
     let reader = server.operator_token("reader", "reader");
     let outbox = server.data.join("outbox.ndjson");
     let client = |number| Client::new(number, seed, outbox.clone());
@@ -53,7 +54,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
         server.set_env(&[("LOG__DURABILITY", durability)]);
         if dice.below(8) == 0 {
             server.launch();
-            thread::sleep(Duration::from_millis(dice.below(900)));
+            thread::sleep(Duration::from_millis(dice.below(start_ms)));
             server.kill();
         }
         server.spawn().await;
