@@ -19,7 +19,7 @@ use crate::{
     harness::{PATIENCE, Server, run},
     ledger::Tally,
     load::Client,
-    wire::{Reply, Wire},
+    connection::{Reply, Wire},
 };
 
 const DISK_BYTES: &str = "16m";

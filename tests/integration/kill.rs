@@ -13,7 +13,7 @@ use crate::{
     harness::{Server, dispatchd, run},
     ledger::Tally,
     load::{Client, Dice},
-    wire::Wire,
+    connection::Wire,
 };
 
 const CONNECTIONS: u64 = 32;

@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{harness::Server, load::Client, wire::Reply};
+use crate::{harness::Server, load::Client, connection::Reply};
 
 /// Whether something happened, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

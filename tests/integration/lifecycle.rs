@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Device, PATIENCE, Server, json_of},
-    wire::{Wire, request},
+    connection::{Wire, request},
 };
 
 /// What a stop that waits for nobody may take, on a busy machine.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ledger::{Fate, Held, Ledger, Phone},
-    wire::{Reply, Wire},
+    connection::{Reply, Wire},
 };
 
 /// SplitMix64: small, seeded, the same everywhere.

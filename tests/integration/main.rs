@@ -10,4 +10,4 @@ mod rooms;
 mod slow_clients;
 mod smoke;
 mod startup;
-mod wire;
+mod connection;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     harness::Server,
-    wire::{Reply, Wire},
+    connection::{Reply, Wire},
 };
 
 /// Ten seconds for a head, and some for a busy machine.
