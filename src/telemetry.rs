@@ -82,6 +82,11 @@ pub fn start(config: &Config) {
     if started.is_err() {
         tracing::debug!("messages are already being printed");
     }
+    hide_panic_messages();
+}
+
+/// From now on a panic is reported by its place alone.
+pub(crate) fn hide_panic_messages() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()

@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
@@ -71,6 +72,20 @@ impl From<RoleName> for Role {
     }
 }
 
+impl DataDirectory {
+    /// The operators of a directory that is there: a mistyped name must not look like an empty list. Adding needs none,
+    /// so that the first operator can be made before the first start.
+    fn existing(&self) -> anyhow::Result<Operators> {
+        if !self.data.is_dir() {
+            bail!(
+                "{} is no data directory: it is not there",
+                self.data.display()
+            );
+        }
+        Ok(Operators::of(&self.data))
+    }
+}
+
 impl Operator {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut out = stdout().lock();
@@ -80,7 +95,7 @@ impl Operator {
                 writeln!(out, "{}", token.reveal())?;
             }
             Self::List { data, json } => {
-                let operators = Operators::of(&data.data).list()?;
+                let operators = data.existing()?.list()?;
                 if !json {
                     writeln!(out, "{:<24} {:<8} ADDED", "NAME", "ROLE")?;
                 }
@@ -96,7 +111,7 @@ impl Operator {
                     }
                 }
             }
-            Self::Revoke { name, data } => Operators::of(&data.data).revoke(&name)?,
+            Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
         }
         Ok(ExitCode::SUCCESS)
     }

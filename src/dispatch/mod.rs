@@ -166,13 +166,19 @@ impl Dispatch {
         Arc::clone(&self.counts)
     }
 
-    /// Which device asks.
+    /// Which device asks. Counts the request, whatever will become of it.
     ///
     /// # Errors
-    /// If no device has this token, or that cannot be told yet. The refusal is recorded.
+    /// If no device has this token, or that cannot be told yet, or its account asks too often. The refusal is recorded.
     pub async fn asker(&self, caller: &Caller, token: Option<&str>) -> Result<Asker, Refusal> {
         let refusal = match token.map(|token| self.registry.authenticate(token)) {
-            Some(Ok(asker)) => return Ok(asker),
+            Some(Ok(asker)) => {
+                let Err(exceeded) = self.quota.take_request(asker.account) else {
+                    return Ok(asker);
+                };
+                let refusal = Refusal::Exceeded(exceeded);
+                return Err(self.refuse(caller, Some(asker), refusal).await);
+            }
             Some(Err(TokenError::Loading(_))) => Refusal::RegistryLoading,
             Some(Err(TokenError::Invalid)) | None => Refusal::TokenInvalid,
         };
@@ -190,11 +196,6 @@ impl Dispatch {
         input: &str,
         region: Option<Region>,
     ) -> Result<Answered<Answer>, Refusal> {
-        if let Err(exceeded) = self.quota.take_request(asker.account) {
-            return Err(self
-                .refuse(caller, Some(asker), Refusal::Exceeded(exceeded))
-                .await);
-        }
         let handle = match self.canonical(input, region) {
             Ok(handle) => handle,
             Err(error) => {
@@ -231,11 +232,6 @@ impl Dispatch {
         inputs: &[impl AsRef<str>],
         region: Option<Region>,
     ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
-        if let Err(exceeded) = self.quota.take_request(asker.account) {
-            return Err(self
-                .refuse(caller, Some(asker), Refusal::Exceeded(exceeded))
-                .await);
-        }
         let handles: Vec<_> = inputs
             .iter()
             .map(|input| self.canonical(input.as_ref(), region))

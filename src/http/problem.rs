@@ -163,6 +163,16 @@ impl Problem {
         }
     }
 
+    /// `rate-limited`: which limit, what the call cost and when to come again.
+    #[must_use]
+    pub fn limited(limit: &str, detail: &'static str, retry_after: Duration) -> Self {
+        Self::new(Code::RateLimited, detail)
+            .retry_after(retry_after)
+            .with("limit", limit)
+            .with("cost", 1)
+            .with("retry_after", whole_seconds(retry_after))
+    }
+
     /// With a field of its own beside the standard ones.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {

@@ -58,7 +58,7 @@ pub struct SegmentReport {
     pub unreadable: bool,
 }
 
-/// What is in the log. As JSON it and each segment also say `sound`.
+/// What is in the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     /// Each segment, oldest first.
@@ -79,32 +79,31 @@ impl SegmentReport {
     }
 }
 
-#[derive(Serialize)]
-struct Judged<'a> {
-    #[serde(flatten)]
-    segment: &'a SegmentReport,
-    sound: bool,
-}
-
-impl Serialize for VerifyReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let judge = |segment| Judged {
-            segment,
-            sound: segment.is_sound(),
-        };
-        let segments: Vec<_> = self.segments.iter().map(judge).collect();
-        let mut report = serializer.serialize_struct("VerifyReport", 2)?;
-        report.serialize_field("sound", &self.is_sound())?;
-        report.serialize_field("segments", &segments)?;
-        report.end()
-    }
-}
-
 impl VerifyReport {
     /// Whether everything is as it should be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.segments.iter().all(SegmentReport::is_sound)
+    }
+}
+
+/// With what it comes to, of each segment and of all: readers of the JSON need not know what makes a segment sound.
+impl Serialize for VerifyReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Judged<'a> {
+            #[serde(flatten)]
+            segment: &'a SegmentReport,
+            sound: bool,
+        }
+        let judged = self.segments.iter().map(|segment| Judged {
+            segment,
+            sound: segment.is_sound(),
+        });
+        let mut report = serializer.serialize_struct("VerifyReport", 2)?;
+        report.serialize_field("sound", &self.is_sound())?;
+        report.serialize_field("segments", &judged.collect::<Vec<_>>())?;
+        report.end()
     }
 }
 

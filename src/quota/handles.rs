@@ -60,7 +60,7 @@ impl SeenHandles {
         });
         entry.refill(self.per_day, now);
 
-        let hashes = handles.map(|handle| self.key.hash_one(handle));
+        let hashes = handles.map(|handle| self.hash(handle));
         let is_new = |hash: &u64| entry.seen.get(hash).is_none_or(|&again| again <= second);
         let mut new: Vec<u64> = hashes.filter(is_new).collect();
         new.sort_unstable();
@@ -88,6 +88,12 @@ impl SeenHandles {
             remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
             reset: self.time_to_refill(used),
         })
+    }
+
+    /// One hash for all spellings of a number: whoever asks for two of them asks for one person.
+    fn hash(&self, handle: &Handle) -> u64 {
+        let others = handle.equivalents().map(|other| self.key.hash_one(other));
+        others.fold(self.key.hash_one(handle), u64::min)
     }
 
     /// Drops handles that count as new again and accounts that have nothing left to remember.

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    connection::{Reply, Wire},
     harness::{PATIENCE, Server, run},
     ledger::Tally,
     load::Client,
-    connection::{Reply, Wire},
 };
 
 const DISK_BYTES: &str = "16m";

@@ -10,10 +10,10 @@ use std::{
 };
 
 use crate::{
+    connection::Wire,
     harness::{Server, dispatchd, run},
     ledger::Tally,
     load::{Client, Dice},
-    connection::Wire,
 };
 
 const CONNECTIONS: u64 = 32;

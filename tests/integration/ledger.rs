@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{harness::Server, load::Client, connection::Reply};
+use crate::{connection::Reply, harness::Server, load::Client};
 
 /// Whether something happened, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,9 @@ impl Phone {
     }
 }
 
+/// Records of changes, counted by change, device and handle.
+type Changes<'a> = HashMap<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), usize>;
+
 /// One row of the log, as far as it matters here.
 #[derive(Deserialize)]
 struct Row<'a> {
@@ -185,7 +188,7 @@ impl Tally {
             .lines()
             .map(|line| serde_json::from_str(line).expect("a row is JSON"));
         let mut tally = Self::default();
-        let (mut queries, mut changes) = (HashMap::new(), HashMap::new());
+        let (mut queries, mut changes) = (HashMap::new(), Changes::new());
         let mut seen = HashSet::new();
         for Row {
             request,
@@ -222,11 +225,7 @@ impl Tally {
         }
     }
 
-    fn changes(
-        &mut self,
-        ledger: &Ledger,
-        logged: &HashMap<(Cow<'_, str>, Cow<'_, str>, Cow<'_, str>), usize>,
-    ) {
+    fn changes(&mut self, ledger: &Ledger, logged: &Changes<'_>) {
         let mut expect = |change: &str, device: &str, handle: &str, fate: Fate| {
             assert_ne!(fate, Fate::Maybe, "settle first");
             let key = (change.into(), device.into(), handle.into());

@@ -11,8 +11,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Device, PATIENCE, Server, json_of},
     connection::{Wire, request},
+    harness::{Device, PATIENCE, Server, json_of},
 };
 
 /// What a stop that waits for nobody may take, on a busy machine.

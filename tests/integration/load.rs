@@ -14,8 +14,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    ledger::{Fate, Held, Ledger, Phone},
     connection::{Reply, Wire},
+    ledger::{Fate, Held, Ledger, Phone},
 };
 
 /// SplitMix64: small, seeded, the same everywhere.

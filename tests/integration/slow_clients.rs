@@ -9,8 +9,8 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::Server,
     connection::{Reply, Wire},
+    harness::Server,
 };
 
 /// Ten seconds for a head, and some for a busy machine.

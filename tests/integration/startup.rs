@@ -91,82 +91,67 @@ async fn a_data_directory_has_one_server() {
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
 }
 
+/// A file's text, overrides, and what the message must name.
+type BadConfig = (
+    &'static str,
+    Option<(&'static str, &'static str)>,
+    &'static [&'static str],
+);
+
+const BAD_CONFIGS: &[BadConfig] = &[
+    (
+        "[log]\n\nretenton = \"1d\"\n",
+        None,
+        &["line 3", "retenton"],
+    ),
+    (
+        "[log]\nretention = \"31d\"\n",
+        None,
+        &["line 2", "log.retention"],
+    ),
+    (
+        "[log]\nretention = \"soon\"\n",
+        None,
+        &["line 2", "retention"],
+    ),
+    (
+        "[log]\ndurability = \"none\"\n",
+        None,
+        &["line 2", "durability"],
+    ),
+    ("[lag]\n", None, &["line 1", "lag"]),
+    ("[log\n", None, &["line 1"]),
+    ("", Some(("LOG__DURABILITY", "none")), &["log.durability"]),
+    ("", Some(("LOG__RETENTION", "31d")), &["log.retention"]),
+    ("", Some(("SERVER__PHONE", "x")), &["phone"]),
+    ("", Some(("SERVER__PHONES", "8080")), &["server.phones"]),
+    ("", Some(("REGISTRY__LEASE", "0s")), &["registry.lease"]),
+    ("", Some(("SERVER__THREADS", "-1")), &["server.threads"]),
+];
+
 #[tokio::test]
 async fn a_bad_configuration_is_64_and_touches_nothing() {
     let server = stopped().await;
     let data = server.data.with_extension("untouched");
     let file = server.data.with_extension("toml");
-    let file_name = as_text(&file).to_owned();
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
-        (
-            "[log]\n\nretenton = \"1d\"\n",
-            &[],
-            &[&file_name, "line 3", "retenton"],
-        ),
-        (
-            "[log]\nretention = \"31d\"\n",
-            &[],
-            &[&file_name, "line 2", "log.retention"],
-        ),
-        (
-            "[log]\nretention = \"soon\"\n",
-            &[],
-            &[&file_name, "line 2", "retention"],
-        ),
-        (
-            "[log]\ndurability = \"none\"\n",
-            &[],
-            &[&file_name, "line 2", "durability"],
-        ),
-        ("[lag]\n", &[], &[&file_name, "line 1", "lag"]),
-        ("[log\n", &[], &[&file_name, "line 1"]),
-        (
-            "",
-            &[("LOG__DURABILITY", "none")],
-            &["DISPATCHD_LOG__DURABILITY", "log.durability"],
-        ),
-        (
-            "",
-            &[("LOG__RETENTION", "31d")],
-            &["DISPATCHD_LOG__RETENTION", "log.retention"],
-        ),
-        (
-            "",
-            &[("SERVER__PHONE", "x")],
-            &["DISPATCHD_SERVER__PHONE", "phone"],
-        ),
-        (
-            "",
-            &[("SERVER__PHONES", "8080")],
-            &["DISPATCHD_SERVER__PHONES", "server.phones"],
-        ),
-        (
-            "",
-            &[("REGISTRY__LEASE", "0s")],
-            &["DISPATCHD_REGISTRY__LEASE", "registry.lease"],
-        ),
-        (
-            "",
-            &[("SERVER__THREADS", "-1")],
-            &["DISPATCHD_SERVER__THREADS", "server.threads"],
-        ),
-    ];
-    for (text, env, parts) in cases {
+    for (text, env, parts) in BAD_CONFIGS {
         fs::write(&file, text).unwrap();
         let mut command = server.command();
         command
-            .args(["--config", &file_name])
+            .arg("--config")
+            .arg(&file)
             .env("DISPATCHD_SERVER__DATA", &data);
-        for (name, value) in *env {
-            command.env(format!("DISPATCHD_{name}"), value);
+        let mut place = as_text(&file).to_owned();
+        if let Some((name, value)) = env {
+            place = format!("DISPATCHD_{name}");
+            command.env(&place, value);
         }
         let output = run(&mut command);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(64), "{text}{env:?}: {said}");
         assert!(output.stdout.is_empty());
-        for part in *parts {
-            assert!(said.contains(part), "{said:?} should name {part:?}");
-        }
+        assert_names(&said, parts);
+        assert_names(&said, &[&place]);
         assert!(!data.exists(), "{text}{env:?}");
     }
     let missing = run(server.command().args(["--config", "/nowhere/d.toml"]));

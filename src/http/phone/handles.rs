@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -134,9 +134,9 @@ pub(super) async fn claim(
 pub(super) async fn unbind(
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
-    Path(handle): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let handle = parse_own(&handle)?;
+    let handle = parse_own(path)?;
     registry.unbind(asker.device, handle).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -165,10 +165,10 @@ pub(super) struct HandleChange {
 pub(super) async fn set_discoverable(
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
-    Path(handle): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     JsonBody(change): JsonBody<HandleChange>,
 ) -> Result<Response, Problem> {
-    let handle = parse_own(&handle)?;
+    let handle = parse_own(path)?;
     let held = registry
         .set_discoverable(asker.device, handle, change.discoverable)
         .await?;
@@ -184,9 +184,10 @@ pub(super) async fn set_discoverable(
     ))
 }
 
-/// Text that is no handle is certainly none that this device backs.
-fn parse_own(text: &str) -> Result<Handle, Problem> {
-    Handle::parse(text, None).map_err(|_| not_bound())
+/// What is no handle, or not even text, is certainly none that this device backs.
+fn parse_own(path: Result<Path<String>, PathRejection>) -> Result<Handle, Problem> {
+    let Path(text) = path.map_err(|_| not_bound())?;
+    Handle::parse(&text, None).map_err(|_| not_bound())
 }
 
 fn not_bound() -> Problem {
@@ -224,11 +225,7 @@ impl From<BeginError> for Problem {
         match error {
             BeginError::RateLimited { limit, retry_after } => {
                 let detail = "a code was sent already, or too many were asked for";
-                Self::new(Code::RateLimited, detail)
-                    .retry_after(retry_after)
-                    .with("limit", limit.name())
-                    .with("cost", 1)
-                    .with("retry_after", crate::quota::whole_seconds(retry_after))
+                Self::limited(limit.name(), detail, retry_after)
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
             BeginError::Delivery(_) => Self::new(
