@@ -27,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -357,6 +357,7 @@ impl Server {
             phone_threads,
             ..
         } = self;
+        let asked = Instant::now();
         let removed = remove_addresses(&data).is_ok();
         shutdown.stop();
         listen::stop(&phones, grace);
@@ -368,12 +369,17 @@ impl Server {
         };
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
+        // A listener ends without a word when it cuts connections off; only the time tells.
+        let in_time = grace.is_zero() || asked.elapsed() < grace;
+        if !in_time {
+            tracing::warn!("what had not ended within server.grace was cut off");
+        }
         let close = move || {
             registry.close();
             log.close();
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
-        joined && drained && closed && removed && !shutdown.has_crashed()
+        joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
 }
 

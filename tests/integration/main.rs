@@ -3,15 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod cli;
+mod connection;
 mod devices;
+mod disk_full;
 mod handles;
 mod harness;
+mod kill;
+mod ledger;
+mod lifecycle;
+mod load;
 mod log_api;
 mod lookups;
 mod operators_api;
 mod privacy;
 mod quotas;
 mod rooms;
+mod slow_clients;
 mod smoke;
+mod startup;
 mod verifications;
 mod wire;
