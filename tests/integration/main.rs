@@ -9,6 +9,7 @@ mod lookups;
 mod operators_api;
 mod privacy;
 mod quotas;
+mod retention;
 mod rooms;
 mod smoke;
 mod verifications;
