@@ -12,5 +12,6 @@ mod quotas;
 mod retention;
 mod rooms;
 mod smoke;
+mod tour;
 mod verifications;
 mod wire;
