@@ -50,6 +50,8 @@ pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
 pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 /// Log searches running at once; each reads on a thread of its own.
 pub const LOG_SEARCHES_MAX: usize = 4;
+/// Log tails followed at once; between looks a tail holds no thread.
+pub const LOG_TAILS_MAX: usize = 32;
 
 /// Registry changes waiting for the store's writer; beyond it the caller hears `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;

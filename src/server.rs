@@ -43,7 +43,7 @@ use crate::{
     http::{self, health::Health, listen, operator::OperatorState, phone::PhoneState},
     ids::ChangeId,
     operators::Operators,
-    ownership::{self, Outbox, OutboxKind, Ownership},
+    ownership::{Outbox, Ownership},
     query_log::{self, LogOptions, QueryLog, Record},
     quota::Quota,
     registry::{Change, Registry},
@@ -52,7 +52,6 @@ use crate::{
 
 /// The file that says where the listeners are.
 const ADDRESSES_FILE: &str = "addresses.json";
-const OUTBOX_FILE: &str = "outbox.ndjson";
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
 /// How soon a crash of the registry's writer stops the service.
@@ -204,10 +203,16 @@ impl Server {
         };
         server.serve_operators(operator_sockets, &operator_routes);
         server.serve_phones(phone_sockets, &phone_routes)?;
-        server.load().await?;
+        let ready = server.load().await;
         server.spawn_ticks(&rooms);
-        write_addresses(&server.data, server.addresses)?;
-        Ok(server)
+        match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                // Threads serve already: they must not outlive the attempt.
+                server.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// Where the listeners are.
@@ -370,17 +375,7 @@ fn open(
     let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
-    let outbox = match config.ownership.outbox {
-        OutboxKind::File => {
-            let path = data.join(OUTBOX_FILE);
-            Outbox::file(&path).with_context(|| format!("opening {}", path.display()))?
-        }
-        OutboxKind::Stdout => Outbox::stdout(),
-    };
-    let ownership::Config {
-        delivery: ownership::DeliveryKind::Outbox,
-        ..
-    } = config.ownership;
+    let outbox = Outbox::open(&config.ownership, data).context("opening the outbox")?;
     let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
@@ -439,12 +434,13 @@ fn retention_tick(log: &QueryLog) {
     }
 }
 
-/// Which of `changes` the log holds: those that the last run recorded without learning that it had. They are the last
-/// ones it made, so the search ends at the first hour that holds none of them.
+/// Which of `changes` the log holds: those that the last run recorded without learning that it had. None has its record
+/// earlier than it was decided, so only the end of the log is read.
 fn already_recorded(log: &QueryLog, changes: &[Change]) -> HashSet<ChangeId> {
     let wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
     let filter = query_log::Filter {
         kind: Some(query_log::Kind::Change),
+        since: changes.iter().map(|change| change.at).min(),
         ..query_log::Filter::default()
     };
     let rows = log.reader().search(&filter, query_log::Order::Desc, None);

@@ -35,7 +35,7 @@ enum Command {
     Serve(serve::Serve),
     /// Read the query log
     #[command(subcommand)]
-    Log(log::Log),
+    Log(Box<log::Log>),
     /// Add, list and revoke operators' tokens
     #[command(subcommand)]
     Operator(operator::Operator),

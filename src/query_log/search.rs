@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::{Hour, SharedClock, Timestamp},
-    envelope::{FILE_HEADER_BYTES, Keyring},
+    envelope::Keyring,
 };
 
 /// In which order rows come.
@@ -141,23 +141,49 @@ impl Search {
                 self.outcome.unreadable_segments += 1;
                 continue;
             }
-            match SegmentReader::open(&segment, &self.sources.keyring) {
-                Ok(reader) => {
-                    let offset = match self.order {
-                        Order::Asc => FILE_HEADER_BYTES,
-                        Order::Desc => reader.end(),
-                    };
-                    let rows = VecDeque::new();
-                    self.open.push(OpenSegment {
-                        reader,
-                        offset,
-                        rows,
-                        done: false,
-                    });
-                }
+            let bound = self.bound();
+            match SegmentReader::open(&segment, &self.sources.keyring)
+                .and_then(|reader| self.enter(reader, bound))
+            {
+                Ok(entered) => self.open.push(entered),
                 Err(error) => self.note(segment.id, error),
             }
         }
+    }
+
+    /// No row on the near side of this instant is asked for.
+    fn bound(&self) -> Timestamp {
+        let after = self.after.map(|after| after.at());
+        match self.order {
+            Order::Asc => {
+                let since = self.filter.since.unwrap_or(Timestamp::EPOCH);
+                since
+                    .max(after.unwrap_or(Timestamp::EPOCH))
+                    .max(self.sources.horizon())
+            }
+            Order::Desc => {
+                let until = self.filter.until.unwrap_or(Timestamp::MAX);
+                until.min(after.unwrap_or(Timestamp::MAX))
+            }
+        }
+    }
+
+    fn enter(
+        &self,
+        mut reader: SegmentReader,
+        bound: Timestamp,
+    ) -> Result<OpenSegment, SegmentError> {
+        let (from, to) = reader.seek(bound)?;
+        let offset = match self.order {
+            Order::Asc => from,
+            Order::Desc => to,
+        };
+        Ok(OpenSegment {
+            reader,
+            offset,
+            rows: VecDeque::new(),
+            done: false,
+        })
     }
 
     fn note(&mut self, segment: SegmentId, error: SegmentError) {

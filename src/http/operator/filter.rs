@@ -236,19 +236,26 @@ mod tests {
                 "{problem}"
             );
         }
+    }
+
+    #[test]
+    fn paging_words_have_their_limits() {
+        let page = |limit: usize| LogQuery {
+            limit: Some(limit.to_string()),
+            ..LogQuery::default()
+        };
         for limit in [0, limits::LOG_PAGE_RECORDS_MAX + 1] {
-            assert!(
-                LogQuery {
-                    limit: Some(limit.to_string()),
-                    ..LogQuery::default()
-                }
-                .page_limit()
-                .is_err()
-            );
+            assert!(page(limit).page_limit().is_err());
         }
+        assert_eq!(
+            LogQuery::default().page_limit().unwrap(),
+            limits::LOG_PAGE_RECORDS_DEFAULT
+        );
+        assert!(page(1).only_filters().is_err());
+        let wrong = || Some("4155550123x".to_owned());
         assert!(
             LogQuery {
-                order: planted(),
+                order: wrong(),
                 ..LogQuery::default()
             }
             .order()
@@ -256,18 +263,10 @@ mod tests {
         );
         assert!(
             LogQuery {
-                cursor: planted(),
+                cursor: wrong(),
                 ..LogQuery::default()
             }
             .cursor()
-            .is_err()
-        );
-        assert!(
-            LogQuery {
-                limit: Some("1".into()),
-                ..LogQuery::default()
-            }
-            .only_filters()
             .is_err()
         );
     }

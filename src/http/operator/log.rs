@@ -1,6 +1,6 @@
 //! `GET /v1/log`, `/v1/log/segments`, `/v1/log/verify`.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use axum::{
     Json,
@@ -12,10 +12,10 @@ use axum::{
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
-use super::{access::Reader, filter::LogQuery};
+use super::{Searches, access::Reader, filter::LogQuery};
 use crate::{
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
@@ -54,16 +54,6 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A permit for one search. There are few: each reads on a thread of its own.
-pub(super) fn permit(searches: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(searches).try_acquire_owned().map_err(|_| {
-        Problem::new(
-            Code::Overloaded,
-            "as many searches run as may run at once; try again soon",
-        )
-    })
-}
-
 /// The parameters, or which of them is wrong (without what it held).
 pub(super) fn parameters(
     query: Result<Query<LogQuery>, QueryRejection>,
@@ -89,7 +79,7 @@ pub(super) async fn search(
     _: Reader,
     State(log): State<QueryLog>,
     State(clock): State<SharedClock>,
-    State(searches): State<Arc<Semaphore>>,
+    State(searches): State<Searches>,
     headers: HeaderMap,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -105,7 +95,7 @@ pub(super) async fn search(
     } else {
         query.page_limit()?
     };
-    let permit = permit(&searches)?;
+    let permit = searches.search()?;
     let search = log.reader().search(&filter, order, cursor);
     if wants_stream {
         return Ok(stream_rows(search, limit, permit));
@@ -229,9 +219,9 @@ pub(super) async fn segments(_: Reader, State(log): State<QueryLog>) -> Result<R
 pub(super) async fn verify(
     _: Reader,
     State(log): State<QueryLog>,
-    State(searches): State<Arc<Semaphore>>,
+    State(searches): State<Searches>,
 ) -> Result<Response, Problem> {
-    let permit = permit(&searches)?;
+    let permit = searches.search()?;
     let report = tokio::task::spawn_blocking(move || {
         let report = log.reader().verify();
         drop(permit);

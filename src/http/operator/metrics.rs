@@ -8,8 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _, text::encode},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry as Metrics,
 };
 
@@ -34,16 +35,7 @@ pub(super) async fn metrics(
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
     let mut metrics = Metrics::with_prefix("dispatchd");
-    for &reason in Reason::ALL {
-        let labels = [("reason".into(), reason.code().into())];
-        let counter = ConstCounter::new(counts.of(reason));
-        let part = metrics.sub_registry_with_labels(labels.into_iter());
-        part.register(
-            "lookups",
-            "Handles asked for, by what became of them",
-            counter,
-        );
-    }
+    metrics.register_collector(Box::new(Lookups(counts)));
     let gauge = |is_so: bool| ConstGauge::new(i64::from(is_so));
     metrics.register(
         "log_writable",
@@ -59,4 +51,20 @@ pub(super) async fn metrics(
     encode(&mut text, &metrics)
         .map_err(|_| Problem::new(Code::Internal, "the counts could not be written"))?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
+}
+
+/// One metric, one line for each reason.
+#[derive(Debug)]
+struct Lookups(Arc<LookupCounts>);
+
+impl Collector for Lookups {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Handles asked for, by what became of them";
+        let mut lookups = encoder.encode_descriptor("lookups", help, None, MetricType::Counter)?;
+        for &reason in Reason::ALL {
+            let counter = ConstCounter::new(self.0.of(reason));
+            counter.encode(lookups.encode_family(&[("reason", reason.code())])?)?;
+        }
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/log/tail`: records as they are committed, as server-sent events.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -10,13 +10,9 @@ use axum::{
     },
 };
 use futures_util::stream::{self, Stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    access::Reader,
-    filter::LogQuery,
-    log::{parameters, permit},
-};
+use super::{Searches, access::Reader, filter::LogQuery, log::parameters};
 use crate::{
     clock::SharedClock,
     http::problem::{Problem, ProblemBody},
@@ -44,14 +40,14 @@ pub(super) async fn tail(
     _: Reader,
     State(log): State<QueryLog>,
     State(clock): State<SharedClock>,
-    State(searches): State<Arc<Semaphore>>,
+    State(searches): State<Searches>,
     State(shutdown): State<Shutdown>,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = parameters(query)?;
     query.only_filters()?;
     let filter = query.filter(clock.now())?;
-    let permit = permit(&searches)?;
+    let permit = searches.tail()?;
     let reader = log.reader();
     let tail = reader.tail(reader.position(), &filter);
     let following = Following {

@@ -44,7 +44,6 @@ pub struct PhoneState {
 }
 
 /// The phones' routes.
-#[must_use]
 pub fn routes(state: PhoneState) -> Router {
     with_fallbacks(described().split_for_parts().0).with_state(state)
 }

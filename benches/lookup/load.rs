@@ -1,0 +1,183 @@
+//! The load generator: keep-alive connections with one request under way on each, on one thread.
+//!
+//! It must cost less than any server it measures, so it knows just enough HTTP: prepared requests out, and of an answer
+//! the status and the length.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::{
+    buffer::spare_capacity,
+    event::{Timespec, epoll},
+    fd::OwnedFd,
+};
+
+/// How long a server may keep all connections waiting.
+const PATIENCE_SECS: i64 = 20;
+const ANSWER_BYTES_MAX: usize = 512 * 1024;
+const HEAD_BYTES_MAX: usize = 4_096;
+
+/// All connections to one server.
+pub(crate) struct Fleet {
+    epoll: OwnedFd,
+    ready: Vec<epoll::Event>,
+    connections: Vec<Connection>,
+    buffer: Vec<u8>,
+    /// Answers since the connections were made.
+    pub(crate) answers: u64,
+}
+
+struct Connection {
+    stream: TcpStream,
+    requests: Vec<Vec<u8>>,
+    next: usize,
+    sent_at: Instant,
+    /// The beginning of an answer that did not come at once.
+    partial: Vec<u8>,
+}
+
+/// What one slice of time brought.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slice {
+    pub(crate) answers: u64,
+    pub(crate) elapsed: Duration,
+    /// Microseconds from request to answer, one for each.
+    pub(crate) latencies_us: Vec<u32>,
+}
+
+impl Fleet {
+    /// Connects, one connection for each list of requests.
+    pub(crate) fn connect(
+        address: SocketAddr,
+        requests: Vec<Vec<Vec<u8>>>,
+    ) -> anyhow::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut connections = Vec::new();
+        for (number, requests) in requests.into_iter().enumerate() {
+            let stream = TcpStream::connect(address).context("connecting")?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            let data = epoll::EventData::new_u64(number as u64);
+            epoll::add(&epoll, &stream, data, epoll::EventFlags::IN)?;
+            connections.push(Connection {
+                stream,
+                requests,
+                next: 0,
+                sent_at: Instant::now(),
+                partial: Vec::new(),
+            });
+        }
+        Ok(Self {
+            epoll,
+            ready: Vec::with_capacity(connections.len()),
+            connections,
+            buffer: vec![0; ANSWER_BYTES_MAX],
+            answers: 0,
+        })
+    }
+
+    /// Asks on every connection for `span`, and waits for the answers to all that was asked.
+    pub(crate) fn ask_for(&mut self, span: Duration) -> anyhow::Result<Slice> {
+        let mut slice = Slice::default();
+        let started = Instant::now();
+        for connection in &mut self.connections {
+            connection.send(started)?;
+        }
+        let mut open = self.connections.len();
+        while open > 0 {
+            self.ready.clear();
+            let patience = Timespec {
+                tv_sec: PATIENCE_SECS,
+                tv_nsec: 0,
+            };
+            epoll::wait(
+                &self.epoll,
+                spare_capacity(&mut self.ready),
+                Some(&patience),
+            )?;
+            ensure!(!self.ready.is_empty(), "the server does not answer");
+            for event in &self.ready {
+                let number = event.data.u64() as usize;
+                let connection = &mut self.connections[number];
+                if !connection.receive(&mut self.buffer)? {
+                    continue;
+                }
+                let now = Instant::now();
+                slice.answers += 1;
+                let took = now.duration_since(connection.sent_at).as_micros();
+                slice.latencies_us.push(took as u32);
+                if now.duration_since(started) < span {
+                    connection.send(now)?;
+                } else {
+                    open -= 1;
+                }
+            }
+        }
+        slice.elapsed = started.elapsed();
+        self.answers += slice.answers;
+        Ok(slice)
+    }
+}
+
+impl Connection {
+    fn send(&mut self, now: Instant) -> anyhow::Result<()> {
+        self.sent_at = now;
+        let request = &self.requests[self.next];
+        self.next = (self.next + 1) % self.requests.len();
+        // Never more than one request is under way, and it fits into the socket's buffer.
+        self.stream.write_all(request).context("sending a request")
+    }
+
+    /// Reads on; true if the answer is whole.
+    fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<bool> {
+        let got = match self.stream.read(buffer) {
+            Ok(0) => bail!("the server closed a connection"),
+            Ok(got) => got,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error).context("reading an answer"),
+        };
+        if self.partial.is_empty() && is_whole(&buffer[..got])? {
+            return Ok(true);
+        }
+        self.partial.extend_from_slice(&buffer[..got]);
+        let whole = is_whole(&self.partial)?;
+        if whole {
+            self.partial.clear();
+        }
+        Ok(whole)
+    }
+}
+
+/// Whether these bytes are one whole answer. Anything but a 200 of a stated length is an error.
+fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
+    let head = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+    let Some(head_end) = head.windows(4).position(|end| end == b"\r\n\r\n") else {
+        ensure!(head.len() < HEAD_BYTES_MAX, "an answer's head does not end");
+        return Ok(false);
+    };
+    let head = std::str::from_utf8(&bytes[..head_end])?;
+    let mut lines = head.split("\r\n");
+    ensure!(
+        lines.next() == Some("HTTP/1.1 200 OK"),
+        "not answered: {head}"
+    );
+    let length = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>())
+    };
+    let length = lines
+        .find_map(length)
+        .context("an answer without a length")??;
+    let whole = head_end + 4 + length;
+    ensure!(
+        bytes.len() <= whole,
+        "an answer is longer than it says: {} of {whole} bytes",
+        bytes.len()
+    );
+    Ok(bytes.len() == whole)
+}

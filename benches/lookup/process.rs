@@ -1,0 +1,153 @@
+//! The servers under measurement, and the processors they run on.
+
+use std::{
+    env, fs,
+    fs::File,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+
+use crate::{Amounts, peer};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server in a process of its own, killed when dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+/// What the kernel says about a process's time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CpuTime {
+    /// On a processor.
+    pub(crate) ran: Duration,
+    /// Ready to run while the processor was busy with others.
+    pub(crate) waited: Duration,
+}
+
+impl Server {
+    /// The hello.
+    pub(crate) fn hello(amounts: &Amounts) -> anyhow::Result<Self> {
+        let mut command = Command::new(env::current_exe()?);
+        command.arg(peer::ARGUMENT).stdout(Stdio::piped());
+        let mut child = spawn(command, amounts)?;
+        let mut line = String::new();
+        let output = child.stdout.take().context("the peer has no output")?;
+        BufReader::new(output).read_line(&mut line)?;
+        let address = line.trim().parse().context("the peer printed no address")?;
+        Ok(Self { address, child })
+    }
+
+    /// `dispatchd` on `data`.
+    pub(crate) fn dispatchd(
+        data: &Path,
+        durability: &str,
+        amounts: &Amounts,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
+        for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
+            command.env_remove(name);
+        }
+        let output = data.with_extension("out");
+        command
+            .arg("serve")
+            .env("DISPATCHD_SERVER__DATA", data)
+            .env("DISPATCHD_SERVER__PHONES", "127.0.0.1:0")
+            .env("DISPATCHD_SERVER__OPERATORS", "127.0.0.1:0")
+            .env("DISPATCHD_SERVER__THREADS", amounts.threads.to_string())
+            .env("DISPATCHD_LOG__DURABILITY", durability)
+            .env("DISPATCHD_QUOTA__ENABLED", "false")
+            .stdout(File::create(&output)?)
+            .stderr(File::create(output)?);
+        let addresses = data.join("addresses.json");
+        let mut child = spawn(command, amounts)?;
+        let started = Instant::now();
+        let text = loop {
+            if let Ok(text) = fs::read_to_string(&addresses) {
+                break text;
+            }
+            if let Some(status) = child.try_wait()? {
+                bail!("the server ended with {status}");
+            }
+            ensure!(started.elapsed() < PATIENCE, "the server does not start");
+            thread::sleep(Duration::from_millis(2));
+        };
+        let read: dispatchd::server::Addresses = serde_json::from_str(&text)?;
+        Ok(Self {
+            address: read.phones,
+            child,
+        })
+    }
+
+    /// What all of its threads have used so far.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<CpuTime> {
+        let mut sum = CpuTime::default();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end meanwhile.
+            let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else {
+                continue;
+            };
+            let mut nanos = text.split(' ').map_while(|text| text.parse().ok());
+            sum.ran += Duration::from_nanos(nanos.next().unwrap_or(0));
+            sum.waited += Duration::from_nanos(nanos.next().unwrap_or(0));
+        }
+        Ok(sum)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // No-ops after `stop`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a server on its processor: a child inherits the processors of the thread that starts it.
+fn spawn(mut command: Command, amounts: &Amounts) -> anyhow::Result<Child> {
+    let all = sched_getaffinity(None)?;
+    if amounts.pin {
+        pin_to(0)?;
+    }
+    let child = command.spawn();
+    sched_setaffinity(None, &all)?;
+    child.context("starting a server")
+}
+
+/// Leaves the servers' processor to them, if there is another.
+pub(crate) fn keep_off_servers(amounts: &Amounts) -> anyhow::Result<()> {
+    if amounts.pin && thread::available_parallelism()?.get() > 1 {
+        pin_to(1)?;
+    }
+    Ok(())
+}
+
+/// Keeps this thread to one of the processors that it may use.
+fn pin_to(index: usize) -> anyhow::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let mut processors = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+    let mut only = CpuSet::new();
+    only.set(processors.nth(index).context("too few processors")?);
+    sched_setaffinity(None, &only)?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The table.
+
+use crate::{
+    Amounts,
+    population::BATCH,
+    rounds::{Measured, Measurements, Series},
+};
+
+/// What a lookup should reach of the hello's rate.
+const BAR_OS: f64 = 0.80;
+const BAR_DISK: f64 = 0.45;
+
+/// Prints everything.
+pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
+    let place = if amounts.pin {
+        "all servers on one processor, the load on another"
+    } else {
+        "processors shared by servers and load"
+    };
+    let slices = amounts.blocks * amounts.rounds;
+    println!(
+        "\n{} connections, {slices} slices of {:?} each, {place}\n",
+        amounts.connections, amounts.slice
+    );
+    println!(
+        "| subject    | requests/s | CPU µs/request | server CPU | waited | p50 µs | p99 µs | of hello |"
+    );
+    println!(
+        "| ---------- | ---------: | -------------: | ---------: | -----: | -----: | -----: | -------: |"
+    );
+    let Measurements {
+        hello, os, disk, ..
+    } = measured;
+    for (name, series) in [("hello", hello), ("log = os", os), ("log = disk", disk)] {
+        print_series(name, series, hello);
+    }
+    println!();
+    for (name, series, bar) in [("os", os, BAR_OS), ("disk", disk, BAR_DISK)] {
+        let ratio = series.ratio_to(hello);
+        let verdict = if ratio >= bar { "met" } else { "NOT MET" };
+        println!("bar: {name} >= {bar:.2} of hello: {ratio:.3}, {verdict}");
+    }
+    println!();
+    for (name, series) in [("os", &measured.os_batch), ("disk", &measured.disk_batch)] {
+        let handles = series.median(|measured| rate(measured) * BATCH as f64);
+        let micros = series.median(cpu_us) / BATCH as f64;
+        println!(
+            "batches of {BATCH}, log = {name}: {handles:.0} handles/s, {micros:.3} CPU µs/handle"
+        );
+    }
+    println!(
+        "\nevery one of {} answered lookups is in the log",
+        measured.accounted_for
+    );
+}
+
+fn print_series(name: &str, series: &Series, hello: &Series) {
+    let busy = series.median(|measured| share(measured, measured.cpu.ran.as_secs_f64()));
+    let waited = series.median(|measured| share(measured, measured.cpu.waited.as_secs_f64()));
+    let mut latencies: Vec<_> = series
+        .0
+        .iter()
+        .flat_map(|measured| &measured.slice.latencies_us)
+        .collect();
+    latencies.sort_unstable();
+    let quantile = |percent: usize| {
+        latencies
+            .get(latencies.len() * percent / 100)
+            .map_or(0, |micros| **micros)
+    };
+    println!(
+        "| {name:<10} | {:>10.0} | {:>14.2} | {:>8.0} % | {:>4.0} % | {:>6} | {:>6} | {:>8.3} |",
+        series.median(rate),
+        series.median(cpu_us),
+        busy * 100.0,
+        waited * 100.0,
+        quantile(50),
+        quantile(99),
+        series.ratio_to(hello),
+    );
+}
+
+fn rate(measured: &Measured) -> f64 {
+    share(measured, measured.slice.answers as f64)
+}
+
+fn share(measured: &Measured, amount: f64) -> f64 {
+    amount / measured.slice.elapsed.as_secs_f64()
+}
+
+fn cpu_us(measured: &Measured) -> f64 {
+    measured.cpu.ran.as_secs_f64() * 1e6 / measured.slice.answers as f64
+}
+
+impl Series {
+    fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
+        median(self.0.iter().map(of).collect())
+    }
+
+    /// The median of each slice's rate over its neighbour's.
+    fn ratio_to(&self, other: &Self) -> f64 {
+        let pairs = self.0.iter().zip(&other.0);
+        median(pairs.map(|(one, other)| rate(one) / rate(other)).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,178 @@
+//! Rounds: each server in turn, again and again, and afterwards the count of what is in the log.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::ensure;
+
+use crate::{
+    Amounts,
+    load::{Fleet, Slice},
+    peer,
+    population::{self, BATCH, Population},
+    process::{CpuTime, Server, keep_off_servers},
+    report,
+};
+
+/// Prepared lookups, over all connections: more than there are registered handles.
+const LOOKUPS_PREPARED: usize = 128 * 1024;
+/// Connections that send batches, and prepared batches of each.
+const BATCH_CONNECTIONS: usize = 4;
+const BATCHES_PREPARED: usize = 16;
+/// Rounds of batches, in each block.
+const BATCH_ROUNDS: usize = 3;
+
+/// One slice with what it cost the server.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) slice: Slice,
+    pub(crate) cpu: CpuTime,
+}
+
+/// The slices of one subject, in order: the n-th of one subject is a neighbour of the n-th of another.
+#[derive(Debug, Default)]
+pub(crate) struct Series(pub(crate) Vec<Measured>);
+
+/// Everything that was measured.
+#[derive(Debug, Default)]
+pub(crate) struct Measurements {
+    pub(crate) hello: Series,
+    pub(crate) os: Series,
+    pub(crate) disk: Series,
+    pub(crate) os_batch: Series,
+    pub(crate) disk_batch: Series,
+    /// Lookups that were answered and found in the log.
+    pub(crate) accounted_for: u64,
+}
+
+/// A server that logs, and what has been asked of it so far.
+struct Logged {
+    data: PathBuf,
+    before: u64,
+    server: Server,
+    single: Fleet,
+    batches: Vec<Vec<Vec<u8>>>,
+    answered_batches: u64,
+}
+
+/// Prepares, measures, checks and reports.
+pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir_in(&amounts.dir)?;
+    let [os, disk] = ["os", "disk"].map(|durability| folder.path().join(durability));
+    println!("registering {} handles", amounts.handles);
+    let population = population::register(&os, amounts.handles)?;
+    let copied = Command::new("cp").arg("-r").args([&os, &disk]).status()?;
+    ensure!(copied.success(), "the data directory could not be copied");
+    keep_off_servers(amounts)?;
+    let mut measured = Measurements::default();
+    for block in 0..amounts.blocks {
+        measure_block(amounts, &population, [&os, &disk], &mut measured)?;
+        println!("block {} of {} done", block + 1, amounts.blocks);
+    }
+    report::print(amounts, &measured);
+    fs::remove_dir_all(folder.path())?;
+    Ok(())
+}
+
+fn measure_block(
+    amounts: &Amounts,
+    population: &Population,
+    [os, disk]: [&Path; 2],
+    measured: &mut Measurements,
+) -> anyhow::Result<()> {
+    let hello_server = Server::hello(amounts)?;
+    let requests = vec![vec![peer::request()]; amounts.connections];
+    let mut hello = Fleet::connect(hello_server.address, requests)?;
+    let mut os = Logged::start(os, "os", amounts, population)?;
+    let mut disk = Logged::start(disk, "disk", amounts, population)?;
+    // Warm caches and buffers; counted in the log like all others.
+    hello.ask_for(amounts.slice)?;
+    os.single.ask_for(amounts.slice)?;
+    disk.single.ask_for(amounts.slice)?;
+    for _ in 0..amounts.rounds {
+        let Measurements {
+            hello: hellos,
+            os: oses,
+            disk: disks,
+            ..
+        } = measured;
+        hellos.measure(&hello_server, &mut hello, amounts)?;
+        oses.measure(&os.server, &mut os.single, amounts)?;
+        disks.measure(&disk.server, &mut disk.single, amounts)?;
+    }
+    for _ in 0..BATCH_ROUNDS {
+        os.measure_batches(&mut measured.os_batch, amounts)?;
+        disk.measure_batches(&mut measured.disk_batch, amounts)?;
+    }
+    drop(hello_server);
+    measured.accounted_for += os.stop_and_count()? + disk.stop_and_count()?;
+    Ok(())
+}
+
+impl Series {
+    fn measure(
+        &mut self,
+        server: &Server,
+        fleet: &mut Fleet,
+        amounts: &Amounts,
+    ) -> anyhow::Result<()> {
+        let before = server.cpu_time()?;
+        let slice = fleet.ask_for(amounts.slice)?;
+        let after = server.cpu_time()?;
+        let cpu = CpuTime {
+            ran: after.ran.saturating_sub(before.ran),
+            waited: after.waited.saturating_sub(before.waited),
+        };
+        self.0.push(Measured { slice, cpu });
+        Ok(())
+    }
+}
+
+impl Logged {
+    fn start(
+        data: &Path,
+        durability: &str,
+        amounts: &Amounts,
+        population: &Population,
+    ) -> anyhow::Result<Self> {
+        let before = population::logged_lookups(data)?;
+        let server = Server::dispatchd(data, durability, amounts)?;
+        let each = LOOKUPS_PREPARED.div_ceil(amounts.connections);
+        let lookups = (0..amounts.connections).map(|number| population.lookups(number, each));
+        let batches =
+            (0..BATCH_CONNECTIONS).map(|number| population.batches(number, BATCHES_PREPARED));
+        let batches = batches.collect();
+        let single = Fleet::connect(server.address, lookups.collect())?;
+        Ok(Self {
+            data: data.to_owned(),
+            before,
+            server,
+            single,
+            batches,
+            answered_batches: 0,
+        })
+    }
+
+    /// One slice of batches, on connections of its own: the server closes those that are idle for ten seconds.
+    fn measure_batches(&mut self, series: &mut Series, amounts: &Amounts) -> anyhow::Result<()> {
+        let mut fleet = Fleet::connect(self.server.address, self.batches.clone())?;
+        series.measure(&self.server, &mut fleet, amounts)?;
+        self.answered_batches += fleet.answers;
+        Ok(())
+    }
+
+    /// Stops the server. Every lookup that it answered must be in its log, and nothing else.
+    fn stop_and_count(self) -> anyhow::Result<u64> {
+        self.server.stop()?;
+        let answered = self.single.answers + self.answered_batches * BATCH as u64;
+        let logged = population::logged_lookups(&self.data)? - self.before;
+        ensure!(
+            answered == logged,
+            "{answered} lookups were answered, but {logged} are in the log"
+        );
+        Ok(answered)
+    }
+}
