@@ -180,7 +180,7 @@ mod tests {
         let heard = Heard::default();
         let listening =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
-        crate::telemetry::hide_panic_messages();
+        crate::telemetry::silence_panics();
         let mut edge = Edge::new(Router::new().route("/", get(crash)));
         let mut connection = edge.call(([192, 0, 2, 1], 1234).into()).await.unwrap();
         let response = connection.call(Request::new(Body::empty())).await.unwrap();
