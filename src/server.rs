@@ -14,8 +14,8 @@
 //!
 //! # Stop
 //!
-//! In this order: no new connection; requests under way finish (their records are committed before they do); the
-//! registry's writer drains; the log flushes and closes its file; `addresses.json` goes; the lock falls.
+//! In this order: `addresses.json` goes; no new connection; requests under way finish (their records are committed
+//! before they do); the registry's writer drains; the log flushes and closes its file; the lock falls.
 
 use std::{
     collections::HashSet,
@@ -23,6 +23,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::unix::fs::DirBuilderExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -36,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     background::spawn_tick,
-    clock::{SharedClock, span},
+    clock::{SharedClock, Timestamp, span},
     dispatch::{Dispatch, LogSink},
     envelope::{DirectoryLock, KeyFiles},
     handle,
@@ -138,6 +139,8 @@ pub struct Server {
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
+    clock: SharedClock,
+    retention: Duration,
     _lock: DirectoryLock,
 }
 
@@ -163,13 +166,17 @@ impl Server {
         let lock = DirectoryLock::acquire(&data)?;
         remove_addresses(&data)?;
         let shutdown = Shutdown::new();
-        let rooms = open(config, &clock, &shutdown)?;
-
         let (phones, phone_sockets) =
             listen::bind(config.server.phones, config.server.threads())
                 .with_context(|| format!("server.phones = {}", config.server.phones))?;
         let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
+        let opening = {
+            let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
+            // Recovery reads files: not on a thread that has signals to hear.
+            tokio::task::spawn_blocking(move || open(&config, &clock, &shutdown))
+        };
+        let rooms = opening.await.context("opening the data directory")??;
 
         let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
         let phone_routes = http::phone::routes(PhoneState {
@@ -185,7 +192,7 @@ impl Server {
             Arc::clone(&rooms.registry),
             rooms.dispatch.counts(),
             health,
-            clock,
+            Arc::clone(&clock),
             shutdown.clone(),
         ));
 
@@ -198,12 +205,17 @@ impl Server {
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
+            clock,
+            retention: config.log.retention,
             shutdown,
             _lock: lock,
         };
         server.serve_operators(operator_sockets, &operator_routes);
-        server.serve_phones(phone_sockets, &phone_routes)?;
-        let ready = server.load().await;
+        let serving = server.serve_phones(phone_sockets, &phone_routes);
+        let ready = match serving {
+            Ok(()) => server.load().await,
+            Err(error) => Err(error),
+        };
         server.spawn_ticks(&rooms);
         match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
@@ -255,11 +267,17 @@ impl Server {
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready, not before.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
-                let served = runtime.block_on(listen::serve(socket, routes, handle));
+                let serving =
+                    AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, routes, handle)));
+                let served = catch_unwind(serving);
                 committing.abort();
-                if let Err(error) = served {
-                    tracing::error!(%error, "a phones' listener failed");
-                    shutdown.crashed("phones-listener");
+                match served {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a phones' listener failed");
+                        shutdown.crashed("phones-listener");
+                    }
+                    Err(_) => shutdown.crashed("phones-listener"),
                 }
             };
             let thread = thread::Builder::new()
@@ -274,11 +292,14 @@ impl Server {
     /// Rebuilds the index, hands over changes that a crash kept from the log, and begins to take changes.
     async fn load(&self) -> anyhow::Result<()> {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
+        let horizon = self.clock.now().minus(self.retention);
         let load = move || -> anyhow::Result<()> {
+            // A server that was off for long starts by forgetting.
+            retention_tick(&log);
             handle::warm_up();
             registry.load()?;
             let reader = log.clone();
-            let recorded = move |changes: &[Change]| already_recorded(&reader, changes);
+            let recorded = move |changes: &[Change]| already_recorded(&reader, changes, horizon);
             Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
         };
         tokio::task::spawn_blocking(load)
@@ -337,6 +358,7 @@ impl Server {
             ..
         } = self;
         let asked = Instant::now();
+        let removed = remove_addresses(&data).is_ok();
         shutdown.stop();
         listen::stop(&phones, grace);
         listen::stop(&operators, grace);
@@ -357,7 +379,6 @@ impl Server {
             log.close();
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
-        let removed = remove_addresses(&data).is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
 }
@@ -440,28 +461,37 @@ fn retention_tick(log: &QueryLog) {
     }
 }
 
-/// Which of `changes` the log holds: those that the last run recorded without learning that it had. None has its record
-/// earlier than it was decided, so only the end of the log is read.
-fn already_recorded(log: &QueryLog, changes: &[Change]) -> HashSet<ChangeId> {
-    let wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
+/// Which of `changes` need not be recorded: those that the last run recorded without learning that it had, and those
+/// that would have expired by now. None has its record earlier than it was decided, so only the end of the log is read.
+fn already_recorded(log: &QueryLog, changes: &[Change], horizon: Timestamp) -> HashSet<ChangeId> {
+    let is_expired = |change: &&Change| change.at <= horizon;
+    let mut settled: HashSet<_> = changes.iter().filter(is_expired).map(|c| c.id).collect();
+    let mut wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
+    wanted.retain(|id| !settled.contains(id));
     let filter = query_log::Filter {
         kind: Some(query_log::Kind::Change),
         since: changes.iter().map(|change| change.at).min(),
         ..query_log::Filter::default()
     };
-    let rows = log.reader().search(&filter, query_log::Order::Desc, None);
-    let mut found = HashSet::new();
-    for row in rows.flatten() {
-        if let Record::Change(change) = row.1.record
-            && wanted.contains(&change.id)
-        {
-            found.insert(change.id);
-            if found.len() == wanted.len() {
-                break;
+    for row in log.reader().search(&filter, query_log::Order::Desc, None) {
+        match row {
+            Ok((_, row)) => {
+                if let Record::Change(change) = row.record
+                    && wanted.remove(&change.id)
+                {
+                    settled.insert(change.id);
+                }
             }
+            Err(error) => tracing::error!(
+                %error,
+                "the log cannot be read where changes may be recorded: some may be recorded twice"
+            ),
+        }
+        if wanted.is_empty() {
+            break;
         }
     }
-    found
+    settled
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

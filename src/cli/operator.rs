@@ -9,6 +9,8 @@ use std::{
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::ConfigFile;
+
 use crate::{
     clock::{Clock as _, SystemClock},
     operators::{Operators, Role},
@@ -45,14 +47,34 @@ pub(super) enum Operator {
 
 #[derive(Args)]
 pub(super) struct DataDirectory {
-    /// The server's data directory
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "data",
-        env = "DISPATCHD_SERVER__DATA"
-    )]
-    data: PathBuf,
+    /// The server's data directory; without it, the one that the configuration names
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl DataDirectory {
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        Ok(match &self.data {
+            Some(data) => data.clone(),
+            None => self.config.load()?.server.data,
+        })
+    }
+
+    fn operators(&self) -> anyhow::Result<Operators> {
+        Ok(Operators::of(&self.path()?))
+    }
+
+    /// The operators of a directory that is there: a mistyped name must not look like an empty list. Adding needs none,
+    /// so that the first operator can be made before the first start.
+    fn existing(&self) -> anyhow::Result<Operators> {
+        let data = self.path()?;
+        if !data.is_dir() {
+            bail!("{} is no data directory: it is not there", data.display());
+        }
+        Ok(Operators::of(&data))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -72,26 +94,14 @@ impl From<RoleName> for Role {
     }
 }
 
-impl DataDirectory {
-    /// The operators of a directory that is there: a mistyped name must not look like an empty list. Adding needs none,
-    /// so that the first operator can be made before the first start.
-    fn existing(&self) -> anyhow::Result<Operators> {
-        if !self.data.is_dir() {
-            bail!(
-                "{} is no data directory: it is not there",
-                self.data.display()
-            );
-        }
-        Ok(Operators::of(&self.data))
-    }
-}
-
 impl Operator {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut out = stdout().lock();
         match self {
             Self::Add { name, role, data } => {
-                let token = Operators::of(&data.data).add(&name, role.into(), SystemClock.now())?;
+                let token = data
+                    .operators()?
+                    .add(&name, role.into(), SystemClock.now())?;
                 writeln!(out, "{}", token.reveal())?;
             }
             Self::List { data, json } => {

@@ -82,9 +82,16 @@ impl Serve {
     async fn serve(&self, config: &Config) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::watch()?;
         if self.demo {
-            demo::check_directory(&config.server.data)?;
+            demo::mark_directory(&config.server.data)?;
         }
-        let server = Server::start(config, Arc::new(SystemClock)).await?;
+        let server = tokio::select! {
+            server = Server::start(config, Arc::new(SystemClock)) => server?,
+            // Nothing was answered yet and the files bear a kill at any moment.
+            signal = signals.stop() => {
+                tracing::info!(signal, "stopped before it was ready");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let addresses = server.addresses();
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, phones = %addresses.phones, operators = %addresses.operators, "ready");

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::problem::{Code, Problem};
 use crate::limits;
 
-/// A JSON body read as `T`, at most [`limits::PHONE_BODY_BYTES_MAX`] long. Its rejections name line and column, never
+/// A JSON body read as `T`, at most [`limits::SMALL_BODY_BYTES_MAX`] long. Its rejections name line and column, never
 /// the text found there: serde's own messages quote values, and values here are handles and codes.
 pub struct JsonBody<T>(pub T);
 
@@ -20,7 +20,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = read(request.into_body(), limits::PHONE_BODY_BYTES_MAX).await?;
+        let body = read(request.into_body(), limits::SMALL_BODY_BYTES_MAX).await?;
         parse(&body).map(Self)
     }
 }

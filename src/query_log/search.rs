@@ -4,7 +4,7 @@
 //! open, and each row is checked against the retention when it is given out: a reader that pauses for a week gets nothing
 //! that has expired meanwhile.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 
 use super::{
     catalog::{Catalog, SegmentState},
@@ -75,6 +75,16 @@ pub struct Search {
     open: Vec<OpenSegment>,
     errors: VecDeque<ReadError>,
     outcome: SearchOutcome,
+    stop: StopWhen,
+}
+
+/// Asked before each frame: whether nobody waits for the rows any more.
+struct StopWhen(Box<dyn Fn() -> bool + Send>);
+
+impl fmt::Debug for StopWhen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StopWhen(…)")
+    }
 }
 
 /// A segment of the hour that is being merged.
@@ -126,7 +136,16 @@ impl Search {
             open: Vec::new(),
             errors: VecDeque::new(),
             outcome: SearchOutcome::default(),
+            stop: StopWhen(Box::new(|| false)),
         }
+    }
+
+    /// Ends the search as soon as `is_over` says so, though it finds nothing: a filter that matches little reads thirty
+    /// days between one row and the next.
+    #[must_use]
+    pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + 'static) -> Self {
+        self.stop = StopWhen(Box::new(is_over));
+        self
     }
 
     /// What could not be read so far.
@@ -205,6 +224,7 @@ impl Search {
             order,
             filter,
             after,
+            stop,
             ..
         } = self;
         let (order, after) = (*order, *after);
@@ -217,6 +237,11 @@ impl Search {
         let mut failed = Vec::new();
         for segment in &mut self.open {
             while segment.rows.is_empty() && !segment.done {
+                if (stop.0)() {
+                    segment.done = true;
+                    self.hours.clear();
+                    break;
+                }
                 match segment.read(order) {
                     Ok(Rows::Edge) => segment.done = true,
                     Ok(Rows::Damaged) => self.outcome.damaged += 1,

@@ -13,12 +13,14 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::{Searches, access::Reader, filter::LogQuery};
 use crate::{
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
+    limits,
     query_log::{QueryLog, Search},
 };
 
@@ -48,6 +50,9 @@ pub(super) struct Page {
     /// Frames that could not be read; absent if none. `/v1/log/verify` says where.
     #[serde(skip_serializing_if = "is_zero")]
     damaged: u64,
+    /// Segments that could not be read; absent if none.
+    #[serde(skip_serializing_if = "is_zero")]
+    unreadable_segments: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -100,6 +105,10 @@ pub(super) async fn search(
     if wants_stream {
         return Ok(stream_rows(search, limit, permit));
     }
+    // Dropped with this future when the client goes away.
+    let client = CancellationToken::new();
+    let _here = client.clone().drop_guard();
+    let search = search.stop_when(move || client.is_cancelled());
     let page = tokio::task::spawn_blocking(move || {
         let page = read_page(search, limit);
         drop(permit);
@@ -138,14 +147,21 @@ fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log:
         records,
         next_cursor,
         damaged: search.outcome().damaged,
+        unreadable_segments: search.outcome().unreadable_segments,
     })
 }
 
-/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends.
+/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends; so it
+/// does when the client takes nothing for [`limits::SLOW_READER_PATIENCE`].
 fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Response {
     let (chunks, received) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_AHEAD);
+    let client = chunks.clone();
+    let search = search.stop_when(move || client.is_closed());
+    let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
+        let send =
+            |chunk| runtime.block_on(chunks.send_timeout(chunk, limits::SLOW_READER_PATIENCE));
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + 1024);
         for found in search.take(limit) {
             match found {
@@ -153,19 +169,20 @@ fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Re
                 Err(error) => {
                     // The stream breaks off: a client must not take half an answer for a whole one.
                     tracing::error!(%error, "a search could not read a segment");
-                    let _ = chunks.blocking_send(Err(io::Error::other("a segment cannot be read")));
+                    let _ = send(Err(io::Error::other("a segment cannot be read")));
                     return;
                 }
             }
             chunk.push(b'\n');
             if chunk.len() >= CHUNK_BYTES {
                 let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
-                if chunks.blocking_send(Ok(full.into())).is_err() {
+                if send(Ok(full.into())).is_err() {
+                    // Gone, or so slow that it keeps others from searching: the stream breaks off.
                     return;
                 }
             }
         }
-        let _ = chunks.blocking_send(Ok(chunk.into()));
+        let _ = send(Ok(chunk.into()));
     });
     let body = stream::unfold(received, |mut received| async move {
         received.recv().await.map(|chunk| (chunk, received))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use prometheus_client::{
@@ -14,9 +14,14 @@ use prometheus_client::{
     registry::Registry as Metrics,
 };
 
+use super::access::authorize;
 use crate::{
     dispatch::LookupCounts,
-    http::problem::{Code, Problem},
+    http::{
+        edge::Origin,
+        problem::{Code, Problem, ProblemBody},
+    },
+    operators::{Operators, Role},
     query_log::{QueryLog, Reason},
     registry::Registry,
 };
@@ -27,13 +32,23 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// Counts since the start, and what is in order now.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
-    responses((status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text")),
+    responses(
+        (status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text"),
+        (status = 401, description = "From elsewhere than loopback it takes a token", body = ProblemBody),
+    ),
 )]
 pub(super) async fn metrics(
+    origin: Origin,
+    State(operators): State<Arc<Operators>>,
+    headers: HeaderMap,
     State(log): State<QueryLog>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
+    // What became of lookups tells about handles to whoever can watch the counts while asking.
+    if !origin.ip.is_loopback() {
+        authorize(&headers, &operators, Role::Reader)?;
+    }
     let mut metrics = Metrics::with_prefix("dispatchd");
     metrics.register_collector(Box::new(Lookups(counts)));
     let gauge = |is_so: bool| ConstGauge::new(i64::from(is_so));
@@ -62,7 +77,13 @@ impl Collector for Lookups {
         let help = "Handles asked for, by what became of them";
         let mut lookups = encoder.encode_descriptor("lookups", help, None, MetricType::Counter)?;
         for &reason in Reason::ALL {
-            let counter = ConstCounter::new(self.0.of(reason));
+            // Hidden handles are counted as unknown ones: the difference is the log's to tell.
+            let count = match reason {
+                Reason::Undiscoverable => continue,
+                Reason::NeverRegistered => self.0.of(reason) + self.0.of(Reason::Undiscoverable),
+                reason => self.0.of(reason),
+            };
+            let counter = ConstCounter::new(count);
             counter.encode(lookups.encode_family(&[("reason", reason.code())])?)?;
         }
         Ok(())

@@ -91,21 +91,25 @@ impl Following {
             return false;
         };
         let read = tokio::task::spawn_blocking(move || {
+            let from = tail.position();
             let rows = tail.next_rows(ROWS_AT_ONCE);
-            (tail, rows)
+            let is_at_end = tail.position() == from;
+            (tail, is_at_end, rows)
         });
-        match read.await {
-            Ok((tail, Ok(rows))) => {
+        let is_at_end = match read.await {
+            Ok((tail, is_at_end, Ok(rows))) => {
                 self.tail = Some(tail);
                 self.ready.extend(rows.into_iter().map(|(_, row)| row));
+                is_at_end
             }
-            Ok((_, Err(error))) => {
+            Ok((_, _, Err(error))) => {
                 tracing::error!(%error, "a tail could not read a segment");
                 return false;
             }
             Err(_) => return false,
-        }
-        if self.ready.is_empty() {
+        };
+        // Rows that do not match are no reason to wait: a tail with a filter would fall behind a busy log for ever.
+        if self.ready.is_empty() && is_at_end {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = self.shutdown.stopping() => return false,

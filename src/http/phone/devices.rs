@@ -181,9 +181,11 @@ pub(super) struct CheckInResponse {
     security(("device" = [])),
 )]
 pub(super) async fn check_in(
+    State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let lease_expires_at = registry.check_in(asker.device).await?;
     Ok(secret(Json(CheckInResponse { lease_expires_at })))
 }
@@ -222,9 +224,11 @@ pub(super) struct LinkCodeResponse {
     security(("device" = [])),
 )]
 pub(super) async fn issue_link_code(
+    State(quota): State<Arc<Quota>>,
     State(ownership): State<Arc<Ownership>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let code = ownership
         .issue_link_code(asker)
         .map_err(|error| match error {

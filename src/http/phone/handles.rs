@@ -106,6 +106,7 @@ pub(super) async fn claim(
     origin: Origin,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let handle = request.parse()?;
     let from = quota.is_enabled().then_some(origin.ip);
     match ownership.begin_binding(asker, handle, from).await? {
@@ -132,10 +133,12 @@ pub(super) async fn claim(
     security(("device" = [])),
 )]
 pub(super) async fn unbind(
+    State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
+    quota.take_change(asker.account)?;
     let handle = parse_own(path)?;
     registry.unbind(asker.device, handle).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -163,11 +166,13 @@ pub(super) struct HandleChange {
     security(("device" = [])),
 )]
 pub(super) async fn set_discoverable(
+    State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
     path: Result<Path<String>, PathRejection>,
     JsonBody(change): JsonBody<HandleChange>,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let handle = parse_own(path)?;
     let held = registry
         .set_discoverable(asker.device, handle, change.discoverable)
