@@ -7,6 +7,7 @@ mod devices;
 mod handles;
 mod harness;
 mod log_api;
+mod log_records;
 mod lookups;
 mod operators_api;
 mod privacy;
