@@ -40,7 +40,9 @@ use crate::{
     dispatch::{Dispatch, LogSink},
     envelope::{DirectoryLock, KeyFiles},
     handle,
-    http::{self, health::Health, listen, operator::OperatorState, phone::PhoneState},
+    http::{
+        self, edge::Service, health::Health, listen, operator::OperatorState, phone::PhoneState,
+    },
     ids::ChangeId,
     operators::Operators,
     ownership::{self, Outbox, OutboxKind, Ownership},
@@ -173,7 +175,7 @@ impl Server {
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
 
         let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
-        let phone_routes = http::phone::routes(PhoneState {
+        let phone_service = http::phone::service(PhoneState {
             dispatch: rooms.dispatch.clone(),
             registry: Arc::clone(&rooms.registry),
             ownership: Arc::clone(&rooms.ownership),
@@ -203,7 +205,7 @@ impl Server {
             _lock: lock,
         };
         server.serve_operators(operator_sockets, &operator_routes);
-        server.serve_phones(phone_sockets, &phone_routes)?;
+        server.serve_phones(phone_sockets, &phone_service)?;
         server.load().await?;
         server.spawn_ticks(&rooms);
         write_addresses(&server.data, server.addresses)?;
@@ -225,9 +227,13 @@ impl Server {
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());
+            let service = Service {
+                routes,
+                shortcut: None,
+            };
             let shutdown = self.shutdown.clone();
             self.shutdown.spawn("operators-listener", async move {
-                if let Err(error) = listen::serve(socket, routes, handle).await {
+                if let Err(error) = listen::serve(socket, service, handle).await {
                     tracing::error!(%error, "the operators' listener failed");
                     shutdown.crashed("operators-listener");
                 }
@@ -235,17 +241,17 @@ impl Server {
         }
     }
 
-    fn serve_phones(&mut self, sockets: Vec<TcpListener>, routes: &Router) -> anyhow::Result<()> {
+    fn serve_phones(&mut self, sockets: Vec<TcpListener>, service: &Service) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let (routes, handle) = (routes.clone(), self.phones.clone());
+            let (service, handle) = (service.clone(), self.phones.clone());
             let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready, not before.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
-                let served = runtime.block_on(listen::serve(socket, routes, handle));
+                let served = runtime.block_on(listen::serve(socket, service, handle));
                 committing.abort();
                 if let Err(error) = served {
                     tracing::error!(%error, "a phones' listener failed");
