@@ -5,6 +5,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 COPY benches ./benches
+COPY tests ./tests
 RUN cargo build --release --locked --bin dispatchd
 
 FROM debian:bookworm-slim
@@ -16,7 +17,8 @@ USER dispatchd
 ENV DISPATCHD_CONFIG=/etc/dispatchd/dispatchd.toml \
     DISPATCHD_SERVER__DATA=/var/lib/dispatchd \
     DISPATCHD_SERVER__PHONES=0.0.0.0:8080 \
-    DISPATCHD_SERVER__OPERATORS=0.0.0.0:8081
+    DISPATCHD_SERVER__OPERATORS=0.0.0.0:8081 \
+    DISPATCHD_SERVER__GRACE=8s
 VOLUME ["/var/lib/dispatchd"]
 EXPOSE 8080 8081
 # Ready, not only alive: the registry is loaded and the log takes records. Bash opens the socket: the image has no curl.

@@ -241,7 +241,8 @@ mod tests {
 
     #[test]
     fn faults_name_the_key_and_the_place() {
-        let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (
                 "[log]\n\nretention = \"31d\"\n",
                 &[],

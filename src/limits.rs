@@ -12,10 +12,10 @@ pub const EMAIL_BYTES_MAX: usize = 254;
 /// Bytes of the local part of an e-mail address (RFC 5321 section 4.5.3.1.1).
 pub const EMAIL_LOCAL_BYTES_MAX: usize = 64;
 
-/// Bytes of a request body on the phones' listener: 1,000 handles of the longest form, quoted and escaped.
-pub const PHONE_BODY_BYTES_MAX: usize = 512 * 1024;
-/// Bytes of a request body on the operators' listener.
-pub const OPERATOR_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a batch's body: 1,000 handles of the longest form, quoted and escaped.
+pub const BATCH_BODY_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of the body of any other request: a handle, a code or a name.
+pub const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Handles in one batch lookup.
 pub const BATCH_HANDLES_MAX: usize = 1_000;
 /// Bytes of a device's display name.
@@ -50,6 +50,10 @@ pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
 pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 /// Log searches running at once; each reads on a thread of its own.
 pub const LOG_SEARCHES_MAX: usize = 4;
+/// How long a stream of records waits for a client that takes nothing.
+pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
+/// Log tails followed at once; between looks a tail holds no thread.
+pub const LOG_TAILS_MAX: usize = 32;
 
 /// Registry changes waiting for the store's writer; beyond it the caller hears `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
@@ -102,6 +106,12 @@ pub const LINK_CODES_PER_ACCOUNT_MAX: usize = 3;
 /// How long a link code is good for.
 pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);
 
+/// Changes that one account may make in a minute: each is a durable commit of the one writer.
+pub const CHANGES_PER_MINUTE_MAX: u32 = 120;
+/// Refused queries of one network that are recorded in a minute; beyond it they are only counted.
+pub const REFUSALS_RECORDED_PER_MINUTE_MAX: u32 = 6_000;
+/// Handles of a batch that count as one more request.
+pub const BATCH_HANDLES_PER_REQUEST: usize = 10;
 /// How long a handle once asked for stays free of quota.
 pub const QUOTA_REPEAT_FREE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Handles remembered for one account (12 bytes each); beyond it a further one counts each time it is asked for.

@@ -14,8 +14,8 @@
 //!
 //! # Stop
 //!
-//! In this order: no new connection; requests under way finish (their records are committed before they do); the
-//! registry's writer drains; the log flushes and closes its file; `addresses.json` goes; the lock falls.
+//! In this order: `addresses.json` goes; no new connection; requests under way finish (their records are committed
+//! before they do); the registry's writer drains; the log flushes and closes its file; the lock falls.
 
 use std::{
     collections::HashSet,
@@ -23,10 +23,11 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::unix::fs::DirBuilderExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -36,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     background::spawn_tick,
-    clock::{SharedClock, span},
+    clock::{SharedClock, Timestamp, span},
     dispatch::{Dispatch, LogSink},
     envelope::{DirectoryLock, KeyFiles},
     handle,
@@ -45,7 +46,7 @@ use crate::{
     },
     ids::ChangeId,
     operators::Operators,
-    ownership::{self, Outbox, OutboxKind, Ownership},
+    ownership::{Outbox, Ownership},
     query_log::{self, LogOptions, QueryLog, Record},
     quota::Quota,
     registry::{Change, Registry},
@@ -54,7 +55,6 @@ use crate::{
 
 /// The file that says where the listeners are.
 const ADDRESSES_FILE: &str = "addresses.json";
-const OUTBOX_FILE: &str = "outbox.ndjson";
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
 /// How soon a crash of the registry's writer stops the service.
@@ -141,6 +141,8 @@ pub struct Server {
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
+    clock: SharedClock,
+    retention: Duration,
     _lock: DirectoryLock,
 }
 
@@ -166,13 +168,17 @@ impl Server {
         let lock = DirectoryLock::acquire(&data)?;
         remove_addresses(&data)?;
         let shutdown = Shutdown::new();
-        let rooms = open(config, &clock, &shutdown)?;
-
         let (phones, phone_sockets) =
             listen::bind(config.server.phones, config.server.threads())
                 .with_context(|| format!("server.phones = {}", config.server.phones))?;
         let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
+        let opening = {
+            let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
+            // Recovery reads files: not on a thread that has signals to hear.
+            tokio::task::spawn_blocking(move || open(&config, &clock, &shutdown))
+        };
+        let rooms = opening.await.context("opening the data directory")??;
 
         let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
         let phone_service = http::phone::service(PhoneState {
@@ -188,7 +194,7 @@ impl Server {
             Arc::clone(&rooms.registry),
             rooms.dispatch.counts(),
             health,
-            clock,
+            Arc::clone(&clock),
             shutdown.clone(),
         ));
 
@@ -201,15 +207,26 @@ impl Server {
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
+            clock,
+            retention: config.log.retention,
             shutdown,
             _lock: lock,
         };
         server.serve_operators(operator_sockets, &operator_routes);
-        server.serve_phones(phone_sockets, &phone_service)?;
-        server.load().await?;
+        let serving = server.serve_phones(phone_sockets, &phone_service);
+        let ready = match serving {
+            Ok(()) => server.load().await,
+            Err(error) => Err(error),
+        };
         server.spawn_ticks(&rooms);
-        write_addresses(&server.data, server.addresses)?;
-        Ok(server)
+        match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                // Threads serve already: they must not outlive the attempt.
+                server.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// Where the listeners are.
@@ -222,6 +239,11 @@ impl Server {
     #[must_use]
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    /// Destroys the hours of the log that have expired, now: what the service does by itself every minute.
+    pub fn tick_retention(&self) {
+        retention_tick(&self.log);
     }
 
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
@@ -251,11 +273,17 @@ impl Server {
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready, not before.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
-                let served = runtime.block_on(listen::serve(socket, service, handle));
+                let serving =
+                    AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, service, handle)));
+                let served = catch_unwind(serving);
                 committing.abort();
-                if let Err(error) = served {
-                    tracing::error!(%error, "a phones' listener failed");
-                    shutdown.crashed("phones-listener");
+                match served {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a phones' listener failed");
+                        shutdown.crashed("phones-listener");
+                    }
+                    Err(_) => shutdown.crashed("phones-listener"),
                 }
             };
             let thread = thread::Builder::new()
@@ -270,11 +298,14 @@ impl Server {
     /// Rebuilds the index, hands over changes that a crash kept from the log, and begins to take changes.
     async fn load(&self) -> anyhow::Result<()> {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
+        let horizon = self.clock.now().minus(self.retention);
         let load = move || -> anyhow::Result<()> {
+            // A server that was off for long starts by forgetting.
+            retention_tick(&log);
             handle::warm_up();
             registry.load()?;
             let reader = log.clone();
-            let recorded = move |changes: &[Change]| already_recorded(&reader, changes);
+            let recorded = move |changes: &[Change]| already_recorded(&reader, changes, horizon);
             Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
         };
         tokio::task::spawn_blocking(load)
@@ -332,6 +363,8 @@ impl Server {
             phone_threads,
             ..
         } = self;
+        let asked = Instant::now();
+        let removed = remove_addresses(&data).is_ok();
         shutdown.stop();
         listen::stop(&phones, grace);
         listen::stop(&operators, grace);
@@ -342,13 +375,17 @@ impl Server {
         };
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
+        // A listener ends without a word when it cuts connections off; only the time tells.
+        let in_time = grace.is_zero() || asked.elapsed() < grace;
+        if !in_time {
+            tracing::warn!("what had not ended within server.grace was cut off");
+        }
         let close = move || {
             registry.close();
             log.close();
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
-        let removed = remove_addresses(&data).is_ok();
-        joined && drained && closed && removed && !shutdown.has_crashed()
+        joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
 }
 
@@ -371,17 +408,7 @@ fn open(
     let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
-    let outbox = match config.ownership.outbox {
-        OutboxKind::File => {
-            let path = data.join(OUTBOX_FILE);
-            Outbox::file(&path).with_context(|| format!("opening {}", path.display()))?
-        }
-        OutboxKind::Stdout => Outbox::stdout(),
-    };
-    let ownership::Config {
-        delivery: ownership::DeliveryKind::Outbox,
-        ..
-    } = config.ownership;
+    let outbox = Outbox::open(&config.ownership, data).context("opening the outbox")?;
     let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
@@ -440,27 +467,37 @@ fn retention_tick(log: &QueryLog) {
     }
 }
 
-/// Which of `changes` the log holds: those that the last run recorded without learning that it had. They are the last
-/// ones it made, so the search ends at the first hour that holds none of them.
-fn already_recorded(log: &QueryLog, changes: &[Change]) -> HashSet<ChangeId> {
-    let wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
+/// Which of `changes` need not be recorded: those that the last run recorded without learning that it had, and those
+/// that would have expired by now. None has its record earlier than it was decided, so only the end of the log is read.
+fn already_recorded(log: &QueryLog, changes: &[Change], horizon: Timestamp) -> HashSet<ChangeId> {
+    let is_expired = |change: &&Change| change.at <= horizon;
+    let mut settled: HashSet<_> = changes.iter().filter(is_expired).map(|c| c.id).collect();
+    let mut wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
+    wanted.retain(|id| !settled.contains(id));
     let filter = query_log::Filter {
         kind: Some(query_log::Kind::Change),
+        since: changes.iter().map(|change| change.at).min(),
         ..query_log::Filter::default()
     };
-    let rows = log.reader().search(&filter, query_log::Order::Desc, None);
-    let mut found = HashSet::new();
-    for row in rows.flatten() {
-        if let Record::Change(change) = row.1.record
-            && wanted.contains(&change.id)
-        {
-            found.insert(change.id);
-            if found.len() == wanted.len() {
-                break;
+    for row in log.reader().search(&filter, query_log::Order::Desc, None) {
+        match row {
+            Ok((_, row)) => {
+                if let Record::Change(change) = row.record
+                    && wanted.remove(&change.id)
+                {
+                    settled.insert(change.id);
+                }
             }
+            Err(error) => tracing::error!(
+                %error,
+                "the log cannot be read where changes may be recorded: some may be recorded twice"
+            ),
+        }
+        if wanted.is_empty() {
+            break;
         }
     }
-    found
+    settled
 }
 
 fn create_private(folder: &Path) -> io::Result<()> {

@@ -82,14 +82,26 @@ pub fn start(config: &Config) {
     if started.is_err() {
         tracing::debug!("messages are already being printed");
     }
+    hide_panic_messages();
+}
+
+/// From now on a panic is reported by its place alone.
+pub(crate) fn hide_panic_messages() {}
+
+/// From here on a panic says where it happened, not what it said. Where no messages are printed yet, to standard error.
+pub fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()
             .map(ToString::to_string)
             .unwrap_or_default();
-        tracing::error!(
-            place,
-            "panic (its message is not printed: it may quote a personal value)"
-        );
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(
+                place,
+                "panic (its message is not printed: it may quote a personal value)"
+            );
+        } else {
+            eprintln!("dispatchd: internal error at {place}");
+        }
     }));
 }

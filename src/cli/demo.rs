@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _, stdout},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -30,8 +31,8 @@ const DEVICES: &[(&str, &str, &[&str])] = &[
     ("Dan's old iPhone", "ios", &["+447700900123"]),
 ];
 
-/// Refuses a directory that holds a registry which no demo made.
-pub(super) fn check_directory(data: &Path) -> anyhow::Result<()> {
+/// Marks the directory as a demo's, before anything is in it. Refuses one that holds a registry which no demo made.
+pub(super) fn mark_directory(data: &Path) -> anyhow::Result<()> {
     let is_new = !data.join("registry").exists();
     if !is_new && !data.join(MARKER).exists() {
         bail!(
@@ -40,14 +41,17 @@ pub(super) fn check_directory(data: &Path) -> anyhow::Result<()> {
             data.display()
         );
     }
-    Ok(())
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)?;
+    fs::write(data.join(MARKER), b"").context("marking the data directory as a demo's")
 }
 
 /// Runs the demo against a server that has just started.
 pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
-    fs::write(data.join(MARKER), b"")?;
     let api = Api {
-        client: Client::new(),
+        client: Client::builder().no_proxy().build()?,
         base: format!("http://{}", addresses.phones),
     };
     say("\nSigning up sample devices (codes come from the outbox):")?;
@@ -202,7 +206,9 @@ fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
 }
 
 async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
-    let response = Client::new()
+    let response = Client::builder()
+        .no_proxy()
+        .build()?
         .get(format!(
             "http://{}/v1/log?since=1h&order=asc",
             addresses.operators

@@ -1,8 +1,8 @@
 //! The filters of the log as arguments: sent to a server as they are, or read here for files.
 
-use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::UsageError;
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -67,8 +67,9 @@ impl From<OrderName> for Order {
 }
 
 impl FilterArgs {
-    /// As query parameters.
-    pub(super) fn query(&self) -> Vec<(&'static str, String)> {
+    /// As query parameters. What the server would refuse is refused here.
+    pub(super) fn query(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, UsageError> {
+        self.filter(now)?;
         let named = [
             ("handle", &self.handle),
             ("device", &self.device),
@@ -80,14 +81,14 @@ impl FilterArgs {
             ("since", &self.since),
             ("until", &self.until),
         ];
-        named
+        let given = named
             .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?)))
-            .collect()
+            .filter_map(|(name, value)| Some((name, value.clone()?)));
+        Ok(given.collect())
     }
 
     /// As a filter; spans count back from `now`.
-    pub(super) fn filter(&self, now: Timestamp) -> anyhow::Result<Filter> {
+    pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, UsageError> {
         let instant = |text: &str| -> Option<Timestamp> {
             let span = || humantime::parse_duration(text).ok();
             text.parse()
@@ -100,7 +101,7 @@ impl FilterArgs {
             .map(|text| Handle::parse(text, None))
             .transpose();
         Ok(Filter {
-            handle: handle.context("--handle")?,
+            handle: handle.map_err(|error| UsageError(format!("--handle: {error}")))?,
             device: take("--device", self.device.as_deref(), |text| text.parse().ok())?,
             account: take("--account", self.account.as_deref(), |text| {
                 text.parse().ok()
@@ -119,7 +120,7 @@ fn take<T>(
     name: &str,
     text: Option<&str>,
     read: impl Fn(&str) -> Option<T>,
-) -> anyhow::Result<Option<T>> {
-    let wrong = || anyhow!("{name} does not take this value; see --help");
+) -> Result<Option<T>, UsageError> {
+    let wrong = || UsageError(format!("{name} does not take this value; see --help"));
     text.map(|text| read(text).ok_or_else(wrong)).transpose()
 }

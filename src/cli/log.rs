@@ -92,7 +92,7 @@ impl Log {
 
 impl Search {
     async fn server(&self) -> anyhow::Result<ExitCode> {
-        let mut query = self.filter.query();
+        let mut query = self.filter.query(SystemClock.now())?;
         query.push(("order", self.order.name().to_owned()));
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         let response = self.source.api()?.get("/v1/log", &query, NDJSON).await?;
@@ -137,7 +137,7 @@ fn finish<W: std::io::Write>(mut rows: Rows<W>) -> anyhow::Result<ExitCode> {
 
 impl Tail {
     async fn server(&self) -> anyhow::Result<ExitCode> {
-        let query = self.filter.query();
+        let query = self.filter.query(SystemClock.now())?;
         let response = self
             .source
             .api()?

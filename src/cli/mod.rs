@@ -12,14 +12,19 @@ mod output;
 mod serve;
 mod source;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{Config, ConfigError},
+    telemetry,
+};
 
 /// Exit code of a configuration that cannot be used (`EX_USAGE` of sysexits is 64; clap's own usage errors are 2).
 const EXIT_BAD_CONFIG: u8 = 64;
+/// Exit code of wrong arguments, as clap's own.
+const EXIT_USAGE: u8 = 2;
 
 /// The dispatch directory: is this handle on the messaging service, and which way does the message go?
 #[derive(Parser)]
@@ -35,7 +40,7 @@ enum Command {
     Serve(serve::Serve),
     /// Read the query log
     #[command(subcommand)]
-    Log(log::Log),
+    Log(Box<log::Log>),
     /// Add, list and revoke operators' tokens
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -54,13 +59,25 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn load(&self) -> Result<Config, ConfigError> {
-        crate::config::load(self.file.as_deref(), std::env::vars())
+        crate::config::load(self.file.as_deref(), variables())
     }
 }
+
+/// The environment, as far as it is text: what is not is no variable of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    let text = |text: OsString| text.into_string().ok();
+    std::env::vars_os().filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
+}
+
+/// The arguments are in order for clap, but not for the command.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
 
 /// Parses the arguments, runs the command and gives the exit code: 0, 1 failed, 2 usage, 64 bad configuration.
 #[must_use]
 pub fn run() -> ExitCode {
+    telemetry::silence_panics();
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Log(log) => log.run(),
@@ -72,6 +89,9 @@ pub fn run() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dispatchd: {error:#}");
+            if error.chain().any(|cause| cause.is::<UsageError>()) {
+                return ExitCode::from(EXIT_USAGE);
+            }
             let is_config = error.chain().any(|cause| cause.is::<ConfigError>());
             if is_config {
                 ExitCode::from(EXIT_BAD_CONFIG)

@@ -6,7 +6,10 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
+
+use super::ConfigFile;
 
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -44,14 +47,34 @@ pub(super) enum Operator {
 
 #[derive(Args)]
 pub(super) struct DataDirectory {
-    /// The server's data directory
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "data",
-        env = "DISPATCHD_SERVER__DATA"
-    )]
-    data: PathBuf,
+    /// The server's data directory; without it, the one that the configuration names
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl DataDirectory {
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        Ok(match &self.data {
+            Some(data) => data.clone(),
+            None => self.config.load()?.server.data,
+        })
+    }
+
+    fn operators(&self) -> anyhow::Result<Operators> {
+        Ok(Operators::of(&self.path()?))
+    }
+
+    /// The operators of a directory that is there: a mistyped name must not look like an empty list. Adding needs none,
+    /// so that the first operator can be made before the first start.
+    fn existing(&self) -> anyhow::Result<Operators> {
+        let data = self.path()?;
+        if !data.is_dir() {
+            bail!("{} is no data directory: it is not there", data.display());
+        }
+        Ok(Operators::of(&data))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -76,11 +99,13 @@ impl Operator {
         let mut out = stdout().lock();
         match self {
             Self::Add { name, role, data } => {
-                let token = Operators::of(&data.data).add(&name, role.into(), SystemClock.now())?;
+                let token = data
+                    .operators()?
+                    .add(&name, role.into(), SystemClock.now())?;
                 writeln!(out, "{}", token.reveal())?;
             }
             Self::List { data, json } => {
-                let operators = Operators::of(&data.data).list()?;
+                let operators = data.existing()?.list()?;
                 if !json {
                     writeln!(out, "{:<24} {:<8} ADDED", "NAME", "ROLE")?;
                 }
@@ -96,7 +121,7 @@ impl Operator {
                     }
                 }
             }
-            Self::Revoke { name, data } => Operators::of(&data.data).revoke(&name)?,
+            Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
         }
         Ok(ExitCode::SUCCESS)
     }

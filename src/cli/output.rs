@@ -60,7 +60,7 @@ impl<W: Write> Rows<W> {
     fn header(&mut self) -> io::Result<()> {
         writeln!(
             self.out,
-            "{:<27} {:<8} {:<32} {:<16} {:<15} {:<15} {:<6} FROM",
+            "{:<27} {:<8} {:<32} {:<16} {:<15} {:<19} {:<6} FROM",
             "AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS"
         )
     }
@@ -86,7 +86,7 @@ impl<W: Write> Rows<W> {
         let plain = if paint.is_empty() { "" } else { PLAIN };
         writeln!(
             self.out,
-            "{:<27} {paint}{route:<8}{plain} {:<32} {reason:<16} {:<15} {request:<15} {status:<6} {}",
+            "{:<27} {paint}{route:<8}{plain} {:<32} {reason:<16} {:<15} {request:<19} {status:<6} {}",
             text("at"),
             text("handle"),
             text("device"),

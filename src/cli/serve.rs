@@ -4,6 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigFile, demo};
@@ -48,11 +49,25 @@ impl Signals {
     }
 }
 
+/// Lets the process have as many connections as it is allowed to: the soft limit is 1,024 on many systems, for programs
+/// that still use select(2).
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         // The configuration is read whole before anything is opened or bound.
         let config = self.config.load()?;
         telemetry::start(&config.telemetry);
+        raise_open_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -67,9 +82,16 @@ impl Serve {
     async fn serve(&self, config: &Config) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::watch()?;
         if self.demo {
-            demo::check_directory(&config.server.data)?;
+            demo::mark_directory(&config.server.data)?;
         }
-        let server = Server::start(config, Arc::new(SystemClock)).await?;
+        let server = tokio::select! {
+            server = Server::start(config, Arc::new(SystemClock)) => server?,
+            // Nothing was answered yet and the files bear a kill at any moment.
+            signal = signals.stop() => {
+                tracing::info!(signal, "stopped before it was ready");
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let addresses = server.addresses();
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, phones = %addresses.phones, operators = %addresses.operators, "ready");

@@ -38,7 +38,7 @@ pub(super) struct Api {
 impl Source {
     /// The files of the data directory named.
     pub(super) fn reader(&self) -> anyhow::Result<LogReader> {
-        let mut config = crate::config::load(self.config.as_deref(), env::vars())?;
+        let mut config = crate::config::load(self.config.as_deref(), super::variables())?;
         config.server.data = self.data.clone().context("--data names no directory")?;
         let data = &config.server.data;
         let log = data.join("log");
@@ -68,7 +68,8 @@ impl Source {
         };
         let server = self.server.trim_end_matches('/').to_owned();
         Ok(Api {
-            client: Client::new(),
+            // Tokens and records are nobody's on the way: not a proxy's that the environment happens to name.
+            client: Client::builder().no_proxy().build()?,
             server,
             token: token.trim().to_owned(),
         })

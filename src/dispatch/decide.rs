@@ -28,7 +28,8 @@ pub struct Decision {
 /// Decides for `handle` as `asking` sees it in this view.
 ///
 /// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
-/// that two spellings held by two people never answer for each other.
+/// that two spellings held by two people never answer for each other. To a stranger nobody holds a hidden one: else a
+/// hidden spelling would show by what its equivalent is answered.
 #[must_use]
 pub(super) fn decide(
     view: &View<'_>,
@@ -37,13 +38,14 @@ pub(super) fn decide(
     config: &Config,
 ) -> Decision {
     let asked = view.probe(handle);
-    let held = match asked {
-        Probe::Claimed { .. } => asked,
-        Probe::Ended { .. } | Probe::Unknown => handle
+    let held = if is_held(&asked, asking) {
+        asked
+    } else {
+        handle
             .equivalents()
             .map(|equivalent| view.probe(&equivalent))
-            .find(|probe| matches!(probe, Probe::Claimed { .. }))
-            .unwrap_or(asked),
+            .find(|probe| is_held(probe, asking))
+            .unwrap_or(asked)
     };
     judge(
         held,
@@ -52,6 +54,11 @@ pub(super) fn decide(
         view.now(),
         config,
     )
+}
+
+/// Whether somebody holds it, as far as `asking` may know.
+fn is_held(probe: &Probe, asking: AccountId) -> bool {
+    matches!(*probe, Probe::Claimed { account, discoverable, .. } if discoverable || account == asking)
 }
 
 /// The decision for what the registry knows.

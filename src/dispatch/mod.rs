@@ -22,7 +22,7 @@ use crate::{
     ids::RequestId,
     query_log::{AppendError, LookupRecord, QueryLog, Reason, Record, Route, Ticket},
     quota::{Allowance, Exceeded, Quota},
-    registry::{Asker, Probe, Registry, Subject, TokenError},
+    registry::{Asker, Probe, Registry, Subject, TokenError, View},
 };
 
 pub use changes::LogSink;
@@ -166,13 +166,19 @@ impl Dispatch {
         Arc::clone(&self.counts)
     }
 
-    /// Which device asks.
+    /// Which device asks. Counts the request, whatever will become of it.
     ///
     /// # Errors
-    /// If no device has this token, or that cannot be told yet. The refusal is recorded.
+    /// If no device has this token, or that cannot be told yet, or its account asks too often. The refusal is recorded.
     pub async fn asker(&self, caller: &Caller, token: Option<&str>) -> Result<Asker, Refusal> {
         let refusal = match token.map(|token| self.registry.authenticate(token)) {
-            Some(Ok(asker)) => return Ok(asker),
+            Some(Ok(asker)) => {
+                let Err(exceeded) = self.quota.take_request(asker.account) else {
+                    return Ok(asker);
+                };
+                let refusal = Refusal::Exceeded(exceeded);
+                return Err(self.refuse(caller, Some(asker), refusal).await);
+            }
             Some(Err(TokenError::Loading(_))) => Refusal::RegistryLoading,
             Some(Err(TokenError::Invalid)) | None => Refusal::TokenInvalid,
         };
@@ -190,11 +196,6 @@ impl Dispatch {
         input: &str,
         region: Option<Region>,
     ) -> Result<Answered<Answer>, Refusal> {
-        if let Err(exceeded) = self.quota.take_request(asker.account) {
-            return Err(self
-                .refuse(caller, Some(asker), Refusal::Exceeded(exceeded))
-                .await);
-        }
         let handle = match self.canonical(input, region) {
             Ok(handle) => handle,
             Err(error) => {
@@ -211,8 +212,7 @@ impl Dispatch {
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
                 let record = self.refused(caller, Some(asker), Some(handle), refusal);
-                self.log.append(&record)?.await?;
-                return Err(refusal);
+                return Err(self.refuse_all(caller, refusal, [record].into_iter()).await);
             }
         };
         let (answer, ticket) = self.answer(caller, asker, handle)?;
@@ -231,10 +231,9 @@ impl Dispatch {
         inputs: &[impl AsRef<str>],
         region: Option<Region>,
     ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
-        if let Err(exceeded) = self.quota.take_request(asker.account) {
-            return Err(self
-                .refuse(caller, Some(asker), Refusal::Exceeded(exceeded))
-                .await);
+        if let Err(exceeded) = self.quota.take_batch(asker.account, inputs.len()) {
+            let refusal = Refusal::Exceeded(exceeded);
+            return Err(self.refuse(caller, Some(asker), refusal).await);
         }
         let handles: Vec<_> = inputs
             .iter()
@@ -250,8 +249,7 @@ impl Dispatch {
                 let records = handles
                     .into_iter()
                     .map(|handle| self.refused(caller, Some(asker), handle.ok(), refusal));
-                self.log.append_all(records)?.await?;
-                return Err(refusal);
+                return Err(self.refuse_all(caller, refusal, records).await);
             }
         };
         let (answer, ticket) = self.answer_batch(caller, asker, handles)?;
@@ -262,14 +260,30 @@ impl Dispatch {
     /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
     /// that instead.
     pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
-        let committed = match self.log.append(&self.refused(caller, asker, None, refusal)) {
+        let record = self.refused(caller, asker, None, refusal);
+        self.refuse_all(caller, refusal, [record].into_iter()).await
+    }
+
+    /// As [`Dispatch::refuse`], with the records at hand. Not every refusal is recorded: see
+    /// [`Quota::may_record_refusal`].
+    async fn refuse_all(
+        &self,
+        caller: &Caller,
+        refusal: Refusal,
+        records: impl ExactSizeIterator<Item = Record>,
+    ) -> Refusal {
+        if !self.quota.may_record_refusal(caller.ip, records.len()) {
+            return refusal;
+        }
+        let ticket = self.log.append_all(records);
+        let committed = match ticket {
             Ok(ticket) => ticket.await,
             Err(error) => Err(error),
         };
         committed.map_or_else(Refusal::from, |()| refusal)
     }
 
-    /// Records a request that was malformed as a whole.
+    /// Records a request that was malformed as a whole, as far as refusals are recorded.
     ///
     /// # Errors
     /// If the log cannot take the record.
@@ -281,18 +295,21 @@ impl Dispatch {
         status: u16,
     ) -> Result<(), Refusal> {
         let record = self.record(caller, Some(asker), None, None, reason, status);
-        self.log.append(&record)?.await?;
+        if self.quota.may_record_refusal(caller.ip, 1) {
+            self.log.append(&record)?.await?;
+        }
         Ok(())
     }
 
     /// Text to handle. A string already in E.164 probes the index first: it holds canonical keys only, so a hit needs
-    /// no parse.
+    /// no parse. Only one that will be answered as a hit counts: were hidden or lapsed handles not parsed either, their
+    /// answers would come faster than those of unknown ones, and tell.
     fn canonical(&self, input: &str, region: Option<Region>) -> Result<Handle, HandleError> {
         if let Some(key) = PhoneKey::from_e164(input)
             && self
                 .registry
                 .view()
-                .is_ok_and(|view| view.probe_phone(key) != Probe::Unknown)
+                .is_ok_and(|view| is_visibly_live(&view, key))
         {
             return Ok(Handle::Phone(key));
         }
@@ -322,6 +339,8 @@ impl Dispatch {
         handles: Vec<Result<Handle, HandleError>>,
     ) -> Result<(Vec<Result<Answer, HandleError>>, Ticket), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
+        // It may have signed out while the body arrived.
+        view.asker(asker.device).ok_or(Refusal::TokenInvalid)?;
         let decided: Vec<_> = handles
             .into_iter()
             .map(|handle| {
@@ -413,4 +432,12 @@ impl Dispatch {
             took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
         })
     }
+}
+
+/// Whether any asker would be told `imessage`.
+fn is_visibly_live(view: &View<'_>, key: PhoneKey) -> bool {
+    matches!(
+        view.probe_phone(key),
+        Probe::Claimed { live_until, discoverable: true, .. } if view.now() < live_until
+    )
 }

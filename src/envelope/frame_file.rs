@@ -19,6 +19,8 @@ use super::{
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes searched at once for the next frame behind damage.
+const SEARCH_BYTES: usize = 4 * 1024;
 
 /// Why a file cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -249,7 +251,7 @@ impl FrameFile {
     fn magic_after(&mut self, mut at: u64) -> io::Result<Option<u64>> {
         let magic = frame::magic();
         while at < self.limit {
-            let window = self.window(at, CHUNK_BYTES / 4, false)?;
+            let window = self.window(at, SEARCH_BYTES, false)?;
             if let Some(found) = window.windows(magic.len()).position(|bytes| bytes == magic) {
                 return Ok(Some(at + found as u64));
             }
@@ -264,7 +266,7 @@ impl FrameFile {
         // A magic that starts before `end` may reach past it.
         while end > FILE_HEADER_BYTES {
             let start = end
-                .saturating_sub((CHUNK_BYTES / 4) as u64)
+                .saturating_sub(SEARCH_BYTES as u64)
                 .max(FILE_HEADER_BYTES);
             let reach = (end + magic.len() as u64 - 1).min(self.limit);
             let bytes = usize::try_from(reach - start).unwrap_or(CHUNK_BYTES);

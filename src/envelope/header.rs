@@ -88,19 +88,18 @@ impl FileHeader {
     /// # Errors
     /// If neither copy is whole.
     pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
+        // A file that ends within its head has no frame, even if the first copy is whole.
+        let bytes = bytes
+            .get(..FILE_HEADER_BYTES as usize)
+            .ok_or(FileHeaderError::Short)?;
         let (copies, _) = bytes.as_chunks::<COPY_BYTES>();
-        for copy in copies.iter().take(2) {
+        for copy in copies {
             match decode_copy(copy) {
                 Err(FileHeaderError::Damaged) => {}
                 known => return known,
             }
         }
-        let whole = bytes.len() as u64 >= FILE_HEADER_BYTES;
-        Err(if whole {
-            FileHeaderError::Damaged
-        } else {
-            FileHeaderError::Short
-        })
+        Err(FileHeaderError::Damaged)
     }
 
     /// What every checksum of a frame of this file starts from, so that a frame of another file, or a stale block of the

@@ -6,13 +6,13 @@ use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Code, Problem};
 use crate::limits;
 
-/// A JSON body read as `T`, at most [`limits::PHONE_BODY_BYTES_MAX`] long. Its rejections name line and column, never
+/// A JSON body read as `T`, at most [`limits::SMALL_BODY_BYTES_MAX`] long. Its rejections name line and column, never
 /// the text found there: serde's own messages quote values, and values here are handles and codes.
 pub struct JsonBody<T>(pub T);
 
@@ -20,10 +20,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = read(request.into_body(), limits::PHONE_BODY_BYTES_MAX).await?;
+        let body = read(request.into_body(), limits::SMALL_BODY_BYTES_MAX).await?;
         parse(&body).map(Self)
     }
 }
+
+/// How much of a body that is too large is read and dropped, in multiples of the limit. A client that is still sending
+/// when the connection closes loses the answer; beyond this much it is none of ours.
+const DROPPED_TIMES_MAX: usize = 16;
 
 /// Reads a body whole.
 ///
@@ -31,21 +35,37 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 /// `body-too-large` beyond `bytes_max`; `request-invalid` if it breaks off or takes longer than
 /// [`limits::REQUEST_TIMEOUT`].
 pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let reading = Limited::new(body, bytes_max).collect();
+    let reading = collect(body, bytes_max);
     let Ok(read) = tokio::time::timeout(limits::REQUEST_TIMEOUT, reading).await else {
         return Err(Problem::new(
             Code::RequestInvalid,
             "the body took too long to arrive",
         ));
     };
-    match read {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("a body is at most {bytes_max} bytes");
-            Err(Problem::new(Code::BodyTooLarge, detail))
+    read
+}
+
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let (mut whole, mut dropped) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(Code::RequestInvalid, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if dropped == 0 && whole.len() + data.len() <= bytes_max {
+            whole.extend_from_slice(&data);
+            continue;
         }
-        Err(_) => Err(Problem::new(Code::RequestInvalid, "the body broke off")),
+        dropped += data.len();
+        if dropped > bytes_max * DROPPED_TIMES_MAX {
+            break;
+        }
     }
+    if dropped > 0 {
+        let detail = format!("a body is at most {bytes_max} bytes");
+        return Err(Problem::new(Code::BodyTooLarge, detail));
+    }
+    Ok(whole.into())
 }
 
 /// Reads JSON as `T`.
@@ -53,6 +73,15 @@ pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
 /// # Errors
 /// `request-invalid` with the place of the fault.
 pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    // A derived reader would take a list for an object, its fields by position.
+    if body
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|first| *first == b'[')
+    {
+        let detail = "the JSON is not what this call takes (line 1, column 1)";
+        return Err(Problem::new(Code::RequestInvalid, detail));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "the JSON is not what this call takes",

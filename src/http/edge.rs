@@ -139,6 +139,7 @@ where
         Answering {
             answer: AssertUnwindSafe(answer).catch_unwind(),
             request: origin.request,
+            arrived: origin.arrived,
         }
     }
 }
@@ -167,6 +168,7 @@ impl Future for Way {
 pub struct Answering {
     answer: CatchUnwind<AssertUnwindSafe<Way>>,
     request: RequestId,
+    arrived: Instant,
 }
 
 impl Future for Answering {
@@ -184,6 +186,67 @@ impl Future for Answering {
         if let Ok(id) = HeaderValue::from_bytes(&self.request.text()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
+        tracing::trace!(
+            request = %self.request,
+            status = response.status().as_u16(),
+            took_us = self.arrived.elapsed().as_micros(),
+            "answered"
+        );
         Poll::Ready(Ok(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{http::StatusCode, routing::get};
+    use http_body_util::BodyExt as _;
+    use tower::Service as _;
+    use tracing::{Event, Subscriber};
+    use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
+
+    use super::*;
+
+    /// Keeps what is logged, as text.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<String>>);
+
+    impl<S: Subscriber> Layer<S> for Heard {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let text = format!("{event:?}");
+            self.0.lock().unwrap().push_str(&text);
+        }
+    }
+
+    async fn crash() -> StatusCode {
+        panic!("no room for +14155550123");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_with_a_request_id_and_tells_nothing() {
+        let heard = Heard::default();
+        let listening =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
+        crate::telemetry::hide_panic_messages();
+        let mut edge = Edge::new(Service {
+            routes: Router::new().route("/", get(crash)),
+            shortcut: None,
+        });
+        let mut connection = edge.call(([192, 0, 2, 1], 1234).into()).await.unwrap();
+        let response = connection.call(Request::new(Body::empty())).await.unwrap();
+        drop(listening);
+        // Other tests' panics are told in full again.
+        let _ = std::panic::take_hook();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.starts_with(b"{\"type\":\"urn:dispatchd:problem:internal\""));
+        let heard = heard.0.lock().unwrap();
+        assert!(
+            heard.contains("panic") && heard.contains("edge.rs"),
+            "{heard}"
+        );
+        assert!(!heard.contains("4155550123") && !heard.contains("192.0.2.1"));
     }
 }

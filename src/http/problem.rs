@@ -163,6 +163,16 @@ impl Problem {
         }
     }
 
+    /// `rate-limited`: which limit, what the call cost and when to come again.
+    #[must_use]
+    pub fn limited(limit: &str, detail: &'static str, retry_after: Duration) -> Self {
+        Self::new(Code::RateLimited, detail)
+            .retry_after(retry_after)
+            .with("limit", limit)
+            .with("cost", 1)
+            .with("retry_after", whole_seconds(retry_after))
+    }
+
     /// With a field of its own beside the standard ones.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
@@ -189,16 +199,19 @@ impl From<Exceeded> for Problem {
         use crate::quota::Limit;
         let code = match exceeded.limit {
             Limit::NewHandles => Code::LookupQuota,
-            Limit::Requests | Limit::SignUps => Code::RateLimited,
+            Limit::Requests | Limit::SignUps | Limit::Changes => Code::RateLimited,
         };
-        Self::new(
-            code,
-            "wait as long as Retry-After says; a handle asked for before is free",
-        )
-        .retry_after(exceeded.retry_after)
-        .with("limit", exceeded.limit.name())
-        .with("cost", exceeded.cost)
-        .with("retry_after", whole_seconds(exceeded.retry_after))
+        let detail = match exceeded.limit {
+            Limit::NewHandles => {
+                "wait as long as Retry-After says; a handle asked for before is free"
+            }
+            Limit::Requests | Limit::SignUps | Limit::Changes => "wait as long as Retry-After says",
+        };
+        Self::new(code, detail)
+            .retry_after(exceeded.retry_after)
+            .with("limit", exceeded.limit.name())
+            .with("cost", exceeded.cost)
+            .with("retry_after", whole_seconds(exceeded.retry_after))
     }
 }
 

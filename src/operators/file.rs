@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown},
     path::Path,
 };
 
@@ -83,8 +83,10 @@ pub(super) fn change(
         .mode(0o700)
         .create(folder)
         .map_err(io_error(folder))?;
+    let owner = fs::metadata(folder).map_err(io_error(folder))?;
     let lock_path = path.with_extension("lock");
     let lock = private().open(&lock_path).map_err(io_error(&lock_path))?;
+    give_to(&lock, &owner).map_err(io_error(&lock_path))?;
     lock.lock().map_err(io_error(&lock_path))?;
 
     let mut operators = load(path)?;
@@ -104,12 +106,22 @@ pub(super) fn change(
         .open(&new_path)
         .map_err(io_error(&new_path))?;
     new.write_all(&text)
+        .and_then(|()| give_to(&new, &owner))
         .and_then(|()| new.sync_all())
         .map_err(io_error(&new_path))?;
     fs::rename(&new_path, path).map_err(io_error(path))?;
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(io_error(folder))
+}
+
+/// Makes `file` its folder's owner's: a list that root changes must stay readable for the server's own user.
+fn give_to(file: &File, owner: &fs::Metadata) -> io::Result<()> {
+    let is = file.metadata()?;
+    if (is.uid(), is.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 fn private() -> OpenOptions {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     clock::Timestamp,
-    ids::{AccountId, fill_random},
+    ids::{AccountId, DeviceId, fill_random},
     limits,
 };
 
@@ -31,7 +31,41 @@ pub struct LinkCode {
 
 #[derive(Default)]
 pub(super) struct LinkCodes {
-    open: HashMap<[u8; 32], (AccountId, Timestamp)>,
+    open: HashMap<[u8; 32], Issued>,
+}
+
+/// Who made a code, and until when it is good.
+#[derive(Clone, Copy)]
+struct Issued {
+    account: AccountId,
+    device: DeviceId,
+    expires_at: Timestamp,
+}
+
+/// A code that was used up. It can be put back if nothing came of it.
+#[must_use = "it names the account to join"]
+pub struct Redeemed {
+    hash: [u8; 32],
+    issued: Issued,
+}
+
+impl Redeemed {
+    /// The account that the code joins.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.issued.account
+    }
+
+    /// The device that made the code.
+    pub(super) fn device(&self) -> DeviceId {
+        self.issued.device
+    }
+}
+
+impl fmt::Debug for Redeemed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redeemed(…)")
+    }
 }
 
 impl LinkCode {
@@ -47,11 +81,15 @@ impl LinkCodes {
         &mut self,
         key: &HashKey,
         account: AccountId,
+        device: DeviceId,
         now: Timestamp,
     ) -> Result<LinkCode, LinkError> {
-        self.open.retain(|_, (_, expires_at)| now < *expires_at);
-        let own = self.open.values().filter(|(owner, _)| *owner == account);
-        let own: Vec<Timestamp> = own.map(|(_, expires_at)| *expires_at).collect();
+        self.open.retain(|_, issued| now < issued.expires_at);
+        let own = self
+            .open
+            .values()
+            .filter(|issued| issued.account == account);
+        let own: Vec<Timestamp> = own.map(|issued| issued.expires_at).collect();
         if own.len() >= limits::LINK_CODES_PER_ACCOUNT_MAX {
             let first = own.into_iter().min().unwrap_or(now);
             return Err(LinkError::TooMany {
@@ -63,21 +101,28 @@ impl LinkCodes {
         }
         let code = random_code();
         let expires_at = now.plus(limits::LINK_CODE_LIFETIME);
-        self.open
-            .insert(key.hash(PREFIX, code.as_bytes()), (account, expires_at));
+        self.open.insert(
+            key.hash(PREFIX, code.as_bytes()),
+            Issued {
+                account,
+                device,
+                expires_at,
+            },
+        );
         Ok(LinkCode { code, expires_at })
     }
 
     /// Whose code this is; it is used up.
-    pub(super) fn redeem(
-        &mut self,
-        key: &HashKey,
-        text: &str,
-        now: Timestamp,
-    ) -> Option<AccountId> {
+    pub(super) fn redeem(&mut self, key: &HashKey, text: &str, now: Timestamp) -> Option<Redeemed> {
         let code = as_issued(text)?;
-        let (account, expires_at) = self.open.remove(&key.hash(PREFIX, code.as_bytes()))?;
-        (now < expires_at).then_some(account)
+        let hash = key.hash(PREFIX, code.as_bytes());
+        let issued = self.open.remove(&hash)?;
+        (now < issued.expires_at).then_some(Redeemed { hash, issued })
+    }
+
+    /// Nothing came of it: the code is good again for what is left of its time.
+    pub(super) fn put_back(&mut self, redeemed: Redeemed) {
+        self.open.insert(redeemed.hash, redeemed.issued);
     }
 }
 
@@ -122,6 +167,19 @@ impl fmt::Debug for LinkCode {
 mod tests {
     use super::*;
 
+    const MAKER: DeviceId = DeviceId::from_bits(9);
+
+    fn redeem(
+        codes: &mut LinkCodes,
+        key: &HashKey,
+        text: &str,
+        now: Timestamp,
+    ) -> Option<AccountId> {
+        codes
+            .redeem(key, text, now)
+            .map(|redeemed| redeemed.account())
+    }
+
     fn fixture() -> (LinkCodes, HashKey, Timestamp) {
         (
             LinkCodes::default(),
@@ -134,13 +192,20 @@ mod tests {
     fn a_code_is_good_once_and_however_it_is_typed() {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(1);
-        let code = codes.issue(&key, account, now).expect("there is room");
+        let code = codes
+            .issue(&key, account, MAKER, now)
+            .expect("there is room");
         let typed = format!(" {}-{} ", &code.expose()[..4], &code.expose()[4..]).to_lowercase();
         assert_eq!(
-            codes.redeem(&key, &typed.replace('0', "o").replace('1', "l"), now),
+            redeem(
+                &mut codes,
+                &key,
+                &typed.replace('0', "o").replace('1', "l"),
+                now
+            ),
             Some(account)
         );
-        assert_eq!(codes.redeem(&key, code.expose(), now), None);
+        assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);
         assert_eq!(
             format!("{code:?}"),
             format!("LinkCode {{ expires_at: {:?}, .. }}", code.expires_at)
@@ -148,14 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn a_code_put_back_is_good_again() {
+        let (mut codes, key, now) = fixture();
+        let account = AccountId::from_bits(1);
+        let code = codes
+            .issue(&key, account, MAKER, now)
+            .expect("there is room");
+        let redeemed = codes.redeem(&key, code.expose(), now).expect("it is good");
+        assert_eq!(redeemed.device(), MAKER);
+        codes.put_back(redeemed);
+        assert_eq!(redeem(&mut codes, &key, code.expose(), now), Some(account));
+        assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);
+    }
+
+    #[test]
     fn a_code_ends_at_its_very_microsecond() {
         let (mut codes, key, now) = fixture();
         for (late_micros, found) in [(0, None), (1, Some(AccountId::from_bits(1)))] {
             let code = codes
-                .issue(&key, AccountId::from_bits(1), now)
+                .issue(&key, AccountId::from_bits(1), MAKER, now)
                 .expect("there is room");
             let then = Timestamp::from_micros(code.expires_at.as_micros() - late_micros);
-            assert_eq!(codes.redeem(&key, code.expose(), then), found);
+            assert_eq!(redeem(&mut codes, &key, code.expose(), then), found);
         }
     }
 
@@ -164,10 +243,12 @@ mod tests {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(0);
         for _ in 0..limits::LINK_CODES_PER_ACCOUNT_MAX {
-            codes.issue(&key, account, now).expect("there is room");
+            codes
+                .issue(&key, account, MAKER, now)
+                .expect("there is room");
         }
         let refused = codes
-            .issue(&key, account, now)
+            .issue(&key, account, MAKER, now)
             .expect_err("that was the last");
         assert_eq!(
             refused,
@@ -176,11 +257,13 @@ mod tests {
             }
         );
         let others = (1..).map(AccountId::from_bits).take(limits::LINK_CODES_MAX);
-        let issued: Vec<_> = others.map(|other| codes.issue(&key, other, now)).collect();
+        let issued: Vec<_> = others
+            .map(|other| codes.issue(&key, other, MAKER, now))
+            .collect();
         assert!(matches!(issued.last(), Some(Err(LinkError::Overloaded))));
         let later = now.plus(limits::LINK_CODE_LIFETIME);
         assert!(
-            codes.issue(&key, account, later).is_ok(),
+            codes.issue(&key, account, MAKER, later).is_ok(),
             "expired codes make room"
         );
         assert_eq!(codes.open.len(), 1);
@@ -190,7 +273,7 @@ mod tests {
     fn nonsense_is_no_code() {
         let (mut codes, key, now) = fixture();
         for text in ["", "é", "UUUUUUUUUU", "0123456789A", &"0".repeat(1_000)] {
-            assert_eq!(codes.redeem(&key, text, now), None);
+            assert_eq!(redeem(&mut codes, &key, text, now), None);
         }
     }
 }

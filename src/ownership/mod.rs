@@ -24,7 +24,7 @@ pub use code::Code;
 pub use config::{Config, DeliveryKind, OutboxKind};
 pub use delivery::{Delivery, DeliveryError, Message, Purpose, SentBy};
 pub use error::{BeginError, ConfirmError, LinkError, SendLimit};
-pub use link_code::LinkCode;
+pub use link_code::{LinkCode, Redeemed};
 pub use outbox::Outbox;
 pub use proofs::{Begun, Confirmed, Ownership};
 pub use session::Verification;

@@ -12,7 +12,10 @@ use futures_util::future::{self, BoxFuture};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::delivery::{Delivery, DeliveryError, Message};
+use super::{
+    config::{Config, OutboxKind},
+    delivery::{Delivery, DeliveryError, Message},
+};
 
 /// Where lines go.
 pub struct Outbox(Target);
@@ -32,6 +35,17 @@ struct Line<'a> {
 }
 
 impl Outbox {
+    /// The outbox that `config` names, with its file in the directory `data`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or protected.
+    pub fn open(config: &Config, data: &Path) -> io::Result<Self> {
+        match config.outbox {
+            OutboxKind::File => Self::file(&data.join("outbox.ndjson")),
+            OutboxKind::Stdout => Ok(Self::stdout()),
+        }
+    }
+
     /// Appends to the file at `path`, which only its owner may read.
     ///
     /// # Errors
@@ -116,7 +130,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("outbox.ndjson");
         std::fs::write(&path, "").expect("a file with everyday permissions");
-        let outbox = Outbox::file(&path).expect("it opens");
+        let outbox = Outbox::open(&Config::default(), dir.path()).expect("it opens");
         let sent = message("+14155550123");
         outbox.deliver(sent.clone()).await.expect("it is written");
         outbox

@@ -10,14 +10,14 @@ use crate::{
     clock::{SharedClock, Timestamp},
     handle::Handle,
     ids::{AccountId, VerificationId},
-    registry::{Asker, BindError, Registry},
+    registry::{Asker, BindError, ChangeError, Loading, Probe, Registry},
 };
 
 use super::{
     code::{Code, HashKey},
     delivery::{Delivery, Message},
     error::{BeginError, ConfirmError, LinkError},
-    link_code::{LinkCode, LinkCodes},
+    link_code::{LinkCode, LinkCodes, Redeemed},
     sends::{Network, Sending, Sends},
     session::{Asked, Session, Sessions, Verification},
 };
@@ -93,7 +93,10 @@ impl Ownership {
         handle: Handle,
         from: Option<IpAddr>,
     ) -> Result<Begun, BeginError> {
-        if let Some(proved_at) = self.registry.rebind(asker.device, handle.clone()).await? {
+        // Only a handle that the account holds is worth a command to the registry's one writer.
+        if self.is_held(asker.account, &handle)?
+            && let Some(proved_at) = self.registry.rebind(asker.device, handle.clone()).await?
+        {
             return Ok(Begun::Bound { handle, proved_at });
         }
         self.send(Asked::Bind(asker.device), handle, Some(asker.account), from)
@@ -120,6 +123,16 @@ impl Ownership {
         .await
     }
 
+    fn is_held(&self, account: AccountId, handle: &Handle) -> Result<bool, BindError> {
+        let view = self
+            .registry
+            .view()
+            .map_err(|Loading| ChangeError::Loading)?;
+        Ok(
+            matches!(view.probe(handle), Probe::Claimed { account: held_by, .. } if held_by == account),
+        )
+    }
+
     async fn send(
         &self,
         asked: Asked,
@@ -129,6 +142,7 @@ impl Ownership {
     ) -> Result<Verification, BeginError> {
         let (now, purpose, code) = (self.clock.now(), asked.purpose(), Code::random());
         let sending = Sending {
+            purpose,
             handle: &handle,
             account,
             network: from.map(Network::from),
@@ -195,22 +209,30 @@ impl Ownership {
         }
     }
 
-    /// A code with which another device joins `account`.
+    /// A code with which another device joins the asker's account.
     ///
     /// # Errors
     /// If too many are open.
-    pub fn issue_link_code(&self, account: AccountId) -> Result<LinkCode, LinkError> {
+    pub fn issue_link_code(&self, asker: Asker) -> Result<LinkCode, LinkError> {
         self.open()
             .link_codes
-            .issue(&self.key, account, self.clock.now())
+            .issue(&self.key, asker.account, asker.device, self.clock.now())
     }
 
-    /// The account that a link code joins; the code is used up. None if it is not one, or not any more.
-    #[must_use]
-    pub fn redeem_link_code(&self, code: &str) -> Option<AccountId> {
-        self.open()
+    /// The account that a link code joins; the code is used up. None if it is not one, or not any more, or the device
+    /// that made it is gone: whoever signs out a lost phone must not meet a device that it let in afterwards.
+    pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
+        let redeemed = self
+            .open()
             .link_codes
-            .redeem(&self.key, code, self.clock.now())
+            .redeem(&self.key, code, self.clock.now())?;
+        let maker = self.registry.view().ok()?.asker(redeemed.device())?;
+        (maker.account == redeemed.account()).then_some(redeemed)
+    }
+
+    /// The sign-up that redeemed the code came to nothing: it is good again.
+    pub fn put_link_code_back(&self, redeemed: Redeemed) {
+        self.open().link_codes.put_back(redeemed);
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

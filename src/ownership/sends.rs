@@ -8,7 +8,10 @@ use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
 
 use crate::{handle::Handle, ids::AccountId, limits};
 
-use super::error::{BeginError, SendLimit};
+use super::{
+    delivery::Purpose,
+    error::{BeginError, SendLimit},
+};
 
 /// The part of an address that stands for one subscriber: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,13 +28,15 @@ struct Meter<K> {
 
 /// All counts.
 pub(super) struct Sends {
-    handles: Meter<Handle>,
+    /// Counted by purpose: whoever asks for deregistrations of a handle must not keep its owner from proving it.
+    handles: Meter<(Purpose, Handle)>,
     accounts: Meter<AccountId>,
     networks: Meter<Network>,
 }
 
 /// For whom and to whom one code is sent.
 pub(super) struct Sending<'a> {
+    pub(super) purpose: Purpose,
     pub(super) handle: &'a Handle,
     pub(super) account: Option<AccountId>,
     pub(super) network: Option<Network>,
@@ -104,14 +109,15 @@ impl Sends {
 
     /// Counts one code against every limit, or against none.
     pub(super) fn count(&mut self, sending: &Sending<'_>, now: Duration) -> Result<(), BeginError> {
-        self.handles.check(sending.handle, now)?;
+        let handle = (sending.purpose, sending.handle.clone());
+        self.handles.check(&handle, now)?;
         if let Some(account) = &sending.account {
             self.accounts.check(account, now)?;
         }
         if let Some(network) = &sending.network {
             self.networks.check(network, now)?;
         }
-        self.handles.count(sending.handle, now);
+        self.handles.count(&handle, now);
         if let Some(account) = &sending.account {
             self.accounts.count(account, now);
         }
@@ -123,7 +129,8 @@ impl Sends {
 
     /// The code could not be delivered.
     pub(super) fn take_back(&mut self, sending: &Sending<'_>) {
-        self.handles.take_back(sending.handle);
+        self.handles
+            .take_back(&(sending.purpose, sending.handle.clone()));
         if let Some(account) = &sending.account {
             self.accounts.take_back(account);
         }

@@ -19,8 +19,9 @@ use super::{
     sends::Network,
 };
 
-/// Who asked for a code, and what for. Asking again from the same place continues the session; from another place it is
-/// another session, so that nobody can use up somebody else's attempts.
+/// Who asked for a code, and what for. A device that asks again continues its session. A deregistration asked for again
+/// is another session: many people share a network, and nobody must be able to use up somebody else's attempts or
+/// replace the code that was just sent to them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Asked {
     Bind(DeviceId),
@@ -120,33 +121,29 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Opening, BeginError> {
         self.forget(now);
-        let known = self.by_asked.get(&(asked.clone(), handle.clone())).copied();
-        let Some((verification, session)) = known.and_then(|id| Some((id, self.by_id.get(&id)?)))
-        else {
-            if self.by_id.len() >= limits::VERIFICATIONS_MAX {
-                return Err(BeginError::Overloaded);
+        let known = self.by_asked.get(&(asked.clone(), handle.clone()));
+        let before = known.and_then(|id| Some((*id, self.by_id.get(id)?.clone())));
+        if let Some((id, session)) = &before {
+            if now < session.next_send_at {
+                let retry_after = session.next_send_at.since(now);
+                return Err(BeginError::RateLimited {
+                    limit: SendLimit::Resend,
+                    retry_after,
+                });
             }
-            return Ok(Opening {
-                verification: VerificationId::random(),
-                before: None,
-            });
-        };
-        if now < session.next_send_at {
-            let retry_after = session.next_send_at.since(now);
-            return Err(BeginError::RateLimited {
-                limit: SendLimit::Resend,
-                retry_after,
-            });
+            let continues = matches!(asked, Asked::Bind(_));
+            if continues && session.attempts_left > 0 && now < session.expires_at {
+                return Ok(Opening {
+                    verification: *id,
+                    before,
+                });
+            }
         }
-        let is_over = session.attempts_left == 0 || session.expires_at <= now;
-        let before = Some((verification, session.clone()));
-        let verification = if is_over {
-            VerificationId::random()
-        } else {
-            verification
-        };
+        if self.by_id.len() >= limits::VERIFICATIONS_MAX {
+            return Err(BeginError::Overloaded);
+        }
         Ok(Opening {
-            verification,
+            verification: VerificationId::random(),
             before,
         })
     }
@@ -161,13 +158,18 @@ impl Sessions {
         now: Timestamp,
     ) -> Verification {
         let id = opening.verification;
+        // The pauses grow from one deregistration to the next as they do within a session.
+        let sends_before = match (&asked, &opening.before) {
+            (Asked::Deregister(_), Some((_, before))) => before.sends,
+            _ => 0,
+        };
         let mut session = self.take(id).unwrap_or_else(|| Session {
             asked,
             handle: handle.clone(),
             code,
             expires_at: now,
             next_send_at: now,
-            sends: 0,
+            sends: sends_before,
             attempts_left: limits::CODE_ATTEMPTS_MAX,
         });
         session.resend(code, now);

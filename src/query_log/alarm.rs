@@ -1,11 +1,8 @@
 //! Wakes the commit thread, at no more than the price of an atomic swap while it is awake.
 
-use std::{
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 /// A bell that one thread listens to.
@@ -24,8 +21,8 @@ impl Alarm {
         }
     }
 
-    /// Waits for the bell, at most `timeout`.
-    pub(super) fn wait(&self, timeout: Option<Duration>) {
+    /// Waits for the bell.
+    pub(super) fn wait(&self) {
         if self.rung.swap(false, Ordering::SeqCst) {
             return;
         }
@@ -33,16 +30,8 @@ impl Alarm {
         *asleep = true;
         // A ring between the look above and here has set the flag without a notice; the lock orders the two.
         let quiet = |_: &mut bool| !self.rung.load(Ordering::SeqCst);
-        let mut asleep = match timeout {
-            None => self
-                .wake
-                .wait_while(asleep, quiet)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(timeout) => {
-                let waited = self.wake.wait_timeout_while(asleep, timeout, quiet);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        let woken = self.wake.wait_while(asleep, quiet);
+        let mut asleep = woken.unwrap_or_else(PoisonError::into_inner);
         *asleep = false;
         self.rung.store(false, Ordering::SeqCst);
     }

@@ -22,6 +22,7 @@ pub enum SegmentState {
     /// It is being written.
     Active = 0,
     /// It is finished.
+    #[serde(rename = "sealed")]
     Closed = 1,
     /// Writing it failed; it ends after its last commit, and the next start finishes it.
     Abandoned = 2,

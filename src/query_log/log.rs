@@ -4,23 +4,20 @@ use std::{
     borrow::Borrow,
     fmt,
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
-    thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use super::{
     alarm::Alarm,
-    catalog::Catalog,
     committer::Committer,
     config::{Config, Durability},
+    engine::{CommitThread, Shared},
     flusher::{self, Signal},
     log_time::LogTime,
     pending::Pending,
@@ -28,13 +25,12 @@ use super::{
     record::Record,
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
-    segment_file::{SegmentMaker, WriteError},
-    ticket::{AppendError, Batch, Ticket},
+    segment_file::SegmentMaker,
+    ticket::{AppendError, Ticket},
 };
 use crate::{
     clock::SharedClock,
-    envelope::{DirectoryLock, KeyFiles, Keyring, OsDisk, SharedDisk},
-    limits,
+    envelope::{KeyFiles, OsDisk, SharedDisk},
     shutdown::Shutdown,
 };
 
@@ -78,27 +74,6 @@ pub struct QueryLog {
     thread: Arc<CommitThread>,
 }
 
-pub(super) struct Shared {
-    id: u64,
-    pending: Mutex<Pending>,
-    /// Taken before `pending`, and held for a whole commit: batches get into the file in the order of their records.
-    committer: Mutex<Committer>,
-    writable: AtomicBool,
-    stopping: AtomicBool,
-    alarm: Arc<Alarm>,
-    clock: SharedClock,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) config: Config,
-    retention: Mutex<Retention>,
-    _lock: DirectoryLock,
-}
-
-struct CommitThread {
-    shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
 impl QueryLog {
     /// Opens the log: locks its directory, opens the keys, repairs what the last process left unfinished. A crash of its
     /// own thread stops the service through `shutdown`.
@@ -140,7 +115,7 @@ impl QueryLog {
             keyring,
             config,
             retention: Mutex::new(retention),
-            _lock: recovered.lock,
+            directory: recovered.lock,
         });
         let thread = CommitThread::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
         Ok((
@@ -268,166 +243,6 @@ impl QueryLog {
     #[cfg(test)]
     pub(super) fn revive_now(&self) {
         self.shared.revive();
-    }
-}
-
-impl Shared {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn committer(&self) -> MutexGuard<'_, Committer> {
-        self.committer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ask_commit(&self) {
-        let inline = self.config.durability == Durability::Os && flusher::ask_here(self.id);
-        if !inline {
-            self.alarm.ring();
-        }
-    }
-
-    /// One commit. False if nothing waited.
-    fn commit_pending(&self) -> bool {
-        let mut committer = self.committer();
-        let Some(batch) = self.pending().take(&mut committer.taken) else {
-            return false;
-        };
-        // Resolved whatever happens, even a panic: nobody waits for ever.
-        let mut batch = Unresolved {
-            batch,
-            committed: false,
-        };
-        match committer.write(self.clock.now()) {
-            Ok(()) => batch.committed = true,
-            Err(error) => self.poison(&error),
-        }
-        drop(committer);
-        true
-    }
-
-    /// After an error: nothing more is taken, who waits is told, and the commit thread tries again later.
-    fn poison(&self, error: &WriteError) {
-        self.writable.store(false, Ordering::Release);
-        let waiting = self.pending().refuse();
-        waiting.resolve(false);
-        tracing::error!(%error, "the log cannot be written; look-ups are refused until it can");
-        self.alarm.ring();
-    }
-
-    /// Tries a fresh segment after an error.
-    fn revive(&self) {
-        let mut committer = self.committer();
-        let (closed, hour) = {
-            let pending = self.pending();
-            (
-                pending.is_closed() || pending.is_accepting(),
-                pending.now(&*self.clock).hour(),
-            )
-        };
-        if closed {
-            return;
-        }
-        match committer.revive(hour, self.clock.now()) {
-            Ok(()) => {
-                self.pending().accept();
-                self.writable.store(true, Ordering::Release);
-                tracing::info!("the log can be written again");
-            }
-            Err(error) => tracing::debug!(%error, "the log still cannot be written"),
-        }
-    }
-
-    fn end_past_hour(&self) {
-        let now = self.clock.now();
-        let log_hour = self.pending().now(&*self.clock).hour();
-        self.end_active_if(|hour| hour.end() <= now && hour != log_hour);
-    }
-
-    fn end_active_if(&self, is_due: impl Fn(crate::clock::Hour) -> bool) {
-        let mut committer = self.committer();
-        if committer.active_hour().is_some_and(is_due)
-            && let Err(error) = committer.finish()
-        {
-            self.poison(&error);
-        }
-    }
-
-    fn run_commits(&self) {
-        while !self.stopping.load(Ordering::Acquire) {
-            if self.writable.load(Ordering::Acquire) {
-                self.alarm.wait(None);
-                while self.commit_pending() {}
-            } else {
-                self.alarm.wait(Some(limits::LOG_RETRY_PAUSE));
-                self.pause();
-                self.revive();
-            }
-        }
-    }
-
-    /// Waits out the pause before a retry, but not when asked to stop.
-    fn pause(&self) {
-        let step = Duration::from_millis(50);
-        let mut left = limits::LOG_RETRY_PAUSE;
-        while !self.stopping.load(Ordering::Acquire) && !left.is_zero() {
-            thread::sleep(step.min(left));
-            left = left.saturating_sub(step);
-        }
-    }
-}
-
-impl CommitThread {
-    fn start(shared: &Arc<Shared>, shutdown: Shutdown) -> std::io::Result<Self> {
-        let worker = Arc::clone(shared);
-        let run = move || {
-            if catch_unwind(AssertUnwindSafe(|| worker.run_commits())).is_err() {
-                worker.writable.store(false, Ordering::Release);
-                worker.pending().close();
-                worker.pending().refuse().resolve(false);
-                shutdown.crashed("query log");
-            }
-        };
-        let thread = thread::Builder::new().name("query-log".into()).spawn(run)?;
-        Ok(Self {
-            shared: Arc::clone(shared),
-            thread: Mutex::new(Some(thread)),
-        })
-    }
-
-    fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        self.shared.alarm.ring();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        // It catches its own panics; there is nothing else to hear from it.
-        thread.map(JoinHandle::join);
-    }
-}
-
-impl Drop for CommitThread {
-    fn drop(&mut self) {
-        self.stop();
-        let mut pending = self.shared.pending();
-        pending.close();
-        // Without a close this is as good as a crash, but nobody may wait for ever.
-        pending.refuse().resolve(false);
-    }
-}
-
-struct Unresolved {
-    batch: Arc<Batch>,
-    committed: bool,
-}
-
-impl Drop for Unresolved {
-    fn drop(&mut self) {
-        self.batch.resolve(self.committed);
     }
 }
 

@@ -23,15 +23,16 @@ use std::{
 
 use super::{
     catalog::{Catalog, SegmentState},
+    inspect::{Scan, Seen, list, look},
     retention,
     segment_name::{LogFileName, SegmentId},
-    segment_reader::{Rows, SegmentReader, belongs},
+    segment_reader::{Rows, SegmentReader},
 };
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{
-        DirectoryLock, FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind,
-        FrameSealer, KeyFiles, Keyring, KeyringError, LOCK_FILE_NAME, LockError, SharedDisk, Step,
+        DirectoryLock, FrameFile, FrameSealer, KeyFiles, Keyring, KeyringError, LockError,
+        SharedDisk,
     },
     limits,
 };
@@ -87,31 +88,6 @@ pub(super) struct Recovered {
     /// The newest record's instant.
     pub(super) last: Timestamp,
     pub(super) report: RecoveryReport,
-}
-
-/// What lies in the directory.
-#[derive(Debug, Default)]
-struct Listing {
-    frames: Vec<SegmentId>,
-    cuts: Vec<(SegmentId, PathBuf)>,
-    unknown: Vec<OsString>,
-}
-
-/// What a scan without keys says about a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scan {
-    /// Where the last whole frame ends.
-    pub(super) whole: u64,
-    pub(super) frames: u64,
-    pub(super) next_sequence: u32,
-    /// Records in the file, the lost ones included.
-    pub(super) records: u32,
-    /// Damaged places before `whole`.
-    pub(super) damaged: u64,
-    /// Places where frames are missing without a trace of them.
-    pub(super) gaps: u64,
-    /// The last whole frame is an end frame.
-    pub(super) ended: bool,
 }
 
 /// Opens the directory for writing, and repairs it.
@@ -185,86 +161,6 @@ pub(super) fn open_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Key
         }
     }
     Ok((catalog, keyring))
-}
-
-fn list(dir: &Path) -> io::Result<Listing> {
-    let mut listing = Listing::default();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        match name.to_str().and_then(LogFileName::parse) {
-            Some(LogFileName::Frames(id)) => listing.frames.push(id),
-            Some(cut) => listing.cuts.push((cut.segment(), entry.path())),
-            None if name == LOCK_FILE_NAME => {}
-            None => listing.unknown.push(name),
-        }
-    }
-    listing.frames.sort_unstable();
-    Ok(listing)
-}
-
-enum Seen {
-    Finished {
-        bytes: u64,
-        records: u64,
-    },
-    Unfinished {
-        file: FrameFile,
-        scan: Scan,
-    },
-    /// It ends within its head, or is all zeros.
-    Unborn,
-    Unreadable,
-}
-
-fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
-    let mut file = match FrameFile::open(path, None) {
-        Ok(file) if belongs(&file, id) => file,
-        Ok(_) => return Ok(Seen::Unreadable),
-        Err(FrameFileError::Io(error)) => return Err(error),
-        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Seen::Unborn),
-        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Seen::Unborn),
-        Err(FrameFileError::Header(_)) => return Ok(Seen::Unreadable),
-    };
-    if let Some(end) = file.end_frame()? {
-        return Ok(Seen::Finished {
-            bytes: file.limit(),
-            records: end.first_item.into(),
-        });
-    }
-    let scan = scan(&mut file)?;
-    Ok(Seen::Unfinished { file, scan })
-}
-
-/// Walks a segment without keys.
-pub(super) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
-    let mut scan = Scan {
-        whole: FILE_HEADER_BYTES,
-        ..Scan::default()
-    };
-    let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
-    while !scan.ended {
-        match file.after(offset)? {
-            Step::Frame { end, header, .. } => {
-                scan.damaged += u64::from(torn);
-                scan.gaps += u64::from(!torn && header.sequence != scan.next_sequence);
-                torn = false;
-                scan.ended = header.kind == FrameKind::End;
-                scan.next_sequence = header.sequence.saturating_add(1);
-                scan.records = header.first_item.saturating_add(header.items);
-                scan.frames += 1;
-                scan.whole = end;
-                offset = end;
-            }
-            // Damage only if something whole follows; else it is the torn tail.
-            Step::Damage { to, .. } => {
-                torn = true;
-                offset = to;
-            }
-            Step::Edge => break,
-        }
-    }
-    Ok(scan)
 }
 
 struct Repair<'a> {
@@ -411,24 +307,6 @@ fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
         }
     }
     found.map_or(Timestamp::EPOCH, |(_, at)| at)
-}
-
-fn is_blank(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES);
-    loop {
-        chunk.clear();
-        if Read::by_ref(&mut file)
-            .take(COPY_CHUNK_BYTES as u64)
-            .read_to_end(&mut chunk)?
-            == 0
-        {
-            return Ok(true);
-        }
-        if chunk.iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-    }
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {

@@ -6,10 +6,14 @@ use super::{
     catalog::Segment, codec::FrameDecoder, record::LogRow, segment_file::PURPOSE,
     segment_name::SegmentId,
 };
+use crate::clock::Timestamp;
 use crate::envelope::{
     FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Keyring,
     Step,
 };
+
+/// Less than this is read through instead of searched: a chunk is read at once anyway.
+const SEEK_BYTES_MIN: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 
 /// Why a segment gives no rows.
 #[derive(Debug)]
@@ -118,6 +122,39 @@ impl SegmentReader {
             };
             if let Some(rows) = self.rows(step)? {
                 return Ok(rows);
+            }
+        }
+    }
+
+    /// Narrows down where rows around `at` are, without reading the rest. Every row before the first offset is earlier,
+    /// every row from the second offset on is later; both are where a frame starts, or an end of the rows.
+    pub(super) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
+        let (mut from, mut to) = (FILE_HEADER_BYTES, self.end());
+        let mut unsearched = to;
+        while unsearched - from > SEEK_BYTES_MIN {
+            let middle = from + (unsearched - from) / 2;
+            match self.base_after(middle)? {
+                Some((offset, base)) if base <= at && offset < unsearched => from = offset,
+                Some((offset, base)) if base > at => (unsearched, to) = (middle, to.min(offset)),
+                // Nothing that opens behind the middle: then the first half says.
+                _ => unsearched = middle,
+            }
+        }
+        Ok((from, to))
+    }
+
+    /// The first frame that starts at or after `offset`, with the instant of its first row; none if it has no rows.
+    fn base_after(&mut self, mut offset: u64) -> Result<Option<(u64, Timestamp)>, SegmentError> {
+        loop {
+            match self.file.after(offset)? {
+                Step::Damage { to, .. } => offset = to,
+                Step::Frame { offset, header, .. } if header.kind == FrameKind::Content => {
+                    self.file.read_body(offset, &header, &mut self.body)?;
+                    let content = self.opener.open(&header, &mut self.body);
+                    let decoder = content.and_then(|content| FrameDecoder::new(content).ok());
+                    return Ok(decoder.map(|decoder| (offset, decoder.base())));
+                }
+                Step::Frame { .. } | Step::Edge => return Ok(None),
             }
         }
     }

@@ -108,6 +108,9 @@ impl Ticket {
     /// # Errors
     /// If the record could not be written.
     pub fn wait_blocking(self) -> Result<(), AppendError> {
+        if let Some(outcome) = self.batch.outcome() {
+            return outcome;
+        }
         // If this thread were to commit by itself later, it would now wait for itself.
         self.batch.alarm.ring();
         let waker = Waker::from(Arc::new(Unpark(thread::current())));

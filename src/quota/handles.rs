@@ -25,7 +25,8 @@ pub struct Allowance {
 struct Account {
     /// New handles that count now, in millionths, so that a slow refill is exact.
     used_millionths: u64,
-    counted_at: Timestamp,
+    /// By the boot clock, which nobody sets.
+    counted_at: Duration,
     /// Keyed hash of a handle -> the second at which it counts as new again.
     seen: std::collections::HashMap<u64, u32, RandomState>,
 }
@@ -51,16 +52,17 @@ impl SeenHandles {
         account: AccountId,
         handles: impl Iterator<Item = &'a Handle> + Clone,
         now: Timestamp,
+        boot: Duration,
     ) -> Result<Allowance, Exceeded> {
         let second = seconds(now);
         let mut entry = self.accounts.entry(account).or_insert_with(|| Account {
             used_millionths: 0,
-            counted_at: now,
+            counted_at: boot,
             seen: std::collections::HashMap::with_hasher(RandomState::default()),
         });
-        entry.refill(self.per_day, now);
+        entry.refill(self.per_day, boot);
 
-        let hashes = handles.map(|handle| self.key.hash_one(handle));
+        let hashes = handles.map(|handle| self.hash(handle));
         let is_new = |hash: &u64| entry.seen.get(hash).is_none_or(|&again| again <= second);
         let mut new: Vec<u64> = hashes.filter(is_new).collect();
         new.sort_unstable();
@@ -90,11 +92,17 @@ impl SeenHandles {
         })
     }
 
+    /// One hash for all spellings of a number: whoever asks for two of them asks for one person.
+    fn hash(&self, handle: &Handle) -> u64 {
+        let others = handle.equivalents().map(|other| self.key.hash_one(other));
+        others.fold(self.key.hash_one(handle), u64::min)
+    }
+
     /// Drops handles that count as new again and accounts that have nothing left to remember.
-    pub(super) fn forget_older(&self, now: Timestamp) {
+    pub(super) fn forget_older(&self, now: Timestamp, boot: Duration) {
         let second = seconds(now);
         self.accounts.retain(|_, account| {
-            account.refill(self.per_day, now);
+            account.refill(self.per_day, boot);
             account.seen.retain(|_, forgotten| *forgotten > second);
             account.used_millionths > 0 || !account.seen.is_empty()
         });
@@ -108,14 +116,13 @@ impl SeenHandles {
 }
 
 impl Account {
-    /// Gives back what the time since the last count has earned. A clock that went back earns nothing and loses
-    /// nothing.
-    fn refill(&mut self, per_day: u32, now: Timestamp) {
-        let passed = now.since(self.counted_at).as_micros();
+    /// Gives back what the time since the last count has earned.
+    fn refill(&mut self, per_day: u32, boot: Duration) {
+        let passed = boot.saturating_sub(self.counted_at).as_micros();
         let earned = passed * u128::from(millionths(per_day)) / DAY.as_micros();
         let earned = u64::try_from(earned).unwrap_or(u64::MAX);
         self.used_millionths = self.used_millionths.saturating_sub(earned);
-        self.counted_at = self.counted_at.max(now);
+        self.counted_at = boot;
     }
 }
 
@@ -139,7 +146,12 @@ mod tests {
     const ACCOUNT: AccountId = AccountId::from_bits(7);
 
     fn take(seen: &SeenHandles, handles: &[Handle], now: Timestamp) -> Result<Allowance, Exceeded> {
-        seen.take(ACCOUNT, handles.iter(), now)
+        seen.take(ACCOUNT, handles.iter(), now, boot(now))
+    }
+
+    /// The boot clock, as long as nobody sets the wall's.
+    fn boot(now: Timestamp) -> Duration {
+        now.since(NOW)
     }
 
     #[test]
@@ -169,20 +181,31 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_gives_nothing_away() {
+    fn a_clock_that_is_set_gives_nothing_away_and_jams_nothing() {
         let seen = SeenHandles::new(2);
         take(&seen, &[phone(1), phone(2)], NOW).unwrap();
-        assert!(take(&seen, &[phone(3)], NOW.minus(DAY)).is_err());
-        assert!(take(&seen, &[phone(3)], NOW).is_err());
+        for wall in [NOW.minus(DAY), NOW.plus(365 * DAY), NOW] {
+            assert!(
+                seen.take(ACCOUNT, [&phone(3)].into_iter(), wall, Duration::ZERO)
+                    .is_err()
+            );
+        }
+        assert!(
+            seen.take(ACCOUNT, [&phone(3)].into_iter(), NOW, DAY)
+                .is_ok()
+        );
     }
 
     #[test]
     fn accounts_with_nothing_to_remember_are_dropped() {
         let seen = SeenHandles::new(10);
         take(&seen, &[phone(1)], NOW).unwrap();
-        seen.forget_older(NOW.plus(DAY));
+        seen.forget_older(NOW.plus(DAY), DAY);
         assert_eq!(seen.accounts.len(), 1);
-        seen.forget_older(NOW.plus(limits::QUOTA_REPEAT_FREE));
+        seen.forget_older(
+            NOW.plus(limits::QUOTA_REPEAT_FREE),
+            limits::QUOTA_REPEAT_FREE,
+        );
         assert!(seen.accounts.is_empty());
     }
 }

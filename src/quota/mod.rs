@@ -4,7 +4,7 @@
 //!
 //! * **new handles**: each handle that an account asks for the first time in 30 days counts one; a repeat is free, so
 //!   that an honest phone never meets the limit and a scraper does at once ([`handles`]);
-//! * **requests** of one account, whatever they ask;
+//! * **requests** of one account, whatever they ask, a long batch counting for several; its **changes**;
 //! * **sign-ups** from one network (an IPv4 address, an IPv6 /64), since they need no token.
 //!
 //! All are kept in memory: a restart forgives what was counted. The handles seen are kept as keyed 64-bit hashes under
@@ -105,6 +105,8 @@ pub enum Limit {
     Requests,
     /// Sign-ups from one network.
     SignUps,
+    /// Changes of one account: check-ins, claims, hidings.
+    Changes,
 }
 
 impl Limit {
@@ -115,6 +117,7 @@ impl Limit {
             Self::NewHandles => "new-handles",
             Self::Requests => "requests",
             Self::SignUps => "sign-ups",
+            Self::Changes => "changes",
         }
     }
 }
@@ -127,6 +130,8 @@ pub struct Quota {
     seen: SeenHandles,
     requests: Keyed<AccountId>,
     sign_ups: Keyed<IpAddr>,
+    changes: Keyed<AccountId>,
+    refusals: Keyed<IpAddr>,
 }
 
 impl Quota {
@@ -145,6 +150,8 @@ impl Quota {
             seen: SeenHandles::new(config.new_handles_per_day),
             requests: RateLimiter::keyed(rate(config.requests_per_minute, hour / 60)),
             sign_ups: RateLimiter::keyed(rate(config.sign_ups_per_hour, hour)),
+            changes: RateLimiter::keyed(rate(limits::CHANGES_PER_MINUTE_MAX, hour / 60)),
+            refusals: RateLimiter::keyed(rate(limits::REFUSALS_RECORDED_PER_MINUTE_MAX, hour / 60)),
             config,
             clock,
         }
@@ -164,7 +171,22 @@ impl Quota {
         if !self.config.enabled {
             return Ok(());
         }
-        check(&self.requests, &account, Limit::Requests)
+        check(&self.requests, &account, Limit::Requests, 1)
+    }
+
+    /// Counts a batch of `handles` by its length, beyond the one request that it is: repeats are free of the limit on
+    /// new handles, but each makes a record.
+    ///
+    /// # Errors
+    /// If the account asks too often.
+    pub fn take_batch(&self, account: AccountId, handles: usize) -> Result<(), Exceeded> {
+        let Ok(cost) = u32::try_from(handles / limits::BATCH_HANDLES_PER_REQUEST) else {
+            return Ok(());
+        };
+        if !self.config.enabled || cost == 0 {
+            return Ok(());
+        }
+        check(&self.requests, &account, Limit::Requests, cost)
     }
 
     /// Counts those of `handles` that `account` has not asked for in 30 days: all of them or, if they are too many,
@@ -180,7 +202,9 @@ impl Quota {
         if !self.config.enabled {
             return Ok(None);
         }
-        self.seen.take(account, handles, self.clock.now()).map(Some)
+        self.seen
+            .take(account, handles, self.clock.now(), self.clock.boot())
+            .map(Some)
     }
 
     /// Counts one sign-up from the network of `ip`.
@@ -191,14 +215,36 @@ impl Quota {
         if !self.config.enabled {
             return Ok(());
         }
-        check(&self.sign_ups, &network(ip), Limit::SignUps)
+        check(&self.sign_ups, &network(ip), Limit::SignUps, 1)
+    }
+
+    /// Counts one change of `account`: each is a durable commit.
+    ///
+    /// # Errors
+    /// If the account changes things too often.
+    pub fn take_change(&self, account: AccountId) -> Result<(), Exceeded> {
+        if !self.config.enabled {
+            return Ok(());
+        }
+        check(&self.changes, &account, Limit::Changes, 1)
+    }
+
+    /// Whether `records` refusals from the network of `ip` may be written into the log. Answers always are. A refusal
+    /// costs its asker nothing, so without this limit anybody, even without a token, could fill the disk with them;
+    /// beyond it they are only counted.
+    #[must_use]
+    pub fn may_record_refusal(&self, ip: IpAddr, records: usize) -> bool {
+        let cost = u32::try_from(records).unwrap_or(u32::MAX);
+        !self.config.enabled || check(&self.refusals, &network(ip), Limit::Requests, cost).is_ok()
     }
 
     /// Forgets what no longer counts. Nothing is evicted otherwise.
     pub fn tick(&self) {
         self.requests.retain_recent();
         self.sign_ups.retain_recent();
-        self.seen.forget_older(self.clock.now());
+        self.changes.retain_recent();
+        self.refusals.retain_recent();
+        self.seen.forget_older(self.clock.now(), self.clock.boot());
     }
 }
 
@@ -206,11 +252,19 @@ fn check<K: Clone + std::hash::Hash + Eq>(
     limiter: &Keyed<K>,
     key: &K,
     limit: Limit,
+    cost: u32,
 ) -> Result<(), Exceeded> {
-    limiter.check_key(key).map_err(|not_until| Exceeded {
+    let units = NonZeroU32::new(cost).unwrap_or(NonZeroU32::MIN);
+    let retry_after = match limiter.check_key_n(key, units) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(not_until)) => not_until.wait_time_from(DefaultClock::default().now()),
+        // More than the whole allowance: a smaller call may succeed, this one never.
+        Err(_) => Duration::from_secs(60),
+    };
+    Err(Exceeded {
         limit,
-        cost: 1,
-        retry_after: not_until.wait_time_from(DefaultClock::default().now()),
+        cost,
+        retry_after,
     })
 }
 
@@ -267,6 +321,43 @@ mod tests {
         assert_eq!(exceeded.limit.name(), "sign-ups");
         assert!((1..=1200).contains(&whole_seconds(exceeded.retry_after)));
         quota.take_sign_up(other).unwrap();
+    }
+
+    #[test]
+    fn refusals_of_a_flood_are_recorded_up_to_a_limit() {
+        let quota = Quota::new(Config::default(), ManualClock::at(Timestamp::EPOCH));
+        let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let asked = 2 * limits::REFUSALS_RECORDED_PER_MINUTE_MAX;
+        let recorded = (0..asked)
+            .filter(|_| quota.may_record_refusal(one, 1))
+            .count();
+        let expected = limits::REFUSALS_RECORDED_PER_MINUTE_MAX as usize;
+        // The bucket refills while the test runs.
+        assert!(
+            (expected..expected + 1_000).contains(&recorded),
+            "{recorded}"
+        );
+        assert!(quota.may_record_refusal(other, 1_000));
+    }
+
+    #[test]
+    fn a_long_batch_counts_for_several_requests() {
+        let config = Config {
+            requests_per_minute: 150,
+            ..Config::default()
+        };
+        let quota = Quota::new(config, ManualClock::at(Timestamp::EPOCH));
+        let account = AccountId::from_bits(1);
+        quota
+            .take_batch(account, limits::BATCH_HANDLES_MAX)
+            .unwrap();
+        let exceeded = quota
+            .take_batch(account, limits::BATCH_HANDLES_MAX)
+            .unwrap_err();
+        assert_eq!((exceeded.limit, exceeded.cost), (Limit::Requests, 100));
+        quota
+            .take_batch(account, limits::BATCH_HANDLES_PER_REQUEST - 1)
+            .unwrap();
     }
 
     #[test]

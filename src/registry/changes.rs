@@ -3,6 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::{
+    clock::Timestamp,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId},
 };
@@ -12,6 +13,8 @@ use crate::{
 pub struct Change {
     /// The change's own id, by which a record that was perhaps already written is recognised after a crash.
     pub id: ChangeId,
+    /// When it was decided: the log has its record later, never earlier.
+    pub at: Timestamp,
     /// What changed.
     pub kind: ChangeKind,
     /// The handle concerned, if one is.

@@ -99,7 +99,6 @@ impl Registry {
             return Err(StoreError::Damaged(text).into());
         }
         self.next_stage(Stage::Loaded(store, unrecorded));
-        self.shared.is_loaded.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -146,6 +145,8 @@ impl Registry {
         }
         let mut recorder = Recorder::new(owed, settled);
         recorder.offer_again(sink.as_ref());
+        // From here on lookups are answered: what they see was handed to the log before.
+        self.shared.is_loaded.store(true, Ordering::Release);
         let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);
         let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, recorder);
         let thread = thread::Builder::new().name("registry-writer".to_owned());
@@ -153,6 +154,12 @@ impl Registry {
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         self.next_stage(Stage::Started(sender));
         Ok(())
+    }
+
+    /// Shows what was loaded although no writer was started: to compare with a model.
+    #[cfg(test)]
+    pub(super) fn show(&self) {
+        self.shared.is_loaded.store(true, Ordering::Release);
     }
 
     /// Whether lookups are answered and changes taken.

@@ -149,10 +149,13 @@ impl Index {
 
     fn put_device(&self, id: DeviceId, device: Device) {
         let account = device.account;
-        self.devices.insert(id, device);
-        self.change_account(account, |account| {
-            account.devices = account.devices.with(id)
-        });
+        if self.devices.insert(id, device).is_none() {
+            // A new device backs nothing yet.
+            self.change_account(account, |account| {
+                account.devices = account.devices.with(id)
+            });
+            return;
+        }
         for (handle, claim) in self.backed(account, id) {
             self.put_claim(handle, claim);
         }

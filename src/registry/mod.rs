@@ -10,8 +10,8 @@
 //!
 //! # Path of a change
 //!
-//! [`Registry`] puts a command into the [writer](writer)'s bounded queue. The writer plans it, commits it to the
-//! [store], hands its record to the log through [`ChangeSink`] and makes it visible in the [index] while no lookup
+//! [`Registry`] puts a command into the writer's bounded queue. The writer plans it, commits it to the
+//! store, hands its record to the log through [`ChangeSink`] and makes it visible in the index while no lookup
 //! decides, and answers. The index and the store apply the same steps. Lookups hold a [`View`]: one point in time.
 
 mod changes;

@@ -44,7 +44,8 @@ impl Registry {
     }
 
     /// Gives `handle`, whose ownership was just verified, to the device and its account, whoever held it before.
-    /// Returns the moment of the proof.
+    /// Returns the moment of the proof. A handle that its account hid stays hidden as long as it is held; after it
+    /// ended or moved it is shown.
     ///
     /// # Errors
     /// If there is no such device, its account is full, or no change can be made.

@@ -15,7 +15,7 @@ use crate::limits;
 
 use super::{
     changes::{Change, ChangeSink, SinkFailed, SinkRefused},
-    store::{Key, Mutation, Row},
+    store::{Mutation, Row},
 };
 
 /// Resolves when a batch's records are committed; none if there was nothing to record.
@@ -150,15 +150,52 @@ impl Recorder {
         !self.settled.is_empty()
     }
 
-    /// The steps that remove settled rows, for the next commit.
-    pub(super) fn removals(&self) -> impl Iterator<Item = Mutation> {
-        self.settled
-            .iter()
-            .map(|place| Mutation::Remove(Key::Unrecorded(*place)))
+    /// Settled rows, to be removed by the next commit.
+    pub(super) fn take_settled(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.settled)
     }
 
-    /// That commit is durable.
-    pub(super) fn removed(&mut self) {
-        self.settled.clear();
+    /// That commit was lost.
+    pub(super) fn put_back(&mut self, settled: Vec<u64>) {
+        self.settled.extend(settled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::ChangeId,
+        registry::{Cause, ChangeKind},
+    };
+
+    fn change() -> Change {
+        let (kind, cause) = (ChangeKind::DeviceRegistered, Cause::SignUp);
+        Change {
+            id: ChangeId::random(),
+            at: crate::clock::Timestamp::EPOCH,
+            kind,
+            handle: None,
+            device: None,
+            account: None,
+            cause,
+        }
+    }
+
+    #[test]
+    fn new_rows_come_after_those_of_a_former_run() {
+        let owed = Rows {
+            places: vec![3, 7],
+            changes: vec![change(), change()],
+        };
+        let mut recorder = Recorder::new(owed, vec![4, 8]);
+        assert_eq!(recorder.place(vec![change(), change()]).places, [9, 10]);
+        assert_eq!(recorder.place(vec![change()]).places, [11]);
+        assert_eq!(
+            Recorder::new(Rows::default(), Vec::new())
+                .place(vec![change()])
+                .places,
+            [0]
+        );
     }
 }

@@ -31,7 +31,7 @@ use super::{
     error::ChangeError,
     recorder::{Recorded, Recorder, Rows},
     shared::Shared,
-    store::{Mutation, Store},
+    store::{Key, Mutation, Store},
 };
 
 pub(super) struct Writer {
@@ -55,6 +55,8 @@ pub(super) struct Writer {
 struct Batch {
     steps: Vec<Mutation>,
     rows: Rows,
+    /// Rows that this batch removes: the log holds their records.
+    removes: Vec<u64>,
 }
 
 enum Next {
@@ -172,7 +174,8 @@ impl Writer {
             config: &shared.config,
             now: shared.clock.now(),
         };
-        let (mut plan, mut touched, mut jobs) = (Plan::default(), Touched::default(), Vec::new());
+        let (mut plan, mut touched, mut jobs) =
+            (Plan::at(context.now), Touched::default(), Vec::new());
         let mut next = Some(first);
         while let Some(mut job) = next {
             if !touched.add(job.touches(context.index)) {
@@ -203,11 +206,20 @@ impl Writer {
         let rows = self.recorder.place(plan.changes);
         let mut steps = plan.mutations;
         steps.extend(rows.puts());
-        self.commit(Batch { steps, rows })
+        self.commit(Batch {
+            steps,
+            rows,
+            removes: Vec::new(),
+        })
     }
 
     fn commit(&mut self, mut batch: Batch) -> Result<Recorded, ChangeError> {
-        batch.steps.extend(self.recorder.removals());
+        batch.removes = self.recorder.take_settled();
+        let removals = batch
+            .removes
+            .iter()
+            .map(|place| Mutation::Remove(Key::Unrecorded(*place)));
+        batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
         if let Err(error) = self.store.commit(number, &batch.steps) {
             tracing::error!(%error, "the registry store failed; changes are refused until it works again");
@@ -216,7 +228,6 @@ impl Writer {
             self.reopen_at = Instant::now() + self.reopen_pause;
             return Err(ChangeError::StoreUnwritable);
         }
-        self.recorder.removed();
         self.publish(batch).map_err(|batch| {
             tracing::error!(
                 "the log refused change records; changes are held back until it takes them"
@@ -246,23 +257,29 @@ impl Writer {
     }
 
     fn reopen(&mut self, now: Instant) {
+        let Some((number, batch)) = self.in_doubt.take() else {
+            return;
+        };
         match self.store.reopen() {
-            Ok(durable) => {
-                let Some((number, batch)) = self.in_doubt.take() else {
-                    return;
-                };
-                tracing::info!(in_doubt = number, durable, "the registry store works again");
-                if durable == number {
-                    self.recorder.removed();
-                    self.held = self.publish(batch).err();
-                }
+            Ok(durable) if durable == number => {
+                tracing::info!("the registry store works again; the batch in doubt is durable");
+                self.held = self.publish(batch).err();
+                return;
             }
-            Err(error) => {
-                self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
-                self.reopen_at = now + self.reopen_pause;
-                tracing::warn!(%error, "the registry store still fails");
+            Ok(durable) if durable + 1 == number => {
+                tracing::info!("the registry store works again; the batch in doubt is lost");
+                self.recorder.put_back(batch.removes);
+                return;
             }
+            // Somebody else wrote while the file was not locked: the index is not what is durable any more.
+            Ok(_) => {
+                tracing::error!("another process changed the registry store; restart to read it")
+            }
+            Err(error) => tracing::warn!(%error, "the registry store still fails"),
         }
+        self.in_doubt = Some((number, batch));
+        self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
+        self.reopen_at = now + self.reopen_pause;
     }
 
     /// Removes rows of records that the log holds, when there is nothing better to do.
@@ -272,6 +289,7 @@ impl Writer {
             let _ = self.commit(Batch {
                 steps: Vec::new(),
                 rows: Rows::default(),
+                removes: Vec::new(),
             });
         }
     }

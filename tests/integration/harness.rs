@@ -16,9 +16,10 @@ use tempfile::TempDir;
 /// How long anything local may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The binary under test.
+/// The binary under test: the one built with the tests, or the one that `TEST_BINARY` names (a release build, say).
 pub(crate) fn dispatchd() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
+    let built = || env!("CARGO_BIN_EXE_dispatchd").into();
+    let mut command = Command::new(std::env::var_os("TEST_BINARY").unwrap_or_else(built));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
         command.env_remove(name);
     }
@@ -100,8 +101,13 @@ impl Server {
 
     /// Starts the process and waits until it answers.
     pub(crate) async fn spawn(&mut self) {
-        let addresses = self.data.join("addresses.json");
-        let _ = fs::remove_file(&addresses);
+        self.launch();
+        self.ready().await;
+    }
+
+    /// Starts the process, no more.
+    pub(crate) fn launch(&mut self) {
+        let _ = fs::remove_file(self.data.join("addresses.json"));
         let output = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -109,14 +115,19 @@ impl Server {
             .unwrap();
         let mut command = self.command();
         command.stdout(output.try_clone().unwrap()).stderr(output);
-        let mut child = command.spawn().expect("the binary starts");
+        self.child = Some(command.spawn().expect("the binary starts"));
+    }
+
+    /// Waits until a launched process answers.
+    pub(crate) async fn ready(&mut self) {
+        let addresses = self.data.join("addresses.json");
         let started = Instant::now();
         let text = loop {
             if let Ok(text) = fs::read_to_string(&addresses) {
                 break text;
             }
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("the server ended with {status}:\n{}", self.output());
+            if !self.is_running() {
+                panic!("the server ended by itself:\n{}", self.output());
             }
             assert!(
                 started.elapsed() < PATIENCE,
@@ -128,7 +139,12 @@ impl Server {
         let addresses: Value = serde_json::from_str(&text).unwrap();
         self.phones = format!("http://{}", addresses["phones"].as_str().unwrap());
         self.operators = format!("http://{}", addresses["operators"].as_str().unwrap());
-        self.child = Some(child);
+    }
+
+    /// Replaces the overrides, for the next start.
+    pub(crate) fn set_env(&mut self, env: &[(&str, &str)]) {
+        let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        self.env = env.iter().map(own).collect();
     }
 
     /// What the server has printed so far.
@@ -151,6 +167,15 @@ impl Server {
             "the server ended by itself:\n{}",
             self.output()
         );
+    }
+
+    /// `kill -9` of a server that may have come to its end, well, before.
+    pub(crate) fn kill_or_ended(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        let ended_well = status.success() || status.signal() == Some(9);
+        assert!(ended_well, "it ended with {status}:\n{}", self.output());
     }
 
     /// Sends a signal by name.

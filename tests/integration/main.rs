@@ -1,5 +1,27 @@
 //! Outside-in tests: the real binary, driven over HTTP and by its command line.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod cli;
+mod connection;
+mod devices;
+mod disk_full;
+mod handles;
 mod harness;
+mod kill;
+mod ledger;
+mod lifecycle;
+mod load;
+mod log_api;
+mod lookups;
+mod operators_api;
+mod privacy;
+mod quotas;
+mod retention;
 mod rooms;
+mod slow_clients;
 mod smoke;
+mod startup;
+mod tour;
+mod verifications;
+mod wire;

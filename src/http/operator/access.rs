@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::request::Parts,
+    http::{HeaderMap, request::Parts},
 };
 
 use crate::{
@@ -28,17 +28,21 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authorize(parts, &Arc::from_ref(state), Role::Reader).map(Self)
+        authorize(&parts.headers, &Arc::from_ref(state), Role::Reader).map(Self)
     }
 }
 
 /// The operator whose token this is, if its role reaches `least`.
-fn authorize(parts: &Parts, operators: &Operators, least: Role) -> Result<Operator, Problem> {
+pub(super) fn authorize(
+    headers: &HeaderMap,
+    operators: &Operators,
+    least: Role,
+) -> Result<Operator, Problem> {
     let no_token = || {
         let detail = "send `Authorization: Bearer` and a token that `dispatchd operator add` made";
         Problem::new(Code::TokenInvalid, detail)
     };
-    let token = bearer(&parts.headers).ok_or_else(no_token)?;
+    let token = bearer(headers).ok_or_else(no_token)?;
     let found = operators.authenticate(token).map_err(|error| {
         tracing::error!(%error, "the list of operators cannot be read");
         Problem::new(Code::Internal, "the list of operators cannot be read")

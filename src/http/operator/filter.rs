@@ -40,7 +40,8 @@ pub(super) struct LogQuery {
     /// `desc` (newest first, the default) or `asc`.
     order: Option<String>,
     /// Records at most: 100 by default and 1,000 at most in a page of JSON; no limit as NDJSON.
-    limit: Option<usize>,
+    #[param(value_type = Option<usize>)]
+    limit: Option<String>,
     /// Where the last page ended: its `next_cursor`.
     cursor: Option<String>,
 }
@@ -136,22 +137,24 @@ impl LogQuery {
 
     /// Records in a page.
     pub(super) fn page_limit(&self) -> Result<usize, Problem> {
-        match self.limit {
-            None => Ok(limits::LOG_PAGE_RECORDS_DEFAULT),
-            Some(limit) if (1..=limits::LOG_PAGE_RECORDS_MAX).contains(&limit) => Ok(limit),
-            Some(_) => {
-                let takes = format!(
-                    "1 to {} in a page; NDJSON streams more",
-                    limits::LOG_PAGE_RECORDS_MAX
-                );
-                Err(invalid("limit", &takes))
-            }
+        let most = limits::LOG_PAGE_RECORDS_MAX;
+        let takes = format!("1 to {most} in a page; NDJSON streams more");
+        let limit = self.limit(&takes)?;
+        if limit.is_some_and(|limit| limit > most) {
+            return Err(invalid("limit", &takes));
         }
+        Ok(limit.unwrap_or(limits::LOG_PAGE_RECORDS_DEFAULT))
     }
 
     /// Records in a stream.
-    pub(super) fn stream_limit(&self) -> usize {
-        self.limit.unwrap_or(usize::MAX)
+    pub(super) fn stream_limit(&self) -> Result<usize, Problem> {
+        Ok(self.limit("a number from 1 on")?.unwrap_or(usize::MAX))
+    }
+
+    fn limit(&self, takes: &str) -> Result<Option<usize>, Problem> {
+        take("limit", takes, self.limit.as_deref(), |text| {
+            text.parse().ok().filter(|limit| *limit > 0)
+        })
     }
 
     /// Refuses what makes no sense for a live view.
@@ -233,19 +236,26 @@ mod tests {
                 "{problem}"
             );
         }
+    }
+
+    #[test]
+    fn paging_words_have_their_limits() {
+        let page = |limit: usize| LogQuery {
+            limit: Some(limit.to_string()),
+            ..LogQuery::default()
+        };
         for limit in [0, limits::LOG_PAGE_RECORDS_MAX + 1] {
-            assert!(
-                LogQuery {
-                    limit: Some(limit),
-                    ..LogQuery::default()
-                }
-                .page_limit()
-                .is_err()
-            );
+            assert!(page(limit).page_limit().is_err());
         }
+        assert_eq!(
+            LogQuery::default().page_limit().unwrap(),
+            limits::LOG_PAGE_RECORDS_DEFAULT
+        );
+        assert!(page(1).only_filters().is_err());
+        let wrong = || Some("4155550123x".to_owned());
         assert!(
             LogQuery {
-                order: planted(),
+                order: wrong(),
                 ..LogQuery::default()
             }
             .order()
@@ -253,18 +263,10 @@ mod tests {
         );
         assert!(
             LogQuery {
-                cursor: planted(),
+                cursor: wrong(),
                 ..LogQuery::default()
             }
             .cursor()
-            .is_err()
-        );
-        assert!(
-            LogQuery {
-                limit: Some(1),
-                ..LogQuery::default()
-            }
-            .only_filters()
             .is_err()
         );
     }

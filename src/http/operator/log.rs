@@ -1,6 +1,6 @@
 //! `GET /v1/log`, `/v1/log/segments`, `/v1/log/verify`.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use axum::{
     Json,
@@ -12,13 +12,15 @@ use axum::{
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{access::Reader, filter::LogQuery};
+use super::{Searches, access::Reader, filter::LogQuery};
 use crate::{
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
+    limits,
     query_log::{QueryLog, Search},
 };
 
@@ -48,20 +50,13 @@ pub(super) struct Page {
     /// Frames that could not be read; absent if none. `/v1/log/verify` says where.
     #[serde(skip_serializing_if = "is_zero")]
     damaged: u64,
+    /// Segments that could not be read; absent if none.
+    #[serde(skip_serializing_if = "is_zero")]
+    unreadable_segments: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// A permit for one search. There are few: each reads on a thread of its own.
-pub(super) fn permit(searches: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(searches).try_acquire_owned().map_err(|_| {
-        Problem::new(
-            Code::Overloaded,
-            "as many searches run as may run at once; try again soon",
-        )
-    })
 }
 
 /// The parameters, or which of them is wrong (without what it held).
@@ -89,7 +84,7 @@ pub(super) async fn search(
     _: Reader,
     State(log): State<QueryLog>,
     State(clock): State<SharedClock>,
-    State(searches): State<Arc<Semaphore>>,
+    State(searches): State<Searches>,
     headers: HeaderMap,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -100,14 +95,22 @@ pub(super) async fn search(
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok());
     let wants_stream = accept.is_some_and(|accept| accept.contains(NDJSON));
-    let page_limit = if wants_stream { 0 } else { query.page_limit()? };
-    let permit = permit(&searches)?;
+    let limit = if wants_stream {
+        query.stream_limit()?
+    } else {
+        query.page_limit()?
+    };
+    let permit = searches.search()?;
     let search = log.reader().search(&filter, order, cursor);
     if wants_stream {
-        return Ok(stream_rows(search, query.stream_limit(), permit));
+        return Ok(stream_rows(search, limit, permit));
     }
+    // Dropped with this future when the client goes away.
+    let client = CancellationToken::new();
+    let _here = client.clone().drop_guard();
+    let search = search.stop_when(move || client.is_cancelled());
     let page = tokio::task::spawn_blocking(move || {
-        let page = read_page(search, page_limit);
+        let page = read_page(search, limit);
         drop(permit);
         page
     });
@@ -144,14 +147,21 @@ fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log:
         records,
         next_cursor,
         damaged: search.outcome().damaged,
+        unreadable_segments: search.outcome().unreadable_segments,
     })
 }
 
-/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends.
+/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends; so it
+/// does when the client takes nothing for [`limits::SLOW_READER_PATIENCE`].
 fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Response {
     let (chunks, received) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_AHEAD);
+    let client = chunks.clone();
+    let search = search.stop_when(move || client.is_closed());
+    let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
+        let send =
+            |chunk| runtime.block_on(chunks.send_timeout(chunk, limits::SLOW_READER_PATIENCE));
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + 1024);
         for found in search.take(limit) {
             match found {
@@ -159,19 +169,20 @@ fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Re
                 Err(error) => {
                     // The stream breaks off: a client must not take half an answer for a whole one.
                     tracing::error!(%error, "a search could not read a segment");
-                    let _ = chunks.blocking_send(Err(io::Error::other("a segment cannot be read")));
+                    let _ = send(Err(io::Error::other("a segment cannot be read")));
                     return;
                 }
             }
             chunk.push(b'\n');
             if chunk.len() >= CHUNK_BYTES {
                 let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
-                if chunks.blocking_send(Ok(full.into())).is_err() {
+                if send(Ok(full.into())).is_err() {
+                    // Gone, or so slow that it keeps others from searching: the stream breaks off.
                     return;
                 }
             }
         }
-        let _ = chunks.blocking_send(Ok(chunk.into()));
+        let _ = send(Ok(chunk.into()));
     });
     let body = stream::unfold(received, |mut received| async move {
         received.recv().await.map(|chunk| (chunk, received))
@@ -187,7 +198,7 @@ fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Re
 #[derive(Serialize, ToSchema)]
 pub(super) struct SegmentBody {
     segment: String,
-    /// `active` or `closed`, or what is wrong with it.
+    /// `active` or `sealed`, or what is wrong with it.
     state: String,
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
@@ -225,9 +236,9 @@ pub(super) async fn segments(_: Reader, State(log): State<QueryLog>) -> Result<R
 pub(super) async fn verify(
     _: Reader,
     State(log): State<QueryLog>,
-    State(searches): State<Arc<Semaphore>>,
+    State(searches): State<Searches>,
 ) -> Result<Response, Problem> {
-    let permit = permit(&searches)?;
+    let permit = searches.search()?;
     let report = tokio::task::spawn_blocking(move || {
         let report = log.reader().verify();
         drop(permit);

@@ -4,18 +4,24 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use prometheus_client::{
-    encoding::text::encode,
-    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _, text::encode},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry as Metrics,
 };
 
+use super::access::authorize;
 use crate::{
     dispatch::LookupCounts,
-    http::problem::{Code, Problem},
+    http::{
+        edge::Origin,
+        problem::{Code, Problem, ProblemBody},
+    },
+    operators::{Operators, Role},
     query_log::{QueryLog, Reason},
     registry::Registry,
 };
@@ -26,24 +32,25 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// Counts since the start, and what is in order now.
 #[utoipa::path(
     get, path = "/metrics", tag = "health",
-    responses((status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text")),
+    responses(
+        (status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text"),
+        (status = 401, description = "From elsewhere than loopback it takes a token", body = ProblemBody),
+    ),
 )]
 pub(super) async fn metrics(
+    origin: Origin,
+    State(operators): State<Arc<Operators>>,
+    headers: HeaderMap,
     State(log): State<QueryLog>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
-    let mut metrics = Metrics::with_prefix("dispatchd");
-    for &reason in Reason::ALL {
-        let labels = [("reason".into(), reason.code().into())];
-        let counter = ConstCounter::new(counts.of(reason));
-        let part = metrics.sub_registry_with_labels(labels.into_iter());
-        part.register(
-            "lookups",
-            "Handles asked for, by what became of them",
-            counter,
-        );
+    // What became of lookups tells about handles to whoever can watch the counts while asking.
+    if !origin.ip.is_loopback() {
+        authorize(&headers, &operators, Role::Reader)?;
     }
+    let mut metrics = Metrics::with_prefix("dispatchd");
+    metrics.register_collector(Box::new(Lookups(counts)));
     let gauge = |is_so: bool| ConstGauge::new(i64::from(is_so));
     metrics.register(
         "log_writable",
@@ -59,4 +66,26 @@ pub(super) async fn metrics(
     encode(&mut text, &metrics)
         .map_err(|_| Problem::new(Code::Internal, "the counts could not be written"))?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
+}
+
+/// One metric, one line for each reason.
+#[derive(Debug)]
+struct Lookups(Arc<LookupCounts>);
+
+impl Collector for Lookups {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Handles asked for, by what became of them";
+        let mut lookups = encoder.encode_descriptor("lookups", help, None, MetricType::Counter)?;
+        for &reason in Reason::ALL {
+            // Hidden handles are counted as unknown ones: the difference is the log's to tell.
+            let count = match reason {
+                Reason::Undiscoverable => continue,
+                Reason::NeverRegistered => self.0.of(reason) + self.0.of(Reason::Undiscoverable),
+                reason => self.0.of(reason),
+            };
+            let counter = ConstCounter::new(count);
+            counter.encode(lookups.encode_family(&[("reason", reason.code())])?)?;
+        }
+        Ok(())
+    }
 }

@@ -11,11 +11,12 @@ mod tail;
 use std::sync::Arc;
 
 use axum::{Router, extract::FromRef};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     health::{self, Health},
+    problem::{Code, Problem},
     with_fallbacks,
 };
 use crate::{
@@ -33,8 +34,33 @@ pub struct OperatorState {
     health: Health,
     clock: SharedClock,
     shutdown: Shutdown,
-    /// Searches that may run at once.
+    searches: Searches,
+}
+
+/// Permits for what reads the log. There are few of the first: each search reads on a thread of its own.
+#[derive(Clone)]
+struct Searches {
     searches: Arc<Semaphore>,
+    tails: Arc<Semaphore>,
+}
+
+impl Searches {
+    fn search(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        permit(
+            &self.searches,
+            "as many searches run as may run at once; try again soon",
+        )
+    }
+
+    fn tail(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        permit(&self.tails, "as many tails are followed as may be at once")
+    }
+}
+
+fn permit(of: &Arc<Semaphore>, detail: &'static str) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(of)
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(Code::Overloaded, detail))
 }
 
 impl OperatorState {
@@ -49,7 +75,10 @@ impl OperatorState {
         clock: SharedClock,
         shutdown: Shutdown,
     ) -> Self {
-        let searches = Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX));
+        let searches = Searches {
+            searches: Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX)),
+            tails: Arc::new(Semaphore::new(limits::LOG_TAILS_MAX)),
+        };
         Self {
             operators,
             log,
@@ -64,7 +93,6 @@ impl OperatorState {
 }
 
 /// The operators' routes.
-#[must_use]
 pub fn routes(state: OperatorState) -> Router {
     with_fallbacks(described().split_for_parts().0).with_state(state)
 }

@@ -1,6 +1,6 @@
 //! `GET /v1/log/tail`: records as they are committed, as server-sent events.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -10,13 +10,9 @@ use axum::{
     },
 };
 use futures_util::stream::{self, Stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    access::Reader,
-    filter::LogQuery,
-    log::{parameters, permit},
-};
+use super::{Searches, access::Reader, filter::LogQuery, log::parameters};
 use crate::{
     clock::SharedClock,
     http::problem::{Problem, ProblemBody},
@@ -44,14 +40,14 @@ pub(super) async fn tail(
     _: Reader,
     State(log): State<QueryLog>,
     State(clock): State<SharedClock>,
-    State(searches): State<Arc<Semaphore>>,
+    State(searches): State<Searches>,
     State(shutdown): State<Shutdown>,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = parameters(query)?;
     query.only_filters()?;
     let filter = query.filter(clock.now())?;
-    let permit = permit(&searches)?;
+    let permit = searches.tail()?;
     let reader = log.reader();
     let tail = reader.tail(reader.position(), &filter);
     let following = Following {
@@ -95,21 +91,25 @@ impl Following {
             return false;
         };
         let read = tokio::task::spawn_blocking(move || {
+            let from = tail.position();
             let rows = tail.next_rows(ROWS_AT_ONCE);
-            (tail, rows)
+            let is_at_end = tail.position() == from;
+            (tail, is_at_end, rows)
         });
-        match read.await {
-            Ok((tail, Ok(rows))) => {
+        let is_at_end = match read.await {
+            Ok((tail, is_at_end, Ok(rows))) => {
                 self.tail = Some(tail);
                 self.ready.extend(rows.into_iter().map(|(_, row)| row));
+                is_at_end
             }
-            Ok((_, Err(error))) => {
+            Ok((_, _, Err(error))) => {
                 tracing::error!(%error, "a tail could not read a segment");
                 return false;
             }
             Err(_) => return false,
-        }
-        if self.ready.is_empty() {
+        };
+        // Rows that do not match are no reason to wait: a tail with a filter would fall behind a busy log for ever.
+        if self.ready.is_empty() && is_at_end {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = self.shutdown.stopping() => return false,

@@ -20,7 +20,7 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     limits,
-    ownership::{LinkError, Ownership},
+    ownership::{LinkError, Ownership, Redeemed},
     quota::Quota,
     registry::{ChangeError, DeviceError, Platform, Registry, SignUp, SignUpError},
 };
@@ -73,7 +73,7 @@ pub(super) async fn sign_up(
     JsonBody(request): JsonBody<SignUpRequest>,
 ) -> Result<Response, Problem> {
     quota.take_sign_up(origin.ip)?;
-    let link = match &request.link_code {
+    let linked = match &request.link_code {
         Some(code) => Some(
             ownership
                 .redeem_link_code(code)
@@ -82,13 +82,20 @@ pub(super) async fn sign_up(
         None => None,
     };
     let SignUpRequest { platform, name, .. } = request;
-    let device = registry
+    let link = linked.as_ref().map(Redeemed::account);
+    let signed_up = registry
         .sign_up(SignUp {
             platform,
             name,
             link,
         })
-        .await?;
+        .await;
+    if let (Err(error), Some(linked)) = (&signed_up, linked)
+        && came_to_nothing(error)
+    {
+        ownership.put_link_code_back(linked);
+    }
+    let device = signed_up?;
     let body = SignUpResponse {
         device: device.device.to_string(),
         account: device.account.to_string(),
@@ -174,9 +181,11 @@ pub(super) struct CheckInResponse {
     security(("device" = [])),
 )]
 pub(super) async fn check_in(
+    State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let lease_expires_at = registry.check_in(asker.device).await?;
     Ok(secret(Json(CheckInResponse { lease_expires_at })))
 }
@@ -215,15 +224,17 @@ pub(super) struct LinkCodeResponse {
     security(("device" = [])),
 )]
 pub(super) async fn issue_link_code(
+    State(quota): State<Arc<Quota>>,
     State(ownership): State<Arc<Ownership>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let code = ownership
-        .issue_link_code(asker.account)
+        .issue_link_code(asker)
         .map_err(|error| match error {
             LinkError::TooMany { retry_after } => {
                 let detail = "the account has as many open link codes as it may have";
-                Problem::new(Code::RateLimited, detail).retry_after(retry_after)
+                Problem::limited("link-codes", detail, retry_after)
             }
             LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
         })?;
@@ -232,6 +243,15 @@ pub(super) async fn issue_link_code(
         expires_at: code.expires_at,
     };
     Ok(secret((StatusCode::CREATED, Json(body))))
+}
+
+/// Whether a sign-up certainly did not happen. If the log failed it may have.
+fn came_to_nothing(error: &SignUpError) -> bool {
+    !matches!(
+        error,
+        SignUpError::AccountGone
+            | SignUpError::Change(ChangeError::LogUnwritable | ChangeError::Stopped)
+    )
 }
 
 fn link_code_invalid() -> Problem {

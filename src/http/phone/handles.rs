@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -106,6 +106,7 @@ pub(super) async fn claim(
     origin: Origin,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
+    quota.take_change(asker.account)?;
     let handle = request.parse()?;
     let from = quota.is_enabled().then_some(origin.ip);
     match ownership.begin_binding(asker, handle, from).await? {
@@ -132,11 +133,13 @@ pub(super) async fn claim(
     security(("device" = [])),
 )]
 pub(super) async fn unbind(
+    State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
-    Path(handle): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let handle = parse_own(&handle)?;
+    quota.take_change(asker.account)?;
+    let handle = parse_own(path)?;
     registry.unbind(asker.device, handle).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -163,12 +166,14 @@ pub(super) struct HandleChange {
     security(("device" = [])),
 )]
 pub(super) async fn set_discoverable(
+    State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
-    Path(handle): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     JsonBody(change): JsonBody<HandleChange>,
 ) -> Result<Response, Problem> {
-    let handle = parse_own(&handle)?;
+    quota.take_change(asker.account)?;
+    let handle = parse_own(path)?;
     let held = registry
         .set_discoverable(asker.device, handle, change.discoverable)
         .await?;
@@ -184,9 +189,10 @@ pub(super) async fn set_discoverable(
     ))
 }
 
-/// Text that is no handle is certainly none that this device backs.
-fn parse_own(text: &str) -> Result<Handle, Problem> {
-    Handle::parse(text, None).map_err(|_| not_bound())
+/// What is no handle, or not even text, is certainly none that this device backs.
+fn parse_own(path: Result<Path<String>, PathRejection>) -> Result<Handle, Problem> {
+    let Path(text) = path.map_err(|_| not_bound())?;
+    Handle::parse(&text, None).map_err(|_| not_bound())
 }
 
 fn not_bound() -> Problem {
@@ -224,11 +230,7 @@ impl From<BeginError> for Problem {
         match error {
             BeginError::RateLimited { limit, retry_after } => {
                 let detail = "a code was sent already, or too many were asked for";
-                Self::new(Code::RateLimited, detail)
-                    .retry_after(retry_after)
-                    .with("limit", limit.name())
-                    .with("cost", 1)
-                    .with("retry_after", crate::quota::whole_seconds(retry_after))
+                Self::limited(limit.name(), detail, retry_after)
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
             BeginError::Delivery(_) => Self::new(

@@ -182,7 +182,7 @@ pub(super) async fn lookup_batch(
     let caller = Caller::from(origin);
     let (Parts { headers, .. }, body): (Parts, Body) = request.into_parts();
     let asker = dispatch.asker(&caller, bearer(&headers)).await?;
-    let body = match body::read(body, limits::PHONE_BODY_BYTES_MAX).await {
+    let body = match body::read(body, limits::BATCH_BODY_BYTES_MAX).await {
         Ok(body) => body,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };

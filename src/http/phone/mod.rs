@@ -44,7 +44,6 @@ pub struct PhoneState {
 }
 
 /// What answers phones.
-#[must_use]
 pub fn service(state: PhoneState) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
     let routes = with_fallbacks(described().split_for_parts().0).with_state(state);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
     response::Response,
 };
@@ -22,6 +22,7 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     ids::VerificationId,
+    limits,
     ownership::{ConfirmError, Confirmed, Ownership},
     quota::Quota,
 };
@@ -57,12 +58,11 @@ pub(super) struct DeregisteredResponse {
 )]
 pub(super) async fn confirm(
     State(ownership): State<Arc<Ownership>>,
-    Path(verification): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     JsonBody(request): JsonBody<CodeRequest>,
 ) -> Result<Response, Problem> {
-    let verification: VerificationId = verification
-        .parse()
-        .map_err(|_| Problem::from(ConfirmError::Unknown))?;
+    let id = path.ok().and_then(|Path(text)| text.parse().ok());
+    let verification: VerificationId = id.ok_or(ConfirmError::Unknown)?;
     Ok(
         match ownership.confirm(verification, &request.code).await? {
             Confirmed::Bound { handle, proved_at } => {
@@ -121,10 +121,11 @@ impl From<ConfirmError> for Problem {
             ConfirmError::Expired => {
                 Self::new(Code::CodeExpired, "ask for a new code with the handle")
             }
-            ConfirmError::TooManyAttempts => Self::new(
-                Code::RateLimited,
-                "the attempts are used up; ask for a new code",
-            ),
+            ConfirmError::TooManyAttempts => {
+                let detail = "the attempts are used up; ask for a new code";
+                Self::limited("code-attempts", detail, limits::CODE_RESEND_PAUSE)
+                    .with("attempts_left", 0)
+            }
             ConfirmError::Bind(error) => error.into(),
             ConfirmError::Change(error) => error.into(),
         }

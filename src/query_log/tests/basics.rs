@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::{
+    envelope::OsDisk,
     query_log::{
         AppendError, Config, Cursor, Durability, Filter, Kind, Order, SegmentState, Ticket,
     },
@@ -15,6 +16,7 @@ fn what_was_appended_is_read_in_both_orders_and_after_a_restart() {
     for durability in [Durability::Os, Durability::Disk] {
         let mut bench = Bench::new();
         bench.config.durability = durability;
+        bench.disk = OsDisk::shared();
         let log = bench.open();
         for n in 0..50 {
             put(&log, &if n % 5 == 0 { change(n) } else { lookup(n) });
@@ -149,6 +151,58 @@ fn pages_meet_without_gap_or_overlap() {
             wanted.reverse();
         }
         assert_eq!(paged, wanted);
+    }
+}
+
+#[test]
+fn reading_from_the_middle_finds_the_same_as_reading_through() {
+    let bench = Bench::new();
+    let log = bench.open();
+    for n in 0..400 {
+        put(&log, &lookup(n));
+        bench.clock.advance(Duration::from_secs(n % 9));
+    }
+    let reader = log.reader();
+    let all = rows(&reader, &Filter::default(), Order::Asc);
+    for cut in all.iter().map(|row| row.at).step_by(23) {
+        for nudge in 0..2 {
+            let cut = cut.plus(Duration::from_micros(nudge));
+            for order in [Order::Asc, Order::Desc] {
+                let since = Filter {
+                    since: Some(cut),
+                    ..Filter::default()
+                };
+                let until = Filter {
+                    until: Some(cut),
+                    ..Filter::default()
+                };
+                assert_eq!(
+                    rows(&reader, &since, order).len(),
+                    all.iter().filter(|row| row.at >= cut).count()
+                );
+                assert_eq!(
+                    rows(&reader, &until, order).len(),
+                    all.iter().filter(|row| row.at < cut).count()
+                );
+            }
+        }
+    }
+    let mut search = reader.search(&Filter::default(), Order::Asc, None);
+    while let Some(Ok((cursor, row))) = search.nth(2) {
+        let next = reader
+            .search(&Filter::default(), Order::Asc, Some(cursor))
+            .next();
+        assert_eq!(
+            next.map(|next| number(&next.unwrap().1)),
+            (number(&row) < 399).then(|| number(&row) + 1)
+        );
+        let before = reader
+            .search(&Filter::default(), Order::Desc, Some(cursor))
+            .next();
+        assert_eq!(
+            before.map(|row| number(&row.unwrap().1)),
+            number(&row).checked_sub(1)
+        );
     }
 }
 

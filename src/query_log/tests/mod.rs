@@ -1,4 +1,10 @@
 //! Tests of the log as a whole.
 
 mod basics;
+mod codec;
+mod crash;
+mod damage;
+mod model;
+mod poison;
+mod retention;
 mod support;

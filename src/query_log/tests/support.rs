@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     clock::{ManualClock, Timestamp},
-    envelope::{KeyFiles, OsDisk, SharedDisk},
+    envelope::{KeyFiles, SharedDisk, sim_disk::UnsyncedDisk},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
@@ -28,7 +28,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::with_disk(OsDisk::shared())
+        Self::with_disk(Arc::new(UnsyncedDisk))
     }
 
     pub(super) fn with_disk(disk: SharedDisk) -> Self {
@@ -131,12 +131,12 @@ pub(super) fn lookup(n: u64) -> Record {
         device: Some(DeviceId::from_bits(n % 11)),
         ip: Some([192, 0, 2, u8::try_from(n % 250).unwrap()].into()),
         handle: Some(phone(n % 10_000)),
-        route: Some(if n % 3 == 0 {
+        route: Some(if n.is_multiple_of(3) {
             Route::Sms
         } else {
             Route::Imessage
         }),
-        reason: if n % 3 == 0 {
+        reason: if n.is_multiple_of(3) {
             Reason::NeverRegistered
         } else {
             Reason::LiveDevice

@@ -43,8 +43,8 @@ pub(super) struct Context<'a> {
 }
 
 /// What a batch of commands does: the same steps for the store and for the index, and what the log is told.
-#[derive(Default)]
 pub(super) struct Plan {
+    now: Timestamp,
     pub(super) mutations: Vec<Mutation>,
     pub(super) changes: Vec<Change>,
 }
@@ -156,6 +156,15 @@ impl Touched {
 }
 
 impl Plan {
+    /// Nothing yet, decided at `now`.
+    pub(super) fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            mutations: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
     fn put(&mut self, row: Row) {
         self.mutations.push(Mutation::Put(row));
     }
@@ -212,6 +221,7 @@ impl Plan {
         let handle = handle.cloned();
         self.changes.push(Change {
             id: ChangeId::random(),
+            at: self.now,
             kind,
             handle,
             device,

@@ -8,6 +8,8 @@ mod rows;
 
 #[cfg(test)]
 pub(super) mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::{io, path::PathBuf};
 

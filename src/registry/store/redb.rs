@@ -1,9 +1,10 @@
 //! The embedded store: one redb file, `<data>/registry/registry.redb`.
 //!
 //! Every batch is one transaction with immediate durability: when `commit` returns, it is on the disk, and a crash at
-//! any earlier point leaves the store as before the batch. redb checks its own structure with checksums and repairs
-//! what a crash left (0.1 s at 440,000 rows); its quick repair is not used, because it makes each commit dearer while
-//! a start reads every row anyway.
+//! any earlier point leaves the store as before the batch.
+//!
+//! Opening checks every page's checksum: without that a bad sector would become a wrong answer, or a panic. The same
+//! pass repairs what a crash left, so redb's quick repair, which makes each commit dearer, would save nothing.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -13,8 +14,8 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition, WriteTransaction, backends::FileBackend,
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
+    StorageError, TableDefinition, WriteTransaction, backends::FileBackend,
 };
 use zeroize::Zeroizing;
 
@@ -37,9 +38,13 @@ const FILE: &str = "registry.redb";
 /// The first bytes of every redb file.
 const REDB_MAGIC: &[u8; 4] = b"redb";
 
+/// Opens the file; tests put a failing disk in between.
+type Opener = fn(&Path) -> Result<Database, StoreError>;
+
 /// A store in one file.
 pub(in crate::registry) struct RedbStore {
     path: PathBuf,
+    opener: Opener,
     /// None after a failed commit: redb refuses everything once its file has failed, so it is opened anew.
     database: Option<Database>,
     subject_key: Zeroizing<[u8; 32]>,
@@ -49,11 +54,15 @@ pub(in crate::registry) struct RedbStore {
 impl RedbStore {
     /// Opens the store in `dir`, which is made if missing.
     pub(in crate::registry) fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_by(dir, |path| open_database(FileBackend::new, path))
+    }
+
+    pub(super) fn open_by(dir: &Path, opener: Opener) -> Result<Self, StoreError> {
         if !dir.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let path = dir.join(FILE);
-        let database = open_file(&path)?;
+        let database = opener(&path)?;
         // The file's name must survive a power cut as its content does.
         File::open(dir)?.sync_all()?;
         if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
@@ -66,6 +75,7 @@ impl RedbStore {
             database: Some(database),
             subject_key,
             last_batch,
+            opener,
         })
     }
 
@@ -137,14 +147,18 @@ impl Store for RedbStore {
     fn reopen(&mut self) -> Result<u64, StoreError> {
         // First let go of the old one: the file is locked.
         self.database = None;
-        let database = open_file(&self.path)?;
+        let database = (self.opener)(&self.path)?;
         (self.subject_key, self.last_batch) = read_meta(&database, &self.path)?;
         self.database = Some(database);
         Ok(self.last_batch)
     }
 }
 
-fn open_file(path: &Path) -> Result<Database, StoreError> {
+/// Opens the file at `path`, or makes it, on the backend that `backend` makes of it.
+pub(super) fn open_database<B: StorageBackend>(
+    backend: impl FnOnce(File) -> Result<B, DatabaseError>,
+    path: &Path,
+) -> Result<Database, StoreError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -160,10 +174,10 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
         return Err(StoreError::NotOurs(path.to_owned()));
     }
     let open_error = |error| open_error(error, path);
-    let backend = FileBackend::new(file).map_err(open_error)?;
     Builder::new()
         .set_cache_size(limits::REGISTRY_STORE_CACHE_BYTES)
-        .create_with_backend(backend)
+        .set_check_integrity_on_open(true)
+        .create_with_backend(backend(file).map_err(open_error)?)
         .map_err(open_error)
 }
 

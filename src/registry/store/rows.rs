@@ -57,6 +57,7 @@ struct EndedV1 {
 #[derive(Serialize, Deserialize)]
 struct ChangeV1 {
     id: u64,
+    at: u64,
     kind: u8,
     cause: u8,
     handle: Option<Vec<u8>>,
@@ -230,6 +231,7 @@ pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
 pub(super) fn write_change(change: &Change) -> Vec<u8> {
     encode(&ChangeV1 {
         id: change.id.bits(),
+        at: change.at.as_micros(),
         kind: number(&KINDS, change.kind),
         cause: number(&CAUSES, change.cause),
         handle: change.handle.as_ref().map(handle_key),
@@ -250,6 +252,7 @@ pub(super) fn read_change(key: u64, bytes: &[u8]) -> Result<Row, StoreError> {
     };
     let change = Change {
         id: ChangeId::from_bits(row.id),
+        at: Timestamp::from_micros(row.at),
         kind,
         handle,
         device: row.device.map(DeviceId::from_bits),

@@ -1,0 +1,145 @@
+//! What lies in the log's directory, as far as it can be told without keys.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    segment_name::{LogFileName, SegmentId},
+    segment_reader::belongs,
+};
+use crate::envelope::{
+    FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, LOCK_FILE_NAME, Step,
+};
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// What lies in the directory.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) frames: Vec<SegmentId>,
+    pub(super) cuts: Vec<(SegmentId, PathBuf)>,
+    pub(super) unknown: Vec<OsString>,
+}
+
+/// What a scan without keys says about a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scan {
+    /// Where the last whole frame ends.
+    pub(super) whole: u64,
+    pub(super) frames: u64,
+    pub(super) next_sequence: u32,
+    /// Records in the file, the lost ones included.
+    pub(super) records: u32,
+    /// Damaged places before `whole`.
+    pub(super) damaged: u64,
+    /// Places where frames are missing without a trace of them.
+    pub(super) gaps: u64,
+    /// The last whole frame is an end frame.
+    pub(super) ended: bool,
+}
+
+/// Lists the directory.
+pub(super) fn list(dir: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        match name.to_str().and_then(LogFileName::parse) {
+            Some(LogFileName::Frames(id)) => listing.frames.push(id),
+            Some(cut) => listing.cuts.push((cut.segment(), entry.path())),
+            None if name == LOCK_FILE_NAME => {}
+            None => listing.unknown.push(name),
+        }
+    }
+    listing.frames.sort_unstable();
+    Ok(listing)
+}
+
+/// What a segment looks like without its key.
+pub(super) enum Seen {
+    Finished {
+        bytes: u64,
+        records: u64,
+    },
+    Unfinished {
+        file: FrameFile,
+        scan: Scan,
+    },
+    /// It ends within its head, or is all zeros.
+    Unborn,
+    Unreadable,
+}
+
+/// Looks at a segment without its key.
+pub(super) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
+    let mut file = match FrameFile::open(path, None) {
+        Ok(file) if belongs(&file, id) => file,
+        Ok(_) => return Ok(Seen::Unreadable),
+        Err(FrameFileError::Io(error)) => return Err(error),
+        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Seen::Unborn),
+        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Seen::Unborn),
+        Err(FrameFileError::Header(_)) => return Ok(Seen::Unreadable),
+    };
+    if let Some(end) = file.end_frame()? {
+        return Ok(Seen::Finished {
+            bytes: file.limit(),
+            records: end.first_item.into(),
+        });
+    }
+    let scan = scan(&mut file)?;
+    Ok(Seen::Unfinished { file, scan })
+}
+
+/// Walks a segment without keys.
+pub(super) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
+    let mut scan = Scan {
+        whole: FILE_HEADER_BYTES,
+        ..Scan::default()
+    };
+    let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
+    while !scan.ended {
+        match file.after(offset)? {
+            Step::Frame { end, header, .. } => {
+                scan.damaged += u64::from(torn);
+                scan.gaps += u64::from(!torn && header.sequence != scan.next_sequence);
+                torn = false;
+                scan.ended = header.kind == FrameKind::End;
+                scan.next_sequence = header.sequence.saturating_add(1);
+                scan.records = header.first_item.saturating_add(header.items);
+                scan.frames += 1;
+                scan.whole = end;
+                offset = end;
+            }
+            // Damage only if something whole follows; else it is the torn tail.
+            Step::Damage { to, .. } => {
+                torn = true;
+                offset = to;
+            }
+            Step::Edge => break,
+        }
+    }
+    Ok(scan)
+}
+
+fn is_blank(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    loop {
+        chunk.clear();
+        if Read::by_ref(&mut file)
+            .take(CHUNK_BYTES as u64)
+            .read_to_end(&mut chunk)?
+            == 0
+        {
+            return Ok(true);
+        }
+        if chunk.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! An error of the disk: everybody in flight is told, nothing is retried on the same file, a fresh one takes over.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tempfile::TempDir;
+
+use super::support::*;
+use crate::{
+    envelope::sim_disk::SimDisk,
+    query_log::{AppendError, Durability, SegmentState},
+};
+
+fn bench(durability: Durability) -> (Bench, SimDisk) {
+    let live = TempDir::new().unwrap();
+    let sim = SimDisk::new(live.path());
+    let mut bench = Bench::with_disk(Arc::new(sim.clone()));
+    bench.config.durability = durability;
+    bench.dir = live;
+    (bench, sim)
+}
+
+#[test]
+fn a_failed_write_or_sync_poisons_until_a_fresh_file_can_be_written() {
+    for (durability, fails_sync) in [
+        (Durability::Disk, true),
+        (Durability::Disk, false),
+        (Durability::Os, false),
+    ] {
+        let (bench, sim) = bench(durability);
+        let fails = if fails_sync {
+            &sim.fail_syncs
+        } else {
+            &sim.fail_appends
+        };
+        let log = bench.open();
+        let reader = log.reader();
+        let mut tail = reader.tail(reader.position(), &Default::default());
+        put(&log, &lookup(1));
+        fails.store(true, Ordering::SeqCst);
+        let ticket = log.append(&lookup(2)).unwrap();
+        assert_eq!(ticket.wait_blocking(), Err(AppendError::Unwritable));
+        assert!(!log.is_writable());
+        assert_eq!(log.append(&lookup(3)).err(), Some(AppendError::Unwritable));
+        log.revive_now();
+        assert!(!log.is_writable());
+        assert_eq!(numbers(&reader), [1]);
+        fails.store(false, Ordering::SeqCst);
+        log.revive_now();
+        assert!(log.is_writable());
+        put(&log, &lookup(4));
+        assert_eq!(numbers(&reader), [1, 4]);
+        let followed = tail.next_rows(10).unwrap();
+        assert_eq!(
+            followed
+                .iter()
+                .map(|(_, row)| number(row))
+                .collect::<Vec<_>>(),
+            [1, 4]
+        );
+        let states: Vec<_> = reader.segments().iter().map(|it| it.state).collect();
+        assert_eq!(states, [SegmentState::Abandoned, SegmentState::Active]);
+        log.close();
+        drop(log);
+        // What was refused may be there or not; what was acknowledged is.
+        let log = bench.open();
+        let found: Vec<_> = numbers(&log.reader())
+            .into_iter()
+            .filter(|n| *n != 2)
+            .collect();
+        assert_eq!(found, [1, 4]);
+    }
+}
+
+#[test]
+fn it_becomes_writable_again_by_itself() {
+    let (bench, sim) = bench(Durability::Disk);
+    let log = bench.open();
+    sim.fail_appends.store(true, Ordering::SeqCst);
+    assert!(log.append(&lookup(1)).unwrap().wait_blocking().is_err());
+    sim.fail_appends.store(false, Ordering::SeqCst);
+    let started = std::time::Instant::now();
+    while !log.is_writable() {
+        assert!(started.elapsed().as_secs() < 20);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    put(&log, &lookup(2));
+    assert_eq!(numbers(&log.reader()), [2]);
+    assert_eq!(
+        frames_in(&bench.log_dir()).len(),
+        1,
+        "retries leave no empty files"
+    );
+}

@@ -1,0 +1,464 @@
+//! The format of rows, and the embedded store's ways to say no.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use ::redb::{StorageBackend, backends::FileBackend};
+use data_encoding::HEXLOWER;
+use proptest::prelude::*;
+
+use super::{rows, *};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, ChangeId},
+    registry::{
+        changes::{Cause, ChangeKind},
+        device::Platform,
+        entry::EndedHow,
+        token::TokenHash,
+    },
+};
+
+fn handles() -> impl Strategy<Value = Handle> {
+    prop_oneof!["\\+[1-9][0-9]{6,14}", "[a-zäß]{1,8}@[a-z]{1,8}\\.org"]
+        .prop_map(|text| Handle::from_canonical(&text).expect("it is canonical"))
+}
+
+fn times() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_micros)
+}
+
+fn device_rows() -> impl Strategy<Value = Row> {
+    let ids = (any::<u64>(), any::<u64>(), any::<[u8; 32]>());
+    let rest = (
+        times(),
+        times(),
+        times(),
+        any::<Option<String>>(),
+        0..6usize,
+        any::<bool>(),
+    );
+    (ids, rest).prop_map(
+        |(
+            (id, account, hash),
+            (registered_at, last_check_in_at, lease_until, name, platform, lapse_recorded),
+        )| {
+            let device = Device {
+                account: AccountId::from_bits(account),
+                token_hash: TokenHash(hash),
+                registered_at,
+                last_check_in_at,
+                lease_until,
+                name: name.map(Into::into),
+                platform: Platform::ALL[platform],
+                lapse_recorded,
+            };
+            Row::Device(DeviceId::from_bits(id), device)
+        },
+    )
+}
+
+fn claim_rows() -> impl Strategy<Value = Row> {
+    let devices = prop::collection::vec(any::<u64>().prop_map(DeviceId::from_bits), 1..5);
+    (handles(), any::<u64>(), times(), any::<bool>(), devices).prop_map(
+        |(handle, account, proved_at, discoverable, devices)| {
+            let account = AccountId::from_bits(account);
+            let devices = devices.into_iter().collect();
+            Row::Claim(
+                handle,
+                Claim {
+                    account,
+                    proved_at,
+                    discoverable,
+                    devices,
+                },
+            )
+        },
+    )
+}
+
+fn ended_rows() -> impl Strategy<Value = Row> {
+    let hows = [
+        EndedHow::Unbound,
+        EndedHow::Deregistered,
+        EndedHow::DeviceRemoved,
+    ];
+    (handles(), prop::sample::select(hows.to_vec()), times())
+        .prop_map(|(handle, how, at)| Row::Ended(handle, Ended { how, at }))
+}
+
+fn change_rows() -> impl Strategy<Value = Row> {
+    let kinds = [
+        ChangeKind::DeviceRegistered,
+        ChangeKind::DeviceRemoved,
+        ChangeKind::HandleBound,
+        ChangeKind::HandleUnbound,
+        ChangeKind::HandleMoved,
+        ChangeKind::HandleDeregistered,
+        ChangeKind::LeaseExpired,
+    ];
+    let causes = [
+        Cause::SignUp,
+        Cause::Linked,
+        Cause::SignOut,
+        Cause::Proof,
+        Cause::ProofHeld,
+        Cause::OwnerRequest,
+        Cause::Deregistration,
+        Cause::NewerProof,
+        Cause::Silence,
+    ];
+    let what = (
+        prop::sample::select(kinds.to_vec()),
+        prop::sample::select(causes.to_vec()),
+    );
+    let whom = (
+        prop::option::of(handles()),
+        any::<Option<u64>>(),
+        any::<Option<u64>>(),
+    );
+    (any::<u64>(), any::<(u64, u64)>(), what, whom).prop_map(
+        |(place, (id, at), (kind, cause), (handle, device, account))| {
+            let change = Change {
+                id: ChangeId::from_bits(id),
+                at: Timestamp::from_micros(at),
+                kind,
+                handle,
+                device: device.map(DeviceId::from_bits),
+                account: account.map(AccountId::from_bits),
+                cause,
+            };
+            Row::Unrecorded(place, change)
+        },
+    )
+}
+
+fn any_row() -> impl Strategy<Value = Row> {
+    prop_oneof![device_rows(), claim_rows(), ended_rows(), change_rows()]
+}
+
+/// A row's key and value as bytes.
+fn write(row: &Row) -> (Vec<u8>, Vec<u8>) {
+    match row {
+        Row::Device(id, device) => (id.bits().to_be_bytes().into(), rows::write_device(device)),
+        Row::Claim(handle, claim) => (rows::handle_key(handle), rows::write_claim(claim)),
+        Row::Ended(handle, ended) => (rows::handle_key(handle), rows::write_ended(*ended)),
+        Row::Unrecorded(place, change) => (place.to_be_bytes().into(), rows::write_change(change)),
+    }
+}
+
+fn read(like: &Row, key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
+    let number = || u64::from_be_bytes(key.try_into().expect("eight bytes"));
+    match like {
+        Row::Device(..) => rows::read_device(number(), value),
+        Row::Claim(..) => rows::read_claim(key, value),
+        Row::Ended(..) => rows::read_ended(key, value),
+        Row::Unrecorded(..) => rows::read_change(number(), value),
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_survive_their_bytes(row in any_row()) {
+        let (key, value) = write(&row);
+        prop_assert_eq!(read(&row, &key, &value).expect("what was written is read"), row);
+    }
+
+    #[test]
+    fn a_row_cut_short_or_too_long_is_refused(row in any_row(), cut: prop::sample::Index) {
+        let (key, value) = write(&row);
+        prop_assert!(read(&row, &key, &value[..cut.index(value.len())]).is_err());
+        prop_assert!(read(&row, &key, &[&value[..], &[0]].concat()).is_err());
+        let newer = [&[2][..], &value[1..]].concat();
+        prop_assert!(matches!(read(&row, &key, &newer), Err(StoreError::FormatUnknown(2))));
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(row in any_row(), bytes: Vec<u8>, key: Vec<u8>) {
+        let _ = rows::read_claim(&key, &bytes);
+        let _ = rows::read_ended(&key, &bytes);
+        let (good_key, _) = write(&row);
+        let _ = read(&row, &good_key, &[&[1][..], &bytes].concat());
+    }
+}
+
+/// One row of each table, with everything in it.
+fn fixture() -> [(Row, &'static str, &'static str); 4] {
+    let phone = Handle::from_canonical("+14155550123").expect("canonical");
+    let mail = Handle::from_canonical("a@example.org").expect("canonical");
+    let [first, second] = [0x0102_0304_0506_0708, 9].map(DeviceId::from_bits);
+    let account = AccountId::from_bits(0xfedc_ba98_7654_3210);
+    let at = Timestamp::from_micros(1_795_423_267_123_456);
+    let device = Device {
+        account,
+        token_hash: TokenHash([0xab; 32]),
+        registered_at: at,
+        last_check_in_at: Timestamp::from_secs(1),
+        lease_until: Timestamp::from_secs(2),
+        name: Some("Zoë".into()),
+        platform: Platform::Watchos,
+        lapse_recorded: true,
+    };
+    let devices = [first, second].into_iter().collect();
+    let change = Change {
+        id: ChangeId::from_bits(77),
+        at,
+        kind: ChangeKind::HandleMoved,
+        handle: Some(phone.clone()),
+        device: Some(first),
+        account: None,
+        cause: Cause::NewerProof,
+    };
+    [
+        (
+            Row::Device(first, device),
+            "0102030405060708",
+            "0190e4d0b287d3aeeefe01abababababababababababababababababababababababababababababababab80e2bbf0d89d9803c0843d80897a01045a6fc3ab0401",
+        ),
+        (
+            Row::Claim(
+                phone,
+                Claim {
+                    account,
+                    proved_at: at,
+                    discoverable: false,
+                    devices,
+                },
+            ),
+            "01000000034bbc8dab",
+            "0190e4d0b287d3aeeefe0180e2bbf0d89d98030002888e98a8c0e080810109",
+        ),
+        (
+            Row::Ended(
+                mail,
+                Ended {
+                    how: EndedHow::Deregistered,
+                    at,
+                },
+            ),
+            "0261406578616d706c652e6f7267",
+            "010280e2bbf0d89d9803",
+        ),
+        (
+            Row::Unrecorded(3, change),
+            "0000000000000003",
+            "014d80e2bbf0d89d98030508010901000000034bbc8dab01888e98a8c0e080810100",
+        ),
+    ]
+}
+
+#[test]
+fn version_1_is_frozen() {
+    for (row, key, value) in fixture() {
+        let (written_key, written) = write(&row);
+        assert_eq!(
+            (&*HEXLOWER.encode(&written_key), &*HEXLOWER.encode(&written)),
+            (key, value)
+        );
+        let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).expect("it is hex");
+        assert_eq!(
+            read(&row, &bytes(key), &bytes(value)).expect("version 1 is read for ever"),
+            row
+        );
+    }
+}
+
+fn all(store: &mut RedbStore) -> Vec<Row> {
+    let mut rows = Vec::new();
+    store
+        .load(&mut |row| rows.push(row))
+        .expect("the rows are good");
+    rows
+}
+
+#[test]
+fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
+    let root = tempfile::tempdir().expect("a directory");
+    let dir = root.path().join("registry");
+    let mut store = RedbStore::open(&dir).expect("a new store");
+    let key = store.subject_key();
+    let puts: Vec<_> = fixture()
+        .into_iter()
+        .map(|(row, ..)| Mutation::Put(row))
+        .collect();
+    store.commit(5, &puts).expect("there is room");
+    let mode = |path: &Path| {
+        fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(
+        (mode(&dir), mode(&dir.join("registry.redb"))),
+        (0o700, 0o600)
+    );
+    drop(store);
+
+    let mut store = RedbStore::open(&dir).expect("it is there");
+    assert_eq!((store.last_batch(), store.subject_key()), (5, key));
+    assert_eq!(all(&mut store), fixture().map(|(row, ..)| row));
+    let phone = Handle::from_canonical("+14155550123").expect("canonical");
+    store
+        .commit(
+            6,
+            &[
+                Mutation::Remove(Key::Claim(phone)),
+                Mutation::Remove(Key::Unrecorded(3)),
+            ],
+        )
+        .expect("there is room");
+    assert_eq!(store.reopen().expect("it can be opened anew"), 6);
+    assert_eq!(all(&mut store).len(), 2);
+}
+
+#[test]
+fn a_second_process_is_told_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let _first = RedbStore::open(dir.path()).expect("a new store");
+    assert!(matches!(
+        RedbStore::open(dir.path()).err(),
+        Some(StoreError::Locked(_))
+    ));
+}
+
+#[test]
+fn another_program_s_file_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("registry.redb");
+    fs::write(&path, "a letter to somebody").expect("there is room");
+    assert!(matches!(
+        RedbStore::open(dir.path()).err(),
+        Some(StoreError::NotOurs(_))
+    ));
+    assert_eq!(
+        fs::read(&path).expect("it is there"),
+        b"a letter to somebody"
+    );
+
+    fs::remove_file(&path).expect("it was there");
+    let foreign = ::redb::Database::create(&path).expect("a new file");
+    let writing = foreign.begin_write().expect("it is open");
+    writing
+        .open_table(::redb::TableDefinition::<u64, u64>::new("theirs"))
+        .expect("a new table");
+    writing.commit().expect("there is room");
+    drop(foreign);
+    assert!(matches!(
+        RedbStore::open(dir.path()).err(),
+        Some(StoreError::NotOurs(_))
+    ));
+}
+
+#[test]
+fn damage_is_an_error_and_never_a_panic() {
+    let whole = tempfile::tempdir().expect("a directory");
+    let mut store = RedbStore::open(whole.path()).expect("a new store");
+    let puts: Vec<_> = fixture()
+        .into_iter()
+        .map(|(row, ..)| Mutation::Put(row))
+        .collect();
+    store.commit(1, &puts).expect("there is room");
+    drop(store);
+    let bytes = fs::read(whole.path().join("registry.redb")).expect("it is there");
+    for part in [10, 100, 4096, bytes.len() / 2] {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("registry.redb"), &bytes[..part]).expect("there is room");
+        assert!(RedbStore::open(dir.path()).is_err(), "cut at {part}");
+    }
+    let header = [9, 20, 64, 130, 200, 330];
+    let pages = (0..bytes.len() as u64).step_by(1024).skip(1);
+    for at in header.into_iter().chain(pages.take(200)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("registry.redb");
+        fs::write(&path, &bytes).expect("there is room");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .expect("it is there");
+        file.seek(SeekFrom::Start(at)).expect("it is long enough");
+        file.write_all(&[0x5a; 16]).expect("there is room");
+        // Whether redb can repair it or not: what it then gives is right, or an error.
+        if let Ok(mut store) = RedbStore::open(dir.path()) {
+            let mut rows = Vec::new();
+            if store.load(&mut |row| rows.push(row)).is_ok() {
+                assert!(rows.is_empty() || rows.len() == 4);
+            }
+        }
+    }
+}
+
+/// A file on a disk that fills up.
+#[derive(Debug)]
+struct FullDisk(FileBackend);
+
+/// Whether the disk is full. Of one thread, so that tests do not meet.
+type IsFull = std::cell::Cell<bool>;
+thread_local! {
+    static IS_FULL: IsFull = const { IsFull::new(false) };
+}
+
+fn room() -> Result<(), io::Error> {
+    let full = || io::Error::from(io::ErrorKind::StorageFull);
+    if IS_FULL.get() { Err(full()) } else { Ok(()) }
+}
+
+impl StorageBackend for FullDisk {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        room()?;
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        room()?;
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        room()?;
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> Result<(), io::Error> {
+        self.0.close()
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open =
+        |path: &Path| redb::open_database(|file| Ok(FullDisk(FileBackend::new(file)?)), path);
+    let mut store = RedbStore::open_by(dir.path(), open).expect("a new store");
+    let [(device, ..), (claim, ..), ..] = fixture();
+    store
+        .commit(1, &[Mutation::Put(device.clone())])
+        .expect("there is room");
+    IS_FULL.set(true);
+    let failed = store.commit(2, &[Mutation::Put(claim.clone())]);
+    assert!(matches!(failed, Err(StoreError::Io(_))), "{failed:?}");
+    let refused = store.commit(2, &[Mutation::Put(claim.clone())]);
+    assert!(matches!(refused, Err(StoreError::NotOpen)), "{refused:?}");
+    let _ = store.reopen();
+    IS_FULL.set(false);
+    assert_eq!(store.reopen().expect("there is space"), 1);
+    assert_eq!(all(&mut store), std::slice::from_ref(&device));
+    store
+        .commit(2, &[Mutation::Put(claim.clone())])
+        .expect("there is space");
+    drop(store);
+    let mut store = RedbStore::open(dir.path()).expect("it is whole");
+    assert_eq!(all(&mut store), [device, claim]);
+}

@@ -1,0 +1,407 @@
+//! The command line: the same rows from a server and from files, tables and NDJSON, exit codes, errors that say what to do.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{
+    harness::{Server, bytes_below, dispatchd, run},
+    wire::{batch, has_exactly},
+};
+
+/// Runs a command line, given as words.
+fn command(words: &str) -> Command {
+    let mut command = dispatchd();
+    command.args(words.split(' '));
+    command
+}
+
+/// Against a running server.
+fn ask(server: &Server, token: &str, words: &str) -> Output {
+    let mut command = command(words);
+    command
+        .args(["--server", &server.operators])
+        .env("DISPATCHD_TOKEN", token);
+    run(&mut command)
+}
+
+/// On the files.
+fn read(data: &Path, words: &str) -> Output {
+    run(command(words).arg("--data").arg(data))
+}
+
+#[track_caller]
+fn printed(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Exit code and message of a command that fails; one line, and nothing on standard output.
+#[track_caller]
+fn fails(output: &Output) -> (i32, String) {
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(!message.contains("panicked"), "{message}");
+    (output.status.code().unwrap(), message)
+}
+
+async fn with_traffic() -> (Server, String) {
+    let server = Server::start().await;
+    let (ann, ben) = (server.sign_up().await, server.sign_up().await);
+    server.prove(&ann, "+14155550123").await;
+    batch(
+        &server,
+        &ben,
+        &["+14155550123", "+14155550124", "nobody@example.com", "x"],
+    )
+    .await;
+    let token = server.operator_token("reader", "reader");
+    (server, token)
+}
+
+#[tokio::test]
+async fn a_search_finds_the_same_on_a_server_and_in_its_files() {
+    let (mut server, token) = with_traffic().await;
+    let searches = [
+        "log search --json",
+        "log search --json --order asc",
+        "log search --json --limit 3",
+        "log search --json --handle +14155550123",
+        "log search --json --route sms --since 1h",
+        "log search --json --kind change --until 2100-01-01T00:00:00Z",
+        "log search --json --reason handle-invalid --ip 127.0.0.0/8",
+        "log search --order asc",
+        "log segments --json",
+        "log verify --json",
+    ];
+    let asked: Vec<_> = searches
+        .iter()
+        .map(|words| printed(&ask(&server, &token, words)))
+        .collect();
+    let beside: Vec<_> = searches
+        .iter()
+        .map(|words| printed(&read(&server.data, words)))
+        .collect();
+    assert!(server.stop().await.success());
+    let stopped: Vec<_> = searches
+        .iter()
+        .map(|words| printed(&read(&server.data, words)))
+        .collect();
+    for (at, words) in searches
+        .iter()
+        .enumerate()
+        .filter(|(_, words)| words.contains("search"))
+    {
+        assert!(asked[at].lines().count() >= 1, "{words} finds nothing");
+        assert_eq!(asked[at], stopped[at], "{words}");
+        assert_eq!(asked[at], beside[at], "{words}, beside the server");
+    }
+    let counts = [7, 7, 3, 2, 1, 3, 1];
+    for (rows, count) in asked.iter().zip(counts) {
+        let records: Vec<Value> = rows
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(records.len(), count, "{rows}");
+    }
+    let of = |text: &str| -> Value { serde_json::from_str(text.lines().last().unwrap()).unwrap() };
+    for (running, stopped) in [(8, 8), (9, 9)].map(|(a, b)| (of(&asked[a]), of(&stopped[b]))) {
+        assert_eq!(running["segment"], stopped["segment"]);
+        assert_eq!(
+            (&running["records"], &stopped["records"]),
+            (&7.into(), &7.into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
+    let (server, token) = with_traffic().await;
+    let table = printed(&ask(&server, &token, "log search --order asc"));
+    assert!(!table.contains('\x1b'), "colour in a pipe");
+    let lines: Vec<_> = table.lines().collect();
+    let words: Vec<_> = lines[0].split_whitespace().collect();
+    assert_eq!(
+        words,
+        [
+            "AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS", "FROM"
+        ]
+    );
+    let column = |line: &str, name: &str| -> String {
+        let at = lines[0].find(name).unwrap();
+        line[at..]
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let told: Vec<_> = lines[1..]
+        .iter()
+        .map(|line| {
+            ["ROUTE", "HANDLE", "REASON", "STATUS"]
+                .map(|name| column(line, name))
+                .join(" ")
+        })
+        .collect();
+    let golden = [
+        "change - sign-up -",
+        "change - sign-up -",
+        "change +14155550123 proof -",
+        "imessage +14155550123 live-device 200",
+        "sms +14155550124 never-registered 200",
+        "none nobody@example.com never-registered 200",
+        "- - handle-invalid 400",
+    ];
+    assert_eq!(told, golden);
+    let segments = printed(&ask(&server, &token, "log segments"));
+    let heads: Vec<_> = segments
+        .lines()
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    assert_eq!(
+        heads,
+        ["SEGMENT", "STATE", "FROM", "RECORDS", "BYTES", "EXPIRES_AT"]
+    );
+    assert!(segments.lines().last().unwrap().contains(" active "));
+    let verified = ask(&server, &token, "log verify");
+    assert!(printed(&verified).contains("alive"));
+    assert_eq!(
+        String::from_utf8_lossy(&verified.stderr),
+        "dispatchd: the log is sound\n"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_told_and_the_rest_still_read() {
+    let (mut server, _) = with_traffic().await;
+    assert!(server.stop().await.success());
+    let (segment, mut bytes) = bytes_below(&server.data.join("log"))
+        .into_iter()
+        .max_by_key(|(_, bytes)| bytes.len())
+        .unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xFF;
+    std::fs::write(&segment, bytes).unwrap();
+    let verified = read(&server.data, "log verify");
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&verified.stderr).contains("not sound"));
+    let rest = printed(&read(&server.data, "log search --json"));
+    assert!((1..7).contains(&rest.lines().count()), "{rest}");
+}
+
+#[tokio::test]
+async fn a_tail_prints_what_comes_from_a_server_and_from_files() {
+    let (server, token) = with_traffic().await;
+    let ben = server.sign_up().await;
+    let mut of_server = command("log tail --json --route sms");
+    of_server
+        .args(["--server", &server.operators])
+        .env("DISPATCHD_TOKEN", &token);
+    let mut of_files = command("log tail --json --route sms");
+    of_files.arg("--data").arg(&server.data);
+    for mut tail in [of_server, of_files] {
+        let mut child = tail
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines =
+            std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        // The tail begins where the log ends when it connects: ask until it has begun.
+        let asking = async {
+            loop {
+                server.lookup(&ben, "+14155550177").await;
+                server.lookup(&ben, "nobody@example.com").await;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        let first = tokio::task::spawn_blocking(move || lines.next().unwrap().unwrap());
+        let line = tokio::select! {
+            line = first => line.unwrap(),
+            () = asking => unreachable!("it asks for ever"),
+        };
+        let record: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&record["handle"], &record["route"]),
+            (&"+14155550177".into(), &"sms".into())
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn operators_are_added_listed_and_revoked_on_a_running_server() {
+    let server = Server::start().await;
+    let data = server.data.clone();
+    let added = printed(&read(&data, "operator add ann --role reader"));
+    assert_eq!(added.lines().count(), 1);
+    let token = added.trim();
+    assert!(token.starts_with("do_") && token.len() > 40 && added == format!("{token}\n"));
+    assert_eq!(ask(&server, token, "log search").status.code(), Some(0));
+    let (code, message) = fails(&read(&data, "operator add ann --role admin"));
+    assert_eq!(code, 1);
+    assert!(message.contains("already"), "{message}");
+    let (_, message) = fails(&read(&data, "operator add a/b --role admin"));
+    assert!(message.contains("1 to 64 letters"), "{message}");
+    printed(&read(&data, "operator add ben --role admin"));
+
+    let listed = printed(&read(&data, "operator list --json"));
+    let listed: Vec<Value> = listed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<_> = listed
+        .iter()
+        .map(|o| (o["name"].as_str().unwrap(), o["role"].as_str().unwrap()))
+        .collect();
+    assert_eq!(names, [("ann", "reader"), ("ben", "admin")]);
+    has_exactly(&listed[0], &["name", "role", "added_at"]);
+    assert!(printed(&read(&data, "operator list")).starts_with("NAME"));
+
+    printed(&read(&data, "operator revoke ann"));
+    let (code, message) = fails(&ask(&server, token, "log search"));
+    assert_eq!(code, 1);
+    assert!(message.contains("token-invalid"), "{message}");
+    let (code, _) = fails(&read(&data, "operator revoke ann"));
+    assert_eq!(code, 1);
+    for file in bytes_below(&data) {
+        let text = String::from_utf8_lossy(&file.1).into_owned();
+        assert!(!text.contains(token), "{} holds a token", file.0.display());
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said_with_its_exit_code() {
+    let (server, token) = with_traffic().await;
+    let nowhere = server.data.join("nowhere");
+    let mut no_server = command("log search --server http://127.0.0.1:9");
+    no_server.env("DISPATCHD_TOKEN", &token);
+    for (output, code, message) in [
+        (run(&mut no_server), 1, "is the server running?"),
+        (ask(&server, "nonsense", "log search"), 1, "token-invalid"),
+        (
+            run(command("log search --server").arg(&server.operators)),
+            1,
+            "no operator token",
+        ),
+        (read(&nowhere, "log search"), 1, "is no data directory"),
+        (read(&nowhere, "operator list"), 1, "is no data directory"),
+        (
+            ask(&server, &token, "log search --since yesterday"),
+            1,
+            "`since` takes",
+        ),
+        (
+            read(&server.data, "log search --since yesterday"),
+            1,
+            "--since",
+        ),
+        (
+            run(&mut command("log search --no-such-thing")),
+            2,
+            "--no-such-thing",
+        ),
+        (run(&mut command("log")), 2, "Usage"),
+        (run(&mut command("operator add ann --role king")), 2, "king"),
+        (
+            run(&mut command("config check --config /no/such/file")),
+            64,
+            "/no/such/file",
+        ),
+        (
+            run(command("serve").env("DISPATCHD_LOG__RETENTION", "31d")),
+            64,
+            "log.retention",
+        ),
+    ] {
+        let (status, said) = fails(&output);
+        assert!(status == code && said.contains(message), "{status} {said}");
+        assert!(!said.contains(&token), "{said}");
+    }
+    assert!(!nowhere.exists());
+    let wrong_listener = {
+        let mut command = command("log search --server");
+        command.arg(&server.phones).env("DISPATCHD_TOKEN", &token);
+        run(&mut command)
+    };
+    assert_eq!(fails(&wrong_listener).0, 1);
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let (server, token) = with_traffic().await;
+    let ben = server.sign_up().await;
+    let numbers: Vec<_> = (0..1_000).map(|n| format!("+1415555{n:04}")).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    for _ in 0..3 {
+        batch(&server, &ben, &numbers).await;
+    }
+    let binary = env!("CARGO_BIN_EXE_dispatchd");
+    for source in [
+        format!("--server {}", server.operators),
+        format!("--data {}", server.data.display()),
+    ] {
+        for form in ["", "--json"] {
+            let script = format!("set -o pipefail; {binary} log search {form} {source} | head -1");
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &script]).env("DISPATCHD_TOKEN", &token);
+            let output = run(&mut bash);
+            assert_eq!(printed(&output).lines().count(), 1, "{script}");
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{script}");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_and_shown() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dispatchd.toml");
+    let check = printed(&run(command("config check --config").arg(shipped)));
+    assert_eq!(check, "the configuration is good\n");
+    let mut show = command("config show --config");
+    show.arg(shipped).env("DISPATCHD_LOG__DURABILITY", "os");
+    let shown = printed(&run(&mut show));
+    assert!(
+        shown.contains("durability = \"os\"") && shown.contains("retention = \"30days\"")
+            || shown.contains("retention = \"30d\""),
+        "{shown}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    for (text, named) in [
+        (
+            "[log]\nretention = \"31d\"\n",
+            ["line 2", "log.retention", "at most 30d"],
+        ),
+        (
+            "[log]\n\ndurabilty = \"os\"\n",
+            ["line 3", "durabilty", "unknown field"],
+        ),
+        (
+            "[server]\nthreads = \"many\"\n",
+            ["line 2", "threads", "many"],
+        ),
+        ("[quota]\nenabled = yes\n", ["line 2", "enabled", "yes"]),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (code, message) = fails(&run(command("config check --config").arg(&file)));
+        assert_eq!(code, 64, "{message}");
+        for part in named {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
+    }
+    let mut unknown = command("config check");
+    unknown.env("DISPATCHD_LOG__RETENTOIN", "3d");
+    let (code, message) = fails(&run(&mut unknown));
+    assert!(
+        code == 64 && message.contains("DISPATCHD_LOG__RETENTOIN"),
+        "{message}"
+    );
+}

@@ -1,0 +1,348 @@
+//! Proves promises 1 and 3 on a disk that fills up under load: no answer without its record, every refusal says what is
+//! wrong and when to try again, and service resumes by itself once there is space.
+
+use std::{
+    env,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    connection::{Reply, Wire},
+    harness::{PATIENCE, Server, run},
+    ledger::Tally,
+    load::Client,
+};
+
+const DISK_BYTES: &str = "16m";
+const CONNECTIONS: u64 = 8;
+/// How soon service is back once there is space.
+const RESUMES_WITHIN: Duration = Duration::from_secs(6);
+/// Set for the process that runs in a name space of its own.
+const UNSHARED: &str = "TEST_UNSHARED";
+
+/// A tmpfs, gone when dropped.
+struct SmallDisk {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts it in a folder of its own, as `place`; where that takes root, runs `test` again as root of a name space of
+    /// its own, and gives none.
+    fn mount(place: &str, test: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(place);
+        fs::create_dir_all(&path).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={DISK_BYTES},mode=0700"),
+            "tmpfs",
+        ]);
+        let mounted = run(mount.arg(&path));
+        if mounted.status.success() {
+            return Some(Self {
+                path,
+                _folder: folder,
+            });
+        }
+        let why = String::from_utf8_lossy(&mounted.stderr).into_owned();
+        assert!(
+            env::var_os(UNSHARED).is_none(),
+            "no tmpfs even in a user name space: {why}"
+        );
+        let mut again = Command::new("unshare");
+        again.arg("-Urm").arg(env::current_exe().unwrap());
+        let again = run(again
+            .args([test, "--exact", "--nocapture"])
+            .env(UNSHARED, "1"));
+        assert!(
+            again.status.success(),
+            "this test needs root, or user name spaces (unshare -Urm), to mount a small disk: {why}\n{}{}",
+            String::from_utf8_lossy(&again.stdout),
+            String::from_utf8_lossy(&again.stderr),
+        );
+        None
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
+    }
+
+    /// Takes every byte that is free.
+    fn fill(&self) {
+        let mut ballast = File::options()
+            .create(true)
+            .append(true)
+            .open(self.ballast())
+            .unwrap();
+        for bytes in [64 * 1024, 1024, 1] {
+            while ballast.write_all(&vec![b'x'; bytes]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_in_disk_mode_loses_nothing_and_service_resumes() {
+    fills_up(
+        "a_full_disk_in_disk_mode_loses_nothing_and_service_resumes",
+        "disk",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_disk_in_os_mode_loses_nothing_and_service_resumes() {
+    fills_up(
+        "a_full_disk_in_os_mode_loses_nothing_and_service_resumes",
+        "os",
+    )
+    .await;
+}
+
+async fn fills_up(test: &str, durability: &str) {
+    let Some(disk) = SmallDisk::mount("data", &format!("disk_full::{test}")) else {
+        return;
+    };
+    let mut server = Server::on(&disk.path, &[("LOG__DURABILITY", durability)]).await;
+    let reader = server.operator_token("reader", "reader");
+    let outbox = server.data.join("outbox.ndjson");
+    let client = |number| Client::new(number, 1, outbox.clone());
+    let mut clients: Vec<_> = (0..CONNECTIONS).map(client).collect();
+    let pid = server.pid();
+    under_load(&server, &mut clients, || fill_and_free(&server, &disk));
+    assert!(server.is_running(), "{}", server.output());
+
+    check(&server, &reader, &mut clients).await;
+    let mut refused = std::collections::BTreeMap::new();
+    for (code, times) in clients
+        .iter_mut()
+        .flat_map(|client| std::mem::take(&mut client.refused))
+    {
+        *refused.entry(code).or_insert(0) += times;
+    }
+    println!("{durability}: refused {refused:?}");
+    assert!(refused.contains_key("log-unwritable"), "{refused:?}");
+    let promised = [
+        "log-unwritable",
+        "registry-unwritable",
+        "overloaded",
+        "delivery-failed",
+    ];
+    assert!(
+        refused.keys().all(|code| promised.contains(&code.as_str())),
+        "{refused:?}"
+    );
+    assert_eq!(server.pid(), pid);
+
+    assert!(server.stop().await.success());
+    server.spawn().await;
+    let phones = clients
+        .iter_mut()
+        .flat_map(|client| &mut client.ledger.phones);
+    phones.for_each(|phone| phone.is_stale = true);
+    check(&server, &reader, &mut clients).await;
+    assert!(server.stop().await.success());
+}
+
+/// Settles everybody, then reads the whole log.
+async fn check(server: &Server, reader: &str, clients: &mut [Client]) {
+    for client in &mut *clients {
+        let mut wire = Wire::connect(&server.phones).expect("it accepts");
+        client.settle(&mut wire).expect("it answers");
+    }
+    let tally = Tally::take(server, reader, clients).await;
+    println!("{tally:?}");
+    tally.assert_sound();
+    assert!(tally.answered > 500, "hardly any load: {tally:?}");
+}
+
+/// Runs `meanwhile` while every client is busy; no connection may break.
+fn under_load(server: &Server, clients: &mut [Client], meanwhile: impl FnOnce()) {
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for client in clients {
+            let stop = &stop;
+            let mut wire = Wire::connect(&server.phones).expect("it accepts");
+            scope.spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    client.step(&mut wire).expect("the connection holds");
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        meanwhile();
+    });
+}
+
+fn fill_and_free(server: &Server, disk: &SmallDisk) {
+    let mut phone = Wire::connect(&server.phones).expect("it accepts");
+    let token = sign_up(&mut phone).text("token");
+    thread::sleep(Duration::from_millis(700));
+    let started = Instant::now();
+    let unready = loop {
+        disk.fill();
+        let ready = get(&mut phone, "/readyz", "");
+        if ready.status != 200 {
+            break ready;
+        }
+        assert!(started.elapsed() < PATIENCE, "it never notices");
+    };
+    assert_eq!(unready.status, 503);
+    assert_eq!(unready.body["code"], "log-unwritable");
+    assert_eq!(unready.body["missing"], json!(["log"]));
+    assert!(unready.header("retry-after").is_some());
+
+    // Long enough for several vain attempts to begin anew.
+    let full_until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < full_until {
+        disk.fill();
+        assert_eq!(get(&mut phone, "/livez", "").status, 200);
+        assert_ne!(sign_up(&mut phone).status, 201, "a sign-up on a full disk");
+        thread::sleep(Duration::from_millis(50));
+    }
+
+    disk.free();
+    let freed = Instant::now();
+    while sign_up(&mut phone).status != 201
+        || get(&mut phone, "/v1/lookup/%2B14155550199", &token).status != 200
+    {
+        assert!(freed.elapsed() < RESUMES_WITHIN, "not back in time");
+        thread::sleep(Duration::from_millis(20));
+    }
+    println!("back after {:?}", freed.elapsed());
+    assert_eq!(get(&mut phone, "/readyz", "").status, 200);
+    thread::sleep(Duration::from_millis(700));
+}
+
+/// Only the registry's disk is full: nothing can be changed, everything is answered.
+#[tokio::test]
+async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering() {
+    let test = "disk_full::a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering";
+    let Some(disk) = SmallDisk::mount("data/registry", test) else {
+        return;
+    };
+    let mut server = Server::on(disk.path.parent().unwrap(), &[]).await;
+    let reader = server.operator_token("reader", "reader");
+    let outbox = server.data.join("outbox.ndjson");
+    let client = |number| Client::new(number, 2, outbox.clone());
+    let mut clients: Vec<_> = (0..CONNECTIONS).map(client).collect();
+    under_load(&server, &mut clients, || {
+        let mut phone = Wire::connect(&server.phones).expect("it accepts");
+        let token = sign_up(&mut phone).text("token");
+        thread::sleep(Duration::from_millis(500));
+        let full_until = Instant::now() + Duration::from_secs(4);
+        let mut refused = 0;
+        while Instant::now() < full_until {
+            disk.fill();
+            let reply = sign_up(&mut phone);
+            refused += u32::from(reply.body["code"] == "registry-unwritable");
+            let asked = get(&mut phone, "/v1/lookup/%2B14155550199", &token);
+            assert_eq!(asked.status, 200, "{asked:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(refused > 20, "sign-ups went on: {refused}");
+        disk.free();
+        let freed = Instant::now();
+        while sign_up(&mut phone).status != 201 {
+            assert!(freed.elapsed() < RESUMES_WITHIN, "not back in time");
+            thread::sleep(Duration::from_millis(20));
+        }
+        println!("back after {:?}", freed.elapsed());
+        thread::sleep(Duration::from_millis(500));
+    });
+    check(&server, &reader, &mut clients).await;
+    assert!(server.stop().await.success());
+    server.spawn().await;
+    check_all_again(&mut clients);
+    check(&server, &reader, &mut clients).await;
+    assert!(server.stop().await.success());
+}
+
+fn check_all_again(clients: &mut [Client]) {
+    let phones = clients
+        .iter_mut()
+        .flat_map(|client| &mut client.ledger.phones);
+    phones.for_each(|phone| phone.is_stale = true);
+}
+
+fn get(wire: &mut Wire, path: &str, token: &str) -> Reply {
+    wire.ask("GET", path, token, &Value::Null)
+        .expect("it answers")
+}
+
+fn sign_up(wire: &mut Wire) -> Reply {
+    let body = json!({"platform": "ios"});
+    wire.ask("POST", "/v1/devices", "", &body)
+        .expect("it answers")
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start_is_an_error_that_says_so() {
+    let test = "disk_full::a_disk_that_is_full_at_the_start_is_an_error_that_says_so";
+    let Some(disk) = SmallDisk::mount("data", test) else {
+        return;
+    };
+    let mut server = Server::on(&disk.path.join("used"), &[]).await;
+    let ann = server.sign_up().await;
+    assert!(server.stop().await.success());
+    disk.fill();
+    let output_before = server.output().len();
+    refuses_to_start(&mut server, "it was used before");
+    let fresh = disk.path.join("fresh");
+    let mut command = server.command();
+    let output = run(command.env("DISPATCHD_SERVER__DATA", &fresh));
+    assert_clear(
+        output.status.code(),
+        &String::from_utf8_lossy(&output.stderr),
+        &fresh,
+    );
+    assert_eq!(server.output().len(), output_before);
+
+    disk.free();
+    server.spawn().await;
+    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+    assert!(server.stop().await.success());
+}
+
+fn refuses_to_start(server: &mut Server, when: &str) {
+    let output = run(&mut server.command());
+    let text = String::from_utf8_lossy(&output.stderr);
+    println!("{when}: {text}");
+    assert_clear(output.status.code(), &text, &server.data);
+}
+
+fn assert_clear(code: Option<i32>, text: &str, data: &Path) {
+    assert_eq!(code, Some(1), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.contains("No space left on device"), "{text}");
+    assert!(last.contains(&*data.to_string_lossy()), "{text}");
+}

@@ -1,0 +1,134 @@
+//! Proves promise 1: no answer without its record. `kill -9` at any moment loses no record of an answered query and no
+//! acknowledged change, in both modes of durability, and none is there twice.
+//!
+//! `DISPATCHD_TEST_KILLS` says how often (200), `DISPATCHD_TEST_SEED` repeats a run as far as scheduling allows.
+
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    connection::Wire,
+    harness::{Server, dispatchd, run},
+    ledger::Tally,
+    load::{Client, Dice},
+};
+
+const CONNECTIONS: u64 = 32;
+/// Rounds between two readings of the whole log.
+const ROUNDS_BETWEEN_TALLIES: u64 = 50;
+
+fn from_env(name: &str, default: u64) -> u64 {
+    let set = std::env::var(name).ok();
+    set.map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[tokio::test]
+async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
+    let started = Instant::now();
+    let kills = from_env("DISPATCHD_TEST_KILLS", 200);
+    let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
+    println!("{kills} kills, DISPATCHD_TEST_SEED={seed}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::on(&folder.path().join("data"), &[]).await;
+    let start_ms = started.elapsed().as_millis() as u64;
+    let reader = server.operator_token("reader", "reader");
+    let outbox = server.data.join("outbox.ndjson");
+    let client = |number| Client::new(number, seed, outbox.clone());
+    let mut clients: Vec<_> = (0..CONNECTIONS).map(client).collect();
+    let mut dice = Dice::new(seed);
+    for round in 0..kills {
+        settle(&server, &mut clients);
+        if round > 0 && round % ROUNDS_BETWEEN_TALLIES == 0 {
+            let tally = Tally::take(&server, &reader, &clients).await;
+            println!("{round} kills, {:?}: {tally:?}", started.elapsed());
+            tally.assert_sound();
+        }
+        strike(&mut server, &mut clients, &mut dice).await;
+        if round % ROUNDS_BETWEEN_TALLIES == 0 || round + 1 == kills {
+            assert_files_sound(&server);
+        }
+        let durability = ["os", "disk"][round as usize % 2];
+        server.set_env(&[("LOG__DURABILITY", durability)]);
+        if dice.below(8) == 0 {
+            server.launch();
+            thread::sleep(Duration::from_millis(dice.below(start_ms)));
+            server.kill();
+        }
+        server.spawn().await;
+    }
+    let phones = clients
+        .iter_mut()
+        .flat_map(|client| &mut client.ledger.phones);
+    phones.for_each(|phone| phone.is_stale = true);
+    settle(&server, &mut clients);
+    let tally = Tally::take(&server, &reader, &clients).await;
+    println!(
+        "{kills} kills in {:?}: answered = {}, lost = {}, duplicated = {}; changes = {}, wrong = {}",
+        started.elapsed(),
+        tally.answered,
+        tally.lost,
+        tally.duplicated,
+        tally.changes,
+        tally.changes_wrong,
+    );
+    tally.assert_sound();
+    assert!(
+        tally.answered as u64 > kills * 20,
+        "hardly any load: {tally:?}"
+    );
+    assert!(
+        clients.iter().all(|client| client.refused.is_empty()),
+        "a sound server refused"
+    );
+    assert!(server.stop().await.success());
+}
+
+/// Every client compares what it knows with what the server says.
+fn settle(server: &Server, clients: &mut [Client]) {
+    thread::scope(|scope| {
+        for client in clients {
+            scope.spawn(move || {
+                let mut wire = Wire::connect(&server.phones).expect("it accepts");
+                client.settle(&mut wire).expect("it answers");
+            });
+        }
+    });
+}
+
+/// Kills the server some milliseconds into the load; now and then while it drains after SIGTERM.
+async fn strike(server: &mut Server, clients: &mut [Client], dice: &mut Dice) {
+    let delay = Duration::from_millis(5 + dice.below(146));
+    let drains = (dice.below(8) == 0).then(|| Duration::from_micros(dice.below(12_000)));
+    thread::scope(|scope| {
+        let (connected, all) = mpsc::channel();
+        for client in clients {
+            let mut wire = Wire::connect(&server.phones).expect("it accepts");
+            let connected = connected.clone();
+            scope.spawn(move || {
+                let _ = connected.send(());
+                while client.step(&mut wire).is_ok() {}
+            });
+        }
+        all.iter().take(CONNECTIONS as usize).for_each(drop);
+        thread::sleep(delay);
+        if let Some(delay) = drains {
+            server.signal("TERM");
+            thread::sleep(delay);
+            server.kill_or_ended();
+        } else {
+            server.kill();
+        }
+    });
+}
+
+fn assert_files_sound(server: &Server) {
+    let mut verify = dispatchd();
+    verify.args(["log", "verify", "--data"]).arg(&server.data);
+    let output = run(&mut verify);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "log verify: {text}{errors}");
+}

@@ -1,0 +1,229 @@
+//! The operators' listener beside the log: who may call it, what it refuses, counts, metrics, health, description.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    harness::{Server, dispatchd, run},
+    wire::{Reply, call, has_exactly, link},
+};
+
+const READ: &[&str] = &[
+    "/v1/log",
+    "/v1/log/tail",
+    "/v1/log/segments",
+    "/v1/log/verify",
+    "/v1/registry",
+];
+
+#[tokio::test]
+async fn nobody_reads_without_an_operator_token_and_a_revoked_one_ends_at_once() {
+    let server = Server::start().await;
+    let ben = server.sign_up().await;
+    let (reader, admin) = (
+        server.operator_token("rea", "reader"),
+        server.operator_token("adm", "admin"),
+    );
+    for path in READ {
+        let url = format!("{}{path}", server.operators);
+        Reply::to(server.client.get(&url))
+            .await
+            .refuses(401, "token-invalid");
+        for wrong in ["nonsense", &ben.token, &format!("{reader}x"), ""] {
+            Reply::to(server.operator(wrong, path))
+                .await
+                .refuses(401, "token-invalid");
+        }
+        for token in [&reader, &admin] {
+            let answer = server.operator(token, path).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+    }
+    let mut revoke = dispatchd();
+    revoke
+        .args(["operator", "revoke", "rea", "--data"])
+        .arg(&server.data);
+    assert!(run(&mut revoke).status.success());
+    Reply::to(server.operator(&reader, "/v1/log"))
+        .await
+        .refuses(401, "token-invalid");
+    assert_eq!(
+        Reply::to(server.operator(&admin, "/v1/log")).await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
+    let server = Server::start().await;
+    let token = server.operator_token("reader", "reader");
+    for path in ["/v1/log", "/v1/log/tail"] {
+        for name in [
+            "handle", "device", "account", "ip", "route", "reason", "kind", "since", "until",
+            "order", "limit", "cursor",
+        ] {
+            let reply =
+                Reply::to(server.operator(&token, &format!("{path}?{name}=planted-7c1"))).await;
+            let detail = reply.refuses(400, "request-invalid")["detail"]
+                .as_str()
+                .unwrap();
+            assert!(detail.contains(&format!("`{name}`")), "{name}: {detail}");
+            assert!(!reply.text.contains("planted"), "{reply:?}");
+        }
+        for query in [
+            "planted=1",
+            "route=sms&route=none",
+            "ip=192.0.2.0/33",
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+        ] {
+            let reply = Reply::to(server.operator(&token, &format!("{path}?{query}"))).await;
+            reply.refuses(400, "request-invalid");
+            assert!(!reply.text.contains("planted"), "{reply:?}");
+        }
+    }
+    for (path, status) in [
+        ("/", 404),
+        ("/v1", 404),
+        ("/v1/devices", 404),
+        ("/v1/log/x", 404),
+    ] {
+        Reply::to(server.operator(&token, path))
+            .await
+            .refuses(status, "not-found");
+    }
+    let post = server.client.post(format!("{}/v1/log", server.operators));
+    Reply::to(post.bearer_auth(&token))
+        .await
+        .refuses(405, "method-not-allowed");
+}
+
+#[tokio::test]
+async fn the_registry_counts_what_there_is() {
+    let server = Server::start_with(&[("REGISTRY__LEASE", "3s")]).await;
+    let old = server.sign_up().await;
+    server.prove(&old, "+14155550129").await;
+    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    let ann = server.sign_up().await;
+    server.prove(&ann, "+14155550123").await;
+    server.prove(&ann, "ann@example.com").await;
+    link(&server, &ann).await;
+    let token = server.operator_token("reader", "reader");
+    let reply = Reply::to(server.operator(&token, "/v1/registry")).await;
+    let fields = ["handles", "devices", "accounts", "live", "by_platform"];
+    let counts = reply.is(200, &fields);
+    assert_eq!(
+        (&counts["handles"], &counts["devices"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(counts["accounts"], 2);
+    assert_eq!(counts["live"], json!({"handles": 2, "devices": 2}));
+    let platforms = ["ios", "ipados", "macos", "watchos", "visionos", "other"];
+    has_exactly(&counts["by_platform"], &platforms);
+    let (ios, macos) = (
+        &counts["by_platform"]["ios"],
+        &counts["by_platform"]["macos"],
+    );
+    assert_eq!((ios, macos), (&json!(2), &json!(1)));
+}
+
+#[tokio::test]
+async fn health_is_told_on_both_listeners_and_metrics_on_one() {
+    let server = Server::start().await;
+    let ben = server.sign_up().await;
+    for listener in [&server.phones, &server.operators] {
+        let livez = Reply::to(server.client.get(format!("{listener}/livez"))).await;
+        assert_eq!((livez.status, livez.text.as_str()), (200, ""));
+        let readyz = Reply::to(server.client.get(format!("{listener}/readyz"))).await;
+        assert_eq!(readyz.is(200, &["ready"])["ready"], true);
+    }
+    for handle in [
+        "+14155550123",
+        "+14155550123",
+        "nobody@example.com",
+        "nonsense",
+    ] {
+        server.lookup(&ben, handle).await;
+    }
+    let metrics = Reply::to(server.client.get(format!("{}/metrics", server.operators))).await;
+    assert_eq!(metrics.status, 200);
+    for line in [
+        "dispatchd_lookups_total{reason=\"never-registered\"} 3",
+        "dispatchd_lookups_total{reason=\"handle-invalid\"} 1",
+        "dispatchd_lookups_total{reason=\"live-device\"} 0",
+        "dispatchd_log_writable 1",
+        "dispatchd_registry_ready 1",
+        "# EOF",
+    ] {
+        assert!(
+            metrics.text.lines().any(|is| is == line),
+            "{line} is not in\n{}",
+            metrics.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_path_of_the_description_is_there() {
+    let server = Server::start().await;
+    let ben = server.sign_up().await;
+    let token = server.operator_token("admin", "admin");
+    let described = Reply::to(
+        server
+            .client
+            .get(format!("{}/openapi.json", server.operators)),
+    )
+    .await;
+    assert!(
+        described.body["openapi"]
+            .as_str()
+            .unwrap()
+            .starts_with("3.1")
+    );
+    let paths = described.body["paths"].as_object().unwrap();
+    let mut calls = 0;
+    for (path, item) in paths {
+        let example = path
+            .replace("{handle}", "+14155550123")
+            .replace("{verification}", "v_0000000000000");
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
+            calls += 1;
+            let listeners: Vec<_> = item["servers"].as_array().unwrap().iter().collect();
+            for listener in listeners {
+                let is_phones = listener["url"].as_str().unwrap().ends_with("8080");
+                let (base, token) = if is_phones {
+                    (&server.phones, &ben.token)
+                } else {
+                    (&server.operators, &token)
+                };
+                let method: Method = method.to_uppercase().parse().unwrap();
+                let request = server
+                    .client
+                    .request(method, format!("{base}{example}"))
+                    .bearer_auth(token);
+                let reply = request.send().await.unwrap();
+                let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+                assert!(headers.contains_key("x-request-id"));
+                assert!(![405, 500, 501].contains(&status), "{path} {status}");
+                let described = &operation["responses"];
+                assert!(
+                    described.get(status.to_string()).is_some() || status == 401,
+                    "{path}: {status} is not described"
+                );
+                if path.ends_with("/log/tail") {
+                    continue;
+                }
+                let text = reply.text().await.unwrap();
+                assert!(!text.contains("\"not-found\""), "{path} is not there");
+            }
+        }
+    }
+    assert!(calls >= 20, "{calls}");
+    call(&server, Method::GET, "/openapi.json", None, None)
+        .await
+        .refuses(404, "not-found");
+}

@@ -1,0 +1,143 @@
+//! Quotas: every answer says what is left, a repeat is free, and a limit is an error, never a route.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    harness::{Device, Server},
+    wire::{Reply, batch, call},
+};
+
+/// Limit and window of a `RateLimit-Policy`, remaining and reset of a `RateLimit` header.
+fn limits(reply: &Reply) -> (u64, u64, u64, u64) {
+    let number = |header: &str, key: &str| -> u64 {
+        let parameter = reply
+            .header(header)
+            .split(';')
+            .find_map(|p| p.strip_prefix(key));
+        parameter
+            .unwrap_or_else(|| panic!("{reply:?}"))
+            .parse()
+            .unwrap()
+    };
+    assert!(reply.header("ratelimit").starts_with("\"new-handles\""));
+    assert!(
+        reply
+            .header("ratelimit-policy")
+            .starts_with("\"new-handles\"")
+    );
+    (
+        number("ratelimit-policy", "q="),
+        number("ratelimit-policy", "w="),
+        number("ratelimit", "r="),
+        number("ratelimit", "t="),
+    )
+}
+
+async fn get(server: &Server, device: &Device, handle: &str) -> Reply {
+    let path = format!("/v1/lookup/{handle}");
+    call(server, Method::GET, &path, Some(&device.token), None).await
+}
+
+#[tokio::test]
+async fn a_new_handle_counts_and_a_repeat_is_free() {
+    let env = [
+        ("QUOTA__ENABLED", "true"),
+        ("QUOTA__NEW_HANDLES_PER_DAY", "1000"),
+    ];
+    let server = Server::start_with(&env).await;
+    let ben = server.sign_up().await;
+    let (limit, window, left, reset) = limits(&get(&server, &ben, "+14155550123").await);
+    assert_eq!((limit, window, left), (1_000, 86_400, 999));
+    assert!((80..=87).contains(&reset), "{reset}");
+    for again in ["+14155550123", "%2B1-415-555-0123", "tel:+14155550123"] {
+        assert_eq!(limits(&get(&server, &ben, again).await).2, 999, "{again}");
+    }
+    let mixed = [
+        "+14155550123",
+        "+14155550124",
+        "+14155550124",
+        "x@example.com",
+        "nonsense",
+    ];
+    assert_eq!(limits(&batch(&server, &ben, &mixed).await).2, 997);
+    let carl = server.sign_up().await;
+    assert_eq!(limits(&get(&server, &carl, "+14155550123").await).2, 999);
+}
+
+#[tokio::test]
+async fn both_spellings_of_a_number_count_once() {
+    let server = Server::start_with(&[("QUOTA__ENABLED", "true")]).await;
+    let ben = server.sign_up().await;
+    for (one, other) in [
+        ("+5491123456789", "+541123456789"),
+        ("+5511987654321", "+551187654321"),
+        ("+5215512345678", "+525512345678"),
+        ("+22995123456", "+2290195123456"),
+    ] {
+        let first = limits(&get(&server, &ben, one).await).2;
+        assert_eq!(limits(&get(&server, &ben, other).await).2, first, "{other}");
+    }
+    assert_eq!(limits(&get(&server, &ben, "+14155550123").await).2, 4_995);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
+    let env = [
+        ("QUOTA__ENABLED", "true"),
+        ("QUOTA__NEW_HANDLES_PER_DAY", "1000"),
+    ];
+    let server = Server::start_with(&env).await;
+    let ben = server.sign_up().await;
+    let numbers: Vec<_> = (0..1_000).map(|n| format!("+1415555{n:04}")).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    assert_eq!(limits(&batch(&server, &ben, &numbers).await).2, 0);
+
+    let one = get(&server, &ben, "+14155559999").await;
+    let body = one.refuses(429, "lookup-quota");
+    assert_eq!(
+        (&body["limit"], &body["cost"]),
+        (&json!("new-handles"), &json!(1))
+    );
+    assert_eq!(body["retry_after"], one.retry_after());
+    assert!((60..=87).contains(&one.retry_after()), "{one:?}");
+    let three = [
+        "+14155559997",
+        "+14155559998",
+        "+14155559999",
+        "+14155550001",
+    ];
+    let three = batch(&server, &ben, &three).await;
+    assert_eq!(three.refuses(429, "lookup-quota")["cost"], 3);
+    assert!((180..=260).contains(&three.retry_after()), "{three:?}");
+    for refused in [&one, &three] {
+        assert!(!refused.text.contains("sms") && refused.body.get("route").is_none());
+        assert!(refused.body.get("answers").is_none());
+        assert_eq!(refused.header("cache-control"), "no-store");
+    }
+    // What was asked before is still free.
+    assert_eq!(get(&server, &ben, "+14155550001").await.status, 200);
+}
+
+#[tokio::test]
+async fn too_many_requests_are_refused_whatever_they_ask() {
+    let env = [
+        ("QUOTA__ENABLED", "true"),
+        ("QUOTA__REQUESTS_PER_MINUTE", "5"),
+    ];
+    let server = Server::start_with(&env).await;
+    let ben = server.sign_up().await;
+    for _ in 0..5 {
+        assert_eq!(get(&server, &ben, "+14155550123").await.status, 200);
+    }
+    for refused in [
+        get(&server, &ben, "+14155550123").await,
+        batch(&server, &ben, &["+14155550123"]).await,
+        get(&server, &ben, "nonsense").await,
+        get(&server, &ben, "%FF").await,
+        batch(&server, &ben, &[]).await,
+    ] {
+        assert_eq!(refused.refuses(429, "rate-limited")["limit"], "requests");
+        assert!((1..=12).contains(&refused.retry_after()));
+    }
+}

@@ -1,0 +1,242 @@
+//! 30 days means 30 days: a month and a half of simulated hours in a real server, and what a backup is worth after.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use dispatchd::{
+    clock::{Clock as _, ManualClock, SystemClock, Timestamp},
+    envelope::KeyFiles,
+    operators::{Operators, Role},
+    query_log::{Filter, LogReader, Order},
+    server::Server,
+};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    harness::{bytes_below, dispatchd, run},
+    wire::in_process,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
+const ASKED: [&str; 2] = ["+442079460958", "vutsr.asked@corgemail.example"];
+
+/// A service whose time is ours.
+struct Simulated {
+    clock: Arc<ManualClock>,
+    server: Server,
+    data: PathBuf,
+    client: Client,
+    device: String,
+    operator: String,
+    /// When each lookup was answered.
+    asked_at: Vec<Timestamp>,
+    _folder: TempDir,
+}
+
+impl Simulated {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let clock = ManualClock::at(SystemClock.now());
+        let (server, _) = in_process(&data, &clock).await;
+        let client = Client::new();
+        let sign_up = client.post(format!("http://{}/v1/devices", server.addresses().phones));
+        let device = sign_up
+            .json(&json!({"platform": "ios"}))
+            .send()
+            .await
+            .unwrap();
+        let device: Value = device.json().await.unwrap();
+        let operator = Operators::of(&data)
+            .add("reader", Role::Reader, clock.now())
+            .unwrap();
+        Self {
+            device: device["token"].as_str().unwrap().to_owned(),
+            operator: operator.reveal().to_owned(),
+            asked_at: Vec::new(),
+            clock,
+            server,
+            data,
+            client,
+            _folder: folder,
+        }
+    }
+
+    /// Half an hour, a batch, half an hour, retention.
+    async fn one_hour(&mut self) {
+        self.clock.advance(HOUR / 2);
+        let url = format!("http://{}/v1/lookup", self.server.addresses().phones);
+        let request = self.client.post(url).bearer_auth(&self.device);
+        let answer = request
+            .json(&json!({"handles": ASKED}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        self.asked_at.push(self.clock.now());
+        self.clock.advance(HOUR / 2);
+        self.server.tick_retention();
+    }
+
+    /// The instants of all lookups that an operator can read, oldest first.
+    async fn readable(&self, limit: usize) -> Vec<Timestamp> {
+        let url = format!(
+            "http://{}/v1/log?kind=lookup&order=asc&limit={limit}",
+            self.server.addresses().operators
+        );
+        let request = self.client.get(url).bearer_auth(&self.operator);
+        let request = request.header("accept", "application/x-ndjson");
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let at = |line: &str| -> Timestamp {
+            let record: Value = serde_json::from_str(line).unwrap();
+            record["at"].as_str().unwrap().parse().unwrap()
+        };
+        text.lines().map(at).collect()
+    }
+
+    /// Nothing older than 30 days can be read; everything younger than an hour less can.
+    async fn check(&self, whole: bool) {
+        let now = self.clock.now();
+        let kept = self.readable(if whole { usize::MAX } else { 1 }).await;
+        assert!(
+            now.since(kept[0]) <= RETENTION,
+            "a record is {:?} old",
+            now.since(kept[0])
+        );
+        let young = now.minus(RETENTION - HOUR);
+        let oldest_due = self.asked_at.iter().find(|at| **at > young).unwrap();
+        assert!(
+            kept[0] <= oldest_due.plus(Duration::from_millis(1)),
+            "deleted too early"
+        );
+        if whole {
+            let due = self.asked_at.iter().filter(|at| **at > young).count();
+            assert!(kept.len() >= due * ASKED.len());
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, target) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Records that open in a data directory, for a reader whose clock shows `now`, however long it believes they live.
+fn opens(data: &Path, now: Timestamp) -> usize {
+    let keys = KeyFiles::new(&data.join("keys"), None);
+    let clock = ManualClock::at(now);
+    let lenient = Duration::from_secs(100 * 365 * 24 * 3_600);
+    match LogReader::open_read_only(&data.join("log"), keys, clock, lenient) {
+        Ok(reader) => {
+            let rows = reader.search(&Filter::default(), Order::Asc, None);
+            rows.filter(Result::is_ok).count()
+        }
+        Err(_) => 0,
+    }
+}
+
+/// Rows that the command line prints from a data directory.
+fn prints(data: &Path) -> usize {
+    let mut command = dispatchd();
+    command
+        .args(["log", "search", "--json", "--data"])
+        .arg(data);
+    String::from_utf8(run(&mut command).stdout)
+        .unwrap()
+        .lines()
+        .count()
+}
+
+#[tokio::test]
+async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
+    let mut service = Simulated::start().await;
+    let began = service.clock.now();
+    for _ in 0..24 {
+        service.one_hour().await;
+    }
+    let backup = service.data.with_file_name("backup");
+    copy(&service.data, &backup);
+    assert!(
+        opens(&backup, service.clock.now()) >= 48,
+        "the backup is none"
+    );
+    assert!(
+        prints(&backup) >= 48,
+        "the command line cannot read the backup"
+    );
+
+    for hour in 24..45 * 24 {
+        service.one_hour().await;
+        service.check(hour % 24 == 0).await;
+        if hour == 31 * 24 + 2 {
+            try_backup(&service, &backup, began);
+        }
+    }
+    assert!(began.plus(45 * DAY) <= service.clock.now());
+    let segments = fs::read_dir(service.data.join("log")).unwrap().count();
+    assert!((719..=725).contains(&segments), "{segments} files");
+    for (path, bytes) in bytes_below(&service.data)
+        .into_iter()
+        .chain(bytes_below(&backup))
+    {
+        for handle in ASKED {
+            let found = bytes
+                .windows(handle.len())
+                .any(|window| window == handle.as_bytes());
+            assert!(!found, "{} holds {handle}", path.display());
+        }
+    }
+    assert!(service.server.stop().await);
+}
+
+/// The backup of the first day, with the keys of the thirty-second: nothing in it opens, whatever the clock shows.
+fn try_backup(service: &Simulated, backup: &Path, began: Timestamp) {
+    let with_root = backup.with_file_name("with-root");
+    copy(backup, &with_root);
+    fs::copy(
+        service.data.join("keys/root.key"),
+        with_root.join("keys/root.key"),
+    )
+    .unwrap();
+    let with_keys = backup.with_file_name("with-keys");
+    copy(backup, &with_keys);
+    fs::remove_dir_all(with_keys.join("keys")).unwrap();
+    copy(&service.data.join("keys"), &with_keys.join("keys"));
+    assert!(
+        opens(&service.data, service.clock.now()) >= 1_400,
+        "today's keys open today's log"
+    );
+    for attempt in [&with_root, &with_keys] {
+        for now in [
+            Timestamp::EPOCH,
+            began,
+            began.plus(DAY),
+            service.clock.now(),
+            Timestamp::MAX,
+        ] {
+            let count = opens(attempt, now);
+            assert_eq!(count, 0, "{} at {now}", attempt.display());
+        }
+        assert_eq!(prints(attempt), 0, "{}", attempt.display());
+    }
+    fs::remove_dir_all(with_root).unwrap();
+    fs::remove_dir_all(with_keys).unwrap();
+}

@@ -1,0 +1,328 @@
+//! Proves that a start which cannot succeed says which key, file or port is at fault, ends with the promised exit code
+//! and leaves every byte as it was; and that what a start makes is its owner's alone.
+
+use std::{
+    fs::{self, Permissions},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::harness::{Server, bytes_below, dispatchd, run};
+
+/// Starts `server` once more with `env`, which must fail; its exit code and its last line.
+fn fails(server: &Server, env: &[(&str, &str)]) -> (i32, String) {
+    let mut command = server.command();
+    for (name, value) in env {
+        command.env(format!("DISPATCHD_{name}"), value);
+    }
+    let output = run(&mut command);
+    let text = String::from_utf8(output.stderr).unwrap();
+    let last = text.lines().last().unwrap_or_default();
+    println!("{last}");
+    (
+        output.status.code().expect("it ends by itself"),
+        last.into(),
+    )
+}
+
+fn assert_names(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{text:?} should name {part:?}");
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn as_text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A stopped server whose log has a record in it.
+async fn stopped() -> Server {
+    let mut server = Server::start().await;
+    let ann = server.sign_up().await;
+    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+    assert!(server.stop().await.success());
+    server
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_even_if_another_dispatchd_has_it() {
+    let server = Server::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let somebody = listener.local_addr().unwrap().to_string();
+    let here = |url: &str| url.trim_start_matches("http://").to_owned();
+    let (phones, operators) = (here(&server.phones), here(&server.operators));
+    let other_data = server.data.with_extension("other");
+    for (key, variable, taken) in [
+        ("server.phones", "SERVER__PHONES", &somebody),
+        ("server.phones", "SERVER__PHONES", &phones),
+        ("server.phones", "SERVER__PHONES", &operators),
+        ("server.operators", "SERVER__OPERATORS", &somebody),
+        ("server.operators", "SERVER__OPERATORS", &operators),
+        ("server.operators", "SERVER__OPERATORS", &phones),
+    ] {
+        let env = [
+            (variable, taken.as_str()),
+            ("SERVER__DATA", as_text(&other_data)),
+        ];
+        let (code, text) = fails(&server, &env);
+        assert_eq!(code, 1, "{text}");
+        assert_names(&text, &[key, taken, "in use"]);
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_has_one_server() {
+    let server = Server::start().await;
+    let ann = server.sign_up().await;
+    let addresses = fs::read(server.data.join("addresses.json")).unwrap();
+    let (code, text) = fails(&server, &[]);
+    assert_eq!(code, 1);
+    assert_names(&text, &[as_text(&server.data), "in use by another process"]);
+    // The one that runs has not noticed.
+    assert_eq!(
+        fs::read(server.data.join("addresses.json")).unwrap(),
+        addresses
+    );
+    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+}
+
+/// A file's text, overrides, and what the message must name.
+type BadConfig = (
+    &'static str,
+    Option<(&'static str, &'static str)>,
+    &'static [&'static str],
+);
+
+const BAD_CONFIGS: &[BadConfig] = &[
+    (
+        "[log]\n\nretenton = \"1d\"\n",
+        None,
+        &["line 3", "retenton"],
+    ),
+    (
+        "[log]\nretention = \"31d\"\n",
+        None,
+        &["line 2", "log.retention"],
+    ),
+    (
+        "[log]\nretention = \"soon\"\n",
+        None,
+        &["line 2", "retention"],
+    ),
+    (
+        "[log]\ndurability = \"none\"\n",
+        None,
+        &["line 2", "durability"],
+    ),
+    ("[lag]\n", None, &["line 1", "lag"]),
+    ("[log\n", None, &["line 1"]),
+    ("", Some(("LOG__DURABILITY", "none")), &["log.durability"]),
+    ("", Some(("LOG__RETENTION", "31d")), &["log.retention"]),
+    ("", Some(("SERVER__PHONE", "x")), &["phone"]),
+    ("", Some(("SERVER__PHONES", "8080")), &["server.phones"]),
+    ("", Some(("REGISTRY__LEASE", "0s")), &["registry.lease"]),
+    ("", Some(("SERVER__THREADS", "-1")), &["server.threads"]),
+];
+
+#[tokio::test]
+async fn a_bad_configuration_is_64_and_touches_nothing() {
+    let server = stopped().await;
+    let data = server.data.with_extension("untouched");
+    let file = server.data.with_extension("toml");
+    for (text, env, parts) in BAD_CONFIGS {
+        fs::write(&file, text).unwrap();
+        let mut command = server.command();
+        command
+            .arg("--config")
+            .arg(&file)
+            .env("DISPATCHD_SERVER__DATA", &data);
+        let mut place = as_text(&file).to_owned();
+        if let Some((name, value)) = env {
+            place = format!("DISPATCHD_{name}");
+            command.env(&place, value);
+        }
+        let output = run(&mut command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{text}{env:?}: {said}");
+        assert!(output.stdout.is_empty());
+        assert_names(&said, parts);
+        assert_names(&said, &[&place]);
+        assert!(!data.exists(), "{text}{env:?}");
+    }
+    let missing = run(server.command().args(["--config", "/nowhere/d.toml"]));
+    assert_eq!(missing.status.code(), Some(64));
+    assert_names(
+        &String::from_utf8_lossy(&missing.stderr),
+        &["/nowhere/d.toml"],
+    );
+}
+
+#[tokio::test]
+async fn missing_and_wrong_keys_are_told_apart_and_nothing_is_overwritten() {
+    let mut server = stopped().await;
+    let keys = server.data.join("keys");
+    let (root_key, keyring) = (keys.join("root.key"), keys.join("keyring"));
+    let other = stopped().await;
+    let others_root_key = fs::read(other.data.join("keys/root.key")).unwrap();
+    let damaged = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    let (bad_root, bad_keyring) = (damaged(&root_key), damaged(&keyring));
+    let cases: [(&Path, Option<&[u8]>, &str); 5] = [
+        (&root_key, None, "the root key is missing"),
+        (&keyring, None, "the keyring is missing"),
+        (
+            &root_key,
+            Some(&others_root_key),
+            "does not open the keyring",
+        ),
+        (&root_key, Some(&bad_root), "damaged"),
+        (&keyring, Some(&bad_keyring), "damaged"),
+    ];
+    for (path, content, said) in cases {
+        let good = fs::read(path).unwrap();
+        match content {
+            None => fs::remove_file(path).unwrap(),
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+        }
+        let before = (sorted(&keys), sorted(&server.data.join("log")));
+        let (code, text) = fails(&server, &[]);
+        assert_eq!(code, 1, "{text}");
+        assert_names(&text, &[said, as_text(path)]);
+        let after = (sorted(&keys), sorted(&server.data.join("log")));
+        assert!(before == after, "{said}: bytes have changed");
+        fs::write(path, good).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
+    server.spawn().await;
+    let reader = server.operator_token("reader", "reader");
+    assert_eq!(server.records(&reader, "kind=lookup").await.len(), 1);
+}
+
+fn sorted(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = bytes_below(folder);
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn keys_that_others_may_read_are_refused() {
+    let server = stopped().await;
+    let keys = server.data.join("keys");
+    for (path, open, own) in [(keys.join("root.key"), 0o644, 0o600), (keys, 0o755, 0o700)] {
+        fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
+        let (code, text) = fails(&server, &[]);
+        assert_eq!(code, 1, "{text}");
+        assert_names(&text, &[as_text(&path), "chmod"]);
+        fs::set_permissions(&path, Permissions::from_mode(own)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn everything_on_disk_is_its_owners_alone() {
+    let server = Server::start().await;
+    let ann = server.sign_up().await;
+    server.prove(&ann, "+14155550123").await;
+    server.operator_token("reader", "reader");
+    for folder in ["", "keys", "log", "registry"] {
+        assert_eq!(mode(&server.data.join(folder)), 0o700, "{folder:?}");
+    }
+    for file in [
+        "keys/root.key",
+        "keys/keyring",
+        "outbox.ndjson",
+        "registry/registry.redb",
+    ] {
+        assert_eq!(mode(&server.data.join(file)), 0o600, "{file}");
+    }
+    for segment in fs::read_dir(server.data.join("log")).unwrap() {
+        assert_eq!(mode(&segment.unwrap().path()), 0o600);
+    }
+}
+
+#[tokio::test]
+async fn the_root_key_may_lie_outside_the_data_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let root_key = folder.path().join("root.key");
+    let env = [("KEYS__ROOT_KEY", as_text(&root_key))];
+    let mut server = Server::on(&folder.path().join("data"), &env).await;
+    let ann = server.sign_up().await;
+    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+    assert_eq!(mode(&root_key), 0o600);
+    assert!(!server.data.join("keys/root.key").exists());
+    assert!(server.stop().await.success());
+    let verify = |env: &[(&str, &str)]| {
+        let mut command = dispatchd();
+        command.args(["log", "verify", "--data"]).arg(&server.data);
+        for (name, value) in env {
+            command.env(format!("DISPATCHD_{name}"), value);
+        }
+        run(&mut command).status.code()
+    };
+    assert_eq!(verify(&env), Some(0));
+    assert_eq!(verify(&[]), Some(1), "readable without the root key");
+    server.spawn().await;
+    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_made_or_written_is_named() {
+    let server = stopped().await;
+    let file = server.data.with_extension("file");
+    fs::write(&file, "").unwrap();
+    // /proc takes no files, not even root's.
+    for data in [
+        as_text(&file.join("data")),
+        as_text(&file),
+        "/proc/dispatchd",
+        "/proc",
+    ] {
+        let (code, text) = fails(&server, &[("SERVER__DATA", data)]);
+        assert_eq!(code, 1, "{text}");
+        assert_names(&text, &[data]);
+    }
+}
+
+#[test]
+fn usage_errors_are_2_and_every_command_explains_itself() {
+    for arguments in [
+        &["frobnicate"][..],
+        &["serve", "--frobnicate"],
+        &["log"],
+        &[],
+    ] {
+        let output = run(dispatchd().args(arguments));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+    let explained = explain(&mut Vec::new());
+    assert!(explained >= 12, "only {explained} commands");
+}
+
+/// `--help` of a command and of every command below it; how many there are.
+fn explain(path: &mut Vec<String>) -> usize {
+    let output = run(dispatchd().args(&*path).arg("--help"));
+    assert_eq!(output.status.code(), Some(0), "{path:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Usage: dispatchd"), "{path:?}: {text}");
+    let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let below = below.take_while(|line| !line.is_empty());
+    let mut explained = 1;
+    for name in below.filter_map(|line| line.split_whitespace().next()) {
+        if name != "help" {
+            path.push(name.to_owned());
+            explained += explain(path);
+            path.pop();
+        }
+    }
+    explained
+}

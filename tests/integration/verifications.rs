@@ -1,0 +1,194 @@
+//! Proofs: right, wrong, late and unknown codes; taking a handle back without a device.
+
+use std::time::Duration;
+
+use dispatchd::clock::{ManualClock, Timestamp};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Device, Server},
+    wire::{Reply, call, in_process, instant, link},
+};
+
+async fn begin(server: &Server, device: &Device, handle: &str) -> String {
+    let path = "/v1/devices/me/handles";
+    let body = Some(json!({"handle": handle}));
+    let sent = call(server, Method::POST, path, Some(&device.token), body).await;
+    assert_eq!(sent.status, 202, "{sent:?}");
+    sent.body["verification"].as_str().unwrap().to_owned()
+}
+
+async fn try_code(server: &Server, verification: &str, code: &str) -> Reply {
+    let path = format!("/v1/verifications/{verification}");
+    call(
+        server,
+        Method::POST,
+        &path,
+        None,
+        Some(json!({"code": code})),
+    )
+    .await
+}
+
+/// Another code of the same form.
+fn wrong(code: &str) -> String {
+    let other = |digit: char| if digit == '9' { '0' } else { '9' };
+    code.chars().map(other).collect()
+}
+
+#[tokio::test]
+async fn the_right_code_binds_and_is_good_once() {
+    let server = Server::start().await;
+    let ann = server.sign_up().await;
+    let verification = begin(&server, &ann, "+14155550123").await;
+    let code = server.code_for(&verification);
+    assert!(code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()));
+    let bound = try_code(&server, &verification, &code).await;
+    let body = bound.is(200, &["handle", "proved_at"]);
+    assert_eq!(body["handle"], "+14155550123");
+    instant(&body["proved_at"]);
+    assert_eq!(bound.header("cache-control"), "no-store");
+    try_code(&server, &verification, &code)
+        .await
+        .refuses(404, "verification-unknown");
+}
+
+#[tokio::test]
+async fn wrong_codes_count_down_and_end_the_verification() {
+    let server = Server::start().await;
+    let ann = server.sign_up().await;
+    let verification = begin(&server, &ann, "+14155550123").await;
+    let code = server.code_for(&verification);
+    for left in [4, 3, 2, 1] {
+        let refused = try_code(&server, &verification, &wrong(&code)).await;
+        assert_eq!(refused.refuses(403, "code-wrong")["attempts_left"], left);
+    }
+    for tried in [wrong(&code), code] {
+        let refused = try_code(&server, &verification, &tried).await;
+        let body = refused.refuses(429, "rate-limited");
+        assert_eq!(
+            (&body["limit"], &body["attempts_left"]),
+            (&json!("code-attempts"), &json!(0))
+        );
+    }
+    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+}
+
+#[tokio::test]
+async fn codes_that_are_none_and_verifications_that_never_were() {
+    let server = Server::start().await;
+    let ann = server.sign_up().await;
+    let verification = begin(&server, &ann, "+14155550123").await;
+    for (left, odd) in [(4, ""), (3, "٣٤٥٦٧٨"), (2, "0000000000000000")] {
+        let refused = try_code(&server, &verification, odd).await;
+        assert_eq!(refused.refuses(403, "code-wrong")["attempts_left"], left);
+    }
+    for unknown in [
+        "v_0000000000000",
+        "nonsense",
+        "%20",
+        "%FF",
+        &"v".repeat(500),
+    ] {
+        let refused = try_code(&server, unknown, "123456").await;
+        refused.refuses(404, "verification-unknown");
+    }
+    for body in [json!({}), json!({"code": 123_456}), json!(["123456"])] {
+        let path = format!("/v1/verifications/{verification}");
+        let refused = call(&server, Method::POST, &path, None, Some(body)).await;
+        refused.refuses(400, "request-invalid");
+        assert!(!refused.text.contains("123456"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn deregistering_says_the_same_whether_or_not_anybody_holds_the_handle() {
+    let server = Server::start().await;
+    let ann = server.sign_up().await;
+    server.prove(&ann, "+14155550123").await;
+    let mut answers = Vec::new();
+    for handle in ["+14155550123", "+14155550124"] {
+        let body = Some(json!({"handle": handle}));
+        let reply = call(&server, Method::POST, "/v1/deregistrations", None, body).await;
+        let fields = [
+            "verification",
+            "handle",
+            "sent_by",
+            "expires_at",
+            "next_send_at",
+            "attempts_left",
+        ];
+        assert_eq!(reply.is(202, &fields)["handle"], handle);
+        let mut headers = reply.headers.clone();
+        headers.remove("x-request-id");
+        headers.remove("date");
+        let mut body = reply.body.clone();
+        for own in ["verification", "handle", "expires_at", "next_send_at"] {
+            body[own] = Value::Null;
+        }
+        answers.push((headers, body, reply.text.len()));
+        assert_eq!(server.outbox().last().unwrap()["purpose"], "deregister");
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
+async fn the_code_takes_the_handle_from_every_device_for_good() {
+    let server = Server::start().await;
+    let (ann, ben) = (server.sign_up().await, server.sign_up().await);
+    server.prove(&ann, "+14155550123").await;
+    let laptop = link(&server, &ann).await;
+    let body = Some(json!({"handle": "(415) 555-0123", "region": "US"}));
+    let sent = call(&server, Method::POST, "/v1/deregistrations", None, body).await;
+    assert_eq!(server.route(&ben, "+14155550123").await, "imessage");
+    let verification = sent.body["verification"].as_str().unwrap();
+    let gone = try_code(&server, verification, &server.code_for(verification)).await;
+    let body = gone.is(200, &["handle", "deregistered"]);
+    assert_eq!(
+        (&body["handle"], &body["deregistered"]),
+        (&json!("+14155550123"), &json!(true))
+    );
+    for device in [&ann, &laptop] {
+        let path = "/v1/devices/me/check-in";
+        call(&server, Method::POST, path, Some(&device.token), None).await;
+        let path = "/v1/devices/me";
+        let me = call(&server, Method::GET, path, Some(&device.token), None).await;
+        assert_eq!(me.body["handles"], json!([]));
+    }
+    assert_eq!(server.route(&ben, "+14155550123").await, "sms");
+}
+
+#[tokio::test]
+async fn a_code_that_comes_too_late_says_so_and_a_new_one_may_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+    let (server, _) = in_process(&folder.path().join("data"), &clock).await;
+    let base = format!("http://{}", server.addresses().phones);
+    let client = Client::new();
+    let post = async |path: &str, body: Value| {
+        Reply::to(client.post(format!("{base}{path}")).json(&body)).await
+    };
+    let handle = json!({"handle": "+14155550123"});
+    let first = post("/v1/deregistrations", handle.clone()).await;
+    for pause in [30, 60, 120] {
+        let refused = post("/v1/deregistrations", handle.clone()).await;
+        refused.refuses(429, "rate-limited");
+        assert_eq!(refused.retry_after(), pause);
+        clock.advance(Duration::from_secs(pause));
+        let resent = post("/v1/deregistrations", handle.clone()).await;
+        assert_eq!(resent.body["verification"], first.body["verification"]);
+    }
+    clock.advance(Duration::from_secs(600));
+    let id = first.body["verification"].as_str().unwrap();
+    let late = post(
+        &format!("/v1/verifications/{id}"),
+        json!({"code": "123456"}),
+    )
+    .await;
+    late.refuses(410, "code-expired");
+    let anew = post("/v1/deregistrations", handle).await;
+    assert_eq!(anew.status, 202);
+    assert_ne!(anew.body["verification"], first.body["verification"]);
+    assert!(server.stop().await);
+}
