@@ -16,9 +16,14 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use data_encoding::{Encoding, Specification};
 
 /// Crockford's base 32, in lower case: no letter that reads like a digit.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// A letter, an underscore, 13 digits.
+const TEXT_BYTES: usize = 15;
+
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
-    spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    spec.symbols
+        .extend(ALPHABET.iter().map(|digit| char::from(*digit)));
     spec.check_trailing_bits = true;
     spec.encoding()
         .expect("the alphabet is 32 different ASCII characters")
@@ -47,14 +52,22 @@ pub fn random_u64() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+/// Written by hand: every answer carries an id.
+fn id_text(letter: char, id: u64) -> [u8; TEXT_BYTES] {
+    let mut text = [b'_'; TEXT_BYTES];
+    text[0] = letter as u8;
+    // 13 digits are 65 bits; the last bit is zero.
+    let mut left = u128::from(id) << 1;
+    for digit in text[2..].iter_mut().rev() {
+        *digit = ALPHABET[(left & 31) as usize];
+        left >>= 5;
+    }
+    text
+}
+
 fn write_id(f: &mut fmt::Formatter<'_>, letter: char, id: u64) -> fmt::Result {
-    let mut text = [0; 13];
-    BASE32.encode_mut(&id.to_be_bytes(), &mut text);
-    write!(
-        f,
-        "{letter}_{}",
-        std::str::from_utf8(&text).unwrap_or_default()
-    )
+    let text = id_text(letter, id);
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 fn parse_id(text: &str, letter: char) -> Option<u64> {
@@ -139,6 +152,12 @@ id!(
 );
 
 impl RequestId {
+    /// Its text, without an allocation.
+    #[must_use]
+    pub fn text(self) -> [u8; TEXT_BYTES] {
+        id_text('r', self.0)
+    }
+
     /// The next id of this process: a counter that begins at a random number, scrambled by a bijection (the finalizer
     /// of SplitMix64), so that ids never repeat within a process, look random, and cost a nanosecond.
     #[must_use]
@@ -163,6 +182,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_request_id_is_written_as_it_is_shown(bits: u64) {
+            let id = RequestId::from_bits(bits);
+            prop_assert_eq!(id.text().to_vec(), id.to_string().into_bytes());
+        }
+
         #[test]
         fn ids_survive_their_text(bits: u64) {
             let id = DeviceId::from_bits(bits);

@@ -41,7 +41,9 @@ use crate::{
     dispatch::{Dispatch, LogSink},
     envelope::{DirectoryLock, KeyFiles},
     handle,
-    http::{self, health::Health, listen, operator::OperatorState, phone::PhoneState},
+    http::{
+        self, edge::Service, health::Health, listen, operator::OperatorState, phone::PhoneState,
+    },
     ids::ChangeId,
     operators::Operators,
     ownership::{Outbox, Ownership},
@@ -179,7 +181,7 @@ impl Server {
         let rooms = opening.await.context("opening the data directory")??;
 
         let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
-        let phone_routes = http::phone::routes(PhoneState {
+        let phone_service = http::phone::service(PhoneState {
             dispatch: rooms.dispatch.clone(),
             registry: Arc::clone(&rooms.registry),
             ownership: Arc::clone(&rooms.ownership),
@@ -211,7 +213,7 @@ impl Server {
             _lock: lock,
         };
         server.serve_operators(operator_sockets, &operator_routes);
-        let serving = server.serve_phones(phone_sockets, &phone_routes);
+        let serving = server.serve_phones(phone_sockets, &phone_service);
         let ready = match serving {
             Ok(()) => server.load().await,
             Err(error) => Err(error),
@@ -247,9 +249,13 @@ impl Server {
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());
+            let service = Service {
+                routes,
+                shortcut: None,
+            };
             let shutdown = self.shutdown.clone();
             self.shutdown.spawn("operators-listener", async move {
-                if let Err(error) = listen::serve(socket, routes, handle).await {
+                if let Err(error) = listen::serve(socket, service, handle).await {
                     tracing::error!(%error, "the operators' listener failed");
                     shutdown.crashed("operators-listener");
                 }
@@ -257,18 +263,18 @@ impl Server {
         }
     }
 
-    fn serve_phones(&mut self, sockets: Vec<TcpListener>, routes: &Router) -> anyhow::Result<()> {
+    fn serve_phones(&mut self, sockets: Vec<TcpListener>, service: &Service) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let (routes, handle) = (routes.clone(), self.phones.clone());
+            let (service, handle) = (service.clone(), self.phones.clone());
             let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready, not before.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
                 let serving =
-                    AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, routes, handle)));
+                    AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, service, handle)));
                 let served = catch_unwind(serving);
                 committing.abort();
                 match served {

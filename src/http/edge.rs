@@ -1,4 +1,5 @@
-//! The outermost layer of both listeners: who asks, under which request id, and what a crash looks like from outside.
+//! The outermost layer of both listeners: who asks, under which request id, the way past the router for the calls that
+//! come most, and what a crash looks like from outside.
 
 use std::{
     convert::Infallible,
@@ -6,6 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -14,11 +16,14 @@ use axum::{
     Router,
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderName, HeaderValue, Request, request::Parts},
+    http::{HeaderName, HeaderValue, Method, Request, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
-use futures_util::FutureExt;
-use tower::{Service, util::Oneshot};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, CatchUnwind},
+};
+use tower::util::Oneshot;
 
 use super::problem::{Code, Problem};
 use crate::ids::RequestId;
@@ -46,28 +51,44 @@ impl<S: Sync> FromRequestParts<S> for Origin {
     }
 }
 
-/// Makes the service of each connection: the routes, and where the connection came from.
-#[derive(Clone)]
-pub struct Edge {
-    routes: Router,
+/// A way past the router for the calls that come most.
+pub trait Shortcut: Send + Sync {
+    /// Whether this request is one of them.
+    fn takes(&self, method: &Method, uri: &Uri) -> bool;
+
+    /// Answers it. Its body, if any, was not read.
+    fn answer(self: Arc<Self>, head: Parts, origin: Origin) -> BoxFuture<'static, Response>;
 }
 
-/// The routes as one connection sees them.
+/// What answers the requests of one listener.
+#[derive(Clone)]
+pub struct Service {
+    /// All calls.
+    pub routes: Router,
+    /// The way past them for some.
+    pub shortcut: Option<Arc<dyn Shortcut>>,
+}
+
+/// Makes the service of each connection: who answers, and where the connection came from.
+#[derive(Clone)]
+pub struct Edge(Arc<Service>);
+
+/// The service as one connection sees it.
 #[derive(Clone)]
 pub struct Connection {
-    routes: Router,
+    service: Arc<Service>,
     ip: IpAddr,
 }
 
 impl Edge {
-    /// An edge in front of `routes`.
+    /// An edge in front of `service`.
     #[must_use]
-    pub fn new(routes: Router) -> Self {
-        Self { routes }
+    pub fn new(service: Service) -> Self {
+        Self(Arc::new(service))
     }
 }
 
-impl Service<SocketAddr> for Edge {
+impl tower::Service<SocketAddr> for Edge {
     type Response = Connection;
     type Error = Infallible;
     type Future = Ready<Result<Connection, Infallible>>;
@@ -78,13 +99,13 @@ impl Service<SocketAddr> for Edge {
 
     fn call(&mut self, peer: SocketAddr) -> Self::Future {
         ready(Ok(Connection {
-            routes: self.routes.clone(),
+            service: Arc::clone(&self.0),
             ip: peer.ip().to_canonical(),
         }))
     }
 }
 
-impl<B> Service<Request<B>> for Connection
+impl<B> tower::Service<Request<B>> for Connection
 where
     B: axum::body::HttpBody<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
@@ -103,22 +124,49 @@ where
             ip: self.ip,
             arrived: Instant::now(),
         };
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(origin);
-        let routes = tower::ServiceExt::oneshot(self.routes.clone(), request);
+        let answer = match &self.service.shortcut {
+            Some(shortcut) if shortcut.takes(request.method(), request.uri()) => {
+                let head = request.into_parts().0;
+                Way::Short(Arc::clone(shortcut).answer(head, origin))
+            }
+            _ => {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(origin);
+                let routes = self.service.routes.clone();
+                Way::Routed(tower::ServiceExt::oneshot(routes, request))
+            }
+        };
         Answering {
-            routes: AssertUnwindSafe(routes).catch_unwind(),
+            answer: AssertUnwindSafe(answer).catch_unwind(),
             request: origin.request,
             arrived: origin.arrived,
         }
     }
 }
 
-type Caught = futures_util::future::CatchUnwind<AssertUnwindSafe<Oneshot<Router, Request<Body>>>>;
+/// How a request is answered.
+enum Way {
+    Short(BoxFuture<'static, Response>),
+    Routed(Oneshot<Router, Request<Body>>),
+}
+
+impl Future for Way {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        match self.get_mut() {
+            Self::Short(answer) => answer.as_mut().poll(cx),
+            Self::Routed(routes) => {
+                let Ok(response) = std::task::ready!(Pin::new(routes).poll(cx));
+                Poll::Ready(response)
+            }
+        }
+    }
+}
 
 /// An answer on its way; gets its request id when it leaves.
 pub struct Answering {
-    routes: Caught,
+    answer: CatchUnwind<AssertUnwindSafe<Way>>,
     request: RequestId,
     arrived: Instant,
 }
@@ -127,16 +175,15 @@ impl Future for Answering {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = std::task::ready!(Pin::new(&mut self.routes).poll(cx));
+        let ended = std::task::ready!(Pin::new(&mut self.answer).poll(cx));
         let mut response = match ended {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
+            Ok(response) => response,
             // The panic hook has logged where; what it said may be personal and is dropped here.
             Err(_) => {
                 Problem::new(Code::Internal, "the service failed on this request").into_response()
             }
         };
-        if let Ok(id) = HeaderValue::from_str(&self.request.to_string()) {
+        if let Ok(id) = HeaderValue::from_bytes(&self.request.text()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         tracing::trace!(
@@ -155,6 +202,7 @@ mod tests {
 
     use axum::{http::StatusCode, routing::get};
     use http_body_util::BodyExt as _;
+    use tower::Service as _;
     use tracing::{Event, Subscriber};
     use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _};
 
@@ -181,7 +229,10 @@ mod tests {
         let listening =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
         crate::telemetry::silence_panics();
-        let mut edge = Edge::new(Router::new().route("/", get(crash)));
+        let mut edge = Edge::new(Service {
+            routes: Router::new().route("/", get(crash)),
+            shortcut: None,
+        });
         let mut connection = edge.call(([192, 0, 2, 1], 1234).into()).await.unwrap();
         let response = connection.call(Request::new(Body::empty())).await.unwrap();
         drop(listening);

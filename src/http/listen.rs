@@ -6,12 +6,11 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::edge::Edge;
+use super::edge::{Edge, Service};
 use crate::limits;
 
 /// Connections that the kernel keeps for us until we accept them.
@@ -43,14 +42,14 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     Ok((address, listeners?))
 }
 
-/// Serves `routes` on `listener` until `handle` stops it, then lets requests under way finish for as long as the
+/// Serves `service` on `listener` until `handle` stops it, then lets requests under way finish for as long as the
 /// handle's grace says.
 ///
 /// # Errors
 /// If the listener cannot be used.
 pub async fn serve(
     listener: TcpListener,
-    routes: Router,
+    service: Service,
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
     let mut server = axum_server::from_tcp(listener)?
@@ -70,7 +69,7 @@ pub async fn serve(
             // The peer's address is personal; the kind of error is not.
             tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
         })
-        .serve(Edge::new(routes))
+        .serve(Edge::new(service))
         .await
 }
 

@@ -129,7 +129,7 @@ fn respond(json: Vec<u8>, reuse_secs: u64, allowance: Option<Allowance>) -> Resp
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
-    if let Ok(value) = HeaderValue::from_str(&format!("private, max-age={reuse_secs}")) {
+    if let Ok(value) = HeaderValue::try_from(format!("private, max-age={reuse_secs}")) {
         headers.insert(header::CACHE_CONTROL, value);
     }
     if let Some(allowance) = allowance {
@@ -149,7 +149,7 @@ fn limit_headers(headers: &mut axum::http::HeaderMap, allowance: Allowance) {
     };
     let left = format!("\"{name}\";r={};t={reset}", allowance.remaining);
     for (header, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, left)] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
+        if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(header, value);
         }
     }

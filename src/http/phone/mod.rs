@@ -9,7 +9,6 @@ mod verifications;
 use std::sync::Arc;
 
 use axum::{
-    Router,
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
@@ -17,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::bearer,
+    edge::Service,
     health::{self, Health},
     problem::{Code, Problem},
     with_fallbacks,
@@ -43,9 +43,14 @@ pub struct PhoneState {
     pub health: Health,
 }
 
-/// The phones' routes.
-pub fn routes(state: PhoneState) -> Router {
-    with_fallbacks(described().split_for_parts().0).with_state(state)
+/// What answers phones.
+pub fn service(state: PhoneState) -> Service {
+    let shortcut = lookup::Direct(state.dispatch.clone());
+    let routes = with_fallbacks(described().split_for_parts().0).with_state(state);
+    Service {
+        routes,
+        shortcut: Some(Arc::new(shortcut)),
+    }
 }
 
 /// The phones' routes with their description.
