@@ -22,7 +22,7 @@ pub const BATCH_HANDLES_MAX: usize = 1_000;
 pub const DEVICE_NAME_BYTES_MAX: usize = 128;
 /// Bytes of an `Authorization` header that is looked at; a token is far shorter.
 pub const TOKEN_BYTES_MAX: usize = 128;
-/// Connections served at once by one listener; beyond it a connection waits in the kernel's accept queue.
+/// Connections served at once by one listening socket (each phones' thread has one); one more is closed at once.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// How long a connection may take to send a request's head (slow-loris).
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);

@@ -33,6 +33,7 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -43,6 +44,7 @@ use crate::{
     handle,
     http::{
         self, edge::Service, health::Health, listen, operator::OperatorState, phone::PhoneState,
+        proxies::Proxies,
     },
     ids::ChangeId,
     operators::Operators,
@@ -72,6 +74,8 @@ pub struct Config {
     pub operators: SocketAddr,
     /// Everything on disk lies under it.
     pub data: PathBuf,
+    /// Networks whose `X-Forwarded-For` is believed on the phones' listener.
+    pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve phones; 0 is one for each processor.
     pub threads: usize,
     /// How long requests under way may take to finish after a stop was asked for.
@@ -85,6 +89,7 @@ impl Default for Config {
             phones: SocketAddr::from(([127, 0, 0, 1], 8080)),
             operators: SocketAddr::from(([127, 0, 0, 1], 8081)),
             data: PathBuf::from("data"),
+            trusted_proxies: Vec::new(),
             threads: 0,
             grace: Duration::from_secs(20),
         }
@@ -181,13 +186,15 @@ impl Server {
         let rooms = opening.await.context("opening the data directory")??;
 
         let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
-        let phone_service = http::phone::service(PhoneState {
+        let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
+        let phone_state = PhoneState {
             dispatch: rooms.dispatch.clone(),
             registry: Arc::clone(&rooms.registry),
             ownership: Arc::clone(&rooms.ownership),
             quota: Arc::clone(&rooms.quota),
             health: health.clone(),
-        });
+        };
+        let phone_service = http::phone::service(phone_state, proxies);
         let operator_routes = http::operator::routes(OperatorState::new(
             Arc::new(Operators::of(&data)),
             rooms.log.clone(),
@@ -252,6 +259,7 @@ impl Server {
             let service = Service {
                 routes,
                 shortcut: None,
+                proxies: Proxies::default(),
             };
             let shutdown = self.shutdown.clone();
             self.shutdown.spawn("operators-listener", async move {

@@ -25,8 +25,11 @@ use futures_util::{
 };
 use tower::util::Oneshot;
 
-use super::problem::{Code, Problem};
-use crate::ids::RequestId;
+use super::{
+    problem::{Code, Problem},
+    proxies::Proxies,
+};
+use crate::{ids::RequestId, limits};
 
 /// The header that carries the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,40 +70,60 @@ pub struct Service {
     pub routes: Router,
     /// The way past them for some.
     pub shortcut: Option<Arc<dyn Shortcut>>,
+    /// Who may speak for others.
+    pub proxies: Proxies,
 }
 
 /// Makes the service of each connection: who answers, and where the connection came from.
 #[derive(Clone)]
-pub struct Edge(Arc<Service>);
+pub struct Edge {
+    service: Arc<Service>,
+    /// Held once by this and once by each connection.
+    open: Arc<()>,
+}
+
+/// More connections than [`limits::CONNECTIONS_MAX`]: this one is closed at once.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("too many connections")]
+pub struct TooManyConnections;
 
 /// The service as one connection sees it.
 #[derive(Clone)]
 pub struct Connection {
     service: Arc<Service>,
     ip: IpAddr,
+    /// Twice counted: this is cloned for each request, the connection is one.
+    _open: Arc<Arc<()>>,
 }
 
 impl Edge {
     /// An edge in front of `service`.
     #[must_use]
     pub fn new(service: Service) -> Self {
-        Self(Arc::new(service))
+        Self {
+            service: Arc::new(service),
+            open: Arc::new(()),
+        }
     }
 }
 
 impl tower::Service<SocketAddr> for Edge {
     type Response = Connection;
-    type Error = Infallible;
-    type Future = Ready<Result<Connection, Infallible>>;
+    type Error = TooManyConnections;
+    type Future = Ready<Result<Connection, TooManyConnections>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TooManyConnections>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, peer: SocketAddr) -> Self::Future {
+        if Arc::strong_count(&self.open) > limits::CONNECTIONS_MAX {
+            return ready(Err(TooManyConnections));
+        }
         ready(Ok(Connection {
-            service: Arc::clone(&self.0),
+            service: Arc::clone(&self.service),
             ip: peer.ip().to_canonical(),
+            _open: Arc::new(Arc::clone(&self.open)),
         }))
     }
 }
@@ -121,7 +144,7 @@ where
     fn call(&mut self, request: Request<B>) -> Answering {
         let origin = Origin {
             request: RequestId::next(),
-            ip: self.ip,
+            ip: self.service.proxies.origin(self.ip, request.headers()),
             arrived: Instant::now(),
         };
         let answer = match &self.service.shortcut {
@@ -224,6 +247,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_connection_too_many_is_refused_until_another_ends() {
+        let mut edge = Edge::new(Service {
+            routes: Router::new(),
+            shortcut: None,
+            proxies: Proxies::default(),
+        });
+        let peer: SocketAddr = ([192, 0, 2, 1], 1234).into();
+        let mut open = Vec::new();
+        for _ in 0..limits::CONNECTIONS_MAX {
+            open.push(edge.call(peer).await.unwrap());
+        }
+        assert!(edge.call(peer).await.is_err());
+        let clone = open[0].clone();
+        open.truncate(limits::CONNECTIONS_MAX - 1);
+        drop(clone);
+        assert!(edge.call(peer).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn a_panic_is_a_problem_with_a_request_id_and_tells_nothing() {
         let heard = Heard::default();
         let listening =
@@ -232,6 +274,7 @@ mod tests {
         let mut edge = Edge::new(Service {
             routes: Router::new().route("/", get(crash)),
             shortcut: None,
+            proxies: Proxies::default(),
         });
         let mut connection = edge.call(([192, 0, 2, 1], 1234).into()).await.unwrap();
         let response = connection.call(Request::new(Body::empty())).await.unwrap();

@@ -11,6 +11,7 @@ pub mod listen;
 pub mod operator;
 pub mod phone;
 pub mod problem;
+pub mod proxies;
 
 use axum::{Router, response::IntoResponse as _};
 use problem::{Code, Problem};

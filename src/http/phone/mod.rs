@@ -19,6 +19,7 @@ use super::{
     edge::Service,
     health::{self, Health},
     problem::{Code, Problem},
+    proxies::Proxies,
     with_fallbacks,
 };
 use crate::{
@@ -43,13 +44,14 @@ pub struct PhoneState {
     pub health: Health,
 }
 
-/// What answers phones.
-pub fn service(state: PhoneState) -> Service {
+/// What answers phones, some of whom come through `proxies`.
+pub fn service(state: PhoneState, proxies: Proxies) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
     let routes = with_fallbacks(described().split_for_parts().0).with_state(state);
     Service {
         routes,
         shortcut: Some(Arc::new(shortcut)),
+        proxies,
     }
 }
 
