@@ -87,13 +87,15 @@ pub struct Edge {
 #[error("too many connections")]
 pub struct TooManyConnections;
 
+/// One open connection, however often its service is cloned for a request.
+struct Open(#[expect(dead_code, reason = "held to be counted")] Arc<()>);
+
 /// The service as one connection sees it.
 #[derive(Clone)]
 pub struct Connection {
     service: Arc<Service>,
     ip: IpAddr,
-    /// Twice counted: this is cloned for each request, the connection is one.
-    _open: Arc<Arc<()>>,
+    _open: Arc<Open>,
 }
 
 impl Edge {
@@ -123,7 +125,7 @@ impl tower::Service<SocketAddr> for Edge {
         ready(Ok(Connection {
             service: Arc::clone(&self.service),
             ip: peer.ip().to_canonical(),
-            _open: Arc::new(Arc::clone(&self.open)),
+            _open: Arc::new(Open(Arc::clone(&self.open))),
         }))
     }
 }
@@ -168,6 +170,10 @@ where
 }
 
 /// How a request is answered.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for one request, in a future that hyper boxes; a box of its own would cost an allocation"
+)]
 enum Way {
     Short(BoxFuture<'static, Response>),
     Routed(Oneshot<Router, Request<Body>>),
