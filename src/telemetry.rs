@@ -82,11 +82,7 @@ pub fn start(config: &Config) {
     if started.is_err() {
         tracing::debug!("messages are already being printed");
     }
-    hide_panic_messages();
 }
-
-/// From now on a panic is reported by its place alone.
-pub(crate) fn hide_panic_messages() {}
 
 /// From here on a panic says where it happened, not what it said. Where no messages are printed yet, to standard error.
 pub fn silence_panics() {

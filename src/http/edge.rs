@@ -228,7 +228,7 @@ mod tests {
         let heard = Heard::default();
         let listening =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
-        crate::telemetry::hide_panic_messages();
+        crate::telemetry::silence_panics();
         let mut edge = Edge::new(Service {
             routes: Router::new().route("/", get(crash)),
             shortcut: None,

@@ -21,25 +21,21 @@ async fn each_route_has_its_shape_and_says_how_long_it_may_be_kept() {
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
+    let (number, mail) = ("+14155550123", "x+y@example.com");
+    let spelled = "+1 (415) 555-0123";
     for (encoded, input, handle, route, fields) in [
-        (
-            "+14155550123",
-            "+14155550123",
-            "+14155550123",
-            "imessage",
-            BLUE,
-        ),
+        ("+14155550123", number, number, "imessage", BLUE),
         (
             "%2B1%20%28415%29%20555-0123",
-            "+1 (415) 555-0123",
-            "+14155550123",
+            spelled,
+            number,
             "imessage",
             BLUE,
         ),
         (
-            "tel:+1-415-555-0123",
-            "tel:+1-415-555-0123",
-            "+14155550123",
+            "tel:+14155550123",
+            "tel:+14155550123",
+            number,
             "imessage",
             BLUE,
         ),
@@ -57,20 +53,8 @@ async fn each_route_has_its_shape_and_says_how_long_it_may_be_kept() {
             "sms",
             OTHER,
         ),
-        (
-            "X%2By@EXAMPLE.com",
-            "X+y@EXAMPLE.com",
-            "x+y@example.com",
-            "none",
-            OTHER,
-        ),
-        (
-            "x+y@example.com",
-            "x+y@example.com",
-            "x+y@example.com",
-            "none",
-            OTHER,
-        ),
+        ("X%2By@EXAMPLE.com", "X+y@EXAMPLE.com", mail, "none", OTHER),
+        ("x+y@example.com", mail, mail, "none", OTHER),
         (
             "mailto:x@example.com",
             "mailto:x@example.com",
@@ -323,4 +307,7 @@ async fn a_subject_is_one_for_an_account_and_another_for_another_asker() {
     assert!(server.stop().await.success());
     server.spawn().await;
     assert_eq!(subject(&server, &ben, "+14155550123").await, seen);
+    server.kill();
+    server.spawn().await;
+    assert_eq!(subject(&server, &bens_mac, "+14155550123").await, seen);
 }

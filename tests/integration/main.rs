@@ -13,6 +13,7 @@ mod ledger;
 mod lifecycle;
 mod load;
 mod log_api;
+mod log_records;
 mod lookups;
 mod operators_api;
 mod privacy;

@@ -192,6 +192,15 @@ async fn every_path_of_the_description_is_there() {
                 continue;
             };
             calls += 1;
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = format!("{{{}}}", parameter["name"].as_str().unwrap());
+                let is_in_path = parameter["in"] == "path";
+                assert_eq!(is_in_path, path.contains(&name), "{path} {name}");
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let is_named = response["description"].is_string();
+                assert!(is_named, "{path} {status} is not described");
+            }
             let listeners: Vec<_> = item["servers"].as_array().unwrap().iter().collect();
             for listener in listeners {
                 let is_phones = listener["url"].as_str().unwrap().ends_with("8080");

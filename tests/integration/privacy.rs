@@ -169,6 +169,7 @@ async fn nothing_leaks_with(format: &str) {
         }
         assert!(reply.status < 500, "{reply:?}");
     }
+    assert!(server.is_running());
     let records = server.operator(
         &operator,
         &format!("/v1/log?handle={}", PHONE.replace('+', "%2B")),

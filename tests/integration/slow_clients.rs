@@ -18,6 +18,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(15);
 /// Fifteen seconds for a request with its body.
 const BODY_WITHIN: Duration = Duration::from_secs(20);
 
+/// Chunks of 4 KiB that nobody should go on reading: 1 GiB.
+const ENDLESS: usize = 256 * 1024;
+
 /// Sends `first`, then `more` every half second, until the server has had enough. How long that took.
 fn dawdle(url: &str, first: &str, more: &str) -> Duration {
     let mut wire = Wire::connect(url).unwrap();
@@ -44,19 +47,15 @@ fn half_body(url: &str, token: &str) -> (Duration, Reply) {
     (started.elapsed(), reply)
 }
 
-/// A body that goes on for as long as somebody reads it.
-fn endless_body(url: &str, token: &str) -> Reply {
-    let mut wire = Wire::connect(url).unwrap();
+/// Chunks of a body beyond the limit, `count` of them or until the server has had enough; how many were sent.
+fn many_chunks(wire: &mut Wire, token: &str, count: usize) -> usize {
     let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n";
     wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n").as_bytes())
         .unwrap();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
-    for _ in 0..200 {
-        if wire.send(chunk.as_bytes()).is_err() {
-            break;
-        }
-    }
-    wire.reply().unwrap()
+    (0..count)
+        .take_while(|_| wire.send(chunk.as_bytes()).is_ok())
+        .count()
 }
 
 #[tokio::test]
@@ -76,9 +75,15 @@ async fn dawdlers_are_cut_off_and_others_are_served_meanwhile() {
             })
             .collect();
         let half = scope.spawn(|| half_body(&server.phones, &ann.token));
-        let endless = endless_body(&server.phones, &ann.token);
-        assert_eq!(endless.status, 413, "{endless:?}");
-        assert_eq!(endless.body["code"], "body-too-large");
+        let mut large = Wire::connect(&server.phones).unwrap();
+        many_chunks(&mut large, &ann.token, 200);
+        large.send(b"0\r\n\r\n").unwrap();
+        let large = large.reply().unwrap();
+        assert_eq!(large.status, 413, "{large:?}");
+        assert_eq!(large.body["code"], "body-too-large");
+        let mut endless = Wire::connect(&server.phones).unwrap();
+        let sent = many_chunks(&mut endless, &ann.token, ENDLESS);
+        assert!(sent < ENDLESS, "it reads on and on");
         for (first, more, took) in dawdlers {
             let took = took.join().unwrap();
             assert!(took < HEAD_WITHIN, "{first:?} {more:?}: {took:?}");

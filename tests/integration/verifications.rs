@@ -166,29 +166,38 @@ async fn a_code_that_comes_too_late_says_so_and_a_new_one_may_be_asked_for() {
     let (server, _) = in_process(&folder.path().join("data"), &clock).await;
     let base = format!("http://{}", server.addresses().phones);
     let client = Client::new();
-    let post = async |path: &str, body: Value| {
-        Reply::to(client.post(format!("{base}{path}")).json(&body)).await
+    let post = async |path: &str, token: &str, body: Value| {
+        let request = client.post(format!("{base}{path}")).bearer_auth(token);
+        Reply::to(request.json(&body)).await
     };
+    let signed_up = post("/v1/devices", "", json!({"platform": "ios"})).await;
+    let token = signed_up.body["token"].as_str().unwrap();
     let handle = json!({"handle": "+14155550123"});
-    let first = post("/v1/deregistrations", handle.clone()).await;
-    for pause in [30, 60, 120] {
-        let refused = post("/v1/deregistrations", handle.clone()).await;
-        refused.refuses(429, "rate-limited");
-        assert_eq!(refused.retry_after(), pause);
-        clock.advance(Duration::from_secs(pause));
-        let resent = post("/v1/deregistrations", handle.clone()).await;
-        assert_eq!(resent.body["verification"], first.body["verification"]);
+    // A device's claim goes on with each code; what asks without a token begins anew, since anybody may be asking.
+    for (path, is_continued) in [
+        ("/v1/devices/me/handles", true),
+        ("/v1/deregistrations", false),
+    ] {
+        let first = post(path, token, handle.clone()).await;
+        for pause in [30, 60, 120] {
+            let refused = post(path, token, handle.clone()).await;
+            refused.refuses(429, "rate-limited");
+            assert_eq!(refused.retry_after(), pause);
+            clock.advance(Duration::from_secs(pause));
+            let resent = post(path, token, handle.clone()).await;
+            assert_eq!(resent.status, 202);
+            let is_same = resent.body["verification"] == first.body["verification"];
+            assert_eq!(is_same, is_continued, "{path}");
+        }
+        clock.advance(Duration::from_secs(600));
+        let id = first.body["verification"].as_str().unwrap();
+        let late = format!("/v1/verifications/{id}");
+        let late = post(&late, "", json!({"code": "123456"})).await;
+        late.refuses(410, "code-expired");
+        let anew = post(path, token, handle.clone()).await;
+        assert_eq!(anew.status, 202);
+        assert_ne!(anew.body["verification"], first.body["verification"]);
+        clock.advance(Duration::from_secs(24 * 3600));
     }
-    clock.advance(Duration::from_secs(600));
-    let id = first.body["verification"].as_str().unwrap();
-    let late = post(
-        &format!("/v1/verifications/{id}"),
-        json!({"code": "123456"}),
-    )
-    .await;
-    late.refuses(410, "code-expired");
-    let anew = post("/v1/deregistrations", handle).await;
-    assert_eq!(anew.status, 202);
-    assert_ne!(anew.body["verification"], first.body["verification"]);
     assert!(server.stop().await);
 }

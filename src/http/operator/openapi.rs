@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use axum::{
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde_json::{Map, Value};
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -27,8 +28,29 @@ struct Description;
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     // Strings, maps and numbers: this cannot fail to serialize.
-    describe().to_json().unwrap_or_default()
+    let mut whole = serde_json::to_value(describe()).unwrap_or_default();
+    let items = whole.get_mut("paths").and_then(Value::as_object_mut);
+    for item in items.into_iter().flat_map(Map::values_mut) {
+        let operations = item.as_object_mut().into_iter().flat_map(Map::values_mut);
+        operations.for_each(name_responses);
+    }
+    whole.to_string()
 });
+
+/// Gives each response of an operation that has no description the name of its status: OpenAPI demands one.
+fn name_responses(operation: &mut Value) {
+    let responses = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut);
+    for (status, response) in responses.into_iter().flatten() {
+        let status = status.parse::<StatusCode>().ok();
+        let name = status.and_then(|status| status.canonical_reason());
+        if let Some(response) = response.as_object_mut() {
+            let description = response.entry("description");
+            description.or_insert_with(|| name.unwrap_or("Answered").into());
+        }
+    }
+}
 
 /// The description of both listeners. A path that both have (`/livez`, `/readyz`) appears once.
 fn describe() -> OpenApi {

@@ -30,6 +30,7 @@ use crate::{
 
 /// What a lookup may add to the handle.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct LookupQuery {
     /// For national numbers: the country they are written for (ISO 3166 alpha-2).
     #[param(example = "US")]
