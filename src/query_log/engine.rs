@@ -11,15 +11,8 @@ use std::{
 };
 
 use super::{
-    alarm::Alarm,
-    catalog::Catalog,
-    committer::Committer,
-    config::{Config, Durability},
-    flusher,
-    pending::Pending,
-    retention::Retention,
-    segment_file::WriteError,
-    ticket::Batch,
+    alarm::Alarm, catalog::Catalog, committer::Committer, config::Config, flusher,
+    pending::Pending, retention::Retention, segment_file::WriteError, ticket::Batch,
 };
 use crate::{
     clock::{Hour, SharedClock},
@@ -65,8 +58,7 @@ impl Shared {
     }
 
     pub(super) fn ask_commit(&self) {
-        let inline = self.config.durability == Durability::Os && flusher::ask_here(self.id);
-        if !inline {
+        if !flusher::ask_here(self.id) {
             self.alarm.ring();
         }
     }

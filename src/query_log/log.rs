@@ -156,13 +156,10 @@ impl QueryLog {
         self.shared.writable.load(Ordering::Acquire)
     }
 
-    /// Commits what this thread's requests append, on this thread: to be spawned once on each current-thread runtime
-    /// that serves, in `os` mode (in `disk` mode it does nothing: a sync would stop the thread). Ends at the soft stop;
-    /// appends are committed by the log's own thread from then on.
+    /// Has what this thread's requests append committed, on this thread in `os` mode: to be spawned once on each
+    /// current-thread runtime that serves. Ends at the soft stop; the log's own thread looks after everything from then
+    /// on.
     pub async fn run_inline_flusher(self, shutdown: Shutdown) {
-        if self.shared.config.durability == Durability::Disk {
-            return;
-        }
         let flusher = InlineFlusher {
             shared: &self.shared,
             signal: Arc::default(),
@@ -185,7 +182,12 @@ impl QueryLog {
             }
             // Everything that is ready in this turn of the runtime joins the commit.
             tokio::task::yield_now().await;
-            self.shared.commit_pending();
+            match self.shared.config.durability {
+                Durability::Os => {
+                    self.shared.commit_pending();
+                }
+                Durability::Disk => self.shared.alarm.ring(),
+            }
         }
     }
 

@@ -16,7 +16,10 @@ use std::{
     thread::{self, Thread},
 };
 
-use super::alarm::Alarm;
+use super::{
+    alarm::Alarm,
+    flusher::{self, Signal},
+};
 
 const PENDING: u8 = 0;
 const COMMITTED: u8 = 1;
@@ -36,8 +39,15 @@ pub enum AppendError {
 /// The records of one commit.
 pub(super) struct Batch {
     state: AtomicU8,
-    wakers: Mutex<Vec<Waker>>,
+    /// By the thread that waits.
+    waiting: Mutex<Vec<Waiting>>,
     alarm: Arc<Alarm>,
+}
+
+/// Tasks of one thread: one with a flusher, or any other.
+struct Waiting {
+    flusher: Option<Arc<Signal>>,
+    wakers: Vec<Waker>,
 }
 
 impl Batch {
@@ -45,7 +55,7 @@ impl Batch {
         let (state, alarm) = (AtomicU8::new(PENDING), Arc::clone(alarm));
         Arc::new(Self {
             state,
-            wakers: Mutex::default(),
+            waiting: Mutex::default(),
             alarm,
         })
     }
@@ -53,13 +63,18 @@ impl Batch {
     /// Says how it ended, once, and wakes who waits for it.
     pub(super) fn resolve(&self, committed: bool) {
         let outcome = if committed { COMMITTED } else { FAILED };
-        let wakers = {
-            let mut wakers = self.wakers();
+        let waiting = {
+            let mut waiting = self.waiting();
             // Under the lock, so that nobody adds a waker after they were taken.
             self.state.store(outcome, Ordering::Release);
-            mem::take(&mut *wakers)
+            mem::take(&mut *waiting)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        for Waiting { flusher, wakers } in waiting {
+            match flusher {
+                Some(flusher) => flusher.send(wakers),
+                None => wakers.into_iter().for_each(Waker::wake),
+            }
+        }
     }
 
     fn outcome(&self) -> Option<Result<(), AppendError>> {
@@ -70,9 +85,29 @@ impl Batch {
         }
     }
 
-    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The place of a new waker among those `waiting`.
+fn add(waiting: &mut Vec<Waiting>, waker: Waker) -> (usize, usize) {
+    let flusher = flusher::here();
+    let is_ours = |group: &Waiting| match (&group.flusher, &flusher) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    };
+    let group = waiting.iter().position(is_ours).unwrap_or_else(|| {
+        let wakers = Vec::new();
+        waiting.push(Waiting { flusher, wakers });
+        waiting.len() - 1
+    });
+    let place = waiting.get_mut(group).map_or(0, |group| {
+        group.wakers.push(waker);
+        group.wakers.len() - 1
+    });
+    (group, place)
 }
 
 /// A record on its way into the log. Resolves when it is there, as durable as configured, or cannot get there.
@@ -82,7 +117,7 @@ impl Batch {
 pub struct Ticket {
     batch: Arc<Batch>,
     /// Where this ticket's waker is in the batch.
-    slot: Option<usize>,
+    slot: Option<(usize, usize)>,
 }
 
 impl Ticket {
@@ -132,16 +167,16 @@ impl Future for Ticket {
             return Poll::Ready(outcome);
         }
         let batch = Arc::clone(&self.batch);
-        let mut wakers = batch.wakers();
+        let mut waiting = batch.waiting();
         if let Some(outcome) = batch.outcome() {
             return Poll::Ready(outcome);
         }
-        match self.slot.and_then(|slot| wakers.get_mut(slot)) {
+        let known = self
+            .slot
+            .and_then(|(group, place)| waiting.get_mut(group)?.wakers.get_mut(place));
+        match known {
             Some(waker) => waker.clone_from(context.waker()),
-            None => {
-                self.slot = Some(wakers.len());
-                wakers.push(context.waker().clone());
-            }
+            None => self.slot = Some(add(&mut waiting, context.waker().clone())),
         }
         Poll::Pending
     }
