@@ -66,9 +66,7 @@ mod tests {
     #[tokio::test]
     async fn a_tick_that_panics_stops_the_service() {
         let shutdown = Shutdown::new();
-        spawn_tick(&shutdown, "crash", Duration::from_millis(1), || {
-            panic!("planted")
-        });
+        spawn_tick(&shutdown, "crash", Duration::from_millis(1), || panic!("planted"));
         shutdown.stopping().await;
         assert!(shutdown.has_crashed());
     }

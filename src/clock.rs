@@ -132,9 +132,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?;
-        u64::try_from(time.timestamp_micros())
-            .map(Self)
-            .map_err(|_| TimestampError)
+        u64::try_from(time.timestamp_micros()).map(Self).map_err(|_| TimestampError)
     }
 }
 
@@ -168,14 +166,9 @@ pub type SharedClock = Arc<dyn Clock>;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads wall time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads wall time")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(micros(since_epoch))
     }
 
@@ -197,10 +190,7 @@ impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Arc<Self> {
-        Arc::new(Self {
-            wall_micros: AtomicU64::new(now.0),
-            boot_micros: AtomicU64::new(0),
-        })
+        Arc::new(Self { wall_micros: AtomicU64::new(now.0), boot_micros: AtomicU64::new(0) })
     }
 
     /// Lets time pass on both clocks.
@@ -260,10 +250,7 @@ mod tests {
         assert_eq!(at.to_string(), "2026-11-23T08:41:07.123456Z");
         assert_eq!(at.to_string().parse(), Ok(at));
         assert_eq!("2026-11-23T09:41:07.123456+01:00".parse(), Ok(at));
-        assert_eq!(
-            "1969-12-31T23:59:59Z".parse::<Timestamp>(),
-            Err(TimestampError)
-        );
+        assert_eq!("1969-12-31T23:59:59Z".parse::<Timestamp>(), Err(TimestampError));
         assert_eq!("yesterday".parse::<Timestamp>(), Err(TimestampError));
         assert!(Timestamp::MAX.to_string().starts_with("9999-12-31"));
     }
@@ -281,10 +268,7 @@ mod tests {
         let clock = ManualClock::at(Timestamp::from_secs(1_000));
         clock.advance(Duration::from_secs(5));
         clock.set_wall(Timestamp::from_secs(10));
-        assert_eq!(
-            (clock.now(), clock.boot()),
-            (Timestamp::from_secs(10), Duration::from_secs(5))
-        );
+        assert_eq!((clock.now(), clock.boot()), (Timestamp::from_secs(10), Duration::from_secs(5)));
         assert!(SystemClock.boot() > Duration::ZERO);
         assert!(SystemClock.now() > Timestamp::from_secs(1_700_000_000));
     }

@@ -61,19 +61,13 @@ pub fn load(
     env: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
     let text = file.map(read).transpose()?.unwrap_or_default();
-    let name = file.map_or_else(
-        || "default configuration".into(),
-        |file| file.display().to_string(),
-    );
-    let mut config: Config = toml::from_str(&text).map_err(|error| ConfigError {
-        place: name.clone(),
-        why: error.to_string(),
-    })?;
+    let name =
+        file.map_or_else(|| "default configuration".into(), |file| file.display().to_string());
+    let mut config: Config = toml::from_str(&text)
+        .map_err(|error| ConfigError { place: name.clone(), why: error.to_string() })?;
 
-    let mut tree: toml::Table = toml::from_str(&text).map_err(|error| ConfigError {
-        place: name.clone(),
-        why: error.to_string(),
-    })?;
+    let mut tree: toml::Table = toml::from_str(&text)
+        .map_err(|error| ConfigError { place: name.clone(), why: error.to_string() })?;
     let mut overridden = Vec::new();
     for (variable, value) in env {
         let Some((section, key)) = section_and_key(&variable) else {
@@ -86,19 +80,14 @@ pub fn load(
         overridden.push((section, key, variable));
     }
     config.validate().map_err(|invalid| {
-        let by_env = overridden
-            .iter()
-            .rev()
-            .find(|(s, k, _)| *s == invalid.section && *k == invalid.key);
+        let by_env =
+            overridden.iter().rev().find(|(s, k, _)| *s == invalid.section && *k == invalid.key);
         let place = match (by_env, line_of(&text, invalid.section, invalid.key)) {
             (Some((_, _, variable)), _) => format!("environment variable {variable}"),
             (None, Some(line)) => format!("{name}, line {line}"),
             (None, None) => name,
         };
-        ConfigError {
-            place,
-            why: format!("{}.{} {}", invalid.section, invalid.key, invalid.why),
-        }
+        ConfigError { place, why: format!("{}.{} {}", invalid.section, invalid.key, invalid.why) }
     })?;
     Ok(config)
 }
@@ -112,9 +101,7 @@ fn read(file: &Path) -> Result<String, ConfigError> {
 
 /// `DISPATCHD_LOG__RETENTION` is `log` and `retention`.
 fn section_and_key(variable: &str) -> Option<(String, String)> {
-    let (section, key) = variable
-        .strip_prefix(ENV_PREFIX)?
-        .split_once(ENV_SEPARATOR)?;
+    let (section, key) = variable.strip_prefix(ENV_PREFIX)?.split_once(ENV_SEPARATOR)?;
     Some((section.to_ascii_lowercase(), key.to_ascii_lowercase()))
 }
 
@@ -122,9 +109,7 @@ fn section_and_key(variable: &str) -> Option<(String, String)> {
 fn apply(tree: &mut toml::Table, section: &str, key: &str, value: &str) -> Result<Config, String> {
     let read =
         |tree: &toml::Table| Config::deserialize(tree.clone()).map_err(|e| e.message().to_owned());
-    let table = tree
-        .entry(section)
-        .or_insert_with(|| toml::Table::new().into());
+    let table = tree.entry(section).or_insert_with(|| toml::Table::new().into());
     let Some(table) = table.as_table_mut() else {
         return Err(format!("there is no section [{section}]"));
     };
@@ -166,10 +151,8 @@ impl Config {
     /// # Errors
     /// None that a configuration which was read can cause.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(self).map_err(|error| ConfigError {
-            place: "configuration".into(),
-            why: error.to_string(),
-        })
+        toml::to_string(self)
+            .map_err(|error| ConfigError { place: "configuration".into(), why: error.to_string() })
     }
 }
 
@@ -200,17 +183,11 @@ mod tests {
     fn the_shipped_file_holds_every_key_with_its_default() {
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dispatchd.toml");
         let text = fs::read_to_string(shipped).unwrap();
-        assert_eq!(
-            load(Some(Path::new(shipped)), []).unwrap(),
-            Config::default()
-        );
+        assert_eq!(load(Some(Path::new(shipped)), []).unwrap(), Config::default());
         let defaults: toml::Table = toml::from_str(&Config::default().to_toml().unwrap()).unwrap();
         for (section, keys) in defaults {
             for key in keys.as_table().unwrap().keys() {
-                assert!(
-                    line_of(&text, &section, key).is_some(),
-                    "{section}.{key} is missing"
-                );
+                assert!(line_of(&text, &section, key).is_some(), "{section}.{key} is missing");
             }
         }
     }
@@ -243,47 +220,23 @@ mod tests {
     fn faults_name_the_key_and_the_place() {
         type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
         let cases: &[Case<'_>] = &[
-            (
-                "[log]\n\nretention = \"31d\"\n",
-                &[],
-                &["line 3", "log.retention"],
-            ),
-            (
-                "[log]\nretention = \"a month\"\n",
-                &[],
-                &["line 2", "retention"],
-            ),
-            (
-                "[log]\n\n\nretenton = \"1d\"\n",
-                &[],
-                &["line 4", "retenton"],
-            ),
+            ("[log]\n\nretention = \"31d\"\n", &[], &["line 3", "log.retention"]),
+            ("[log]\nretention = \"a month\"\n", &[], &["line 2", "retention"]),
+            ("[log]\n\n\nretenton = \"1d\"\n", &[], &["line 4", "retenton"]),
             ("[lag]\n", &[], &["line 1", "lag"]),
             (
                 "",
                 &[("DISPATCHD_LOG__RETENTION", "31d")],
                 &["DISPATCHD_LOG__RETENTION", "log.retention"],
             ),
-            (
-                "",
-                &[("DISPATCHD_LOG__RETENTON", "3d")],
-                &["DISPATCHD_LOG__RETENTON", "retenton"],
-            ),
-            (
-                "",
-                &[("DISPATCHD_LAG__X", "3d")],
-                &["DISPATCHD_LAG__X", "lag"],
-            ),
+            ("", &[("DISPATCHD_LOG__RETENTON", "3d")], &["DISPATCHD_LOG__RETENTON", "retenton"]),
+            ("", &[("DISPATCHD_LAG__X", "3d")], &["DISPATCHD_LAG__X", "lag"]),
             (
                 "",
                 &[("DISPATCHD_QUOTA__ENABLED", "maybe")],
                 &["DISPATCHD_QUOTA__ENABLED", "enabled"],
             ),
-            (
-                "[quota]\nrequests_per_minute = 0\n",
-                &[],
-                &["line 2", "quota.requests_per_minute"],
-            ),
+            ("[quota]\nrequests_per_minute = 0\n", &[], &["line 2", "quota.requests_per_minute"]),
             ("[server]\nphones = \"here\"\n", &[], &["line 2", "phones"]),
         ];
         for (text, env, parts) in cases {

@@ -22,11 +22,9 @@ const TEXT_BYTES: usize = 15;
 
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
-    spec.symbols
-        .extend(ALPHABET.iter().map(|digit| char::from(*digit)));
+    spec.symbols.extend(ALPHABET.iter().map(|digit| char::from(*digit)));
     spec.check_trailing_bits = true;
-    spec.encoding()
-        .expect("the alphabet is 32 different ASCII characters")
+    spec.encoding().expect("the alphabet is 32 different ASCII characters")
 });
 
 /// The text is not an id of this kind.
@@ -39,9 +37,7 @@ pub struct IdError(char);
 /// # Panics
 /// If the operating system has no randomness to give; nothing safe can be done without it.
 pub fn fill_random(bytes: &mut [u8]) {
-    SystemRandom::new()
-        .fill(bytes)
-        .expect("the operating system's random source works");
+    SystemRandom::new().fill(bytes).expect("the operating system's random source works");
 }
 
 /// 64 bits from the operating system's random source.

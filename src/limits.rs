@@ -14,6 +14,8 @@ pub const EMAIL_LOCAL_BYTES_MAX: usize = 64;
 
 /// Bytes of a batch's body: 1,000 handles of the longest form, quoted and escaped.
 pub const BATCH_BODY_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a body that are read and dropped once it is refused, so that its sender hears why; more is cut off.
+pub const BODY_DROPPED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of the body of any other request: a handle, a code or a name.
 pub const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
 /// Handles in one batch lookup.

@@ -256,11 +256,7 @@ impl Server {
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());
-            let service = Service {
-                routes,
-                shortcut: None,
-                proxies: Proxies::default(),
-            };
+            let service = Service { routes, shortcut: None, proxies: Proxies::default() };
             let shutdown = self.shutdown.clone();
             self.shutdown.spawn("operators-listener", async move {
                 if let Err(error) = listen::serve(socket, service, handle).await {
@@ -273,9 +269,7 @@ impl Server {
 
     fn serve_phones(&mut self, sockets: Vec<TcpListener>, service: &Service) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (service, handle) = (service.clone(), self.phones.clone());
             let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
             let serve = move || {
@@ -294,11 +288,8 @@ impl Server {
                     Err(_) => shutdown.crashed("phones-listener"),
                 }
             };
-            let thread = thread::Builder::new()
-                .name(format!("phones-{number}"))
-                .spawn(serve);
-            self.phone_threads
-                .push(thread.context("starting a phones' thread")?);
+            let thread = thread::Builder::new().name(format!("phones-{number}")).spawn(serve);
+            self.phone_threads.push(thread.context("starting a phones' thread")?);
         }
         Ok(())
     }
@@ -316,28 +307,18 @@ impl Server {
             let recorded = move |changes: &[Change]| already_recorded(&reader, changes, horizon);
             Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
         };
-        tokio::task::spawn_blocking(load)
-            .await
-            .context("loading the registry")??;
+        tokio::task::spawn_blocking(load).await.context("loading the registry")??;
         Ok(())
     }
 
     fn spawn_ticks(&self, rooms: &Rooms) {
         let log = rooms.log.clone();
-        spawn_tick(&self.shutdown, "retention", RETENTION_TICK, move || {
-            retention_tick(&log)
-        });
+        spawn_tick(&self.shutdown, "retention", RETENTION_TICK, move || retention_tick(&log));
         let quota = Arc::clone(&rooms.quota);
         spawn_tick(&self.shutdown, "quota", QUOTA_TICK, move || quota.tick());
-        let (registry, runtime) = (
-            Arc::clone(&rooms.registry),
-            tokio::runtime::Handle::current(),
-        );
-        spawn_tick(
-            &self.shutdown,
-            "registry",
-            REGISTRY_TICK,
-            move || match runtime.block_on(registry.tick()) {
+        let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
+        spawn_tick(&self.shutdown, "registry", REGISTRY_TICK, move || {
+            match runtime.block_on(registry.tick()) {
                 Ok(done) if done.lapsed + done.forgotten > 0 => {
                     tracing::info!(
                         lapsed = done.lapsed,
@@ -347,8 +328,8 @@ impl Server {
                 }
                 Ok(_) => tracing::debug!("registry upkeep: nothing due"),
                 Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
-            },
-        );
+            }
+        });
         let (registry, stop) = (Arc::clone(&rooms.registry), self.shutdown.clone());
         spawn_tick(&self.shutdown, "watch", WATCH_TICK, move || {
             if registry.has_crashed() {
@@ -360,27 +341,14 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self {
-            data,
-            grace,
-            shutdown,
-            registry,
-            log,
-            phones,
-            operators,
-            phone_threads,
-            ..
-        } = self;
+        let Self { data, grace, shutdown, registry, log, phones, operators, phone_threads, .. } =
+            self;
         let asked = Instant::now();
         let removed = remove_addresses(&data).is_ok();
         shutdown.stop();
         listen::stop(&phones, grace);
         listen::stop(&operators, grace);
-        let join = move || {
-            phone_threads
-                .into_iter()
-                .all(|thread| thread.join().is_ok())
-        };
+        let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
         // A listener ends without a word when it cuts connections off; only the time tells.
@@ -404,12 +372,7 @@ fn open(
 ) -> anyhow::Result<Rooms> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
-    let options = LogOptions::new(
-        data.join("log"),
-        keys,
-        config.log.clone(),
-        Arc::clone(clock),
-    );
+    let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
     let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
     report_recovery(&report);
     let registry = data.join("registry");
@@ -420,19 +383,8 @@ fn open(
     let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
-    let dispatch = Dispatch::new(
-        registry_read,
-        log.clone(),
-        quota_read,
-        config.dispatch.clone(),
-    );
-    Ok(Rooms {
-        registry,
-        log,
-        quota,
-        ownership: Arc::new(ownership),
-        dispatch,
-    })
+    let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
+    Ok(Rooms { registry, log, quota, ownership: Arc::new(ownership), dispatch })
 }
 
 fn report_recovery(report: &query_log::RecoveryReport) {
@@ -446,12 +398,7 @@ fn report_recovery(report: &query_log::RecoveryReport) {
              see `dispatchd log verify`"
         );
     }
-    tracing::info!(
-        segments,
-        finished,
-        cut_bytes = report.cut_bytes,
-        "the query log is open"
-    );
+    tracing::info!(segments, finished, cut_bytes = report.cut_bytes, "the query log is open");
 }
 
 fn retention_tick(log: &QueryLog) {
@@ -465,11 +412,7 @@ fn retention_tick(log: &QueryLog) {
     if let Some(error) = &outcome.error {
         tracing::error!(%error, "expired hours could not be destroyed; trying again at the next tick");
     }
-    let (hours, files, left) = (
-        outcome.hours_destroyed,
-        outcome.files_removed,
-        outcome.files_left,
-    );
+    let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
     if hours + files + left > 0 {
         tracing::info!(hours, files, left, "retention: expired hours destroyed");
     }

@@ -87,10 +87,7 @@ pub fn start(config: &Config) {
 /// From here on a panic says where it happened, not what it said. Where no messages are printed yet, to standard error.
 pub fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if tracing::dispatcher::has_been_set() {
             tracing::error!(
                 place,

@@ -90,15 +90,8 @@ impl Fleet {
         let mut open = self.connections.len();
         while open > 0 {
             self.ready.clear();
-            let patience = Timespec {
-                tv_sec: PATIENCE_SECS,
-                tv_nsec: 0,
-            };
-            epoll::wait(
-                &self.epoll,
-                spare_capacity(&mut self.ready),
-                Some(&patience),
-            )?;
+            let patience = Timespec { tv_sec: PATIENCE_SECS, tv_nsec: 0 };
+            epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&patience))?;
             ensure!(!self.ready.is_empty(), "the server does not answer");
             for event in &self.ready {
                 let number = event.data.u64() as usize;
@@ -161,18 +154,12 @@ fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
     };
     let head = std::str::from_utf8(&bytes[..head_end])?;
     let mut lines = head.split("\r\n");
-    ensure!(
-        lines.next() == Some("HTTP/1.1 200 OK"),
-        "not answered: {head}"
-    );
+    ensure!(lines.next() == Some("HTTP/1.1 200 OK"), "not answered: {head}");
     let length = |line: &str| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse::<usize>())
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
     };
-    let length = lines
-        .find_map(length)
-        .context("an answer without a length")??;
+    let length = lines.find_map(length).context("an answer without a length")??;
     let whole = head_end + 4 + length;
     ensure!(
         bytes.len() <= whole,

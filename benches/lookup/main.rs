@@ -73,9 +73,7 @@ where
     N::Err: std::error::Error + Send + Sync + 'static,
 {
     match env::var(name) {
-        Ok(text) => text
-            .parse()
-            .with_context(|| format!("{name} is not a number")),
+        Ok(text) => text.parse().with_context(|| format!("{name} is not a number")),
         Err(_) => Ok(default),
     }
 }

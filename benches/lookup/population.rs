@@ -60,14 +60,9 @@ impl Random {
 
 /// Registers `count` handles under `data`.
 pub(crate) fn register(data: &Path, count: usize) -> anyhow::Result<Population> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Arc::new(SystemClock);
-    let config = query_log::Config {
-        durability: Durability::Os,
-        ..query_log::Config::default()
-    };
+    let config = query_log::Config { durability: Durability::Os, ..query_log::Config::default() };
     let keys = KeyFiles::new(&data.join("keys"), None);
     let options = LogOptions::new(data.join("log"), keys, config, clock.clone());
     let (log, _) = QueryLog::open(options, &Shutdown::new())?;
@@ -83,11 +78,7 @@ pub(crate) fn register(data: &Path, count: usize) -> anyhow::Result<Population> 
 async fn fill(registry: &Registry, count: usize) -> anyhow::Result<Population> {
     let sign_up = |_| {
         let (platform, name, link) = (Platform::Ios, None, None);
-        registry.sign_up(SignUp {
-            platform,
-            name,
-            link,
-        })
+        registry.sign_up(SignUp { platform, name, link })
     };
     let accounts = count.div_ceil(HANDLES_PER_ACCOUNT);
     let signed_up: Vec<_> = stream::iter(0..accounts)
@@ -116,10 +107,7 @@ async fn fill(registry: &Registry, count: usize) -> anyhow::Result<Population> {
         .try_collect::<()>()
         .await
         .context("proving the handles")?;
-    let tokens = signed_up
-        .iter()
-        .map(|device| device.token.expose().to_owned())
-        .collect();
+    let tokens = signed_up.iter().map(|device| device.token.expose().to_owned()).collect();
     Ok(Population { handles, tokens })
 }
 
@@ -155,9 +143,8 @@ impl Population {
         let token = self.token(connection);
         let mut random = Random(2_000 + connection as u64);
         let request = |_| {
-            let handles: Vec<_> = (0..BATCH)
-                .map(|_| format!("\"{}\"", self.asked(&mut random)))
-                .collect();
+            let handles: Vec<_> =
+                (0..BATCH).map(|_| format!("\"{}\"", self.asked(&mut random))).collect();
             let body = format!("{{\"handles\":[{}]}}", handles.join(","));
             format!(
                 "POST /v1/lookup HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
@@ -176,10 +163,7 @@ pub(crate) fn logged_lookups(data: &Path) -> anyhow::Result<u64> {
     let retention = query_log::Config::default().retention;
     let reader =
         LogReader::open_read_only(&data.join("log"), keys, Arc::new(SystemClock), retention)?;
-    let filter = Filter {
-        kind: Some(Kind::Lookup),
-        ..Filter::default()
-    };
+    let filter = Filter { kind: Some(Kind::Lookup), ..Filter::default() };
     let mut search = reader.search(&filter, Order::Asc, None);
     let mut found = 0;
     for row in search.by_ref() {

@@ -84,10 +84,7 @@ impl Server {
             thread::sleep(Duration::from_millis(2));
         };
         let read: dispatchd::server::Addresses = serde_json::from_str(&text)?;
-        Ok(Self {
-            address: read.phones,
-            child,
-        })
+        Ok(Self { address: read.phones, child })
     }
 
     /// What all of its threads have used so far.

@@ -28,9 +28,7 @@ pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
     println!(
         "| ---------- | ---------: | -------------: | ---------: | -----: | -----: | -----: | -------: |"
     );
-    let Measurements {
-        hello, os, disk, ..
-    } = measured;
+    let Measurements { hello, os, disk, .. } = measured;
     for (name, series) in [("hello", hello), ("log = os", os), ("log = disk", disk)] {
         print_series(name, series, hello);
     }
@@ -48,25 +46,17 @@ pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
             "batches of {BATCH}, log = {name}: {handles:.0} handles/s, {micros:.3} CPU µs/handle"
         );
     }
-    println!(
-        "\nevery one of {} answered lookups is in the log",
-        measured.accounted_for
-    );
+    println!("\nevery one of {} answered lookups is in the log", measured.accounted_for);
 }
 
 fn print_series(name: &str, series: &Series, hello: &Series) {
     let busy = series.median(|measured| share(measured, measured.cpu.ran.as_secs_f64()));
     let waited = series.median(|measured| share(measured, measured.cpu.waited.as_secs_f64()));
-    let mut latencies: Vec<_> = series
-        .0
-        .iter()
-        .flat_map(|measured| &measured.slice.latencies_us)
-        .collect();
+    let mut latencies: Vec<_> =
+        series.0.iter().flat_map(|measured| &measured.slice.latencies_us).collect();
     latencies.sort_unstable();
     let quantile = |percent: usize| {
-        latencies
-            .get(latencies.len() * percent / 100)
-            .map_or(0, |micros| **micros)
+        latencies.get(latencies.len() * percent / 100).map_or(0, |micros| **micros)
     };
     println!(
         "| {name:<10} | {:>10.0} | {:>14.2} | {:>8.0} % | {:>4.0} % | {:>6} | {:>6} | {:>8.3} |",

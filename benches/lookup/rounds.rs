@@ -93,12 +93,7 @@ fn measure_block(
     os.single.ask_for(amounts.slice)?;
     disk.single.ask_for(amounts.slice)?;
     for _ in 0..amounts.rounds {
-        let Measurements {
-            hello: hellos,
-            os: oses,
-            disk: disks,
-            ..
-        } = measured;
+        let Measurements { hello: hellos, os: oses, disk: disks, .. } = measured;
         hellos.measure(&hello_server, &mut hello, amounts)?;
         oses.measure(&os.server, &mut os.single, amounts)?;
         disks.measure(&disk.server, &mut disk.single, amounts)?;
@@ -146,14 +141,7 @@ impl Logged {
             (0..BATCH_CONNECTIONS).map(|number| population.batches(number, BATCHES_PREPARED));
         let batches = batches.collect();
         let single = Fleet::connect(server.address, lookups.collect())?;
-        Ok(Self {
-            data: data.to_owned(),
-            before,
-            server,
-            single,
-            batches,
-            answered_batches: 0,
-        })
+        Ok(Self { data: data.to_owned(), before, server, single, batches, answered_batches: 0 })
     }
 
     /// One slice of batches, on connections of its own: the server closes those that are idle for ten seconds.

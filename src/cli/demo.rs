@@ -41,10 +41,7 @@ pub(super) fn mark_directory(data: &Path) -> anyhow::Result<()> {
             data.display()
         );
     }
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     fs::write(data.join(MARKER), b"").context("marking the data directory as a demo's")
 }
 
@@ -66,12 +63,7 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
     }
     // The last device signs out: its number turns green at the next lookup.
     let gone = tokens.pop().context("there are sample devices")?;
-    api.send(
-        api.client
-            .delete(api.url("/v1/devices/me"))
-            .bearer_auth(&gone),
-    )
-    .await?;
+    api.send(api.client.delete(api.url("/v1/devices/me")).bearer_auth(&gone)).await?;
     say("  Dan signs out again.")?;
 
     let asker = tokens.last().context("there are sample devices")?;
@@ -84,26 +76,13 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
         "nobody@example.net",
     ] {
         let answer = api.lookup(asker, handle).await?;
-        let text = |field: &str| {
-            answer
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or("-")
-                .to_owned()
-        };
-        say(&format!(
-            "  {handle:<20} {:<9} {}",
-            text("route"),
-            text("subject")
-        ))?;
+        let text =
+            |field: &str| answer.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
+        say(&format!("  {handle:<20} {:<9} {}", text("route"), text("subject")))?;
     }
 
     let operators = Operators::of(data);
-    if operators
-        .list()?
-        .iter()
-        .any(|operator| operator.name == OPERATOR)
-    {
+    if operators.list()?.iter().any(|operator| operator.name == OPERATOR) {
         operators.revoke(OPERATOR)?;
     }
     let reader = operators.add(OPERATOR, Role::Reader, SystemClock.now())?;
@@ -133,32 +112,22 @@ impl Api {
             return Ok(response);
         }
         let problem: Value = response.json().await.unwrap_or_default();
-        let code = problem
-            .get("code")
-            .and_then(Value::as_str)
-            .unwrap_or("no code");
+        let code = problem.get("code").and_then(Value::as_str).unwrap_or("no code");
         bail!("the server answered {status} ({code})")
     }
 
     async fn sign_up(&self, name: &str, platform: &str) -> anyhow::Result<String> {
         let body = json!({"name": name, "platform": platform});
-        let response = self
-            .send(self.client.post(self.url("/v1/devices")).json(&body))
-            .await?;
+        let response = self.send(self.client.post(self.url("/v1/devices")).json(&body)).await?;
         let device: Value = response.json().await?;
-        let token = device
-            .get("token")
-            .and_then(Value::as_str)
-            .context("no token in the answer")?;
+        let token =
+            device.get("token").and_then(Value::as_str).context("no token in the answer")?;
         Ok(token.to_owned())
     }
 
     /// Asks for a code, reads it from the outbox as the phone's owner would from a message, and sends it back.
     async fn prove(&self, token: &str, handle: &str, data: &Path) -> anyhow::Result<()> {
-        let claim = self
-            .client
-            .post(self.url("/v1/devices/me/handles"))
-            .bearer_auth(token);
+        let claim = self.client.post(self.url("/v1/devices/me/handles")).bearer_auth(token);
         let response = self.send(claim.json(&json!({"handle": handle}))).await?;
         let started: Value = response.json().await?;
         let Some(verification) = started.get("verification").and_then(Value::as_str) else {
@@ -166,25 +135,15 @@ impl Api {
         };
         let code = code_for(&data.join("outbox.ndjson"), verification)?;
         let path = format!("/v1/verifications/{verification}");
-        self.send(
-            self.client
-                .post(self.url(&path))
-                .json(&json!({"code": code})),
-        )
-        .await?;
+        self.send(self.client.post(self.url(&path)).json(&json!({"code": code}))).await?;
         Ok(())
     }
 
     async fn lookup(&self, token: &str, handle: &str) -> anyhow::Result<Value> {
         let request = self.client.post(self.url("/v1/lookup")).bearer_auth(token);
-        let response = self
-            .send(request.json(&json!({"handles": [handle]})))
-            .await?;
+        let response = self.send(request.json(&json!({"handles": [handle]}))).await?;
         let mut answers: Value = response.json().await?;
-        Ok(answers
-            .pointer_mut("/answers/0")
-            .map(Value::take)
-            .unwrap_or_default())
+        Ok(answers.pointer_mut("/answers/0").map(Value::take).unwrap_or_default())
     }
 }
 
@@ -196,10 +155,7 @@ fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
     for line in BufReader::new(file).lines() {
         let message: Value = serde_json::from_str(&line?)?;
         if message.get("verification").and_then(Value::as_str) == Some(verification) {
-            code = message
-                .get("code")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
+            code = message.get("code").and_then(Value::as_str).map(str::to_owned);
         }
     }
     code.context("the code is not in the outbox")
@@ -209,10 +165,7 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
     let response = Client::builder()
         .no_proxy()
         .build()?
-        .get(format!(
-            "http://{}/v1/log?since=1h&order=asc",
-            addresses.operators
-        ))
+        .get(format!("http://{}/v1/log?since=1h&order=asc", addresses.operators))
         .bearer_auth(token)
         .header("accept", "application/x-ndjson")
         .send()
@@ -220,10 +173,7 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
         .error_for_status()?;
     let records = response.bytes().await?;
     let mut rows = Rows::stdout(false);
-    for line in records
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
+    for line in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         rows.print(line)?;
     }
     Ok(rows.flush()?)

@@ -81,9 +81,7 @@ impl FilterArgs {
             ("since", &self.since),
             ("until", &self.until),
         ];
-        let given = named
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?)));
+        let given = named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         Ok(given.collect())
     }
 
@@ -91,21 +89,13 @@ impl FilterArgs {
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, UsageError> {
         let instant = |text: &str| -> Option<Timestamp> {
             let span = || humantime::parse_duration(text).ok();
-            text.parse()
-                .ok()
-                .or_else(|| span().map(|span| now.minus(span)))
+            text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
         };
-        let handle = self
-            .handle
-            .as_deref()
-            .map(|text| Handle::parse(text, None))
-            .transpose();
+        let handle = self.handle.as_deref().map(|text| Handle::parse(text, None)).transpose();
         Ok(Filter {
             handle: handle.map_err(|error| UsageError(format!("--handle: {error}")))?,
             device: take("--device", self.device.as_deref(), |text| text.parse().ok())?,
-            account: take("--account", self.account.as_deref(), |text| {
-                text.parse().ok()
-            })?,
+            account: take("--account", self.account.as_deref(), |text| text.parse().ok())?,
             ip: take("--ip", self.ip.as_deref(), |text| text.parse().ok())?,
             route: take("--route", self.route.as_deref(), Route::from_code)?,
             reason: take("--reason", self.reason.as_deref(), Reason::from_code)?,

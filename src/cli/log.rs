@@ -76,9 +76,7 @@ pub(super) struct Listing {
 
 impl Log {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         match self {
             Self::Search(search) if search.source.data.is_some() => search.files(),
             Self::Search(search) => runtime.block_on(search.server()),
@@ -106,10 +104,7 @@ impl Search {
 
     fn files(&self) -> anyhow::Result<ExitCode> {
         let filter = self.filter.filter(SystemClock.now())?;
-        let mut search = self
-            .source
-            .reader()?
-            .search(&filter, self.order.into(), None);
+        let mut search = self.source.reader()?.search(&filter, self.order.into(), None);
         let mut rows = Rows::stdout(self.json);
         for found in search.by_ref().take(self.limit.unwrap_or(usize::MAX)) {
             rows.print(found?.1.to_json().as_bytes())?;
@@ -138,11 +133,7 @@ fn finish<W: std::io::Write>(mut rows: Rows<W>) -> anyhow::Result<ExitCode> {
 impl Tail {
     async fn server(&self) -> anyhow::Result<ExitCode> {
         let query = self.filter.query(SystemClock.now())?;
-        let response = self
-            .source
-            .api()?
-            .get("/v1/log/tail", &query, "text/event-stream")
-            .await?;
+        let response = self.source.api()?.get("/v1/log/tail", &query, "text/event-stream").await?;
         let mut rows = Rows::stdout(self.json);
         let mut lines = Lines::of(response);
         while let Some(line) = lines.next().await? {
@@ -183,14 +174,7 @@ impl Listing {
     async fn segments(&self) -> anyhow::Result<ExitCode> {
         let segments: Value = match self.source.data {
             Some(_) => serde_json::to_value(self.source.reader()?.segments())?,
-            None => {
-                self.source
-                    .api()?
-                    .get("/v1/log/segments", &[], "*/*")
-                    .await?
-                    .json()
-                    .await?
-            }
+            None => self.source.api()?.get("/v1/log/segments", &[], "*/*").await?.json().await?,
         };
         let columns = ["segment", "state", "from", "records", "bytes", "expires_at"];
         self.table(&segments, &columns)?;
@@ -200,14 +184,7 @@ impl Listing {
     async fn verify(&self) -> anyhow::Result<ExitCode> {
         let report: Value = match self.source.data {
             Some(_) => serde_json::to_value(self.source.reader()?.verify())?,
-            None => {
-                self.source
-                    .api()?
-                    .get("/v1/log/verify", &[], "*/*")
-                    .await?
-                    .json()
-                    .await?
-            }
+            None => self.source.api()?.get("/v1/log/verify", &[], "*/*").await?.json().await?,
         };
         let segments = report.get("segments").cloned().unwrap_or_default();
         let columns = [
@@ -224,10 +201,7 @@ impl Listing {
             "sound",
         ];
         self.table(&segments, &columns)?;
-        let sound = report
-            .get("sound")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let sound = report.get("sound").and_then(Value::as_bool).unwrap_or(false);
         if sound {
             eprintln!("dispatchd: the log is sound");
             return Ok(ExitCode::SUCCESS);
@@ -250,21 +224,10 @@ impl Listing {
             Some(value) => value.to_string(),
             None => "-".to_owned(),
         };
-        let header = columns
-            .iter()
-            .map(|column| column.to_uppercase())
-            .collect::<Vec<_>>();
-        let rows = objects
-            .iter()
-            .map(|object| columns.iter().map(|c| cell(object, c)).collect());
+        let header = columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>();
+        let rows = objects.iter().map(|object| columns.iter().map(|c| cell(object, c)).collect());
         let table: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-        let width = |at: usize| {
-            table
-                .iter()
-                .filter_map(|row| row.get(at))
-                .map(String::len)
-                .max()
-        };
+        let width = |at: usize| table.iter().filter_map(|row| row.get(at)).map(String::len).max();
         for row in &table {
             let mut line = String::new();
             for (at, text) in row.iter().enumerate() {
@@ -286,11 +249,7 @@ struct Lines {
 
 impl Lines {
     fn of(response: reqwest::Response) -> Self {
-        Self {
-            response,
-            buffer: Vec::new(),
-            start: 0,
-        }
+        Self { response, buffer: Vec::new(), start: 0 }
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
@@ -299,23 +258,14 @@ impl Lines {
             let fresh = self.buffer.get(searched..).unwrap_or_default();
             if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
                 let end = searched + end;
-                let line = self
-                    .buffer
-                    .get(self.start..end)
-                    .unwrap_or_default()
-                    .to_vec();
+                let line = self.buffer.get(self.start..end).unwrap_or_default().to_vec();
                 self.start = end + 1;
                 return Ok(Some(line));
             }
             self.buffer.drain(..self.start);
             self.start = 0;
             searched = self.buffer.len();
-            match self
-                .response
-                .chunk()
-                .await
-                .map_err(reqwest::Error::without_url)?
-            {
+            match self.response.chunk().await.map_err(reqwest::Error::without_url)? {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
                 None => return Ok(None),
             }

@@ -93,11 +93,7 @@ pub fn run() -> ExitCode {
                 return ExitCode::from(EXIT_USAGE);
             }
             let is_config = error.chain().any(|cause| cause.is::<ConfigError>());
-            if is_config {
-                ExitCode::from(EXIT_BAD_CONFIG)
-            } else {
-                ExitCode::FAILURE
-            }
+            if is_config { ExitCode::from(EXIT_BAD_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }

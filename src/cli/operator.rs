@@ -99,9 +99,7 @@ impl Operator {
         let mut out = stdout().lock();
         match self {
             Self::Add { name, role, data } => {
-                let token = data
-                    .operators()?
-                    .add(&name, role.into(), SystemClock.now())?;
+                let token = data.operators()?.add(&name, role.into(), SystemClock.now())?;
                 writeln!(out, "{}", token.reveal())?;
             }
             Self::List { data, json } => {

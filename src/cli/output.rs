@@ -27,13 +27,7 @@ impl Rows<io::StdoutLock<'static>> {
 
 impl<W: Write> Rows<W> {
     pub(super) fn new(out: W, json: bool, colour: bool) -> Self {
-        Self {
-            out,
-            json,
-            colour,
-            has_header: false,
-            printed: 0,
-        }
+        Self { out, json, colour, has_header: false, printed: 0 }
     }
 
     /// Prints one record, given as its JSON.
@@ -73,10 +67,8 @@ impl<W: Write> Rows<W> {
         } else {
             (text("route"), text("reason"), text("request"))
         };
-        let status = row
-            .get("status")
-            .and_then(Value::as_u64)
-            .map_or("-".into(), |s| s.to_string());
+        let status =
+            row.get("status").and_then(Value::as_u64).map_or("-".into(), |s| s.to_string());
         let paint = match route {
             _ if !self.colour => "",
             "imessage" => BLUE,

@@ -47,12 +47,7 @@ impl Source {
         }
         let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
         let clock = Arc::new(SystemClock);
-        Ok(LogReader::open_read_only(
-            &log,
-            keys,
-            clock,
-            config.log.retention,
-        )?)
+        Ok(LogReader::open_read_only(&log, keys, clock, config.log.retention)?)
     }
 
     /// The API of the server named, with the token from the file or the environment (never from an argument, which
@@ -84,10 +79,7 @@ impl Api {
         query: &[(&str, String)],
         accept: &str,
     ) -> anyhow::Result<Response> {
-        let request = self
-            .client
-            .get(format!("{}{path}", self.server))
-            .query(query);
+        let request = self.client.get(format!("{}{path}", self.server)).query(query);
         let response = request
             .bearer_auth(&self.token)
             .header("accept", accept)
@@ -101,18 +93,10 @@ impl Api {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let text = |field: &str| {
-            problem
-                .get(field)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let text = |field: &str| problem.get(field).and_then(Value::as_str).map(str::to_owned);
         match (text("code"), text("title"), text("detail")) {
             (Some(code), Some(title), Some(detail)) => bail!("{code}: {title}; {detail}"),
-            _ => bail!(
-                "{} answered {status}: is this its operators' address?",
-                self.server
-            ),
+            _ => bail!("{} answered {status}: is this its operators' address?", self.server),
         }
     }
 }

@@ -27,13 +27,9 @@ impl ChangeSink for LogSink {
     }
 
     fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
-        let records = changes
-            .iter()
-            .map(|change| Record::Change(change_record(change)));
+        let records = changes.iter().map(|change| Record::Change(change_record(change)));
         let ticket = self.log.append_all(records).map_err(|_| SinkRefused)?;
-        Ok(Box::pin(
-            async move { ticket.await.map_err(|_| SinkFailed) },
-        ))
+        Ok(Box::pin(async move { ticket.await.map_err(|_| SinkFailed) }))
     }
 }
 

@@ -47,13 +47,7 @@ pub(super) fn decide(
             .find(|probe| is_held(probe, asking))
             .unwrap_or(asked)
     };
-    judge(
-        held,
-        matches!(handle, Handle::Phone(_)),
-        asking,
-        view.now(),
-        config,
-    )
+    judge(held, matches!(handle, Handle::Phone(_)), asking, view.now(), config)
 }
 
 /// Whether somebody holds it, as far as `asking` may know.
@@ -77,17 +71,11 @@ fn judge(
     };
     match probe {
         // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
-        Probe::Claimed {
-            account,
-            discoverable: false,
-            ..
-        } if account != asking => not_served(Reason::Undiscoverable),
+        Probe::Claimed { account, discoverable: false, .. } if account != asking => {
+            not_served(Reason::Undiscoverable)
+        }
         Probe::Claimed { live_until, .. } if live_until <= now => not_served(Reason::LeaseExpired),
-        Probe::Claimed {
-            account,
-            live_until,
-            ..
-        } => Decision {
+        Probe::Claimed { account, live_until, .. } => Decision {
             route: Route::Imessage,
             reason: Reason::LiveDevice,
             account: Some(account),
@@ -132,23 +120,12 @@ mod tests {
 
     fn judged(probe: Probe, is_phone: bool) -> (Route, Reason, u64) {
         let decision = judge(probe, is_phone, ASKING, NOW, &Config::default());
-        assert_eq!(
-            decision.account.is_some(),
-            decision.route == Route::Imessage
-        );
-        (
-            decision.route,
-            decision.reason,
-            decision.expires_in.as_secs(),
-        )
+        assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
+        (decision.route, decision.reason, decision.expires_in.as_secs())
     }
 
     fn claimed(account: AccountId, live_until: Timestamp, discoverable: bool) -> Probe {
-        Probe::Claimed {
-            account,
-            live_until,
-            discoverable,
-        }
+        Probe::Claimed { account, live_until, discoverable }
     }
 
     #[test]
@@ -163,10 +140,7 @@ mod tests {
         assert_eq!(judged(claimed(OTHER, long, true), false).2, reuse);
         let last = claimed(OTHER, NOW.plus(Duration::from_micros(1)), true);
         assert_eq!(judged(last, true).0, Route::Imessage);
-        assert_eq!(
-            judged(claimed(OTHER, NOW, true), true).1,
-            Reason::LeaseExpired
-        );
+        assert_eq!(judged(claimed(OTHER, NOW, true), true).1, Reason::LeaseExpired);
     }
 
     #[test]
@@ -177,10 +151,7 @@ mod tests {
             (EndedHow::DeviceRemoved, Reason::DeviceRemoved),
         ] {
             let probe = Probe::Ended { how, at: NOW };
-            assert_eq!(
-                (judged(probe, true).0, judged(probe, true).1),
-                (Route::Sms, reason)
-            );
+            assert_eq!((judged(probe, true).0, judged(probe, true).1), (Route::Sms, reason));
             assert_eq!(judged(probe, false).0, Route::None);
         }
         assert_eq!(judged(Probe::Unknown, true).1, Reason::NeverRegistered);
@@ -193,10 +164,7 @@ mod tests {
         let unknown = judged(Probe::Unknown, true);
         assert_eq!((stranger.0, stranger.2), (unknown.0, unknown.2));
         assert_eq!(stranger.1, Reason::Undiscoverable);
-        assert_eq!(
-            judged(claimed(ASKING, until, false), true).0,
-            Route::Imessage
-        );
+        assert_eq!(judged(claimed(ASKING, until, false), true).0, Route::Imessage);
     }
 
     #[test]

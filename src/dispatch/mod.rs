@@ -43,10 +43,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            reuse_live: Duration::from_secs(3600),
-            reuse_other: Duration::from_secs(300),
-        }
+        Self { reuse_live: Duration::from_secs(3600), reuse_other: Duration::from_secs(300) }
     }
 }
 
@@ -57,15 +54,9 @@ impl Config {
     /// The key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let day = Duration::from_secs(24 * 3600);
-        for (key, value) in [
-            ("reuse_live", self.reuse_live),
-            ("reuse_other", self.reuse_other),
-        ] {
+        for (key, value) in [("reuse_live", self.reuse_live), ("reuse_other", self.reuse_other)] {
             if value > day {
-                return Err((
-                    key,
-                    "must be at most 24h: phones would not see changes".into(),
-                ));
+                return Err((key, "must be at most 24h: phones would not see changes".into()));
             }
         }
         Ok(())
@@ -151,13 +142,7 @@ impl Dispatch {
     /// Answers from `registry`, within `quota`, into `log`.
     #[must_use]
     pub fn new(registry: Arc<Registry>, log: QueryLog, quota: Arc<Quota>, config: Config) -> Self {
-        Self {
-            registry,
-            log,
-            quota,
-            counts: Arc::default(),
-            config,
-        }
+        Self { registry, log, quota, counts: Arc::default(), config }
     }
 
     /// What was answered and refused so far.
@@ -199,15 +184,10 @@ impl Dispatch {
         let handle = match self.canonical(input, region) {
             Ok(handle) => handle,
             Err(error) => {
-                return Err(self
-                    .refuse(caller, Some(asker), Refusal::Handle(error))
-                    .await);
+                return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await);
             }
         };
-        let allowance = match self
-            .quota
-            .take_handles(asker.account, std::iter::once(&handle))
-        {
+        let allowance = match self.quota.take_handles(asker.account, std::iter::once(&handle)) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
@@ -235,14 +215,9 @@ impl Dispatch {
             let refusal = Refusal::Exceeded(exceeded);
             return Err(self.refuse(caller, Some(asker), refusal).await);
         }
-        let handles: Vec<_> = inputs
-            .iter()
-            .map(|input| self.canonical(input.as_ref(), region))
-            .collect();
-        let allowance = match self
-            .quota
-            .take_handles(asker.account, handles.iter().flatten())
-        {
+        let handles: Vec<_> =
+            inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
+        let allowance = match self.quota.take_handles(asker.account, handles.iter().flatten()) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
@@ -306,10 +281,7 @@ impl Dispatch {
     /// answers would come faster than those of unknown ones, and tell.
     fn canonical(&self, input: &str, region: Option<Region>) -> Result<Handle, HandleError> {
         if let Some(key) = PhoneKey::from_e164(input)
-            && self
-                .registry
-                .view()
-                .is_ok_and(|view| is_visibly_live(&view, key))
+            && self.registry.view().is_ok_and(|view| is_visibly_live(&view, key))
         {
             return Ok(Handle::Phone(key));
         }
@@ -325,9 +297,7 @@ impl Dispatch {
     ) -> Result<(Answer, Ticket), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
         let decision = decide::decide(&view, &handle, asker.account, &self.config);
-        let ticket = self
-            .log
-            .append(&self.answered(caller, asker, &handle, &decision))?;
+        let ticket = self.log.append(&self.answered(caller, asker, &handle, &decision))?;
         drop(view);
         Ok((self.phrase(asker, handle, &decision), ticket))
     }
@@ -356,10 +326,7 @@ impl Dispatch {
         let ticket = self.log.append_all(records)?;
         drop(view);
         let phrase = |(handle, decision)| self.phrase(asker, handle, &decision);
-        Ok((
-            decided.into_iter().map(|item| item.map(phrase)).collect(),
-            ticket,
-        ))
+        Ok((decided.into_iter().map(|item| item.map(phrase)).collect(), ticket))
     }
 
     fn phrase(&self, asker: Asker, handle: Handle, decision: &Decision) -> Answer {
@@ -380,14 +347,7 @@ impl Dispatch {
         decision: &Decision,
     ) -> Record {
         let (route, reason) = (Some(decision.route), decision.reason);
-        self.record(
-            caller,
-            Some(asker),
-            Some(handle.clone()),
-            route,
-            reason,
-            200,
-        )
+        self.record(caller, Some(asker), Some(handle.clone()), route, reason, 200)
     }
 
     fn refused(

@@ -101,11 +101,7 @@ impl Disk for OsDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         Ok(Box::new(OsFile(file)))
     }
 
@@ -179,11 +175,7 @@ pub(super) fn replace(
     let mut file = disk.create(&fresh)?;
     file.append(bytes)?;
     file.sync()?;
-    let old = if wipe_old && path.exists() {
-        Some(disk.open(path)?)
-    } else {
-        None
-    };
+    let old = if wipe_old && path.exists() { Some(disk.open(path)?) } else { None };
     disk.rename(&fresh, path)?;
     sync_parent(disk, path)?;
     // Only now: before the new name is durable, a crash may bring the old file back, and it must still be whole.

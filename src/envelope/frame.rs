@@ -81,13 +81,7 @@ impl FrameHeader {
             FrameKind::Content => 1,
             FrameKind::End => 2,
         };
-        let words = [
-            self.body_bytes,
-            self.sequence,
-            self.first_item,
-            self.items,
-            self.body_crc,
-        ];
+        let words = [self.body_bytes, self.sequence, self.first_item, self.items, self.body_crc];
         for (place, word) in bytes[8..28].chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -149,10 +143,7 @@ fn subkey(key: &HourKey, file: &FileHeader) -> LessSafeKey {
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, &file.salt);
     let purpose = [file.purpose];
     let info: [&[u8]; 2] = [b"dispatchd frames 1 ", &purpose];
-    let unbound = salt
-        .extract(key.bytes())
-        .expand(&info, &AES_256_GCM)
-        .map(UnboundKey::from);
+    let unbound = salt.extract(key.bytes()).expand(&info, &AES_256_GCM).map(UnboundKey::from);
     LessSafeKey::new(unbound.expect("32 bytes are fewer than the 8,160 that HKDF-SHA256 gives"))
 }
 
@@ -162,13 +153,8 @@ fn aad(file: &FileHeader, frame: &FrameHeader) -> [u8; AAD_BYTES] {
     aad[..17].copy_from_slice(b"dispatchd frame 1");
     aad[17] = file.purpose;
     aad[18] = matches!(frame.kind, FrameKind::End).into();
-    let words = [
-        file.hour.epoch_hours(),
-        file.number,
-        frame.sequence,
-        frame.first_item,
-        frame.items,
-    ];
+    let words =
+        [file.hour.epoch_hours(), file.number, frame.sequence, frame.first_item, frame.items];
     for (place, word) in aad[20..].chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
@@ -196,13 +182,7 @@ impl FrameSealer {
     #[must_use]
     pub fn resume(key: &HourKey, file: &FileHeader, sequence: u32, items: u32) -> Self {
         let (key, seed) = (subkey(key, file), file.checksum_seed());
-        Self {
-            key,
-            seed,
-            file: file.clone(),
-            sequence,
-            items,
-        }
+        Self { key, seed, file: file.clone(), sequence, items }
     }
 
     /// Whether the counters have room for another frame of `items`; if not, a new file is due.
@@ -216,10 +196,7 @@ impl FrameSealer {
     /// # Panics
     /// If `content` is longer than [`limits::LOG_FRAME_BYTES_MAX`], or there is no room for `items`.
     pub fn seal(&mut self, out: &mut Vec<u8>, items: u32, content: &[u8]) {
-        assert!(
-            content.len() <= limits::LOG_FRAME_BYTES_MAX,
-            "a frame is bounded"
-        );
+        assert!(content.len() <= limits::LOG_FRAME_BYTES_MAX, "a frame is bounded");
         assert!(self.has_room(items), "the counters of a file are bounded");
         self.push(out, FrameKind::Content, items, content);
         self.sequence += 1;
@@ -235,23 +212,14 @@ impl FrameSealer {
     fn push(&self, out: &mut Vec<u8>, kind: FrameKind, items: u32, content: &[u8]) {
         let (sequence, first_item) = (self.sequence, self.items);
         let body_bytes = u32::try_from(content.len() + TAG_BYTES).expect("a frame is bounded");
-        let mut header = FrameHeader {
-            kind,
-            body_bytes,
-            sequence,
-            first_item,
-            items,
-            body_crc: 0,
-        };
+        let mut header = FrameHeader { kind, body_bytes, sequence, first_item, items, body_crc: 0 };
         let start = out.len();
         out.reserve(content.len() + FRAME_OVERHEAD_BYTES);
         out.extend_from_slice(&[0; HEADER_BYTES]);
         out.extend_from_slice(content);
         let body = &mut out[start + HEADER_BYTES..];
         let aad = Aad::from(aad(&self.file, &header));
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(header.nonce(), aad, body);
+        let tag = self.key.seal_in_place_separate_tag(header.nonce(), aad, body);
         out.extend_from_slice(tag.expect("AES-GCM seals up to 64 GiB").as_ref());
         header.body_crc = checksum(&self.seed, &out[start + HEADER_BYTES..]);
         out[start..start + HEADER_BYTES].copy_from_slice(&header.encode(&self.seed));
@@ -262,9 +230,7 @@ impl FrameSealer {
 
 impl fmt::Debug for FrameSealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameSealer")
-            .field("sequence", &self.sequence)
-            .finish_non_exhaustive()
+        f.debug_struct("FrameSealer").field("sequence", &self.sequence).finish_non_exhaustive()
     }
 }
 
@@ -278,26 +244,18 @@ impl FrameOpener {
     /// For the file with this head.
     #[must_use]
     pub fn new(key: &HourKey, file: &FileHeader) -> Self {
-        Self {
-            key: subkey(key, file),
-            file: file.clone(),
-        }
+        Self { key: subkey(key, file), file: file.clone() }
     }
 
     /// Decrypts `body` in place; none if it is not what was sealed there.
     pub fn open<'a>(&self, frame: &FrameHeader, body: &'a mut [u8]) -> Option<&'a [u8]> {
         let aad = Aad::from(aad(&self.file, frame));
-        self.key
-            .open_in_place(frame.nonce(), aad, body)
-            .ok()
-            .map(|content| &*content)
+        self.key.open_in_place(frame.nonce(), aad, body).ok().map(|content| &*content)
     }
 }
 
 impl fmt::Debug for FrameOpener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameOpener")
-            .field("file", &self.file)
-            .finish_non_exhaustive()
+        f.debug_struct("FrameOpener").field("file", &self.file).finish_non_exhaustive()
     }
 }

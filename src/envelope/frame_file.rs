@@ -80,14 +80,7 @@ impl FrameFile {
         let len = file.metadata()?.len();
         let limit = limit.map_or(len, |limit| limit.min(len));
         let seed = header.checksum_seed();
-        Ok(Self {
-            path: path.into(),
-            header,
-            seed,
-            limit,
-            chunk: Vec::new(),
-            chunk_start: 0,
-        })
+        Ok(Self { path: path.into(), header, seed, limit, chunk: Vec::new(), chunk_start: 0 })
     }
 
     /// The file's head.
@@ -116,10 +109,7 @@ impl FrameFile {
     /// If the file cannot be read.
     pub fn end_frame(&mut self) -> io::Result<Option<FrameHeader>> {
         let end_bytes = frame::FRAME_OVERHEAD_BYTES as u64;
-        let Some(offset) = self
-            .limit
-            .checked_sub(end_bytes)
-            .filter(|at| *at >= FILE_HEADER_BYTES)
+        let Some(offset) = self.limit.checked_sub(end_bytes).filter(|at| *at >= FILE_HEADER_BYTES)
         else {
             return Ok(None);
         };
@@ -138,26 +128,16 @@ impl FrameFile {
             return Ok(Step::Edge);
         }
         if let Some(header) = self.frame_at(offset)? {
-            return Ok(Step::Frame {
-                offset,
-                end: offset + header.frame_bytes(),
-                header,
-            });
+            return Ok(Step::Frame { offset, end: offset + header.frame_bytes(), header });
         }
         let mut at = offset + 1;
         while let Some(candidate) = self.magic_after(at)? {
             if self.frame_at(candidate)?.is_some() {
-                return Ok(Step::Damage {
-                    from: offset,
-                    to: candidate,
-                });
+                return Ok(Step::Damage { from: offset, to: candidate });
             }
             at = candidate + 1;
         }
-        Ok(Step::Damage {
-            from: offset,
-            to: self.limit,
-        })
+        Ok(Step::Damage { from: offset, to: self.limit })
     }
 
     /// What lies before `end`.
@@ -170,11 +150,7 @@ impl FrameFile {
             return Ok(Step::Edge);
         }
         if let Some((offset, header)) = self.frame_ending_at(end)? {
-            return Ok(Step::Frame {
-                offset,
-                end,
-                header,
-            });
+            return Ok(Step::Frame { offset, end, header });
         }
         let mut at = end;
         while let Some(candidate) = self.magic_before(at)? {
@@ -183,20 +159,13 @@ impl FrameFile {
                 let to = candidate + header.frame_bytes();
                 // Only its trailer is damaged: the frame itself is whole.
                 if to == end {
-                    return Ok(Step::Frame {
-                        offset: candidate,
-                        end,
-                        header,
-                    });
+                    return Ok(Step::Frame { offset: candidate, end, header });
                 }
                 return Ok(Step::Damage { from: to, to: end });
             }
             at = candidate;
         }
-        Ok(Step::Damage {
-            from: FILE_HEADER_BYTES,
-            to: end,
-        })
+        Ok(Step::Damage { from: FILE_HEADER_BYTES, to: end })
     }
 
     /// Copies the body of the frame at `offset` into `body`, to be opened there.
@@ -224,9 +193,7 @@ impl FrameFile {
         let Some(offset) = offset.filter(|offset| (FILE_HEADER_BYTES..end).contains(offset)) else {
             return Ok(None);
         };
-        let found = self
-            .frame_at(offset)?
-            .filter(|header| offset + header.frame_bytes() == end);
+        let found = self.frame_at(offset)?.filter(|header| offset + header.frame_bytes() == end);
         Ok(found.map(|header| (offset, header)))
     }
 
@@ -240,11 +207,7 @@ impl FrameFile {
         if offset + header.frame_bytes() > self.limit {
             return Ok(None);
         }
-        let body = self.window(
-            offset + HEADER_BYTES as u64,
-            header.body_bytes as usize,
-            false,
-        )?;
+        let body = self.window(offset + HEADER_BYTES as u64, header.body_bytes as usize, false)?;
         Ok((checksum(&seed, body) == header.body_crc).then_some(header))
     }
 
@@ -265,16 +228,11 @@ impl FrameFile {
         let magic = frame::magic();
         // A magic that starts before `end` may reach past it.
         while end > FILE_HEADER_BYTES {
-            let start = end
-                .saturating_sub(SEARCH_BYTES as u64)
-                .max(FILE_HEADER_BYTES);
+            let start = end.saturating_sub(SEARCH_BYTES as u64).max(FILE_HEADER_BYTES);
             let reach = (end + magic.len() as u64 - 1).min(self.limit);
             let bytes = usize::try_from(reach - start).unwrap_or(CHUNK_BYTES);
             let window = self.window(start, bytes, true)?;
-            if let Some(found) = window
-                .windows(magic.len())
-                .rposition(|bytes| bytes == magic)
-            {
+            if let Some(found) = window.windows(magic.len()).rposition(|bytes| bytes == magic) {
                 return Ok(Some(start + found as u64));
             }
             end = start;
@@ -289,11 +247,7 @@ impl FrameFile {
         let held = self.chunk_start..self.chunk_start + self.chunk.len() as u64;
         if start < held.start || end > held.end {
             let (from, to) = if backwards {
-                (
-                    end.saturating_sub((CHUNK_BYTES + FRAME_BYTES_MAX) as u64)
-                        .min(start),
-                    end,
-                )
+                (end.saturating_sub((CHUNK_BYTES + FRAME_BYTES_MAX) as u64).min(start), end)
             } else {
                 (start, end.max(start + CHUNK_BYTES as u64).min(self.limit))
             };

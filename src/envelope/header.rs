@@ -57,12 +57,7 @@ impl FileHeader {
     pub fn new(purpose: u8, hour: Hour, number: u32) -> Self {
         let mut salt = [0; 32];
         super::keyring_format::fill_random(&mut salt);
-        Self {
-            purpose,
-            hour,
-            number,
-            salt,
-        }
+        Self { purpose, hour, number, salt }
     }
 
     /// The bytes at the start of the file.
@@ -89,9 +84,7 @@ impl FileHeader {
     /// If neither copy is whole.
     pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
         // A file that ends within its head has no frame, even if the first copy is whole.
-        let bytes = bytes
-            .get(..FILE_HEADER_BYTES as usize)
-            .ok_or(FileHeaderError::Short)?;
+        let bytes = bytes.get(..FILE_HEADER_BYTES as usize).ok_or(FileHeaderError::Short)?;
         let (copies, _) = bytes.as_chunks::<COPY_BYTES>();
         for copy in copies {
             match decode_copy(copy) {

@@ -51,10 +51,7 @@ impl KeyFiles {
     #[must_use]
     pub fn new(keys_dir: &Path, root_key_file: Option<&Path>) -> Self {
         let root_key = root_key_file.map_or_else(|| keys_dir.join("root.key"), Path::to_owned);
-        Self {
-            keyring: keys_dir.join("keyring"),
-            root_key,
-        }
+        Self { keyring: keys_dir.join("keyring"), root_key }
     }
 }
 
@@ -91,11 +88,7 @@ impl Keyring {
         }
         create_missing(&disk, &files, has_data)?;
         let state = settle(&disk, &files)?;
-        Ok(Self {
-            files,
-            disk: Some(disk),
-            state: Mutex::new(state),
-        })
+        Ok(Self { files, disk: Some(disk), state: Mutex::new(state) })
     }
 
     /// Opens the keyring without changing anything, for a reader beside a running or a stopped server.
@@ -115,30 +108,19 @@ impl Keyring {
                 known => break known?,
             }
         };
-        Ok(Self {
-            files,
-            disk: None,
-            state: Mutex::new(state),
-        })
+        Ok(Self { files, disk: None, state: Mutex::new(state) })
     }
 
     /// The key of an hour, if it is alive.
     #[must_use]
     pub fn get(&self, hour: Hour) -> Option<HourKey> {
-        self.lock()
-            .entries
-            .get(&hour)
-            .map(|entry| entry.key.clone())
+        self.lock().entries.get(&hour).map(|entry| entry.key.clone())
     }
 
     /// The hours that are alive, each with the earliest wall time at which it was seen.
     #[must_use]
     pub fn hours(&self) -> BTreeMap<Hour, Timestamp> {
-        self.lock()
-            .entries
-            .iter()
-            .map(|(hour, entry)| (*hour, entry.born))
-            .collect()
+        self.lock().entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect()
     }
 
     /// The key of an hour; made, and durable before this returns, if there is none.
@@ -148,10 +130,7 @@ impl Keyring {
     pub fn ensure(&self, hour: Hour, now: Timestamp) -> Result<HourKey, KeyringError> {
         self.change(|entries| {
             let fresh = !entries.contains_key(&hour);
-            let born = || KeyEntry {
-                born: now,
-                key: HourKey::random(),
-            };
+            let born = || KeyEntry { born: now, key: HourKey::random() };
             let key = entries.entry(hour).or_insert_with(born).key.clone();
             (fresh, key)
         })
@@ -194,11 +173,7 @@ impl Keyring {
         write_roots(disk, &self.files, &[&state.root, &fresh])?;
         write_keyring(disk, &self.files, &left, &fresh)?;
         write_roots(disk, &self.files, &[&fresh])?;
-        *state = State {
-            root: fresh,
-            entries: left,
-            uncertain: false,
-        };
+        *state = State { root: fresh, entries: left, uncertain: false };
         Ok(())
     }
 
@@ -228,9 +203,7 @@ impl Keyring {
     }
 
     fn disk(&self) -> Result<&SharedDisk, KeyringError> {
-        self.disk
-            .as_ref()
-            .ok_or_else(|| KeyringError::ReadOnly(self.files.keyring.clone()))
+        self.disk.as_ref().ok_or_else(|| KeyringError::ReadOnly(self.files.keyring.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -252,9 +225,7 @@ fn create_missing(disk: &SharedDisk, files: &KeyFiles, has_data: bool) -> Result
     }
     if !has_keyring {
         let roots = read_roots(&files.root_key)?;
-        let root = roots
-            .last()
-            .ok_or_else(|| KeyringError::Damaged(files.root_key.clone()))?;
+        let root = roots.last().ok_or_else(|| KeyringError::Damaged(files.root_key.clone()))?;
         write_keyring(disk, files, &Entries::new(), root)?;
     }
     Ok(())
@@ -276,14 +247,7 @@ fn load(files: &KeyFiles) -> Result<(State, usize), KeyringError> {
     match keyring_format::open(&keyring, &roots) {
         Ok((entries, root)) => {
             let root = root.clone();
-            Ok((
-                State {
-                    root,
-                    entries,
-                    uncertain: false,
-                },
-                roots.len(),
-            ))
+            Ok((State { root, entries, uncertain: false }, roots.len()))
         }
         Err(OpenError::Damaged) => Err(KeyringError::Damaged(files.keyring.clone())),
         Err(OpenError::WrongRootKey) => Err(KeyringError::WrongRootKey {
@@ -330,19 +294,11 @@ fn write_keyring(
 }
 
 fn refuse_open_mode(path: &Path, wanted: u32) -> Result<(), KeyringError> {
-    let mode = std::fs::metadata(path)
-        .map_err(io_at(path))?
-        .permissions()
-        .mode()
-        & 0o777;
+    let mode = std::fs::metadata(path).map_err(io_at(path))?.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    Err(KeyringError::TooOpen {
-        path: path.to_owned(),
-        mode,
-        wanted,
-    })
+    Err(KeyringError::TooOpen { path: path.to_owned(), mode, wanted })
 }
 
 fn exists(path: &Path) -> Result<bool, KeyringError> {
@@ -350,8 +306,5 @@ fn exists(path: &Path) -> Result<bool, KeyringError> {
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> KeyringError + '_ {
-    move |source| KeyringError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| KeyringError::Io { path: path.to_owned(), source }
 }

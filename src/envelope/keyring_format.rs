@@ -74,9 +74,7 @@ impl fmt::Debug for HourKey {
 
 /// Fills `bytes` from the operating system's random source; without one nothing safe can be done.
 pub(super) fn fill_random(bytes: &mut [u8]) {
-    SystemRandom::new()
-        .fill(bytes)
-        .expect("the operating system's random source works");
+    SystemRandom::new().fill(bytes).expect("the operating system's random source works");
 }
 
 fn cipher(root: &RootKey) -> LessSafeKey {
@@ -120,10 +118,7 @@ pub(super) fn open<'a>(
         return Err(OpenError::Damaged);
     }
     let wanted = &body[8..CLEAR_BYTES];
-    let root = roots
-        .iter()
-        .find(|root| root.id() == wanted)
-        .ok_or(OpenError::WrongRootKey)?;
+    let root = roots.iter().find(|root| root.id() == wanted).ok_or(OpenError::WrongRootKey)?;
     let mut nonce = [0; NONCE_LEN];
     nonce.copy_from_slice(&body[CLEAR_BYTES..SEALED_AT]);
     let mut sealed = Zeroizing::new(body[SEALED_AT..].to_vec());
@@ -146,8 +141,5 @@ fn entry(row: &[u8; ENTRY_BYTES]) -> (Hour, KeyEntry) {
     let mut key = HourKey([0; 32]);
     key.0.copy_from_slice(&row[12..]);
     let born = Timestamp::from_micros(u64::from_le_bytes(born));
-    (
-        Hour::from_epoch_hours(u32::from_le_bytes(hour)),
-        KeyEntry { born, key },
-    )
+    (Hour::from_epoch_hours(u32::from_le_bytes(hour)), KeyEntry { born, key })
 }

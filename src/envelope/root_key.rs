@@ -29,10 +29,7 @@ pub(super) struct RootKey {
 impl RootKey {
     /// A new key.
     pub(super) fn random() -> Self {
-        let mut root = Self {
-            id: [0; 8],
-            key: [0; 32],
-        };
+        let mut root = Self { id: [0; 8], key: [0; 32] };
         fill_random(&mut root.id);
         fill_random(&mut root.key);
         root
@@ -82,10 +79,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<RootKey>> {
         return None;
     }
     let read = |row: &[u8; KEY_BYTES]| {
-        let mut root = RootKey {
-            id: [0; 8],
-            key: [0; 32],
-        };
+        let mut root = RootKey { id: [0; 8], key: [0; 32] };
         root.id.copy_from_slice(&row[..8]);
         root.key.copy_from_slice(&row[8..]);
         root

@@ -83,8 +83,7 @@ impl Image {
                 let inside = |path: &PathBuf| path.parent() == Some(dir);
                 self.names_synced.retain(|path, _| !inside(path));
                 let synced = self.names.iter().filter(|(path, _)| inside(path));
-                self.names_synced
-                    .extend(synced.map(|(path, inode)| (path.clone(), *inode)));
+                self.names_synced.extend(synced.map(|(path, inode)| (path.clone(), *inode)));
             }
         }
     }
@@ -109,11 +108,7 @@ pub(crate) struct SimDisk {
 impl SimDisk {
     /// A disk under `root`, which must be empty.
     pub(crate) fn new(root: &Path) -> Self {
-        let state = State {
-            root: root.into(),
-            ops: Vec::new(),
-            image: Image::default(),
-        };
+        let state = State { root: root.into(), ops: Vec::new(), image: Image::default() };
         Self {
             state: Arc::new(Mutex::new(state)),
             fail_appends: Arc::default(),
@@ -147,11 +142,7 @@ impl SimDisk {
         }
         for dir in &image.dirs {
             let path = target.join(dir);
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .unwrap();
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).unwrap();
         }
         let names = match survives {
             Survives::Everything | Survives::Names => &image.names,
@@ -164,12 +155,8 @@ impl SimDisk {
                 Survives::Nothing | Survives::Names => &inode.synced,
             };
             let mut options = std::fs::OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(target.join(path))
-                .unwrap();
+            let mut file =
+                options.write(true).create_new(true).mode(0o600).open(target.join(path)).unwrap();
             io::Write::write_all(&mut file, bytes).unwrap();
         }
     }
@@ -186,11 +173,7 @@ impl SimDisk {
     }
 
     fn refuse(&self, flag: &AtomicBool) -> io::Result<()> {
-        if flag.load(Ordering::SeqCst) {
-            Err(io::Error::from_raw_os_error(28))
-        } else {
-            Ok(())
-        }
+        if flag.load(Ordering::SeqCst) { Err(io::Error::from_raw_os_error(28)) } else { Ok(()) }
     }
 }
 
@@ -208,22 +191,14 @@ impl Disk for SimDisk {
             inode = state.image.inodes.len();
             Op::Create(inode, Self::relative(state, path))
         });
-        Ok(Box::new(SimFile {
-            disk: self.clone(),
-            inode,
-            file,
-        }))
+        Ok(Box::new(SimFile { disk: self.clone(), inode, file }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OsDisk.open(path)?;
         let state = self.state.lock().unwrap();
         let inode = state.image.names[&Self::relative(&state, path)];
-        Ok(Box::new(SimFile {
-            disk: self.clone(),
-            inode,
-            file,
-        }))
+        Ok(Box::new(SimFile { disk: self.clone(), inode, file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -275,8 +250,7 @@ impl DiskFile for SimFile {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.truncate(len)?;
-        self.disk
-            .note(|_| Op::Truncate(self.inode, usize::try_from(len).unwrap()));
+        self.disk.note(|_| Op::Truncate(self.inode, usize::try_from(len).unwrap()));
         Ok(())
     }
 

@@ -42,27 +42,11 @@ fn keys_survive_a_restart_and_prunes_do_too() {
     let keyring = open(dir.path(), true).unwrap();
     assert_eq!((bytes(&keyring, 0), bytes(&keyring, 1)), (None, None));
     assert_eq!(bytes(&keyring, 3), kept);
-    assert_eq!(
-        *keyring.ensure(hour(3), NOW).unwrap().bytes(),
-        kept.unwrap()
-    );
-    assert_eq!(
-        bytes(&Keyring::open_read_only(files(dir.path())).unwrap(), 3),
-        kept
-    );
-    let secret_mode = |name: &str| {
-        fs::metadata(dir.path().join("keys").join(name))
-            .unwrap()
-            .permissions()
-            .mode()
-    };
-    assert_eq!(
-        (
-            secret_mode("root.key") & 0o777,
-            secret_mode("keyring") & 0o777
-        ),
-        (0o600, 0o600)
-    );
+    assert_eq!(*keyring.ensure(hour(3), NOW).unwrap().bytes(), kept.unwrap());
+    assert_eq!(bytes(&Keyring::open_read_only(files(dir.path())).unwrap(), 3), kept);
+    let secret_mode =
+        |name: &str| fs::metadata(dir.path().join("keys").join(name)).unwrap().permissions().mode();
+    assert_eq!((secret_mode("root.key") & 0o777, secret_mode("keyring") & 0o777), (0o600, 0o600));
 }
 
 #[test]
@@ -110,18 +94,13 @@ fn no_old_copy_opens_after_a_prune_and_the_old_root_key_is_overwritten() {
     let keyring = open(dir.path(), false).unwrap();
     keyring.ensure(hour(0), NOW).unwrap();
     let names = files(dir.path());
-    let (old_root, old_keyring) = (
-        fs::read(&names.root_key).unwrap(),
-        fs::read(&names.keyring).unwrap(),
-    );
+    let (old_root, old_keyring) =
+        (fs::read(&names.root_key).unwrap(), fs::read(&names.keyring).unwrap());
     let held = fs::File::open(&names.root_key).unwrap();
     keyring.prune(&[hour(0)]).unwrap();
     let mut left = Vec::new();
     io_read(&held, &mut left);
-    assert!(
-        left.iter().all(|byte| *byte == 0),
-        "the replaced file still holds its bytes"
-    );
+    assert!(left.iter().all(|byte| *byte == 0), "the replaced file still holds its bytes");
     let old_key = &old_root[16..48];
     for entry in fs::read_dir(dir.path().join("keys")).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
@@ -129,10 +108,7 @@ fn no_old_copy_opens_after_a_prune_and_the_old_root_key_is_overwritten() {
     }
     drop(keyring);
     fs::write(&names.keyring, old_keyring).unwrap();
-    assert!(matches!(
-        open(dir.path(), true),
-        Err(KeyringError::WrongRootKey { .. })
-    ));
+    assert!(matches!(open(dir.path(), true), Err(KeyringError::WrongRootKey { .. })));
 }
 
 fn io_read(file: &fs::File, out: &mut Vec<u8>) {
@@ -144,19 +120,10 @@ fn io_read(file: &fs::File, out: &mut Vec<u8>) {
 #[test]
 fn each_thing_that_can_be_wrong_is_told_apart() {
     let dir = TempDir::new().unwrap();
-    assert!(matches!(
-        open(dir.path(), true),
-        Err(KeyringError::RootKeyMissing(_))
-    ));
-    open(dir.path(), false)
-        .unwrap()
-        .ensure(hour(0), NOW)
-        .unwrap();
+    assert!(matches!(open(dir.path(), true), Err(KeyringError::RootKeyMissing(_))));
+    open(dir.path(), false).unwrap().ensure(hour(0), NOW).unwrap();
     let names = files(dir.path());
-    let (root, ring) = (
-        fs::read(&names.root_key).unwrap(),
-        fs::read(&names.keyring).unwrap(),
-    );
+    let (root, ring) = (fs::read(&names.root_key).unwrap(), fs::read(&names.keyring).unwrap());
     let restore = || {
         fs::write(&names.root_key, &root).unwrap();
         fs::write(&names.keyring, &ring).unwrap();
@@ -165,35 +132,23 @@ fn each_thing_that_can_be_wrong_is_told_apart() {
         }
     };
     fs::remove_file(&names.root_key).unwrap();
-    assert!(matches!(
-        open(dir.path(), false),
-        Err(KeyringError::RootKeyMissing(_))
-    ));
+    assert!(matches!(open(dir.path(), false), Err(KeyringError::RootKeyMissing(_))));
     restore();
     fs::remove_file(&names.keyring).unwrap();
-    assert!(matches!(
-        open(dir.path(), true),
-        Err(KeyringError::KeyringMissing(_))
-    ));
+    assert!(matches!(open(dir.path(), true), Err(KeyringError::KeyringMissing(_))));
     restore();
     for at in 0..ring.len() {
         let mut damaged = ring.clone();
         damaged[at] ^= 1;
         fs::write(&names.keyring, damaged).unwrap();
-        assert!(
-            matches!(open(dir.path(), true), Err(KeyringError::Damaged(_))),
-            "byte {at}"
-        );
+        assert!(matches!(open(dir.path(), true), Err(KeyringError::Damaged(_))), "byte {at}");
     }
     restore();
     for at in 0..root.len() {
         let mut damaged = root.clone();
         damaged[at] ^= 1;
         fs::write(&names.root_key, damaged).unwrap();
-        assert!(
-            matches!(open(dir.path(), true), Err(KeyringError::Damaged(_))),
-            "byte {at}"
-        );
+        assert!(matches!(open(dir.path(), true), Err(KeyringError::Damaged(_))), "byte {at}");
     }
     restore();
     fs::set_permissions(&names.root_key, fs::Permissions::from_mode(0o640)).unwrap();
@@ -225,17 +180,9 @@ fn walk(path: &Path, key: &HourKey, backwards: bool) -> (Vec<Vec<u8>>, usize) {
     let (mut found, mut damaged, mut body) = (Vec::new(), 0, Vec::new());
     let mut at = if backwards { file.limit() } else { 0 };
     loop {
-        let step = if backwards {
-            file.before(at)
-        } else {
-            file.after(at)
-        };
+        let step = if backwards { file.before(at) } else { file.after(at) };
         match step.unwrap() {
-            Step::Frame {
-                offset,
-                end,
-                header,
-            } => {
+            Step::Frame { offset, end, header } => {
                 at = if backwards { offset } else { end };
                 file.read_body(offset, &header, &mut body).unwrap();
                 match opener.open(&header, &mut body) {
@@ -269,17 +216,14 @@ fn frames_are_read_from_both_ends_past_any_flipped_bit() {
         let hit = starts.iter().rposition(|start| *start <= at as u64);
         for backwards in [false, true] {
             let (found, _) = walk(&path, &key, backwards);
-            let lost: Vec<_> = (0..contents.len())
-                .filter(|n| !found.contains(&contents[*n].to_vec()))
-                .collect();
+            let lost: Vec<_> =
+                (0..contents.len()).filter(|n| !found.contains(&contents[*n].to_vec())).collect();
             assert!(
                 lost.is_empty() || (lost.len() == 1 && Some(lost[0]) == hit),
                 "byte {at}: lost {lost:?}"
             );
             assert!(
-                found
-                    .iter()
-                    .all(|content| contents.contains(&content.as_slice())),
+                found.iter().all(|content| contents.contains(&content.as_slice())),
                 "byte {at}"
             );
         }

@@ -92,8 +92,7 @@ fn split(text: &str) -> Option<(Cow<'_, str>, &str)> {
 fn is_dot_atom(text: &str) -> bool {
     let is_atext =
         |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
-    text.split('.')
-        .all(|word| !word.is_empty() && word.chars().all(is_atext))
+    text.split('.').all(|word| !word.is_empty() && word.chars().all(is_atext))
 }
 
 fn canonical_local(local: &str) -> Result<String, HandleError> {
@@ -116,9 +115,8 @@ fn fold(text: &str) -> Option<String> {
     let decompose = DecomposingNormalizerBorrowed::new_nfd();
     let mut before = text.to_owned();
     for _ in 0..ROUNDS_MAX {
-        let after = compose
-            .normalize(&cases.fold_string(&decompose.normalize(&before)))
-            .into_owned();
+        let after =
+            compose.normalize(&cases.fold_string(&decompose.normalize(&before))).into_owned();
         if after == before {
             return Some(after);
         }
@@ -154,9 +152,7 @@ fn canonical_domain(domain: &str) -> Result<Cow<'_, str>, HandleError> {
 /// Letters, digits and hyphens, no hyphen at either end (RFC 1123).
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }

@@ -65,18 +65,13 @@ impl PhoneKey {
     /// From the digits as a number, as stored.
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
-        (KEY_MIN..KEY_END)
-            .contains(&bits)
-            .then(|| NonZeroU64::new(bits).map(Self))?
+        (KEY_MIN..KEY_END).contains(&bits).then(|| NonZeroU64::new(bits).map(Self))?
     }
 
     /// The number as text, without an allocation.
     #[must_use]
     pub fn e164(self) -> E164 {
-        let mut text = E164 {
-            bytes: [b'+'; 16],
-            start: 16,
-        };
+        let mut text = E164 { bytes: [b'+'; 16], start: 16 };
         let mut rest = self.bits();
         while rest > 0 {
             text.start -= 1;
@@ -178,9 +173,8 @@ fn settle(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError>
 
 /// Reads a plus sign or none, and digits.
 fn read(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
-    let mut number = PHONE_NUMBER_UTIL
-        .parse(digits, region.map(Region::library))
-        .map_err(|error| {
+    let mut number =
+        PHONE_NUMBER_UTIL.parse(digits, region.map(Region::library)).map_err(|error| {
             match error {
                 ParseError::InvalidCountryCode => HandleError::UnknownCountry,
                 ParseError::TooLongNsn => HandleError::TooLong,

@@ -24,10 +24,7 @@ impl National {
             0
         };
         let value = number.national_number;
-        Self {
-            value,
-            digits: zeros + decimal_digits(value),
-        }
+        Self { value, digits: zeros + decimal_digits(value) }
     }
 
     fn store(self, number: &mut PhoneNumber) {
@@ -54,14 +51,10 @@ pub(super) const fn decimal_digits(value: u64) -> u32 {
 pub(super) fn rewrite_former(number: &mut PhoneNumber) {
     let former = National::of(number);
     let today = match (number.country_code, former.digits) {
-        (52, 11) if former.value / 10_u64.pow(10) == 1 => National {
-            value: former.value % 10_u64.pow(10),
-            digits: 10,
-        },
-        (229, 8) => National {
-            value: 10_u64.pow(8) + former.value,
-            digits: 10,
-        },
+        (52, 11) if former.value / 10_u64.pow(10) == 1 => {
+            National { value: former.value % 10_u64.pow(10), digits: 10 }
+        }
+        (229, 8) => National { value: 10_u64.pow(8) + former.value, digits: 10 },
         _ => return,
     };
     today.store(number);

@@ -49,17 +49,13 @@ pub(super) fn mailto_address(rest: &str) -> Result<Cow<'_, str>, HandleError> {
 fn is_global_prefix(context: &str) -> bool {
     context.strip_prefix('+').is_some_and(|rest| {
         rest.bytes().any(|byte| byte.is_ascii_digit())
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || b"-.()".contains(&byte))
+            && rest.bytes().all(|byte| byte.is_ascii_digit() || b"-.()".contains(&byte))
     })
 }
 
 fn is_domain(context: &str) -> bool {
     !context.is_empty()
-        && context
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        && context.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 /// Undoes percent-encoding, strictly: a stray `%` or bytes that are not UTF-8 give nothing.
@@ -81,7 +77,5 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }

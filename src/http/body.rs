@@ -25,10 +25,6 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// How much of a body that is too large is read and dropped, in multiples of the limit. A client that is still sending
-/// when the connection closes loses the answer; beyond this much it is none of ours.
-const DROPPED_TIMES_MAX: usize = 16;
-
 /// Reads a body whole.
 ///
 /// # Errors
@@ -37,12 +33,16 @@ const DROPPED_TIMES_MAX: usize = 16;
 pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let reading = collect(body, bytes_max);
     let Ok(read) = tokio::time::timeout(limits::REQUEST_TIMEOUT, reading).await else {
-        return Err(Problem::new(
-            Code::RequestInvalid,
-            "the body took too long to arrive",
-        ));
+        return Err(Problem::new(Code::RequestInvalid, "the body took too long to arrive"));
     };
     read
+}
+
+/// Reads a body that nobody wants any more, as far as [`limits::BODY_DROPPED_BYTES_MAX`]: a client that is still sending
+/// when the connection closes would lose the refusal.
+pub async fn discard(body: Body) {
+    // What is wrong with it does not matter.
+    let _ = read(body, 0).await;
 }
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
@@ -57,7 +57,7 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
             continue;
         }
         dropped += data.len();
-        if dropped > bytes_max * DROPPED_TIMES_MAX {
+        if dropped > limits::BODY_DROPPED_BYTES_MAX {
             break;
         }
     }
@@ -74,11 +74,7 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
 /// `request-invalid` with the place of the fault.
 pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     // A derived reader would take a list for an object, its fields by position.
-    if body
-        .trim_ascii_start()
-        .first()
-        .is_some_and(|first| *first == b'[')
-    {
+    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
         let detail = "the JSON is not what this call takes (line 1, column 1)";
         return Err(Problem::new(Code::RequestInvalid, detail));
     }
@@ -91,10 +87,7 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
             }
         };
         let (line, column) = (error.line(), error.column());
-        Problem::new(
-            Code::RequestInvalid,
-            format!("{what} (line {line}, column {column})"),
-        )
+        Problem::new(Code::RequestInvalid, format!("{what} (line {line}, column {column})"))
     })
 }
 
@@ -128,9 +121,6 @@ mod tests {
     async fn a_body_beyond_the_limit_is_refused_by_name() {
         let problem = read(Body::from(vec![b'x'; 11]), 10).await.unwrap_err();
         assert_eq!(problem.code(), Code::BodyTooLarge);
-        assert_eq!(
-            read(Body::from("0123456789"), 10).await.unwrap(),
-            "0123456789"
-        );
+        assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
     }
 }

@@ -102,10 +102,7 @@ impl Edge {
     /// An edge in front of `service`.
     #[must_use]
     pub fn new(service: Service) -> Self {
-        Self {
-            service: Arc::new(service),
-            open: Arc::new(()),
-        }
+        Self { service: Arc::new(service), open: Arc::new(()) }
     }
 }
 
@@ -292,10 +289,7 @@ mod tests {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(body.starts_with(b"{\"type\":\"urn:dispatchd:problem:internal\""));
         let heard = heard.0.lock().unwrap();
-        assert!(
-            heard.contains("panic") && heard.contains("edge.rs"),
-            "{heard}"
-        );
+        assert!(heard.contains("panic") && heard.contains("edge.rs"), "{heard}");
         assert!(!heard.contains("4155550123") && !heard.contains("192.0.2.1"));
     }
 }

@@ -38,10 +38,7 @@ impl Health {
         if !self.registry.is_ready() {
             Some((Code::RegistryLoading, "the registry is being loaded"))
         } else if !self.log.is_writable() {
-            Some((
-                Code::LogUnwritable,
-                "the query log cannot be written; is the disk full?",
-            ))
+            Some((Code::LogUnwritable, "the query log cannot be written; is the disk full?"))
         } else {
             None
         }
@@ -70,9 +67,7 @@ pub(super) async fn readyz(State(health): State<Health>) -> Response {
                 Code::RegistryLoading => "registry",
                 _ => "log",
             };
-            Problem::new(code, detail)
-                .with("missing", vec![missing])
-                .into_response()
+            Problem::new(code, detail).with("missing", vec![missing]).into_response()
         }
     }
 }

@@ -27,11 +27,7 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     let address = exclusive.local_addr()?;
     drop(exclusive);
     let shared = || -> io::Result<TcpListener> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
@@ -87,11 +83,7 @@ mod tests {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let (address, listeners) = bind(any, 2).unwrap();
         assert_ne!(address.port(), 0);
-        assert!(
-            listeners
-                .iter()
-                .all(|listener| listener.local_addr().unwrap() == address)
-        );
+        assert!(listeners.iter().all(|listener| listener.local_addr().unwrap() == address));
         let taken = bind(address, 1).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     }

@@ -155,12 +155,7 @@ impl Problem {
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        Self {
-            code,
-            detail,
-            retry_after: RETRY_AFTER_DEFAULT,
-            fields: Map::new(),
-        }
+        Self { code, detail, retry_after: RETRY_AFTER_DEFAULT, fields: Map::new() }
     }
 
     /// `rate-limited`: which limit, what the call cost and when to come again.
@@ -252,27 +247,14 @@ mod tests {
     #[tokio::test]
     async fn a_problem_says_all_it_promises() {
         for &code in Code::ALL {
-            let response = Problem::new(code, "do this")
-                .with("cost", 3)
-                .into_response();
+            let response = Problem::new(code, "do this").with("cost", 3).into_response();
             assert_eq!(response.status(), code.status());
-            assert_eq!(
-                response.headers()[header::CONTENT_TYPE],
-                "application/problem+json"
-            );
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
             let has_retry_after = response.headers().contains_key(header::RETRY_AFTER);
-            assert_eq!(
-                has_retry_after,
-                code.retry() == Retry::Later,
-                "{}",
-                code.code()
-            );
+            assert_eq!(has_retry_after, code.retry() == Retry::Later, "{}", code.code());
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let body: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(
-                body["type"],
-                format!("urn:dispatchd:problem:{}", code.code())
-            );
+            assert_eq!(body["type"], format!("urn:dispatchd:problem:{}", code.code()));
             assert_eq!(body["status"], code.status().as_u16());
             assert_eq!(
                 (&body["code"], &body["cost"]),

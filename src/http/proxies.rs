@@ -66,9 +66,8 @@ mod tests {
     use super::*;
 
     fn origin(peer: &str, lines: &[&str]) -> String {
-        let proxies: Vec<IpNet> = ["10.0.0.0/8", "2001:db8::/64"]
-            .map(|net| net.parse().unwrap())
-            .into();
+        let proxies: Vec<IpNet> =
+            ["10.0.0.0/8", "2001:db8::/64"].map(|net| net.parse().unwrap()).into();
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(FORWARDED_FOR, line.parse().unwrap());
@@ -81,33 +80,19 @@ mod tests {
     fn only_a_proxy_of_ours_is_believed() {
         assert_eq!(origin("192.0.2.9", &["198.51.100.1"]), "192.0.2.9");
         assert_eq!(origin("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(origin("2001:db8::1", &["198.51.100.1:4711"]), "198.51.100.1");
         assert_eq!(
-            origin("2001:db8::1", &["198.51.100.1:4711"]),
-            "198.51.100.1"
-        );
-        assert_eq!(
-            Proxies::default()
-                .origin([10, 0, 0, 1].into(), &HeaderMap::new())
-                .to_string(),
+            Proxies::default().origin([10, 0, 0, 1].into(), &HeaderMap::new()).to_string(),
             "10.0.0.1"
         );
     }
 
     #[test]
     fn what_a_client_wrote_itself_counts_for_nothing() {
-        assert_eq!(
-            origin("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"]),
-            "198.51.100.1"
-        );
-        assert_eq!(
-            origin("10.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.2"]),
-            "198.51.100.1"
-        );
+        assert_eq!(origin("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(origin("10.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.2"]), "198.51.100.1");
         assert_eq!(origin("10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");
-        assert_eq!(
-            origin("10.0.0.1", &["1.1.1.1, nonsense, 10.0.0.2"]),
-            "10.0.0.2"
-        );
+        assert_eq!(origin("10.0.0.1", &["1.1.1.1, nonsense, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(origin("10.0.0.1", &[]), "10.0.0.1");
     }
 }

@@ -39,10 +39,7 @@ pub(super) fn stamp(path: &Path) -> Result<Option<Stamp>, OperatorsError> {
         Ok(meta) => Ok(Some(Stamp {
             inode: meta.ino(),
             bytes: meta.len(),
-            changed_ns: meta
-                .ctime()
-                .wrapping_mul(1_000_000_000)
-                .wrapping_add(meta.ctime_nsec()),
+            changed_ns: meta.ctime().wrapping_mul(1_000_000_000).wrapping_add(meta.ctime_nsec()),
         })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error(path)(error)),
@@ -56,17 +53,10 @@ pub(super) fn load(path: &Path) -> Result<Vec<Operator>, OperatorsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io_error(path)(error)),
     };
-    let malformed = |line| OperatorsError::Malformed {
-        path: path.to_owned(),
-        line,
-    };
+    let malformed = |line| OperatorsError::Malformed { path: path.to_owned(), line };
     let file: OperatorsFile =
         serde_json::from_str(&text).map_err(|error| malformed(error.line()))?;
-    if file.version == VERSION {
-        Ok(file.operators)
-    } else {
-        Err(malformed(1))
-    }
+    if file.version == VERSION { Ok(file.operators) } else { Err(malformed(1)) }
 }
 
 /// Changes the list under a lock, so that two command lines do not undo each other.
@@ -78,11 +68,7 @@ pub(super) fn change(
     edit: impl FnOnce(&mut Vec<Operator>) -> Result<(), OperatorsError>,
 ) -> Result<(), OperatorsError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(io_error(folder))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error(folder))?;
     let owner = fs::metadata(folder).map_err(io_error(folder))?;
     let lock_path = path.with_extension("lock");
     let lock = private().open(&lock_path).map_err(io_error(&lock_path))?;
@@ -91,28 +77,19 @@ pub(super) fn change(
 
     let mut operators = load(path)?;
     edit(&mut operators)?;
-    let file = OperatorsFile {
-        version: VERSION,
-        operators,
-    };
-    let mut text = serde_json::to_vec_pretty(&file)
-        .map_err(io::Error::from)
-        .map_err(io_error(path))?;
+    let file = OperatorsFile { version: VERSION, operators };
+    let mut text =
+        serde_json::to_vec_pretty(&file).map_err(io::Error::from).map_err(io_error(path))?;
     text.push(b'\n');
 
     let new_path = path.with_extension("new");
-    let mut new = private()
-        .truncate(true)
-        .open(&new_path)
-        .map_err(io_error(&new_path))?;
+    let mut new = private().truncate(true).open(&new_path).map_err(io_error(&new_path))?;
     new.write_all(&text)
         .and_then(|()| give_to(&new, &owner))
         .and_then(|()| new.sync_all())
         .map_err(io_error(&new_path))?;
     fs::rename(&new_path, path).map_err(io_error(path))?;
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error(folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }
 
 /// Makes `file` its folder's owner's: a list that root changes must stay readable for the server's own user.

@@ -126,10 +126,7 @@ impl Operators {
     #[must_use]
     pub fn of(data: &Path) -> Self {
         let path = data.join("registry").join("operators.json");
-        Self {
-            path,
-            read: Mutex::new((None, Arc::default())),
-        }
+        Self { path, read: Mutex::new((None, Arc::default())) }
     }
 
     /// Everyone on the list, in the order they were added.
@@ -191,12 +188,7 @@ impl Operators {
                 return Err(OperatorsError::Full);
             }
             let token_sha256 = hash(token.reveal());
-            operators.push(Operator {
-                name: name.to_owned(),
-                role,
-                added_at: now,
-                token_sha256,
-            });
+            operators.push(Operator { name: name.to_owned(), role, added_at: now, token_sha256 });
             Ok(())
         })?;
         Ok(token)
@@ -210,11 +202,7 @@ impl Operators {
         file::change(&self.path, |operators| {
             let before = operators.len();
             operators.retain(|operator| operator.name != name);
-            if operators.len() == before {
-                Err(OperatorsError::Unknown)
-            } else {
-                Ok(())
-            }
+            if operators.len() == before { Err(OperatorsError::Unknown) } else { Ok(()) }
         })
     }
 }
@@ -234,42 +222,27 @@ mod tests {
         assert!(server.list().unwrap().is_empty());
         assert!(server.authenticate("do_x").unwrap().is_none());
 
-        let token = console
-            .add("ann", Role::Reader, Timestamp::from_secs(1))
-            .unwrap();
-        let other = console
-            .add("bob", Role::Admin, Timestamp::from_secs(2))
-            .unwrap();
+        let token = console.add("ann", Role::Reader, Timestamp::from_secs(1)).unwrap();
+        let other = console.add("bob", Role::Admin, Timestamp::from_secs(2)).unwrap();
         let ann = server.authenticate(token.reveal()).unwrap().unwrap();
         assert_eq!((ann.name.as_str(), ann.role), ("ann", Role::Reader));
-        assert_eq!(
-            server.authenticate(other.reveal()).unwrap().unwrap().role,
-            Role::Admin
-        );
+        assert_eq!(server.authenticate(other.reveal()).unwrap().unwrap().role, Role::Admin);
         assert!(
-            server
-                .authenticate(&token.reveal()[..token.reveal().len() - 1])
-                .unwrap()
-                .is_none()
+            server.authenticate(&token.reveal()[..token.reveal().len() - 1]).unwrap().is_none()
         );
         let text = std::fs::read_to_string(data.path().join("registry/operators.json")).unwrap();
         assert!(!text.contains(token.reveal()) && !text.contains(&token.reveal()[3..]));
 
         console.revoke("ann").unwrap();
         assert!(server.authenticate(token.reveal()).unwrap().is_none());
-        assert!(matches!(
-            console.revoke("ann"),
-            Err(OperatorsError::Unknown)
-        ));
+        assert!(matches!(console.revoke("ann"), Err(OperatorsError::Unknown)));
     }
 
     #[test]
     fn names_are_unique_and_plain() {
         let data = tempfile::tempdir().unwrap();
         let operators = Operators::of(data.path());
-        operators
-            .add("ann", Role::Reader, Timestamp::EPOCH)
-            .unwrap();
+        operators.add("ann", Role::Reader, Timestamp::EPOCH).unwrap();
         let again = operators.add("ann", Role::Admin, Timestamp::EPOCH);
         assert!(matches!(again, Err(OperatorsError::Exists)));
         for name in ["", "a b", "ann\n", &"x".repeat(65)] {
@@ -282,18 +255,9 @@ mod tests {
     fn a_damaged_list_is_an_error_not_an_empty_list() {
         let data = tempfile::tempdir().unwrap();
         let operators = Operators::of(data.path());
-        operators
-            .add("ann", Role::Reader, Timestamp::EPOCH)
-            .unwrap();
-        std::fs::write(
-            data.path().join("registry/operators.json"),
-            "{\"version\":1,\n!",
-        )
-        .unwrap();
-        assert!(matches!(
-            operators.list(),
-            Err(OperatorsError::Malformed { line: 2, .. })
-        ));
+        operators.add("ann", Role::Reader, Timestamp::EPOCH).unwrap();
+        std::fs::write(data.path().join("registry/operators.json"), "{\"version\":1,\n!").unwrap();
+        assert!(matches!(operators.list(), Err(OperatorsError::Malformed { line: 2, .. })));
         let added = operators.add("bob", Role::Admin, Timestamp::EPOCH);
         assert!(matches!(added, Err(OperatorsError::Malformed { .. })));
     }

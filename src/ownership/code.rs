@@ -95,19 +95,13 @@ mod tests {
         for _ in 0..20_000 {
             let code = Code::random();
             assert_eq!(code.expose().len(), 6);
-            let digits: Vec<u32> = code
-                .expose()
-                .chars()
-                .filter_map(|c| c.to_digit(10))
-                .collect();
+            let digits: Vec<u32> = code.expose().chars().filter_map(|c| c.to_digit(10)).collect();
             assert_eq!(digits.len(), 6);
             first_digits[digits[0] as usize] += 1;
         }
         // 2,000 each, give or take six standard deviations.
         assert!(
-            first_digits
-                .iter()
-                .all(|count| (1_745..2_255).contains(count)),
+            first_digits.iter().all(|count| (1_745..2_255).contains(count)),
             "{first_digits:?}"
         );
     }
@@ -119,9 +113,6 @@ mod tests {
         assert!(key.code(one, "123456").matches(&key.code(one, "123456")));
         assert!(!key.code(one, "123456").matches(&key.code(other, "123456")));
         assert!(!key.code(one, "123456").matches(&key.code(one, "123457")));
-        assert!(
-            !key.code(one, "123456")
-                .matches(&HashKey::random().code(one, "123456"))
-        );
+        assert!(!key.code(one, "123456").matches(&HashKey::random().code(one, "123456")));
     }
 }

@@ -40,10 +40,7 @@ mod tests {
     fn unknown_keys_and_ways_are_refused() {
         let read = toml::from_str::<Config>;
         assert_eq!(read("").expect("empty means defaults"), Config::default());
-        assert_eq!(
-            read("outbox = \"stdout\"").expect("valid").outbox,
-            OutboxKind::Stdout
-        );
+        assert_eq!(read("outbox = \"stdout\"").expect("valid").outbox, OutboxKind::Stdout);
         assert!(read("delivery = \"pigeon\"").is_err());
         assert!(read("outbocks = \"file\"").is_err());
     }

@@ -85,30 +85,18 @@ impl LinkCodes {
         now: Timestamp,
     ) -> Result<LinkCode, LinkError> {
         self.open.retain(|_, issued| now < issued.expires_at);
-        let own = self
-            .open
-            .values()
-            .filter(|issued| issued.account == account);
+        let own = self.open.values().filter(|issued| issued.account == account);
         let own: Vec<Timestamp> = own.map(|issued| issued.expires_at).collect();
         if own.len() >= limits::LINK_CODES_PER_ACCOUNT_MAX {
             let first = own.into_iter().min().unwrap_or(now);
-            return Err(LinkError::TooMany {
-                retry_after: first.since(now),
-            });
+            return Err(LinkError::TooMany { retry_after: first.since(now) });
         }
         if self.open.len() >= limits::LINK_CODES_MAX {
             return Err(LinkError::Overloaded);
         }
         let code = random_code();
         let expires_at = now.plus(limits::LINK_CODE_LIFETIME);
-        self.open.insert(
-            key.hash(PREFIX, code.as_bytes()),
-            Issued {
-                account,
-                device,
-                expires_at,
-            },
-        );
+        self.open.insert(key.hash(PREFIX, code.as_bytes()), Issued { account, device, expires_at });
         Ok(LinkCode { code, expires_at })
     }
 
@@ -130,12 +118,7 @@ fn random_code() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; CHARS]);
     fill_random(bytes.as_mut());
     // 256 is a multiple of 32, so no character is favoured.
-    Zeroizing::new(
-        bytes
-            .iter()
-            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-            .collect(),
-    )
+    Zeroizing::new(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
 /// What a person typed as it was issued: any case, with blanks or dashes, with look-alikes.
@@ -157,9 +140,7 @@ fn as_issued(text: &str) -> Option<Zeroizing<String>> {
 
 impl fmt::Debug for LinkCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinkCode")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
+        f.debug_struct("LinkCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
@@ -175,34 +156,21 @@ mod tests {
         text: &str,
         now: Timestamp,
     ) -> Option<AccountId> {
-        codes
-            .redeem(key, text, now)
-            .map(|redeemed| redeemed.account())
+        codes.redeem(key, text, now).map(|redeemed| redeemed.account())
     }
 
     fn fixture() -> (LinkCodes, HashKey, Timestamp) {
-        (
-            LinkCodes::default(),
-            HashKey::random(),
-            Timestamp::from_secs(1_000),
-        )
+        (LinkCodes::default(), HashKey::random(), Timestamp::from_secs(1_000))
     }
 
     #[test]
     fn a_code_is_good_once_and_however_it_is_typed() {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(1);
-        let code = codes
-            .issue(&key, account, MAKER, now)
-            .expect("there is room");
+        let code = codes.issue(&key, account, MAKER, now).expect("there is room");
         let typed = format!(" {}-{} ", &code.expose()[..4], &code.expose()[4..]).to_lowercase();
         assert_eq!(
-            redeem(
-                &mut codes,
-                &key,
-                &typed.replace('0', "o").replace('1', "l"),
-                now
-            ),
+            redeem(&mut codes, &key, &typed.replace('0', "o").replace('1', "l"), now),
             Some(account)
         );
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);
@@ -216,9 +184,7 @@ mod tests {
     fn a_code_put_back_is_good_again() {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(1);
-        let code = codes
-            .issue(&key, account, MAKER, now)
-            .expect("there is room");
+        let code = codes.issue(&key, account, MAKER, now).expect("there is room");
         let redeemed = codes.redeem(&key, code.expose(), now).expect("it is good");
         assert_eq!(redeemed.device(), MAKER);
         codes.put_back(redeemed);
@@ -230,9 +196,8 @@ mod tests {
     fn a_code_ends_at_its_very_microsecond() {
         let (mut codes, key, now) = fixture();
         for (late_micros, found) in [(0, None), (1, Some(AccountId::from_bits(1)))] {
-            let code = codes
-                .issue(&key, AccountId::from_bits(1), MAKER, now)
-                .expect("there is room");
+            let code =
+                codes.issue(&key, AccountId::from_bits(1), MAKER, now).expect("there is room");
             let then = Timestamp::from_micros(code.expires_at.as_micros() - late_micros);
             assert_eq!(redeem(&mut codes, &key, code.expose(), then), found);
         }
@@ -243,29 +208,15 @@ mod tests {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(0);
         for _ in 0..limits::LINK_CODES_PER_ACCOUNT_MAX {
-            codes
-                .issue(&key, account, MAKER, now)
-                .expect("there is room");
+            codes.issue(&key, account, MAKER, now).expect("there is room");
         }
-        let refused = codes
-            .issue(&key, account, MAKER, now)
-            .expect_err("that was the last");
-        assert_eq!(
-            refused,
-            LinkError::TooMany {
-                retry_after: limits::LINK_CODE_LIFETIME
-            }
-        );
+        let refused = codes.issue(&key, account, MAKER, now).expect_err("that was the last");
+        assert_eq!(refused, LinkError::TooMany { retry_after: limits::LINK_CODE_LIFETIME });
         let others = (1..).map(AccountId::from_bits).take(limits::LINK_CODES_MAX);
-        let issued: Vec<_> = others
-            .map(|other| codes.issue(&key, other, MAKER, now))
-            .collect();
+        let issued: Vec<_> = others.map(|other| codes.issue(&key, other, MAKER, now)).collect();
         assert!(matches!(issued.last(), Some(Err(LinkError::Overloaded))));
         let later = now.plus(limits::LINK_CODE_LIFETIME);
-        assert!(
-            codes.issue(&key, account, MAKER, later).is_ok(),
-            "expired codes make room"
-        );
+        assert!(codes.issue(&key, account, MAKER, later).is_ok(), "expired codes make room");
         assert_eq!(codes.open.len(), 1);
     }
 

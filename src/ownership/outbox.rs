@@ -51,11 +51,7 @@ impl Outbox {
     /// # Errors
     /// If it cannot be opened or protected.
     pub fn file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         // It may have been there before, with other permissions.
         file.set_permissions(Permissions::from_mode(0o600))?;
         Ok(Self(Target::File(Mutex::new(file))))
@@ -133,10 +129,7 @@ mod tests {
         let outbox = Outbox::open(&Config::default(), dir.path()).expect("it opens");
         let sent = message("+14155550123");
         outbox.deliver(sent.clone()).await.expect("it is written");
-        outbox
-            .deliver(message("a\"b@example.org"))
-            .await
-            .expect("it is written");
+        outbox.deliver(message("a\"b@example.org")).await.expect("it is written");
         let text = std::fs::read_to_string(&path).expect("it is there");
         let first = format!(
             "{{\"at\":\"2026-11-23T08:41:07.123456Z\",\"to\":\"+14155550123\",\"code\":\"{}\",\
@@ -145,26 +138,16 @@ mod tests {
             sent.verification,
         );
         assert_eq!(text.lines().next(), Some(&*first));
-        assert!(
-            text.lines()
-                .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
-        );
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
         assert_eq!(text.lines().count(), 2);
-        let mode = std::fs::metadata(&path)
-            .expect("it is there")
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[tokio::test]
     async fn a_full_disk_is_an_error() {
-        let outbox = Outbox(Target::File(Mutex::new(
-            File::create("/dev/full").expect("Linux has it"),
-        )));
-        assert_eq!(
-            outbox.deliver(message("+14155550123")).await,
-            Err(DeliveryError)
-        );
+        let outbox =
+            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("Linux has it"))));
+        assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError));
     }
 }

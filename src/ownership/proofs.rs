@@ -73,13 +73,7 @@ impl Ownership {
     /// Nothing open.
     #[must_use]
     pub fn new(registry: Arc<Registry>, delivery: Box<dyn Delivery>, clock: SharedClock) -> Self {
-        Self {
-            registry,
-            delivery,
-            clock,
-            key: HashKey::random(),
-            open: Mutex::default(),
-        }
+        Self { registry, delivery, clock, key: HashKey::random(), open: Mutex::default() }
     }
 
     /// Binds `handle` to the asking device if its account holds it already, otherwise sends a code to it. `from` is
@@ -114,20 +108,11 @@ impl Ownership {
         handle: Handle,
         from: Option<IpAddr>,
     ) -> Result<Verification, BeginError> {
-        self.send(
-            Asked::Deregister(from.map(Network::from)),
-            handle,
-            None,
-            from,
-        )
-        .await
+        self.send(Asked::Deregister(from.map(Network::from)), handle, None, from).await
     }
 
     fn is_held(&self, account: AccountId, handle: &Handle) -> Result<bool, BindError> {
-        let view = self
-            .registry
-            .view()
-            .map_err(|Loading| ChangeError::Loading)?;
+        let view = self.registry.view().map_err(|Loading| ChangeError::Loading)?;
         Ok(
             matches!(view.probe(handle), Probe::Claimed { account: held_by, .. } if held_by == account),
         )
@@ -141,12 +126,8 @@ impl Ownership {
         from: Option<IpAddr>,
     ) -> Result<Verification, BeginError> {
         let (now, purpose, code) = (self.clock.now(), asked.purpose(), Code::random());
-        let sending = Sending {
-            purpose,
-            handle: &handle,
-            account,
-            network: from.map(Network::from),
-        };
+        let sending =
+            Sending { purpose, handle: &handle, account, network: from.map(Network::from) };
         // Counted before it is sent, so that two requests at once cannot both pass. If the caller goes away while it is
         // being sent, it stays counted.
         let (opening, verification) = {
@@ -184,10 +165,7 @@ impl Ownership {
     ) -> Result<Confirmed, ConfirmError> {
         let hash = self.key.code(verification, code);
         // Taken out while the registry works, so that a code is good once.
-        let session = self
-            .open()
-            .sessions
-            .confirm(verification, &hash, self.clock.now())?;
+        let session = self.open().sessions.confirm(verification, &hash, self.clock.now())?;
         let outcome = self.carry_out(&session).await;
         if let Err(ConfirmError::Change(_) | ConfirmError::Bind(BindError::Change(_))) = outcome {
             self.open().sessions.put_back(verification, session);
@@ -214,18 +192,13 @@ impl Ownership {
     /// # Errors
     /// If too many are open.
     pub fn issue_link_code(&self, asker: Asker) -> Result<LinkCode, LinkError> {
-        self.open()
-            .link_codes
-            .issue(&self.key, asker.account, asker.device, self.clock.now())
+        self.open().link_codes.issue(&self.key, asker.account, asker.device, self.clock.now())
     }
 
     /// The account that a link code joins; the code is used up. None if it is not one, or not any more, or the device
     /// that made it is gone: whoever signs out a lost phone must not meet a device that it let in afterwards.
     pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
-        let redeemed = self
-            .open()
-            .link_codes
-            .redeem(&self.key, code, self.clock.now())?;
+        let redeemed = self.open().link_codes.redeem(&self.key, code, self.clock.now())?;
         let maker = self.registry.view().ok()?.asker(redeemed.device())?;
         (maker.account == redeemed.account()).then_some(redeemed)
     }

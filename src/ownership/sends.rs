@@ -54,12 +54,7 @@ impl From<IpAddr> for Network {
 impl<K: Hash + Eq + Clone> Meter<K> {
     fn new(limit: SendLimit, burst: u32) -> Self {
         let span = limits::CODE_SENDS_SPAN;
-        Self {
-            limit,
-            pause: span / burst,
-            span,
-            full_at: HashMap::new(),
-        }
+        Self { limit, pause: span / burst, span, full_at: HashMap::new() }
     }
 
     fn check(&mut self, key: &K, now: Duration) -> Result<(), BeginError> {
@@ -69,10 +64,7 @@ impl<K: Hash + Eq + Clone> Meter<K> {
         let after = (*full_at).max(now) + self.pause;
         match after.saturating_sub(now + self.span) {
             Duration::ZERO => Ok(()),
-            retry_after => Err(BeginError::RateLimited {
-                limit: self.limit,
-                retry_after,
-            }),
+            retry_after => Err(BeginError::RateLimited { limit: self.limit, retry_after }),
         }
     }
 
@@ -129,8 +121,7 @@ impl Sends {
 
     /// The code could not be delivered.
     pub(super) fn take_back(&mut self, sending: &Sending<'_>) {
-        self.handles
-            .take_back(&(sending.purpose, sending.handle.clone()));
+        self.handles.take_back(&(sending.purpose, sending.handle.clone()));
         if let Some(account) = &sending.account {
             self.accounts.take_back(account);
         }

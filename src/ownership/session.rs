@@ -126,26 +126,17 @@ impl Sessions {
         if let Some((id, session)) = &before {
             if now < session.next_send_at {
                 let retry_after = session.next_send_at.since(now);
-                return Err(BeginError::RateLimited {
-                    limit: SendLimit::Resend,
-                    retry_after,
-                });
+                return Err(BeginError::RateLimited { limit: SendLimit::Resend, retry_after });
             }
             let continues = matches!(asked, Asked::Bind(_));
             if continues && session.attempts_left > 0 && now < session.expires_at {
-                return Ok(Opening {
-                    verification: *id,
-                    before,
-                });
+                return Ok(Opening { verification: *id, before });
             }
         }
         if self.by_id.len() >= limits::VERIFICATIONS_MAX {
             return Err(BeginError::Overloaded);
         }
-        Ok(Opening {
-            verification: VerificationId::random(),
-            before,
-        })
+        Ok(Opening { verification: VerificationId::random(), before })
     }
 
     /// Lets the opened session wait for a code.
@@ -215,10 +206,7 @@ impl Sessions {
 
     /// Puts a session back whose confirmation could not be carried out, unless another one was begun meanwhile.
     pub(super) fn put_back(&mut self, id: VerificationId, session: Session) {
-        if !self
-            .by_asked
-            .contains_key(&(session.asked.clone(), session.handle.clone()))
-        {
+        if !self.by_asked.contains_key(&(session.asked.clone(), session.handle.clone())) {
             self.put(id, session);
         }
     }

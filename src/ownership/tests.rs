@@ -51,10 +51,7 @@ impl Delivery for Post {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let is_down = self.is_down.load(Ordering::SeqCst);
         if !is_down {
-            self.sent
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(message);
+            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         }
         future::ready(if is_down { Err(DeliveryError) } else { Ok(()) }).boxed()
     }
@@ -62,10 +59,7 @@ impl Delivery for Post {
 
 impl Post {
     fn count(&self) -> usize {
-        self.sent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn last(&self) -> Message {
@@ -80,10 +74,7 @@ impl Post {
     /// The last code of one session.
     fn codes_for(&self, verification: VerificationId) -> String {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = sent
-            .iter()
-            .rev()
-            .find(|message| message.verification == verification);
+        let message = sent.iter().rev().find(|message| message.verification == verification);
         message.expect("it was sent").code.expose().to_owned()
     }
 
@@ -109,9 +100,7 @@ fn handle(text: &str) -> Handle {
 fn open(dir: &Path, clock: Arc<ManualClock>) -> Arc<Registry> {
     let registry = Registry::open(dir, registry::Config::default(), clock).expect("it opens");
     registry.load().expect("the rows are good");
-    registry
-        .start(Arc::new(NoLog), &|_| Default::default())
-        .expect("it is loaded");
+    registry.start(Arc::new(NoLog), &|_| Default::default()).expect("it is loaded");
     Arc::new(registry)
 }
 
@@ -122,38 +111,17 @@ impl Bench {
         let registry = open(dir.path(), clock.clone());
         let post = Post::default();
         let ownership = Ownership::new(registry.clone(), Box::new(post.clone()), clock.clone());
-        Self {
-            ownership,
-            registry,
-            post,
-            clock,
-            _dir: dir,
-        }
+        Self { ownership, registry, post, clock, _dir: dir }
     }
 
     async fn asker(&self) -> Asker {
-        let request = SignUp {
-            platform: Platform::Ios,
-            name: None,
-            link: None,
-        };
-        let new = self
-            .registry
-            .sign_up(request)
-            .await
-            .expect("nothing stands against it");
-        Asker {
-            device: new.device,
-            account: new.account,
-        }
+        let request = SignUp { platform: Platform::Ios, name: None, link: None };
+        let new = self.registry.sign_up(request).await.expect("nothing stands against it");
+        Asker { device: new.device, account: new.account }
     }
 
     async fn begin(&self, asker: Asker, text: &str) -> Result<Verification, BeginError> {
-        match self
-            .ownership
-            .begin_binding(asker, handle(text), None)
-            .await?
-        {
+        match self.ownership.begin_binding(asker, handle(text), None).await? {
             Begun::Sent(verification) => Ok(verification),
             Begun::Bound { .. } => panic!("nobody proved it"),
         }
@@ -166,10 +134,7 @@ impl Bench {
 }
 
 fn limited(limit: SendLimit, secs: u64) -> BeginError {
-    BeginError::RateLimited {
-        limit,
-        retry_after: Duration::from_secs(secs),
-    }
+    BeginError::RateLimited { limit, retry_after: Duration::from_secs(secs) }
 }
 
 #[tokio::test]
@@ -178,16 +143,10 @@ async fn the_code_binds_the_handle_once() {
     let asker = bench.asker().await;
     let begun = bench.begin(asker, PHONE).await.expect("it is sent");
     let now = bench.clock.now();
-    assert_eq!(
-        (begun.sent_by, begun.attempts_left),
-        (SentBy::Sms, limits::CODE_ATTEMPTS_MAX)
-    );
+    assert_eq!((begun.sent_by, begun.attempts_left), (SentBy::Sms, limits::CODE_ATTEMPTS_MAX));
     assert_eq!(
         (begun.expires_at, begun.next_send_at),
-        (
-            now.plus(limits::CODE_LIFETIME),
-            now.plus(limits::CODE_RESEND_PAUSE)
-        )
+        (now.plus(limits::CODE_LIFETIME), now.plus(limits::CODE_RESEND_PAUSE))
     );
     let sent = bench.post.last();
     assert_eq!(
@@ -195,22 +154,10 @@ async fn the_code_binds_the_handle_once() {
         (handle(PHONE), begun.verification, Purpose::Bind)
     );
     assert!(!bench.is_live(PHONE), "asking proves nothing");
-    let confirmed = bench
-        .ownership
-        .confirm(begun.verification, &bench.post.code())
-        .await;
-    assert_eq!(
-        confirmed,
-        Ok(Confirmed::Bound {
-            handle: handle(PHONE),
-            proved_at: now
-        })
-    );
+    let confirmed = bench.ownership.confirm(begun.verification, &bench.post.code()).await;
+    assert_eq!(confirmed, Ok(Confirmed::Bound { handle: handle(PHONE), proved_at: now }));
     assert!(bench.is_live(PHONE));
-    let again = bench
-        .ownership
-        .confirm(begun.verification, &bench.post.code())
-        .await;
+    let again = bench.ownership.confirm(begun.verification, &bench.post.code()).await;
     assert_eq!(again, Err(ConfirmError::Unknown));
     assert_eq!(bench.ownership.sessions_open(), 0);
 }
@@ -219,54 +166,29 @@ async fn the_code_binds_the_handle_once() {
 async fn a_proof_that_the_account_holds_needs_no_code() {
     let bench = Bench::new();
     let first = bench.asker().await;
-    let proved_at = bench
-        .registry
-        .prove(first.device, handle(PHONE))
-        .await
-        .expect("it binds");
+    let proved_at = bench.registry.prove(first.device, handle(PHONE)).await.expect("it binds");
     bench.clock.advance(Duration::from_secs(5));
-    let begun = bench
-        .ownership
-        .begin_binding(first, handle(PHONE), None)
-        .await;
-    assert_eq!(
-        begun,
-        Ok(Begun::Bound {
-            handle: handle(PHONE),
-            proved_at
-        })
-    );
+    let begun = bench.ownership.begin_binding(first, handle(PHONE), None).await;
+    assert_eq!(begun, Ok(Begun::Bound { handle: handle(PHONE), proved_at }));
     assert_eq!(bench.post.count(), 0);
     let stranger = bench.asker().await;
-    bench
-        .begin(stranger, PHONE)
-        .await
-        .expect("a stranger needs a code");
+    bench.begin(stranger, PHONE).await.expect("a stranger needs a code");
 }
 
 #[tokio::test]
 async fn wrong_codes_end_the_session() {
     let bench = Bench::new();
-    let begun = bench
-        .begin(bench.asker().await, "a@example.org")
-        .await
-        .expect("it is sent");
+    let begun = bench.begin(bench.asker().await, "a@example.org").await.expect("it is sent");
     assert_eq!(begun.sent_by, SentBy::Email);
     for attempts_left in (1..limits::CODE_ATTEMPTS_MAX).rev() {
-        let answer = bench
-            .ownership
-            .confirm(begun.verification, &bench.post.wrong())
-            .await;
+        let answer = bench.ownership.confirm(begun.verification, &bench.post.wrong()).await;
         assert_eq!(answer, Err(ConfirmError::CodeWrong { attempts_left }));
     }
     for code in [bench.post.wrong(), bench.post.code(), String::new()] {
         let answer = bench.ownership.confirm(begun.verification, &code).await;
         assert_eq!(answer, Err(ConfirmError::TooManyAttempts));
     }
-    let answer = bench
-        .ownership
-        .confirm(VerificationId::random(), &bench.post.code())
-        .await;
+    let answer = bench.ownership.confirm(VerificationId::random(), &bench.post.code()).await;
     assert_eq!(answer, Err(ConfirmError::Unknown));
     assert!(!bench.is_live("a@example.org"));
 }
@@ -276,17 +198,9 @@ async fn a_code_ends_at_its_very_microsecond_and_is_forgotten_later() {
     let bench = Bench::new();
     let (first, second) = (bench.asker().await, bench.asker().await);
     let begun = bench.begin(first, PHONE).await.expect("it is sent");
-    bench
-        .clock
-        .advance(limits::CODE_LIFETIME - Duration::from_micros(1));
+    bench.clock.advance(limits::CODE_LIFETIME - Duration::from_micros(1));
     let code = bench.post.code();
-    assert!(
-        bench
-            .ownership
-            .confirm(begun.verification, &code)
-            .await
-            .is_ok()
-    );
+    assert!(bench.ownership.confirm(begun.verification, &code).await.is_ok());
     let begun = bench.begin(second, PHONE).await.expect("it is sent");
     let code = bench.post.code();
     bench.clock.advance(limits::CODE_LIFETIME);
@@ -317,13 +231,7 @@ async fn asking_again_waits_longer_each_time_and_kills_the_former_code() {
         bench.clock.advance(Duration::from_micros(1));
         let refused = bench.begin(asker, PHONE).await.expect_err("too early");
         let retry_after = Duration::from_secs(pause_secs) - Duration::from_micros(1);
-        assert_eq!(
-            refused,
-            BeginError::RateLimited {
-                limit: SendLimit::Resend,
-                retry_after
-            }
-        );
+        assert_eq!(refused, BeginError::RateLimited { limit: SendLimit::Resend, retry_after });
         bench.clock.advance(retry_after);
         let again = bench.begin(asker, PHONE).await.expect("the pause is over");
         assert_eq!(
@@ -334,18 +242,9 @@ async fn asking_again_waits_longer_each_time_and_kills_the_former_code() {
     assert_eq!(bench.post.count(), 5);
     if former != bench.post.code() {
         let answer = bench.ownership.confirm(begun.verification, &former).await;
-        assert!(
-            matches!(answer, Err(ConfirmError::CodeWrong { .. })),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Err(ConfirmError::CodeWrong { .. })), "{answer:?}");
     }
-    assert!(
-        bench
-            .ownership
-            .confirm(begun.verification, &bench.post.code())
-            .await
-            .is_ok()
-    );
+    assert!(bench.ownership.confirm(begun.verification, &bench.post.code()).await.is_ok());
 }
 
 #[tokio::test]
@@ -360,18 +259,12 @@ async fn a_spent_session_is_followed_by_another_after_the_pause_only() {
             .await
             .expect_err("it is wrong");
     }
-    assert_eq!(
-        bench.begin(asker, PHONE).await,
-        Err(limited(SendLimit::Resend, 30))
-    );
+    assert_eq!(bench.begin(asker, PHONE).await, Err(limited(SendLimit::Resend, 30)));
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
     let next = bench.begin(asker, PHONE).await.expect("the pause is over");
     assert_ne!(next.verification, begun.verification);
     assert_eq!(next.attempts_left, limits::CODE_ATTEMPTS_MAX);
-    let answer = bench
-        .ownership
-        .confirm(begun.verification, &bench.post.code())
-        .await;
+    let answer = bench.ownership.confirm(begun.verification, &bench.post.code()).await;
     assert_eq!(answer, Err(ConfirmError::TooManyAttempts));
 }
 
@@ -379,16 +272,10 @@ async fn a_spent_session_is_followed_by_another_after_the_pause_only() {
 async fn nobody_s_phone_is_flooded_whoever_asks() {
     let bench = Bench::new();
     for _ in 0..limits::CODE_SENDS_PER_HANDLE_MAX {
-        bench
-            .begin(bench.asker().await, PHONE)
-            .await
-            .expect("it is sent");
+        bench.begin(bench.asker().await, PHONE).await.expect("it is sent");
     }
     let day = 24 * 3600;
-    let refused = bench
-        .begin(bench.asker().await, PHONE)
-        .await
-        .expect_err("that was the last");
+    let refused = bench.begin(bench.asker().await, PHONE).await.expect_err("that was the last");
     assert_eq!(refused, limited(SendLimit::Handle, day / 10));
     // A budget of its own: whoever uses up the one must not keep the owner from the other.
     bench
@@ -396,15 +283,9 @@ async fn nobody_s_phone_is_flooded_whoever_asks() {
         .begin_deregistration(handle(PHONE), None)
         .await
         .expect("taking back has its own count");
-    bench
-        .begin(bench.asker().await, "+14155550124")
-        .await
-        .expect("another one's phone");
+    bench.begin(bench.asker().await, "+14155550124").await.expect("another one's phone");
     bench.clock.advance(Duration::from_secs(day / 10));
-    bench
-        .begin(bench.asker().await, PHONE)
-        .await
-        .expect("a tenth of the day is over");
+    bench.begin(bench.asker().await, PHONE).await.expect("a tenth of the day is over");
 }
 
 /// Counts one code at the beginning of time.
@@ -458,16 +339,8 @@ fn accounts_and_networks_are_counted_too_and_the_table_is_bounded() {
 async fn a_deregistration_says_the_same_whoever_holds_the_handle() {
     let bench = Bench::new();
     let holder = bench.asker().await;
-    bench
-        .registry
-        .prove(holder.device, handle(PHONE))
-        .await
-        .expect("it binds");
-    let held = bench
-        .ownership
-        .begin_deregistration(handle(PHONE), None)
-        .await
-        .expect("it is sent");
+    bench.registry.prove(holder.device, handle(PHONE)).await.expect("it binds");
+    let held = bench.ownership.begin_deregistration(handle(PHONE), None).await.expect("it is sent");
     let code = bench.post.code();
     assert_eq!(bench.post.last().purpose, Purpose::Deregister);
     let free = bench
@@ -475,38 +348,16 @@ async fn a_deregistration_says_the_same_whoever_holds_the_handle() {
         .begin_deregistration(handle("+14155550124"), None)
         .await
         .expect("it is sent");
-    let same = |one: &Verification| {
-        (
-            one.sent_by,
-            one.expires_at,
-            one.next_send_at,
-            one.attempts_left,
-        )
-    };
+    let same =
+        |one: &Verification| (one.sent_by, one.expires_at, one.next_send_at, one.attempts_left);
     assert_eq!(same(&held), same(&free));
-    let answer = bench
-        .ownership
-        .confirm(free.verification, &bench.post.code())
-        .await;
-    assert_eq!(
-        answer,
-        Ok(Confirmed::Deregistered {
-            handle: handle("+14155550124")
-        })
-    );
+    let answer = bench.ownership.confirm(free.verification, &bench.post.code()).await;
+    assert_eq!(answer, Ok(Confirmed::Deregistered { handle: handle("+14155550124") }));
     let answer = bench.ownership.confirm(held.verification, &code).await;
-    assert_eq!(
-        answer,
-        Ok(Confirmed::Deregistered {
-            handle: handle(PHONE)
-        })
-    );
+    assert_eq!(answer, Ok(Confirmed::Deregistered { handle: handle(PHONE) }));
     assert!(!bench.is_live(PHONE));
-    let begun = bench
-        .ownership
-        .begin_binding(holder, handle(PHONE), None)
-        .await
-        .expect("it is sent");
+    let begun =
+        bench.ownership.begin_binding(holder, handle(PHONE), None).await.expect("it is sent");
     assert!(matches!(begun, Begun::Sent(_)), "a new proof is needed");
 }
 
@@ -514,31 +365,19 @@ async fn a_deregistration_says_the_same_whoever_holds_the_handle() {
 async fn nobody_can_use_up_the_attempts_of_somebody_elsewhere() {
     let bench = Bench::new();
     let [here, there] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse::<IpAddr>().ok());
-    let first = bench
-        .ownership
-        .begin_deregistration(handle(PHONE), here)
-        .await
-        .expect("it is sent");
-    let second = bench
-        .ownership
-        .begin_deregistration(handle(PHONE), there)
-        .await
-        .expect("it is sent");
+    let first =
+        bench.ownership.begin_deregistration(handle(PHONE), here).await.expect("it is sent");
+    let second =
+        bench.ownership.begin_deregistration(handle(PHONE), there).await.expect("it is sent");
     assert_ne!(first.verification, second.verification);
-    let again = bench
-        .ownership
-        .begin_deregistration(handle(PHONE), here)
-        .await;
+    let again = bench.ownership.begin_deregistration(handle(PHONE), here).await;
     assert_eq!(again, Err(limited(SendLimit::Resend, 30)));
 
     // Later, from the same network: a session of its own, and the first one's code stays good.
     let code = bench.post.codes_for(first.verification);
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
-    let third = bench
-        .ownership
-        .begin_deregistration(handle(PHONE), here)
-        .await
-        .expect("it is sent");
+    let third =
+        bench.ownership.begin_deregistration(handle(PHONE), here).await.expect("it is sent");
     assert_ne!(third.verification, first.verification);
     let confirmed = bench.ownership.confirm(first.verification, &code).await;
     assert!(matches!(confirmed, Ok(Confirmed::Deregistered { .. })));
@@ -550,10 +389,7 @@ async fn what_could_not_be_delivered_was_not_asked_for() {
     let asker = bench.asker().await;
     bench.post.is_down.store(true, Ordering::SeqCst);
     for _ in 0..2 * limits::CODE_SENDS_PER_HANDLE_MAX {
-        assert_eq!(
-            bench.begin(asker, PHONE).await,
-            Err(BeginError::Delivery(DeliveryError))
-        );
+        assert_eq!(bench.begin(asker, PHONE).await, Err(BeginError::Delivery(DeliveryError)));
     }
     assert_eq!(bench.ownership.sessions_open(), 0);
     bench.post.is_down.store(false, Ordering::SeqCst);
@@ -561,16 +397,9 @@ async fn what_could_not_be_delivered_was_not_asked_for() {
     let code = bench.post.code();
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
     bench.post.is_down.store(true, Ordering::SeqCst);
-    assert_eq!(
-        bench.begin(asker, PHONE).await,
-        Err(BeginError::Delivery(DeliveryError))
-    );
+    assert_eq!(bench.begin(asker, PHONE).await, Err(BeginError::Delivery(DeliveryError)));
     assert!(
-        bench
-            .ownership
-            .confirm(begun.verification, &code)
-            .await
-            .is_ok(),
+        bench.ownership.confirm(begun.verification, &code).await.is_ok(),
         "the former code stands"
     );
 }
@@ -578,20 +407,11 @@ async fn what_could_not_be_delivered_was_not_asked_for() {
 #[tokio::test]
 async fn a_right_code_stays_good_while_the_registry_cannot_change() {
     let bench = Bench::new();
-    let begun = bench
-        .begin(bench.asker().await, PHONE)
-        .await
-        .expect("it is sent");
+    let begun = bench.begin(bench.asker().await, PHONE).await.expect("it is sent");
     bench.registry.close();
     for _ in 0..2 {
-        let answer = bench
-            .ownership
-            .confirm(begun.verification, &bench.post.code())
-            .await;
-        assert!(
-            matches!(answer, Err(ConfirmError::Bind(BindError::Change(_)))),
-            "{answer:?}"
-        );
+        let answer = bench.ownership.confirm(begun.verification, &bench.post.code()).await;
+        assert!(matches!(answer, Err(ConfirmError::Bind(BindError::Change(_)))), "{answer:?}");
     }
 }
 
@@ -600,15 +420,8 @@ async fn a_device_that_signed_out_meanwhile_binds_nothing() {
     let bench = Bench::new();
     let asker = bench.asker().await;
     let begun = bench.begin(asker, PHONE).await.expect("it is sent");
-    bench
-        .registry
-        .sign_out(asker.device)
-        .await
-        .expect("it is known");
-    let answer = bench
-        .ownership
-        .confirm(begun.verification, &bench.post.code())
-        .await;
+    bench.registry.sign_out(asker.device).await.expect("it is known");
+    let answer = bench.ownership.confirm(begun.verification, &bench.post.code()).await;
     assert_eq!(answer, Err(ConfirmError::Bind(BindError::DeviceUnknown)));
     assert!(!bench.is_live(PHONE));
 }
@@ -632,18 +445,9 @@ async fn no_code_and_no_handle_prints() {
     let bench = Bench::new();
     let asker = bench.asker().await;
     let begun = bench.begin(asker, PHONE).await.expect("it is sent");
-    let wrong = bench
-        .ownership
-        .confirm(begun.verification, &bench.post.wrong())
-        .await;
-    let confirmed = bench
-        .ownership
-        .confirm(begun.verification, &bench.post.code())
-        .await;
-    let link = bench
-        .ownership
-        .issue_link_code(asker)
-        .expect("there is room");
+    let wrong = bench.ownership.confirm(begun.verification, &bench.post.wrong()).await;
+    let confirmed = bench.ownership.confirm(begun.verification, &bench.post.code()).await;
+    let link = bench.ownership.issue_link_code(asker).expect("there is room");
     let printed = format!(
         "{begun:?} {wrong:?} {confirmed:?} {:?} {link:?} {:?}",
         bench.post.last(),
@@ -658,45 +462,19 @@ async fn no_code_and_no_handle_prints() {
 async fn a_link_code_joins_the_account() {
     let bench = Bench::new();
     let asker = bench.asker().await;
-    bench
-        .registry
-        .prove(asker.device, handle(PHONE))
-        .await
-        .expect("it binds");
-    let link = bench
-        .ownership
-        .issue_link_code(asker)
-        .expect("there is room");
+    bench.registry.prove(asker.device, handle(PHONE)).await.expect("it binds");
+    let link = bench.ownership.issue_link_code(asker).expect("there is room");
     let redeemed = bench.ownership.redeem_link_code(link.expose());
     let account = redeemed.map(|redeemed| redeemed.account());
     assert_eq!(account, Some(asker.account));
-    let request = SignUp {
-        platform: Platform::Macos,
-        name: None,
-        link: account,
-    };
-    let joined = bench
-        .registry
-        .sign_up(request)
-        .await
-        .expect("there is room");
-    let details = bench
-        .registry
-        .device(joined.device)
-        .expect("loaded")
-        .expect("it is known");
+    let request = SignUp { platform: Platform::Macos, name: None, link: account };
+    let joined = bench.registry.sign_up(request).await.expect("there is room");
+    let details = bench.registry.device(joined.device).expect("loaded").expect("it is known");
     assert_eq!(details.handles.len(), 1);
     assert!(bench.ownership.redeem_link_code(link.expose()).is_none());
 
     // A code of a device that has signed out since lets nobody in, though its account lives on.
-    let link = bench
-        .ownership
-        .issue_link_code(asker)
-        .expect("there is room");
-    bench
-        .registry
-        .sign_out(asker.device)
-        .await
-        .expect("it is known");
+    let link = bench.ownership.issue_link_code(asker).expect("there is room");
+    bench.registry.sign_out(asker.device).await.expect("it is known");
     assert!(bench.ownership.redeem_link_code(link.expose()).is_none());
 }

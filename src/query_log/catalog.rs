@@ -69,10 +69,7 @@ impl Segment {
 
     pub(super) fn state(&self) -> SegmentState {
         let state = usize::from(self.state.load(Ordering::Acquire));
-        SegmentState::ALL
-            .get(state)
-            .copied()
-            .unwrap_or(SegmentState::Unreadable)
+        SegmentState::ALL.get(state).copied().unwrap_or(SegmentState::Unreadable)
     }
 
     /// Moves on how far readers may go.
@@ -102,10 +99,7 @@ struct State {
 
 impl Catalog {
     pub(super) fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.into(),
-            state: Mutex::default(),
-        }
+        Self { dir: dir.into(), state: Mutex::default() }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -148,10 +142,7 @@ impl Catalog {
     /// A number that no file of this hour has, not even one that was cut or abandoned.
     pub(super) fn next_number(&self, hour: Hour) -> u32 {
         let catalog = self.lock();
-        let ids = catalog
-            .segments
-            .keys()
-            .chain(catalog.cuts.iter().map(|cut| &cut.0));
+        let ids = catalog.segments.keys().chain(catalog.cuts.iter().map(|cut| &cut.0));
         let used = ids.filter(|id| id.hour == hour).map(|id| id.number).max();
         used.unwrap_or(0) + 1
     }
@@ -164,24 +155,14 @@ impl Catalog {
     /// The segments of one hour, in order of their numbers.
     pub(super) fn of_hour(&self, hour: Hour) -> Vec<Arc<Segment>> {
         let from = SegmentId { hour, number: 0 };
-        let to = SegmentId {
-            hour,
-            number: u32::MAX,
-        };
-        self.lock()
-            .segments
-            .range(from..=to)
-            .map(|(_, segment)| Arc::clone(segment))
-            .collect()
+        let to = SegmentId { hour, number: u32::MAX };
+        self.lock().segments.range(from..=to).map(|(_, segment)| Arc::clone(segment)).collect()
     }
 
     /// The segment that came first among those with at least this ordinal.
     pub(super) fn first_from(&self, ordinal: u64) -> Option<Arc<Segment>> {
         let catalog = self.lock();
-        let later = catalog
-            .segments
-            .values()
-            .filter(|segment| segment.ordinal >= ordinal);
+        let later = catalog.segments.values().filter(|segment| segment.ordinal >= ordinal);
         later.min_by_key(|segment| segment.ordinal).cloned()
     }
 
@@ -193,10 +174,7 @@ impl Catalog {
     /// Every file of the log, the cut ones too, with the hour that it dies with.
     pub(super) fn files(&self) -> Vec<(SegmentId, PathBuf)> {
         let catalog = self.lock();
-        let segments = catalog
-            .segments
-            .values()
-            .map(|segment| (segment.id, segment.path.clone()));
+        let segments = catalog.segments.values().map(|segment| (segment.id, segment.path.clone()));
         segments.chain(catalog.cuts.iter().cloned()).collect()
     }
 
@@ -204,11 +182,7 @@ impl Catalog {
     pub(super) fn remove(&self, id: SegmentId, path: &Path) {
         let mut catalog = self.lock();
         catalog.cuts.retain(|cut| cut.1 != path);
-        if catalog
-            .segments
-            .get(&id)
-            .is_some_and(|segment| segment.path == path)
-        {
+        if catalog.segments.get(&id).is_some_and(|segment| segment.path == path) {
             catalog.segments.remove(&id);
         }
     }

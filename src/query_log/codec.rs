@@ -146,9 +146,7 @@ pub(super) struct FrameDecoder<'a> {
 impl<'a> FrameDecoder<'a> {
     /// Reads the start of a frame.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let (start, bytes) = bytes
-            .split_first_chunk::<FRAME_START_BYTES>()
-            .ok_or(DecodeError)?;
+        let (start, bytes) = bytes.split_first_chunk::<FRAME_START_BYTES>().ok_or(DecodeError)?;
         let (version, base) = start.split_first().ok_or(DecodeError)?;
         if *version != VERSION {
             return Err(DecodeError);
@@ -233,12 +231,8 @@ impl<'a> FrameDecoder<'a> {
     }
 
     fn who(&mut self, flags: u8) -> Result<(Option<AccountId>, Option<DeviceId>), DecodeError> {
-        let account = self
-            .flagged(flags & ACCOUNT != 0, Self::word)?
-            .map(AccountId::from_bits);
-        let device = self
-            .flagged(flags & DEVICE != 0, Self::word)?
-            .map(DeviceId::from_bits);
+        let account = self.flagged(flags & ACCOUNT != 0, Self::word)?.map(AccountId::from_bits);
+        let device = self.flagged(flags & DEVICE != 0, Self::word)?.map(DeviceId::from_bits);
         Ok((account, device))
     }
 
@@ -275,14 +269,7 @@ impl<'a> FrameDecoder<'a> {
         let cause = Cause::from_number(self.byte()?).ok_or(DecodeError)?;
         let (account, device) = self.who(flags)?;
         let handle = self.handle(flags)?;
-        Ok(Record::Change(ChangeRecord {
-            id,
-            change,
-            handle,
-            device,
-            account,
-            cause,
-        }))
+        Ok(Record::Change(ChangeRecord { id, change, handle, device, account, cause }))
     }
 
     fn row(&mut self) -> Result<LogRow, DecodeError> {
@@ -296,10 +283,7 @@ impl<'a> FrameDecoder<'a> {
             KIND_CHANGE => self.change(flags)?,
             _ => return Err(DecodeError),
         };
-        Ok(LogRow {
-            at: Timestamp::from_micros(self.at),
-            record,
-        })
+        Ok(LogRow { at: Timestamp::from_micros(self.at), record })
     }
 }
 

@@ -25,20 +25,12 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) fn new(maker: SegmentMaker) -> Self {
-        Self {
-            maker,
-            active: None,
-            taken: Records::default(),
-        }
+        Self { maker, active: None, taken: Records::default() }
     }
 
     /// Writes what was taken. After an error there is no active segment any more.
     pub(super) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
-        let Self {
-            maker,
-            active,
-            taken,
-        } = self;
+        let Self { maker, active, taken } = self;
         let written = write_frames(maker, active, taken, now);
         if written.is_err()
             && let Some(failed) = active.take()
@@ -69,9 +61,7 @@ impl Committer {
 
     /// Ends the active segment, if there is one.
     pub(super) fn finish(&mut self) -> Result<(), WriteError> {
-        self.active
-            .take()
-            .map_or(Ok(()), |active| active.finish().map_err(WriteError::Io))
+        self.active.take().map_or(Ok(()), |active| active.finish().map_err(WriteError::Io))
     }
 }
 
@@ -98,7 +88,5 @@ fn write_frames(
             segment.seal(frame.records, content);
         }
     }
-    active
-        .as_mut()
-        .map_or(Ok(()), |segment| segment.commit().map_err(WriteError::Io))
+    active.as_mut().map_or(Ok(()), |segment| segment.commit().map_err(WriteError::Io))
 }

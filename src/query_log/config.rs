@@ -30,10 +30,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            durability: Durability::default(),
-            retention: limits::LOG_RETENTION_MAX,
-        }
+        Self { durability: Durability::default(), retention: limits::LOG_RETENTION_MAX }
     }
 }
 
@@ -79,12 +76,7 @@ mod tests {
         assert_eq!(config.validate().unwrap_err().0, "retention");
         assert!(read("retention = \"2h\"").unwrap().validate().is_ok());
         assert!(read("retention = \"720h\"").unwrap().validate().is_ok());
-        assert!(
-            read("retention = \"2592001s\"")
-                .unwrap()
-                .validate()
-                .is_err()
-        );
+        assert!(read("retention = \"2592001s\"").unwrap().validate().is_err());
         for wrong in [
             "retention = 30",
             "retention = \"30\"",

@@ -30,12 +30,7 @@ pub struct CursorError;
 
 impl Cursor {
     pub(super) const fn new(segment: SegmentId, at: Timestamp, index: u32) -> Self {
-        Self {
-            hour: segment.hour,
-            at,
-            number: segment.number,
-            index,
-        }
+        Self { hour: segment.hour, at, number: segment.number, index }
     }
 
     pub(super) const fn hour(&self) -> Hour {
@@ -65,9 +60,7 @@ impl FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let bytes = BASE64URL_NOPAD
-            .decode(text.as_bytes())
-            .map_err(|_| CursorError)?;
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| CursorError)?;
         let bytes: [u8; BYTES] = bytes.try_into().map_err(|_| CursorError)?;
         if bytes[0] != VERSION {
             return Err(CursorError);
@@ -78,12 +71,7 @@ impl FromStr for Cursor {
             u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
         let (hour, number, index) = (Hour::from_epoch_hours(word(9)), word(13), word(17));
-        Ok(Self {
-            hour,
-            at: Timestamp::from_micros(u64::from_be_bytes(at)),
-            number,
-            index,
-        })
+        Ok(Self { hour, at: Timestamp::from_micros(u64::from_be_bytes(at)), number, index })
     }
 }
 

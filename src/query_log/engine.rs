@@ -52,9 +52,7 @@ impl Shared {
     }
 
     pub(super) fn committer(&self) -> MutexGuard<'_, Committer> {
-        self.committer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn ask_commit(&self) {
@@ -70,10 +68,7 @@ impl Shared {
             return false;
         };
         // Resolved whatever happens, even a panic: nobody waits for ever.
-        let mut batch = Unresolved {
-            batch,
-            committed: false,
-        };
+        let mut batch = Unresolved { batch, committed: false };
         match committer.write(self.clock.now()) {
             Ok(()) => batch.committed = true,
             Err(error) => self.poison(&error),
@@ -96,10 +91,7 @@ impl Shared {
         let mut committer = self.committer();
         let (closed, hour) = {
             let pending = self.pending();
-            (
-                pending.is_closed() || pending.is_accepting(),
-                pending.now(&*self.clock).hour(),
-            )
+            (pending.is_closed() || pending.is_accepting(), pending.now(&*self.clock).hour())
         };
         if closed {
             return;
@@ -164,20 +156,13 @@ impl CommitThread {
             }
         };
         let thread = thread::Builder::new().name("query-log".into()).spawn(run)?;
-        Ok(Self {
-            shared: Arc::clone(shared),
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { shared: Arc::clone(shared), thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.alarm.ring();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It catches its own panics; there is nothing else to hear from it.
         thread.map(JoinHandle::join);
     }

@@ -73,9 +73,8 @@ impl FromStr for IpPrefix {
     type Err = IpPrefixError;
 
     fn from_str(text: &str) -> Result<Self, IpPrefixError> {
-        let (address, bits) = text
-            .split_once('/')
-            .map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let network: IpAddr = address.parse().map_err(|_| IpPrefixError)?;
         let most = if network.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
@@ -83,11 +82,7 @@ impl FromStr for IpPrefix {
             Some(bits) if bits.starts_with('+') => return Err(IpPrefixError),
             Some(bits) => bits.parse().map_err(|_| IpPrefixError)?,
         };
-        if bits > most {
-            Err(IpPrefixError)
-        } else {
-            Ok(Self { network, bits })
-        }
+        if bits > most { Err(IpPrefixError) } else { Ok(Self { network, bits }) }
     }
 }
 
@@ -135,9 +130,7 @@ impl Filter {
                         && is(&self.account, lookup.account.as_ref())
                         && is(&self.route, lookup.route.as_ref())
                         && is(&self.reason, Some(&lookup.reason))
-                        && self
-                            .ip
-                            .is_none_or(|net| lookup.ip.is_some_and(|ip| net.contains(ip)))
+                        && self.ip.is_none_or(|net| lookup.ip.is_some_and(|ip| net.contains(ip)))
                 }
                 Record::Change(change) => {
                     self.kind.is_none_or(|kind| kind == Kind::Change)
@@ -161,26 +154,16 @@ mod tests {
     #[test]
     fn prefixes_hold_their_addresses() {
         let holds = |prefix: &str, ip: &str| {
-            prefix
-                .parse::<IpPrefix>()
-                .unwrap()
-                .contains(ip.parse().unwrap())
+            prefix.parse::<IpPrefix>().unwrap().contains(ip.parse().unwrap())
         };
         assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.8"));
         assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
         assert!(holds("0.0.0.0/0", "255.1.2.3") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
         assert!(holds("::/0", "ffff::1"));
-        for wrong in [
-            "",
-            "1.2.3",
-            "1.2.3.4/33",
-            "::/129",
-            "1.2.3.4/",
-            "1.2.3.4/+8",
-            "/8",
-            "1.2.3.4/8/8",
-        ] {
+        for wrong in
+            ["", "1.2.3", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/+8", "/8", "1.2.3.4/8/8"]
+        {
             assert_eq!(wrong.parse::<IpPrefix>(), Err(IpPrefixError), "{wrong}");
         }
     }

@@ -55,11 +55,7 @@ impl Signal {
         self.waker.register(context.waker());
         let sent = mem::take(&mut self.sent().wakers);
         sent.into_iter().for_each(Waker::wake);
-        if self.asked.swap(false, Ordering::AcqRel) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if self.asked.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Has `wakers` woken on the flusher's thread.
@@ -96,11 +92,8 @@ pub(super) fn here() -> Option<Arc<Signal>> {
 }
 
 fn is_here(signal: &Arc<Signal>) -> bool {
-    FLUSHER.with_borrow(|flusher| {
-        flusher
-            .as_ref()
-            .is_some_and(|(_, here)| Arc::ptr_eq(here, signal))
-    })
+    FLUSHER
+        .with_borrow(|flusher| flusher.as_ref().is_some_and(|(_, here)| Arc::ptr_eq(here, signal)))
 }
 
 /// Makes `signal` the one of this thread, for the log `log`.

@@ -86,10 +86,7 @@ pub(super) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
         Err(FrameFileError::Header(_)) => return Ok(Seen::Unreadable),
     };
     if let Some(end) = file.end_frame()? {
-        return Ok(Seen::Finished {
-            bytes: file.limit(),
-            records: end.first_item.into(),
-        });
+        return Ok(Seen::Finished { bytes: file.limit(), records: end.first_item.into() });
     }
     let scan = scan(&mut file)?;
     Ok(Seen::Unfinished { file, scan })
@@ -97,10 +94,7 @@ pub(super) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
 
 /// Walks a segment without keys.
 pub(super) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
-    let mut scan = Scan {
-        whole: FILE_HEADER_BYTES,
-        ..Scan::default()
-    };
+    let mut scan = Scan { whole: FILE_HEADER_BYTES, ..Scan::default() };
     let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
     while !scan.ended {
         match file.after(offset)? {
@@ -131,11 +125,7 @@ fn is_blank(path: &Path) -> io::Result<bool> {
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     loop {
         chunk.clear();
-        if Read::by_ref(&mut file)
-            .take(CHUNK_BYTES as u64)
-            .read_to_end(&mut chunk)?
-            == 0
-        {
+        if Read::by_ref(&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? == 0 {
             return Ok(true);
         }
         if chunk.iter().any(|byte| *byte != 0) {

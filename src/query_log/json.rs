@@ -52,10 +52,7 @@ impl LogRow {
 }
 
 fn put_lookup(out: &mut Vec<u8>, lookup: &LookupRecord) {
-    put(
-        out,
-        format_args!(r#""lookup","request":"{}""#, lookup.request),
-    );
+    put(out, format_args!(r#""lookup","request":"{}""#, lookup.request));
     put_or_null(out, "account", lookup.account);
     put_or_null(out, "device", lookup.device);
     put_or_null(out, "ip", lookup.ip);
@@ -66,17 +63,11 @@ fn put_lookup(out: &mut Vec<u8>, lookup: &LookupRecord) {
     }
     put_or_null(out, "route", lookup.route.map(Route::code));
     let (reason, status, took_us) = (lookup.reason.code(), lookup.status, lookup.took_us);
-    put(
-        out,
-        format_args!(r#","reason":"{reason}","status":{status},"took_us":{took_us}}}"#),
-    );
+    put(out, format_args!(r#","reason":"{reason}","status":{status},"took_us":{took_us}}}"#));
 }
 
 fn put_change(out: &mut Vec<u8>, change: &ChangeRecord) {
-    put(
-        out,
-        format_args!(r#""change","change":"{}""#, change.change.code()),
-    );
+    put(out, format_args!(r#""change","change":"{}""#, change.change.code()));
     if let Some(handle) = &change.handle {
         out.extend_from_slice(br#","handle":"#);
         put_text(out, &handle.canonical());
@@ -126,24 +117,15 @@ struct RowJson {
 
 impl RowJson {
     fn account(&self) -> Option<Option<AccountId>> {
-        self.account
-            .as_deref()
-            .map(|text| text.parse().ok())
-            .map_or(Some(None), |id| id.map(Some))
+        self.account.as_deref().map(|text| text.parse().ok()).map_or(Some(None), |id| id.map(Some))
     }
 
     fn device(&self) -> Option<Option<DeviceId>> {
-        self.device
-            .as_deref()
-            .map(|text| text.parse().ok())
-            .map_or(Some(None), |id| id.map(Some))
+        self.device.as_deref().map(|text| text.parse().ok()).map_or(Some(None), |id| id.map(Some))
     }
 
     fn handle(&self) -> Option<Option<Handle>> {
-        self.handle
-            .as_deref()
-            .map(Handle::from_canonical)
-            .map_or(Some(None), |it| it.map(Some))
+        self.handle.as_deref().map(Handle::from_canonical).map_or(Some(None), |it| it.map(Some))
     }
 
     fn lookup(&self) -> Option<LookupRecord> {

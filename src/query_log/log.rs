@@ -56,13 +56,7 @@ impl LogOptions {
     /// A log in `dir` with its keys in `keys`, on the machine's own disk.
     #[must_use]
     pub fn new(dir: PathBuf, keys: KeyFiles, config: Config, clock: SharedClock) -> Self {
-        Self {
-            dir,
-            keys,
-            config,
-            clock,
-            disk: OsDisk::shared(),
-        }
+        Self { dir, keys, config, clock, disk: OsDisk::shared() }
     }
 }
 
@@ -85,13 +79,7 @@ impl QueryLog {
         options: LogOptions,
         shutdown: &Shutdown,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let LogOptions {
-            dir,
-            keys,
-            config,
-            clock,
-            disk,
-        } = options;
+        let LogOptions { dir, keys, config, clock, disk } = options;
         let recovered = recovery::open(&dir, keys, &disk, clock.now(), config.retention)?;
         let (catalog, keyring) = (Arc::new(recovered.catalog), Arc::new(recovered.keyring));
         let retention = Retention::new(&*clock, config.retention, Arc::clone(&disk));
@@ -118,13 +106,7 @@ impl QueryLog {
             directory: recovered.lock,
         });
         let thread = CommitThread::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
-        Ok((
-            Self {
-                shared,
-                thread: Arc::new(thread),
-            },
-            recovered.report,
-        ))
+        Ok((Self { shared, thread: Arc::new(thread) }, recovered.report))
     }
 
     /// Hands a record over. It is in the log when the ticket says so, and no answer may leave before.
@@ -160,10 +142,7 @@ impl QueryLog {
     /// current-thread runtime that serves. Ends at the soft stop; the log's own thread looks after everything from then
     /// on.
     pub async fn run_inline_flusher(self, shutdown: Shutdown) {
-        let flusher = InlineFlusher {
-            shared: &self.shared,
-            signal: Arc::default(),
-        };
+        let flusher = InlineFlusher { shared: &self.shared, signal: Arc::default() };
         let mut stopping = pin!(shutdown.stopping());
         let mut adopted = false;
         loop {
@@ -213,10 +192,7 @@ impl QueryLog {
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
         shared.end_past_hour();
-        let mut retention = shared
-            .retention
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut retention = shared.retention.lock().unwrap_or_else(PoisonError::into_inner);
         let end_hours = |due: &[_]| {
             shared.end_active_if(|hour| due.contains(&hour));
         };
@@ -263,8 +239,6 @@ impl Drop for InlineFlusher<'_> {
 
 impl fmt::Debug for QueryLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueryLog")
-            .field("writable", &self.is_writable())
-            .finish_non_exhaustive()
+        f.debug_struct("QueryLog").field("writable", &self.is_writable()).finish_non_exhaustive()
     }
 }

@@ -69,11 +69,7 @@ impl LogTime {
 
     /// Where the log's time would be now, without moving it.
     pub(super) fn peek(&self, clock: &dyn Clock) -> Timestamp {
-        Self {
-            last: self.last,
-            anchor: self.anchor,
-        }
-        .next(clock)
+        Self { last: self.last, anchor: self.anchor }.next(clock)
     }
 }
 
@@ -118,9 +114,8 @@ mod tests {
         let start = Timestamp::from_secs(1_000_000);
         let clock = ManualClock::at(start);
         let mut time = LogTime::after(Timestamp::EPOCH);
-        let burst: Vec<_> = (0..5)
-            .map(|_| time.next(&*clock).as_micros() - start.as_micros())
-            .collect();
+        let burst: Vec<_> =
+            (0..5).map(|_| time.next(&*clock).as_micros() - start.as_micros()).collect();
         assert_eq!(burst, [0, 1, 2, 3, 4]);
         assert_eq!(time.follow(), start.plus(Duration::from_micros(5)));
     }

@@ -41,17 +41,9 @@ impl Records {
 
     /// Each frame with its content.
     pub(super) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
-        let ends = self
-            .frames
-            .iter()
-            .skip(1)
-            .map(|frame| frame.start)
-            .chain([self.bytes.len()]);
+        let ends = self.frames.iter().skip(1).map(|frame| frame.start).chain([self.bytes.len()]);
         let content = |(frame, end): (&'_ PendingFrame, usize)| self.bytes.get(frame.start..end);
-        self.frames
-            .iter()
-            .zip(ends)
-            .map(move |pair| (pair.0, content(pair).unwrap_or_default()))
+        self.frames.iter().zip(ends).map(move |pair| (pair.0, content(pair).unwrap_or_default()))
     }
 
     fn push(&mut self, at: Timestamp, record: &Record) {
@@ -69,12 +61,7 @@ impl Records {
             }
             None => {
                 let start = self.bytes.len();
-                self.frames.push(PendingFrame {
-                    hour: at.hour(),
-                    start,
-                    records: 1,
-                    last: at,
-                });
+                self.frames.push(PendingFrame { hour: at.hour(), start, records: 1, last: at });
                 codec::start_frame(&mut self.bytes, at);
                 0
             }
@@ -97,14 +84,7 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn new(time: LogTime, alarm: Arc<Alarm>) -> Self {
         let batch = Batch::new(&alarm);
-        Self {
-            records: Records::default(),
-            batch,
-            time,
-            accepting: true,
-            closed: false,
-            alarm,
-        }
+        Self { records: Records::default(), batch, time, accepting: true, closed: false, alarm }
     }
 
     /// Takes `records` in, all or none. True if they are the first since the last commit.
@@ -124,11 +104,7 @@ impl Pending {
         }
         let mut first = true;
         for record in records {
-            let at = if mem::take(&mut first) {
-                self.time.next(clock)
-            } else {
-                self.time.follow()
-            };
+            let at = if mem::take(&mut first) { self.time.next(clock) } else { self.time.follow() };
             self.records.push(at, record.borrow());
         }
         Ok(Ticket::new(Arc::clone(&self.batch)))

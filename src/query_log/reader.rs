@@ -33,14 +33,7 @@ impl LogReader {
         clock: SharedClock,
         retention: Duration,
     ) -> Self {
-        Self {
-            sources: Sources {
-                catalog,
-                keyring,
-                clock,
-                retention,
-            },
-        }
+        Self { sources: Sources { catalog, keyring, clock, retention } }
     }
 
     /// Opens the files of a stopped server. Changes nothing: what a crash left unfinished is read as far as it is whole.
@@ -54,12 +47,7 @@ impl LogReader {
         retention: Duration,
     ) -> Result<Self, OpenError> {
         let (catalog, keyring) = recovery::open_read_only(dir, keys)?;
-        Ok(Self::new(
-            Arc::new(catalog),
-            Arc::new(keyring),
-            clock,
-            retention,
-        ))
+        Ok(Self::new(Arc::new(catalog), Arc::new(keyring), clock, retention))
     }
 
     /// The rows that `filter` asks for, after the place `after` in the given order.
@@ -73,18 +61,10 @@ impl LogReader {
     pub fn position(&self) -> TailPosition {
         let catalog = &self.sources.catalog;
         let next = catalog.next_ordinal();
-        let newest = next
-            .checked_sub(1)
-            .and_then(|ordinal| catalog.first_from(ordinal));
+        let newest = next.checked_sub(1).and_then(|ordinal| catalog.first_from(ordinal));
         match newest.filter(|segment| segment.state() == SegmentState::Active) {
-            Some(active) => TailPosition {
-                ordinal: active.ordinal,
-                offset: active.bytes(),
-            },
-            None => TailPosition {
-                ordinal: next,
-                offset: 0,
-            },
+            Some(active) => TailPosition { ordinal: active.ordinal, offset: active.bytes() },
+            None => TailPosition { ordinal: next, offset: 0 },
         }
     }
 

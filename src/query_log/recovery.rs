@@ -111,26 +111,14 @@ pub(super) fn open(
     for (id, path) in listing.cuts {
         catalog.add_cut(id, path);
     }
-    let mut repair = Repair {
-        catalog: &catalog,
-        keyring: &keyring,
-        disk,
-        now,
-        retention,
-        report: &mut report,
-    };
+    let mut repair =
+        Repair { catalog: &catalog, keyring: &keyring, disk, now, retention, report: &mut report };
     for id in listing.frames {
         let path = catalog.path(LogFileName::Frames(id));
         repair.segment(id, &path).map_err(io_at(&path))?;
     }
     let last = newest(&catalog, &keyring, now);
-    Ok(Recovered {
-        catalog,
-        keyring,
-        lock,
-        last,
-        report,
-    })
+    Ok(Recovered { catalog, keyring, lock, last, report })
 }
 
 /// Opens the directory without changing anything.
@@ -146,12 +134,7 @@ pub(super) fn open_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Key
                 catalog.add(id, bytes, records, SegmentState::Closed);
             }
             Seen::Unfinished { file, scan } => {
-                catalog.add(
-                    id,
-                    file.limit(),
-                    scan.records.into(),
-                    SegmentState::Unfinished,
-                );
+                catalog.add(id, file.limit(), scan.records.into(), SegmentState::Unfinished);
             }
             // Nothing in it was ever acknowledged.
             Seen::Unborn => {}
@@ -182,26 +165,20 @@ impl Repair<'_> {
                 self.catalog.add(id, 0, 0, SegmentState::Unreadable);
             }
             Seen::Finished { bytes, records } => {
-                let state = if key.is_some() {
-                    SegmentState::Closed
-                } else {
-                    self.without_key(id)
-                };
+                let state = if key.is_some() { SegmentState::Closed } else { self.without_key(id) };
                 self.catalog.add(id, bytes, records, state);
             }
             Seen::Unfinished { file, scan } => {
                 self.report.damaged += scan.damaged + scan.gaps;
                 let Some(key) = key else {
                     let state = self.without_key(id);
-                    self.catalog
-                        .add(id, file.limit(), scan.records.into(), state);
+                    self.catalog.add(id, file.limit(), scan.records.into(), state);
                     return Ok(());
                 };
                 let sealer =
                     FrameSealer::resume(&key, file.header(), scan.next_sequence, scan.records);
                 let bytes = self.finish(id, path, &file, scan, sealer)?;
-                self.catalog
-                    .add(id, bytes, scan.records.into(), SegmentState::Closed);
+                self.catalog.add(id, bytes, scan.records.into(), SegmentState::Closed);
             }
         }
         Ok(())
@@ -263,11 +240,7 @@ impl Repair<'_> {
         let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES);
         loop {
             chunk.clear();
-            if Read::by_ref(&mut tail)
-                .take(COPY_CHUNK_BYTES as u64)
-                .read_to_end(&mut chunk)?
-                == 0
-            {
+            if Read::by_ref(&mut tail).take(COPY_CHUNK_BYTES as u64).read_to_end(&mut chunk)? == 0 {
                 break;
             }
             copy.append(&chunk)?;
@@ -310,8 +283,5 @@ fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
-    move |source| OpenError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| OpenError::Io { path: path.to_owned(), source }
 }

@@ -50,14 +50,7 @@ pub(super) struct Retention {
 impl Retention {
     pub(super) fn new(clock: &dyn Clock, span: Duration, disk: SharedDisk) -> Self {
         let (wall_start, boot_start) = (clock.now(), clock.boot());
-        Self {
-            span,
-            disk,
-            wall_start,
-            boot_start,
-            was_frozen: false,
-            condemned: Vec::new(),
-        }
+        Self { span, disk, wall_start, boot_start, was_frozen: false, condemned: Vec::new() }
     }
 
     /// Destroys what is due. `end_hours` is told which hours these are, so that none of their files stays open.
@@ -68,10 +61,7 @@ impl Retention {
         catalog: &Catalog,
         end_hours: impl FnOnce(&[Hour]),
     ) -> RetentionOutcome {
-        let mut outcome = RetentionOutcome {
-            frozen: self.is_frozen(clock),
-            ..Default::default()
-        };
+        let mut outcome = RetentionOutcome { frozen: self.is_frozen(clock), ..Default::default() };
         if outcome.frozen {
             return outcome;
         }
@@ -97,11 +87,8 @@ impl Retention {
             !alive.contains_key(&hour)
                 && (expiry(hour, None, self.span, now) <= now || condemned.contains(&hour))
         };
-        let files: Vec<_> = catalog
-            .files()
-            .into_iter()
-            .filter(|(id, _)| is_dead(id.hour))
-            .collect();
+        let files: Vec<_> =
+            catalog.files().into_iter().filter(|(id, _)| is_dead(id.hour)).collect();
         self.unlink(catalog, files, &mut outcome);
         outcome
     }
@@ -161,11 +148,7 @@ pub(super) fn expiry(
     let start = hour.start();
     let born = born.unwrap_or(start);
     let from_the_future = born.plus(limits::CLOCK_STEP_BACK_MAX) < start;
-    let oldest = if from_the_future && start <= now {
-        start
-    } else {
-        start.min(born)
-    };
+    let oldest = if from_the_future && start <= now { start } else { start.min(born) };
     oldest.plus(span)
 }
 

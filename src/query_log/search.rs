@@ -103,10 +103,7 @@ impl Search {
         order: Order,
         after: Option<Cursor>,
     ) -> Self {
-        let since = filter
-            .since
-            .unwrap_or(Timestamp::EPOCH)
-            .max(sources.horizon());
+        let since = filter.since.unwrap_or(Timestamp::EPOCH).max(sources.horizon());
         let until = filter.until.unwrap_or(Timestamp::MAX);
         let wanted = |hour: &Hour| {
             let in_order = after.is_none_or(|after| match order {
@@ -116,11 +113,8 @@ impl Search {
             hour.end() > since && hour.start() < until && in_order
         };
         let segments = sources.catalog.segments();
-        let mut hours: VecDeque<Hour> = segments
-            .iter()
-            .map(|segment| segment.id.hour)
-            .filter(wanted)
-            .collect();
+        let mut hours: VecDeque<Hour> =
+            segments.iter().map(|segment| segment.id.hour).filter(wanted).collect();
         hours.make_contiguous().sort_unstable();
         if order == Order::Desc {
             hours.make_contiguous().reverse();
@@ -176,9 +170,7 @@ impl Search {
         match self.order {
             Order::Asc => {
                 let since = self.filter.since.unwrap_or(Timestamp::EPOCH);
-                since
-                    .max(after.unwrap_or(Timestamp::EPOCH))
-                    .max(self.sources.horizon())
+                since.max(after.unwrap_or(Timestamp::EPOCH)).max(self.sources.horizon())
             }
             Order::Desc => {
                 let until = self.filter.until.unwrap_or(Timestamp::MAX);
@@ -197,12 +189,7 @@ impl Search {
             Order::Asc => from,
             Order::Desc => to,
         };
-        Ok(OpenSegment {
-            reader,
-            offset,
-            rows: VecDeque::new(),
-            done: false,
-        })
+        Ok(OpenSegment { reader, offset, rows: VecDeque::new(), done: false })
     }
 
     fn note(&mut self, segment: SegmentId, error: SegmentError) {
@@ -220,13 +207,7 @@ impl Search {
 
     /// Reads on in every segment whose rows are used up.
     fn refill(&mut self) {
-        let Self {
-            order,
-            filter,
-            after,
-            stop,
-            ..
-        } = self;
+        let Self { order, filter, after, stop, .. } = self;
         let (order, after) = (*order, *after);
         let past = |cursor: &Cursor| {
             after.is_none_or(|after| match order {
@@ -267,8 +248,7 @@ impl Search {
         for (id, error) in failed {
             self.note(id, error);
         }
-        self.open
-            .retain(|segment| !segment.done || !segment.rows.is_empty());
+        self.open.retain(|segment| !segment.done || !segment.rows.is_empty());
     }
 
     /// The next row of the hour that is being merged.

@@ -60,10 +60,7 @@ impl SegmentMaker {
     /// a record must never be on disk without one.
     pub(super) fn create(&self, hour: Hour, now: Timestamp) -> Result<SegmentFile, WriteError> {
         let key = self.keyring.ensure(hour, now)?;
-        let id = SegmentId {
-            hour,
-            number: self.catalog.next_number(hour),
-        };
+        let id = SegmentId { hour, number: self.catalog.next_number(hour) };
         let path = self.catalog.path(LogFileName::Frames(id));
         let header = FileHeader::new(PURPOSE, hour, id.number);
         // Known from here on, so that its number is not taken again and retention finds it, whatever happens next.

@@ -61,10 +61,7 @@ impl SegmentId {
         let (hour, number) = stem.split_once('-')?;
         let hour = u32::try_from(digits(hour, 10)?).ok()?;
         let number = u32::try_from(digits(number, 6)?).ok()?;
-        Some(Self {
-            hour: Hour::from_epoch_hours(hour),
-            number,
-        })
+        Some(Self { hour: Hour::from_epoch_hours(hour), number })
     }
 }
 
@@ -85,10 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn id(hour: u32, number: u32) -> SegmentId {
-        SegmentId {
-            hour: Hour::from_epoch_hours(hour),
-            number,
-        }
+        SegmentId { hour: Hour::from_epoch_hours(hour), number }
     }
 
     proptest! {

@@ -29,11 +29,7 @@ pub(super) enum SegmentError {
 
 impl From<io::Error> for SegmentError {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound {
-            Self::Gone
-        } else {
-            Self::Io(error)
-        }
+        if error.kind() == io::ErrorKind::NotFound { Self::Gone } else { Self::Io(error) }
     }
 }
 
@@ -78,12 +74,7 @@ impl SegmentReader {
         }
         let key = keyring.get(segment.id.hour).ok_or(SegmentError::NoKey)?;
         let opener = FrameOpener::new(&key, file.header());
-        Ok(Self {
-            file,
-            opener,
-            id: segment.id,
-            body: Vec::new(),
-        })
+        Ok(Self { file, opener, id: segment.id, body: Vec::new() })
     }
 
     /// Where the rows end at present.

@@ -38,10 +38,5 @@ pub(super) fn summarise(sources: &Sources) -> Vec<SegmentSummary> {
             expires_at: retention::expiry(hour, hours.get(&hour).copied(), sources.retention, now),
         }
     };
-    sources
-        .catalog
-        .segments()
-        .into_iter()
-        .map(summary)
-        .collect()
+    sources.catalog.segments().into_iter().map(summary).collect()
 }

@@ -28,13 +28,7 @@ pub struct Tail {
 
 impl Tail {
     pub(super) const fn new(sources: Sources, filter: Filter, position: TailPosition) -> Self {
-        Self {
-            sources,
-            filter,
-            position,
-            open: None,
-            damaged: 0,
-        }
+        Self { sources, filter, position, open: None, damaged: 0 }
     }
 
     /// Where reading goes on.
@@ -61,19 +55,12 @@ impl Tail {
                 break;
             };
             if segment.ordinal != self.position.ordinal {
-                self.position = TailPosition {
-                    ordinal: segment.ordinal,
-                    offset: 0,
-                };
+                self.position = TailPosition { ordinal: segment.ordinal, offset: 0 };
             }
             // Asked before the bytes: once it is not active any more, the bytes are the last.
             let ended = segment.state() != SegmentState::Active;
             let limit = segment.bytes();
-            if self
-                .open
-                .as_ref()
-                .is_none_or(|open| open.0 != segment.ordinal)
-            {
+            if self.open.as_ref().is_none_or(|open| open.0 != segment.ordinal) {
                 let opened = SegmentReader::open(&segment, &self.sources.keyring);
                 self.open = opened.ok().map(|reader| (segment.ordinal, reader));
             }
@@ -87,19 +74,13 @@ impl Tail {
                     &mut self.damaged,
                 );
                 if let Err(SegmentError::Io(source)) = read {
-                    return Err(ReadError {
-                        segment: segment.id,
-                        source,
-                    });
+                    return Err(ReadError { segment: segment.id, source });
                 }
             }
             if found.len() >= rows_max || !ended {
                 break;
             }
-            self.position = TailPosition {
-                ordinal: segment.ordinal + 1,
-                offset: 0,
-            };
+            self.position = TailPosition { ordinal: segment.ordinal + 1, offset: 0 };
         }
         let horizon = self.sources.horizon();
         found.retain(|(_, row)| row.at > horizon && self.filter.matches(row));

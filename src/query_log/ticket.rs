@@ -53,11 +53,7 @@ struct Waiting {
 impl Batch {
     pub(super) fn new(alarm: &Arc<Alarm>) -> Arc<Self> {
         let (state, alarm) = (AtomicU8::new(PENDING), Arc::clone(alarm));
-        Arc::new(Self {
-            state,
-            waiting: Mutex::default(),
-            alarm,
-        })
+        Arc::new(Self { state, waiting: Mutex::default(), alarm })
     }
 
     /// Says how it ended, once, and wakes who waits for it.
@@ -171,9 +167,8 @@ impl Future for Ticket {
         if let Some(outcome) = batch.outcome() {
             return Poll::Ready(outcome);
         }
-        let known = self
-            .slot
-            .and_then(|(group, place)| waiting.get_mut(group)?.wakers.get_mut(place));
+        let known =
+            self.slot.and_then(|(group, place)| waiting.get_mut(group)?.wakers.get_mut(place));
         match known {
             Some(waker) => waker.clone_from(context.waker()),
             None => self.slot = Some(add(&mut waiting, context.waker().clone())),
@@ -184,9 +179,7 @@ impl Future for Ticket {
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket")
-            .field("outcome", &self.batch.outcome())
-            .finish()
+        f.debug_struct("Ticket").field("outcome", &self.batch.outcome()).finish()
     }
 }
 

@@ -96,10 +96,8 @@ impl Serialize for VerifyReport {
             segment: &'a SegmentReport,
             sound: bool,
         }
-        let judged = self.segments.iter().map(|segment| Judged {
-            segment,
-            sound: segment.is_sound(),
-        });
+        let judged =
+            self.segments.iter().map(|segment| Judged { segment, sound: segment.is_sound() });
         let mut report = serializer.serialize_struct("VerifyReport", 2)?;
         report.serialize_field("sound", &self.is_sound())?;
         report.serialize_field("segments", &judged.collect::<Vec<_>>())?;
@@ -110,10 +108,7 @@ impl Serialize for VerifyReport {
 pub(super) fn verify(sources: &Sources) -> VerifyReport {
     let segments = sources.catalog.segments();
     VerifyReport {
-        segments: segments
-            .iter()
-            .map(|segment| verify_segment(sources, segment))
-            .collect(),
+        segments: segments.iter().map(|segment| verify_segment(sources, segment)).collect(),
     }
 }
 
@@ -158,19 +153,13 @@ fn walk(
     if !belongs(&file, segment.id) {
         return Ok(false);
     }
-    let opener = sources
-        .keyring
-        .get(segment.id.hour)
-        .map(|key| FrameOpener::new(&key, file.header()));
+    let opener =
+        sources.keyring.get(segment.id.hour).map(|key| FrameOpener::new(&key, file.header()));
     let (mut offset, mut sequence, mut torn) = (FILE_HEADER_BYTES, 0, 0);
     let (mut body, mut last) = (Vec::new(), None);
     loop {
         match file.after(offset)? {
-            Step::Frame {
-                offset: at,
-                end,
-                header,
-            } => {
+            Step::Frame { offset: at, end, header } => {
                 report.damaged += u64::from(torn > 0);
                 report.gaps += u64::from(torn == 0 && header.sequence != sequence);
                 report.frames += 1;

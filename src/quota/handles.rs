@@ -71,11 +71,7 @@ impl SeenHandles {
         let used = entry.used_millionths + millionths(cost);
         if used > millionths(self.per_day) {
             let wait = self.time_to_refill(used - millionths(self.per_day));
-            return Err(Exceeded {
-                limit: Limit::NewHandles,
-                cost,
-                retry_after: wait,
-            });
+            return Err(Exceeded { limit: Limit::NewHandles, cost, retry_after: wait });
         }
         entry.used_millionths = used;
         let forgotten = seconds(forgotten_at(now));
@@ -185,15 +181,9 @@ mod tests {
         let seen = SeenHandles::new(2);
         take(&seen, &[phone(1), phone(2)], NOW).unwrap();
         for wall in [NOW.minus(DAY), NOW.plus(365 * DAY), NOW] {
-            assert!(
-                seen.take(ACCOUNT, [&phone(3)].into_iter(), wall, Duration::ZERO)
-                    .is_err()
-            );
+            assert!(seen.take(ACCOUNT, [&phone(3)].into_iter(), wall, Duration::ZERO).is_err());
         }
-        assert!(
-            seen.take(ACCOUNT, [&phone(3)].into_iter(), NOW, DAY)
-                .is_ok()
-        );
+        assert!(seen.take(ACCOUNT, [&phone(3)].into_iter(), NOW, DAY).is_ok());
     }
 
     #[test]
@@ -202,10 +192,7 @@ mod tests {
         take(&seen, &[phone(1)], NOW).unwrap();
         seen.forget_older(NOW.plus(DAY), DAY);
         assert_eq!(seen.accounts.len(), 1);
-        seen.forget_older(
-            NOW.plus(limits::QUOTA_REPEAT_FREE),
-            limits::QUOTA_REPEAT_FREE,
-        );
+        seen.forget_older(NOW.plus(limits::QUOTA_REPEAT_FREE), limits::QUOTA_REPEAT_FREE);
         assert!(seen.accounts.is_empty());
     }
 }

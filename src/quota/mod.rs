@@ -141,9 +141,7 @@ impl Quota {
         let rate = |count: u32, window: Duration| {
             let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
             let each = (window / count.get()).max(Duration::from_nanos(1));
-            Rate::with_period(each)
-                .unwrap_or(Rate::per_second(count))
-                .allow_burst(count)
+            Rate::with_period(each).unwrap_or(Rate::per_second(count)).allow_burst(count)
         };
         let hour = Duration::from_secs(3600);
         Self {
@@ -202,9 +200,7 @@ impl Quota {
         if !self.config.enabled {
             return Ok(None);
         }
-        self.seen
-            .take(account, handles, self.clock.now(), self.clock.boot())
-            .map(Some)
+        self.seen.take(account, handles, self.clock.now(), self.clock.boot()).map(Some)
     }
 
     /// Counts one sign-up from the network of `ip`.
@@ -261,11 +257,7 @@ fn check<K: Clone + std::hash::Hash + Eq>(
         // More than the whole allowance: a smaller call may succeed, this one never.
         Err(_) => Duration::from_secs(60),
     };
-    Err(Exceeded {
-        limit,
-        cost,
-        retry_after,
-    })
+    Err(Exceeded { limit, cost, retry_after })
 }
 
 /// What counts as one network: an IPv4 address, an IPv6 /64 (RFC 6177: what one site gets at least).
@@ -282,9 +274,7 @@ fn network(ip: IpAddr) -> IpAddr {
 /// Seconds, rounded up, at least one: what `Retry-After` takes.
 #[must_use]
 pub fn whole_seconds(span: Duration) -> u64 {
-    span.as_secs()
-        .saturating_add(u64::from(span.subsec_nanos() > 0))
-        .max(1)
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }
 
 /// When a handle seen now counts as new again.
@@ -308,10 +298,7 @@ mod tests {
 
     #[test]
     fn sign_ups_of_one_network_end_and_another_goes_on() {
-        let config = Config {
-            sign_ups_per_hour: 3,
-            ..Config::default()
-        };
+        let config = Config { sign_ups_per_hour: 3, ..Config::default() };
         let quota = Quota::new(config, ManualClock::at(Timestamp::EPOCH));
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         for _ in 0..3 {
@@ -328,45 +315,27 @@ mod tests {
         let quota = Quota::new(Config::default(), ManualClock::at(Timestamp::EPOCH));
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let asked = 2 * limits::REFUSALS_RECORDED_PER_MINUTE_MAX;
-        let recorded = (0..asked)
-            .filter(|_| quota.may_record_refusal(one, 1))
-            .count();
+        let recorded = (0..asked).filter(|_| quota.may_record_refusal(one, 1)).count();
         let expected = limits::REFUSALS_RECORDED_PER_MINUTE_MAX as usize;
         // The bucket refills while the test runs.
-        assert!(
-            (expected..expected + 1_000).contains(&recorded),
-            "{recorded}"
-        );
+        assert!((expected..expected + 1_000).contains(&recorded), "{recorded}");
         assert!(quota.may_record_refusal(other, 1_000));
     }
 
     #[test]
     fn a_long_batch_counts_for_several_requests() {
-        let config = Config {
-            requests_per_minute: 150,
-            ..Config::default()
-        };
+        let config = Config { requests_per_minute: 150, ..Config::default() };
         let quota = Quota::new(config, ManualClock::at(Timestamp::EPOCH));
         let account = AccountId::from_bits(1);
-        quota
-            .take_batch(account, limits::BATCH_HANDLES_MAX)
-            .unwrap();
-        let exceeded = quota
-            .take_batch(account, limits::BATCH_HANDLES_MAX)
-            .unwrap_err();
+        quota.take_batch(account, limits::BATCH_HANDLES_MAX).unwrap();
+        let exceeded = quota.take_batch(account, limits::BATCH_HANDLES_MAX).unwrap_err();
         assert_eq!((exceeded.limit, exceeded.cost), (Limit::Requests, 100));
-        quota
-            .take_batch(account, limits::BATCH_HANDLES_PER_REQUEST - 1)
-            .unwrap();
+        quota.take_batch(account, limits::BATCH_HANDLES_PER_REQUEST - 1).unwrap();
     }
 
     #[test]
     fn disabled_limits_count_nothing() {
-        let config = Config {
-            enabled: false,
-            sign_ups_per_hour: 1,
-            ..Config::default()
-        };
+        let config = Config { enabled: false, sign_ups_per_hour: 1, ..Config::default() };
         let quota = Quota::new(config, ManualClock::at(Timestamp::EPOCH));
         let handle = Handle::from_canonical("+14155550123").unwrap();
         for _ in 0..10 {

@@ -24,10 +24,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            lease: Duration::from_secs(14 * SECS_PER_DAY),
-            devices_per_account: 20,
-        }
+        Self { lease: Duration::from_secs(14 * SECS_PER_DAY), devices_per_account: 20 }
     }
 }
 
@@ -56,33 +53,19 @@ mod tests {
     fn spans_are_read_with_their_unit_and_errors_name_the_key() {
         let read = toml::from_str::<Config>;
         assert_eq!(read("").expect("empty means defaults"), Config::default());
-        assert_eq!(
-            read("lease = \"36h\"").expect("valid").lease,
-            Duration::from_secs(36 * 3600)
-        );
-        for bad in [
-            "lease = \"14\"",
-            "lease = 14",
-            "lease = \"\"",
-            "lease = \"é\"",
-            "leese = \"1d\"",
-        ] {
+        assert_eq!(read("lease = \"36h\"").expect("valid").lease, Duration::from_secs(36 * 3600));
+        for bad in
+            ["lease = \"14\"", "lease = 14", "lease = \"\"", "lease = \"é\"", "leese = \"1d\""]
+        {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(read("lease = \"99999999999999999999d\"").is_err());
         assert_eq!(
-            read("lease = \"0s\"")
-                .expect("valid")
-                .validate()
-                .expect_err("too short")
-                .0,
+            read("lease = \"0s\"").expect("valid").validate().expect_err("too short").0,
             "lease"
         );
         let none = read("devices_per_account = 0").expect("valid");
-        assert_eq!(
-            none.validate().expect_err("too few").0,
-            "devices_per_account"
-        );
+        assert_eq!(none.validate().expect_err("too few").0, "devices_per_account");
         let written = toml::to_string(&Config::default()).expect("it is plain");
         assert_eq!(read(&written).expect("valid"), Config::default());
     }

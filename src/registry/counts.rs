@@ -32,19 +32,13 @@ impl Index {
     pub(super) fn counts(&self, now: Timestamp) -> Counts {
         let mut counts = Counts {
             accounts: self.accounts.len() as u64,
-            devices_by_platform: Platform::ALL
-                .into_iter()
-                .map(|platform| (platform, 0))
-                .collect(),
+            devices_by_platform: Platform::ALL.into_iter().map(|platform| (platform, 0)).collect(),
             ..Counts::default()
         };
         for device in &self.devices {
             counts.devices += 1;
             counts.devices_live += u64::from(now < device.lease_until);
-            *counts
-                .devices_by_platform
-                .entry(device.platform)
-                .or_default() += 1;
+            *counts.devices_by_platform.entry(device.platform).or_default() += 1;
         }
         self.for_each_handle(|_, entry: &Entry| {
             let probe = entry.probe(now);

@@ -32,14 +32,8 @@ pub enum Platform {
 
 impl Platform {
     /// Every case, in the order of their numbers on disk.
-    pub const ALL: [Self; 6] = [
-        Self::Ios,
-        Self::Ipados,
-        Self::Macos,
-        Self::Watchos,
-        Self::Visionos,
-        Self::Other,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ios, Self::Ipados, Self::Macos, Self::Watchos, Self::Visionos, Self::Other];
 
     /// The name in JSON, in the configuration and in an import file.
     #[must_use]
@@ -57,9 +51,7 @@ impl Platform {
     /// From its name.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|platform| platform.code() == code)
+        Self::ALL.into_iter().find(|platform| platform.code() == code)
     }
 }
 

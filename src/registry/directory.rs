@@ -55,11 +55,7 @@ impl Registry {
     /// # Errors
     /// If the store is in use, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
-        Ok(Self::with_store(
-            Box::new(RedbStore::open(dir)?),
-            config,
-            clock,
-        ))
+        Ok(Self::with_store(Box::new(RedbStore::open(dir)?), config, clock))
     }
 
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
@@ -180,11 +176,7 @@ impl Registry {
     pub fn close(&self) {
         // Without a sender the writer ends once its queue is empty.
         drop(self.next_stage(Stage::Closed));
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
             && writer.join().is_err()
         {

@@ -47,23 +47,15 @@ fn map<K: std::hash::Hash + Eq, V>() -> Map<K, V> {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self {
-            phones: map(),
-            emails: map(),
-            devices: map(),
-            accounts: map(),
-        }
+        Self { phones: map(), emails: map(), devices: map(), accounts: map() }
     }
 
     pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
-        self.entry(handle, |entry| entry.probe(now))
-            .unwrap_or(Probe::Unknown)
+        self.entry(handle, |entry| entry.probe(now)).unwrap_or(Probe::Unknown)
     }
 
     pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> Probe {
-        self.phones
-            .get(&phone)
-            .map_or(Probe::Unknown, |entry| entry.probe(now))
+        self.phones.get(&phone).map_or(Probe::Unknown, |entry| entry.probe(now))
     }
 
     fn entry<R>(&self, handle: &Handle, read: impl FnOnce(&Entry) -> R) -> Option<R> {
@@ -100,13 +92,9 @@ impl Index {
     /// The handles of `account` that `device` backs, with their claims.
     pub(super) fn backed(&self, account: AccountId, device: DeviceId) -> Vec<(Handle, Claim)> {
         let account = self.account(account).unwrap_or_default();
-        let claims = account
-            .handles
-            .iter()
-            .filter_map(|handle| Some((handle.clone(), self.claim(handle)?)));
-        claims
-            .filter(|(_, claim)| claim.devices.contains(&device))
-            .collect()
+        let claims =
+            account.handles.iter().filter_map(|handle| Some((handle.clone(), self.claim(handle)?)));
+        claims.filter(|(_, claim)| claim.devices.contains(&device)).collect()
     }
 
     /// Shows every handle's entry, in no order and at no one instant.
@@ -124,11 +112,8 @@ impl Index {
         let Row::Claim(_, claim) = row else {
             return true;
         };
-        let is_own = |id| {
-            self.devices
-                .get(id)
-                .is_some_and(|device| device.account == claim.account)
-        };
+        let is_own =
+            |id| self.devices.get(id).is_some_and(|device| device.account == claim.account);
         !claim.devices.is_empty() && claim.devices.iter().all(is_own)
     }
 
@@ -151,9 +136,7 @@ impl Index {
         let account = device.account;
         if self.devices.insert(id, device).is_none() {
             // A new device backs nothing yet.
-            self.change_account(account, |account| {
-                account.devices = account.devices.with(id)
-            });
+            self.change_account(account, |account| account.devices = account.devices.with(id));
             return;
         }
         for (handle, claim) in self.backed(account, id) {
@@ -163,10 +146,7 @@ impl Index {
 
     fn remove_device(&self, id: DeviceId) {
         if let Some((_, device)) = self.devices.remove(&id) {
-            debug_assert!(
-                self.backed(device.account, id).is_empty(),
-                "its claims end first"
-            );
+            debug_assert!(self.backed(device.account, id).is_empty(), "its claims end first");
             self.change_account(device.account, |account| {
                 account.devices = account.devices.without(&id)
             });
@@ -175,15 +155,10 @@ impl Index {
 
     fn put_claim(&self, handle: Handle, claim: Claim) {
         let account = claim.account;
-        let leases = claim
-            .devices
-            .iter()
-            .filter_map(|id| Some(self.devices.get(id)?.lease_until));
+        let leases = claim.devices.iter().filter_map(|id| Some(self.devices.get(id)?.lease_until));
         let live_until = leases.max().unwrap_or_default();
         self.put_entry(&handle, Entry::Claimed { claim, live_until });
-        self.change_account(account, |account| {
-            account.handles = account.handles.with(handle)
-        });
+        self.change_account(account, |account| account.handles = account.handles.with(handle));
     }
 
     fn put_entry(&self, handle: &Handle, entry: Entry) {

@@ -92,12 +92,7 @@ impl Registry {
         handle: Handle,
         discoverable: bool,
     ) -> Result<HandleDetails, HandleError> {
-        self.submit(SetDiscoverable {
-            device,
-            handle,
-            discoverable,
-        })
-        .await
+        self.submit(SetDiscoverable { device, handle, discoverable }).await
     }
 
     /// Records lapsed leases and forgets handles that ended long ago: a bounded part of what is due. Can be called at
@@ -109,10 +104,7 @@ impl Registry {
         let shared = Arc::clone(&self.shared);
         // The scan reads the whole index, so it must not run on a serving thread.
         let scan = tokio::task::spawn_blocking(move || {
-            Ok(choose(
-                shared.loaded().map_err(|Loading| ChangeError::Loading)?,
-                shared.clock.now(),
-            ))
+            Ok(choose(shared.loaded().map_err(|Loading| ChangeError::Loading)?, shared.clock.now()))
         });
         let mut ticked = Ticked::default();
         for sweep in scan.await.map_err(|_| ChangeError::Stopped)?? {
@@ -129,11 +121,7 @@ impl Registry {
     /// Until the registry is loaded.
     pub fn device(&self, id: DeviceId) -> Result<Option<DeviceDetails>, Loading> {
         let index = self.shared.loaded()?;
-        let _gate = self
-            .shared
-            .gate
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _gate = self.shared.gate.read().unwrap_or_else(PoisonError::into_inner);
         let Some(device) = index.device(id) else {
             return Ok(None);
         };

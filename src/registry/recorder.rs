@@ -66,22 +66,14 @@ impl Recorder {
     pub(super) fn new(owed: Rows, settled: Vec<u64>) -> Self {
         let last = owed.places.iter().chain(&settled).max();
         let next_place = last.map_or(0, |last| last + 1);
-        Self {
-            next_place,
-            in_flight: VecDeque::new(),
-            failed: owed,
-            settled,
-        }
+        Self { next_place, in_flight: VecDeque::new(), failed: owed, settled }
     }
 
     /// Gives `changes` their places.
     pub(super) fn place(&mut self, changes: Vec<Change>) -> Rows {
         let first = self.next_place;
         self.next_place += changes.len() as u64;
-        Rows {
-            places: (first..self.next_place).collect(),
-            changes,
-        }
+        Rows { places: (first..self.next_place).collect(), changes }
     }
 
     /// Hands `rows` to the log.
@@ -101,9 +93,7 @@ impl Recorder {
     /// Learns what the log has committed since.
     pub(super) fn settle(&mut self) {
         while let Some((_, recorded)) = self.in_flight.front() {
-            let outcome = recorded
-                .clone()
-                .map_or(Some(Ok(())), FutureExt::now_or_never);
+            let outcome = recorded.clone().map_or(Some(Ok(())), FutureExt::now_or_never);
             let Some(outcome) = outcome else { break };
             let Some((rows, _)) = self.in_flight.pop_front() else {
                 break;
@@ -132,11 +122,7 @@ impl Recorder {
 
     /// Whether the log has fallen so far behind that no more may be handed to it.
     pub(super) fn is_full(&self) -> bool {
-        let waiting: usize = self
-            .in_flight
-            .iter()
-            .map(|(rows, _)| rows.places.len())
-            .sum();
+        let waiting: usize = self.in_flight.iter().map(|(rows, _)| rows.places.len()).sum();
         waiting >= limits::REGISTRY_QUEUE_CHANGES_MAX
     }
 
@@ -184,18 +170,10 @@ mod tests {
 
     #[test]
     fn new_rows_come_after_those_of_a_former_run() {
-        let owed = Rows {
-            places: vec![3, 7],
-            changes: vec![change(), change()],
-        };
+        let owed = Rows { places: vec![3, 7], changes: vec![change(), change()] };
         let mut recorder = Recorder::new(owed, vec![4, 8]);
         assert_eq!(recorder.place(vec![change(), change()]).places, [9, 10]);
         assert_eq!(recorder.place(vec![change()]).places, [11]);
-        assert_eq!(
-            Recorder::new(Rows::default(), Vec::new())
-                .place(vec![change()])
-                .places,
-            [0]
-        );
+        assert_eq!(Recorder::new(Rows::default(), Vec::new()).place(vec![change()]).places, [0]);
     }
 }

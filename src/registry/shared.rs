@@ -22,10 +22,6 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn loaded(&self) -> Result<&Index, Loading> {
-        if self.is_loaded.load(Ordering::Acquire) {
-            Ok(&self.index)
-        } else {
-            Err(Loading)
-        }
+        if self.is_loaded.load(Ordering::Acquire) { Ok(&self.index) } else { Err(Loading) }
     }
 }

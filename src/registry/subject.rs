@@ -71,9 +71,6 @@ mod tests {
         assert_eq!(key.subject(asker, found).as_str(), "L_h8vFJZ312kO8f1L55Lcw");
         assert_ne!(key.subject(asker, found), key.subject(other, found));
         assert_ne!(key.subject(asker, found), key.subject(found, asker));
-        assert_ne!(
-            key.subject(asker, found),
-            SubjectKey::new(&[8; 32]).subject(asker, found)
-        );
+        assert_ne!(key.subject(asker, found), SubjectKey::new(&[8; 32]).subject(asker, found));
     }
 }

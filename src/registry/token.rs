@@ -71,10 +71,7 @@ impl<'a> Presented<'a> {
             return None;
         }
         let (digits, secret) = text.strip_prefix(PREFIX)?.split_at(ID_DIGITS);
-        Some(Self {
-            device: DeviceId::from_bits(id_bits(digits)?),
-            secret,
-        })
+        Some(Self { device: DeviceId::from_bits(id_bits(digits)?), secret })
     }
 }
 
@@ -151,9 +148,6 @@ mod tests {
     #[test]
     fn a_token_does_not_print() {
         let token = DeviceToken::issue(DeviceId::random());
-        assert_eq!(
-            format!("{token:?} {:?}", token.hash()),
-            "DeviceToken(…) TokenHash(…)"
-        );
+        assert_eq!(format!("{token:?} {:?}", token.hash()), "DeviceToken(…) TokenHash(…)");
     }
 }

@@ -56,10 +56,7 @@ impl View<'_> {
     /// The device as an asker, if it has not signed out since its token was checked.
     #[must_use]
     pub fn asker(&self, device: DeviceId) -> Option<Asker> {
-        self.index.devices.get(&device).map(|found| Asker {
-            device,
-            account: found.account,
-        })
+        self.index.devices.get(&device).map(|found| Asker { device, account: found.account })
     }
 }
 
@@ -68,27 +65,17 @@ impl Shared {
         let index = self.loaded()?;
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         // Time is read inside the gate, so that it belongs to the same order.
-        Ok(View {
-            index,
-            now: self.clock.now(),
-            _gate: gate,
-        })
+        Ok(View { index, now: self.clock.now(), _gate: gate })
     }
 
     /// Needs no gate: it reads one device.
     pub(super) fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
         let index = self.loaded()?;
         let presented = Presented::parse(token).ok_or(TokenError::Invalid)?;
-        let device = index
-            .devices
-            .get(&presented.device)
-            .ok_or(TokenError::Invalid)?;
+        let device = index.devices.get(&presented.device).ok_or(TokenError::Invalid)?;
         if !device.token_hash.matches(&presented) {
             return Err(TokenError::Invalid);
         }
-        Ok(Asker {
-            device: presented.device,
-            account: device.account,
-        })
+        Ok(Asker { device: presented.device, account: device.account })
     }
 }

@@ -112,11 +112,8 @@ impl Writer {
         if is_idle {
             return self.queue.recv().map_or(Next::Closed, Next::Job);
         }
-        let pause = if self.in_doubt.is_some() {
-            self.reopen_pause
-        } else {
-            limits::REGISTRY_RECORD_PAUSE
-        };
+        let pause =
+            if self.in_doubt.is_some() { self.reopen_pause } else { limits::REGISTRY_RECORD_PAUSE };
         match self.queue.recv_timeout(pause) {
             Ok(job) => Next::Job(job),
             Err(RecvTimeoutError::Timeout) => Next::Pause,
@@ -169,11 +166,8 @@ impl Writer {
     /// Takes what waits in the queue, as long as it does not meet what was taken before.
     fn gather(&mut self, first: Box<dyn Job>) -> (Vec<Box<dyn Job>>, Plan) {
         let shared = Arc::clone(&self.shared);
-        let context = Context {
-            index: &shared.index,
-            config: &shared.config,
-            now: shared.clock.now(),
-        };
+        let context =
+            Context { index: &shared.index, config: &shared.config, now: shared.clock.now() };
         let (mut plan, mut touched, mut jobs) =
             (Plan::at(context.now), Touched::default(), Vec::new());
         let mut next = Some(first);
@@ -186,11 +180,7 @@ impl Writer {
             jobs.push(job);
             let has_room = jobs.len() < limits::REGISTRY_COMMIT_CHANGES_MAX
                 && plan.changes.len() < limits::REGISTRY_COMMIT_CHANGES_MAX;
-            next = if has_room {
-                self.queue.try_recv().ok()
-            } else {
-                None
-            };
+            next = if has_room { self.queue.try_recv().ok() } else { None };
         }
         (jobs, plan)
     }
@@ -206,19 +196,12 @@ impl Writer {
         let rows = self.recorder.place(plan.changes);
         let mut steps = plan.mutations;
         steps.extend(rows.puts());
-        self.commit(Batch {
-            steps,
-            rows,
-            removes: Vec::new(),
-        })
+        self.commit(Batch { steps, rows, removes: Vec::new() })
     }
 
     fn commit(&mut self, mut batch: Batch) -> Result<Recorded, ChangeError> {
         batch.removes = self.recorder.take_settled();
-        let removals = batch
-            .removes
-            .iter()
-            .map(|place| Mutation::Remove(Key::Unrecorded(*place)));
+        let removals = batch.removes.iter().map(|place| Mutation::Remove(Key::Unrecorded(*place)));
         batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
         if let Err(error) = self.store.commit(number, &batch.steps) {
@@ -240,11 +223,7 @@ impl Writer {
 
     /// Records and shows a durable batch while no lookup decides. Gives the batch back if the log refuses it.
     fn publish(&mut self, batch: Batch) -> Result<Recorded, Batch> {
-        let _gate = self
-            .shared
-            .gate
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _gate = self.shared.gate.write().unwrap_or_else(PoisonError::into_inner);
         match self.recorder.hand_over(self.sink.as_ref(), &batch.rows) {
             Ok(recorded) => {
                 for step in batch.steps {

@@ -22,9 +22,7 @@ fn command(words: &str) -> Command {
 /// Against a running server.
 fn ask(server: &Server, token: &str, words: &str) -> Output {
     let mut command = command(words);
-    command
-        .args(["--server", &server.operators])
-        .env("DISPATCHD_TOKEN", token);
+    command.args(["--server", &server.operators]).env("DISPATCHD_TOKEN", token);
     run(&mut command)
 }
 
@@ -53,12 +51,7 @@ async fn with_traffic() -> (Server, String) {
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
-    batch(
-        &server,
-        &ben,
-        &["+14155550123", "+14155550124", "nobody@example.com", "x"],
-    )
-    .await;
+    batch(&server, &ben, &["+14155550123", "+14155550124", "nobody@example.com", "x"]).await;
     let token = server.operator_token("reader", "reader");
     (server, token)
 }
@@ -78,43 +71,27 @@ async fn a_search_finds_the_same_on_a_server_and_in_its_files() {
         "log segments --json",
         "log verify --json",
     ];
-    let asked: Vec<_> = searches
-        .iter()
-        .map(|words| printed(&ask(&server, &token, words)))
-        .collect();
-    let beside: Vec<_> = searches
-        .iter()
-        .map(|words| printed(&read(&server.data, words)))
-        .collect();
+    let asked: Vec<_> =
+        searches.iter().map(|words| printed(&ask(&server, &token, words))).collect();
+    let beside: Vec<_> = searches.iter().map(|words| printed(&read(&server.data, words))).collect();
     assert!(server.stop().await.success());
-    let stopped: Vec<_> = searches
-        .iter()
-        .map(|words| printed(&read(&server.data, words)))
-        .collect();
-    for (at, words) in searches
-        .iter()
-        .enumerate()
-        .filter(|(_, words)| words.contains("search"))
-    {
+    let stopped: Vec<_> =
+        searches.iter().map(|words| printed(&read(&server.data, words))).collect();
+    for (at, words) in searches.iter().enumerate().filter(|(_, words)| words.contains("search")) {
         assert!(asked[at].lines().count() >= 1, "{words} finds nothing");
         assert_eq!(asked[at], stopped[at], "{words}");
         assert_eq!(asked[at], beside[at], "{words}, beside the server");
     }
     let counts = [7, 7, 3, 2, 1, 3, 1];
     for (rows, count) in asked.iter().zip(counts) {
-        let records: Vec<Value> = rows
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let records: Vec<Value> =
+            rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(records.len(), count, "{rows}");
     }
     let of = |text: &str| -> Value { serde_json::from_str(text.lines().last().unwrap()).unwrap() };
     for (running, stopped) in [(8, 8), (9, 9)].map(|(a, b)| (of(&asked[a]), of(&stopped[b]))) {
         assert_eq!(running["segment"], stopped["segment"]);
-        assert_eq!(
-            (&running["records"], &stopped["records"]),
-            (&7.into(), &7.into())
-        );
+        assert_eq!((&running["records"], &stopped["records"]), (&7.into(), &7.into()));
     }
 }
 
@@ -125,26 +102,15 @@ async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
     assert!(!table.contains('\x1b'), "colour in a pipe");
     let lines: Vec<_> = table.lines().collect();
     let words: Vec<_> = lines[0].split_whitespace().collect();
-    assert_eq!(
-        words,
-        [
-            "AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS", "FROM"
-        ]
-    );
+    assert_eq!(words, ["AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS", "FROM"]);
     let column = |line: &str, name: &str| -> String {
         let at = lines[0].find(name).unwrap();
-        line[at..]
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        line[at..].split_whitespace().next().unwrap_or_default().to_owned()
     };
     let told: Vec<_> = lines[1..]
         .iter()
         .map(|line| {
-            ["ROUTE", "HANDLE", "REASON", "STATUS"]
-                .map(|name| column(line, name))
-                .join(" ")
+            ["ROUTE", "HANDLE", "REASON", "STATUS"].map(|name| column(line, name)).join(" ")
         })
         .collect();
     let golden = [
@@ -158,23 +124,12 @@ async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
     ];
     assert_eq!(told, golden);
     let segments = printed(&ask(&server, &token, "log segments"));
-    let heads: Vec<_> = segments
-        .lines()
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    assert_eq!(
-        heads,
-        ["SEGMENT", "STATE", "FROM", "RECORDS", "BYTES", "EXPIRES_AT"]
-    );
+    let heads: Vec<_> = segments.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(heads, ["SEGMENT", "STATE", "FROM", "RECORDS", "BYTES", "EXPIRES_AT"]);
     assert!(segments.lines().last().unwrap().contains(" active "));
     let verified = ask(&server, &token, "log verify");
     assert!(printed(&verified).contains("alive"));
-    assert_eq!(
-        String::from_utf8_lossy(&verified.stderr),
-        "dispatchd: the log is sound\n"
-    );
+    assert_eq!(String::from_utf8_lossy(&verified.stderr), "dispatchd: the log is sound\n");
 }
 
 #[tokio::test]
@@ -200,17 +155,11 @@ async fn a_tail_prints_what_comes_from_a_server_and_from_files() {
     let (server, token) = with_traffic().await;
     let ben = server.sign_up().await;
     let mut of_server = command("log tail --json --route sms");
-    of_server
-        .args(["--server", &server.operators])
-        .env("DISPATCHD_TOKEN", &token);
+    of_server.args(["--server", &server.operators]).env("DISPATCHD_TOKEN", &token);
     let mut of_files = command("log tail --json --route sms");
     of_files.arg("--data").arg(&server.data);
     for mut tail in [of_server, of_files] {
-        let mut child = tail
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = tail.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut lines =
             std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
         // The tail begins where the log ends when it connects: ask until it has begun.
@@ -227,10 +176,7 @@ async fn a_tail_prints_what_comes_from_a_server_and_from_files() {
             () = asking => unreachable!("it asks for ever"),
         };
         let record: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(
-            (&record["handle"], &record["route"]),
-            (&"+14155550177".into(), &"sms".into())
-        );
+        assert_eq!((&record["handle"], &record["route"]), (&"+14155550177".into(), &"sms".into()));
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -253,14 +199,10 @@ async fn operators_are_added_listed_and_revoked_on_a_running_server() {
     printed(&read(&data, "operator add ben --role admin"));
 
     let listed = printed(&read(&data, "operator list --json"));
-    let listed: Vec<Value> = listed
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let names: Vec<_> = listed
-        .iter()
-        .map(|o| (o["name"].as_str().unwrap(), o["role"].as_str().unwrap()))
-        .collect();
+    let listed: Vec<Value> =
+        listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> =
+        listed.iter().map(|o| (o["name"].as_str().unwrap(), o["role"].as_str().unwrap())).collect();
     assert_eq!(names, [("ann", "reader"), ("ben", "admin")]);
     has_exactly(&listed[0], &["name", "role", "added_at"]);
     assert!(printed(&read(&data, "operator list")).starts_with("NAME"));
@@ -286,40 +228,16 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
     for (output, code, message) in [
         (run(&mut no_server), 1, "is the server running?"),
         (ask(&server, "nonsense", "log search"), 1, "token-invalid"),
-        (
-            run(command("log search --server").arg(&server.operators)),
-            1,
-            "no operator token",
-        ),
+        (run(command("log search --server").arg(&server.operators)), 1, "no operator token"),
         (read(&nowhere, "log search"), 1, "is no data directory"),
         (read(&nowhere, "operator list"), 1, "is no data directory"),
-        (
-            ask(&server, &token, "log search --since yesterday"),
-            1,
-            "`since` takes",
-        ),
-        (
-            read(&server.data, "log search --since yesterday"),
-            1,
-            "--since",
-        ),
-        (
-            run(&mut command("log search --no-such-thing")),
-            2,
-            "--no-such-thing",
-        ),
+        (ask(&server, &token, "log search --since yesterday"), 2, "--since"),
+        (read(&server.data, "log search --since yesterday"), 2, "--since"),
+        (run(&mut command("log search --no-such-thing")), 2, "--no-such-thing"),
         (run(&mut command("log")), 2, "Usage"),
         (run(&mut command("operator add ann --role king")), 2, "king"),
-        (
-            run(&mut command("config check --config /no/such/file")),
-            64,
-            "/no/such/file",
-        ),
-        (
-            run(command("serve").env("DISPATCHD_LOG__RETENTION", "31d")),
-            64,
-            "log.retention",
-        ),
+        (run(&mut command("config check --config /no/such/file")), 64, "/no/such/file"),
+        (run(command("serve").env("DISPATCHD_LOG__RETENTION", "31d")), 64, "log.retention"),
     ] {
         let (status, said) = fails(&output);
         assert!(status == code && said.contains(message), "{status} {said}");
@@ -344,10 +262,9 @@ async fn a_reader_that_goes_away_is_no_failure() {
         batch(&server, &ben, &numbers).await;
     }
     let binary = env!("CARGO_BIN_EXE_dispatchd");
-    for source in [
-        format!("--server {}", server.operators),
-        format!("--data {}", server.data.display()),
-    ] {
+    for source in
+        [format!("--server {}", server.operators), format!("--data {}", server.data.display())]
+    {
         for form in ["", "--json"] {
             let script = format!("set -o pipefail; {binary} log search {form} {source} | head -1");
             let mut bash = Command::new("bash");
@@ -376,18 +293,9 @@ fn a_configuration_is_checked_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.toml");
     for (text, named) in [
-        (
-            "[log]\nretention = \"31d\"\n",
-            ["line 2", "log.retention", "at most 30d"],
-        ),
-        (
-            "[log]\n\ndurabilty = \"os\"\n",
-            ["line 3", "durabilty", "unknown field"],
-        ),
-        (
-            "[server]\nthreads = \"many\"\n",
-            ["line 2", "threads", "many"],
-        ),
+        ("[log]\nretention = \"31d\"\n", ["line 2", "log.retention", "at most 30d"]),
+        ("[log]\n\ndurabilty = \"os\"\n", ["line 3", "durabilty", "unknown field"]),
+        ("[server]\nthreads = \"many\"\n", ["line 2", "threads", "many"]),
         ("[quota]\nenabled = yes\n", ["line 2", "enabled", "yes"]),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -400,8 +308,5 @@ fn a_configuration_is_checked_and_shown() {
     let mut unknown = command("config check");
     unknown.env("DISPATCHD_LOG__RETENTOIN", "3d");
     let (code, message) = fails(&run(&mut unknown));
-    assert!(
-        code == 64 && message.contains("DISPATCHD_LOG__RETENTOIN"),
-        "{message}"
-    );
+    assert!(code == 64 && message.contains("DISPATCHD_LOG__RETENTOIN"), "{message}");
 }

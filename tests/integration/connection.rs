@@ -34,8 +34,7 @@ impl Reply {
 
     pub(crate) fn text(&self, field: &str) -> String {
         let text = self.body[field].as_str();
-        text.unwrap_or_else(|| panic!("no {field} in {self:?}"))
-            .to_owned()
+        text.unwrap_or_else(|| panic!("no {field} in {self:?}")).to_owned()
     }
 }
 
@@ -84,12 +83,7 @@ impl Wire {
         let mut body = vec![0; length.map_or(0, |(_, value)| value.parse().unwrap())];
         let is_whole = self.stream.read_exact(&mut body).is_ok();
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(Reply {
-            status,
-            headers,
-            body,
-            is_whole,
-        })
+        Ok(Reply { status, headers, body, is_whole })
     }
 
     /// Reads until the server closes; how many bytes came.

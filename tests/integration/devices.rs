@@ -36,10 +36,7 @@ async fn every_platform_signs_up_and_sees_itself() {
 
         let seen = call(&server, Method::GET, "/v1/devices/me", Some(token), None).await;
         let me = seen.is(200, ME);
-        assert!(
-            !seen.text.contains(token),
-            "the token is shown a second time"
-        );
+        assert!(!seen.text.contains(token), "the token is shown a second time");
         for field in ["device", "account", "lease_expires_at"] {
             assert_eq!(me[field], body[field]);
         }
@@ -77,9 +74,7 @@ async fn a_sign_up_that_makes_no_sense_is_refused_without_an_echo() {
         let request = server.phone(Method::POST, "/v1/devices").body(text);
         Reply::to(request).await.refuses(400, "request-invalid");
     }
-    let large = server
-        .phone(Method::POST, "/v1/devices")
-        .body(vec![b' '; 600_000]);
+    let large = server.phone(Method::POST, "/v1/devices").body(vec![b' '; 600_000]);
     Reply::to(large).await.refuses(413, "body-too-large");
 }
 
@@ -97,21 +92,9 @@ async fn a_check_in_renews_the_lease_and_a_lapsed_one_is_green() {
     let path = "/v1/devices/me/check-in";
     let renewed = call(&server, Method::POST, path, Some(&ann.token), None).await;
     let until = instant(&renewed.is(200, &["lease_expires_at"])["lease_expires_at"]);
-    let me = call(
-        &server,
-        Method::GET,
-        "/v1/devices/me",
-        Some(&ann.token),
-        None,
-    )
-    .await;
+    let me = call(&server, Method::GET, "/v1/devices/me", Some(&ann.token), None).await;
     assert_eq!(instant(&me.body["lease_expires_at"]), until);
-    assert_eq!(
-        until
-            .since(instant(&me.body["last_check_in_at"]))
-            .as_millis(),
-        2_000
-    );
+    assert_eq!(until.since(instant(&me.body["last_check_in_at"])).as_millis(), 2_000);
     assert_eq!(server.route(&ben, "+14155550123").await, "imessage");
 }
 
@@ -145,35 +128,17 @@ async fn a_link_code_joins_the_account_once_and_backs_its_handles() {
     let joined = sign_up(&server, with_code.clone()).await;
     assert_eq!(joined.is(201, SIGNED_UP)["account"], ann.account);
     assert_ne!(joined.body["device"], ann.device);
-    sign_up(&server, with_code)
-        .await
-        .refuses(403, "link-code-invalid");
+    sign_up(&server, with_code).await.refuses(403, "link-code-invalid");
     for wrong in ["", "nonsense", "ABCD-EFGH", "\u{1F600}"] {
         let body = json!({"platform": "ios", "link_code": wrong});
-        sign_up(&server, body)
-            .await
-            .refuses(403, "link-code-invalid");
+        sign_up(&server, body).await.refuses(403, "link-code-invalid");
     }
 
     // The first device goes; the second still backs the handle.
-    let me = call(
-        &server,
-        Method::GET,
-        "/v1/devices/me",
-        joined.body["token"].as_str(),
-        None,
-    )
-    .await;
+    let me =
+        call(&server, Method::GET, "/v1/devices/me", joined.body["token"].as_str(), None).await;
     assert_eq!(me.body["handles"][0]["handle"], "+14155550123");
-    call(
-        &server,
-        Method::DELETE,
-        "/v1/devices/me",
-        Some(&ann.token),
-        None,
-    )
-    .await
-    .is(204, &[]);
+    call(&server, Method::DELETE, "/v1/devices/me", Some(&ann.token), None).await.is(204, &[]);
     assert_eq!(server.route(&ben, "+14155550123").await, "imessage");
 }
 
@@ -189,10 +154,7 @@ async fn open_link_codes_are_limited_and_the_refusal_says_when() {
     }
     let fourth = call(&server, Method::POST, path, Some(&ann.token), None).await;
     let body = fourth.refuses(429, "rate-limited");
-    assert_eq!(
-        (&body["limit"], &body["cost"]),
-        (&json!("link-codes"), &json!(1))
-    );
+    assert_eq!((&body["limit"], &body["cost"]), (&json!("link-codes"), &json!(1)));
     assert!((590..=600).contains(&fourth.retry_after()));
 }
 
@@ -205,27 +167,19 @@ async fn an_account_holds_as_many_devices_as_configured() {
     let path = "/v1/devices/me/link-codes";
     let made = call(&server, Method::POST, path, Some(&ann.token), None).await;
     let body = json!({"platform": "ios", "link_code": made.body["link_code"]});
-    sign_up(&server, body)
-        .await
-        .refuses(409, "too-many-devices");
+    sign_up(&server, body).await.refuses(409, "too-many-devices");
 }
 
 #[tokio::test]
 async fn sign_ups_from_one_network_are_limited() {
-    let env = [
-        ("QUOTA__ENABLED", "true"),
-        ("QUOTA__SIGN_UPS_PER_HOUR", "3"),
-    ];
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__SIGN_UPS_PER_HOUR", "3")];
     let server = Server::start_with(&env).await;
     for _ in 0..3 {
         server.sign_up().await;
     }
     let refused = sign_up(&server, json!({"platform": "ios"})).await;
     let body = refused.refuses(429, "rate-limited");
-    assert_eq!(
-        (&body["limit"], &body["cost"]),
-        (&json!("sign-ups"), &json!(1))
-    );
+    assert_eq!((&body["limit"], &body["cost"]), (&json!("sign-ups"), &json!(1)));
     assert_eq!(body["retry_after"], refused.retry_after());
     assert!((1..=1200).contains(&refused.retry_after()));
 }
@@ -236,17 +190,9 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("DELETE", "/v1/devices/me", ""),
     ("POST", "/v1/devices/me/check-in", ""),
     ("POST", "/v1/devices/me/link-codes", ""),
-    (
-        "POST",
-        "/v1/devices/me/handles",
-        r#"{"handle":"+14155550123"}"#,
-    ),
+    ("POST", "/v1/devices/me/handles", r#"{"handle":"+14155550123"}"#),
     ("DELETE", "/v1/devices/me/handles/%2B14155550123", ""),
-    (
-        "PATCH",
-        "/v1/devices/me/handles/%2B14155550123",
-        r#"{"discoverable":false}"#,
-    ),
+    ("PATCH", "/v1/devices/me/handles/%2B14155550123", r#"{"discoverable":false}"#),
     ("GET", "/v1/lookup/%2B14155550123", ""),
     ("POST", "/v1/lookup", r#"{"handles":["+14155550123"]}"#),
 ];
@@ -282,14 +228,7 @@ async fn no_call_is_answered_without_a_device_token() {
 #[tokio::test]
 async fn paths_and_methods_that_are_not_there_are_refused_in_the_same_form() {
     let server = Server::start().await;
-    for path in [
-        "/",
-        "/v1",
-        "/v1/devices/",
-        "/v1/lookup/a/b",
-        "/metrics",
-        "/v1/log",
-    ] {
+    for path in ["/", "/v1", "/v1/devices/", "/v1/lookup/a/b", "/metrics", "/v1/log"] {
         let reply = call(&server, Method::GET, path, None, None).await;
         reply.refuses(404, "not-found");
     }

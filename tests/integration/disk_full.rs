@@ -43,30 +43,16 @@ impl SmallDisk {
         let path = folder.path().join(place);
         fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
-        mount.args([
-            "-t",
-            "tmpfs",
-            "-o",
-            &format!("size={DISK_BYTES},mode=0700"),
-            "tmpfs",
-        ]);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES},mode=0700"), "tmpfs"]);
         let mounted = run(mount.arg(&path));
         if mounted.status.success() {
-            return Some(Self {
-                path,
-                _folder: folder,
-            });
+            return Some(Self { path, _folder: folder });
         }
         let why = String::from_utf8_lossy(&mounted.stderr).into_owned();
-        assert!(
-            env::var_os(UNSHARED).is_none(),
-            "no tmpfs even in a user name space: {why}"
-        );
+        assert!(env::var_os(UNSHARED).is_none(), "no tmpfs even in a user name space: {why}");
         let mut again = Command::new("unshare");
         again.arg("-Urm").arg(env::current_exe().unwrap());
-        let again = run(again
-            .args([test, "--exact", "--nocapture"])
-            .env(UNSHARED, "1"));
+        let again = run(again.args([test, "--exact", "--nocapture"]).env(UNSHARED, "1"));
         assert!(
             again.status.success(),
             "this test needs root, or user name spaces (unshare -Urm), to mount a small disk: {why}\n{}{}",
@@ -82,11 +68,7 @@ impl SmallDisk {
 
     /// Takes every byte that is free.
     fn fill(&self) {
-        let mut ballast = File::options()
-            .create(true)
-            .append(true)
-            .open(self.ballast())
-            .unwrap();
+        let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
         for bytes in [64 * 1024, 1024, 1] {
             while ballast.write_all(&vec![b'x'; bytes]).is_ok() {}
         }
@@ -105,20 +87,12 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn a_full_disk_in_disk_mode_loses_nothing_and_service_resumes() {
-    fills_up(
-        "a_full_disk_in_disk_mode_loses_nothing_and_service_resumes",
-        "disk",
-    )
-    .await;
+    fills_up("a_full_disk_in_disk_mode_loses_nothing_and_service_resumes", "disk").await;
 }
 
 #[tokio::test]
 async fn a_full_disk_in_os_mode_loses_nothing_and_service_resumes() {
-    fills_up(
-        "a_full_disk_in_os_mode_loses_nothing_and_service_resumes",
-        "os",
-    )
-    .await;
+    fills_up("a_full_disk_in_os_mode_loses_nothing_and_service_resumes", "os").await;
 }
 
 async fn fills_up(test: &str, durability: &str) {
@@ -136,31 +110,18 @@ async fn fills_up(test: &str, durability: &str) {
 
     check(&server, &reader, &mut clients).await;
     let mut refused = std::collections::BTreeMap::new();
-    for (code, times) in clients
-        .iter_mut()
-        .flat_map(|client| std::mem::take(&mut client.refused))
-    {
+    for (code, times) in clients.iter_mut().flat_map(|client| std::mem::take(&mut client.refused)) {
         *refused.entry(code).or_insert(0) += times;
     }
     println!("{durability}: refused {refused:?}");
     assert!(refused.contains_key("log-unwritable"), "{refused:?}");
-    let promised = [
-        "log-unwritable",
-        "registry-unwritable",
-        "overloaded",
-        "delivery-failed",
-    ];
-    assert!(
-        refused.keys().all(|code| promised.contains(&code.as_str())),
-        "{refused:?}"
-    );
+    let promised = ["log-unwritable", "registry-unwritable", "overloaded", "delivery-failed"];
+    assert!(refused.keys().all(|code| promised.contains(&code.as_str())), "{refused:?}");
     assert_eq!(server.pid(), pid);
 
     assert!(server.stop().await.success());
     server.spawn().await;
-    let phones = clients
-        .iter_mut()
-        .flat_map(|client| &mut client.ledger.phones);
+    let phones = clients.iter_mut().flat_map(|client| &mut client.ledger.phones);
     phones.for_each(|phone| phone.is_stale = true);
     check(&server, &reader, &mut clients).await;
     assert!(server.stop().await.success());
@@ -288,21 +249,17 @@ async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering
 }
 
 fn check_all_again(clients: &mut [Client]) {
-    let phones = clients
-        .iter_mut()
-        .flat_map(|client| &mut client.ledger.phones);
+    let phones = clients.iter_mut().flat_map(|client| &mut client.ledger.phones);
     phones.for_each(|phone| phone.is_stale = true);
 }
 
 fn get(wire: &mut Wire, path: &str, token: &str) -> Reply {
-    wire.ask("GET", path, token, &Value::Null)
-        .expect("it answers")
+    wire.ask("GET", path, token, &Value::Null).expect("it answers")
 }
 
 fn sign_up(wire: &mut Wire) -> Reply {
     let body = json!({"platform": "ios"});
-    wire.ask("POST", "/v1/devices", "", &body)
-        .expect("it answers")
+    wire.ask("POST", "/v1/devices", "", &body).expect("it answers")
 }
 
 #[tokio::test]
@@ -320,11 +277,7 @@ async fn a_disk_that_is_full_at_the_start_is_an_error_that_says_so() {
     let fresh = disk.path.join("fresh");
     let mut command = server.command();
     let output = run(command.env("DISPATCHD_SERVER__DATA", &fresh));
-    assert_clear(
-        output.status.code(),
-        &String::from_utf8_lossy(&output.stderr),
-        &fresh,
-    );
+    assert_clear(output.status.code(), &String::from_utf8_lossy(&output.stderr), &fresh);
     assert_eq!(server.output().len(), output_before);
 
     disk.free();

@@ -8,14 +8,8 @@ use crate::{
     wire::{Reply, call, has_exactly, instant, link},
 };
 
-const SENT: &[&str] = &[
-    "verification",
-    "handle",
-    "sent_by",
-    "expires_at",
-    "next_send_at",
-    "attempts_left",
-];
+const SENT: &[&str] =
+    &["verification", "handle", "sent_by", "expires_at", "next_send_at", "attempts_left"];
 const HELD: &[&str] = &["handle", "proved_at", "discoverable"];
 
 async fn claim(server: &Server, device: &Device, body: Value) -> Reply {
@@ -31,25 +25,11 @@ async fn give_up(server: &Server, device: &Device, encoded: &str) -> Reply {
 async fn discoverable(server: &Server, device: &Device, encoded: &str, is_so: bool) -> Reply {
     let path = format!("/v1/devices/me/handles/{encoded}");
     let body = json!({"discoverable": is_so});
-    call(
-        server,
-        Method::PATCH,
-        &path,
-        Some(&device.token),
-        Some(body),
-    )
-    .await
+    call(server, Method::PATCH, &path, Some(&device.token), Some(body)).await
 }
 
 async fn own_handles(server: &Server, device: &Device) -> Vec<String> {
-    let me = call(
-        server,
-        Method::GET,
-        "/v1/devices/me",
-        Some(&device.token),
-        None,
-    )
-    .await;
+    let me = call(server, Method::GET, "/v1/devices/me", Some(&device.token), None).await;
     let handles = me.body["handles"].as_array().unwrap();
     for held in handles {
         has_exactly(held, HELD);
@@ -63,40 +43,18 @@ async fn a_claim_sends_a_code_and_says_all_about_it() {
     let server = Server::start().await;
     let ann = server.sign_up().await;
     for (claimed, canonical, way) in [
-        (
-            json!({"handle": "+1 (415) 555-0123"}),
-            "+14155550123",
-            "sms",
-        ),
-        (
-            json!({"handle": "0151 23456789", "region": "DE"}),
-            "+4915123456789",
-            "sms",
-        ),
-        (
-            json!({"handle": "Ann+X@Example.COM"}),
-            "ann+x@example.com",
-            "email",
-        ),
-        (
-            json!({"handle": "x@Bücher.example"}),
-            "x@xn--bcher-kva.example",
-            "email",
-        ),
+        (json!({"handle": "+1 (415) 555-0123"}), "+14155550123", "sms"),
+        (json!({"handle": "0151 23456789", "region": "DE"}), "+4915123456789", "sms"),
+        (json!({"handle": "Ann+X@Example.COM"}), "ann+x@example.com", "email"),
+        (json!({"handle": "x@Bücher.example"}), "x@xn--bcher-kva.example", "email"),
     ] {
         let sent = claim(&server, &ann, claimed).await;
         let body = sent.is(202, SENT);
         assert_eq!(body["handle"], canonical);
-        assert_eq!(
-            (&body["sent_by"], &body["attempts_left"]),
-            (&json!(way), &json!(5))
-        );
+        assert_eq!((&body["sent_by"], &body["attempts_left"]), (&json!(way), &json!(5)));
         let line = server.outbox().pop().unwrap();
         has_exactly(&line, &["at", "to", "code", "verification", "purpose"]);
-        assert_eq!(
-            (&line["to"], &line["purpose"]),
-            (&json!(canonical), &json!("bind"))
-        );
+        assert_eq!((&line["to"], &line["purpose"]), (&json!(canonical), &json!("bind")));
         assert_eq!(line["verification"], body["verification"]);
         let at = instant(&line["at"]);
         assert_eq!(instant(&body["expires_at"]).since(at).as_secs(), 600);
@@ -121,26 +79,15 @@ async fn what_is_no_handle_is_refused_by_its_reason() {
         ("+14155550123;ext=22", "extension"),
     ] {
         let refused = claim(&server, &ann, json!({"handle": text})).await;
-        assert_eq!(
-            refused.refuses(400, "handle-invalid")["reason"],
-            reason,
-            "{text}"
-        );
+        assert_eq!(refused.refuses(400, "handle-invalid")["reason"], reason, "{text}");
         let path = "/v1/deregistrations";
         let body = Some(json!({"handle": text}));
         let refused = call(&server, Method::POST, path, None, body).await;
-        assert_eq!(
-            refused.refuses(400, "handle-invalid")["reason"],
-            reason,
-            "{text}"
-        );
+        assert_eq!(refused.refuses(400, "handle-invalid")["reason"], reason, "{text}");
     }
     let body = json!({"handle": "4155550123", "region": "Narnia"});
     let refused = claim(&server, &ann, body).await;
-    assert_eq!(
-        refused.refuses(400, "handle-invalid")["reason"],
-        "unknown-country"
-    );
+    assert_eq!(refused.refuses(400, "handle-invalid")["reason"], "unknown-country");
     let no_text = claim(&server, &ann, json!({"handle": 14_155_550_123_u64})).await;
     no_text.refuses(400, "request-invalid");
     assert!(!no_text.text.contains("4155550123"), "{no_text:?}");
@@ -154,18 +101,13 @@ async fn a_second_code_waits_and_the_refusal_says_how_long() {
     claim(&server, &ann, claimed.clone()).await.is(202, SENT);
     let refused = claim(&server, &ann, claimed).await;
     let body = refused.refuses(429, "rate-limited");
-    assert_eq!(
-        (&body["limit"], &body["cost"]),
-        (&json!("resend"), &json!(1))
-    );
+    assert_eq!((&body["limit"], &body["cost"]), (&json!("resend"), &json!(1)));
     assert_eq!(body["retry_after"], refused.retry_after());
     assert!((1..=30).contains(&refused.retry_after()));
     assert_eq!(server.outbox().len(), 1);
     // Another device has a session of its own.
     let ben = server.sign_up().await;
-    claim(&server, &ben, json!({"handle": "+14155550123"}))
-        .await
-        .is(202, SENT);
+    claim(&server, &ben, json!({"handle": "+14155550123"})).await.is(202, SENT);
 }
 
 #[tokio::test]
@@ -181,12 +123,8 @@ async fn a_handle_given_up_stays_so_until_it_is_proved_again() {
     let path = "/v1/devices/me/check-in";
     call(&server, Method::POST, path, Some(&ann.token), None).await;
     assert_eq!(server.route(&ben, "ann+news@example.com").await, "none");
-    give_up(&server, &ann, encoded)
-        .await
-        .refuses(404, "handle-not-bound");
-    give_up(&server, &ben, encoded)
-        .await
-        .refuses(404, "handle-not-bound");
+    give_up(&server, &ann, encoded).await.refuses(404, "handle-not-bound");
+    give_up(&server, &ben, encoded).await.refuses(404, "handle-not-bound");
 
     server.prove(&ann, "ann+news@example.com").await;
     assert_eq!(server.route(&ben, "ann+news@example.com").await, "imessage");
@@ -198,9 +136,7 @@ async fn an_account_that_holds_the_proof_needs_no_second_code() {
     let ann = server.sign_up().await;
     server.prove(&ann, "+14155550123").await;
     let laptop = link(&server, &ann).await;
-    give_up(&server, &laptop, "%2B14155550123")
-        .await
-        .is(204, &[]);
+    give_up(&server, &laptop, "%2B14155550123").await.is(204, &[]);
     assert!(own_handles(&server, &laptop).await.is_empty());
 
     let sent_before = server.outbox().len();
@@ -215,11 +151,7 @@ async fn an_account_that_holds_the_proof_needs_no_second_code() {
 #[tokio::test]
 async fn a_handle_follows_its_newest_proof() {
     let server = Server::start().await;
-    let (old, new, ben) = (
-        server.sign_up().await,
-        server.sign_up().await,
-        server.sign_up().await,
-    );
+    let (old, new, ben) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);
     server.prove(&old, "+14155550123").await;
     server.prove(&old, "old@example.com").await;
     let before = server.lookup(&ben, "+14155550123").await.1;
@@ -243,33 +175,15 @@ async fn a_handle_follows_its_newest_proof() {
 #[tokio::test]
 async fn the_hidden_look_unregistered_to_strangers() {
     let server = Server::start_with(&[("QUOTA__ENABLED", "true")]).await;
-    let (ann, ben, carl) = (
-        server.sign_up().await,
-        server.sign_up().await,
-        server.sign_up().await,
-    );
+    let (ann, ben, carl) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
     let hidden = discoverable(&server, &ann, "%2B14155550123", false).await;
     assert_eq!(hidden.is(200, HELD)["discoverable"], false);
 
     let path = |handle: &str| format!("/v1/lookup/%2B{handle}");
     // Two askers, so that both look-ups are their first.
-    let held = call(
-        &server,
-        Method::GET,
-        &path("14155550123"),
-        Some(&ben.token),
-        None,
-    )
-    .await;
-    let unknown = call(
-        &server,
-        Method::GET,
-        &path("14155550124"),
-        Some(&carl.token),
-        None,
-    )
-    .await;
+    let held = call(&server, Method::GET, &path("14155550123"), Some(&ben.token), None).await;
+    let unknown = call(&server, Method::GET, &path("14155550124"), Some(&carl.token), None).await;
     assert_eq!(held.text.replace("0123", "0124"), unknown.text);
     let visible = |reply: &Reply| {
         let mut headers = reply.headers.clone();
@@ -288,18 +202,12 @@ async fn the_hidden_look_unregistered_to_strangers() {
 #[tokio::test]
 async fn a_hidden_spelling_does_not_hide_what_another_holds() {
     let server = Server::start().await;
-    let (ann, eva, ben) = (
-        server.sign_up().await,
-        server.sign_up().await,
-        server.sign_up().await,
-    );
+    let (ann, eva, ben) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);
     // Eva holds the Argentine number without the 9. Ann's, with it, is hidden: to Ben as if nobody held it.
     server.prove(&eva, "+541123456789").await;
     assert_eq!(server.route(&ben, "+5491123456789").await, "imessage");
     server.prove(&ann, "+5491123456789").await;
-    discoverable(&server, &ann, "%2B5491123456789", false)
-        .await
-        .is(200, HELD);
+    discoverable(&server, &ann, "%2B5491123456789", false).await.is(200, HELD);
     assert_eq!(server.route(&ben, "+5491123456789").await, "imessage");
     let (_, asked) = server.lookup(&ben, "+5491123456789").await;
     let (_, eva_s) = server.lookup(&ben, "+541123456789").await;
@@ -312,19 +220,11 @@ async fn changing_what_is_not_there_or_makes_no_sense_is_refused() {
     let ann = server.sign_up().await;
     server.prove(&ann, "+14155550123").await;
     for encoded in ["%2B14155550199", "nonsense", "4155550123", "%20"] {
-        discoverable(&server, &ann, encoded, false)
-            .await
-            .refuses(404, "handle-not-bound");
-        give_up(&server, &ann, encoded)
-            .await
-            .refuses(404, "handle-not-bound");
+        discoverable(&server, &ann, encoded, false).await.refuses(404, "handle-not-bound");
+        give_up(&server, &ann, encoded).await.refuses(404, "handle-not-bound");
     }
     let path = "/v1/devices/me/handles/%2B14155550123";
-    for body in [
-        json!({}),
-        json!({"discoverable": "no"}),
-        json!({"discoverable": true, "x": 1}),
-    ] {
+    for body in [json!({}), json!({"discoverable": "no"}), json!({"discoverable": true, "x": 1})] {
         let reply = call(&server, Method::PATCH, path, Some(&ann.token), Some(body)).await;
         reply.refuses(400, "request-invalid");
     }

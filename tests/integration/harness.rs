@@ -28,10 +28,7 @@ pub(crate) fn dispatchd() -> Command {
 
 /// Runs a command line to its end.
 pub(crate) fn run(command: &mut Command) -> Output {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary starts")
+    command.stdin(Stdio::null()).output().expect("the binary starts")
 }
 
 /// A server process, killed when dropped.
@@ -64,10 +61,7 @@ impl Server {
     pub(crate) async fn on(data: &Path, env: &[(&str, &str)]) -> Self {
         let mut server = Self {
             data: data.to_owned(),
-            env: env
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()))
-                .collect(),
+            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             child: None,
             phones: String::new(),
             operators: String::new(),
@@ -108,11 +102,8 @@ impl Server {
     /// Starts the process, no more.
     pub(crate) fn launch(&mut self) {
         let _ = fs::remove_file(self.data.join("addresses.json"));
-        let output = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.output_file())
-            .unwrap();
+        let output =
+            fs::OpenOptions::new().create(true).append(true).open(self.output_file()).unwrap();
         let mut command = self.command();
         command.stdout(output.try_clone().unwrap()).stderr(output);
         self.child = Some(command.spawn().expect("the binary starts"));
@@ -129,11 +120,7 @@ impl Server {
             if !self.is_running() {
                 panic!("the server ended by itself:\n{}", self.output());
             }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "the server does not start:\n{}",
-                self.output()
-            );
+            assert!(started.elapsed() < PATIENCE, "the server does not start:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(2)).await;
         };
         let addresses: Value = serde_json::from_str(&text).unwrap();
@@ -161,12 +148,7 @@ impl Server {
         let mut child = self.child.take().expect("the server runs");
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        assert_eq!(
-            status.signal(),
-            Some(9),
-            "the server ended by itself:\n{}",
-            self.output()
-        );
+        assert_eq!(status.signal(), Some(9), "the server ended by itself:\n{}", self.output());
     }
 
     /// `kill -9` of a server that may have come to its end, well, before.
@@ -180,9 +162,8 @@ impl Server {
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &self.pid().to_string()])
-            .status();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
@@ -200,57 +181,38 @@ impl Server {
             if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "the server does not stop:\n{}",
-                self.output()
-            );
+            assert!(started.elapsed() < PATIENCE, "the server does not stop:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     /// Whether the process still runs.
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().unwrap().is_none())
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// A request to the phones' listener.
     pub(crate) fn phone(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client
-            .request(method, format!("{}{path}", self.phones))
-            .timeout(PATIENCE)
+        self.client.request(method, format!("{}{path}", self.phones)).timeout(PATIENCE)
     }
 
     /// A GET on the operators' listener.
     pub(crate) fn operator(&self, token: &str, path: &str) -> RequestBuilder {
-        self.client
-            .get(format!("{}{path}", self.operators))
-            .bearer_auth(token)
-            .timeout(PATIENCE)
+        self.client.get(format!("{}{path}", self.operators)).bearer_auth(token).timeout(PATIENCE)
     }
 
     /// A new device of a new account.
     pub(crate) async fn sign_up(&self) -> Device {
-        let request = self
-            .phone(Method::POST, "/v1/devices")
-            .json(&json!({"platform": "ios"}));
+        let request = self.phone(Method::POST, "/v1/devices").json(&json!({"platform": "ios"}));
         let (status, body) = json_of(request).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         let text = |field: &str| body[field].as_str().unwrap().to_owned();
-        Device {
-            device: text("device"),
-            account: text("account"),
-            token: text("token"),
-        }
+        Device { device: text("device"), account: text("account"), token: text("token") }
     }
 
     /// Claims a handle for a device and answers the code that was sent.
     pub(crate) async fn prove(&self, device: &Device, handle: &str) {
-        let claim = self
-            .phone(Method::POST, "/v1/devices/me/handles")
-            .bearer_auth(&device.token);
+        let claim = self.phone(Method::POST, "/v1/devices/me/handles").bearer_auth(&device.token);
         let (status, body) = json_of(claim.json(&json!({"handle": handle}))).await;
         if status == StatusCode::OK {
             return;
@@ -280,14 +242,8 @@ impl Server {
     /// The last code sent for a verification.
     pub(crate) fn code_for(&self, verification: &str) -> String {
         let outbox = self.outbox();
-        let sent = outbox
-            .iter()
-            .rev()
-            .find(|line| line["verification"] == verification);
-        sent.expect("the code is in the outbox")["code"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        let sent = outbox.iter().rev().find(|line| line["verification"] == verification);
+        sent.expect("the code is in the outbox")["code"].as_str().unwrap().to_owned()
     }
 
     /// Asks for one handle.
@@ -307,31 +263,19 @@ impl Server {
     /// A fresh operator token, made by the command line.
     pub(crate) fn operator_token(&self, name: &str, role: &str) -> String {
         let mut command = dispatchd();
-        command
-            .args(["operator", "add", name, "--role", role, "--data"])
-            .arg(&self.data);
+        command.args(["operator", "add", name, "--role", role, "--data"]).arg(&self.data);
         let output = run(&mut command);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// Every record that matches a query string such as `kind=lookup&order=asc`.
     pub(crate) async fn records(&self, token: &str, query: &str) -> Vec<Value> {
         let request = self.operator(token, &format!("/v1/log?{query}"));
-        let response = request
-            .header("accept", "application/x-ndjson")
-            .send()
-            .await
-            .unwrap();
+        let response = request.header("accept", "application/x-ndjson").send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let text = response.text().await.unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
@@ -381,10 +325,7 @@ pub(crate) fn bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
             files.extend(bytes_below(&path));
         } else {
             let mut bytes = Vec::new();
-            fs::File::open(&path)
-                .unwrap()
-                .read_to_end(&mut bytes)
-                .unwrap();
+            fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
             files.push((path, bytes));
         }
     }

@@ -47,19 +47,11 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) const fn maybe(handle: String) -> Self {
-        Self {
-            handle,
-            bound: Fate::Maybe,
-            unbound: Fate::No,
-        }
+        Self { handle, bound: Fate::Maybe, unbound: Fate::No }
     }
 
     pub(crate) const fn of_nobody(handle: String) -> Self {
-        Self {
-            handle,
-            bound: Fate::No,
-            unbound: Fate::No,
-        }
+        Self { handle, bound: Fate::No, unbound: Fate::No }
     }
 
     pub(crate) fn is_certainly_bound(&self) -> bool {
@@ -72,15 +64,8 @@ impl Held {
 
     /// That an answer is what is known of the handle.
     pub(crate) fn check_route(&self, answer: &Value) {
-        let route = if self.is_certainly_bound() {
-            "imessage"
-        } else {
-            "sms"
-        };
-        assert!(
-            self.is_open() || answer["route"] == route,
-            "{self:?} but {answer}"
-        );
+        let route = if self.is_certainly_bound() { "imessage" } else { "sms" };
+        assert!(self.is_open() || answer["route"] == route, "{self:?} but {answer}");
     }
 
     fn settle(&mut self, is_bound: bool) {
@@ -92,11 +77,7 @@ impl Held {
                 (_, false) => self.unbound = Fate::Yes,
             }
         }
-        assert_eq!(
-            self.is_certainly_bound(),
-            is_bound,
-            "acknowledged otherwise: {self:?}"
-        );
+        assert_eq!(self.is_certainly_bound(), is_bound, "acknowledged otherwise: {self:?}");
     }
 }
 
@@ -115,10 +96,7 @@ impl Phone {
     /// It is signed out, and its handles with it.
     pub(crate) fn has_gone(&mut self) {
         self.gone = Fate::Yes;
-        let bound = self
-            .handles
-            .iter_mut()
-            .filter(|held| held.is_certainly_bound());
+        let bound = self.handles.iter_mut().filter(|held| held.is_certainly_bound());
         bound.for_each(|held| held.unbound = Fate::Yes);
     }
 
@@ -175,37 +153,20 @@ impl Tally {
     /// Reads the whole log over the operators' API and compares it with what settled clients know.
     pub(crate) async fn take(server: &Server, token: &str, clients: &[Client]) -> Self {
         let request = server.operator(token, "/v1/log?order=asc");
-        let response = request
-            .header("accept", "application/x-ndjson")
-            .send()
-            .await;
-        let text = response
-            .expect("the log answers")
-            .text()
-            .await
-            .expect("to its end");
-        let rows = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a row is JSON"));
+        let response = request.header("accept", "application/x-ndjson").send().await;
+        let text = response.expect("the log answers").text().await.expect("to its end");
+        let rows = text.lines().map(|line| serde_json::from_str(line).expect("a row is JSON"));
         let mut tally = Self::default();
         let (mut queries, mut changes) = (HashMap::new(), Changes::new());
         let mut seen = HashSet::new();
-        for Row {
-            request,
-            change,
-            handle,
-            device,
-        } in rows
-        {
+        for Row { request, change, handle, device } in rows {
             if let Some(request) = request {
                 tally.duplicated += usize::from(!seen.insert((request.clone(), handle)));
                 *queries.entry(request).or_insert(0) += 1;
             } else {
                 let change = change.expect("a change names itself");
                 let device = device.unwrap_or_default();
-                *changes
-                    .entry((change, device, handle.unwrap_or_default()))
-                    .or_insert(0) += 1;
+                *changes.entry((change, device, handle.unwrap_or_default())).or_insert(0) += 1;
             }
         }
         tally.duplicated += changes.values().filter(|count| **count > 1).count();
@@ -248,12 +209,7 @@ impl Tally {
 
     /// That nothing is lost and nothing is there twice.
     pub(crate) fn assert_sound(&self) {
-        let Self {
-            lost,
-            duplicated,
-            changes_wrong,
-            ..
-        } = *self;
+        let Self { lost, duplicated, changes_wrong, .. } = *self;
         assert_eq!((lost, duplicated, changes_wrong), (0, 0, 0), "{self:?}");
     }
 }

@@ -70,10 +70,7 @@ async fn sigterm_answers_what_is_under_way_and_lets_nobody_in() {
     server.spawn().await;
     let request = reply.header("x-request-id").unwrap();
     let records = server.records(&reader, "kind=lookup").await;
-    let of_it: Vec<_> = records
-        .iter()
-        .filter(|record| record["request"] == request)
-        .collect();
+    let of_it: Vec<_> = records.iter().filter(|record| record["request"] == request).collect();
     assert_eq!(of_it.len(), 1, "{records:?}");
 }
 
@@ -107,16 +104,11 @@ async fn a_request_that_never_ends_is_cut_off_after_the_grace_period() {
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_stop() {
     let mut server = Server::start().await;
-    let mut idle: Vec<_> = (0..20)
-        .map(|_| Wire::connect(&server.phones).unwrap())
-        .collect();
+    let mut idle: Vec<_> = (0..20).map(|_| Wire::connect(&server.phones).unwrap()).collect();
     idle.extend((0..5).map(|_| Wire::connect(&server.operators).unwrap()));
     // Half of them have been served; the others have never said a word.
     for wire in idle.iter_mut().step_by(2) {
-        assert_eq!(
-            wire.ask("GET", "/livez", "", &Value::Null).unwrap().status,
-            200
-        );
+        assert_eq!(wire.ask("GET", "/livez", "", &Value::Null).unwrap().status, 200);
     }
     thread::sleep(Duration::from_millis(200));
     server.signal("TERM");
@@ -217,10 +209,7 @@ async fn while_the_registry_loads_every_call_says_so() {
     let ann = server.sign_up().await;
     server.prove(&ann, "+14155550123").await;
     assert!(server.stop().await.success());
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     server.set_env(&[("SERVER__PHONES", &free.to_string())]);
     server.launch();
     let launched = Instant::now();
@@ -236,10 +225,7 @@ async fn while_the_registry_loads_every_call_says_so() {
         if ready.status == 200 {
             break;
         }
-        assert_eq!(
-            (ready.status, &ready.body["missing"]),
-            (503, &json!(["registry"]))
-        );
+        assert_eq!((ready.status, &ready.body["missing"]), (503, &json!(["registry"])));
         let path = "/v1/lookup/%2B14155550123";
         let asked = wire.ask("GET", path, &ann.token, &Value::Null).unwrap();
         if asked.status == 200 {
@@ -251,10 +237,7 @@ async fn while_the_registry_loads_every_call_says_so() {
             assert_eq!(refused.body["code"], "registry-loading", "{refused:?}");
             assert!(refused.header("retry-after").is_some(), "{refused:?}");
         }
-        assert!(
-            signed_up.status == 503 || signed_up.status == 201,
-            "{signed_up:?}"
-        );
+        assert!(signed_up.status == 503 || signed_up.status == 201, "{signed_up:?}");
         seen += 1;
     }
     println!("{seen} times told to wait");

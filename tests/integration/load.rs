@@ -113,23 +113,13 @@ impl Client {
     /// A live phone, by chance.
     fn some_phone(&mut self) -> Option<usize> {
         let live = |(at, phone): (usize, &Phone)| (phone.gone == Fate::No).then_some(at);
-        let mut live: Vec<_> = self
-            .ledger
-            .phones
-            .iter()
-            .enumerate()
-            .filter_map(live)
-            .collect();
+        let mut live: Vec<_> = self.ledger.phones.iter().enumerate().filter_map(live).collect();
         let chosen = self.dice.below(live.len().max(1) as u64) as usize;
         (!live.is_empty()).then(|| live.swap_remove(chosen))
     }
 
     fn sign_up(&mut self, wire: &mut Wire) -> io::Result<()> {
-        let live = self
-            .ledger
-            .phones
-            .iter()
-            .filter(|phone| phone.gone == Fate::No);
+        let live = self.ledger.phones.iter().filter(|phone| phone.gone == Fate::No);
         if live.count() >= PHONES_MAX {
             return Ok(());
         }
@@ -243,10 +233,7 @@ impl Client {
         if self.is_done(&reply, 200) {
             let answers = reply.body["answers"].as_array().expect("answers");
             assert_eq!(answers.len(), wanted.len(), "{reply:?}");
-            wanted
-                .iter()
-                .zip(answers)
-                .for_each(|(held, answer)| held.check_route(answer));
+            wanted.iter().zip(answers).for_each(|(held, answer)| held.check_route(answer));
         }
         Ok(())
     }
@@ -266,9 +253,7 @@ impl Client {
     /// A query that was answered is in the log for ever after, as this many records.
     fn note(&mut self, reply: &Reply, records: usize) {
         if reply.status < 500 {
-            let request = reply
-                .header("x-request-id")
-                .expect("every answer has an id");
+            let request = reply.header("x-request-id").expect("every answer has an id");
             self.ledger.answered.insert(request.to_owned(), records);
         }
     }
@@ -281,17 +266,9 @@ impl Client {
         }
         assert!(reply.status >= 500, "instead of {expected}: {reply:?}");
         if reply.is_whole {
-            let retry_after = reply
-                .header("retry-after")
-                .and_then(|text| text.parse().ok());
-            assert!(
-                retry_after.is_some_and(|seconds: u32| seconds >= 1),
-                "{reply:?}"
-            );
-            assert_eq!(
-                reply.header("content-type"),
-                Some("application/problem+json")
-            );
+            let retry_after = reply.header("retry-after").and_then(|text| text.parse().ok());
+            assert!(retry_after.is_some_and(|seconds: u32| seconds >= 1), "{reply:?}");
+            assert_eq!(reply.header("content-type"), Some("application/problem+json"));
             assert_eq!(reply.body["retry"], "later", "{reply:?}");
             *self.refused.entry(reply.text("code")).or_default() += 1;
         }
@@ -299,10 +276,7 @@ impl Client {
     }
 
     fn last_held(&mut self, mine: usize) -> &mut Held {
-        self.ledger.phones[mine]
-            .handles
-            .last_mut()
-            .expect("it was just pushed")
+        self.ledger.phones[mine].handles.last_mut().expect("it was just pushed")
     }
 
     fn own_number(&self, number: u64) -> String {

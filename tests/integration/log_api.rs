@@ -25,12 +25,7 @@ async fn some_traffic(server: &mut Server) -> (Device, Device) {
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
     server.prove(&ann, "ann@example.com").await;
-    for handle in [
-        "+14155550123",
-        "+14155550124",
-        "nobody@example.com",
-        "nonsense",
-    ] {
+    for handle in ["+14155550123", "+14155550124", "nobody@example.com", "nonsense"] {
         server.lookup(&ben, handle).await;
     }
     let elsewhere: IpAddr = "127.13.37.42".parse().unwrap();
@@ -61,29 +56,17 @@ async fn each_filter_gives_what_it_names_and_nothing_else() {
     let cases: Vec<(String, Test)> = vec![
         ("handle=%2B14155550123".into(), is("handle", "+14155550123")),
         ("handle=+14155550123".into(), is("handle", "+14155550123")),
-        (
-            "handle=ANN%40example.com".into(),
-            is("handle", "ann@example.com"),
-        ),
+        ("handle=ANN%40example.com".into(), is("handle", "ann@example.com")),
         (format!("device={}", ben.device), is("device", &ben.device)),
-        (
-            format!("account={}", ann.account),
-            is("account", &ann.account),
-        ),
+        (format!("account={}", ann.account), is("account", &ann.account)),
         ("ip=127.13.37.42".into(), is("ip", "127.13.37.42")),
         ("ip=127.13.0.0/16".into(), is("ip", "127.13.37.42")),
         ("ip=127.0.0.1".into(), is("ip", "127.0.0.1")),
         ("route=imessage".into(), is("route", "imessage")),
         ("route=sms".into(), is("route", "sms")),
         ("route=none".into(), is("route", "none")),
-        (
-            "reason=device-removed".into(),
-            is("reason", "device-removed"),
-        ),
-        (
-            "reason=handle-invalid".into(),
-            is("reason", "handle-invalid"),
-        ),
+        ("reason=device-removed".into(), is("reason", "device-removed")),
+        ("reason=handle-invalid".into(), is("reason", "handle-invalid")),
         ("kind=lookup".into(), is("kind", "lookup")),
         ("kind=change".into(), is("kind", "change")),
         ("since=1h&until=1ms".into(), Box::new(|_| true)),
@@ -104,13 +87,9 @@ async fn each_filter_gives_what_it_names_and_nothing_else() {
     }
     // An instant is the first that counts with `since` and the first that does not with `until`.
     let at = all[4]["at"].as_str().unwrap();
-    let since = server
-        .records(&token, &format!("since={at}&order=asc"))
-        .await;
+    let since = server.records(&token, &format!("since={at}&order=asc")).await;
     assert_eq!(since, all[4..]);
-    let until = server
-        .records(&token, &format!("until={at}&order=asc"))
-        .await;
+    let until = server.records(&token, &format!("until={at}&order=asc")).await;
     assert_eq!(until, all[..4]);
 }
 
@@ -130,11 +109,7 @@ async fn pages_follow_one_another_without_gap_or_repeat_while_the_log_grows() {
             let reply = page(&server, &token, &query).await;
             assert_eq!(reply.status, 200, "{reply:?}");
             let records = reply.body["records"].as_array().unwrap();
-            seen.extend(
-                records
-                    .iter()
-                    .map(|r| r["handle"].as_str().unwrap().to_owned()),
-            );
+            seen.extend(records.iter().map(|r| r["handle"].as_str().unwrap().to_owned()));
             // What comes meanwhile must not shift the pages.
             server.lookup(&ben, "+447700900123").await;
             let Some(next) = reply.body["next_cursor"].as_str() else {
@@ -149,18 +124,11 @@ async fn pages_follow_one_another_without_gap_or_repeat_while_the_log_grows() {
         seen.retain(|handle| handle.starts_with("+1"));
         assert_eq!(seen, numbers, "{order}");
     }
-    batch(
-        &server,
-        &ben,
-        &numbers.iter().map(String::as_str).collect::<Vec<_>>(),
-    )
-    .await;
+    batch(&server, &ben, &numbers.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let whole = page(&server, &token, "limit=1000").await;
     let all = whole.is(200, &["records"])["records"].as_array().unwrap();
     let first = page(&server, &token, "").await;
-    let newest = first.is(200, &["records", "next_cursor"])["records"]
-        .as_array()
-        .unwrap();
+    let newest = first.is(200, &["records", "next_cursor"])["records"].as_array().unwrap();
     assert_eq!(newest, &all[..100]);
 }
 
@@ -206,21 +174,16 @@ async fn the_live_view_has_each_new_record_once_and_only_those_that_match() {
     }
     let mut text = String::new();
     while text.matches("data: ").count() < 300 || !text.ends_with("\n\n") {
-        let chunk = tokio::time::timeout(PATIENCE, tail.chunk())
-            .await
-            .expect("the tail goes on");
+        let chunk = tokio::time::timeout(PATIENCE, tail.chunk()).await.expect("the tail goes on");
         text.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
     }
     let more = tokio::time::timeout(Duration::from_millis(600), tail.chunk()).await;
     assert!(more.is_err(), "something that was not asked for");
-    let handles = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .map(|line| {
-            let record: Value = serde_json::from_str(line).unwrap();
-            has_exactly(&record, LOOKUP);
-            record["handle"].as_str().unwrap().to_owned()
-        });
+    let handles = text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|line| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        has_exactly(&record, LOOKUP);
+        record["handle"].as_str().unwrap().to_owned()
+    });
     assert_eq!(handles.collect::<Vec<_>>(), numbers);
 }
 
@@ -235,15 +198,7 @@ async fn segments_say_how_much_they_hold_and_when_they_go() {
     for segment in segments {
         has_exactly(
             segment,
-            &[
-                "segment",
-                "state",
-                "from",
-                "until",
-                "records",
-                "bytes",
-                "expires_at",
-            ],
+            &["segment", "state", "from", "until", "records", "bytes", "expires_at"],
         );
         let hour = instant(&segment["until"]).since(instant(&segment["from"]));
         assert_eq!(hour, Duration::from_secs(3_600));
@@ -254,22 +209,12 @@ async fn segments_say_how_much_they_hold_and_when_they_go() {
     }
     let newest = segments.last().unwrap();
     assert_eq!(newest["state"], "active");
-    let records: u64 = segments
-        .iter()
-        .map(|s| s["records"].as_u64().unwrap())
-        .sum();
+    let records: u64 = segments.iter().map(|s| s["records"].as_u64().unwrap()).sum();
     assert_eq!(records, 2);
-    let names: BTreeSet<_> = segments
-        .iter()
-        .map(|s| s["segment"].as_str().unwrap())
-        .collect();
+    let names: BTreeSet<_> = segments.iter().map(|s| s["segment"].as_str().unwrap()).collect();
     assert_eq!(names.len(), segments.len());
     let verified = Reply::to(server.operator(&token, "/v1/log/verify")).await;
-    assert_eq!(
-        (verified.status, &verified.body["sound"]),
-        (200, &json!(true)),
-        "{verified:?}"
-    );
+    assert_eq!((verified.status, &verified.body["sound"]), (200, &json!(true)), "{verified:?}");
 }
 
 #[tokio::test]
@@ -278,11 +223,7 @@ async fn open_live_views_take_no_place_of_a_search() {
     let token = server.operator_token("reader", "reader");
     let mut views = Vec::new();
     for _ in 0..8 {
-        let view = server
-            .operator(&token, "/v1/log/tail")
-            .send()
-            .await
-            .unwrap();
+        let view = server.operator(&token, "/v1/log/tail").send().await.unwrap();
         assert_eq!(view.status(), 200);
         views.push(view);
     }

@@ -24,12 +24,7 @@ async fn a_record_holds_exactly_what_is_promised() {
     let lookups: Vec<_> = records.iter().filter(|r| r["kind"] == "lookup").collect();
     let expected = [
         (json!("+14155550123"), json!("imessage"), "live-device", 200),
-        (
-            json!("nobody@example.com"),
-            json!("none"),
-            "never-registered",
-            200,
-        ),
+        (json!("nobody@example.com"), json!("none"), "never-registered", 200),
         (Value::Null, Value::Null, "handle-invalid", 400),
     ];
     assert_eq!(lookups.len(), expected.len());
@@ -42,10 +37,7 @@ async fn a_record_holds_exactly_what_is_promised() {
         );
         assert_eq!(record["ip"], "127.0.0.1");
         assert_eq!((&record["handle"], &record["route"]), (&handle, &route));
-        assert_eq!(
-            (&record["reason"], &record["status"]),
-            (&json!(reason), &json!(status))
-        );
+        assert_eq!((&record["reason"], &record["status"]), (&json!(reason), &json!(status)));
         assert!(record["took_us"].is_u64(), "{record}");
     }
     let changes: Vec<_> = records.iter().filter(|r| r["kind"] == "change").collect();
@@ -80,29 +72,18 @@ async fn a_record_holds_exactly_what_is_promised() {
 
 #[tokio::test]
 async fn refused_queries_are_recorded_with_their_code_and_no_route() {
-    let env = [
-        ("QUOTA__ENABLED", "true"),
-        ("QUOTA__NEW_HANDLES_PER_DAY", "1000"),
-    ];
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__NEW_HANDLES_PER_DAY", "1000")];
     let server = Server::start_with(&env).await;
     let ben = server.sign_up().await;
     let numbers: Vec<_> = (0..1_001).map(|n| format!("+1415555{n:04}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    let post = |body: Vec<u8>| {
-        server
-            .phone(Method::POST, "/v1/lookup")
-            .bearer_auth(&ben.token)
-            .body(body)
-    };
+    let post =
+        |body: Vec<u8>| server.phone(Method::POST, "/v1/lookup").bearer_auth(&ben.token).body(body);
     let get = |path: &str| server.phone(Method::GET, path).bearer_auth(&ben.token);
     let many = json!({"handles": numbers}).to_string();
     let mut expected = Vec::new();
     for (request, code, status) in [
-        (
-            server.phone(Method::GET, "/v1/lookup/+14155550123"),
-            "token-invalid",
-            401,
-        ),
+        (server.phone(Method::GET, "/v1/lookup/+14155550123"), "token-invalid", 401),
         (get("/v1/lookup/nonsense"), "handle-invalid", 400),
         (get("/v1/lookup/5550123?region=XX"), "handle-invalid", 400),
         (get("/v1/lookup/%FF"), "request-invalid", 400),
@@ -127,20 +108,10 @@ async fn refused_queries_are_recorded_with_their_code_and_no_route() {
     assert_eq!(refused.len(), expected.len());
     for (record, (request, code, status, handle)) in refused.iter().zip(expected) {
         has_exactly(record, LOOKUP);
-        assert_eq!(
-            (&record["request"], &record["reason"]),
-            (&json!(request), &json!(code))
-        );
-        assert_eq!(
-            (&record["status"], &record["handle"]),
-            (&json!(status), &handle)
-        );
+        assert_eq!((&record["request"], &record["reason"]), (&json!(request), &json!(code)));
+        assert_eq!((&record["status"], &record["handle"]), (&json!(status), &handle));
         assert_eq!(record["route"], Value::Null);
-        let known = if code == "token-invalid" {
-            Value::Null
-        } else {
-            json!(ben.device)
-        };
+        let known = if code == "token-invalid" { Value::Null } else { json!(ben.device) };
         assert_eq!(record["device"], known);
     }
 }

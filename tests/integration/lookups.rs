@@ -25,43 +25,13 @@ async fn each_route_has_its_shape_and_says_how_long_it_may_be_kept() {
     let spelled = "+1 (415) 555-0123";
     for (encoded, input, handle, route, fields) in [
         ("+14155550123", number, number, "imessage", BLUE),
-        (
-            "%2B1%20%28415%29%20555-0123",
-            spelled,
-            number,
-            "imessage",
-            BLUE,
-        ),
-        (
-            "tel:+14155550123",
-            "tel:+14155550123",
-            number,
-            "imessage",
-            BLUE,
-        ),
-        (
-            "4155550124?region=US",
-            "4155550124",
-            "+14155550124",
-            "sms",
-            OTHER,
-        ),
-        (
-            "4155550124?region=us",
-            "4155550124",
-            "+14155550124",
-            "sms",
-            OTHER,
-        ),
+        ("%2B1%20%28415%29%20555-0123", spelled, number, "imessage", BLUE),
+        ("tel:+14155550123", "tel:+14155550123", number, "imessage", BLUE),
+        ("4155550124?region=US", "4155550124", "+14155550124", "sms", OTHER),
+        ("4155550124?region=us", "4155550124", "+14155550124", "sms", OTHER),
         ("X%2By@EXAMPLE.com", "X+y@EXAMPLE.com", mail, "none", OTHER),
         ("x+y@example.com", mail, mail, "none", OTHER),
-        (
-            "mailto:x@example.com",
-            "mailto:x@example.com",
-            "x@example.com",
-            "none",
-            OTHER,
-        ),
+        ("mailto:x@example.com", "mailto:x@example.com", "x@example.com", "none", OTHER),
     ] {
         let reply = get(&server, &ben, encoded).await;
         let body = reply.is(200, fields);
@@ -94,18 +64,13 @@ async fn what_is_no_handle_is_refused_by_its_reason() {
     ] {
         let refused = get(&server, &ben, encoded).await;
         let body = refused.refuses(400, "handle-invalid");
-        assert_eq!(
-            (&body["reason"], &body["retry"]),
-            (&json!(reason), &json!("after-fixing"))
-        );
+        assert_eq!((&body["reason"], &body["retry"]), (&json!(reason), &json!("after-fixing")));
         for planted in ["4155550123", "planted.secret"] {
             assert!(!refused.text.contains(planted), "{refused:?}");
         }
     }
     for odd in ["%FF", "a%00%FF", "x@example.com?region=US&region=DE"] {
-        get(&server, &ben, odd)
-            .await
-            .refuses(400, "request-invalid");
+        get(&server, &ben, odd).await.refuses(400, "request-invalid");
     }
 }
 
@@ -115,21 +80,11 @@ async fn a_batch_answers_in_the_order_asked_and_faults_are_items() {
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
     server.prove(&ann, "ann@example.com").await;
-    let asked = [
-        "+14155550124",
-        "ANN@example.com",
-        "x",
-        "+14155550123",
-        "",
-        "+14155550123",
-    ];
+    let asked = ["+14155550124", "ANN@example.com", "x", "+14155550123", "", "+14155550123"];
     let reply = batch(&server, &ben, &asked).await;
     let body = reply.is(200, &["answers", "together"]);
     let answers = body["answers"].as_array().unwrap();
-    let inputs: Vec<_> = answers
-        .iter()
-        .map(|a| a["input"].as_str().unwrap())
-        .collect();
+    let inputs: Vec<_> = answers.iter().map(|a| a["input"].as_str().unwrap()).collect();
     assert_eq!(inputs, asked);
     for (at, fields) in [(0, OTHER), (1, BLUE), (3, BLUE), (5, BLUE)] {
         has_exactly(&answers[at], fields);
@@ -146,14 +101,7 @@ async fn a_batch_answers_in_the_order_asked_and_faults_are_items() {
 
     let national = json!({"handles": ["415 555 0123", "+447700900123"], "region": "US"});
     let path = "/v1/lookup";
-    let reply = call(
-        &server,
-        Method::POST,
-        path,
-        Some(&ben.token),
-        Some(national),
-    )
-    .await;
+    let reply = call(&server, Method::POST, path, Some(&ben.token), Some(national)).await;
     assert_eq!(reply.body["answers"][0]["handle"], "+14155550123");
     assert_eq!(reply.body["answers"][1]["handle"], "+447700900123");
 }
@@ -164,12 +112,8 @@ async fn together_is_the_route_the_whole_group_can_use() {
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
     server.prove(&ann, "ann@example.com").await;
-    let (blue, mail, green, nobody) = (
-        "+14155550123",
-        "ann@example.com",
-        "+14155550124",
-        "nobody@example.com",
-    );
+    let (blue, mail, green, nobody) =
+        ("+14155550123", "ann@example.com", "+14155550124", "nobody@example.com");
     for (handles, together) in [
         (vec![blue], "imessage"),
         (vec![blue, mail], "imessage"),
@@ -193,19 +137,13 @@ async fn a_batch_has_limits_and_says_which() {
     let numbers: Vec<_> = (0..1_001).map(|n| format!("+1415555{n:04}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
     let full = batch(&server, &ben, &numbers[..1_000]).await;
-    let answers = full.is(200, &["answers", "together"])["answers"]
-        .as_array()
-        .unwrap();
+    let answers = full.is(200, &["answers", "together"])["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 1_000);
     for (answer, number) in answers.iter().zip(&numbers) {
         assert_eq!(answer["input"], *number);
     }
-    batch(&server, &ben, &numbers)
-        .await
-        .refuses(422, "too-many-handles");
-    batch(&server, &ben, &[])
-        .await
-        .refuses(400, "request-invalid");
+    batch(&server, &ben, &numbers).await.refuses(422, "too-many-handles");
+    batch(&server, &ben, &[]).await.refuses(400, "request-invalid");
     let post = |body: Vec<u8>| {
         let request = server.phone(Method::POST, "/v1/lookup");
         Reply::to(request.bearer_auth(&ben.token).body(body))
@@ -232,21 +170,14 @@ async fn a_batch_has_limits_and_says_which() {
         refused.refuses(400, "request-invalid");
         assert!(!refused.text.contains("4155550123"), "{refused:?}");
     }
-    post(b"{\"handles\":[\"\xFF\xFE\"]}".to_vec())
-        .await
-        .refuses(400, "request-invalid");
+    post(b"{\"handles\":[\"\xFF\xFE\"]}".to_vec()).await.refuses(400, "request-invalid");
 }
 
 #[tokio::test]
 async fn former_and_double_spellings_find_their_holder() {
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
-    for held in [
-        "+525512345678",
-        "+2290195123456",
-        "+5491123456789",
-        "+5511987654321",
-    ] {
+    for held in ["+525512345678", "+2290195123456", "+5491123456789", "+5511987654321"] {
         server.prove(&ann, held).await;
     }
     for (asked, handle, route) in [
@@ -270,24 +201,14 @@ async fn former_and_double_spellings_find_their_holder() {
     let eva = server.sign_up().await;
     let shared = server.lookup(&ben, "+541123456789").await.1["subject"].clone();
     server.prove(&eva, "+541123456789").await;
-    assert_ne!(
-        server.lookup(&ben, "+541123456789").await.1["subject"],
-        shared
-    );
-    assert_eq!(
-        server.lookup(&ben, "+5491123456789").await.1["subject"],
-        shared
-    );
+    assert_ne!(server.lookup(&ben, "+541123456789").await.1["subject"], shared);
+    assert_eq!(server.lookup(&ben, "+5491123456789").await.1["subject"], shared);
 }
 
 #[tokio::test]
 async fn a_subject_is_one_for_an_account_and_another_for_another_asker() {
     let mut server = Server::start().await;
-    let (ann, ben, carl) = (
-        server.sign_up().await,
-        server.sign_up().await,
-        server.sign_up().await,
-    );
+    let (ann, ben, carl) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
     server.prove(&ann, "ann@example.com").await;
     server.prove(&carl, "carl@example.com").await;

@@ -8,31 +8,20 @@ use crate::{
     wire::{Reply, call, has_exactly, link},
 };
 
-const READ: &[&str] = &[
-    "/v1/log",
-    "/v1/log/tail",
-    "/v1/log/segments",
-    "/v1/log/verify",
-    "/v1/registry",
-];
+const READ: &[&str] =
+    &["/v1/log", "/v1/log/tail", "/v1/log/segments", "/v1/log/verify", "/v1/registry"];
 
 #[tokio::test]
 async fn nobody_reads_without_an_operator_token_and_a_revoked_one_ends_at_once() {
     let server = Server::start().await;
     let ben = server.sign_up().await;
-    let (reader, admin) = (
-        server.operator_token("rea", "reader"),
-        server.operator_token("adm", "admin"),
-    );
+    let (reader, admin) =
+        (server.operator_token("rea", "reader"), server.operator_token("adm", "admin"));
     for path in READ {
         let url = format!("{}{path}", server.operators);
-        Reply::to(server.client.get(&url))
-            .await
-            .refuses(401, "token-invalid");
+        Reply::to(server.client.get(&url)).await.refuses(401, "token-invalid");
         for wrong in ["nonsense", &ben.token, &format!("{reader}x"), ""] {
-            Reply::to(server.operator(wrong, path))
-                .await
-                .refuses(401, "token-invalid");
+            Reply::to(server.operator(wrong, path)).await.refuses(401, "token-invalid");
         }
         for token in [&reader, &admin] {
             let answer = server.operator(token, path).send().await.unwrap();
@@ -40,17 +29,10 @@ async fn nobody_reads_without_an_operator_token_and_a_revoked_one_ends_at_once()
         }
     }
     let mut revoke = dispatchd();
-    revoke
-        .args(["operator", "revoke", "rea", "--data"])
-        .arg(&server.data);
+    revoke.args(["operator", "revoke", "rea", "--data"]).arg(&server.data);
     assert!(run(&mut revoke).status.success());
-    Reply::to(server.operator(&reader, "/v1/log"))
-        .await
-        .refuses(401, "token-invalid");
-    assert_eq!(
-        Reply::to(server.operator(&admin, "/v1/log")).await.status,
-        200
-    );
+    Reply::to(server.operator(&reader, "/v1/log")).await.refuses(401, "token-invalid");
+    assert_eq!(Reply::to(server.operator(&admin, "/v1/log")).await.status, 200);
 }
 
 #[tokio::test]
@@ -64,9 +46,7 @@ async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
         ] {
             let reply =
                 Reply::to(server.operator(&token, &format!("{path}?{name}=planted-7c1"))).await;
-            let detail = reply.refuses(400, "request-invalid")["detail"]
-                .as_str()
-                .unwrap();
+            let detail = reply.refuses(400, "request-invalid")["detail"].as_str().unwrap();
             assert!(detail.contains(&format!("`{name}`")), "{name}: {detail}");
             assert!(!reply.text.contains("planted"), "{reply:?}");
         }
@@ -83,20 +63,11 @@ async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
             assert!(!reply.text.contains("planted"), "{reply:?}");
         }
     }
-    for (path, status) in [
-        ("/", 404),
-        ("/v1", 404),
-        ("/v1/devices", 404),
-        ("/v1/log/x", 404),
-    ] {
-        Reply::to(server.operator(&token, path))
-            .await
-            .refuses(status, "not-found");
+    for (path, status) in [("/", 404), ("/v1", 404), ("/v1/devices", 404), ("/v1/log/x", 404)] {
+        Reply::to(server.operator(&token, path)).await.refuses(status, "not-found");
     }
     let post = server.client.post(format!("{}/v1/log", server.operators));
-    Reply::to(post.bearer_auth(&token))
-        .await
-        .refuses(405, "method-not-allowed");
+    Reply::to(post.bearer_auth(&token)).await.refuses(405, "method-not-allowed");
 }
 
 #[tokio::test]
@@ -113,18 +84,12 @@ async fn the_registry_counts_what_there_is() {
     let reply = Reply::to(server.operator(&token, "/v1/registry")).await;
     let fields = ["handles", "devices", "accounts", "live", "by_platform"];
     let counts = reply.is(200, &fields);
-    assert_eq!(
-        (&counts["handles"], &counts["devices"]),
-        (&json!(3), &json!(3))
-    );
+    assert_eq!((&counts["handles"], &counts["devices"]), (&json!(3), &json!(3)));
     assert_eq!(counts["accounts"], 2);
     assert_eq!(counts["live"], json!({"handles": 2, "devices": 2}));
     let platforms = ["ios", "ipados", "macos", "watchos", "visionos", "other"];
     has_exactly(&counts["by_platform"], &platforms);
-    let (ios, macos) = (
-        &counts["by_platform"]["ios"],
-        &counts["by_platform"]["macos"],
-    );
+    let (ios, macos) = (&counts["by_platform"]["ios"], &counts["by_platform"]["macos"]);
     assert_eq!((ios, macos), (&json!(2), &json!(1)));
 }
 
@@ -138,12 +103,7 @@ async fn health_is_told_on_both_listeners_and_metrics_on_one() {
         let readyz = Reply::to(server.client.get(format!("{listener}/readyz"))).await;
         assert_eq!(readyz.is(200, &["ready"])["ready"], true);
     }
-    for handle in [
-        "+14155550123",
-        "+14155550123",
-        "nobody@example.com",
-        "nonsense",
-    ] {
+    for handle in ["+14155550123", "+14155550123", "nobody@example.com", "nonsense"] {
         server.lookup(&ben, handle).await;
     }
     let metrics = Reply::to(server.client.get(format!("{}/metrics", server.operators))).await;
@@ -156,11 +116,7 @@ async fn health_is_told_on_both_listeners_and_metrics_on_one() {
         "dispatchd_registry_ready 1",
         "# EOF",
     ] {
-        assert!(
-            metrics.text.lines().any(|is| is == line),
-            "{line} is not in\n{}",
-            metrics.text
-        );
+        assert!(metrics.text.lines().any(|is| is == line), "{line} is not in\n{}", metrics.text);
     }
 }
 
@@ -169,24 +125,14 @@ async fn every_path_of_the_description_is_there() {
     let server = Server::start().await;
     let ben = server.sign_up().await;
     let token = server.operator_token("admin", "admin");
-    let described = Reply::to(
-        server
-            .client
-            .get(format!("{}/openapi.json", server.operators)),
-    )
-    .await;
-    assert!(
-        described.body["openapi"]
-            .as_str()
-            .unwrap()
-            .starts_with("3.1")
-    );
+    let described =
+        Reply::to(server.client.get(format!("{}/openapi.json", server.operators))).await;
+    assert!(described.body["openapi"].as_str().unwrap().starts_with("3.1"));
     let paths = described.body["paths"].as_object().unwrap();
     let mut calls = 0;
     for (path, item) in paths {
-        let example = path
-            .replace("{handle}", "+14155550123")
-            .replace("{verification}", "v_0000000000000");
+        let example =
+            path.replace("{handle}", "+14155550123").replace("{verification}", "v_0000000000000");
         for method in ["get", "post", "put", "patch", "delete"] {
             let Some(operation) = item.get(method) else {
                 continue;
@@ -210,10 +156,8 @@ async fn every_path_of_the_description_is_there() {
                     (&server.operators, &token)
                 };
                 let method: Method = method.to_uppercase().parse().unwrap();
-                let request = server
-                    .client
-                    .request(method, format!("{base}{example}"))
-                    .bearer_auth(token);
+                let request =
+                    server.client.request(method, format!("{base}{example}")).bearer_auth(token);
                 let reply = request.send().await.unwrap();
                 let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
                 assert!(headers.contains_key("x-request-id"));
@@ -232,7 +176,5 @@ async fn every_path_of_the_description_is_there() {
         }
     }
     assert!(calls >= 20, "{calls}");
-    call(&server, Method::GET, "/openapi.json", None, None)
-        .await
-        .refuses(404, "not-found");
+    call(&server, Method::GET, "/openapi.json", None, None).await.refuses(404, "not-found");
 }

@@ -87,13 +87,7 @@ fn odd_requests(server: &Server, token: &str) -> Vec<RequestBuilder> {
             format!("/v1/devices/me/handles/{encoded}"),
             format!("/v1/verifications/{encoded}"),
         ] {
-            for method in [
-                Method::GET,
-                Method::POST,
-                Method::DELETE,
-                Method::PATCH,
-                Method::PUT,
-            ] {
+            for method in [Method::GET, Method::POST, Method::DELETE, Method::PATCH, Method::PUT] {
                 requests.push(phone(method.clone(), &path).bearer_auth(token));
                 requests.push(phone(method.clone(), &path).bearer_auth(value));
                 requests.push(phone(method, &path).header("x-planted", value).body(value));
@@ -129,34 +123,24 @@ fn odd_requests(server: &Server, token: &str) -> Vec<RequestBuilder> {
 }
 
 async fn nothing_leaks_with(format: &str) {
-    let env = [
-        ("TELEMETRY__LEVEL", "trace"),
-        ("TELEMETRY__FORMAT", format),
-        ("QUOTA__ENABLED", "true"),
-    ];
+    let env =
+        [("TELEMETRY__LEVEL", "trace"), ("TELEMETRY__FORMAT", format), ("QUOTA__ENABLED", "true")];
     let mut server = Server::start_with(&env).await;
     let address: IpAddr = ADDRESS.parse().unwrap();
     server.client = Client::builder().local_address(address).build().unwrap();
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, PHONE).await;
     server.prove(&ann, EMAIL).await;
-    let made = call(
-        &server,
-        Method::POST,
-        "/v1/devices/me/link-codes",
-        Some(&ann.token),
-        None,
-    )
-    .await;
+    let made =
+        call(&server, Method::POST, "/v1/devices/me/link-codes", Some(&ann.token), None).await;
     for handle in [PHONE, EMAIL, ASKED[0], ASKED[1]] {
         server.lookup(&ben, handle).await;
     }
     let operator = server.operator_token("reader", "reader");
-    let mut planted: Vec<_> = [
-        PHONE, EMAIL, ASKED[0], ASKED[1], ADDRESS, &ann.token, &ben.token, &operator,
-    ]
-    .map(str::to_owned)
-    .into();
+    let mut planted: Vec<_> =
+        [PHONE, EMAIL, ASKED[0], ASKED[1], ADDRESS, &ann.token, &ben.token, &operator]
+            .map(str::to_owned)
+            .into();
     planted.push(made.body["link_code"].as_str().unwrap().to_owned());
 
     let token = ben.token.clone();
@@ -170,18 +154,13 @@ async fn nothing_leaks_with(format: &str) {
         assert!(reply.status < 500, "{reply:?}");
     }
     assert!(server.is_running());
-    let records = server.operator(
-        &operator,
-        &format!("/v1/log?handle={}", PHONE.replace('+', "%2B")),
-    );
+    let records =
+        server.operator(&operator, &format!("/v1/log?handle={}", PHONE.replace('+', "%2B")));
     assert_eq!(Reply::to(records).await.status, 200);
     let metrics = Reply::to(server.client.get(format!("{}/metrics", server.operators))).await;
     holds_none("/metrics", metrics.text.as_bytes(), &planted);
-    let codes: Vec<_> = server
-        .outbox()
-        .iter()
-        .map(|line| line["code"].as_str().unwrap().to_owned())
-        .collect();
+    let codes: Vec<_> =
+        server.outbox().iter().map(|line| line["code"].as_str().unwrap().to_owned()).collect();
 
     assert!(server.stop().await.success());
     let output = server.output();
@@ -192,9 +171,8 @@ async fn nothing_leaks_with(format: &str) {
     holds_none("the server's output", output.as_bytes(), &planted);
     // Six digits may stand in a time; as a value of their own they may not.
     for code in codes {
-        let alone = output
-            .split(|c: char| !c.is_ascii_alphanumeric() && c != '.')
-            .any(|word| word == code);
+        let alone =
+            output.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').any(|word| word == code);
         assert!(!alone, "the server's output holds a code");
     }
 }
@@ -221,11 +199,7 @@ fn on_disk_forms(handle: &str) -> Vec<Vec<u8>> {
         texts.push(digits);
     }
     for text in texts {
-        for algorithm in [
-            &digest::SHA256,
-            &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            &digest::SHA512,
-        ] {
+        for algorithm in [&digest::SHA256, &digest::SHA1_FOR_LEGACY_USE_ONLY, &digest::SHA512] {
             let hash = digest::digest(algorithm, text.as_bytes());
             all.push(hash.as_ref().to_vec());
             all.push(HEXLOWER.encode(hash.as_ref()).into_bytes());
@@ -242,11 +216,7 @@ fn disk_holds_none(server: &Server, when: &str) {
         for handle in ASKED {
             for form in on_disk_forms(handle) {
                 let found = bytes.windows(form.len()).any(|window| window == form);
-                assert!(
-                    !found,
-                    "{when}, {} holds {handle} as {form:?}",
-                    path.display()
-                );
+                assert!(!found, "{when}, {} holds {handle} as {form:?}", path.display());
             }
         }
     }
@@ -261,25 +231,13 @@ async fn asked_handles_are_not_on_disk_with(durability: &str) {
             server.lookup(&ben, handle).await;
         }
         let body = json!({"handles": ASKED});
-        call(
-            &server,
-            Method::POST,
-            "/v1/lookup",
-            Some(&ben.token),
-            Some(body),
-        )
-        .await;
+        call(&server, Method::POST, "/v1/lookup", Some(&ben.token), Some(body)).await;
     }
     disk_holds_none(&server, "while it runs");
     // The search can fail: a registered handle is in the registry's store.
     let digits = PHONE[1..].parse::<u64>().unwrap();
     let outbox = std::fs::read(server.data.join("outbox.ndjson")).unwrap();
-    assert!(
-        outbox
-            .windows(PHONE.len())
-            .any(|window| window == PHONE.as_bytes()),
-        "{digits}"
-    );
+    assert!(outbox.windows(PHONE.len()).any(|window| window == PHONE.as_bytes()), "{digits}");
     let token = server.operator_token("reader", "reader");
     assert_eq!(server.records(&token, "kind=lookup").await.len(), 80);
     assert!(server.stop().await.success());

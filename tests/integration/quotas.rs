@@ -11,21 +11,11 @@ use crate::{
 /// Limit and window of a `RateLimit-Policy`, remaining and reset of a `RateLimit` header.
 fn limits(reply: &Reply) -> (u64, u64, u64, u64) {
     let number = |header: &str, key: &str| -> u64 {
-        let parameter = reply
-            .header(header)
-            .split(';')
-            .find_map(|p| p.strip_prefix(key));
-        parameter
-            .unwrap_or_else(|| panic!("{reply:?}"))
-            .parse()
-            .unwrap()
+        let parameter = reply.header(header).split(';').find_map(|p| p.strip_prefix(key));
+        parameter.unwrap_or_else(|| panic!("{reply:?}")).parse().unwrap()
     };
     assert!(reply.header("ratelimit").starts_with("\"new-handles\""));
-    assert!(
-        reply
-            .header("ratelimit-policy")
-            .starts_with("\"new-handles\"")
-    );
+    assert!(reply.header("ratelimit-policy").starts_with("\"new-handles\""));
     (
         number("ratelimit-policy", "q="),
         number("ratelimit-policy", "w="),
@@ -41,10 +31,7 @@ async fn get(server: &Server, device: &Device, handle: &str) -> Reply {
 
 #[tokio::test]
 async fn a_new_handle_counts_and_a_repeat_is_free() {
-    let env = [
-        ("QUOTA__ENABLED", "true"),
-        ("QUOTA__NEW_HANDLES_PER_DAY", "1000"),
-    ];
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__NEW_HANDLES_PER_DAY", "1000")];
     let server = Server::start_with(&env).await;
     let ben = server.sign_up().await;
     let (limit, window, left, reset) = limits(&get(&server, &ben, "+14155550123").await);
@@ -53,13 +40,7 @@ async fn a_new_handle_counts_and_a_repeat_is_free() {
     for again in ["+14155550123", "%2B1-415-555-0123", "tel:+14155550123"] {
         assert_eq!(limits(&get(&server, &ben, again).await).2, 999, "{again}");
     }
-    let mixed = [
-        "+14155550123",
-        "+14155550124",
-        "+14155550124",
-        "x@example.com",
-        "nonsense",
-    ];
+    let mixed = ["+14155550123", "+14155550124", "+14155550124", "x@example.com", "nonsense"];
     assert_eq!(limits(&batch(&server, &ben, &mixed).await).2, 997);
     let carl = server.sign_up().await;
     assert_eq!(limits(&get(&server, &carl, "+14155550123").await).2, 999);
@@ -83,10 +64,7 @@ async fn both_spellings_of_a_number_count_once() {
 
 #[tokio::test]
 async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
-    let env = [
-        ("QUOTA__ENABLED", "true"),
-        ("QUOTA__NEW_HANDLES_PER_DAY", "1000"),
-    ];
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__NEW_HANDLES_PER_DAY", "1000")];
     let server = Server::start_with(&env).await;
     let ben = server.sign_up().await;
     let numbers: Vec<_> = (0..1_000).map(|n| format!("+1415555{n:04}")).collect();
@@ -95,18 +73,10 @@ async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
 
     let one = get(&server, &ben, "+14155559999").await;
     let body = one.refuses(429, "lookup-quota");
-    assert_eq!(
-        (&body["limit"], &body["cost"]),
-        (&json!("new-handles"), &json!(1))
-    );
+    assert_eq!((&body["limit"], &body["cost"]), (&json!("new-handles"), &json!(1)));
     assert_eq!(body["retry_after"], one.retry_after());
     assert!((60..=87).contains(&one.retry_after()), "{one:?}");
-    let three = [
-        "+14155559997",
-        "+14155559998",
-        "+14155559999",
-        "+14155550001",
-    ];
+    let three = ["+14155559997", "+14155559998", "+14155559999", "+14155550001"];
     let three = batch(&server, &ben, &three).await;
     assert_eq!(three.refuses(429, "lookup-quota")["cost"], 3);
     assert!((180..=260).contains(&three.retry_after()), "{three:?}");
@@ -121,10 +91,7 @@ async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
 
 #[tokio::test]
 async fn too_many_requests_are_refused_whatever_they_ask() {
-    let env = [
-        ("QUOTA__ENABLED", "true"),
-        ("QUOTA__REQUESTS_PER_MINUTE", "5"),
-    ];
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__REQUESTS_PER_MINUTE", "5")];
     let server = Server::start_with(&env).await;
     let ben = server.sign_up().await;
     for _ in 0..5 {

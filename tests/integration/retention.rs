@@ -49,15 +49,9 @@ impl Simulated {
         let (server, _) = in_process(&data, &clock).await;
         let client = Client::new();
         let sign_up = client.post(format!("http://{}/v1/devices", server.addresses().phones));
-        let device = sign_up
-            .json(&json!({"platform": "ios"}))
-            .send()
-            .await
-            .unwrap();
+        let device = sign_up.json(&json!({"platform": "ios"})).send().await.unwrap();
         let device: Value = device.json().await.unwrap();
-        let operator = Operators::of(&data)
-            .add("reader", Role::Reader, clock.now())
-            .unwrap();
+        let operator = Operators::of(&data).add("reader", Role::Reader, clock.now()).unwrap();
         Self {
             device: device["token"].as_str().unwrap().to_owned(),
             operator: operator.reveal().to_owned(),
@@ -75,11 +69,7 @@ impl Simulated {
         self.clock.advance(HOUR / 2);
         let url = format!("http://{}/v1/lookup", self.server.addresses().phones);
         let request = self.client.post(url).bearer_auth(&self.device);
-        let answer = request
-            .json(&json!({"handles": ASKED}))
-            .send()
-            .await
-            .unwrap();
+        let answer = request.json(&json!({"handles": ASKED})).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         self.asked_at.push(self.clock.now());
         self.clock.advance(HOUR / 2);
@@ -106,17 +96,10 @@ impl Simulated {
     async fn check(&self, whole: bool) {
         let now = self.clock.now();
         let kept = self.readable(if whole { usize::MAX } else { 1 }).await;
-        assert!(
-            now.since(kept[0]) <= RETENTION,
-            "a record is {:?} old",
-            now.since(kept[0])
-        );
+        assert!(now.since(kept[0]) <= RETENTION, "a record is {:?} old", now.since(kept[0]));
         let young = now.minus(RETENTION - HOUR);
         let oldest_due = self.asked_at.iter().find(|at| **at > young).unwrap();
-        assert!(
-            kept[0] <= oldest_due.plus(Duration::from_millis(1)),
-            "deleted too early"
-        );
+        assert!(kept[0] <= oldest_due.plus(Duration::from_millis(1)), "deleted too early");
         if whole {
             let due = self.asked_at.iter().filter(|at| **at > young).count();
             assert!(kept.len() >= due * ASKED.len());
@@ -156,13 +139,8 @@ fn opens(data: &Path, now: Timestamp) -> usize {
 /// Rows that the command line prints from a data directory.
 fn prints(data: &Path) -> usize {
     let mut command = dispatchd();
-    command
-        .args(["log", "search", "--json", "--data"])
-        .arg(data);
-    String::from_utf8(run(&mut command).stdout)
-        .unwrap()
-        .lines()
-        .count()
+    command.args(["log", "search", "--json", "--data"]).arg(data);
+    String::from_utf8(run(&mut command).stdout).unwrap().lines().count()
 }
 
 #[tokio::test]
@@ -174,14 +152,8 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
     }
     let backup = service.data.with_file_name("backup");
     copy(&service.data, &backup);
-    assert!(
-        opens(&backup, service.clock.now()) >= 48,
-        "the backup is none"
-    );
-    assert!(
-        prints(&backup) >= 48,
-        "the command line cannot read the backup"
-    );
+    assert!(opens(&backup, service.clock.now()) >= 48, "the backup is none");
+    assert!(prints(&backup) >= 48, "the command line cannot read the backup");
 
     for hour in 24..45 * 24 {
         service.one_hour().await;
@@ -193,14 +165,9 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
     assert!(began.plus(45 * DAY) <= service.clock.now());
     let segments = fs::read_dir(service.data.join("log")).unwrap().count();
     assert!((719..=725).contains(&segments), "{segments} files");
-    for (path, bytes) in bytes_below(&service.data)
-        .into_iter()
-        .chain(bytes_below(&backup))
-    {
+    for (path, bytes) in bytes_below(&service.data).into_iter().chain(bytes_below(&backup)) {
         for handle in ASKED {
-            let found = bytes
-                .windows(handle.len())
-                .any(|window| window == handle.as_bytes());
+            let found = bytes.windows(handle.len()).any(|window| window == handle.as_bytes());
             assert!(!found, "{} holds {handle}", path.display());
         }
     }
@@ -211,27 +178,14 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
 fn try_backup(service: &Simulated, backup: &Path, began: Timestamp) {
     let with_root = backup.with_file_name("with-root");
     copy(backup, &with_root);
-    fs::copy(
-        service.data.join("keys/root.key"),
-        with_root.join("keys/root.key"),
-    )
-    .unwrap();
+    fs::copy(service.data.join("keys/root.key"), with_root.join("keys/root.key")).unwrap();
     let with_keys = backup.with_file_name("with-keys");
     copy(backup, &with_keys);
     fs::remove_dir_all(with_keys.join("keys")).unwrap();
     copy(&service.data.join("keys"), &with_keys.join("keys"));
-    assert!(
-        opens(&service.data, service.clock.now()) >= 1_400,
-        "today's keys open today's log"
-    );
+    assert!(opens(&service.data, service.clock.now()) >= 1_400, "today's keys open today's log");
     for attempt in [&with_root, &with_keys] {
-        for now in [
-            Timestamp::EPOCH,
-            began,
-            began.plus(DAY),
-            service.clock.now(),
-            Timestamp::MAX,
-        ] {
+        for now in [Timestamp::EPOCH, began, began.plus(DAY), service.clock.now(), Timestamp::MAX] {
             let count = opens(attempt, now);
             assert_eq!(count, 0, "{} at {now}", attempt.display());
         }

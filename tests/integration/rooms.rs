@@ -18,27 +18,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("envelope", &["clock", "ids", "limits"]),
     ("registry", &["clock", "handle", "ids", "limits"]),
     ("quota", &["clock", "handle", "ids", "limits"]),
-    (
-        "query_log",
-        &["clock", "envelope", "handle", "ids", "limits", "shutdown"],
-    ),
-    (
-        "ownership",
-        &["clock", "handle", "ids", "limits", "registry"],
-    ),
+    ("query_log", &["clock", "envelope", "handle", "ids", "limits", "shutdown"]),
+    ("ownership", &["clock", "handle", "ids", "limits", "registry"]),
     ("operators", &["clock", "ids"]),
-    (
-        "dispatch",
-        &[
-            "clock",
-            "handle",
-            "ids",
-            "limits",
-            "query_log",
-            "quota",
-            "registry",
-        ],
-    ),
+    ("dispatch", &["clock", "handle", "ids", "limits", "query_log", "quota", "registry"]),
     (
         "http",
         &[
@@ -89,16 +72,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &[
-            "clock",
-            "config",
-            "envelope",
-            "handle",
-            "operators",
-            "query_log",
-            "server",
-            "telemetry",
-        ],
+        &["clock", "config", "envelope", "handle", "operators", "query_log", "server", "telemetry"],
     ),
 ];
 
@@ -129,12 +103,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
 fn source() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |path: PathBuf| {
-        let name = path
-            .strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         (name, fs::read_to_string(path).unwrap())
     };
     source_files(&root).into_iter().map(read).collect()
@@ -155,10 +124,7 @@ fn code(text: &str) -> String {
 /// The rooms that `code` names: after `crate::`, in a path or in a braced `use`.
 fn named_rooms(code: &str) -> Vec<String> {
     let first_word = |text: &str| -> String {
-        text.trim_start()
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect()
+        text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
     };
     let mut rooms = Vec::new();
     for after in code.split("crate::").skip(1) {
@@ -232,10 +198,7 @@ fn http_database_and_wall_time_stay_in_their_rooms() {
 fn every_room_is_on_the_map() {
     let map = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
     for (room, _) in TABLE {
-        assert!(
-            map.contains(&format!("[`{room}`]")),
-            "lib.rs does not mention {room}"
-        );
+        assert!(map.contains(&format!("[`{room}`]")), "lib.rs does not mention {room}");
     }
 }
 

@@ -50,12 +50,9 @@ fn half_body(url: &str, token: &str) -> (Duration, Reply) {
 /// Chunks of a body beyond the limit, `count` of them or until the server has had enough; how many were sent.
 fn many_chunks(wire: &mut Wire, token: &str, count: usize) -> usize {
     let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n";
-    wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n").as_bytes())
-        .unwrap();
+    wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n").as_bytes()).unwrap();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
-    (0..count)
-        .take_while(|_| wire.send(chunk.as_bytes()).is_ok())
-        .count()
+    (0..count).take_while(|_| wire.send(chunk.as_bytes()).is_ok()).count()
 }
 
 #[tokio::test]

@@ -11,28 +11,14 @@ async fn a_proved_handle_is_blue_until_its_device_signs_out_and_the_log_says_why
     assert_eq!(server.route(&ben, "+14155550124").await, "sms");
     assert_eq!(server.route(&ben, "nobody@example.com").await, "none");
 
-    let gone = server
-        .phone(reqwest::Method::DELETE, "/v1/devices/me")
-        .bearer_auth(&ann.token);
+    let gone = server.phone(reqwest::Method::DELETE, "/v1/devices/me").bearer_auth(&ann.token);
     assert_eq!(gone.send().await.unwrap().status(), 204);
     assert_eq!(server.route(&ben, "+14155550123").await, "sms");
 
     let reader = server.operator_token("reader", "reader");
-    let records = server
-        .records(&reader, "handle=%2B14155550123&order=asc")
-        .await;
-    let told: Vec<_> = records
-        .iter()
-        .map(|r| r["reason"].as_str().or(r["change"].as_str()).unwrap())
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "handle-bound",
-            "live-device",
-            "handle-unbound",
-            "device-removed"
-        ]
-    );
+    let records = server.records(&reader, "handle=%2B14155550123&order=asc").await;
+    let told: Vec<_> =
+        records.iter().map(|r| r["reason"].as_str().or(r["change"].as_str()).unwrap()).collect();
+    assert_eq!(told, ["handle-bound", "live-device", "handle-unbound", "device-removed"]);
     assert!(server.stop().await.success());
 }

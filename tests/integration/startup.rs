@@ -30,10 +30,7 @@ fn fails(server: &Server, env: &[(&str, &str)]) -> (i32, String) {
     let text = String::from_utf8(output.stderr).unwrap();
     let last = text.lines().last().unwrap_or_default();
     println!("{last}");
-    (
-        output.status.code().expect("it ends by itself"),
-        last.into(),
-    )
+    (output.status.code().expect("it ends by itself"), last.into())
 }
 
 fn assert_names(text: &str, parts: &[&str]) {
@@ -75,10 +72,7 @@ async fn a_port_in_use_is_named_even_if_another_dispatchd_has_it() {
         ("server.operators", "SERVER__OPERATORS", &operators),
         ("server.operators", "SERVER__OPERATORS", &phones),
     ] {
-        let env = [
-            (variable, taken.as_str()),
-            ("SERVER__DATA", as_text(&other_data)),
-        ];
+        let env = [(variable, taken.as_str()), ("SERVER__DATA", as_text(&other_data))];
         let (code, text) = fails(&server, &env);
         assert_eq!(code, 1, "{text}");
         assert_names(&text, &[key, taken, "in use"]);
@@ -94,41 +88,18 @@ async fn a_data_directory_has_one_server() {
     assert_eq!(code, 1);
     assert_names(&text, &[as_text(&server.data), "in use by another process"]);
     // The one that runs has not noticed.
-    assert_eq!(
-        fs::read(server.data.join("addresses.json")).unwrap(),
-        addresses
-    );
+    assert_eq!(fs::read(server.data.join("addresses.json")).unwrap(), addresses);
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
 }
 
 /// A file's text, overrides, and what the message must name.
-type BadConfig = (
-    &'static str,
-    Option<(&'static str, &'static str)>,
-    &'static [&'static str],
-);
+type BadConfig = (&'static str, Option<(&'static str, &'static str)>, &'static [&'static str]);
 
 const BAD_CONFIGS: &[BadConfig] = &[
-    (
-        "[log]\n\nretenton = \"1d\"\n",
-        None,
-        &["line 3", "retenton"],
-    ),
-    (
-        "[log]\nretention = \"31d\"\n",
-        None,
-        &["line 2", "log.retention"],
-    ),
-    (
-        "[log]\nretention = \"soon\"\n",
-        None,
-        &["line 2", "retention"],
-    ),
-    (
-        "[log]\ndurability = \"none\"\n",
-        None,
-        &["line 2", "durability"],
-    ),
+    ("[log]\n\nretenton = \"1d\"\n", None, &["line 3", "retenton"]),
+    ("[log]\nretention = \"31d\"\n", None, &["line 2", "log.retention"]),
+    ("[log]\nretention = \"soon\"\n", None, &["line 2", "retention"]),
+    ("[log]\ndurability = \"none\"\n", None, &["line 2", "durability"]),
     ("[lag]\n", None, &["line 1", "lag"]),
     ("[log\n", None, &["line 1"]),
     ("", Some(("LOG__DURABILITY", "none")), &["log.durability"]),
@@ -147,10 +118,7 @@ async fn a_bad_configuration_is_64_and_touches_nothing() {
     for (text, env, parts) in BAD_CONFIGS {
         fs::write(&file, text).unwrap();
         let mut command = server.command();
-        command
-            .arg("--config")
-            .arg(&file)
-            .env("DISPATCHD_SERVER__DATA", &data);
+        command.arg("--config").arg(&file).env("DISPATCHD_SERVER__DATA", &data);
         let mut place = as_text(&file).to_owned();
         if let Some((name, value)) = env {
             place = format!("DISPATCHD_{name}");
@@ -166,10 +134,7 @@ async fn a_bad_configuration_is_64_and_touches_nothing() {
     }
     let missing = run(server.command().args(["--config", "/nowhere/d.toml"]));
     assert_eq!(missing.status.code(), Some(64));
-    assert_names(
-        &String::from_utf8_lossy(&missing.stderr),
-        &["/nowhere/d.toml"],
-    );
+    assert_names(&String::from_utf8_lossy(&missing.stderr), &["/nowhere/d.toml"]);
 }
 
 #[tokio::test]
@@ -189,11 +154,7 @@ async fn missing_and_wrong_keys_are_told_apart_and_nothing_is_overwritten() {
     let cases: [(&Path, Option<&[u8]>, &str); 5] = [
         (&root_key, None, "the root key is missing"),
         (&keyring, None, "the keyring is missing"),
-        (
-            &root_key,
-            Some(&others_root_key),
-            "does not open the keyring",
-        ),
+        (&root_key, Some(&others_root_key), "does not open the keyring"),
         (&root_key, Some(&bad_root), "damaged"),
         (&keyring, Some(&bad_keyring), "damaged"),
     ];
@@ -245,12 +206,7 @@ async fn everything_on_disk_is_its_owners_alone() {
     for folder in ["", "keys", "log", "registry"] {
         assert_eq!(mode(&server.data.join(folder)), 0o700, "{folder:?}");
     }
-    for file in [
-        "keys/root.key",
-        "keys/keyring",
-        "outbox.ndjson",
-        "registry/registry.redb",
-    ] {
+    for file in ["keys/root.key", "keys/keyring", "outbox.ndjson", "registry/registry.redb"] {
         assert_eq!(mode(&server.data.join(file)), 0o600, "{file}");
     }
     for segment in fs::read_dir(server.data.join("log")).unwrap() {
@@ -289,12 +245,7 @@ async fn a_data_directory_that_cannot_be_made_or_written_is_named() {
     let file = server.data.with_extension("file");
     fs::write(&file, "").unwrap();
     // /proc takes no files, not even root's.
-    for data in [
-        as_text(&file.join("data")),
-        as_text(&file),
-        "/proc/dispatchd",
-        "/proc",
-    ] {
+    for data in [as_text(&file.join("data")), as_text(&file), "/proc/dispatchd", "/proc"] {
         let (code, text) = fails(&server, &[("SERVER__DATA", data)]);
         assert_eq!(code, 1, "{text}");
         assert_names(&text, &[data]);
@@ -303,12 +254,7 @@ async fn a_data_directory_that_cannot_be_made_or_written_is_named() {
 
 #[test]
 fn usage_errors_are_2_and_every_command_explains_itself() {
-    for arguments in [
-        &["frobnicate"][..],
-        &["serve", "--frobnicate"],
-        &["log"],
-        &[],
-    ] {
+    for arguments in [&["frobnicate"][..], &["serve", "--frobnicate"], &["log"], &[]] {
         let output = run(dispatchd().args(arguments));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}");

@@ -27,10 +27,7 @@ fn blocks(markdown: &str) -> Vec<Block> {
     while let Some(line) = lines.next() {
         if let Some(kind) = line.strip_prefix("```") {
             let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
-            blocks.push(Block {
-                kind: kind.to_owned(),
-                text: text.join("\n"),
-            });
+            blocks.push(Block { kind: kind.to_owned(), text: text.join("\n") });
         }
     }
     blocks
@@ -95,23 +92,10 @@ impl Here<'_> {
         let mut bash = Command::new("bash");
         bash.args(["-e", "-c", &self.translate(script)])
             .current_dir(self.folder)
-            .env(
-                "DISPATCHD_SERVER__PHONES",
-                format!("127.0.0.1:{}", self.phones),
-            )
-            .env(
-                "DISPATCHD_SERVER__OPERATORS",
-                format!("127.0.0.1:{}", self.operators),
-            )
-            .env(
-                "DISPATCHD_SERVER",
-                format!("http://127.0.0.1:{}", self.operators),
-            );
-        for name in [
-            "DISPATCHD_TOKEN",
-            "DISPATCHD_CONFIG",
-            "DISPATCHD_SERVER__DATA",
-        ] {
+            .env("DISPATCHD_SERVER__PHONES", format!("127.0.0.1:{}", self.phones))
+            .env("DISPATCHD_SERVER__OPERATORS", format!("127.0.0.1:{}", self.operators))
+            .env("DISPATCHD_SERVER", format!("http://127.0.0.1:{}", self.operators));
+        for name in ["DISPATCHD_TOKEN", "DISPATCHD_CONFIG", "DISPATCHD_SERVER__DATA"] {
             bash.env_remove(name);
         }
         bash
@@ -119,11 +103,7 @@ impl Here<'_> {
 
     fn serve(&self, line: &str) -> Running {
         let mut bash = self.bash(&format!("exec {line}"));
-        let child = bash
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = bash.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let (running, started) = (Running(child), Instant::now());
         while !self.folder.join("data/addresses.json").exists() {
             assert!(started.elapsed() < PATIENCE, "the server does not start");
@@ -136,30 +116,18 @@ impl Here<'_> {
 #[test]
 fn the_tour_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    let here = Here {
-        folder: folder.path(),
-        phones: free_port(),
-        operators: free_port(),
-    };
+    let here = Here { folder: folder.path(), phones: free_port(), operators: free_port() };
     let blocks = readme();
-    let server = blocks
-        .iter()
-        .find(|block| block.kind == "sh server")
-        .expect("a server is started");
+    let server =
+        blocks.iter().find(|block| block.kind == "sh server").expect("a server is started");
     let _running = here.serve(&server.text);
     // One shell, as the reader has one terminal; a line of its own between what the blocks print.
     let steps: Vec<_> = blocks.iter().filter(|block| block.kind == "sh").collect();
-    let script: String = steps
-        .iter()
-        .map(|step| format!("{}\nprintf '\\n=====\\n'\n", step.text))
-        .collect();
+    let script: String =
+        steps.iter().map(|step| format!("{}\nprintf '\\n=====\\n'\n", step.text)).collect();
     let output = run(&mut here.bash(&script));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{printed}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
     let printed: Vec<_> = printed.split("\n=====\n").collect();
 
     let mut checked = 0;
@@ -171,37 +139,19 @@ fn the_tour_does_what_it_says() {
         if next.kind == "text" {
             let (is, said) = (printed[step].trim_end(), &next.text);
             let is_so = is.lines().count() == said.lines().count()
-                && said
-                    .lines()
-                    .zip(is.lines())
-                    .all(|(pattern, line)| matches(pattern, line));
-            assert!(
-                is_so,
-                "after\n{}\nREADME says\n{said}\nbut it is\n{is}",
-                block.text
-            );
+                && said.lines().zip(is.lines()).all(|(pattern, line)| matches(pattern, line));
+            assert!(is_so, "after\n{}\nREADME says\n{said}\nbut it is\n{is}", block.text);
             checked += 1;
         }
         step += 1;
     }
-    assert!(
-        steps.len() >= 6 && checked >= 5,
-        "{checked} of {} steps",
-        steps.len()
-    );
+    assert!(steps.len() >= 6 && checked >= 5, "{checked} of {} steps", steps.len());
 }
 
 #[test]
 fn the_two_commands_are_there() {
     let blocks = readme();
-    let one = |kind: &str| {
-        blocks
-            .iter()
-            .find(|block| block.kind == kind)
-            .unwrap()
-            .text
-            .clone()
-    };
+    let one = |kind: &str| blocks.iter().find(|block| block.kind == kind).unwrap().text.clone();
     assert_eq!(one("sh demo"), format!("{CARGO_RUN} serve --demo"));
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(one("sh tests"));
     assert!(tests.is_file());
@@ -221,31 +171,14 @@ fn the_demo_prints_commands_that_work() {
         .stdout(Stdio::piped());
     let mut running = Running(demo.spawn().unwrap());
     let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
-    let shown: Vec<_> = lines
-        .map(Result::unwrap)
-        .take_while(|line| !line.starts_with("Ctrl-C"))
-        .collect();
-    let at = shown
-        .iter()
-        .position(|line| line.starts_with("Try it"))
-        .expect("commands to paste");
-    for answer in [
-        "imessage",
-        "sms",
-        "none",
-        "device-removed",
-        "never-registered",
-    ] {
-        assert!(
-            shown[..at].iter().any(|line| line.contains(answer)),
-            "{answer} is not shown"
-        );
+    let shown: Vec<_> =
+        lines.map(Result::unwrap).take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    let at = shown.iter().position(|line| line.starts_with("Try it")).expect("commands to paste");
+    for answer in ["imessage", "sms", "none", "device-removed", "never-registered"] {
+        assert!(shown[..at].iter().any(|line| line.contains(answer)), "{answer} is not shown");
     }
     let commands = shown[at + 1..].join("\n").replace("\\\n", " ");
-    let commands: Vec<_> = commands
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let commands: Vec<_> = commands.lines().filter(|line| !line.trim().is_empty()).collect();
     assert_eq!(commands.len(), 5, "{commands:#?}");
     for (command, expected) in commands.into_iter().zip([
         "\"route\":\"imessage\"",
@@ -274,8 +207,7 @@ fn a_demo_does_not_touch_what_is_not_its_own() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("data/registry")).unwrap();
     let mut demo = dispatchd();
-    demo.args(["serve", "--demo"])
-        .env("DISPATCHD_SERVER__DATA", folder.path().join("data"));
+    demo.args(["serve", "--demo"]).env("DISPATCHD_SERVER__DATA", folder.path().join("data"));
     let output = run(&mut demo);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("Name another directory"));

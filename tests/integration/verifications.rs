@@ -21,14 +21,7 @@ async fn begin(server: &Server, device: &Device, handle: &str) -> String {
 
 async fn try_code(server: &Server, verification: &str, code: &str) -> Reply {
     let path = format!("/v1/verifications/{verification}");
-    call(
-        server,
-        Method::POST,
-        &path,
-        None,
-        Some(json!({"code": code})),
-    )
-    .await
+    call(server, Method::POST, &path, None, Some(json!({"code": code}))).await
 }
 
 /// Another code of the same form.
@@ -49,9 +42,7 @@ async fn the_right_code_binds_and_is_good_once() {
     assert_eq!(body["handle"], "+14155550123");
     instant(&body["proved_at"]);
     assert_eq!(bound.header("cache-control"), "no-store");
-    try_code(&server, &verification, &code)
-        .await
-        .refuses(404, "verification-unknown");
+    try_code(&server, &verification, &code).await.refuses(404, "verification-unknown");
 }
 
 #[tokio::test]
@@ -67,10 +58,7 @@ async fn wrong_codes_count_down_and_end_the_verification() {
     for tried in [wrong(&code), code] {
         let refused = try_code(&server, &verification, &tried).await;
         let body = refused.refuses(429, "rate-limited");
-        assert_eq!(
-            (&body["limit"], &body["attempts_left"]),
-            (&json!("code-attempts"), &json!(0))
-        );
+        assert_eq!((&body["limit"], &body["attempts_left"]), (&json!("code-attempts"), &json!(0)));
     }
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
 }
@@ -84,13 +72,7 @@ async fn codes_that_are_none_and_verifications_that_never_were() {
         let refused = try_code(&server, &verification, odd).await;
         assert_eq!(refused.refuses(403, "code-wrong")["attempts_left"], left);
     }
-    for unknown in [
-        "v_0000000000000",
-        "nonsense",
-        "%20",
-        "%FF",
-        &"v".repeat(500),
-    ] {
+    for unknown in ["v_0000000000000", "nonsense", "%20", "%FF", &"v".repeat(500)] {
         let refused = try_code(&server, unknown, "123456").await;
         refused.refuses(404, "verification-unknown");
     }
@@ -111,14 +93,8 @@ async fn deregistering_says_the_same_whether_or_not_anybody_holds_the_handle() {
     for handle in ["+14155550123", "+14155550124"] {
         let body = Some(json!({"handle": handle}));
         let reply = call(&server, Method::POST, "/v1/deregistrations", None, body).await;
-        let fields = [
-            "verification",
-            "handle",
-            "sent_by",
-            "expires_at",
-            "next_send_at",
-            "attempts_left",
-        ];
+        let fields =
+            ["verification", "handle", "sent_by", "expires_at", "next_send_at", "attempts_left"];
         assert_eq!(reply.is(202, &fields)["handle"], handle);
         let mut headers = reply.headers.clone();
         headers.remove("x-request-id");
@@ -145,10 +121,7 @@ async fn the_code_takes_the_handle_from_every_device_for_good() {
     let verification = sent.body["verification"].as_str().unwrap();
     let gone = try_code(&server, verification, &server.code_for(verification)).await;
     let body = gone.is(200, &["handle", "deregistered"]);
-    assert_eq!(
-        (&body["handle"], &body["deregistered"]),
-        (&json!("+14155550123"), &json!(true))
-    );
+    assert_eq!((&body["handle"], &body["deregistered"]), (&json!("+14155550123"), &json!(true)));
     for device in [&ann, &laptop] {
         let path = "/v1/devices/me/check-in";
         call(&server, Method::POST, path, Some(&device.token), None).await;
@@ -174,10 +147,7 @@ async fn a_code_that_comes_too_late_says_so_and_a_new_one_may_be_asked_for() {
     let token = signed_up.body["token"].as_str().unwrap();
     let handle = json!({"handle": "+14155550123"});
     // A device's claim goes on with each code; what asks without a token begins anew, since anybody may be asking.
-    for (path, is_continued) in [
-        ("/v1/devices/me/handles", true),
-        ("/v1/deregistrations", false),
-    ] {
+    for (path, is_continued) in [("/v1/devices/me/handles", true), ("/v1/deregistrations", false)] {
         let first = post(path, token, handle.clone()).await;
         for pause in [30, 60, 120] {
             let refused = post(path, token, handle.clone()).await;

@@ -28,12 +28,7 @@ impl Reply {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let reply = Self {
-            status,
-            headers,
-            text,
-            body,
-        };
+        let reply = Self { status, headers, text, body };
         let id = reply.header("x-request-id");
         assert!(id.starts_with("r_") && id.len() == 15, "{reply:?}");
         reply
@@ -42,10 +37,7 @@ impl Reply {
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
-        value
-            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
-            .to_str()
-            .unwrap()
+        value.unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
     }
 
     /// A good answer with this status and exactly these fields; gives the body.
@@ -63,37 +55,24 @@ impl Reply {
     #[track_caller]
     pub(crate) fn refuses(&self, status: u16, code: &str) -> &Value {
         let body = &self.body;
-        assert_eq!(
-            (self.status, body["code"].as_str()),
-            (status, Some(code)),
-            "{self:?}"
-        );
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{self:?}");
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(body["type"], format!("urn:dispatchd:problem:{code}"));
         assert_eq!(body["status"], status);
         for field in ["title", "detail"] {
-            assert!(
-                body[field].as_str().is_some_and(|text| !text.is_empty()),
-                "{self:?}"
-            );
+            assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         }
         let later = status == 429 || status >= 500;
         assert_eq!(body["retry"] == "later", later, "{self:?}");
         assert_eq!(self.headers.contains_key("retry-after"), later, "{self:?}");
         if later {
-            assert!(
-                self.header("retry-after").parse::<u64>().unwrap() >= 1,
-                "{self:?}"
-            );
+            assert!(self.header("retry-after").parse::<u64>().unwrap() >= 1, "{self:?}");
         } else {
             let retry = body["retry"].as_str().unwrap();
             assert!(["never", "after-fixing"].contains(&retry), "{self:?}");
         }
         if status == 401 {
-            assert!(
-                self.header("www-authenticate").starts_with("Bearer"),
-                "{self:?}"
-            );
+            assert!(self.header("www-authenticate").starts_with("Bearer"), "{self:?}");
         }
         body
     }
@@ -132,9 +111,7 @@ pub(crate) fn has_exactly(object: &Value, fields: &[&str]) {
 /// An RFC 3339 instant in UTC with microseconds.
 #[track_caller]
 pub(crate) fn instant(value: &Value) -> Timestamp {
-    let text = value
-        .as_str()
-        .unwrap_or_else(|| panic!("no instant: {value}"));
+    let text = value.as_str().unwrap_or_else(|| panic!("no instant: {value}"));
     assert!(text.ends_with('Z') && text.len() == 27, "{text}");
     text.parse().unwrap()
 }
@@ -160,14 +137,7 @@ pub(crate) async fn call(
 /// Asks for a batch.
 pub(crate) async fn batch(server: &Server, device: &Device, handles: &[&str]) -> Reply {
     let body = json!({"handles": handles});
-    call(
-        server,
-        Method::POST,
-        "/v1/lookup",
-        Some(&device.token),
-        Some(body),
-    )
-    .await
+    call(server, Method::POST, "/v1/lookup", Some(&device.token), Some(body)).await
 }
 
 /// Signs a device up with a link code.
@@ -178,11 +148,7 @@ pub(crate) async fn link(server: &Server, device: &Device) -> Device {
     let body = json!({"platform": "macos", "link_code": code});
     let joined = call(server, Method::POST, "/v1/devices", None, Some(body)).await;
     let text = |field: &str| joined.body[field].as_str().unwrap().to_owned();
-    Device {
-        device: text("device"),
-        account: text("account"),
-        token: text("token"),
-    }
+    Device { device: text("device"), account: text("account"), token: text("token") }
 }
 
 /// The server inside this process, on a clock that stands still until it is moved.

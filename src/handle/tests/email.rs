@@ -12,11 +12,7 @@ fn one_address_however_it_is_written() {
         ("\"al\\ice\"@example.com", "", "alice@example.com"),
         ("alice+tag@example.com", "", "alice+tag@example.com"),
         ("+14155550123@example.com", "", "+14155550123@example.com"),
-        (
-            "a!#$%&'*+-/=?^_`{|}~@example.com",
-            "",
-            "a!#$%&'*+-/=?^_`{|}~@example.com",
-        ),
+        ("a!#$%&'*+-/=?^_`{|}~@example.com", "", "a!#$%&'*+-/=?^_`{|}~@example.com"),
         ("a.b.c@mail.example.co.uk", "", "a.b.c@mail.example.co.uk"),
         ("alice@123.example", "", "alice@123.example"),
         ("alice@r3---sn.example.com", "", "alice@r3---sn.example.com"),
@@ -47,30 +43,14 @@ fn local_parts_are_folded_and_composed() {
 fn domains_become_a_labels() {
     check_table(&[
         ("alice@BÜCHER.example", "", "alice@xn--bcher-kva.example"),
-        (
-            "alice@bu\u{308}cher.example",
-            "",
-            "alice@xn--bcher-kva.example",
-        ),
-        (
-            "alice@xn--bcher-kva.example",
-            "",
-            "alice@xn--bcher-kva.example",
-        ),
-        (
-            "alice@XN--BCHER-KVA.example",
-            "",
-            "alice@xn--bcher-kva.example",
-        ),
+        ("alice@bu\u{308}cher.example", "", "alice@xn--bcher-kva.example"),
+        ("alice@xn--bcher-kva.example", "", "alice@xn--bcher-kva.example"),
+        ("alice@XN--BCHER-KVA.example", "", "alice@xn--bcher-kva.example"),
         ("alice@例え。テスト", "", "alice@xn--r8jz45g.xn--zckzah"),
         ("alice@ｅｘａｍｐｌｅ．ｃｏｍ", "", "alice@example.com"),
         ("alice@faß.example", "", "alice@xn--fa-hia.example"),
         // A joiner where the script needs one.
-        (
-            "a@نامه\u{200C}ای.example",
-            "",
-            "a@xn--mgba3gch31f060k.example",
-        ),
+        ("a@نامه\u{200C}ای.example", "", "a@xn--mgba3gch31f060k.example"),
     ]);
 }
 
@@ -79,21 +59,13 @@ fn mailto_uris_by_rfc_6068() {
     check_table(&[
         ("mailto:Alice@example.com", "", "alice@example.com"),
         ("MAILTO:alice@example.com", "", "alice@example.com"),
-        (
-            "mailto:alice@example.com?subject=Hi&cc=bob@example.com",
-            "",
-            "alice@example.com",
-        ),
+        ("mailto:alice@example.com?subject=Hi&cc=bob@example.com", "", "alice@example.com"),
         ("mailto:alice+tag@example.com", "", "alice+tag@example.com"),
         ("mailto:alice%40example.com", "", "alice@example.com"),
         ("mailto:jos%C3%A9@example.com", "", "josé@example.com"),
         ("mailto:what%3F@example.com", "", "what?@example.com"),
         ("mailto:alice@example.com#top", "", "alice@example.com"),
-        (
-            "mailto:alice@example.com,bob@example.com",
-            "",
-            "not-an-address",
-        ),
+        ("mailto:alice@example.com,bob@example.com", "", "not-an-address"),
         ("mailto:?to=alice@example.com", "", "not-an-address"),
         ("mailto:", "", "not-an-address"),
         ("mailto:alice", "", "not-an-address"),
@@ -226,10 +198,7 @@ fn lengths_are_those_of_the_canonical_form() {
         parsed(&format!("{}@example.com", "ẞ".repeat(32)), ""),
         format!("{}@example.com", "s".repeat(64))
     );
-    assert_eq!(
-        parsed(&format!("{}@example.com", "ẞ".repeat(33)), ""),
-        "too-long"
-    );
+    assert_eq!(parsed(&format!("{}@example.com", "ẞ".repeat(33)), ""), "too-long");
 
     let labels = format!("{0}.{0}.{0}", "d".repeat(60));
     let total = |length: usize| format!("{}@{labels}.com", "a".repeat(length - labels.len() - 5));
@@ -238,10 +207,7 @@ fn lengths_are_those_of_the_canonical_form() {
         parsed(&format!("a@{}.com", "d".repeat(63)), ""),
         format!("a@{}.com", "d".repeat(63))
     );
-    assert_eq!(
-        parsed(&format!("a@{}.com", "d".repeat(64)), ""),
-        "not-an-address"
-    );
+    assert_eq!(parsed(&format!("a@{}.com", "d".repeat(64)), ""), "not-an-address");
     let at_most = format!("{}@{labels}.{}", "a".repeat(64), "e".repeat(6));
     assert_eq!(at_most.len(), 254);
     assert_eq!(parsed(&at_most, ""), at_most);

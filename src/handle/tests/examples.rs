@@ -20,9 +20,7 @@ const TYPES: [PhoneNumberType; 11] = [
 
 fn examples(region: Region) -> impl Iterator<Item = PhoneNumber> {
     TYPES.into_iter().filter_map(move |kind| {
-        PHONE_NUMBER_UTIL
-            .get_example_number_for_type_and_region(region.library(), kind)
-            .ok()
+        PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region.library(), kind).ok()
     })
 }
 

@@ -15,9 +15,8 @@ pub(crate) fn check(text: &str, region: Option<Region>) {
 
 /// Regions whose rules differ most: shared calling codes, trunk prefixes that are digits of numbers, rewritten numbers.
 pub(crate) fn regions() -> Vec<Option<Region>> {
-    let codes = [
-        "US", "CA", "DE", "GB", "IT", "MX", "BJ", "AR", "BR", "RU", "HU", "LT", "CI", "SM",
-    ];
+    let codes =
+        ["US", "CA", "DE", "GB", "IT", "MX", "BJ", "AR", "BR", "RU", "HU", "LT", "CI", "SM"];
     let regions = codes.iter().map(|code| Region::parse(code).ok());
     std::iter::once(None).chain(regions).collect()
 }
@@ -26,15 +25,9 @@ pub(crate) fn regions() -> Vec<Option<Region>> {
 fn check_canonical(handle: &Handle) {
     let text = handle.canonical();
     for region in regions() {
-        assert!(
-            Handle::parse(&text, region).as_ref() == Ok(handle),
-            "canonical is no fixed point"
-        );
+        assert!(Handle::parse(&text, region).as_ref() == Ok(handle), "canonical is no fixed point");
     }
-    assert!(
-        Handle::from_canonical(&text).as_ref() == Some(handle),
-        "canonical does not read back"
-    );
+    assert!(Handle::from_canonical(&text).as_ref() == Some(handle), "canonical does not read back");
     let mut written = Vec::new();
     handle.write_canonical(&mut written);
     assert_eq!(written, text.as_bytes(), "two canonical forms");
@@ -62,16 +55,10 @@ fn check_fast_path(text: &str, result: &Result<Handle, HandleError>) {
         return;
     };
     let elsewhere = Handle::parse(text, None);
-    assert!(
-        *result == elsewhere,
-        "the region changed a number with a plus sign"
-    );
+    assert!(*result == elsewhere, "the region changed a number with a plus sign");
     let in_index = Handle::parse(key.e164().as_str(), None) == Ok(Handle::Phone(key));
     if in_index {
-        assert!(
-            *result == Ok(Handle::Phone(key)),
-            "fast path and parser disagree"
-        );
+        assert!(*result == Ok(Handle::Phone(key)), "fast path and parser disagree");
     }
 }
 
@@ -79,15 +66,9 @@ fn check_fast_path(text: &str, result: &Result<Handle, HandleError>) {
 fn check_equivalents(handle: &Handle) {
     for other in handle.equivalents() {
         assert!(other != *handle, "a handle is not its own equivalent");
-        assert!(
-            other.equivalents().any(|back| back == *handle),
-            "equivalents do not lead back"
-        );
+        assert!(other.equivalents().any(|back| back == *handle), "equivalents do not lead back");
         let parsed = Handle::parse(&other.canonical(), None);
-        assert!(
-            parsed.as_ref() == Ok(&other),
-            "an equivalent is not canonical"
-        );
+        assert!(parsed.as_ref() == Ok(&other), "an equivalent is not canonical");
     }
 }
 
@@ -96,10 +77,7 @@ fn check_redacted(result: &Result<Handle, HandleError>) {
     match result {
         Ok(handle) => {
             let shown = format!("{handle:?}");
-            assert!(matches!(
-                shown.as_str(),
-                "Handle::Phone(…)" | "Handle::Email(…)"
-            ));
+            assert!(matches!(shown.as_str(), "Handle::Phone(…)" | "Handle::Email(…)"));
         }
         // One byte says which of the reasons it is, and has no room for more.
         Err(error) => assert_eq!(size_of_val(error), 1),

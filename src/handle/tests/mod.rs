@@ -30,10 +30,7 @@ fn empty_and_endless_texts_are_refused_before_anything_reads_them() {
     let padded = |spaces: usize| format!("+1415{}5550123", " ".repeat(spaces));
     assert_eq!(parsed(&padded(320 - 12), ""), "+14155550123");
     assert_eq!(parsed(&padded(321 - 12), ""), "too-long");
-    assert_eq!(
-        parsed(&format!("{}@example.com", "a".repeat(10_000_000)), ""),
-        "too-long"
-    );
+    assert_eq!(parsed(&format!("{}@example.com", "a".repeat(10_000_000)), ""), "too-long");
 }
 
 #[test]
@@ -77,10 +74,7 @@ fn debug_never_shows_a_handle() {
             Handle::Phone(key) => format!("{handle:?} {key:?} {:?}", key.e164()),
             Handle::Email(address) => format!("{handle:?} {address:?}"),
         };
-        assert!(
-            !shown.contains("415") && !shown.contains("alice"),
-            "{shown}"
-        );
+        assert!(!shown.contains("415") && !shown.contains("alice"), "{shown}");
     }
 }
 
@@ -100,13 +94,7 @@ fn warming_up_changes_no_answer() {
 fn regions_are_two_letters_with_a_numbering_plan() {
     assert_eq!(Region::parse("us"), Region::parse("US"));
     assert_eq!(Region::all().count(), 245);
-    for code in [
-        "", "U", "USA", "UK", "AQ", "ZZ", "001", "1", "ＵＳ", "é", "U\0",
-    ] {
-        assert_eq!(
-            Region::parse(code),
-            Err(HandleError::UnknownCountry),
-            "{code}"
-        );
+    for code in ["", "U", "USA", "UK", "AQ", "ZZ", "001", "1", "ＵＳ", "é", "U\0"] {
+        assert_eq!(Region::parse(code), Err(HandleError::UnknownCountry), "{code}");
     }
 }

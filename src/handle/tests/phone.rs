@@ -46,16 +46,8 @@ fn tel_uris_by_rfc_3966() {
         ("tel:415-555-0123;phone-context=+1", "", "+14155550123"),
         ("tel:5550123;phone-context=+1-415", "DE", "+14155550123"),
         ("tel:5550123;Phone-Context=%2B1415", "", "+14155550123"),
-        (
-            "tel:415-555-0123;phone-context=example.com",
-            "US",
-            "+14155550123",
-        ),
-        (
-            "tel:415-555-0123;phone-context=example.com",
-            "",
-            "needs-region",
-        ),
+        ("tel:415-555-0123;phone-context=example.com", "US", "+14155550123"),
+        ("tel:415-555-0123;phone-context=example.com", "", "needs-region"),
         ("tel:+14155550123;verified=yes", "", "+14155550123"),
         ("tel:+1-415-555-0123;ext=22", "", "extension"),
         ("tel:+1-415-555-0123;EXT=22", "", "extension"),
@@ -64,11 +56,7 @@ fn tel_uris_by_rfc_3966() {
         ("tel:+14155550123;phone-context=+1", "", "not-a-number"),
         ("tel:4155550123;phone-context=", "US", "not-a-number"),
         ("tel:4155550123;phone-context=+", "US", "not-a-number"),
-        (
-            "tel:4155550123;phone-context=+1;phone-context=+49",
-            "US",
-            "not-a-number",
-        ),
+        ("tel:4155550123;phone-context=+1;phone-context=+49", "US", "not-a-number"),
         ("tel:+1415%zz5550123", "", "not-a-number"),
         ("tel:+1415%C35550123", "", "not-a-number"),
         ("tel:+1415555012%3", "", "not-a-number"),
@@ -231,17 +219,12 @@ fn argentina_and_brazil_have_two_spellings() {
     ];
     for (text, expected) in cases {
         let key = PhoneKey::from_e164(text).expect("E.164-shaped");
-        let other = key
-            .other_spelling()
-            .map(|key| key.e164().as_str().to_owned());
+        let other = key.other_spelling().map(|key| key.e164().as_str().to_owned());
         assert_eq!(other.as_deref(), expected, "{text}");
         let handles: Vec<_> = Handle::Phone(key).equivalents().collect();
         assert_eq!(
             handles,
-            key.other_spelling()
-                .map(Handle::Phone)
-                .into_iter()
-                .collect::<Vec<_>>()
+            key.other_spelling().map(Handle::Phone).into_iter().collect::<Vec<_>>()
         );
     }
 }

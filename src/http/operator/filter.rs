@@ -57,17 +57,14 @@ fn take<T>(
     text: Option<&str>,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
-    text.map(|text| read(text).ok_or_else(|| invalid(name, takes)))
-        .transpose()
+    text.map(|text| read(text).ok_or_else(|| invalid(name, takes))).transpose()
 }
 
 impl LogQuery {
     /// The filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, Problem> {
         let instant = |text: &str| -> Option<Timestamp> {
-            text.parse()
-                .ok()
-                .or_else(|| parse_span(text).map(|span| now.minus(span)))
+            text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
         };
         let instant_takes = "an RFC 3339 instant, or a span back from now such as 90m or 7d";
         let handle = take(
@@ -76,41 +73,24 @@ impl LogQuery {
             self.handle.as_deref(),
             |text| {
                 // In a query a plus sign means a space; nobody who pastes a number should need to know.
-                let text = text
-                    .strip_prefix(' ')
-                    .map_or(text.to_owned(), |digits| format!("+{digits}"));
+                let text =
+                    text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
                 Handle::parse(&text, None).ok()
             },
         )?;
         Ok(Filter {
             handle,
-            device: take("device", "a device id", self.device.as_deref(), |t| {
-                t.parse().ok()
-            })?,
-            account: take("account", "an account id", self.account.as_deref(), |t| {
-                t.parse().ok()
-            })?,
-            ip: take("ip", "an address or a network", self.ip.as_deref(), |t| {
-                t.parse().ok()
-            })?,
-            route: take(
-                "route",
-                "imessage, sms or none",
-                self.route.as_deref(),
-                Route::from_code,
-            )?,
+            device: take("device", "a device id", self.device.as_deref(), |t| t.parse().ok())?,
+            account: take("account", "an account id", self.account.as_deref(), |t| t.parse().ok())?,
+            ip: take("ip", "an address or a network", self.ip.as_deref(), |t| t.parse().ok())?,
+            route: take("route", "imessage, sms or none", self.route.as_deref(), Route::from_code)?,
             reason: take(
                 "reason",
                 "a reason such as unbound",
                 self.reason.as_deref(),
                 Reason::from_code,
             )?,
-            kind: take(
-                "kind",
-                "lookup or change",
-                self.kind.as_deref(),
-                Kind::from_code,
-            )?,
+            kind: take("kind", "lookup or change", self.kind.as_deref(), Kind::from_code)?,
             since: take("since", instant_takes, self.since.as_deref(), instant)?,
             until: take("until", instant_takes, self.until.as_deref(), instant)?,
         })
@@ -127,12 +107,7 @@ impl LogQuery {
 
     /// Where to go on.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, Problem> {
-        take(
-            "cursor",
-            "the next_cursor of a page",
-            self.cursor.as_deref(),
-            |t| t.parse().ok(),
-        )
+        take("cursor", "the next_cursor of a page", self.cursor.as_deref(), |t| t.parse().ok())
     }
 
     /// Records in a page.
@@ -165,10 +140,9 @@ impl LogQuery {
             ("cursor", self.cursor.is_some()),
         ];
         match stray.iter().find(|(_, is_there)| *is_there) {
-            Some((name, _)) => Err(Problem::new(
-                Code::RequestInvalid,
-                format!("a tail takes no `{name}`"),
-            )),
+            Some((name, _)) => {
+                Err(Problem::new(Code::RequestInvalid, format!("a tail takes no `{name}`")))
+            }
             None => Ok(()),
         }
     }
@@ -200,74 +174,28 @@ mod tests {
     fn a_wrong_parameter_is_named_and_not_quoted() {
         let planted = || Some("4155550123x".to_owned());
         let queries = [
-            (
-                "handle",
-                LogQuery {
-                    handle: planted(),
-                    ..LogQuery::default()
-                },
-            ),
-            (
-                "ip",
-                LogQuery {
-                    ip: planted(),
-                    ..LogQuery::default()
-                },
-            ),
-            (
-                "since",
-                LogQuery {
-                    since: planted(),
-                    ..LogQuery::default()
-                },
-            ),
-            (
-                "route",
-                LogQuery {
-                    route: planted(),
-                    ..LogQuery::default()
-                },
-            ),
+            ("handle", LogQuery { handle: planted(), ..LogQuery::default() }),
+            ("ip", LogQuery { ip: planted(), ..LogQuery::default() }),
+            ("since", LogQuery { since: planted(), ..LogQuery::default() }),
+            ("route", LogQuery { route: planted(), ..LogQuery::default() }),
         ];
         for (name, query) in queries {
             let problem = format!("{:?}", query.filter(NOW).unwrap_err());
-            assert!(
-                problem.contains(name) && !problem.contains("4155550123"),
-                "{problem}"
-            );
+            assert!(problem.contains(name) && !problem.contains("4155550123"), "{problem}");
         }
     }
 
     #[test]
     fn paging_words_have_their_limits() {
-        let page = |limit: usize| LogQuery {
-            limit: Some(limit.to_string()),
-            ..LogQuery::default()
-        };
+        let page =
+            |limit: usize| LogQuery { limit: Some(limit.to_string()), ..LogQuery::default() };
         for limit in [0, limits::LOG_PAGE_RECORDS_MAX + 1] {
             assert!(page(limit).page_limit().is_err());
         }
-        assert_eq!(
-            LogQuery::default().page_limit().unwrap(),
-            limits::LOG_PAGE_RECORDS_DEFAULT
-        );
+        assert_eq!(LogQuery::default().page_limit().unwrap(), limits::LOG_PAGE_RECORDS_DEFAULT);
         assert!(page(1).only_filters().is_err());
         let wrong = || Some("4155550123x".to_owned());
-        assert!(
-            LogQuery {
-                order: wrong(),
-                ..LogQuery::default()
-            }
-            .order()
-            .is_err()
-        );
-        assert!(
-            LogQuery {
-                cursor: wrong(),
-                ..LogQuery::default()
-            }
-            .cursor()
-            .is_err()
-        );
+        assert!(LogQuery { order: wrong(), ..LogQuery::default() }.order().is_err());
+        assert!(LogQuery { cursor: wrong(), ..LogQuery::default() }.cursor().is_err());
     }
 }

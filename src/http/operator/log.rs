@@ -64,9 +64,7 @@ pub(super) fn parameters(
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<LogQuery, Problem> {
     let detail = "a parameter is unknown, appears twice or is not UTF-8; see /openapi.json";
-    query
-        .map(|Query(query)| query)
-        .map_err(|_| Problem::new(Code::RequestInvalid, detail))
+    query.map(|Query(query)| query).map_err(|_| Problem::new(Code::RequestInvalid, detail))
 }
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
@@ -91,15 +89,9 @@ pub(super) async fn search(
     let query = parameters(query)?;
     let filter = query.filter(clock.now())?;
     let (order, cursor) = (query.order()?, query.cursor()?);
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok());
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let wants_stream = accept.is_some_and(|accept| accept.contains(NDJSON));
-    let limit = if wants_stream {
-        query.stream_limit()?
-    } else {
-        query.page_limit()?
-    };
+    let limit = if wants_stream { query.stream_limit()? } else { query.page_limit()? };
     let permit = searches.search()?;
     let search = log.reader().search(&filter, order, cursor);
     if wants_stream {
@@ -114,18 +106,13 @@ pub(super) async fn search(
         drop(permit);
         page
     });
-    let page = page
-        .await
-        .map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
+    let page = page.await.map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
     Ok(Json(page.map_err(|error| unreadable(&error))?).into_response())
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Problem {
     tracing::error!(%error, "a search could not read a segment");
-    Problem::new(
-        Code::Internal,
-        "a segment could not be read; the server's messages say which",
-    )
+    Problem::new(Code::Internal, "a segment could not be read; the server's messages say which")
 }
 
 fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log::ReadError> {
@@ -244,8 +231,6 @@ pub(super) async fn verify(
         drop(permit);
         report
     });
-    let report = report
-        .await
-        .map_err(|_| Problem::new(Code::Internal, "verifying failed"))?;
+    let report = report.await.map_err(|_| Problem::new(Code::Internal, "verifying failed"))?;
     Ok(Json(report).into_response())
 }

@@ -46,10 +46,7 @@ struct Searches {
 
 impl Searches {
     fn search(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        permit(
-            &self.searches,
-            "as many searches run as may run at once; try again soon",
-        )
+        permit(&self.searches, "as many searches run as may run at once; try again soon")
     }
 
     fn tail(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -58,9 +55,7 @@ impl Searches {
 }
 
 fn permit(of: &Arc<Semaphore>, detail: &'static str) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(of)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(Code::Overloaded, detail))
+    Arc::clone(of).try_acquire_owned().map_err(|_| Problem::new(Code::Overloaded, detail))
 }
 
 impl OperatorState {
@@ -79,16 +74,7 @@ impl OperatorState {
             searches: Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX)),
             tails: Arc::new(Semaphore::new(limits::LOG_TAILS_MAX)),
         };
-        Self {
-            operators,
-            log,
-            registry,
-            lookups,
-            health,
-            clock,
-            shutdown,
-            searches,
-        }
+        Self { operators, log, registry, lookups, health, clock, shutdown, searches }
     }
 }
 

@@ -39,9 +39,7 @@ static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
 
 /// Gives each response of an operation that has no description the name of its status: OpenAPI demands one.
 fn name_responses(operation: &mut Value) {
-    let responses = operation
-        .get_mut("responses")
-        .and_then(Value::as_object_mut);
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
     for (status, response) in responses.into_iter().flatten() {
         let status = status.parse::<StatusCode>().ok();
         let name = status.and_then(|status| status.canonical_reason());
@@ -84,11 +82,7 @@ fn describe() -> OpenApi {
     responses((status = 200, description = "OpenAPI 3.1 of both listeners", content_type = "application/json")),
 )]
 pub(super) async fn openapi() -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        DESCRIPTION.as_str(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.as_str()).into_response()
 }
 
 #[cfg(test)]
@@ -111,10 +105,7 @@ mod tests {
             ("/v1/registry", "get"),
             ("/readyz", "get"),
         ] {
-            assert!(
-                described["paths"][path][method].is_object(),
-                "{method} {path}"
-            );
+            assert!(described["paths"][path][method].is_object(), "{method} {path}");
         }
         let schemes = &described["components"]["securitySchemes"];
         assert_eq!(schemes["device"]["scheme"], "bearer");

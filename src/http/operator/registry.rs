@@ -57,12 +57,7 @@ pub(super) async fn counts(
         handles: counts.handles,
         devices: counts.devices,
         accounts: counts.accounts,
-        live: Live {
-            handles: counts.handles_live,
-            devices: counts.devices_live,
-        },
-        by_platform: by_platform
-            .map(|(platform, n)| (platform.to_string(), *n))
-            .collect(),
+        live: Live { handles: counts.handles_live, devices: counts.devices_live },
+        by_platform: by_platform.map(|(platform, n)| (platform.to_string(), *n)).collect(),
     }))
 }

@@ -50,15 +50,9 @@ pub(super) async fn tail(
     let permit = searches.tail()?;
     let reader = log.reader();
     let tail = reader.tail(reader.position(), &filter);
-    let following = Following {
-        ready: VecDeque::new(),
-        tail: Some(tail),
-        shutdown,
-        _permit: permit,
-    };
-    Ok(Sse::new(events(following))
-        .keep_alive(KeepAlive::default())
-        .into_response())
+    let following =
+        Following { ready: VecDeque::new(), tail: Some(tail), shutdown, _permit: permit };
+    Ok(Sse::new(events(following)).keep_alive(KeepAlive::default()).into_response())
 }
 
 /// A tail and what it has found but not yet sent.

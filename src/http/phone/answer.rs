@@ -47,11 +47,7 @@ pub(super) struct AnswerBody {
 pub(super) fn single(input: &str, answered: &Answered<Answer>) -> Response {
     let mut json = Vec::with_capacity(192);
     write_answer(&mut json, input, &answered.answer);
-    respond(
-        json,
-        answered.answer.expires_in.as_secs(),
-        answered.allowance,
-    )
+    respond(json, answered.answer.expires_in.as_secs(), answered.allowance)
 }
 
 /// Writes the answers to a batch.
@@ -72,16 +68,10 @@ pub(super) fn batch(
         }
     }
     json.extend_from_slice(b"],\"together\":\"");
-    let routes = answers
-        .iter()
-        .map(|answer| answer.as_ref().ok().map(|answer| answer.route));
+    let routes = answers.iter().map(|answer| answer.as_ref().ok().map(|answer| answer.route));
     json.extend_from_slice(together(routes).as_bytes());
     json.extend_from_slice(b"\"}");
-    let reuse = answers
-        .iter()
-        .flatten()
-        .map(|answer| answer.expires_in.as_secs())
-        .min();
+    let reuse = answers.iter().flatten().map(|answer| answer.expires_in.as_secs()).min();
     respond(json, reuse.unwrap_or(0), answered.allowance)
 }
 
@@ -104,10 +94,7 @@ fn write_error(json: &mut Vec<u8>, input: &str, error: HandleError) {
     json.extend_from_slice(b"{\"input\":");
     write_text(json, input);
     let (code, reason) = (Code::HandleInvalid.code(), error.reason());
-    let _ = write!(
-        json,
-        ",\"error\":{{\"code\":\"{code}\",\"reason\":\"{reason}\"}}}}"
-    );
+    let _ = write!(json, ",\"error\":{{\"code\":\"{code}\",\"reason\":\"{reason}\"}}}}");
 }
 
 /// A JSON string; almost always nothing in it needs an escape.
@@ -125,10 +112,7 @@ fn write_text(json: &mut Vec<u8>, text: &str) {
 fn respond(json: Vec<u8>, reuse_secs: u64, allowance: Option<Allowance>) -> Response {
     let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(value) = HeaderValue::try_from(format!("private, max-age={reuse_secs}")) {
         headers.insert(header::CACHE_CONTROL, value);
     }
@@ -142,11 +126,7 @@ fn respond(json: Vec<u8>, reuse_secs: u64, allowance: Option<Allowance>) -> Resp
 fn limit_headers(headers: &mut axum::http::HeaderMap, allowance: Allowance) {
     let name = Limit::NewHandles.name();
     let policy = format!("\"{name}\";q={};w={WINDOW_SECS}", allowance.limit);
-    let reset = if allowance.reset.is_zero() {
-        0
-    } else {
-        whole_seconds(allowance.reset)
-    };
+    let reset = if allowance.reset.is_zero() { 0 } else { whole_seconds(allowance.reset) };
     let left = format!("\"{name}\";r={};t={reset}", allowance.remaining);
     for (header, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, left)] {
         if let Ok(value) = HeaderValue::try_from(value) {

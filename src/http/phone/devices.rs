@@ -74,22 +74,12 @@ pub(super) async fn sign_up(
 ) -> Result<Response, Problem> {
     quota.take_sign_up(origin.ip)?;
     let linked = match &request.link_code {
-        Some(code) => Some(
-            ownership
-                .redeem_link_code(code)
-                .ok_or_else(link_code_invalid)?,
-        ),
+        Some(code) => Some(ownership.redeem_link_code(code).ok_or_else(link_code_invalid)?),
         None => None,
     };
     let SignUpRequest { platform, name, .. } = request;
     let link = linked.as_ref().map(Redeemed::account);
-    let signed_up = registry
-        .sign_up(SignUp {
-            platform,
-            name,
-            link,
-        })
-        .await;
+    let signed_up = registry.sign_up(SignUp { platform, name, link }).await;
     if let (Err(error), Some(linked)) = (&signed_up, linked)
         && came_to_nothing(error)
     {
@@ -145,9 +135,7 @@ pub(super) async fn me(
     State(registry): State<Arc<Registry>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    let device = registry
-        .device(asker.device)
-        .map_err(|_| ChangeError::Loading)?;
+    let device = registry.device(asker.device).map_err(|_| ChangeError::Loading)?;
     let device = device.ok_or_else(device_gone)?;
     let handles = device.handles.iter().map(|held| HeldHandle {
         handle: held.handle.canonical().into_owned(),
@@ -229,19 +217,15 @@ pub(super) async fn issue_link_code(
     Device(asker): Device,
 ) -> Result<Response, Problem> {
     quota.take_change(asker.account)?;
-    let code = ownership
-        .issue_link_code(asker)
-        .map_err(|error| match error {
-            LinkError::TooMany { retry_after } => {
-                let detail = "the account has as many open link codes as it may have";
-                Problem::limited("link-codes", detail, retry_after)
-            }
-            LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
-        })?;
-    let body = LinkCodeResponse {
-        link_code: code.expose().to_owned(),
-        expires_at: code.expires_at,
-    };
+    let code = ownership.issue_link_code(asker).map_err(|error| match error {
+        LinkError::TooMany { retry_after } => {
+            let detail = "the account has as many open link codes as it may have";
+            Problem::limited("link-codes", detail, retry_after)
+        }
+        LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
+    })?;
+    let body =
+        LinkCodeResponse { link_code: code.expose().to_owned(), expires_at: code.expires_at };
     Ok(secret((StatusCode::CREATED, Json(body))))
 }
 
@@ -262,9 +246,7 @@ fn link_code_invalid() -> Problem {
 /// An answer that no cache may keep: it holds a token, a code or somebody's handles.
 pub(super) fn secret(response: impl IntoResponse) -> Response {
     let mut response = response.into_response();
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -278,10 +260,7 @@ impl From<SignUpError> for Problem {
             }
             SignUpError::NameTooLong => {
                 let bytes_max = limits::DEVICE_NAME_BYTES_MAX;
-                Self::new(
-                    Code::RequestInvalid,
-                    format!("a name is at most {bytes_max} bytes"),
-                )
+                Self::new(Code::RequestInvalid, format!("a name is at most {bytes_max} bytes"))
             }
             SignUpError::Change(error) => error.into(),
         }

@@ -174,19 +174,10 @@ pub(super) async fn set_discoverable(
 ) -> Result<Response, Problem> {
     quota.take_change(asker.account)?;
     let handle = parse_own(path)?;
-    let held = registry
-        .set_discoverable(asker.device, handle, change.discoverable)
-        .await?;
+    let held = registry.set_discoverable(asker.device, handle, change.discoverable).await?;
     let handle = held.handle.canonical().into_owned();
     let (proved_at, discoverable) = (held.proved_at, held.discoverable);
-    Ok(secret(
-        Json(HeldHandle {
-            handle,
-            proved_at,
-            discoverable,
-        })
-        .into_response(),
-    ))
+    Ok(secret(Json(HeldHandle { handle, proved_at, discoverable }).into_response()))
 }
 
 /// What is no handle, or not even text, is certainly none that this device backs.
@@ -196,10 +187,7 @@ fn parse_own(path: Result<Path<String>, PathRejection>) -> Result<Handle, Proble
 }
 
 fn not_bound() -> Problem {
-    Problem::new(
-        Code::HandleNotBound,
-        "GET /v1/devices/me lists the handles that it backs",
-    )
+    Problem::new(Code::HandleNotBound, "GET /v1/devices/me lists the handles that it backs")
 }
 
 impl From<HandleError> for Problem {
@@ -233,10 +221,9 @@ impl From<BeginError> for Problem {
                 Self::limited(limit.name(), detail, retry_after)
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
-            BeginError::Delivery(_) => Self::new(
-                Code::DeliveryFailed,
-                "no code was sent and nothing was counted",
-            ),
+            BeginError::Delivery(_) => {
+                Self::new(Code::DeliveryFailed, "no code was sent and nothing was counted")
+            }
             BeginError::Bind(error) => error.into(),
         }
     }

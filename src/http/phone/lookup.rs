@@ -67,10 +67,7 @@ pub(super) async fn lookup(
     let region = match query.region.as_deref().map(Region::parse).transpose() {
         Ok(region) => region,
         Err(error) => {
-            return Err(dispatch
-                .refuse(&caller, Some(asker), Refusal::Handle(error))
-                .await
-                .into());
+            return Err(dispatch.refuse(&caller, Some(asker), Refusal::Handle(error)).await.into());
         }
     };
     let answered = dispatch.lookup(&caller, asker, &input, region).await?;
@@ -182,7 +179,13 @@ pub(super) async fn lookup_batch(
 ) -> Result<Response, Problem> {
     let caller = Caller::from(origin);
     let (Parts { headers, .. }, body): (Parts, Body) = request.into_parts();
-    let asker = dispatch.asker(&caller, bearer(&headers)).await?;
+    let asker = match dispatch.asker(&caller, bearer(&headers)).await {
+        Ok(asker) => asker,
+        Err(refusal) => {
+            body::discard(body).await;
+            return Err(refusal.into());
+        }
+    };
     let body = match body::read(body, limits::BATCH_BODY_BYTES_MAX).await {
         Ok(body) => body,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
@@ -191,25 +194,17 @@ pub(super) async fn lookup_batch(
         Ok(batch) => batch,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let answered = dispatch
-        .lookup_batch(&caller, asker, &inputs, region)
-        .await?;
+    let answered = dispatch.lookup_batch(&caller, asker, &inputs, region).await?;
     Ok(answer::batch(&inputs, &answered))
 }
 
 fn read_batch(body: &[u8]) -> Result<(Vec<Cow<'_, str>>, Option<Region>), Problem> {
     let batch: BatchRequest<'_> = body::parse(body)?;
     if batch.handles.is_empty() {
-        return Err(Problem::new(
-            Code::RequestInvalid,
-            "a batch asks for at least one handle",
-        ));
+        return Err(Problem::new(Code::RequestInvalid, "a batch asks for at least one handle"));
     }
     if batch.handles.len() > limits::BATCH_HANDLES_MAX {
-        let detail = format!(
-            "a batch asks for at most {} handles",
-            limits::BATCH_HANDLES_MAX
-        );
+        let detail = format!("a batch asks for at most {} handles", limits::BATCH_HANDLES_MAX);
         return Err(Problem::new(Code::TooManyHandles, detail));
     }
     let region = batch.region.as_deref().map(Region::parse).transpose();
@@ -231,41 +226,32 @@ async fn malformed(
         _ => Reason::RequestInvalid,
     };
     let status = problem.code().status().as_u16();
-    dispatch
-        .record_malformed(caller, asker, reason, status)
-        .await?;
+    dispatch.record_malformed(caller, asker, reason, status).await?;
     Err(problem)
 }
 
 impl From<Origin> for Caller {
     fn from(origin: Origin) -> Self {
-        Self {
-            request: origin.request,
-            ip: origin.ip,
-            arrived: origin.arrived,
-        }
+        Self { request: origin.request, ip: origin.ip, arrived: origin.arrived }
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::TokenInvalid => Self::new(
-                Code::TokenInvalid,
-                "send `Authorization: Bearer` and the device's token",
-            ),
+            Refusal::TokenInvalid => {
+                Self::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
+            }
             Refusal::Handle(error) => {
                 Self::new(Code::HandleInvalid, error.to_string()).with("reason", error.reason())
             }
             Refusal::Exceeded(exceeded) => exceeded.into(),
-            Refusal::RegistryLoading => Self::new(
-                Code::RegistryLoading,
-                "nothing can be said about any handle yet",
-            ),
-            Refusal::LogUnwritable => Self::new(
-                Code::LogUnwritable,
-                "no answer is given that could not be recorded",
-            ),
+            Refusal::RegistryLoading => {
+                Self::new(Code::RegistryLoading, "nothing can be said about any handle yet")
+            }
+            Refusal::LogUnwritable => {
+                Self::new(Code::LogUnwritable, "no answer is given that could not be recorded")
+            }
             Refusal::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
         }
     }

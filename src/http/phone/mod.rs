@@ -48,11 +48,7 @@ pub struct PhoneState {
 pub fn service(state: PhoneState, proxies: Proxies) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
     let routes = with_fallbacks(described().split_for_parts().0).with_state(state);
-    Service {
-        routes,
-        shortcut: Some(Arc::new(shortcut)),
-        proxies,
-    }
+    Service { routes, shortcut: Some(Arc::new(shortcut)), proxies }
 }
 
 /// The phones' routes with their description.
@@ -85,22 +81,16 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let registry = Arc::<Registry>::from_ref(state);
         let token = bearer(&parts.headers).ok_or_else(device_gone)?;
-        registry
-            .authenticate(token)
-            .map(Self)
-            .map_err(|error| match error {
-                TokenError::Invalid => device_gone(),
-                TokenError::Loading(_) => ChangeError::Loading.into(),
-            })
+        registry.authenticate(token).map(Self).map_err(|error| match error {
+            TokenError::Invalid => device_gone(),
+            TokenError::Loading(_) => ChangeError::Loading.into(),
+        })
     }
 }
 
 /// No device has this token, or no longer.
 fn device_gone() -> Problem {
-    Problem::new(
-        Code::TokenInvalid,
-        "send `Authorization: Bearer` and the device's token",
-    )
+    Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
 }
 
 impl From<ChangeError> for Problem {
@@ -108,14 +98,12 @@ impl From<ChangeError> for Problem {
         let (code, detail) = match error {
             ChangeError::Loading => (Code::RegistryLoading, "the registry is being loaded"),
             ChangeError::Overloaded => (Code::Overloaded, "slow down and try again"),
-            ChangeError::StoreUnwritable => (
-                Code::RegistryUnwritable,
-                "no change is acknowledged that is not on disk",
-            ),
-            ChangeError::LogUnwritable => (
-                Code::LogUnwritable,
-                "no change is acknowledged that could not be recorded",
-            ),
+            ChangeError::StoreUnwritable => {
+                (Code::RegistryUnwritable, "no change is acknowledged that is not on disk")
+            }
+            ChangeError::LogUnwritable => {
+                (Code::LogUnwritable, "no change is acknowledged that could not be recorded")
+            }
             ChangeError::Stopped => (Code::Overloaded, "the service is stopping"),
         };
         Self::new(code, detail)

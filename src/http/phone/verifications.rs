@@ -63,21 +63,16 @@ pub(super) async fn confirm(
 ) -> Result<Response, Problem> {
     let id = path.ok().and_then(|Path(text)| text.parse().ok());
     let verification: VerificationId = id.ok_or(ConfirmError::Unknown)?;
-    Ok(
-        match ownership.confirm(verification, &request.code).await? {
-            Confirmed::Bound { handle, proved_at } => {
-                let handle = handle.canonical().into_owned();
-                secret(Json(ProvedResponse { handle, proved_at }))
-            }
-            Confirmed::Deregistered { handle } => {
-                let handle = handle.canonical().into_owned();
-                secret(Json(DeregisteredResponse {
-                    handle,
-                    deregistered: true,
-                }))
-            }
-        },
-    )
+    Ok(match ownership.confirm(verification, &request.code).await? {
+        Confirmed::Bound { handle, proved_at } => {
+            let handle = handle.canonical().into_owned();
+            secret(Json(ProvedResponse { handle, proved_at }))
+        }
+        Confirmed::Deregistered { handle } => {
+            let handle = handle.canonical().into_owned();
+            secret(Json(DeregisteredResponse { handle, deregistered: true }))
+        }
+    })
 }
 
 /// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it.
@@ -100,24 +95,19 @@ pub(super) async fn deregister(
     let handle = request.parse()?;
     let from = quota.is_enabled().then_some(origin.ip);
     let verification = ownership.begin_deregistration(handle, from).await?;
-    Ok(secret((
-        StatusCode::ACCEPTED,
-        Json(VerificationResponse::from(verification)),
-    )))
+    Ok(secret((StatusCode::ACCEPTED, Json(VerificationResponse::from(verification)))))
 }
 
 impl From<ConfirmError> for Problem {
     fn from(error: ConfirmError) -> Self {
         match error {
-            ConfirmError::CodeWrong { attempts_left } => Self::new(
-                Code::CodeWrong,
-                "compare it with the message, or ask for a new one",
-            )
-            .with("attempts_left", attempts_left),
-            ConfirmError::Unknown => Self::new(
-                Code::VerificationUnknown,
-                "ask for a new code with the handle",
-            ),
+            ConfirmError::CodeWrong { attempts_left } => {
+                Self::new(Code::CodeWrong, "compare it with the message, or ask for a new one")
+                    .with("attempts_left", attempts_left)
+            }
+            ConfirmError::Unknown => {
+                Self::new(Code::VerificationUnknown, "ask for a new code with the handle")
+            }
             ConfirmError::Expired => {
                 Self::new(Code::CodeExpired, "ask for a new code with the handle")
             }

@@ -52,10 +52,7 @@ fn encode(rows: &[(u64, Record)]) -> (Vec<u8>, Vec<LogRow>) {
         let before = bytes.len();
         codec::encode(&mut bytes, *delta, record);
         assert!(bytes.len() - before <= codec::RECORD_BYTES_MAX);
-        wanted.push(LogRow {
-            at: Timestamp::from_micros(at),
-            record: record.clone(),
-        });
+        wanted.push(LogRow { at: Timestamp::from_micros(at), record: record.clone() });
     }
     (bytes, wanted)
 }
@@ -102,11 +99,7 @@ proptest! {
 #[test]
 fn a_lookup_of_a_number_from_ipv4_takes_few_bytes() {
     let (bytes, _) = encode(&[(250, super::support::lookup(u64::MAX))]);
-    assert!(
-        bytes.len() - codec::FRAME_START_BYTES <= 52,
-        "{}",
-        bytes.len()
-    );
+    assert!(bytes.len() - codec::FRAME_START_BYTES <= 52, "{}", bytes.len());
 }
 
 #[test]
@@ -123,10 +116,7 @@ fn json_is_the_contract_s() {
         status: 429,
         took_us: 17,
     };
-    let row = LogRow {
-        at,
-        record: Record::Lookup(lookup),
-    };
+    let row = LogRow { at, record: Record::Lookup(lookup) };
     let (request, account) = (RequestId::from_bits(1), AccountId::from_bits(2));
     assert_eq!(
         row.to_json(),
@@ -142,10 +132,7 @@ fn json_is_the_contract_s() {
         account: None,
         cause: Cause::Silence,
     };
-    let row = LogRow {
-        at,
-        record: Record::Change(change),
-    };
+    let row = LogRow { at, record: Record::Change(change) };
     let device = DeviceId::from_bits(3);
     assert_eq!(
         row.to_json(),

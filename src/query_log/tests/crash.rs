@@ -34,10 +34,7 @@ fn story() -> Story {
     let live = TempDir::new().unwrap();
     let sim = SimDisk::new(live.path());
     let mut bench = Bench::with_disk(Arc::new(sim.clone()));
-    bench.config = crate::query_log::Config {
-        durability: Durability::Disk,
-        retention: 3 * HOUR,
-    };
+    bench.config = crate::query_log::Config { durability: Durability::Disk, retention: 3 * HOUR };
     bench.dir = live;
     let (mut acks, mut walls, mut n) = (Vec::new(), vec![(0, START)], 0);
     for run in 0..2 {
@@ -45,11 +42,7 @@ fn story() -> Story {
         for step in 0..7 {
             walls.push((sim.ops(), bench.clock.now()));
             put(&log, &lookup(n));
-            acks.push(Ack {
-                ops: sim.ops(),
-                n,
-                at: bench.clock.now(),
-            });
+            acks.push(Ack { ops: sim.ops(), n, at: bench.clock.now() });
             n += 1;
             bench.clock.advance(HOUR / 3);
             if step % 2 == 1 {
@@ -59,80 +52,41 @@ fn story() -> Story {
         }
         if run == 0 { log.abandon() } else { log.close() }
     }
-    Story {
-        sim,
-        _live: bench.dir,
-        acks,
-        walls,
-        attempted: n,
-    }
+    Story { sim, _live: bench.dir, acks, walls, attempted: n }
 }
 
 fn reopen_and_check(story: &Story, count: usize, torn: usize, survives: Survives) {
     let crashed = TempDir::new().unwrap();
     story.sim.crash_at(count, torn, survives, crashed.path());
-    let wall = story
-        .walls
-        .iter()
-        .rev()
-        .find(|wall| wall.0 <= count)
-        .unwrap()
-        .1;
+    let wall = story.walls.iter().rev().find(|wall| wall.0 <= count).unwrap().1;
     let clock = ManualClock::at(wall);
-    let config = crate::query_log::Config {
-        durability: Durability::Disk,
-        retention: 3 * HOUR,
-    };
-    let options = options(
-        crashed.path(),
-        &clock,
-        &config,
-        &(Arc::new(UnsyncedDisk) as _),
-    );
+    let config = crate::query_log::Config { durability: Durability::Disk, retention: 3 * HOUR };
+    let options = options(crashed.path(), &clock, &config, &(Arc::new(UnsyncedDisk) as _));
     let context = format!("{count} changes, {torn} bytes, {survives:?}");
     for round in 0..2 {
         let opened = QueryLog::open(options.clone(), &Shutdown::new());
         let (log, report) = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
-        assert_eq!(
-            (report.damaged, report.unreadable.len()),
-            (0, 0),
-            "{context}"
-        );
+        assert_eq!((report.damaged, report.unreadable.len()), (0, 0), "{context}");
         assert!(
             report.keys_missing.is_empty() && report.unknown.is_empty(),
             "{context}: {report:?}"
         );
-        assert!(
-            round == 0 || report.finished == 0,
-            "{context}: what was repaired stays so"
-        );
+        assert!(round == 0 || report.finished == 0, "{context}: what was repaired stays so");
         let found = numbers(&log.reader());
         let unique: BTreeSet<u64> = found.iter().copied().collect();
         assert_eq!(unique.len(), found.len(), "{context}: a record twice");
-        assert!(
-            unique.iter().all(|n| *n < story.attempted),
-            "{context}: an invented record"
-        );
+        assert!(unique.iter().all(|n| *n < story.attempted), "{context}: an invented record");
         for ack in story.acks.iter().filter(|ack| ack.ops <= count) {
             // Destroyed by the hour: what is younger than the retention less one hour is all there.
-            let (gone, there) = (
-                ack.at <= wall.minus(3 * HOUR),
-                ack.at > wall.minus(2 * HOUR),
-            );
+            let (gone, there) = (ack.at <= wall.minus(3 * HOUR), ack.at > wall.minus(2 * HOUR));
             let found = unique.contains(&ack.n);
             assert!(!(gone && found), "{context}: record {} is readable", ack.n);
             assert!(!there || found, "{context}: record {} is lost", ack.n);
         }
         let outcome = log.tick();
+        assert!(outcome.error.is_none() && outcome.files_left == 0, "{context}");
         assert!(
-            outcome.error.is_none() && outcome.files_left == 0,
-            "{context}"
-        );
-        assert!(
-            log.reader()
-                .segments()
-                .iter()
-                .all(|segment| segment.expires_at > wall),
+            log.reader().segments().iter().all(|segment| segment.expires_at > wall),
             "{context}"
         );
         log.close();
@@ -174,10 +128,7 @@ fn a_frame_torn_at_any_byte_costs_only_itself_and_is_kept_aside() {
         let (log, report) = QueryLog::open(options, &Shutdown::new()).unwrap();
         assert_eq!(numbers(&log.reader()), seen, "{len}");
         assert_eq!(seen, (0..seen.len() as u64).collect::<Vec<_>>(), "{len}");
-        assert!(
-            len < last || seen.len() == 2,
-            "{len}: only the torn frame may be lost"
-        );
+        assert!(len < last || seen.len() == 2, "{len}: only the torn frame may be lost");
         assert_eq!((report.damaged, report.finished), (0, 1), "{len}");
         put(&log, &lookup(100));
         log.close();
@@ -191,10 +142,6 @@ fn a_frame_torn_at_any_byte_costs_only_itself_and_is_kept_aside() {
         assert_eq!(kept.len() as u64, report.cut_bytes, "{len}");
         assert!(whole[..len].ends_with(&kept), "{len}");
         let reopened = read_only(crashed.path(), &bench.clock).unwrap();
-        assert!(
-            reopened.verify().is_sound(),
-            "{len}: {:?}",
-            reopened.verify()
-        );
+        assert!(reopened.verify().is_sound(), "{len}: {:?}", reopened.verify());
     }
 }

@@ -25,39 +25,22 @@ fn a_flipped_bit_costs_at_most_its_frame_and_never_makes_a_wrong_record() {
         flipped[at] ^= 1 << (at % 8);
         let damaged = TempDir::new().unwrap();
         copy_dir(bench.dir.path(), damaged.path());
-        let path = damaged
-            .path()
-            .join("log")
-            .join(segment.file_name().unwrap());
+        let path = damaged.path().join("log").join(segment.file_name().unwrap());
         fs::write(&path, &flipped).unwrap();
         let options = options(damaged.path(), &bench.clock, &bench.config, &bench.disk);
         let (log, report) = QueryLog::open(options, &Shutdown::new()).unwrap();
         for order in [Order::Asc, Order::Desc] {
             let mut search = log.reader().search(&Filter::default(), order, None);
             let found: Vec<_> = search.by_ref().map(|row| row.unwrap().1).collect();
-            assert!(
-                found.iter().all(|row| written.contains(row)),
-                "byte {at}: an invented row"
-            );
-            assert!(
-                found.len() + 1 >= written.len(),
-                "byte {at}: more than a frame lost"
-            );
+            assert!(found.iter().all(|row| written.contains(row)), "byte {at}: an invented row");
+            assert!(found.len() + 1 >= written.len(), "byte {at}: more than a frame lost");
             let told = search.outcome().damaged > 0 || report.damaged > 0;
-            assert_eq!(
-                found.len() < written.len(),
-                told,
-                "byte {at}: a loss not told of"
-            );
+            assert_eq!(found.len() < written.len(), told, "byte {at}: a loss not told of");
         }
         // Only the end frame may have been replaced; what was in front of it is where it was.
         let now = fs::read(&path).unwrap();
         let kept = now.len().min(whole.len() - 52);
-        assert_eq!(
-            now[..kept],
-            flipped[..kept],
-            "byte {at}: something was deleted"
-        );
+        assert_eq!(now[..kept], flipped[..kept], "byte {at}: something was deleted");
         assert_eq!(now.len(), whole.len(), "byte {at}");
     }
 }
@@ -77,10 +60,7 @@ fn a_missing_frame_is_told_apart_from_a_torn_tail() {
     assert_eq!((report.damaged, report.cut_bytes), (1, 0));
     assert_eq!(numbers(&log.reader()), [0, 2, 3]);
     let verified = log.reader().verify();
-    assert_eq!(
-        (verified.segments[0].gaps, verified.segments[0].records),
-        (1, 3)
-    );
+    assert_eq!((verified.segments[0].gaps, verified.segments[0].records), (1, 3));
     assert!(!verified.is_sound());
 }
 
@@ -105,17 +85,8 @@ fn what_is_not_ours_or_cannot_be_opened_is_reported_and_kept() {
     assert_eq!(numbers(&log.reader()), [0]);
     log.tick();
     assert_eq!(frames_in(&dir).len(), 3);
-    assert_eq!(
-        fs::read(dir.join("0000498728-000009.frames")).unwrap(),
-        headless
-    );
-    assert!(
-        log.reader()
-            .verify()
-            .segments
-            .iter()
-            .any(|it| it.unreadable)
-    );
+    assert_eq!(fs::read(dir.join("0000498728-000009.frames")).unwrap(), headless);
+    assert!(log.reader().verify().segments.iter().any(|it| it.unreadable));
 }
 
 #[test]
@@ -127,16 +98,10 @@ fn a_segment_without_its_key_is_kept_until_it_expires() {
     drop(log);
     // Another installation's keys: they open none of these files.
     fs::remove_dir_all(bench.dir.path().join("keys")).unwrap();
-    assert!(
-        bench.try_open().is_err(),
-        "no fresh keys over existing data"
-    );
+    assert!(bench.try_open().is_err(), "no fresh keys over existing data");
     let other = Bench::new();
     other.open().close();
-    copy_dir(
-        &other.dir.path().join("keys"),
-        &bench.dir.path().join("keys"),
-    );
+    copy_dir(&other.dir.path().join("keys"), &bench.dir.path().join("keys"));
     let (log, report) = bench.try_open().unwrap();
     assert_eq!(report.keys_missing.len(), 1);
     assert_eq!(log.reader().segments()[0].state, SegmentState::KeyMissing);

@@ -52,14 +52,8 @@ impl Model {
         let mut backward = rows(&reader, &Filter::default(), Order::Desc);
         backward.reverse();
         assert_eq!(found, backward);
-        assert!(
-            found.windows(2).all(|pair| pair[0].at < pair[1].at),
-            "out of order"
-        );
-        assert!(
-            found.iter().all(|row| row.at > now.minus(RETENTION)),
-            "expired and readable"
-        );
+        assert!(found.windows(2).all(|pair| pair[0].at < pair[1].at), "out of order");
+        assert!(found.iter().all(|row| row.at > now.minus(RETENTION)), "expired and readable");
         // What is readable is the newest part of what was acknowledged, without a hole.
         let numbers: Vec<u64> = found.iter().map(number).collect();
         let all: Vec<u64> = self.records.iter().map(|record| record.0).collect();
@@ -69,25 +63,15 @@ impl Model {
         );
         // The log's time never runs behind the wall's, so what the wall says is young is there.
         let young = now.minus(RETENTION - HOUR).plus(self.back);
-        let due = self
-            .records
-            .iter()
-            .filter(|record| record.1 > young)
-            .count();
+        let due = self.records.iter().filter(|record| record.1 > young).count();
         assert!(numbers.len() >= due, "younger than promised and gone");
     }
 }
 
 fn run(ops: &[Op]) {
     let mut bench = Bench::new();
-    bench.config = Config {
-        retention: RETENTION,
-        durability: Durability::Os,
-    };
-    let mut model = Model {
-        records: Vec::new(),
-        back: Duration::ZERO,
-    };
+    bench.config = Config { retention: RETENTION, durability: Durability::Os };
+    let mut model = Model { records: Vec::new(), back: Duration::ZERO };
     let mut log = bench.open();
     let mut next = 0;
     for op in ops {
@@ -96,14 +80,10 @@ fn run(ops: &[Op]) {
                 let batch: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
                 log.append_all(&batch).unwrap().wait_blocking().unwrap();
                 let now = bench.clock.now();
-                model
-                    .records
-                    .extend((next..next + u64::from(*count)).map(|n| (n, now)));
+                model.records.extend((next..next + u64::from(*count)).map(|n| (n, now)));
                 next += u64::from(*count);
             }
-            Op::Pass(minutes) => bench
-                .clock
-                .advance(Duration::from_secs(60 * u64::from(*minutes))),
+            Op::Pass(minutes) => bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes))),
             Op::StepBack(minutes) => {
                 let step = Duration::from_secs(60 * u64::from(*minutes));
                 bench.clock.set_wall(bench.clock.now().minus(step));
@@ -127,11 +107,7 @@ fn run(ops: &[Op]) {
         model.check(&log, bench.clock.now());
     }
     assert!(
-        log.reader()
-            .verify()
-            .segments
-            .iter()
-            .all(|segment| segment.damaged + segment.gaps == 0)
+        log.reader().verify().segments.iter().all(|segment| segment.damaged + segment.gaps == 0)
     );
 }
 

@@ -21,17 +21,11 @@ fn bench(durability: Durability) -> (Bench, SimDisk) {
 
 #[test]
 fn a_failed_write_or_sync_poisons_until_a_fresh_file_can_be_written() {
-    for (durability, fails_sync) in [
-        (Durability::Disk, true),
-        (Durability::Disk, false),
-        (Durability::Os, false),
-    ] {
+    for (durability, fails_sync) in
+        [(Durability::Disk, true), (Durability::Disk, false), (Durability::Os, false)]
+    {
         let (bench, sim) = bench(durability);
-        let fails = if fails_sync {
-            &sim.fail_syncs
-        } else {
-            &sim.fail_appends
-        };
+        let fails = if fails_sync { &sim.fail_syncs } else { &sim.fail_appends };
         let log = bench.open();
         let reader = log.reader();
         let mut tail = reader.tail(reader.position(), &Default::default());
@@ -50,23 +44,14 @@ fn a_failed_write_or_sync_poisons_until_a_fresh_file_can_be_written() {
         put(&log, &lookup(4));
         assert_eq!(numbers(&reader), [1, 4]);
         let followed = tail.next_rows(10).unwrap();
-        assert_eq!(
-            followed
-                .iter()
-                .map(|(_, row)| number(row))
-                .collect::<Vec<_>>(),
-            [1, 4]
-        );
+        assert_eq!(followed.iter().map(|(_, row)| number(row)).collect::<Vec<_>>(), [1, 4]);
         let states: Vec<_> = reader.segments().iter().map(|it| it.state).collect();
         assert_eq!(states, [SegmentState::Abandoned, SegmentState::Active]);
         log.close();
         drop(log);
         // What was refused may be there or not; what was acknowledged is.
         let log = bench.open();
-        let found: Vec<_> = numbers(&log.reader())
-            .into_iter()
-            .filter(|n| *n != 2)
-            .collect();
+        let found: Vec<_> = numbers(&log.reader()).into_iter().filter(|n| *n != 2).collect();
         assert_eq!(found, [1, 4]);
     }
 }
@@ -85,9 +70,5 @@ fn it_becomes_writable_again_by_itself() {
     }
     put(&log, &lookup(2));
     assert_eq!(numbers(&log.reader()), [2]);
-    assert_eq!(
-        frames_in(&bench.log_dir()).len(),
-        1,
-        "retries leave no empty files"
-    );
+    assert_eq!(frames_in(&bench.log_dir()).len(), 1, "retries leave no empty files");
 }

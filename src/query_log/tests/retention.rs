@@ -32,24 +32,13 @@ fn over_45_days_nothing_older_is_readable_and_nothing_younger_is_gone() {
         }
         assert!(log.tick().error.is_none());
         let now = bench.clock.now();
-        let found = log
-            .reader()
-            .search(&Filter::default(), Order::Asc, None)
-            .next()
-            .unwrap()
-            .unwrap()
-            .1;
+        let found =
+            log.reader().search(&Filter::default(), Order::Asc, None).next().unwrap().unwrap().1;
         assert!(found.at > now.minus(30 * DAY), "an old row at hour {hour}");
-        let young = written
-            .iter()
-            .find(|row| row.0 > now.minus(30 * DAY - HOUR))
-            .unwrap();
+        let young = written.iter().find(|row| row.0 > now.minus(30 * DAY - HOUR)).unwrap();
         assert!(found.at <= young.0, "a young row is gone at hour {hour}");
         if hour % 200 == 199 {
-            let keep = written
-                .iter()
-                .filter(|row| row.0 > now.minus(30 * DAY - HOUR))
-                .count();
+            let keep = written.iter().filter(|row| row.0 > now.minus(30 * DAY - HOUR)).count();
             assert!(numbers(&log.reader()).len() >= keep);
         }
     }
@@ -71,10 +60,7 @@ fn an_old_copy_is_dead_with_todays_root_key_and_with_todays_keys() {
     bench.clock.advance(HOUR);
     log.tick();
     let (first, second, control) = (copy_of(&bench), copy_of(&bench), copy_of(&bench));
-    assert_eq!(
-        numbers(&read_only(control.path(), &bench.clock).unwrap()),
-        [1]
-    );
+    assert_eq!(numbers(&read_only(control.path(), &bench.clock).unwrap()), [1]);
     bench.clock.advance(31 * DAY);
     assert_eq!(log.tick().hours_destroyed, 1);
     put(&log, &lookup(2));
@@ -87,10 +73,7 @@ fn an_old_copy_is_dead_with_todays_root_key_and_with_todays_keys() {
     for name in ["root.key", "keyring"] {
         fs::copy(keys.join(name), second.path().join("keys").join(name)).unwrap();
     }
-    assert_eq!(
-        numbers(&read_only(second.path(), &then).unwrap()),
-        [] as [u64; 0]
-    );
+    assert_eq!(numbers(&read_only(second.path(), &then).unwrap()), [] as [u64; 0]);
     assert_eq!(numbers(&read_only(control.path(), &then).unwrap()), [1]);
 }
 
@@ -138,9 +121,7 @@ fn a_clock_that_was_far_behind_makes_nothing_look_old() {
     put(&log, &lookup(1));
     log.close();
     drop(log);
-    bench
-        .clock
-        .set_wall(crate::clock::Timestamp::from_secs(1_000));
+    bench.clock.set_wall(crate::clock::Timestamp::from_secs(1_000));
     let log = bench.open();
     log.tick();
     put(&log, &lookup(2));
@@ -182,32 +163,15 @@ fn files_that_cannot_be_removed_are_tried_again_and_a_quiet_hour_is_ended() {
     put(&log, &lookup(1));
     bench.clock.advance(HOUR);
     log.tick();
-    assert_eq!(
-        log.reader().segments()[0].state,
-        crate::query_log::SegmentState::Closed
-    );
+    assert_eq!(log.reader().segments()[0].state, crate::query_log::SegmentState::Closed);
     sim.fail_unlinks.store(true, Ordering::SeqCst);
     bench.clock.advance(30 * DAY);
     let outcome = log.tick();
-    assert_eq!(
-        (
-            outcome.hours_destroyed,
-            outcome.files_left,
-            outcome.files_removed
-        ),
-        (1, 1, 0)
-    );
+    assert_eq!((outcome.hours_destroyed, outcome.files_left, outcome.files_removed), (1, 1, 0));
     assert_eq!(log.tick().files_left, 1);
     sim.fail_unlinks.store(false, Ordering::SeqCst);
     let outcome = log.tick();
-    assert_eq!(
-        (
-            outcome.hours_destroyed,
-            outcome.files_left,
-            outcome.files_removed
-        ),
-        (0, 0, 1)
-    );
+    assert_eq!((outcome.hours_destroyed, outcome.files_left, outcome.files_removed), (0, 0, 1));
 }
 
 #[test]
@@ -238,11 +202,7 @@ fn a_paused_reader_gets_nothing_that_expired_meanwhile_and_holds_no_file() {
 fn every_byte(dir: &Path, out: &mut Vec<u8>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            every_byte(&path, out)
-        } else {
-            out.extend(fs::read(path).unwrap())
-        }
+        if path.is_dir() { every_byte(&path, out) } else { out.extend(fs::read(path).unwrap()) }
     }
 }
 
@@ -260,18 +220,11 @@ fn no_handle_is_on_disk_in_any_form() {
     planted.push(number.to_be_bytes()[3..].to_vec());
     planted.push(vec![192, 0, 2, 123]);
     for text in ["+14155550123", "14155550123"] {
-        for algorithm in [
-            &digest::SHA256,
-            &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            &digest::SHA512,
-        ] {
+        for algorithm in [&digest::SHA256, &digest::SHA1_FOR_LEGACY_USE_ONLY, &digest::SHA512] {
             planted.push(digest::digest(algorithm, text.as_bytes()).as_ref()[..8].to_vec());
         }
     }
     for secret in planted {
-        assert!(
-            !bytes.windows(secret.len()).any(|window| window == secret),
-            "{secret:?}"
-        );
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{secret:?}");
     }
 }

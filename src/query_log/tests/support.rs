@@ -32,16 +32,8 @@ impl Bench {
     }
 
     pub(super) fn with_disk(disk: SharedDisk) -> Self {
-        let config = Config {
-            durability: Durability::Os,
-            ..Config::default()
-        };
-        Self {
-            dir: TempDir::new().unwrap(),
-            clock: ManualClock::at(START),
-            config,
-            disk,
-        }
+        let config = Config { durability: Durability::Os, ..Config::default() };
+        Self { dir: TempDir::new().unwrap(), clock: ManualClock::at(START), config, disk }
     }
 
     pub(super) fn options(&self) -> LogOptions {
@@ -95,12 +87,9 @@ pub(super) fn read_only(data: &Path, clock: &Arc<ManualClock>) -> Result<LogRead
 }
 
 pub(super) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut found: Vec<_> = entries
-        .filter(|path| path.extension().is_some_and(|it| it == "frames"))
-        .collect();
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|it| it == "frames")).collect();
     found.sort();
     found
 }
@@ -131,16 +120,8 @@ pub(super) fn lookup(n: u64) -> Record {
         device: Some(DeviceId::from_bits(n % 11)),
         ip: Some([192, 0, 2, u8::try_from(n % 250).unwrap()].into()),
         handle: Some(phone(n % 10_000)),
-        route: Some(if n.is_multiple_of(3) {
-            Route::Sms
-        } else {
-            Route::Imessage
-        }),
-        reason: if n.is_multiple_of(3) {
-            Reason::NeverRegistered
-        } else {
-            Reason::LiveDevice
-        },
+        route: Some(if n.is_multiple_of(3) { Route::Sms } else { Route::Imessage }),
+        reason: if n.is_multiple_of(3) { Reason::NeverRegistered } else { Reason::LiveDevice },
         status: 200,
         took_us: 42,
     })
@@ -170,17 +151,11 @@ pub(super) fn put(log: &QueryLog, record: &Record) {
 }
 
 pub(super) fn rows(reader: &LogReader, filter: &Filter, order: Order) -> Vec<LogRow> {
-    reader
-        .search(filter, order, None)
-        .map(|row| row.unwrap().1)
-        .collect()
+    reader.search(filter, order, None).map(|row| row.unwrap().1).collect()
 }
 
 pub(super) fn numbers(reader: &LogReader) -> Vec<u64> {
-    rows(reader, &Filter::default(), Order::Asc)
-        .iter()
-        .map(number)
-        .collect()
+    rows(reader, &Filter::default(), Order::Asc).iter().map(number).collect()
 }
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);

@@ -54,11 +54,7 @@ impl Operation for SignUp {
     }
 
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<SignedUp, SignUpError> {
-        if self
-            .name
-            .as_ref()
-            .is_some_and(|name| name.len() > limits::DEVICE_NAME_BYTES_MAX)
-        {
+        if self.name.as_ref().is_some_and(|name| name.len() > limits::DEVICE_NAME_BYTES_MAX) {
             return Err(SignUpError::NameTooLong);
         }
         let account = match self.link {
@@ -79,18 +75,8 @@ impl Operation for SignUp {
             lapse_recorded: false,
         };
         plan.put(Row::Device(device, row));
-        let cause = if self.link.is_some() {
-            Cause::Linked
-        } else {
-            Cause::SignUp
-        };
-        plan.tell(
-            ChangeKind::DeviceRegistered,
-            cause,
-            None,
-            Some(device),
-            Some(account),
-        );
+        let cause = if self.link.is_some() { Cause::Linked } else { Cause::SignUp };
+        plan.tell(ChangeKind::DeviceRegistered, cause, None, Some(device), Some(account));
         let joined = context.index.account(account).unwrap_or_default();
         for handle in joined.handles.iter() {
             if let Some(claim) = context.index.claim(handle) {
@@ -105,20 +91,12 @@ impl Operation for SignUp {
                 );
             }
         }
-        Ok(SignedUp {
-            device,
-            account,
-            token,
-            lease_expires_at: lease_until,
-        })
+        Ok(SignedUp { device, account, token, lease_expires_at: lease_until })
     }
 }
 
 fn joinable(context: &Context<'_>, account: AccountId) -> Result<AccountId, SignUpError> {
-    let joined = context
-        .index
-        .account(account)
-        .ok_or(SignUpError::AccountGone)?;
+    let joined = context.index.account(account).ok_or(SignUpError::AccountGone)?;
     let devices_max = context.config.devices_per_account;
     if joined.devices.as_slice().len() >= devices_max {
         return Err(SignUpError::TooManyDevices { devices_max });
@@ -149,19 +127,11 @@ impl Operation for CheckIn {
 
     /// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Timestamp, DeviceError> {
-        let device = context
-            .index
-            .device(self.0)
-            .ok_or(DeviceError::DeviceUnknown)?;
+        let device = context.index.device(self.0).ok_or(DeviceError::DeviceUnknown)?;
         // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
         let lease_until = context.now.plus(context.config.lease);
         let last_check_in_at = context.now;
-        let renewed = Device {
-            last_check_in_at,
-            lease_until,
-            lapse_recorded: false,
-            ..device
-        };
+        let renewed = Device { last_check_in_at, lease_until, lapse_recorded: false, ..device };
         plan.put(Row::Device(self.0, renewed));
         Ok(lease_until)
     }
@@ -182,13 +152,7 @@ impl Operation for SignOut {
         let (id, account) = (Some(self.0), Some(device.account));
         for (handle, claim) in context.index.backed(device.account, self.0) {
             plan.release(context, &handle, claim, self.0, EndedHow::DeviceRemoved);
-            plan.tell(
-                ChangeKind::HandleUnbound,
-                Cause::SignOut,
-                Some(&handle),
-                id,
-                account,
-            );
+            plan.tell(ChangeKind::HandleUnbound, Cause::SignOut, Some(&handle), id, account);
         }
         plan.remove(Key::Device(self.0));
         plan.tell(ChangeKind::DeviceRemoved, Cause::SignOut, None, id, account);

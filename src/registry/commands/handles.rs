@@ -56,9 +56,8 @@ impl Operation for Prove {
         if own.is_none() {
             check_room(context, &device)?;
         }
-        let (devices, discoverable) = own.map_or((Few::default(), true), |claim| {
-            (claim.devices, claim.discoverable)
-        });
+        let (devices, discoverable) =
+            own.map_or((Few::default(), true), |claim| (claim.devices, claim.discoverable));
         let claim = Claim {
             account: device.account,
             proved_at: context.now,
@@ -101,10 +100,8 @@ impl Operation for Rebind {
     ) -> Result<Option<Timestamp>, BindError> {
         let Self(id, handle) = self;
         let device = context.index.device(*id).ok_or(BindError::DeviceUnknown)?;
-        let Some(claim) = context
-            .index
-            .claim(handle)
-            .filter(|claim| claim.account == device.account)
+        let Some(claim) =
+            context.index.claim(handle).filter(|claim| claim.account == device.account)
         else {
             return Ok(None);
         };
@@ -126,20 +123,10 @@ impl Operation for Rebind {
 
 /// The claim on `handle` that `device` backs.
 fn backed(context: &Context<'_>, device: DeviceId, handle: &Handle) -> Result<Claim, HandleError> {
-    let account = context
-        .index
-        .device(device)
-        .ok_or(HandleError::DeviceUnknown)?
-        .account;
-    let claim = context
-        .index
-        .claim(handle)
-        .filter(|claim| claim.devices.contains(&device));
+    let account = context.index.device(device).ok_or(HandleError::DeviceUnknown)?.account;
+    let claim = context.index.claim(handle).filter(|claim| claim.devices.contains(&device));
     let claim = claim.ok_or(HandleError::NotBound)?;
-    debug_assert_eq!(
-        claim.account, account,
-        "only an account's own devices back its handles"
-    );
+    debug_assert_eq!(claim.account, account, "only an account's own devices back its handles");
     Ok(claim)
 }
 
@@ -156,13 +143,7 @@ impl Operation for Unbind {
         let claim = backed(context, *id, handle)?;
         let account = Some(claim.account);
         plan.release(context, handle, claim, *id, EndedHow::Unbound);
-        plan.tell(
-            ChangeKind::HandleUnbound,
-            Cause::OwnerRequest,
-            Some(handle),
-            Some(*id),
-            account,
-        );
+        plan.tell(ChangeKind::HandleUnbound, Cause::OwnerRequest, Some(handle), Some(*id), account);
         Ok(())
     }
 }
@@ -208,18 +189,8 @@ impl Operation for SetDiscoverable {
         let claim = backed(context, self.device, &self.handle)?;
         let (proved_at, discoverable) = (claim.proved_at, self.discoverable);
         if claim.discoverable != discoverable {
-            plan.put(Row::Claim(
-                self.handle.clone(),
-                Claim {
-                    discoverable,
-                    ..claim
-                },
-            ));
+            plan.put(Row::Claim(self.handle.clone(), Claim { discoverable, ..claim }));
         }
-        Ok(HandleDetails {
-            handle: self.handle.clone(),
-            proved_at,
-            discoverable,
-        })
+        Ok(HandleDetails { handle: self.handle.clone(), proved_at, discoverable })
     }
 }

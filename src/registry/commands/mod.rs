@@ -100,14 +100,7 @@ pub(super) struct Waiting<O: Operation> {
 impl<O: Operation> Waiting<O> {
     pub(super) fn new(operation: O) -> (Self, oneshot::Receiver<Reply<O>>) {
         let (reply, answer) = oneshot::channel();
-        (
-            Self {
-                operation,
-                planned: None,
-                reply,
-            },
-            answer,
-        )
+        (Self { operation, planned: None, reply }, answer)
     }
 }
 
@@ -158,11 +151,7 @@ impl Touched {
 impl Plan {
     /// Nothing yet, decided at `now`.
     pub(super) fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            mutations: Vec::new(),
-            changes: Vec::new(),
-        }
+        Self { now, mutations: Vec::new(), changes: Vec::new() }
     }
 
     fn put(&mut self, row: Row) {
@@ -184,13 +173,7 @@ impl Plan {
     /// Ends the claim on `handle`.
     fn end(&mut self, context: &Context<'_>, handle: &Handle, how: EndedHow) {
         self.remove(Key::Claim(handle.clone()));
-        self.put(Row::Ended(
-            handle.clone(),
-            Ended {
-                how,
-                at: context.now,
-            },
-        ));
+        self.put(Row::Ended(handle.clone(), Ended { how, at: context.now }));
     }
 
     /// Takes `device` out of `claim`, and ends it if that was the last one.
@@ -236,11 +219,7 @@ fn touches(index: &Index, device: Option<DeviceId>, handle: Option<&Handle>) -> 
     let account = device.and_then(|id| Some(index.devices.get(&id)?.account));
     let holder = handle.and_then(|handle| Some(index.claim(handle)?.account));
     let mut touches: Vec<Touch> = account.map(Touch::Account).into_iter().collect();
-    touches.extend(
-        holder
-            .filter(|holder| account != Some(*holder))
-            .map(Touch::Account),
-    );
+    touches.extend(holder.filter(|holder| account != Some(*holder)).map(Touch::Account));
     touches.extend(handle.cloned().map(Touch::Handle));
     touches
 }

@@ -34,11 +34,8 @@ pub(in crate::registry) struct Sweep {
 /// Scans the index for what is due, bounded, in pieces that fit a commit.
 pub(in crate::registry) fn choose(index: &Index, now: Timestamp) -> Vec<Sweep> {
     let has_lapsed = |device: &Device| device.lease_until <= now && !device.lapse_recorded;
-    let lapsed = index
-        .devices
-        .iter()
-        .filter(|device| has_lapsed(device))
-        .map(|device| *device.key());
+    let lapsed =
+        index.devices.iter().filter(|device| has_lapsed(device)).map(|device| *device.key());
     let lapsed: Vec<_> = lapsed.take(limits::REGISTRY_TICK_ITEMS_MAX).collect();
     let mut forgotten = Vec::new();
     index.for_each_handle(|handle, entry| {
@@ -48,15 +45,10 @@ pub(in crate::registry) fn choose(index: &Index, now: Timestamp) -> Vec<Sweep> {
         }
     });
     let piece = limits::REGISTRY_COMMIT_CHANGES_MAX;
-    let lapsed = lapsed.chunks(piece).map(|ids| Sweep {
-        lapsed: ids.to_vec(),
-        ..Sweep::default()
-    });
+    let lapsed = lapsed.chunks(piece).map(|ids| Sweep { lapsed: ids.to_vec(), ..Sweep::default() });
     let forgotten = forgotten.chunks(piece);
-    let forgotten = forgotten.map(|handles| Sweep {
-        forgotten: handles.to_vec(),
-        ..Sweep::default()
-    });
+    let forgotten =
+        forgotten.map(|handles| Sweep { forgotten: handles.to_vec(), ..Sweep::default() });
     lapsed.chain(forgotten).collect()
 }
 
@@ -81,20 +73,10 @@ impl Operation for Sweep {
             }
             ticked.lapsed += 1;
             tell_lapse(context, plan, *id, &device);
-            plan.put(Row::Device(
-                *id,
-                Device {
-                    lapse_recorded: true,
-                    ..device
-                },
-            ));
+            plan.put(Row::Device(*id, Device { lapse_recorded: true, ..device }));
         }
         for handle in &self.forgotten {
-            if context
-                .index
-                .ended(handle)
-                .is_some_and(|ended| ended.is_forgotten(context.now))
-            {
+            if context.index.ended(handle).is_some_and(|ended| ended.is_forgotten(context.now)) {
                 ticked.forgotten += 1;
                 plan.remove(Key::Ended(handle.clone()));
             }

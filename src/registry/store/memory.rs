@@ -42,10 +42,7 @@ pub(in crate::registry) struct MemoryStore {
 
 impl MemoryStore {
     pub(in crate::registry) fn on(disk: Disk) -> Self {
-        Self {
-            disk: Arc::new(Mutex::new(disk)),
-            has_failed: false,
-        }
+        Self { disk: Arc::new(Mutex::new(disk)), has_failed: false }
     }
 
     pub(in crate::registry) fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -83,44 +80,26 @@ impl Store for MemoryStore {
 
     fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError> {
         let disk = self.disk().clone();
-        disk.devices
-            .into_iter()
-            .for_each(|(key, row)| visit(Row::Device(key, row)));
-        disk.claims
-            .into_iter()
-            .for_each(|(key, row)| visit(Row::Claim(key, row)));
-        disk.ended
-            .into_iter()
-            .for_each(|(key, row)| visit(Row::Ended(key, row)));
-        disk.unrecorded
-            .into_iter()
-            .for_each(|(key, row)| visit(Row::Unrecorded(key, row)));
+        disk.devices.into_iter().for_each(|(key, row)| visit(Row::Device(key, row)));
+        disk.claims.into_iter().for_each(|(key, row)| visit(Row::Claim(key, row)));
+        disk.ended.into_iter().for_each(|(key, row)| visit(Row::Ended(key, row)));
+        disk.unrecorded.into_iter().for_each(|(key, row)| visit(Row::Unrecorded(key, row)));
         Ok(())
     }
 
     fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
-        assert!(
-            !self.has_failed,
-            "a failed store is opened anew before it is used"
-        );
+        assert!(!self.has_failed, "a failed store is opened anew before it is used");
         let mut disk = self.disk();
         let fails = disk.fail_next.take();
         if fails != Some(false) {
-            mutations
-                .iter()
-                .cloned()
-                .for_each(|mutation| disk.apply(mutation));
+            mutations.iter().cloned().for_each(|mutation| disk.apply(mutation));
             disk.batch = batch;
             let is_put = |mutation: &Mutation| matches!(mutation, Mutation::Put(_));
             disk.commits += usize::from(mutations.iter().any(is_put));
         }
         drop(disk);
         self.has_failed = fails.is_some();
-        if self.has_failed {
-            Err(disk_full())
-        } else {
-            Ok(())
-        }
+        if self.has_failed { Err(disk_full()) } else { Ok(()) }
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {

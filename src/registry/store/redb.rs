@@ -70,13 +70,7 @@ impl RedbStore {
         }
         found_if_empty(&database, &path)?;
         let (subject_key, last_batch) = read_meta(&database, &path)?;
-        Ok(Self {
-            path,
-            database: Some(database),
-            subject_key,
-            last_batch,
-            opener,
-        })
+        Ok(Self { path, database: Some(database), subject_key, last_batch, opener })
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
@@ -95,39 +89,19 @@ impl Store for RedbStore {
 
     fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError> {
         let reading = self.database()?.begin_read().map_err(failed)?;
-        for row in reading
-            .open_table(DEVICES)
-            .map_err(failed)?
-            .iter()
-            .map_err(failed)?
-        {
+        for row in reading.open_table(DEVICES).map_err(failed)?.iter().map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
             visit(rows::read_device(key.value(), value.value())?);
         }
-        for row in reading
-            .open_table(CLAIMS)
-            .map_err(failed)?
-            .iter()
-            .map_err(failed)?
-        {
+        for row in reading.open_table(CLAIMS).map_err(failed)?.iter().map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
             visit(rows::read_claim(key.value(), value.value())?);
         }
-        for row in reading
-            .open_table(ENDED)
-            .map_err(failed)?
-            .iter()
-            .map_err(failed)?
-        {
+        for row in reading.open_table(ENDED).map_err(failed)?.iter().map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
             visit(rows::read_ended(key.value(), value.value())?);
         }
-        for row in reading
-            .open_table(UNRECORDED)
-            .map_err(failed)?
-            .iter()
-            .map_err(failed)?
-        {
+        for row in reading.open_table(UNRECORDED).map_err(failed)?.iter().map_err(failed)? {
             let (key, value) = row.map_err(failed)?;
             visit(rows::read_change(key.value(), value.value())?);
         }
@@ -167,9 +141,7 @@ pub(super) fn open_database<B: StorageBackend>(
         .mode(0o600)
         .open(path)?;
     let mut magic = Vec::new();
-    (&file)
-        .take(REDB_MAGIC.len() as u64)
-        .read_to_end(&mut magic)?;
+    (&file).take(REDB_MAGIC.len() as u64).read_to_end(&mut magic)?;
     if !magic.is_empty() && magic != REDB_MAGIC {
         return Err(StoreError::NotOurs(path.to_owned()));
     }
@@ -197,10 +169,7 @@ fn open_error(error: DatabaseError, path: &Path) -> StoreError {
 
 /// Whether the error is about what the file says rather than about the disk.
 fn is_content(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-    )
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 /// Makes all tables and the subject key, in one transaction: a crash leaves an empty file or a whole store.
@@ -215,10 +184,8 @@ fn found_if_empty(database: &Database, path: &Path) -> Result<(), StoreError> {
     {
         let mut meta = writing.open_table(META).map_err(failed)?;
         meta.insert(META_FORMAT, &[FORMAT][..]).map_err(failed)?;
-        meta.insert(META_SUBJECT_KEY, &subject_key[..])
-            .map_err(failed)?;
-        meta.insert(META_BATCH, &0u64.to_be_bytes()[..])
-            .map_err(failed)?;
+        meta.insert(META_SUBJECT_KEY, &subject_key[..]).map_err(failed)?;
+        meta.insert(META_BATCH, &0u64.to_be_bytes()[..]).map_err(failed)?;
     }
     writing.open_table(DEVICES).map_err(failed)?;
     writing.open_table(CLAIMS).map_err(failed)?;
@@ -230,9 +197,7 @@ fn found_if_empty(database: &Database, path: &Path) -> Result<(), StoreError> {
 fn read_meta(database: &Database, path: &Path) -> Result<(Zeroizing<[u8; 32]>, u64), StoreError> {
     let reading = database.begin_read().map_err(failed)?;
     // Somebody else's redb file has other tables.
-    let meta = reading
-        .open_table(META)
-        .map_err(|_| StoreError::NotOurs(path.to_owned()))?;
+    let meta = reading.open_table(META).map_err(|_| StoreError::NotOurs(path.to_owned()))?;
     let value = |name| meta.get(name).map_err(failed);
     match value(META_FORMAT)?.as_ref().map(|format| format.value()) {
         Some(&[FORMAT]) => {}
@@ -251,9 +216,7 @@ fn read_meta(database: &Database, path: &Path) -> Result<(Zeroizing<[u8; 32]>, u
 fn write(database: &Database, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
     let mut writing = database.begin_write().map_err(failed)?;
     // The default, said aloud: an acknowledged change survives a power cut.
-    writing
-        .set_durability(Durability::Immediate)
-        .map_err(failed)?;
+    writing.set_durability(Durability::Immediate).map_err(failed)?;
     apply(&writing, batch, mutations)?;
     writing.commit().map_err(failed)
 }
@@ -266,18 +229,18 @@ fn apply(writing: &WriteTransaction, batch: u64, mutations: &[Mutation]) -> Resu
     let mut meta = writing.open_table(META).map_err(failed)?;
     for mutation in mutations {
         match mutation {
-            Mutation::Put(Row::Device(id, device)) => devices
-                .insert(id.bits(), &rows::write_device(device)[..])
-                .map(drop),
+            Mutation::Put(Row::Device(id, device)) => {
+                devices.insert(id.bits(), &rows::write_device(device)[..]).map(drop)
+            }
             Mutation::Put(Row::Claim(handle, claim)) => claims
                 .insert(&rows::handle_key(handle)[..], &rows::write_claim(claim)[..])
                 .map(drop),
-            Mutation::Put(Row::Ended(handle, end)) => ended
-                .insert(&rows::handle_key(handle)[..], &rows::write_ended(*end)[..])
-                .map(drop),
-            Mutation::Put(Row::Unrecorded(place, change)) => unrecorded
-                .insert(place, &rows::write_change(change)[..])
-                .map(drop),
+            Mutation::Put(Row::Ended(handle, end)) => {
+                ended.insert(&rows::handle_key(handle)[..], &rows::write_ended(*end)[..]).map(drop)
+            }
+            Mutation::Put(Row::Unrecorded(place, change)) => {
+                unrecorded.insert(place, &rows::write_change(change)[..]).map(drop)
+            }
             Mutation::Remove(Key::Device(id)) => devices.remove(id.bits()).map(drop),
             Mutation::Remove(Key::Claim(handle)) => {
                 claims.remove(&rows::handle_key(handle)[..]).map(drop)
@@ -289,9 +252,7 @@ fn apply(writing: &WriteTransaction, batch: u64, mutations: &[Mutation]) -> Resu
         }
         .map_err(failed)?;
     }
-    meta.insert(META_BATCH, &batch.to_be_bytes()[..])
-        .map(drop)
-        .map_err(failed)
+    meta.insert(META_BATCH, &batch.to_be_bytes()[..]).map(drop).map_err(failed)
 }
 
 /// redb's many error types say one of three things.

@@ -74,11 +74,8 @@ const PLATFORMS: [(Platform, u8); 6] = [
     (Platform::Visionos, 5),
     (Platform::Other, 6),
 ];
-const HOWS: [(EndedHow, u8); 3] = [
-    (EndedHow::Unbound, 1),
-    (EndedHow::Deregistered, 2),
-    (EndedHow::DeviceRemoved, 3),
-];
+const HOWS: [(EndedHow, u8); 3] =
+    [(EndedHow::Unbound, 1), (EndedHow::Deregistered, 2), (EndedHow::DeviceRemoved, 3)];
 const KINDS: [(ChangeKind, u8); 7] = [
     (ChangeKind::DeviceRegistered, 1),
     (ChangeKind::DeviceRemoved, 2),
@@ -102,17 +99,11 @@ const CAUSES: [(Cause, u8); 9] = [
 
 fn number<T: Copy + PartialEq>(table: &[(T, u8)], case: T) -> u8 {
     // Zero is nobody's number; the round-trip test meets every case.
-    table
-        .iter()
-        .find(|(one, _)| *one == case)
-        .map_or(0, |(_, number)| *number)
+    table.iter().find(|(one, _)| *one == case).map_or(0, |(_, number)| *number)
 }
 
 fn case<T: Copy>(table: &[(T, u8)], number: u8) -> Option<T> {
-    table
-        .iter()
-        .find(|(_, one)| *one == number)
-        .map(|(case, _)| *case)
+    table.iter().find(|(_, one)| *one == number).map(|(case, _)| *case)
 }
 
 /// A handle as a key.
@@ -209,23 +200,14 @@ pub(super) fn read_claim(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
 }
 
 pub(super) fn write_ended(ended: Ended) -> Vec<u8> {
-    encode(&EndedV1 {
-        how: number(&HOWS, ended.how),
-        at: ended.at.as_micros(),
-    })
+    encode(&EndedV1 { how: number(&HOWS, ended.how), at: ended.at.as_micros() })
 }
 
 pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
     let row: EndedV1 = decode_in(ENDED, bytes)?;
     let handle = read_handle(key).ok_or(StoreError::RowUnreadable(ENDED))?;
     let how = case(&HOWS, row.how).ok_or(StoreError::RowUnreadable(ENDED))?;
-    Ok(Row::Ended(
-        handle,
-        Ended {
-            how,
-            at: Timestamp::from_micros(row.at),
-        },
-    ))
+    Ok(Row::Ended(handle, Ended { how, at: Timestamp::from_micros(row.at) }))
 }
 
 pub(super) fn write_change(change: &Change) -> Vec<u8> {

@@ -34,14 +34,7 @@ fn times() -> impl Strategy<Value = Timestamp> {
 
 fn device_rows() -> impl Strategy<Value = Row> {
     let ids = (any::<u64>(), any::<u64>(), any::<[u8; 32]>());
-    let rest = (
-        times(),
-        times(),
-        times(),
-        any::<Option<String>>(),
-        0..6usize,
-        any::<bool>(),
-    );
+    let rest = (times(), times(), times(), any::<Option<String>>(), 0..6usize, any::<bool>());
     (ids, rest).prop_map(
         |(
             (id, account, hash),
@@ -68,25 +61,13 @@ fn claim_rows() -> impl Strategy<Value = Row> {
         |(handle, account, proved_at, discoverable, devices)| {
             let account = AccountId::from_bits(account);
             let devices = devices.into_iter().collect();
-            Row::Claim(
-                handle,
-                Claim {
-                    account,
-                    proved_at,
-                    discoverable,
-                    devices,
-                },
-            )
+            Row::Claim(handle, Claim { account, proved_at, discoverable, devices })
         },
     )
 }
 
 fn ended_rows() -> impl Strategy<Value = Row> {
-    let hows = [
-        EndedHow::Unbound,
-        EndedHow::Deregistered,
-        EndedHow::DeviceRemoved,
-    ];
+    let hows = [EndedHow::Unbound, EndedHow::Deregistered, EndedHow::DeviceRemoved];
     (handles(), prop::sample::select(hows.to_vec()), times())
         .prop_map(|(handle, how, at)| Row::Ended(handle, Ended { how, at }))
 }
@@ -112,15 +93,8 @@ fn change_rows() -> impl Strategy<Value = Row> {
         Cause::NewerProof,
         Cause::Silence,
     ];
-    let what = (
-        prop::sample::select(kinds.to_vec()),
-        prop::sample::select(causes.to_vec()),
-    );
-    let whom = (
-        prop::option::of(handles()),
-        any::<Option<u64>>(),
-        any::<Option<u64>>(),
-    );
+    let what = (prop::sample::select(kinds.to_vec()), prop::sample::select(causes.to_vec()));
+    let whom = (prop::option::of(handles()), any::<Option<u64>>(), any::<Option<u64>>());
     (any::<u64>(), any::<(u64, u64)>(), what, whom).prop_map(
         |(place, (id, at), (kind, cause), (handle, device, account))| {
             let change = Change {
@@ -220,26 +194,12 @@ fn fixture() -> [(Row, &'static str, &'static str); 4] {
             "0190e4d0b287d3aeeefe01abababababababababababababababababababababababababababababababab80e2bbf0d89d9803c0843d80897a01045a6fc3ab0401",
         ),
         (
-            Row::Claim(
-                phone,
-                Claim {
-                    account,
-                    proved_at: at,
-                    discoverable: false,
-                    devices,
-                },
-            ),
+            Row::Claim(phone, Claim { account, proved_at: at, discoverable: false, devices }),
             "01000000034bbc8dab",
             "0190e4d0b287d3aeeefe0180e2bbf0d89d98030002888e98a8c0e080810109",
         ),
         (
-            Row::Ended(
-                mail,
-                Ended {
-                    how: EndedHow::Deregistered,
-                    at,
-                },
-            ),
+            Row::Ended(mail, Ended { how: EndedHow::Deregistered, at }),
             "0261406578616d706c652e6f7267",
             "010280e2bbf0d89d9803",
         ),
@@ -255,10 +215,7 @@ fn fixture() -> [(Row, &'static str, &'static str); 4] {
 fn version_1_is_frozen() {
     for (row, key, value) in fixture() {
         let (written_key, written) = write(&row);
-        assert_eq!(
-            (&*HEXLOWER.encode(&written_key), &*HEXLOWER.encode(&written)),
-            (key, value)
-        );
+        assert_eq!((&*HEXLOWER.encode(&written_key), &*HEXLOWER.encode(&written)), (key, value));
         let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).expect("it is hex");
         assert_eq!(
             read(&row, &bytes(key), &bytes(value)).expect("version 1 is read for ever"),
@@ -269,9 +226,7 @@ fn version_1_is_frozen() {
 
 fn all(store: &mut RedbStore) -> Vec<Row> {
     let mut rows = Vec::new();
-    store
-        .load(&mut |row| rows.push(row))
-        .expect("the rows are good");
+    store.load(&mut |row| rows.push(row)).expect("the rows are good");
     rows
 }
 
@@ -281,22 +236,10 @@ fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
     let dir = root.path().join("registry");
     let mut store = RedbStore::open(&dir).expect("a new store");
     let key = store.subject_key();
-    let puts: Vec<_> = fixture()
-        .into_iter()
-        .map(|(row, ..)| Mutation::Put(row))
-        .collect();
+    let puts: Vec<_> = fixture().into_iter().map(|(row, ..)| Mutation::Put(row)).collect();
     store.commit(5, &puts).expect("there is room");
-    let mode = |path: &Path| {
-        fs::metadata(path)
-            .expect("it is there")
-            .permissions()
-            .mode()
-            & 0o777
-    };
-    assert_eq!(
-        (mode(&dir), mode(&dir.join("registry.redb"))),
-        (0o700, 0o600)
-    );
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&dir), mode(&dir.join("registry.redb"))), (0o700, 0o600));
     drop(store);
 
     let mut store = RedbStore::open(&dir).expect("it is there");
@@ -304,13 +247,7 @@ fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
     assert_eq!(all(&mut store), fixture().map(|(row, ..)| row));
     let phone = Handle::from_canonical("+14155550123").expect("canonical");
     store
-        .commit(
-            6,
-            &[
-                Mutation::Remove(Key::Claim(phone)),
-                Mutation::Remove(Key::Unrecorded(3)),
-            ],
-        )
+        .commit(6, &[Mutation::Remove(Key::Claim(phone)), Mutation::Remove(Key::Unrecorded(3))])
         .expect("there is room");
     assert_eq!(store.reopen().expect("it can be opened anew"), 6);
     assert_eq!(all(&mut store).len(), 2);
@@ -320,10 +257,7 @@ fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
 fn a_second_process_is_told_so() {
     let dir = tempfile::tempdir().expect("a directory");
     let _first = RedbStore::open(dir.path()).expect("a new store");
-    assert!(matches!(
-        RedbStore::open(dir.path()).err(),
-        Some(StoreError::Locked(_))
-    ));
+    assert!(matches!(RedbStore::open(dir.path()).err(), Some(StoreError::Locked(_))));
 }
 
 #[test]
@@ -331,37 +265,23 @@ fn another_program_s_file_is_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("registry.redb");
     fs::write(&path, "a letter to somebody").expect("there is room");
-    assert!(matches!(
-        RedbStore::open(dir.path()).err(),
-        Some(StoreError::NotOurs(_))
-    ));
-    assert_eq!(
-        fs::read(&path).expect("it is there"),
-        b"a letter to somebody"
-    );
+    assert!(matches!(RedbStore::open(dir.path()).err(), Some(StoreError::NotOurs(_))));
+    assert_eq!(fs::read(&path).expect("it is there"), b"a letter to somebody");
 
     fs::remove_file(&path).expect("it was there");
     let foreign = ::redb::Database::create(&path).expect("a new file");
     let writing = foreign.begin_write().expect("it is open");
-    writing
-        .open_table(::redb::TableDefinition::<u64, u64>::new("theirs"))
-        .expect("a new table");
+    writing.open_table(::redb::TableDefinition::<u64, u64>::new("theirs")).expect("a new table");
     writing.commit().expect("there is room");
     drop(foreign);
-    assert!(matches!(
-        RedbStore::open(dir.path()).err(),
-        Some(StoreError::NotOurs(_))
-    ));
+    assert!(matches!(RedbStore::open(dir.path()).err(), Some(StoreError::NotOurs(_))));
 }
 
 #[test]
 fn damage_is_an_error_and_never_a_panic() {
     let whole = tempfile::tempdir().expect("a directory");
     let mut store = RedbStore::open(whole.path()).expect("a new store");
-    let puts: Vec<_> = fixture()
-        .into_iter()
-        .map(|(row, ..)| Mutation::Put(row))
-        .collect();
+    let puts: Vec<_> = fixture().into_iter().map(|(row, ..)| Mutation::Put(row)).collect();
     store.commit(1, &puts).expect("there is room");
     drop(store);
     let bytes = fs::read(whole.path().join("registry.redb")).expect("it is there");
@@ -376,10 +296,7 @@ fn damage_is_an_error_and_never_a_panic() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("registry.redb");
         fs::write(&path, &bytes).expect("there is room");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .expect("it is there");
+        let mut file = OpenOptions::new().write(true).open(&path).expect("it is there");
         file.seek(SeekFrom::Start(at)).expect("it is long enough");
         file.write_all(&[0x5a; 16]).expect("there is room");
         // Whether redb can repair it or not: what it then gives is right, or an error.
@@ -443,9 +360,7 @@ fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
         |path: &Path| redb::open_database(|file| Ok(FullDisk(FileBackend::new(file)?)), path);
     let mut store = RedbStore::open_by(dir.path(), open).expect("a new store");
     let [(device, ..), (claim, ..), ..] = fixture();
-    store
-        .commit(1, &[Mutation::Put(device.clone())])
-        .expect("there is room");
+    store.commit(1, &[Mutation::Put(device.clone())]).expect("there is room");
     IS_FULL.set(true);
     let failed = store.commit(2, &[Mutation::Put(claim.clone())]);
     assert!(matches!(failed, Err(StoreError::Io(_))), "{failed:?}");
@@ -455,9 +370,7 @@ fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
     IS_FULL.set(false);
     assert_eq!(store.reopen().expect("there is space"), 1);
     assert_eq!(all(&mut store), std::slice::from_ref(&device));
-    store
-        .commit(2, &[Mutation::Put(claim.clone())])
-        .expect("there is space");
+    store.commit(2, &[Mutation::Put(claim.clone())]).expect("there is space");
     drop(store);
     let mut store = RedbStore::open(dir.path()).expect("it is whole");
     assert_eq!(all(&mut store), [device, claim]);

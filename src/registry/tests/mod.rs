@@ -35,10 +35,7 @@ pub(super) fn handle(text: &str) -> Handle {
 }
 
 fn config() -> Config {
-    Config {
-        lease: LEASE,
-        devices_per_account: DEVICES_PER_ACCOUNT,
-    }
+    Config { lease: LEASE, devices_per_account: DEVICES_PER_ACCOUNT }
 }
 
 /// A log that does as it is told.
@@ -60,11 +57,7 @@ impl TestSink {
     fn recorded(&self, asked: &[Change]) -> HashSet<ChangeId> {
         let log = self.log();
         let ids: HashSet<_> = log.iter().map(|change| change.id).collect();
-        asked
-            .iter()
-            .map(|change| change.id)
-            .filter(|id| ids.contains(id))
-            .collect()
+        asked.iter().map(|change| change.id).filter(|id| ids.contains(id)).collect()
     }
 }
 
@@ -104,12 +97,7 @@ impl Bench {
     fn on(store: MemoryStore, sink: Arc<TestSink>, clock: Arc<ManualClock>) -> Self {
         let registry = Registry::with_store(Box::new(store.clone()), config(), clock.clone());
         start(&registry, &sink);
-        Self {
-            registry,
-            store,
-            sink,
-            clock,
-        }
+        Self { registry, store, sink, clock }
     }
 
     /// What a crash at this moment leaves behind, started anew.
@@ -119,17 +107,11 @@ impl Bench {
     }
 
     pub(super) async fn device(&self) -> SignedUp {
-        self.registry
-            .sign_up(sign_up(None))
-            .await
-            .expect("nothing stands against it")
+        self.registry.sign_up(sign_up(None)).await.expect("nothing stands against it")
     }
 
     async fn joined(&self, account: AccountId) -> SignedUp {
-        self.registry
-            .sign_up(sign_up(Some(account)))
-            .await
-            .expect("there is room")
+        self.registry.sign_up(sign_up(Some(account))).await.expect("there is room")
     }
 
     fn is_live(&self, handle: &Handle) -> bool {
@@ -141,17 +123,11 @@ impl Bench {
 fn start(registry: &Registry, sink: &Arc<TestSink>) {
     registry.load().expect("the rows are good");
     let asked = sink.clone();
-    registry
-        .start(sink.clone(), &move |changes| asked.recorded(changes))
-        .expect("it is loaded");
+    registry.start(sink.clone(), &move |changes| asked.recorded(changes)).expect("it is loaded");
 }
 
 fn sign_up(link: Option<AccountId>) -> SignUp {
-    SignUp {
-        platform: Platform::Ios,
-        name: Some("a phone".to_owned()),
-        link,
-    }
+    SignUp { platform: Platform::Ios, name: Some("a phone".to_owned()), link }
 }
 
 /// Waits until changes are taken again.

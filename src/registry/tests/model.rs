@@ -17,13 +17,8 @@ use crate::registry::{
     Probe, SignUpError, Ticked,
 };
 
-const HANDLES: [&str; 5] = [
-    "+14155550100",
-    "+14155550101",
-    "+4915123456789",
-    "a@example.org",
-    "b@example.org",
-];
+const HANDLES: [&str; 5] =
+    ["+14155550100", "+14155550101", "+4915123456789", "a@example.org", "b@example.org"];
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -74,13 +69,7 @@ struct ModelClaim {
     devices: BTreeSet<DeviceId>,
 }
 
-type Told = (
-    ChangeKind,
-    Option<Handle>,
-    Option<DeviceId>,
-    Option<AccountId>,
-    Cause,
-);
+type Told = (ChangeKind, Option<Handle>, Option<DeviceId>, Option<AccountId>, Cause);
 
 #[derive(Clone, Debug, Default)]
 struct Model {
@@ -95,9 +84,7 @@ struct Model {
 
 fn text(told: &Told) -> String {
     let (kind, handle, device, account, cause) = told;
-    let handle = handle
-        .as_ref()
-        .map(|handle| handle.canonical().into_owned());
+    let handle = handle.as_ref().map(|handle| handle.canonical().into_owned());
     format!("{kind:?} {handle:?} {device:?} {account:?} {cause:?}")
 }
 
@@ -128,13 +115,7 @@ impl Model {
         for (handle, claim) in &mut self.claims {
             if claim.account == new.account {
                 claim.devices.insert(new.device);
-                told.push((
-                    ChangeKind::HandleBound,
-                    Some(handle.clone()),
-                    id,
-                    account,
-                    cause,
-                ));
+                told.push((ChangeKind::HandleBound, Some(handle.clone()), id, account, cause));
             }
         }
         self.tell(told);
@@ -164,22 +145,10 @@ impl Model {
             return Outcome::DeviceUnknown;
         };
         let account = Some(device.account);
-        let mut told = vec![(
-            ChangeKind::DeviceRemoved,
-            None,
-            Some(id),
-            account,
-            Cause::SignOut,
-        )];
+        let mut told = vec![(ChangeKind::DeviceRemoved, None, Some(id), account, Cause::SignOut)];
         for handle in self.backed(id) {
             self.release(&handle, id, EndedHow::DeviceRemoved, now);
-            told.push((
-                ChangeKind::HandleUnbound,
-                Some(handle),
-                Some(id),
-                account,
-                Cause::SignOut,
-            ));
+            told.push((ChangeKind::HandleUnbound, Some(handle), Some(id), account, Cause::SignOut));
         }
         self.devices.remove(&id);
         self.tell(told);
@@ -214,10 +183,7 @@ impl Model {
         let Some(account) = self.devices.get(&id).map(|device| device.account) else {
             return Outcome::DeviceUnknown;
         };
-        let Some(claim) = self
-            .claims
-            .get_mut(handle)
-            .filter(|claim| claim.account == account)
+        let Some(claim) = self.claims.get_mut(handle).filter(|claim| claim.account == account)
         else {
             return Outcome::Nothing;
         };
@@ -256,8 +222,7 @@ impl Model {
 
     fn deregister(&mut self, handle: &Handle, now: Timestamp) -> Outcome {
         if let Some(claim) = self.claims.remove(handle) {
-            self.ended
-                .insert(handle.clone(), (EndedHow::Deregistered, now));
+            self.ended.insert(handle.clone(), (EndedHow::Deregistered, now));
             let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
             self.tell([(kind, Some(handle.clone()), None, Some(claim.account), cause)]);
         }
@@ -268,11 +233,7 @@ impl Model {
         if !self.devices.contains_key(&id) {
             return Outcome::DeviceUnknown;
         }
-        match self
-            .claims
-            .get_mut(handle)
-            .filter(|claim| claim.devices.contains(&id))
-        {
+        match self.claims.get_mut(handle).filter(|claim| claim.devices.contains(&id)) {
             Some(claim) => claim.discoverable = discoverable,
             None => return Outcome::NotBound,
         }
@@ -299,16 +260,12 @@ impl Model {
             device.lapse_recorded |= device.lease_until <= now;
         }
         self.tell(told);
-        self.ended
-            .retain(|_, (_, at)| now < at.plus(Duration::from_secs(30 * 86_400)));
+        self.ended.retain(|_, (_, at)| now < at.plus(Duration::from_secs(30 * 86_400)));
     }
 
     fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
         if let Some(claim) = self.claims.get(handle) {
-            let leases = claim
-                .devices
-                .iter()
-                .map(|device| self.devices[device].lease_until);
+            let leases = claim.devices.iter().map(|device| self.devices[device].lease_until);
             let live_until = leases.max().expect("a claim has a device");
             return Probe::Claimed {
                 account: claim.account,
@@ -320,10 +277,7 @@ impl Model {
             .ended
             .get(handle)
             .filter(|(_, at)| now < at.plus(Duration::from_secs(30 * 86_400)));
-        young.map_or(Probe::Unknown, |(how, at)| Probe::Ended {
-            how: *how,
-            at: *at,
-        })
+        young.map_or(Probe::Unknown, |(how, at)| Probe::Ended { how: *how, at: *at })
     }
 
     fn handles_of(&self, device: DeviceId) -> Vec<HandleDetails> {
@@ -331,11 +285,7 @@ impl Model {
         handles.sort_by_key(|handle| handle.canonical().into_owned());
         let details = |handle: Handle| {
             let claim = &self.claims[&handle];
-            HandleDetails {
-                proved_at: claim.proved_at,
-                discoverable: claim.discoverable,
-                handle,
-            }
+            HandleDetails { proved_at: claim.proved_at, discoverable: claim.discoverable, handle }
         };
         handles.into_iter().map(details).collect()
     }
@@ -366,39 +316,19 @@ impl Model {
         }
         let counts = registry.counts(now).expect("it is loaded");
         let accounts: BTreeSet<_> = self.devices.values().map(|device| device.account).collect();
-        let live = self
-            .claims
-            .keys()
-            .filter(|handle| self.probe(handle, now).is_live(now))
-            .count();
-        let figures = (
-            counts.handles,
-            counts.handles_live,
-            counts.devices,
-            counts.accounts,
-        );
+        let live = self.claims.keys().filter(|handle| self.probe(handle, now).is_live(now)).count();
+        let figures = (counts.handles, counts.handles_live, counts.devices, counts.accounts);
         let expected = (self.claims.len(), live, self.devices.len(), accounts.len());
         assert_eq!(
             figures,
-            (
-                expected.0 as u64,
-                expected.1 as u64,
-                expected.2 as u64,
-                expected.3 as u64
-            )
+            (expected.0 as u64, expected.1 as u64, expected.2 as u64, expected.3 as u64)
         );
     }
 
     fn check_log(&self, sink: &TestSink) {
         let log = sink.log();
         let mut rest = log.iter().map(|change| {
-            text(&(
-                change.kind,
-                change.handle.clone(),
-                change.device,
-                change.account,
-                change.cause,
-            ))
+            text(&(change.kind, change.handle.clone(), change.device, change.account, change.cause))
         });
         for told in &self.told {
             let found: BTreeSet<_> = rest.by_ref().take(told.len()).collect();
@@ -442,43 +372,30 @@ async fn really(registry: &Registry, model: &mut Model, op: &Op, now: Timestamp)
         Op::SignUp => signed(registry, model, None, now).await,
         Op::Join(slot) => {
             let id = model.pick(slot);
-            let account = model
-                .devices
-                .get(&id)
-                .map_or(AccountId::from_bits(1), |device| device.account);
+            let account =
+                model.devices.get(&id).map_or(AccountId::from_bits(1), |device| device.account);
             signed(registry, model, Some(account), now).await
         }
         Op::CheckIn(slot) => device_outcome(registry.check_in(model.pick(slot)).await, Outcome::At),
-        Op::SignOut(slot) => device_outcome(registry.sign_out(model.pick(slot)).await, |()| {
-            Outcome::Done
-        }),
-        Op::Prove(slot, name) => bind_outcome(
-            registry
-                .prove(model.pick(slot), handle(HANDLES[name]))
-                .await,
-            Outcome::At,
-        ),
-        Op::Rebind(slot, name) => {
-            let rebound = registry
-                .rebind(model.pick(slot), handle(HANDLES[name]))
-                .await;
-            bind_outcome(rebound, |proved_at| {
-                proved_at.map_or(Outcome::Nothing, Outcome::At)
-            })
+        Op::SignOut(slot) => {
+            device_outcome(registry.sign_out(model.pick(slot)).await, |()| Outcome::Done)
         }
-        Op::Unbind(slot, name) => handle_outcome(
-            registry
-                .unbind(model.pick(slot), handle(HANDLES[name]))
-                .await,
-        ),
+        Op::Prove(slot, name) => {
+            bind_outcome(registry.prove(model.pick(slot), handle(HANDLES[name])).await, Outcome::At)
+        }
+        Op::Rebind(slot, name) => {
+            let rebound = registry.rebind(model.pick(slot), handle(HANDLES[name])).await;
+            bind_outcome(rebound, |proved_at| proved_at.map_or(Outcome::Nothing, Outcome::At))
+        }
+        Op::Unbind(slot, name) => {
+            handle_outcome(registry.unbind(model.pick(slot), handle(HANDLES[name])).await)
+        }
         Op::Deregister(name) => match registry.deregister(handle(HANDLES[name])).await {
             Ok(()) => Outcome::Done,
             Err(error) => Outcome::Failed(error),
         },
         Op::SetDiscoverable(slot, name, yes) => handle_outcome(
-            registry
-                .set_discoverable(model.pick(slot), handle(HANDLES[name]), yes)
-                .await,
+            registry.set_discoverable(model.pick(slot), handle(HANDLES[name]), yes).await,
         ),
         // One tick does a bounded part.
         Op::Tick => loop {
@@ -518,14 +435,11 @@ fn expected(model: &mut Model, op: &Op, now: Timestamp) -> Outcome {
         Op::SignUp => Outcome::Done,
         Op::CheckIn(slot) => {
             let id = model.pick(slot);
-            model
-                .devices
-                .get_mut(&id)
-                .map_or(Outcome::DeviceUnknown, |device| {
-                    device.lease_until = now.plus(LEASE);
-                    device.lapse_recorded = false;
-                    Outcome::At(device.lease_until)
-                })
+            model.devices.get_mut(&id).map_or(Outcome::DeviceUnknown, |device| {
+                device.lease_until = now.plus(LEASE);
+                device.lapse_recorded = false;
+                Outcome::At(device.lease_until)
+            })
         }
         Op::SignOut(slot) => model.sign_out(model.pick(slot), now),
         Op::Prove(slot, name) => model.prove(model.pick(slot), &handle(HANDLES[name]), now),
@@ -548,11 +462,8 @@ async fn step(registry: &Registry, model: &mut Model, op: &Op, now: Timestamp) {
     if let Op::Join(slot) = op {
         let id = model.pick(*slot);
         let account = model.devices.get(&id).map(|device| device.account);
-        let devices = model
-            .devices
-            .values()
-            .filter(|device| Some(device.account) == account)
-            .count();
+        let devices =
+            model.devices.values().filter(|device| Some(device.account) == account).count();
         let outcome = match account {
             None => Outcome::Gone,
             Some(_) if devices >= DEVICES_PER_ACCOUNT => Outcome::TooMany,
@@ -582,14 +493,7 @@ fn command() -> impl Strategy<Value = Op> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let spans = [
-        1,
-        50_000_000,
-        99_999_999,
-        100_000_000,
-        86_400_000_000,
-        30 * 86_400_000_000u64,
-    ];
+    let spans = [1, 50_000_000, 99_999_999, 100_000_000, 86_400_000_000, 30 * 86_400_000_000u64];
     prop_oneof![
         20 => command(),
         2 => Just(Op::Tick),
@@ -614,11 +518,7 @@ async fn failing(bench: &Bench, model: &mut Model, op: &Op) {
             ChangeError::StoreUnwritable
         }
         Op::FailLog(refuse) => {
-            let flag = if *refuse {
-                &bench.sink.refuse_next
-            } else {
-                &bench.sink.fail_next
-            };
+            let flag = if *refuse { &bench.sink.refuse_next } else { &bench.sink.fail_next };
             flag.store(true, Ordering::SeqCst);
             ChangeError::LogUnwritable
         }
@@ -651,10 +551,7 @@ async fn run(ops: Vec<Op>) {
                 let device = bench.device().await;
                 model.signed_up(&device, false, bench.clock.now());
                 bench.sink.refuse_all.store(true, Ordering::SeqCst);
-                let failed = bench
-                    .registry
-                    .prove(device.device, handle(HANDLES[1]))
-                    .await;
+                let failed = bench.registry.prove(device.device, handle(HANDLES[1])).await;
                 assert_eq!(failed, Err(BindError::Change(ChangeError::LogUnwritable)));
                 model.prove(device.device, &handle(HANDLES[1]), bench.clock.now());
                 let disk = bench.store.disk().clone();
@@ -662,10 +559,7 @@ async fn run(ops: Vec<Op>) {
                 bench.sink.refuse_all.store(false, Ordering::SeqCst);
                 // The old process is dead: what it still does reaches neither the disk nor this log.
                 let log = bench.sink.log().clone();
-                let sink = Arc::new(TestSink {
-                    log: log.into(),
-                    ..TestSink::default()
-                });
+                let sink = Arc::new(TestSink { log: log.into(), ..TestSink::default() });
                 bench = Bench::on(store, sink, bench.clock.clone());
             }
             command => step(&bench.registry, &mut model, &command, bench.clock.now()).await,
@@ -682,10 +576,7 @@ async fn run(ops: Vec<Op>) {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -28,8 +28,7 @@ impl ChangeSink for Log {
     }
 
     fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
-        self.records()
-            .extend(changes.iter().cloned().map(Record::Change));
+        self.records().extend(changes.iter().cloned().map(Record::Change));
         Ok(future::ready(Ok(())).boxed())
     }
 }
@@ -53,19 +52,12 @@ fn look_up(registry: &Registry, log: &Log, is_done: &AtomicBool) {
 
 async fn change(registry: &Registry) {
     let [one, two] = [(); 2].map(|()| registry.sign_up(sign_up(None)));
-    let (one, two) = (
-        one.await.expect("it signs up"),
-        two.await.expect("it signs up"),
-    );
+    let (one, two) = (one.await.expect("it signs up"), two.await.expect("it signs up"));
     for round in 0..ROUNDS {
         let all = PHONES.iter().enumerate().map(async |(place, phone)| {
             let phone = handle(phone);
             let turn = round + place;
-            let device = if turn % 2 == 0 {
-                one.device
-            } else {
-                two.device
-            };
+            let device = if turn % 2 == 0 { one.device } else { two.device };
             if turn % 5 == 0 {
                 registry.deregister(phone).await.expect("it ends");
             } else {
@@ -82,15 +74,11 @@ fn a_lookup_sees_what_was_recorded_before_it_and_nothing_else() {
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
     let registry = Registry::with_store(Box::new(MemoryStore::default()), config(), clock);
     registry.load().expect("it is empty");
-    registry
-        .start(log.clone(), &|_| HashSet::new())
-        .expect("it is loaded");
+    registry.start(log.clone(), &|_| HashSet::new()).expect("it is loaded");
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         let lookers = [(); 2].map(|()| scope.spawn(|| look_up(&registry, &log, &is_done)));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(change(&registry));
         is_done.store(true, Ordering::SeqCst);
         for looker in lookers {
@@ -103,17 +91,10 @@ fn a_lookup_sees_what_was_recorded_before_it_and_nothing_else() {
         match record {
             Record::Lookup(phone, holder) => {
                 lookups += 1;
-                assert_eq!(
-                    holders.get(&phone).copied(),
-                    holder,
-                    "after {changes} changes"
-                );
+                assert_eq!(holders.get(&phone).copied(), holder, "after {changes} changes");
             }
             Record::Change(Change {
-                kind,
-                handle: Some(phone),
-                account: Some(account),
-                ..
+                kind, handle: Some(phone), account: Some(account), ..
             }) => {
                 changes += 1;
                 if matches!(kind, ChangeKind::HandleBound | ChangeKind::HandleMoved) {
@@ -125,12 +106,6 @@ fn a_lookup_sees_what_was_recorded_before_it_and_nothing_else() {
             Record::Change(_) => {}
         }
     }
-    assert!(
-        changes > ROUNDS,
-        "{changes} changes are too few to say anything"
-    );
-    assert!(
-        lookups > changes,
-        "{lookups} lookups are too few to say anything"
-    );
+    assert!(changes > ROUNDS, "{changes} changes are too few to say anything");
+    assert!(lookups > changes, "{lookups} lookups are too few to say anything");
 }

@@ -7,23 +7,13 @@ use crate::registry::{OpenError, StoreError};
 async fn a_claim_on_a_stranger_s_device_is_damage() {
     let bench = Bench::new();
     let device = bench.device().await.device;
-    bench
-        .registry
-        .prove(device, handle("+14155550123"))
-        .await
-        .expect("it binds");
+    bench.registry.prove(device, handle("+14155550123")).await.expect("it binds");
     let mut disk = bench.store.disk().clone();
     disk.devices.clear();
-    let registry = Registry::with_store(
-        Box::new(MemoryStore::on(disk)),
-        config(),
-        bench.clock.clone(),
-    );
+    let registry =
+        Registry::with_store(Box::new(MemoryStore::on(disk)), config(), bench.clock.clone());
     let error = registry.load().expect_err("its device is missing");
-    assert!(
-        matches!(error, OpenError::Store(StoreError::Damaged(_))),
-        "{error}"
-    );
+    assert!(matches!(error, OpenError::Store(StoreError::Damaged(_))), "{error}");
     assert!(!error.to_string().contains("4155550123"));
     assert!(registry.view().is_err(), "nothing is served");
     assert!(matches!(registry.load(), Err(OpenError::OutOfOrder)));

@@ -20,11 +20,7 @@ impl ChangeSink for SlowSink {
     }
 
     fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
-        let first = self
-            .is_at_work
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let first = self.is_at_work.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(at_work) = first {
             at_work.send(()).expect("the test listens");
             let go_on = self.go_on.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,13 +31,7 @@ impl ChangeSink for SlowSink {
 }
 
 /// A registry whose writer is busy, and how to let it go on.
-fn busy() -> (
-    Arc<Registry>,
-    MemoryStore,
-    Arc<TestSink>,
-    mpsc::Receiver<()>,
-    mpsc::Sender<()>,
-) {
+fn busy() -> (Arc<Registry>, MemoryStore, Arc<TestSink>, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (at_work, started) = mpsc::channel();
     let (go, go_on) = mpsc::channel();
     let (store, sink) = (MemoryStore::default(), Arc::new(TestSink::default()));
@@ -53,9 +43,7 @@ fn busy() -> (
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
     let registry = Registry::with_store(Box::new(store.clone()), config(), clock);
     registry.load().expect("it is empty");
-    registry
-        .start(Arc::new(slow), &|_| HashSet::new())
-        .expect("it is loaded");
+    registry.start(Arc::new(slow), &|_| HashSet::new()).expect("it is loaded");
     (Arc::new(registry), store, sink, started, go)
 }
 
@@ -70,23 +58,13 @@ async fn what_waits_together_is_committed_together_unless_it_meets() {
     let mut waiting = join_all(waiting);
     assert!(futures_util::poll!(&mut waiting).is_pending());
     go.send(()).expect("the writer waits");
-    let devices: Vec<_> = waiting
-        .await
-        .into_iter()
-        .map(|new| new.expect("it signs up"))
-        .collect();
+    let devices: Vec<_> = waiting.await.into_iter().map(|new| new.expect("it signs up")).collect();
     first.join().expect("it ended").expect("it signs up");
-    assert_eq!(
-        store.disk().commits,
-        2,
-        "one for the first, one for all others"
-    );
+    assert_eq!(store.disk().commits, 2, "one for the first, one for all others");
 
     // Twenty proofs of one handle by twenty accounts: one after another, and the last one has it.
     let phone = handle("+14155550123");
-    let proofs = devices
-        .iter()
-        .map(|new| registry.prove(new.device, phone.clone()));
+    let proofs = devices.iter().map(|new| registry.prove(new.device, phone.clone()));
     assert!(join_all(proofs).await.iter().all(Result::is_ok));
     assert_eq!(store.disk().commits, 22);
     let log = sink.log();
@@ -97,19 +75,11 @@ async fn what_waits_together_is_committed_together_unless_it_meets() {
         panic!("somebody holds it");
     };
     assert_eq!(Some(account), last.account);
-    assert_eq!(
-        log.iter()
-            .filter(|change| change.kind == ChangeKind::HandleMoved)
-            .count(),
-        19
-    );
+    assert_eq!(log.iter().filter(|change| change.kind == ChangeKind::HandleMoved).count(), 19);
 }
 
 fn futures_executor<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
 #[tokio::test]
@@ -122,30 +92,17 @@ async fn a_full_disk_changes_nothing_and_service_resumes_when_there_is_space() {
     bench.store.disk().reopens_failing = u32::MAX;
     let failed = BindError::Change(ChangeError::StoreUnwritable);
     for _ in 0..3 {
-        assert_eq!(
-            bench.registry.prove(device, phone.clone()).await,
-            Err(failed)
-        );
+        assert_eq!(bench.registry.prove(device, phone.clone()).await, Err(failed));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!bench.is_live(&phone));
-    assert!(
-        bench
-            .registry
-            .device(device)
-            .expect("reading goes on")
-            .is_some()
-    );
+    assert!(bench.registry.device(device).expect("reading goes on").is_some());
     assert_eq!(bench.sink.log().len(), told);
     assert_eq!(bench.store.disk().claims, before.claims);
     bench.store.disk().reopens_failing = 0;
     recovered(&bench.registry).await;
     assert!(!bench.is_live(&phone), "it was not durable");
-    bench
-        .registry
-        .prove(device, phone.clone())
-        .await
-        .expect("there is space");
+    bench.registry.prove(device, phone.clone()).await.expect("there is space");
     assert!(bench.is_live(&phone));
 }
 
@@ -156,17 +113,11 @@ async fn a_commit_in_doubt_that_proves_durable_becomes_visible_and_recorded_once
     let phone = handle("+14155550123");
     bench.store.disk().fail_next = Some(true);
     let failed = BindError::Change(ChangeError::StoreUnwritable);
-    assert_eq!(
-        bench.registry.prove(device, phone.clone()).await,
-        Err(failed)
-    );
+    assert_eq!(bench.registry.prove(device, phone.clone()).await, Err(failed));
     recovered(&bench.registry).await;
     assert!(bench.is_live(&phone));
-    let bound = |log: &[Change]| {
-        log.iter()
-            .filter(|change| change.kind == ChangeKind::HandleBound)
-            .count()
-    };
+    let bound =
+        |log: &[Change]| log.iter().filter(|change| change.kind == ChangeKind::HandleBound).count();
     assert_eq!(bound(&bench.sink.log()), 1);
     let bench = bench.crashed();
     assert!(bench.is_live(&phone));
@@ -196,17 +147,10 @@ async fn a_log_that_is_down_refuses_changes_up_front() {
     let commits = bench.store.disk().commits;
     bench.sink.is_down.store(true, Ordering::SeqCst);
     let refused = bench.registry.check_in(device).await;
-    assert_eq!(
-        refused,
-        Err(DeviceError::Change(ChangeError::LogUnwritable))
-    );
+    assert_eq!(refused, Err(DeviceError::Change(ChangeError::LogUnwritable)));
     assert_eq!(bench.store.disk().commits, commits);
     bench.sink.is_down.store(false, Ordering::SeqCst);
-    bench
-        .registry
-        .check_in(device)
-        .await
-        .expect("the log works again");
+    bench.registry.check_in(device).await.expect("the log works again");
 }
 
 #[tokio::test]
@@ -219,10 +163,7 @@ async fn a_change_is_not_seen_before_the_log_has_it() {
     assert_eq!(refused, Err(BindError::Change(ChangeError::LogUnwritable)));
     assert_eq!(bench.store.disk().claims.len(), 1, "it is durable");
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(
-        !bench.is_live(&phone),
-        "but not visible, however often it is offered"
-    );
+    assert!(!bench.is_live(&phone), "but not visible, however often it is offered");
     bench.sink.refuse_all.store(false, Ordering::SeqCst);
     recovered(&bench.registry).await;
     assert!(bench.is_live(&phone));
@@ -241,11 +182,7 @@ async fn rows_of_records_go_once_the_log_holds_them_and_are_told_once_after_a_cr
     assert!(bench.store.disk().unrecorded.is_empty());
 
     bench.sink.refuse_all.store(true, Ordering::SeqCst);
-    bench
-        .registry
-        .sign_up(sign_up(None))
-        .await
-        .expect_err("the log refuses");
+    bench.registry.sign_up(sign_up(None)).await.expect_err("the log refuses");
     let disk = bench.store.disk().clone();
     assert_eq!(disk.unrecorded.len(), 1);
     let told = bench.sink.log().len();
@@ -265,11 +202,8 @@ async fn rows_of_records_go_once_the_log_holds_them_and_are_told_once_after_a_cr
         let disk = store.disk().clone();
         let bench = Bench::on(MemoryStore::on(disk), sink.clone(), clock.clone());
         bench.device().await;
-        let signed_up = sink
-            .log()
-            .iter()
-            .filter(|change| change.id == store.disk().unrecorded[&1].id)
-            .count();
+        let signed_up =
+            sink.log().iter().filter(|change| change.id == store.disk().unrecorded[&1].id).count();
         assert_eq!((signed_up, told), (1, 1));
     }
 }
@@ -292,12 +226,7 @@ async fn more_than_the_queue_holds_is_refused_and_close_carries_out_what_waits()
     assert_eq!(waiting.len(), crate::limits::REGISTRY_QUEUE_CHANGES_MAX);
     go.send(()).expect("the writer waits");
     let closing = registry.clone();
-    tokio::task::spawn_blocking(move || closing.close())
-        .await
-        .expect("it closes");
+    tokio::task::spawn_blocking(move || closing.close()).await.expect("it closes");
     assert!(join_all(waiting).await.iter().all(Result::is_ok));
-    assert_eq!(
-        store.disk().devices.len(),
-        1 + crate::limits::REGISTRY_QUEUE_CHANGES_MAX
-    );
+    assert_eq!(store.disk().devices.len(), 1 + crate::limits::REGISTRY_QUEUE_CHANGES_MAX);
 }
