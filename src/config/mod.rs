@@ -4,11 +4,15 @@
 //! not take that, as text. Unknown keys and impossible values are errors that name the key and where it was set: the
 //! file's line, or the variable. No secret is ever read from the file.
 
+mod server;
+
 use std::{fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{dispatch, envelope, ownership, query_log, quota, registry, server, telemetry};
+use crate::{dispatch, envelope, ownership, query_log, quota, registry, telemetry};
+
+pub use server::ServerConfig;
 
 /// What every variable that overrides a key begins with.
 const ENV_PREFIX: &str = "DISPATCHD_";
@@ -20,7 +24,7 @@ const ENV_SEPARATOR: &str = "__";
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Listeners, data directory, threads.
-    pub server: server::Config,
+    pub server: ServerConfig,
     /// Encryption keys.
     pub keys: envelope::Config,
     /// The query log.

@@ -1,0 +1,257 @@
+//! The composition root: opens the rooms, binds, serves, drains.
+//!
+//! # Start
+//!
+//! Lock the data directory, open keys and log (recovery happens here), open the registry's store, bind both listeners,
+//! serve; the index is rebuilt while the listeners already answer `registry-loading`. When it is done the addresses are
+//! written to `addresses.json`: whoever finds that file finds a server that answers.
+//!
+//! # Threads
+//!
+//! Each phone thread has a single-threaded runtime, a listening socket of its own and commits the log's pending records
+//! itself when it may (`durability = "os"`): a lookup is served from accept to answer without changing threads. The
+//! operators' listener and all background work live on the main runtime.
+//!
+//! # Stop
+//!
+//! In this order: `addresses.json` goes; no new connection; requests under way finish (their records are committed
+//! before they do); the registry's writer drains; the log flushes and closes its file; the lock falls.
+
+mod addresses;
+mod recorded;
+mod rooms;
+mod ticks;
+
+use std::{
+    fs::DirBuilder,
+    io,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::DirBuilderExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum_server::Handle;
+
+use crate::{
+    clock::SharedClock,
+    config::Config,
+    dispatch::LogSink,
+    envelope::DirectoryLock,
+    handle,
+    http::{
+        self, edge::Service, health::Health, listen, operator::OperatorState, phone::PhoneState,
+        proxies::Proxies,
+    },
+    operators::Operators,
+    query_log::QueryLog,
+    registry::{Change, Registry},
+    shutdown::Shutdown,
+};
+
+pub use addresses::Addresses;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Addresses,
+    data: PathBuf,
+    grace: Duration,
+    shutdown: Shutdown,
+    registry: Arc<Registry>,
+    log: QueryLog,
+    phones: Handle<SocketAddr>,
+    operators: Handle<SocketAddr>,
+    phone_threads: Vec<JoinHandle<()>>,
+    clock: SharedClock,
+    retention: Duration,
+    _lock: DirectoryLock,
+}
+
+impl Server {
+    /// Opens everything under the data directory, serves, and returns once lookups are answered. Must be called on a
+    /// tokio runtime; the operators' listener and the background work stay on it.
+    ///
+    /// # Errors
+    /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
+    /// or an address is in use; the message says which and what to do.
+    pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Self> {
+        let data = config.server.data.clone();
+        create_private(&data).with_context(|| format!("data directory {}", data.display()))?;
+        let lock = DirectoryLock::acquire(&data)?;
+        addresses::remove(&data)?;
+        let shutdown = Shutdown::new();
+        let (phones, phone_sockets) =
+            listen::bind(config.server.phones, config.server.phone_threads())
+                .with_context(|| format!("server.phones = {}", config.server.phones))?;
+        let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
+            .with_context(|| format!("server.operators = {}", config.server.operators))?;
+        let opening = {
+            let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
+            // Recovery reads files: not on a thread that has signals to hear.
+            tokio::task::spawn_blocking(move || rooms::open(&config, &clock, &shutdown))
+        };
+        let rooms = opening.await.context("opening the data directory")??;
+
+        let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
+        let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
+        let phone_state = PhoneState {
+            dispatch: rooms.dispatch.clone(),
+            registry: Arc::clone(&rooms.registry),
+            ownership: Arc::clone(&rooms.ownership),
+            quota: Arc::clone(&rooms.quota),
+            health: health.clone(),
+        };
+        let phone_service = http::phone::service(phone_state, proxies);
+        let operator_routes = http::operator::routes(OperatorState::new(
+            Arc::new(Operators::of(&data)),
+            rooms.log.clone(),
+            Arc::clone(&rooms.registry),
+            rooms.dispatch.counts(),
+            health,
+            Arc::clone(&clock),
+            shutdown.clone(),
+        ));
+
+        let mut server = Self {
+            addresses: Addresses { phones, operators },
+            data,
+            grace: config.server.grace,
+            registry: Arc::clone(&rooms.registry),
+            log: rooms.log.clone(),
+            phones: Handle::new(),
+            operators: Handle::new(),
+            phone_threads: Vec::new(),
+            clock,
+            retention: config.log.retention,
+            shutdown,
+            _lock: lock,
+        };
+        server.serve_operators(operator_sockets, &operator_routes);
+        let serving = server.serve_phones(phone_sockets, &phone_service);
+        let ready = match serving {
+            Ok(()) => server.load().await,
+            Err(error) => Err(error),
+        };
+        ticks::spawn(&server.shutdown, &rooms);
+        match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                // Threads serve already: they must not outlive the attempt.
+                server.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the listeners are.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The stop signals.
+    #[must_use]
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Destroys the hours of the log that have expired, now: what the service does by itself every minute.
+    pub fn tick_retention(&self) {
+        ticks::retention(&self.log);
+    }
+
+    fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
+        for socket in sockets {
+            let (routes, handle) = (routes.clone(), self.operators.clone());
+            let service = Service { routes, shortcut: None, proxies: Proxies::default() };
+            let shutdown = self.shutdown.clone();
+            self.shutdown.spawn("operators-listener", async move {
+                if let Err(error) = listen::serve(socket, service, handle).await {
+                    tracing::error!(%error, "the operators' listener failed");
+                    shutdown.crashed("operators-listener");
+                }
+            });
+        }
+    }
+
+    fn serve_phones(&mut self, sockets: Vec<TcpListener>, service: &Service) -> anyhow::Result<()> {
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (service, handle) = (service.clone(), self.phones.clone());
+            let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
+            let serve = move || {
+                // A task of its own, so that it runs after the requests that are ready, not before.
+                let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
+                let serving =
+                    AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, service, handle)));
+                let served = catch_unwind(serving);
+                committing.abort();
+                match served {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a phones' listener failed");
+                        shutdown.crashed("phones-listener");
+                    }
+                    Err(_) => shutdown.crashed("phones-listener"),
+                }
+            };
+            let thread = thread::Builder::new().name(format!("phones-{number}")).spawn(serve);
+            self.phone_threads.push(thread.context("starting a phones' thread")?);
+        }
+        Ok(())
+    }
+
+    /// Rebuilds the index, hands over changes that a crash kept from the log, and begins to take changes.
+    async fn load(&self) -> anyhow::Result<()> {
+        let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
+        let horizon = self.clock.now().minus(self.retention);
+        let load = move || -> anyhow::Result<()> {
+            // A server that was off for long starts by forgetting.
+            ticks::retention(&log);
+            handle::warm_up();
+            registry.load()?;
+            let reader = log.clone();
+            let recorded =
+                move |changes: &[Change]| recorded::already_recorded(&reader, changes, horizon);
+            Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
+        };
+        tokio::task::spawn_blocking(load).await.context("loading the registry")??;
+        Ok(())
+    }
+
+    /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
+    /// nothing had crashed.
+    pub async fn stop(self) -> bool {
+        let Self { data, grace, shutdown, registry, log, phones, operators, phone_threads, .. } =
+            self;
+        let asked = Instant::now();
+        let removed = addresses::remove(&data).is_ok();
+        shutdown.stop();
+        listen::stop(&phones, grace);
+        listen::stop(&operators, grace);
+        let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
+        let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
+        let drained = shutdown.drained(grace).await;
+        // A listener ends without a word when it cuts connections off; only the time tells.
+        let in_time = grace.is_zero() || asked.elapsed() < grace;
+        if !in_time {
+            tracing::warn!("what had not ended within server.grace was cut off");
+        }
+        let close = move || {
+            registry.close();
+            log.close();
+        };
+        let closed = tokio::task::spawn_blocking(close).await.is_ok();
+        joined && drained && in_time && closed && removed && !shutdown.has_crashed()
+    }
+}
+
+fn create_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}

@@ -1,0 +1,47 @@
+//! After a crash: which changes of the registry the log holds already.
+
+use std::collections::HashSet;
+
+use crate::{
+    clock::Timestamp,
+    ids::ChangeId,
+    query_log::{self, QueryLog, Record},
+    registry::Change,
+};
+
+/// Which of `changes` need not be recorded: those that the last run recorded without learning that it had, and those
+/// that would have expired by now. None has its record earlier than it was decided, so only the end of the log is read.
+pub(super) fn already_recorded(
+    log: &QueryLog,
+    changes: &[Change],
+    horizon: Timestamp,
+) -> HashSet<ChangeId> {
+    let is_expired = |change: &&Change| change.at <= horizon;
+    let mut settled: HashSet<_> = changes.iter().filter(is_expired).map(|c| c.id).collect();
+    let mut wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
+    wanted.retain(|id| !settled.contains(id));
+    let filter = query_log::Filter {
+        kind: Some(query_log::Kind::Change),
+        since: changes.iter().map(|change| change.at).min(),
+        ..query_log::Filter::default()
+    };
+    for row in log.reader().search(&filter, query_log::Order::Desc, None) {
+        match row {
+            Ok((_, row)) => {
+                if let Record::Change(change) = row.record
+                    && wanted.remove(&change.id)
+                {
+                    settled.insert(change.id);
+                }
+            }
+            Err(error) => tracing::error!(
+                %error,
+                "the log cannot be read where changes may be recorded: some may be recorded twice"
+            ),
+        }
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    settled
+}

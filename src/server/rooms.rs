@@ -1,0 +1,63 @@
+//! The rooms that keep something, opened in order.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::{
+    clock::SharedClock,
+    config::Config,
+    dispatch::Dispatch,
+    envelope::KeyFiles,
+    ownership::{Outbox, Ownership},
+    query_log::{self, LogOptions, QueryLog},
+    quota::Quota,
+    registry::Registry,
+    shutdown::Shutdown,
+};
+
+/// The rooms, opened.
+pub(super) struct Rooms {
+    pub(super) registry: Arc<Registry>,
+    pub(super) log: QueryLog,
+    pub(super) quota: Arc<Quota>,
+    pub(super) ownership: Arc<Ownership>,
+    pub(super) dispatch: Dispatch,
+}
+
+/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet.
+pub(super) fn open(
+    config: &Config,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Rooms> {
+    let data = &config.server.data;
+    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
+    let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
+    report_recovery(&report);
+    let registry = data.join("registry");
+    let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
+        .context("opening the registry")?;
+    let registry = Arc::new(registry);
+    let outbox = Outbox::open(&config.ownership, data).context("opening the outbox")?;
+    let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
+    let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
+    let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
+    let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
+    Ok(Rooms { registry, log, quota, ownership: Arc::new(ownership), dispatch })
+}
+
+fn report_recovery(report: &query_log::RecoveryReport) {
+    let (segments, finished) = (report.segments, report.finished);
+    if report.damaged > 0 || !report.unreadable.is_empty() || !report.keys_missing.is_empty() {
+        tracing::error!(
+            damaged = report.damaged,
+            unreadable = report.unreadable.len(),
+            keys_missing = report.keys_missing.len(),
+            "the log is damaged; everything else in it can be read, and nothing was deleted: \
+             see `dispatchd log verify`"
+        );
+    }
+    tracing::info!(segments, finished, cut_bytes = report.cut_bytes, "the query log is open");
+}

@@ -1,0 +1,53 @@
+//! What runs again and again: forgetting, the registry's upkeep, the quotas' upkeep, a look whether the writer lives.
+
+use std::{sync::Arc, time::Duration};
+
+use super::rooms::Rooms;
+use crate::{background::spawn_tick, query_log::QueryLog, shutdown::Shutdown};
+
+const RETENTION_TICK: Duration = Duration::from_secs(60);
+const REGISTRY_TICK: Duration = Duration::from_secs(60);
+/// How soon a crash of the registry's writer stops the service.
+const WATCH_TICK: Duration = Duration::from_secs(2);
+const QUOTA_TICK: Duration = Duration::from_secs(600);
+
+pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
+    let log = rooms.log.clone();
+    spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log));
+    let quota = Arc::clone(&rooms.quota);
+    spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
+    let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
+    spawn_tick(shutdown, "registry", REGISTRY_TICK, move || {
+        match runtime.block_on(registry.tick()) {
+            Ok(done) if done.lapsed + done.forgotten > 0 => {
+                tracing::info!(lapsed = done.lapsed, forgotten = done.forgotten, "registry upkeep");
+            }
+            Ok(_) => tracing::debug!("registry upkeep: nothing due"),
+            Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
+        }
+    });
+    let (registry, stop) = (Arc::clone(&rooms.registry), shutdown.clone());
+    spawn_tick(shutdown, "watch", WATCH_TICK, move || {
+        if registry.has_crashed() {
+            stop.crashed("registry-writer");
+        }
+    });
+}
+
+/// Destroys what has expired, and says so.
+pub(super) fn retention(log: &QueryLog) {
+    let outcome = log.tick();
+    if outcome.frozen {
+        tracing::error!(
+            "nothing is destroyed: the wall clock and the boot clock disagree by more than an hour. \
+             If the wall clock is right now, restart the server"
+        );
+    }
+    if let Some(error) = &outcome.error {
+        tracing::error!(%error, "expired hours could not be destroyed; trying again at the next tick");
+    }
+    let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
+    if hours + files + left > 0 {
+        tracing::info!(hours, files, left, "retention: expired hours destroyed");
+    }
+}
