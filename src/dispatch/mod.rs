@@ -5,8 +5,10 @@
 //! order is the order in which things were true.
 
 mod changes;
+mod config;
 mod counts;
 mod decide;
+mod refusal;
 
 use std::{
     net::IpAddr,
@@ -14,57 +16,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    clock::span,
     handle::{Handle, HandleError, PhoneKey, Region},
     ids::RequestId,
-    query_log::{AppendError, LookupRecord, QueryLog, Reason, Record, Route, Ticket},
-    quota::{Allowance, Exceeded, Quota},
+    query_log::{LookupRecord, QueryLog, Reason, Record, Route, Ticket},
+    quota::{Allowance, Quota},
     registry::{Asker, Probe, Registry, Subject, TokenError, View},
 };
 
 pub use changes::LogSink;
+pub use config::Config;
 pub use counts::LookupCounts;
 pub use decide::{Decision, together};
-
-/// Section `[dispatch]` of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How long a client may reuse `imessage`, at most; never beyond the lease behind it.
-    #[serde(with = "span")]
-    pub reuse_live: Duration,
-    /// How long a client may reuse `sms` or `none`.
-    #[serde(with = "span")]
-    pub reuse_other: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { reuse_live: Duration::from_secs(3600), reuse_other: Duration::from_secs(300) }
-    }
-}
-
-impl Config {
-    /// Checks the values.
-    ///
-    /// # Errors
-    /// The key at fault and what it may be.
-    pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        let day = Duration::from_secs(24 * 3600);
-        for (key, value) in [("reuse_live", self.reuse_live), ("reuse_other", self.reuse_other)] {
-            if value > day {
-                return Err((key, "must be at most 24h: phones would not see changes".into()));
-            }
-        }
-        Ok(())
-    }
-}
+pub use refusal::Refusal;
 
 /// Who asks, as far as the edge knows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Caller {
     /// The request.
     pub request: RequestId,
@@ -94,38 +61,6 @@ pub struct Answered<A> {
     pub answer: A,
     /// What the account has left; nothing if quotas are off.
     pub allowance: Option<Allowance>,
-}
-
-/// Why there is no answer. Never to be read as `sms`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No device has this token.
-    #[error("no device has this token")]
-    TokenInvalid,
-    /// The text is no handle.
-    #[error("not a handle: {}", .0.reason())]
-    Handle(HandleError),
-    /// A limit was hit.
-    #[error("a limit was hit")]
-    Exceeded(Exceeded),
-    /// The registry is being loaded.
-    #[error("the registry is loading")]
-    RegistryLoading,
-    /// The log cannot be written.
-    #[error("the log cannot be written")]
-    LogUnwritable,
-    /// The log's queue is full.
-    #[error("overloaded")]
-    Overloaded,
-}
-
-impl From<AppendError> for Refusal {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Overloaded => Self::Overloaded,
-            AppendError::Unwritable => Self::LogUnwritable,
-        }
-    }
 }
 
 /// Answers lookups.
@@ -357,16 +292,7 @@ impl Dispatch {
         handle: Option<Handle>,
         refusal: Refusal,
     ) -> Record {
-        let (reason, status) = match refusal {
-            Refusal::TokenInvalid => (Reason::TokenInvalid, 401),
-            Refusal::Handle(_) => (Reason::HandleInvalid, 400),
-            Refusal::Exceeded(exceeded) => match exceeded.limit {
-                crate::quota::Limit::NewHandles => (Reason::LookupQuota, 429),
-                _ => (Reason::RateLimited, 429),
-            },
-            Refusal::RegistryLoading => (Reason::RegistryLoading, 503),
-            Refusal::LogUnwritable | Refusal::Overloaded => (Reason::Overloaded, 503),
-        };
+        let (reason, status) = refusal.recorded();
         self.record(caller, asker, handle, None, reason, status)
     }
 

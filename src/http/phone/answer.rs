@@ -25,7 +25,7 @@ const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const WINDOW_SECS: u32 = 24 * 3600;
 
 /// Which way a message to one handle goes.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub(super) struct AnswerBody {
     /// What was asked, as it was sent.
     #[schema(example = "+1 (415) 555-0123")]

@@ -111,7 +111,7 @@ fn unreadable() -> Problem {
 }
 
 /// A batch of handles.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BatchRequest<'a> {
     /// 1 to 1,000 phone numbers or e-mail addresses.
