@@ -78,9 +78,10 @@ pub(super) fn batch(
 fn write_answer(json: &mut Vec<u8>, input: &str, answer: &Answer) {
     json.extend_from_slice(b"{\"input\":");
     write_text(json, input);
-    json.extend_from_slice(b",\"handle\":");
-    write_text(json, &answer.handle.canonical());
-    json.extend_from_slice(b",\"route\":\"");
+    json.extend_from_slice(b",\"handle\":\"");
+    // Canonical text needs no escape.
+    answer.handle.write_canonical(json);
+    json.extend_from_slice(b"\",\"route\":\"");
     json.extend_from_slice(answer.route.code().as_bytes());
     if let Some(subject) = &answer.subject {
         json.extend_from_slice(b"\",\"subject\":\"");
