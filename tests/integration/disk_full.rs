@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     connection::{Reply, Wire},
-    harness::{PATIENCE, Server, run},
+    harness::{PATIENCE, Server, run, say},
     ledger::Tally,
     load::Client,
 };
@@ -113,7 +113,7 @@ async fn fills_up(test: &str, durability: &str) {
     for (code, times) in clients.iter_mut().flat_map(|client| std::mem::take(&mut client.refused)) {
         *refused.entry(code).or_insert(0) += times;
     }
-    println!("{durability}: refused {refused:?}");
+    say(&format!("{durability}: refused {refused:?}"));
     assert!(refused.contains_key("log-unwritable"), "{refused:?}");
     let promised = ["log-unwritable", "registry-unwritable", "overloaded", "delivery-failed"];
     assert!(refused.keys().all(|code| promised.contains(&code.as_str())), "{refused:?}");
@@ -134,7 +134,7 @@ async fn check(server: &Server, reader: &str, clients: &mut [Client]) {
         client.settle(&mut wire).expect("it answers");
     }
     let tally = Tally::take(server, reader, clients).await;
-    println!("{tally:?}");
+    say(&format!("{tally:?}"));
     tally.assert_sound();
     assert!(tally.answered > 500, "hardly any load: {tally:?}");
 }
@@ -199,7 +199,7 @@ fn fill_and_free(server: &Server, disk: &SmallDisk) {
         assert!(freed.elapsed() < RESUMES_WITHIN, "not back in time");
         thread::sleep(Duration::from_millis(20));
     }
-    println!("back after {:?}", freed.elapsed());
+    say(&format!("back after {:?}", freed.elapsed()));
     assert_eq!(get(&mut phone, "/readyz", "").status, 200);
     thread::sleep(Duration::from_millis(700));
 }
@@ -237,7 +237,7 @@ async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering
             assert!(freed.elapsed() < RESUMES_WITHIN, "not back in time");
             thread::sleep(Duration::from_millis(20));
         }
-        println!("back after {:?}", freed.elapsed());
+        say(&format!("back after {:?}", freed.elapsed()));
         thread::sleep(Duration::from_millis(500));
     });
     check(&server, &reader, &mut clients).await;
@@ -289,7 +289,7 @@ async fn a_disk_that_is_full_at_the_start_is_an_error_that_says_so() {
 fn refuses_to_start(server: &mut Server, when: &str) {
     let output = run(&mut server.command());
     let text = String::from_utf8_lossy(&output.stderr);
-    println!("{when}: {text}");
+    say(&format!("{when}: {text}"));
     assert_clear(output.status.code(), &text, &server.data);
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -24,6 +24,11 @@ pub(crate) fn dispatchd() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Says a figure that a run is made for, past the test harness, which swallows what passing tests print.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// Runs a command line to its end.

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     connection::Wire,
-    harness::{Server, dispatchd, run},
+    harness::{Server, dispatchd, run, say},
     ledger::Tally,
     load::{Client, Dice},
 };
@@ -30,7 +30,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
     let started = Instant::now();
     let kills = from_env("DISPATCHD_TEST_KILLS", 200);
     let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
-    println!("{kills} kills, DISPATCHD_TEST_SEED={seed}");
+    say(&format!("{kills} kills, DISPATCHD_TEST_SEED={seed}"));
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::on(&folder.path().join("data"), &[]).await;
     let start_ms = started.elapsed().as_millis() as u64;
@@ -43,7 +43,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
         settle(&server, &mut clients);
         if round > 0 && round % ROUNDS_BETWEEN_TALLIES == 0 {
             let tally = Tally::take(&server, &reader, &clients).await;
-            println!("{round} kills, {:?}: {tally:?}", started.elapsed());
+            say(&format!("{round} kills, {:?}: {tally:?}", started.elapsed()));
             tally.assert_sound();
         }
         strike(&mut server, &mut clients, &mut dice).await;
@@ -63,7 +63,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
     phones.for_each(|phone| phone.is_stale = true);
     settle(&server, &mut clients);
     let tally = Tally::take(&server, &reader, &clients).await;
-    println!(
+    say(&format!(
         "{kills} kills in {:?}: answered = {}, lost = {}, duplicated = {}; changes = {}, wrong = {}",
         started.elapsed(),
         tally.answered,
@@ -71,7 +71,7 @@ async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
         tally.duplicated,
         tally.changes,
         tally.changes_wrong,
-    );
+    ));
     tally.assert_sound();
     assert!(tally.answered as u64 > kills * 20, "hardly any load: {tally:?}");
     assert!(clients.iter().all(|client| client.refused.is_empty()), "a sound server refused");
