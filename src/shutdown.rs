@@ -38,26 +38,9 @@ impl Shutdown {
         self.soft.cancel();
     }
 
-    /// Ends every task now.
-    pub fn stop_hard(&self) {
-        self.soft.cancel();
-        self.hard.cancel();
-    }
-
-    /// Whether a stop was asked for.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.soft.is_cancelled()
-    }
-
     /// Waits for the soft stop.
     pub async fn stopping(&self) {
         self.soft.cancelled().await;
-    }
-
-    /// Waits for the hard stop.
-    pub async fn stopping_hard(&self) {
-        self.hard.cancelled().await;
     }
 
     /// Whether a task ended by a panic.

@@ -42,7 +42,7 @@ pub struct Config {
     pub enabled: bool,
     /// New handles one account may ask for in 24 hours.
     pub new_handles_per_day: u32,
-    /// Look-up requests (a batch is one) of one account in a minute.
+    /// Look-up requests of one account in a minute; a batch counts one, and one more for each ten of its handles.
     pub requests_per_minute: u32,
     /// Sign-ups from one network in an hour.
     pub sign_ups_per_hour: u32,
