@@ -22,6 +22,7 @@ mod device;
 mod directory;
 mod entry;
 mod error;
+mod exchange;
 mod few;
 mod index;
 mod operations;
@@ -46,6 +47,7 @@ pub use entry::{EndedHow, Probe};
 pub use error::{
     BindError, ChangeError, DeviceError, HandleError, Loading, OpenError, SignUpError, TokenError,
 };
+pub use exchange::{ExchangeAccount, ExchangeClaim, ExchangeDevice};
 pub use store::StoreError;
 pub use subject::Subject;
 pub use token::DeviceToken;

@@ -1,0 +1,53 @@
+//! Accounts on their way in from a file or out to one.
+//!
+//! The registry knows no file format, and whoever reads or writes files knows no store: this is what both speak.
+
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, DeviceId},
+};
+
+use super::device::Platform;
+
+/// One account, as it is imported and exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeAccount {
+    /// The account.
+    pub account: AccountId,
+    /// Its devices, each once; at least one.
+    pub devices: Vec<ExchangeDevice>,
+    /// The handles it holds, each once.
+    pub claims: Vec<ExchangeClaim>,
+}
+
+/// One device of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeDevice {
+    /// The device.
+    pub device: DeviceId,
+    /// What kind it is.
+    pub platform: Platform,
+    /// When it last checked in.
+    pub last_check_in_at: Timestamp,
+    /// When it signed up, if that is known.
+    pub registered_at: Option<Timestamp>,
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// What is kept of its token: the first 128 bits of the SHA-256 of the token's secret part. Without it the device
+    /// cannot show who it is, and signs up again.
+    pub token_hash: Option<[u8; 16]>,
+}
+
+/// One handle that an account holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeClaim {
+    /// The handle.
+    pub handle: Handle,
+    /// When its ownership was last proved, if that is known.
+    pub proved_at: Option<Timestamp>,
+    /// Whether strangers may find it.
+    pub discoverable: bool,
+    /// The devices that back it: devices of the account, each once; at least one.
+    pub devices: Vec<DeviceId>,
+}
