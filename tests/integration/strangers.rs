@@ -36,7 +36,12 @@ fn raw(server: &Server, request: &str) -> String {
 fn masked(answer: &str, own: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let is_own = |line: &str| OWN_HEADERS.iter().any(|own| line.starts_with(own));
-    let head: Vec<_> = head.split("\r\n").filter(|line| !is_own(line)).collect();
+    // Of what is left of an allowance, the counters refill with time.
+    let mask = |line: &str| match line.split_once(';') {
+        Some(("ratelimit: \"new-handles\"", _)) => "ratelimit".to_owned(),
+        _ => line.to_owned(),
+    };
+    let head: Vec<_> = head.split("\r\n").filter(|line| !is_own(line)).map(mask).collect();
     let fields: Value = serde_json::from_str(body).unwrap();
     let mut body = body.to_owned();
     for field in OWN_FIELDS {

@@ -23,8 +23,8 @@ const MEMBERS: [&str; 6] = [
     "+14155550124",
     "eva@example.com",
 ];
-/// Strangers in each batch, so that it takes a while to decide.
-const OTHERS: usize = 300;
+/// How often each batch names each member, so that it takes a while to decide: all of its answers must agree.
+const TIMES: usize = 60;
 const CHANGES: usize = 400;
 const ASKERS: u64 = 3;
 const LEASE: Duration = Duration::from_secs(60);
@@ -132,6 +132,23 @@ fn in_common(answers: &[Value]) -> &str {
     }
 }
 
+/// Whose each member is by these answers, which may name it many times, but in one way.
+fn told(asked_for: &[&str], answers: &[Value], subjects: &[Value; 2]) -> Seen {
+    let holder = |answer: &Value| {
+        let subject = answer.get("subject")?;
+        Some(subjects.iter().position(|known| known == subject).expect("one of the two"))
+    };
+    let of_member = |member: &&str| {
+        let is_of_member = |(handle, _): &(&&str, &Value)| *handle == member;
+        let items = asked_for.iter().zip(answers).filter(is_of_member);
+        let mut holders = items.map(|(_, answer)| holder(answer));
+        let first = holders.next().expect("it was asked for");
+        assert!(holders.all(|other| other == first), "{member} is answered in two ways at once");
+        first
+    };
+    MEMBERS.iter().map(of_member).collect()
+}
+
 /// Asks for the group until it is over, each time in another order.
 fn ask(
     server: &Server,
@@ -141,32 +158,21 @@ fn ask(
     is_over: &AtomicBool,
 ) -> Vec<Told> {
     let mut wire = Wire::connect(&server.phones).unwrap();
-    let mut handles: Vec<_> = (0..OTHERS).map(|other| format!("+1212555{other:04}")).collect();
-    handles.extend(MEMBERS.map(String::from));
-    let mut told = Vec::new();
+    let mut handles = MEMBERS.repeat(TIMES);
+    let mut all = Vec::new();
     while !is_over.load(Ordering::SeqCst) {
         for last in (1..handles.len()).rev() {
             handles.swap(last, dice.below(last as u64 + 1) as usize);
         }
-        // With strangers in it the group never goes one way; now and then only the members are asked for.
-        let only_members = dice.below(4) == 0;
-        let is_asked = |handle: &&String| !only_members || MEMBERS.contains(&handle.as_str());
-        let asked_for: Vec<_> = handles.iter().filter(is_asked).collect();
         let asked = Instant::now();
-        let body = json!({"handles": asked_for});
+        let body = json!({"handles": handles});
         let reply = wire.ask("POST", "/v1/lookup", &asker.token, &body).unwrap();
         let answered = Instant::now();
         let answers = reply.body["answers"].as_array().unwrap();
         assert_eq!(reply.text("together"), in_common(answers));
-        let of_member = |member: &&str| {
-            let place = asked_for.iter().position(|handle| handle == member).unwrap();
-            let subject = answers[place].get("subject")?;
-            Some(subjects.iter().position(|known| known == subject).expect("one of the two"))
-        };
-        let seen = MEMBERS.iter().map(of_member).collect();
-        told.push(Told { asked, answered, seen });
+        all.push(Told { asked, answered, seen: told(&handles, answers, subjects) });
     }
-    told
+    all
 }
 
 /// Changes the group; everything that was true, in order.

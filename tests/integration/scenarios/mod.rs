@@ -53,12 +53,11 @@ async fn subject(server: &Server, asker: &Device, handle: &str) -> String {
 }
 
 /// The changes of one handle in the log, oldest first, as kind, account and cause.
-async fn changes(server: &Server, handle: &str) -> Vec<(String, String, String)> {
-    let reader = server.operator_token("reader", "reader");
+async fn changes(server: &Server, reader: &str, handle: &str) -> Vec<(String, String, String)> {
     let handle = handle.replace('+', "%2B");
     let query = format!("kind=change&order=asc&handle={handle}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let told =
         |record: Value| (text(&record["change"]), text(&record["account"]), text(&record["cause"]));
-    server.records(&reader, &query).await.into_iter().map(told).collect()
+    server.records(reader, &query).await.into_iter().map(told).collect()
 }

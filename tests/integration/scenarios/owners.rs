@@ -49,7 +49,8 @@ async fn an_old_phone_on_wifi_keeps_checking_in_after_its_number_was_proved_by_a
         assert_eq!(own_handles(&timed.server, &old).await, ["old@example.com"]);
         timed.tick().await;
     }
-    let told = changes(&timed.server, NUMBER).await;
+    let reader = timed.server.operator_token("reader", "reader");
+    let told = changes(&timed.server, &reader, NUMBER).await;
     let [bound, moved] = told.as_slice() else { panic!("{told:?}") };
     let expected = |kind: &str, device: &Device, cause: &str| {
         (kind.to_owned(), device.account.clone(), cause.to_owned())
@@ -150,7 +151,7 @@ async fn does_not_reappear(handle: &str) {
     let (live, gone) = reasons.split_at(2);
     assert_eq!(live, [&json!("live-device"); 2]);
     assert!(gone.len() > 20 && gone.iter().all(|reason| **reason == "deregistered"), "{gone:?}");
-    let last = changes(&server, handle).await.pop().unwrap();
+    let last = changes(&server, &reader, handle).await.pop().unwrap();
     assert_eq!(last, ("handle-deregistered".into(), ann.account.clone(), "deregistration".into()));
     // Only a new proof brings it back.
     let anew = server.sign_up().await;
