@@ -103,19 +103,22 @@ impl Server {
     }
 
     /// Asks about every handle of every group once, in random order; nanoseconds from request to answer, by group.
-    pub(crate) fn time(
+    pub(crate) fn time<'a>(
         &self,
         question: Question,
         token: &str,
-        groups: [&[String]; 3],
+        groups: [&'a [String]; 3],
         random: &mut Random,
     ) -> anyhow::Result<[Vec<u64>; 3]> {
-        let of_group = |(group, handles): (usize, &[String])| {
-            let requests = handles.iter().map(move |handle| question.ask(token, handle));
-            requests.map(|request| (group, request)).collect::<Vec<_>>()
+        let of_group = |(group, handles): (usize, &'a [String])| {
+            handles.iter().map(move |handle| (group, handle))
         };
-        let mut requests: Vec<_> = groups.into_iter().enumerate().flat_map(of_group).collect();
-        random.shuffle(&mut requests);
+        let mut order: Vec<_> = groups.into_iter().enumerate().flat_map(of_group).collect();
+        random.shuffle(&mut order);
+        // Written in the order in which they are sent, so that not even this program's memory knows the groups.
+        let requests =
+            order.into_iter().map(|(group, handle)| (group, question.ask(token, handle)));
+        let requests: Vec<_> = requests.collect();
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
