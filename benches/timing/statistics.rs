@@ -30,7 +30,10 @@ pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
     println!(
         "| --------------------------- | ------------------: | ---------------------: | --------------: | ----: |"
     );
-    let pairs = [(first, known, stranger), ("control", stranger, control)];
+    let pairs = [
+        (format!("{first} − unregistered"), known, stranger),
+        ("control: the unregistered".to_owned(), stranger, control),
+    ];
     for (name, one, other) in pairs {
         let [fast, median] = [10, 50].map(|percent| {
             let (low, high) = interval(one, other, percent, random);
@@ -39,10 +42,7 @@ pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
         });
         let Ranking { auc, error } = rank(one, other);
         let z = (auc - 0.5) / error;
-        println!(
-            "| {:<27} | {fast:>19} | {median:>22} | {auc:.4} ± {error:.4} | {z:>+5.1} |",
-            format!("{name} − unregistered"),
-        );
+        println!("| {name:<27} | {fast:>19} | {median:>22} | {auc:.4} ± {error:.4} | {z:>+5.1} |",);
     }
 }
 
