@@ -9,6 +9,8 @@ COPY tests ./tests
 RUN cargo build --release --locked --bin dispatchd
 
 FROM debian:bookworm-slim
+# Certificate authorities, to trust a mail server or a gateway by.
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/dispatchd --shell /usr/sbin/nologin dispatchd \
     && install --directory --owner dispatchd --group dispatchd --mode 0700 /var/lib/dispatchd
 COPY --from=build /src/target/release/dispatchd /usr/local/bin/dispatchd

@@ -142,6 +142,11 @@ id!(
     'v'
 );
 id!(
+    /// One message with a code, the same however often it is tried to deliver it.
+    MessageId,
+    'm'
+);
+id!(
     /// One registry change: lets a change record that was perhaps already written be recognised after a crash.
     ChangeId,
     'c'

@@ -30,7 +30,7 @@
 //! | [`handle`] | text to canonical handle |
 //! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
-//! | [`ownership`] | proofs: verification sessions, codes, their delivery |
+//! | [`ownership`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
 //! | [`dispatch`] | one lookup from question to answer |

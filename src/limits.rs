@@ -101,6 +101,20 @@ pub const CODE_SENDS_PER_NETWORK_MAX: u32 = 1_000;
 /// Handles, accounts or networks whose sendings are counted at once. About 60 bytes each; who has not sent for a day
 /// is dropped.
 pub const CODE_SENDERS_MAX: usize = if cfg!(test) { 64 } else { 500_000 };
+/// Codes on their way at once. Each may hold a connection with its TLS state, under 100 KiB, for
+/// [`DELIVERY_TIMEOUT_MAX`] at most.
+pub const CODES_IN_FLIGHT_MAX: usize = if cfg!(test) { 4 } else { 512 };
+/// The longest that the delivery of one code may be configured to take: its asker waits, and hears of a failure before
+/// [`REQUEST_TIMEOUT`].
+pub const DELIVERY_TIMEOUT_MAX: Duration = Duration::from_secs(13);
+/// When to ask again for a code that certainly was not sent.
+pub const DELIVERY_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Attempts to deliver one message that may be configured.
+pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
+/// Bytes of a template's file: a message, not a page.
+pub const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a file or variable that holds a secret.
+pub const SECRET_BYTES_MAX: usize = 4096;
 /// Link codes open at once, over all accounts. About 100 bytes each.
 pub const LINK_CODES_MAX: usize = if cfg!(test) { 8 } else { 100_000 };
 /// Link codes open at once of one account.

@@ -48,7 +48,8 @@ pub(super) fn mark_directory(data: &Path) -> anyhow::Result<()> {
 /// Runs the demo against a server that has just started.
 pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
     let api = Api {
-        client: Client::builder().no_proxy().build()?,
+        // No certificates are looked for: the server is this very process.
+        client: Client::builder().no_proxy().tls_certs_only([]).build()?,
         base: format!("http://{}", addresses.phones),
     };
     say("\nSigning up sample devices (codes come from the outbox):")?;
@@ -164,6 +165,7 @@ fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
 async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
     let response = Client::builder()
         .no_proxy()
+        .tls_certs_only([])
         .build()?
         .get(format!("http://{}/v1/log?since=1h&order=asc", addresses.operators))
         .bearer_auth(token)

@@ -1,10 +1,11 @@
 //! Configuration: the sum of each room's own `Config`, read from one TOML file, overridden from the environment.
 //!
-//! `DISPATCHD_<SECTION>__<KEY>` overrides a key of the file. A value is read as TOML (`true`, `8`) and, if the key does
-//! not take that, as text. Unknown keys and impossible values are errors that name the key and where it was set: the
+//! `DISPATCHD_<SECTION>__<KEY>` overrides a key of the file; a section within a section has its name between two more
+//! underscores. A value is read as TOML (`true`, `8`) and, if the key does not take that, as text. Unknown keys and impossible values are errors that name the key and where it was set: the
 //! file's line, or the variable. No secret is ever read from the file.
 
 mod server;
+mod tree;
 
 use std::{fmt, fs, io, path::Path};
 
@@ -67,6 +68,10 @@ pub fn load(
     let text = file.map(read).transpose()?.unwrap_or_default();
     let name =
         file.map_or_else(|| "default configuration".into(), |file| file.display().to_string());
+    if let Some((key, line)) = tree::secret_in(&text) {
+        // Told before the file is read as a whole, whose errors quote the line.
+        return Err(ConfigError { place: format!("{name}, line {line}"), why: no_secret(&key) });
+    }
     let mut config: Config = toml::from_str(&text)
         .map_err(|error| ConfigError { place: name.clone(), why: error.to_string() })?;
 
@@ -74,24 +79,24 @@ pub fn load(
         .map_err(|error| ConfigError { place: name.clone(), why: error.to_string() })?;
     let mut overridden = Vec::new();
     for (variable, value) in env {
-        let Some((section, key)) = section_and_key(&variable) else {
+        let Some(path) = path_of(&variable) else {
             continue;
         };
-        config = apply(&mut tree, &section, &key, &value).map_err(|why| ConfigError {
+        config = apply(&mut tree, &path, &value).map_err(|why| ConfigError {
             place: format!("environment variable {variable}"),
             why,
         })?;
-        overridden.push((section, key, variable));
+        overridden.push((path.join("."), variable));
     }
     config.validate().map_err(|invalid| {
-        let by_env =
-            overridden.iter().rev().find(|(s, k, _)| *s == invalid.section && *k == invalid.key);
-        let place = match (by_env, line_of(&text, invalid.section, invalid.key)) {
-            (Some((_, _, variable)), _) => format!("environment variable {variable}"),
+        let key = format!("{}.{}", invalid.section, invalid.key);
+        let by_env = overridden.iter().rev().find(|(path, _)| *path == key);
+        let place = match (by_env, tree::line_of(&text, key.split('.'))) {
+            (Some((_, variable)), _) => format!("environment variable {variable}"),
             (None, Some(line)) => format!("{name}, line {line}"),
             (None, None) => name,
         };
-        ConfigError { place, why: format!("{}.{} {}", invalid.section, invalid.key, invalid.why) }
+        ConfigError { place, why: format!("{key} {}", invalid.why) }
     })?;
     Ok(config)
 }
@@ -104,33 +109,36 @@ fn read(file: &Path) -> Result<String, ConfigError> {
 }
 
 /// `DISPATCHD_LOG__RETENTION` is `log` and `retention`.
-fn section_and_key(variable: &str) -> Option<(String, String)> {
-    let (section, key) = variable.strip_prefix(ENV_PREFIX)?.split_once(ENV_SEPARATOR)?;
-    Some((section.to_ascii_lowercase(), key.to_ascii_lowercase()))
+fn path_of(variable: &str) -> Option<Vec<String>> {
+    let path = variable.strip_prefix(ENV_PREFIX)?;
+    let is_key = path.contains(ENV_SEPARATOR);
+    is_key.then(|| path.split(ENV_SEPARATOR).map(str::to_ascii_lowercase).collect())
 }
 
 /// Sets one key and reads the whole again, so that a fault is this variable's.
-fn apply(tree: &mut toml::Table, section: &str, key: &str, value: &str) -> Result<Config, String> {
+fn apply(tree: &mut toml::Table, path: &[String], value: &str) -> Result<Config, String> {
     let read =
         |tree: &toml::Table| Config::deserialize(tree.clone()).map_err(|e| e.message().to_owned());
-    let table = tree.entry(section).or_insert_with(|| toml::Table::new().into());
-    let Some(table) = table.as_table_mut() else {
-        return Err(format!("there is no section [{section}]"));
-    };
-    let text = toml::Value::String(value.to_owned());
+    if path.last().is_some_and(|name| tree::is_secret(name)) {
+        return Err(no_secret(&path.join(".")));
+    }
     let typed = toml::from_str::<toml::Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut parsed| parsed.remove("value"));
     if let Some(typed) = typed {
-        table.insert(key.to_owned(), typed);
+        tree::set(tree, path, typed);
         if let Ok(config) = read(tree) {
             return Ok(config);
         }
     }
-    if let Some(table) = tree.get_mut(section).and_then(toml::Value::as_table_mut) {
-        table.insert(key.to_owned(), text);
-    }
-    read(tree).map_err(|why| format!("{section}.{key}: {why}"))
+    tree::set(tree, path, toml::Value::String(value.to_owned()));
+    read(tree).map_err(|why| format!("{}: {why}", path.join(".")))
+}
+
+fn no_secret(key: &str) -> String {
+    format!(
+        "{key}: a secret does not belong here; name a file or a variable: {key}_file, {key}_env"
+    )
 }
 
 /// A value that the key's type takes and its meaning does not.
@@ -146,6 +154,7 @@ impl Config {
         self.server.validate().map_err(in_section("server"))?;
         self.log.validate().map_err(in_section("log"))?;
         self.registry.validate().map_err(in_section("registry"))?;
+        self.ownership.validate().map_err(in_section("ownership"))?;
         self.dispatch.validate().map_err(in_section("dispatch"))?;
         self.quota.validate().map_err(in_section("quota"))
     }
@@ -158,15 +167,6 @@ impl Config {
         toml::to_string(self)
             .map_err(|error| ConfigError { place: "configuration".into(), why: error.to_string() })
     }
-}
-
-/// The line of the file on which a key is set.
-fn line_of(text: &str, section: &str, key: &str) -> Option<usize> {
-    let parsed = toml::de::DeTable::parse(text).ok()?;
-    let table = parsed.get_ref().get(section)?.get_ref().as_table()?;
-    let (found, _) = table.get_key_value(key)?;
-    let before = text.get(..found.span().start)?;
-    Some(before.matches('\n').count() + 1)
 }
 
 #[cfg(test)]
@@ -188,11 +188,74 @@ mod tests {
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dispatchd.toml");
         let text = fs::read_to_string(shipped).unwrap();
         assert_eq!(load(Some(Path::new(shipped)), []).unwrap(), Config::default());
-        let defaults: toml::Table = toml::from_str(&Config::default().to_toml().unwrap()).unwrap();
-        for (section, keys) in defaults {
+        let tree = |text: &str| toml::from_str::<toml::Table>(text).unwrap();
+        let shipped = tree(&text);
+        for (section, keys) in tree(&Config::default().to_toml().unwrap()) {
             for key in keys.as_table().unwrap().keys() {
-                assert!(line_of(&text, &section, key).is_some(), "{section}.{key} is missing");
+                assert!(shipped[&section].get(key).is_some(), "{section}.{key} is missing");
             }
+        }
+    }
+
+    /// The sections that are off by default stand in the file as comments, between two lines of dashes.
+    #[test]
+    fn the_shipped_file_s_examples_hold_every_key_and_can_be_used() {
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dispatchd.toml");
+        let text = fs::read_to_string(shipped).unwrap();
+        let example = text.split("# ----").nth(1).unwrap().lines().skip(1);
+        let example: Vec<_> = example.filter_map(|line| line.strip_prefix("# ")).collect();
+        let example = example.join("\n");
+        let templates = ["bind_template", "deregister_template"];
+        let usable: Vec<_> = example
+            .lines()
+            .filter(|line| !templates.iter().any(|key| line.starts_with(key)))
+            .filter(|line| !line.contains("_env"))
+            .collect();
+        let config = load_text(&usable.join("\n"), &[]).unwrap();
+        let ownership::Way::Section(ways) = config.ownership.delivery else { panic!("{usable:?}") };
+        assert!(matches!(ways.mail, ownership::Way::Section(_)));
+        assert!(matches!(ways.text, ownership::Way::Section(_)));
+        // Who asks for a key that is none is told which ones there are.
+        let refusals = [
+            toml::from_str::<ownership::MailConfig>("none = 1").unwrap_err().to_string(),
+            toml::from_str::<ownership::TextConfig>("none = 1").unwrap_err().to_string(),
+        ];
+        let keys = refusals.iter().flat_map(|text| text.split('`').skip(3).step_by(2));
+        assert!(keys.clone().count() > 25, "{refusals:?}");
+        for key in keys {
+            let is_there = example.lines().any(|line| line.split(" = ").next() == Some(key));
+            assert!(is_there, "{key} is missing");
+        }
+    }
+
+    #[test]
+    fn variables_reach_sections_within_sections() {
+        let env = [
+            ("DISPATCHD_OWNERSHIP__DELIVERY__MAIL__FROM", "codes@example.org"),
+            ("DISPATCHD_OWNERSHIP__DELIVERY__MAIL__PORT", "2525"),
+            ("DISPATCHD_OWNERSHIP__DELIVERY__MAIL__HOST", "mail.example.org"),
+        ];
+        let config = load_text("[ownership]\ndelivery = \"outbox\"\n", &env).unwrap();
+        let ownership::Way::Section(ways) = &config.ownership.delivery else { panic!() };
+        let ownership::Way::Section(mail) = &ways.mail else { panic!() };
+        assert_eq!((mail.host.as_str(), mail.port), ("mail.example.org", Some(2525)));
+        assert_eq!(ways.text, ownership::Way::Outbox);
+        assert_eq!(load_text(&config.to_toml().unwrap(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn a_secret_is_refused_by_name_and_not_repeated() {
+        let mail = "DISPATCHD_OWNERSHIP__DELIVERY__MAIL__PASSWORD";
+        for (text, env) in [
+            ("[ownership.delivery.mail]\nhost = \"a\"\npassword = \"sesame\"\n", None),
+            ("[ownership.delivery.text]\nsecret = \"sesame\"\n", None),
+            ("[ownership]\ndelivery = { mail = { password = \"sesame\" } }\n", None),
+            ("", Some((mail, "sesame"))),
+        ] {
+            let error = load_text(text, env.as_slice()).unwrap_err();
+            let names = ["ownership.delivery.mail.password", "ownership.delivery.text.secret"];
+            assert!(names.iter().any(|name| error.contains(name)), "{error}");
+            assert!(!error.contains("sesame"), "{error}");
         }
     }
 
@@ -242,6 +305,21 @@ mod tests {
             ),
             ("[quota]\nrequests_per_minute = 0\n", &[], &["line 2", "quota.requests_per_minute"]),
             ("[server]\nphones = \"here\"\n", &[], &["line 2", "phones"]),
+            (
+                "\n[ownership.delivery.mail]\nhost = \"a\"\n",
+                &[],
+                &["line 2", "ownership.delivery.mail.from"],
+            ),
+            (
+                "[ownership.delivery.text]\nurl = \"http://example.org\"\n",
+                &[],
+                &["line 2", "ownership.delivery.text.url", "allow_unencrypted"],
+            ),
+            (
+                "",
+                &[("DISPATCHD_OWNERSHIP__DELIVERY__MAIL__PORT", "70000")],
+                &["DELIVERY__MAIL__PORT", "ownership.delivery.mail.port"],
+            ),
         ];
         for (text, env, parts) in cases {
             let error = load_text(text, env).unwrap_err();

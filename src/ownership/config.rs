@@ -1,24 +1,44 @@
 //! The `[ownership]` section of the configuration.
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use super::{mail::MailConfig, text::TextConfig};
+
+const OUTBOX: &str = "outbox";
 
 /// How codes are delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// By which way.
-    pub delivery: DeliveryKind,
     /// Where the outbox is.
     pub outbox: OutboxKind,
+    /// By which ways.
+    pub delivery: Way<Ways>,
 }
 
-/// By which way codes are delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryKind {
-    /// Into an outbox, from which another program sends.
+/// The ways of codes, by kind of handle.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ways {
+    /// To e-mail addresses.
+    pub mail: Way<MailConfig>,
+    /// To phone numbers.
+    pub text: Way<TextConfig>,
+}
+
+/// The word `"outbox"`, or a section that says more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Way<T> {
+    /// Into the outbox, from which another program sends.
     #[default]
     Outbox,
+    /// As the section says.
+    Section(T),
 }
 
 /// Where the outbox is.
@@ -32,6 +52,62 @@ pub enum OutboxKind {
     Stdout,
 }
 
+impl Config {
+    /// Checks the values and reads the templates. Secrets are read at start only.
+    ///
+    /// # Errors
+    /// The key at fault and what is wrong with it.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let Way::Section(ways) = &self.delivery else {
+            return Ok(());
+        };
+        if let Way::Section(mail) = &ways.mail {
+            mail.validate()?;
+        }
+        if let Way::Section(text) = &ways.text {
+            text.validate()?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Serialize> Serialize for Way<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Outbox => serializer.serialize_str(OUTBOX),
+            Self::Section(section) => section.serialize(serializer),
+        }
+    }
+}
+
+/// Tells word and section apart by their form, so that a fault in the section is told as that.
+struct WayVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for WayVisitor<T> {
+    type Value = Way<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"outbox\" or a section")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Way<T>, E> {
+        match word {
+            OUTBOX => Ok(Way::Outbox),
+            _ => Err(E::custom("expected \"outbox\" or a section")),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Way<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Way::Section)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Way<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WayVisitor(PhantomData))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,7 +117,32 @@ mod tests {
         let read = toml::from_str::<Config>;
         assert_eq!(read("").expect("empty means defaults"), Config::default());
         assert_eq!(read("outbox = \"stdout\"").expect("valid").outbox, OutboxKind::Stdout);
-        assert!(read("delivery = \"pigeon\"").is_err());
-        assert!(read("outbocks = \"file\"").is_err());
+        assert_eq!(read("delivery = \"outbox\"").expect("valid"), Config::default());
+        for (text, part) in [
+            ("delivery = \"pigeon\"", "a section"),
+            ("delivery = 3", "a section"),
+            ("outbocks = \"file\"", "outbocks"),
+            ("[delivery]\npigeon = \"outbox\"", "pigeon"),
+            ("[delivery]\nmail = \"pigeon\"", "a section"),
+            ("[delivery.mail]\nhost = \"a\"\nhast = \"b\"", "hast"),
+            ("[delivery.mail]\nencryption = \"some\"", "encryption"),
+            ("[delivery.text]\nuri = \"https://a\"", "uri"),
+        ] {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_way_may_be_the_outbox_and_what_is_written_can_be_read() {
+        let text = "[delivery]\ntext = \"outbox\"\n[delivery.mail]\nhost = \"mail.example.org\"\n";
+        let config: Config = toml::from_str(text).expect("valid");
+        let Way::Section(ways) = &config.delivery else { panic!("{config:?}") };
+        assert_eq!(ways.text, Way::Outbox);
+        assert!(matches!(&ways.mail, Way::Section(mail) if mail.host == "mail.example.org"));
+        for config in [config, Config::default()] {
+            let written = toml::to_string(&config).expect("it can be written");
+            assert_eq!(toml::from_str::<Config>(&written).expect(&written), config);
+        }
     }
 }

@@ -2,13 +2,19 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::{clock::Timestamp, handle::Handle, ids::VerificationId};
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{MessageId, VerificationId},
+};
 
 use super::code::Code;
 
 /// A code on its way.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// Which one: whoever meets it twice must send it once.
+    pub id: MessageId,
     /// Where to.
     pub to: Handle,
     /// The code.
@@ -41,14 +47,21 @@ pub enum SentBy {
 
 /// Sends codes.
 pub trait Delivery: Send + Sync {
-    /// Sends `message`, or takes on to send it so that a crash of this process does not lose it.
+    /// Sends `message`, or takes on to send it so that a crash of this process does not lose it. Ends within
+    /// [`limits::DELIVERY_TIMEOUT_MAX`](crate::limits::DELIVERY_TIMEOUT_MAX).
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>>;
 }
 
-/// A code could not be sent.
+/// A code could not be sent, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the code could not be delivered")]
-pub struct DeliveryError;
+pub enum DeliveryError {
+    /// Certainly nothing was sent.
+    #[error("the code was not sent")]
+    NotSent,
+    /// It was handed over, and no answer came: it may arrive.
+    #[error("it is not known whether the code was sent")]
+    PerhapsSent,
+}
 
 impl Purpose {
     /// The name in JSON.

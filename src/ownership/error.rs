@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use crate::registry::{BindError, ChangeError};
 
-use super::delivery::DeliveryError;
-
 /// Which limit of sent codes was hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SendLimit {
@@ -46,9 +44,12 @@ pub enum BeginError {
     /// More sessions are open than the service takes on.
     #[error("too many verifications are open")]
     Overloaded,
-    /// The code could not be sent. Nothing was counted.
-    #[error(transparent)]
-    Delivery(#[from] DeliveryError),
+    /// The code could not be sent, or nobody knows whether it was.
+    #[error("the code could not be delivered")]
+    DeliveryFailed {
+        /// When it makes sense to ask again.
+        retry_after: Duration,
+    },
     /// The registry could not bind a handle whose proof the account holds already.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -95,7 +95,7 @@ impl Delivery for Outbox {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let appended = self.append(&message).map_err(|error| {
             tracing::error!(%error, verification = %message.verification, "the outbox cannot be written");
-            DeliveryError
+            DeliveryError::NotSent
         });
         Box::pin(future::ready(appended))
     }
@@ -107,12 +107,13 @@ mod tests {
     use crate::{
         clock::Timestamp,
         handle::Handle,
-        ids::VerificationId,
+        ids::{MessageId, VerificationId},
         ownership::{Code, Purpose},
     };
 
     fn message(to: &str) -> Message {
         Message {
+            id: MessageId::from_bits(8),
             to: Handle::from_canonical(to).expect("canonical"),
             code: Code::random(),
             verification: VerificationId::from_bits(7),
@@ -148,6 +149,6 @@ mod tests {
     async fn a_full_disk_is_an_error() {
         let outbox =
             Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("Linux has it"))));
-        assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError));
+        assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
     }
 }

@@ -9,14 +9,17 @@ use std::{
 use crate::{
     clock::{SharedClock, Timestamp},
     handle::Handle,
-    ids::{AccountId, VerificationId},
+    ids::{AccountId, MessageId, VerificationId},
+    limits,
     registry::{Asker, BindError, ChangeError, Loading, Probe, Registry},
+    shutdown::Shutdown,
 };
 
 use super::{
     code::{Code, HashKey},
-    delivery::{Delivery, Message},
+    delivery::{Delivery, DeliveryError, Message},
     error::{BeginError, ConfirmError, LinkError},
+    flight::{Flights, Undo},
     link_code::{LinkCode, LinkCodes, Redeemed},
     sends::{Network, Sending, Sends},
     session::{Asked, Session, Sessions, Verification},
@@ -25,16 +28,16 @@ use super::{
 /// Proofs of ownership on their way.
 pub struct Ownership {
     registry: Arc<Registry>,
-    delivery: Box<dyn Delivery>,
+    flights: Flights,
     clock: SharedClock,
     key: HashKey,
-    open: Mutex<Open>,
+    open: Arc<Mutex<Open>>,
 }
 
 #[derive(Default)]
-struct Open {
-    sessions: Sessions,
-    sends: Sends,
+pub(super) struct Open {
+    pub(super) sessions: Sessions,
+    pub(super) sends: Sends,
     link_codes: LinkCodes,
 }
 
@@ -70,10 +73,19 @@ pub enum Confirmed {
 }
 
 impl Ownership {
-    /// Nothing open.
+    /// Nothing open. Codes are delivered on the current runtime, as tasks of `shutdown`.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, delivery: Box<dyn Delivery>, clock: SharedClock) -> Self {
-        Self { registry, delivery, clock, key: HashKey::random(), open: Mutex::default() }
+    pub fn new(
+        registry: Arc<Registry>,
+        delivery: Arc<dyn Delivery>,
+        clock: SharedClock,
+        shutdown: Shutdown,
+    ) -> Self {
+        let flights = Flights::new(delivery, shutdown);
+        Self { registry, flights, clock, key: HashKey::random(), open: Arc::default() }
     }
 
     /// Binds `handle` to the asking device if its account holds it already, otherwise sends a code to it. `from` is
@@ -125,11 +137,11 @@ impl Ownership {
         account: Option<AccountId>,
         from: Option<IpAddr>,
     ) -> Result<Verification, BeginError> {
+        let place = self.flights.place()?;
         let (now, purpose, code) = (self.clock.now(), asked.purpose(), Code::random());
-        let sending =
-            Sending { purpose, handle: &handle, account, network: from.map(Network::from) };
-        // Counted before it is sent, so that two requests at once cannot both pass. If the caller goes away while it is
-        // being sent, it stays counted.
+        let (network, to) = (from.map(Network::from), handle.clone());
+        let sending = Sending { purpose, handle: handle.clone(), account, network };
+        // Counted before it is sent, so that two requests at once cannot both pass.
         let (opening, verification) = {
             let mut open = self.open();
             let opening = open.sessions.open(&asked, &handle, now)?;
@@ -138,20 +150,20 @@ impl Ownership {
             let verification = open.sessions.sent(&opening, asked, &handle, hash, now);
             (opening, verification)
         };
-        let message = Message {
-            to: handle.clone(),
-            code,
-            verification: opening.verification,
-            purpose,
-            at: now,
-        };
-        if let Err(error) = self.delivery.deliver(message).await {
-            let mut open = self.open();
-            open.sends.take_back(&sending);
-            open.sessions.unsent(opening);
-            return Err(error.into());
+        let id = MessageId::random();
+        let message =
+            Message { id, to, code, verification: opening.verification, purpose, at: now };
+        let undo = Undo { open: Arc::clone(&self.open), opening, sending };
+        match self.flights.fly(place, message, undo).await {
+            Ok(()) => Ok(verification),
+            Err(DeliveryError::NotSent) => {
+                Err(BeginError::DeliveryFailed { retry_after: limits::DELIVERY_RETRY_PAUSE })
+            }
+            Err(DeliveryError::PerhapsSent) => {
+                let retry_after = verification.next_send_at.since(self.clock.now());
+                Err(BeginError::DeliveryFailed { retry_after })
+            }
         }
-        Ok(verification)
     }
 
     /// Does what the session was for, if `code` is the one that was sent last.
@@ -215,6 +227,11 @@ impl Ownership {
     #[cfg(test)]
     pub(super) fn sessions_open(&self) -> usize {
         self.open().sessions.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> usize {
+        self.flights.count()
     }
 }
 

@@ -35,9 +35,9 @@ pub(super) struct Sends {
 }
 
 /// For whom and to whom one code is sent.
-pub(super) struct Sending<'a> {
+pub(super) struct Sending {
     pub(super) purpose: Purpose,
-    pub(super) handle: &'a Handle,
+    pub(super) handle: Handle,
     pub(super) account: Option<AccountId>,
     pub(super) network: Option<Network>,
 }
@@ -100,7 +100,7 @@ impl Sends {
     }
 
     /// Counts one code against every limit, or against none.
-    pub(super) fn count(&mut self, sending: &Sending<'_>, now: Duration) -> Result<(), BeginError> {
+    pub(super) fn count(&mut self, sending: &Sending, now: Duration) -> Result<(), BeginError> {
         let handle = (sending.purpose, sending.handle.clone());
         self.handles.check(&handle, now)?;
         if let Some(account) = &sending.account {
@@ -120,7 +120,7 @@ impl Sends {
     }
 
     /// The code could not be delivered.
-    pub(super) fn take_back(&mut self, sending: &Sending<'_>) {
+    pub(super) fn take_back(&mut self, sending: &Sending) {
         self.handles.take_back(&(sending.purpose, sending.handle.clone()));
         if let Some(account) = &sending.account {
             self.accounts.take_back(account);

@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     code::CodeHash,
-    delivery::{Purpose, SentBy},
+    delivery::{DeliveryError, Purpose, SentBy},
     error::{BeginError, ConfirmError, SendLimit},
     sends::Network,
 };
@@ -49,7 +49,8 @@ pub struct Verification {
 pub(super) struct Session {
     pub(super) asked: Asked,
     pub(super) handle: Handle,
-    code: CodeHash,
+    /// None: no code is good.
+    code: Option<CodeHash>,
     expires_at: Timestamp,
     next_send_at: Timestamp,
     sends: u32,
@@ -105,7 +106,7 @@ impl Session {
 
     /// A new code: the former one is dead, the attempts left are not renewed.
     fn resend(&mut self, code: CodeHash, now: Timestamp) {
-        self.code = code;
+        self.code = Some(code);
         self.sends = self.sends.saturating_add(1);
         self.expires_at = now.plus(limits::CODE_LIFETIME);
         self.next_send_at = now.plus(pause(self.sends));
@@ -157,7 +158,7 @@ impl Sessions {
         let mut session = self.take(id).unwrap_or_else(|| Session {
             asked,
             handle: handle.clone(),
-            code,
+            code: None,
             expires_at: now,
             next_send_at: now,
             sends: sends_before,
@@ -169,12 +170,36 @@ impl Sessions {
         shown
     }
 
-    /// The code could not be delivered: as if it had not been asked for.
-    pub(super) fn unsent(&mut self, opening: Opening) {
-        self.take(opening.verification);
-        if let Some((id, session)) = opening.before {
-            self.take(id);
-            self.put(id, session);
+    /// The code could not be delivered: it is not good, and the former one is again. Attempts that were made meanwhile
+    /// stay spent, or a broken gateway would be a way to guess without end; and what was confirmed meanwhile stays
+    /// confirmed. If the code was perhaps sent, the pause stays as well, since whoever is sent a code a second is
+    /// flooded, be it heard of or not.
+    pub(super) fn unsent(&mut self, opening: Opening, why: DeliveryError) {
+        let id = opening.verification;
+        let Some(mut session) = self.take(id) else {
+            return;
+        };
+        let (former, other) = match opening.before {
+            Some((before, former)) if before == id => (Some(former), None),
+            Some((before, _)) => (None, Some(before)),
+            None => (None, None),
+        };
+        match (why, former) {
+            (DeliveryError::NotSent, Some(former)) => {
+                let attempts_left = former.attempts_left.min(session.attempts_left);
+                self.put(id, Session { attempts_left, ..former });
+            }
+            (DeliveryError::NotSent, None) => {
+                // The asker's earlier session, if it was not confirmed meanwhile, is the latest again.
+                if let Some((other, earlier)) = other.and_then(|id| Some((id, self.take(id)?))) {
+                    self.put(other, earlier);
+                }
+            }
+            (DeliveryError::PerhapsSent, former) => {
+                session.code = former.as_ref().and_then(|former| former.code);
+                session.expires_at = former.map_or(session.expires_at, |former| former.expires_at);
+                self.put(id, session);
+            }
         }
     }
 
@@ -194,7 +219,7 @@ impl Sessions {
         if session.expires_at <= now {
             return Err(ConfirmError::Expired);
         }
-        if !session.code.matches(code) {
+        if !session.code.is_some_and(|sent| sent.matches(code)) {
             session.attempts_left -= 1;
             return Err(match session.attempts_left {
                 0 => ConfirmError::TooManyAttempts,

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
-    ownership::{Outbox, Ownership},
+    ownership::{Ownership, Routes},
     query_log::{self, LogOptions, QueryLog},
     quota::Quota,
     registry::Registry,
@@ -40,8 +40,10 @@ pub(super) fn open(
     let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
-    let outbox = Outbox::open(&config.ownership, data).context("opening the outbox")?;
-    let ownership = Ownership::new(Arc::clone(&registry), Box::new(outbox), Arc::clone(clock));
+    let routes =
+        Routes::open(&config.ownership, data, clock).context("opening the ways of codes")?;
+    let (routes, shutdown) = (Arc::new(routes), shutdown.clone());
+    let ownership = Ownership::new(Arc::clone(&registry), routes, Arc::clone(clock), shutdown);
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
     let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());

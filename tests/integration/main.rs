@@ -4,6 +4,7 @@
 
 mod cli;
 mod connection;
+mod delivery;
 mod devices;
 mod disk_full;
 mod handles;

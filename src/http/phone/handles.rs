@@ -221,8 +221,9 @@ impl From<BeginError> for Problem {
                 Self::limited(limit.name(), detail, retry_after)
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
-            BeginError::Delivery(_) => {
-                Self::new(Code::DeliveryFailed, "no code was sent and nothing was counted")
+            BeginError::DeliveryFailed { retry_after } => {
+                let detail = "ask again; if a message arrives after all, its code is not good";
+                Self::new(Code::DeliveryFailed, detail).retry_after(retry_after)
             }
             BeginError::Bind(error) => error.into(),
         }

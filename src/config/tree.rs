@@ -1,0 +1,70 @@
+//! The configuration as a tree of keys: where a key stands in the file, and how a variable sets one.
+
+use toml::de::{DeTable, DeValue};
+
+/// Keys under which somebody might write a secret. A configuration file is read by more people than a secret bears.
+const SECRETS: &[&str] = &["password", "secret"];
+
+/// A key of the file that would hold a secret, with its line.
+pub(super) fn secret_in(text: &str) -> Option<(String, usize)> {
+    let parsed = DeTable::parse(text).ok()?;
+    let (key, start) = secret_below(parsed.get_ref())?;
+    Some((key, line_at(text, start)?))
+}
+
+fn secret_below(table: &DeTable<'_>) -> Option<(String, usize)> {
+    table.iter().find_map(|(key, value)| {
+        let name = key.get_ref().as_ref();
+        if is_secret(name) {
+            return Some((name.to_owned(), key.span().start));
+        }
+        let (below, start) = secret_below(value.get_ref().as_table()?)?;
+        Some((format!("{name}.{below}"), start))
+    })
+}
+
+/// Whether a key of this name would hold a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
+
+/// The line of the file on which `path` is set or, if it is not, the section that would hold it.
+pub(super) fn line_of<'a>(text: &str, path: impl Iterator<Item = &'a str>) -> Option<usize> {
+    let parsed = DeTable::parse(text).ok()?;
+    let mut table = parsed.get_ref();
+    let mut start = None;
+    for name in path {
+        let Some((key, value)) = table.get_key_value(name) else {
+            break;
+        };
+        start = Some(key.span().start);
+        match value.get_ref() {
+            DeValue::Table(below) => table = below,
+            _ => break,
+        }
+    }
+    line_at(text, start?)
+}
+
+fn line_at(text: &str, start: usize) -> Option<usize> {
+    Some(text.get(..start)?.matches('\n').count() + 1)
+}
+
+/// Sets the key at `path`; what stands in the way of a section (`delivery = "outbox"`) makes room for it.
+pub(super) fn set(tree: &mut toml::Table, path: &[String], value: toml::Value) {
+    let Some((key, sections)) = path.split_last() else {
+        return;
+    };
+    let mut table = tree;
+    for section in sections {
+        let below = table.entry(section).or_insert_with(|| toml::Table::new().into());
+        if !below.is_table() {
+            *below = toml::Table::new().into();
+        }
+        let toml::Value::Table(below) = below else {
+            return;
+        };
+        table = below;
+    }
+    table.insert(key.clone(), value);
+}

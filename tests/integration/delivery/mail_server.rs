@@ -1,0 +1,133 @@
+//! A real mail server (`tests/tools/mail_server.py`) and a certificate authority for it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::harness::PATIENCE;
+
+/// A Python that has the mail server, made on first use.
+pub(super) fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/python");
+        let output = Command::new(script).stdin(Stdio::null()).output();
+        let output = output.expect("tests/tools/python needs bash");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "the mail server of the tests cannot be installed. It needs python3 with venv (Debian: python3-venv) and, \
+             the first time, PyPI; `tests/run` sees to that:\n{told}"
+        );
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    })
+}
+
+/// Files with an authority's certificate, and with a certificate and key for `localhost`.
+pub(super) struct Authority {
+    pub(super) ca: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+impl Authority {
+    pub(super) fn new(folder: &Path, name: &str) -> Self {
+        let file = |part: &str, text: String| {
+            let path = folder.join(format!("{name}-{part}.pem"));
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let (ca_key, leaf_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&ca_key).unwrap().pem();
+        let issuer = Issuer::new(params, ca_key);
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap().pem();
+        Self {
+            ca: file("ca", ca),
+            cert: file("cert", leaf),
+            key: file("key", leaf_key.serialize_pem()),
+        }
+    }
+}
+
+pub(super) struct MailServer {
+    child: Child,
+    /// What it prints. A file and not a pipe: what was printed before an answer is in it when the answer comes.
+    output: NamedTempFile,
+    pub(super) port: u16,
+}
+
+impl MailServer {
+    /// A server with `tls` as its script has it, that asks for user `codes` with password `open sesame` if `login`, and
+    /// answers by `plan`.
+    pub(super) fn start(authority: &Authority, tls: &str, login: bool, plan: &Value) -> Self {
+        Self::on(0, authority, tls, login, plan)
+    }
+
+    pub(super) fn on(
+        port: u16,
+        authority: &Authority,
+        tls: &str,
+        login: bool,
+        plan: &Value,
+    ) -> Self {
+        let mut options = json!({
+            "port": port, "tls": tls, "plan": plan, "cert": authority.cert, "key": authority.key,
+        });
+        if login {
+            options["login"] = json!(["codes", "open sesame"]);
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/mail_server.py");
+        let output = NamedTempFile::new().unwrap();
+        let child = Command::new(python())
+            .args([script, &options.to_string()])
+            .stdin(Stdio::null())
+            .stdout(output.reopen().unwrap())
+            .spawn()
+            .unwrap();
+        let mut server = Self { child, output, port };
+        let started = Instant::now();
+        server.port = loop {
+            if let Some(ready) = server.events("ready").first() {
+                break u16::try_from(ready["port"].as_u64().unwrap()).unwrap();
+            }
+            assert!(started.elapsed() < PATIENCE, "the mail server does not start");
+            let ended = server.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the mail server ended by itself");
+            thread::sleep(Duration::from_millis(5));
+        };
+        server
+    }
+
+    /// What happened of one kind.
+    pub(super) fn events(&self, kind: &str) -> Vec<Value> {
+        let output = fs::read_to_string(self.output.path()).unwrap();
+        // A line without its end is still being written.
+        let lines = output.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let events = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|event| event["event"] == kind).collect()
+    }
+
+    /// Mails whose content came, whatever became of them.
+    pub(super) fn mails(&self) -> Vec<Value> {
+        self.events("content")
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,80 @@
+//! Codes on their real ways: to a mail server and to a text gateway, both of which are in order, out of order, or away.
+
+mod adapter;
+mod mail;
+mod mail_server;
+mod receiver;
+mod text;
+
+use std::{fs, path::Path};
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    harness::{Device, Server},
+    wire::{Reply, call},
+};
+
+const PHONE: &str = "+14085559731";
+const EMAIL: &str = "zyxwv.planted@quuxmail.example";
+const SECRET: &str = "correct-horse-battery-staple";
+
+/// A server with overrides below `ownership.delivery`, at the lowest level of messages.
+async fn start(settings: &[(&str, &str)]) -> Server {
+    let named: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| (format!("OWNERSHIP__DELIVERY__{name}"), *value))
+        .collect();
+    let mut env = vec![("TELEMETRY__LEVEL", "trace")];
+    env.extend(named.iter().map(|(name, value)| (name.as_str(), *value)));
+    Server::start_with(&env).await
+}
+
+/// A file with the secret, for `…_FILE`.
+fn secret_file(folder: &Path) -> String {
+    let path = folder.join("secret");
+    fs::write(&path, format!("{SECRET}\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+async fn claim(server: &Server, device: &Device, handle: &str) -> Reply {
+    let body = Some(json!({"handle": handle}));
+    call(server, Method::POST, "/v1/devices/me/handles", Some(&device.token), body).await
+}
+
+/// Claims the handle and gives the verification of a code that was sent.
+async fn sent(server: &Server, device: &Device, handle: &str) -> String {
+    let reply = claim(server, device, handle).await;
+    assert_eq!(reply.status, 202, "{reply:?}\n{}", server.output());
+    reply.body["verification"].as_str().unwrap().to_owned()
+}
+
+/// Claims the handle, of which no code is delivered; gives the seconds of `Retry-After`.
+async fn undelivered(server: &Server, device: &Device, handle: &str) -> u64 {
+    let reply = claim(server, device, handle).await;
+    reply.refuses(502, "delivery-failed");
+    reply.retry_after()
+}
+
+/// The six digits that stand alone in a text.
+fn code_in(text: &str) -> String {
+    let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_code);
+    words.next().unwrap_or_else(|| panic!("no code in {text:?}")).to_owned()
+}
+
+/// The server's messages name none of what was planted, and say that something failed if it did.
+#[track_caller]
+fn told_nothing_personal(server: &Server, codes: &[String]) {
+    let output = server.output();
+    assert!(output.contains("TRACE"), "{output}");
+    let digits = &PHONE[1..];
+    for planted in [digits, &digits[1..], "zyxwv", "quuxmail", SECRET, "sesame"] {
+        assert!(!output.contains(planted), "{planted} in {output}");
+    }
+    for code in codes {
+        let mut words = output.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+        assert!(!words.any(|word| word == code), "a code in {output}");
+    }
+}

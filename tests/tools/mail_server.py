@@ -1,0 +1,90 @@
+"""A mail server (aiosmtpd) that can be told to misbehave.
+
+mail_server.py '{"port": 0, "tls": "starttls", ...}' prints its port, then one JSON object for each thing that happens.
+
+port   0 picks one
+tls    "none", "starttls" (offered), "tls" (from the first byte)
+cert, key   PEM files
+login  [user, password], required if given
+plan   replies by stage ("mail", "rcpt", "data"), used up one by one, then all is well: "451 …", "550 …", "hang"
+"""
+
+import asyncio
+import json
+import ssl
+import sys
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+options = json.loads(sys.argv[1])
+plan = options.get("plan", {})
+
+
+def tell(**what):
+    print(json.dumps(what), flush=True)
+
+
+async def planned(stage, otherwise):
+    steps = plan.get(stage, [])
+    step = steps.pop(0) if steps else otherwise
+    if step == "hang":
+        await asyncio.sleep(3600)
+    return step
+
+
+class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, parameters):
+        tell(event="mail", parameters=parameters)
+        reply = await planned("mail", "250 OK")
+        if reply.startswith("250"):
+            envelope.mail_from = address
+        return reply
+
+    async def handle_RCPT(self, server, session, envelope, address, parameters):
+        tell(event="rcpt")
+        reply = await planned("rcpt", "250 OK")
+        if reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return reply
+
+    async def handle_DATA(self, server, session, envelope):
+        content = envelope.content.decode("utf-8")
+        tell(event="content", to=envelope.rcpt_tos, sender=envelope.mail_from, content=content)
+        return await planned("data", "250 OK")
+
+
+def authenticate(server, session, envelope, mechanism, login):
+    tell(event="auth")
+    given = [login.login.decode(), login.password.decode()]
+    return AuthResult(success=given == options["login"], handled=False)
+
+
+def context():
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(options["cert"], options["key"])
+    return made
+
+
+def session():
+    login = "login" in options
+    return SMTP(
+        Handler(),
+        hostname="mail.test",
+        enable_SMTPUTF8=True,
+        tls_context=context() if options["tls"] == "starttls" else None,
+        authenticator=authenticate if login else None,
+        auth_required=login,
+        # With implicit TLS the library does not know that the connection is encrypted.
+        auth_require_tls=options["tls"] == "starttls",
+    )
+
+
+async def serve():
+    encrypted = context() if options["tls"] == "tls" else None
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(session, "127.0.0.1", options["port"], ssl=encrypted)
+    tell(event="ready", port=server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+asyncio.run(serve())
