@@ -3,6 +3,8 @@
 //! Whatever must agree (a claim names devices of its own account, at least one) lies in one row, so a crash cannot tear
 //! it apart.
 
+use std::time::Duration;
+
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -12,6 +14,7 @@ use crate::{
 
 use super::{
     device::{HandleLoss, Platform},
+    entry::EndedHow,
     few::Few,
     token::TokenHash,
 };
@@ -87,6 +90,25 @@ impl Account {
         backed.map(|claim| claim.handle.clone()).collect()
     }
 
+    /// Takes `device` out of the claim on `handle`. True if that was the last one: then the claim ended.
+    pub(super) fn release(
+        &mut self,
+        handle: &Handle,
+        device: DeviceId,
+        how: EndedHow,
+        now: Timestamp,
+    ) -> bool {
+        let Some(claim) = self.claim_mut(handle) else {
+            return false;
+        };
+        claim.devices = claim.devices.without(&device);
+        let has_ended = claim.devices.is_empty();
+        if has_ended {
+            self.lose(handle, how.loss(), now);
+        }
+        has_ended
+    }
+
     /// The account does not hold `handle` any more, which its devices may read for a while.
     pub(super) fn lose(&mut self, handle: &Handle, how: HandleLoss, at: Timestamp) {
         self.claims.retain(|claim| claim.handle != *handle);
@@ -99,10 +121,12 @@ impl Account {
 
     /// Whether rows that were read make sense: devices and handles once each, a claim's devices its account's own.
     pub(super) fn is_sound(&self) -> bool {
-        let once = |ids: &[DeviceId]| (1..ids.len()).all(|place| !ids[..place].contains(&ids[place]));
+        let once =
+            |ids: &[DeviceId]| (1..ids.len()).all(|place| !ids[..place].contains(&ids[place]));
         let devices: Vec<_> = self.devices.iter().map(|device| device.id).collect();
-        let claims_once = (1..self.claims.len())
-            .all(|place| self.claims[..place].iter().all(|one| one.handle != self.claims[place].handle));
+        let claims_once = (1..self.claims.len()).all(|place| {
+            self.claims[..place].iter().all(|one| one.handle != self.claims[place].handle)
+        });
         let own = |claim: &Claim| {
             let backing = claim.devices.as_slice();
             !backing.is_empty() && once(backing) && backing.iter().all(|id| devices.contains(id))
@@ -113,7 +137,7 @@ impl Account {
 
 impl Device {
     /// Until when the device counts as live.
-    pub(super) fn lease_until(&self, lease: std::time::Duration) -> Timestamp {
+    pub(super) fn lease_until(&self, lease: Duration) -> Timestamp {
         self.last_check_in_at.plus(lease)
     }
 }

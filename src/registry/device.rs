@@ -78,7 +78,8 @@ pub struct DeviceDetails {
     pub lease_expires_at: Timestamp,
     /// The handles that it backs, sorted by canonical form.
     pub handles: Vec<HandleDetails>,
-    /// The handles that its account held within the last 30 days and holds no more, in the order of their loss.
+    /// The handles that its account held within the last 30 days and holds no more, in the order of their loss,
+    /// then by canonical form.
     pub lost: Vec<LostDetails>,
 }
 

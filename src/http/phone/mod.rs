@@ -42,6 +42,8 @@ pub struct PhoneState {
     pub quota: Arc<Quota>,
     /// Readiness.
     pub health: Health,
+    /// The time, for spans that are told.
+    pub clock: SharedClock,
 }
 
 /// What answers phones, some of whom come through `proxies`.
