@@ -166,6 +166,12 @@ impl Server {
         ticks::retention(&self.log);
     }
 
+    /// Records leases that lapsed and forgets handles that ended long ago, now: what the service does by itself every
+    /// minute.
+    pub async fn tick_registry(&self) {
+        ticks::upkeep(&self.registry).await;
+    }
+
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());

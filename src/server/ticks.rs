@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::rooms::Rooms;
-use crate::{background::spawn_tick, query_log::QueryLog, shutdown::Shutdown};
+use crate::{background::spawn_tick, query_log::QueryLog, registry::Registry, shutdown::Shutdown};
 
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
@@ -18,13 +18,7 @@ pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
     spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
     let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
     spawn_tick(shutdown, "registry", REGISTRY_TICK, move || {
-        match runtime.block_on(registry.tick()) {
-            Ok(done) if done.lapsed + done.forgotten > 0 => {
-                tracing::info!(lapsed = done.lapsed, forgotten = done.forgotten, "registry upkeep");
-            }
-            Ok(_) => tracing::debug!("registry upkeep: nothing due"),
-            Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
-        }
+        runtime.block_on(upkeep(&registry));
     });
     let (registry, stop) = (Arc::clone(&rooms.registry), shutdown.clone());
     spawn_tick(shutdown, "watch", WATCH_TICK, move || {
@@ -32,6 +26,17 @@ pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
             stop.crashed("registry-writer");
         }
     });
+}
+
+/// Records leases that lapsed, forgets handles that ended long ago, and says so.
+pub(super) async fn upkeep(registry: &Registry) {
+    match registry.tick().await {
+        Ok(done) if done.lapsed + done.forgotten > 0 => {
+            tracing::info!(lapsed = done.lapsed, forgotten = done.forgotten, "registry upkeep");
+        }
+        Ok(_) => tracing::debug!("registry upkeep: nothing due"),
+        Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
+    }
 }
 
 /// Destroys what has expired, and says so.

@@ -79,26 +79,6 @@ async fn a_sign_up_that_makes_no_sense_is_refused_without_an_echo() {
 }
 
 #[tokio::test]
-async fn a_check_in_renews_the_lease_and_a_lapsed_one_is_green() {
-    let server = Server::start_with(&[("REGISTRY__LEASE", "2s")]).await;
-    let (ann, ben) = (server.sign_up().await, server.sign_up().await);
-    server.prove(&ann, "+14155550123").await;
-    let (_, answer) = server.lookup(&ben, "+14155550123").await;
-    assert_eq!(answer["route"], "imessage");
-    assert!(answer["expires_in"].as_u64().unwrap() <= 2, "{answer}");
-
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
-    assert_eq!(server.route(&ben, "+14155550123").await, "sms");
-    let path = "/v1/devices/me/check-in";
-    let renewed = call(&server, Method::POST, path, Some(&ann.token), None).await;
-    let until = instant(&renewed.is(200, &["lease_expires_at"])["lease_expires_at"]);
-    let me = call(&server, Method::GET, "/v1/devices/me", Some(&ann.token), None).await;
-    assert_eq!(instant(&me.body["lease_expires_at"]), until);
-    assert_eq!(until.since(instant(&me.body["last_check_in_at"])).as_millis(), 2_000);
-    assert_eq!(server.route(&ben, "+14155550123").await, "imessage");
-}
-
-#[tokio::test]
 async fn who_signs_out_is_gone_at_once() {
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dispatchd::server::Addresses;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -75,6 +76,25 @@ impl Server {
         };
         server.spawn().await;
         server
+    }
+
+    /// A server that runs inside this process.
+    pub(crate) fn within(data: &Path, addresses: Addresses) -> Self {
+        Self {
+            data: data.to_owned(),
+            env: Vec::new(),
+            child: None,
+            phones: format!("http://{}", addresses.phones),
+            operators: format!("http://{}", addresses.operators),
+            client: Client::new(),
+            _folder: None,
+        }
+    }
+
+    /// SIGTERM, and a new start.
+    pub(crate) async fn restart(&mut self) {
+        assert!(self.stop().await.success());
+        self.spawn().await;
     }
 
     /// The command that starts this server: port 0, quotas off unless overridden. Output goes to `<data>.log`.

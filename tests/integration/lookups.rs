@@ -174,38 +174,6 @@ async fn a_batch_has_limits_and_says_which() {
 }
 
 #[tokio::test]
-async fn former_and_double_spellings_find_their_holder() {
-    let server = Server::start().await;
-    let (ann, ben) = (server.sign_up().await, server.sign_up().await);
-    for held in ["+525512345678", "+2290195123456", "+5491123456789", "+5511987654321"] {
-        server.prove(&ann, held).await;
-    }
-    for (asked, handle, route) in [
-        ("+5215512345678", "+525512345678", "imessage"),
-        ("+525512345678", "+525512345678", "imessage"),
-        ("+22995123456", "+2290195123456", "imessage"),
-        ("+2290195123456", "+2290195123456", "imessage"),
-        ("+541123456789", "+541123456789", "imessage"),
-        ("+5491123456789", "+5491123456789", "imessage"),
-        ("+551187654321", "+551187654321", "imessage"),
-        ("+5511987654321", "+5511987654321", "imessage"),
-        ("+541123456780", "+541123456780", "sms"),
-    ] {
-        let (_, answer) = server.lookup(&ben, asked).await;
-        assert_eq!(
-            (&answer["input"], &answer["handle"], &answer["route"]),
-            (&json!(asked), &json!(handle), &json!(route))
-        );
-    }
-    // Once somebody else proves the other spelling, each answers for itself.
-    let eva = server.sign_up().await;
-    let shared = server.lookup(&ben, "+541123456789").await.1["subject"].clone();
-    server.prove(&eva, "+541123456789").await;
-    assert_ne!(server.lookup(&ben, "+541123456789").await.1["subject"], shared);
-    assert_eq!(server.lookup(&ben, "+5491123456789").await.1["subject"], shared);
-}
-
-#[tokio::test]
 async fn a_subject_is_one_for_an_account_and_another_for_another_asker() {
     let mut server = Server::start().await;
     let (ann, ben, carl) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Device, Server},
-    wire::{Reply, call, in_process, instant, link},
+    wire::{Reply, call, in_process, instant},
 };
 
 async fn begin(server: &Server, device: &Device, handle: &str) -> String {
@@ -82,54 +82,6 @@ async fn codes_that_are_none_and_verifications_that_never_were() {
         refused.refuses(400, "request-invalid");
         assert!(!refused.text.contains("123456"), "{refused:?}");
     }
-}
-
-#[tokio::test]
-async fn deregistering_says_the_same_whether_or_not_anybody_holds_the_handle() {
-    let server = Server::start().await;
-    let ann = server.sign_up().await;
-    server.prove(&ann, "+14155550123").await;
-    let mut answers = Vec::new();
-    for handle in ["+14155550123", "+14155550124"] {
-        let body = Some(json!({"handle": handle}));
-        let reply = call(&server, Method::POST, "/v1/deregistrations", None, body).await;
-        let fields =
-            ["verification", "handle", "sent_by", "expires_at", "next_send_at", "attempts_left"];
-        assert_eq!(reply.is(202, &fields)["handle"], handle);
-        let mut headers = reply.headers.clone();
-        headers.remove("x-request-id");
-        headers.remove("date");
-        let mut body = reply.body.clone();
-        for own in ["verification", "handle", "expires_at", "next_send_at"] {
-            body[own] = Value::Null;
-        }
-        answers.push((headers, body, reply.text.len()));
-        assert_eq!(server.outbox().last().unwrap()["purpose"], "deregister");
-    }
-    assert_eq!(answers[0], answers[1]);
-}
-
-#[tokio::test]
-async fn the_code_takes_the_handle_from_every_device_for_good() {
-    let server = Server::start().await;
-    let (ann, ben) = (server.sign_up().await, server.sign_up().await);
-    server.prove(&ann, "+14155550123").await;
-    let laptop = link(&server, &ann).await;
-    let body = Some(json!({"handle": "(415) 555-0123", "region": "US"}));
-    let sent = call(&server, Method::POST, "/v1/deregistrations", None, body).await;
-    assert_eq!(server.route(&ben, "+14155550123").await, "imessage");
-    let verification = sent.body["verification"].as_str().unwrap();
-    let gone = try_code(&server, verification, &server.code_for(verification)).await;
-    let body = gone.is(200, &["handle", "deregistered"]);
-    assert_eq!((&body["handle"], &body["deregistered"]), (&json!("+14155550123"), &json!(true)));
-    for device in [&ann, &laptop] {
-        let path = "/v1/devices/me/check-in";
-        call(&server, Method::POST, path, Some(&device.token), None).await;
-        let path = "/v1/devices/me";
-        let me = call(&server, Method::GET, path, Some(&device.token), None).await;
-        assert_eq!(me.body["handles"], json!([]));
-    }
-    assert_eq!(server.route(&ben, "+14155550123").await, "sms");
 }
 
 #[tokio::test]

@@ -1,0 +1,90 @@
+//! Two groups of times: do they differ, and how surely?
+
+use crate::population::Random;
+
+const RESAMPLES: usize = 200;
+
+/// The standing of one group's times among another's.
+struct Ranking {
+    /// How likely one of the first took longer than one of the second; ties count half.
+    auc: f64,
+    /// Its standard error if nothing differs.
+    error: f64,
+}
+
+/// Prints the groups, then the first against the second and, as control, the second against the third.
+pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
+    let [known, stranger, control] = times;
+    println!("| group               |      n | p10 µs | median µs | p90 µs |");
+    println!("| ------------------- | -----: | -----: | --------: | -----: |");
+    for (name, group) in
+        [(first, known), ("unregistered", stranger), ("also unregistered", control)]
+    {
+        let [low, median, high] = [10, 50, 90].map(|percent| quantile(&mut group.clone(), percent));
+        println!("| {name:<19} | {:>6} | {low:>6.2} | {median:>9.2} | {high:>6.2} |", group.len());
+    }
+    println!();
+    println!(
+        "| pair                        | p10: difference, ns | median: difference, ns | AUC ± s.e.      |     z |"
+    );
+    println!(
+        "| --------------------------- | ------------------: | ---------------------: | --------------: | ----: |"
+    );
+    let pairs = [
+        (format!("{first} − unregistered"), known, stranger),
+        ("control: the unregistered".to_owned(), stranger, control),
+    ];
+    for (name, one, other) in pairs {
+        let [fast, median] = [10, 50].map(|percent| {
+            let (low, high) = interval(one, other, percent, random);
+            let middle = difference(&mut one.clone(), &mut other.clone(), percent);
+            format!("{middle:.0} ({low:.0} … {high:.0})")
+        });
+        let Ranking { auc, error } = rank(one, other);
+        let z = (auc - 0.5) / error;
+        println!("| {name:<27} | {fast:>19} | {median:>22} | {auc:.4} ± {error:.4} | {z:>+5.1} |",);
+    }
+}
+
+/// In microseconds; reorders the times.
+fn quantile(times: &mut [u64], percent: usize) -> f64 {
+    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    if times.is_empty() {
+        return f64::NAN;
+    }
+    *times.select_nth_unstable(at).1 as f64 / 1_000.0
+}
+
+/// In nanoseconds.
+fn difference(one: &mut [u64], other: &mut [u64], percent: usize) -> f64 {
+    (quantile(one, percent) - quantile(other, percent)) * 1_000.0
+}
+
+/// The middle 95 % of the differences that resampled groups show.
+fn interval(one: &[u64], other: &[u64], percent: usize, random: &mut Random) -> (f64, f64) {
+    let mut resample = |times: &[u64]| -> Vec<u64> {
+        (0..times.len()).map(|_| times[random.below(times.len())]).collect()
+    };
+    let mut differences: Vec<_> = (0..RESAMPLES)
+        .map(|_| difference(&mut resample(one), &mut resample(other), percent))
+        .collect();
+    differences.sort_unstable_by(f64::total_cmp);
+    (differences[RESAMPLES / 40], differences[RESAMPLES - 1 - RESAMPLES / 40])
+}
+
+/// The rank test of Mann and Whitney.
+fn rank(one: &[u64], other: &[u64]) -> Ranking {
+    let mut all: Vec<_> = one.iter().map(|time| (*time, true)).collect();
+    all.extend(other.iter().map(|time| (*time, false)));
+    all.sort_unstable();
+    let (mut rank_sum, mut before) = (0.0, 0.0);
+    for ties in all.chunk_by(|left, right| left.0 == right.0) {
+        let of_one = ties.iter().filter(|(_, is_of_one)| *is_of_one).count() as f64;
+        let middle = before + (ties.len() as f64 + 1.0) / 2.0;
+        rank_sum += of_one * middle;
+        before += ties.len() as f64;
+    }
+    let (n, m) = (one.len() as f64, other.len() as f64);
+    let auc = (rank_sum - n * (n + 1.0) / 2.0) / (n * m);
+    Ranking { auc, error: ((n + m + 1.0) / (12.0 * n * m)).sqrt() }
+}
