@@ -24,7 +24,6 @@ pub(super) struct Place(u32);
 pub(super) struct Arena {
     pages: Vec<Page>,
     free: BTreeMap<usize, Vec<Place>>,
-    records: u64,
     /// Bytes of the records themselves.
     used_bytes: u64,
 }
@@ -60,7 +59,6 @@ impl Arena {
     pub(super) fn insert(&mut self, packed: Packed<'_>) -> Place {
         let bytes = packed.bytes();
         let size = bytes.len().next_multiple_of(WORD_BYTES);
-        self.records += 1;
         self.used_bytes += bytes.len() as u64;
         let place = self.free.get_mut(&size).and_then(Vec::pop).unwrap_or_else(|| self.grow(size));
         self.slot(place, bytes.len()).copy_from_slice(bytes);
@@ -97,7 +95,6 @@ impl Arena {
 
     pub(super) fn remove(&mut self, place: Place) {
         let len = self.get(place).bytes().len();
-        self.records -= 1;
         self.used_bytes -= len as u64;
         // Whose account it was must not stay in memory; the length must.
         self.slot(place, len)[2..].fill(0);
@@ -129,17 +126,11 @@ impl Arena {
     pub(super) fn append(&mut self, mut other: Self) {
         let behind = self.pages.len() as u32 * WORDS_PER_PAGE;
         self.pages.append(&mut other.pages);
-        self.records += other.records;
         self.used_bytes += other.used_bytes;
         for (size, places) in other.free {
             let moved = places.into_iter().map(|place| Place(place.0 + behind));
             self.free.entry(size).or_default().extend(moved);
         }
-    }
-
-    /// How many records there are.
-    pub(super) fn records(&self) -> u64 {
-        self.records
     }
 
     /// Bytes of the records, and of all pages.
@@ -185,7 +176,6 @@ mod tests {
                 }
                 let found: BTreeMap<_, _> = arena.iter().map(|(place, packed)| (place, packed.bytes().to_vec())).collect();
                 prop_assert_eq!(&found, &model);
-                prop_assert_eq!(arena.records(), model.len() as u64);
                 prop_assert_eq!(arena.bytes().0, model.values().map(|bytes| bytes.len() as u64).sum::<u64>());
             }
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     ids::{AccountId, ChangeId},
     limits,
 };
@@ -37,6 +37,7 @@ use super::{
 pub struct Registry {
     pub(super) shared: Arc<Shared>,
     pub(super) reader: Arc<dyn Reader>,
+    pub(super) founded_at: Timestamp,
     stage: Mutex<Stage>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -59,8 +60,10 @@ impl Registry {
     }
 
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
-        let subject_key = SubjectKey::new(&store.identity().subject_key);
+        let identity = store.identity();
+        let subject_key = SubjectKey::new(&identity.subject_key);
         Self {
+            founded_at: identity.founded_at,
             shared: Arc::new(Shared::new(config, clock, subject_key)),
             reader: store.reader(),
             stage: Mutex::new(Stage::Opened(store)),

@@ -233,11 +233,6 @@ impl Index {
         (devices, handles)
     }
 
-    /// How many accounts, devices and handles there are.
-    pub(super) fn len(&self) -> (u64, u64, u64) {
-        (self.arena.records(), self.devices.len() as u64, self.handles.len() as u64)
-    }
-
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> IndexBytes {
         let (accounts, pages) = self.arena.bytes();

@@ -31,6 +31,7 @@ mod exchange;
 mod few;
 mod index;
 mod load;
+mod offline;
 mod operations;
 mod packed;
 mod recorder;
@@ -47,7 +48,7 @@ mod writer;
 mod tests;
 
 pub use changes::{Cause, Change, ChangeKind, ChangeSink, Recording, SinkFailed, SinkRefused};
-pub use commands::{SignUp, SignedUp, Ticked};
+pub use commands::{Imported, SignUp, SignedUp, Ticked};
 pub use config::Config;
 pub use counts::Counts;
 pub use device::{DeviceDetails, HandleDetails, HandleLoss, LostDetails, Platform};
@@ -58,6 +59,7 @@ pub use error::{
 };
 pub use exchange::{ExchangeAccount, ExchangeClaim, ExchangeDevice};
 pub use index::IndexBytes;
+pub use offline::StoppedRegistry;
 pub use store::StoreError;
 pub use subject::Subject;
 pub use token::DeviceToken;

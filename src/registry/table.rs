@@ -93,11 +93,6 @@ impl Table {
         })
     }
 
-    /// How many keys there are.
-    pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.0.len()).sum()
-    }
-
     /// Bytes that the tables take.
     pub(super) fn bytes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.0.allocation_size() as u64).sum()

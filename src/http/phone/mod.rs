@@ -23,6 +23,7 @@ use super::{
     with_fallbacks,
 };
 use crate::{
+    clock::SharedClock,
     dispatch::Dispatch,
     ownership::Ownership,
     quota::Quota,

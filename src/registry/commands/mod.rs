@@ -6,6 +6,7 @@
 
 mod devices;
 mod handles;
+mod import;
 mod plan;
 mod upkeep;
 
@@ -25,10 +26,12 @@ use super::{
 };
 
 pub use devices::{SignUp, SignedUp};
+pub use import::Imported;
 pub use upkeep::Ticked;
 
 pub(super) use devices::{CheckIn, SignOut};
 pub(super) use handles::{Deregister, Prove, Rebind, SetDiscoverable, Unbind};
+pub(super) use import::Import;
 pub(super) use plan::Plan;
 pub(super) use upkeep::choose;
 

@@ -61,6 +61,14 @@ impl Plan {
         Ok(self.accounts.get_mut(&id).map(|working| &mut working.account))
     }
 
+    /// The accounts that were there before, as the plan has changed them.
+    pub(in crate::registry) fn changed(&self) -> impl Iterator<Item = &Account> {
+        let working = self.accounts.values().filter(|working| working.was.is_some());
+        working
+            .filter(|working| working.was.as_ref() != Some(&working.account))
+            .map(|working| &working.account)
+    }
+
     /// An account that is new.
     pub(super) fn add(&mut self, account: Account) {
         self.order.push(account.id);

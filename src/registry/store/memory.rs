@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -98,6 +99,24 @@ impl Store for MemoryStore {
         if self.has_failed { Err(disk_full()) } else { Ok(()) }
     }
 
+    fn commit_all(
+        &mut self,
+        batch: u64,
+        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut all = Vec::new();
+        loop {
+            match next()? {
+                piece if piece.is_empty() => return self.commit(batch, &all),
+                piece => all.extend(piece),
+            }
+        }
+    }
+
+    fn set_identity(&mut self, _: &Identity) -> Result<(), StoreError> {
+        unreachable!("only files have an identity of their own")
+    }
+
     fn reopen(&mut self) -> Result<u64, StoreError> {
         let mut disk = self.disk();
         if disk.reopens_failing > 0 {
@@ -131,5 +150,15 @@ impl Reader for MemoryStore {
             visit(rows::read_packed(account.id.bits(), &rows::write_account(account))?);
         }
         Ok(())
+    }
+
+    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
+        let accounts = self.disk().accounts.clone();
+        let _ = accounts.into_values().all(visit);
+        Ok(())
+    }
+
+    fn copy(&self, _: &Path) -> Result<(), StoreError> {
+        unreachable!("only files are copied")
     }
 }

@@ -12,7 +12,11 @@ pub(super) mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use zeroize::Zeroizing;
 
@@ -79,6 +83,17 @@ pub(super) trait Store: Send {
     /// [`Store::reopen`] has said whether this batch is durable: an error from the disk leaves that open.
     fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError>;
 
+    /// As [`Store::commit`], of many mutations that `next` gives piece by piece until a piece is empty. If `next` fails
+    /// nothing is committed.
+    fn commit_all(
+        &mut self,
+        batch: u64,
+        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes another identity over, with the next commit's durability.
+    fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError>;
+
     /// Opens the store anew after a failed commit and returns the number of the last durable batch.
     fn reopen(&mut self) -> Result<u64, StoreError>;
 }
@@ -95,6 +110,12 @@ pub(super) trait Reader: Send + Sync {
         parts: usize,
         visit: &mut dyn FnMut(Packed<'_>),
     ) -> Result<(), StoreError>;
+
+    /// Shows each account once, in the order of their ids, as long as `visit` says to go on.
+    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError>;
+
+    /// Writes all there is at this moment into a new store file.
+    fn copy(&self, to: &Path) -> Result<(), StoreError>;
 }
 
 /// The store cannot be used. Never holds a row's content.
@@ -118,6 +139,9 @@ pub enum StoreError {
     /// The operating system.
     #[error("the registry store cannot be read or written: {0}")]
     Io(#[from] io::Error),
+    /// What was to be stored could not be had.
+    #[error("{0}")]
+    Source(String),
     /// A commit failed before; the store has not been opened anew yet.
     #[error("the registry store failed before and is not open")]
     NotOpen,

@@ -15,8 +15,8 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend, StorageError,
-    backends::FileBackend,
+    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend,
+    StorageError, backends::FileBackend,
 };
 
 use crate::{clock::Timestamp, ids::AccountId, limits};
@@ -99,13 +99,30 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
-        let committed = tables::commit(&*self.opened.get()?, batch, mutations);
+        let mut pieces = [mutations.to_vec()].into_iter();
+        self.commit_all(batch, &mut || Ok(pieces.next().unwrap_or_default()))
+    }
+
+    fn commit_all(
+        &mut self,
+        batch: u64,
+        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let committed = tables::commit(&*self.opened.get()?, batch, next);
         if committed.is_err() {
             self.opened.set(None);
         } else {
             self.last_batch = batch;
         }
         committed
+    }
+
+    fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let writing = self.opened.get()?.begin_write().map_err(failed)?;
+        tables::write_identity(&writing, identity)?;
+        writing.commit().map_err(failed)?;
+        self.identity = identity.clone();
+        Ok(())
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {
@@ -143,6 +160,25 @@ impl Reader for Opened {
             visit(rows::read_packed(key.value(), value.value())?);
         }
         Ok(())
+    }
+
+    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
+        let reading = self.get()?.begin_read().map_err(failed)?;
+        for row in reading.open_table(ACCOUNTS).map_err(failed)?.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            if !visit(rows::read_account(key.value(), value.value())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&self, to: &Path) -> Result<(), StoreError> {
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(to)?;
+        let backend = FileBackend::new(file).map_err(|error| open_error(error, to))?;
+        let copy = Builder::new().create_with_backend(backend);
+        tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?)
     }
 }
 

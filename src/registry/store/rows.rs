@@ -76,7 +76,7 @@ const KINDS: [(ChangeKind, u8); 7] = [
     (ChangeKind::HandleDeregistered, 6),
     (ChangeKind::LeaseExpired, 7),
 ];
-const CAUSES: [(Cause, u8); 9] = [
+const CAUSES: [(Cause, u8); 10] = [
     (Cause::SignUp, 1),
     (Cause::Linked, 2),
     (Cause::SignOut, 3),
@@ -86,6 +86,7 @@ const CAUSES: [(Cause, u8); 9] = [
     (Cause::Deregistration, 7),
     (Cause::NewerProof, 8),
     (Cause::Silence, 9),
+    (Cause::Import, 10),
 ];
 
 fn number<T: Copy + PartialEq>(table: &[(T, u8)], case: T) -> u8 {

@@ -28,15 +28,54 @@ pub(super) fn found(writing: &WriteTransaction, now: Timestamp) -> Result<(), St
     {
         let mut meta = writing.open_table(META).map_err(failed)?;
         meta.insert(META_FORMAT, &[FORMAT][..]).map_err(failed)?;
-        meta.insert(META_SUBJECT_KEY, &subject_key[..]).map_err(failed)?;
-        let now = now.as_micros().to_be_bytes();
-        meta.insert(META_FOUNDED_AT, &now[..]).map_err(failed)?;
-        meta.insert(META_BATCH, &0u64.to_be_bytes()[..]).map_err(failed)?;
     }
-    writing.open_table(ACCOUNTS).map_err(failed)?;
-    writing.open_table(ENDED).map_err(failed)?;
-    writing.open_table(UNRECORDED).map_err(failed)?;
-    Ok(())
+    write_identity(writing, &Identity { subject_key, founded_at: now })?;
+    number(writing, 0)?;
+    Tables::open(writing).map(drop)
+}
+
+/// Replaces what is the store's own.
+pub(super) fn write_identity(
+    writing: &WriteTransaction,
+    identity: &Identity,
+) -> Result<(), StoreError> {
+    let mut meta = writing.open_table(META).map_err(failed)?;
+    meta.insert(META_SUBJECT_KEY, &identity.subject_key[..]).map_err(failed)?;
+    let founded_at = identity.founded_at.as_micros().to_be_bytes();
+    meta.insert(META_FOUNDED_AT, &founded_at[..]).map(drop).map_err(failed)
+}
+
+/// Copies all tables as one reading sees them into a new database: sorted rows into empty tables, in one transaction.
+pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), StoreError> {
+    let reading = from.begin_read().map_err(failed)?;
+    let writing = to.begin_write().map_err(failed)?;
+    {
+        let (source, mut target) =
+            (reading.open_table(META).map_err(failed)?, writing.open_table(META).map_err(failed)?);
+        for row in source.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            target.insert(key.value(), value.value()).map_err(failed)?;
+        }
+        for table in [ACCOUNTS, UNRECORDED] {
+            let (source, mut target) = (
+                reading.open_table(table).map_err(failed)?,
+                writing.open_table(table).map_err(failed)?,
+            );
+            for row in source.iter().map_err(failed)? {
+                let (key, value) = row.map_err(failed)?;
+                target.insert(key.value(), value.value()).map_err(failed)?;
+            }
+        }
+        let (source, mut target) = (
+            reading.open_table(ENDED).map_err(failed)?,
+            writing.open_table(ENDED).map_err(failed)?,
+        );
+        for row in source.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            target.insert(key.value(), value.value()).map_err(failed)?;
+        }
+    }
+    writing.commit().map_err(failed)
 }
 
 /// What is the store's own, and the number of its last batch. None if these are not our tables.
@@ -82,17 +121,23 @@ pub(super) fn load(
     Ok(())
 }
 
-/// Commits `mutations` as batch number `batch`.
+/// Commits what `next` gives, piece by piece until one is empty, as batch number `batch`.
 pub(super) fn commit(
     database: &redb::Database,
     batch: u64,
-    mutations: &[Mutation],
+    next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
 ) -> Result<(), StoreError> {
     let mut writing = database.begin_write().map_err(failed)?;
     // The default, said aloud: an acknowledged change survives a power cut.
     writing.set_durability(Durability::Immediate).map_err(failed)?;
     let mut tables = Tables::open(&writing)?;
-    mutations.iter().try_for_each(|mutation| tables.apply(mutation))?;
+    loop {
+        let mutations = next()?;
+        if mutations.is_empty() {
+            break;
+        }
+        mutations.iter().try_for_each(|mutation| tables.apply(mutation))?;
+    }
     drop(tables);
     number(&writing, batch)?;
     writing.commit().map_err(failed)
