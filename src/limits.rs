@@ -76,6 +76,8 @@ pub const REGISTRY_STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 pub const REGISTRY_TICK_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
 /// How long it is remembered how a handle ended: as long as the log can ask.
 pub const TOMBSTONE_LIFETIME: Duration = LOG_RETENTION_MAX;
+/// Lost handles of one account that its devices are told of.
+pub const LOST_HANDLES_PER_ACCOUNT_MAX: usize = 16;
 /// Handles that one account may hold.
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 

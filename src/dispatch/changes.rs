@@ -58,6 +58,7 @@ fn change_record(change: &Change) -> ChangeRecord {
             registry::Cause::Deregistration => Cause::Deregistration,
             registry::Cause::NewerProof => Cause::NewerProof,
             registry::Cause::Silence => Cause::Silence,
+            registry::Cause::Import => Cause::Import,
         },
     }
 }

@@ -140,6 +140,8 @@ codes! {
         NewerProof = 8 "newer-proof",
         /// Time passed without a check-in.
         Silence = 9 "silence",
+        /// An imported file held a newer proof.
+        Import = 10 "import",
     }
 }
 

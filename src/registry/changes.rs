@@ -68,6 +68,8 @@ pub enum Cause {
     NewerProof,
     /// Time passed without a check-in.
     Silence,
+    /// An imported file held a newer proof.
+    Import,
 }
 
 /// Resolves when the log has committed what was handed to it, or has failed to.

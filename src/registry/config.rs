@@ -9,7 +9,9 @@ use crate::clock::span;
 const SECS_PER_DAY: u64 = 24 * 3600;
 const LEASE_MIN: Duration = Duration::from_secs(1);
 const LEASE_MAX: Duration = Duration::from_secs(365 * SECS_PER_DAY);
-const DEVICES_PER_ACCOUNT_MAX: usize = 1_000;
+const FORGET_AFTER_MAX: Duration = Duration::from_secs(3650 * SECS_PER_DAY);
+/// What an account's packed form has room for.
+const DEVICES_PER_ACCOUNT_MAX: usize = super::packed::DEVICES_MAX;
 
 /// How long devices count as live, and how many an account may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,13 +20,20 @@ pub struct Config {
     /// How long a device counts as live after its last check-in, such as `14d`.
     #[serde(with = "span")]
     pub lease: Duration,
+    /// How long a device that does not check in is remembered, such as `180d`; then it is removed with its bindings.
+    #[serde(with = "span")]
+    pub forget_after: Duration,
     /// Devices that one account may have.
     pub devices_per_account: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(14 * SECS_PER_DAY), devices_per_account: 20 }
+        Self {
+            lease: Duration::from_secs(14 * SECS_PER_DAY),
+            forget_after: Duration::from_secs(180 * SECS_PER_DAY),
+            devices_per_account: 20,
+        }
     }
 }
 
@@ -36,6 +45,9 @@ impl Config {
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if !(LEASE_MIN..=LEASE_MAX).contains(&self.lease) {
             return Err(("lease", "must be between 1s and 365d".into()));
+        }
+        if !(self.lease..=FORGET_AFTER_MAX).contains(&self.forget_after) {
+            return Err(("forget_after", "must be between the lease and 3650d".into()));
         }
         if !(1..=DEVICES_PER_ACCOUNT_MAX).contains(&self.devices_per_account) {
             let why = format!("must be between 1 and {DEVICES_PER_ACCOUNT_MAX}");
@@ -64,6 +76,8 @@ mod tests {
             read("lease = \"0s\"").expect("valid").validate().expect_err("too short").0,
             "lease"
         );
+        let short = read("forget_after = \"13d\"").expect("valid");
+        assert_eq!(short.validate().expect_err("shorter than the lease").0, "forget_after");
         let none = read("devices_per_account = 0").expect("valid");
         assert_eq!(none.validate().expect_err("too few").0, "devices_per_account");
         let written = toml::to_string(&Config::default()).expect("it is plain");

@@ -10,8 +10,6 @@ use crate::{
     ids::{AccountId, DeviceId},
 };
 
-use super::token::TokenHash;
-
 /// What kind of device it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,21 +59,6 @@ impl fmt::Display for Platform {
     }
 }
 
-/// A device as kept in the index and in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Device {
-    pub(super) account: AccountId,
-    pub(super) token_hash: TokenHash,
-    pub(super) registered_at: Timestamp,
-    pub(super) last_check_in_at: Timestamp,
-    /// The device counts as live until just before this instant.
-    pub(super) lease_until: Timestamp,
-    pub(super) name: Option<Box<str>>,
-    pub(super) platform: Platform,
-    /// Whether the log already says that this lease lapsed; a check-in clears it.
-    pub(super) lapse_recorded: bool,
-}
-
 /// A device as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceDetails {
@@ -95,6 +78,46 @@ pub struct DeviceDetails {
     pub lease_expires_at: Timestamp,
     /// The handles that it backs, sorted by canonical form.
     pub handles: Vec<HandleDetails>,
+    /// The handles that its account held within the last 30 days and holds no more, in the order of their loss,
+    /// then by canonical form.
+    pub lost: Vec<LostDetails>,
+}
+
+/// A handle that is its owner's no more, as the former owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostDetails {
+    /// The handle.
+    pub handle: Handle,
+    /// Why.
+    pub how: HandleLoss,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why an account holds a handle no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HandleLoss {
+    /// Another account proved it later.
+    Moved,
+    /// It was taken back from every device by a code sent to it.
+    Deregistered,
+    /// The last device that backed it gave it up.
+    Unbound,
+    /// The last device that backed it signed out, or was silent for too long.
+    DeviceRemoved,
+}
+
+impl HandleLoss {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Deregistered => "deregistered",
+            Self::Unbound => "unbound",
+            Self::DeviceRemoved => "device-removed",
+        }
+    }
 }
 
 /// A handle as its owner sees it.

@@ -5,15 +5,14 @@ use std::{
     fmt,
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
 };
 
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     ids::{AccountId, ChangeId},
     limits,
 };
@@ -23,10 +22,10 @@ use super::{
     commands::{Job, Operation, Waiting},
     config::Config,
     error::{ChangeError, Loading, OpenError, TokenError},
-    index::Index,
+    load,
     recorder::{Recorder, Rows},
     shared::Shared,
-    store::{Mutation, RedbStore, Row, Store, StoreError},
+    store::{Reader, RedbStore, Store, StoreError},
     subject::{Subject, SubjectKey},
     view::{Asker, View},
     writer::Writer,
@@ -37,6 +36,8 @@ use super::{
 /// Opened, then loaded, then started; readable once loaded, changeable once started. Dropping it closes it.
 pub struct Registry {
     pub(super) shared: Arc<Shared>,
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) founded_at: Timestamp,
     stage: Mutex<Stage>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -55,20 +56,16 @@ impl Registry {
     /// # Errors
     /// If the store is in use, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
-        Ok(Self::with_store(Box::new(RedbStore::open(dir)?), config, clock))
+        Ok(Self::with_store(Box::new(RedbStore::open(dir, clock.now())?), config, clock))
     }
 
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
-        let shared = Shared {
-            index: Index::new(),
-            gate: RwLock::new(()),
-            config,
-            clock,
-            subject_key: SubjectKey::new(&store.subject_key()),
-            is_loaded: AtomicBool::new(false),
-        };
+        let identity = store.identity();
+        let subject_key = SubjectKey::new(&identity.subject_key);
         Self {
-            shared: Arc::new(shared),
+            founded_at: identity.founded_at,
+            shared: Arc::new(Shared::new(config, clock, subject_key)),
+            reader: store.reader(),
             stage: Mutex::new(Stage::Opened(store)),
             writer: Mutex::default(),
         }
@@ -82,18 +79,8 @@ impl Registry {
         let Stage::Opened(mut store) = self.next_stage(Stage::Loading) else {
             return Err(OpenError::OutOfOrder);
         };
-        let (mut unrecorded, mut strays) = (Rows::default(), 0u64);
-        store.load(&mut |row| match row {
-            Row::Unrecorded(place, change) => unrecorded.push(place, change),
-            row => {
-                strays += u64::from(!self.shared.index.has_room_for(&row));
-                self.shared.index.apply(Mutation::Put(row));
-            }
-        })?;
-        if strays > 0 {
-            let text = format!("{strays} claims name devices that are not their account's");
-            return Err(StoreError::Damaged(text).into());
-        }
+        let (index, unrecorded) = load::load(store.as_mut(), self.shared.config.lease)?;
+        *self.shared.write() = index;
         self.next_stage(Stage::Loaded(store, unrecorded));
         Ok(())
     }
@@ -142,7 +129,7 @@ impl Registry {
         let mut recorder = Recorder::new(owed, settled);
         recorder.offer_again(sink.as_ref());
         // From here on lookups are answered: what they see was handed to the log before.
-        self.shared.is_loaded.store(true, Ordering::Release);
+        self.shared.show();
         let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);
         let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, recorder);
         let thread = thread::Builder::new().name("registry-writer".to_owned());
@@ -155,7 +142,7 @@ impl Registry {
     /// Shows what was loaded although no writer was started: to compare with a model.
     #[cfg(test)]
     pub(super) fn show(&self) {
-        self.shared.is_loaded.store(true, Ordering::Release);
+        self.shared.show();
     }
 
     /// Whether lookups are answered and changes taken.

@@ -1,24 +1,8 @@
 //! What is known about one handle.
 
-use crate::{
-    clock::Timestamp,
-    ids::{AccountId, DeviceId},
-    limits,
-};
+use crate::{clock::Timestamp, ids::AccountId, limits};
 
-use super::few::Few;
-
-/// An account holds a handle: it proved it last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Claim {
-    pub(super) account: AccountId,
-    /// When the account last proved the handle. A check-in does not touch it.
-    pub(super) proved_at: Timestamp,
-    /// Whether strangers may find it.
-    pub(super) discoverable: bool,
-    /// The devices that back it; never empty, since a claim ends with its last device.
-    pub(super) devices: Few<DeviceId>,
-}
+use super::device::HandleLoss;
 
 /// How a handle that nobody holds ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +18,7 @@ pub enum EndedHow {
     Unbound,
     /// Its owner took it back from every device.
     Deregistered,
-    /// Its last device signed out.
+    /// Its last device signed out, or was silent for too long.
     DeviceRemoved,
 }
 
@@ -61,35 +45,28 @@ pub enum Probe {
     Unknown,
 }
 
-/// One handle in the index: all that a lookup needs, in one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    Claimed {
-        claim: Claim,
-        /// The latest lease of the devices that back it: kept here so that a lookup need not visit them.
-        live_until: Timestamp,
-    },
-    Ended(Ended),
-}
-
 impl Ended {
     /// Whether it ended so long ago that it must not be told any more.
     pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
         self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
     }
+
+    pub(super) fn probe(&self, now: Timestamp) -> Probe {
+        // Exact, whether or not the tick has removed it yet.
+        if self.is_forgotten(now) {
+            return Probe::Unknown;
+        }
+        Probe::Ended { how: self.how, at: self.at }
+    }
 }
 
-impl Entry {
-    pub(super) fn probe(&self, now: Timestamp) -> Probe {
+impl EndedHow {
+    /// The same as the account that held it sees it.
+    pub(super) const fn loss(self) -> HandleLoss {
         match self {
-            Self::Claimed { claim, live_until } => Probe::Claimed {
-                account: claim.account,
-                live_until: *live_until,
-                discoverable: claim.discoverable,
-            },
-            // Exact, whether or not the tick has removed it yet.
-            Self::Ended(ended) if ended.is_forgotten(now) => Probe::Unknown,
-            Self::Ended(Ended { how, at }) => Probe::Ended { how: *how, at: *at },
+            Self::Unbound => HandleLoss::Unbound,
+            Self::Deregistered => HandleLoss::Deregistered,
+            Self::DeviceRemoved => HandleLoss::DeviceRemoved,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     ids::{AccountId, DeviceId},
 };
 
-use super::device::Platform;
+use super::{account::Account, device::Platform, token::TokenHash};
 
 /// One account, as it is imported and exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,4 +50,24 @@ pub struct ExchangeClaim {
     pub discoverable: bool,
     /// The devices that back it: devices of the account, each once; at least one.
     pub devices: Vec<DeviceId>,
+}
+
+impl From<Account> for ExchangeAccount {
+    fn from(account: Account) -> Self {
+        let devices = account.devices.into_iter().map(|device| ExchangeDevice {
+            device: device.id,
+            platform: device.platform,
+            last_check_in_at: device.last_check_in_at,
+            registered_at: Some(device.registered_at),
+            name: device.name.map(Into::into),
+            token_hash: (device.token_hash != TokenHash::NONE).then_some(device.token_hash.0),
+        });
+        let claims = account.claims.into_iter().map(|claim| ExchangeClaim {
+            handle: claim.handle,
+            proved_at: Some(claim.proved_at),
+            discoverable: claim.discoverable,
+            devices: claim.devices.as_slice().to_vec(),
+        });
+        Self { account: account.id, devices: devices.collect(), claims: claims.collect() }
+    }
 }

@@ -1,206 +1,260 @@
-//! The index: every handle, device and account in memory.
+//! The index: every account, found by its handles and its devices.
 //!
-//! A phone number's digits are its key, an e-mail address is keyed by its text, so two handles can never be taken for
-//! one another. The hash is seeded at start, since callers choose the keys. Maps are cut into many shards so that a
-//! scan never keeps a change waiting for long.
+//! Accounts lie packed in an arena; two tables find them. A handle is compared as it is, digits or text, so two handles
+//! can never be taken for one another. The hash is seeded at start, since callers choose the keys.
 //!
-//! Only [`Index::apply`] changes anything, and only the writer's thread (or the load) calls it. What can be derived is
-//! derived here and stored nowhere: an account's devices and handles, and until when a handle is live.
+//! Only [`Index::apply`] changes anything, and only the writer's thread calls it, with the gate closed.
 
-use dashmap::DashMap;
+use std::{collections::HashMap, hash::BuildHasher as _, time::Duration};
+
 use foldhash::quality::RandomState;
 
 use crate::{
     clock::Timestamp,
-    handle::{EmailAddress, Handle, PhoneKey},
+    handle::{Handle, PhoneKey},
     ids::{AccountId, DeviceId},
 };
 
 use super::{
-    device::Device,
-    entry::{Claim, Ended, Entry, Probe},
-    few::Few,
-    store::{Key, Mutation, Row},
+    account::Account,
+    arena::{Arena, Place},
+    entry::{Ended, Probe},
+    packed::{Name, Packed, PackedDevice, pack},
+    store::{Mutation, StoreError},
+    table::Table,
 };
 
-const SHARDS: usize = 256;
-
-type Map<K, V> = DashMap<K, V, RandomState>;
-
-/// An account is what its devices and handles say it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) devices: Few<DeviceId>,
-    pub(super) handles: Few<Handle>,
-}
-
 pub(super) struct Index {
-    phones: Map<PhoneKey, Entry>,
-    emails: Map<EmailAddress, Entry>,
-    pub(super) devices: Map<DeviceId, Device>,
-    pub(super) accounts: Map<AccountId, Account>,
+    lease: Duration,
+    arena: Arena,
+    handles: Table,
+    devices: Table,
+    ended: HashMap<Handle, Ended, RandomState>,
+    hasher: RandomState,
 }
 
-fn map<K: std::hash::Hash + Eq, V>() -> Map<K, V> {
-    DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS)
+/// Bytes of the index by what they hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexBytes {
+    /// Accounts: devices with their tokens, handles.
+    pub accounts: u64,
+    /// Room in the pages of accounts that is not used.
+    pub spare: u64,
+    /// The table that finds an account by a handle.
+    pub handle_table: u64,
+    /// The table that finds an account by a device.
+    pub device_table: u64,
+    /// Handles that nobody holds any more and how they ended.
+    pub ended: u64,
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
-        Self { phones: map(), emails: map(), devices: map(), accounts: map() }
-    }
-
-    pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
-        self.entry(handle, |entry| entry.probe(now)).unwrap_or(Probe::Unknown)
-    }
-
-    pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> Probe {
-        self.phones.get(&phone).map_or(Probe::Unknown, |entry| entry.probe(now))
-    }
-
-    fn entry<R>(&self, handle: &Handle, read: impl FnOnce(&Entry) -> R) -> Option<R> {
-        match handle {
-            Handle::Phone(key) => self.phones.get(key).map(|entry| read(&entry)),
-            Handle::Email(address) => self.emails.get(address).map(|entry| read(&entry)),
+    pub(super) fn new(lease: Duration) -> Self {
+        Self {
+            lease,
+            arena: Arena::default(),
+            handles: Table::new(),
+            devices: Table::new(),
+            ended: HashMap::with_hasher(RandomState::default()),
+            hasher: RandomState::default(),
         }
     }
 
+    /// An index of the accounts in `arena`, built by `threads` threads.
+    ///
+    /// # Errors
+    /// If two accounts have the same handle or the same device.
+    pub(super) fn of(lease: Duration, arena: Arena, threads: usize) -> Result<Self, StoreError> {
+        let mut index = Self { arena, ..Self::new(lease) };
+        let (mut devices, mut handles) = (0, 0);
+        for (_, packed) in index.arena.iter() {
+            devices += packed.devices().len() as u64;
+            handles += packed.handles_len() as u64;
+        }
+        let (arena, hasher) = (&index.arena, &index.hasher);
+        let damaged = |what| StoreError::Damaged(format!("two accounts have the same {what}"));
+        index.devices.fill(
+            threads,
+            devices,
+            &|place, tell| tell_devices(arena, hasher, place, tell),
+            |filling| {
+                arena
+                    .iter()
+                    .all(|(place, packed)| {
+                        packed.devices().all(|device| {
+                            let (id, hash) = (device.id(), hasher.hash_one(device.id()));
+                            filling.take(hash, place, |other| arena.get(other).device(id).is_some())
+                        })
+                    })
+                    .then_some(())
+                    .ok_or_else(|| damaged("device"))
+            },
+        )?;
+        index.handles.fill(
+            threads,
+            handles,
+            &|place, tell| tell_handles(arena, hasher, place, tell),
+            |filling| {
+                arena
+                    .iter()
+                    .all(|(place, packed)| {
+                        packed.handles().all(|handle| {
+                            let (name, hash) = (handle.name(), hasher.hash_one(handle.name()));
+                            filling.take(hash, place, |other| holds(arena.get(other), name))
+                        })
+                    })
+                    .then_some(())
+                    .ok_or_else(|| damaged("handle"))
+            },
+        )?;
+        Ok(index)
+    }
+
+    pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
+        let held = self.probe_name(Name::of(handle));
+        held.unwrap_or_else(|| {
+            self.ended.get(handle).map_or(Probe::Unknown, |ended| ended.probe(now))
+        })
+    }
+
+    pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> Probe {
+        let held = self.probe_name(Name::Phone(phone.bits()));
+        let ended = || self.ended.get(&Handle::Phone(phone)).map(|ended| ended.probe(now));
+        held.or_else(ended).unwrap_or(Probe::Unknown)
+    }
+
+    fn probe_name(&self, name: Name<'_>) -> Option<Probe> {
+        self.arena.get(self.place_of_handle(name)?).probe(name, self.lease)
+    }
+
+    fn place_of_handle(&self, name: Name<'_>) -> Option<Place> {
+        self.handles.find(self.hasher.hash_one(name), |place| holds(self.arena.get(place), name))
+    }
+
+    fn place_of_device(&self, id: DeviceId) -> Option<Place> {
+        let has_key = |place| self.arena.get(place).device(id).is_some();
+        self.devices.find(self.hasher.hash_one(id), has_key)
+    }
+
     /// Who holds `handle`.
-    pub(super) fn claim(&self, handle: &Handle) -> Option<Claim> {
-        self.entry(handle, |entry| match entry {
-            Entry::Claimed { claim, .. } => Some(claim.clone()),
-            Entry::Ended(_) => None,
-        })?
+    pub(super) fn holder(&self, handle: &Handle) -> Option<AccountId> {
+        Some(self.arena.get(self.place_of_handle(Name::of(handle))?).account())
     }
 
     /// How `handle` ended, if nobody holds it, however long ago.
     pub(super) fn ended(&self, handle: &Handle) -> Option<Ended> {
-        self.entry(handle, |entry| match entry {
-            Entry::Claimed { .. } => None,
-            Entry::Ended(ended) => Some(*ended),
-        })?
+        self.ended.get(handle).copied()
     }
 
-    pub(super) fn device(&self, id: DeviceId) -> Option<Device> {
-        self.devices.get(&id).map(|device| device.clone())
+    /// The account of a device, and the device.
+    pub(super) fn device(&self, id: DeviceId) -> Option<(Packed<'_>, PackedDevice<'_>)> {
+        let packed = self.arena.get(self.place_of_device(id)?);
+        Some((packed, packed.device(id)?))
     }
 
-    pub(super) fn account(&self, id: AccountId) -> Option<Account> {
-        self.accounts.get(&id).map(|account| account.clone())
+    /// The account of a device.
+    pub(super) fn account_of(&self, device: DeviceId) -> Option<AccountId> {
+        self.device(device).map(|(packed, _)| packed.account())
     }
 
-    /// The handles of `account` that `device` backs, with their claims.
-    pub(super) fn backed(&self, account: AccountId, device: DeviceId) -> Vec<(Handle, Claim)> {
-        let account = self.account(account).unwrap_or_default();
-        let claims =
-            account.handles.iter().filter_map(|handle| Some((handle.clone(), self.claim(handle)?)));
-        claims.filter(|(_, claim)| claim.devices.contains(&device)).collect()
+    /// How many pages the accounts take: a scan takes them one at a time, so that changes go on in between.
+    pub(super) fn pages(&self) -> usize {
+        self.arena.pages()
     }
 
-    /// Shows every handle's entry, in no order and at no one instant.
-    pub(super) fn for_each_handle(&self, mut visit: impl FnMut(&dyn Fn() -> Handle, &Entry)) {
-        for entry in &self.phones {
-            visit(&|| Handle::Phone(*entry.key()), entry.value());
-        }
-        for entry in &self.emails {
-            visit(&|| Handle::Email(entry.key().clone()), entry.value());
-        }
+    /// The accounts of one page.
+    pub(super) fn page(&self, number: usize) -> impl Iterator<Item = Packed<'_>> {
+        self.arena.page(number).map(|(_, packed)| packed)
     }
 
-    /// Whether a row read from the store fits those before it: a claim names devices of its account, at least one.
-    pub(super) fn has_room_for(&self, row: &Row) -> bool {
-        let Row::Claim(_, claim) = row else {
-            return true;
-        };
-        let is_own =
-            |id| self.devices.get(id).is_some_and(|device| device.account == claim.account);
-        !claim.devices.is_empty() && claim.devices.iter().all(is_own)
+    /// Every handle that nobody holds any more.
+    pub(super) fn all_ended(&self) -> impl Iterator<Item = (&Handle, &Ended)> {
+        self.ended.iter()
     }
 
-    /// Makes one step of a change visible. Steps come in an order in which a claim names only devices that are there.
-    pub(super) fn apply(&self, mutation: Mutation) {
+    /// Makes one step of a change visible.
+    pub(super) fn apply(&mut self, mutation: Mutation) {
         match mutation {
-            Mutation::Put(Row::Device(id, device)) => self.put_device(id, device),
-            Mutation::Put(Row::Claim(handle, claim)) => self.put_claim(handle, claim),
-            Mutation::Put(Row::Ended(handle, ended)) => {
-                self.put_entry(&handle, Entry::Ended(ended));
-            }
-            Mutation::Remove(Key::Device(id)) => self.remove_device(id),
-            Mutation::Remove(Key::Claim(handle) | Key::Ended(handle)) => self.remove_entry(&handle),
+            Mutation::PutAccount { account, known_by } => self.put_account(&account, known_by),
+            Mutation::RemoveAccount { known_by, .. } => self.remove_account(known_by),
+            Mutation::PutEnded(handle, ended) => drop(self.ended.insert(handle, ended)),
+            Mutation::RemoveEnded(handle) => drop(self.ended.remove(&handle)),
             // Known to the store only.
-            Mutation::Put(Row::Unrecorded(..)) | Mutation::Remove(Key::Unrecorded(_)) => {}
+            Mutation::PutUnrecorded(..) | Mutation::RemoveUnrecorded(_) => {}
         }
     }
 
-    fn put_device(&self, id: DeviceId, device: Device) {
-        let account = device.account;
-        if self.devices.insert(id, device).is_none() {
-            // A new device backs nothing yet.
-            self.change_account(account, |account| account.devices = account.devices.with(id));
+    fn put_account(&mut self, account: &Account, known_by: Option<DeviceId>) {
+        let bytes = pack(account);
+        let packed = Packed::of(&bytes);
+        let Some(before) = known_by.and_then(|device| self.place_of_device(device)) else {
+            let place = self.arena.insert(packed);
+            return self.enter(place);
+        };
+        let keys = self.keys(before);
+        if self.arena.replace(before, packed) {
+            if self.keys(before) != keys {
+                self.devices.remove(before, &keys.0);
+                self.handles.remove(before, &keys.1);
+                self.enter(before);
+            }
             return;
         }
-        for (handle, claim) in self.backed(account, id) {
-            self.put_claim(handle, claim);
+        self.devices.remove(before, &keys.0);
+        self.handles.remove(before, &keys.1);
+        self.arena.remove(before);
+        let place = self.arena.insert(packed);
+        self.enter(place);
+    }
+
+    fn remove_account(&mut self, known_by: DeviceId) {
+        if let Some(place) = self.place_of_device(known_by) {
+            let (devices, handles) = self.keys(place);
+            self.devices.remove(place, &devices);
+            self.handles.remove(place, &handles);
+            self.arena.remove(place);
         }
     }
 
-    fn remove_device(&self, id: DeviceId) {
-        if let Some((_, device)) = self.devices.remove(&id) {
-            debug_assert!(self.backed(device.account, id).is_empty(), "its claims end first");
-            self.change_account(device.account, |account| {
-                account.devices = account.devices.without(&id)
-            });
+    fn enter(&mut self, place: Place) {
+        let (devices, handles) = self.keys(place);
+        let (arena, hasher) = (&self.arena, &self.hasher);
+        self.devices
+            .insert(place, &devices, &|place, tell| tell_devices(arena, hasher, place, tell));
+        self.handles
+            .insert(place, &handles, &|place, tell| tell_handles(arena, hasher, place, tell));
+    }
+
+    /// The hashes of a record's devices and handles.
+    fn keys(&self, place: Place) -> (Vec<u64>, Vec<u64>) {
+        let (mut devices, mut handles) = (Vec::new(), Vec::new());
+        tell_devices(&self.arena, &self.hasher, place, &mut |hash| devices.push(hash));
+        tell_handles(&self.arena, &self.hasher, place, &mut |hash| handles.push(hash));
+        (devices, handles)
+    }
+
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> IndexBytes {
+        let (accounts, pages) = self.arena.bytes();
+        let ended = self.ended.capacity() * size_of::<(Handle, Ended)>();
+        IndexBytes {
+            accounts,
+            spare: pages - accounts,
+            handle_table: self.handles.bytes(),
+            device_table: self.devices.bytes(),
+            ended: ended as u64,
         }
     }
+}
 
-    fn put_claim(&self, handle: Handle, claim: Claim) {
-        let account = claim.account;
-        let leases = claim.devices.iter().filter_map(|id| Some(self.devices.get(id)?.lease_until));
-        let live_until = leases.max().unwrap_or_default();
-        self.put_entry(&handle, Entry::Claimed { claim, live_until });
-        self.change_account(account, |account| account.handles = account.handles.with(handle));
-    }
+fn holds(packed: Packed<'_>, name: Name<'_>) -> bool {
+    packed.handles().any(|handle| handle.name() == name)
+}
 
-    fn put_entry(&self, handle: &Handle, entry: Entry) {
-        let account = match &entry {
-            Entry::Claimed { claim, .. } => Some(claim.account),
-            Entry::Ended(_) => None,
-        };
-        let before = match handle {
-            Handle::Phone(key) => self.phones.insert(*key, entry),
-            Handle::Email(address) => self.emails.insert(address.clone(), entry),
-        };
-        self.forget_holder(handle, before, account);
-    }
+fn tell_devices(arena: &Arena, hasher: &RandomState, place: Place, tell: &mut dyn FnMut(u64)) {
+    arena.get(place).devices().for_each(|device| tell(hasher.hash_one(device.id())));
+}
 
-    fn remove_entry(&self, handle: &Handle) {
-        let before = match handle {
-            Handle::Phone(key) => self.phones.remove(key).map(|(_, entry)| entry),
-            Handle::Email(address) => self.emails.remove(address).map(|(_, entry)| entry),
-        };
-        self.forget_holder(handle, before, None);
-    }
-
-    /// Takes `handle` out of the account that held it `before`, unless that is the account that holds it now.
-    fn forget_holder(&self, handle: &Handle, before: Option<Entry>, now: Option<AccountId>) {
-        if let Some(Entry::Claimed { claim, .. }) = before
-            && now != Some(claim.account)
-        {
-            self.change_account(claim.account, |account| {
-                account.handles = account.handles.without(handle)
-            });
-        }
-    }
-
-    /// An account is there as long as it has a device or a handle.
-    fn change_account(&self, id: AccountId, change: impl FnOnce(&mut Account)) {
-        let mut account = self.accounts.entry(id).or_default();
-        change(&mut account);
-        let is_gone = account.devices.is_empty() && account.handles.is_empty();
-        // Its shard is locked by the reference.
-        drop(account);
-        if is_gone {
-            self.accounts.remove(&id);
-        }
-    }
+fn tell_handles(arena: &Arena, hasher: &RandomState, place: Place, tell: &mut dyn FnMut(u64)) {
+    arena.get(place).handles().for_each(|handle| tell(hasher.hash_one(handle.name())));
 }

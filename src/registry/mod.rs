@@ -6,7 +6,10 @@
 //! says when it was proved, whether strangers may find it, and which of the account's devices back it. A handle is live
 //! while the lease of one of these devices lasts: a comparison at the moment of the lookup, so no sweep decides
 //! anything. A handle follows its newest proof; a check-in renews a device, never a claim. When a handle's last device
-//! is gone the claim ends, and how it ended is remembered for 30 days, for the log.
+//! is gone the claim ends, and how it ended is remembered for 30 days: for the log, and for the devices that had it.
+//!
+//! An account with all that is one row of the store, read and written as a whole. The index keeps of it what lookups
+//! need, packed (see [`packed`]); the rest is read from the store when somebody asks.
 //!
 //! # Path of a change
 //!
@@ -14,6 +17,8 @@
 //! store, hands its record to the log through [`ChangeSink`] and makes it visible in the index while no lookup
 //! decides, and answers. The index and the store apply the same steps. Lookups hold a [`View`]: one point in time.
 
+mod account;
+mod arena;
 mod changes;
 mod commands;
 mod config;
@@ -25,11 +30,16 @@ mod error;
 mod exchange;
 mod few;
 mod index;
+mod load;
+mod offline;
 mod operations;
+mod packed;
 mod recorder;
+mod scan;
 mod shared;
 mod store;
 mod subject;
+mod table;
 mod token;
 mod view;
 mod writer;
@@ -38,16 +48,18 @@ mod writer;
 mod tests;
 
 pub use changes::{Cause, Change, ChangeKind, ChangeSink, Recording, SinkFailed, SinkRefused};
-pub use commands::{SignUp, SignedUp, Ticked};
+pub use commands::{Imported, SignUp, SignedUp, Ticked};
 pub use config::Config;
 pub use counts::Counts;
-pub use device::{DeviceDetails, HandleDetails, Platform};
+pub use device::{DeviceDetails, HandleDetails, HandleLoss, LostDetails, Platform};
 pub use directory::Registry;
 pub use entry::{EndedHow, Probe};
 pub use error::{
     BindError, ChangeError, DeviceError, HandleError, Loading, OpenError, SignUpError, TokenError,
 };
 pub use exchange::{ExchangeAccount, ExchangeClaim, ExchangeDevice};
+pub use index::IndexBytes;
+pub use offline::StoppedRegistry;
 pub use store::StoreError;
 pub use subject::Subject;
 pub use token::DeviceToken;

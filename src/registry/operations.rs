@@ -3,19 +3,22 @@
 //! Every change is durable in the store, visible to lookups and committed to the log when its call returns `Ok`. A call
 //! that is dropped half way may still happen.
 
-use std::sync::{Arc, PoisonError};
+use std::{path::Path, sync::Arc};
 
 use crate::{clock::Timestamp, handle::Handle, ids::DeviceId};
 
 use super::{
     commands::{
-        CheckIn, Deregister, Prove, Rebind, SetDiscoverable, SignOut, SignUp, SignedUp, Ticked,
-        Unbind, choose,
+        CheckIn, Deregister, Import, Imported, Prove, Rebind, SetDiscoverable, SignOut, SignUp,
+        SignedUp, Ticked, Unbind, choose,
     },
     counts::Counts,
-    device::{DeviceDetails, HandleDetails},
+    device::{DeviceDetails, HandleDetails, LostDetails},
     directory::Registry,
     error::{BindError, ChangeError, DeviceError, HandleError, Loading, SignUpError},
+    exchange::ExchangeAccount,
+    scan,
+    store::StoreError,
 };
 
 impl Registry {
@@ -104,45 +107,90 @@ impl Registry {
         let shared = Arc::clone(&self.shared);
         // The scan reads the whole index, so it must not run on a serving thread.
         let scan = tokio::task::spawn_blocking(move || {
-            Ok(choose(shared.loaded().map_err(|Loading| ChangeError::Loading)?, shared.clock.now()))
+            shared.loaded().map(drop).map_err(|Loading| ChangeError::Loading)?;
+            Ok(choose(&shared, shared.clock.now()))
         });
         let mut ticked = Ticked::default();
         for sweep in scan.await.map_err(|_| ChangeError::Stopped)?? {
             let part = self.submit(sweep).await?;
             ticked.lapsed += part.lapsed;
+            ticked.removed += part.removed;
             ticked.forgotten += part.forgotten;
         }
         Ok(ticked)
     }
 
-    /// A device, with the handles it backs; none if there is no such device.
+    /// Takes in a piece of an import: accounts in the order of their ids, each handle and device in one of them. Pieces
+    /// of a few hundred keep lookups and other changes from waiting. Taking the same piece in again changes nothing.
     ///
     /// # Errors
-    /// Until the registry is loaded.
-    pub fn device(&self, id: DeviceId) -> Result<Option<DeviceDetails>, Loading> {
-        let index = self.shared.loaded()?;
-        let _gate = self.shared.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(device) = index.device(id) else {
+    /// If no change can be made; then nothing of the piece came in.
+    pub async fn import(&self, accounts: Vec<ExchangeAccount>) -> Result<Imported, ChangeError> {
+        self.submit(Import { accounts, founded_at: self.founded_at }).await
+    }
+
+    /// Writes the store as it is at one moment into a new file at `path`, which can take the place of a stopped server's
+    /// `registry.redb`. Changes go on meanwhile. Blocks: seconds for ten million handles.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or the file exists or cannot be written.
+    pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
+        self.reader.copy(path)
+    }
+
+    /// A device, with the handles it backs; none if there is no such device. Reads the store, so not on a serving
+    /// thread.
+    ///
+    /// # Errors
+    /// Until the registry is loaded, or if the store cannot be read.
+    pub fn device(&self, id: DeviceId) -> Result<Option<DeviceDetails>, ChangeError> {
+        // First what is visible, then what is durable: it is the same, or newer by a change that is not told yet.
+        let loaded = self.shared.loaded().map_err(|Loading| ChangeError::Loading)?;
+        let Some((packed, device)) = loaded.device(id) else {
             return Ok(None);
         };
-        let backed = index.backed(device.account, id).into_iter();
-        let mut handles: Vec<_> = backed
-            .map(|(handle, claim)| HandleDetails {
-                handle,
-                proved_at: claim.proved_at,
-                discoverable: claim.discoverable,
+        let (account, last_check_in_at) = (packed.account(), device.last_check_in_at());
+        let place = packed.devices().position(|device| device.id() == id).unwrap_or_default();
+        let backed = packed.handles().filter(|handle| handle.is_backed_by(place));
+        let visible: Vec<_> =
+            backed.filter_map(|handle| Some((handle.handle()?, handle.discoverable()))).collect();
+        drop(loaded);
+        let stored = self.reader.account(account).map_err(|error| {
+            tracing::error!(%error, "an account cannot be read");
+            ChangeError::StoreUnwritable
+        })?;
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
+        let Some(device) = stored.device(id) else {
+            return Ok(None);
+        };
+        let mut handles: Vec<_> = visible
+            .into_iter()
+            .filter_map(|(handle, discoverable)| {
+                let proved_at = stored.claim(&handle)?.proved_at;
+                Some(HandleDetails { handle, proved_at, discoverable })
             })
             .collect();
         handles.sort_by(|one, other| one.handle.canonical().cmp(&other.handle.canonical()));
+        let now = self.shared.clock.now();
+        let lost = stored.lost.iter().filter(|lost| !lost.is_forgotten(now));
+        let mut lost: Vec<_> = lost
+            .map(|lost| LostDetails { handle: lost.handle.clone(), how: lost.how, at: lost.at })
+            .collect();
+        lost.sort_by(|one, other| {
+            (one.at, one.handle.canonical()).cmp(&(other.at, other.handle.canonical()))
+        });
         Ok(Some(DeviceDetails {
             device: id,
-            account: device.account,
+            account,
             platform: device.platform,
-            name: device.name.map(Into::into),
+            name: device.name.clone().map(Into::into),
             registered_at: device.registered_at,
-            last_check_in_at: device.last_check_in_at,
-            lease_expires_at: device.lease_until,
+            last_check_in_at,
+            lease_expires_at: last_check_in_at.plus(self.shared.config.lease),
             handles,
+            lost,
         }))
     }
 
@@ -151,6 +199,7 @@ impl Registry {
     /// # Errors
     /// Until the registry is loaded.
     pub fn counts(&self, now: Timestamp) -> Result<Counts, Loading> {
-        Ok(self.shared.loaded()?.counts(now))
+        self.shared.loaded().map(drop)?;
+        Ok(scan::counts(&self.shared, now))
     }
 }

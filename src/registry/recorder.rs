@@ -15,7 +15,7 @@ use crate::limits;
 
 use super::{
     changes::{Change, ChangeSink, SinkFailed, SinkRefused},
-    store::{Mutation, Row},
+    store::Mutation,
 };
 
 /// Resolves when a batch's records are committed; none if there was nothing to record.
@@ -57,7 +57,7 @@ impl Rows {
     /// These rows as steps of a commit.
     pub(super) fn puts(&self) -> impl Iterator<Item = Mutation> {
         let rows = self.places.iter().zip(&self.changes);
-        rows.map(|(place, change)| Mutation::Put(Row::Unrecorded(*place, change.clone())))
+        rows.map(|(place, change)| Mutation::PutUnrecorded(*place, change.clone()))
     }
 }
 

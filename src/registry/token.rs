@@ -1,7 +1,9 @@
 //! Device tokens: `dd_`, the 13 digits of the device id, and 256 random bits in base64url.
 //!
-//! The device id is in the token so that the device is found without a second index. Only the SHA-256 of the secret
-//! part is kept: with 256 random bits there is nothing to guess, so a slow password hash would only slow down lookups.
+//! The device id is in the token so that the device is found without a second index. Only the first 128
+//! bits of the SHA-256 of the secret part are kept: with 256 random bits there is nothing to guess, so a slow password
+//! hash would only slow down lookups, and whoever reads all hashes of ten million devices still needs 2^104 trials to
+//! find a token of any of them.
 
 use std::fmt;
 
@@ -23,12 +25,12 @@ pub struct DeviceToken(Zeroizing<String>);
 
 /// What is kept of a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct TokenHash(pub(super) [u8; 32]);
+pub(super) struct TokenHash(pub(super) [u8; 16]);
 
-/// A token as presented: which device it claims to be, and the secret that must prove it.
-pub(super) struct Presented<'a> {
+/// A token as presented: which device it claims to be, and the hash of the secret that must prove it.
+pub(super) struct Presented {
     pub(super) device: DeviceId,
-    secret: &'a str,
+    secret: TokenHash,
 }
 
 impl DeviceToken {
@@ -58,20 +60,24 @@ impl DeviceToken {
 }
 
 impl TokenHash {
+    /// Of a device whose token nobody knows, since it was imported without: no token matches.
+    pub(super) const NONE: Self = Self([0; 16]);
+
     /// Whether `presented` is the token this was made of, in constant time.
-    pub(super) fn matches(&self, presented: &Presented<'_>) -> bool {
-        constant_time::verify_slices_are_equal(&hash(presented.secret).0, &self.0).is_ok()
+    pub(super) fn matches(&self, presented: &Presented) -> bool {
+        *self != Self::NONE
+            && constant_time::verify_slices_are_equal(&presented.secret.0, &self.0).is_ok()
     }
 }
 
-impl<'a> Presented<'a> {
+impl Presented {
     /// Reads a token's parts. Allocates nothing: it runs for every lookup.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() != TOKEN_CHARS || !text.is_ascii() {
             return None;
         }
         let (digits, secret) = text.strip_prefix(PREFIX)?.split_at(ID_DIGITS);
-        Some(Self { device: DeviceId::from_bits(id_bits(digits)?), secret })
+        Some(Self { device: DeviceId::from_bits(id_bits(digits)?), secret: hash(secret) })
     }
 }
 
@@ -97,8 +103,8 @@ fn id_bits(digits: &str) -> Option<u64> {
 }
 
 fn hash(secret: &str) -> TokenHash {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest::digest(&digest::SHA256, secret.as_bytes()).as_ref()[..16]);
     TokenHash(bytes)
 }
 
@@ -143,6 +149,14 @@ mod tests {
                 prop_assert_eq!(&presented.device.to_string()[2..], &tail[3..16]);
             }
         }
+    }
+
+    #[test]
+    fn no_token_matches_a_device_that_has_none() {
+        let token = DeviceToken::issue(DeviceId::random());
+        let mut presented = Presented::parse(token.expose()).expect("what was issued parses");
+        presented.secret = TokenHash::NONE;
+        assert!(!TokenHash::NONE.matches(&presented));
     }
 
     #[test]

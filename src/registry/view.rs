@@ -1,6 +1,6 @@
 //! Reading: lookups, and who asks.
 
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::RwLockReadGuard;
 
 use crate::{
     clock::Timestamp,
@@ -26,12 +26,12 @@ pub struct Asker {
 }
 
 /// The registry at one point in time. As long as it is held no change becomes visible, so hold it for microseconds: to
-/// decide and to hand the decision's record to the log's buffer. It cannot be held across an await in a task.
+/// decide and to hand the decision's record to the log's buffer. It cannot be held across an await in a task. Whoever
+/// holds it asks the registry nothing else: a change that waits in between would wait for both for ever.
 #[must_use = "a view orders what is decided under it"]
 pub struct View<'a> {
-    index: &'a Index,
+    index: RwLockReadGuard<'a, Index>,
     now: Timestamp,
-    _gate: RwLockReadGuard<'a, ()>,
 }
 
 impl View<'_> {
@@ -56,26 +56,25 @@ impl View<'_> {
     /// The device as an asker, if it has not signed out since its token was checked.
     #[must_use]
     pub fn asker(&self, device: DeviceId) -> Option<Asker> {
-        self.index.devices.get(&device).map(|found| Asker { device, account: found.account })
+        self.index.account_of(device).map(|account| Asker { device, account })
     }
 }
 
 impl Shared {
     pub(super) fn view(&self) -> Result<View<'_>, Loading> {
         let index = self.loaded()?;
-        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         // Time is read inside the gate, so that it belongs to the same order.
-        Ok(View { index, now: self.clock.now(), _gate: gate })
+        Ok(View { index, now: self.clock.now() })
     }
 
-    /// Needs no gate: it reads one device.
     pub(super) fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
+        let presented = Presented::parse(token);
         let index = self.loaded()?;
-        let presented = Presented::parse(token).ok_or(TokenError::Invalid)?;
-        let device = index.devices.get(&presented.device).ok_or(TokenError::Invalid)?;
-        if !device.token_hash.matches(&presented) {
+        let presented = presented.ok_or(TokenError::Invalid)?;
+        let (packed, device) = index.device(presented.device).ok_or(TokenError::Invalid)?;
+        if !device.token_hash().matches(&presented) {
             return Err(TokenError::Invalid);
         }
-        Ok(Asker { device: presented.device, account: device.account })
+        Ok(Asker { device: presented.device, account: packed.account() })
     }
 }

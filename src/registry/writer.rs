@@ -2,7 +2,7 @@
 //!
 //! It gathers waiting commands that do not meet into a batch, and for each batch, in this order:
 //!
-//! 1. plans every command against the index, which nobody else changes meanwhile;
+//! 1. plans every command against the index and the stored accounts, which nobody else changes meanwhile;
 //! 2. commits all steps in one durable transaction, with a row for each change record (see
 //!    [`recorder`](super::recorder));
 //! 3. takes the gate, which no lookup then holds, hands the records to the log's buffer and makes the steps visible;
@@ -17,7 +17,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError,
+        Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -31,13 +31,14 @@ use super::{
     error::ChangeError,
     recorder::{Recorded, Recorder, Rows},
     shared::Shared,
-    store::{Key, Mutation, Store},
+    store::{Mutation, Reader, Store},
 };
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
     queue: Receiver<Box<dyn Job>>,
     store: Box<dyn Store>,
+    reader: Arc<dyn Reader>,
     sink: Arc<dyn ChangeSink>,
     recorder: Recorder,
     /// Met a command of the batch before, so it opens the next one.
@@ -77,6 +78,7 @@ impl Writer {
         Self {
             shared,
             queue,
+            reader: store.reader(),
             store,
             sink,
             recorder,
@@ -166,13 +168,13 @@ impl Writer {
     /// Takes what waits in the queue, as long as it does not meet what was taken before.
     fn gather(&mut self, first: Box<dyn Job>) -> (Vec<Box<dyn Job>>, Plan) {
         let shared = Arc::clone(&self.shared);
-        let context =
-            Context { index: &shared.index, config: &shared.config, now: shared.clock.now() };
+        let reader = Arc::clone(&self.reader);
+        let context = Context { shared: &shared, reader: reader.as_ref(), now: shared.clock.now() };
         let (mut plan, mut touched, mut jobs) =
             (Plan::at(context.now), Touched::default(), Vec::new());
         let mut next = Some(first);
         while let Some(mut job) = next {
-            if !touched.add(job.touches(context.index)) {
+            if !touched.add(job.touches(&context)) {
                 self.carried = Some(job);
                 break;
             }
@@ -186,22 +188,19 @@ impl Writer {
     }
 
     fn carry_out(&mut self, plan: Plan) -> Result<Recorded, ChangeError> {
-        debug_assert!(
-            !plan.mutations.is_empty() || plan.changes.is_empty(),
-            "records tell of steps"
-        );
-        if plan.mutations.is_empty() {
+        let (mut steps, changes) = plan.into_steps();
+        // Proved twice within a microsecond: nothing else changes, but both are told.
+        if steps.is_empty() && changes.is_empty() {
             return Ok(None);
         }
-        let rows = self.recorder.place(plan.changes);
-        let mut steps = plan.mutations;
+        let rows = self.recorder.place(changes);
         steps.extend(rows.puts());
         self.commit(Batch { steps, rows, removes: Vec::new() })
     }
 
     fn commit(&mut self, mut batch: Batch) -> Result<Recorded, ChangeError> {
         batch.removes = self.recorder.take_settled();
-        let removals = batch.removes.iter().map(|place| Mutation::Remove(Key::Unrecorded(*place)));
+        let removals = batch.removes.iter().map(|place| Mutation::RemoveUnrecorded(*place));
         batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
         if let Err(error) = self.store.commit(number, &batch.steps) {
@@ -223,11 +222,11 @@ impl Writer {
 
     /// Records and shows a durable batch while no lookup decides. Gives the batch back if the log refuses it.
     fn publish(&mut self, batch: Batch) -> Result<Recorded, Batch> {
-        let _gate = self.shared.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.shared.write();
         match self.recorder.hand_over(self.sink.as_ref(), &batch.rows) {
             Ok(recorded) => {
                 for step in batch.steps {
-                    self.shared.index.apply(step);
+                    index.apply(step);
                 }
                 Ok(recorded)
             }

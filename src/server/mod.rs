@@ -106,6 +106,7 @@ impl Server {
             ownership: Arc::clone(&rooms.ownership),
             quota: Arc::clone(&rooms.quota),
             health: health.clone(),
+            clock: Arc::clone(&clock),
         };
         let phone_service = http::phone::service(phone_state, proxies);
         let operator_routes = http::operator::routes(OperatorState::new(

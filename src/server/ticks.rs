@@ -28,11 +28,12 @@ pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
     });
 }
 
-/// Records leases that lapsed, forgets handles that ended long ago, and says so.
+/// Records leases that lapsed, removes devices silent for long, forgets handles that ended long ago, and says so.
 pub(super) async fn upkeep(registry: &Registry) {
     match registry.tick().await {
-        Ok(done) if done.lapsed + done.forgotten > 0 => {
-            tracing::info!(lapsed = done.lapsed, forgotten = done.forgotten, "registry upkeep");
+        Ok(done) if done.lapsed + done.removed + done.forgotten > 0 => {
+            let (lapsed, removed, forgotten) = (done.lapsed, done.removed, done.forgotten);
+            tracing::info!(lapsed, removed, forgotten, "registry upkeep");
         }
         Ok(_) => tracing::debug!("registry upkeep: nothing due"),
         Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{Device, device_gone};
 use crate::{
-    clock::Timestamp,
+    clock::{SharedClock, Timestamp},
     http::{
         body::JsonBody,
         edge::Origin,
@@ -110,8 +110,24 @@ pub(super) struct MeResponse {
     /// Until then the device counts as live; a check-in moves it on.
     #[schema(value_type = String, format = DateTime)]
     lease_expires_at: Timestamp,
+    /// Seconds until then; a device that sees it run low checks in.
+    expires_in: u64,
     /// The handles that this device backs.
     handles: Vec<HeldHandle>,
+    /// The handles that its account held within the last 30 days and holds no more.
+    lost_handles: Vec<LostHandle>,
+}
+
+/// A handle that is its owner's no more.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LostHandle {
+    #[schema(example = "+14155550123")]
+    handle: String,
+    #[schema(value_type = String, format = DateTime)]
+    lost_at: Timestamp,
+    /// `moved`: another account proved it later. `deregistered`: it was taken back with a code. `unbound`,
+    /// `device-removed`: the last device that backed it gave it up, or signed out.
+    reason: &'static str,
 }
 
 /// A handle as its owner sees it.
@@ -133,14 +149,21 @@ pub(super) struct HeldHandle {
 )]
 pub(super) async fn me(
     State(registry): State<Arc<Registry>>,
+    State(clock): State<SharedClock>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    let device = registry.device(asker.device).map_err(|_| ChangeError::Loading)?;
+    let device = tokio::task::spawn_blocking(move || registry.device(asker.device)).await;
+    let device = device.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
     let device = device.ok_or_else(device_gone)?;
     let handles = device.handles.iter().map(|held| HeldHandle {
         handle: held.handle.canonical().into_owned(),
         proved_at: held.proved_at,
         discoverable: held.discoverable,
+    });
+    let lost = device.lost.iter().map(|lost| LostHandle {
+        handle: lost.handle.canonical().into_owned(),
+        lost_at: lost.at,
+        reason: lost.how.code(),
     });
     let body = MeResponse {
         device: device.device.to_string(),
@@ -150,7 +173,9 @@ pub(super) async fn me(
         registered_at: device.registered_at,
         last_check_in_at: device.last_check_in_at,
         lease_expires_at: device.lease_expires_at,
+        expires_in: seconds_left(device.lease_expires_at, clock.now()),
         handles: handles.collect(),
+        lost_handles: lost.collect(),
     };
     Ok(secret(Json(body)))
 }
@@ -160,6 +185,13 @@ pub(super) async fn me(
 pub(super) struct CheckInResponse {
     #[schema(value_type = String, format = DateTime)]
     lease_expires_at: Timestamp,
+    /// Seconds until then.
+    expires_in: u64,
+}
+
+/// Whole seconds until the lease ends, rounded down: whoever counts on them is never late.
+fn seconds_left(lease_expires_at: Timestamp, now: Timestamp) -> u64 {
+    lease_expires_at.since(now).as_secs()
 }
 
 /// Renews the device's lease. Renews a device, never a handle: one that went elsewhere does not come back.
@@ -171,11 +203,13 @@ pub(super) struct CheckInResponse {
 pub(super) async fn check_in(
     State(quota): State<Arc<Quota>>,
     State(registry): State<Arc<Registry>>,
+    State(clock): State<SharedClock>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
     quota.take_change(asker.account)?;
     let lease_expires_at = registry.check_in(asker.device).await?;
-    Ok(secret(Json(CheckInResponse { lease_expires_at })))
+    let expires_in = seconds_left(lease_expires_at, clock.now());
+    Ok(secret(Json(CheckInResponse { lease_expires_at, expires_in })))
 }
 
 /// Signs the device out: it and its bindings are gone, from the next lookup on.

@@ -23,6 +23,7 @@ use super::{
     with_fallbacks,
 };
 use crate::{
+    clock::SharedClock,
     dispatch::Dispatch,
     ownership::Ownership,
     quota::Quota,
@@ -42,6 +43,8 @@ pub struct PhoneState {
     pub quota: Arc<Quota>,
     /// Readiness.
     pub health: Health,
+    /// The time, for spans that are told.
+    pub clock: SharedClock,
 }
 
 /// What answers phones, some of whom come through `proxies`.

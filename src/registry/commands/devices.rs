@@ -6,14 +6,13 @@ use crate::{
     limits,
 };
 
-use super::{Context, Operation, Plan, Touch, touches};
+use super::{Context, Operation, Plan, Touch};
 use crate::registry::{
+    account::{Account, Device},
     changes::{Cause, ChangeKind},
-    device::{Device, Platform},
-    entry::{Claim, EndedHow},
-    error::{DeviceError, SignUpError},
-    index::Index,
-    store::{Key, Row},
+    device::Platform,
+    entry::EndedHow,
+    error::{ChangeError, DeviceError, SignUpError},
     token::DeviceToken,
 };
 
@@ -49,7 +48,7 @@ impl Operation for SignUp {
     type Done = SignedUp;
     type Error = SignUpError;
 
-    fn touches(&self, _: &Index) -> Vec<Touch> {
+    fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
         self.link.map(Touch::Account).into_iter().collect()
     }
 
@@ -57,83 +56,97 @@ impl Operation for SignUp {
         if self.name.as_ref().is_some_and(|name| name.len() > limits::DEVICE_NAME_BYTES_MAX) {
             return Err(SignUpError::NameTooLong);
         }
-        let account = match self.link {
-            Some(account) => joinable(context, account)?,
-            None => new_account(context.index),
-        };
-        let device = new_device(context.index);
-        let token = DeviceToken::issue(device);
-        let lease_until = context.now.plus(context.config.lease);
-        let row = Device {
-            account,
+        let id = new_device(context);
+        let token = DeviceToken::issue(id);
+        let device = Device {
+            id,
             token_hash: token.hash(),
             registered_at: context.now,
             last_check_in_at: context.now,
-            lease_until,
             name: self.name.take().map(String::into_boxed_str),
             platform: self.platform,
             lapse_recorded: false,
         };
-        plan.put(Row::Device(device, row));
-        let cause = if self.link.is_some() { Cause::Linked } else { Cause::SignUp };
-        plan.tell(ChangeKind::DeviceRegistered, cause, None, Some(device), Some(account));
-        let joined = context.index.account(account).unwrap_or_default();
-        for handle in joined.handles.iter() {
-            if let Some(claim) = context.index.claim(handle) {
-                let devices = claim.devices.with(device);
-                plan.put(Row::Claim(handle.clone(), Claim { devices, ..claim }));
-                plan.tell(
-                    ChangeKind::HandleBound,
-                    cause,
-                    Some(handle),
-                    Some(device),
-                    Some(account),
-                );
-            }
+        let lease_expires_at = device.lease_until(context.config().lease);
+        let (account, cause, joined) = match self.link {
+            Some(account) => (account, Cause::Linked, join(context, plan, account, device)?),
+            None => (found(context, plan, device)?, Cause::SignUp, Vec::new()),
+        };
+        plan.tell(ChangeKind::DeviceRegistered, cause, None, Some(id), Some(account));
+        for handle in &joined {
+            plan.tell(ChangeKind::HandleBound, cause, Some(handle), Some(id), Some(account));
         }
-        Ok(SignedUp { device, account, token, lease_expires_at: lease_until })
+        Ok(SignedUp { device: id, account, token, lease_expires_at })
     }
 }
 
-fn joinable(context: &Context<'_>, account: AccountId) -> Result<AccountId, SignUpError> {
-    let joined = context.index.account(account).ok_or(SignUpError::AccountGone)?;
-    let devices_max = context.config.devices_per_account;
-    if joined.devices.as_slice().len() >= devices_max {
+/// Adds the device to an account, of which it backs every handle.
+fn join(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    id: AccountId,
+    device: Device,
+) -> Result<Vec<crate::handle::Handle>, SignUpError> {
+    let devices_max = context.config().devices_per_account;
+    let account = plan.account(context, id)?.ok_or(SignUpError::AccountGone)?;
+    if account.devices.len() >= devices_max {
         return Err(SignUpError::TooManyDevices { devices_max });
     }
-    Ok(account)
+    for claim in &mut account.claims {
+        claim.devices = claim.devices.with(device.id);
+    }
+    account.devices.push(device);
+    Ok(account.claims.iter().map(|claim| claim.handle.clone()).collect())
 }
 
-/// Two new ids in one batch meet with probability 2^-64 a pair: only ids that are there already are looked at.
-fn new_account(index: &Index) -> AccountId {
-    std::iter::repeat_with(AccountId::random)
-        .find(|id| !index.accounts.contains_key(id))
-        .unwrap_or_else(AccountId::random)
+/// A new account of this one device. Two new ids in one batch meet with probability 2^-64 a pair: only ids that are
+/// there already are looked at.
+fn found(context: &Context<'_>, plan: &mut Plan, device: Device) -> Result<AccountId, ChangeError> {
+    let mut id = AccountId::random();
+    while context.stored(id)?.is_some() {
+        id = AccountId::random();
+    }
+    let mut account = Account::new(id);
+    account.devices.push(device);
+    plan.add(account);
+    Ok(id)
 }
 
-fn new_device(index: &Index) -> DeviceId {
+fn new_device(context: &Context<'_>) -> DeviceId {
     std::iter::repeat_with(DeviceId::random)
-        .find(|id| !index.devices.contains_key(id))
+        .find(|id| context.account_of(*id).is_none())
         .unwrap_or_else(DeviceId::random)
+}
+
+/// The account of `device`, to be changed.
+pub(super) fn own_account<'p>(
+    context: &Context<'_>,
+    plan: &'p mut Plan,
+    device: DeviceId,
+) -> Result<Option<&'p mut Account>, ChangeError> {
+    match context.account_of(device) {
+        Some(account) => plan.account(context, account),
+        None => Ok(None),
+    }
 }
 
 impl Operation for CheckIn {
     type Done = Timestamp;
     type Error = DeviceError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, Some(self.0), None)
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(Some(self.0), None)
     }
 
     /// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Timestamp, DeviceError> {
-        let device = context.index.device(self.0).ok_or(DeviceError::DeviceUnknown)?;
+        let account = own_account(context, plan, self.0)?;
+        let device = account.and_then(|account| account.device_mut(self.0));
+        let device = device.ok_or(DeviceError::DeviceUnknown)?;
         // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
-        let lease_until = context.now.plus(context.config.lease);
-        let last_check_in_at = context.now;
-        let renewed = Device { last_check_in_at, lease_until, lapse_recorded: false, ..device };
-        plan.put(Row::Device(self.0, renewed));
-        Ok(lease_until)
+        device.last_check_in_at = context.now;
+        device.lapse_recorded = false;
+        Ok(device.lease_until(context.config().lease))
     }
 }
 
@@ -141,21 +154,42 @@ impl Operation for SignOut {
     type Done = ();
     type Error = DeviceError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, Some(self.0), None)
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(Some(self.0), None)
     }
 
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), DeviceError> {
-        let Some(device) = context.index.device(self.0) else {
-            return Err(DeviceError::DeviceUnknown);
-        };
-        let (id, account) = (Some(self.0), Some(device.account));
-        for (handle, claim) in context.index.backed(device.account, self.0) {
-            plan.release(context, &handle, claim, self.0, EndedHow::DeviceRemoved);
-            plan.tell(ChangeKind::HandleUnbound, Cause::SignOut, Some(&handle), id, account);
-        }
-        plan.remove(Key::Device(self.0));
-        plan.tell(ChangeKind::DeviceRemoved, Cause::SignOut, None, id, account);
+        let account = context.account_of(self.0).ok_or(DeviceError::DeviceUnknown)?;
+        remove_device(context, plan, account, self.0, Cause::SignOut)?;
         Ok(())
     }
+}
+
+/// Takes a device out of its account with its bindings; claims that it alone backed end.
+pub(super) fn remove_device(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    id: AccountId,
+    device: DeviceId,
+    cause: Cause,
+) -> Result<(), ChangeError> {
+    let Some(account) = plan.account(context, id)? else {
+        return Ok(());
+    };
+    let backed = account.backed(device);
+    let mut ended = Vec::new();
+    for handle in &backed {
+        if account.release(handle, device, EndedHow::DeviceRemoved, context.now) {
+            ended.push(handle);
+        }
+    }
+    account.devices.retain(|one| one.id != device);
+    for handle in ended {
+        plan.end(handle, EndedHow::DeviceRemoved);
+    }
+    for handle in &backed {
+        plan.tell(ChangeKind::HandleUnbound, cause, Some(handle), Some(device), Some(id));
+    }
+    plan.tell(ChangeKind::DeviceRemoved, cause, None, Some(device), Some(id));
+    Ok(())
 }

@@ -1,16 +1,20 @@
 //! Commands of handles: prove, bind again, give up, take back.
 
-use crate::{clock::Timestamp, handle::Handle, ids::DeviceId, limits};
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, DeviceId},
+    limits,
+};
 
-use super::{Context, Operation, Plan, Touch, touches};
+use super::{Context, Operation, Plan, Touch, devices::own_account};
 use crate::registry::{
+    account::{Account, Claim},
     changes::{Cause, ChangeKind},
-    device::{Device, HandleDetails},
-    entry::{Claim, EndedHow},
+    device::{HandleDetails, HandleLoss},
+    entry::EndedHow,
     error::{BindError, ChangeError, HandleError},
     few::Few,
-    index::Index,
-    store::Row,
 };
 
 pub(in crate::registry) struct Prove(
@@ -40,46 +44,68 @@ impl Operation for Prove {
     type Done = Timestamp;
     type Error = BindError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, Some(self.0), Some(&self.1))
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(Some(self.0), Some(&self.1))
     }
 
     /// The newest proof wins, at once: what another account held moves over and none of its devices keeps it.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Timestamp, BindError> {
         let Self(id, handle) = self;
-        let device = context.index.device(*id).ok_or(BindError::DeviceUnknown)?;
-        let held = context.index.claim(handle);
-        let (own, foreign): (Option<Claim>, _) = match held {
-            Some(claim) if claim.account == device.account => (Some(claim), false),
-            other => (None, other.is_some()),
-        };
-        if own.is_none() {
-            check_room(context, &device)?;
+        let own = context.account_of(*id).ok_or(BindError::DeviceUnknown)?;
+        let foreign = context.holder(handle).filter(|holder| *holder != own);
+        check_room(context, plan, own, handle)?;
+        if let Some(foreign) = foreign {
+            take_from(context, plan, foreign, handle)?;
         }
-        let (devices, discoverable) =
-            own.map_or((Few::default(), true), |claim| (claim.devices, claim.discoverable));
-        let claim = Claim {
-            account: device.account,
-            proved_at: context.now,
-            discoverable,
-            devices: devices.with(*id),
+        let account = plan.account(context, own)?.ok_or(BindError::DeviceUnknown)?;
+        account.lost.retain(|lost| lost.handle != *handle);
+        match account.claim_mut(handle) {
+            Some(claim) => {
+                claim.proved_at = context.now;
+                claim.devices = claim.devices.with(*id);
+            }
+            None => account.claims.push(Claim {
+                handle: handle.clone(),
+                proved_at: context.now,
+                discoverable: true,
+                devices: Few::One(*id),
+            }),
+        }
+        if context.ended(handle).is_some() {
+            plan.forget_end(handle);
+        }
+        let (kind, cause) = match foreign {
+            Some(_) => (ChangeKind::HandleMoved, Cause::NewerProof),
+            None => (ChangeKind::HandleBound, Cause::Proof),
         };
-        plan.hold(context, handle, claim);
-        let (kind, cause) = if foreign {
-            (ChangeKind::HandleMoved, Cause::NewerProof)
-        } else {
-            (ChangeKind::HandleBound, Cause::Proof)
-        };
-        plan.tell(kind, cause, Some(handle), Some(*id), Some(device.account));
+        plan.tell(kind, cause, Some(handle), Some(*id), Some(own));
         Ok(context.now)
     }
 }
 
-fn check_room(context: &Context<'_>, device: &Device) -> Result<(), BindError> {
-    let account = context.index.account(device.account).unwrap_or_default();
+fn check_room(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    own: AccountId,
+    handle: &Handle,
+) -> Result<(), BindError> {
+    let account = plan.account(context, own)?.ok_or(BindError::DeviceUnknown)?;
     let handles_max = limits::HANDLES_PER_ACCOUNT_MAX;
-    if account.handles.as_slice().len() >= handles_max {
+    if account.claim(handle).is_none() && account.claims.len() >= handles_max {
         return Err(BindError::TooManyHandles { handles_max });
+    }
+    Ok(())
+}
+
+/// The account loses `handle` to a newer proof.
+pub(super) fn take_from(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    holder: AccountId,
+    handle: &Handle,
+) -> Result<(), ChangeError> {
+    if let Some(account) = plan.account(context, holder)? {
+        account.lose(handle, HandleLoss::Moved, context.now);
     }
     Ok(())
 }
@@ -88,8 +114,8 @@ impl Operation for Rebind {
     type Done = Option<Timestamp>;
     type Error = BindError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, Some(self.0), Some(&self.1))
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(Some(self.0), Some(&self.1))
     }
 
     /// Only a proof that the account holds now counts: once the handle has ended it takes a new one.
@@ -99,51 +125,52 @@ impl Operation for Rebind {
         plan: &mut Plan,
     ) -> Result<Option<Timestamp>, BindError> {
         let Self(id, handle) = self;
-        let device = context.index.device(*id).ok_or(BindError::DeviceUnknown)?;
-        let Some(claim) =
-            context.index.claim(handle).filter(|claim| claim.account == device.account)
-        else {
+        let account = own_account(context, plan, *id)?.ok_or(BindError::DeviceUnknown)?;
+        let own = account.id;
+        let Some(claim) = account.claim_mut(handle) else {
             return Ok(None);
         };
         let proved_at = claim.proved_at;
         if !claim.devices.contains(id) {
-            let devices = claim.devices.with(*id);
-            plan.put(Row::Claim(handle.clone(), Claim { devices, ..claim }));
-            plan.tell(
-                ChangeKind::HandleBound,
-                Cause::ProofHeld,
-                Some(handle),
-                Some(*id),
-                Some(device.account),
-            );
+            claim.devices = claim.devices.with(*id);
+            let (kind, cause) = (ChangeKind::HandleBound, Cause::ProofHeld);
+            plan.tell(kind, cause, Some(handle), Some(*id), Some(own));
         }
         Ok(Some(proved_at))
     }
 }
 
-/// The claim on `handle` that `device` backs.
-fn backed(context: &Context<'_>, device: DeviceId, handle: &Handle) -> Result<Claim, HandleError> {
-    let account = context.index.device(device).ok_or(HandleError::DeviceUnknown)?.account;
-    let claim = context.index.claim(handle).filter(|claim| claim.devices.contains(&device));
-    let claim = claim.ok_or(HandleError::NotBound)?;
-    debug_assert_eq!(claim.account, account, "only an account's own devices back its handles");
-    Ok(claim)
+/// The account of `device`, if that backs `handle`.
+fn backing<'p>(
+    context: &Context<'_>,
+    plan: &'p mut Plan,
+    device: DeviceId,
+    handle: &Handle,
+) -> Result<&'p mut Account, HandleError> {
+    let account = own_account(context, plan, device)?.ok_or(HandleError::DeviceUnknown)?;
+    match account.claim(handle) {
+        Some(claim) if claim.devices.contains(&device) => Ok(account),
+        _ => Err(HandleError::NotBound),
+    }
 }
 
 impl Operation for Unbind {
     type Done = ();
     type Error = HandleError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, Some(self.0), Some(&self.1))
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(Some(self.0), Some(&self.1))
     }
 
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), HandleError> {
-        let Self(id, handle) = self;
-        let claim = backed(context, *id, handle)?;
-        let account = Some(claim.account);
-        plan.release(context, handle, claim, *id, EndedHow::Unbound);
-        plan.tell(ChangeKind::HandleUnbound, Cause::OwnerRequest, Some(handle), Some(*id), account);
+        let Self(device, handle) = self;
+        let account = backing(context, plan, *device, handle)?;
+        let id = account.id;
+        if account.release(handle, *device, EndedHow::Unbound, context.now) {
+            plan.end(handle, EndedHow::Unbound);
+        }
+        let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
+        plan.tell(kind, cause, Some(handle), Some(*device), Some(id));
         Ok(())
     }
 }
@@ -152,22 +179,22 @@ impl Operation for Deregister {
     type Done = ();
     type Error = ChangeError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, None, Some(&self.0))
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(None, Some(&self.0))
     }
 
     /// Nothing to do, and nothing to tell, for a handle that nobody holds: that it was not held is the end wanted.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), ChangeError> {
-        if let Some(claim) = context.index.claim(&self.0) {
-            plan.end(context, &self.0, EndedHow::Deregistered);
-            let account = Some(claim.account);
-            plan.tell(
-                ChangeKind::HandleDeregistered,
-                Cause::Deregistration,
-                Some(&self.0),
-                None,
-                account,
-            );
+        let holder = context.holder(&self.0);
+        let account = match holder {
+            Some(holder) => plan.account(context, holder)?,
+            None => None,
+        };
+        if let Some(account) = account {
+            account.lose(&self.0, HandleLoss::Deregistered, context.now);
+            plan.end(&self.0, EndedHow::Deregistered);
+            let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
+            plan.tell(kind, cause, Some(&self.0), None, holder);
         }
         Ok(())
     }
@@ -177,8 +204,8 @@ impl Operation for SetDiscoverable {
     type Done = HandleDetails;
     type Error = HandleError;
 
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        touches(index, Some(self.device), Some(&self.handle))
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        context.touches(Some(self.device), Some(&self.handle))
     }
 
     fn plan(
@@ -186,11 +213,13 @@ impl Operation for SetDiscoverable {
         context: &Context<'_>,
         plan: &mut Plan,
     ) -> Result<HandleDetails, HandleError> {
-        let claim = backed(context, self.device, &self.handle)?;
-        let (proved_at, discoverable) = (claim.proved_at, self.discoverable);
-        if claim.discoverable != discoverable {
-            plan.put(Row::Claim(self.handle.clone(), Claim { discoverable, ..claim }));
-        }
-        Ok(HandleDetails { handle: self.handle.clone(), proved_at, discoverable })
+        let account = backing(context, plan, self.device, &self.handle)?;
+        let claim = account.claim_mut(&self.handle).ok_or(HandleError::NotBound)?;
+        claim.discoverable = self.discoverable;
+        Ok(HandleDetails {
+            handle: claim.handle.clone(),
+            proved_at: claim.proved_at,
+            discoverable: claim.discoverable,
+        })
     }
 }

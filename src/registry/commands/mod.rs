@@ -1,11 +1,13 @@
-//! Commands: what a change asks for, evaluated against the index into mutations and change records.
+//! Commands: what a change asks for, evaluated into a plan.
 //!
-//! A command is pure: it reads the index and writes a [`Plan`]. The writer makes plans durable, recorded and visible,
-//! in this order. A command first says what it [`touches`](Operation::touches), so that the writer can put commands
-//! that do not meet into one commit.
+//! A command finds the accounts it concerns through the index, takes them from the store, and changes them in its
+//! [`Plan`]. The writer makes plans durable, recorded and visible, in this order. A command first says what it
+//! [`touches`](Operation::touches), so that the writer can put commands that do not meet into one commit.
 
 mod devices;
 mod handles;
+mod import;
+mod plan;
 mod upkeep;
 
 use std::collections::HashSet;
@@ -15,38 +17,68 @@ use tokio::sync::oneshot;
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    ids::{AccountId, ChangeId, DeviceId},
+    ids::{AccountId, DeviceId},
 };
 
 use super::{
-    changes::{Cause, Change, ChangeKind},
-    config::Config,
-    entry::{Claim, Ended, EndedHow},
-    error::ChangeError,
-    index::Index,
-    recorder::Recorded,
-    store::{Key, Mutation, Row},
+    account::Account, config::Config, entry::Ended, error::ChangeError, recorder::Recorded,
+    shared::Shared, store::Reader,
 };
 
 pub use devices::{SignUp, SignedUp};
+pub use import::Imported;
 pub use upkeep::Ticked;
 
 pub(super) use devices::{CheckIn, SignOut};
 pub(super) use handles::{Deregister, Prove, Rebind, SetDiscoverable, Unbind};
+pub(super) use import::Import;
+pub(super) use plan::Plan;
 pub(super) use upkeep::choose;
 
-/// What a command may look at.
+/// What a command may look at. Only the writer changes anything, so what it reads here stays true until it commits.
 pub(super) struct Context<'a> {
-    pub(super) index: &'a Index,
-    pub(super) config: &'a Config,
+    pub(super) shared: &'a Shared,
+    pub(super) reader: &'a dyn Reader,
     pub(super) now: Timestamp,
 }
 
-/// What a batch of commands does: the same steps for the store and for the index, and what the log is told.
-pub(super) struct Plan {
-    now: Timestamp,
-    pub(super) mutations: Vec<Mutation>,
-    pub(super) changes: Vec<Change>,
+impl Context<'_> {
+    pub(super) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The account of a device.
+    pub(super) fn account_of(&self, device: DeviceId) -> Option<AccountId> {
+        self.shared.read().account_of(device)
+    }
+
+    /// Who holds `handle`.
+    pub(super) fn holder(&self, handle: &Handle) -> Option<AccountId> {
+        self.shared.read().holder(handle)
+    }
+
+    /// How `handle` ended, if nobody holds it, however long ago.
+    pub(super) fn ended(&self, handle: &Handle) -> Option<Ended> {
+        self.shared.read().ended(handle)
+    }
+
+    /// An account as it is stored.
+    pub(super) fn stored(&self, id: AccountId) -> Result<Option<Account>, ChangeError> {
+        self.reader.account(id).map_err(|error| {
+            tracing::error!(%error, "an account cannot be read");
+            ChangeError::StoreUnwritable
+        })
+    }
+
+    /// What a command of `device` about `handle` touches: both, and whoever holds the handle.
+    fn touches(&self, device: Option<DeviceId>, handle: Option<&Handle>) -> Vec<Touch> {
+        let account = device.and_then(|id| self.account_of(id));
+        let holder = handle.and_then(|handle| self.holder(handle));
+        let mut touches: Vec<Touch> = account.map(Touch::Account).into_iter().collect();
+        touches.extend(holder.filter(|holder| account != Some(*holder)).map(Touch::Account));
+        touches.extend(handle.cloned().map(Touch::Handle));
+        touches
+    }
 }
 
 /// What a batch's commands have touched. Two commands that touch the same thing are never in one batch, because the
@@ -70,7 +102,7 @@ pub(super) trait Operation: Send + 'static {
     type Done: Send + 'static;
     type Error: From<ChangeError> + Send + 'static;
 
-    fn touches(&self, index: &Index) -> Vec<Touch>;
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch>;
 
     /// Adds what is to be done to `plan`, or refuses and adds nothing.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Self::Done, Self::Error>;
@@ -81,7 +113,7 @@ pub(super) type Reply<O> = Result<(<O as Operation>::Done, Recorded), <O as Oper
 
 /// A command in the writer's queue, whatever its kind.
 pub(super) trait Job: Send {
-    fn touches(&self, index: &Index) -> Vec<Touch>;
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch>;
 
     /// Plans the command and keeps its answer until [`Job::finish`].
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan);
@@ -105,8 +137,8 @@ impl<O: Operation> Waiting<O> {
 }
 
 impl<O: Operation> Job for Waiting<O> {
-    fn touches(&self, index: &Index) -> Vec<Touch> {
-        self.operation.touches(index)
+    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
+        self.operation.touches(context)
     }
 
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) {
@@ -146,80 +178,4 @@ impl Touched {
         }
         true
     }
-}
-
-impl Plan {
-    /// Nothing yet, decided at `now`.
-    pub(super) fn at(now: Timestamp) -> Self {
-        Self { now, mutations: Vec::new(), changes: Vec::new() }
-    }
-
-    fn put(&mut self, row: Row) {
-        self.mutations.push(Mutation::Put(row));
-    }
-
-    fn remove(&mut self, key: Key) {
-        self.mutations.push(Mutation::Remove(key));
-    }
-
-    /// Lets `claim` hold `handle`, which perhaps ended before.
-    fn hold(&mut self, context: &Context<'_>, handle: &Handle, claim: Claim) {
-        if context.index.ended(handle).is_some() {
-            self.remove(Key::Ended(handle.clone()));
-        }
-        self.put(Row::Claim(handle.clone(), claim));
-    }
-
-    /// Ends the claim on `handle`.
-    fn end(&mut self, context: &Context<'_>, handle: &Handle, how: EndedHow) {
-        self.remove(Key::Claim(handle.clone()));
-        self.put(Row::Ended(handle.clone(), Ended { how, at: context.now }));
-    }
-
-    /// Takes `device` out of `claim`, and ends it if that was the last one.
-    fn release(
-        &mut self,
-        context: &Context<'_>,
-        handle: &Handle,
-        claim: Claim,
-        device: DeviceId,
-        how: EndedHow,
-    ) {
-        let devices = claim.devices.without(&device);
-        if devices.is_empty() {
-            self.end(context, handle, how);
-        } else {
-            self.put(Row::Claim(handle.clone(), Claim { devices, ..claim }));
-        }
-    }
-
-    fn tell(
-        &mut self,
-        kind: ChangeKind,
-        cause: Cause,
-        handle: Option<&Handle>,
-        device: Option<DeviceId>,
-        account: Option<AccountId>,
-    ) {
-        let handle = handle.cloned();
-        self.changes.push(Change {
-            id: ChangeId::random(),
-            at: self.now,
-            kind,
-            handle,
-            device,
-            account,
-            cause,
-        });
-    }
-}
-
-/// What a command of `device` about `handle` touches: both, and whoever holds the handle.
-fn touches(index: &Index, device: Option<DeviceId>, handle: Option<&Handle>) -> Vec<Touch> {
-    let account = device.and_then(|id| Some(index.devices.get(&id)?.account));
-    let holder = handle.and_then(|handle| Some(index.claim(handle)?.account));
-    let mut touches: Vec<Touch> = account.map(Touch::Account).into_iter().collect();
-    touches.extend(holder.filter(|holder| account != Some(*holder)).map(Touch::Account));
-    touches.extend(handle.cloned().map(Touch::Handle));
-    touches
 }

@@ -1,18 +1,20 @@
-//! Upkeep: saying once that a lease lapsed, and forgetting ended handles.
+//! Upkeep: saying once that a lease lapsed, removing devices silent for long, forgetting what ended long ago.
 //!
-//! Neither decides anything: a lookup compares times itself. A pure choice scans the index, then [`Sweep`] checks each
+//! None of it decides anything: a lookup compares times itself. A pure choice scans the index, then [`Sweep`] checks each
 //! item again in its place among the changes, so that a device which checked in meanwhile is left alone.
 
-use crate::{clock::Timestamp, handle::Handle, ids::DeviceId, limits};
+use std::time::Duration;
 
-use super::{Context, Operation, Plan, Touch};
+use crate::{clock::Timestamp, handle::Handle, ids::AccountId, limits};
+
+use super::{Context, Operation, Plan, Touch, devices::remove_device};
 use crate::registry::{
+    account::Device,
     changes::{Cause, ChangeKind},
-    device::Device,
-    entry::Entry,
+    config::Config,
     error::ChangeError,
-    index::Index,
-    store::{Key, Row},
+    packed::Packed,
+    shared::Shared,
 };
 
 /// What one tick did.
@@ -20,78 +22,119 @@ use crate::registry::{
 pub struct Ticked {
     /// Devices whose lapse was recorded.
     pub lapsed: usize,
-    /// Ended handles that were forgotten.
+    /// Devices removed because they were silent for long.
+    pub removed: usize,
+    /// Ended and lost handles that were forgotten.
     pub forgotten: usize,
 }
 
 /// What is due, at most one commit's worth of it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::registry) struct Sweep {
-    pub(in crate::registry) lapsed: Vec<DeviceId>,
-    pub(in crate::registry) forgotten: Vec<Handle>,
+    accounts: Vec<AccountId>,
+    forgotten: Vec<Handle>,
 }
 
-/// Scans the index for what is due, bounded, in pieces that fit a commit.
-pub(in crate::registry) fn choose(index: &Index, now: Timestamp) -> Vec<Sweep> {
-    let has_lapsed = |device: &Device| device.lease_until <= now && !device.lapse_recorded;
-    let lapsed =
-        index.devices.iter().filter(|device| has_lapsed(device)).map(|device| *device.key());
-    let lapsed: Vec<_> = lapsed.take(limits::REGISTRY_TICK_ITEMS_MAX).collect();
-    let mut forgotten = Vec::new();
-    index.for_each_handle(|handle, entry| {
-        let is_due = matches!(entry, Entry::Ended(ended) if ended.is_forgotten(now));
-        if is_due && forgotten.len() < limits::REGISTRY_TICK_ITEMS_MAX {
-            forgotten.push(handle());
+/// Scans the index for what is due, bounded, in pieces that fit a commit. Lets changes go on in between.
+pub(in crate::registry) fn choose(shared: &Shared, now: Timestamp) -> Vec<Sweep> {
+    let mut accounts = Vec::new();
+    let pages = shared.read().pages();
+    for page in 0..pages {
+        let index = shared.read();
+        let due = index.page(page).filter(|packed| is_due(packed, &shared.config, now));
+        accounts.extend(due.map(|packed| packed.account()));
+        if accounts.len() >= limits::REGISTRY_TICK_ITEMS_MAX {
+            break;
         }
-    });
+    }
+    accounts.truncate(limits::REGISTRY_TICK_ITEMS_MAX);
+    let index = shared.read();
+    let forgotten = index.all_ended().filter(|(_, ended)| ended.is_forgotten(now));
+    let forgotten: Vec<_> =
+        forgotten.map(|(handle, _)| handle.clone()).take(limits::REGISTRY_TICK_ITEMS_MAX).collect();
+    drop(index);
     let piece = limits::REGISTRY_COMMIT_CHANGES_MAX;
-    let lapsed = lapsed.chunks(piece).map(|ids| Sweep { lapsed: ids.to_vec(), ..Sweep::default() });
-    let forgotten = forgotten.chunks(piece);
+    let accounts =
+        accounts.chunks(piece).map(|ids| Sweep { accounts: ids.to_vec(), ..Sweep::default() });
     let forgotten =
-        forgotten.map(|handles| Sweep { forgotten: handles.to_vec(), ..Sweep::default() });
-    lapsed.chain(forgotten).collect()
+        forgotten.chunks(piece).map(|all| Sweep { forgotten: all.to_vec(), ..Sweep::default() });
+    accounts.chain(forgotten).collect()
+}
+
+fn is_due(packed: &Packed<'_>, config: &Config, now: Timestamp) -> bool {
+    let forgets = |at: Timestamp| at.plus(limits::TOMBSTONE_LIFETIME) <= now;
+    packed.oldest_loss().is_some_and(forgets)
+        || packed.devices().any(|device| {
+            let silent_since = device.last_check_in_at();
+            let has_lapsed = !device.lapse_recorded() && silent_since.plus(config.lease) <= now;
+            has_lapsed || silent_since.plus(config.forget_after) <= now
+        })
 }
 
 impl Operation for Sweep {
     type Done = Ticked;
     type Error = ChangeError;
 
-    fn touches(&self, _: &Index) -> Vec<Touch> {
+    fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
         vec![Touch::Everything]
     }
 
-    /// The device's row says that its lapse is recorded, in the commit that also holds the record: neither a crash nor
-    /// a second tick makes another.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Ticked, ChangeError> {
         let mut ticked = Ticked::default();
-        for id in &self.lapsed {
-            let Some(device) = context.index.device(*id) else {
-                continue;
-            };
-            if device.lapse_recorded || context.now < device.lease_until {
-                continue;
-            }
-            ticked.lapsed += 1;
-            tell_lapse(context, plan, *id, &device);
-            plan.put(Row::Device(*id, Device { lapse_recorded: true, ..device }));
+        for id in &self.accounts {
+            sweep_account(context, plan, *id, &mut ticked)?;
         }
         for handle in &self.forgotten {
-            if context.index.ended(handle).is_some_and(|ended| ended.is_forgotten(context.now)) {
+            if context.ended(handle).is_some_and(|ended| ended.is_forgotten(context.now)) {
                 ticked.forgotten += 1;
-                plan.remove(Key::Ended(handle.clone()));
+                plan.forget_end(handle);
             }
         }
         Ok(ticked)
     }
 }
 
-fn tell_lapse(context: &Context<'_>, plan: &mut Plan, id: DeviceId, device: &Device) {
-    let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
-    let backed = context.index.backed(device.account, id);
-    for (handle, _) in &backed {
-        plan.tell(kind, cause, Some(handle), Some(id), Some(device.account));
+fn sweep_account(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    id: AccountId,
+    ticked: &mut Ticked,
+) -> Result<(), ChangeError> {
+    let (lease, forget_after) = (context.config().lease, context.config().forget_after);
+    let Some(account) = plan.account(context, id)? else {
+        return Ok(());
+    };
+    let lost = account.lost.len();
+    account.lost.retain(|lost| !lost.is_forgotten(context.now));
+    ticked.forgotten += lost - account.lost.len();
+    let is_silent =
+        |device: &Device, span: Duration| device.last_check_in_at.plus(span) <= context.now;
+    let mut lapsed = Vec::new();
+    for device in &mut account.devices {
+        // The account's row says that the lapse is recorded, in the commit that also holds the record: neither a crash
+        // nor a second tick makes another.
+        if !device.lapse_recorded && is_silent(device, lease) {
+            device.lapse_recorded = true;
+            lapsed.push(device.id);
+        }
     }
-    if backed.is_empty() {
-        plan.tell(kind, cause, None, Some(id), Some(device.account));
+    let lapsed: Vec<_> =
+        lapsed.into_iter().map(|device| (device, account.backed(device))).collect();
+    let gone = account.devices.iter().filter(|device| is_silent(device, forget_after));
+    let gone: Vec<_> = gone.map(|device| device.id).collect();
+    ticked.lapsed += lapsed.len();
+    ticked.removed += gone.len();
+    for (device, backed) in lapsed {
+        let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
+        for handle in &backed {
+            plan.tell(kind, cause, Some(handle), Some(device), Some(id));
+        }
+        if backed.is_empty() {
+            plan.tell(kind, cause, None, Some(device), Some(id));
+        }
     }
+    for device in gone {
+        remove_device(context, plan, id, device, Cause::Silence)?;
+    }
+    Ok(())
 }

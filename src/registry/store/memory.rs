@@ -3,25 +3,21 @@
 use std::{
     collections::BTreeMap,
     io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use zeroize::Zeroizing;
 
-use crate::{handle::Handle, ids::DeviceId};
+use crate::{clock::Timestamp, handle::Handle, ids::AccountId};
 
-use super::{Key, Mutation, Row, Store, StoreError};
-use crate::registry::{
-    changes::Change,
-    device::Device,
-    entry::{Claim, Ended},
-};
+use super::{Identity, Mutation, Reader, Row, Store, StoreError, rows};
+use crate::registry::{account::Account, changes::Change, entry::Ended, packed::Packed};
 
 /// What is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::registry) struct Disk {
-    pub(in crate::registry) devices: BTreeMap<DeviceId, Device>,
-    pub(in crate::registry) claims: BTreeMap<Handle, Claim>,
+    pub(in crate::registry) accounts: BTreeMap<AccountId, Account>,
     pub(in crate::registry) ended: BTreeMap<Handle, Ended>,
     pub(in crate::registry) unrecorded: BTreeMap<u64, Change>,
     pub(in crate::registry) batch: u64,
@@ -53,14 +49,12 @@ impl MemoryStore {
 impl Disk {
     fn apply(&mut self, mutation: Mutation) {
         match mutation {
-            Mutation::Put(Row::Device(key, row)) => drop(self.devices.insert(key, row)),
-            Mutation::Put(Row::Claim(key, row)) => drop(self.claims.insert(key, row)),
-            Mutation::Put(Row::Ended(key, row)) => drop(self.ended.insert(key, row)),
-            Mutation::Put(Row::Unrecorded(key, row)) => drop(self.unrecorded.insert(key, row)),
-            Mutation::Remove(Key::Device(key)) => drop(self.devices.remove(&key)),
-            Mutation::Remove(Key::Claim(key)) => drop(self.claims.remove(&key)),
-            Mutation::Remove(Key::Ended(key)) => drop(self.ended.remove(&key)),
-            Mutation::Remove(Key::Unrecorded(key)) => drop(self.unrecorded.remove(&key)),
+            Mutation::PutAccount { account, .. } => drop(self.accounts.insert(account.id, account)),
+            Mutation::RemoveAccount { id, .. } => drop(self.accounts.remove(&id)),
+            Mutation::PutEnded(key, ended) => drop(self.ended.insert(key, ended)),
+            Mutation::RemoveEnded(key) => drop(self.ended.remove(&key)),
+            Mutation::PutUnrecorded(place, change) => drop(self.unrecorded.insert(place, change)),
+            Mutation::RemoveUnrecorded(place) => drop(self.unrecorded.remove(&place)),
         }
     }
 }
@@ -70,18 +64,21 @@ fn disk_full() -> StoreError {
 }
 
 impl Store for MemoryStore {
-    fn subject_key(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new([7; 32])
+    fn identity(&self) -> Identity {
+        let founded_at = Timestamp::from_secs(1_800_000_000);
+        Identity { subject_key: Zeroizing::new([7; 32]), founded_at }
     }
 
     fn last_batch(&self) -> u64 {
         self.disk().batch
     }
 
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(self.clone())
+    }
+
     fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError> {
         let disk = self.disk().clone();
-        disk.devices.into_iter().for_each(|(key, row)| visit(Row::Device(key, row)));
-        disk.claims.into_iter().for_each(|(key, row)| visit(Row::Claim(key, row)));
         disk.ended.into_iter().for_each(|(key, row)| visit(Row::Ended(key, row)));
         disk.unrecorded.into_iter().for_each(|(key, row)| visit(Row::Unrecorded(key, row)));
         Ok(())
@@ -94,12 +91,30 @@ impl Store for MemoryStore {
         if fails != Some(false) {
             mutations.iter().cloned().for_each(|mutation| disk.apply(mutation));
             disk.batch = batch;
-            let is_put = |mutation: &Mutation| matches!(mutation, Mutation::Put(_));
+            let is_put = |step: &Mutation| !matches!(step, Mutation::RemoveUnrecorded(_));
             disk.commits += usize::from(mutations.iter().any(is_put));
         }
         drop(disk);
         self.has_failed = fails.is_some();
         if self.has_failed { Err(disk_full()) } else { Ok(()) }
+    }
+
+    fn commit_all(
+        &mut self,
+        batch: u64,
+        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut all = Vec::new();
+        loop {
+            match next()? {
+                piece if piece.is_empty() => return self.commit(batch, &all),
+                piece => all.extend(piece),
+            }
+        }
+    }
+
+    fn set_identity(&mut self, _: &Identity) -> Result<(), StoreError> {
+        unreachable!("only files have an identity of their own")
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {
@@ -112,5 +127,38 @@ impl Store for MemoryStore {
         drop(disk);
         self.has_failed = false;
         Ok(batch)
+    }
+}
+
+impl Reader for MemoryStore {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let account = self.disk().accounts.get(&id).cloned();
+        // By way of its bytes, as from a file.
+        account
+            .map(|account| rows::read_account(id.bits(), &rows::write_account(&account)))
+            .transpose()
+    }
+
+    fn packed(
+        &self,
+        part: usize,
+        parts: usize,
+        visit: &mut dyn FnMut(Packed<'_>),
+    ) -> Result<(), StoreError> {
+        let accounts = self.disk().accounts.clone();
+        for account in accounts.values().skip(part).step_by(parts) {
+            visit(rows::read_packed(account.id.bits(), &rows::write_account(account))?);
+        }
+        Ok(())
+    }
+
+    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
+        let accounts = self.disk().accounts.clone();
+        let _ = accounts.into_values().all(visit);
+        Ok(())
+    }
+
+    fn copy(&self, _: &Path) -> Result<(), StoreError> {
+        unreachable!("only files are copied")
     }
 }

@@ -11,28 +11,21 @@ use std::{
     io::{self, Read},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
-    StorageError, TableDefinition, WriteTransaction, backends::FileBackend,
+    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend,
+    StorageError, backends::FileBackend,
 };
-use zeroize::Zeroizing;
 
-use crate::{ids, limits};
+use crate::{clock::Timestamp, ids::AccountId, limits};
 
-use super::{Key, Mutation, Row, Store, StoreError, rows};
-
-const DEVICES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(rows::DEVICES);
-const CLAIMS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(rows::CLAIMS);
-const ENDED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(rows::ENDED);
-const UNRECORDED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(rows::UNRECORDED);
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-
-const META_FORMAT: &str = "format";
-const META_SUBJECT_KEY: &str = "subject_key";
-const META_BATCH: &str = "batch";
-const FORMAT: u8 = 1;
+use super::{
+    Identity, Mutation, Reader, Row, Store, StoreError, rows,
+    tables::{self, ACCOUNTS, failed},
+};
+use crate::registry::{account::Account, packed::Packed};
 
 const FILE: &str = "registry.redb";
 /// The first bytes of every redb file.
@@ -45,19 +38,32 @@ type Opener = fn(&Path) -> Result<Database, StoreError>;
 pub(in crate::registry) struct RedbStore {
     path: PathBuf,
     opener: Opener,
-    /// None after a failed commit: redb refuses everything once its file has failed, so it is opened anew.
-    database: Option<Database>,
-    subject_key: Zeroizing<[u8; 32]>,
+    opened: Arc<Opened>,
+    identity: Identity,
     last_batch: u64,
 }
 
-impl RedbStore {
-    /// Opens the store in `dir`, which is made if missing.
-    pub(in crate::registry) fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_by(dir, |path| open_database(FileBackend::new, path))
+/// The open file. None after a failed commit: redb refuses everything once its file has failed, so it is opened anew.
+struct Opened(RwLock<Option<Arc<Database>>>);
+
+impl Opened {
+    fn get(&self) -> Result<Arc<Database>, StoreError> {
+        let database = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        database.clone().ok_or(StoreError::NotOpen)
     }
 
-    pub(super) fn open_by(dir: &Path, opener: Opener) -> Result<Self, StoreError> {
+    fn set(&self, database: Option<Database>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = database.map(Arc::new);
+    }
+}
+
+impl RedbStore {
+    /// Opens the store in `dir`, which is made if missing, and the store founded `now` if there is none.
+    pub(in crate::registry) fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open_by(dir, now, |path| open_database(FileBackend::new, path))
+    }
+
+    pub(super) fn open_by(dir: &Path, now: Timestamp, opener: Opener) -> Result<Self, StoreError> {
         if !dir.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
@@ -68,63 +74,111 @@ impl RedbStore {
         if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
             File::open(parent)?.sync_all()?;
         }
-        found_if_empty(&database, &path)?;
-        let (subject_key, last_batch) = read_meta(&database, &path)?;
-        Ok(Self { path, database: Some(database), subject_key, last_batch, opener })
-    }
-
-    fn database(&self) -> Result<&Database, StoreError> {
-        self.database.as_ref().ok_or(StoreError::NotOpen)
+        found_if_empty(&database, &path, now)?;
+        let (identity, last_batch) = read_meta(&database, &path)?;
+        let opened = Arc::new(Opened(RwLock::new(Some(Arc::new(database)))));
+        Ok(Self { path, opened, identity, last_batch, opener })
     }
 }
 
 impl Store for RedbStore {
-    fn subject_key(&self) -> Zeroizing<[u8; 32]> {
-        self.subject_key.clone()
+    fn identity(&self) -> Identity {
+        self.identity.clone()
     }
 
     fn last_batch(&self) -> u64 {
         self.last_batch
     }
 
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.opened.clone()
+    }
+
     fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError> {
-        let reading = self.database()?.begin_read().map_err(failed)?;
-        for row in reading.open_table(DEVICES).map_err(failed)?.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            visit(rows::read_device(key.value(), value.value())?);
-        }
-        for row in reading.open_table(CLAIMS).map_err(failed)?.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            visit(rows::read_claim(key.value(), value.value())?);
-        }
-        for row in reading.open_table(ENDED).map_err(failed)?.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            visit(rows::read_ended(key.value(), value.value())?);
-        }
-        for row in reading.open_table(UNRECORDED).map_err(failed)?.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            visit(rows::read_change(key.value(), value.value())?);
-        }
-        Ok(())
+        tables::load(&*self.opened.get()?, visit)
     }
 
     fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
-        let committed = write(self.database()?, batch, mutations);
+        let mut pieces = [mutations.to_vec()].into_iter();
+        self.commit_all(batch, &mut || Ok(pieces.next().unwrap_or_default()))
+    }
+
+    fn commit_all(
+        &mut self,
+        batch: u64,
+        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let committed = tables::commit(&*self.opened.get()?, batch, next);
         if committed.is_err() {
-            self.database = None;
+            self.opened.set(None);
         } else {
             self.last_batch = batch;
         }
         committed
     }
 
+    fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let writing = self.opened.get()?.begin_write().map_err(failed)?;
+        tables::write_identity(&writing, identity)?;
+        writing.commit().map_err(failed)?;
+        self.identity = identity.clone();
+        Ok(())
+    }
+
     fn reopen(&mut self) -> Result<u64, StoreError> {
         // First let go of the old one: the file is locked.
-        self.database = None;
+        self.opened.set(None);
         let database = (self.opener)(&self.path)?;
-        (self.subject_key, self.last_batch) = read_meta(&database, &self.path)?;
-        self.database = Some(database);
+        (self.identity, self.last_batch) = read_meta(&database, &self.path)?;
+        self.opened.set(Some(database));
         Ok(self.last_batch)
+    }
+}
+
+impl Reader for Opened {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let reading = self.get()?.begin_read().map_err(failed)?;
+        let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
+        let row = accounts.get(id.bits()).map_err(failed)?;
+        row.map(|row| rows::read_account(id.bits(), row.value())).transpose()
+    }
+
+    fn packed(
+        &self,
+        part: usize,
+        parts: usize,
+        visit: &mut dyn FnMut(Packed<'_>),
+    ) -> Result<(), StoreError> {
+        let reading = self.get()?.begin_read().map_err(failed)?;
+        let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
+        // Ids are random, so equal parts of all ids are equal parts of the rows.
+        let share = u64::MAX / parts.max(1) as u64;
+        let first = share * part as u64;
+        let last = if part + 1 == parts { u64::MAX } else { first + share - 1 };
+        for row in accounts.range(first..=last).map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            visit(rows::read_packed(key.value(), value.value())?);
+        }
+        Ok(())
+    }
+
+    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
+        let reading = self.get()?.begin_read().map_err(failed)?;
+        for row in reading.open_table(ACCOUNTS).map_err(failed)?.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            if !visit(rows::read_account(key.value(), value.value())?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&self, to: &Path) -> Result<(), StoreError> {
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(to)?;
+        let backend = FileBackend::new(file).map_err(|error| open_error(error, to))?;
+        let copy = Builder::new().create_with_backend(backend);
+        tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?)
     }
 }
 
@@ -172,94 +226,17 @@ fn is_content(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
-/// Makes all tables and the subject key, in one transaction: a crash leaves an empty file or a whole store.
-fn found_if_empty(database: &Database, path: &Path) -> Result<(), StoreError> {
+/// Founds a new store, in one transaction: a crash leaves an empty file or a whole store.
+fn found_if_empty(database: &Database, path: &Path, now: Timestamp) -> Result<(), StoreError> {
     let writing = database.begin_write().map_err(failed)?;
     if writing.list_tables().map_err(failed)?.next().is_some() {
         return writing.abort().map_err(failed);
     }
     tracing::info!(path = %path.display(), "a new registry store");
-    let mut subject_key = Zeroizing::new([0; 32]);
-    ids::fill_random(subject_key.as_mut());
-    {
-        let mut meta = writing.open_table(META).map_err(failed)?;
-        meta.insert(META_FORMAT, &[FORMAT][..]).map_err(failed)?;
-        meta.insert(META_SUBJECT_KEY, &subject_key[..]).map_err(failed)?;
-        meta.insert(META_BATCH, &0u64.to_be_bytes()[..]).map_err(failed)?;
-    }
-    writing.open_table(DEVICES).map_err(failed)?;
-    writing.open_table(CLAIMS).map_err(failed)?;
-    writing.open_table(ENDED).map_err(failed)?;
-    writing.open_table(UNRECORDED).map_err(failed)?;
+    tables::found(&writing, now)?;
     writing.commit().map_err(failed)
 }
 
-fn read_meta(database: &Database, path: &Path) -> Result<(Zeroizing<[u8; 32]>, u64), StoreError> {
-    let reading = database.begin_read().map_err(failed)?;
-    // Somebody else's redb file has other tables.
-    let meta = reading.open_table(META).map_err(|_| StoreError::NotOurs(path.to_owned()))?;
-    let value = |name| meta.get(name).map_err(failed);
-    match value(META_FORMAT)?.as_ref().map(|format| format.value()) {
-        Some(&[FORMAT]) => {}
-        Some(&[format]) => return Err(StoreError::FormatUnknown(format)),
-        _ => return Err(StoreError::NotOurs(path.to_owned())),
-    }
-    let damaged = || StoreError::RowUnreadable("meta");
-    let key = value(META_SUBJECT_KEY)?.ok_or_else(damaged)?;
-    let batch = value(META_BATCH)?.ok_or_else(damaged)?;
-    Ok((
-        Zeroizing::new(key.value().try_into().map_err(|_| damaged())?),
-        u64::from_be_bytes(batch.value().try_into().map_err(|_| damaged())?),
-    ))
-}
-
-fn write(database: &Database, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
-    let mut writing = database.begin_write().map_err(failed)?;
-    // The default, said aloud: an acknowledged change survives a power cut.
-    writing.set_durability(Durability::Immediate).map_err(failed)?;
-    apply(&writing, batch, mutations)?;
-    writing.commit().map_err(failed)
-}
-
-fn apply(writing: &WriteTransaction, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
-    let mut devices = writing.open_table(DEVICES).map_err(failed)?;
-    let mut claims = writing.open_table(CLAIMS).map_err(failed)?;
-    let mut ended = writing.open_table(ENDED).map_err(failed)?;
-    let mut unrecorded = writing.open_table(UNRECORDED).map_err(failed)?;
-    let mut meta = writing.open_table(META).map_err(failed)?;
-    for mutation in mutations {
-        match mutation {
-            Mutation::Put(Row::Device(id, device)) => {
-                devices.insert(id.bits(), &rows::write_device(device)[..]).map(drop)
-            }
-            Mutation::Put(Row::Claim(handle, claim)) => claims
-                .insert(&rows::handle_key(handle)[..], &rows::write_claim(claim)[..])
-                .map(drop),
-            Mutation::Put(Row::Ended(handle, end)) => {
-                ended.insert(&rows::handle_key(handle)[..], &rows::write_ended(*end)[..]).map(drop)
-            }
-            Mutation::Put(Row::Unrecorded(place, change)) => {
-                unrecorded.insert(place, &rows::write_change(change)[..]).map(drop)
-            }
-            Mutation::Remove(Key::Device(id)) => devices.remove(id.bits()).map(drop),
-            Mutation::Remove(Key::Claim(handle)) => {
-                claims.remove(&rows::handle_key(handle)[..]).map(drop)
-            }
-            Mutation::Remove(Key::Ended(handle)) => {
-                ended.remove(&rows::handle_key(handle)[..]).map(drop)
-            }
-            Mutation::Remove(Key::Unrecorded(place)) => unrecorded.remove(place).map(drop),
-        }
-        .map_err(failed)?;
-    }
-    meta.insert(META_BATCH, &batch.to_be_bytes()[..]).map(drop).map_err(failed)
-}
-
-/// redb's many error types say one of three things.
-fn failed(error: impl Into<redb::Error>) -> StoreError {
-    match error.into() {
-        redb::Error::Io(error) => StoreError::Io(error),
-        redb::Error::PreviousIo | redb::Error::DatabaseClosed => StoreError::NotOpen,
-        other => StoreError::Damaged(other.to_string()),
-    }
+fn read_meta(database: &Database, path: &Path) -> Result<(Identity, u64), StoreError> {
+    tables::read_meta(database)?.ok_or_else(|| StoreError::NotOurs(path.to_owned()))
 }

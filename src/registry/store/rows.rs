@@ -1,7 +1,9 @@
 //! Rows as bytes: the one home of the format.
 //!
-//! A row is a version byte and the postcard encoding of one of the structs below, with nothing after it. Keys sort as
-//! their handles do. What cannot be read exactly is an error that names the table and nothing of the content.
+//! An account's row is a version byte, its packed form as the index keeps it (see [`packed`](crate::registry::packed)),
+//! the postcard encoding of the rest, and a CRC-32 of it all: an index is built by copying the front. Any other row is a
+//! version byte and the postcard encoding of one of the structs below, with nothing after it. What cannot be read
+//! exactly is an error that names the table and nothing of the content.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,49 +15,40 @@ use crate::{
 
 use super::{Row, StoreError};
 use crate::registry::{
+    account::{Account, Claim, Device, Lost},
     changes::{Cause, Change, ChangeKind},
-    device::{Device, Platform},
-    entry::{Claim, Ended, EndedHow},
-    token::TokenHash,
+    device::HandleLoss,
+    entry::{Ended, EndedHow},
+    packed::{HEAD_BYTES, Packed, pack},
 };
 
-pub(super) const DEVICES: &str = "devices";
-pub(super) const CLAIMS: &str = "claims";
+pub(super) const ACCOUNTS: &str = "accounts";
 pub(super) const ENDED: &str = "ended";
 pub(super) const UNRECORDED: &str = "unrecorded";
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const CRC_BYTES: usize = 4;
 const PHONE: u8 = 1;
 const EMAIL: u8 = 2;
 
+/// What the packed form leaves out, in the order of its devices and handles.
 #[derive(Serialize, Deserialize)]
-struct DeviceV1<'a> {
-    account: u64,
-    token_hash: [u8; 32],
-    registered_at: u64,
-    last_check_in_at: u64,
-    lease_until: u64,
-    name: Option<&'a str>,
-    platform: u8,
-    lapse_recorded: bool,
+struct RestV2<'a> {
+    #[serde(borrow)]
+    devices: Vec<(u64, Option<&'a str>)>,
+    proved_at: Vec<u64>,
+    #[serde(borrow)]
+    lost: Vec<(&'a [u8], u8, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ClaimV1 {
-    account: u64,
-    proved_at: u64,
-    discoverable: bool,
-    devices: Vec<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EndedV1 {
+struct EndedV2 {
     how: u8,
     at: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ChangeV1 {
+struct ChangeV2 {
     id: u64,
     at: u64,
     kind: u8,
@@ -66,16 +59,14 @@ struct ChangeV1 {
 }
 
 /// The cases of an enum with their numbers on disk, which are never reused.
-const PLATFORMS: [(Platform, u8); 6] = [
-    (Platform::Ios, 1),
-    (Platform::Ipados, 2),
-    (Platform::Macos, 3),
-    (Platform::Watchos, 4),
-    (Platform::Visionos, 5),
-    (Platform::Other, 6),
-];
 const HOWS: [(EndedHow, u8); 3] =
     [(EndedHow::Unbound, 1), (EndedHow::Deregistered, 2), (EndedHow::DeviceRemoved, 3)];
+const LOSSES: [(HandleLoss, u8); 4] = [
+    (HandleLoss::Moved, 1),
+    (HandleLoss::Deregistered, 2),
+    (HandleLoss::Unbound, 3),
+    (HandleLoss::DeviceRemoved, 4),
+];
 const KINDS: [(ChangeKind, u8); 7] = [
     (ChangeKind::DeviceRegistered, 1),
     (ChangeKind::DeviceRemoved, 2),
@@ -85,7 +76,7 @@ const KINDS: [(ChangeKind, u8); 7] = [
     (ChangeKind::HandleDeregistered, 6),
     (ChangeKind::LeaseExpired, 7),
 ];
-const CAUSES: [(Cause, u8); 9] = [
+const CAUSES: [(Cause, u8); 10] = [
     (Cause::SignUp, 1),
     (Cause::Linked, 2),
     (Cause::SignOut, 3),
@@ -95,6 +86,7 @@ const CAUSES: [(Cause, u8); 9] = [
     (Cause::Deregistration, 7),
     (Cause::NewerProof, 8),
     (Cause::Silence, 9),
+    (Cause::Import, 10),
 ];
 
 fn number<T: Copy + PartialEq>(table: &[(T, u8)], case: T) -> u8 {
@@ -150,68 +142,114 @@ fn decode_in<'a, T: Deserialize<'a>>(
     })
 }
 
-pub(super) fn write_device(device: &Device) -> Vec<u8> {
-    encode(&DeviceV1 {
-        account: device.account.bits(),
-        token_hash: device.token_hash.0,
-        registered_at: device.registered_at.as_micros(),
-        last_check_in_at: device.last_check_in_at.as_micros(),
-        lease_until: device.lease_until.as_micros(),
-        name: device.name.as_deref(),
-        platform: number(&PLATFORMS, device.platform),
-        lapse_recorded: device.lapse_recorded,
-    })
-}
-
-pub(super) fn read_device(key: u64, bytes: &[u8]) -> Result<Row, StoreError> {
-    let row: DeviceV1<'_> = decode_in(DEVICES, bytes)?;
-    let device = Device {
-        account: AccountId::from_bits(row.account),
-        token_hash: TokenHash(row.token_hash),
-        registered_at: Timestamp::from_micros(row.registered_at),
-        last_check_in_at: Timestamp::from_micros(row.last_check_in_at),
-        lease_until: Timestamp::from_micros(row.lease_until),
-        name: row.name.map(Into::into),
-        platform: case(&PLATFORMS, row.platform).ok_or(StoreError::RowUnreadable(DEVICES))?,
-        lapse_recorded: row.lapse_recorded,
+pub(super) fn write_account(account: &Account) -> Vec<u8> {
+    let lost: Vec<_> = account.lost.iter().map(|lost| handle_key(&lost.handle)).collect();
+    let rest = RestV2 {
+        devices: account
+            .devices
+            .iter()
+            .map(|device| (device.registered_at.as_micros(), device.name.as_deref()))
+            .collect(),
+        proved_at: account.claims.iter().map(|claim| claim.proved_at.as_micros()).collect(),
+        lost: account
+            .lost
+            .iter()
+            .zip(&lost)
+            .map(|(lost, key)| (&key[..], number(&LOSSES, lost.how), lost.at.as_micros()))
+            .collect(),
     };
-    Ok(Row::Device(DeviceId::from_bits(key), device))
+    let mut row = vec![VERSION];
+    row.extend_from_slice(&pack(account));
+    let mut row = postcard::to_extend(&rest, row).expect("a vector takes whatever is written");
+    let crc = crc32fast::hash(&row);
+    row.extend_from_slice(&crc.to_le_bytes());
+    row
 }
 
-pub(super) fn write_claim(claim: &Claim) -> Vec<u8> {
-    encode(&ClaimV1 {
-        account: claim.account.bits(),
-        proved_at: claim.proved_at.as_micros(),
-        discoverable: claim.discoverable,
-        devices: claim.devices.iter().map(|device| device.bits()).collect(),
-    })
+/// The packed form and what follows it, of a row that is whole.
+fn split_account(key: u64, row: &[u8]) -> Result<(Packed<'_>, &[u8]), StoreError> {
+    let unreadable = || StoreError::RowUnreadable(ACCOUNTS);
+    match row.first() {
+        Some(&VERSION) => {}
+        Some(&version) if version > VERSION => return Err(StoreError::FormatUnknown(version)),
+        _ => return Err(unreadable()),
+    }
+    let (body, crc) = row.split_last_chunk::<CRC_BYTES>().ok_or_else(unreadable)?;
+    if body.len() < 1 + HEAD_BYTES || crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+        return Err(unreadable());
+    }
+    let len = usize::from(u16::from_le_bytes([body[1], body[2]]));
+    let packed = body.get(1..1 + len).and_then(Packed::check).ok_or_else(unreadable)?;
+    if packed.account().bits() != key {
+        return Err(unreadable());
+    }
+    Ok((packed, &body[1 + len..]))
 }
 
-pub(super) fn read_claim(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
-    let row: ClaimV1 = decode_in(CLAIMS, bytes)?;
-    let handle = read_handle(key).ok_or(StoreError::RowUnreadable(CLAIMS))?;
-    let claim = Claim {
-        account: AccountId::from_bits(row.account),
-        proved_at: Timestamp::from_micros(row.proved_at),
-        discoverable: row.discoverable,
-        devices: row.devices.into_iter().map(DeviceId::from_bits).collect(),
+/// The packed form of the account in a row, as it lies there.
+pub(super) fn read_packed(key: u64, row: &[u8]) -> Result<Packed<'_>, StoreError> {
+    split_account(key, row).map(|(packed, _)| packed)
+}
+
+pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> {
+    let (packed, rest) = split_account(key, row)?;
+    let unreadable = || StoreError::RowUnreadable(ACCOUNTS);
+    let rest: RestV2<'_> = match postcard::take_from_bytes(rest) {
+        Ok((rest, [])) => rest,
+        _ => return Err(unreadable()),
     };
-    Ok(Row::Claim(handle, claim))
+    if rest.devices.len() != packed.devices().len() || rest.proved_at.len() != packed.handles_len()
+    {
+        return Err(unreadable());
+    }
+    let devices: Vec<_> = packed
+        .devices()
+        .zip(rest.devices)
+        .map(|(device, (registered_at, name))| Device {
+            id: device.id(),
+            token_hash: device.token_hash(),
+            registered_at: Timestamp::from_micros(registered_at),
+            last_check_in_at: device.last_check_in_at(),
+            name: name.map(Into::into),
+            platform: device.platform(),
+            lapse_recorded: device.lapse_recorded(),
+        })
+        .collect();
+    let claim = |(handle, proved_at): (crate::registry::packed::PackedHandle<'_>, u64)| {
+        let backing = devices.iter().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
+        Some(Claim {
+            handle: handle.handle()?,
+            proved_at: Timestamp::from_micros(proved_at),
+            discoverable: handle.discoverable(),
+            devices: backing.map(|(_, device)| device.id).collect(),
+        })
+    };
+    let claims: Option<Vec<_>> = packed.handles().zip(rest.proved_at).map(claim).collect();
+    let lost = |(key, how, at): (&[u8], u8, u64)| {
+        let (handle, how) = (read_handle(key)?, case(&LOSSES, how)?);
+        Some(Lost { handle, how, at: Timestamp::from_micros(at) })
+    };
+    let lost: Option<Vec<_>> = rest.lost.into_iter().map(lost).collect();
+    let (Some(claims), Some(lost)) = (claims, lost) else {
+        return Err(unreadable());
+    };
+    let account = Account { id: packed.account(), devices, claims, lost };
+    if account.is_sound() { Ok(account) } else { Err(unreadable()) }
 }
 
 pub(super) fn write_ended(ended: Ended) -> Vec<u8> {
-    encode(&EndedV1 { how: number(&HOWS, ended.how), at: ended.at.as_micros() })
+    encode(&EndedV2 { how: number(&HOWS, ended.how), at: ended.at.as_micros() })
 }
 
 pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
-    let row: EndedV1 = decode_in(ENDED, bytes)?;
+    let row: EndedV2 = decode_in(ENDED, bytes)?;
     let handle = read_handle(key).ok_or(StoreError::RowUnreadable(ENDED))?;
     let how = case(&HOWS, row.how).ok_or(StoreError::RowUnreadable(ENDED))?;
     Ok(Row::Ended(handle, Ended { how, at: Timestamp::from_micros(row.at) }))
 }
 
 pub(super) fn write_change(change: &Change) -> Vec<u8> {
-    encode(&ChangeV1 {
+    encode(&ChangeV2 {
         id: change.id.bits(),
         at: change.at.as_micros(),
         kind: number(&KINDS, change.kind),
@@ -224,7 +262,7 @@ pub(super) fn write_change(change: &Change) -> Vec<u8> {
 
 pub(super) fn read_change(key: u64, bytes: &[u8]) -> Result<Row, StoreError> {
     let unreadable = StoreError::RowUnreadable(UNRECORDED);
-    let row: ChangeV1 = decode_in(UNRECORDED, bytes)?;
+    let row: ChangeV2 = decode_in(UNRECORDED, bytes)?;
     let (Some(kind), Some(cause)) = (case(&KINDS, row.kind), case(&CAUSES, row.cause)) else {
         return Err(unreadable);
     };

@@ -13,66 +13,27 @@ use proptest::prelude::*;
 
 use super::{rows, *};
 use crate::{
-    clock::Timestamp,
-    ids::{AccountId, ChangeId},
+    ids::ChangeId,
     registry::{
+        account::{Claim, Device, Lost},
         changes::{Cause, ChangeKind},
-        device::Platform,
+        device::{HandleLoss, Platform},
         entry::EndedHow,
+        few::Few,
+        tests::accounts::{account, handles},
         token::TokenHash,
     },
 };
 
-fn handles() -> impl Strategy<Value = Handle> {
-    prop_oneof!["\\+[1-9][0-9]{6,14}", "[a-zäß]{1,8}@[a-z]{1,8}\\.org"]
-        .prop_map(|text| Handle::from_canonical(&text).expect("it is canonical"))
-}
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-fn times() -> impl Strategy<Value = Timestamp> {
-    any::<u64>().prop_map(Timestamp::from_micros)
-}
-
-fn device_rows() -> impl Strategy<Value = Row> {
-    let ids = (any::<u64>(), any::<u64>(), any::<[u8; 32]>());
-    let rest = (times(), times(), times(), any::<Option<String>>(), 0..6usize, any::<bool>());
-    (ids, rest).prop_map(
-        |(
-            (id, account, hash),
-            (registered_at, last_check_in_at, lease_until, name, platform, lapse_recorded),
-        )| {
-            let device = Device {
-                account: AccountId::from_bits(account),
-                token_hash: TokenHash(hash),
-                registered_at,
-                last_check_in_at,
-                lease_until,
-                name: name.map(Into::into),
-                platform: Platform::ALL[platform],
-                lapse_recorded,
-            };
-            Row::Device(DeviceId::from_bits(id), device)
-        },
-    )
-}
-
-fn claim_rows() -> impl Strategy<Value = Row> {
-    let devices = prop::collection::vec(any::<u64>().prop_map(DeviceId::from_bits), 1..5);
-    (handles(), any::<u64>(), times(), any::<bool>(), devices).prop_map(
-        |(handle, account, proved_at, discoverable, devices)| {
-            let account = AccountId::from_bits(account);
-            let devices = devices.into_iter().collect();
-            Row::Claim(handle, Claim { account, proved_at, discoverable, devices })
-        },
-    )
-}
-
-fn ended_rows() -> impl Strategy<Value = Row> {
+fn ended_rows() -> impl Strategy<Value = Mutation> {
     let hows = [EndedHow::Unbound, EndedHow::Deregistered, EndedHow::DeviceRemoved];
-    (handles(), prop::sample::select(hows.to_vec()), times())
-        .prop_map(|(handle, how, at)| Row::Ended(handle, Ended { how, at }))
+    (handles(), prop::sample::select(hows.to_vec()), any::<u64>().prop_map(Timestamp::from_micros))
+        .prop_map(|(handle, how, at)| Mutation::PutEnded(handle, Ended { how, at }))
 }
 
-fn change_rows() -> impl Strategy<Value = Row> {
+fn change_rows() -> impl Strategy<Value = Mutation> {
     let kinds = [
         ChangeKind::DeviceRegistered,
         ChangeKind::DeviceRemoved,
@@ -92,6 +53,7 @@ fn change_rows() -> impl Strategy<Value = Row> {
         Cause::Deregistration,
         Cause::NewerProof,
         Cause::Silence,
+        Cause::Import,
     ];
     let what = (prop::sample::select(kinds.to_vec()), prop::sample::select(causes.to_vec()));
     let whom = (prop::option::of(handles()), any::<Option<u64>>(), any::<Option<u64>>());
@@ -106,32 +68,46 @@ fn change_rows() -> impl Strategy<Value = Row> {
                 account: account.map(AccountId::from_bits),
                 cause,
             };
-            Row::Unrecorded(place, change)
+            Mutation::PutUnrecorded(place, change)
         },
     )
 }
 
-fn any_row() -> impl Strategy<Value = Row> {
-    prop_oneof![device_rows(), claim_rows(), ended_rows(), change_rows()]
+fn any_row() -> impl Strategy<Value = Mutation> {
+    let account = account().prop_map(|account| Mutation::PutAccount { account, known_by: None });
+    prop_oneof![account, ended_rows(), change_rows()]
 }
 
 /// A row's key and value as bytes.
-fn write(row: &Row) -> (Vec<u8>, Vec<u8>) {
+fn write(row: &Mutation) -> (Vec<u8>, Vec<u8>) {
     match row {
-        Row::Device(id, device) => (id.bits().to_be_bytes().into(), rows::write_device(device)),
-        Row::Claim(handle, claim) => (rows::handle_key(handle), rows::write_claim(claim)),
-        Row::Ended(handle, ended) => (rows::handle_key(handle), rows::write_ended(*ended)),
-        Row::Unrecorded(place, change) => (place.to_be_bytes().into(), rows::write_change(change)),
+        Mutation::PutAccount { account, .. } => {
+            (account.id.bits().to_be_bytes().into(), rows::write_account(account))
+        }
+        Mutation::PutEnded(handle, ended) => (rows::handle_key(handle), rows::write_ended(*ended)),
+        Mutation::PutUnrecorded(place, change) => {
+            (place.to_be_bytes().into(), rows::write_change(change))
+        }
+        _ => unreachable!("not a row"),
     }
 }
 
-fn read(like: &Row, key: &[u8], value: &[u8]) -> Result<Row, StoreError> {
+fn read(like: &Mutation, key: &[u8], value: &[u8]) -> Result<Mutation, StoreError> {
     let number = || u64::from_be_bytes(key.try_into().expect("eight bytes"));
-    match like {
-        Row::Device(..) => rows::read_device(number(), value),
-        Row::Claim(..) => rows::read_claim(key, value),
-        Row::Ended(..) => rows::read_ended(key, value),
-        Row::Unrecorded(..) => rows::read_change(number(), value),
+    Ok(match like {
+        Mutation::PutAccount { .. } => {
+            let account = rows::read_account(number(), value)?;
+            Mutation::PutAccount { account, known_by: None }
+        }
+        Mutation::PutEnded(..) => put(rows::read_ended(key, value)?),
+        _ => put(rows::read_change(number(), value)?),
+    })
+}
+
+fn put(row: Row) -> Mutation {
+    match row {
+        Row::Ended(handle, ended) => Mutation::PutEnded(handle, ended),
+        Row::Unrecorded(place, change) => Mutation::PutUnrecorded(place, change),
     }
 }
 
@@ -147,37 +123,48 @@ proptest! {
         let (key, value) = write(&row);
         prop_assert!(read(&row, &key, &value[..cut.index(value.len())]).is_err());
         prop_assert!(read(&row, &key, &[&value[..], &[0]].concat()).is_err());
-        let newer = [&[2][..], &value[1..]].concat();
-        prop_assert!(matches!(read(&row, &key, &newer), Err(StoreError::FormatUnknown(2))));
+        let newer = [&[3][..], &value[1..]].concat();
+        prop_assert!(matches!(read(&row, &key, &newer), Err(StoreError::FormatUnknown(3))));
     }
 
     #[test]
     fn no_bytes_make_the_reader_panic(row in any_row(), bytes: Vec<u8>, key: Vec<u8>) {
-        let _ = rows::read_claim(&key, &bytes);
         let _ = rows::read_ended(&key, &bytes);
         let (good_key, _) = write(&row);
-        let _ = read(&row, &good_key, &[&[1][..], &bytes].concat());
+        let _ = read(&row, &good_key, &[&[2][..], &bytes].concat());
     }
 }
 
 /// One row of each table, with everything in it.
-fn fixture() -> [(Row, &'static str, &'static str); 4] {
+fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
     let phone = Handle::from_canonical("+14155550123").expect("canonical");
     let mail = Handle::from_canonical("a@example.org").expect("canonical");
     let [first, second] = [0x0102_0304_0506_0708, 9].map(DeviceId::from_bits);
-    let account = AccountId::from_bits(0xfedc_ba98_7654_3210);
     let at = Timestamp::from_micros(1_795_423_267_123_456);
-    let device = Device {
-        account,
-        token_hash: TokenHash([0xab; 32]),
+    let device = |id, name: Option<&str>, lapse_recorded| Device {
+        id,
+        token_hash: TokenHash([0xab; 16]),
         registered_at: at,
         last_check_in_at: Timestamp::from_secs(1),
-        lease_until: Timestamp::from_secs(2),
-        name: Some("Zoë".into()),
+        name: name.map(Into::into),
         platform: Platform::Watchos,
-        lapse_recorded: true,
+        lapse_recorded,
     };
-    let devices = [first, second].into_iter().collect();
+    let claim = |handle: &Handle, discoverable, devices| Claim {
+        handle: handle.clone(),
+        proved_at: at,
+        discoverable,
+        devices,
+    };
+    let account = Account {
+        id: AccountId::from_bits(0xfedc_ba98_7654_3210),
+        devices: vec![device(first, Some("Zoë"), true), device(second, None, false)],
+        claims: vec![
+            claim(&phone, false, Few::One(second)),
+            claim(&mail, true, [first, second].into_iter().collect()),
+        ],
+        lost: vec![Lost { handle: phone.clone(), how: HandleLoss::Moved, at }],
+    };
     let change = Change {
         id: ChangeId::from_bits(77),
         at,
@@ -189,75 +176,84 @@ fn fixture() -> [(Row, &'static str, &'static str); 4] {
     };
     [
         (
-            Row::Device(first, device),
-            "0102030405060708",
-            "0190e4d0b287d3aeeefe01abababababababababababababababababababababababababababababababab80e2bbf0d89d9803c0843d80897a01045a6fc3ab0401",
+            Mutation::PutAccount { account, known_by: None },
+            "fedcba9876543210",
+            "026b001032547698badcfe028200f10e8eed60060807060504030201abababababababababababababababab40420f000000000b0900000000000000abababababababababababababababab40420f000000000304ab8dbc4b03000002030d61406578616d706c652e6f72670280e2bbf0d89d980301045a6fc3ab80e2bbf0d89d9803000280e2bbf0d89d980380e2bbf0d89d9803010901000000034bbc8dab0180e2bbf0d89d9803a4d4e1b4",
         ),
         (
-            Row::Claim(phone, Claim { account, proved_at: at, discoverable: false, devices }),
-            "01000000034bbc8dab",
-            "0190e4d0b287d3aeeefe0180e2bbf0d89d98030002888e98a8c0e080810109",
-        ),
-        (
-            Row::Ended(mail, Ended { how: EndedHow::Deregistered, at }),
+            Mutation::PutEnded(mail, Ended { how: EndedHow::Deregistered, at }),
             "0261406578616d706c652e6f7267",
-            "010280e2bbf0d89d9803",
+            "020280e2bbf0d89d9803",
         ),
         (
-            Row::Unrecorded(3, change),
+            Mutation::PutUnrecorded(3, change),
             "0000000000000003",
-            "014d80e2bbf0d89d98030508010901000000034bbc8dab01888e98a8c0e080810100",
+            "024d80e2bbf0d89d98030508010901000000034bbc8dab01888e98a8c0e080810100",
         ),
     ]
 }
 
 #[test]
-fn version_1_is_frozen() {
+fn version_2_is_frozen() {
     for (row, key, value) in fixture() {
         let (written_key, written) = write(&row);
         assert_eq!((&*HEXLOWER.encode(&written_key), &*HEXLOWER.encode(&written)), (key, value));
         let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).expect("it is hex");
         assert_eq!(
-            read(&row, &bytes(key), &bytes(value)).expect("version 1 is read for ever"),
+            read(&row, &bytes(key), &bytes(value)).expect("version 2 is read for ever"),
             row
         );
     }
 }
 
-fn all(store: &mut RedbStore) -> Vec<Row> {
+fn all(store: &mut RedbStore) -> Vec<Mutation> {
+    try_all(store).expect("the rows are good")
+}
+
+fn try_all(store: &mut RedbStore) -> Result<Vec<Mutation>, StoreError> {
+    let (reader, mut ids) = (store.reader(), Vec::new());
+    for part in 0..3 {
+        reader.packed(part, 3, &mut |packed| ids.push(packed.account()))?;
+    }
     let mut rows = Vec::new();
-    store.load(&mut |row| rows.push(row)).expect("the rows are good");
-    rows
+    for id in ids {
+        let account = reader.account(id)?.expect("it was just seen");
+        rows.push(Mutation::PutAccount { account, known_by: None });
+    }
+    store.load(&mut |row| rows.push(put(row)))?;
+    Ok(rows)
 }
 
 #[test]
 fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
     let root = tempfile::tempdir().expect("a directory");
     let dir = root.path().join("registry");
-    let mut store = RedbStore::open(&dir).expect("a new store");
-    let key = store.subject_key();
-    let puts: Vec<_> = fixture().into_iter().map(|(row, ..)| Mutation::Put(row)).collect();
+    let mut store = RedbStore::open(&dir, NOW).expect("a new store");
+    let key = store.identity().subject_key;
+    let puts = fixture().map(|(row, ..)| row);
     store.commit(5, &puts).expect("there is room");
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(&dir.join("registry.redb"))), (0o700, 0o600));
     drop(store);
 
-    let mut store = RedbStore::open(&dir).expect("it is there");
-    assert_eq!((store.last_batch(), store.subject_key()), (5, key));
+    let mut store =
+        RedbStore::open(&dir, NOW.plus(std::time::Duration::from_secs(1))).expect("it is there");
+    let identity = store.identity();
+    assert_eq!((store.last_batch(), identity.subject_key, identity.founded_at), (5, key, NOW));
     assert_eq!(all(&mut store), fixture().map(|(row, ..)| row));
-    let phone = Handle::from_canonical("+14155550123").expect("canonical");
-    store
-        .commit(6, &[Mutation::Remove(Key::Claim(phone)), Mutation::Remove(Key::Unrecorded(3))])
-        .expect("there is room");
+    let (id, known_by) =
+        (AccountId::from_bits(0xfedc_ba98_7654_3210), DeviceId::from_bits(0x0102_0304_0506_0708));
+    let removals = [Mutation::RemoveAccount { id, known_by }, Mutation::RemoveUnrecorded(3)];
+    store.commit(6, &removals).expect("there is room");
     assert_eq!(store.reopen().expect("it can be opened anew"), 6);
-    assert_eq!(all(&mut store).len(), 2);
+    assert_eq!(all(&mut store).len(), 1);
 }
 
 #[test]
 fn a_second_process_is_told_so() {
     let dir = tempfile::tempdir().expect("a directory");
-    let _first = RedbStore::open(dir.path()).expect("a new store");
-    assert!(matches!(RedbStore::open(dir.path()).err(), Some(StoreError::Locked(_))));
+    let _first = RedbStore::open(dir.path(), NOW).expect("a new store");
+    assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::Locked(_))));
 }
 
 #[test]
@@ -265,7 +261,7 @@ fn another_program_s_file_is_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("registry.redb");
     fs::write(&path, "a letter to somebody").expect("there is room");
-    assert!(matches!(RedbStore::open(dir.path()).err(), Some(StoreError::NotOurs(_))));
+    assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::NotOurs(_))));
     assert_eq!(fs::read(&path).expect("it is there"), b"a letter to somebody");
 
     fs::remove_file(&path).expect("it was there");
@@ -274,21 +270,21 @@ fn another_program_s_file_is_left_alone() {
     writing.open_table(::redb::TableDefinition::<u64, u64>::new("theirs")).expect("a new table");
     writing.commit().expect("there is room");
     drop(foreign);
-    assert!(matches!(RedbStore::open(dir.path()).err(), Some(StoreError::NotOurs(_))));
+    assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::NotOurs(_))));
 }
 
 #[test]
 fn damage_is_an_error_and_never_a_panic() {
     let whole = tempfile::tempdir().expect("a directory");
-    let mut store = RedbStore::open(whole.path()).expect("a new store");
-    let puts: Vec<_> = fixture().into_iter().map(|(row, ..)| Mutation::Put(row)).collect();
+    let mut store = RedbStore::open(whole.path(), NOW).expect("a new store");
+    let puts = fixture().map(|(row, ..)| row);
     store.commit(1, &puts).expect("there is room");
     drop(store);
     let bytes = fs::read(whole.path().join("registry.redb")).expect("it is there");
     for part in [10, 100, 4096, bytes.len() / 2] {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("registry.redb"), &bytes[..part]).expect("there is room");
-        assert!(RedbStore::open(dir.path()).is_err(), "cut at {part}");
+        assert!(RedbStore::open(dir.path(), NOW).is_err(), "cut at {part}");
     }
     let header = [9, 20, 64, 130, 200, 330];
     let pages = (0..bytes.len() as u64).step_by(1024).skip(1);
@@ -300,11 +296,9 @@ fn damage_is_an_error_and_never_a_panic() {
         file.seek(SeekFrom::Start(at)).expect("it is long enough");
         file.write_all(&[0x5a; 16]).expect("there is room");
         // Whether redb can repair it or not: what it then gives is right, or an error.
-        if let Ok(mut store) = RedbStore::open(dir.path()) {
-            let mut rows = Vec::new();
-            if store.load(&mut |row| rows.push(row)).is_ok() {
-                assert!(rows.is_empty() || rows.len() == 4);
-            }
+        let read = RedbStore::open(dir.path(), NOW).and_then(|mut store| try_all(&mut store));
+        if let Ok(rows) = read {
+            assert!(rows.is_empty() || rows == puts);
         }
     }
 }
@@ -358,20 +352,20 @@ fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
     let dir = tempfile::tempdir().expect("a directory");
     let open =
         |path: &Path| redb::open_database(|file| Ok(FullDisk(FileBackend::new(file)?)), path);
-    let mut store = RedbStore::open_by(dir.path(), open).expect("a new store");
-    let [(device, ..), (claim, ..), ..] = fixture();
-    store.commit(1, &[Mutation::Put(device.clone())]).expect("there is room");
+    let mut store = RedbStore::open_by(dir.path(), NOW, open).expect("a new store");
+    let [(account, ..), (ended, ..), ..] = fixture();
+    store.commit(1, std::slice::from_ref(&account)).expect("there is room");
     IS_FULL.set(true);
-    let failed = store.commit(2, &[Mutation::Put(claim.clone())]);
+    let failed = store.commit(2, std::slice::from_ref(&ended));
     assert!(matches!(failed, Err(StoreError::Io(_))), "{failed:?}");
-    let refused = store.commit(2, &[Mutation::Put(claim.clone())]);
+    let refused = store.commit(2, std::slice::from_ref(&ended));
     assert!(matches!(refused, Err(StoreError::NotOpen)), "{refused:?}");
     let _ = store.reopen();
     IS_FULL.set(false);
     assert_eq!(store.reopen().expect("there is space"), 1);
-    assert_eq!(all(&mut store), std::slice::from_ref(&device));
-    store.commit(2, &[Mutation::Put(claim.clone())]).expect("there is space");
+    assert_eq!(all(&mut store), std::slice::from_ref(&account));
+    store.commit(2, std::slice::from_ref(&ended)).expect("there is space");
     drop(store);
-    let mut store = RedbStore::open(dir.path()).expect("it is whole");
-    assert_eq!(all(&mut store), [device, claim]);
+    let mut store = RedbStore::open(dir.path(), NOW).expect("it is whole");
+    assert_eq!(all(&mut store), [account, ended]);
 }

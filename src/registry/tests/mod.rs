@@ -1,5 +1,6 @@
 //! The registry's tests: a harness, a model with random operations, and one test for each promise.
 
+pub(super) mod accounts;
 mod model;
 mod order;
 mod promises;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(100);
+const FORGET_AFTER: Duration = Duration::from_secs(40 * 86_400);
 const DEVICES_PER_ACCOUNT: usize = 3;
 
 pub(super) fn handle(text: &str) -> Handle {
@@ -35,7 +37,7 @@ pub(super) fn handle(text: &str) -> Handle {
 }
 
 fn config() -> Config {
-    Config { lease: LEASE, devices_per_account: DEVICES_PER_ACCOUNT }
+    Config { lease: LEASE, forget_after: FORGET_AFTER, devices_per_account: DEVICES_PER_ACCOUNT }
 }
 
 /// A log that does as it is told.

@@ -14,11 +14,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::{
     BindError, Cause, ChangeKind, DeviceDetails, DeviceToken, EndedHow, HandleDetails, HandleError,
-    Probe, SignUpError, Ticked,
+    HandleLoss, LostDetails, Probe, SignUpError, Ticked,
 };
 
 const HANDLES: [&str; 5] =
     ["+14155550100", "+14155550101", "+4915123456789", "a@example.org", "b@example.org"];
+
+const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -76,6 +78,7 @@ struct Model {
     devices: BTreeMap<DeviceId, ModelDevice>,
     claims: BTreeMap<Handle, ModelClaim>,
     ended: BTreeMap<Handle, (EndedHow, Timestamp)>,
+    lost: BTreeMap<AccountId, Vec<LostDetails>>,
     /// Every device that ever was, with its token.
     tokens: Vec<(DeviceId, DeviceToken)>,
     /// What the log must hold. Changes of one command about several handles come in any order.
@@ -125,10 +128,18 @@ impl Model {
         if let Some(claim) = self.claims.get_mut(handle) {
             claim.devices.remove(&device);
             if claim.devices.is_empty() {
+                let account = claim.account;
                 self.claims.remove(handle);
                 self.ended.insert(handle.clone(), (how, now));
+                self.lose(account, handle, how.loss(), now);
             }
         }
+    }
+
+    fn lose(&mut self, account: AccountId, handle: &Handle, how: HandleLoss, at: Timestamp) {
+        let lost = self.lost.entry(account).or_default();
+        lost.retain(|lost| lost.handle != *handle);
+        lost.push(LostDetails { handle: handle.clone(), how, at });
     }
 
     fn backed(&self, device: DeviceId) -> Vec<Handle> {
@@ -144,15 +155,23 @@ impl Model {
         let Some(device) = self.devices.get(&id).cloned() else {
             return Outcome::DeviceUnknown;
         };
-        let account = Some(device.account);
-        let mut told = vec![(ChangeKind::DeviceRemoved, None, Some(id), account, Cause::SignOut)];
-        for handle in self.backed(id) {
-            self.release(&handle, id, EndedHow::DeviceRemoved, now);
-            told.push((ChangeKind::HandleUnbound, Some(handle), Some(id), account, Cause::SignOut));
-        }
-        self.devices.remove(&id);
+        let told = self.remove(id, device.account, Cause::SignOut, now);
         self.tell(told);
         Outcome::Done
+    }
+
+    fn remove(&mut self, id: DeviceId, own: AccountId, cause: Cause, now: Timestamp) -> Vec<Told> {
+        let account = Some(own);
+        let mut told = vec![(ChangeKind::DeviceRemoved, None, Some(id), account, cause)];
+        for handle in self.backed(id) {
+            self.release(&handle, id, EndedHow::DeviceRemoved, now);
+            told.push((ChangeKind::HandleUnbound, Some(handle), Some(id), account, cause));
+        }
+        self.devices.remove(&id);
+        if self.devices.values().all(|device| device.account != own) {
+            self.lost.remove(&own);
+        }
+        told
     }
 
     fn prove(&mut self, id: DeviceId, handle: &Handle, now: Timestamp) -> Outcome {
@@ -164,6 +183,12 @@ impl Model {
             Some(claim) if claim.account != account => (ChangeKind::HandleMoved, Cause::NewerProof),
             _ => (ChangeKind::HandleBound, Cause::Proof),
         };
+        if let Some(claim) = &before
+            && claim.account != account
+        {
+            self.lose(claim.account, handle, HandleLoss::Moved, now);
+        }
+        self.lost.entry(account).or_default().retain(|lost| lost.handle != *handle);
         let own = before.filter(|claim| claim.account == account);
         let mut claim = own.unwrap_or(ModelClaim {
             account,
@@ -223,6 +248,7 @@ impl Model {
     fn deregister(&mut self, handle: &Handle, now: Timestamp) -> Outcome {
         if let Some(claim) = self.claims.remove(handle) {
             self.ended.insert(handle.clone(), (EndedHow::Deregistered, now));
+            self.lose(claim.account, handle, HandleLoss::Deregistered, now);
             let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
             self.tell([(kind, Some(handle.clone()), None, Some(claim.account), cause)]);
         }
@@ -259,8 +285,14 @@ impl Model {
         for device in self.devices.values_mut() {
             device.lapse_recorded |= device.lease_until <= now;
         }
+        let silent_since = now.minus(FORGET_AFTER).plus(LEASE);
+        let silent = self.devices.iter().filter(|(_, device)| device.lease_until <= silent_since);
+        let silent: Vec<_> = silent.map(|(id, device)| (*id, device.account)).collect();
+        for (id, account) in silent {
+            told.extend(self.remove(id, account, Cause::Silence, now));
+        }
         self.tell(told);
-        self.ended.retain(|_, (_, at)| now < at.plus(Duration::from_secs(30 * 86_400)));
+        self.ended.retain(|_, (_, at)| now < at.plus(REMEMBERED));
     }
 
     fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
@@ -273,10 +305,7 @@ impl Model {
                 discoverable: claim.discoverable,
             };
         }
-        let young = self
-            .ended
-            .get(handle)
-            .filter(|(_, at)| now < at.plus(Duration::from_secs(30 * 86_400)));
+        let young = self.ended.get(handle).filter(|(_, at)| now < at.plus(REMEMBERED));
         young.map_or(Probe::Unknown, |(how, at)| Probe::Ended { how: *how, at: *at })
     }
 
@@ -296,22 +325,27 @@ impl Model {
             let handle = handle(name);
             assert_eq!(view.probe(&handle), self.probe(&handle, now), "{name}");
         }
-        for (id, token) in &self.tokens {
-            let asker = view.asker(*id);
+        let askers: Vec<_> = self.tokens.iter().map(|(id, _)| view.asker(*id)).collect();
+        drop(view);
+        for ((id, token), asker) in self.tokens.iter().zip(askers) {
             assert_eq!(registry.authenticate(token.expose()).ok(), asker);
             assert_eq!(
                 asker.map(|asker| asker.account),
                 self.devices.get(id).map(|device| device.account)
             );
         }
-        drop(view);
         for (id, _) in &self.tokens {
             let found = registry.device(*id).expect("it is loaded");
-            let found = found
-                .map(|found: DeviceDetails| (found.account, found.lease_expires_at, found.handles));
-            let expected = self.devices.get(id);
-            let expected =
-                expected.map(|device| (device.account, device.lease_until, self.handles_of(*id)));
+            let found = found.map(|found: DeviceDetails| {
+                (found.account, found.lease_expires_at, found.handles, found.lost)
+            });
+            let expected = self.devices.get(id).map(|device| {
+                let lost = self.lost.get(&device.account).into_iter().flatten();
+                let young = |lost: &&LostDetails| now < lost.at.plus(REMEMBERED);
+                let mut lost: Vec<_> = lost.filter(young).cloned().collect();
+                lost.sort_by_key(|lost| (lost.at, lost.handle.canonical().into_owned()));
+                (device.account, device.lease_until, self.handles_of(*id), lost)
+            });
             assert_eq!(found, expected);
         }
         let counts = registry.counts(now).expect("it is loaded");

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     limits,
     registry::{
-        BindError, Cause, ChangeKind, EndedHow, HandleError, Loading, Probe, SignUpError, Ticked,
-        TokenError,
+        BindError, Cause, ChangeKind, EndedHow, HandleError, HandleLoss, Loading, LostDetails,
+        Probe, SignUpError, Ticked, TokenError,
     },
 };
 
@@ -59,7 +59,7 @@ async fn the_newest_proof_takes_the_handle_from_every_device_of_the_former_accou
     bench.registry.prove(old.device, phone.clone()).await.expect("it binds");
     let old_second = bench.joined(old.account).await;
     let new = bench.device().await;
-    bench.registry.prove(new.device, phone.clone()).await.expect("it moves");
+    let moved_at = bench.registry.prove(new.device, phone.clone()).await.expect("it moves");
     bench.clock.advance(LEASE / 2);
     for device in [old.device, old_second.device] {
         bench.registry.check_in(device).await.expect("it is known");
@@ -67,6 +67,8 @@ async fn the_newest_proof_takes_the_handle_from_every_device_of_the_former_accou
         assert_eq!(bench.registry.unbind(device, phone.clone()).await, Err(HandleError::NotBound));
         let details = bench.registry.device(device).expect("loaded").expect("it is known");
         assert!(details.handles.is_empty());
+        let lost = LostDetails { handle: phone.clone(), how: HandleLoss::Moved, at: moved_at };
+        assert_eq!(details.lost, [lost], "and it is told when and why");
     }
     let Probe::Claimed { account, live_until, .. } = probe(&bench, &phone) else {
         panic!("somebody holds it");
@@ -107,7 +109,7 @@ async fn how_a_handle_ended_is_forgotten_after_exactly_thirty_days_with_or_witho
     bench.clock.advance(Duration::from_micros(1));
     assert_eq!(probe(&bench, &phone), Probe::Unknown);
     assert_eq!(bench.store.disk().ended.len(), 1);
-    assert_eq!(bench.registry.tick().await, Ok(Ticked { lapsed: 0, forgotten: 1 }));
+    assert_eq!(bench.registry.tick().await, Ok(Ticked { forgotten: 1, ..Ticked::default() }));
     assert_eq!(bench.store.disk().ended.len(), 0);
 }
 
@@ -123,13 +125,43 @@ async fn a_lapse_is_told_once_whatever_crashes_and_again_after_a_check_in() {
     };
     for round in 1..=2 {
         bench.clock.advance(LEASE);
-        assert_eq!(bench.registry.tick().await, Ok(Ticked { lapsed: 1, forgotten: 0 }));
+        assert_eq!(bench.registry.tick().await, Ok(Ticked { lapsed: 1, ..Ticked::default() }));
         assert_eq!(bench.registry.tick().await, Ok(Ticked::default()));
         bench = bench.crashed();
         assert_eq!(bench.registry.tick().await, Ok(Ticked::default()));
         assert_eq!(lapses(&bench), 2 * round, "one for each handle");
         bench.registry.check_in(device).await.expect("it is known");
     }
+}
+
+#[tokio::test]
+async fn a_device_silent_for_long_is_removed_and_not_a_moment_earlier() {
+    let bench = Bench::new();
+    let (silent, phone) = (bench.device().await, handle(PHONE));
+    let (mail, other) = (handle("a@example.org"), bench.joined(silent.account).await);
+    bench.registry.prove(silent.device, phone.clone()).await.expect("it binds");
+    bench.registry.prove(other.device, mail.clone()).await.expect("it binds");
+    bench.clock.advance(FORGET_AFTER - Duration::from_micros(1));
+    bench.registry.check_in(other.device).await.expect("it is known");
+    assert_eq!(bench.registry.tick().await, Ok(Ticked { lapsed: 1, ..Ticked::default() }));
+    bench.clock.advance(Duration::from_micros(1));
+    assert_eq!(bench.registry.tick().await, Ok(Ticked { removed: 1, ..Ticked::default() }));
+    assert_eq!(bench.registry.device(silent.device), Ok(None));
+    assert_eq!(
+        bench.registry.authenticate(silent.token.expose()),
+        Err(TokenError::Invalid),
+        "its token ended with it"
+    );
+    assert!(!bench.is_live(&phone), "only the silent one backed it");
+    assert!(matches!(probe(&bench, &phone), Probe::Ended { how: EndedHow::DeviceRemoved, .. }));
+    assert!(bench.is_live(&mail), "the other device is not touched");
+    let lost = bench.registry.device(other.device).expect("loaded").expect("it is known").lost;
+    assert_eq!(lost.iter().map(|lost| lost.how).collect::<Vec<_>>(), [HandleLoss::DeviceRemoved]);
+    let log = bench.sink.log();
+    let told: Vec<_> =
+        log.iter().filter(|told| told.cause == Cause::Silence).map(|told| told.kind).collect();
+    use ChangeKind::{DeviceRemoved, HandleUnbound, LeaseExpired};
+    assert_eq!(told, [LeaseExpired, HandleUnbound, DeviceRemoved]);
 }
 
 #[tokio::test]
@@ -182,7 +214,7 @@ async fn nothing_is_said_before_it_is_loaded() {
     let registry = Registry::with_store(Box::new(store), config(), bench.clock.clone());
     assert!(matches!(registry.view(), Err(Loading)));
     assert_eq!(registry.authenticate(token.expose()), Err(TokenError::Loading(Loading)));
-    assert_eq!(registry.device(device), Err(Loading));
+    assert_eq!(registry.device(device), Err(ChangeError::Loading));
     assert!(!registry.is_ready());
     assert_eq!(registry.tick().await, Err(ChangeError::Loading));
     registry.load().expect("the rows are good");

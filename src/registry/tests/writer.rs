@@ -98,7 +98,7 @@ async fn a_full_disk_changes_nothing_and_service_resumes_when_there_is_space() {
     assert!(!bench.is_live(&phone));
     assert!(bench.registry.device(device).expect("reading goes on").is_some());
     assert_eq!(bench.sink.log().len(), told);
-    assert_eq!(bench.store.disk().claims, before.claims);
+    assert_eq!(bench.store.disk().accounts, before.accounts);
     bench.store.disk().reopens_failing = 0;
     recovered(&bench.registry).await;
     assert!(!bench.is_live(&phone), "it was not durable");
@@ -128,6 +128,7 @@ async fn a_commit_in_doubt_that_proves_durable_becomes_visible_and_recorded_once
 async fn a_store_that_somebody_else_changed_takes_no_more() {
     let bench = Bench::new();
     let device = bench.device().await.device;
+    bench.clock.advance(Duration::from_micros(1));
     bench.store.disk().reopens_failing = u32::MAX;
     bench.store.disk().fail_next = Some(false);
     let failed = DeviceError::Change(ChangeError::StoreUnwritable);
@@ -161,7 +162,8 @@ async fn a_change_is_not_seen_before_the_log_has_it() {
     bench.sink.refuse_all.store(true, Ordering::SeqCst);
     let refused = bench.registry.prove(device, phone.clone()).await;
     assert_eq!(refused, Err(BindError::Change(ChangeError::LogUnwritable)));
-    assert_eq!(bench.store.disk().claims.len(), 1, "it is durable");
+    let accounts = bench.store.disk().accounts.clone();
+    assert!(accounts.values().all(|account| account.claim(&phone).is_some()), "it is durable");
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!bench.is_live(&phone), "but not visible, however often it is offered");
     bench.sink.refuse_all.store(false, Ordering::SeqCst);
@@ -228,5 +230,5 @@ async fn more_than_the_queue_holds_is_refused_and_close_carries_out_what_waits()
     let closing = registry.clone();
     tokio::task::spawn_blocking(move || closing.close()).await.expect("it closes");
     assert!(join_all(waiting).await.iter().all(Result::is_ok));
-    assert_eq!(store.disk().devices.len(), 1 + crate::limits::REGISTRY_QUEUE_CHANGES_MAX);
+    assert_eq!(store.disk().accounts.len(), 1 + crate::limits::REGISTRY_QUEUE_CHANGES_MAX);
 }

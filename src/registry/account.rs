@@ -1,0 +1,150 @@
+//! An account: one person's devices and the handles they hold, changed and stored as a whole.
+//!
+//! Whatever must agree (a claim names devices of its own account, at least one) lies in one row, so a crash cannot tear
+//! it apart.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, DeviceId},
+    limits,
+};
+
+use super::{
+    device::{HandleLoss, Platform},
+    entry::EndedHow,
+    few::Few,
+    token::TokenHash,
+};
+
+/// One person's devices and handles. An account is there as long as it has a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) id: AccountId,
+    pub(super) devices: Vec<Device>,
+    pub(super) claims: Vec<Claim>,
+    /// What it held until lately, oldest first; shown to its devices.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A device of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Device {
+    pub(super) id: DeviceId,
+    pub(super) token_hash: TokenHash,
+    pub(super) registered_at: Timestamp,
+    /// The device counts as live until just before this instant plus the lease.
+    pub(super) last_check_in_at: Timestamp,
+    pub(super) name: Option<Box<str>>,
+    pub(super) platform: Platform,
+    /// Whether the log already says that this lease lapsed; a check-in clears it.
+    pub(super) lapse_recorded: bool,
+}
+
+/// The account holds a handle: it proved it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) handle: Handle,
+    /// When the account last proved the handle. A check-in does not touch it.
+    pub(super) proved_at: Timestamp,
+    /// Whether strangers may find it.
+    pub(super) discoverable: bool,
+    /// The devices that back it; never empty, since a claim ends with its last device.
+    pub(super) devices: Few<DeviceId>,
+}
+
+/// A handle that the account does not hold any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) handle: Handle,
+    pub(super) how: HandleLoss,
+    pub(super) at: Timestamp,
+}
+
+impl Account {
+    pub(super) fn new(id: AccountId) -> Self {
+        Self { id, devices: Vec::new(), claims: Vec::new(), lost: Vec::new() }
+    }
+
+    pub(super) fn device(&self, id: DeviceId) -> Option<&Device> {
+        self.devices.iter().find(|device| device.id == id)
+    }
+
+    pub(super) fn device_mut(&mut self, id: DeviceId) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|device| device.id == id)
+    }
+
+    pub(super) fn claim(&self, handle: &Handle) -> Option<&Claim> {
+        self.claims.iter().find(|claim| claim.handle == *handle)
+    }
+
+    pub(super) fn claim_mut(&mut self, handle: &Handle) -> Option<&mut Claim> {
+        self.claims.iter_mut().find(|claim| claim.handle == *handle)
+    }
+
+    /// The handles that `device` backs.
+    pub(super) fn backed(&self, device: DeviceId) -> Vec<Handle> {
+        let backed = self.claims.iter().filter(|claim| claim.devices.contains(&device));
+        backed.map(|claim| claim.handle.clone()).collect()
+    }
+
+    /// Takes `device` out of the claim on `handle`. True if that was the last one: then the claim ended.
+    pub(super) fn release(
+        &mut self,
+        handle: &Handle,
+        device: DeviceId,
+        how: EndedHow,
+        now: Timestamp,
+    ) -> bool {
+        let Some(claim) = self.claim_mut(handle) else {
+            return false;
+        };
+        claim.devices = claim.devices.without(&device);
+        let has_ended = claim.devices.is_empty();
+        if has_ended {
+            self.lose(handle, how.loss(), now);
+        }
+        has_ended
+    }
+
+    /// The account does not hold `handle` any more, which its devices may read for a while.
+    pub(super) fn lose(&mut self, handle: &Handle, how: HandleLoss, at: Timestamp) {
+        self.claims.retain(|claim| claim.handle != *handle);
+        self.lost.retain(|lost| lost.handle != *handle);
+        if self.lost.len() >= limits::LOST_HANDLES_PER_ACCOUNT_MAX {
+            self.lost.remove(0);
+        }
+        self.lost.push(Lost { handle: handle.clone(), how, at });
+    }
+
+    /// Whether rows that were read make sense: devices and handles once each, a claim's devices its account's own.
+    pub(super) fn is_sound(&self) -> bool {
+        let once =
+            |ids: &[DeviceId]| (1..ids.len()).all(|place| !ids[..place].contains(&ids[place]));
+        let devices: Vec<_> = self.devices.iter().map(|device| device.id).collect();
+        let claims_once = (1..self.claims.len()).all(|place| {
+            self.claims[..place].iter().all(|one| one.handle != self.claims[place].handle)
+        });
+        let own = |claim: &Claim| {
+            let backing = claim.devices.as_slice();
+            !backing.is_empty() && once(backing) && backing.iter().all(|id| devices.contains(id))
+        };
+        !devices.is_empty() && once(&devices) && claims_once && self.claims.iter().all(own)
+    }
+}
+
+impl Device {
+    /// Until when the device counts as live.
+    pub(super) fn lease_until(&self, lease: Duration) -> Timestamp {
+        self.last_check_in_at.plus(lease)
+    }
+}
+
+impl Lost {
+    /// Whether it was lost so long ago that it must not be told any more.
+    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
+    }
+}

@@ -1,0 +1,220 @@
+//! Import: accounts from a file.
+//!
+//! An import tells what was true when its file was made, so it must not undo what happened since. An account that is
+//! here already stays as it is: whoever signed a device out here did so after the file was made. A handle that somebody
+//! holds here, or that ended here, comes in only with a later proof. And a claim that nobody has vouched for since the
+//! registry began to forget how handles ended does not come in at all: it may have ended and be forgotten.
+//!
+//! What comes in is not recorded handle by handle, since nobody asked for it and ten million records would bury what
+//! somebody did; a handle that an import takes from its holder is.
+
+use std::collections::HashSet;
+
+use super::{Context, Operation, Plan, Touch, handles::take_from};
+use crate::{
+    clock::Timestamp,
+    ids::DeviceId,
+    limits,
+    registry::{
+        account::{Account, Claim, Device},
+        changes::{Cause, ChangeKind},
+        error::ChangeError,
+        exchange::{ExchangeAccount, ExchangeClaim, ExchangeDevice},
+        token::TokenHash,
+    },
+};
+
+/// What an import came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Accounts that came in.
+    pub accounts: u64,
+    /// Devices that came in.
+    pub devices: u64,
+    /// Handles that came in.
+    pub handles: u64,
+    /// Of these, taken from an account that had proved them earlier.
+    pub moved: u64,
+    /// Accounts that stayed as they are here.
+    pub accounts_kept: u64,
+    /// Handles that did not come in, since an account here proved them later.
+    pub handles_held: u64,
+    /// Handles that did not come in, since they ended here later than they were proved.
+    pub handles_ended: u64,
+    /// Handles that did not come in, since nobody vouched for them for so long that how they ended may be forgotten.
+    pub handles_stale: u64,
+    /// Devices that did not come in: silent for longer than devices are remembered, or of another account here.
+    pub devices_refused: u64,
+}
+
+impl Imported {
+    /// Counts what another piece came to.
+    pub fn add(&mut self, part: Self) {
+        self.accounts += part.accounts;
+        self.devices += part.devices;
+        self.handles += part.handles;
+        self.moved += part.moved;
+        self.accounts_kept += part.accounts_kept;
+        self.handles_held += part.handles_held;
+        self.handles_ended += part.handles_ended;
+        self.handles_stale += part.handles_stale;
+        self.devices_refused += part.devices_refused;
+    }
+}
+
+/// One piece of an import.
+pub(in crate::registry) struct Import {
+    pub(in crate::registry) accounts: Vec<ExchangeAccount>,
+    /// When the store was made: it knows all that ended since.
+    pub(in crate::registry) founded_at: Timestamp,
+}
+
+impl Operation for Import {
+    type Done = Imported;
+    type Error = ChangeError;
+
+    fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
+        vec![Touch::Everything]
+    }
+
+    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Imported, ChangeError> {
+        let mut imported = Imported::default();
+        for incoming in std::mem::take(&mut self.accounts) {
+            take_in(context, plan, incoming, self.founded_at, &mut imported)?;
+        }
+        Ok(imported)
+    }
+}
+
+/// Why a claim does not come in.
+enum Refused {
+    Held,
+    Ended,
+    Stale,
+}
+
+fn take_in(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    incoming: ExchangeAccount,
+    founded_at: Timestamp,
+    imported: &mut Imported,
+) -> Result<(), ChangeError> {
+    if plan.account(context, incoming.account)?.is_some() {
+        imported.accounts_kept += 1;
+        return Ok(());
+    }
+    let mut account = Account::new(incoming.account);
+    let devices = incoming.devices.len() as u64;
+    account.devices = incoming.devices.into_iter().filter_map(|one| device(context, one)).collect();
+    imported.devices_refused += devices - account.devices.len() as u64;
+    let known: HashSet<DeviceId> = account.devices.iter().map(|device| device.id).collect();
+    let mut is_all_refused = !incoming.claims.is_empty();
+    for mut claim in incoming.claims {
+        claim.devices.retain(|device| known.contains(device));
+        let vouched_at = vouched_at(&account, &claim);
+        if claim.devices.is_empty() {
+            imported.handles_stale += 1;
+            continue;
+        }
+        match judge(context, plan, &claim, vouched_at, founded_at)? {
+            Err(Refused::Held) => imported.handles_held += 1,
+            Err(Refused::Ended) => imported.handles_ended += 1,
+            Err(Refused::Stale) => imported.handles_stale += 1,
+            Ok(is_move) => {
+                is_all_refused = false;
+                imported.moved += u64::from(is_move);
+                hold(context, plan, &mut account, claim, vouched_at, is_move)?;
+            }
+        }
+    }
+    // An account none of whose handles came in has left: its devices and their tokens must not come back either.
+    if is_all_refused || account.devices.is_empty() {
+        imported.devices_refused += account.devices.len() as u64;
+        return Ok(());
+    }
+    imported.accounts += 1;
+    imported.devices += account.devices.len() as u64;
+    imported.handles += account.claims.len() as u64;
+    plan.add(account);
+    Ok(())
+}
+
+fn device(context: &Context<'_>, incoming: ExchangeDevice) -> Option<Device> {
+    let config = context.config();
+    // A clock that ran ahead elsewhere must not make a lease longer here.
+    let last_check_in_at = incoming.last_check_in_at.min(context.now);
+    let is_forgotten = last_check_in_at.plus(config.forget_after) <= context.now;
+    if is_forgotten || context.account_of(incoming.device).is_some() {
+        return None;
+    }
+    Some(Device {
+        id: incoming.device,
+        token_hash: incoming.token_hash.map_or(TokenHash::NONE, TokenHash),
+        registered_at: incoming.registered_at.unwrap_or(last_check_in_at).min(context.now),
+        last_check_in_at,
+        name: incoming.name.map(String::into_boxed_str),
+        platform: incoming.platform,
+        // What lapsed elsewhere is not told here.
+        lapse_recorded: last_check_in_at.plus(config.lease) <= context.now,
+    })
+}
+
+/// The last time somebody vouched for a claim: its proof, or else a check-in of a device that backs it.
+fn vouched_at(account: &Account, claim: &ExchangeClaim) -> Timestamp {
+    let backing = account.devices.iter().filter(|device| claim.devices.contains(&device.id));
+    let checked_in_at = backing.map(|device| device.last_check_in_at).max();
+    claim.proved_at.max(checked_in_at).unwrap_or_default()
+}
+
+/// Whether a claim comes in, and if so whether somebody holds it now.
+fn judge(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    claim: &ExchangeClaim,
+    vouched_at: Timestamp,
+    founded_at: Timestamp,
+) -> Result<Result<bool, Refused>, ChangeError> {
+    let is_later =
+        |than: Timestamp| claim.proved_at.is_some_and(|at| than < at && at <= context.now);
+    if let Some(holder) = context.holder(&claim.handle) {
+        // A piece of the import may have taken the handle from this account before: then nobody holds it any more.
+        let held = plan.account(context, holder)?.and_then(|account| account.claim(&claim.handle));
+        if let Some(held) = held {
+            return Ok(if is_later(held.proved_at) { Ok(true) } else { Err(Refused::Held) });
+        }
+    }
+    if let Some(ended) = context.ended(&claim.handle)
+        && !is_later(ended.at)
+    {
+        return Ok(Err(Refused::Ended));
+    }
+    let forgets_before = context.now.minus(limits::TOMBSTONE_LIFETIME);
+    let may_be_forgotten = founded_at < forgets_before && vouched_at < forgets_before;
+    Ok(if may_be_forgotten { Err(Refused::Stale) } else { Ok(false) })
+}
+
+fn hold(
+    context: &Context<'_>,
+    plan: &mut Plan,
+    account: &mut Account,
+    claim: ExchangeClaim,
+    vouched_at: Timestamp,
+    is_move: bool,
+) -> Result<(), ChangeError> {
+    if is_move && let Some(holder) = context.holder(&claim.handle) {
+        take_from(context, plan, holder, &claim.handle)?;
+        let (kind, device) = (ChangeKind::HandleMoved, claim.devices.first().copied());
+        plan.tell(kind, Cause::Import, Some(&claim.handle), device, Some(account.id));
+    }
+    if context.ended(&claim.handle).is_some() {
+        plan.forget_end(&claim.handle);
+    }
+    account.claims.push(Claim {
+        handle: claim.handle,
+        proved_at: claim.proved_at.unwrap_or(vouched_at).min(context.now),
+        discoverable: claim.discoverable,
+        devices: claim.devices.into_iter().collect(),
+    });
+    Ok(())
+}

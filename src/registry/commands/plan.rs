@@ -1,0 +1,125 @@
+//! [`Plan`]: what a batch of commands does.
+
+use std::collections::HashMap;
+
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, ChangeId, DeviceId},
+};
+
+use super::Context;
+use crate::registry::{
+    account::Account,
+    changes::{Cause, Change, ChangeKind},
+    entry::{Ended, EndedHow},
+    error::ChangeError,
+    store::Mutation,
+};
+
+/// What a batch of commands does: accounts as they shall be, ended handles, and what the log is told.
+pub(in crate::registry) struct Plan {
+    now: Timestamp,
+    accounts: HashMap<AccountId, Working>,
+    /// In which order the accounts were met, so that the same commands make the same steps.
+    order: Vec<AccountId>,
+    ended: Vec<Mutation>,
+    pub(in crate::registry) changes: Vec<Change>,
+}
+
+/// An account on its way from what it was to what it shall be.
+struct Working {
+    was: Option<Account>,
+    account: Account,
+}
+
+impl Plan {
+    /// Nothing yet, decided at `now`.
+    pub(in crate::registry) fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            accounts: HashMap::new(),
+            order: Vec::new(),
+            ended: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The account, as far as the plan has changed it, to be changed on.
+    pub(super) fn account(
+        &mut self,
+        context: &Context<'_>,
+        id: AccountId,
+    ) -> Result<Option<&mut Account>, ChangeError> {
+        if !self.accounts.contains_key(&id) {
+            let Some(account) = context.stored(id)? else {
+                return Ok(None);
+            };
+            self.order.push(id);
+            self.accounts.insert(id, Working { was: Some(account.clone()), account });
+        }
+        Ok(self.accounts.get_mut(&id).map(|working| &mut working.account))
+    }
+
+    /// The accounts that were there before, as the plan has changed them.
+    pub(in crate::registry) fn changed(&self) -> impl Iterator<Item = &Account> {
+        let working = self.accounts.values().filter(|working| working.was.is_some());
+        working
+            .filter(|working| working.was.as_ref() != Some(&working.account))
+            .map(|working| &working.account)
+    }
+
+    /// An account that is new.
+    pub(super) fn add(&mut self, account: Account) {
+        self.order.push(account.id);
+        self.accounts.insert(account.id, Working { was: None, account });
+    }
+
+    /// Nobody holds `handle` from now on. The caller takes it out of its account.
+    pub(super) fn end(&mut self, handle: &Handle, how: EndedHow) {
+        self.ended.push(Mutation::PutEnded(handle.clone(), Ended { how, at: self.now }));
+    }
+
+    /// It does not count any more how `handle` ended.
+    pub(super) fn forget_end(&mut self, handle: &Handle) {
+        self.ended.push(Mutation::RemoveEnded(handle.clone()));
+    }
+
+    pub(super) fn tell(
+        &mut self,
+        kind: ChangeKind,
+        cause: Cause,
+        handle: Option<&Handle>,
+        device: Option<DeviceId>,
+        account: Option<AccountId>,
+    ) {
+        let handle = handle.cloned();
+        self.changes.push(Change {
+            id: ChangeId::random(),
+            at: self.now,
+            kind,
+            handle,
+            device,
+            account,
+            cause,
+        });
+    }
+
+    /// The steps for the store and for the index, and the records. An account that lost its last device is gone.
+    pub(in crate::registry) fn into_steps(mut self) -> (Vec<Mutation>, Vec<Change>) {
+        let mut steps = self.ended;
+        for id in self.order {
+            let Some(Working { was, account }) = self.accounts.remove(&id) else {
+                continue;
+            };
+            let known_by = was.as_ref().and_then(|was| Some(was.devices.first()?.id));
+            match (known_by, account.devices.is_empty()) {
+                _ if was.as_ref() == Some(&account) => {}
+                (Some(known_by), true) => steps.push(Mutation::RemoveAccount { id, known_by }),
+                (None, true) => {}
+                (known_by, false) => steps.push(Mutation::PutAccount { account, known_by }),
+            }
+        }
+        (steps, self.changes)
+    }
+}

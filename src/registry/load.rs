@@ -1,0 +1,42 @@
+//! Building the index from the store, by as many threads as there are processors.
+//!
+//! Each thread reads a part of the accounts into an arena of its own, so that they share nothing; then the tables are
+//! filled, each thread with shards of its own.
+
+use std::{num::NonZero, thread, time::Duration};
+
+use super::{
+    arena::Arena,
+    index::Index,
+    recorder::Rows,
+    store::{Mutation, Row, Store, StoreError},
+};
+
+/// The index of what is stored, and the changes that the log is not known to hold.
+pub(super) fn load(store: &mut dyn Store, lease: Duration) -> Result<(Index, Rows), StoreError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let reader = store.reader();
+    let read = |part| {
+        let mut arena = Arena::default();
+        reader.packed(part, threads, &mut |packed| {
+            arena.insert(packed);
+        })?;
+        Ok::<_, StoreError>(arena)
+    };
+    let arenas: Vec<_> = thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads).map(|part| scope.spawn(move || read(part))).collect();
+        let join = |reader: thread::ScopedJoinHandle<'_, _>| {
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        readers.into_iter().map(join).collect::<Result<_, StoreError>>()
+    })?;
+    let mut arena = Arena::default();
+    arenas.into_iter().for_each(|part| arena.append(part));
+    let mut index = Index::of(lease, arena, threads)?;
+    let mut unrecorded = Rows::default();
+    store.load(&mut |row| match row {
+        Row::Ended(handle, ended) => index.apply(Mutation::PutEnded(handle, ended)),
+        Row::Unrecorded(place, change) => unrecorded.push(place, change),
+    })?;
+    Ok((index, unrecorded))
+}

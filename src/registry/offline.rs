@@ -1,0 +1,212 @@
+//! The registry of a stopped server: filled and read as a whole.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::sync_channel},
+    thread,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::{SharedClock, Timestamp},
+    ids::AccountId,
+};
+
+use super::{
+    account::Account,
+    commands::{Context, Import, Imported, Operation as _, Plan},
+    config::Config,
+    counts::Counts,
+    error::OpenError,
+    exchange::ExchangeAccount,
+    load,
+    packed::Packed,
+    recorder::{Recorder, Rows},
+    scan,
+    shared::Shared,
+    store::{Identity, Reader, RedbStore, Store as _, StoreError},
+    subject::SubjectKey,
+};
+
+/// Accounts planned at once.
+const PIECE_ACCOUNTS: usize = 4_096;
+/// Pieces planned ahead of the one that is being written.
+const PIECES_AHEAD: usize = 4;
+
+/// The registry of a stopped server.
+pub struct StoppedRegistry {
+    store: RedbStore,
+    config: Config,
+    clock: SharedClock,
+}
+
+impl StoppedRegistry {
+    /// Opens the store in `dir` and makes it if there is none.
+    ///
+    /// # Errors
+    /// If the store is in use, as it is by a running server, damaged, not ours or not accessible.
+    pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
+        Ok(Self { store: RedbStore::open(dir, clock.now())?, config, clock })
+    }
+
+    /// The key by which askers' subjects are made. Whoever has it can tell which subjects are one account's.
+    #[must_use]
+    pub fn subject_key(&self) -> Zeroizing<[u8; 32]> {
+        self.store.identity().subject_key
+    }
+
+    /// Takes another registry's subject key over, so that askers see the subjects they saw there. False if there are
+    /// accounts already: their subjects must not change.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub fn adopt_subject_key(&mut self, key: Zeroizing<[u8; 32]>) -> Result<bool, StoreError> {
+        let mut is_empty = true;
+        self.store.reader().accounts(&mut |_| {
+            is_empty = false;
+            false
+        })?;
+        if is_empty {
+            let founded_at = self.store.identity().founded_at;
+            self.store.set_identity(&Identity { subject_key: key, founded_at })?;
+        }
+        Ok(is_empty)
+    }
+
+    /// Shows every account, in the order of their ids, as long as `visit` says to go on.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn export(&self, visit: &mut dyn FnMut(ExchangeAccount) -> bool) -> Result<(), StoreError> {
+        self.store.reader().accounts(&mut |account| visit(account.into()))
+    }
+
+    /// Figures at `now`, with the memory that a server would take.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or its accounts contradict one another.
+    pub fn counts(&mut self, now: Timestamp) -> Result<Counts, OpenError> {
+        let (shared, _) = self.loaded()?;
+        Ok(scan::counts(&shared, now))
+    }
+
+    fn loaded(&mut self) -> Result<(Shared, Rows), OpenError> {
+        let subject_key = SubjectKey::new(&self.store.identity().subject_key);
+        let shared = Shared::new(self.config.clone(), Arc::clone(&self.clock), subject_key);
+        let (index, unrecorded) = load::load(&mut self.store, self.config.lease)?;
+        *shared.write() = index;
+        Ok((shared, unrecorded))
+    }
+
+    /// Takes `accounts` in, all or none: they are one transaction, so a crash at any moment leaves the registry as it
+    /// was. Faster than a running server does it, since nobody waits for anything else meanwhile. They must come in the
+    /// order of their ids, each handle and device in one of them. `progress` hears how many came in.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written, or `accounts` ends with an error: its text is passed on.
+    pub fn import(
+        &mut self,
+        accounts: impl Iterator<Item = Result<ExchangeAccount, String>> + Send,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported, OpenError> {
+        let (shared, unrecorded) = self.loaded()?;
+        let founded_at = self.store.identity().founded_at;
+        let reader = Overlay { stored: self.store.reader(), changed: Mutex::default() };
+        let batch = self.store.last_batch() + 1;
+        let mut recorder = Recorder::new(unrecorded, Vec::new());
+        let mut imported = Imported::default();
+        thread::scope(|scope| {
+            let (ahead, pieces) = sync_channel(PIECES_AHEAD);
+            let (shared, reader) = (&shared, &reader);
+            scope.spawn(move || {
+                let mut accounts = accounts;
+                loop {
+                    let piece = accounts.by_ref().take(PIECE_ACCOUNTS);
+                    let piece = piece.collect::<Result<Vec<_>, _>>();
+                    let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
+                    let planned = piece
+                        .map_err(StoreError::Source)
+                        .and_then(|accounts| plan(shared, reader, accounts, founded_at));
+                    // If nobody wants more, writing has failed and says why.
+                    if ahead.send(planned).is_err() || is_last {
+                        break;
+                    }
+                }
+            });
+            self.store.commit_all(batch, &mut || {
+                loop {
+                    let Ok(planned) = pieces.recv() else {
+                        return Ok(Vec::new());
+                    };
+                    let (plan, part) = planned?;
+                    let (mut steps, changes) = plan.into_steps();
+                    imported.add(part);
+                    progress(imported.accounts + imported.accounts_kept);
+                    steps.extend(recorder.place(changes).puts());
+                    // A piece of which nothing came in is not the end.
+                    if !steps.is_empty() {
+                        return Ok(steps);
+                    }
+                }
+            })
+        })?;
+        Ok(imported)
+    }
+}
+
+fn plan(
+    shared: &Shared,
+    reader: &Overlay,
+    accounts: Vec<ExchangeAccount>,
+    founded_at: Timestamp,
+) -> Result<(Plan, Imported), StoreError> {
+    let context = Context { shared, reader, now: shared.clock.now() };
+    let mut plan = Plan::at(context.now);
+    let imported = Import { accounts, founded_at }
+        .plan(&context, &mut plan)
+        .map_err(|error| StoreError::Source(error.to_string()))?;
+    for account in plan.changed() {
+        reader.changed().insert(account.id, account.clone());
+    }
+    Ok((plan, imported))
+}
+
+/// What is stored, with what the transaction under way has changed of it.
+struct Overlay {
+    stored: Arc<dyn Reader>,
+    changed: Mutex<HashMap<AccountId, Account>>,
+}
+
+impl Overlay {
+    fn changed(&self) -> MutexGuard<'_, HashMap<AccountId, Account>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader for Overlay {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        match self.changed().get(&id) {
+            Some(account) => Ok(Some(account.clone())),
+            None => self.stored.account(id),
+        }
+    }
+
+    fn packed(
+        &self,
+        part: usize,
+        parts: usize,
+        visit: &mut dyn FnMut(Packed<'_>),
+    ) -> Result<(), StoreError> {
+        self.stored.packed(part, parts, visit)
+    }
+
+    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
+        self.stored.accounts(visit)
+    }
+
+    fn copy(&self, to: &Path) -> Result<(), StoreError> {
+        self.stored.copy(to)
+    }
+}

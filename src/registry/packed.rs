@@ -1,0 +1,346 @@
+//! An account as the index keeps it: only what a lookup, a token or a scan needs, in as few bytes as that takes.
+//!
+//! What nobody needs in a hurry (names, dates of sign-up and of proofs) is in the store only. Ten million people are
+//! why: a `HashMap` of structs takes 300 bytes and more for each of them, this takes 52 for one phone with one number.
+//!
+//! ```text
+//! head      u16 length of it all · u64 account · u8 devices · u8 handles, high bit: something was lost
+//! if lost   7 bytes: when the oldest of it was
+//! a device  u64 id · 16 bytes token hash · 7 bytes last check-in · u8 platform, lapse recorded
+//! a handle  u8 kind, discoverable, partly backed · 7 bytes number, or u8 length and text of an address
+//!           if partly backed: one bit for each device
+//! ```
+//!
+//! Numbers are little-endian, instants are microseconds since the epoch (7 bytes reach the year 4253). The store keeps
+//! these very bytes at the front of an account's row, so that loading is copying.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Timestamp,
+    handle::{Handle, PhoneKey},
+    ids::{AccountId, DeviceId},
+};
+
+use super::{account::Account, device::Platform, entry::Probe, token::TokenHash};
+
+pub(super) const HEAD_BYTES: usize = 12;
+const DEVICE_BYTES: usize = 32;
+const TOKEN_BYTES: usize = 16;
+const INSTANT_BYTES: usize = 7;
+const NUMBER_BYTES: usize = 7;
+const INSTANT_MAX: u64 = (1 << 56) - 1;
+
+const HAS_LOST: u8 = 0x80;
+/// Devices of one account that the form has room for.
+pub(super) const DEVICES_MAX: usize = 255;
+
+const PLATFORM: u8 = 0b0111;
+const LAPSE_RECORDED: u8 = 0b1000;
+
+const EMAIL: u8 = 1;
+const DISCOVERABLE: u8 = 2;
+const PARTLY: u8 = 4;
+
+/// The packed form of `account`.
+pub(super) fn pack(account: &Account) -> Vec<u8> {
+    let mut out = Vec::with_capacity(
+        HEAD_BYTES + account.devices.len() * DEVICE_BYTES + account.claims.len() * 32,
+    );
+    out.extend_from_slice(&[0; 2]);
+    out.extend_from_slice(&account.id.bits().to_le_bytes());
+    // Both counts are limited far below: see `limits::HANDLES_PER_ACCOUNT_MAX` and `DEVICES_MAX`.
+    out.push(account.devices.len() as u8);
+    out.push(account.claims.len() as u8 | if account.lost.is_empty() { 0 } else { HAS_LOST });
+    if let Some(oldest) = account.lost.iter().map(|lost| lost.at).min() {
+        push_instant(&mut out, oldest);
+    }
+    for device in &account.devices {
+        out.extend_from_slice(&device.id.bits().to_le_bytes());
+        out.extend_from_slice(&device.token_hash.0);
+        push_instant(&mut out, device.last_check_in_at);
+        out.push(device.platform as u8 | if device.lapse_recorded { LAPSE_RECORDED } else { 0 });
+    }
+    for claim in &account.claims {
+        let is_partly = claim.devices.as_slice().len() < account.devices.len();
+        let discoverable = if claim.discoverable { DISCOVERABLE } else { 0 };
+        let flags = discoverable | if is_partly { PARTLY } else { 0 };
+        match &claim.handle {
+            Handle::Phone(key) => {
+                out.push(flags);
+                out.extend_from_slice(&key.bits().to_le_bytes()[..NUMBER_BYTES]);
+            }
+            Handle::Email(address) => {
+                out.push(flags | EMAIL);
+                // At most 254 bytes (`limits::EMAIL_BYTES_MAX`).
+                out.push(address.as_str().len() as u8);
+                out.extend_from_slice(address.as_str().as_bytes());
+            }
+        }
+        if is_partly {
+            let bits = out.len();
+            out.resize(bits + account.devices.len().div_ceil(8), 0);
+            let backs = |place: &usize| claim.devices.contains(&account.devices[*place].id);
+            for place in (0..account.devices.len()).filter(backs) {
+                out[bits + place / 8] |= 1 << (place % 8);
+            }
+        }
+    }
+    let len = out.len() as u16;
+    out[..2].copy_from_slice(&len.to_le_bytes());
+    out
+}
+
+fn push_instant(out: &mut Vec<u8>, at: Timestamp) {
+    out.extend_from_slice(&at.as_micros().min(INSTANT_MAX).to_le_bytes()[..INSTANT_BYTES]);
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// A packed account, to read. Made of bytes that [`pack`] wrote or [`Packed::check`] found to be such.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a>(&'a [u8]);
+
+/// A device in a packed account.
+#[derive(Clone, Copy)]
+pub(super) struct PackedDevice<'a>(&'a [u8]);
+
+/// A handle in a packed account.
+#[derive(Clone, Copy)]
+pub(super) struct PackedHandle<'a> {
+    flags: u8,
+    name: Name<'a>,
+    /// Which devices back it, if not all do.
+    backing: Option<&'a [u8]>,
+}
+
+/// What a handle is called: enough to compare and to hash without making a [`Handle`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Name<'a> {
+    Phone(u64),
+    Email(&'a [u8]),
+}
+
+impl<'a> Packed<'a> {
+    /// Reads `bytes`, which hold one packed account and perhaps more behind it.
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        let len = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+        Self(&bytes[..len])
+    }
+
+    /// Reads `bytes` from the store: the whole of it must be one packed account.
+    pub(super) fn check(bytes: &'a [u8]) -> Option<Self> {
+        let len = usize::from(u16::from_le_bytes([*bytes.first()?, *bytes.get(1)?]));
+        if len != bytes.len() || len < HEAD_BYTES || bytes[10] == 0 {
+            return None;
+        }
+        let mut rest = bytes.get(Self(bytes).handles_at()..)?;
+        let (devices, handles) = (usize::from(bytes[10]), bytes[11] & !HAS_LOST);
+        let platforms = Self(bytes).devices().all(|device| device.platform_number().is_some());
+        for _ in 0..handles {
+            let flags = *rest.first()?;
+            let name =
+                if flags & EMAIL == 0 { NUMBER_BYTES } else { 1 + usize::from(*rest.get(1)?) };
+            let bits = if flags & PARTLY == 0 { 0 } else { devices.div_ceil(8) };
+            rest = rest.get(1 + name + bits..)?;
+        }
+        (rest.is_empty() && platforms).then_some(Self(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(super) fn account(&self) -> AccountId {
+        AccountId::from_bits(word(&self.0[2..10]))
+    }
+
+    /// When the oldest of what the account lost lately was lost.
+    pub(super) fn oldest_loss(&self) -> Option<Timestamp> {
+        let at = HEAD_BYTES..HEAD_BYTES + INSTANT_BYTES;
+        self.has_lost().then(|| Timestamp::from_micros(word(&self.0[at])))
+    }
+
+    fn has_lost(&self) -> bool {
+        self.0[11] & HAS_LOST != 0
+    }
+
+    fn devices_at(&self) -> usize {
+        HEAD_BYTES + if self.has_lost() { INSTANT_BYTES } else { 0 }
+    }
+
+    fn handles_at(&self) -> usize {
+        self.devices_at() + usize::from(self.0[10]) * DEVICE_BYTES
+    }
+
+    pub(super) fn devices(&self) -> impl ExactSizeIterator<Item = PackedDevice<'a>> + use<'a> {
+        self.0[self.devices_at()..self.handles_at()].chunks_exact(DEVICE_BYTES).map(PackedDevice)
+    }
+
+    pub(super) fn handles_len(&self) -> usize {
+        usize::from(self.0[11] & !HAS_LOST)
+    }
+
+    pub(super) fn device(&self, id: DeviceId) -> Option<PackedDevice<'a>> {
+        self.devices().find(|device| device.id() == id)
+    }
+
+    pub(super) fn handles(&self) -> impl Iterator<Item = PackedHandle<'a>> + use<'a> {
+        let devices = usize::from(self.0[10]);
+        let mut rest = &self.0[self.handles_at()..];
+        std::iter::from_fn(move || {
+            let (&flags, after) = rest.split_first()?;
+            let (name, after) = if flags & EMAIL == 0 {
+                let (number, after) = after.split_at(NUMBER_BYTES);
+                (Name::Phone(word(number)), after)
+            } else {
+                let (text, after) = after[1..].split_at(usize::from(after[0]));
+                (Name::Email(text), after)
+            };
+            let bits = if flags & PARTLY == 0 { 0 } else { devices.div_ceil(8) };
+            let (backing, after) = after.split_at(bits);
+            rest = after;
+            Some(PackedHandle { flags, name, backing: (bits > 0).then_some(backing) })
+        })
+    }
+
+    /// What a lookup finds at the handle called `name`, which the account holds.
+    pub(super) fn probe(&self, name: Name<'_>, lease: Duration) -> Option<Probe> {
+        let handle = self.handles().find(|handle| handle.name == name)?;
+        let backing = self.devices().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
+        let last = backing.map(|(_, device)| device.last_check_in_at()).max()?;
+        Some(Probe::Claimed {
+            account: self.account(),
+            live_until: last.plus(lease),
+            discoverable: handle.discoverable(),
+        })
+    }
+}
+
+impl PackedDevice<'_> {
+    pub(super) fn id(&self) -> DeviceId {
+        DeviceId::from_bits(word(&self.0[..8]))
+    }
+
+    pub(super) fn token_hash(&self) -> TokenHash {
+        let mut hash = [0; TOKEN_BYTES];
+        hash.copy_from_slice(&self.0[8..24]);
+        TokenHash(hash)
+    }
+
+    pub(super) fn last_check_in_at(&self) -> Timestamp {
+        Timestamp::from_micros(word(&self.0[24..31]))
+    }
+
+    pub(super) fn platform(&self) -> Platform {
+        self.platform_number().unwrap_or(Platform::Other)
+    }
+
+    fn platform_number(&self) -> Option<Platform> {
+        Platform::ALL.get(usize::from(self.0[31] & PLATFORM)).copied()
+    }
+
+    pub(super) fn lapse_recorded(&self) -> bool {
+        self.0[31] & LAPSE_RECORDED != 0
+    }
+}
+
+impl<'a> PackedHandle<'a> {
+    pub(super) fn name(&self) -> Name<'a> {
+        self.name
+    }
+
+    pub(super) fn discoverable(&self) -> bool {
+        self.flags & DISCOVERABLE != 0
+    }
+
+    /// Whether the device at `place` among the account's devices backs it.
+    pub(super) fn is_backed_by(&self, place: usize) -> bool {
+        self.backing.is_none_or(|bits| bits[place / 8] & (1 << (place % 8)) != 0)
+    }
+
+    /// The handle itself; none if these are not the bytes of one.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        match self.name {
+            Name::Phone(number) => PhoneKey::from_bits(number).map(Handle::Phone),
+            Name::Email(text) => Handle::from_canonical(std::str::from_utf8(text).ok()?)
+                .filter(|handle| matches!(handle, Handle::Email(_))),
+        }
+    }
+}
+
+impl<'a> Name<'a> {
+    pub(super) fn of(handle: &'a Handle) -> Self {
+        match handle {
+            Handle::Phone(key) => Self::Phone(key.bits()),
+            Handle::Email(address) => Self::Email(address.as_str().as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::registry::tests::accounts::account;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_reads_as_it_was(account in account()) {
+            let bytes = pack(&account);
+            let packed = Packed::check(&bytes).expect("it was just packed");
+            prop_assert_eq!(packed.account(), account.id);
+            let devices: Vec<_> = packed.devices().map(|one| (one.id(), one.token_hash(), one.last_check_in_at(), one.platform(), one.lapse_recorded())).collect();
+            let expected: Vec<_> = account.devices.iter().map(|one| (one.id, one.token_hash, one.last_check_in_at, one.platform, one.lapse_recorded)).collect();
+            prop_assert_eq!(devices, expected);
+            prop_assert_eq!(packed.oldest_loss(), account.lost.iter().map(|lost| lost.at).min());
+            prop_assert_eq!(packed.handles().count(), account.claims.len());
+            for (handle, claim) in packed.handles().zip(&account.claims) {
+                prop_assert_eq!(handle.handle(), Some(claim.handle.clone()));
+                prop_assert_eq!(handle.discoverable(), claim.discoverable);
+                for (place, device) in account.devices.iter().enumerate() {
+                    prop_assert_eq!(handle.is_backed_by(place), claim.devices.contains(&device.id));
+                }
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_no_account_are_refused_or_read_without_a_panic(account in account(), at: prop::sample::Index, bit in 0..8u8, cut: prop::sample::Index) {
+            let mut bytes = pack(&account);
+            prop_assert!(Packed::check(&bytes[..cut.index(bytes.len())]).is_none());
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            if let Some(packed) = Packed::check(&bytes) {
+                for handle in packed.handles() {
+                    let _ = (handle.handle(), packed.probe(handle.name(), Duration::ZERO));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_phone_with_one_number_takes_52_bytes() {
+        let (mut one, id) = (Account::new(AccountId::from_bits(1)), DeviceId::from_bits(2));
+        one.devices.push(crate::registry::account::Device {
+            id,
+            token_hash: TokenHash([7; 16]),
+            registered_at: Timestamp::EPOCH,
+            last_check_in_at: Timestamp::from_secs(1_800_000_000),
+            name: Some("a phone".into()),
+            platform: Platform::Watchos,
+            lapse_recorded: false,
+        });
+        one.claims.push(crate::registry::account::Claim {
+            handle: Handle::from_canonical("+14155550123").expect("canonical"),
+            proved_at: Timestamp::EPOCH,
+            discoverable: true,
+            devices: crate::registry::few::Few::One(id),
+        });
+        assert_eq!(pack(&one).len(), 52);
+    }
+}

@@ -1,0 +1,43 @@
+//! Figures for operators: a scan of the whole index.
+
+use crate::clock::Timestamp;
+
+use super::{
+    counts::Counts,
+    device::Platform,
+    packed::{Name, Packed},
+    shared::Shared,
+};
+
+/// Counts page by page: while changes go on, the figures are of no one instant.
+pub(super) fn counts(shared: &Shared, now: Timestamp) -> Counts {
+    let mut counts = Counts {
+        devices_by_platform: Platform::ALL.into_iter().map(|platform| (platform, 0)).collect(),
+        ..Counts::default()
+    };
+    let pages = shared.read().pages();
+    for page in 0..pages {
+        let index = shared.read();
+        for packed in index.page(page) {
+            count(&mut counts, &packed, shared, now);
+        }
+    }
+    counts.bytes = shared.read().bytes();
+    counts
+}
+
+fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &Shared, now: Timestamp) {
+    let lease = shared.config.lease;
+    counts.accounts += 1;
+    for device in packed.devices() {
+        counts.devices += 1;
+        counts.devices_live += u64::from(now < device.last_check_in_at().plus(lease));
+        *counts.devices_by_platform.entry(device.platform()).or_default() += 1;
+    }
+    for handle in packed.handles() {
+        counts.handles += 1;
+        counts.addresses += u64::from(matches!(handle.name(), Name::Email(_)));
+        let probe = packed.probe(handle.name(), lease);
+        counts.handles_live += u64::from(probe.is_some_and(|probe| probe.is_live(now)));
+    }
+}

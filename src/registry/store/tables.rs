@@ -1,0 +1,197 @@
+//! The tables of the embedded store, and what each step does to them.
+
+use redb::{
+    Durability, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition, WriteTransaction,
+};
+use zeroize::Zeroizing;
+
+use super::{Identity, Mutation, Row, StoreError, rows};
+use crate::{clock::Timestamp, ids};
+
+pub(super) const ACCOUNTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(rows::ACCOUNTS);
+pub(super) const ENDED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(rows::ENDED);
+pub(super) const UNRECORDED: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new(rows::UNRECORDED);
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+const META_FORMAT: &str = "format";
+const META_SUBJECT_KEY: &str = "subject_key";
+const META_FOUNDED_AT: &str = "founded_at";
+const META_BATCH: &str = "batch";
+/// Format 1, never released, kept devices and handles in tables of their own.
+const FORMAT: u8 = 2;
+
+/// Makes all tables and what is the store's own.
+pub(super) fn found(writing: &WriteTransaction, now: Timestamp) -> Result<(), StoreError> {
+    let mut subject_key = Zeroizing::new([0; 32]);
+    ids::fill_random(subject_key.as_mut());
+    {
+        let mut meta = writing.open_table(META).map_err(failed)?;
+        meta.insert(META_FORMAT, &[FORMAT][..]).map_err(failed)?;
+    }
+    write_identity(writing, &Identity { subject_key, founded_at: now })?;
+    number(writing, 0)?;
+    Tables::open(writing).map(drop)
+}
+
+/// Replaces what is the store's own.
+pub(super) fn write_identity(
+    writing: &WriteTransaction,
+    identity: &Identity,
+) -> Result<(), StoreError> {
+    let mut meta = writing.open_table(META).map_err(failed)?;
+    meta.insert(META_SUBJECT_KEY, &identity.subject_key[..]).map_err(failed)?;
+    let founded_at = identity.founded_at.as_micros().to_be_bytes();
+    meta.insert(META_FOUNDED_AT, &founded_at[..]).map(drop).map_err(failed)
+}
+
+/// Copies all tables as one reading sees them into a new database: sorted rows into empty tables, in one transaction.
+pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), StoreError> {
+    let reading = from.begin_read().map_err(failed)?;
+    let writing = to.begin_write().map_err(failed)?;
+    {
+        let (source, mut target) =
+            (reading.open_table(META).map_err(failed)?, writing.open_table(META).map_err(failed)?);
+        for row in source.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            target.insert(key.value(), value.value()).map_err(failed)?;
+        }
+        for table in [ACCOUNTS, UNRECORDED] {
+            let (source, mut target) = (
+                reading.open_table(table).map_err(failed)?,
+                writing.open_table(table).map_err(failed)?,
+            );
+            for row in source.iter().map_err(failed)? {
+                let (key, value) = row.map_err(failed)?;
+                target.insert(key.value(), value.value()).map_err(failed)?;
+            }
+        }
+        let (source, mut target) = (
+            reading.open_table(ENDED).map_err(failed)?,
+            writing.open_table(ENDED).map_err(failed)?,
+        );
+        for row in source.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            target.insert(key.value(), value.value()).map_err(failed)?;
+        }
+    }
+    writing.commit().map_err(failed)
+}
+
+/// What is the store's own, and the number of its last batch. None if these are not our tables.
+pub(super) fn read_meta(database: &redb::Database) -> Result<Option<(Identity, u64)>, StoreError> {
+    let reading = database.begin_read().map_err(failed)?;
+    // Somebody else's redb file has other tables.
+    let Ok(meta) = reading.open_table(META) else {
+        return Ok(None);
+    };
+    let value = |name| meta.get(name).map_err(failed);
+    match value(META_FORMAT)?.as_ref().map(|format| format.value()) {
+        Some(&[FORMAT]) => {}
+        Some(&[format]) => return Err(StoreError::FormatUnknown(format)),
+        _ => return Ok(None),
+    }
+    let damaged = || StoreError::RowUnreadable("meta");
+    let key = value(META_SUBJECT_KEY)?.ok_or_else(damaged)?;
+    let number = |name| -> Result<u64, StoreError> {
+        let bytes = value(name)?.ok_or_else(damaged)?;
+        Ok(u64::from_be_bytes(bytes.value().try_into().map_err(|_| damaged())?))
+    };
+    let identity = Identity {
+        subject_key: Zeroizing::new(key.value().try_into().map_err(|_| damaged())?),
+        founded_at: Timestamp::from_micros(number(META_FOUNDED_AT)?),
+    };
+    Ok(Some((identity, number(META_BATCH)?)))
+}
+
+/// Every row that is no account.
+pub(super) fn load(
+    database: &redb::Database,
+    visit: &mut dyn FnMut(Row),
+) -> Result<(), StoreError> {
+    let reading = database.begin_read().map_err(failed)?;
+    for row in reading.open_table(ENDED).map_err(failed)?.iter().map_err(failed)? {
+        let (key, value) = row.map_err(failed)?;
+        visit(rows::read_ended(key.value(), value.value())?);
+    }
+    for row in reading.open_table(UNRECORDED).map_err(failed)?.iter().map_err(failed)? {
+        let (key, value) = row.map_err(failed)?;
+        visit(rows::read_change(key.value(), value.value())?);
+    }
+    Ok(())
+}
+
+/// Commits what `next` gives, piece by piece until one is empty, as batch number `batch`.
+pub(super) fn commit(
+    database: &redb::Database,
+    batch: u64,
+    next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+) -> Result<(), StoreError> {
+    let mut writing = database.begin_write().map_err(failed)?;
+    // The default, said aloud: an acknowledged change survives a power cut.
+    writing.set_durability(Durability::Immediate).map_err(failed)?;
+    let mut tables = Tables::open(&writing)?;
+    loop {
+        let mutations = next()?;
+        if mutations.is_empty() {
+            break;
+        }
+        mutations.iter().try_for_each(|mutation| tables.apply(mutation))?;
+    }
+    drop(tables);
+    number(&writing, batch)?;
+    writing.commit().map_err(failed)
+}
+
+/// Notes the number of the batch that is being committed.
+pub(super) fn number(writing: &WriteTransaction, batch: u64) -> Result<(), StoreError> {
+    let mut meta = writing.open_table(META).map_err(failed)?;
+    meta.insert(META_BATCH, &batch.to_be_bytes()[..]).map(drop).map_err(failed)
+}
+
+/// The tables of one transaction.
+pub(super) struct Tables<'t> {
+    accounts: Table<'t, u64, &'static [u8]>,
+    ended: Table<'t, &'static [u8], &'static [u8]>,
+    unrecorded: Table<'t, u64, &'static [u8]>,
+}
+
+impl<'t> Tables<'t> {
+    pub(super) fn open(writing: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            accounts: writing.open_table(ACCOUNTS).map_err(failed)?,
+            ended: writing.open_table(ENDED).map_err(failed)?,
+            unrecorded: writing.open_table(UNRECORDED).map_err(failed)?,
+        })
+    }
+
+    pub(super) fn apply(&mut self, mutation: &Mutation) -> Result<(), StoreError> {
+        match mutation {
+            Mutation::PutAccount { account, .. } => {
+                self.accounts.insert(account.id.bits(), &rows::write_account(account)[..]).map(drop)
+            }
+            Mutation::RemoveAccount { id, .. } => self.accounts.remove(id.bits()).map(drop),
+            Mutation::PutEnded(handle, end) => self
+                .ended
+                .insert(&rows::handle_key(handle)[..], &rows::write_ended(*end)[..])
+                .map(drop),
+            Mutation::RemoveEnded(handle) => {
+                self.ended.remove(&rows::handle_key(handle)[..]).map(drop)
+            }
+            Mutation::PutUnrecorded(place, change) => {
+                self.unrecorded.insert(place, &rows::write_change(change)[..]).map(drop)
+            }
+            Mutation::RemoveUnrecorded(place) => self.unrecorded.remove(place).map(drop),
+        }
+        .map_err(failed)
+    }
+}
+
+/// redb's many error types say one of three things.
+pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
+    match error.into() {
+        redb::Error::Io(error) => StoreError::Io(error),
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => StoreError::NotOpen,
+        other => StoreError::Damaged(other.to_string()),
+    }
+}
