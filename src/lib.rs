@@ -30,6 +30,7 @@
 //! | [`handle`] | text to canonical handle |
 //! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
+//! | [`exchange`] | files of accounts, in and out: CSV, Parquet, staged |
 //! | [`ownership`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
@@ -48,6 +49,7 @@ pub mod clock;
 pub mod config;
 pub mod dispatch;
 pub mod envelope;
+pub mod exchange;
 pub mod handle;
 pub mod http;
 pub mod ids;

@@ -134,3 +134,14 @@ pub const BATCH_HANDLES_PER_REQUEST: usize = 10;
 pub const QUOTA_REPEAT_FREE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Handles remembered for one account (12 bytes each); beyond it a further one counts each time it is asked for.
 pub const QUOTA_SEEN_PER_ACCOUNT_MAX: usize = 1_000_000;
+
+/// Bytes of an account's or device's foreign id in an import file.
+pub const FOREIGN_ID_BYTES_MAX: usize = 128;
+/// Devices of one account in a staged file: the most that may be configured.
+pub const STAGED_DEVICES_PER_ACCOUNT_MAX: usize = 1_000;
+/// Bytes of one block of a staged file: bounds what a reader must hold. An account of the largest size has 0.5 MiB.
+pub const STAGED_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one record of an import file; a longer one is a quote that was never closed.
+pub const IMPORT_RECORD_BYTES_MAX: usize = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
+/// How far ahead of the clock an instant in an import file may lie: clocks of two systems differ, but not by more.
+pub const IMPORT_FUTURE_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -9,6 +9,7 @@ mod filter;
 mod log;
 mod operator;
 mod output;
+pub mod progress;
 mod serve;
 mod source;
 

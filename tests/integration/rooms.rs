@@ -17,6 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("handle", &["limits"]),
     ("envelope", &["clock", "ids", "limits"]),
     ("registry", &["clock", "handle", "ids", "limits"]),
+    ("exchange", &["clock", "handle", "ids", "limits", "registry"]),
     ("quota", &["clock", "handle", "ids", "limits"]),
     ("query_log", &["clock", "envelope", "handle", "ids", "limits", "shutdown"]),
     ("ownership", &["clock", "handle", "ids", "limits", "registry", "shutdown"]),
@@ -72,7 +73,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["clock", "config", "envelope", "handle", "operators", "query_log", "server", "telemetry"],
+        &[
+            "clock",
+            "config",
+            "envelope",
+            "exchange",
+            "handle",
+            "operators",
+            "query_log",
+            "server",
+            "telemetry",
+        ],
     ),
 ];
 
@@ -86,6 +97,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rlibphonenumber", &["handle/"]),
     ("reqwest", &["cli/", "ownership/text/gateway.rs"]),
     ("lettre", &["ownership/mail/"]),
+    ("parquet::", &["exchange/"]),
+    ("arrow_", &["exchange/"]),
+    ("csv::", &["exchange/"]),
+    ("indicatif", &["cli/progress.rs"]),
 ];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {

@@ -1,0 +1,178 @@
+//! How far a long operation has come: a bar on a terminal, a plain line every ten seconds elsewhere. To standard error.
+
+use std::{
+    cell::RefCell,
+    io::{self, IsTerminal as _},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::exchange::{Phase, Progress, Unit};
+
+const PLAIN_LINE_PAUSE: Duration = Duration::from_secs(10);
+const BAR: &str = "{prefix:>8} {wide_bar} {percent:>3} %  {msg}";
+
+/// Shows progress until it is dropped, which takes the bar away.
+pub struct ProgressView {
+    shown: RefCell<Shown>,
+}
+
+enum Shown {
+    Bar { bar: ProgressBar, phase: Option<(Phase, Instant)> },
+    Lines(PlainLines),
+}
+
+impl ProgressView {
+    /// A view for standard error, as it is.
+    #[must_use]
+    pub fn stderr() -> Self {
+        let shown = if io::stderr().is_terminal() {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template(BAR).expect("the template is a constant"));
+            Shown::Bar { bar, phase: None }
+        } else {
+            Shown::Lines(PlainLines::default())
+        };
+        Self { shown: RefCell::new(shown) }
+    }
+
+    /// Shows that so much is done. May be called as often as there is something to say.
+    pub fn show(&self, progress: Progress) {
+        let now = Instant::now();
+        match &mut *self.shown.borrow_mut() {
+            Shown::Bar { bar, phase } => {
+                let began = match phase {
+                    Some((current, began)) if *current == progress.phase => *began,
+                    _ => {
+                        *phase = Some((progress.phase, now));
+                        bar.set_prefix(progress.phase.word());
+                        now
+                    }
+                };
+                bar.set_length(progress.total);
+                bar.set_position(progress.done);
+                bar.set_message(pace(progress, now - began));
+            }
+            Shown::Lines(lines) => {
+                if let Some(line) = lines.line(progress, now) {
+                    eprintln!("{line}");
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ProgressView {
+    fn drop(&mut self) {
+        if let Shown::Bar { bar, .. } = &*self.shown.borrow() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Decides when a plain line is due, and writes it.
+#[derive(Default)]
+struct PlainLines {
+    phase: Option<(Phase, Instant)>,
+    last: Option<Instant>,
+}
+
+impl PlainLines {
+    fn line(&mut self, progress: Progress, now: Instant) -> Option<String> {
+        let began = match self.phase {
+            Some((phase, began)) if phase == progress.phase => began,
+            _ => {
+                self.phase = Some((progress.phase, now));
+                now
+            }
+        };
+        // The first line comes after the first pause: what is quick says nothing.
+        let last = *self.last.get_or_insert(now);
+        if now - last < PLAIN_LINE_PAUSE {
+            return None;
+        }
+        self.last = Some(now);
+        let share = progress.done.saturating_mul(100) / progress.total.max(1);
+        let phase = progress.phase.word();
+        Some(format!("{phase}: {share} %, {}", pace(progress, now - began)))
+    }
+}
+
+/// How much is done, how fast, and how long it may still take.
+fn pace(progress: Progress, taken: Duration) -> String {
+    let done = amount(progress.done, progress.unit);
+    if progress.done == 0 || taken < Duration::from_secs(1) {
+        return done;
+    }
+    let rate = progress.done as f64 / taken.as_secs_f64();
+    let left = progress.total.saturating_sub(progress.done) as f64 / rate;
+    let rate = amount(rate as u64, progress.unit);
+    format!("{done}, {rate}/s, {} left", span(left as u64))
+}
+
+fn amount(count: u64, unit: Unit) -> String {
+    match unit {
+        Unit::Bytes => format!("{:.1} MB", count as f64 / 1e6),
+        Unit::Rows => format!("{} rows", grouped(count)),
+        Unit::Accounts => format!("{} accounts", grouped(count)),
+    }
+}
+
+fn span(secs: u64) -> String {
+    format!("{}:{:02}", secs / 60, secs % 60)
+}
+
+/// With a comma between thousands.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn rows(done: u64) -> Progress {
+        Progress { phase: Phase::Writing, unit: Unit::Rows, done, total: 13_000_000 }
+    }
+
+    #[test]
+    fn a_plain_line_says_phase_share_rate_and_time_left_every_ten_seconds() {
+        let mut lines = PlainLines::default();
+        let start = Instant::now();
+        let after = |secs| start + Duration::from_secs(secs);
+        assert_eq!(lines.line(rows(0), start), None);
+        assert_eq!(lines.line(rows(4_000_000), after(9)), None);
+        assert_eq!(
+            lines.line(rows(5_000_000), after(10)).as_deref(),
+            Some("writing: 38 %, 5,000,000 rows, 500,000 rows/s, 0:16 left")
+        );
+        assert_eq!(lines.line(rows(5_000_001), after(19)), None);
+        assert!(lines.line(rows(6_000_000), after(20)).is_some());
+    }
+
+    #[test]
+    fn a_new_phase_has_a_rate_of_its_own() {
+        let mut lines = PlainLines::default();
+        let start = Instant::now();
+        let read = Progress { phase: Phase::Reading, unit: Unit::Bytes, done: 9, total: 0 };
+        assert_eq!(lines.line(read, start), None);
+        let line = lines.line(rows(1_234), start + Duration::from_secs(11));
+        assert_eq!(line.as_deref(), Some("writing: 0 %, 1,234 rows"));
+    }
+
+    #[test]
+    fn amounts_are_read_easily() {
+        assert_eq!(amount(1_234_567, Unit::Bytes), "1.2 MB");
+        assert_eq!(amount(999, Unit::Accounts), "999 accounts");
+        assert_eq!(span(3_675), "61:15");
+    }
+}

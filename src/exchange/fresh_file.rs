@@ -1,0 +1,127 @@
+//! A file that is there whole or not at all: written under another name, synced, renamed.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// What the name of a file ends in until it is whole.
+const FRESH_ENDING: &str = ".new";
+
+/// A file being written, readable by its owner only. Dropped before [`FreshFile::keep`], it goes away.
+#[derive(Debug)]
+pub(super) struct FreshFile {
+    pub(super) file: File,
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl FreshFile {
+    /// Begins the file that will be at `path`. What an earlier, interrupted attempt left is replaced.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let fresh = fresh_name(path);
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        Ok(Self { file, path: path.to_owned(), is_kept: false })
+    }
+
+    /// The name it will have.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes it durable and gives it its name, replacing what has it.
+    pub(super) fn keep(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(fresh_name(&self.path), &self.path)?;
+        self.is_kept = true;
+        sync_dir(parent(&self.path))
+    }
+}
+
+impl Drop for FreshFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // Best effort: the next attempt removes it, too.
+            let _ = fs::remove_file(fresh_name(&self.path));
+        }
+    }
+}
+
+/// Makes a directory and its parents, readable by the owner only.
+pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Removes what interrupted attempts left in `directory`, of files whose names end in `ending`.
+pub(super) fn remove_left_over(directory: &Path, ending: &str) -> io::Result<()> {
+    let ending = format!("{ending}{FRESH_ENDING}");
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&ending)) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn fresh_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(FRESH_ENDING);
+    name.into()
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        fs::write(&path, "old").unwrap();
+        fs::write(dir.path().join("a.csv.new"), "left over").unwrap();
+
+        let mut fresh = FreshFile::create(&path).unwrap();
+        fresh.file.write_all(b"half").unwrap();
+        drop(fresh);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        let mut fresh = FreshFile::create(&path).unwrap();
+        fresh.file.write_all(b"whole").unwrap();
+        fresh.keep().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_what_was_left_over_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.staged", "b.staged.new", "c.new"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        remove_left_over(dir.path(), ".staged").unwrap();
+        assert!(dir.path().join("a.staged").exists() && dir.path().join("c.new").exists());
+        assert!(!dir.path().join("b.staged.new").exists());
+    }
+}

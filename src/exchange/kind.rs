@@ -1,0 +1,49 @@
+//! Which format a file has, by its name.
+
+use std::path::{Path, PathBuf};
+
+/// A format that is read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Comma-separated values with a header, UTF-8.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// The file's name has another ending than those of the formats.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: the name must end in .csv or .parquet", .0.display())]
+pub struct KindError(PathBuf);
+
+impl FileKind {
+    /// By the ending of the name, in either case.
+    ///
+    /// # Errors
+    /// If it is neither `.csv` nor `.parquet`.
+    pub fn of(path: &Path) -> Result<Self, KindError> {
+        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => Err(KindError(path.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_decides() {
+        assert_eq!(FileKind::of(Path::new("a/b.csv")), Ok(FileKind::Csv));
+        assert_eq!(FileKind::of(Path::new("b.old.PARQUET")), Ok(FileKind::Parquet));
+        for other in ["b", "csv", "b.csv.zst", "b.csv/", "b.txt", ".csv"] {
+            let kind = FileKind::of(Path::new(other));
+            assert_eq!(kind.is_ok(), other == "b.csv/", "{other}");
+        }
+        let error = FileKind::of(Path::new("b.txt")).unwrap_err().to_string();
+        assert!(error.contains(".csv") && error.contains(".parquet"), "{error}");
+    }
+}
