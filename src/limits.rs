@@ -70,8 +70,8 @@ pub const REGISTRY_REOPEN_PAUSE_MAX: Duration =
 /// Pause before change records that the log did not take are handed to it again.
 pub const REGISTRY_RECORD_PAUSE: Duration =
     Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
-/// Bytes of the registry store kept in memory; the index answers all lookups, so the store needs little.
-pub const REGISTRY_STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of the registry store kept in memory; the index answers all lookups, and the kernel keeps what is read often.
+pub const REGISTRY_STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Lapsed devices and forgotten handles picked by one scan of the index, 1 MiB at most; the next tick takes the rest.
 pub const REGISTRY_TICK_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
 /// How long it is remembered how a handle ended: as long as the log can ask.

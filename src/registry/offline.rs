@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::sync_channel},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, sync_channel},
+    },
     thread,
 };
 
@@ -26,7 +29,7 @@ use super::{
     recorder::{Recorder, Rows},
     scan,
     shared::Shared,
-    store::{Identity, Reader, RedbStore, Store as _, StoreError},
+    store::{FillStep, Identity, Reader, RedbStore, Store as _, StoreError},
     subject::SubjectKey,
 };
 
@@ -120,31 +123,27 @@ impl StoppedRegistry {
         thread::scope(|scope| {
             let (ahead, pieces) = sync_channel(PIECES_AHEAD);
             let (shared, reader) = (&shared, &reader);
+            // One thread reads, one plans, this one writes.
+            let read = read_ahead(scope, accounts);
             scope.spawn(move || {
-                let mut accounts = accounts;
-                loop {
-                    let piece = accounts.by_ref().take(PIECE_ACCOUNTS);
-                    let piece = piece.collect::<Result<Vec<_>, _>>();
-                    let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
-                    let planned = piece
-                        .map_err(StoreError::Source)
-                        .and_then(|accounts| plan(shared, reader, accounts, founded_at));
+                for piece in read {
+                    let planned = piece.and_then(|accounts| {
+                        plan(shared, reader, &mut recorder, accounts, founded_at)
+                    });
                     // If nobody wants more, writing has failed and says why.
-                    if ahead.send(planned).is_err() || is_last {
+                    if ahead.send(planned).is_err() {
                         break;
                     }
                 }
             });
-            self.store.commit_all(batch, &mut || {
+            self.store.fill(batch, &mut || {
                 loop {
                     let Ok(planned) = pieces.recv() else {
                         return Ok(Vec::new());
                     };
-                    let (plan, part) = planned?;
-                    let (mut steps, changes) = plan.into_steps();
+                    let (steps, part) = planned?;
                     imported.add(part);
                     progress(imported.accounts + imported.accounts_kept);
-                    steps.extend(recorder.place(changes).puts());
                     // A piece of which nothing came in is not the end.
                     if !steps.is_empty() {
                         return Ok(steps);
@@ -156,12 +155,32 @@ impl StoppedRegistry {
     }
 }
 
+/// Accounts in pieces, read by a thread of their own; the first error is the last piece.
+fn read_ahead<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    mut accounts: impl Iterator<Item = Result<ExchangeAccount, String>> + Send + 'scope,
+) -> Receiver<Result<Vec<ExchangeAccount>, StoreError>> {
+    let (ahead, pieces) = sync_channel(PIECES_AHEAD);
+    scope.spawn(move || {
+        loop {
+            let piece = accounts.by_ref().take(PIECE_ACCOUNTS).collect::<Result<Vec<_>, _>>();
+            let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
+            if ahead.send(piece.map_err(StoreError::Source)).is_err() || is_last {
+                break;
+            }
+        }
+    });
+    pieces
+}
+
+/// What is to be done for a piece, and what it comes to.
 fn plan(
     shared: &Shared,
     reader: &Overlay,
+    recorder: &mut Recorder,
     accounts: Vec<ExchangeAccount>,
     founded_at: Timestamp,
-) -> Result<(Plan, Imported), StoreError> {
+) -> Result<(Vec<FillStep>, Imported), StoreError> {
     let context = Context { shared, reader, now: shared.clock.now() };
     let mut plan = Plan::at(context.now);
     let imported = Import { accounts, founded_at }
@@ -170,7 +189,9 @@ fn plan(
     for account in plan.changed() {
         reader.changed().insert(account.id, account.clone());
     }
-    Ok((plan, imported))
+    let (steps, changes) = plan.into_steps();
+    let rows = recorder.place(changes);
+    Ok((steps.into_iter().chain(rows.puts()).map(FillStep::of).collect(), imported))
 }
 
 /// What is stored, with what the transaction under way has changed of it.

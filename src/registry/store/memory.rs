@@ -99,24 +99,6 @@ impl Store for MemoryStore {
         if self.has_failed { Err(disk_full()) } else { Ok(()) }
     }
 
-    fn commit_all(
-        &mut self,
-        batch: u64,
-        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut all = Vec::new();
-        loop {
-            match next()? {
-                piece if piece.is_empty() => return self.commit(batch, &all),
-                piece => all.extend(piece),
-            }
-        }
-    }
-
-    fn set_identity(&mut self, _: &Identity) -> Result<(), StoreError> {
-        unreachable!("only files have an identity of their own")
-    }
-
     fn reopen(&mut self) -> Result<u64, StoreError> {
         let mut disk = self.disk();
         if disk.reopens_failing > 0 {

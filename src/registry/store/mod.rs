@@ -28,7 +28,7 @@ use crate::{
 
 use super::{account::Account, changes::Change, entry::Ended, packed::Packed};
 
-pub(super) use redb::RedbStore;
+pub(super) use redb::{FillStep, RedbStore};
 
 /// What is in the store besides accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,17 +82,6 @@ pub(super) trait Store: Send {
     /// Makes `mutations` durable, all or none, as batch number `batch`. After an error the store takes no more until
     /// [`Store::reopen`] has said whether this batch is durable: an error from the disk leaves that open.
     fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError>;
-
-    /// As [`Store::commit`], of many mutations that `next` gives piece by piece until a piece is empty. If `next` fails
-    /// nothing is committed.
-    fn commit_all(
-        &mut self,
-        batch: u64,
-        next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
-    ) -> Result<(), StoreError>;
-
-    /// Takes another identity over, with the next commit's durability.
-    fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError>;
 
     /// Opens the store anew after a failed commit and returns the number of the last durable batch.
     fn reopen(&mut self) -> Result<u64, StoreError>;

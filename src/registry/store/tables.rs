@@ -121,24 +121,16 @@ pub(super) fn load(
     Ok(())
 }
 
-/// Commits what `next` gives, piece by piece until one is empty, as batch number `batch`.
+/// Commits what `write` does as batch number `batch`.
 pub(super) fn commit(
     database: &redb::Database,
     batch: u64,
-    next: &mut dyn FnMut() -> Result<Vec<Mutation>, StoreError>,
+    write: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut writing = database.begin_write().map_err(failed)?;
     // The default, said aloud: an acknowledged change survives a power cut.
     writing.set_durability(Durability::Immediate).map_err(failed)?;
-    let mut tables = Tables::open(&writing)?;
-    loop {
-        let mutations = next()?;
-        if mutations.is_empty() {
-            break;
-        }
-        mutations.iter().try_for_each(|mutation| tables.apply(mutation))?;
-    }
-    drop(tables);
+    write(&mut Tables::open(&writing)?)?;
     number(&writing, batch)?;
     writing.commit().map_err(failed)
 }
@@ -163,6 +155,10 @@ impl<'t> Tables<'t> {
             ended: writing.open_table(ENDED).map_err(failed)?,
             unrecorded: writing.open_table(UNRECORDED).map_err(failed)?,
         })
+    }
+
+    pub(super) fn put_account(&mut self, id: u64, row: &[u8]) -> Result<(), StoreError> {
+        self.accounts.insert(id, row).map(drop).map_err(failed)
     }
 
     pub(super) fn apply(&mut self, mutation: &Mutation) -> Result<(), StoreError> {

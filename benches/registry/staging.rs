@@ -1,0 +1,61 @@
+//! Staging: reading, checking, sorting, grouping and writing an import file, phase by phase.
+
+use std::{cell::RefCell, fs, num::NonZeroUsize, path::Path, time::Instant};
+
+use dispatchd::{
+    clock::{Clock as _, SystemClock},
+    exchange::{Phase, Source, StageOptions, Staged, stage, verify},
+};
+
+use crate::population::Written;
+
+/// Stages `population`, prints how long each phase took, and drops the result.
+pub(crate) fn measure(
+    population: &Path,
+    dir: &Path,
+    written: &Written,
+    threads: NonZeroUsize,
+) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let options =
+        StageOptions { skip_bad: false, region: None, devices_per_account: 20, now, threads };
+    // The high-water mark of memory begins anew.
+    fs::write("/proc/self/clear_refs", "5")?;
+    let start = Instant::now();
+    let (staged, phases) = staged(population, dir, &options)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let (digest, totals) = verify(fs::File::open(&staged.path)?)?;
+    let verified = start.elapsed().as_secs_f64();
+    anyhow::ensure!(digest == staged.digest && totals == staged.totals, "it reads differently");
+    println!(
+        "  staging: {seconds:.2} s ({:.0} rows/s), peak memory {:.2} GiB, {:.2} GB; an upload is verified in {verified:.2} s",
+        written.rows as f64 / seconds,
+        crate::memory_bytes("VmHWM:", None)? as f64 / f64::from(1 << 30),
+        fs::metadata(&staged.path)?.len() as f64 / 1e9,
+    );
+    let phases: Vec<_> =
+        phases.iter().map(|(phase, at)| format!("{} from {at:.2} s", phase.word())).collect();
+    println!("  {}", phases.join(", "));
+    fs::remove_file(&staged.path)?;
+    Ok(())
+}
+
+/// Stages the file, and says when each phase began.
+fn staged(
+    path: &Path,
+    dir: &Path,
+    options: &StageOptions,
+) -> anyhow::Result<(Staged, Vec<(Phase, f64)>)> {
+    let start = Instant::now();
+    let phases = RefCell::new(Vec::<(Phase, f64)>::new());
+    let progress = |progress: dispatchd::exchange::Progress| {
+        let mut phases = phases.borrow_mut();
+        if phases.last().is_none_or(|(phase, _)| *phase != progress.phase) {
+            phases.push((progress.phase, start.elapsed().as_secs_f64()));
+        }
+    };
+    let source = Source::open(path, &progress)?;
+    let staged = stage(&source, &dir.join("staging"), options, &progress)?;
+    Ok((staged, phases.into_inner()))
+}
