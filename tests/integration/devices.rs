@@ -11,6 +11,7 @@ use crate::{
 const SIGNED_UP: &[&str] = &["device", "account", "token", "lease_expires_at"];
 const ME: &[&str] = &[
     "device",
+    "expires_in",
     "account",
     "platform",
     "name",
@@ -18,6 +19,7 @@ const ME: &[&str] = &[
     "last_check_in_at",
     "lease_expires_at",
     "handles",
+    "lost_handles",
 ];
 
 async fn sign_up(server: &Server, body: Value) -> Reply {
@@ -46,6 +48,9 @@ async fn every_platform_signs_up_and_sees_itself() {
         );
         let lease = instant(&me["lease_expires_at"]).since(instant(&me["last_check_in_at"]));
         assert_eq!(lease.as_secs(), 14 * 24 * 3600);
+        let left = me["expires_in"].as_u64().unwrap();
+        assert!((14 * 24 * 3600 - 60..=14 * 24 * 3600).contains(&left), "{left}");
+        assert_eq!(me["lost_handles"], json!([]));
         assert_eq!(me["registered_at"], me["last_check_in_at"]);
     }
     let nameless = sign_up(&server, json!({"platform": "ios"})).await;

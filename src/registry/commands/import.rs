@@ -10,9 +10,12 @@
 
 use std::collections::HashSet;
 
+use foldhash::quality::RandomState;
+
 use super::{Context, Operation, Plan, Touch, handles::take_from};
 use crate::{
     clock::Timestamp,
+    handle::Handle,
     ids::DeviceId,
     limits,
     registry::{
@@ -37,13 +40,14 @@ pub struct Imported {
     pub moved: u64,
     /// Accounts that stayed as they are here.
     pub accounts_kept: u64,
-    /// Handles that did not come in, since an account here proved them later.
+    /// Handles that did not come in, since another account here proved them later.
     pub handles_held: u64,
     /// Handles that did not come in, since they ended here later than they were proved.
     pub handles_ended: u64,
     /// Handles that did not come in, since nobody vouched for them for so long that how they ended may be forgotten.
     pub handles_stale: u64,
-    /// Devices that did not come in: silent for longer than devices are remembered, or of another account here.
+    /// Devices that did not come in: silent for longer than devices are remembered, of another account, of an account
+    /// that has left, or more than an account may have.
     pub devices_refused: u64,
 }
 
@@ -79,10 +83,38 @@ impl Operation for Import {
 
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Imported, ChangeError> {
         let mut imported = Imported::default();
-        for incoming in std::mem::take(&mut self.accounts) {
+        let mut met = Met::default();
+        for mut incoming in std::mem::take(&mut self.accounts) {
+            met.sift(&mut incoming, context.config().devices_per_account, &mut imported);
             take_in(context, plan, incoming, self.founded_at, &mut imported)?;
         }
         Ok(imported)
+    }
+}
+
+/// What came before in the same piece, which the index does not show yet.
+#[derive(Default)]
+struct Met {
+    devices: HashSet<DeviceId, RandomState>,
+    handles: HashSet<Handle, RandomState>,
+}
+
+impl Met {
+    /// Takes out of `incoming` what another account of the piece has, and what is more than an account may have. Whoever
+    /// made the file should have seen to both; here it would be an index that contradicts itself.
+    fn sift(
+        &mut self,
+        incoming: &mut ExchangeAccount,
+        devices_max: usize,
+        imported: &mut Imported,
+    ) {
+        let (devices, handles) = (incoming.devices.len(), incoming.claims.len());
+        incoming.devices.retain(|device| self.devices.insert(device.device));
+        incoming.devices.truncate(devices_max);
+        incoming.claims.retain(|claim| self.handles.insert(claim.handle.clone()));
+        incoming.claims.truncate(limits::HANDLES_PER_ACCOUNT_MAX);
+        imported.devices_refused += (devices - incoming.devices.len()) as u64;
+        imported.handles_held += (handles - incoming.claims.len()) as u64;
     }
 }
 
@@ -108,10 +140,9 @@ fn take_in(
     let devices = incoming.devices.len() as u64;
     account.devices = incoming.devices.into_iter().filter_map(|one| device(context, one)).collect();
     imported.devices_refused += devices - account.devices.len() as u64;
-    let known: HashSet<DeviceId> = account.devices.iter().map(|device| device.id).collect();
     let mut is_all_refused = !incoming.claims.is_empty();
     for mut claim in incoming.claims {
-        claim.devices.retain(|device| known.contains(device));
+        claim.devices.retain(|device| account.device(*device).is_some());
         let vouched_at = vouched_at(&account, &claim);
         if claim.devices.is_empty() {
             imported.handles_stale += 1;

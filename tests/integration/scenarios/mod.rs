@@ -27,7 +27,14 @@ async fn deregister(server: &Server, handle: &str) {
 async fn check_in(server: &Server, device: &Device) {
     let path = "/v1/devices/me/check-in";
     let renewed = call(server, Method::POST, path, Some(&device.token), None).await;
-    renewed.is(200, &["lease_expires_at"]);
+    let renewed = renewed.is(200, &["expires_in", "lease_expires_at"]);
+    assert!(renewed["expires_in"].as_u64() > Some(0), "{renewed}");
+}
+
+/// What the device's account held and holds no more: each handle with when and why.
+async fn lost(server: &Server, device: &Device) -> Vec<Value> {
+    let me = call(server, Method::GET, "/v1/devices/me", Some(&device.token), None).await;
+    me.body["lost_handles"].as_array().unwrap().clone()
 }
 
 async fn sign_out(server: &Server, device: &Device) {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use dispatchd::clock::Clock as _;
 use serde_json::json;
 
-use super::{answer, changes, check_in, deregister, sign_out, subject};
+use super::{answer, changes, check_in, deregister, lost, sign_out, subject};
 use crate::{
     handles::{claim, discoverable, give_up, own_handles},
     harness::{Device, Server},
@@ -37,11 +38,14 @@ async fn an_old_phone_on_wifi_keeps_checking_in_after_its_number_was_proved_by_a
     timed.server.prove(&new, NUMBER).await;
     timed.server.prove(&new, "new@example.com").await;
     let owner = subject(&timed.server, &ben, "new@example.com").await;
+    // The old phone is told that it is gone, when and why.
+    let gone = json!([{"handle": NUMBER, "lost_at": timed.clock.now(), "reason": "moved"}]);
     for day in 0..20 {
         timed.clock.advance(DAY);
         if day % 5 == 4 {
             timed.restart().await;
         }
+        assert_eq!(json!(lost(&timed.server, &old).await), gone);
         check_in(&timed.server, &new).await;
         check_in(&timed.server, &old).await;
         is_sent_a_code(&timed.server, &old, NUMBER).await;
@@ -68,6 +72,7 @@ async fn an_old_phone_on_wifi_keeps_checking_in_after_its_number_was_proved_by_a
         assert_eq!(answer["route"], route, "day {day}");
         assert!(answer.get("subject").is_none_or(|seen| *seen == json!(owner)));
     }
+    assert_eq!(lost(&timed.server, &old).await, Vec::<serde_json::Value>::new(), "30 days later");
     timed.stop().await;
 }
 
@@ -129,6 +134,14 @@ async fn does_not_reappear(handle: &str) {
     subject(&server, &ben, handle).await;
     deregister(&server, handle).await;
     is_gone(&server, &ben, &[&ann, &laptop], handle).await;
+    for device in [&ann, &laptop] {
+        let lost = lost(&server, device).await;
+        assert_eq!(lost.len(), 1, "{lost:?}");
+        assert_eq!(
+            (&lost[0]["handle"], &lost[0]["reason"]),
+            (&json!(handle), &json!("deregistered"))
+        );
+    }
     server.restart().await;
     is_gone(&server, &ben, &[&ann, &laptop], handle).await;
     let tablet = link(&server, &laptop).await;
