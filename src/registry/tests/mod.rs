@@ -1,6 +1,7 @@
 //! The registry's tests: a harness, a model with random operations, and one test for each promise.
 
 pub(super) mod accounts;
+mod index;
 mod model;
 mod order;
 mod promises;

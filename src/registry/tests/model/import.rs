@@ -215,10 +215,10 @@ impl Truth {
         if checked_in_at.plus(FORGET_AFTER) <= now || self.devices.contains_key(&device.device) {
             return None;
         }
-        let sent = self
-            .known
-            .iter()
-            .find(|(id, token)| *id == device.device && Some(token.hash().0) == device.token_hash);
+        let sent =
+            self.known.iter().chain(&self.past).find(|(id, token)| {
+                *id == device.device && Some(token.hash().0) == device.token_hash
+            });
         let arrived = Device {
             account,
             platform: device.platform,
