@@ -2,7 +2,9 @@
 
 pub(super) mod accounts;
 mod index;
+mod maker;
 mod model;
+mod offline;
 mod order;
 mod promises;
 mod stores;

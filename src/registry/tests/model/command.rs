@@ -9,6 +9,9 @@ use crate::registry::{
     BindError, Cause, ExchangeAccount, HandleError, Imported, SignUpError, Ticked,
 };
 
+/// More than all devices and handles of a history can be due in.
+const TICKS_MAX: usize = 100;
+
 /// A command by the numbers of devices and handles.
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
@@ -212,6 +215,11 @@ pub(super) async fn step(registry: &Registry, truth: &mut Truth, wish: &Wish, no
 
 /// Upkeep until there is nothing to do: one tick does a bounded part.
 pub(super) async fn tick(registry: &Registry, truth: &mut Truth, now: Timestamp) {
-    while registry.tick().await.expect("nothing stands against it") != Ticked::default() {}
+    for turn in 0.. {
+        if registry.tick().await.expect("nothing stands against it") == Ticked::default() {
+            break;
+        }
+        assert!(turn < TICKS_MAX, "upkeep comes to no end");
+    }
     truth.tick(now);
 }
