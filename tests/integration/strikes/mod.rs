@@ -14,6 +14,7 @@
 //! [`People`](people::People), whose changes go on meanwhile.
 
 mod people;
+mod preparations;
 mod world;
 
 use std::{
