@@ -233,6 +233,12 @@ impl Index {
         (devices, handles)
     }
 
+    /// How many handles and devices are found: to compare with a model.
+    #[cfg(test)]
+    pub(super) fn found(&self) -> (usize, usize) {
+        (self.handles.len(), self.devices.len())
+    }
+
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> IndexBytes {
         let (accounts, pages) = self.arena.bytes();

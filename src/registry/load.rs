@@ -14,7 +14,15 @@ use super::{
 
 /// The index of what is stored, and the changes that the log is not known to hold.
 pub(super) fn load(store: &mut dyn Store, lease: Duration) -> Result<(Index, Rows), StoreError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    load_by(thread::available_parallelism().map_or(1, NonZero::get), store, lease)
+}
+
+/// The same by so many threads.
+pub(super) fn load_by(
+    threads: usize,
+    store: &mut dyn Store,
+    lease: Duration,
+) -> Result<(Index, Rows), StoreError> {
     let reader = store.reader();
     let read = |part| {
         let mut arena = Arena::default();

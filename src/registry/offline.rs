@@ -34,7 +34,7 @@ use super::{
 };
 
 /// Accounts planned at once.
-const PIECE_ACCOUNTS: usize = 4_096;
+const PIECE_ACCOUNTS: usize = if cfg!(test) { 2 } else { 4_096 };
 /// Pieces planned ahead of the one that is being written.
 const PIECES_AHEAD: usize = 4;
 

@@ -8,7 +8,8 @@ use hashbrown::HashTable;
 
 use super::arena::Place;
 
-const SHARD_BITS: u32 = 10;
+/// Four shards in tests, so that keys of one record often meet.
+const SHARD_BITS: u32 = if cfg!(test) { 2 } else { 10 };
 const SHARDS: usize = 1 << SHARD_BITS;
 /// The highest bits of a hash, by which hashbrown tells entries of a group apart.
 const TAG_BITS: u32 = 7;
@@ -93,6 +94,12 @@ impl Table {
         })
     }
 
+    /// How many entries there are: to compare with a model.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.0.len()).sum()
+    }
+
     /// Bytes that the tables take.
     pub(super) fn bytes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.0.allocation_size() as u64).sum()
@@ -169,6 +176,53 @@ fn met_again(several: &mut Vec<(Place, usize)>, place: Place) -> usize {
         None => {
             several.push((place, 0));
             0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::registry::{
+        account::Account,
+        arena::Arena,
+        packed::{Packed, pack},
+        tests::accounts::device,
+    };
+
+    /// Hashes of one shard that often have the same tag and lie side by side.
+    fn hashes() -> impl Strategy<Value = Vec<u64>> {
+        let hash = (0..2u64, 0..96u64).prop_map(|(tag, bucket)| tag << (64 - TAG_BITS) | bucket);
+        prop::collection::vec(hash, 1..5)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+        #[test]
+        fn keys_of_one_record_that_look_alike_come_and_go_together(records in prop::collection::vec((hashes(), 0..24usize), 500)) {
+            let mut account = Account::new(crate::ids::AccountId::from_bits(1));
+            account.devices.push(device(1));
+            let (bytes, mut arena, mut table) = (pack(&account), Arena::default(), Table::new());
+            let mut model: HashMap<Place, Vec<u64>> = HashMap::new();
+            let places: Vec<_> = (0..24).map(|_| arena.insert(Packed::of(&bytes))).collect();
+            for (hashes, place) in records {
+                if let Some(before) = model.remove(&places[place]) {
+                    table.remove(places[place], &before);
+                }
+                model.insert(places[place], hashes.clone());
+                let known = |place, tell: &mut dyn FnMut(u64)| model[&place].iter().for_each(|hash| tell(*hash));
+                table.insert(places[place], &hashes, &known);
+                for (place, hashes) in &model {
+                    for hash in hashes {
+                        prop_assert_eq!(table.find(*hash, |found| found == *place), Some(*place));
+                    }
+                }
+                prop_assert_eq!(table.len(), model.values().map(Vec::len).sum::<usize>());
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ mod slow_clients;
 mod smoke;
 mod startup;
 mod strangers;
+mod strikes;
 mod timed;
 mod tour;
 mod verifications;

@@ -21,7 +21,7 @@ pub(in crate::registry) struct Disk {
     pub(in crate::registry) ended: BTreeMap<Handle, Ended>,
     pub(in crate::registry) unrecorded: BTreeMap<u64, Change>,
     pub(in crate::registry) batch: u64,
-    /// The next commit fails; the flag says whether it is durable all the same.
+    /// The next commit that puts something fails; the flag says whether it is durable all the same.
     pub(in crate::registry) fail_next: Option<bool>,
     /// How many attempts to open it anew fail.
     pub(in crate::registry) reopens_failing: u32,
@@ -87,12 +87,13 @@ impl Store for MemoryStore {
     fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError> {
         assert!(!self.has_failed, "a failed store is opened anew before it is used");
         let mut disk = self.disk();
-        let fails = disk.fail_next.take();
+        let is_put = |step: &Mutation| !matches!(step, Mutation::RemoveUnrecorded(_));
+        let has_puts = mutations.iter().any(is_put);
+        let fails = if has_puts { disk.fail_next.take() } else { None };
         if fails != Some(false) {
             mutations.iter().cloned().for_each(|mutation| disk.apply(mutation));
             disk.batch = batch;
-            let is_put = |step: &Mutation| !matches!(step, Mutation::RemoveUnrecorded(_));
-            disk.commits += usize::from(mutations.iter().any(is_put));
+            disk.commits += usize::from(has_puts);
         }
         drop(disk);
         self.has_failed = fails.is_some();

@@ -1,7 +1,10 @@
 //! The registry's tests: a harness, a model with random operations, and one test for each promise.
 
 pub(super) mod accounts;
+mod index;
+mod maker;
 mod model;
+mod offline;
 mod order;
 mod promises;
 mod stores;

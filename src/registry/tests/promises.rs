@@ -189,6 +189,22 @@ async fn an_account_is_bounded() {
 }
 
 #[tokio::test]
+async fn of_many_lost_handles_the_last_are_told() {
+    let bench = Bench::new();
+    let device = bench.device().await.device;
+    let lost_max = limits::LOST_HANDLES_PER_ACCOUNT_MAX;
+    let handles: Vec<_> =
+        (0..lost_max + 3).map(|number| handle(&format!("+1415555{number:04}"))).collect();
+    for one in &handles {
+        bench.registry.prove(device, one.clone()).await.expect("there is room");
+        bench.clock.advance(Duration::from_secs(1));
+        bench.registry.deregister(one.clone()).await.expect("it ends");
+    }
+    let told = bench.registry.device(device).expect("loaded").expect("it is known").lost;
+    assert_eq!(told.into_iter().map(|lost| lost.handle).collect::<Vec<_>>(), handles[3..]);
+}
+
+#[tokio::test]
 async fn a_token_is_its_device_s_alone_and_ends_with_it() {
     let bench = Bench::new();
     let (one, other) = (bench.device().await, bench.device().await);

@@ -1,0 +1,94 @@
+//! The model's rules of handles: proved, bound again, given up, taken back, hidden.
+
+use std::collections::BTreeSet;
+
+use super::{
+    truth::{Claim, Refusal, Truth},
+    *,
+};
+use crate::registry::{Cause, ChangeKind, EndedHow, HandleLoss};
+
+impl Truth {
+    pub(super) fn prove(
+        &mut self,
+        id: DeviceId,
+        handle: &Handle,
+        now: Timestamp,
+    ) -> Result<Timestamp, Refusal> {
+        let account = self.account_of(id)?;
+        let mut told =
+            (ChangeKind::HandleBound, Some(handle.clone()), Some(id), Some(account), Cause::Proof);
+        let before = self.claims.remove(handle);
+        let own = before.as_ref().filter(|claim| claim.account == account).cloned();
+        if let (None, Some(foreign)) = (&own, before) {
+            self.lose(foreign.account, handle, HandleLoss::Moved, now);
+            (told.0, told.4) = (ChangeKind::HandleMoved, Cause::NewerProof);
+        }
+        if let Some(lost) = self.lost.get_mut(&account) {
+            lost.retain(|lost| lost.handle != *handle);
+        }
+        let (discoverable, mut devices) =
+            own.map_or((true, BTreeSet::new()), |claim| (claim.discoverable, claim.devices));
+        devices.insert(id);
+        self.claims
+            .insert(handle.clone(), Claim { account, proved_at: now, discoverable, devices });
+        self.ended.remove(handle);
+        self.tell([told]);
+        Ok(now)
+    }
+
+    pub(super) fn rebind(
+        &mut self,
+        id: DeviceId,
+        handle: &Handle,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        let account = self.account_of(id)?;
+        let own = self.claims.get_mut(handle).filter(|claim| claim.account == account);
+        let Some(claim) = own else {
+            return Ok(None);
+        };
+        let proved_at = claim.proved_at;
+        if claim.devices.insert(id) {
+            let (kind, cause) = (ChangeKind::HandleBound, Cause::ProofHeld);
+            self.tell([(kind, Some(handle.clone()), Some(id), Some(account), cause)]);
+        }
+        Ok(Some(proved_at))
+    }
+
+    pub(super) fn unbind(
+        &mut self,
+        id: DeviceId,
+        handle: &Handle,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let account = self.account_of(id)?;
+        if !self.backed(id).contains(handle) {
+            return Err(Refusal::NotBound);
+        }
+        self.release(handle, id, EndedHow::Unbound, now);
+        let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
+        self.tell([(kind, Some(handle.clone()), Some(id), Some(account), cause)]);
+        Ok(())
+    }
+
+    pub(super) fn deregister(&mut self, handle: &Handle, now: Timestamp) {
+        if let Some(claim) = self.claims.remove(handle) {
+            self.ended.insert(handle.clone(), (EndedHow::Deregistered, now));
+            self.lose(claim.account, handle, HandleLoss::Deregistered, now);
+            let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
+            self.tell([(kind, Some(handle.clone()), None, Some(claim.account), cause)]);
+        }
+    }
+
+    pub(super) fn set_discoverable(
+        &mut self,
+        id: DeviceId,
+        handle: &Handle,
+        discoverable: bool,
+    ) -> Result<(), Refusal> {
+        self.account_of(id)?;
+        let backed = self.claims.get_mut(handle).filter(|claim| claim.devices.contains(&id));
+        backed.ok_or(Refusal::NotBound)?.discoverable = discoverable;
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Commands: carried out for real, and by the model.
+
+use super::{
+    import::{Arrival, piece},
+    truth::{Refusal, Truth},
+    *,
+};
+use crate::registry::{
+    BindError, Cause, ExchangeAccount, HandleError, Imported, SignUpError, Ticked,
+};
+
+/// More than all devices and handles of a history can be due in.
+const TICKS_MAX: usize = 100;
+
+/// A command by the numbers of devices and handles.
+#[derive(Clone, Debug)]
+pub(super) enum Wish {
+    SignUp,
+    Join(usize),
+    CheckIn(usize),
+    SignOut(usize),
+    Prove(usize, usize),
+    Rebind(usize, usize),
+    Unbind(usize, usize),
+    Deregister(usize),
+    SetDiscoverable(usize, usize, bool),
+    Import(Vec<Arrival>),
+}
+
+/// A command as the registry hears it.
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    SignUp(Option<AccountId>),
+    CheckIn(DeviceId),
+    SignOut(DeviceId),
+    Prove(DeviceId, Handle),
+    Rebind(DeviceId, Handle),
+    Unbind(DeviceId, Handle),
+    Deregister(Handle),
+    SetDiscoverable(DeviceId, Handle, bool),
+    Import(Vec<ExchangeAccount>),
+}
+
+/// What whoever asked is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    Nothing,
+    At(Timestamp),
+    SignedUp(SignedUp),
+    Imported(Imported),
+    Refused(Refusal),
+    Gone,
+    TooMany,
+    Failed(ChangeError),
+}
+
+fn at(proved_at: Option<Timestamp>) -> Outcome {
+    proved_at.map_or(Outcome::Nothing, Outcome::At)
+}
+
+impl From<BindError> for Outcome {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
+            BindError::TooManyHandles { .. } => Self::TooMany,
+            BindError::Change(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<HandleError> for Outcome {
+    fn from(error: HandleError) -> Self {
+        match error {
+            HandleError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
+            HandleError::NotBound => Self::Refused(Refusal::NotBound),
+            HandleError::Change(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<DeviceError> for Outcome {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
+            DeviceError::Change(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<SignUpError> for Outcome {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::AccountGone => Self::Gone,
+            SignUpError::TooManyDevices { .. } => Self::TooMany,
+            SignUpError::NameTooLong => unreachable!("names are short"),
+            SignUpError::Change(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<ChangeError> for Outcome {
+    fn from(error: ChangeError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn told<T, E: Into<Outcome>>(result: Result<T, E>, done: impl FnOnce(T) -> Outcome) -> Outcome {
+    result.map_or_else(Into::into, done)
+}
+
+fn said<T>(result: Result<T, Refusal>, done: impl FnOnce(T) -> Outcome) -> Outcome {
+    result.map_or_else(Outcome::Refused, done)
+}
+
+impl Wish {
+    /// The command that it is now.
+    pub(super) fn command(&self, truth: &mut Truth, now: Timestamp) -> Command {
+        let name = |name: usize| handle(HANDLES[name]);
+        match *self {
+            Self::SignUp => Command::SignUp(None),
+            Self::Join(slot) => {
+                let account = truth.account_of(truth.pick(slot));
+                Command::SignUp(Some(account.unwrap_or(AccountId::from_bits(1))))
+            }
+            Self::CheckIn(slot) => Command::CheckIn(truth.pick(slot)),
+            Self::SignOut(slot) => Command::SignOut(truth.pick(slot)),
+            Self::Prove(slot, at) => Command::Prove(truth.pick(slot), name(at)),
+            Self::Rebind(slot, at) => Command::Rebind(truth.pick(slot), name(at)),
+            Self::Unbind(slot, at) => Command::Unbind(truth.pick(slot), name(at)),
+            Self::Deregister(at) => Command::Deregister(name(at)),
+            Self::SetDiscoverable(slot, at, is_so) => {
+                Command::SetDiscoverable(truth.pick(slot), name(at), is_so)
+            }
+            Self::Import(ref arrivals) => Command::Import(piece(arrivals, truth, now)),
+        }
+    }
+}
+
+impl Command {
+    /// Carries it out for real.
+    pub(super) async fn carry_out(&self, registry: &Registry) -> Outcome {
+        match self.clone() {
+            Self::SignUp(link) => told(registry.sign_up(sign_up(link)).await, Outcome::SignedUp),
+            Self::CheckIn(id) => told(registry.check_in(id).await, Outcome::At),
+            Self::SignOut(id) => told(registry.sign_out(id).await, |()| Outcome::Done),
+            Self::Prove(id, handle) => told(registry.prove(id, handle).await, Outcome::At),
+            Self::Rebind(id, handle) => told(registry.rebind(id, handle).await, at),
+            Self::Unbind(id, handle) => told(registry.unbind(id, handle).await, |()| Outcome::Done),
+            Self::Deregister(handle) => told(registry.deregister(handle).await, |()| Outcome::Done),
+            Self::SetDiscoverable(id, handle, is_so) => {
+                told(registry.set_discoverable(id, handle, is_so).await, |held| {
+                    assert_eq!(held.discoverable, is_so);
+                    Outcome::Done
+                })
+            }
+            Self::Import(piece) => told(registry.import(piece).await, Outcome::Imported),
+        }
+    }
+
+    /// What the model says of it. A new device has the ids that it was `given`.
+    pub(super) fn on(&self, truth: &mut Truth, given: &Outcome, now: Timestamp) -> Outcome {
+        match self {
+            Self::SignUp(link) => signed_up(truth, *link, given, now),
+            Self::CheckIn(id) => said(truth.check_in(*id, now), Outcome::At),
+            Self::SignOut(id) => said(truth.sign_out(*id, now), |()| Outcome::Done),
+            Self::Prove(id, handle) => said(truth.prove(*id, handle, now), Outcome::At),
+            Self::Rebind(id, handle) => said(truth.rebind(*id, handle), at),
+            Self::Unbind(id, handle) => said(truth.unbind(*id, handle, now), |()| Outcome::Done),
+            Self::Deregister(handle) => {
+                truth.deregister(handle, now);
+                Outcome::Done
+            }
+            Self::SetDiscoverable(id, handle, is_so) => {
+                said(truth.set_discoverable(*id, handle, *is_so), |()| Outcome::Done)
+            }
+            Self::Import(piece) => Outcome::Imported(truth.import(piece, now)),
+        }
+    }
+}
+
+fn signed_up(
+    truth: &mut Truth,
+    link: Option<AccountId>,
+    given: &Outcome,
+    now: Timestamp,
+) -> Outcome {
+    match link.map(|account| truth.devices_of(account)) {
+        Some(0) => return Outcome::Gone,
+        Some(devices) if devices >= DEVICES_PER_ACCOUNT => return Outcome::TooMany,
+        _ => {}
+    }
+    let Outcome::SignedUp(new) = given else {
+        return Outcome::Done;
+    };
+    assert_eq!(link.unwrap_or(new.account), new.account);
+    assert_eq!(new.lease_expires_at, now.plus(LEASE));
+    let cause = if link.is_some() { Cause::Linked } else { Cause::SignUp };
+    truth.signed_up(new, cause, now);
+    given.clone()
+}
+
+/// Carries `wish` out and checks what is told. An import that comes a second time finds everything as it left it.
+pub(super) async fn step(registry: &Registry, truth: &mut Truth, wish: &Wish, now: Timestamp) {
+    let command = wish.command(truth, now);
+    let given = command.carry_out(registry).await;
+    assert_eq!(given, command.on(truth, &given, now), "{command:?}");
+    if let Command::Import(_) = command {
+        let before = truth.clone();
+        let again = command.carry_out(registry).await;
+        assert_eq!(again, command.on(truth, &again, now), "{command:?}");
+        assert_eq!(*truth, before, "{command:?} again");
+    }
+}
+
+/// Upkeep until there is nothing to do: one tick does a bounded part.
+pub(super) async fn tick(registry: &Registry, truth: &mut Truth, now: Timestamp) {
+    for turn in 0.. {
+        if registry.tick().await.expect("nothing stands against it") == Ticked::default() {
+            break;
+        }
+        assert!(turn < TICKS_MAX, "upkeep comes to no end");
+    }
+    truth.tick(now);
+}

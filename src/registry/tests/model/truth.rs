@@ -1,0 +1,229 @@
+//! The model: what is true after each command, said as simply as it can be.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::*;
+use crate::{
+    limits,
+    registry::{Cause, ChangeKind, DeviceToken, EndedHow, HandleLoss, LostDetails},
+};
+
+/// Devices that operations can mean by number; a few more if all of them are there.
+const KNOWN: usize = 24;
+/// Tokens of devices that are gone, or of an earlier time of theirs, that are still tried now and then.
+const PAST: usize = 512;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Device {
+    pub(super) account: AccountId,
+    pub(super) platform: Platform,
+    pub(super) name: Option<String>,
+    pub(super) registered_at: Timestamp,
+    pub(super) checked_in_at: Timestamp,
+    pub(super) lapse_recorded: bool,
+    /// The one token that is good, if somebody has it.
+    pub(super) token: Option<DeviceToken>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Claim {
+    pub(super) account: AccountId,
+    pub(super) proved_at: Timestamp,
+    pub(super) discoverable: bool,
+    pub(super) devices: BTreeSet<DeviceId>,
+}
+
+pub(super) type Told = (ChangeKind, Option<Handle>, Option<DeviceId>, Option<AccountId>, Cause);
+
+/// What a device may do with a handle goes wrong in these ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    DeviceUnknown,
+    NotBound,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Truth {
+    pub(super) devices: BTreeMap<DeviceId, Device>,
+    pub(super) claims: BTreeMap<Handle, Claim>,
+    pub(super) ended: BTreeMap<Handle, (EndedHow, Timestamp)>,
+    /// In the order of their loss, whatever the clock said.
+    pub(super) lost: BTreeMap<AccountId, Vec<LostDetails>>,
+    /// Devices that are or lately were, each with the token it was once given.
+    pub(super) known: Vec<(DeviceId, DeviceToken)>,
+    pub(super) past: VecDeque<(DeviceId, DeviceToken)>,
+    /// What the log must hold next. Changes of one command come in any order.
+    pub(super) told: Vec<BTreeSet<String>>,
+}
+
+/// A change as it is compared.
+pub(super) fn text(told: &Told) -> String {
+    let (kind, handle, device, account, cause) = told;
+    let handle = handle.as_ref().map(|handle| handle.canonical().into_owned());
+    format!("{kind:?} {handle:?} {device:?} {account:?} {cause:?}")
+}
+
+impl Device {
+    pub(super) fn lease_until(&self) -> Timestamp {
+        self.checked_in_at.plus(LEASE)
+    }
+}
+
+impl Truth {
+    /// A device by number; one that nobody ever was by the last number.
+    pub(super) fn pick(&self, slot: usize) -> DeviceId {
+        let known = self.known.get(slot % (self.known.len() + 1));
+        known.map_or(DeviceId::from_bits(1), |(device, _)| *device)
+    }
+
+    /// Whether this token is good now.
+    pub(super) fn is_good(&self, id: DeviceId, token: &DeviceToken) -> bool {
+        self.devices.get(&id).is_some_and(|device| device.token.as_ref() == Some(token))
+    }
+
+    pub(super) fn meet(&mut self, id: DeviceId, token: DeviceToken) {
+        self.known.push((id, token));
+        let is_past = |(id, token): &(DeviceId, DeviceToken)| !self.is_good(*id, token);
+        if self.known.len() > KNOWN
+            && let Some(place) = self.known.iter().position(is_past)
+        {
+            self.past.push_back(self.known.remove(place));
+        }
+        if self.past.len() > PAST {
+            self.past.pop_front();
+        }
+    }
+
+    pub(super) fn devices_of(&self, account: AccountId) -> usize {
+        self.devices.values().filter(|device| device.account == account).count()
+    }
+
+    pub(super) fn account_of(&self, id: DeviceId) -> Result<AccountId, Refusal> {
+        self.devices.get(&id).map(|device| device.account).ok_or(Refusal::DeviceUnknown)
+    }
+
+    pub(super) fn tell(&mut self, told: impl IntoIterator<Item = Told>) {
+        let told: BTreeSet<_> = told.into_iter().map(|one| text(&one)).collect();
+        if !told.is_empty() {
+            self.told.push(told);
+        }
+    }
+
+    pub(super) fn signed_up(&mut self, new: &SignedUp, cause: Cause, now: Timestamp) {
+        let device = Device {
+            account: new.account,
+            platform: Platform::Ios,
+            name: Some("a phone".to_owned()),
+            registered_at: now,
+            checked_in_at: now,
+            lapse_recorded: false,
+            token: Some(new.token.clone()),
+        };
+        self.devices.insert(new.device, device);
+        self.meet(new.device, new.token.clone());
+        let (id, account) = (Some(new.device), Some(new.account));
+        let mut told = vec![(ChangeKind::DeviceRegistered, None, id, account, cause)];
+        for (handle, claim) in &mut self.claims {
+            if claim.account == new.account {
+                claim.devices.insert(new.device);
+                told.push((ChangeKind::HandleBound, Some(handle.clone()), id, account, cause));
+            }
+        }
+        self.tell(told);
+    }
+
+    pub(super) fn release(
+        &mut self,
+        handle: &Handle,
+        device: DeviceId,
+        how: EndedHow,
+        now: Timestamp,
+    ) {
+        if let Some(claim) = self.claims.get_mut(handle) {
+            claim.devices.remove(&device);
+            if claim.devices.is_empty() {
+                let account = claim.account;
+                self.claims.remove(handle);
+                self.ended.insert(handle.clone(), (how, now));
+                self.lose(account, handle, how.loss(), now);
+            }
+        }
+    }
+
+    pub(super) fn lose(
+        &mut self,
+        account: AccountId,
+        handle: &Handle,
+        how: HandleLoss,
+        at: Timestamp,
+    ) {
+        let lost = self.lost.entry(account).or_default();
+        lost.retain(|lost| lost.handle != *handle);
+        lost.push(LostDetails { handle: handle.clone(), how, at });
+        let too_many = lost.len().saturating_sub(limits::LOST_HANDLES_PER_ACCOUNT_MAX);
+        lost.drain(..too_many);
+    }
+
+    pub(super) fn backed(&self, device: DeviceId) -> Vec<Handle> {
+        let backed = self.claims.iter().filter(|(_, claim)| claim.devices.contains(&device));
+        backed.map(|(handle, _)| handle.clone()).collect()
+    }
+
+    pub(super) fn check_in(&mut self, id: DeviceId, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let device = self.devices.get_mut(&id).ok_or(Refusal::DeviceUnknown)?;
+        device.checked_in_at = now;
+        device.lapse_recorded = false;
+        Ok(device.lease_until())
+    }
+
+    pub(super) fn sign_out(&mut self, id: DeviceId, now: Timestamp) -> Result<(), Refusal> {
+        let account = self.account_of(id)?;
+        let told = self.remove(id, account, Cause::SignOut, now);
+        self.tell(told);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: DeviceId, own: AccountId, cause: Cause, now: Timestamp) -> Vec<Told> {
+        let account = Some(own);
+        let mut told = vec![(ChangeKind::DeviceRemoved, None, Some(id), account, cause)];
+        for handle in self.backed(id) {
+            self.release(&handle, id, EndedHow::DeviceRemoved, now);
+            told.push((ChangeKind::HandleUnbound, Some(handle), Some(id), account, cause));
+        }
+        self.devices.remove(&id);
+        if self.devices_of(own) == 0 {
+            self.lost.remove(&own);
+        }
+        told
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        let mut told = Vec::new();
+        let due = |device: &Device| device.lease_until() <= now && !device.lapse_recorded;
+        for (id, device) in self.devices.iter().filter(|(_, device)| due(device)) {
+            let mut handles: Vec<_> = self.backed(*id).into_iter().map(Some).collect();
+            if handles.is_empty() {
+                handles.push(None);
+            }
+            let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
+            let account = Some(device.account);
+            told.extend(
+                handles.into_iter().map(|handle| (kind, handle, Some(*id), account, cause)),
+            );
+        }
+        for device in self.devices.values_mut() {
+            device.lapse_recorded |= device.lease_until() <= now;
+        }
+        let silent = |device: &Device| device.checked_in_at.plus(FORGET_AFTER) <= now;
+        let silent = self.devices.iter().filter(|(_, device)| silent(device));
+        let silent: Vec<_> = silent.map(|(id, device)| (*id, device.account)).collect();
+        for (id, account) in silent {
+            told.extend(self.remove(id, account, Cause::Silence, now));
+        }
+        self.tell(told);
+        self.ended.retain(|_, (_, at)| now < at.plus(REMEMBERED));
+        for lost in self.lost.values_mut() {
+            lost.retain(|lost| now < lost.at.plus(REMEMBERED));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A stopped registry is filled in pieces that see one another.
+
+use super::*;
+use crate::registry::{ExchangeAccount, ExchangeClaim, ExchangeDevice, Probe, StoppedRegistry};
+
+const PHONES: [&str; 3] = ["+14155550100", "+14155550101", "+14155550102"];
+
+/// An account on its way in that proved `phone` a second ago.
+fn arriving(id: u64, phone: &str, now: Timestamp) -> ExchangeAccount {
+    let device = ExchangeDevice {
+        device: DeviceId::from_bits(id),
+        platform: Platform::Ios,
+        last_check_in_at: now,
+        registered_at: None,
+        name: None,
+        token_hash: None,
+    };
+    let claim = ExchangeClaim {
+        handle: handle(phone),
+        proved_at: Some(now.minus(Duration::from_secs(1))),
+        discoverable: true,
+        devices: vec![device.device],
+    };
+    ExchangeAccount {
+        account: AccountId::from_bits(id),
+        devices: vec![device],
+        claims: vec![claim],
+    }
+}
+
+#[tokio::test]
+async fn what_one_piece_takes_from_an_account_the_next_one_does_not_give_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+    let open = || {
+        let registry = Registry::open(dir.path(), config(), clock.clone()).expect("it opens");
+        start(&registry, &Arc::default());
+        registry
+    };
+    let registry = open();
+    let holder = registry.sign_up(sign_up(None)).await.expect("nothing stands against it");
+    for phone in PHONES {
+        registry.prove(holder.device, handle(phone)).await.expect("it binds");
+    }
+    drop(registry);
+    clock.advance(Duration::from_secs(10));
+    // Each is in another piece, or the last two would not be in that of the first.
+    let now = clock.now();
+    let arriving = (1..).zip(PHONES).flat_map(|(number, phone)| {
+        [arriving(10 * number, phone, now), arriving(10 * number + 1, "e@example.org", now)]
+    });
+    let mut arriving: Vec<_> = arriving.collect();
+    arriving.iter_mut().skip(1).step_by(2).for_each(|account| account.claims.clear());
+    let mut stopped = StoppedRegistry::open(dir.path(), config(), clock.clone()).expect("it opens");
+    let imported = stopped.import(arriving.into_iter().map(Ok), &mut |_| {}).expect("it is sound");
+    assert_eq!((imported.accounts, imported.moved), (6, 3));
+    drop(stopped);
+    let registry = open();
+    for (number, phone) in (1..).zip(PHONES) {
+        let found = registry.view().expect("it is loaded").probe(&handle(phone));
+        let Probe::Claimed { account, .. } = found else { panic!("somebody holds it") };
+        assert_eq!(account, AccountId::from_bits(10 * number));
+    }
+    let former = registry.device(holder.device).expect("it is loaded").expect("it is there");
+    assert_eq!((former.handles.len(), former.lost.len()), (0, 3));
+}
