@@ -201,5 +201,6 @@ mod tests {
         assert_eq!(first.iter().count(), 2 * 19_999 - 1);
         let place = first.insert(Packed::of(&one(7)));
         assert_eq!(first.get(place).account().bits(), 7, "what was freed is used again");
+        assert_eq!(first.iter().count(), 2 * 19_999, "and nothing else is");
     }
 }

@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
 
-use super::{command::Wish, memory::Pair, op::Op, redb::OnFile, truth::Truth, *};
+use super::{command::Wish, memory::Pair, on_file::OnFile, op::Op, truth::Truth, *};
 
 const DURABLE_EVERY: u64 = 16;
 const PAST_EVERY: u64 = 256;

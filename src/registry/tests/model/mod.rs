@@ -1,9 +1,9 @@
 //! Random operations against a simple model: after each step the index, the store and the log must say what the model
 //! says, and so must a registry that is opened from what is durable at that moment.
 //!
-//! [`truth`] is the model, with [`claims`] and [`import`] as its rules of handles and of imports. An [`op`] speaks of devices and handles by number, so that
-//! a history can be shortened; a [`command`] is what becomes of it. [`memory`] and [`redb`] carry histories out,
-//! [`check`] compares, [`long`] goes on for as long as it is told.
+//! [`truth`] is the model, with [`claims`] and [`import`] as its rules of handles and of imports. An [`op`] speaks of
+//! devices and handles by number, so that a history can be shortened; a [`command`] is what becomes of it. [`memory`]
+//! and [`on_file`] carry histories out, [`check`] compares, [`long`] goes on for as long as it is told.
 
 mod check;
 mod claims;
@@ -11,8 +11,8 @@ mod command;
 mod import;
 mod long;
 mod memory;
+mod on_file;
 mod op;
-mod redb;
 mod truth;
 
 use proptest::prelude::*;
@@ -65,6 +65,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
     #[test]
     fn the_real_store_agrees_with_the_model(ops in prop::collection::vec(op::short(), 1..40)) {
-        runtime().block_on(redb::run(&ops));
+        runtime().block_on(on_file::run(&ops));
     }
 }
