@@ -1,7 +1,7 @@
 //! The registry of a stopped server: filled and read as a whole.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -212,6 +212,11 @@ impl Reader for Overlay {
             Some(account) => Ok(Some(account.clone())),
             None => self.stored.account(id),
         }
+    }
+
+    fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        // What is changed was there before.
+        self.stored.known(ids)
     }
 
     fn packed(

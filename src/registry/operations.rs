@@ -10,7 +10,7 @@ use crate::{clock::Timestamp, handle::Handle, ids::DeviceId};
 use super::{
     commands::{
         CheckIn, Deregister, Import, Imported, Prove, Rebind, SetDiscoverable, SignOut, SignUp,
-        SignedUp, Ticked, Unbind, choose,
+        SignedUp, Ticked, Unbind, choose, unreadable,
     },
     counts::Counts,
     device::{DeviceDetails, HandleDetails, LostDetails},
@@ -155,10 +155,7 @@ impl Registry {
         let visible: Vec<_> =
             backed.filter_map(|handle| Some((handle.handle()?, handle.discoverable()))).collect();
         drop(loaded);
-        let stored = self.reader.account(account).map_err(|error| {
-            tracing::error!(%error, "an account cannot be read");
-            ChangeError::StoreUnwritable
-        })?;
+        let stored = self.reader.account(account).map_err(unreadable)?;
         let Some(stored) = stored else {
             return Ok(None);
         };

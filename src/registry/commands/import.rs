@@ -16,7 +16,7 @@ use super::{Context, Operation, Plan, Touch, handles::take_from};
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    ids::DeviceId,
+    ids::{AccountId, DeviceId},
     limits,
     registry::{
         account::{Account, Claim, Device},
@@ -83,8 +83,12 @@ impl Operation for Import {
 
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Imported, ChangeError> {
         let mut imported = Imported::default();
-        let mut met = Met::default();
+        let mut met = Met { accounts: context.known(&self.accounts)?, ..Met::default() };
         for mut incoming in std::mem::take(&mut self.accounts) {
+            if !met.accounts.insert(incoming.account) {
+                imported.accounts_kept += 1;
+                continue;
+            }
             met.sift(&mut incoming, context.config().devices_per_account, &mut imported);
             take_in(context, plan, incoming, self.founded_at, &mut imported)?;
         }
@@ -92,9 +96,10 @@ impl Operation for Import {
     }
 }
 
-/// What came before in the same piece, which the index does not show yet.
+/// What is here already, or came before in the same piece, which the index does not show yet.
 #[derive(Default)]
 struct Met {
+    accounts: HashSet<AccountId>,
     devices: HashSet<DeviceId, RandomState>,
     handles: HashSet<Handle, RandomState>,
 }
@@ -132,10 +137,6 @@ fn take_in(
     founded_at: Timestamp,
     imported: &mut Imported,
 ) -> Result<(), ChangeError> {
-    if plan.account(context, incoming.account)?.is_some() {
-        imported.accounts_kept += 1;
-        return Ok(());
-    }
     let mut account = Account::new(incoming.account);
     let devices = incoming.devices.len() as u64;
     account.devices = incoming.devices.into_iter().filter_map(|one| device(context, one)).collect();

@@ -21,8 +21,14 @@ use crate::{
 };
 
 use super::{
-    account::Account, config::Config, entry::Ended, error::ChangeError, recorder::Recorded,
-    shared::Shared, store::Reader,
+    account::Account,
+    config::Config,
+    entry::Ended,
+    error::ChangeError,
+    exchange::ExchangeAccount,
+    recorder::Recorded,
+    shared::Shared,
+    store::{Reader, StoreError},
 };
 
 pub use devices::{SignUp, SignedUp};
@@ -64,10 +70,13 @@ impl Context<'_> {
 
     /// An account as it is stored.
     pub(super) fn stored(&self, id: AccountId) -> Result<Option<Account>, ChangeError> {
-        self.reader.account(id).map_err(|error| {
-            tracing::error!(%error, "an account cannot be read");
-            ChangeError::StoreUnwritable
-        })
+        self.reader.account(id).map_err(unreadable)
+    }
+
+    /// Which of the accounts on their way in are here already.
+    fn known(&self, incoming: &[ExchangeAccount]) -> Result<HashSet<AccountId>, ChangeError> {
+        let ids: Vec<_> = incoming.iter().map(|account| account.account).collect();
+        self.reader.known(&ids).map_err(unreadable)
     }
 
     /// What a command of `device` about `handle` touches: both, and whoever holds the handle.
@@ -79,6 +88,12 @@ impl Context<'_> {
         touches.extend(handle.cloned().map(Touch::Handle));
         touches
     }
+}
+
+/// The store does not work.
+pub(super) fn unreadable(error: StoreError) -> ChangeError {
+    tracing::error!(%error, "an account cannot be read");
+    ChangeError::StoreUnwritable
 }
 
 /// What a batch's commands have touched. Two commands that touch the same thing are never in one batch, because the

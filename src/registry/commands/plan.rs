@@ -21,6 +21,8 @@ use crate::registry::{
 pub(in crate::registry) struct Plan {
     now: Timestamp,
     accounts: HashMap<AccountId, Working>,
+    /// Accounts that are new: nobody else knows them, so nobody looks them up in the same batch.
+    new: Vec<Account>,
     /// In which order the accounts were met, so that the same commands make the same steps.
     order: Vec<AccountId>,
     ended: Vec<Mutation>,
@@ -29,7 +31,7 @@ pub(in crate::registry) struct Plan {
 
 /// An account on its way from what it was to what it shall be.
 struct Working {
-    was: Option<Account>,
+    was: Account,
     account: Account,
 }
 
@@ -39,6 +41,7 @@ impl Plan {
         Self {
             now,
             accounts: HashMap::new(),
+            new: Vec::new(),
             order: Vec::new(),
             ended: Vec::new(),
             changes: Vec::new(),
@@ -56,23 +59,20 @@ impl Plan {
                 return Ok(None);
             };
             self.order.push(id);
-            self.accounts.insert(id, Working { was: Some(account.clone()), account });
+            self.accounts.insert(id, Working { was: account.clone(), account });
         }
         Ok(self.accounts.get_mut(&id).map(|working| &mut working.account))
     }
 
     /// The accounts that were there before, as the plan has changed them.
     pub(in crate::registry) fn changed(&self) -> impl Iterator<Item = &Account> {
-        let working = self.accounts.values().filter(|working| working.was.is_some());
-        working
-            .filter(|working| working.was.as_ref() != Some(&working.account))
-            .map(|working| &working.account)
+        let changed = self.accounts.values().filter(|working| working.was != working.account);
+        changed.map(|working| &working.account)
     }
 
     /// An account that is new.
     pub(super) fn add(&mut self, account: Account) {
-        self.order.push(account.id);
-        self.accounts.insert(account.id, Working { was: None, account });
+        self.new.push(account);
     }
 
     /// Nobody holds `handle` from now on. The caller takes it out of its account.
@@ -112,14 +112,17 @@ impl Plan {
             let Some(Working { was, account }) = self.accounts.remove(&id) else {
                 continue;
             };
-            let known_by = was.as_ref().and_then(|was| Some(was.devices.first()?.id));
-            match (known_by, account.devices.is_empty()) {
-                _ if was.as_ref() == Some(&account) => {}
-                (Some(known_by), true) => steps.push(Mutation::RemoveAccount { id, known_by }),
-                (None, true) => {}
-                (known_by, false) => steps.push(Mutation::PutAccount { account, known_by }),
+            let Some(known_by) = was.devices.first().map(|device| device.id) else {
+                continue;
+            };
+            if account.devices.is_empty() {
+                steps.push(Mutation::RemoveAccount { id, known_by });
+            } else if account != was {
+                steps.push(Mutation::PutAccount { account, known_by: Some(known_by) });
             }
         }
+        let new = self.new.into_iter();
+        steps.extend(new.map(|account| Mutation::PutAccount { account, known_by: None }));
         (steps, self.changes)
     }
 }

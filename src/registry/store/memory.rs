@@ -1,7 +1,7 @@
 //! A store in memory for tests: survives the registry as a file does, and fails like a disk.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -120,6 +120,11 @@ impl Reader for MemoryStore {
         account
             .map(|account| rows::read_account(id.bits(), &rows::write_account(&account)))
             .transpose()
+    }
+
+    fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        let disk = self.disk();
+        Ok(ids.iter().copied().filter(|id| disk.accounts.contains_key(id)).collect())
     }
 
     fn packed(

@@ -13,6 +13,7 @@ pub(super) mod memory;
 mod tests;
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -91,6 +92,9 @@ pub(super) trait Store: Send {
 pub(super) trait Reader: Send + Sync {
     /// An account.
     fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// Which of these accounts there are: faster for many than reading them.
+    fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError>;
 
     /// Shows each account once, in packed form, by one of `parts` readers that share the work.
     fn packed(

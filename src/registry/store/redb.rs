@@ -7,6 +7,7 @@
 //! pass repairs what a crash left, so redb's quick repair, which makes each commit dearer, would save nothing.
 
 use std::{
+    collections::HashSet,
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Read},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -189,6 +190,18 @@ impl Reader for Opened {
         let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
         let row = accounts.get(id.bits()).map_err(failed)?;
         row.map(|row| rows::read_account(id.bits(), row.value())).transpose()
+    }
+
+    fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
+        let reading = self.get()?.begin_read().map_err(failed)?;
+        let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
+        let mut known = HashSet::new();
+        for id in ids {
+            if accounts.get(id.bits()).map_err(failed)?.is_some() {
+                known.insert(*id);
+            }
+        }
+        Ok(known)
     }
 
     fn packed(
