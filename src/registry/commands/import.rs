@@ -10,6 +10,8 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Context, Operation, Plan, Touch, handles::take_from};
 use crate::{
     clock::Timestamp,
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// What an import came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Accounts that came in.
     pub accounts: u64,
