@@ -149,9 +149,7 @@ impl Server {
             Err(error) => Err(error),
         };
         ticks::spawn(&server.shutdown, &rooms);
-        if ready.is_ok() {
-            rooms.intake.resume();
-        }
+        let ready = ready.inspect(|()| rooms.intake.resume());
         match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {

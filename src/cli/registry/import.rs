@@ -65,8 +65,8 @@ impl Import {
         File::open(&self.file).with_context(|| self.file.display().to_string())?;
         let config = self.source.config()?;
         let (ready, imported) = match &self.source.data {
-            Some(data) => self.into_files(data, &config)?,
-            None => runtime()?.block_on(self.into_server(&config))?,
+            Some(data) => self.to_files(data, &config)?,
+            None => runtime()?.block_on(self.to_server(&config))?,
         };
         outcome::print(&imported, ready.bad.as_ref(), self.json)?;
         Ok(ExitCode::SUCCESS)
@@ -83,7 +83,7 @@ impl Import {
     }
 
     /// All or nothing. A crash before the end leaves the registry as it was, and the staged file for the next run.
-    fn into_files(&self, data: &Path, config: &Config) -> anyhow::Result<(Ready, Imported)> {
+    fn to_files(&self, data: &Path, config: &Config) -> anyhow::Result<(Ready, Imported)> {
         let key = subject_key::read(&self.file)?;
         let mut stopped = Stopped::open_or_found(data, config)?;
         let view = ProgressView::stderr();
@@ -105,7 +105,7 @@ impl Import {
         Ok((ready, imported))
     }
 
-    async fn into_server(&self, config: &Config) -> anyhow::Result<(Ready, Imported)> {
+    async fn to_server(&self, config: &Config) -> anyhow::Result<(Ready, Imported)> {
         let api = self.source.api()?;
         // Before the long work: may this be done at all, and is the server free?
         let state: Value = api.get(PATH, &[], "*/*").await?.json().await?;
