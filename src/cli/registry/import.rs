@@ -30,7 +30,7 @@ use crate::{
         source::{Api, Source, told},
     },
     config::Config,
-    exchange::{FileKind, Phase, Progress, StagedReader, Unit},
+    exchange::{FileKind, Phase, Progress, StageOptions, StagedReader, Unit},
     registry::{ExchangeAccount, Imported},
 };
 
@@ -64,30 +64,27 @@ impl Import {
         FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         File::open(&self.file).with_context(|| self.file.display().to_string())?;
         let config = self.source.config()?;
+        let options = staging::options(self.skip_bad, self.region.as_deref(), &config)?;
         let (ready, imported) = match &self.source.data {
-            Some(data) => self.to_files(data, &config)?,
-            None => runtime()?.block_on(self.to_server(&config))?,
+            Some(data) => self.to_files(data, &config, &options)?,
+            None => runtime()?.block_on(self.to_server(&options))?,
         };
         outcome::print(&imported, ready.bad.as_ref(), self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn ready(
-        &self,
-        directory: &Path,
-        config: &Config,
-        view: &ProgressView,
-    ) -> anyhow::Result<Ready> {
-        let options = staging::options(self.skip_bad, self.region.as_deref(), config)?;
-        staging::ready(&self.file, directory, &options, view)
-    }
-
     /// All or nothing. A crash before the end leaves the registry as it was, and the staged file for the next run.
-    fn to_files(&self, data: &Path, config: &Config) -> anyhow::Result<(Ready, Imported)> {
+    fn to_files(
+        &self,
+        data: &Path,
+        config: &Config,
+        options: &StageOptions,
+    ) -> anyhow::Result<(Ready, Imported)> {
         let key = subject_key::read(&self.file)?;
         let mut stopped = Stopped::open_or_found(data, config)?;
         let view = ProgressView::stderr();
-        let ready = self.ready(&data.join("registry").join("import"), config, &view)?;
+        let directory = data.join("registry").join("import");
+        let ready = staging::ready(&self.file, &directory, options, &view)?;
         if let Some(key) = key {
             let is_same = *key == *stopped.registry.subject_key();
             if !is_same && !stopped.registry.adopt_subject_key(key)? {
@@ -105,7 +102,7 @@ impl Import {
         Ok((ready, imported))
     }
 
-    async fn to_server(&self, config: &Config) -> anyhow::Result<(Ready, Imported)> {
+    async fn to_server(&self, options: &StageOptions) -> anyhow::Result<(Ready, Imported)> {
         let api = self.source.api()?;
         // Before the long work: may this be done at all, and is the server free?
         let state: Value = api.get(PATH, &[], "*/*").await?.json().await?;
@@ -122,7 +119,7 @@ impl Import {
         }
         let view = ProgressView::stderr();
         let work = WorkDirectory::make(self.work_dir.as_deref(), &self.file)?;
-        let staged = self.ready(&work.path, config, &view);
+        let staged = staging::ready(&self.file, &work.path, options, &view);
         let ready = staged.inspect_err(|_| work.remove_if_empty())?;
         let imported = send(&api, &ready, &view).await?;
         fs::remove_file(&ready.path).context("removing the staged file")?;

@@ -153,7 +153,7 @@ async fn an_accepted_import_completes_by_itself_whatever_happens_to_the_server()
             assert_eq!(own_handles(&server, device).await, [handle.as_str()]);
         }
         let asker = &proved[0].0;
-        assert_eq!(server.route(asker, &first.handle).await, "sms", "a sign-out was undone");
+        assert_eq!(server.route(asker, &first.handle).await, "none", "a sign-out was undone");
         assert_eq!(server.lookup(&first.device, &first.handle).await.0, 401);
         let figures = object(&mut on_server(&server, &admin, "stats", &[]));
         assert_eq!(figures["accounts"], PEOPLE - 1 + 3, "{figures}");

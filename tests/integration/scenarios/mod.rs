@@ -27,7 +27,7 @@ pub(crate) async fn deregister(server: &Server, handle: &str) {
 pub(crate) async fn check_in(server: &Server, device: &Device) {
     let path = "/v1/devices/me/check-in";
     let renewed = call(server, Method::POST, path, Some(&device.token), None).await;
-    renewed.is(200, &["lease_expires_at"]);
+    renewed.is(200, &["lease_expires_at", "expires_in"]);
 }
 
 pub(crate) async fn sign_out(server: &Server, device: &Device) {
