@@ -37,7 +37,7 @@ async fn lookups_and_changes_go_on_while_an_import_comes_in() {
     let importing = tokio::task::spawn_blocking(move || object(&mut import));
 
     let (mut asked, mut slowest, mut changed) = (0_u64, Duration::ZERO, 0_u64);
-    let mut is_here = vec![false; 40];
+    let mut is_here = [false; 40];
     while !importing.is_finished() {
         let at = asked as usize % is_here.len();
         let handle = Person::number(at as u64 * 100).handle;
