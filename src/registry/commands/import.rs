@@ -10,8 +10,6 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Context, Operation, Plan, Touch, handles::take_from};
 use crate::{
     clock::Timestamp,
@@ -27,7 +25,7 @@ use crate::{
 };
 
 /// What an import came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Imported {
     /// Accounts that came in.
     pub accounts: u64,
