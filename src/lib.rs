@@ -31,6 +31,7 @@
 //! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
 //! | [`exchange`] | files of accounts, in and out: CSV, Parquet, staged |
+//! | [`intake`] | an import that a running server was given: accepted, applied in the background |
 //! | [`ownership`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
@@ -53,6 +54,7 @@ pub mod exchange;
 pub mod handle;
 pub mod http;
 pub mod ids;
+pub mod intake;
 pub mod limits;
 pub mod operators;
 pub mod ownership;

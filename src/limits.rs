@@ -137,11 +137,25 @@ pub const QUOTA_SEEN_PER_ACCOUNT_MAX: usize = 1_000_000;
 
 /// Bytes of an account's or device's foreign id in an import file.
 pub const FOREIGN_ID_BYTES_MAX: usize = 128;
-/// Devices of one account in a staged file: the most that may be configured.
-pub const STAGED_DEVICES_PER_ACCOUNT_MAX: usize = 1_000;
+/// Devices of one account in a staged file: the most that may be configured, and that an account's packed form can count.
+pub const STAGED_DEVICES_PER_ACCOUNT_MAX: usize = 255;
 /// Bytes of one block of a staged file: bounds what a reader must hold. An account of the largest size has 0.5 MiB.
 pub const STAGED_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one record of an import file; a longer one is a quote that was never closed.
 pub const IMPORT_RECORD_BYTES_MAX: usize = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 /// How far ahead of the clock an instant in an import file may lie: clocks of two systems differ, but not by more.
 pub const IMPORT_FUTURE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of a staged file that a running server takes: ten million handles need about 1 GB, and the data disk, which the
+/// query log needs too, must not be filled by one call.
+pub const IMPORT_UPLOAD_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// How long a staged file may take to arrive: 1 GB at 300 kB/s. Meanwhile no other import can begin.
+pub const IMPORT_UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long a sender of a staged file may be silent.
+pub const IMPORT_UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// Accounts of an import that a running server takes in at once: one durable commit, and lookups wait for as long as it
+/// takes to make them visible, which is under a millisecond.
+pub const IMPORT_PIECE_ACCOUNTS: usize = if cfg!(test) { 4 } else { 500 };
+/// Pause before a piece of an import that the registry refused for the moment is tried again.
+pub const IMPORT_RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
+/// Snapshots of the registry made or sent at once: each takes the registry's size on the data disk until it is sent.
+pub const REGISTRY_SNAPSHOTS_MAX: usize = 1;

@@ -1,15 +1,18 @@
 //! The command line: one file for each command.
 //!
-//! Reading commands work on a running server (its operators' API) or, with `--data DIR`, on the files of a stopped one.
+//! Commands about the log and the registry work on a running server (its operators' API) or, with `--data DIR`, on the
+//! files of a stopped one.
 //! `--json` prints one JSON object a line for pipes; without it a table for people.
 
 mod config;
 mod demo;
 mod filter;
+mod lines;
 mod log;
 mod operator;
 mod output;
-pub mod progress;
+mod progress;
+mod registry;
 mod serve;
 mod source;
 
@@ -42,6 +45,9 @@ enum Command {
     /// Read the query log
     #[command(subcommand)]
     Log(Box<log::Log>),
+    /// Move accounts in and out, copy the registry, count what there is
+    #[command(subcommand)]
+    Registry(Box<registry::Registry>),
     /// Add, list and revoke operators' tokens
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -82,6 +88,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Log(log) => log.run(),
+        Command::Registry(registry) => registry.run(),
         Command::Operator(operator) => operator.run(),
         Command::Config(config) => config.run(),
     };

@@ -11,10 +11,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::exchange::{Phase, Progress, Unit};
 
 const PLAIN_LINE_PAUSE: Duration = Duration::from_secs(10);
-const BAR: &str = "{prefix:>8} {wide_bar} {percent:>3} %  {msg}";
+const BAR: &str = "{prefix:>11} {wide_bar} {percent:>3} %  {msg}";
 
 /// Shows progress until it is dropped, which takes the bar away.
-pub struct ProgressView {
+pub(super) struct ProgressView {
     shown: RefCell<Shown>,
 }
 
@@ -25,8 +25,7 @@ enum Shown {
 
 impl ProgressView {
     /// A view for standard error, as it is.
-    #[must_use]
-    pub fn stderr() -> Self {
+    pub(super) fn stderr() -> Self {
         let shown = if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(ProgressStyle::with_template(BAR).expect("the template is a constant"));
@@ -38,7 +37,7 @@ impl ProgressView {
     }
 
     /// Shows that so much is done. May be called as often as there is something to say.
-    pub fn show(&self, progress: Progress) {
+    pub(super) fn show(&self, progress: Progress) {
         let now = Instant::now();
         match &mut *self.shown.borrow_mut() {
             Shown::Bar { bar, phase } => {

@@ -1,23 +1,28 @@
-//! Where a reading command reads: a running server, or the files of a stopped one.
+//! What a command works on: a running server, or the files of a stopped one.
 
 use std::{env, fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use reqwest::{Client, Response};
+use reqwest::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 
-use crate::{clock::SystemClock, envelope::KeyFiles, query_log::LogReader};
+use crate::{
+    clock::SystemClock,
+    config::{Config, ConfigError},
+    envelope::KeyFiles,
+    query_log::LogReader,
+};
 
 /// The server to ask when none is named.
 const SERVER_DEFAULT: &str = "http://127.0.0.1:8081";
 
 #[derive(Args)]
 pub(super) struct Source {
-    /// Read the files of this data directory instead of asking a running server
+    /// Work on the files of this data directory instead of asking a running server
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     pub(super) data: Option<PathBuf>,
-    /// With --data: the configuration that names the root key's place and the retention
+    /// With --data: the configuration that names the root key's place, the retention and the registry's limits
     #[arg(long, value_name = "FILE", env = "DISPATCHD_CONFIG")]
     pub(super) config: Option<PathBuf>,
     /// The operators' address of the server to ask
@@ -36,9 +41,13 @@ pub(super) struct Api {
 }
 
 impl Source {
-    /// The files of the data directory named.
+    pub(super) fn config(&self) -> Result<Config, ConfigError> {
+        crate::config::load(self.config.as_deref(), super::variables())
+    }
+
+    /// The log's files in the data directory named.
     pub(super) fn reader(&self) -> anyhow::Result<LogReader> {
-        let mut config = crate::config::load(self.config.as_deref(), super::variables())?;
+        let mut config = self.config()?;
         config.server.data = self.data.clone().context("--data names no directory")?;
         let data = &config.server.data;
         let log = data.join("log");
@@ -81,9 +90,18 @@ impl Api {
         accept: &str,
     ) -> anyhow::Result<Response> {
         let request = self.client.get(format!("{}{path}", self.server)).query(query);
+        self.answer(request.header("accept", accept)).await
+    }
+
+    /// A POST of bytes whose answer is good.
+    pub(super) async fn post(&self, path: &str, body: Body) -> anyhow::Result<Response> {
+        let request = self.client.post(format!("{}{path}", self.server)).body(body);
+        self.answer(request.header("content-type", "application/octet-stream")).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let response = request
             .bearer_auth(&self.token)
-            .header("accept", accept)
             .send()
             .await
             .map_err(reqwest::Error::without_url)
@@ -93,11 +111,16 @@ impl Api {
         }
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
-        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let text = |field: &str| problem.get(field).and_then(Value::as_str).map(str::to_owned);
-        match (text("code"), text("title"), text("detail")) {
-            (Some(code), Some(title), Some(detail)) => bail!("{code}: {title}; {detail}"),
-            _ => bail!("{} answered {status}: is this its operators' address?", self.server),
+        match told(&serde_json::from_slice(&body).unwrap_or_default()) {
+            Some(problem) => bail!(problem),
+            None => bail!("{} answered {status}: is this its operators' address?", self.server),
         }
     }
+}
+
+/// A problem's body in a line.
+pub(super) fn told(problem: &Value) -> Option<String> {
+    let text = |field: &str| problem.get(field).and_then(Value::as_str);
+    let (code, title, detail) = (text("code")?, text("title")?, text("detail")?);
+    Some(format!("{code}: {title}; {detail}"))
 }

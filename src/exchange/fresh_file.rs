@@ -12,31 +12,62 @@ const FRESH_ENDING: &str = ".new";
 
 /// A file being written, readable by its owner only. Dropped before [`FreshFile::keep`], it goes away.
 #[derive(Debug)]
-pub(super) struct FreshFile {
-    pub(super) file: File,
+pub struct FreshFile {
+    /// The file, to be written.
+    pub file: File,
     path: PathBuf,
     is_kept: bool,
 }
 
 impl FreshFile {
     /// Begins the file that will be at `path`. What an earlier, interrupted attempt left is replaced.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let fresh = fresh_name(path);
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let fresh = cleared(path)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         Ok(Self { file, path: path.to_owned(), is_kept: false })
     }
 
+    /// Has the file that will be at `path` made by `make`, under the name that it is given.
+    ///
+    /// # Errors
+    /// If `make` fails; what it made goes away.
+    pub fn made_by<E: From<io::Error>>(
+        path: &Path,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let fresh = cleared(path)?;
+        let made = make(&fresh).and_then(|()| Ok(OpenOptions::new().write(true).open(&fresh)?));
+        match made {
+            Ok(file) => Ok(Self { file, path: path.to_owned(), is_kept: false }),
+            Err(error) => {
+                let _ = fs::remove_file(fresh);
+                Err(error)
+            }
+        }
+    }
+
     /// The name it will have.
-    pub(super) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// What was written so far, to be read.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn written(&self) -> io::Result<File> {
+        File::open(fresh_name(&self.path))
+    }
+
     /// Makes it durable and gives it its name, replacing what has it.
-    pub(super) fn keep(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If it cannot be synced or renamed.
+    pub fn keep(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(fresh_name(&self.path), &self.path)?;
         self.is_kept = true;
@@ -53,8 +84,20 @@ impl Drop for FreshFile {
     }
 }
 
+/// The name under which a file is written, with nothing there.
+fn cleared(path: &Path) -> io::Result<PathBuf> {
+    let fresh = fresh_name(path);
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(fresh),
+    }
+}
+
 /// Makes a directory and its parents, readable by the owner only.
-pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// If it cannot be made.
+pub fn create_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -66,6 +66,7 @@ pub use bad_rows::{BadRow, BadRows, Reason};
 pub use columns::ColumnError;
 pub use error::{ExportError, StageError};
 pub use export::ExportWriter;
+pub use fresh_file::{FreshFile, create_dir};
 pub use kind::{FileKind, KindError};
 pub use progress::{Phase, Progress, Unit};
 pub use source::{ImportDigest, Source};

@@ -1,6 +1,6 @@
 //! How far an operation has come.
 
-/// A part of staging.
+/// A part of an import or an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The source's digest is computed.
@@ -11,8 +11,12 @@ pub enum Phase {
     Sorting,
     /// Accounts are written.
     Writing,
+    /// A staged file is sent to a server.
+    Uploading,
     /// Accounts are read back, or applied.
     Applying,
+    /// A copy of a server's registry is fetched.
+    Downloading,
 }
 
 impl Phase {
@@ -24,7 +28,9 @@ impl Phase {
             Self::Reading => "reading",
             Self::Sorting => "sorting",
             Self::Writing => "writing",
+            Self::Uploading => "uploading",
             Self::Applying => "applying",
+            Self::Downloading => "downloading",
         }
     }
 }

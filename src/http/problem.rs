@@ -94,6 +94,8 @@ problems! {
     CodeExpired = GONE Never "code-expired" "The code has expired",
     /// The body is longer than this call takes.
     BodyTooLarge = PAYLOAD_TOO_LARGE AfterFixing "body-too-large" "The body is too large",
+    /// The upload is no staged file, or is damaged.
+    ImportInvalid = UNPROCESSABLE_ENTITY AfterFixing "import-invalid" "This is not a staged import",
     /// The batch has too many handles.
     TooManyHandles = UNPROCESSABLE_ENTITY AfterFixing "too-many-handles" "The batch has too many handles",
     /// More requests than allowed.
@@ -187,6 +189,22 @@ impl Problem {
     pub fn code(&self) -> Code {
         self.code
     }
+
+    /// Its body, as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let body = ProblemBody {
+            kind: format!("urn:dispatchd:problem:{}", self.code.code()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code.code(),
+            retry: self.code.retry(),
+            fields: &self.fields,
+        };
+        // Strings, numbers and a map with string keys: this cannot fail to serialize.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
 }
 
 impl From<Exceeded> for Problem {
@@ -212,18 +230,7 @@ impl From<Exceeded> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = ProblemBody {
-            kind: format!("urn:dispatchd:problem:{}", self.code.code()),
-            title: self.code.title(),
-            status: self.code.status().as_u16(),
-            detail: &self.detail,
-            code: self.code.code(),
-            retry: self.code.retry(),
-            fields: &self.fields,
-        };
-        // Strings, numbers and a map with string keys: this cannot fail to serialize.
-        let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");

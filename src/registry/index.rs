@@ -48,6 +48,14 @@ pub struct IndexBytes {
     pub ended: u64,
 }
 
+impl IndexBytes {
+    /// All of it.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.accounts + self.spare + self.handle_table + self.device_table + self.ended
+    }
+}
+
 impl Index {
     pub(super) fn new(lease: Duration) -> Self {
         Self {

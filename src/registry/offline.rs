@@ -86,6 +86,22 @@ impl StoppedRegistry {
         self.store.reader().accounts(&mut |account| visit(account.into()))
     }
 
+    /// How many accounts there are.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn accounts(&self) -> Result<u64, StoreError> {
+        self.store.accounts()
+    }
+
+    /// Writes the store into a new file at `path`, as [`Registry::snapshot`](super::Registry::snapshot) does.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or the file exists or cannot be written.
+    pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
+        self.store.reader().copy(path)
+    }
+
     /// Figures at `now`, with the memory that a server would take.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 //! # Start
 //!
 //! Lock the data directory, open keys and log (recovery happens here), open the registry's store, bind both listeners,
-//! serve; the index is rebuilt while the listeners already answer `registry-loading`. When it is done the addresses are
-//! written to `addresses.json`: whoever finds that file finds a server that answers.
+//! serve; the index is rebuilt while the listeners already answer `registry-loading`. When it is done an import that a
+//! former run had accepted goes on in the background, and the addresses are written to `addresses.json`: whoever finds
+//! that file finds a server that answers.
 //!
 //! # Threads
 //!
@@ -45,7 +46,12 @@ use crate::{
     envelope::DirectoryLock,
     handle,
     http::{
-        self, edge::Service, health::Health, listen, operator::OperatorState, phone::PhoneState,
+        self,
+        edge::Service,
+        health::Health,
+        listen,
+        operator::{OperatorState, Searches},
+        phone::PhoneState,
         proxies::Proxies,
     },
     operators::Operators,
@@ -109,15 +115,18 @@ impl Server {
             clock: Arc::clone(&clock),
         };
         let phone_service = http::phone::service(phone_state, proxies);
-        let operator_routes = http::operator::routes(OperatorState::new(
-            Arc::new(Operators::of(&data)),
-            rooms.log.clone(),
-            Arc::clone(&rooms.registry),
-            rooms.dispatch.counts(),
+        let operator_routes = http::operator::routes(OperatorState {
+            operators: Arc::new(Operators::of(&data)),
+            log: rooms.log.clone(),
+            registry: Arc::clone(&rooms.registry),
+            intake: rooms.intake.clone(),
+            snapshots: rooms.snapshots.clone(),
+            lookups: rooms.dispatch.counts(),
             health,
-            Arc::clone(&clock),
-            shutdown.clone(),
-        ));
+            clock: Arc::clone(&clock),
+            shutdown: shutdown.clone(),
+            searches: Searches::default(),
+        });
 
         let mut server = Self {
             addresses: Addresses { phones, operators },
@@ -140,6 +149,7 @@ impl Server {
             Err(error) => Err(error),
         };
         ticks::spawn(&server.shutdown, &rooms);
+        let ready = ready.inspect(|()| rooms.intake.resume());
         match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {

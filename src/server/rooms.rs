@@ -9,6 +9,8 @@ use crate::{
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
+    http::operator::Snapshots,
+    intake::Intake,
     ownership::{Ownership, Routes},
     query_log::{self, LogOptions, QueryLog},
     quota::Quota,
@@ -19,6 +21,8 @@ use crate::{
 /// The rooms, opened.
 pub(super) struct Rooms {
     pub(super) registry: Arc<Registry>,
+    pub(super) intake: Intake,
+    pub(super) snapshots: Snapshots,
     pub(super) log: QueryLog,
     pub(super) quota: Arc<Quota>,
     pub(super) ownership: Arc<Ownership>,
@@ -36,10 +40,13 @@ pub(super) fn open(
     let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
     let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
     report_recovery(&report);
-    let registry = data.join("registry");
-    let registry = Registry::open(&registry, config.registry.clone(), Arc::clone(clock))
+    let directory = data.join("registry");
+    let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
+    let snapshots = Snapshots::open(&directory).context("removing left-over snapshots")?;
+    let intake = Intake::open(directory.join("import"), Arc::clone(&registry), shutdown.clone())
+        .context("opening the directory of imports")?;
     let routes =
         Routes::open(&config.ownership, data, clock).context("opening the ways of codes")?;
     let (routes, shutdown) = (Arc::new(routes), shutdown.clone());
@@ -47,7 +54,8 @@ pub(super) fn open(
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
     let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
-    Ok(Rooms { registry, log, quota, ownership: Arc::new(ownership), dispatch })
+    let ownership = Arc::new(ownership);
+    Ok(Rooms { registry, intake, snapshots, log, quota, ownership, dispatch })
 }
 
 fn report_recovery(report: &query_log::RecoveryReport) {

@@ -30,15 +30,15 @@ const RESUMES_WITHIN: Duration = Duration::from_secs(6);
 const UNSHARED: &str = "TEST_UNSHARED";
 
 /// A tmpfs, gone when dropped.
-struct SmallDisk {
-    path: PathBuf,
+pub(crate) struct SmallDisk {
+    pub(crate) path: PathBuf,
     _folder: TempDir,
 }
 
 impl SmallDisk {
     /// Mounts it in a folder of its own, as `place`; where that takes root, runs `test` again as root of a name space of
     /// its own, and gives none.
-    fn mount(place: &str, test: &str) -> Option<Self> {
+    pub(crate) fn mount(place: &str, test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(place);
         fs::create_dir_all(&path).unwrap();
@@ -67,14 +67,14 @@ impl SmallDisk {
     }
 
     /// Takes every byte that is free.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
         for bytes in [64 * 1024, 1024, 1] {
             while ballast.write_all(&vec![b'x'; bytes]).is_ok() {}
         }
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
 }

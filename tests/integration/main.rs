@@ -20,6 +20,7 @@ mod lookups;
 mod operators_api;
 mod privacy;
 mod quotas;
+mod registry_files;
 mod retention;
 mod rooms;
 mod scenarios;

@@ -32,6 +32,23 @@ where
     }
 }
 
+/// An operator who may do everything.
+pub(super) struct Admin(
+    #[expect(dead_code, reason = "the proof is what counts")] pub(super) Operator,
+);
+
+impl<S> FromRequestParts<S> for Admin
+where
+    Arc<Operators>: FromRef<S>,
+    S: Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        authorize(&parts.headers, &Arc::from_ref(state), Role::Admin).map(Self)
+    }
+}
+
 /// The operator whose token this is, if its role reaches `least`.
 pub(super) fn authorize(
     headers: &HeaderMap,

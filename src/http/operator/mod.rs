@@ -2,10 +2,12 @@
 
 mod access;
 mod filter;
+mod import;
 mod log;
 mod metrics;
 mod openapi;
 mod registry;
+mod snapshot;
 mod tail;
 
 use std::sync::Arc;
@@ -20,28 +22,51 @@ use super::{
     with_fallbacks,
 };
 use crate::{
-    clock::SharedClock, dispatch::LookupCounts, limits, operators::Operators, query_log::QueryLog,
-    registry::Registry, shutdown::Shutdown,
+    clock::SharedClock, dispatch::LookupCounts, intake::Intake, limits, operators::Operators,
+    query_log::QueryLog, registry::Registry, shutdown::Shutdown,
 };
+
+pub use snapshot::Snapshots;
 
 /// What the operators' routes work with.
 #[derive(Clone, FromRef)]
 pub struct OperatorState {
-    operators: Arc<Operators>,
-    log: QueryLog,
-    registry: Arc<Registry>,
-    lookups: Arc<LookupCounts>,
-    health: Health,
-    clock: SharedClock,
-    shutdown: Shutdown,
-    searches: Searches,
+    /// Who may call.
+    pub operators: Arc<Operators>,
+    /// The log.
+    pub log: QueryLog,
+    /// The directory.
+    pub registry: Arc<Registry>,
+    /// Takes imports in.
+    pub intake: Intake,
+    /// Makes snapshots of the registry.
+    pub snapshots: Snapshots,
+    /// What became of lookups.
+    pub lookups: Arc<LookupCounts>,
+    /// Whether the service can answer.
+    pub health: Health,
+    /// The present.
+    pub clock: SharedClock,
+    /// The stop signals.
+    pub shutdown: Shutdown,
+    /// Permits for what reads the log.
+    pub searches: Searches,
 }
 
 /// Permits for what reads the log. There are few of the first: each search reads on a thread of its own.
 #[derive(Clone)]
-struct Searches {
+pub struct Searches {
     searches: Arc<Semaphore>,
     tails: Arc<Semaphore>,
+}
+
+impl Default for Searches {
+    fn default() -> Self {
+        Self {
+            searches: Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX)),
+            tails: Arc::new(Semaphore::new(limits::LOG_TAILS_MAX)),
+        }
+    }
 }
 
 impl Searches {
@@ -58,26 +83,6 @@ fn permit(of: &Arc<Semaphore>, detail: &'static str) -> Result<OwnedSemaphorePer
     Arc::clone(of).try_acquire_owned().map_err(|_| Problem::new(Code::Overloaded, detail))
 }
 
-impl OperatorState {
-    /// With as many searches at once as [`limits::LOG_SEARCHES_MAX`].
-    #[must_use]
-    pub fn new(
-        operators: Arc<Operators>,
-        log: QueryLog,
-        registry: Arc<Registry>,
-        lookups: Arc<LookupCounts>,
-        health: Health,
-        clock: SharedClock,
-        shutdown: Shutdown,
-    ) -> Self {
-        let searches = Searches {
-            searches: Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX)),
-            tails: Arc::new(Semaphore::new(limits::LOG_TAILS_MAX)),
-        };
-        Self { operators, log, registry, lookups, health, clock, shutdown, searches }
-    }
-}
-
 /// The operators' routes.
 pub fn routes(state: OperatorState) -> Router {
     with_fallbacks(described().split_for_parts().0).with_state(state)
@@ -91,6 +96,8 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(registry::counts))
+        .routes(routes!(import::import, import::progress))
+        .routes(routes!(snapshot::snapshot))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(health::livez))

@@ -10,7 +10,7 @@ use super::access::Reader;
 use crate::{
     clock::SharedClock,
     http::problem::{Code, Problem, ProblemBody},
-    registry::{ChangeError, Registry},
+    registry::{ChangeError, IndexBytes, Registry},
 };
 
 /// How much there is.
@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Counts {
     /// Handles that an account holds.
     handles: u64,
+    /// Of these, e-mail addresses.
+    addresses: u64,
     /// Devices signed up.
     devices: u64,
     /// Accounts.
@@ -26,6 +28,33 @@ pub(super) struct Counts {
     live: Live,
     /// Devices by platform.
     by_platform: BTreeMap<String, u64>,
+    /// What the index takes in memory.
+    memory: Memory,
+}
+
+/// Bytes of the index by what they hold.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Memory {
+    /// Accounts: devices with their tokens, handles.
+    accounts: u64,
+    /// Room for accounts that is not used.
+    spare: u64,
+    /// What finds an account by a handle.
+    handle_table: u64,
+    /// What finds an account by a device.
+    device_table: u64,
+    /// Handles that nobody holds any more and how they ended.
+    ended: u64,
+    /// All of it, for each handle; null if there is none.
+    per_handle: Option<u64>,
+}
+
+impl Memory {
+    fn of(bytes: IndexBytes, handles: u64) -> Self {
+        let IndexBytes { accounts, spare, handle_table, device_table, ended } = bytes;
+        let per_handle = bytes.total().checked_div(handles);
+        Self { accounts, spare, handle_table, device_table, ended, per_handle }
+    }
 }
 
 /// How much of it counts.
@@ -55,9 +84,11 @@ pub(super) async fn counts(
     let by_platform = counts.devices_by_platform.iter();
     Ok(Json(Counts {
         handles: counts.handles,
+        addresses: counts.addresses,
         devices: counts.devices,
         accounts: counts.accounts,
         live: Live { handles: counts.handles_live, devices: counts.devices_live },
         by_platform: by_platform.map(|(platform, n)| (platform.to_string(), *n)).collect(),
+        memory: Memory::of(counts.bytes, counts.handles),
     }))
 }

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What an import came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Imported {
     /// Accounts that came in.
     pub accounts: u64,

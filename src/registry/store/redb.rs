@@ -16,8 +16,8 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend,
-    StorageError, backends::FileBackend,
+    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, StorageBackend, StorageError, backends::FileBackend,
 };
 
 use crate::{clock::Timestamp, ids::AccountId, limits};
@@ -87,6 +87,12 @@ impl RedbStore {
         let (identity, last_batch) = read_meta(&database, &path)?;
         let opened = Arc::new(Opened(RwLock::new(Some(Arc::new(database)))));
         Ok(Self { path, opened, identity, last_batch, opener })
+    }
+
+    /// How many accounts are stored.
+    pub(in crate::registry) fn accounts(&self) -> Result<u64, StoreError> {
+        let reading = self.opened.get()?.begin_read().map_err(failed)?;
+        reading.open_table(ACCOUNTS).map_err(failed)?.len().map_err(failed)
     }
 }
 

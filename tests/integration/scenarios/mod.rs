@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Takes a handle back with a code alone: the phone is gone.
-async fn deregister(server: &Server, handle: &str) {
+pub(crate) async fn deregister(server: &Server, handle: &str) {
     let body = Some(json!({"handle": handle}));
     let sent = call(server, Method::POST, "/v1/deregistrations", None, body).await;
     let verification = sent.body["verification"].as_str().unwrap();
@@ -24,7 +24,7 @@ async fn deregister(server: &Server, handle: &str) {
     assert_eq!((status, &body["deregistered"]), (StatusCode::OK, &json!(true)));
 }
 
-async fn check_in(server: &Server, device: &Device) {
+pub(crate) async fn check_in(server: &Server, device: &Device) {
     let path = "/v1/devices/me/check-in";
     let renewed = call(server, Method::POST, path, Some(&device.token), None).await;
     let renewed = renewed.is(200, &["expires_in", "lease_expires_at"]);
@@ -37,7 +37,7 @@ async fn lost(server: &Server, device: &Device) -> Vec<Value> {
     me.body["lost_handles"].as_array().unwrap().clone()
 }
 
-async fn sign_out(server: &Server, device: &Device) {
+pub(crate) async fn sign_out(server: &Server, device: &Device) {
     let gone = call(server, Method::DELETE, "/v1/devices/me", Some(&device.token), None).await;
     gone.is(204, &[]);
 }
@@ -53,14 +53,18 @@ async fn answer(server: &Server, asker: &Device, handle: &str) -> Value {
 }
 
 /// Whose a blue handle is, as the asker sees it.
-async fn subject(server: &Server, asker: &Device, handle: &str) -> String {
+pub(crate) async fn subject(server: &Server, asker: &Device, handle: &str) -> String {
     let answer = answer(server, asker, handle).await;
     assert_eq!(answer["route"], "imessage", "{answer}");
     answer["subject"].as_str().unwrap().to_owned()
 }
 
 /// The changes of one handle in the log, oldest first, as kind, account and cause.
-async fn changes(server: &Server, reader: &str, handle: &str) -> Vec<(String, String, String)> {
+pub(crate) async fn changes(
+    server: &Server,
+    reader: &str,
+    handle: &str,
+) -> Vec<(String, String, String)> {
     let handle = handle.replace('+', "%2B");
     let query = format!("kind=change&order=asc&handle={handle}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

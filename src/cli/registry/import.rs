@@ -1,0 +1,166 @@
+//! `dispatchd registry import FILE`.
+//!
+//! The file is staged first: read to its end, checked and sorted. That takes most of the time and touches no registry,
+//! and it is not done again if a crash comes in between: the staged file stays until it is applied. Into a stopped
+//! server's files it is applied in one transaction; a running server takes it as a whole and applies it by itself.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::{
+    outcome, runtime,
+    staging::{self, Ready},
+    stopped::Stopped,
+    subject_key,
+    transfer::{self, WorkDirectory},
+};
+use crate::{
+    cli::{
+        UsageError,
+        lines::Lines,
+        progress::ProgressView,
+        source::{Api, Source, told},
+    },
+    config::Config,
+    exchange::{FileKind, Phase, Progress, StageOptions, StagedReader, Unit},
+    registry::{ExchangeAccount, Imported},
+};
+
+const PATH: &str = "/v1/registry/import";
+/// Accounts read at once.
+const BATCH_ACCOUNTS: usize = 1_024;
+
+#[derive(Args)]
+pub(in crate::cli) struct Import {
+    /// The file; its name ends in .csv or .parquet
+    file: PathBuf,
+    /// Leave bad rows out; without this one bad row means that nothing is imported
+    #[arg(long)]
+    skip_bad: bool,
+    /// The country in which phone numbers without a calling code are read; without it they are bad
+    #[arg(long, value_name = "CC")]
+    region: Option<String>,
+    /// Where the file is staged for a running server, instead of FILE.work: as large as the file, and as private
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    work_dir: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Import {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        // Before anything is made or asked: a mistyped name ends here.
+        FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
+        File::open(&self.file).with_context(|| self.file.display().to_string())?;
+        let config = self.source.config()?;
+        let options = staging::options(self.skip_bad, self.region.as_deref(), &config)?;
+        let (ready, imported) = match &self.source.data {
+            Some(data) => self.to_files(data, &config, &options)?,
+            None => runtime()?.block_on(self.to_server(&options))?,
+        };
+        outcome::print(&imported, ready.bad.as_ref(), self.json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// All or nothing. A crash before the end leaves the registry as it was, and the staged file for the next run.
+    fn to_files(
+        &self,
+        data: &Path,
+        config: &Config,
+        options: &StageOptions,
+    ) -> anyhow::Result<(Ready, Imported)> {
+        let key = subject_key::read(&self.file)?;
+        let mut stopped = Stopped::open_or_found(data, config)?;
+        let view = ProgressView::stderr();
+        let directory = data.join("registry").join("import");
+        let ready = staging::ready(&self.file, &directory, options, &view)?;
+        if let Some(key) = key {
+            let is_same = *key == *stopped.registry.subject_key();
+            if !is_same && !stopped.registry.adopt_subject_key(key)? {
+                eprintln!(
+                    "dispatchd: the registry has accounts and keeps its own subject key: subjects \
+                     will not be those of the registry that was exported"
+                );
+            }
+        }
+        let total = ready.accounts;
+        let imported = stopped.registry.import(accounts(&ready.path)?, &mut |done| {
+            view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
+        })?;
+        fs::remove_file(&ready.path).context("removing the staged file")?;
+        Ok((ready, imported))
+    }
+
+    async fn to_server(&self, options: &StageOptions) -> anyhow::Result<(Ready, Imported)> {
+        let api = self.source.api()?;
+        // Before the long work: may this be done at all, and is the server free?
+        let state: Value = api.get(PATH, &[], "*/*").await?.json().await?;
+        if state.get("state").and_then(Value::as_str) == Some("applying") {
+            let count = |field: &str| state.get(field).and_then(Value::as_u64).unwrap_or_default();
+            let (accounts, total) = (count("accounts"), count("total"));
+            bail!("the server applies another import: {accounts} of {total} accounts so far");
+        }
+        if subject_key::read(&self.file)?.is_some() {
+            eprintln!(
+                "dispatchd: a running server keeps its own subject key: subjects will not be those \
+                 of the registry that was exported"
+            );
+        }
+        let view = ProgressView::stderr();
+        let work = WorkDirectory::make(self.work_dir.as_deref(), &self.file)?;
+        let staged = staging::ready(&self.file, &work.path, options, &view);
+        let ready = staged.inspect_err(|_| work.remove_if_empty())?;
+        let imported = send(&api, &ready, &view).await?;
+        fs::remove_file(&ready.path).context("removing the staged file")?;
+        work.remove_if_empty();
+        Ok((ready, imported))
+    }
+}
+
+fn accounts(
+    path: &Path,
+) -> anyhow::Result<impl Iterator<Item = Result<ExchangeAccount, String>> + Send + use<>> {
+    let mut reader = StagedReader::open(path)?;
+    let batches = std::iter::from_fn(move || match reader.next_batch(BATCH_ACCOUNTS) {
+        Ok(batch) if batch.is_empty() => None,
+        Ok(batch) => Some(batch.into_iter().map(Ok).collect::<Vec<_>>()),
+        Err(error) => Some(vec![Err(error.to_string())]),
+    });
+    Ok(batches.flatten())
+}
+
+/// Uploads the staged file and follows its import to the end.
+async fn send(api: &Api, ready: &Ready, view: &ProgressView) -> anyhow::Result<Imported> {
+    let response = transfer::upload(api, PATH, &ready.path, view).await?;
+    let mut lines = Lines::of(response);
+    loop {
+        // However it ends, the server has accepted the file.
+        let Ok(Some(line)) = lines.next().await else {
+            bail!(
+                "the server went away; it has accepted the import and goes on with it by itself \
+                 when it runs"
+            );
+        };
+        let line: Value = serde_json::from_slice(&line)?;
+        if let Some(imported) = line.get("imported") {
+            return Ok(Imported::deserialize(imported)?);
+        }
+        if let Some(problem) = line.get("problem") {
+            bail!(told(problem).unwrap_or_else(|| "the import failed".to_owned()));
+        }
+        let count = |field: &str| line.get(field).and_then(Value::as_u64).unwrap_or_default();
+        let (done, total) = (count("accounts"), count("total"));
+        view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
+    }
+}

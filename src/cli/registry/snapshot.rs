@@ -1,0 +1,44 @@
+//! `dispatchd registry snapshot FILE`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{may_write, runtime, stopped::Stopped, transfer};
+use crate::{
+    cli::{progress::ProgressView, source::Source},
+    exchange::FreshFile,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Snapshot {
+    /// Where to; put in the place of a stopped server's registry/registry.redb, it restores the registry
+    file: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Snapshot {
+    /// A crash leaves no FILE, or the one before, and perhaps FILE.new, which the next run replaces.
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        may_write(&self.file, self.force)?;
+        match &self.source.data {
+            Some(data) => {
+                let stopped = Stopped::open(data, &self.source.config()?)?;
+                let copy = FreshFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
+                copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
+            }
+            None => {
+                let api = self.source.api()?;
+                let view = ProgressView::stderr();
+                runtime()?.block_on(transfer::download(&api, &self.file, &view))?;
+            }
+        }
+        eprintln!("dispatchd: the registry is in {}", self.file.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}

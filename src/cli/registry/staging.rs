@@ -1,0 +1,86 @@
+//! From a file to a staged file, or to the one that an earlier, interrupted run had made of it.
+
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use anyhow::bail;
+
+use crate::{
+    cli::{UsageError, progress::ProgressView},
+    clock::{Clock as _, SystemClock},
+    config::Config,
+    exchange::{BadRows, Source, StageError, StageOptions, StagedReader, find, stage},
+    handle::Region,
+};
+
+/// A staged file that can be applied.
+pub(super) struct Ready {
+    pub(super) path: PathBuf,
+    pub(super) accounts: u64,
+    /// Rows that were left out; none if an earlier run had left them out.
+    pub(super) bad: Option<BadRows>,
+}
+
+/// How the file is read.
+pub(super) fn options(
+    skip_bad: bool,
+    region: Option<&str>,
+    config: &Config,
+) -> anyhow::Result<StageOptions> {
+    let region = region.map(|code| {
+        let unknown = |_| UsageError(format!("--region {code}: not the code of a country"));
+        Region::parse(code).map_err(unknown)
+    });
+    Ok(StageOptions {
+        skip_bad,
+        region: region.transpose()?,
+        devices_per_account: config.registry.devices_per_account,
+        now: SystemClock.now(),
+        threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    })
+}
+
+/// Stages `file` in `directory`, unless it is staged there already.
+pub(super) fn ready(
+    file: &Path,
+    directory: &Path,
+    options: &StageOptions,
+    view: &ProgressView,
+) -> anyhow::Result<Ready> {
+    let show = |progress| view.show(progress);
+    let source = Source::open(file, &show)?;
+    match find(directory, source.digest(options)) {
+        Ok(Some(path)) => {
+            let accounts = StagedReader::open(&path)?.totals().accounts;
+            eprintln!("dispatchd: found what an earlier run had staged; going on from there");
+            return Ok(Ready { path, accounts, bad: None });
+        }
+        Ok(None) => {}
+        Err(error) => eprintln!("dispatchd: what an earlier run had left: {error}; staging anew"),
+    }
+    match stage(&source, directory, options, &show) {
+        Ok(staged) => {
+            Ok(Ready { path: staged.path, accounts: staged.totals.accounts, bad: Some(staged.bad) })
+        }
+        Err(StageError::BadRows(bad)) => {
+            list(&bad);
+            bail!("{} bad rows: nothing was imported; --skip-bad imports the others", bad.total())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lists the first bad rows on standard error.
+pub(super) fn list(bad: &BadRows) {
+    let first = bad.first();
+    for row in &first {
+        eprintln!("line {}: {}", row.line, row.reason);
+    }
+    let more = bad.total() - first.len() as u64;
+    if more > 0 {
+        eprintln!("and {more} more");
+    }
+}

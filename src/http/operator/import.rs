@@ -1,0 +1,208 @@
+//! `POST /v1/registry/import` and `GET` of the same: a staged file in, and how far it is applied.
+
+use std::convert::Infallible;
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::stream::{self, Stream};
+use http_body_util::BodyExt as _;
+use serde::Serialize;
+use serde_json::json;
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant, sleep, timeout, timeout_at},
+};
+use utoipa::ToSchema;
+
+use super::access::Admin;
+use crate::{
+    http::{
+        body,
+        problem::{Code, Problem, ProblemBody},
+    },
+    intake::{AcceptError, Applied, Ended, Intake, Upload, UploadError},
+    limits,
+    shutdown::Shutdown,
+};
+
+/// Pause between two lines of progress.
+const LINE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How far the import is that was accepted last.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ImportState {
+    /// `applying`, or `none` if all that was accepted is applied.
+    state: String,
+    /// Accounts that were applied.
+    accounts: u64,
+    /// Accounts that are to be applied.
+    total: u64,
+}
+
+/// Tells how far the accepted import is applied.
+#[utoipa::path(
+    get, path = "/v1/registry/import", tag = "registry",
+    responses(
+        (status = 200, body = ImportState),
+        (status = 401, body = ProblemBody),
+        (status = 403, description = "`role-insufficient`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn progress(_: Admin, State(intake): State<Intake>) -> Json<ImportState> {
+    let applied = intake.applied();
+    let state = if applied.is_some() { "applying" } else { "none" }.to_owned();
+    let Applied { accounts, total, .. } = applied.unwrap_or_default();
+    Json(ImportState { state, accounts, total })
+}
+
+/// Takes a staged file, as `dispatchd registry import` makes it, and applies it. Once the answer has begun the import
+/// goes on by itself, whether or not anybody listens and whatever happens to the server.
+///
+/// The answer is a line of JSON now and then, `{"accounts","total"}`, and a last one: `{"imported":{…}}` with what it
+/// came to, or `{"problem":{…}}`.
+#[utoipa::path(
+    post, path = "/v1/registry/import", tag = "registry",
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "Accepted; lines of progress", content_type = "application/x-ndjson"),
+        (status = 400, description = "`request-invalid`: it broke off or took too long", body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 403, description = "`role-insufficient`", body = ProblemBody),
+        (status = 413, description = "`body-too-large`", body = ProblemBody),
+        (status = 422, description = "`import-invalid`", body = ProblemBody),
+        (status = 503, description = "`overloaded`: another import is under way; `registry-unwritable`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn import(
+    admin: Result<Admin, Problem>,
+    State(intake): State<Intake>,
+    State(shutdown): State<Shutdown>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let begun = match admin {
+        Ok(Admin(_)) => intake.begin().await.map_err(Problem::from),
+        Err(refused) => Err(refused),
+    };
+    let upload = match begun {
+        Ok(upload) => upload,
+        Err(refused) => {
+            body::discard(body).await;
+            return Err(refused);
+        }
+    };
+    let upload = tokio::select! {
+        arrived = receive(upload, body) => arrived?,
+        () = shutdown.stopping() => {
+            return Err(Problem::new(Code::Overloaded, "the service is stopping"));
+        }
+    };
+    let applied = upload.finish().await?;
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::OK, headers, Body::from_stream(lines(applied))).into_response())
+}
+
+/// Takes the body in. If the disk does not take it, the rest is read all the same: a client that is still sending would
+/// not hear why.
+async fn receive(mut upload: Upload, mut body: Body) -> Result<Upload, Problem> {
+    let too_slow = |_| Problem::new(Code::RequestInvalid, "the body took too long to arrive");
+    let until = Instant::now() + limits::IMPORT_UPLOAD_TIMEOUT;
+    let mut outcome = Ok(());
+    loop {
+        let frame = timeout(limits::IMPORT_UPLOAD_PATIENCE, body.frame());
+        let frame = timeout_at(until, frame).await.map_err(too_slow)?.map_err(too_slow)?;
+        let Some(frame) = frame else {
+            break;
+        };
+        let frame = frame.map_err(|_| Problem::new(Code::RequestInvalid, "the body broke off"))?;
+        if let Ok(bytes) = frame.into_data()
+            && outcome.is_ok()
+        {
+            outcome = upload.write(&bytes).await;
+            if matches!(outcome, Err(UploadError::TooLarge)) {
+                body::discard(body).await;
+                break;
+            }
+        }
+    }
+    outcome?;
+    Ok(upload)
+}
+
+/// Lines of progress, until the import has ended.
+fn lines(applied: watch::Receiver<Applied>) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(Some(applied), |watched| async move {
+        let mut watched = watched?;
+        let applied = *watched.borrow_and_update();
+        let Some(ended) = applied.ended else {
+            let line = json!({"accounts": applied.accounts, "total": applied.total});
+            let pause = async {
+                sleep(LINE_PAUSE).await;
+                watched.changed().await
+            };
+            // Without a line for the end if the service was stopped hard: a client takes that for what it is.
+            let next = pause.await.is_ok().then_some(watched);
+            return Some((Ok(Bytes::from(format!("{line}\n"))), next));
+        };
+        Some((Ok(last_line(ended)), None))
+    })
+}
+
+fn last_line(ended: Ended) -> Bytes {
+    let problem = match ended {
+        Ended::Imported(imported) => {
+            return format!("{}\n", json!({"imported": imported})).into();
+        }
+        Ended::Stopped => {
+            let detail = "the service is stopping; the import goes on at its next start";
+            Problem::new(Code::Overloaded, detail)
+        }
+        Ended::Unreadable => {
+            let detail = "the accepted file cannot be read; the server's messages say why";
+            Problem::new(Code::Internal, detail)
+        }
+    };
+    [b"{\"problem\":", problem.to_json().as_slice(), b"}\n"].concat().into()
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Busy => {
+                let detail = "another import is under way; GET this path tells how far it is";
+                Self::new(Code::Overloaded, detail)
+            }
+            UploadError::TooLarge => {
+                let bytes_max = limits::IMPORT_UPLOAD_BYTES_MAX;
+                Self::new(Code::BodyTooLarge, format!("a staged file is at most {bytes_max} bytes"))
+            }
+            UploadError::Write(error) => unwritable(&error),
+        }
+    }
+}
+
+impl From<AcceptError> for Problem {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            // Its text tells what is wrong and nothing of what is in the file.
+            AcceptError::Staged(error) => Self::new(Code::ImportInvalid, error.to_string()),
+            AcceptError::Write(error) => unwritable(&error),
+            AcceptError::Stopped => Self::new(Code::Overloaded, "the service is stopping"),
+        }
+    }
+}
+
+fn unwritable(error: &std::io::Error) -> Problem {
+    tracing::error!(%error, "an import could not be taken in");
+    Problem::new(
+        Code::RegistryUnwritable,
+        "the staged file could not be written; is the disk full?",
+    )
+}

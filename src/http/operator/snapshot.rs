@@ -1,0 +1,125 @@
+//! `GET /v1/registry/snapshot`: the registry's store as it is at one moment.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::stream;
+use tokio::{
+    io::AsyncReadExt as _,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use super::{access::Admin, permit};
+use crate::{
+    http::problem::{Code, Problem, ProblemBody},
+    ids, limits,
+    registry::{Registry, StoreError},
+};
+
+const NAME_BEGINS: &str = "snapshot-";
+const NAME_ENDS: &str = ".tmp";
+/// Bytes read and sent at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Where snapshots are made, few at a time. A snapshot has a name only while it is being written, so a crash leaves at
+/// most a part of one, which the next start removes.
+#[derive(Clone)]
+pub struct Snapshots {
+    directory: PathBuf,
+    permits: Arc<Semaphore>,
+}
+
+impl Snapshots {
+    /// Removes from `directory` what a crash left there.
+    ///
+    /// # Errors
+    /// If it cannot be read or something cannot be removed.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(NAME_BEGINS) && name.ends_with(NAME_ENDS) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        let permits = Arc::new(Semaphore::new(limits::REGISTRY_SNAPSHOTS_MAX));
+        Ok(Self { directory: directory.to_owned(), permits })
+    }
+
+    /// A snapshot as it can be read, and its length. Its name is gone already. Blocks.
+    fn make(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
+        let name = format!("{NAME_BEGINS}{:016x}{NAME_ENDS}", ids::random_u64());
+        let path = self.directory.join(name);
+        let made = registry.snapshot(&path).and_then(|()| Ok(File::open(&path)?));
+        // Also of a snapshot that failed half way, for want of space perhaps.
+        let removed = fs::remove_file(&path);
+        let file = made?;
+        removed?;
+        let bytes = file.metadata()?.len();
+        Ok((file, bytes))
+    }
+}
+
+/// Sends the registry's store as it is at one moment. Changes go on meanwhile. Put in the place of a stopped server's
+/// `registry.redb`, it restores that moment.
+#[utoipa::path(
+    get, path = "/v1/registry/snapshot", tag = "registry",
+    responses(
+        (status = 200, description = "The store", content_type = "application/octet-stream"),
+        (status = 401, body = ProblemBody),
+        (status = 403, description = "`role-insufficient`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `registry-unwritable`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn snapshot(
+    _: Admin,
+    State(registry): State<Arc<Registry>>,
+    State(snapshots): State<Snapshots>,
+) -> Result<Response, Problem> {
+    let permit = permit(&snapshots.permits, "another snapshot is under way; try again soon")?;
+    let (made, permit) = tokio::task::spawn_blocking(move || (snapshots.make(&registry), permit))
+        .await
+        .map_err(|_| Problem::new(Code::Internal, "the snapshot failed"))?;
+    let (file, bytes) = made.map_err(|error| {
+        tracing::error!(%error, "a snapshot could not be made");
+        let detail = "the snapshot could not be written; is the disk full?";
+        Problem::new(Code::RegistryUnwritable, detail)
+    })?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, bytes.to_string()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(chunks(file, bytes, permit))).into_response())
+}
+
+/// The file's bytes. An error cuts the answer short of its length, so that no client takes a part for the whole.
+fn chunks(
+    file: File,
+    bytes: u64,
+    permit: OwnedSemaphorePermit,
+) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    let file = tokio::fs::File::from_std(file);
+    stream::unfold((file, bytes, permit), |(mut file, left, permit)| async move {
+        if left == 0 {
+            return None;
+        }
+        let mut chunk =
+            vec![0; usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES))];
+        let read = file.read_exact(&mut chunk).await;
+        let left = left - chunk.len() as u64;
+        Some((read.map(|_| Bytes::from(chunk)), (file, left, permit)))
+    })
+}
