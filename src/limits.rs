@@ -154,7 +154,7 @@ pub const IMPORT_UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 pub const IMPORT_UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Accounts of an import that a running server takes in at once: one durable commit, and lookups wait for as long as it
 /// takes to make them visible, which is under a millisecond.
-pub const IMPORT_PIECE_ACCOUNTS: usize = if cfg!(test) { 4 } else { 500 };
+pub const IMPORT_PIECE_ACCOUNTS: usize = 500;
 /// Pause before a piece of an import that the registry refused for the moment is tried again.
 pub const IMPORT_RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
 /// Snapshots of the registry made or sent at once: each takes the registry's size on the data disk until it is sent.

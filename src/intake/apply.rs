@@ -5,7 +5,7 @@ use std::{fs, io, sync::Arc};
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Applied, Current, Ended, Shared, pieces::Pieces};
+use super::{Applied, Current, Ended, Shared};
 use crate::{
     exchange::{StagedError, StagedReader},
     limits,
@@ -51,20 +51,16 @@ impl Shared {
         tell: &watch::Sender<Applied>,
     ) -> Result<Option<Imported>, StagedError> {
         let path = self.accepted();
-        let open = move || {
-            let mut reader = StagedReader::open(&path)?;
-            Ok::<_, StagedError>(Pieces::new(move |accounts_max| reader.next_batch(accounts_max)))
-        };
-        let mut pieces = blocking(open).await?;
+        let mut reader = blocking(move || StagedReader::open(&path)).await?;
         let mut imported = Imported::default();
         loop {
             // Files are not read on a serving thread.
             let (rest, piece) = blocking(move || {
-                let piece = pieces.next_piece();
-                Ok((pieces, piece?))
+                let piece = reader.next_batch(limits::IMPORT_PIECE_ACCOUNTS);
+                Ok((reader, piece?))
             })
             .await?;
-            pieces = rest;
+            reader = rest;
             if piece.is_empty() {
                 break;
             }

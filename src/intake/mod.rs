@@ -14,7 +14,6 @@
 
 mod apply;
 mod open;
-mod pieces;
 mod upload;
 
 use std::{

@@ -89,7 +89,12 @@ impl Operation for Import {
                 imported.accounts_kept += 1;
                 continue;
             }
+            let had_handles = !incoming.claims.is_empty();
             met.sift(&mut incoming, context.config().devices_per_account, &mut imported);
+            if had_handles && incoming.claims.is_empty() {
+                imported.devices_refused += incoming.devices.len() as u64;
+                continue;
+            }
             take_in(context, plan, incoming, self.founded_at, &mut imported)?;
         }
         Ok(imported)

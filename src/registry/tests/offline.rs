@@ -64,3 +64,23 @@ async fn what_one_piece_takes_from_an_account_the_next_one_does_not_give_back() 
     let former = registry.device(holder.device).expect("it is loaded").expect("it is there");
     assert_eq!((former.handles.len(), former.lost.len()), (0, 3));
 }
+
+#[tokio::test]
+async fn what_a_piece_holds_twice_comes_in_once() {
+    let bench = Bench::new();
+    let now = bench.clock.now();
+    let first = arriving(1, "+14155550121", now);
+    let same_account = arriving(1, "+14155550122", now);
+    let same_handle = arriving(2, "+14155550121", now);
+    let mut same_device = arriving(3, "+14155550123", now);
+    let device = first.devices[0].device;
+    same_device.devices[0].device = device;
+    same_device.claims[0].devices = vec![device];
+    let piece = vec![first, same_account, same_handle, same_device];
+    let imported = bench.registry.import(piece).await.expect("changes are taken");
+    assert_eq!((imported.accounts, imported.devices, imported.handles), (1, 1, 1));
+    assert_eq!((imported.accounts_kept, imported.handles_held), (1, 1));
+    // An index that contradicts itself would not load again.
+    let bench = bench.crashed();
+    assert_eq!(bench.registry.counts(now).expect("it is loaded").handles, 1);
+}
