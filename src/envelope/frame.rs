@@ -20,10 +20,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
-    hkdf,
-};
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use crc32fast::Hasher;
 
 use super::{header::FileHeader, keyring_format::HourKey};
@@ -35,6 +32,9 @@ pub(super) const HEADER_BYTES: usize = 32;
 pub(super) const TRAILER_BYTES: usize = 4;
 const AAD_BYTES: usize = 40;
 const BODY_BYTES_MAX: usize = limits::LOG_FRAME_BYTES_MAX + TAG_BYTES;
+
+/// Keeps the subkeys of frames apart from those of chunks.
+const SUBKEY_LABEL: &[u8] = b"dispatchd frames 1 ";
 
 /// Bytes that a frame adds to its content.
 pub const FRAME_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES + TRAILER_BYTES;
@@ -139,14 +139,6 @@ pub(super) fn checksum(seed: &Hasher, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-fn subkey(key: &HourKey, file: &FileHeader) -> LessSafeKey {
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, &file.salt);
-    let purpose = [file.purpose];
-    let info: [&[u8]; 2] = [b"dispatchd frames 1 ", &purpose];
-    let unbound = salt.extract(key.bytes()).expand(&info, &AES_256_GCM).map(UnboundKey::from);
-    LessSafeKey::new(unbound.expect("32 bytes are fewer than the 8,160 that HKDF-SHA256 gives"))
-}
-
 /// Everything a frame says in the clear, so that none of it can be changed: a frame opens only in its own place.
 fn aad(file: &FileHeader, frame: &FrameHeader) -> [u8; AAD_BYTES] {
     let mut aad = [0; AAD_BYTES];
@@ -181,7 +173,7 @@ impl FrameSealer {
     /// use its nonce twice.
     #[must_use]
     pub fn resume(key: &HourKey, file: &FileHeader, sequence: u32, items: u32) -> Self {
-        let (key, seed) = (subkey(key, file), file.checksum_seed());
+        let (key, seed) = (file.subkey(key, SUBKEY_LABEL), file.checksum_seed());
         Self { key, seed, file: file.clone(), sequence, items }
     }
 
@@ -244,7 +236,7 @@ impl FrameOpener {
     /// For the file with this head.
     #[must_use]
     pub fn new(key: &HourKey, file: &FileHeader) -> Self {
-        Self { key: subkey(key, file), file: file.clone() }
+        Self { key: file.subkey(key, SUBKEY_LABEL), file: file.clone() }
     }
 
     /// Decrypts `body` in place; none if it is not what was sealed there.

@@ -267,7 +267,8 @@ impl FrameFile {
     }
 }
 
-fn read_up_to(file: &File, bytes: &mut [u8], mut offset: u64) -> io::Result<usize> {
+/// Reads what there is from `offset`, as far as `bytes` goes.
+pub(super) fn read_up_to(file: &File, bytes: &mut [u8], mut offset: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < bytes.len() {
         match file.read_at(&mut bytes[got..], offset) {

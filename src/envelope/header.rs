@@ -1,9 +1,9 @@
-//! The head of a file of frames.
+//! The head of a file of frames, and of a chunk file.
 //!
 //! ```text
-//! 0   8  magic "DDFRAMES"
+//! 0   8  magic "DDFRAMES" or "DDCHUNKS"
 //! 8   1  version, 1
-//! 9   1  purpose: what the frames hold; part of the subkey
+//! 9   1  purpose: what the file holds; part of the subkey
 //! 10  2  zero
 //! 12  4  hour, little endian
 //! 16  4  file number within the hour
@@ -13,27 +13,49 @@
 //! 64 64  the same again: without the salt nothing in the file could be read, so one flipped bit must not cost it
 //! ```
 
+use aws_lc_rs::{
+    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
+    hkdf,
+};
 use crc32fast::Hasher;
 
+use super::keyring_format::HourKey;
 use crate::clock::Hour;
 
-const MAGIC: &[u8; 8] = b"DDFRAMES";
 const VERSION: u8 = 1;
 const COPY_BYTES: usize = 64;
 
-/// Bytes before the first frame.
+/// Which of the two formats follows the head. By its magic neither is taken for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    /// Frames, appended as they come.
+    Frames,
+    /// Chunks, written once.
+    Chunks,
+}
+
+impl FileKind {
+    const fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Frames => b"DDFRAMES",
+            Self::Chunks => b"DDCHUNKS",
+        }
+    }
+}
+
+/// Bytes before the first frame or chunk.
 pub const FILE_HEADER_BYTES: u64 = 2 * COPY_BYTES as u64;
 
-/// What a file of frames says about itself.
+/// What a file of frames or of chunks says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// What the frames hold.
+    /// What the file holds.
     pub purpose: u8,
     /// The hour whose key opens it.
     pub hour: Hour,
     /// Which file of that hour.
     pub number: u32,
-    /// Makes the subkey fresh, so that frames can be counted from zero.
+    /// Makes the subkey fresh, so that frames and chunks can be counted from zero.
     pub salt: [u8; 32],
 }
 
@@ -60,11 +82,16 @@ impl FileHeader {
         Self { purpose, hour, number, salt }
     }
 
-    /// The bytes at the start of the file.
+    /// The bytes at the start of a file of frames.
     #[must_use]
     pub fn encode(&self) -> [u8; FILE_HEADER_BYTES as usize] {
+        self.encode_as(FileKind::Frames)
+    }
+
+    /// The bytes at the start of a file of that kind.
+    pub(super) fn encode_as(&self, kind: FileKind) -> [u8; FILE_HEADER_BYTES as usize] {
         let mut copy = [0; COPY_BYTES];
-        copy[..8].copy_from_slice(MAGIC);
+        copy[..8].copy_from_slice(kind.magic());
         copy[8] = VERSION;
         copy[9] = self.purpose;
         copy[12..16].copy_from_slice(&self.hour.epoch_hours().to_le_bytes());
@@ -78,16 +105,21 @@ impl FileHeader {
         both
     }
 
-    /// Reads the first bytes of a file.
+    /// Reads the first bytes of a file of frames.
     ///
     /// # Errors
     /// If neither copy is whole.
     pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
-        // A file that ends within its head has no frame, even if the first copy is whole.
+        Self::decode_as(FileKind::Frames, bytes)
+    }
+
+    /// Reads the first bytes of a file of that kind; one of the other kind is damaged.
+    pub(super) fn decode_as(kind: FileKind, bytes: &[u8]) -> Result<Self, FileHeaderError> {
+        // A file that ends within its head has nothing to read, even if the first copy is whole.
         let bytes = bytes.get(..FILE_HEADER_BYTES as usize).ok_or(FileHeaderError::Short)?;
         let (copies, _) = bytes.as_chunks::<COPY_BYTES>();
         for copy in copies {
-            match decode_copy(copy) {
+            match decode_copy(kind, copy) {
                 Err(FileHeaderError::Damaged) => {}
                 known => return known,
             }
@@ -95,18 +127,27 @@ impl FileHeader {
         Err(FileHeaderError::Damaged)
     }
 
-    /// What every checksum of a frame of this file starts from, so that a frame of another file, or a stale block of the
+    /// What every checksum within this file starts from, so that a piece of another file, or a stale block of the
     /// disk, is not taken for one of this.
     pub(super) fn checksum_seed(&self) -> Hasher {
         let mut hasher = Hasher::new();
         hasher.update(&self.salt);
         hasher
     }
+
+    /// The key that this file alone has, from its hour's (HKDF-SHA256, RFC 5869). `label` keeps the kinds of file apart.
+    pub(super) fn subkey(&self, key: &HourKey, label: &[u8]) -> LessSafeKey {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, &self.salt);
+        let purpose = [self.purpose];
+        let info: [&[u8]; 2] = [label, &purpose];
+        let unbound = salt.extract(key.bytes()).expand(&info, &AES_256_GCM).map(UnboundKey::from);
+        LessSafeKey::new(unbound.expect("32 bytes are fewer than the 8,160 that HKDF-SHA256 gives"))
+    }
 }
 
-fn decode_copy(copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileHeaderError> {
+fn decode_copy(kind: FileKind, copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileHeaderError> {
     let (body, crc) = copy.split_at(60);
-    if crc != crc32fast::hash(body).to_le_bytes() || &body[..8] != MAGIC {
+    if crc != crc32fast::hash(body).to_le_bytes() || &body[..8] != kind.magic() {
         return Err(FileHeaderError::Damaged);
     }
     if body[8] != VERSION {

@@ -1,14 +1,16 @@
-//! Encrypted bytes on disk: frames, the keyring of hours, the root key that changes, the lock of a directory.
+//! Encrypted bytes on disk: frames, chunks, the keyring of hours, the root key that changes, the lock of a directory.
 //!
-//! This room knows hours, bytes and keys. It knows no record: what a frame holds is its user's business.
+//! This room knows hours, bytes and keys. It knows no record: what a frame or a chunk holds is its user's business. A file of frames
+//! grows and is read from either end; a [chunk file](chunks) is written once and read anywhere.
 //!
 //! ```text
-//! root.key  --opens-->  keyring {hour -> key}  --HKDF(salt of the file)-->  subkey  --AES-256-GCM-->  frames
+//! root.key  --opens-->  keyring {hour -> key}  --HKDF(salt of the file)-->  subkey  --AES-256-GCM-->  frames, chunks
 //! ```
 //!
 //! Destroying an hour means: a new root key, a new keyring without that hour under it, and the old root key gone from
 //! the disk. Every older copy of the keyring, in any backup, is then as dead as the hour's key.
 
+mod chunks;
 mod config;
 mod disk;
 mod frame;
@@ -24,6 +26,10 @@ pub(crate) mod sim_disk;
 #[cfg(test)]
 mod tests;
 
+pub use chunks::{
+    CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, ChunkFile, ChunkFileError, ChunkReadError,
+    ChunkReader, ChunkSummary, ChunkWriter,
+};
 pub use config::Config;
 pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use frame::{FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, FrameOpener, FrameSealer};

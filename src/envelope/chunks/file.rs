@@ -1,0 +1,162 @@
+//! A chunk file as it can be known without a key.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    layout::{Layout, read_run},
+    merkle::MerkleTree,
+    reader::ChunkReader,
+    seal::ChunkKey,
+    tail::{TAIL_BYTES, Tail, is_sealed_with, is_tail},
+};
+use crate::envelope::{
+    frame_file::read_up_to,
+    header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError, FileKind},
+    keyring_format::HourKey,
+};
+
+/// Why a chunk file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ChunkFileError {
+    /// The operating system refuses.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There is no whole tail: the file was being written when the process or the machine stopped, or it was cut.
+    #[error("the file ends before its tail")]
+    Short,
+    /// Both copies of the head or of the tail are damaged, or it is no chunk file.
+    #[error("both copies of the file's head or tail are damaged")]
+    Damaged,
+    /// Written by a later version of this program.
+    #[error("format version {0} is not known to this program")]
+    Version(u8),
+    /// The tail was not sealed with this key: it was changed, or the key is another hour's.
+    #[error("the file's tail does not match its key")]
+    Forged,
+}
+
+/// A chunk file. The file itself is open only while it is read: a room may keep one of these for each file it has.
+#[derive(Clone, Debug)]
+pub struct ChunkFile {
+    path: PathBuf,
+    header: FileHeader,
+    tail: Tail,
+    layout: Arc<Layout>,
+    sealed_tail: [u8; TAIL_BYTES],
+}
+
+impl ChunkFile {
+    /// Reads head and tail. Without a key they may still be forged; [`ChunkFile::reader`] tells.
+    ///
+    /// # Errors
+    /// If it cannot be read, or one of the two is not whole.
+    pub fn open(path: &Path) -> Result<Self, ChunkFileError> {
+        let file = File::open(path)?;
+        let file_bytes = file.metadata()?.len();
+        let mut head = [0; FILE_HEADER_BYTES as usize];
+        let got = read_up_to(&file, &mut head, 0)?;
+        let copies = read_tails(&file, file_bytes)?;
+        let was_tail = copies.iter().any(|copy| is_tail(copy));
+        let header = match FileHeader::decode_as(FileKind::Chunks, &head[..got]) {
+            Ok(header) => header,
+            Err(FileHeaderError::Version(version)) => return Err(ChunkFileError::Version(version)),
+            Err(FileHeaderError::Short) => return Err(ChunkFileError::Short),
+            // The machine stopped before the disk had any of it but the length.
+            Err(FileHeaderError::Damaged) if head.iter().all(|byte| *byte == 0) && !was_tail => {
+                return Err(ChunkFileError::Short);
+            }
+            Err(FileHeaderError::Damaged) => return Err(ChunkFileError::Damaged),
+        };
+        if !was_tail {
+            return Err(ChunkFileError::Short);
+        }
+        let seed = header.checksum_seed();
+        let read = copies.iter().find_map(|copy| Some((copy, Tail::decode(copy, &seed)?)));
+        let (sealed_tail, (tail, layout)) = read.ok_or(ChunkFileError::Damaged)?;
+        if layout.file_bytes > file_bytes {
+            return Err(ChunkFileError::Short);
+        }
+        if layout.file_bytes < file_bytes {
+            return Err(ChunkFileError::Damaged);
+        }
+        let (path, layout, sealed_tail) = (path.into(), Arc::new(layout), *sealed_tail);
+        Ok(Self { path, header, tail, layout, sealed_tail })
+    }
+
+    /// The file's head.
+    #[must_use]
+    pub const fn header(&self) -> &FileHeader {
+        &self.header
+    }
+
+    /// What the writer noted.
+    #[must_use]
+    pub fn note(&self) -> &[u8] {
+        &self.tail.note
+    }
+
+    /// Plaintext bytes of each part.
+    #[must_use]
+    pub fn parts(&self) -> &[u64] {
+        &self.tail.parts
+    }
+
+    /// Root of the hash tree over the chunks (RFC 9162 section 2.1.1), as the writer computed it.
+    #[must_use]
+    pub const fn root(&self) -> [u8; 32] {
+        self.tail.root
+    }
+
+    /// Bytes of the whole file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.layout.file_bytes
+    }
+
+    /// The root over the chunks as they are now on disk: reads the whole file, needs no key.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn computed_root(&self) -> io::Result<[u8; 32]> {
+        let file = File::open(&self.path)?;
+        let mut tree = MerkleTree::default();
+        for run in self.layout.runs() {
+            let sealed = read_run(&file, &run)?;
+            let mut rest = &sealed[..];
+            for place in run {
+                let (chunk, after) = rest.split_at(place.sealed_bytes);
+                tree.push(chunk);
+                rest = after;
+            }
+        }
+        Ok(tree.root())
+    }
+
+    /// Opens the file to read its content.
+    ///
+    /// # Errors
+    /// [`ChunkFileError::Forged`] if the tail was not sealed with this key; if the file cannot be opened.
+    pub fn reader(&self, key: &HourKey) -> Result<ChunkReader, ChunkFileError> {
+        let key = ChunkKey::new(key, &self.header);
+        if !is_sealed_with(&self.sealed_tail, &key) {
+            return Err(ChunkFileError::Forged);
+        }
+        Ok(ChunkReader::new(File::open(&self.path)?, key, Arc::clone(&self.layout)))
+    }
+}
+
+/// What lies where the two copies of the tail should; zeros if the file is too short for them.
+fn read_tails(file: &File, file_bytes: u64) -> io::Result<[[u8; TAIL_BYTES]; 2]> {
+    let mut copies = [[0; TAIL_BYTES]; 2];
+    let offset = file_bytes.checked_sub(2 * TAIL_BYTES as u64);
+    if let Some(offset) = offset.filter(|offset| *offset >= FILE_HEADER_BYTES) {
+        file.read_exact_at(copies.as_flattened_mut(), offset)?;
+    }
+    Ok(copies)
+}

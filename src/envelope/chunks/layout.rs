@@ -1,0 +1,127 @@
+//! Where each chunk lies: all of it follows from the lengths of the parts.
+
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+
+use super::{
+    seal::{ChunkId, TAG_BYTES},
+    tail::TAIL_BYTES,
+};
+use crate::envelope::header::FILE_HEADER_BYTES;
+
+/// Plaintext bytes of a chunk, but for a part's last. Part of the format. Small in tests, which want many chunks.
+pub(super) const CHUNK_BYTES: usize = if cfg!(test) { 1024 } else { 64 * 1024 };
+/// Chunks read at once at most.
+pub(super) const RUN_CHUNKS: usize = 16;
+
+/// One chunk and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Which chunk.
+    pub(super) id: ChunkId,
+    /// Where it starts in the file.
+    pub(super) offset: u64,
+    /// Its bytes on disk, tag included.
+    pub(super) sealed_bytes: usize,
+}
+
+impl Place {
+    /// What it covers of its part.
+    pub(super) fn covers(&self) -> Range<u64> {
+        let start = u64::from(self.id.index) * CHUNK_BYTES as u64;
+        start..start + (self.sealed_bytes - TAG_BYTES) as u64
+    }
+
+    /// Its part, and its number there.
+    pub(super) const fn named(&self) -> (usize, u32) {
+        (self.id.part as usize, self.id.index)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    number: u8,
+    bytes: u64,
+    chunks: u32,
+    first_chunk: u32,
+    offset: u64,
+}
+
+impl Part {
+    fn place(&self, index: u32) -> Place {
+        let before = u64::from(index) * CHUNK_BYTES as u64;
+        let is_last = index + 1 == self.chunks;
+        let id = ChunkId { counter: self.first_chunk + index, part: self.number, index, is_last };
+        let bytes =
+            usize::try_from(self.bytes - before).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+        let offset = self.offset + before + u64::from(index) * TAG_BYTES as u64;
+        Place { id, offset, sealed_bytes: bytes + TAG_BYTES }
+    }
+}
+
+/// The places of all chunks of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    parts: Vec<Part>,
+    /// Chunks in the file.
+    pub(super) chunks: u32,
+    /// Bytes of the whole file, both tails included.
+    pub(super) file_bytes: u64,
+}
+
+impl Layout {
+    /// For parts of these lengths; none if no file can be so long.
+    pub(super) fn new(parts: &[u64]) -> Option<Self> {
+        let (mut chunks, mut offset) = (0_u32, FILE_HEADER_BYTES);
+        let mut placed = Vec::with_capacity(parts.len());
+        for (number, &bytes) in (0..).zip(parts) {
+            let count = u32::try_from(bytes.div_ceil(CHUNK_BYTES as u64)).ok()?;
+            placed.push(Part { number, bytes, chunks: count, first_chunk: chunks, offset });
+            chunks = chunks.checked_add(count)?;
+            let tags = u64::from(count) * TAG_BYTES as u64;
+            offset = offset.checked_add(bytes)?.checked_add(tags)?;
+        }
+        let file_bytes = offset.checked_add(2 * TAIL_BYTES as u64)?;
+        Some(Self { parts: placed, chunks, file_bytes })
+    }
+
+    /// Plaintext bytes of a part; none if there is no such part.
+    pub(super) fn part_bytes(&self, part: usize) -> Option<u64> {
+        self.parts.get(part).map(|part| part.bytes)
+    }
+
+    /// The chunks that hold this range of a part, in order; none if the range is empty or does not lie in the part.
+    pub(super) fn holding(
+        &self,
+        part: usize,
+        range: &Range<u64>,
+    ) -> impl ExactSizeIterator<Item = Place> + use<> {
+        let part = self.parts.get(part).copied();
+        let part = part.filter(|part| !range.is_empty() && range.end <= part.bytes);
+        let chunk = |at: u64| {
+            u32::try_from(at / CHUNK_BYTES as u64).expect("a part has fewer than 2^32 chunks")
+        };
+        let indices = part.map_or(0..0, |_| chunk(range.start)..chunk(range.end - 1) + 1);
+        indices.map(move |index| part.expect("else there are no indices").place(index))
+    }
+
+    /// All chunks, in runs that lie together and can be read at once.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Vec<Place>> {
+        let mut places = self
+            .parts
+            .iter()
+            .flat_map(|part| self.holding(usize::from(part.number), &(0..part.bytes)));
+        std::iter::from_fn(move || {
+            let run: Vec<_> = places.by_ref().take(RUN_CHUNKS).collect();
+            (!run.is_empty()).then_some(run)
+        })
+    }
+}
+
+/// Reads chunks that lie together, as they are on disk.
+pub(super) fn read_run(file: &File, run: &[Place]) -> io::Result<Vec<u8>> {
+    let mut sealed = vec![0; run.iter().map(|place| place.sealed_bytes).sum()];
+    if let Some(first) = run.first() {
+        file.read_exact_at(&mut sealed, first.offset)?;
+    }
+    Ok(sealed)
+}

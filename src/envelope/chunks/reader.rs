@@ -1,0 +1,177 @@
+//! Reads the content of a chunk file, in any order.
+
+use std::{fs::File, io, iter, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    cache::ChunkCache,
+    layout::{Layout, Place, RUN_CHUNKS, read_run},
+    seal::ChunkKey,
+};
+
+/// Why a range cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ChunkReadError {
+    /// The operating system refuses, or the file has become shorter.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A chunk is not what was sealed there. The others can still be read.
+    #[error("chunk {chunk} of part {part} is damaged")]
+    Damaged {
+        /// The part, from 0.
+        part: usize,
+        /// The chunk, from 0 in its part.
+        chunk: u32,
+    },
+    /// There is no such part, or it does not reach so far.
+    #[error("part {part} does not have these bytes")]
+    Outside {
+        /// The part, from 0.
+        part: usize,
+    },
+}
+
+/// Reads the content of a chunk file. Holds the file open, and the 16 chunks that were used last; all clones share them.
+#[derive(Clone, Debug)]
+pub struct ChunkReader(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    key: ChunkKey,
+    layout: Arc<Layout>,
+    cache: ChunkCache,
+}
+
+impl ChunkReader {
+    pub(super) fn new(file: File, key: ChunkKey, layout: Arc<Layout>) -> Self {
+        Self(Arc::new(Opened { file, key, layout, cache: ChunkCache::default() }))
+    }
+
+    /// Plaintext bytes of a part; 0 if there is no such part.
+    #[must_use]
+    pub fn part_bytes(&self, part: usize) -> u64 {
+        self.0.layout.part_bytes(part).unwrap_or_default()
+    }
+
+    /// Some bytes of a part. No copy is made if they lie in one chunk; then they keep that chunk (64 KiB) in memory.
+    ///
+    /// # Errors
+    /// If a chunk that holds some of them is damaged or cannot be read, or the part does not have them.
+    pub fn read(&self, part: usize, range: Range<u64>) -> Result<Bytes, ChunkReadError> {
+        let part_bytes = self.0.layout.part_bytes(part);
+        if range.start > range.end || part_bytes.is_none_or(|bytes| range.end > bytes) {
+            return Err(ChunkReadError::Outside { part });
+        }
+        let places: Vec<Place> = self.0.layout.holding(part, &range).collect();
+        match &places[..] {
+            [] => Ok(Bytes::new()),
+            [place] => {
+                let chunk = self.0.chunk(place)?;
+                Ok(chunk.slice(within(&place.covers(), &range)))
+            }
+            places => self.0.read_across(places, &range),
+        }
+    }
+
+    /// The chunks that do not open or cannot be read, as (part, chunk in the part). Reads everything, as it is on disk.
+    pub fn damaged(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        self.0.layout.runs().flat_map(|run| self.0.damaged_in(&run))
+    }
+}
+
+impl Opened {
+    fn chunk(&self, place: &Place) -> Result<Bytes, ChunkReadError> {
+        if let Some(chunk) = self.cache.get(place.id.counter) {
+            return Ok(chunk);
+        }
+        let mut sealed = read_run(&self.file, &[*place])?;
+        let bytes = self.open(place, &mut sealed)?.len();
+        sealed.truncate(bytes);
+        let chunk = Bytes::from(sealed);
+        self.cache.put(place.id.counter, chunk.clone());
+        Ok(chunk)
+    }
+
+    fn read_across(&self, places: &[Place], range: &Range<u64>) -> Result<Bytes, ChunkReadError> {
+        let bytes = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut out = Vec::with_capacity(bytes);
+        let mut rest = places;
+        while let Some((place, after)) = rest.split_first() {
+            if let Some(chunk) = self.cache.get(place.id.counter) {
+                out.extend_from_slice(&chunk[within(&place.covers(), range)]);
+                rest = after;
+                continue;
+            }
+            let missing = after.iter().take_while(|place| !self.cache.holds(place.id.counter));
+            let (run, after) = rest.split_at(1 + missing.take(RUN_CHUNKS - 1).count());
+            self.read_run_into(&mut out, run, range)?;
+            rest = after;
+        }
+        Ok(out.into())
+    }
+
+    fn read_run_into(
+        &self,
+        out: &mut Vec<u8>,
+        run: &[Place],
+        range: &Range<u64>,
+    ) -> Result<(), ChunkReadError> {
+        let mut sealed = read_run(&self.file, run)?;
+        for (place, sealed) in pieces(run, &mut sealed) {
+            let chunk = self.open(place, sealed)?;
+            let wanted = within(&place.covers(), range);
+            out.extend_from_slice(&chunk[wanted.clone()]);
+            // The rest of it will be asked for next; a chunk that was asked for as a whole will not be again.
+            if wanted.len() < chunk.len() {
+                self.cache.put(place.id.counter, Bytes::copy_from_slice(chunk));
+            }
+        }
+        Ok(())
+    }
+
+    fn open<'a>(&self, place: &Place, sealed: &'a mut [u8]) -> Result<&'a [u8], ChunkReadError> {
+        self.key.open(&place.id, sealed).ok_or_else(|| {
+            let (part, chunk) = place.named();
+            ChunkReadError::Damaged { part, chunk }
+        })
+    }
+
+    fn damaged_in(&self, run: &[Place]) -> Vec<(usize, u32)> {
+        if let Ok(mut sealed) = read_run(&self.file, run) {
+            return pieces(run, &mut sealed)
+                .filter_map(|(place, sealed)| match self.key.open(&place.id, sealed) {
+                    Some(_) => None,
+                    None => Some(place.named()),
+                })
+                .collect();
+        }
+        if let [place] = run {
+            return vec![place.named()];
+        }
+        // One sector that cannot be read must not condemn the run.
+        run.chunks(1).flat_map(|place| self.damaged_in(place)).collect()
+    }
+}
+
+/// Each chunk of a run with its bytes.
+fn pieces<'a>(
+    run: &'a [Place],
+    mut sealed: &'a mut [u8],
+) -> impl Iterator<Item = (&'a Place, &'a mut [u8])> {
+    let mut places = run.iter();
+    iter::from_fn(move || {
+        let place = places.next()?;
+        let piece = sealed.split_off_mut(..place.sealed_bytes)?;
+        Some((place, piece))
+    })
+}
+
+/// The part of a chunk that covers `covered`, which `range` wants.
+fn within(covered: &Range<u64>, range: &Range<u64>) -> Range<usize> {
+    let from = range.start.max(covered.start) - covered.start;
+    let to = range.end.min(covered.end) - covered.start;
+    let index = |at: u64| usize::try_from(at).expect("a chunk has 64 KiB");
+    index(from)..index(to)
+}

@@ -1,0 +1,189 @@
+//! Writes a chunk file.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+use crc32fast::Hasher;
+
+use super::{
+    layout::CHUNK_BYTES,
+    merkle::MerkleTree,
+    seal::{ChunkId, ChunkKey},
+    tail::{CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, Tail},
+};
+use crate::envelope::{
+    disk::DiskFile,
+    header::{FileHeader, FileKind},
+    keyring_format::HourKey,
+};
+
+/// Sealed bytes that are gathered before they are appended.
+const APPEND_BYTES: usize = 4 * CHUNK_BYTES;
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkSummary {
+    /// Bytes of the whole file.
+    pub bytes: u64,
+    /// Root of the hash tree over the chunks.
+    pub root: [u8; 32],
+}
+
+/// Writes a chunk file; what is written to it is the plaintext of the part under way.
+///
+/// [`Write::flush`] does nothing: a chunk is sealed once, when it is full or its part ends. After an error every further
+/// call is one: what the disk took of the failed write is not known.
+pub struct ChunkWriter {
+    file: Box<dyn DiskFile>,
+    key: ChunkKey,
+    seed: Hasher,
+    tree: MerkleTree,
+    /// Plaintext bytes of each part that has begun.
+    parts: Vec<u64>,
+    /// The chunk under way.
+    next: ChunkId,
+    /// Sealed chunks that are to be appended, then the plaintext of the chunk under way.
+    pending: Vec<u8>,
+    /// Where that plaintext starts.
+    open_at: usize,
+    /// Bytes in the file.
+    appended: u64,
+    is_failed: bool,
+}
+
+impl ChunkWriter {
+    /// Writes the head to a new, empty file. Part 0 has begun.
+    ///
+    /// The file gets a salt of its own, whatever `header` says: a salt that is used for two files, as after a failed
+    /// attempt, would use each nonce twice.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn create(file: Box<dyn DiskFile>, key: &HourKey, header: FileHeader) -> io::Result<Self> {
+        let FileHeader { purpose, hour, number, salt: _ } = header;
+        let header = FileHeader::new(purpose, hour, number);
+        let mut writer = Self {
+            file,
+            key: ChunkKey::new(key, &header),
+            seed: header.checksum_seed(),
+            tree: MerkleTree::default(),
+            parts: vec![0],
+            next: ChunkId::default(),
+            pending: header.encode_as(FileKind::Chunks).to_vec(),
+            open_at: 0,
+            appended: 0,
+            is_failed: false,
+        };
+        writer.append_pending()?;
+        Ok(writer)
+    }
+
+    /// Ends the part under way; the next begins.
+    ///
+    /// # Errors
+    /// If the disk refuses, or the file has [`CHUNK_FILE_PARTS_MAX`] parts.
+    pub fn begin_part(&mut self) -> io::Result<()> {
+        self.refuse_if_failed()?;
+        if self.parts.len() == CHUNK_FILE_PARTS_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many parts"));
+        }
+        self.end_part()?;
+        self.parts.push(0);
+        self.next.part += 1;
+        self.next.index = 0;
+        Ok(())
+    }
+
+    /// Ends the last part, writes the tail and makes the content durable. The name of the file is the caller's to sync.
+    ///
+    /// # Errors
+    /// If the disk refuses; then the file is worth nothing, even if it looks whole. If the note is longer than
+    /// [`CHUNK_FILE_NOTE_BYTES_MAX`].
+    pub fn finish(mut self, note: &[u8]) -> io::Result<ChunkSummary> {
+        self.refuse_if_failed()?;
+        if note.len() > CHUNK_FILE_NOTE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the note is too long"));
+        }
+        self.end_part()?;
+        let root = self.tree.root();
+        let tail = Tail { parts: std::mem::take(&mut self.parts), note: note.to_vec(), root };
+        let copy = tail.encode(self.next.counter, &self.key, &self.seed);
+        self.pending.extend_from_slice(&copy);
+        self.pending.extend_from_slice(&copy);
+        self.append_pending()?;
+        self.file.sync()?;
+        Ok(ChunkSummary { bytes: self.appended, root })
+    }
+
+    fn refuse_if_failed(&self) -> io::Result<()> {
+        if self.is_failed { Err(io::Error::other("an earlier write failed")) } else { Ok(()) }
+    }
+
+    fn open_bytes(&self) -> usize {
+        self.pending.len() - self.open_at
+    }
+
+    fn end_part(&mut self) -> io::Result<()> {
+        if self.open_bytes() > 0 { self.seal_chunk(true) } else { Ok(()) }
+    }
+
+    fn seal_chunk(&mut self, is_last: bool) -> io::Result<()> {
+        let Some(counter) = self.next.counter.checked_add(1) else {
+            self.is_failed = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        };
+        let id = ChunkId { is_last, ..self.next };
+        let tag = self.key.seal(&id, &mut self.pending[self.open_at..]);
+        self.pending.extend_from_slice(&tag);
+        self.tree.push(&self.pending[self.open_at..]);
+        self.open_at = self.pending.len();
+        self.next.counter = counter;
+        self.next.index += 1;
+        if self.pending.len() >= APPEND_BYTES { self.append_pending() } else { Ok(()) }
+    }
+
+    fn append_pending(&mut self) -> io::Result<()> {
+        // Until it is known to have gone well, it has not.
+        self.is_failed = true;
+        self.file.append(&self.pending)?;
+        self.is_failed = false;
+        self.appended += self.pending.len() as u64;
+        self.pending.clear();
+        self.open_at = 0;
+        Ok(())
+    }
+}
+
+impl Write for ChunkWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.refuse_if_failed()?;
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        // A full chunk waits for what follows it: it may be the part's last.
+        if self.open_bytes() == CHUNK_BYTES {
+            self.seal_chunk(false)?;
+        }
+        let taken = bytes.len().min(CHUNK_BYTES - self.open_bytes());
+        self.pending.extend_from_slice(&bytes[..taken]);
+        if let Some(part) = self.parts.last_mut() {
+            *part += taken as u64;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.refuse_if_failed()
+    }
+}
+
+impl fmt::Debug for ChunkWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkWriter")
+            .field("key", &self.key)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
