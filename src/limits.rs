@@ -46,6 +46,13 @@ pub const CLOCK_DISAGREEMENT_MAX: Duration = Duration::from_secs(3600);
 pub const CLOCK_STEP_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Pause before a log that failed to write tries a fresh file.
 pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Rows of a segment that wait to be sorted while it is sealed: 128 MiB, and up to as much again for e-mail addresses and
+/// for clients. A larger segment is read several times.
+pub const LOG_SEAL_ROWS_MAX: usize = 4_000_000;
+/// Rows of one page of a sealed segment: what must be decoded to read a single one.
+pub const LOG_SEALED_PAGE_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
+/// Clients of a sealed segment that a reader keeps decoded, 56 bytes each.
+pub const LOG_SEALED_CLIENTS_KEPT_MAX: usize = if cfg!(test) { 256 } else { 1_048_576 };
 /// Records in one page of a log search.
 pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
 /// Records in one page of a log search when the caller names no limit.

@@ -32,6 +32,7 @@ mod reader;
 mod record;
 mod recovery;
 mod retention;
+mod sealed;
 mod search;
 mod segment_file;
 mod segment_name;

@@ -1,0 +1,201 @@
+//! Reads a row group's table of clients, whole or one by one.
+
+use std::{collections::HashMap, io, ops::Range, sync::Arc};
+
+use super::{
+    clients::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, Entry},
+    group::Table,
+    page::Segment,
+    part::{self, PartError, PartSource},
+};
+use crate::{limits, query_log::filter::Filter};
+
+/// Entries read for the sake of one: a block costs hardly more than an entry.
+const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
+/// Entries read at once when all are.
+const RUN_ENTRIES: u32 = if cfg!(test) { 16 } else { 4_096 };
+
+/// The entries of `range`, in order; none for one that is damaged.
+fn read_entries(
+    source: &dyn PartSource,
+    table: &Table,
+    range: Range<u32>,
+) -> io::Result<Vec<Option<Client>>> {
+    let mut entries = Vec::with_capacity(range.len());
+    read_items(source, table.start, ENTRY_BYTES, range, &mut |bytes| {
+        entries.push(bytes.and_then(Entry::unpack));
+    })?;
+    let addresses = entries.iter().flatten().filter_map(|entry| entry.address);
+    let bounds = addresses.clone().min().zip(addresses.max());
+    let mut found = Vec::new();
+    // Entries name their addresses in order, so those of a run are a run: anything else was not written so.
+    if let Some((first, last)) = bounds
+        && last < table.size.addresses
+        && (last - first) as usize <= entries.len()
+    {
+        let start = table.start + u64::from(table.size.entries) * ENTRY_BYTES as u64;
+        read_items(source, start, ADDRESS_BYTES, first..last + 1, &mut |bytes| {
+            found.push(bytes.and_then(clients::unpack_address));
+        })?;
+    }
+    let first = bounds.map_or(0, |bounds| bounds.0);
+    let whole = |entry: Entry| match entry.address {
+        None => Some(entry.client),
+        Some(place) => {
+            let ip = (*found.get((place - first) as usize)?)?;
+            Some(Client { ip: Some(ip), ..entry.client })
+        }
+    };
+    Ok(entries.into_iter().map(|entry| entry.and_then(whole)).collect())
+}
+
+/// Gives the items of `range` in order, none for one that is damaged: what cannot be read at once is read in halves.
+fn read_items(
+    source: &dyn PartSource,
+    start: u64,
+    bytes: usize,
+    range: Range<u32>,
+    each: &mut dyn FnMut(Option<&[u8]>),
+) -> io::Result<()> {
+    let length = range.len() as u64 * bytes as u64;
+    let offset = start.saturating_add(u64::from(range.start) * bytes as u64);
+    match part::read_rows(source, offset, length) {
+        Ok(found) => found.chunks_exact(bytes).for_each(|item| each(Some(item))),
+        Err(PartError::Io(error)) => return Err(error),
+        Err(PartError::Damaged) if range.len() <= 1 => range.for_each(|_| each(None)),
+        Err(PartError::Damaged) => {
+            let middle = range.start + (range.end - range.start) / 2;
+            read_items(source, start, bytes, range.start..middle, each)?;
+            read_items(source, start, bytes, middle..range.end, each)?;
+        }
+    }
+    Ok(())
+}
+
+/// Clients by their number; keeps what it has read, within a limit.
+pub(super) struct ClientReader {
+    source: Arc<dyn PartSource>,
+    table: Table,
+    blocks: HashMap<u32, Vec<Option<Client>>, foldhash::fast::RandomState>,
+}
+
+impl ClientReader {
+    pub(super) fn new(source: Arc<dyn PartSource>, table: Table) -> Self {
+        Self { source, table, blocks: HashMap::default() }
+    }
+
+    /// None if its entry is damaged, or if there is none.
+    pub(super) fn get(&mut self, number: u32) -> io::Result<Option<Client>> {
+        let block = number / BLOCK_ENTRIES;
+        let place = (number % BLOCK_ENTRIES) as usize;
+        if let Some(clients) = self.blocks.get(&block) {
+            return Ok(clients.get(place).copied().flatten());
+        }
+        if number >= self.table.size.entries {
+            return Ok(None);
+        }
+        if self.blocks.len() * BLOCK_ENTRIES as usize >= limits::LOG_SEALED_CLIENTS_KEPT_MAX {
+            self.blocks.clear();
+        }
+        let first = block * BLOCK_ENTRIES;
+        let end = first.saturating_add(BLOCK_ENTRIES).min(self.table.size.entries);
+        let clients = read_entries(&*self.source, &self.table, first..end)?;
+        let client = clients.get(place).copied().flatten();
+        self.blocks.insert(block, clients);
+        Ok(client)
+    }
+}
+
+/// Numbers of clients.
+#[derive(Debug, Default)]
+struct Numbers {
+    words: Vec<u64>,
+    any: bool,
+}
+
+impl Numbers {
+    fn new(count: u32) -> Self {
+        Self { words: vec![0; count.div_ceil(64) as usize], any: false }
+    }
+
+    fn insert(&mut self, number: u32) {
+        if let Some(word) = self.words.get_mut((number / 64) as usize) {
+            *word |= 1 << (number % 64);
+            self.any = true;
+        }
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.words.get((number / 64) as usize).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+}
+
+/// Which clients of a row group a filter asks for.
+#[derive(Debug)]
+pub(super) struct ClientSet {
+    wanted: Numbers,
+    damaged: Numbers,
+    entries: u32,
+}
+
+/// What is known of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Wanted,
+    Unwanted,
+    /// It cannot be read.
+    Damaged,
+}
+
+impl ClientSet {
+    /// Reads the whole table. None if it was asked to stop.
+    pub(super) fn read(
+        segment: &Segment,
+        group: usize,
+        filter: &Filter,
+        stop: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
+        let table = &segment.footer.groups[group].table;
+        let entries = table.size.entries;
+        let mut set =
+            Self { wanted: Numbers::new(entries), damaged: Numbers::new(entries), entries };
+        let mut first = 0;
+        while first < entries {
+            if stop() {
+                return Ok(None);
+            }
+            let end = first.saturating_add(RUN_ENTRIES).min(entries);
+            let clients = read_entries(&*segment.source, table, first..end)?;
+            for (number, client) in (first..).zip(clients) {
+                match client {
+                    None => set.damaged.insert(number),
+                    Some(client) if is_wanted(&client, filter) => set.wanted.insert(number),
+                    Some(_) => {}
+                }
+            }
+            first = end;
+        }
+        Ok(Some(set))
+    }
+
+    /// Whether no row of the row group can be asked for.
+    pub(super) const fn is_empty(&self) -> bool {
+        !self.wanted.any && !self.damaged.any
+    }
+
+    pub(super) fn standing(&self, number: u32) -> Standing {
+        if self.wanted.has(number) {
+            Standing::Wanted
+        } else if self.damaged.has(number) || number >= self.entries {
+            Standing::Damaged
+        } else {
+            Standing::Unwanted
+        }
+    }
+}
+
+fn is_wanted(client: &Client, filter: &Filter) -> bool {
+    filter.account.is_none_or(|account| client.account == Some(account))
+        && filter.device.is_none_or(|device| client.device == Some(device))
+        && filter.ip.is_none_or(|prefix| client.ip.is_some_and(|ip| prefix.contains(ip)))
+}

@@ -1,0 +1,199 @@
+//! Who asked, from which device and address: interned, since a batch or a busy phone repeats it row after row.
+//!
+//! ```text
+//! entries      flags (1), account (8), device (8), IPv4 address or place among the addresses below (4)
+//! addresses    IPv6 address (16), in the order of the entries that point to them
+//! ```
+//!
+//! Little endian; what a flag says is absent is zero. Entry *i* is one small read, whatever the table's size. A table
+//! belongs to one row group: so neither who writes nor who reads ever holds more clients than rows of one pass.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hashbrown::HashTable;
+
+use crate::{
+    ids::{AccountId, DeviceId},
+    query_log::record::Record,
+};
+
+/// Bytes of an entry.
+pub(super) const ENTRY_BYTES: usize = 21;
+/// Bytes of an address in the second table.
+pub(super) const ADDRESS_BYTES: usize = 16;
+
+const ACCOUNT: u8 = 1;
+const DEVICE: u8 = 1 << 1;
+const IP_V4: u8 = 1 << 2;
+const IP_V6: u8 = 1 << 3;
+
+/// One client, as it waits to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Client {
+    pub(super) account: Option<AccountId>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) ip: Option<IpAddr>,
+}
+
+impl Client {
+    pub(super) const fn of(record: &Record) -> Self {
+        match record {
+            Record::Lookup(lookup) => {
+                Self { account: lookup.account, device: lookup.device, ip: lookup.ip }
+            }
+            Record::Change(change) => {
+                Self { account: change.account, device: change.device, ip: None }
+            }
+        }
+    }
+
+    fn pack(&self, addresses: &mut Vec<u8>) -> [u8; ENTRY_BYTES] {
+        let mut entry = [0; ENTRY_BYTES];
+        if let Some(account) = self.account {
+            entry[0] |= ACCOUNT;
+            entry[1..9].copy_from_slice(&account.bits().to_le_bytes());
+        }
+        if let Some(device) = self.device {
+            entry[0] |= DEVICE;
+            entry[9..17].copy_from_slice(&device.bits().to_le_bytes());
+        }
+        match self.ip {
+            None => {}
+            Some(IpAddr::V4(ip)) => {
+                entry[0] |= IP_V4;
+                entry[17..].copy_from_slice(&ip.octets());
+            }
+            Some(IpAddr::V6(ip)) => {
+                entry[0] |= IP_V6;
+                // Fewer than rows wait, which a u32 counts.
+                let place = (addresses.len() / ADDRESS_BYTES) as u32;
+                entry[17..].copy_from_slice(&place.to_le_bytes());
+                addresses.extend_from_slice(&ip.octets());
+            }
+        }
+        entry
+    }
+}
+
+/// An entry as read, perhaps without its address yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// The client, without its address if that is [`Self::address`].
+    pub(super) client: Client,
+    /// The place of its IPv6 address.
+    pub(super) address: Option<u32>,
+}
+
+impl Entry {
+    /// None if it is not what [`Clients::write`] writes.
+    pub(super) fn unpack(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
+        let flags = bytes[0];
+        if flags >= 1 << 4 || flags & IP_V4 != 0 && flags & IP_V6 != 0 {
+            return None;
+        }
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        let last = [bytes[17], bytes[18], bytes[19], bytes[20]];
+        let client = Client {
+            account: (flags & ACCOUNT != 0).then(|| AccountId::from_bits(word(1))),
+            device: (flags & DEVICE != 0).then(|| DeviceId::from_bits(word(9))),
+            ip: (flags & IP_V4 != 0).then(|| Ipv4Addr::from(last).into()),
+        };
+        let address = (flags & IP_V6 != 0).then(|| u32::from_le_bytes(last));
+        Some(Self { client, address })
+    }
+}
+
+/// An address of the second table.
+pub(super) fn unpack_address(bytes: &[u8]) -> Option<IpAddr> {
+    let octets: [u8; ADDRESS_BYTES] = bytes.try_into().ok()?;
+    Some(Ipv6Addr::from(octets).into())
+}
+
+/// How much a row group's table holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TableSize {
+    pub(super) entries: u32,
+    pub(super) addresses: u32,
+}
+
+/// Clients of rows that wait, each once.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    all: Vec<Client>,
+    places: HashTable<u32>,
+    hasher: foldhash::fast::RandomState,
+    /// Rows of a batch come one after another.
+    last: Option<(Client, u32)>,
+}
+
+impl Clients {
+    /// The number of a client, a new one if it is new.
+    pub(super) fn intern(&mut self, client: Client) -> u32 {
+        if let Some((last, number)) = self.last
+            && last == client
+        {
+            return number;
+        }
+        let Self { all, places, hasher, .. } = self;
+        let hash = |client: &Client| std::hash::BuildHasher::hash_one(hasher, client);
+        let number = *places
+            .entry(
+                hash(&client),
+                |&number| all[number as usize] == client,
+                |&number| hash(&all[number as usize]),
+            )
+            .or_insert_with(|| all.len() as u32)
+            .get();
+        if number as usize == all.len() {
+            all.push(client);
+        }
+        self.last = Some((client, number));
+        number
+    }
+
+    /// Numbers the clients anew in the order in which `rows` name them, and drops those that none names.
+    pub(super) fn renumber<'a>(&mut self, rows: impl Iterator<Item = &'a mut u32>) {
+        const UNNAMED: u32 = u32::MAX;
+        let mut numbers = vec![UNNAMED; self.all.len()];
+        let mut named = Vec::with_capacity(self.all.len());
+        for client in rows {
+            let number = &mut numbers[*client as usize];
+            if *number == UNNAMED {
+                *number = named.len() as u32;
+                named.push(self.all[*client as usize]);
+            }
+            *client = *number;
+        }
+        self.all = named;
+        self.last = None;
+        let Self { all, places, hasher, .. } = self;
+        let hash = |client: &Client| std::hash::BuildHasher::hash_one(hasher, client);
+        places.clear();
+        for (client, number) in all.iter().zip(0..) {
+            places.insert_unique(hash(client), number, |&number| hash(&all[number as usize]));
+        }
+    }
+
+    /// Gives the table to `write`, piece by piece, and forgets the clients.
+    pub(super) fn write<E>(
+        &mut self,
+        mut write: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<TableSize, E> {
+        let mut addresses = Vec::new();
+        for client in &self.all {
+            write(&client.pack(&mut addresses))?;
+        }
+        write(&addresses)?;
+        let size = TableSize {
+            entries: self.all.len() as u32,
+            addresses: (addresses.len() / ADDRESS_BYTES) as u32,
+        };
+        *self = Self::default();
+        Ok(size)
+    }
+}

@@ -1,0 +1,83 @@
+//! What came of a query, or what changed, in one number.
+//!
+//! ```text
+//! lookup    status (16 bits), route (2; 0: none), reason (8), from the top of 32: 0 (6)
+//! change    cause (8), change (8), 1 (bit 30)
+//! ```
+
+use crate::query_log::{
+    filter::{Filter, Kind},
+    record::{Cause, ChangeKind, Reason, Record, Route},
+};
+
+const CHANGE: u32 = 1 << 30;
+
+/// The meaning of a row's `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Lookup { route: Option<Route>, reason: Reason, status: u16 },
+    Change { change: ChangeKind, cause: Cause },
+}
+
+impl Outcome {
+    pub(super) fn of(record: &Record) -> Self {
+        match record {
+            Record::Lookup(lookup) => {
+                Self::Lookup { route: lookup.route, reason: lookup.reason, status: lookup.status }
+            }
+            Record::Change(change) => Self::Change { change: change.change, cause: change.cause },
+        }
+    }
+
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Self::Lookup { route, reason, status } => {
+                let route = route.map_or(0, Route::number);
+                u32::from(status) | u32::from(route) << 16 | u32::from(reason.number()) << 18
+            }
+            Self::Change { change, cause } => {
+                CHANGE | u32::from(cause.number()) | u32::from(change.number()) << 8
+            }
+        }
+    }
+
+    /// None if it is not what [`Self::bits`] gives.
+    pub(super) fn from_bits(bits: u32) -> Option<Self> {
+        let byte = |shift: u32| (bits >> shift & 0xff) as u8;
+        let outcome = if is_change(bits) {
+            Self::Change {
+                change: ChangeKind::from_number(byte(8))?,
+                cause: Cause::from_number(byte(0))?,
+            }
+        } else {
+            let route = match byte(16) & 3 {
+                0 => None,
+                number => Some(Route::from_number(number)?),
+            };
+            let reason = Reason::from_number(byte(18))?;
+            Self::Lookup { route, reason, status: (bits & 0xffff) as u16 }
+        };
+        (outcome.bits() == bits).then_some(outcome)
+    }
+
+    /// Whether a filter that asks for a kind, route or reason asks for this.
+    pub(super) fn matches(self, filter: &Filter) -> bool {
+        match self {
+            Self::Lookup { route, reason, .. } => {
+                filter.kind.is_none_or(|kind| kind == Kind::Lookup)
+                    && filter.route.is_none_or(|wanted| route == Some(wanted))
+                    && filter.reason.is_none_or(|wanted| reason == wanted)
+            }
+            Self::Change { .. } => {
+                filter.kind.is_none_or(|kind| kind == Kind::Change)
+                    && filter.route.is_none()
+                    && filter.reason.is_none()
+            }
+        }
+    }
+}
+
+/// Whether it is a change's.
+pub(super) const fn is_change(bits: u32) -> bool {
+    bits & CHANGE != 0
+}

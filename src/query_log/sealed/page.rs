@@ -1,0 +1,286 @@
+//! The same rows of all columns: one page, of which each column is decoded when it is first asked for.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use parquet::{
+    column::reader::ColumnReaderImpl,
+    data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type},
+    errors::ParquetError,
+    file::{
+        metadata::ColumnChunkMetaData, page_index::offset_index::PageLocation,
+        reader::SerializedPageReader,
+    },
+};
+
+use super::{
+    client_table::ClientReader,
+    clients::Client,
+    column::Column,
+    footer::{Footer, Group, PagePlace},
+    outcome::{self, Outcome},
+    part::{self, PartError, PartSource, Piece},
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    handle::{Handle, PhoneKey},
+    ids::{ChangeId, RequestId},
+    query_log::record::{ChangeRecord, LogRow, LookupRecord, Record},
+};
+
+/// Why rows of a page cannot be had.
+#[derive(Debug)]
+pub(super) enum PageFault {
+    /// Their bytes are damaged, or are not what the writer writes.
+    Damaged,
+    Io(io::Error),
+}
+
+impl From<PartError> for PageFault {
+    fn from(error: PartError) -> Self {
+        match error {
+            PartError::Damaged => Self::Damaged,
+            PartError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl From<io::Error> for PageFault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What a page is read from.
+#[derive(Clone)]
+pub(super) struct Segment {
+    pub(super) source: Arc<dyn PartSource>,
+    pub(super) footer: Arc<Footer>,
+    pub(super) hour: Hour,
+}
+
+impl Segment {
+    pub(super) fn clients(&self, group: usize) -> ClientReader {
+        ClientReader::new(self.source.clone(), self.footer.groups[group].table)
+    }
+}
+
+/// One page of a row group.
+pub(super) struct Page<'a> {
+    segment: &'a Segment,
+    group: &'a Group,
+    number: usize,
+    phones: Option<Vec<Option<i64>>>,
+    emails: Option<Vec<Option<ByteArray>>>,
+    requests: Option<Vec<Option<i64>>>,
+    changes: Option<Vec<Option<i64>>>,
+    /// `at`, `client`, `took_us`, `outcome`.
+    words: [Option<Vec<i32>>; 4],
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(segment: &'a Segment, group: usize, number: usize) -> Self {
+        let group = &segment.footer.groups[group];
+        Self {
+            segment,
+            group,
+            number,
+            phones: None,
+            emails: None,
+            requests: None,
+            changes: None,
+            words: [const { None }; 4],
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.group.page_rows(self.number)
+    }
+
+    pub(super) fn phones(&mut self) -> Result<&[Option<i64>], PageFault> {
+        if self.phones.is_none() {
+            self.phones = Some(match self.group.phones[self.number] {
+                None => vec![None; self.rows()],
+                Some(_) => self.optional::<Int64Type>(Column::Phone)?,
+            });
+        }
+        Ok(self.phones.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn emails(&mut self) -> Result<&[Option<ByteArray>], PageFault> {
+        if self.emails.is_none() {
+            self.emails = Some(match self.group.emails[self.number] {
+                None => vec![None; self.rows()],
+                Some(_) => self.optional::<ByteArrayType>(Column::Email)?,
+            });
+        }
+        Ok(self.emails.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn ats(&mut self) -> Result<&[i32], PageFault> {
+        self.word(0, Column::At)
+    }
+
+    pub(super) fn clients(&mut self) -> Result<&[i32], PageFault> {
+        self.word(1, Column::Client)
+    }
+
+    pub(super) fn outcomes(&mut self) -> Result<&[i32], PageFault> {
+        self.word(3, Column::Outcome)
+    }
+
+    fn word(&mut self, place: usize, column: Column) -> Result<&[i32], PageFault> {
+        if self.words[place].is_none() {
+            let (values, _) = self.decode::<Int32Type>(column)?;
+            if values.len() != self.rows() {
+                return Err(PageFault::Damaged);
+            }
+            self.words[place] = Some(values);
+        }
+        Ok(self.words[place].as_deref().unwrap_or_default())
+    }
+
+    fn optional<T: DataType>(&self, column: Column) -> Result<Vec<Option<T::T>>, PageFault> {
+        let (values, levels) = self.decode::<T>(column)?;
+        let present = levels.iter().filter(|level| **level == 1).count();
+        if levels.len() != self.rows() || present != values.len() {
+            return Err(PageFault::Damaged);
+        }
+        let mut values = values.into_iter();
+        let value = |level: &i16| if *level == 1 { values.next() } else { None };
+        Ok(levels.iter().map(value).collect())
+    }
+
+    /// Values, and a level for each row of an optional column.
+    fn decode<T: DataType>(&self, column: Column) -> Result<(Vec<T::T>, Vec<i16>), PageFault> {
+        let place = self.group.place(column, self.number);
+        let bytes = part::read_rows(&*self.segment.source, place.start, place.bytes.into())?;
+        let piece = Piece { start: place.start, bytes };
+        // Parquet checks much, but not all: an index or a length out of range is a panic there.
+        let decoded =
+            catch_unwind(AssertUnwindSafe(|| self.decode_piece::<T>(column, place, piece)));
+        decoded.ok().and_then(Result::ok).ok_or(PageFault::Damaged)
+    }
+
+    /// Reads the page as if its column had no other: so it is found at once, and no dictionary is looked for.
+    fn decode_piece<T: DataType>(
+        &self,
+        column: Column,
+        place: PagePlace,
+        piece: Piece,
+    ) -> Result<(Vec<T::T>, Vec<i16>), ParquetError> {
+        let rows = self.rows();
+        let descriptor = self.segment.footer.schema.column(column as usize);
+        let chunk = ColumnChunkMetaData::builder(descriptor.clone())
+            .set_compression(self.group.compression(column))
+            .set_data_page_offset(place.start.cast_signed())
+            .set_total_compressed_size(place.bytes.into())
+            .set_num_values(rows as i64)
+            .build()?;
+        let location = PageLocation {
+            offset: place.start.cast_signed(),
+            compressed_page_size: place.bytes.cast_signed(),
+            first_row_index: 0,
+        };
+        let pages = SerializedPageReader::new(Arc::new(piece), &chunk, rows, Some(vec![location]))?;
+        let mut reader = ColumnReaderImpl::<T>::new(descriptor, Box::new(pages));
+        let (mut values, mut levels) = (Vec::with_capacity(rows), Vec::new());
+        reader.read_records(rows, Some(&mut levels), None, &mut values)?;
+        Ok((values, levels))
+    }
+
+    /// Gives the rows at `places`, which are ascending, to `each`; none for a row whose client is damaged.
+    pub(super) fn build(
+        &mut self,
+        places: &[u32],
+        clients: &mut ClientReader,
+        mut each: impl FnMut(u32, Option<LogRow>),
+    ) -> Result<(), PageFault> {
+        self.load(places)?;
+        for &place in places {
+            let index = place as usize;
+            let client = clients.get(self.word_at(1, index)?)?;
+            let row = match client {
+                None => None,
+                Some(client) => Some(self.row(index, &client).ok_or(PageFault::Damaged)?),
+            };
+            each(place, row);
+        }
+        Ok(())
+    }
+
+    /// Decodes what the rows at `places` need: `request` and `change` only if one of them is a lookup or a change.
+    fn load(&mut self, places: &[u32]) -> Result<(), PageFault> {
+        let outcomes = self.outcomes()?;
+        let is_change = |place: &u32| {
+            outcomes
+                .get(*place as usize)
+                .is_some_and(|bits| outcome::is_change(bits.cast_unsigned()))
+        };
+        let (any_change, any_lookup) =
+            (places.iter().any(is_change), !places.iter().all(is_change));
+        self.phones()?;
+        self.emails()?;
+        self.ats()?;
+        self.clients()?;
+        self.word(2, Column::TookUs)?;
+        if any_lookup && self.requests.is_none() {
+            self.requests = Some(self.optional::<Int64Type>(Column::Request)?);
+        }
+        if any_change && self.changes.is_none() {
+            self.changes = Some(self.optional::<Int64Type>(Column::Change)?);
+        }
+        Ok(())
+    }
+
+    fn word_at(&self, place: usize, index: usize) -> Result<u32, PageFault> {
+        let words = self.words[place].as_deref().unwrap_or_default();
+        words.get(index).map(|word| word.cast_unsigned()).ok_or(PageFault::Damaged)
+    }
+
+    /// None if it is not a row that the writer writes.
+    fn row(&self, index: usize, client: &Client) -> Option<LogRow> {
+        let handle = match (self.phones.as_ref()?.get(index)?, self.emails.as_ref()?.get(index)?) {
+            (None, None) => None,
+            (Some(bits), None) => Some(Handle::Phone(PhoneKey::from_bits(bits.cast_unsigned())?)),
+            (None, Some(text)) => match Handle::from_canonical(text.as_utf8().ok()?)? {
+                Handle::Phone(_) => return None,
+                handle @ Handle::Email(_) => Some(handle),
+            },
+            (Some(_), Some(_)) => return None,
+        };
+        let at = self.segment.hour.start().as_micros() + u64::from(self.word_at(0, index).ok()?);
+        let at = Timestamp::from_micros(at);
+        if at >= self.segment.hour.end() {
+            return None;
+        }
+        let id = |ids: &Option<Vec<Option<i64>>>| {
+            ids.as_ref()?.get(index).copied().flatten().map(i64::cast_unsigned)
+        };
+        let record = match Outcome::from_bits(self.word_at(3, index).ok()?)? {
+            Outcome::Lookup { route, reason, status } => Record::Lookup(LookupRecord {
+                request: RequestId::from_count(id(&self.requests)?),
+                account: client.account,
+                device: client.device,
+                ip: client.ip,
+                handle,
+                route,
+                reason,
+                status,
+                took_us: self.word_at(2, index).ok()?,
+            }),
+            Outcome::Change { change, cause } => Record::Change(ChangeRecord {
+                id: ChangeId::from_bits(id(&self.changes)?),
+                change,
+                handle,
+                device: client.device,
+                account: client.account,
+                cause,
+            }),
+        };
+        Some(LogRow { at, record })
+    }
+}

@@ -1,0 +1,101 @@
+//! A sealed segment, open for reading.
+
+use std::sync::Arc;
+
+use super::{
+    digest::{Digester, RowSum},
+    error::SealedError,
+    footer::Footer,
+    page::Segment,
+    part::PartSource,
+    scan::Scan,
+    window::{self, Window},
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    query_log::{filter::Filter, record::Record, search::Order},
+};
+
+/// A sealed segment. The footer is read once; a clone shares it.
+#[derive(Clone)]
+pub(in crate::query_log) struct Sealed {
+    segment: Segment,
+}
+
+/// What was found when everything was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::query_log) struct Digest {
+    /// The sum over the rows that could be read.
+    pub(in crate::query_log) sum: RowSum,
+    /// Rows that could be read.
+    pub(in crate::query_log) records: u64,
+    /// Whether each row stands behind the one before it.
+    pub(in crate::query_log) sorted: bool,
+    /// Rows that could not be read.
+    pub(in crate::query_log) damaged_rows: u64,
+}
+
+impl Sealed {
+    /// Reads the footer of the segment of `hour`.
+    ///
+    /// # Errors
+    /// [`SealedError::Unreadable`] if neither the footer nor its copy is what was written for this hour.
+    pub(in crate::query_log) fn open(
+        source: Arc<dyn PartSource>,
+        hour: Hour,
+    ) -> Result<Self, SealedError> {
+        let footer = Arc::new(Footer::read(&*source, hour)?);
+        Ok(Self { segment: Segment { source, footer, hour } })
+    }
+
+    /// Rows in it, damaged ones too.
+    pub(in crate::query_log) fn records(&self) -> u64 {
+        self.segment.footer.records
+    }
+
+    /// The first `rows_max` (at least one) matching rows strictly after (`Asc`) or before (`Desc`) `from`, in that order.
+    ///
+    /// For a handle it reads the pages that hold it. Otherwise it reads the columns that the filter is about, whole, and
+    /// then the pages of the rows it gives: so ask for many rows at once. `stop` is asked between pages.
+    ///
+    /// # Errors
+    /// [`SealedError::Io`]; damage is none, it is counted.
+    pub(in crate::query_log) fn window(
+        &self,
+        filter: &Filter,
+        order: Order,
+        from: Option<Timestamp>,
+        rows_max: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Window, SealedError> {
+        window::window(&self.segment, filter, order, from, rows_max, stop)
+    }
+
+    /// Every matching row in the order of storage, (handle, at). Holds the rows of one page.
+    pub(in crate::query_log) fn scan(&self, filter: &Filter) -> Scan {
+        Scan::new(self.segment.clone(), filter.clone())
+    }
+
+    /// Reads everything back. With the same seed the sum is the writer's if nothing is lost or changed.
+    ///
+    /// # Errors
+    /// [`SealedError::Io`].
+    pub(in crate::query_log) fn digest(&self, seed: u64) -> Result<Digest, SealedError> {
+        let mut digester = Digester::new(seed);
+        let mut scan = self.scan(&Filter::default());
+        let (mut sorted, mut last) = (true, None);
+        for row in scan.by_ref() {
+            let row = row?;
+            digester.add(&row);
+            let handle = match row.record {
+                Record::Lookup(lookup) => lookup.handle,
+                Record::Change(change) => change.handle,
+            };
+            let place = Some((handle, row.at));
+            sorted &= last < place;
+            last = place;
+        }
+        let sum = digester.sum();
+        Ok(Digest { sum, records: sum.records(), sorted, damaged_rows: scan.damaged_rows() })
+    }
+}

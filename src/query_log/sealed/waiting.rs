@@ -1,0 +1,177 @@
+//! Rows that wait in memory to be sorted and written.
+
+use std::cmp::Ordering;
+
+use super::{
+    clients::{Client, Clients},
+    outcome::Outcome,
+};
+use crate::{
+    handle::Handle,
+    query_log::record::{LogRow, Record},
+};
+
+/// The mark of an e-mail address among handles; phone numbers have 50 bits.
+const EMAIL: u64 = 1 << 63;
+/// Bytes of e-mail text for each row of the budget.
+const TEXT_BYTES_PER_ROW: usize = 32;
+
+/// A row without its text and its client's particulars: 32 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// 0 for none, a phone number's bits, or [`EMAIL`] with the text's place (32 bits) and length (16).
+    handle: u64,
+    /// The count of a request, the id of a change.
+    pub(super) id: u64,
+    pub(super) at: u32,
+    pub(super) client: u32,
+    pub(super) took_us: u32,
+    pub(super) outcome: u32,
+}
+
+impl Row {
+    /// The phone number's bits.
+    pub(super) fn phone(&self) -> Option<u64> {
+        (self.handle != 0 && self.handle & EMAIL == 0).then_some(self.handle)
+    }
+
+    /// Where the address stands among the texts.
+    pub(super) fn email(&self) -> Option<std::ops::Range<usize>> {
+        let start = (self.handle >> 16 & u64::from(u32::MAX)) as usize;
+        let length = (self.handle & 0xffff) as usize;
+        (self.handle & EMAIL != 0).then_some(start..start + length)
+    }
+
+    fn compare(&self, other: &Self, texts: &[u8]) -> Ordering {
+        match (self.email(), other.email()) {
+            (Some(mine), Some(others)) => {
+                texts[mine].cmp(&texts[others]).then(self.at.cmp(&other.at))
+            }
+            _ => (self.handle, self.at).cmp(&(other.handle, other.at)),
+        }
+    }
+}
+
+/// Where a row stands in the order of a sealed segment. No two rows have the same place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    handle: Option<Handle>,
+    at: u32,
+}
+
+impl Place {
+    /// How a row with this handle and instant stands to it.
+    pub(super) fn compare(&self, handle: Option<&Handle>, at: u32) -> Ordering {
+        handle.cmp(&self.handle.as_ref()).then(at.cmp(&self.at))
+    }
+}
+
+/// Rows, as many as the budget allows.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) rows: Vec<Row>,
+    pub(super) texts: Vec<u8>,
+    pub(super) clients: Clients,
+    rows_max: usize,
+}
+
+impl Waiting {
+    pub(super) fn new(rows_max: usize, expected: u64) -> Self {
+        // Places among the texts have 32 bits.
+        let rows_max = rows_max.clamp(2, 1 << 26);
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        Self {
+            rows: Vec::with_capacity(expected.min(rows_max)),
+            texts: Vec::new(),
+            clients: Clients::default(),
+            rows_max,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let text_bytes_max = self.rows_max * TEXT_BYTES_PER_ROW;
+        self.rows.len() >= self.rows_max
+            || self.texts.len() >= text_bytes_max && self.rows.len() >= 2
+    }
+
+    /// Takes a row, `at` microseconds into the hour.
+    pub(super) fn push(&mut self, at: u32, row: &LogRow) {
+        let (handle, id, took_us) = match &row.record {
+            Record::Lookup(lookup) => (&lookup.handle, lookup.request.count(), lookup.took_us),
+            Record::Change(change) => (&change.handle, change.id.bits(), 0),
+        };
+        let handle = match handle {
+            None => 0,
+            Some(Handle::Phone(key)) => key.bits(),
+            Some(Handle::Email(address)) => {
+                let text = address.as_str().as_bytes();
+                let start = self.texts.len() as u64;
+                self.texts.extend_from_slice(text);
+                EMAIL | start << 16 | text.len() as u64
+            }
+        };
+        self.rows.push(Row {
+            handle,
+            id,
+            at,
+            client: self.clients.intern(Client::of(&row.record)),
+            took_us,
+            outcome: Outcome::of(&row.record).bits(),
+        });
+    }
+
+    /// Drops the rows behind the first `keep` (of at least two, at least one and not all) and says where they end.
+    pub(super) fn cut(&mut self, keep: usize) -> Option<Place> {
+        let keep = keep.clamp(1, self.rows.len().checked_sub(1)?);
+        let Self { rows, texts, .. } = self;
+        rows.select_nth_unstable_by(keep - 1, |a, b| a.compare(b, texts));
+        rows.truncate(keep);
+        let place = self.place(keep - 1);
+        self.drop_unused();
+        place
+    }
+
+    /// Brings the rows into their order and the clients into the order of the rows.
+    pub(super) fn sort(&mut self) {
+        let Self { rows, texts, clients, .. } = self;
+        rows.sort_unstable_by(|a, b| a.compare(b, texts));
+        clients.renumber(rows.iter_mut().map(|row| &mut row.client));
+    }
+
+    /// Where the last row stands, once sorted.
+    pub(super) fn last(&self) -> Option<Place> {
+        self.place(self.rows.len().checked_sub(1)?)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.texts = Vec::new();
+        self.clients = Clients::default();
+    }
+
+    /// None only for a text that is no address, and texts come from addresses.
+    fn place(&self, index: usize) -> Option<Place> {
+        let row = self.rows.get(index)?;
+        let handle = if let Some(range) = row.email() {
+            Some(Handle::from_canonical(std::str::from_utf8(&self.texts[range]).ok()?)?)
+        } else if let Some(bits) = row.phone() {
+            Some(Handle::Phone(crate::handle::PhoneKey::from_bits(bits)?))
+        } else {
+            None
+        };
+        Some(Place { handle, at: row.at })
+    }
+
+    fn drop_unused(&mut self) {
+        let mut texts = Vec::with_capacity(self.texts.len() / 2);
+        for row in &mut self.rows {
+            if let Some(range) = row.email() {
+                let (start, length) = (texts.len() as u64, range.len() as u64);
+                texts.extend_from_slice(&self.texts[range]);
+                row.handle = EMAIL | start << 16 | length;
+            }
+        }
+        self.texts = texts;
+        self.clients.renumber(self.rows.iter_mut().map(|row| &mut row.client));
+    }
+}
