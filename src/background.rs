@@ -37,6 +37,13 @@ pub fn spawn_tick(
     });
 }
 
+/// Gives the calling thread the lowest priority, for good: it runs when nothing else wants the processor. For a thread of
+/// one's own, not one that others borrow.
+pub fn lower_priority() {
+    // On Linux this is the thread's, not the process's. If it is refused the thread just keeps the priority that it has.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
 fn part_of(period: Duration) -> Duration {
     let thousandths = u32::try_from(ids::random_u64() % 1_000).unwrap_or(0);
     period * thousandths / 1_000

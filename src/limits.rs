@@ -61,6 +61,18 @@ pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 pub const LOG_SEARCHES_MAX: usize = 4;
 /// How long a stream of records waits for a client that takes nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
+/// Rows that a search reads at once of a sealed segment: they are sorted in memory, about 200 bytes each.
+pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 100_000 };
+/// Rows that a search reads first of each segment of an hour that it opens ahead: most searches need no more.
+pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
+/// Threads that open hours ahead, over all searches: half the processors of a small machine, at the lowest priority.
+pub const LOG_SEARCH_THREADS_MAX: usize = 2;
+/// Hours that wait, opened, until a search comes to them.
+pub const LOG_SEARCH_HOURS_AHEAD: usize = 4;
+/// How long after its hour a segment stays as it was written, for those who follow it live.
+pub const LOG_SEAL_GRACE: Duration = Duration::from_secs(60);
+/// How long after it is due an hour may still be there: retention ticks each minute, and a minute to spare.
+pub const LOG_FORGOTTEN_WITHIN: Duration = Duration::from_secs(120);
 /// Log tails followed at once; between looks a tail holds no thread.
 pub const LOG_TAILS_MAX: usize = 32;
 

@@ -38,6 +38,12 @@ impl Shutdown {
         self.soft.cancel();
     }
 
+    /// Whether the soft stop has come.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.soft.is_cancelled()
+    }
+
     /// Waits for the soft stop.
     pub async fn stopping(&self) {
         self.soft.cancelled().await;

@@ -96,18 +96,7 @@ impl Keyring {
     /// # Errors
     /// See [`KeyringError`].
     pub fn open_read_only(files: KeyFiles) -> Result<Self, KeyringError> {
-        let mut attempt = 1;
-        let (state, _) = loop {
-            match load(&files) {
-                // Between reading the one and the other file the server may have changed both.
-                Err(KeyringError::WrongRootKey { .. } | KeyringError::Damaged(_))
-                    if attempt < READ_ATTEMPTS_MAX =>
-                {
-                    attempt += 1;
-                }
-                known => break known?,
-            }
-        };
+        let state = read_beside_a_writer(&files)?;
         Ok(Self { files, disk: None, state: Mutex::new(state) })
     }
 
@@ -121,6 +110,37 @@ impl Keyring {
     #[must_use]
     pub fn hours(&self) -> BTreeMap<Hour, Timestamp> {
         self.lock().entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect()
+    }
+
+    /// The hours of the keyring as it lies on disk at this moment, whatever this process knows.
+    ///
+    /// # Errors
+    /// See [`KeyringError`].
+    pub fn reread(&self) -> Result<BTreeMap<Hour, Timestamp>, KeyringError> {
+        // Under the lock, so that a change of this process is not met half-way.
+        let _state = self.lock();
+        let state = read_beside_a_writer(&self.files)?;
+        Ok(state.entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect())
+    }
+
+    /// What a finished change of the keys does not leave: a second root key, files in the making.
+    ///
+    /// # Errors
+    /// See [`KeyringError`].
+    pub fn loose_ends(&self) -> Result<Vec<String>, KeyringError> {
+        let _state = self.lock();
+        let mut found = Vec::new();
+        let roots = read_roots(&self.files.root_key)?.len();
+        if roots > 1 {
+            found.push(format!("the root key's file holds {roots} keys: a change was interrupted"));
+        }
+        for path in [&self.files.root_key, &self.files.keyring] {
+            if exists(&disk::fresh_name(path))? {
+                found
+                    .push("a file of keys in the making was left: a change was interrupted".into());
+            }
+        }
+        Ok(found)
     }
 
     /// The key of an hour; made, and durable before this returns, if there is none.
@@ -208,6 +228,22 @@ impl Keyring {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads both files though a server may be changing them.
+fn read_beside_a_writer(files: &KeyFiles) -> Result<State, KeyringError> {
+    let mut attempt = 1;
+    loop {
+        match load(files) {
+            // Between reading the one and the other file the server may have changed both.
+            Err(KeyringError::WrongRootKey { .. } | KeyringError::Damaged(_))
+                if attempt < READ_ATTEMPTS_MAX =>
+            {
+                attempt += 1;
+            }
+            known => return known.map(|(state, _)| state),
+        }
     }
 }
 

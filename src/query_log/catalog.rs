@@ -21,8 +21,7 @@ use crate::clock::Hour;
 pub enum SegmentState {
     /// It is being written.
     Active = 0,
-    /// It is finished.
-    #[serde(rename = "sealed")]
+    /// It is finished, and waits to be sealed.
     Closed = 1,
     /// Writing it failed; it ends after its last commit, and the next start finishes it.
     Abandoned = 2,
@@ -32,17 +31,29 @@ pub enum SegmentState {
     KeyMissing = 4,
     /// Its head is damaged: nothing in it can be read.
     Unreadable = 5,
+    /// It is finished and sealed: sorted by handle, compressed, never to change.
+    Sealed = 6,
 }
 
 impl SegmentState {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Active,
         Self::Closed,
         Self::Abandoned,
         Self::Unfinished,
         Self::KeyMissing,
         Self::Unreadable,
+        Self::Sealed,
     ];
+}
+
+/// In which form a segment's records lie on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Frames, in the order of time.
+    Frames,
+    /// A sealed file, by handle and time.
+    Sealed,
 }
 
 /// One segment, shared between its writer and its readers.
@@ -50,6 +61,7 @@ impl SegmentState {
 pub(super) struct Segment {
     pub(super) id: SegmentId,
     pub(super) path: PathBuf,
+    pub(super) form: Form,
     /// Files are told apart by when they came: an hour's number says nothing across hours once a clock went back.
     pub(super) ordinal: u64,
     bytes: AtomicU64,
@@ -58,6 +70,18 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    fn new(
+        id: SegmentId,
+        path: PathBuf,
+        form: Form,
+        ordinal: u64,
+        (bytes, records): (u64, u64),
+        state: SegmentState,
+    ) -> Self {
+        let (bytes, records) = (AtomicU64::new(bytes), AtomicU64::new(records));
+        Self { id, path, form, ordinal, bytes, records, state: AtomicU8::new(state as u8) }
+    }
+
     /// Bytes that are committed: a reader goes no further.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
@@ -93,7 +117,8 @@ pub(super) struct Catalog {
 #[derive(Debug, Default)]
 struct State {
     segments: BTreeMap<SegmentId, Arc<Segment>>,
-    cuts: Vec<(SegmentId, PathBuf)>,
+    /// Files beside the segments that die with their hour.
+    others: Vec<(SegmentId, PathBuf)>,
     next_ordinal: u64,
 }
 
@@ -120,29 +145,45 @@ impl Catalog {
         let mut catalog = self.lock();
         let ordinal = catalog.next_ordinal;
         catalog.next_ordinal += 1;
-        let segment = Arc::new(Segment {
-            id,
-            path: self.path(LogFileName::Frames(id)),
-            ordinal,
-            bytes: AtomicU64::new(bytes),
-            records: AtomicU64::new(records),
-            state: AtomicU8::new(state as u8),
-        });
+        let path = self.path(LogFileName::Frames(id));
+        let segment =
+            Arc::new(Segment::new(id, path, Form::Frames, ordinal, (bytes, records), state));
         catalog.segments.insert(id, Arc::clone(&segment));
         segment
     }
 
-    pub(super) fn add_cut(&self, id: SegmentId, path: PathBuf) {
+    /// Adds a sealed segment, or puts it in the place of its frames: from here on readers open the sealed file.
+    pub(super) fn add_sealed(&self, id: SegmentId, bytes: u64, records: u64, state: SegmentState) {
         let mut catalog = self.lock();
-        if !catalog.cuts.iter().any(|cut| cut.1 == path) {
-            catalog.cuts.push((id, path));
+        let ordinal = match catalog.segments.get(&id) {
+            Some(frames) => frames.ordinal,
+            None => {
+                catalog.next_ordinal += 1;
+                catalog.next_ordinal - 1
+            }
+        };
+        let path = self.path(LogFileName::Sealed(id));
+        let sealed = Segment::new(id, path, Form::Sealed, ordinal, (bytes, records), state);
+        catalog.segments.insert(id, Arc::new(sealed));
+    }
+
+    /// Notes a file that is no segment and dies with its hour.
+    pub(super) fn add_other(&self, id: SegmentId, path: PathBuf) {
+        let mut catalog = self.lock();
+        if !catalog.others.iter().any(|other| other.1 == path) {
+            catalog.others.push((id, path));
         }
+    }
+
+    /// The segment of this name, in its present form.
+    pub(super) fn get(&self, id: SegmentId) -> Option<Arc<Segment>> {
+        self.lock().segments.get(&id).cloned()
     }
 
     /// A number that no file of this hour has, not even one that was cut or abandoned.
     pub(super) fn next_number(&self, hour: Hour) -> u32 {
         let catalog = self.lock();
-        let ids = catalog.segments.keys().chain(catalog.cuts.iter().map(|cut| &cut.0));
+        let ids = catalog.segments.keys().chain(catalog.others.iter().map(|other| &other.0));
         let used = ids.filter(|id| id.hour == hour).map(|id| id.number).max();
         used.unwrap_or(0) + 1
     }
@@ -171,17 +212,17 @@ impl Catalog {
         self.lock().next_ordinal
     }
 
-    /// Every file of the log, the cut ones too, with the hour that it dies with.
+    /// Every file of the log, those that are no segments too, with the hour that it dies with.
     pub(super) fn files(&self) -> Vec<(SegmentId, PathBuf)> {
         let catalog = self.lock();
         let segments = catalog.segments.values().map(|segment| (segment.id, segment.path.clone()));
-        segments.chain(catalog.cuts.iter().cloned()).collect()
+        segments.chain(catalog.others.iter().cloned()).collect()
     }
 
     /// Forgets a file that is gone.
     pub(super) fn remove(&self, id: SegmentId, path: &Path) {
         let mut catalog = self.lock();
-        catalog.cuts.retain(|cut| cut.1 != path);
+        catalog.others.retain(|other| other.1 != path);
         if catalog.segments.get(&id).is_some_and(|segment| segment.path == path) {
             catalog.segments.remove(&id);
         }

@@ -1,8 +1,11 @@
-//! A place in the log, as opaque text that stays good while segments around it expire.
+//! A place in the log, as opaque text that stays good while segments around it are sealed and expire.
 //!
 //! ```text
-//! version (1 byte, 1), at (8), hour (4), file number (4), index in the file (4): big endian, base64url
+//! version (1 byte, 2), at (8), hour (4), file number (4): big endian, base64url
 //! ```
+//!
+//! Within one file no two rows have the same instant ([`super::log_time`]), so nothing else is needed to name a row; in
+//! particular not its index in the file, which a row loses when its segment is sealed.
 
 use std::{fmt, str::FromStr};
 
@@ -11,16 +14,15 @@ use data_encoding::BASE64URL_NOPAD;
 use super::segment_name::SegmentId;
 use crate::clock::{Hour, Timestamp};
 
-const VERSION: u8 = 1;
-const BYTES: usize = 21;
+const VERSION: u8 = 2;
+const BYTES: usize = 17;
 
-/// The place of one row. Rows are ordered by hour, then instant, then file, then index.
+/// The place of one row. Rows are ordered by hour, then instant, then file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     hour: Hour,
     at: Timestamp,
     number: u32,
-    index: u32,
 }
 
 /// The text is not a cursor that this program wrote.
@@ -29,8 +31,8 @@ pub struct Cursor {
 pub struct CursorError;
 
 impl Cursor {
-    pub(super) const fn new(segment: SegmentId, at: Timestamp, index: u32) -> Self {
-        Self { hour: segment.hour, at, number: segment.number, index }
+    pub(super) const fn new(segment: SegmentId, at: Timestamp) -> Self {
+        Self { hour: segment.hour, at, number: segment.number }
     }
 
     pub(super) const fn hour(&self) -> Hour {
@@ -48,7 +50,7 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = [VERSION; BYTES];
         bytes[1..9].copy_from_slice(&self.at.as_micros().to_be_bytes());
-        let words = [self.hour.epoch_hours(), self.number, self.index];
+        let words = [self.hour.epoch_hours(), self.number];
         for (place, word) in bytes[9..].chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_be_bytes());
         }
@@ -70,8 +72,8 @@ impl FromStr for Cursor {
         let word = |at: usize| {
             u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
-        let (hour, number, index) = (Hour::from_epoch_hours(word(9)), word(13), word(17));
-        Ok(Self { hour, at: Timestamp::from_micros(u64::from_be_bytes(at)), number, index })
+        let (hour, number) = (Hour::from_epoch_hours(word(9)), word(13));
+        Ok(Self { hour, at: Timestamp::from_micros(u64::from_be_bytes(at)), number })
     }
 }
 
@@ -82,9 +84,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cursors_survive_their_text(hour: u32, number: u32, at: u64, index: u32) {
+        fn cursors_survive_their_text(hour: u32, number: u32, at: u64) {
             let id = SegmentId { hour: Hour::from_epoch_hours(hour), number };
-            let cursor = Cursor::new(id, Timestamp::from_micros(at), index);
+            let cursor = Cursor::new(id, Timestamp::from_micros(at));
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
 

@@ -12,11 +12,12 @@ use std::{
 
 use super::{
     alarm::Alarm, catalog::Catalog, committer::Committer, config::Config, config::Durability,
-    flusher, pending::Pending, retention::Retention, segment_file::WriteError, ticket::Batch,
+    flusher, pending::Pending, retention::Retention, sealing::Sealer, segment_file::WriteError,
+    ticket::Batch,
 };
 use crate::{
     clock::{Hour, SharedClock},
-    envelope::{DirectoryLock, Keyring},
+    envelope::{DirectoryLock, Keyring, SharedDisk},
     limits,
     shutdown::Shutdown,
 };
@@ -34,7 +35,13 @@ pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     pub(super) keyring: Arc<Keyring>,
     pub(super) config: Config,
+    /// Taken before `committer`; sealing takes it to put a file in its place.
     pub(super) retention: Mutex<Retention>,
+    /// Held for a whole round of sealing, and taken before `retention`.
+    pub(super) sealer: Mutex<Sealer>,
+    /// The first ordinal of a segment that this process writes.
+    pub(super) own_from: u64,
+    pub(super) disk: SharedDisk,
     /// Held as long as anything here lives.
     #[expect(dead_code, reason = "held, never read")]
     pub(super) directory: DirectoryLock,
@@ -53,6 +60,14 @@ impl Shared {
 
     pub(super) fn committer(&self) -> MutexGuard<'_, Committer> {
         self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn retention(&self) -> MutexGuard<'_, Retention> {
+        self.retention.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sealer(&self) -> MutexGuard<'_, Sealer> {
+        self.sealer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn ask_commit(&self) {

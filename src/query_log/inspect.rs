@@ -1,6 +1,7 @@
 //! What lies in the log's directory, as far as it can be told without keys.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::File,
     io::{self, Read},
@@ -21,7 +22,9 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// What lies in the directory.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    pub(super) frames: Vec<SegmentId>,
+    pub(super) frames: BTreeSet<SegmentId>,
+    pub(super) sealed: BTreeSet<SegmentId>,
+    pub(super) sealing: Vec<SegmentId>,
     pub(super) cuts: Vec<(SegmentId, PathBuf)>,
     pub(super) unknown: Vec<OsString>,
 }
@@ -50,14 +53,22 @@ pub(super) fn list(dir: &Path) -> io::Result<Listing> {
         let entry = entry?;
         let name = entry.file_name();
         match name.to_str().and_then(LogFileName::parse) {
-            Some(LogFileName::Frames(id)) => listing.frames.push(id),
-            Some(cut) => listing.cuts.push((cut.segment(), entry.path())),
+            Some(LogFileName::Frames(id)) => drop(listing.frames.insert(id)),
+            Some(LogFileName::Sealed(id)) => drop(listing.sealed.insert(id)),
+            Some(LogFileName::Sealing(id)) => listing.sealing.push(id),
+            Some(LogFileName::Cut(id, _)) => listing.cuts.push((id, entry.path())),
             None if name == LOCK_FILE_NAME => {}
             None => listing.unknown.push(name),
         }
     }
-    listing.frames.sort_unstable();
     Ok(listing)
+}
+
+impl Listing {
+    /// Every segment, in whatever form, in order.
+    pub(super) fn segments(&self) -> Vec<SegmentId> {
+        self.frames.union(&self.sealed).copied().collect()
+    }
 }
 
 /// What a segment looks like without its key.

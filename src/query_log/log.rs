@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
@@ -25,6 +25,7 @@ use super::{
     record::Record,
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
+    sealing::{SealOutcome, Sealer},
     segment_file::SegmentMaker,
     ticket::{AppendError, Ticket},
 };
@@ -84,12 +85,13 @@ impl QueryLog {
         let (catalog, keyring) = (Arc::new(recovered.catalog), Arc::new(recovered.keyring));
         let retention = Retention::new(&*clock, config.retention, Arc::clone(&disk));
         let maker = SegmentMaker {
-            disk,
+            disk: Arc::clone(&disk),
             keyring: Arc::clone(&keyring),
             catalog: Arc::clone(&catalog),
             durability: config.durability,
         };
         let alarm = Arc::new(Alarm::default());
+        let own_from = catalog.next_ordinal();
         let time = LogTime::after(recovered.last);
         let shared = Arc::new(Shared {
             id: NEXT_LOG.fetch_add(1, Ordering::Relaxed),
@@ -103,6 +105,9 @@ impl QueryLog {
             keyring,
             config,
             retention: Mutex::new(retention),
+            sealer: Mutex::new(Sealer::new(recovered.tip)),
+            own_from,
+            disk,
             directory: recovered.lock,
         });
         let thread = CommitThread::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
@@ -192,11 +197,17 @@ impl QueryLog {
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
         shared.end_past_hour();
-        let mut retention = shared.retention.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retention = shared.retention();
         let end_hours = |due: &[_]| {
             shared.end_active_if(|hour| due.contains(&hour));
         };
         retention.tick(&*shared.clock, &shared.keyring, &shared.catalog, end_hours)
+    }
+
+    /// Seals every finished segment that is not sealed yet: minutes of work after a busy hour, so on a thread of low
+    /// priority. Ends early, with nothing half done, when `stop` says so. Only one round runs at a time.
+    pub fn seal(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
+        self.shared.seal(stop)
     }
 
     /// Commits what waits, ends the active segment, and takes nothing more.

@@ -9,6 +9,7 @@ use super::{
     catalog::{Catalog, SegmentState},
     cursor::Cursor,
     filter::Filter,
+    forgotten::{self, ForgottenError, ForgottenReport},
     recovery::{self, OpenError},
     search::{Order, Search, Sources},
     summary::{self, SegmentSummary},
@@ -46,7 +47,7 @@ impl LogReader {
         clock: SharedClock,
         retention: Duration,
     ) -> Result<Self, OpenError> {
-        let (catalog, keyring) = recovery::open_read_only(dir, keys)?;
+        let (catalog, keyring) = recovery::open_read_only(dir, &keys)?;
         Ok(Self::new(Arc::new(catalog), Arc::new(keyring), clock, retention))
     }
 
@@ -59,12 +60,12 @@ impl LogReader {
     /// The place behind everything that is committed now.
     #[must_use]
     pub fn position(&self) -> TailPosition {
-        let catalog = &self.sources.catalog;
+        let (catalog, now) = (&self.sources.catalog, self.sources.clock.now());
         let next = catalog.next_ordinal();
         let newest = next.checked_sub(1).and_then(|ordinal| catalog.first_from(ordinal));
         match newest.filter(|segment| segment.state() == SegmentState::Active) {
-            Some(active) => TailPosition { ordinal: active.ordinal, offset: active.bytes() },
-            None => TailPosition { ordinal: next, offset: 0 },
+            Some(active) => TailPosition::new(active.ordinal, active.bytes(), now),
+            None => TailPosition::new(next, 0, now),
         }
     }
 
@@ -84,5 +85,13 @@ impl LogReader {
     #[must_use]
     pub fn verify(&self) -> VerifyReport {
         verify::verify(&self.sources)
+    }
+
+    /// Looks for what should be forgotten and is still there. Changes nothing.
+    ///
+    /// # Errors
+    /// If the directory or the keys cannot be read: then nothing is proved.
+    pub fn prove_forgotten(&self) -> Result<ForgottenReport, ForgottenError> {
+        forgotten::look(&self.sources)
     }
 }

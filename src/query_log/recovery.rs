@@ -8,9 +8,11 @@
 //! | less than a head | set aside as `.cut`: nothing in it was ever acknowledged |
 //! | a damaged head | reported and kept |
 //! | no key, not expired | reported and kept |
+//! | a sealed file beside its frames | the frames go, if the sealed file opens and has as many records; else it is set aside |
+//! | a sealed file in the making | it goes: the frames are there |
 //! | a name that is not ours | reported and kept |
 //!
-//! Nothing is ever deleted here. A crash between two steps leaves the same file, or a shorter one, to be found again:
+//! Nothing is ever deleted here that is not elsewhere, whole. A crash between two steps leaves the same file, or a shorter one, to be found again:
 //! the `.cut` file is durable before the segment is cut, and the end frame is the same bytes each time.
 
 use std::{
@@ -22,9 +24,11 @@ use std::{
 };
 
 use super::{
-    catalog::{Catalog, SegmentState},
+    catalog::{Catalog, Form, SegmentState},
     inspect::{Scan, Seen, list, look},
+    recovery_sealed::{self, Beside},
     retention,
+    sealed_file::{Link, SealedFile},
     segment_name::{LogFileName, SegmentId},
     segment_reader::{Rows, SegmentReader},
 };
@@ -39,6 +43,8 @@ use crate::{
 
 /// Bytes copied at once to a `.cut` file.
 const COPY_CHUNK_BYTES: usize = 256 * 1024;
+/// How often a reader beside a running server looks at the directory anew.
+const LOOKS_MAX: u32 = 5;
 
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +93,8 @@ pub(super) struct Recovered {
     pub(super) lock: DirectoryLock,
     /// The newest record's instant.
     pub(super) last: Timestamp,
+    /// The segment sealed last.
+    pub(super) tip: Option<(SegmentId, Link)>,
     pub(super) report: RecoveryReport,
 }
 
@@ -101,33 +109,64 @@ pub(super) fn open(
     disk.create_dir(dir).map_err(io_at(dir))?;
     let lock = DirectoryLock::acquire(dir)?;
     let listing = list(dir).map_err(io_at(dir))?;
-    let keyring = Keyring::open(disk.clone(), keys, !listing.frames.is_empty())?;
+    let keyring = Keyring::open(disk.clone(), keys, !listing.segments().is_empty())?;
     let catalog = Catalog::new(dir);
     let mut report = RecoveryReport {
-        segments: listing.frames.len(),
-        unknown: listing.unknown,
+        segments: listing.segments().len(),
+        unknown: listing.unknown.clone(),
         ..Default::default()
     };
-    for (id, path) in listing.cuts {
-        catalog.add_cut(id, path);
+    for (id, path) in &listing.cuts {
+        catalog.add_other(*id, path.clone());
     }
     let mut repair =
         Repair { catalog: &catalog, keyring: &keyring, disk, now, retention, report: &mut report };
-    for id in listing.frames {
+    repair.discard_unfinished(&listing).map_err(io_at(dir))?;
+    for id in listing.segments() {
         let path = catalog.path(LogFileName::Frames(id));
+        if listing.sealed.contains(&id) {
+            let sealed = catalog.path(LogFileName::Sealed(id));
+            let has_frames = listing.frames.contains(&id);
+            if repair.sealed(id, &sealed, has_frames).map_err(io_at(&sealed))? {
+                continue;
+            }
+        }
         repair.segment(id, &path).map_err(io_at(&path))?;
     }
     let last = newest(&catalog, &keyring, now);
-    Ok(Recovered { catalog, keyring, lock, last, report })
+    let tip = recovery_sealed::tip(&catalog);
+    Ok(Recovered { catalog, keyring, lock, last, tip, report })
 }
 
 /// Opens the directory without changing anything.
-pub(super) fn open_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
+pub(super) fn open_read_only(dir: &Path, keys: &KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
+    let mut attempt = 1;
+    loop {
+        match try_read_only(dir, keys.clone()) {
+            // Beside a running server: a segment was sealed, or expired, between the listing and the look.
+            Err(OpenError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && attempt < LOOKS_MAX =>
+            {
+                attempt += 1;
+            }
+            known => return known,
+        }
+    }
+}
+
+fn try_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
     let listing = list(dir).map_err(io_at(dir))?;
     let keyring = Keyring::open_read_only(keys)?;
     let catalog = Catalog::new(dir);
-    for id in listing.frames {
+    for id in listing.segments() {
         let path = catalog.path(LogFileName::Frames(id));
+        if listing.sealed.contains(&id) {
+            let has_frames = listing.frames.contains(&id);
+            let beside = recovery_sealed::look_at(&catalog, &keyring, id, has_frames);
+            if beside.map_err(io_at(&path))? != Beside::Frames {
+                continue;
+            }
+        }
         let seen = look(id, &path).map_err(io_at(&path))?;
         match seen {
             Seen::Finished { bytes, records } => {
@@ -146,13 +185,13 @@ pub(super) fn open_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Key
     Ok((catalog, keyring))
 }
 
-struct Repair<'a> {
-    catalog: &'a Catalog,
-    keyring: &'a Keyring,
-    disk: &'a SharedDisk,
+pub(super) struct Repair<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) keyring: &'a Keyring,
+    pub(super) disk: &'a SharedDisk,
     now: Timestamp,
     retention: Duration,
-    report: &'a mut RecoveryReport,
+    pub(super) report: &'a mut RecoveryReport,
 }
 
 impl Repair<'_> {
@@ -185,20 +224,20 @@ impl Repair<'_> {
     }
 
     /// The state of a segment that cannot be opened. Once expired that is as it should be.
-    fn without_key(&mut self, id: SegmentId) -> SegmentState {
+    pub(super) fn without_key(&mut self, id: SegmentId) -> SegmentState {
         if retention::expiry(id.hour, None, self.retention, self.now) > self.now {
             self.report.keys_missing.push(id.to_string());
         }
         SegmentState::KeyMissing
     }
 
-    fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
+    pub(super) fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
         let aside = self.catalog.path(LogFileName::Cut(id, 0));
         self.report.cut_bytes += std::fs::metadata(path)?.len();
         self.report.finished += 1;
         self.disk.rename(path, &aside)?;
         self.disk.sync_dir(self.catalog.dir())?;
-        self.catalog.add_cut(id, aside);
+        self.catalog.add_other(id, aside);
         Ok(())
     }
 
@@ -247,7 +286,7 @@ impl Repair<'_> {
         }
         copy.sync()?;
         self.disk.sync_dir(self.catalog.dir())?;
-        self.catalog.add_cut(id, aside);
+        self.catalog.add_other(id, aside);
         Ok(())
     }
 }
@@ -265,13 +304,21 @@ fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
         if found.is_some_and(|(of, _)| of != hour) {
             break;
         }
+        if segment.form == Form::Sealed {
+            let looked = SealedFile::look(&segment.path, segment.id);
+            if let Ok(file) = looked {
+                let at = found.map_or(file.note.last, |(_, at)| at.max(file.note.last));
+                found = Some((hour, at));
+            }
+            continue;
+        }
         let Ok(mut reader) = SegmentReader::open(&segment, keyring) else {
             continue;
         };
         let mut end = reader.end();
         while let Ok(rows @ (Rows::Frame(_) | Rows::Damaged)) = reader.before(&mut end) {
             if let Rows::Frame(rows) = rows
-                && let Some((_, row)) = rows.last()
+                && let Some(row) = rows.last()
             {
                 let at = found.map_or(row.at, |(_, at)| at.max(row.at));
                 found = Some((hour, at));

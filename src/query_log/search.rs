@@ -1,22 +1,27 @@
-//! Rows of the log in one order, streamed: memory holds one frame of each file of one hour, whatever the result.
+//! Rows of the log in one order, streamed: memory holds a bounded piece of each file of an hour, whatever the result.
 //!
-//! The files of an hour (one for each start of the process) are merged by (instant, file, index). Files are not held
-//! open, and each row is checked against the retention when it is given out: a reader that pauses for a week gets nothing
-//! that has expired meanwhile.
+//! The files of an hour (one for each start of the process) are merged by (instant, file), whatever form they have. Files
+//! are not held open between pieces, and each row is checked against the retention when it is given out: a reader that
+//! pauses for a week gets nothing that has expired meanwhile.
+//!
+//! A search over many hours has the next ones opened by threads of its own ([`super::ahead`]).
 
 use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 
 use super::{
+    ahead::Ahead,
     catalog::{Catalog, SegmentState},
     cursor::Cursor,
     filter::Filter,
     record::LogRow,
     segment_name::SegmentId,
-    segment_reader::{Rows, SegmentError, SegmentReader},
+    segment_reader::SegmentError,
+    segment_rows::SegmentRows,
 };
 use crate::{
     clock::{Hour, SharedClock, Timestamp},
     envelope::Keyring,
+    limits,
 };
 
 /// In which order rows come.
@@ -42,7 +47,7 @@ pub struct ReadError {
 /// What a search could not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SearchOutcome {
-    /// Damaged places that were skipped.
+    /// Damaged places that were skipped: a frame each, or what is damaged in a sealed segment.
     pub damaged: u64,
     /// Segments inside the retention of which nothing could be read.
     pub unreadable_segments: u64,
@@ -64,22 +69,18 @@ impl Sources {
     }
 }
 
-/// A running search.
+/// What is asked for, shared by the threads of one search.
 #[derive(Debug)]
-pub struct Search {
-    sources: Sources,
-    filter: Filter,
-    order: Order,
-    after: Option<Cursor>,
-    hours: VecDeque<Hour>,
-    open: Vec<OpenSegment>,
-    errors: VecDeque<ReadError>,
-    outcome: SearchOutcome,
+pub(super) struct Job {
+    pub(super) sources: Sources,
+    pub(super) filter: Filter,
+    pub(super) order: Order,
+    pub(super) after: Option<Cursor>,
     stop: StopWhen,
 }
 
-/// Asked before each frame: whether nobody waits for the rows any more.
-struct StopWhen(Box<dyn Fn() -> bool + Send>);
+/// Asked before each piece: whether nobody waits for the rows any more.
+struct StopWhen(Box<dyn Fn() -> bool + Send + Sync>);
 
 impl fmt::Debug for StopWhen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,85 +88,14 @@ impl fmt::Debug for StopWhen {
     }
 }
 
-/// A segment of the hour that is being merged.
-#[derive(Debug)]
-struct OpenSegment {
-    reader: SegmentReader,
-    offset: u64,
-    rows: VecDeque<(Cursor, LogRow)>,
-    done: bool,
-}
-
-impl Search {
-    pub(super) fn new(
-        sources: Sources,
-        filter: Filter,
-        order: Order,
-        after: Option<Cursor>,
-    ) -> Self {
-        let since = filter.since.unwrap_or(Timestamp::EPOCH).max(sources.horizon());
-        let until = filter.until.unwrap_or(Timestamp::MAX);
-        let wanted = |hour: &Hour| {
-            let in_order = after.is_none_or(|after| match order {
-                Order::Asc => *hour >= after.hour(),
-                Order::Desc => *hour <= after.hour(),
-            });
-            hour.end() > since && hour.start() < until && in_order
-        };
-        let segments = sources.catalog.segments();
-        let mut hours: VecDeque<Hour> =
-            segments.iter().map(|segment| segment.id.hour).filter(wanted).collect();
-        hours.make_contiguous().sort_unstable();
-        if order == Order::Desc {
-            hours.make_contiguous().reverse();
-        }
-        let mut last = None;
-        hours.retain(|hour| last.replace(*hour) != Some(*hour));
-        Self {
-            sources,
-            filter,
-            order,
-            after,
-            hours,
-            open: Vec::new(),
-            errors: VecDeque::new(),
-            outcome: SearchOutcome::default(),
-            stop: StopWhen(Box::new(|| false)),
-        }
-    }
-
-    /// Ends the search as soon as `is_over` says so, though it finds nothing: a filter that matches little reads thirty
-    /// days between one row and the next.
-    #[must_use]
-    pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + 'static) -> Self {
-        self.stop = StopWhen(Box::new(is_over));
-        self
-    }
-
-    /// What could not be read so far.
-    #[must_use]
-    pub const fn outcome(&self) -> SearchOutcome {
-        self.outcome
-    }
-
-    fn open_hour(&mut self, hour: Hour) {
-        for segment in self.sources.catalog.of_hour(hour) {
-            if segment.state() == SegmentState::Unreadable {
-                self.outcome.unreadable_segments += 1;
-                continue;
-            }
-            let bound = self.bound();
-            match SegmentReader::open(&segment, &self.sources.keyring)
-                .and_then(|reader| self.enter(reader, bound))
-            {
-                Ok(entered) => self.open.push(entered),
-                Err(error) => self.note(segment.id, error),
-            }
-        }
+impl Job {
+    /// Nobody waits for the rows any more.
+    pub(super) fn is_over(&self) -> bool {
+        (self.stop.0)()
     }
 
     /// No row on the near side of this instant is asked for.
-    fn bound(&self) -> Timestamp {
+    pub(super) fn bound(&self) -> Timestamp {
         let after = self.after.map(|after| after.at());
         match self.order {
             Order::Asc => {
@@ -179,25 +109,91 @@ impl Search {
         }
     }
 
-    fn enter(
-        &self,
-        mut reader: SegmentReader,
-        bound: Timestamp,
-    ) -> Result<OpenSegment, SegmentError> {
-        let (from, to) = reader.seek(bound)?;
-        let offset = match self.order {
-            Order::Asc => from,
-            Order::Desc => to,
-        };
-        Ok(OpenSegment { reader, offset, rows: VecDeque::new(), done: false })
+    /// Whether a row at this place is asked for.
+    pub(super) fn wants(&self, place: Cursor, row: &LogRow) -> bool {
+        let is_past = self.after.is_none_or(|after| match self.order {
+            Order::Asc => place > after,
+            Order::Desc => place < after,
+        });
+        is_past && self.filter.matches(row)
     }
 
-    fn note(&mut self, segment: SegmentId, error: SegmentError) {
+    /// The hours that may have rows, in the order of the search.
+    fn hours(&self) -> VecDeque<Hour> {
+        let since = self.filter.since.unwrap_or(Timestamp::EPOCH).max(self.sources.horizon());
+        let until = self.filter.until.unwrap_or(Timestamp::MAX);
+        let wanted = |hour: &Hour| {
+            let in_order = self.after.is_none_or(|after| match self.order {
+                Order::Asc => *hour >= after.hour(),
+                Order::Desc => *hour <= after.hour(),
+            });
+            hour.end() > since && hour.start() < until && in_order
+        };
+        let segments = self.sources.catalog.segments();
+        let mut hours: Vec<Hour> =
+            segments.iter().map(|segment| segment.id.hour).filter(wanted).collect();
+        hours.sort_unstable();
+        hours.dedup();
+        if self.order == Order::Desc {
+            hours.reverse();
+        }
+        hours.into()
+    }
+
+    /// Opens every segment of an hour and reads its first rows.
+    pub(super) fn open_hour(&self, hour: Hour) -> OpenHour {
+        let mut open = OpenHour::default();
+        for segment in self.sources.catalog.of_hour(hour) {
+            if segment.state() == SegmentState::Unreadable {
+                open.outcome.unreadable_segments += 1;
+                continue;
+            }
+            let entered = SegmentRows::open(&segment, self).or_else(|error| {
+                // Sealed between the look at the catalog and here.
+                let again = self.sources.catalog.get(segment.id);
+                let again = again.filter(|_| matches!(error, SegmentError::Gone));
+                again.map_or(Err(error), |segment| SegmentRows::open(&segment, self))
+            });
+            match entered {
+                Ok(rows) => open.segments.push(rows),
+                Err(error) => open.note(self, segment.id, error),
+            }
+        }
+        open.refill(self, limits::LOG_SEARCH_ROWS_FIRST);
+        open
+    }
+}
+
+/// The segments of one hour, merged.
+#[derive(Debug, Default)]
+pub(super) struct OpenHour {
+    segments: Vec<SegmentRows>,
+    errors: VecDeque<ReadError>,
+    outcome: SearchOutcome,
+}
+
+impl OpenHour {
+    /// Reads on in every segment whose rows are used up.
+    fn refill(&mut self, job: &Job, rows_max: usize) {
+        let mut failed = Vec::new();
+        for segment in &mut self.segments {
+            if let Err(error) = segment.refill(job, rows_max) {
+                failed.push((segment.id, error));
+            }
+            self.outcome.damaged += segment.take_damaged();
+        }
+        for (id, error) in failed {
+            self.note(job, id, error);
+        }
+        self.segments.retain(|segment| !segment.is_used_up());
+    }
+
+    fn note(&mut self, job: &Job, segment: SegmentId, error: SegmentError) {
         match error {
             SegmentError::Gone => {}
             SegmentError::NoKey => {
                 // Within an expired hour this is what expiry looks like, not a loss.
-                let alive = segment.hour.end() > self.sources.horizon();
+                let alive = segment.hour.end() > job.sources.horizon();
                 self.outcome.unreadable_segments += u64::from(alive);
             }
             SegmentError::Unreadable => self.outcome.unreadable_segments += 1,
@@ -205,70 +201,67 @@ impl Search {
         }
     }
 
-    /// Reads on in every segment whose rows are used up.
-    fn refill(&mut self) {
-        let Self { order, filter, after, stop, .. } = self;
-        let (order, after) = (*order, *after);
-        let past = |cursor: &Cursor| {
-            after.is_none_or(|after| match order {
-                Order::Asc => *cursor > after,
-                Order::Desc => *cursor < after,
-            })
-        };
-        let mut failed = Vec::new();
-        for segment in &mut self.open {
-            while segment.rows.is_empty() && !segment.done {
-                if (stop.0)() {
-                    segment.done = true;
-                    self.hours.clear();
-                    break;
-                }
-                match segment.read(order) {
-                    Ok(Rows::Edge) => segment.done = true,
-                    Ok(Rows::Damaged) => self.outcome.damaged += 1,
-                    Ok(Rows::Frame(rows)) => {
-                        let id = segment.reader.id;
-                        let placed = rows
-                            .into_iter()
-                            .map(|(index, row)| (Cursor::new(id, row.at, index), row));
-                        let wanted =
-                            placed.filter(|(cursor, row)| past(cursor) && filter.matches(row));
-                        segment.rows.extend(wanted);
-                        if order == Order::Desc {
-                            segment.rows.make_contiguous().reverse();
-                        }
-                    }
-                    Err(error) => {
-                        segment.done = true;
-                        failed.push((segment.reader.id, error));
-                    }
-                }
-            }
-        }
-        for (id, error) in failed {
-            self.note(id, error);
-        }
-        self.open.retain(|segment| !segment.done || !segment.rows.is_empty());
-    }
-
-    /// The next row of the hour that is being merged.
-    fn pop(&mut self) -> Option<(Cursor, LogRow)> {
-        let order = self.order;
-        let fronts = self.open.iter().enumerate();
-        let fronts = fronts.filter_map(|(at, segment)| Some((segment.rows.front()?.0, at)));
+    /// The next row of the hour.
+    fn pop(&mut self, order: Order) -> Option<(Cursor, LogRow)> {
+        let fronts = self.segments.iter().enumerate();
+        let fronts = fronts.filter_map(|(at, segment)| Some((segment.next_place()?, at)));
         let next = match order {
             Order::Asc => fronts.min(),
             Order::Desc => fronts.max(),
         };
-        self.open.get_mut(next?.1)?.rows.pop_front()
+        self.segments.get_mut(next?.1)?.pop()
     }
 }
 
-impl OpenSegment {
-    fn read(&mut self, order: Order) -> Result<Rows, SegmentError> {
-        match order {
-            Order::Asc => self.reader.after(&mut self.offset),
-            Order::Desc => self.reader.before(&mut self.offset),
+/// A running search.
+#[derive(Debug)]
+pub struct Search {
+    /// Until the first row is asked for.
+    unstarted: Option<Job>,
+    running: Option<Running>,
+    outcome: SearchOutcome,
+}
+
+#[derive(Debug)]
+struct Running {
+    job: Arc<Job>,
+    ahead: Ahead,
+    open: OpenHour,
+}
+
+impl Search {
+    pub(super) fn new(
+        sources: Sources,
+        filter: Filter,
+        order: Order,
+        after: Option<Cursor>,
+    ) -> Self {
+        let job = Job { sources, filter, order, after, stop: StopWhen(Box::new(|| false)) };
+        Self { unstarted: Some(job), running: None, outcome: SearchOutcome::default() }
+    }
+
+    /// Ends the search as soon as `is_over` says so, though it finds nothing: a filter that matches little reads thirty
+    /// days between one row and the next. To be called before the first row is asked for.
+    #[must_use]
+    pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        if let Some(job) = &mut self.unstarted {
+            job.stop = StopWhen(Box::new(is_over));
+        }
+        self
+    }
+
+    /// What could not be read so far.
+    #[must_use]
+    pub const fn outcome(&self) -> SearchOutcome {
+        self.outcome
+    }
+
+    fn start(&mut self) {
+        if let Some(job) = self.unstarted.take() {
+            let hours = job.hours();
+            let job = Arc::new(job);
+            let ahead = Ahead::new(Arc::clone(&job), hours);
+            self.running = Some(Running { job, ahead, open: OpenHour::default() });
         }
     }
 }
@@ -277,18 +270,21 @@ impl Iterator for Search {
     type Item = Result<(Cursor, LogRow), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.start();
+        let Running { job, ahead, open } = self.running.as_mut()?;
         loop {
-            self.refill();
-            if let Some(error) = self.errors.pop_front() {
+            open.refill(job, limits::LOG_SEARCH_ROWS_MAX);
+            let met = std::mem::take(&mut open.outcome);
+            self.outcome.damaged += met.damaged;
+            self.outcome.unreadable_segments += met.unreadable_segments;
+            if let Some(error) = open.errors.pop_front() {
                 return Some(Err(error));
             }
-            match self.pop() {
-                Some((_, row)) if row.at <= self.sources.horizon() => {}
+            match open.pop(job.order) {
+                Some((_, row)) if row.at <= job.sources.horizon() => {}
                 Some(found) => return Some(Ok(found)),
-                None => {
-                    let hour = self.hours.pop_front()?;
-                    self.open_hour(hour);
-                }
+                None if job.is_over() => return None,
+                None => *open = ahead.next_hour()?,
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The names of the files in the log's directory: one writer, one strict parser.
 //!
 //! ```text
-//! 0000498728-000001.frames               a segment: hour (since the epoch) and file within the hour
+//! 0000498728-000001.frames               a segment as it is written: hour (since the epoch) and file within the hour
+//! 0000498728-000001.sealing              the same while it is being sealed
+//! 0000498728-000001.sealed               the same once that is done and checked; then the frames go
 //! 0000498728-000001-000000004096.cut     what was cut off it, and where: dies with the hour
 //! ```
 //!
@@ -23,8 +25,12 @@ pub struct SegmentId {
 /// A name in the log's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LogFileName {
-    /// Records.
+    /// Records as they came.
     Frames(SegmentId),
+    /// Sealed records that are not whole yet: of no use to a reader.
+    Sealing(SegmentId),
+    /// Sealed records.
+    Sealed(SegmentId),
     /// What recovery cut off a file, from this offset.
     Cut(SegmentId, u64),
 }
@@ -32,7 +38,7 @@ pub(super) enum LogFileName {
 impl LogFileName {
     pub(super) const fn segment(self) -> SegmentId {
         match self {
-            Self::Frames(id) | Self::Cut(id, _) => id,
+            Self::Frames(id) | Self::Sealing(id) | Self::Sealed(id) | Self::Cut(id, _) => id,
         }
     }
 
@@ -40,6 +46,12 @@ impl LogFileName {
     pub(super) fn parse(name: &str) -> Option<Self> {
         if let Some(stem) = name.strip_suffix(".frames") {
             return SegmentId::parse(stem).map(Self::Frames);
+        }
+        if let Some(stem) = name.strip_suffix(".sealing") {
+            return SegmentId::parse(stem).map(Self::Sealing);
+        }
+        if let Some(stem) = name.strip_suffix(".sealed") {
+            return SegmentId::parse(stem).map(Self::Sealed);
         }
         let (stem, offset) = name.strip_suffix(".cut")?.split_at_checked(17)?;
         let offset = digits(offset.strip_prefix('-')?, 12)?;
@@ -51,6 +63,8 @@ impl fmt::Display for LogFileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frames(id) => write!(f, "{id}.frames"),
+            Self::Sealing(id) => write!(f, "{id}.sealing"),
+            Self::Sealed(id) => write!(f, "{id}.sealed"),
             Self::Cut(id, offset) => write!(f, "{id}-{offset:012}.cut"),
         }
     }
@@ -89,7 +103,7 @@ mod tests {
         #[test]
         fn names_survive_and_sort_by_time(hours: [u32; 2], numbers in [0..=999_999u32, 0..=999_999u32], at in 0..=999_999_999_999u64) {
             let ids = [id(hours[0], numbers[0]), id(hours[1], numbers[1])];
-            for name in [LogFileName::Frames(ids[0]), LogFileName::Cut(ids[0], at)] {
+            for name in [LogFileName::Frames(ids[0]), LogFileName::Sealing(ids[0]), LogFileName::Sealed(ids[0]), LogFileName::Cut(ids[0], at)] {
                 prop_assert_eq!(LogFileName::parse(&name.to_string()), Some(name));
             }
             let names = ids.map(|id| LogFileName::Frames(id).to_string());
@@ -97,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn what_parses_is_what_would_be_written(text in "[0-9]{9,11}-[0-9]{5,7}(-[0-9]{11,13})?\\.(frames|cut|frame)") {
+        fn what_parses_is_what_would_be_written(text in "[0-9]{9,11}-[0-9]{5,7}(-[0-9]{11,13})?\\.(frames|cut|frame|seal(ing|ed)?)") {
             if let Some(name) = LogFileName::parse(&text) {
                 prop_assert_eq!(name.to_string(), text);
             }
@@ -123,6 +137,8 @@ mod tests {
             ".frames",
             "٠٠٠٠٤٩٨٧٢٨-000001.frames",
             "0000498728-000001.Frames",
+            "0000498728-000001.seal",
+            "0000498728-000001.sealed.sealing",
         ] {
             assert_eq!(LogFileName::parse(text), None, "{text}");
         }

@@ -45,8 +45,8 @@ impl From<FrameFileError> for SegmentError {
 /// What one step of reading met.
 #[derive(Debug)]
 pub(super) enum Rows {
-    /// The rows of a frame, each with its index in the file, in the order of the file.
-    Frame(Vec<(u32, LogRow)>),
+    /// The rows of a frame, in the order of the file.
+    Frame(Vec<LogRow>),
     /// Bytes that are not a frame, or a frame that does not open.
     Damaged,
     /// Nothing more in this direction.
@@ -176,15 +176,14 @@ pub(super) fn open_frame(
     header: &FrameHeader,
     body: &mut [u8],
     id: SegmentId,
-) -> Option<Vec<(u32, LogRow)>> {
+) -> Option<Vec<LogRow>> {
     let decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
     if decoder.base().hour() != id.hour {
         return None;
     }
     let mut rows = Vec::with_capacity(header.items as usize);
     for row in decoder {
-        let index = header.first_item + u32::try_from(rows.len()).ok()?;
-        rows.push((index, row.ok()?));
+        rows.push(row.ok()?);
     }
     (rows.len() == header.items as usize).then_some(rows)
 }

@@ -1,19 +1,30 @@
 //! Rows as they are committed: each exactly once, in the order in which they were written, across segments.
 
 use super::{
-    catalog::SegmentState,
+    catalog::{Form, Segment, SegmentState},
     cursor::Cursor,
     filter::Filter,
     record::LogRow,
-    search::{ReadError, Sources},
+    sealed_file,
+    search::{Order, ReadError, Sources},
     segment_reader::{Rows, SegmentError, SegmentReader},
 };
+use crate::clock::Timestamp;
 
 /// A place in what this process has written. Means nothing to another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailPosition {
-    pub(super) ordinal: u64,
-    pub(super) offset: u64,
+    ordinal: u64,
+    offset: u64,
+    /// Rows of this segment up to this instant have been seen: where to go on once the offset means nothing, since the
+    /// segment was sealed.
+    seen: Timestamp,
+}
+
+impl TailPosition {
+    pub(super) const fn new(ordinal: u64, offset: u64, seen: Timestamp) -> Self {
+        Self { ordinal, offset, seen }
+    }
 }
 
 /// Follows the log.
@@ -55,57 +66,83 @@ impl Tail {
                 break;
             };
             if segment.ordinal != self.position.ordinal {
-                self.position = TailPosition { ordinal: segment.ordinal, offset: 0 };
+                self.position = TailPosition::new(segment.ordinal, 0, Timestamp::EPOCH);
             }
             // Asked before the bytes: once it is not active any more, the bytes are the last.
             let ended = segment.state() != SegmentState::Active;
-            let limit = segment.bytes();
-            if self.open.as_ref().is_none_or(|open| open.0 != segment.ordinal) {
-                let opened = SegmentReader::open(&segment, &self.sources.keyring);
-                self.open = opened.ok().map(|reader| (segment.ordinal, reader));
-            }
-            if let Some((_, reader)) = &mut self.open {
-                reader.extend(limit);
-                let read = read_on(
-                    reader,
-                    &mut self.position.offset,
-                    rows_max,
-                    &mut found,
-                    &mut self.damaged,
-                );
-                if let Err(SegmentError::Io(source)) = read {
+            let read = match segment.form {
+                Form::Frames => self.read_frames(&segment, rows_max, &mut found),
+                Form::Sealed => self.read_sealed(&segment, rows_max, &mut found),
+            };
+            match read {
+                // It was sealed while it was read: the next turn finds it in its new form.
+                Err(SegmentError::Gone) if self.was_sealed(&segment) => continue,
+                Err(SegmentError::Io(source)) => {
                     return Err(ReadError { segment: segment.id, source });
                 }
+                _ => {}
             }
             if found.len() >= rows_max || !ended {
                 break;
             }
-            self.position = TailPosition { ordinal: segment.ordinal + 1, offset: 0 };
+            self.position = TailPosition::new(segment.ordinal + 1, 0, Timestamp::EPOCH);
         }
         let horizon = self.sources.horizon();
         found.retain(|(_, row)| row.at > horizon && self.filter.matches(row));
         Ok(found)
     }
-}
 
-fn read_on(
-    reader: &mut SegmentReader,
-    offset: &mut u64,
-    rows_max: usize,
-    found: &mut Vec<(Cursor, LogRow)>,
-    damaged: &mut u64,
-) -> Result<(), SegmentError> {
-    while found.len() < rows_max {
-        match reader.after(offset)? {
-            Rows::Edge => break,
-            Rows::Damaged => *damaged += 1,
-            Rows::Frame(rows) => {
-                let placed = rows
-                    .into_iter()
-                    .map(|(index, row)| (Cursor::new(reader.id, row.at, index), row));
-                found.extend(placed);
+    fn was_sealed(&self, segment: &Segment) -> bool {
+        let now = self.sources.catalog.get(segment.id);
+        segment.form == Form::Frames && now.is_some_and(|now| now.form == Form::Sealed)
+    }
+
+    fn read_frames(
+        &mut self,
+        segment: &Segment,
+        rows_max: usize,
+        found: &mut Vec<(Cursor, LogRow)>,
+    ) -> Result<(), SegmentError> {
+        let limit = segment.bytes();
+        if self.open.as_ref().is_none_or(|open| open.0 != segment.ordinal) {
+            self.open = None;
+            let reader = SegmentReader::open(segment, &self.sources.keyring)?;
+            self.open = Some((segment.ordinal, reader));
+        }
+        let Some((_, reader)) = &mut self.open else {
+            return Ok(());
+        };
+        reader.extend(limit);
+        while found.len() < rows_max {
+            match reader.after(&mut self.position.offset)? {
+                Rows::Edge => break,
+                Rows::Damaged => self.damaged += 1,
+                Rows::Frame(rows) => {
+                    self.position.seen = rows.last().map_or(self.position.seen, |row| row.at);
+                    found.extend(rows.into_iter().map(|row| (Cursor::new(reader.id, row.at), row)));
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn read_sealed(
+        &mut self,
+        segment: &Segment,
+        rows_max: usize,
+        found: &mut Vec<(Cursor, LogRow)>,
+    ) -> Result<(), SegmentError> {
+        self.open = None;
+        let sealed = sealed_file::open(segment, &self.sources.keyring)?;
+        while found.len() < rows_max {
+            let (all, from) = (Filter::default(), Some(self.position.seen));
+            let window = sealed.window(&all, Order::Asc, from, rows_max, &|| false)?;
+            self.position.seen = window.rows.last().map_or(self.position.seen, |row| row.at);
+            found.extend(window.rows.into_iter().map(|row| (Cursor::new(segment.id, row.at), row)));
+            if !window.more {
+                break;
+            }
+        }
+        Ok(())
+    }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{
-    catalog::{Segment, SegmentState},
+    catalog::{Form, Segment, SegmentState},
     retention,
     search::Sources,
     segment_reader::{belongs, open_frame},
+    verify_sealed::{self, ChainReport},
 };
 use crate::{
     clock::Timestamp,
@@ -38,14 +39,17 @@ pub struct SegmentReport {
     pub state: SegmentState,
     /// Its key.
     pub key: KeyState,
-    /// Frames that are whole, by their checksums.
+    /// Frames that are whole, by their checksums; of a sealed segment its chunks that open.
     pub frames: u64,
     /// Records in frames that opened.
     pub records: u64,
-    /// Places that are no frame, with whole frames after them.
+    /// Places that are no frame, with whole frames after them; of a sealed segment chunks that do not open.
     pub damaged: u64,
-    /// Whole frames that do not open, or do not hold what they say.
+    /// Whole frames that do not open, or do not hold what they say; of a sealed segment 1 if its Merkle root is not that
+    /// of its chunks.
     pub forged: u64,
+    /// Records of a sealed segment that cannot be read, by its own count.
+    pub lost_records: u64,
     /// Places where frames are missing.
     pub gaps: u64,
     /// Bytes at the end that are no frame.
@@ -56,6 +60,9 @@ pub struct SegmentReport {
     pub overdue: bool,
     /// It could not be read to its end.
     pub unreadable: bool,
+    /// SHA-256 over name, Merkle root and counts of a sealed segment, in hexadecimal: what its successor names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// What is in the log.
@@ -63,6 +70,8 @@ pub struct SegmentReport {
 pub struct VerifyReport {
     /// Each segment, oldest first.
     pub segments: Vec<SegmentReport>,
+    /// How the sealed segments hang together.
+    pub chain: ChainReport,
 }
 
 impl SegmentReport {
@@ -72,6 +81,7 @@ impl SegmentReport {
         self.damaged == 0
             && self.forged == 0
             && self.gaps == 0
+            && self.lost_records == 0
             && self.out_of_order == 0
             && !self.overdue
             && !self.unreadable
@@ -83,7 +93,7 @@ impl VerifyReport {
     /// Whether everything is as it should be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.segments.iter().all(SegmentReport::is_sound)
+        self.chain.is_sound() && self.segments.iter().all(SegmentReport::is_sound)
     }
 }
 
@@ -98,8 +108,9 @@ impl Serialize for VerifyReport {
         }
         let judged =
             self.segments.iter().map(|segment| Judged { segment, sound: segment.is_sound() });
-        let mut report = serializer.serialize_struct("VerifyReport", 2)?;
+        let mut report = serializer.serialize_struct("VerifyReport", 3)?;
         report.serialize_field("sound", &self.is_sound())?;
+        report.serialize_field("chain", &self.chain)?;
         report.serialize_field("segments", &judged.collect::<Vec<_>>())?;
         report.end()
     }
@@ -109,6 +120,7 @@ pub(super) fn verify(sources: &Sources) -> VerifyReport {
     let segments = sources.catalog.segments();
     VerifyReport {
         segments: segments.iter().map(|segment| verify_segment(sources, segment)).collect(),
+        chain: verify_sealed::chain(sources, &segments),
     }
 }
 
@@ -130,11 +142,17 @@ fn verify_segment(sources: &Sources, segment: &Arc<Segment>) -> SegmentReport {
         damaged: 0,
         forged: 0,
         gaps: 0,
+        lost_records: 0,
         torn_bytes: 0,
         out_of_order: 0,
         overdue,
         unreadable: false,
+        link: None,
     };
+    if segment.form == Form::Sealed {
+        report.unreadable = !verify_sealed::check(sources, segment, &mut report);
+        return report;
+    }
     let limit = segment.bytes();
     if limit >= FILE_HEADER_BYTES || segment.state() == SegmentState::Unreadable {
         report.unreadable = !walk(sources, segment, limit, &mut report).unwrap_or(false);
@@ -197,7 +215,7 @@ fn check_frame(
         return;
     };
     report.records += rows.len() as u64;
-    for (_, row) in rows {
+    for row in rows {
         report.out_of_order += u64::from(last.is_some_and(|last| row.at <= last));
         *last = Some(row.at);
     }

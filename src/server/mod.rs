@@ -177,6 +177,11 @@ impl Server {
         ticks::retention(&self.log);
     }
 
+    /// Seals the hours of the log that have ended, now: what the service does by itself twice a minute.
+    pub fn tick_sealing(&self) {
+        ticks::sealing(&self.log, &self.shutdown);
+    }
+
     /// Records leases that lapsed and forgets handles that ended long ago, now: what the service does by itself every
     /// minute.
     pub async fn tick_registry(&self) {

@@ -1,11 +1,18 @@
-//! What runs again and again: forgetting, the registry's upkeep, the quotas' upkeep, a look whether the writer lives.
+//! What runs again and again: forgetting, sealing, the registry's upkeep, the quotas' upkeep, a look whether the writer lives.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use super::rooms::Rooms;
-use crate::{background::spawn_tick, query_log::QueryLog, registry::Registry, shutdown::Shutdown};
+use crate::{
+    background::{lower_priority, spawn_tick},
+    query_log::QueryLog,
+    registry::Registry,
+    shutdown::Shutdown,
+};
 
 const RETENTION_TICK: Duration = Duration::from_secs(60);
+/// A segment is sealed this much after its grace, at the latest.
+const SEALING_TICK: Duration = Duration::from_secs(30);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
 /// How soon a crash of the registry's writer stops the service.
 const WATCH_TICK: Duration = Duration::from_secs(2);
@@ -14,6 +21,8 @@ const QUOTA_TICK: Duration = Duration::from_secs(600);
 pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
     let log = rooms.log.clone();
     spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log));
+    let (log, stop) = (rooms.log.clone(), shutdown.clone());
+    spawn_tick(shutdown, "sealing", SEALING_TICK, move || sealing(&log, &stop));
     let quota = Arc::clone(&rooms.quota);
     spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
     let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
@@ -37,6 +46,34 @@ pub(super) async fn upkeep(registry: &Registry) {
         }
         Ok(_) => tracing::debug!("registry upkeep: nothing due"),
         Err(error) => tracing::warn!(%error, "registry upkeep will be tried again"),
+    }
+}
+
+/// Seals what has ended, and says so. On a thread of its own: the one that runs ticks must keep its priority.
+pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
+    let outcome = thread::scope(|scope| {
+        let seal = || {
+            lower_priority();
+            log.seal(&|| stop.is_stopping())
+        };
+        let thread = thread::Builder::new().name("log-sealing".into()).spawn_scoped(scope, seal);
+        thread.map(thread::ScopedJoinHandle::join)
+    });
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => {
+            tracing::warn!(%error, "no thread to seal the log with; trying again");
+            return;
+        }
+    };
+    for (segment, error) in &outcome.failed {
+        tracing::error!(%segment, %error, "a segment of the log was not sealed; it stays readable as it is");
+    }
+    let (segments, records) = (outcome.segments, outcome.records);
+    if segments > 0 {
+        let (before, after) = (outcome.bytes_before, outcome.bytes_after);
+        tracing::info!(segments, records, before, after, "segments of the log were sealed");
     }
 }
 

@@ -113,6 +113,12 @@ impl ChunkFile {
         self.tail.root
     }
 
+    /// Chunks in it.
+    #[must_use]
+    pub fn chunks(&self) -> u64 {
+        self.layout.chunks.into()
+    }
+
     /// Bytes of the whole file.
     #[must_use]
     pub fn bytes(&self) -> u64 {

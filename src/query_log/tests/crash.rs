@@ -48,6 +48,8 @@ fn story() -> Story {
             if step % 2 == 1 {
                 walls.push((sim.ops(), bench.clock.now()));
                 log.tick();
+                let sealed = log.seal(&|| false);
+                assert!(sealed.failed.is_empty(), "{:?}", sealed.failed);
             }
         }
         if run == 0 { log.abandon() } else { log.close() }
@@ -89,6 +91,11 @@ fn reopen_and_check(story: &Story, count: usize, torn: usize, survives: Survives
             log.reader().segments().iter().all(|segment| segment.expires_at > wall),
             "{context}"
         );
+        let found = numbers(&log.reader());
+        assert!(log.seal(&|| false).failed.is_empty(), "{context}");
+        assert_eq!(numbers(&log.reader()), found, "{context}: sealing changed what is there");
+        let report = log.reader().verify();
+        assert!(report.is_sound(), "{context}: {report:?}");
         log.close();
     }
 }

@@ -7,4 +7,5 @@ mod damage;
 mod model;
 mod poison;
 mod retention;
+mod sealing;
 mod support;

@@ -21,6 +21,7 @@ enum Op {
     /// Somebody sets the wall clock back, in minutes; within what the log waits for.
     StepBack(u16),
     Tick,
+    Seal,
     /// The process ends without a word.
     Crash,
     /// The process ends in order.
@@ -33,6 +34,7 @@ fn ops() -> impl Strategy<Value = Op> {
         4 => (1..100u16).prop_map(Op::Pass),
         1 => (1..50u16).prop_map(Op::StepBack),
         3 => Just(Op::Tick),
+        3 => Just(Op::Seal),
         2 => Just(Op::Crash),
         2 => Just(Op::Restart),
     ]
@@ -90,6 +92,7 @@ fn run(ops: &[Op]) {
                 model.back += step;
             }
             Op::Tick => assert!(log.tick().error.is_none()),
+            Op::Seal => assert!(log.seal(&|| false).failed.is_empty()),
             Op::Crash => {
                 log.abandon();
                 log = bench.open();
@@ -106,9 +109,9 @@ fn run(ops: &[Op]) {
         log = bench.open();
         model.check(&log, bench.clock.now());
     }
-    assert!(
-        log.reader().verify().segments.iter().all(|segment| segment.damaged + segment.gaps == 0)
-    );
+    let report = log.reader().verify();
+    assert!(report.segments.iter().all(|segment| segment.damaged + segment.gaps == 0));
+    assert!(report.chain.is_sound(), "{:?}", report.chain);
 }
 
 proptest! {

@@ -1,0 +1,161 @@
+//! Whether what was to be forgotten is: no key, no file, no readable record older than the retention.
+//!
+//! The directory and the keys are looked at anew, not what this process remembers of them, and records are opened without
+//! the clamp that every other read goes through: whatever the keys that exist can open is found. What is looked for is
+//! what retention promises: the key and the files of an hour go when its oldest possible record reaches the retention, at
+//! the next tick of a running server. A server that was stopped for longer forgets when it starts; until then this says so.
+
+use std::{io, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    catalog::{Form, Segment},
+    filter::Filter,
+    inspect::list,
+    retention, sealed_file,
+    search::{Order, Sources},
+    segment_name::{LogFileName, SegmentId},
+    segment_reader::{Rows, SegmentError, SegmentReader},
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    envelope::{FILE_HEADER_BYTES, KeyringError},
+    limits,
+};
+
+/// Why it cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgottenError {
+    /// The log's directory cannot be read.
+    #[error("the log's directory: {0}")]
+    Directory(#[from] io::Error),
+    /// The keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+}
+
+/// What was looked at, and what should not be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForgottenReport {
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// Nothing that may hold an older record should exist.
+    pub horizon: Timestamp,
+    /// Keys of hours that exist.
+    pub keys: usize,
+    /// The first instant of the oldest hour that has a key.
+    pub oldest_key: Option<Timestamp>,
+    /// Files of the log.
+    pub files: usize,
+    /// Segments that the keys open.
+    pub opened: usize,
+    /// The oldest record in them.
+    pub oldest_record: Option<Timestamp>,
+    /// What should not be there.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that should not be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// `key`, `file`, `record`, `root-key` or `unknown-file`.
+    pub what: &'static str,
+    /// Its name: an hour's or a file's.
+    pub name: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl ForgottenReport {
+    /// Whether nothing older than the retention is there.
+    #[must_use]
+    pub const fn is_proved(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+pub(super) fn look(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
+    let now = sources.clock.now();
+    let horizon = now.minus(sources.retention);
+    let hours = sources.keyring.reread()?;
+    let due = |hour: Hour| {
+        let expiry = retention::expiry(hour, hours.get(&hour).copied(), sources.retention, now);
+        expiry.plus(limits::LOG_FORGOTTEN_WITHIN) <= now
+    };
+    let mut findings = Vec::new();
+    let late = |what, name: String, hour: Hour| {
+        let detail = format!("its hour began at {} and should be forgotten", hour.start());
+        Finding { what, name, detail }
+    };
+    for hour in hours.keys().filter(|hour| due(**hour)) {
+        findings.push(late("key", hour.epoch_hours().to_string(), *hour));
+    }
+    for detail in sources.keyring.loose_ends()? {
+        let name = "keys".to_owned();
+        findings.push(Finding { what: "root-key", name, detail });
+    }
+    let listing = list(sources.catalog.dir())?;
+    let names = listing.frames.iter().map(|id| LogFileName::Frames(*id));
+    let names = names.chain(listing.sealed.iter().map(|id| LogFileName::Sealed(*id)));
+    let names = names.chain(listing.sealing.iter().map(|id| LogFileName::Sealing(*id)));
+    let names: Vec<(SegmentId, String)> = names
+        .map(|name| (name.segment(), name.to_string()))
+        .chain(listing.cuts.iter().map(|(id, path)| (*id, file_name(path))))
+        .collect();
+    for (id, name) in names.iter().filter(|(id, _)| due(id.hour)) {
+        findings.push(late("file", name.clone(), id.hour));
+    }
+    for name in &listing.unknown {
+        let name = name.to_string_lossy().into_owned();
+        let detail = "not a file of the log: what is in it, and how old, cannot be told".to_owned();
+        findings.push(Finding { what: "unknown-file", name, detail });
+    }
+    let (mut opened, mut oldest_record) = (0, None);
+    for segment in sources.catalog.segments() {
+        let Some(first) = first_record(sources, &segment) else {
+            continue;
+        };
+        opened += 1;
+        oldest_record = Some(oldest_record.map_or(first, |oldest: Timestamp| oldest.min(first)));
+        if first.hour() != segment.id.hour || (first <= horizon && due(first.hour())) {
+            let detail = format!("it can be opened and begins at {first}");
+            findings.push(Finding { what: "record", name: segment.id.to_string(), detail });
+        }
+    }
+    Ok(ForgottenReport {
+        at: now,
+        horizon,
+        keys: hours.len(),
+        oldest_key: hours.keys().next().map(|hour| hour.start()),
+        files: names.len(),
+        opened,
+        oldest_record,
+        findings,
+    })
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The instant of the first record that opens, whatever its age.
+fn first_record(sources: &Sources, segment: &Arc<Segment>) -> Option<Timestamp> {
+    let read = || -> Result<Option<Timestamp>, SegmentError> {
+        if segment.form == Form::Sealed {
+            let sealed = sealed_file::open(segment, &sources.keyring)?;
+            let window = sealed.window(&Filter::default(), Order::Asc, None, 1, &|| false)?;
+            return Ok(window.rows.first().map(|row| row.at));
+        }
+        let mut reader = SegmentReader::open(segment, &sources.keyring)?;
+        let mut offset = FILE_HEADER_BYTES;
+        loop {
+            match reader.after(&mut offset)? {
+                Rows::Edge => return Ok(None),
+                Rows::Damaged => {}
+                Rows::Frame(rows) => return Ok(rows.first().map(|row| row.at)),
+            }
+        }
+    };
+    read().ok().flatten()
+}
