@@ -101,7 +101,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rlibphonenumber", &["handle/"]),
     ("reqwest", &["cli/", "ownership/text/gateway.rs"]),
     ("lettre", &["ownership/mail/"]),
-    ("parquet::", &["exchange/"]),
+    ("parquet::", &["exchange/", "query_log/sealed/"]),
     ("arrow_", &["exchange/"]),
     ("csv::", &["exchange/"]),
     ("indicatif", &["cli/progress.rs"]),
