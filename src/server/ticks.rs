@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::rooms::Rooms;
-use crate::{background::spawn_tick, query_log::QueryLog, registry::Registry, shutdown::Shutdown};
+use crate::{
+    audit::Audit, background::spawn_tick, query_log::QueryLog, registry::Registry,
+    shutdown::Shutdown,
+};
 
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 const REGISTRY_TICK: Duration = Duration::from_secs(60);
@@ -12,8 +15,8 @@ const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 
 pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
-    let log = rooms.log.clone();
-    spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log));
+    let (log, audit) = (rooms.log.clone(), rooms.audit.clone());
+    spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log, &audit));
     let quota = Arc::clone(&rooms.quota);
     spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
     let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
@@ -40,8 +43,8 @@ pub(super) async fn upkeep(registry: &Registry) {
     }
 }
 
-/// Destroys what has expired, and says so.
-pub(super) fn retention(log: &QueryLog) {
+/// Destroys what has expired, and says so. While the clocks disagree nothing is, in the audit log neither.
+pub(super) fn retention(log: &QueryLog, audit: &Audit) {
     let outcome = log.tick();
     if outcome.frozen {
         tracing::error!(
@@ -55,5 +58,15 @@ pub(super) fn retention(log: &QueryLog) {
     let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
     if hours + files + left > 0 {
         tracing::info!(hours, files, left, "retention: expired hours destroyed");
+    }
+    if outcome.frozen {
+        return;
+    }
+    match audit.expire() {
+        Ok(expired) if expired.files > 0 => {
+            tracing::info!(days = expired.files, "expired days of the audit log removed");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "expired days of the audit log stay for now"),
     }
 }
