@@ -35,6 +35,7 @@
 //! | [`ownership`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
+//! | [`audit`] | who read the log: a chain of entries kept longer than the log |
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`operators`] | operators' tokens and roles |
 //! | [`http`] | the edge: two listeners |
@@ -44,6 +45,7 @@
 //!
 //! Who may import whom is a table in `tests/integration/rooms.rs`, checked against the `use crate::` lines.
 
+pub mod audit;
 pub mod background;
 pub mod cli;
 pub mod clock;

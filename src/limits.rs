@@ -76,6 +76,19 @@ pub const LOG_FORGOTTEN_WITHIN: Duration = Duration::from_secs(120);
 /// Log tails followed at once; between looks a tail holds no thread.
 pub const LOG_TAILS_MAX: usize = 32;
 
+/// The shortest retention of the audit log that may be configured: who read a record is known for at least as long as
+/// the record could be read.
+pub const AUDIT_RETENTION_MIN: Duration = LOG_RETENTION_MAX;
+/// The longest retention of the audit log that may be configured, ten years: what operators did is about people too,
+/// and no law that asks for such a log asks for longer.
+pub const AUDIT_RETENTION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3600);
+/// How long an audit entry waits for another process that writes one, which takes milliseconds.
+pub const AUDIT_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stop waits for the last audit entries.
+pub const AUDIT_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// Places that a verification of the audit log names; more are only counted.
+pub const AUDIT_PLACES_MAX: usize = 100;
+
 /// Registry changes waiting for the store's writer; beyond it the caller hears `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
 /// Changes in one durable commit of the registry store.

@@ -87,13 +87,9 @@ impl FilterArgs {
 
     /// As a filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, UsageError> {
-        let instant = |text: &str| -> Option<Timestamp> {
-            let span = || humantime::parse_duration(text).ok();
-            text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
-        };
-        let handle = self.handle.as_deref().map(|text| Handle::parse(text, None)).transpose();
+        let instant = |text: &str| instant(text, now);
         Ok(Filter {
-            handle: handle.map_err(|error| UsageError(format!("--handle: {error}")))?,
+            handle: handle(self.handle.as_deref())?,
             device: take("--device", self.device.as_deref(), |text| text.parse().ok())?,
             account: take("--account", self.account.as_deref(), |text| text.parse().ok())?,
             ip: take("--ip", self.ip.as_deref(), |text| text.parse().ok())?,
@@ -106,7 +102,19 @@ impl FilterArgs {
     }
 }
 
-fn take<T>(
+/// Reads an instant, or a span back from `now`.
+pub(super) fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let span = || humantime::parse_duration(text).ok();
+    text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
+}
+
+/// Reads `--handle`.
+pub(super) fn handle(text: Option<&str>) -> Result<Option<Handle>, UsageError> {
+    let parsed = text.map(|text| Handle::parse(text, None)).transpose();
+    parsed.map_err(|error| UsageError(format!("--handle: {error}")))
+}
+
+pub(super) fn take<T>(
     name: &str,
     text: Option<&str>,
     read: impl Fn(&str) -> Option<T>,

@@ -3,7 +3,6 @@
 use std::{
     io::{Write as _, stdout},
     process::ExitCode,
-    thread,
     time::Duration,
 };
 
@@ -13,13 +12,15 @@ use serde_json::Value;
 
 use super::{
     filter::{FilterArgs, OrderName},
+    interrupt::{EXIT_INTERRUPTED, Interrupt},
     lines::Lines,
     output::Rows,
     source::Source,
 };
 use crate::{
+    audit::{Audited, Call, Filters},
     clock::{Clock as _, SystemClock},
-    query_log::{Cursor, Order},
+    query_log::{Cursor, Filter, LogReader, Order},
 };
 
 /// How often a tail over files looks for new records.
@@ -105,13 +106,29 @@ impl Search {
 
     fn files(&self) -> anyhow::Result<ExitCode> {
         let filter = self.filter.filter(SystemClock.now())?;
-        let mut search = self.source.reader()?.search(&filter, self.order.into(), None);
+        let filters =
+            Filters::of(&filter).plain("order", Some(self.order.name())).plain("limit", self.limit);
+        let (reader, mut audited) = self.source.read(Call::Search, &filters)?;
+        let interrupt = Interrupt::watch()?;
+        let stop = interrupt.clone();
+        let mut search =
+            reader.search(&filter, self.order.into(), None).stop_when(move || stop.has_come());
         let mut rows = Rows::stdout(self.json);
         for found in search.by_ref().take(self.limit.unwrap_or(usize::MAX)) {
-            rows.print(found?.1.to_json().as_bytes())?;
+            let (_, row) = found?;
+            audited.add(1);
+            rows.print(row.to_json().as_bytes())?;
+            if interrupt.has_come() {
+                break;
+            }
+        }
+        if interrupt.has_come() {
+            // Dropped without its end, the entry says that it broke off.
+            return Ok(EXIT_INTERRUPTED.into());
         }
         let outcome = search.outcome();
         let code = finish(rows)?;
+        audited.finish();
         if outcome.damaged > 0 || outcome.unreadable_segments > 0 {
             eprintln!(
                 "dispatchd: {} damaged frames and {} unreadable segments were passed over; \
@@ -149,32 +166,48 @@ impl Tail {
     /// Files have no writer to listen to: look again and again behind the last record seen. The reader is opened anew,
     /// since the key of a new hour is in a new keyring.
     fn files(&self) -> anyhow::Result<ExitCode> {
+        let filters = Filters::of(&self.filter.filter(SystemClock.now())?);
+        let (mut reader, mut audited) = self.source.read(Call::Tail, &filters)?;
+        let interrupt = Interrupt::watch()?;
         let mut rows = Rows::stdout(self.json);
-        let mut after = self.last()?;
+        let mut after = last(&reader)?;
         loop {
-            let filter = self.filter.filter(SystemClock.now())?;
-            let reader = self.source.reader()?;
-            for found in reader.search(&filter, Order::Asc, after) {
-                let (cursor, row) = found?;
-                after = Some(cursor);
-                rows.print(row.to_json().as_bytes())?;
+            self.look(&reader, &mut after, &mut audited, &mut rows)?;
+            if interrupt.wait(LOOK_EVERY) {
+                return Ok(EXIT_INTERRUPTED.into());
             }
-            rows.flush()?;
-            thread::sleep(LOOK_EVERY);
+            reader = self.source.reopen(&audited)?;
         }
     }
 
-    fn last(&self) -> anyhow::Result<Option<Cursor>> {
-        let all = crate::query_log::Filter::default();
-        let newest = self.source.reader()?.search(&all, Order::Desc, None).next();
-        Ok(newest.transpose()?.map(|(cursor, _)| cursor))
+    /// Prints what is new.
+    fn look<W: std::io::Write>(
+        &self,
+        reader: &LogReader,
+        after: &mut Option<Cursor>,
+        audited: &mut Audited,
+        rows: &mut Rows<W>,
+    ) -> anyhow::Result<()> {
+        let filter = self.filter.filter(SystemClock.now())?;
+        for found in reader.search(&filter, Order::Asc, *after) {
+            let (cursor, row) = found?;
+            *after = Some(cursor);
+            audited.add(1);
+            rows.print(row.to_json().as_bytes())?;
+        }
+        Ok(rows.flush()?)
     }
+}
+
+fn last(reader: &LogReader) -> anyhow::Result<Option<Cursor>> {
+    let newest = reader.search(&Filter::default(), Order::Desc, None).next();
+    Ok(newest.transpose()?.map(|(cursor, _)| cursor))
 }
 
 impl Listing {
     async fn segments(&self) -> anyhow::Result<ExitCode> {
         let segments: Value = match self.source.data {
-            Some(_) => serde_json::to_value(self.source.reader()?.segments())?,
+            Some(_) => serde_json::to_value(self.source.segments()?)?,
             None => self.source.api()?.get("/v1/log/segments", &[], "*/*").await?.json().await?,
         };
         let columns = ["segment", "state", "from", "records", "bytes", "expires_at"];
@@ -184,7 +217,12 @@ impl Listing {
 
     async fn verify(&self) -> anyhow::Result<ExitCode> {
         let report: Value = match self.source.data {
-            Some(_) => serde_json::to_value(self.source.reader()?.verify())?,
+            Some(_) => {
+                let (reader, audited) = self.source.read(Call::Verify, &Filters::none())?;
+                let report = serde_json::to_value(reader.verify())?;
+                audited.finish();
+                report
+            }
             None => self.source.api()?.get("/v1/log/verify", &[], "*/*").await?.json().await?,
         };
         let segments = report.get("segments").cloned().unwrap_or_default();

@@ -4,9 +4,11 @@
 //! files of a stopped one.
 //! `--json` prints one JSON object a line for pipes; without it a table for people.
 
+mod audit;
 mod config;
 mod demo;
 mod filter;
+mod interrupt;
 mod lines;
 mod log;
 mod operator;
@@ -45,6 +47,9 @@ enum Command {
     /// Read the query log
     #[command(subcommand)]
     Log(Box<log::Log>),
+    /// See who read the query log
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Move accounts in and out, copy the registry, count what there is
     #[command(subcommand)]
     Registry(Box<registry::Registry>),
@@ -88,6 +93,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Log(log) => log.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Registry(registry) => registry.run(),
         Command::Operator(operator) => operator.run(),
         Command::Config(config) => config.run(),

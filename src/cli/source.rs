@@ -8,10 +8,11 @@ use reqwest::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::{
+    audit::{self, Audit, AuditOptions, Audited, Call, Filters},
     clock::SystemClock,
     config::{Config, ConfigError},
     envelope::KeyFiles,
-    query_log::LogReader,
+    query_log::{LogReader, SegmentSummary},
 };
 
 /// The server to ask when none is named.
@@ -45,10 +46,47 @@ impl Source {
         crate::config::load(self.config.as_deref(), super::variables())
     }
 
-    /// The log's files in the data directory named.
-    pub(super) fn reader(&self) -> anyhow::Result<LogReader> {
+    /// A reader of the log's files in the data directory named, once it is noted in the directory's audit log who reads
+    /// what: there is no other way to one. A server that runs there notes its own readers in the same log.
+    pub(super) fn read(
+        &self,
+        call: Call,
+        filters: &Filters,
+    ) -> anyhow::Result<(LogReader, Audited)> {
+        let reader = self.reader()?;
+        let audited = self.audit_of(&reader)?.begin(&audit::local_user(), call, filters)?;
+        Ok((reader, audited))
+    }
+
+    /// The audit log in the data directory named, once it is noted there who reads it.
+    pub(super) fn read_audit(
+        &self,
+        call: Call,
+        filters: &Filters,
+    ) -> anyhow::Result<(Audit, Audited)> {
+        let audit = self.audit_of(&self.reader()?)?;
+        let audited = audit.begin(&audit::local_user(), call, filters)?;
+        Ok((audit, audited))
+    }
+
+    /// The hours of the log: no records, no entry.
+    pub(super) fn segments(&self) -> anyhow::Result<Vec<SegmentSummary>> {
+        Ok(self.reader()?.segments())
+    }
+
+    /// The reader of an audited call, opened anew: the key of a new hour is in a new keyring.
+    pub(super) fn reopen(&self, _: &Audited) -> anyhow::Result<LogReader> {
+        self.reader()
+    }
+
+    fn data_config(&self) -> anyhow::Result<Config> {
         let mut config = self.config()?;
         config.server.data = self.data.clone().context("--data names no directory")?;
+        Ok(config)
+    }
+
+    fn reader(&self) -> anyhow::Result<LogReader> {
+        let config = self.data_config()?;
         let data = &config.server.data;
         let log = data.join("log");
         if !log.is_dir() {
@@ -57,6 +95,13 @@ impl Source {
         let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
         let clock = Arc::new(SystemClock);
         Ok(LogReader::open_read_only(&log, keys, clock, config.log.retention)?)
+    }
+
+    fn audit_of(&self, reader: &LogReader) -> anyhow::Result<Audit> {
+        let config = self.data_config()?;
+        let (dir, clock) = (config.server.data.join("audit"), Arc::new(SystemClock));
+        let retention = config.audit.retention;
+        Ok(Audit::new(AuditOptions::new(dir, reader.keyring(), clock, retention)))
     }
 
     /// The API of the server named, with the token from the file or the environment (never from an argument, which

@@ -11,7 +11,7 @@ use std::{fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{dispatch, envelope, ownership, query_log, quota, registry, telemetry};
+use crate::{audit, dispatch, envelope, ownership, query_log, quota, registry, telemetry};
 
 pub use server::ServerConfig;
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub keys: envelope::Config,
     /// The query log.
     pub log: query_log::Config,
+    /// Who read the query log.
+    pub audit: audit::Config,
     /// Devices and handles.
     pub registry: registry::Config,
     /// Proofs of ownership.
@@ -153,6 +155,7 @@ impl Config {
         let in_section = |section| move |(key, why)| Invalid { section, key, why };
         self.server.validate().map_err(in_section("server"))?;
         self.log.validate().map_err(in_section("log"))?;
+        self.audit.validate().map_err(in_section("audit"))?;
         self.registry.validate().map_err(in_section("registry"))?;
         self.ownership.validate().map_err(in_section("ownership"))?;
         self.dispatch.validate().map_err(in_section("dispatch"))?;

@@ -11,6 +11,8 @@ use std::{
     sync::Arc,
 };
 
+use super::owner;
+
 /// Bytes of zeros written at once when a file is wiped.
 const WIPE_CHUNK_BYTES: usize = 4096;
 
@@ -22,7 +24,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the operating system says.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a new file with mode 0600; an error if the name is taken.
+    /// Makes a new file with mode 0600, its directory's owner's; an error if the name is taken.
     ///
     /// # Errors
     /// What the operating system says.
@@ -97,11 +99,16 @@ impl OsDisk {
 
 impl Disk for OsDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)
+        if path.is_dir() {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        owner::give_to_owner_of(owner::parent(path), &File::open(path)?)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        owner::give_to_owner_of(owner::parent(path), &file)?;
         Ok(Box::new(OsFile(file)))
     }
 
@@ -206,8 +213,5 @@ pub(super) fn fresh_name(path: &Path) -> std::path::PathBuf {
 }
 
 fn sync_parent(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => disk.sync_dir(parent),
-        _ => disk.sync_dir(Path::new(".")),
-    }
+    disk.sync_dir(owner::parent(path))
 }

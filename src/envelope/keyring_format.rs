@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, fmt};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf,
     rand::{SecureRandom, SystemRandom},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -63,6 +64,19 @@ impl HourKey {
 
     pub(super) const fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// A key for another use than frames, told apart from every other use by `info`: HKDF-SHA256 (RFC 5869) without a
+    /// salt. It can be had again for as long as the hour's key lives, and by nobody after that.
+    #[must_use]
+    pub fn derive(&self, info: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.0);
+        let filled = pseudorandom
+            .expand(&[info], hkdf::HKDF_SHA256)
+            .and_then(|expanded| expanded.fill(key.as_mut()));
+        filled.expect("32 bytes are fewer than the 8,160 that HKDF-SHA256 gives");
+        key
     }
 }
 

@@ -20,6 +20,7 @@ mod keyring;
 mod keyring_error;
 mod keyring_format;
 mod lock;
+mod owner;
 mod root_key;
 #[cfg(test)]
 pub(crate) mod sim_disk;

@@ -112,6 +112,8 @@ problems! {
     RegistryUnwritable = SERVICE_UNAVAILABLE Later "registry-unwritable" "The registry cannot be written",
     /// The log cannot be written, so nothing can be answered.
     LogUnwritable = SERVICE_UNAVAILABLE Later "log-unwritable" "The query log cannot be written",
+    /// Who reads cannot be noted, so nothing can be read.
+    AuditUnwritable = SERVICE_UNAVAILABLE Later "audit-unwritable" "The audit log cannot be written",
     /// More is asked at once than the service takes on.
     Overloaded = SERVICE_UNAVAILABLE Later "overloaded" "The service is overloaded",
 }

@@ -172,8 +172,7 @@ impl Operators {
         role: Role,
         now: Timestamp,
     ) -> Result<OperatorToken, OperatorsError> {
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(legal) {
+        if !is_name(name) {
             return Err(OperatorsError::Name);
         }
         let mut random = Zeroizing::new([0; TOKEN_RANDOM_BYTES]);
@@ -205,6 +204,13 @@ impl Operators {
             if operators.len() == before { Err(OperatorsError::Unknown) } else { Ok(()) }
         })
     }
+}
+
+/// Whether an operator could have this name: 1 to 64 letters, digits, `.`, `_` and `-`.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(legal)
 }
 
 fn hash(token: &str) -> String {

@@ -69,6 +69,26 @@ impl IpPrefix {
     }
 }
 
+impl IpPrefix {
+    /// As text, in CIDR form, without the bits that are no part of the network: two spellings of one network are one
+    /// text. Personal, so it has a name instead of being how the value prints.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let bits = u32::from(self.bits);
+        let network = match self.network {
+            IpAddr::V4(ip) => {
+                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+                IpAddr::V4((ip.to_bits() & mask).into())
+            }
+            IpAddr::V6(ip) => {
+                let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+                IpAddr::V6((ip.to_bits() & mask).into())
+            }
+        };
+        format!("{network}/{bits}")
+    }
+}
+
 impl FromStr for IpPrefix {
     type Err = IpPrefixError;
 
@@ -161,6 +181,15 @@ mod tests {
         assert!(holds("0.0.0.0/0", "255.1.2.3") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
         assert!(holds("::/0", "ffff::1"));
+        for (text, canonical) in [
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("192.0.2.7/24", "192.0.2.0/24"),
+            ("1.2.3.4/0", "0.0.0.0/0"),
+            ("2001:db8::7/32", "2001:db8::/32"),
+            ("ffff::1/0", "::/0"),
+        ] {
+            assert_eq!(text.parse::<IpPrefix>().unwrap().canonical(), canonical);
+        }
         for wrong in
             ["", "1.2.3", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/+8", "/8", "1.2.3.4/8/8"]
         {

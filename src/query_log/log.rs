@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    envelope::{KeyFiles, OsDisk, SharedDisk},
+    envelope::{KeyFiles, Keyring, OsDisk, SharedDisk},
     shutdown::Shutdown,
 };
 
@@ -190,6 +190,12 @@ impl QueryLog {
             Arc::clone(&shared.clock),
             shared.config.retention,
         )
+    }
+
+    /// The keys of the hours, for what must be forgotten with the log.
+    #[must_use]
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.shared.keyring)
     }
 
     /// Destroys what has expired, and ends the active segment if its hour has passed. To be called every minute or so;

@@ -75,6 +75,12 @@ impl LogReader {
         Tail::new(self.sources.clone(), filter.clone(), position)
     }
 
+    /// The keys of the hours, for what must be forgotten with the log.
+    #[must_use]
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.sources.keyring)
+    }
+
     /// Every segment, oldest first.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentSummary> {

@@ -16,7 +16,7 @@
 //! # Stop
 //!
 //! In this order: `addresses.json` goes; no new connection; requests under way finish (their records are committed
-//! before they do); the registry's writer drains; the log flushes and closes its file; the lock falls.
+//! before they do); the registry's writer drains; the audit log's last entries are written; the log flushes and closes its file; the lock falls.
 
 mod addresses;
 mod recorded;
@@ -40,6 +40,7 @@ use axum::Router;
 use axum_server::Handle;
 
 use crate::{
+    audit::Audit,
     clock::SharedClock,
     config::Config,
     dispatch::LogSink,
@@ -50,7 +51,7 @@ use crate::{
         edge::Service,
         health::Health,
         listen,
-        operator::{OperatorState, Searches},
+        operator::{OperatorState, Records, Searches},
         phone::PhoneState,
         proxies::Proxies,
     },
@@ -71,6 +72,7 @@ pub struct Server {
     shutdown: Shutdown,
     registry: Arc<Registry>,
     log: QueryLog,
+    audit: Audit,
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
@@ -117,7 +119,7 @@ impl Server {
         let phone_service = http::phone::service(phone_state, proxies);
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&data)),
-            log: rooms.log.clone(),
+            records: Records::new(rooms.log.clone(), rooms.audit.clone()),
             registry: Arc::clone(&rooms.registry),
             intake: rooms.intake.clone(),
             snapshots: rooms.snapshots.clone(),
@@ -134,6 +136,7 @@ impl Server {
             grace: config.server.grace,
             registry: Arc::clone(&rooms.registry),
             log: rooms.log.clone(),
+            audit: rooms.audit.clone(),
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
@@ -172,9 +175,9 @@ impl Server {
         &self.shutdown
     }
 
-    /// Destroys the hours of the log that have expired, now: what the service does by itself every minute.
+    /// Destroys the hours of the log and the days of the audit log that have expired, now: what the service does by itself every minute.
     pub fn tick_retention(&self) {
-        ticks::retention(&self.log);
+        ticks::retention(&self.log, &self.audit);
     }
 
     /// Seals the hours of the log that have ended, now: what the service does by itself twice a minute.
@@ -232,10 +235,11 @@ impl Server {
     /// Rebuilds the index, hands over changes that a crash kept from the log, and begins to take changes.
     async fn load(&self) -> anyhow::Result<()> {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
+        let audit = self.audit.clone();
         let horizon = self.clock.now().minus(self.retention);
         let load = move || -> anyhow::Result<()> {
             // A server that was off for long starts by forgetting.
-            ticks::retention(&log);
+            ticks::retention(&log, &audit);
             handle::warm_up();
             registry.load()?;
             let reader = log.clone();
@@ -250,8 +254,8 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self { data, grace, shutdown, registry, log, phones, operators, phone_threads, .. } =
-            self;
+        let Self { data, grace, shutdown, registry, log, audit, .. } = self;
+        let (phones, operators, phone_threads) = (self.phones, self.operators, self.phone_threads);
         let asked = Instant::now();
         let removed = addresses::remove(&data).is_ok();
         shutdown.stop();
@@ -267,6 +271,7 @@ impl Server {
         }
         let close = move || {
             registry.close();
+            audit.close();
             log.close();
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();

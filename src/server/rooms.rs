@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::{
+    audit::{Audit, AuditOptions},
     clock::SharedClock,
     config::Config,
     dispatch::Dispatch,
@@ -24,6 +25,7 @@ pub(super) struct Rooms {
     pub(super) intake: Intake,
     pub(super) snapshots: Snapshots,
     pub(super) log: QueryLog,
+    pub(super) audit: Audit,
     pub(super) quota: Arc<Quota>,
     pub(super) ownership: Arc<Ownership>,
     pub(super) dispatch: Dispatch,
@@ -40,6 +42,9 @@ pub(super) fn open(
     let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
     let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
     report_recovery(&report);
+    let (keyring, retention) = (log.keyring(), config.audit.retention);
+    let audit =
+        Audit::new(AuditOptions::new(data.join("audit"), keyring, Arc::clone(clock), retention));
     let directory = data.join("registry");
     let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
@@ -55,7 +60,7 @@ pub(super) fn open(
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
     let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
     let ownership = Arc::new(ownership);
-    Ok(Rooms { registry, intake, snapshots, log, quota, ownership, dispatch })
+    Ok(Rooms { registry, intake, snapshots, log, audit, quota, ownership, dispatch })
 }
 
 fn report_recovery(report: &query_log::RecoveryReport) {

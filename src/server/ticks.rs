@@ -4,6 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use super::rooms::Rooms;
 use crate::{
+    audit::Audit,
     background::{lower_priority, spawn_tick},
     query_log::QueryLog,
     registry::Registry,
@@ -19,8 +20,8 @@ const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 
 pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
-    let log = rooms.log.clone();
-    spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log));
+    let (log, audit) = (rooms.log.clone(), rooms.audit.clone());
+    spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log, &audit));
     let (log, stop) = (rooms.log.clone(), shutdown.clone());
     spawn_tick(shutdown, "sealing", SEALING_TICK, move || sealing(&log, &stop));
     let quota = Arc::clone(&rooms.quota);
@@ -77,8 +78,8 @@ pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
     }
 }
 
-/// Destroys what has expired, and says so.
-pub(super) fn retention(log: &QueryLog) {
+/// Destroys what has expired, and says so. While the clocks disagree nothing is, in the audit log neither.
+pub(super) fn retention(log: &QueryLog, audit: &Audit) {
     let outcome = log.tick();
     if outcome.frozen {
         tracing::error!(
@@ -92,5 +93,15 @@ pub(super) fn retention(log: &QueryLog) {
     let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
     if hours + files + left > 0 {
         tracing::info!(hours, files, left, "retention: expired hours destroyed");
+    }
+    if outcome.frozen {
+        return;
+    }
+    match audit.expire() {
+        Ok(expired) if expired.files > 0 => {
+            tracing::info!(days = expired.files, "expired days of the audit log removed");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "expired days of the audit log stay for now"),
     }
 }

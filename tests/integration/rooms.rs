@@ -21,12 +21,14 @@ const TABLE: &[(&str, &[&str])] = &[
     ("intake", &["exchange", "handle", "ids", "limits", "registry", "shutdown"]),
     ("quota", &["clock", "handle", "ids", "limits"]),
     ("query_log", &["background", "clock", "envelope", "handle", "ids", "limits", "shutdown"]),
+    ("audit", &["clock", "envelope", "handle", "limits", "query_log"]),
     ("ownership", &["clock", "handle", "ids", "limits", "registry", "shutdown"]),
     ("operators", &["clock", "ids"]),
     ("dispatch", &["clock", "handle", "ids", "limits", "query_log", "quota", "registry"]),
     (
         "http",
         &[
+            "audit",
             "clock",
             "dispatch",
             "handle",
@@ -44,6 +46,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "audit",
             "background",
             "clock",
             "config",
@@ -64,6 +67,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "audit",
             "dispatch",
             "envelope",
             "ownership",
@@ -77,6 +81,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "audit",
             "clock",
             "config",
             "envelope",

@@ -16,9 +16,7 @@ use crate::{
 };
 
 /// An operator who may read.
-pub(super) struct Reader(
-    #[expect(dead_code, reason = "the proof is what counts")] pub(super) Operator,
-);
+pub(super) struct Reader(pub(super) Operator);
 
 impl<S> FromRequestParts<S> for Reader
 where
@@ -33,9 +31,7 @@ where
 }
 
 /// An operator who may do everything.
-pub(super) struct Admin(
-    #[expect(dead_code, reason = "the proof is what counts")] pub(super) Operator,
-);
+pub(super) struct Admin(pub(super) Operator);
 
 impl<S> FromRequestParts<S> for Admin
 where

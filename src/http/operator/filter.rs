@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
+    audit::Filters,
     clock::Timestamp,
     handle::Handle,
     http::{
@@ -46,12 +47,15 @@ pub(super) struct LogQuery {
     cursor: Option<String>,
 }
 
+pub(super) const INSTANT: &str = "an RFC 3339 instant, or a span back from now such as 90m or 7d";
+pub(super) const HANDLE: &str = "a phone number in E.164 or an e-mail address";
+
 fn invalid(name: &str, takes: &str) -> Problem {
     Problem::new(Code::RequestInvalid, format!("`{name}` takes {takes}"))
 }
 
 /// Reads a parameter with `read`; what it holds is never quoted back.
-fn take<T>(
+pub(super) fn take<T>(
     name: &str,
     takes: &str,
     text: Option<&str>,
@@ -60,26 +64,23 @@ fn take<T>(
     text.map(|text| read(text).ok_or_else(|| invalid(name, takes))).transpose()
 }
 
+/// Reads an instant, or a span back from `now`.
+pub(super) fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
+}
+
+/// Reads a handle. In a query a plus sign means a space; nobody who pastes a number should need to know.
+pub(super) fn handle(text: &str) -> Option<Handle> {
+    let text = text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
+    Handle::parse(&text, None).ok()
+}
+
 impl LogQuery {
     /// The filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, Problem> {
-        let instant = |text: &str| -> Option<Timestamp> {
-            text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
-        };
-        let instant_takes = "an RFC 3339 instant, or a span back from now such as 90m or 7d";
-        let handle = take(
-            "handle",
-            "a phone number in E.164 or an e-mail address",
-            self.handle.as_deref(),
-            |text| {
-                // In a query a plus sign means a space; nobody who pastes a number should need to know.
-                let text =
-                    text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
-                Handle::parse(&text, None).ok()
-            },
-        )?;
+        let instant = |text: &str| instant(text, now);
         Ok(Filter {
-            handle,
+            handle: take("handle", HANDLE, self.handle.as_deref(), handle)?,
             device: take("device", "a device id", self.device.as_deref(), |t| t.parse().ok())?,
             account: take("account", "an account id", self.account.as_deref(), |t| t.parse().ok())?,
             ip: take("ip", "an address or a network", self.ip.as_deref(), |t| t.parse().ok())?,
@@ -91,9 +92,17 @@ impl LogQuery {
                 Reason::from_code,
             )?,
             kind: take("kind", "lookup or change", self.kind.as_deref(), Kind::from_code)?,
-            since: take("since", instant_takes, self.since.as_deref(), instant)?,
-            until: take("until", instant_takes, self.until.as_deref(), instant)?,
+            since: take("since", INSTANT, self.since.as_deref(), instant)?,
+            until: take("until", INSTANT, self.until.as_deref(), instant)?,
         })
+    }
+
+    /// With what is no filter of records, but says which of them were given.
+    pub(super) fn paging(&self, filters: Filters) -> Filters {
+        filters
+            .plain("order", self.order.as_deref())
+            .plain("limit", self.limit.as_deref())
+            .plain("cursor", self.cursor.as_deref())
     }
 
     /// Newest first, unless asked otherwise.

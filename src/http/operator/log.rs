@@ -1,34 +1,29 @@
 //! `GET /v1/log`, `/v1/log/segments`, `/v1/log/verify`.
 
-use std::io;
-
 use axum::{
     Json,
-    body::{Body, Bytes},
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Searches, access::Reader, filter::LogQuery};
+use super::{
+    Searches,
+    access::Reader,
+    filter::LogQuery,
+    lines::{self, NDJSON},
+    records::Records,
+};
 use crate::{
+    audit::{Call, Filters},
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
-    limits,
-    query_log::{QueryLog, Search},
+    query_log::Search,
 };
-
-/// Bytes of records that are sent at once.
-const CHUNK_BYTES: usize = 64 * 1024;
-/// Chunks read ahead of a slow client; then the search waits.
-const CHUNKS_AHEAD: usize = 4;
-const NDJSON: &str = "application/x-ndjson";
 
 /// One row of the log.
 #[derive(Serialize, ToSchema)]
@@ -74,13 +69,13 @@ pub(super) fn parameters(
         (status = 200, body = Page),
         (status = 400, description = "`request-invalid`", body = ProblemBody),
         (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
     ),
     security(("operator" = [])),
 )]
 pub(super) async fn search(
-    _: Reader,
-    State(log): State<QueryLog>,
+    Reader(operator): Reader,
+    State(records): State<Records>,
     State(clock): State<SharedClock>,
     State(searches): State<Searches>,
     headers: HeaderMap,
@@ -93,9 +88,15 @@ pub(super) async fn search(
     let wants_stream = accept.is_some_and(|accept| accept.contains(NDJSON));
     let limit = if wants_stream { query.stream_limit()? } else { query.page_limit()? };
     let permit = searches.search()?;
-    let search = log.reader().search(&filter, order, cursor);
+    let filters = query.paging(Filters::of(&filter));
+    let (reader, mut audited) = records.read(&operator, Call::Search, filters).await?;
+    let search = reader.search(&filter, order, cursor);
     if wants_stream {
-        return Ok(stream_rows(search, limit, permit));
+        let rows = move |client: lines::Client| {
+            let search = search.stop_when(move || client.is_gone());
+            search.take(limit).map(|found| found.map(|(_, row)| row))
+        };
+        return Ok(lines::stream(audited, permit, rows));
     }
     // Dropped with this future when the client goes away.
     let client = CancellationToken::new();
@@ -104,6 +105,11 @@ pub(super) async fn search(
     let page = tokio::task::spawn_blocking(move || {
         let page = read_page(search, limit);
         drop(permit);
+        // Before the page is sent: who has it finds it noted.
+        if let Ok(page) = &page {
+            audited.add(page.records.len() as u64);
+            audited.finish();
+        }
         page
     });
     let page = page.await.map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
@@ -138,49 +144,6 @@ fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log:
     })
 }
 
-/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends; so it
-/// does when the client takes nothing for [`limits::SLOW_READER_PATIENCE`].
-fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Response {
-    let (chunks, received) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_AHEAD);
-    let client = chunks.clone();
-    let search = search.stop_when(move || client.is_closed());
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let send =
-            |chunk| runtime.block_on(chunks.send_timeout(chunk, limits::SLOW_READER_PATIENCE));
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES + 1024);
-        for found in search.take(limit) {
-            match found {
-                Ok((_, row)) => row.write_json(&mut chunk),
-                Err(error) => {
-                    // The stream breaks off: a client must not take half an answer for a whole one.
-                    tracing::error!(%error, "a search could not read a segment");
-                    let _ = send(Err(io::Error::other("a segment cannot be read")));
-                    return;
-                }
-            }
-            chunk.push(b'\n');
-            if chunk.len() >= CHUNK_BYTES {
-                let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
-                if send(Ok(full.into())).is_err() {
-                    // Gone, or so slow that it keeps others from searching: the stream breaks off.
-                    return;
-                }
-            }
-        }
-        let _ = send(Ok(chunk.into()));
-    });
-    let body = stream::unfold(received, |mut received| async move {
-        received.recv().await.map(|chunk| (chunk, received))
-    });
-    let mut response = Response::new(Body::from_stream(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// One hour of the log.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SegmentBody {
@@ -204,8 +167,11 @@ pub(super) struct SegmentBody {
     responses((status = 200, body = Vec<SegmentBody>), (status = 401, body = ProblemBody)),
     security(("operator" = [])),
 )]
-pub(super) async fn segments(_: Reader, State(log): State<QueryLog>) -> Result<Response, Problem> {
-    let segments = tokio::task::spawn_blocking(move || log.reader().segments()).await;
+pub(super) async fn segments(
+    _: Reader,
+    State(records): State<Records>,
+) -> Result<Response, Problem> {
+    let segments = tokio::task::spawn_blocking(move || records.segments()).await;
     let segments = segments.map_err(|_| Problem::new(Code::Internal, "listing failed"))?;
     Ok(Json(segments).into_response())
 }
@@ -216,19 +182,21 @@ pub(super) async fn segments(_: Reader, State(log): State<QueryLog>) -> Result<R
     responses(
         (status = 200, description = "A report; `sound` says it in a word", body = serde_json::Value),
         (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
     ),
     security(("operator" = [])),
 )]
 pub(super) async fn verify(
-    _: Reader,
-    State(log): State<QueryLog>,
+    Reader(operator): Reader,
+    State(records): State<Records>,
     State(searches): State<Searches>,
 ) -> Result<Response, Problem> {
     let permit = searches.search()?;
+    let (reader, audited) = records.read(&operator, Call::Verify, Filters::none()).await?;
     let report = tokio::task::spawn_blocking(move || {
-        let report = log.reader().verify();
+        let report = reader.verify();
         drop(permit);
+        audited.finish();
         report
     });
     let report = report.await.map_err(|_| Problem::new(Code::Internal, "verifying failed"))?;

@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::Registry as Metrics,
 };
 
-use super::access::authorize;
+use super::{access::authorize, records::Records};
 use crate::{
     dispatch::LookupCounts,
     http::{
@@ -22,7 +22,7 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     operators::{Operators, Role},
-    query_log::{QueryLog, Reason},
+    query_log::Reason,
     registry::Registry,
 };
 
@@ -41,7 +41,7 @@ pub(super) async fn metrics(
     origin: Origin,
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
-    State(log): State<QueryLog>,
+    State(records): State<Records>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
@@ -55,7 +55,7 @@ pub(super) async fn metrics(
     metrics.register(
         "log_writable",
         "Whether the query log takes records",
-        gauge(log.is_writable()),
+        gauge(records.is_writable()),
     );
     metrics.register(
         "registry_ready",

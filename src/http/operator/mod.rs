@@ -1,11 +1,14 @@
 //! The operators' listener.
 
 mod access;
+mod audit;
 mod filter;
 mod import;
+mod lines;
 mod log;
 mod metrics;
 mod openapi;
+mod records;
 mod registry;
 mod snapshot;
 mod tail;
@@ -23,9 +26,10 @@ use super::{
 };
 use crate::{
     clock::SharedClock, dispatch::LookupCounts, intake::Intake, limits, operators::Operators,
-    query_log::QueryLog, registry::Registry, shutdown::Shutdown,
+    registry::Registry, shutdown::Shutdown,
 };
 
+pub use records::Records;
 pub use snapshot::Snapshots;
 
 /// What the operators' routes work with.
@@ -33,8 +37,8 @@ pub use snapshot::Snapshots;
 pub struct OperatorState {
     /// Who may call.
     pub operators: Arc<Operators>,
-    /// The log.
-    pub log: QueryLog,
+    /// The log, and who reads it.
+    pub records: Records,
     /// The directory.
     pub registry: Arc<Registry>,
     /// Takes imports in.
@@ -95,6 +99,8 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(tail::tail))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(snapshot::snapshot))

@@ -12,11 +12,12 @@ use axum::{
 use futures_util::stream::{self, Stream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Searches, access::Reader, filter::LogQuery, log::parameters};
+use super::{Searches, access::Reader, filter::LogQuery, log::parameters, records::Records};
 use crate::{
+    audit::{Audited, Call, Filters},
     clock::SharedClock,
     http::problem::{Problem, ProblemBody},
-    query_log::{LogRow, QueryLog, Tail},
+    query_log::{LogRow, Tail},
     shutdown::Shutdown,
 };
 
@@ -32,13 +33,13 @@ const ROWS_AT_ONCE: usize = 1_000;
         (status = 200, description = "One event for each record", content_type = "text/event-stream"),
         (status = 400, description = "`request-invalid`", body = ProblemBody),
         (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
     ),
     security(("operator" = [])),
 )]
 pub(super) async fn tail(
-    _: Reader,
-    State(log): State<QueryLog>,
+    Reader(operator): Reader,
+    State(records): State<Records>,
     State(clock): State<SharedClock>,
     State(searches): State<Searches>,
     State(shutdown): State<Shutdown>,
@@ -48,10 +49,10 @@ pub(super) async fn tail(
     query.only_filters()?;
     let filter = query.filter(clock.now())?;
     let permit = searches.tail()?;
-    let reader = log.reader();
-    let tail = reader.tail(reader.position(), &filter);
-    let following =
-        Following { ready: VecDeque::new(), tail: Some(tail), shutdown, _permit: permit };
+    let filters = Filters::of(&filter);
+    let (reader, audited) = records.read(&operator, Call::Tail, filters).await?;
+    let tail = Some(reader.tail(reader.position(), &filter));
+    let following = Following { ready: VecDeque::new(), tail, audited, shutdown, _permit: permit };
     Ok(Sse::new(events(following)).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -60,6 +61,8 @@ struct Following {
     ready: VecDeque<LogRow>,
     /// Away while it reads on a thread that may wait.
     tail: Option<Tail>,
+    /// Ends with the stream: a tail has no other end than breaking off.
+    audited: Audited,
     shutdown: Shutdown,
     _permit: OwnedSemaphorePermit,
 }
@@ -69,6 +72,7 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
     stream::unfold(following, |mut following| async move {
         loop {
             if let Some(row) = following.ready.pop_front() {
+                following.audited.add(1);
                 return Some((Ok(Event::default().data(row.to_json())), following));
             }
             if !following.look().await {

@@ -1,0 +1,59 @@
+//! A call that was noted and gives out records.
+
+use std::sync::Arc;
+
+use tokio::runtime;
+
+use super::{
+    entry::{End, What},
+    log::Shared,
+};
+
+/// Counts the records that a call gives, and writes how many they were when it ends: by [`Audited::finish`], or by being
+/// dropped when the call breaks off or its client goes away.
+#[must_use = "a call whose records are not counted looks as if it had given none"]
+#[derive(Debug)]
+pub struct Audited {
+    shared: Arc<Shared>,
+    of: u64,
+    records: u64,
+    is_over: bool,
+}
+
+impl Audited {
+    pub(super) fn new(shared: Arc<Shared>, of: u64) -> Self {
+        Self { shared, of, records: 0, is_over: false }
+    }
+
+    /// Counts records that are about to be given.
+    pub fn add(&mut self, records: u64) {
+        self.records += records;
+    }
+
+    /// Notes that the call came to its end. Writes to the disk, so it belongs on a thread that may wait.
+    pub fn finish(mut self) {
+        self.is_over = true;
+        self.shared.end(self.entry(true));
+    }
+
+    fn entry(&self, whole: bool) -> What {
+        What::End(End { of: self.of, records: self.records, whole })
+    }
+}
+
+impl Drop for Audited {
+    /// On a runtime's thread nothing may wait: the entry is written by another. [`super::Audit::close`] waits for it.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let entry = self.entry(false);
+        match runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let ending = self.shared.ending();
+                runtime.spawn_blocking(move || ending.write(entry));
+            }
+            Err(_) => self.shared.end(entry),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Appending: lock, see where the chain ends, write one line, make it durable.
+//!
+//! Several processes append, so each append looks at the directory anew. What this process has itself written is
+//! remembered: as long as the newest file is as long as it left it, nothing is read again. If the file is *shorter*, or
+//! gone, somebody cut the log while it was in use: the chain then goes on from what was written, not from what is left, so
+//! that a verification finds the place.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    entry::{Entry, LineHash, Torn, What},
+    error::{AuditError, io_at},
+    files::{self, Day, FileName},
+};
+use crate::{
+    clock::SharedClock,
+    envelope::{DirectoryLock, SharedDisk},
+    limits,
+};
+
+/// The chain of entries in one directory.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) dir: PathBuf,
+    disk: SharedDisk,
+    clock: SharedClock,
+    known: Mutex<Option<Known>>,
+}
+
+/// Where this process's last append left the chain.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    file: FileName,
+    len: u64,
+    n: u64,
+    hash: LineHash,
+}
+
+/// Where the chain ends.
+struct Tail {
+    n: u64,
+    hash: LineHash,
+    torn: Option<Torn>,
+    newest: Option<Newest>,
+    /// This process has made the file's name and everything in it durable.
+    is_settled: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Newest {
+    file: FileName,
+    len: u64,
+    /// It does not end with a line's end.
+    is_open: bool,
+}
+
+impl Chain {
+    pub(super) fn new(dir: PathBuf, disk: SharedDisk, clock: SharedClock) -> Self {
+        Self { dir, disk, clock, known: Mutex::new(None) }
+    }
+
+    /// Appends an entry, and returns its number once it is durable. After an error there is no entry, but for one whose
+    /// bytes reached the disk though the system says otherwise; nothing was given for it.
+    pub(super) fn append(&self, what: What) -> Result<u64, AuditError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.disk.create_dir(&self.dir).map_err(io_at(&self.dir))?;
+        let _lock = self.lock()?;
+        // Forgotten until this append has come to a good end.
+        let tail = self.tail(known.take())?;
+        let at = self.clock.now();
+        let n = tail.n + 1;
+        let line = Entry::new(n, at, what, tail.torn, tail.hash).to_line();
+        let day = Day::of(at);
+        let (file, len) = match tail.newest {
+            Some(newest) if newest.file.takes(day) => {
+                let len = self.extend(newest, &line).map_err(io_at(&self.path(newest.file)))?;
+                (newest.file, len)
+            }
+            newest => {
+                let file = FileName::next(newest.map(|newest| newest.file), day);
+                (file, self.begin(file, &line).map_err(io_at(&self.path(file)))?)
+            }
+        };
+        let is_durable = tail.is_settled && tail.newest.is_some_and(|newest| newest.file == file);
+        if !is_durable {
+            self.disk.sync_dir(&self.dir).map_err(io_at(&self.dir))?;
+        }
+        *known = Some(Known { file, len, n, hash: LineHash::of(&line) });
+        Ok(n)
+    }
+
+    /// The right to change the directory, or to see it at rest. Waits.
+    pub(super) fn lock(&self) -> Result<DirectoryLock, AuditError> {
+        Ok(DirectoryLock::acquire_within(&self.dir, limits::AUDIT_LOCK_PATIENCE)?)
+    }
+
+    /// Every file with its length, oldest first, while nobody writes: what is read up to there are whole entries, and
+    /// what a crash left.
+    pub(super) fn snapshot(&self) -> Result<Vec<(FileName, u64)>, AuditError> {
+        if !self.dir.is_dir() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.lock()?;
+        let listed = files::list(&self.dir).map_err(io_at(&self.dir))?;
+        let measure = |file: FileName| {
+            let path = self.path(file);
+            Ok((file, fs::metadata(&path).map_err(io_at(&path))?.len()))
+        };
+        listed.into_iter().map(measure).collect()
+    }
+
+    /// Removes the oldest file, durably: a crash must not leave a hole where a later one is removed. To be called with
+    /// the lock held.
+    pub(super) fn remove(&self, file: FileName) -> Result<(), AuditError> {
+        let mut known = self.known();
+        if known.is_some_and(|known| known.file == file) {
+            *known = None;
+        }
+        let path = self.path(file);
+        self.disk.unlink(&path).map_err(io_at(&path))?;
+        self.disk.sync_dir(&self.dir).map_err(io_at(&self.dir))
+    }
+
+    pub(super) fn path(&self, file: FileName) -> PathBuf {
+        self.dir.join(file.to_string())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tail(&self, known: Option<Known>) -> Result<Tail, AuditError> {
+        let listed = files::list(&self.dir).map_err(io_at(&self.dir))?;
+        if let Some(known) = known {
+            let len = fs::metadata(self.path(known.file)).map(|meta| meta.len()).unwrap_or(0);
+            let is_newest = listed.last() == Some(&known.file);
+            if len < known.len {
+                tracing::error!(
+                    "the audit log was cut behind this server's back: see `dispatchd audit verify`"
+                );
+            }
+            if len < known.len || (is_newest && len == known.len) {
+                let newest = listed.last().map(|file| self.measure(*file)).transpose()?;
+                let Known { n, hash, .. } = known;
+                let is_settled = is_newest && len == known.len;
+                return Ok(Tail { n, hash, torn: None, newest, is_settled });
+            }
+        } else {
+            self.settle(listed.last())?;
+        }
+        self.read_tail(&listed)
+    }
+
+    /// Before the first append of this process: a process that was killed may have left names and lines that are not on
+    /// the disk yet, and the chain is about to build on them.
+    fn settle(&self, newest: Option<&FileName>) -> Result<(), AuditError> {
+        let data = self.dir.parent().filter(|data| !data.as_os_str().is_empty());
+        let data = data.unwrap_or(Path::new("."));
+        self.disk.sync_dir(data).map_err(io_at(data))?;
+        match newest.map(|newest| self.path(*newest)) {
+            Some(path) => {
+                let sync = self.disk.open(&path).and_then(|mut file| file.sync());
+                sync.map_err(io_at(&path))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Looks for the last whole entry, from the newest file back: a crash may have left a file without one.
+    fn read_tail(&self, listed: &[FileName]) -> Result<Tail, AuditError> {
+        let newest = listed.last().map(|file| self.measure(*file)).transpose()?;
+        let (mut n, mut hash, mut junk) = (0, LineHash::default(), Vec::new());
+        'files: for file in listed.iter().rev() {
+            let path = self.path(*file);
+            let bytes = fs::read(&path).map_err(io_at(&path))?;
+            for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
+                if let Some(entry) = Entry::read(line) {
+                    (n, hash) = (entry.n, LineHash::of(line));
+                    break 'files;
+                }
+                junk.push(line.to_vec());
+            }
+        }
+        junk.reverse();
+        Ok(Tail { n, hash, torn: Torn::of(&junk), newest, is_settled: false })
+    }
+
+    fn measure(&self, file: FileName) -> Result<Newest, AuditError> {
+        let path = self.path(file);
+        let last = last_byte(&path).map_err(io_at(&path))?;
+        let len = fs::metadata(&path).map_err(io_at(&path))?.len();
+        Ok(Newest { file, len, is_open: last.is_some_and(|last| last != b'\n') })
+    }
+
+    fn extend(&self, newest: Newest, line: &[u8]) -> io::Result<u64> {
+        let mut bytes = Vec::with_capacity(line.len() + 2);
+        if newest.is_open {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+        let mut file = self.disk.open(&self.path(newest.file))?;
+        if let Err(error) = file.append(&bytes).and_then(|()| file.sync()) {
+            // What is there of them was promised to nobody, and after a failed sync nothing is known about it. If this
+            // fails too, the next append finds a torn line or an entry without an end.
+            let _ = file.truncate(newest.len);
+            return Err(error);
+        }
+        Ok(newest.len + bytes.len() as u64)
+    }
+
+    fn begin(&self, name: FileName, line: &[u8]) -> io::Result<u64> {
+        self.disk.create(&self.path(name))?;
+        self.extend(Newest { file: name, len: 0, is_open: false }, line)
+    }
+}
+
+fn last_byte(path: &Path) -> io::Result<Option<u8>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut file = fs::File::open(path)?;
+    let len = file.seek(SeekFrom::End(0))?;
+    if len == 0 {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(len - 1))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(Some(byte[0]))
+}

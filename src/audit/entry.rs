@@ -1,0 +1,137 @@
+//! One line of the audit log.
+
+use std::{collections::BTreeMap, fmt};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::fingerprint::Noted;
+use crate::clock::Timestamp;
+
+/// SHA-256 of a line's bytes, without the line's end.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineHash([u8; 32]);
+
+/// The first entry of a call: durable before anything is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begin {
+    pub(super) operator: String,
+    /// A code of [`super::Call`]; text, so that an older program can read a newer one's.
+    pub(super) call: String,
+    pub(super) filters: BTreeMap<String, Noted>,
+}
+
+/// The second entry of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct End {
+    /// The number of the first.
+    pub(super) of: u64,
+    /// How many records were given.
+    pub(super) records: u64,
+    /// Whether the call came to its end, rather than broke off. Following the log has no other end than breaking off.
+    pub(super) whole: bool,
+}
+
+/// What the writer of an entry found between it and the last whole one: the part of a line that a crash left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Torn {
+    pub(super) bytes: u64,
+    pub(super) sha256: LineHash,
+}
+
+/// A line. It has either a `begin` or an `end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Counted from 1 over all files.
+    pub(super) n: u64,
+    pub(super) at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) begin: Option<Begin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) end: Option<End>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) torn: Option<Torn>,
+    /// Hash of the entry before; zeros in the first of all.
+    pub(super) prev: LineHash,
+}
+
+/// What a call's two entries say.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Begin(Begin),
+    End(End),
+}
+
+impl Entry {
+    pub(super) fn new(
+        n: u64,
+        at: Timestamp,
+        what: What,
+        torn: Option<Torn>,
+        prev: LineHash,
+    ) -> Self {
+        let (begin, end) = match what {
+            What::Begin(begin) => (Some(begin), None),
+            What::End(end) => (None, Some(end)),
+        };
+        Self { n, at, begin, end, torn, prev }
+    }
+
+    /// The line, without its end.
+    pub(super) fn to_line(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("text, numbers and maps with text for keys are JSON")
+    }
+
+    /// Reads a line; none if it is no entry. No part of an entry is one: its last brace is the first that closes it.
+    pub(super) fn read(line: &[u8]) -> Option<Self> {
+        let entry: Self = serde_json::from_slice(line).ok()?;
+        (entry.begin.is_some() != entry.end.is_some()).then_some(entry)
+    }
+}
+
+impl Torn {
+    /// What these lines come to, none of which is an entry; none if there is no line. Where they ended, in a line's end or
+    /// in a file's, is no part of it: the writer of the next entry ends them.
+    pub(super) fn of(lines: &[Vec<u8>]) -> Option<Self> {
+        if lines.is_empty() {
+            return None;
+        }
+        let bytes = lines.iter().map(|line| line.len() as u64).sum();
+        Some(Self { bytes, sha256: LineHash::of(&lines.join(&b'\n')) })
+    }
+}
+
+impl LineHash {
+    pub(super) fn of(line: &[u8]) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, line).as_ref());
+        Self(hash)
+    }
+}
+
+impl fmt::Display for LineHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for LineHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for LineHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LineHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| de::Error::custom("not a SHA-256 in hexadecimal"))
+    }
+}

@@ -1,0 +1,113 @@
+//! Personal filters as fingerprints: an audit can ask "was this one read?", and nobody can ask "who was read?".
+//!
+//! ```text
+//! key of an hour of the query log --HKDF(info)--> key --HMAC-SHA256(kind, 0, value), first 16 bytes--> fingerprint
+//! ```
+//!
+//! A hash without a key could be turned back by trying all phone numbers. With the key of an hour that can be done only
+//! as long as the hour's records can be read anyway; when it is destroyed, the fingerprint is a random number.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{Hour, Timestamp},
+    envelope::{HourKey, Keyring, KeyringError},
+};
+
+const INFO: &[u8] = b"dispatchd audit fingerprint 1";
+/// Half of HMAC-SHA256: two values of the same fingerprint are not met.
+const BYTES: usize = 16;
+
+/// A personal value as noted: to be recomputed while the hour's key lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Hours since the Unix epoch: whose key.
+    pub hour: u32,
+    /// Sixteen bytes in hexadecimal.
+    pub fingerprint: String,
+}
+
+/// A filter as noted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Noted {
+    /// A value that says nothing about a person.
+    Plain(String),
+    /// A personal one.
+    Fingerprint(Fingerprint),
+    /// A personal one, when no hour had a key: there was no record to be read either.
+    Unkeyed,
+}
+
+/// An hour and the key that fingerprints of it are made with.
+pub(super) struct FingerprintKey {
+    hour: Hour,
+    key: hmac::Key,
+}
+
+impl FingerprintKey {
+    /// Of the present hour. Beside a keyring that may only be read, of the newest hour that is there: it dies earlier.
+    /// None if there is no hour at all.
+    pub(super) fn present(keyring: &Keyring, now: Timestamp) -> Result<Option<Self>, KeyringError> {
+        let hour = now.hour();
+        match keyring.ensure(hour, now) {
+            Ok(key) => Ok(Some(Self::of(hour, &key))),
+            Err(KeyringError::ReadOnly(_)) => {
+                let newest = keyring.hours().into_keys().rfind(|known| *known <= hour);
+                Ok(newest.and_then(|hour| Self::alive(keyring, hour)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Of any hour, while its key lives.
+    pub(super) fn alive(keyring: &Keyring, hour: Hour) -> Option<Self> {
+        keyring.get(hour).map(|key| Self::of(hour, &key))
+    }
+
+    fn of(hour: Hour, key: &HourKey) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.derive(INFO).as_ref());
+        Self { hour, key }
+    }
+
+    /// The fingerprint of a value; the same text as a handle and as something else has two.
+    pub(super) fn take(&self, kind: &str, value: &str) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [kind.as_bytes(), &[0], value.as_bytes()] {
+            context.update(part);
+        }
+        let tag = context.sign();
+        let fingerprint = HEXLOWER.encode(tag.as_ref().get(..BYTES).unwrap_or_default());
+        Fingerprint { hour: self.hour.epoch_hours(), fingerprint }
+    }
+}
+
+/// Knows one value again in the fingerprints of every hour whose key lives.
+pub(super) struct Recogniser<'a> {
+    keyring: &'a Keyring,
+    kind: &'a str,
+    value: &'a str,
+    known: BTreeMap<u32, Option<Fingerprint>>,
+}
+
+impl<'a> Recogniser<'a> {
+    pub(super) fn new(keyring: &'a Keyring, kind: &'a str, value: &'a str) -> Self {
+        Self { keyring, kind, value, known: BTreeMap::new() }
+    }
+
+    pub(super) fn is(&mut self, noted: &Noted) -> bool {
+        let Noted::Fingerprint(noted) = noted else {
+            return false;
+        };
+        let (keyring, kind, value) = (self.keyring, self.kind, self.value);
+        let taken = self.known.entry(noted.hour).or_insert_with(|| {
+            let key = FingerprintKey::alive(keyring, Hour::from_epoch_hours(noted.hour))?;
+            Some(key.take(kind, value))
+        });
+        taken.as_ref() == Some(noted)
+    }
+}

@@ -1,0 +1,157 @@
+//! The calls that were noted, each with how it ended.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    io,
+    sync::Arc,
+};
+
+use serde::Serialize;
+
+use super::{
+    chain::Chain,
+    entry::{Begin, End, Entry},
+    error::{AuditError, io_at},
+    files::{FileName, Lines},
+    filters::{Filters, HANDLE},
+    fingerprint::{Noted, Recogniser},
+    log::Shared,
+};
+use crate::{clock::Timestamp, handle::Handle};
+
+/// Which calls are listed. Everything named must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Begun from this instant on.
+    pub since: Option<Timestamp>,
+    /// Begun before this instant.
+    pub until: Option<Timestamp>,
+    /// By this operator, or `local:` and a user's number.
+    pub operator: Option<String>,
+    /// That named this handle, as far as keys of its hour are alive.
+    pub handle: Option<Handle>,
+}
+
+impl Wanted {
+    /// As noted of the call that lists.
+    #[must_use]
+    pub fn filters(&self) -> Filters {
+        let Self { since, until, operator, handle } = self;
+        let filters = Filters::none().plain("since", *since).plain("until", *until);
+        let filters = filters.plain("operator", operator.as_deref());
+        match handle {
+            Some(handle) => filters.handle(handle),
+            None => filters,
+        }
+    }
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The number of its first entry.
+    pub n: u64,
+    /// When it began.
+    pub at: Timestamp,
+    /// Who made it.
+    pub operator: String,
+    /// Which: a code of [`super::Call`].
+    pub call: String,
+    /// What it asked for.
+    pub filters: BTreeMap<String, Noted>,
+    /// How many records it was given; none if it is under way, or its process ended without a word.
+    pub records: Option<u64>,
+    /// Whether it came to its end, rather than broke off.
+    pub whole: Option<bool>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// The calls that are wanted, oldest first. Memory holds the ends of all calls, 40 bytes each.
+#[derive(Debug)]
+pub struct Listing {
+    shared: Arc<Shared>,
+    wanted: Wanted,
+    files: VecDeque<(FileName, u64)>,
+    ready: VecDeque<Listed>,
+    ends: HashMap<u64, (Timestamp, End)>,
+}
+
+impl Listing {
+    pub(super) fn new(shared: &Arc<Shared>, wanted: Wanted) -> Result<Self, AuditError> {
+        let files = shared.chain.snapshot()?;
+        let mut ends = HashMap::new();
+        for file in &files {
+            for entry in entries(&shared.chain, *file)? {
+                ends.extend(entry.end.map(|end| (end.of, (entry.at, end))));
+            }
+        }
+        let (shared, ready) = (Arc::clone(shared), VecDeque::new());
+        Ok(Self { shared, wanted, files: files.into(), ready, ends })
+    }
+
+    /// Fills in the calls of one day.
+    fn read(&mut self, file: (FileName, u64)) -> Result<(), AuditError> {
+        let handle = self.wanted.handle.as_ref().map(|handle| handle.canonical().into_owned());
+        let mut named =
+            handle.as_deref().map(|handle| Recogniser::new(&self.shared.keyring, HANDLE, handle));
+        for entry in entries(&self.shared.chain, file)? {
+            let Entry { n, at, begin: Some(begin), .. } = entry else {
+                continue;
+            };
+            let Wanted { since, until, operator, handle: _ } = &self.wanted;
+            let is_wanted = since.is_none_or(|since| at >= since)
+                && until.is_none_or(|until| at < until)
+                && operator.as_ref().is_none_or(|operator| *operator == begin.operator)
+                && named.as_mut().is_none_or(|named| {
+                    begin.filters.get(HANDLE).is_some_and(|noted| named.is(noted))
+                });
+            if is_wanted {
+                let Begin { operator, call, filters } = begin;
+                let end = self.ends.get(&n);
+                self.ready.push_back(Listed {
+                    n,
+                    at,
+                    operator,
+                    call,
+                    filters,
+                    records: end.map(|(_, end)| end.records),
+                    whole: end.map(|(_, end)| end.whole),
+                    ended_at: end.map(|(at, _)| *at),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Listing {
+    type Item = Result<Listed, AuditError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(listed) = self.ready.pop_front() {
+                return Some(Ok(listed));
+            }
+            let file = self.files.pop_front()?;
+            if let Err(error) = self.read(file) {
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+/// The entries of a file; none if it has expired meanwhile. What is no entry is for a verification to tell.
+fn entries(chain: &Chain, (file, len): (FileName, u64)) -> Result<Vec<Entry>, AuditError> {
+    let path = chain.path(file);
+    let lines = match Lines::open(&path, len) {
+        Ok(lines) => lines,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_at(&path)(error)),
+    };
+    let mut entries = Vec::new();
+    for line in lines {
+        entries.extend(Entry::read(&line.map_err(io_at(&path))?));
+    }
+    Ok(entries)
+}

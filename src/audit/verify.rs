@@ -1,0 +1,151 @@
+//! Reads the whole chain and says where it is not what was written.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::{
+    chain::Chain,
+    entry::{Entry, LineHash, Torn},
+    error::{AuditError, io_at},
+    files::{FileName, Lines},
+};
+use crate::{clock::Timestamp, limits};
+
+/// What is wrong at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The line is not the next after the one before it: that one was changed, or lines were changed, removed or moved
+    /// between them.
+    Changed,
+    /// A file is missing before this one.
+    Gap,
+    /// A part of a line, left by a crash. No fault of the chain.
+    Torn,
+}
+
+/// Where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file's name.
+    pub file: String,
+    /// The line, counted from 1; empty ones are not counted.
+    pub line: u64,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What is in the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Whether the chain is whole: nothing changed, no gap. What a crash tore does not count against it.
+    pub sound: bool,
+    /// Entries read.
+    pub entries: u64,
+    /// Files read.
+    pub files: u64,
+    /// When the first entry was made.
+    pub from: Option<Timestamp>,
+    /// When the last entry was made.
+    pub until: Option<Timestamp>,
+    /// Hash of the last entry. Noted elsewhere, it shows later that nothing up to it was cut off or made anew.
+    pub head: Option<LineHash>,
+    /// Places where a file is missing.
+    pub gaps: u64,
+    /// Lines torn by a crash.
+    pub torn: u64,
+    /// Places where lines were changed, removed or moved.
+    pub changed: u64,
+    /// The first of these places.
+    pub places: Vec<Place>,
+}
+
+/// The chain as far as it was read.
+#[derive(Default)]
+struct Walk {
+    report: VerifyReport,
+    file: Option<FileName>,
+    line: u64,
+    /// What the next entry must name; none where that cannot be known.
+    expected: Option<LineHash>,
+    junk: Vec<Vec<u8>>,
+}
+
+pub(super) fn verify(chain: &Chain) -> Result<VerifyReport, AuditError> {
+    let mut walk = Walk::default();
+    for (file, len) in chain.snapshot()? {
+        let path = chain.path(file);
+        let lines = match Lines::open(&path, len) {
+            Ok(lines) => lines,
+            // Expired since the snapshot.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && walk.file.is_none() => {
+                continue;
+            }
+            Err(error) => return Err(io_at(&path)(error)),
+        };
+        walk.enter(file);
+        for line in lines {
+            walk.line(line.map_err(io_at(&path))?);
+        }
+    }
+    Ok(walk.end())
+}
+
+impl Walk {
+    fn enter(&mut self, file: FileName) {
+        let is_next = self.file.is_none_or(|last| file.place == last.place.saturating_add(1));
+        (self.file, self.line) = (Some(file), 0);
+        self.report.files += 1;
+        if !is_next {
+            self.fault(Fault::Gap);
+            self.expected = None;
+            self.junk.clear();
+        }
+    }
+
+    fn line(&mut self, line: Vec<u8>) {
+        self.line += 1;
+        let Some(entry) = Entry::read(&line) else {
+            self.junk.push(line);
+            return;
+        };
+        let found = Torn::of(&self.junk);
+        self.junk.clear();
+        let is_next = self.expected.is_none_or(|expected| entry.prev == expected);
+        // What was torn before the oldest entry may have expired in part, with the file before.
+        let is_told = self.expected.is_none() || entry.torn == found;
+        if !is_next || !is_told {
+            self.fault(Fault::Changed);
+        } else if found.is_some() {
+            self.fault(Fault::Torn);
+        }
+        self.expected = Some(LineHash::of(&line));
+        self.report.entries += 1;
+        self.report.from.get_or_insert(entry.at);
+        self.report.until = Some(entry.at);
+        self.report.head = self.expected;
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        let report = &mut self.report;
+        match fault {
+            Fault::Changed => report.changed += 1,
+            Fault::Gap => report.gaps += 1,
+            Fault::Torn => report.torn += 1,
+        }
+        if report.places.len() < limits::AUDIT_PLACES_MAX {
+            let file = self.file.map(|file| file.to_string()).unwrap_or_default();
+            report.places.push(Place { file, line: self.line, fault });
+        }
+    }
+
+    fn end(mut self) -> VerifyReport {
+        if !self.junk.is_empty() {
+            // Not yet told by an entry after it: so it looks until somebody appends again.
+            self.fault(Fault::Torn);
+        }
+        self.report.sound = self.report.changed == 0 && self.report.gaps == 0;
+        self.report
+    }
+}
