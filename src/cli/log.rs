@@ -1,4 +1,4 @@
-//! `dispatchd log search|tail|segments|verify`.
+//! `dispatchd log search|tail|segments|verify|prove-forgotten`.
 
 use std::{
     io::{Write as _, stdout},
@@ -12,9 +12,11 @@ use serde_json::Value;
 
 use super::{
     filter::{FilterArgs, OrderName},
+    forgotten,
     interrupt::{EXIT_INTERRUPTED, Interrupt},
     lines::Lines,
     output::Rows,
+    segments,
     source::Source,
 };
 use crate::{
@@ -37,6 +39,8 @@ pub(super) enum Log {
     Segments(Listing),
     /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
     Verify(Listing),
+    /// Look for keys, files and readable records older than the retention; exit 1 if there is one
+    ProveForgotten(Listing),
 }
 
 #[derive(Args)]
@@ -86,6 +90,9 @@ impl Log {
             Self::Tail(tail) => runtime.block_on(tail.server()),
             Self::Segments(listing) => runtime.block_on(listing.segments()),
             Self::Verify(listing) => runtime.block_on(listing.verify()),
+            Self::ProveForgotten(listing) => {
+                runtime.block_on(forgotten::run(&listing.source, listing.json))
+            }
         }
     }
 }
@@ -212,6 +219,10 @@ impl Listing {
         };
         let columns = ["segment", "state", "from", "records", "bytes", "expires_at"];
         self.table(&segments, &columns)?;
+        if !self.json {
+            let segments = segments.as_array().map(Vec::as_slice).unwrap_or_default();
+            print!("{}", segments::bar(segments, SystemClock.now()));
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -8,6 +8,7 @@ mod audit;
 mod config;
 mod demo;
 mod filter;
+mod forgotten;
 mod interrupt;
 mod lines;
 mod log;
@@ -15,6 +16,7 @@ mod operator;
 mod output;
 mod progress;
 mod registry;
+mod segments;
 mod serve;
 mod source;
 

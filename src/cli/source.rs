@@ -12,7 +12,7 @@ use crate::{
     clock::SystemClock,
     config::{Config, ConfigError},
     envelope::KeyFiles,
-    query_log::{LogReader, SegmentSummary},
+    query_log::{ForgottenReport, LogReader, SegmentSummary},
 };
 
 /// The server to ask when none is named.
@@ -72,6 +72,11 @@ impl Source {
     /// The hours of the log: no records, no entry.
     pub(super) fn segments(&self) -> anyhow::Result<Vec<SegmentSummary>> {
         Ok(self.reader()?.segments())
+    }
+
+    /// What should be forgotten and is not: no records, no entry.
+    pub(super) fn prove_forgotten(&self) -> anyhow::Result<ForgottenReport> {
+        Ok(self.reader()?.prove_forgotten()?)
     }
 
     /// The reader of an audited call, opened anew: the key of a new hour is in a new keyring.

@@ -54,6 +54,7 @@ mod tests;
 mod ticket;
 mod verify;
 mod verify_sealed;
+mod walk;
 
 pub use catalog::SegmentState;
 pub use config::{Config, Durability};
@@ -74,3 +75,4 @@ pub use tail::{Tail, TailPosition};
 pub use ticket::{AppendError, Ticket};
 pub use verify::{KeyState, SegmentReport, VerifyReport};
 pub use verify_sealed::ChainReport;
+pub use walk::Walk;

@@ -15,6 +15,7 @@ use super::{
     summary::{self, SegmentSummary},
     tail::{Tail, TailPosition},
     verify::{self, VerifyReport},
+    walk::Walk,
 };
 use crate::{
     clock::SharedClock,
@@ -55,6 +56,12 @@ impl LogReader {
     #[must_use]
     pub fn search(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Search {
         Search::new(self.sources.clone(), filter.clone(), order, after)
+    }
+
+    /// The rows that `filter` asks for, all of them, in the order in which they lie on disk.
+    #[must_use]
+    pub fn walk(&self, filter: &Filter) -> Walk {
+        Walk::new(self.sources.clone(), filter.clone())
     }
 
     /// The place behind everything that is committed now.

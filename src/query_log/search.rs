@@ -89,6 +89,20 @@ impl fmt::Debug for StopWhen {
 }
 
 impl Job {
+    pub(super) fn new(
+        sources: Sources,
+        filter: Filter,
+        order: Order,
+        after: Option<Cursor>,
+    ) -> Self {
+        Self { sources, filter, order, after, stop: StopWhen(Box::new(|| false)) }
+    }
+
+    /// Says who is asked whether anybody still waits.
+    pub(super) fn stop_when(&mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) {
+        self.stop = StopWhen(Box::new(is_over));
+    }
+
     /// Nobody waits for the rows any more.
     pub(super) fn is_over(&self) -> bool {
         (self.stop.0)()
@@ -119,7 +133,7 @@ impl Job {
     }
 
     /// The hours that may have rows, in the order of the search.
-    fn hours(&self) -> VecDeque<Hour> {
+    pub(super) fn hours(&self) -> VecDeque<Hour> {
         let since = self.filter.since.unwrap_or(Timestamp::EPOCH).max(self.sources.horizon());
         let until = self.filter.until.unwrap_or(Timestamp::MAX);
         let wanted = |hour: &Hour| {
@@ -236,7 +250,7 @@ impl Search {
         order: Order,
         after: Option<Cursor>,
     ) -> Self {
-        let job = Job { sources, filter, order, after, stop: StopWhen(Box::new(|| false)) };
+        let job = Job::new(sources, filter, order, after);
         Self { unstarted: Some(job), running: None, outcome: SearchOutcome::default() }
     }
 
@@ -245,7 +259,7 @@ impl Search {
     #[must_use]
     pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         if let Some(job) = &mut self.unstarted {
-            job.stop = StopWhen(Box::new(is_over));
+            job.stop_when(is_over);
         }
         self
     }

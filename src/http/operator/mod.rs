@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod filter;
+mod forgotten;
 mod import;
 mod lines;
 mod log;
@@ -99,6 +100,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(tail::tail))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
+        .routes(routes!(forgotten::forgotten))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(registry::counts))

@@ -8,7 +8,7 @@ use crate::{
     audit::{Audit, AuditError, Audited, Call, Filters},
     http::problem::{Code, Problem},
     operators::Operator,
-    query_log::{LogReader, QueryLog, SegmentSummary},
+    query_log::{ForgottenError, ForgottenReport, LogReader, QueryLog, SegmentSummary},
 };
 
 /// The query log and the audit log.
@@ -50,6 +50,11 @@ impl Records {
     /// The hours of the log: no records, no entry. Reads files.
     pub(super) fn segments(&self) -> Vec<SegmentSummary> {
         self.log.reader().segments()
+    }
+
+    /// What should be forgotten and is not: no records, no entry. Reads files.
+    pub(super) fn prove_forgotten(&self) -> Result<ForgottenReport, ForgottenError> {
+        self.log.reader().prove_forgotten()
     }
 
     /// Whether the query log takes records at present.

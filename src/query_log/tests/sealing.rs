@@ -90,6 +90,31 @@ fn every_search_gives_the_same_before_and_after() {
     let log = bench.open();
     assert_eq!(ask(&log), before);
     assert_eq!(ask_files(&bench), before);
+    for filter in filters() {
+        let mut walk = log.reader().walk(&filter);
+        let mut walked: Vec<_> = walk.by_ref().map(|row| row.unwrap().1).collect();
+        assert_eq!(walk.outcome(), crate::query_log::SearchOutcome::default());
+        walked.sort_by_key(|row| row.at);
+        assert_eq!(walked, rows(&log.reader(), &filter, Order::Asc));
+    }
+}
+
+#[test]
+fn a_walk_goes_on_when_segments_are_sealed_under_it() {
+    for taken in [0, 1, 70, 200, 399] {
+        let bench = Bench::new();
+        let log = filled(&bench, 2, 200);
+        let all = numbers(&log.reader());
+        let mut walk = log.reader().walk(&Filter::default());
+        let mut found: Vec<_> =
+            walk.by_ref().take(taken).map(|row| number(&row.unwrap().1)).collect();
+        assert_eq!(seal(&log), 2);
+        found.extend(walk.map(|row| number(&row.unwrap().1)));
+        found.sort_unstable();
+        let mut all = all;
+        all.sort_unstable();
+        assert_eq!(found, all, "after {taken}");
+    }
 }
 
 fn ask_files(bench: &Bench) -> Vec<Vec<crate::query_log::LogRow>> {

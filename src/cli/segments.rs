@@ -1,0 +1,120 @@
+//! `dispatchd log segments`: a table of the log's files, and a bar of the days that it still knows.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+
+/// Columns of the bar: twelve hours each at the longest retention.
+const CELLS: usize = 60;
+const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// What the bar needs of a segment.
+struct Part {
+    from: Timestamp,
+    expires_at: Timestamp,
+    records: u64,
+    bytes: u64,
+    state: String,
+}
+
+impl Part {
+    fn read(segment: &Value) -> Option<Self> {
+        let instant = |field: &str| segment.get(field)?.as_str()?.parse().ok();
+        Some(Self {
+            from: instant("from")?,
+            expires_at: instant("expires_at")?,
+            records: segment.get("records")?.as_u64()?,
+            bytes: segment.get("bytes")?.as_u64()?,
+            state: segment.get("state")?.as_str()?.to_owned(),
+        })
+    }
+
+    fn is_well(&self) -> bool {
+        matches!(self.state.as_str(), "active" | "closed" | "sealed")
+    }
+}
+
+/// The bar with its legend; empty if there is no segment. One column is so many hours of records: the taller, the more;
+/// `·` none, `!` something in it cannot be read.
+pub(super) fn bar(segments: &[Value], now: Timestamp) -> String {
+    let parts: Vec<Part> = segments.iter().filter_map(Part::read).collect();
+    // Every hour lives as long as the retention says; one from a wrong clock may not.
+    let Some(span) = parts.iter().map(|part| part.expires_at.since(part.from)).max() else {
+        return String::new();
+    };
+    let (start, span_us) = (now.minus(span), span.as_micros().max(1));
+    let (mut records, mut broken) = ([0u64; CELLS], [false; CELLS]);
+    for part in &parts {
+        let at = part.from.since(start).as_micros() * CELLS as u128 / span_us;
+        let cell = usize::try_from(at).unwrap_or(CELLS).min(CELLS - 1);
+        records[cell] += part.records;
+        broken[cell] |= !part.is_well();
+    }
+    let most = records.iter().max().copied().unwrap_or(0).max(1);
+    let cells = records.iter().zip(broken).map(|(records, broken)| match records {
+        _ if broken => '!',
+        0 => '·',
+        records => level(*records, most),
+    });
+    let mut out = String::from("\n");
+    let hours = span.as_secs_f64() / 3600.0;
+    let _ = writeln!(out, "{}", cells.collect::<String>());
+    let _ = writeln!(out, "{:<30}{:>30}", format!("{} ago", days(hours)), "now");
+    let each = days(hours / CELLS as f64);
+    let _ =
+        writeln!(out, "a column is {each}, the tallest {most} records; · none, ! cannot be read");
+    let sum = |of: fn(&Part) -> u64| parts.iter().map(of).sum::<u64>();
+    let (all, bytes) = (sum(|part| part.records), sum(|part| part.bytes));
+    let next = parts.iter().map(|part| part.expires_at).min();
+    let next = next.map_or_else(String::new, |next| format!("; the next hour dies at {next}"));
+    let _ = writeln!(out, "{all} records in {} segments, {bytes} bytes{next}", parts.len());
+    out
+}
+
+fn level(records: u64, most: u64) -> char {
+    let step = u128::from(records) * LEVELS.len() as u128 / (u128::from(most) + 1);
+    LEVELS[usize::try_from(step).unwrap_or(0).min(LEVELS.len() - 1)]
+}
+
+fn days(hours: f64) -> String {
+    if hours >= 48.0 { format!("{:.0}d", hours / 24.0) } else { format!("{hours:.1}h") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn segment(from: Timestamp, records: u64, state: &str) -> Value {
+        let expires_at = from.plus(720 * HOUR);
+        serde_json::json!({"from": from, "expires_at": expires_at, "records": records, "bytes": 10, "state": state})
+    }
+
+    #[test]
+    fn columns_stand_where_their_hours_are() {
+        let now = Timestamp::from_secs(1_795_420_800);
+        let segments = [
+            segment(now.minus(719 * HOUR), 1, "sealed"),
+            segment(now.minus(360 * HOUR), 80, "sealed"),
+            segment(now.minus(HOUR), 40, "active"),
+            segment(now.minus(100 * HOUR), 40, "key-missing"),
+        ];
+        let bar = bar(&segments, now);
+        let cells: Vec<char> = bar.lines().nth(1).unwrap().chars().collect();
+        assert_eq!(cells.len(), CELLS);
+        assert_eq!((cells[0], cells[30], cells[59], cells[51]), ('▁', '█', '▄', '!'));
+        assert_eq!(cells.iter().filter(|cell| **cell == '·').count(), 56);
+        assert!(bar.contains("30d ago") && bar.contains("a column is 12.0h"), "{bar}");
+        assert!(bar.contains("161 records in 4 segments, 40 bytes"), "{bar}");
+    }
+
+    #[test]
+    fn an_empty_log_has_no_bar() {
+        assert_eq!(bar(&[], Timestamp::EPOCH), "");
+        assert_eq!(bar(&[Value::Null], Timestamp::EPOCH), "");
+    }
+}
