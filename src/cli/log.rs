@@ -1,4 +1,6 @@
-//! `dispatchd log search|tail|segments|verify`.
+//! `dispatchd log search|tail|export|segments|verify`.
+
+mod export;
 
 use std::{
     io::{Write as _, stdout},
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock},
-    query_log::{Cursor, Order},
+    query_log::{Cursor, Order, SearchOutcome},
 };
 
 /// How often a tail over files looks for new records.
@@ -32,6 +34,8 @@ pub(super) enum Log {
     Search(Search),
     /// Print records that match as they are written, until interrupted
     Tail(Tail),
+    /// Copy the records that match to a file: Parquet, CSV or NDJSON, plain or encrypted
+    Export(export::Export),
     /// List the hours of the log: state, records, bytes, when each is destroyed
     Segments(Listing),
     /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
@@ -83,6 +87,7 @@ impl Log {
             Self::Search(search) => runtime.block_on(search.server()),
             Self::Tail(tail) if tail.source.data.is_some() => tail.files(),
             Self::Tail(tail) => runtime.block_on(tail.server()),
+            Self::Export(export) => runtime.block_on(export.run()),
             Self::Segments(listing) => runtime.block_on(listing.segments()),
             Self::Verify(listing) => runtime.block_on(listing.verify()),
         }
@@ -112,14 +117,18 @@ impl Search {
         }
         let outcome = search.outcome();
         let code = finish(rows)?;
-        if outcome.damaged > 0 || outcome.unreadable_segments > 0 {
-            eprintln!(
-                "dispatchd: {} damaged frames and {} unreadable segments were passed over; \
-                 `dispatchd log verify` says which",
-                outcome.damaged, outcome.unreadable_segments
-            );
-        }
+        tell_passed_over(outcome);
         Ok(code)
+    }
+}
+
+fn tell_passed_over(outcome: SearchOutcome) {
+    if outcome.damaged > 0 || outcome.unreadable_segments > 0 {
+        eprintln!(
+            "dispatchd: {} damaged frames and {} unreadable segments were passed over; \
+             `dispatchd log verify` says which",
+            outcome.damaged, outcome.unreadable_segments
+        );
     }
 }
 

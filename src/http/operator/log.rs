@@ -1,34 +1,27 @@
 //! `GET /v1/log`, `/v1/log/segments`, `/v1/log/verify`.
 
-use std::io;
-
 use axum::{
     Json,
-    body::{Body, Bytes},
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Searches, access::Reader, filter::LogQuery};
+use super::{
+    Searches,
+    access::Reader,
+    filter::LogQuery,
+    row_stream::{NDJSON, stream_rows},
+};
 use crate::{
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
-    limits,
     query_log::{QueryLog, Search},
 };
-
-/// Bytes of records that are sent at once.
-const CHUNK_BYTES: usize = 64 * 1024;
-/// Chunks read ahead of a slow client; then the search waits.
-const CHUNKS_AHEAD: usize = 4;
-const NDJSON: &str = "application/x-ndjson";
 
 /// One row of the log.
 #[derive(Serialize, ToSchema)]
@@ -136,49 +129,6 @@ fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log:
         damaged: search.outcome().damaged,
         unreadable_segments: search.outcome().unreadable_segments,
     })
-}
-
-/// Streams rows from a thread of their own. When the client goes away the channel closes and the search ends; so it
-/// does when the client takes nothing for [`limits::SLOW_READER_PATIENCE`].
-fn stream_rows(search: Search, limit: usize, permit: OwnedSemaphorePermit) -> Response {
-    let (chunks, received) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_AHEAD);
-    let client = chunks.clone();
-    let search = search.stop_when(move || client.is_closed());
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let send =
-            |chunk| runtime.block_on(chunks.send_timeout(chunk, limits::SLOW_READER_PATIENCE));
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES + 1024);
-        for found in search.take(limit) {
-            match found {
-                Ok((_, row)) => row.write_json(&mut chunk),
-                Err(error) => {
-                    // The stream breaks off: a client must not take half an answer for a whole one.
-                    tracing::error!(%error, "a search could not read a segment");
-                    let _ = send(Err(io::Error::other("a segment cannot be read")));
-                    return;
-                }
-            }
-            chunk.push(b'\n');
-            if chunk.len() >= CHUNK_BYTES {
-                let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
-                if send(Ok(full.into())).is_err() {
-                    // Gone, or so slow that it keeps others from searching: the stream breaks off.
-                    return;
-                }
-            }
-        }
-        let _ = send(Ok(chunk.into()));
-    });
-    let body = stream::unfold(received, |mut received| async move {
-        received.recv().await.map(|chunk| (chunk, received))
-    });
-    let mut response = Response::new(Body::from_stream(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// One hour of the log.

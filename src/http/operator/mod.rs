@@ -1,12 +1,14 @@
 //! The operators' listener.
 
 mod access;
+mod export;
 mod filter;
 mod import;
 mod log;
 mod metrics;
 mod openapi;
 mod registry;
+mod row_stream;
 mod snapshot;
 mod tail;
 
@@ -93,6 +95,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::new()
         .routes(routes!(log::search))
         .routes(routes!(tail::tail))
+        .routes(routes!(export::export))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(registry::counts))

@@ -45,7 +45,7 @@ pub(super) async fn tail(
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = parameters(query)?;
-    query.only_filters()?;
+    query.only_filters("a tail")?;
     let filter = query.filter(clock.now())?;
     let permit = searches.tail()?;
     let reader = log.reader();
