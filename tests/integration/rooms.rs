@@ -108,7 +108,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("parquet::", &["exchange/", "export/"]),
     ("arrow_", &["exchange/", "export/"]),
     ("csv::", &["exchange/", "export/"]),
-    ("use age::", &["export/seal.rs"]),
+    ("use age::", &["export/"]),
     ("indicatif", &["cli/progress.rs"]),
 ];
 
