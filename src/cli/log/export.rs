@@ -77,9 +77,9 @@ impl Export {
         let mut file = ExportFile::create(&self.output, format, recipients.as_ref())?;
         let view = ProgressView::stderr();
         let outcome = if self.source.data.is_some() {
-            Some(self.from_files(&mut file, &view)?)
+            Some(self.read_files(&mut file, &view)?)
         } else {
-            self.from_server(&mut file, &view).await?
+            self.read_server(&mut file, &view).await?
         };
         drop(view);
         // Somebody else's, made meanwhile.
@@ -131,7 +131,7 @@ impl Export {
         Ok(recipients)
     }
 
-    fn from_files(
+    fn read_files(
         &self,
         file: &mut ExportFile,
         view: &ProgressView,
@@ -145,7 +145,7 @@ impl Export {
     }
 
     /// What could not be read is known if nobody between us and the server keeps the trailers back.
-    async fn from_server(
+    async fn read_server(
         &self,
         file: &mut ExportFile,
         view: &ProgressView,
