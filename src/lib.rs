@@ -26,6 +26,7 @@
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
 //! | [`telemetry`] | the service's own messages, without personal values |
+//! | [`fresh_file`] | a file that is there whole or not at all |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
 //! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
@@ -36,6 +37,7 @@
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
 //! | [`audit`] | who read the log: a chain of entries kept longer than the log |
+//! | [`export`] | rows of the log, to a file: Parquet, CSV, NDJSON, plain or encrypted |
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`operators`] | operators' tokens and roles |
 //! | [`http`] | the edge: two listeners |
@@ -53,6 +55,8 @@ pub mod config;
 pub mod dispatch;
 pub mod envelope;
 pub mod exchange;
+pub mod export;
+pub mod fresh_file;
 pub mod handle;
 pub mod http;
 pub mod ids;

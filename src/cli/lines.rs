@@ -1,20 +1,24 @@
 //! A server's answer, line by line.
 
-use reqwest::Response;
+use anyhow::bail;
+use http_body_util::BodyExt as _;
+use reqwest::{Body, Response, header::HeaderMap};
 
 /// The lines of a body as it arrives.
 pub(super) struct Lines {
-    response: Response,
+    body: Body,
     buffer: Vec<u8>,
     start: usize,
+    trailers: HeaderMap,
 }
 
 impl Lines {
     pub(super) fn of(response: Response) -> Self {
-        Self { response, buffer: Vec::new(), start: 0 }
+        let (body, buffer) = (Body::from(response), Vec::new());
+        Self { body, buffer, start: 0, trailers: HeaderMap::new() }
     }
 
-    /// The next line, without its end; none at the end of the body.
+    /// The next line, without its end; none at the end of the body. A body that breaks off is an error.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut searched = self.start;
         loop {
@@ -28,10 +32,21 @@ impl Lines {
             self.buffer.drain(..self.start);
             self.start = 0;
             searched = self.buffer.len();
-            match self.response.chunk().await.map_err(reqwest::Error::without_url)? {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk),
-                None => return Ok(None),
+            let Some(frame) = self.body.frame().await else {
+                if !self.buffer.is_empty() {
+                    bail!("the server's answer ends within a line");
+                }
+                return Ok(None);
+            };
+            match frame.map_err(reqwest::Error::without_url)?.into_data() {
+                Ok(chunk) => self.buffer.extend_from_slice(&chunk),
+                Err(frame) => self.trailers = frame.into_trailers().unwrap_or_default(),
             }
         }
+    }
+
+    /// A number that the server sent behind the last line, by its name.
+    pub(super) fn trailer(&self, name: &str) -> Option<u64> {
+        self.trailers.get(name)?.to_str().ok()?.parse().ok()
     }
 }

@@ -1,4 +1,6 @@
-//! `dispatchd log search|tail|segments|verify|prove-forgotten`.
+//! `dispatchd log search|tail|export|segments|verify|prove-forgotten`.
+
+mod export;
 
 use std::{
     io::{Write as _, stdout},
@@ -22,7 +24,7 @@ use super::{
 use crate::{
     audit::{Audited, Call, Filters},
     clock::{Clock as _, SystemClock},
-    query_log::{Cursor, Filter, LogReader, Order},
+    query_log::{Cursor, Filter, LogReader, Order, SearchOutcome},
 };
 
 /// How often a tail over files looks for new records.
@@ -35,6 +37,8 @@ pub(super) enum Log {
     Search(Search),
     /// Print records that match as they are written, until interrupted
     Tail(Tail),
+    /// Copy the records that match to a file: Parquet, CSV or NDJSON, plain or encrypted
+    Export(export::Export),
     /// List the hours of the log: state, records, bytes, when each is destroyed
     Segments(Listing),
     /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
@@ -88,6 +92,7 @@ impl Log {
             Self::Search(search) => runtime.block_on(search.server()),
             Self::Tail(tail) if tail.source.data.is_some() => tail.files(),
             Self::Tail(tail) => runtime.block_on(tail.server()),
+            Self::Export(export) => runtime.block_on(export.run()),
             Self::Segments(listing) => runtime.block_on(listing.segments()),
             Self::Verify(listing) => runtime.block_on(listing.verify()),
             Self::ProveForgotten(listing) => {
@@ -136,14 +141,18 @@ impl Search {
         let outcome = search.outcome();
         let code = finish(rows)?;
         audited.finish();
-        if outcome.damaged > 0 || outcome.unreadable_segments > 0 {
-            eprintln!(
-                "dispatchd: {} damaged frames and {} unreadable segments were passed over; \
-                 `dispatchd log verify` says which",
-                outcome.damaged, outcome.unreadable_segments
-            );
-        }
+        tell_passed_over(outcome);
         Ok(code)
+    }
+}
+
+fn tell_passed_over(outcome: SearchOutcome) {
+    if outcome.damaged > 0 || outcome.unreadable_segments > 0 {
+        eprintln!(
+            "dispatchd: {} damaged frames and {} unreadable segments were passed over; \
+             `dispatchd log verify` says which",
+            outcome.damaged, outcome.unreadable_segments
+        );
     }
 }
 

@@ -20,8 +20,14 @@ mod segments;
 mod serve;
 mod source;
 
-use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
@@ -112,6 +118,14 @@ pub fn run() -> ExitCode {
             if is_config { ExitCode::from(EXIT_BAD_CONFIG) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Refuses to write over a file unless that was asked for.
+fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
+    if !force && path.exists() {
+        bail!("{} is there already; --force replaces it", path.display());
+    }
+    Ok(())
 }
 
 /// The reader of our output went away (`| head`): that is how a pipe ends, not a failure.

@@ -12,6 +12,8 @@ use crate::exchange::{Phase, Progress, Unit};
 
 const PLAIN_LINE_PAUSE: Duration = Duration::from_secs(10);
 const BAR: &str = "{prefix:>11} {wide_bar} {percent:>3} %  {msg}";
+/// Where nobody knows how much there is to do.
+const COUNT: &str = "{prefix:>11} {msg}";
 
 /// Shows progress until it is dropped, which takes the bar away.
 pub(super) struct ProgressView {
@@ -28,7 +30,6 @@ impl ProgressView {
     pub(super) fn stderr() -> Self {
         let shown = if io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template(BAR).expect("the template is a constant"));
             Shown::Bar { bar, phase: None }
         } else {
             Shown::Lines(PlainLines::default())
@@ -45,6 +46,9 @@ impl ProgressView {
                     Some((current, began)) if *current == progress.phase => *began,
                     _ => {
                         *phase = Some((progress.phase, now));
+                        let template = if progress.total == 0 { COUNT } else { BAR };
+                        let style = ProgressStyle::with_template(template);
+                        bar.set_style(style.expect("the template is a constant"));
                         bar.set_prefix(progress.phase.word());
                         now
                     }
@@ -92,9 +96,12 @@ impl PlainLines {
             return None;
         }
         self.last = Some(now);
-        let share = progress.done.saturating_mul(100) / progress.total.max(1);
-        let phase = progress.phase.word();
-        Some(format!("{phase}: {share} %, {}", pace(progress, now - began)))
+        let (phase, pace) = (progress.phase.word(), pace(progress, now - began));
+        let share = progress.done.saturating_mul(100).checked_div(progress.total);
+        Some(match share {
+            Some(share) => format!("{phase}: {share} %, {pace}"),
+            None => format!("{phase}: {pace}"),
+        })
     }
 }
 
@@ -107,6 +114,9 @@ fn pace(progress: Progress, taken: Duration) -> String {
     let rate = progress.done as f64 / taken.as_secs_f64();
     let left = progress.total.saturating_sub(progress.done) as f64 / rate;
     let rate = amount(rate as u64, progress.unit);
+    if progress.total == 0 {
+        return format!("{done}, {rate}/s");
+    }
     format!("{done}, {rate}/s, {} left", span(left as u64))
 }
 
@@ -166,6 +176,16 @@ mod tests {
         assert_eq!(lines.line(read, start), None);
         let line = lines.line(rows(1_234), start + Duration::from_secs(11));
         assert_eq!(line.as_deref(), Some("writing: 0 %, 1,234 rows"));
+    }
+
+    #[test]
+    fn where_nobody_knows_how_much_there_is_no_share_and_no_end_are_told() {
+        let mut lines = PlainLines::default();
+        let start = Instant::now();
+        let unknown = Progress { total: 0, ..rows(20_000) };
+        assert_eq!(lines.line(unknown, start), None);
+        let line = lines.line(unknown, start + Duration::from_secs(10));
+        assert_eq!(line.as_deref(), Some("writing: 20,000 rows, 2,000 rows/s"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::{
 
 /// The server to ask when none is named.
 const SERVER_DEFAULT: &str = "http://127.0.0.1:8081";
+/// One JSON object a line.
+const NDJSON: &str = "application/x-ndjson";
 
 #[derive(Args)]
 pub(super) struct Source {
@@ -147,6 +149,16 @@ impl Api {
     pub(super) async fn post(&self, path: &str, body: Body) -> anyhow::Result<Response> {
         let request = self.client.post(format!("{}{path}", self.server)).body(body);
         self.answer(request.header("content-type", "application/octet-stream")).await
+    }
+
+    /// A GET of rows, which says behind the last one what could not be read, if nobody on the way keeps that back.
+    pub(super) async fn rows(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<Response> {
+        let request = self.client.get(format!("{}{path}", self.server)).query(query);
+        self.answer(request.header("accept", NDJSON).header("te", "trailers")).await
     }
 
     async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {

@@ -1,18 +1,18 @@
 //! Accounts, to a file that an import can read.
 
 use std::{
-    io::{self, BufWriter},
+    io::BufWriter,
     path::{Path, PathBuf},
 };
 
 use crate::{
+    fresh_file::FreshFile,
     ids::{AccountId, DeviceId},
     registry::{ExchangeAccount, ExchangeClaim, ExchangeDevice},
 };
 
 use super::{
-    error::ExportError, export_csv::CsvExport, export_parquet::ParquetExport,
-    fresh_file::FreshFile, kind::FileKind,
+    error::ExportError, export_csv::CsvExport, export_parquet::ParquetExport, kind::FileKind,
 };
 
 /// A file being exported. It has its name, and is there at all, only after [`ExportWriter::finish`]; dropped before, it
@@ -39,21 +39,7 @@ pub(super) struct ExportRow<'a> {
 }
 
 /// Where an encoder writes to.
-pub(super) type Output = BufWriter<FreshOutput>;
-
-/// The file under its first name.
-pub(super) struct FreshOutput(pub(super) FreshFile);
-
-impl io::Write for FreshOutput {
-    #[expect(clippy::disallowed_methods, reason = "this hands the caller's own call on")]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.file.flush()
-    }
-}
+pub(super) type Output = BufWriter<FreshFile>;
 
 impl ExportWriter {
     /// Begins a file that will be at `path`, in the format `kind`.
@@ -63,7 +49,7 @@ impl ExportWriter {
     pub fn create(path: &Path, kind: FileKind) -> Result<Self, ExportError> {
         let failed = |source| ExportError::Write { path: path.to_owned(), source };
         let fresh = FreshFile::create(path).map_err(failed)?;
-        let output = BufWriter::new(FreshOutput(fresh));
+        let output = BufWriter::new(fresh);
         let rows = match kind {
             FileKind::Csv => Rows::Csv(Box::new(CsvExport::new(output).map_err(failed)?)),
             FileKind::Parquet => Rows::Parquet(Box::new(
@@ -102,7 +88,7 @@ impl ExportWriter {
             }
         };
         let output = output.into_inner().map_err(|error| failed(error.into_error()))?;
-        output.0.keep().map_err(failed)
+        output.keep().map_err(failed)
     }
 }
 

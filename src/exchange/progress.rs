@@ -55,6 +55,6 @@ pub struct Progress {
     pub unit: Unit,
     /// How much is done.
     pub done: u64,
-    /// How much there is to do.
+    /// How much there is to do; 0 if nobody knows.
     pub total: u64,
 }

@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{Applied, Intake, Shared};
 use crate::{
-    exchange::{FreshFile, StagedError, StagedTotals, create_dir, verify},
+    exchange::{StagedError, StagedTotals, verify},
+    fresh_file::{FreshFile, create_dir},
     limits,
 };
 

@@ -8,8 +8,14 @@ use crate::{
     wire::{Reply, call, has_exactly, link},
 };
 
-const READ: &[&str] =
-    &["/v1/log", "/v1/log/tail", "/v1/log/segments", "/v1/log/verify", "/v1/registry"];
+const READ: &[&str] = &[
+    "/v1/log",
+    "/v1/log/tail",
+    "/v1/log/export",
+    "/v1/log/segments",
+    "/v1/log/verify",
+    "/v1/registry",
+];
 
 #[tokio::test]
 async fn nobody_reads_without_an_operator_token_and_a_revoked_one_ends_at_once() {
@@ -39,7 +45,7 @@ async fn nobody_reads_without_an_operator_token_and_a_revoked_one_ends_at_once()
 async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
     let server = Server::start().await;
     let token = server.operator_token("reader", "reader");
-    for path in ["/v1/log", "/v1/log/tail"] {
+    for path in ["/v1/log", "/v1/log/tail", "/v1/log/export"] {
         for name in [
             "handle", "device", "account", "ip", "route", "reason", "kind", "since", "until",
             "order", "limit", "cursor",

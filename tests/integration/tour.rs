@@ -16,9 +16,9 @@ use crate::harness::{PATIENCE, dispatchd, run};
 const CARGO_RUN: &str = "cargo run --release --";
 
 /// A fenced block: what follows the backticks, and its lines.
-struct Block {
-    kind: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) kind: String,
+    pub(crate) text: String,
 }
 
 fn blocks(markdown: &str) -> Vec<Block> {
@@ -33,7 +33,7 @@ fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-fn readme() -> Vec<Block> {
+pub(crate) fn readme() -> Vec<Block> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     blocks(&fs::read_to_string(path).expect("there is a README"))
 }

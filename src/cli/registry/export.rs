@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{
-    may_write, runtime,
+    runtime,
     stopped::Stopped,
     subject_key,
     transfer::{self, WorkDirectory},
 };
 use crate::{
-    cli::{UsageError, progress::ProgressView, source::Source},
+    cli::{UsageError, may_write, progress::ProgressView, source::Source},
     exchange::{ExportError, ExportWriter, FileKind, Phase, Progress, Unit},
     registry::StoppedRegistry,
 };
@@ -110,7 +110,7 @@ impl Copy {
             fs::remove_dir_all(&directory)
                 .with_context(|| format!("removing {}", directory.display()))?;
         }
-        crate::exchange::create_dir(&directory)
+        crate::fresh_file::create_dir(&directory)
             .with_context(|| format!("making {}", directory.display()))?;
         Ok(Self { directory, work })
     }

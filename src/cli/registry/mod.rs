@@ -10,9 +10,8 @@ mod stopped;
 mod subject_key;
 mod transfer;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
@@ -40,12 +39,4 @@ impl Registry {
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Refuses to write over a file unless that was asked for.
-fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
-    if !force && path.exists() {
-        bail!("{} is there already; --force replaces it", path.display());
-    }
-    Ok(())
 }

@@ -5,10 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{may_write, runtime, stopped::Stopped, transfer};
+use super::{runtime, stopped::Stopped, transfer};
 use crate::{
-    cli::{progress::ProgressView, source::Source},
-    exchange::FreshFile,
+    cli::{may_write, progress::ProgressView, source::Source},
+    fresh_file::FreshFile,
 };
 
 #[derive(Args)]

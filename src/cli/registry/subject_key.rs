@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
-use crate::{exchange::FreshFile, registry::StoppedRegistry};
+use crate::{fresh_file::FreshFile, registry::StoppedRegistry};
 
 /// The name of the key's file beside `file`.
 pub(super) fn path(file: &Path) -> PathBuf {

@@ -19,7 +19,8 @@ use tokio::{fs::File, io::AsyncReadExt as _, time::sleep};
 
 use crate::{
     cli::{progress::ProgressView, source::Api},
-    exchange::{FreshFile, Phase, Progress, Unit, create_dir},
+    exchange::{Phase, Progress, Unit},
+    fresh_file::{FreshFile, create_dir},
 };
 
 const CHUNK_BYTES: usize = 256 * 1024;

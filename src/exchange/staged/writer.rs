@@ -14,10 +14,8 @@ use super::{
     },
 };
 use crate::{
-    exchange::{
-        fresh_file::{FreshFile, create_dir, remove_left_over},
-        source::{ImportDigest, digest_bytes},
-    },
+    exchange::source::{ImportDigest, digest_bytes},
+    fresh_file::{FreshFile, create_dir, remove_left_over},
     limits,
     registry::ExchangeAccount,
 };

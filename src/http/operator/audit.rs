@@ -20,6 +20,7 @@ use crate::{
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
     operators,
+    query_log::SearchOutcome,
 };
 
 /// Which calls. Everything named must hold.
@@ -82,9 +83,10 @@ pub(super) async fn list(
     let (audit, audited) = records.read_audit(&operator, Call::AuditList, filters).await?;
     let listed = tokio::task::spawn_blocking(move || audit.list(wanted)).await;
     let listing = listed.map_err(|_| failed())?.map_err(|error| unreadable(&error))?;
-    Ok(lines::stream(audited, permit, |client| -> Box<dyn Iterator<Item = Result<Listed, _>>> {
+    let entries = |client: lines::Client| -> Box<dyn Iterator<Item = Result<Listed, _>>> {
         Box::new(listing.take_while(move |_| !client.is_gone()))
-    }))
+    };
+    Ok(lines::stream(audited, permit, entries, |_| SearchOutcome::default()))
 }
 
 /// Reads the chain of entries and says where it is not what was written.

@@ -141,8 +141,8 @@ impl LogQuery {
         })
     }
 
-    /// Refuses what makes no sense for a live view.
-    pub(super) fn only_filters(&self) -> Result<(), Problem> {
+    /// Refuses what makes no sense for `what`, which gives everything in an order of its own.
+    pub(super) fn only_filters(&self, what: &str) -> Result<(), Problem> {
         let stray = [
             ("order", self.order.is_some()),
             ("limit", self.limit.is_some()),
@@ -150,7 +150,7 @@ impl LogQuery {
         ];
         match stray.iter().find(|(_, is_there)| *is_there) {
             Some((name, _)) => {
-                Err(Problem::new(Code::RequestInvalid, format!("a tail takes no `{name}`")))
+                Err(Problem::new(Code::RequestInvalid, format!("{what} takes no `{name}`")))
             }
             None => Ok(()),
         }
@@ -202,7 +202,7 @@ mod tests {
             assert!(page(limit).page_limit().is_err());
         }
         assert_eq!(LogQuery::default().page_limit().unwrap(), limits::LOG_PAGE_RECORDS_DEFAULT);
-        assert!(page(1).only_filters().is_err());
+        assert!(page(1).only_filters("a tail").is_err());
         let wrong = || Some("4155550123x".to_owned());
         assert!(LogQuery { order: wrong(), ..LogQuery::default() }.order().is_err());
         assert!(LogQuery { cursor: wrong(), ..LogQuery::default() }.cursor().is_err());

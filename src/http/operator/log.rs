@@ -22,7 +22,7 @@ use crate::{
     audit::{Call, Filters},
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
-    query_log::Search,
+    query_log::{LogRow, ReadError, Search},
 };
 
 /// One row of the log.
@@ -93,10 +93,9 @@ pub(super) async fn search(
     let search = reader.search(&filter, order, cursor);
     if wants_stream {
         let rows = move |client: lines::Client| {
-            let search = search.stop_when(move || client.is_gone());
-            search.take(limit).map(|found| found.map(|(_, row)| row))
+            Rows { found: search.stop_when(move || client.is_gone()), left: limit }
         };
-        return Ok(lines::stream(audited, permit, rows));
+        return Ok(lines::stream(audited, permit, rows, |rows| rows.found.outcome()));
     }
     // Dropped with this future when the client goes away.
     let client = CancellationToken::new();
@@ -116,12 +115,27 @@ pub(super) async fn search(
     Ok(Json(page.map_err(|error| unreadable(&error))?).into_response())
 }
 
+/// Rows without their places, so many at most.
+struct Rows {
+    found: Search,
+    left: usize,
+}
+
+impl Iterator for Rows {
+    type Item = Result<LogRow, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.found.next()?.map(|(_, row)| row))
+    }
+}
+
 fn unreadable(error: &dyn std::error::Error) -> Problem {
     tracing::error!(%error, "a search could not read a segment");
     Problem::new(Code::Internal, "a segment could not be read; the server's messages say which")
 }
 
-fn read_page(mut search: Search, limit: usize) -> Result<Page, crate::query_log::ReadError> {
+fn read_page(mut search: Search, limit: usize) -> Result<Page, ReadError> {
     let mut records = Vec::new();
     let mut last = None;
     let mut has_more = false;

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod export;
 mod filter;
 mod forgotten;
 mod import;
@@ -98,6 +99,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::new()
         .routes(routes!(log::search))
         .routes(routes!(tail::tail))
+        .routes(routes!(export::export))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(forgotten::forgotten))

@@ -46,7 +46,7 @@ pub(super) async fn tail(
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let query = parameters(query)?;
-    query.only_filters()?;
+    query.only_filters("a tail")?;
     let filter = query.filter(clock.now())?;
     let permit = searches.tail()?;
     let filters = Filters::of(&filter);

@@ -13,10 +13,10 @@ use serde_json::json;
 
 use super::{
     PHONE, SECRET, code_in,
-    mail_server::python,
     receiver::{Answer, Receiver, signature},
     secret_file, sent, start,
 };
+use crate::python::python;
 
 struct Adapter {
     child: Child,

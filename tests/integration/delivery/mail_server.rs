@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -13,24 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::harness::PATIENCE;
-
-/// A Python that has the mail server, made on first use.
-pub(super) fn python() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/python");
-        let output = Command::new(script).stdin(Stdio::null()).output();
-        let output = output.expect("tests/tools/python needs bash");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "the mail server of the tests cannot be installed. It needs python3 with venv (Debian: python3-venv) and, \
-             the first time, PyPI; `tests/run` sees to that:\n{told}"
-        );
-        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
-    })
-}
+use crate::{harness::PATIENCE, python::python};
 
 /// Files with an authority's certificate, and with a certificate and key for `localhost`.
 pub(super) struct Authority {

@@ -1,7 +1,10 @@
 //! A file that is there whole or not at all: written under another name, synced, renamed.
+//!
+//! The other name is the file's own with `.new` behind it, so that whoever meets one knows what it is. A process that is
+//! killed leaves it; the next attempt at the same file replaces it.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -23,10 +26,11 @@ impl FreshFile {
     /// Begins the file that will be at `path`. What an earlier, interrupted attempt left is replaced.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be made, or another process is writing it at this moment.
     pub fn create(path: &Path) -> io::Result<Self> {
         let fresh = cleared(path)?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        lock(&file)?;
         Ok(Self { file, path: path.to_owned(), is_kept: false })
     }
 
@@ -84,9 +88,36 @@ impl Drop for FreshFile {
     }
 }
 
+impl io::Write for FreshFile {
+    #[expect(clippy::disallowed_methods, reason = "this hands the caller's own call on")]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Says that this file is being written, until it is closed. Without it two who write the same file would take each
+/// other's for a leftover, and the first to end would give the other's half its name.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let told = "another process is writing this file at this moment";
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, told))
+        }
+        // A file system without locks: nothing is worse than it was.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
 /// The name under which a file is written, with nothing there.
 fn cleared(path: &Path) -> io::Result<PathBuf> {
     let fresh = fresh_name(path);
+    if let Ok(left_over) = OpenOptions::new().write(true).open(&fresh) {
+        lock(&left_over)?;
+    }
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(fresh),
@@ -102,7 +133,10 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Removes what interrupted attempts left in `directory`, of files whose names end in `ending`.
-pub(super) fn remove_left_over(directory: &Path, ending: &str) -> io::Result<()> {
+///
+/// # Errors
+/// If the directory cannot be read, or something in it cannot be removed.
+pub fn remove_left_over(directory: &Path, ending: &str) -> io::Result<()> {
     let ending = format!("{ending}{FRESH_ENDING}");
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -155,6 +189,19 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn two_cannot_write_the_same_file_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let mut first = FreshFile::create(&path).unwrap();
+        assert_eq!(FreshFile::create(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        first.write_all(b"whole").unwrap();
+        first.keep().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        drop(FreshFile::create(&path).unwrap());
+        assert!(FreshFile::create(&path).is_ok());
     }
 
     #[test]

@@ -1,0 +1,207 @@
+//! `dispatchd log export --output FILE`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+
+use super::tell_passed_over;
+use crate::{
+    cli::{
+        UsageError, filter::FilterArgs, lines::Lines, may_write, progress::ProgressView,
+        source::Source,
+    },
+    audit::{Call, Filters},
+    clock::{Clock as _, SystemClock},
+    exchange::{Phase, Progress, Unit},
+    export::{ExportFile, Format, RecipientError, Recipients},
+    query_log::{LogRow, SearchOutcome},
+};
+
+/// Rows between two looks at the progress.
+const SHOW_EVERY_ROWS: u64 = 4_096;
+
+#[derive(Args)]
+pub(in crate::cli) struct Export {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Where to; it is readable by its owner only and appears when it is whole
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// In which form; may be left out if FILE ends in .parquet, .csv or .ndjson, with or without .age
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// Encrypt to this age recipient (age1…), who alone can read it; may be repeated. Let FILE end in .age
+    #[arg(long, value_name = "RECIPIENT")]
+    encrypt_to: Vec<String>,
+    /// Encrypt to the age recipients in this file, one a line; lines that begin with # do not count
+    #[arg(long, value_name = "FILE")]
+    encrypt_to_file: Vec<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    /// Typed columns, for DuckDB, pyarrow, pandas
+    Parquet,
+    /// For spreadsheets; see README about handles
+    Csv,
+    /// The rows as the API gives them
+    Ndjson,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Parquet => Self::Parquet,
+            FormatName::Csv => Self::Csv,
+            FormatName::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+impl Export {
+    pub(super) async fn run(&self) -> anyhow::Result<ExitCode> {
+        let format = self.format()?;
+        let recipients = self.recipients()?;
+        self.filter.filter(SystemClock.now())?;
+        may_write(&self.output, self.force)?;
+        let mut file = ExportFile::create(&self.output, format, recipients.as_ref())?;
+        let view = ProgressView::stderr();
+        let outcome = if self.source.data.is_some() {
+            Some(self.read_files(&mut file, &view)?)
+        } else {
+            self.read_server(&mut file, &view).await?
+        };
+        drop(view);
+        // Somebody else's, made meanwhile.
+        may_write(&self.output, self.force)?;
+        let records = file.records();
+        file.finish()?;
+        self.tell(records, outcome);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn format(&self) -> Result<Format, UsageError> {
+        let of_name = || Format::of(&self.output);
+        self.format.map(Format::from).or_else(of_name).ok_or_else(|| {
+            let takes =
+                "--format, or a name that ends in .parquet, .csv or .ndjson (.age behind it)";
+            UsageError(format!("{}: which format? Give {takes}", self.output.display()))
+        })
+    }
+
+    /// Who may read the file; none if everybody may who gets it.
+    fn recipients(&self) -> anyhow::Result<Option<Recipients>> {
+        let mut keys: Vec<(String, String)> = Vec::new();
+        for (at, key) in self.encrypt_to.iter().enumerate() {
+            keys.push((format!("--encrypt-to, number {}", at + 1), key.trim().to_owned()));
+        }
+        for path in &self.encrypt_to_file {
+            let shown = path.display();
+            let text = fs::read_to_string(path).with_context(|| shown.to_string())?;
+            let lines = text.lines().map(str::trim).enumerate();
+            let before = keys.len();
+            let wanted = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+            keys.extend(
+                wanted.map(|(at, line)| (format!("{shown}, line {}", at + 1), line.to_owned())),
+            );
+            if keys.len() == before {
+                return Err(UsageError(format!("{shown} names no recipient")).into());
+            }
+        }
+        let wrong = |(at, error): (usize, RecipientError)| {
+            let place = keys.get(at).map_or("", |(place, _)| place.as_str());
+            UsageError(format!("{place}: {error}"))
+        };
+        let recipients = Recipients::parse(keys.iter().map(|(_, key)| key.as_str()));
+        let recipients = recipients.map_err(wrong)?;
+        if recipients.is_none() && ends_in_age(&self.output) {
+            let told = "ends in .age, but nobody is named to encrypt it to: --encrypt-to";
+            return Err(UsageError(format!("{} {told}", self.output.display())).into());
+        }
+        Ok(recipients)
+    }
+
+    fn read_files(
+        &self,
+        file: &mut ExportFile,
+        view: &ProgressView,
+    ) -> anyhow::Result<SearchOutcome> {
+        let filter = self.filter.filter(SystemClock.now())?;
+        let (reader, mut audited) = self.source.read(Call::Export, &Filters::of(&filter))?;
+        let mut walk = reader.walk(&filter);
+        for found in walk.by_ref() {
+            add(file, &found?.1, view)?;
+            audited.add(1);
+        }
+        audited.finish();
+        Ok(walk.outcome())
+    }
+
+    /// What could not be read is known if nobody between us and the server keeps the trailers back.
+    async fn read_server(
+        &self,
+        file: &mut ExportFile,
+        view: &ProgressView,
+    ) -> anyhow::Result<Option<SearchOutcome>> {
+        let query = self.filter.query(SystemClock.now())?;
+        let mut lines = Lines::of(self.source.api()?.rows("/v1/log/export", &query).await?);
+        while let Some(line) =
+            lines.next().await.context("the server's answer breaks off, so there is no file")?
+        {
+            let row = str::from_utf8(&line).ok().and_then(|text| LogRow::from_json(text).ok());
+            let row = row.context("the server sends what is no record; is it a newer version?")?;
+            add(file, &row, view)?;
+        }
+        let sent = lines.trailer("dispatchd-records");
+        if sent.is_some_and(|sent| sent != file.records()) {
+            bail!("not as many records arrived as the server sent, so there is no file");
+        }
+        let (damaged, unreadable_segments) =
+            (lines.trailer("dispatchd-damaged"), lines.trailer("dispatchd-unreadable-segments"));
+        Ok(damaged
+            .zip(unreadable_segments)
+            .map(|(damaged, unreadable_segments)| SearchOutcome { damaged, unreadable_segments }))
+    }
+
+    fn tell(&self, records: u64, outcome: Option<SearchOutcome>) {
+        let shown = self.output.display();
+        match records {
+            0 => eprintln!("dispatchd: no record matches; {shown} is valid and empty"),
+            1 => eprintln!("dispatchd: 1 record is in {shown}"),
+            _ => eprintln!("dispatchd: {records} records are in {shown}"),
+        }
+        match outcome {
+            Some(outcome) => tell_passed_over(outcome),
+            None => eprintln!(
+                "dispatchd: a proxy kept back whether all could be read; `dispatchd log verify` says"
+            ),
+        }
+        eprintln!(
+            "dispatchd: the log forgets after its retention; this file is forgotten by nobody but whoever keeps it"
+        );
+    }
+}
+
+fn add(file: &mut ExportFile, row: &LogRow, view: &ProgressView) -> anyhow::Result<()> {
+    file.write(row)?;
+    let done = file.records();
+    if done.is_multiple_of(SHOW_EVERY_ROWS) {
+        view.show(Progress { phase: Phase::Writing, unit: Unit::Rows, done, total: 0 });
+    }
+    Ok(())
+}
+
+fn ends_in_age(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("age"))
+}

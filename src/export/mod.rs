@@ -1,0 +1,51 @@
+//! Rows of the log, to a file that outlives the log: Parquet, CSV or NDJSON, plain or encrypted.
+//!
+//! ```text
+//! LogRow -> cell by cell (columns) -> Parquet | CSV | NDJSON -> [age] -> FILE.new -> synced -> FILE
+//! ```
+//!
+//! Memory holds one row group of Parquet, or one buffer, whatever the number of rows. Plaintext of an encrypted export is
+//! never on the disk. A crash leaves at most `FILE.new`, which the next export to FILE replaces.
+//!
+//! # Columns
+//!
+//! Every file has all columns, in this order; where a record has no such field, the cell is null (empty in CSV).
+//!
+//! | column | Parquet | CSV |
+//! | --- | --- | --- |
+//! | `at` | timestamp in microseconds, UTC; never null | RFC 3339 |
+//! | `kind` | text; never null | text |
+//! | `request`, `account`, `device`, `ip` | text | text |
+//! | `handle` | text | text, *guarded* |
+//! | `route`, `reason` | text | text |
+//! | `status` | 32-bit integer | number |
+//! | `took_us` | 64-bit integer | number |
+//! | `change`, `cause` | text | text |
+//!
+//! NDJSON has the very rows that the operators' API gives, in which a field that a record does not have may be absent.
+//!
+//! # What a spreadsheet makes of a CSV file
+//!
+//! A cell that begins with `+`, `=`, `-` or `@` is taken for a formula or a number, however it is quoted (OWASP, *CSV
+//! Injection*): `+14155550123` loses its plus sign, and the local part of an e-mail address, which strangers choose, may
+//! begin with `=`. So a handle whose first character is neither a letter nor a digit gets an apostrophe before it, as
+//! OWASP advises; one that begins with an apostrophe of its own gets a second. Taking one apostrophe away, where there is
+//! one, gives the handle back, always. No other cell holds characters that a stranger chose.
+//!
+//! Rejected: handles as they are (what this is about), a tab or a space (not seen, and kept by some programs only),
+//! `="…"` (one program's own), `tel:` and `mailto:` before every handle (no file would join with any other).
+
+mod columns;
+mod csv_rows;
+mod error;
+mod file;
+mod format;
+mod parquet_rows;
+mod seal;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ExportError, RecipientError};
+pub use file::ExportFile;
+pub use format::Format;
+pub use seal::Recipients;
