@@ -35,6 +35,7 @@
 //! | [`ownership`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
+//! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`operators`] | operators' tokens and roles |
 //! | [`http`] | the edge: two listeners |
@@ -64,3 +65,4 @@ pub mod registry;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod timeline;

@@ -57,6 +57,16 @@ pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Log tails followed at once; between looks a tail holds no thread.
 pub const LOG_TAILS_MAX: usize = 32;
 
+/// Askers of one handle whose last answer a timeline keeps, to say who still goes by a wrong one. About 60 bytes each; a
+/// handle that more devices asked for within the hour has a number that says "at least".
+pub const TIMELINE_HOLDERS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
+/// Of these, listed one by one.
+pub const TIMELINE_HOLDERS_LISTED_MAX: usize = if cfg!(test) { 4 } else { 1_000 };
+/// Different askers counted in one folded entry of a timeline; beyond it the number says "at least".
+pub const TIMELINE_ASKERS_MAX: usize = if cfg!(test) { 8 } else { 8_192 };
+/// Of these, named.
+pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
+
 /// Registry changes waiting for the store's writer; beyond it the caller hears `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
 /// Changes in one durable commit of the registry store.

@@ -21,6 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("intake", &["exchange", "handle", "ids", "limits", "registry", "shutdown"]),
     ("quota", &["clock", "handle", "ids", "limits"]),
     ("query_log", &["clock", "envelope", "handle", "ids", "limits", "shutdown"]),
+    ("timeline", &["clock", "handle", "ids", "limits", "query_log"]),
     ("ownership", &["clock", "handle", "ids", "limits", "registry", "shutdown"]),
     ("operators", &["clock", "ids"]),
     ("dispatch", &["clock", "handle", "ids", "limits", "query_log", "quota", "registry"]),
@@ -39,6 +40,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "quota",
             "registry",
             "shutdown",
+            "timeline",
         ],
     ),
     (
@@ -87,6 +89,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "registry",
             "server",
             "telemetry",
+            "timeline",
         ],
     ),
 ];

@@ -1,0 +1,139 @@
+//! A handle's rows from the log, in one order, and what is asked of them.
+
+use std::iter;
+
+use super::{
+    entry::Entry,
+    summary::{Present, Summary},
+    walk::{Detail, Reuse, Timeline},
+};
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, ReadError, Search},
+};
+
+/// What is asked about a handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The handle.
+    pub handle: Handle,
+    /// The moment to explain; the present if none, or if it lies ahead.
+    pub at: Option<Timestamp>,
+    /// Entries from this instant on.
+    pub since: Option<Timestamp>,
+    /// Entries before this instant; those up to the moment if none.
+    pub until: Option<Timestamp>,
+    /// How lookups are told.
+    pub detail: Detail,
+}
+
+/// The smallest span of time there is.
+const STEP: std::time::Duration = std::time::Duration::from_micros(1);
+
+impl Question {
+    /// The handle and its other spellings: what the log is searched for.
+    pub fn spellings(&self) -> impl Iterator<Item = Handle> + use<> {
+        iter::once(self.handle.clone()).chain(self.handle.equivalents())
+    }
+
+    /// The moment, if it is past.
+    pub(super) fn past(&self, now: Timestamp) -> Option<Timestamp> {
+        self.at.filter(|at| *at < now)
+    }
+
+    /// Before which instant entries are told.
+    pub(super) fn window_end(&self, now: Timestamp) -> Timestamp {
+        let moment = self.past(now).map_or(Timestamp::MAX, |past| past.plus(STEP));
+        self.until.unwrap_or(moment)
+    }
+
+    /// The searches that find every row needed: changes from the beginning, then everything from where answers count.
+    fn searches(&self, reader: &LogReader, reuse: Reuse, now: Timestamp) -> Vec<Vec<Search>> {
+        let past = self.past(now);
+        let may_hold = past.unwrap_or(now).minus(reuse.live.max(reuse.other));
+        let from = self.since.map(|since| since.min(may_hold));
+        let until = past.map(|past| past.plus(STEP).max(self.window_end(now)));
+        let search = |kind, since, until| -> Vec<Search> {
+            let filter =
+                |handle| Filter { handle: Some(handle), kind, since, until, ..Filter::default() };
+            let of = |handle| reader.search(&filter(handle), Order::Asc, None);
+            self.spellings().map(of).collect()
+        };
+        let before = from.map(|from| search(Some(Kind::Change), None, Some(from)));
+        before.into_iter().chain([search(None, from, until)]).collect()
+    }
+}
+
+/// Rows of several searches in the one order of the log.
+struct Merged {
+    parts: Vec<(Search, Option<Found>)>,
+}
+
+type Found = Result<(Cursor, LogRow), ReadError>;
+
+impl Merged {
+    fn new(searches: Vec<Search>) -> Self {
+        let first = |mut search: Search| {
+            let found = search.next();
+            (search, found)
+        };
+        Self { parts: searches.into_iter().map(first).collect() }
+    }
+}
+
+impl Iterator for Merged {
+    type Item = Result<LogRow, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // An error comes before every row.
+        let place = |part: &&mut (Search, Option<Found>)| match &part.1 {
+            Some(Ok((cursor, _))) => Some(*cursor),
+            Some(Err(_)) | None => None,
+        };
+        let left = self.parts.iter_mut().filter(|(_, found)| found.is_some());
+        let (search, found) = left.min_by_key(place)?;
+        let next = search.next();
+        std::mem::replace(found, next).map(|found| found.map(|(_, row)| row))
+    }
+}
+
+/// Reads a handle's history. `take` gets each entry as soon as it is complete and says whether to go on; `is_over` is
+/// asked now and then although nothing is found. `present` is asked at the end, once everything is read, what the
+/// registry says of the spellings. None if it was ended before.
+///
+/// # Errors
+/// If a segment cannot be read: half a history would explain wrongly. What is damaged is counted in the summary.
+pub fn read(
+    reader: &LogReader,
+    question: &Question,
+    (reuse, now): (Reuse, Timestamp),
+    is_over: impl Fn() -> bool + Clone + Send + 'static,
+    present: impl FnOnce(&[Handle]) -> Option<Vec<Present>>,
+    take: &mut dyn FnMut(Entry) -> bool,
+) -> Result<Option<Summary>, ReadError> {
+    let mut timeline = Timeline::new(question, reuse, now);
+    let mut out = Vec::new();
+    let (mut damaged, mut unreadable_segments) = (0, 0);
+    for searches in question.searches(reader, reuse, now) {
+        let searches = searches.into_iter().map(|search| search.stop_when(is_over.clone()));
+        let mut rows = Merged::new(searches.collect());
+        for row in rows.by_ref() {
+            timeline.row(&row?, &mut out);
+            if !out.drain(..).all(&mut *take) {
+                return Ok(None);
+            }
+        }
+        // The searches for two spellings meet the same places.
+        let outcomes = || rows.parts.iter().map(|(search, _)| search.outcome());
+        damaged += outcomes().map(|outcome| outcome.damaged).max().unwrap_or(0);
+        unreadable_segments += outcomes().map(|it| it.unreadable_segments).max().unwrap_or(0);
+    }
+    if is_over() {
+        return Ok(None);
+    }
+    let spellings: Vec<_> = question.spellings().collect();
+    let summary = timeline.finish(present(&spellings).as_deref(), &mut out);
+    let is_whole = out.drain(..).all(take);
+    Ok(is_whole.then_some(Summary { damaged, unreadable_segments, ..summary }))
+}
