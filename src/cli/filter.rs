@@ -87,10 +87,7 @@ impl FilterArgs {
 
     /// As a filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, UsageError> {
-        let instant = |text: &str| -> Option<Timestamp> {
-            let span = || humantime::parse_duration(text).ok();
-            text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
-        };
+        let instant = |text: &str| instant(text, now);
         let handle = self.handle.as_deref().map(|text| Handle::parse(text, None)).transpose();
         Ok(Filter {
             handle: handle.map_err(|error| UsageError(format!("--handle: {error}")))?,
@@ -106,7 +103,14 @@ impl FilterArgs {
     }
 }
 
-fn take<T>(
+/// Reads an instant; a span counts back from `now`.
+pub(super) fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let span = || humantime::parse_duration(text).ok();
+    text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
+}
+
+/// Reads an argument with `read`; what it holds is never quoted back.
+pub(super) fn take<T>(
     name: &str,
     text: Option<&str>,
     read: impl Fn(&str) -> Option<T>,

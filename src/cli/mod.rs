@@ -15,6 +15,7 @@ mod progress;
 mod registry;
 mod serve;
 mod source;
+mod why;
 
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
 
@@ -45,6 +46,8 @@ enum Command {
     /// Read the query log
     #[command(subcommand)]
     Log(Box<log::Log>),
+    /// Say why a handle is blue or green, what led to it, and who still goes by another answer
+    Why(Box<why::Why>),
     /// Move accounts in and out, copy the registry, count what there is
     #[command(subcommand)]
     Registry(Box<registry::Registry>),
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Log(log) => log.run(),
+        Command::Why(why) => why.run(),
         Command::Registry(registry) => registry.run(),
         Command::Operator(operator) => operator.run(),
         Command::Config(config) => config.run(),

@@ -1,6 +1,6 @@
 //! A handle's rows from the log, in one order, and what is asked of them.
 
-use std::iter;
+use std::{collections::VecDeque, iter};
 
 use super::{
     entry::Entry,
@@ -26,6 +26,8 @@ pub struct Question {
     pub until: Option<Timestamp>,
     /// How lookups are told.
     pub detail: Detail,
+    /// Entries at most, the latest; all if none. If they are limited they come at the end.
+    pub limit: Option<usize>,
 }
 
 /// The smallest span of time there is.
@@ -98,6 +100,36 @@ impl Iterator for Merged {
     }
 }
 
+/// Entries on their way to who takes them; the latest, if they are limited.
+struct Outlet<'a> {
+    take: &'a mut dyn FnMut(Entry) -> bool,
+    limit: Option<usize>,
+    kept: VecDeque<Entry>,
+    omitted: u64,
+}
+
+impl Outlet<'_> {
+    /// Hands `entries` on, or keeps them. False once nobody takes them.
+    fn pass(&mut self, entries: &mut Vec<Entry>) -> bool {
+        let Some(limit) = self.limit else {
+            return entries.drain(..).all(&mut *self.take);
+        };
+        for entry in entries.drain(..) {
+            if self.kept.len() >= limit {
+                self.omitted += u64::from(self.kept.pop_front().is_some());
+            }
+            self.kept.push_back(entry);
+        }
+        true
+    }
+
+    /// No more entries: hands on what was kept.
+    fn end(mut self) -> Option<u64> {
+        let is_taken = self.kept.drain(..).all(&mut *self.take);
+        is_taken.then_some(self.omitted)
+    }
+}
+
 /// Reads a handle's history. `take` gets each entry as soon as it is complete and says whether to go on; `is_over` is
 /// asked now and then although nothing is found. `present` is asked at the end, once everything is read, what the
 /// registry says of the spellings. None if it was ended before.
@@ -114,13 +146,15 @@ pub fn read(
 ) -> Result<Option<Summary>, ReadError> {
     let mut timeline = Timeline::new(question, reuse, now);
     let mut out = Vec::new();
+    let (limit, kept) = (question.limit, VecDeque::new());
+    let mut outlet = Outlet { take, limit, kept, omitted: 0 };
     let (mut damaged, mut unreadable_segments) = (0, 0);
     for searches in question.searches(reader, reuse, now) {
         let searches = searches.into_iter().map(|search| search.stop_when(is_over.clone()));
         let mut rows = Merged::new(searches.collect());
         for row in rows.by_ref() {
             timeline.row(&row?, &mut out);
-            if !out.drain(..).all(&mut *take) {
+            if !outlet.pass(&mut out) {
                 return Ok(None);
             }
         }
@@ -134,6 +168,6 @@ pub fn read(
     }
     let spellings: Vec<_> = question.spellings().collect();
     let summary = timeline.finish(present(&spellings).as_deref(), &mut out);
-    let is_whole = out.drain(..).all(take);
-    Ok(is_whole.then_some(Summary { damaged, unreadable_segments, ..summary }))
+    let omitted = outlet.pass(&mut out).then(|| outlet.end()).flatten();
+    Ok(omitted.map(|omitted| Summary { omitted, damaged, unreadable_segments, ..summary }))
 }

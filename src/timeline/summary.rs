@@ -98,6 +98,9 @@ pub struct Summary {
     pub changes: u64,
     /// Lookups in the time asked for.
     pub lookups: u64,
+    /// Entries in the time asked for that were left out, the earlier ones; absent if none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub omitted: u64,
     /// Frames of the log that could not be read; absent if none.
     #[serde(skip_serializing_if = "is_zero")]
     pub damaged: u64,
@@ -183,6 +186,7 @@ impl Timeline {
             holders_at_least: *holders_at_least,
             changes: self.changes,
             lookups: self.lookups,
+            omitted: 0,
             damaged: 0,
             unreadable_segments: 0,
         }

@@ -46,12 +46,21 @@ pub(super) struct LogQuery {
     cursor: Option<String>,
 }
 
+/// The instants that parameters take.
+pub(super) const INSTANT_TAKES: &str =
+    "an RFC 3339 instant, or a span back from now such as 90m or 7d";
+
+/// Reads an instant; a span counts back from `now`.
+pub(super) fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
+}
+
 fn invalid(name: &str, takes: &str) -> Problem {
     Problem::new(Code::RequestInvalid, format!("`{name}` takes {takes}"))
 }
 
 /// Reads a parameter with `read`; what it holds is never quoted back.
-fn take<T>(
+pub(super) fn take<T>(
     name: &str,
     takes: &str,
     text: Option<&str>,
@@ -63,10 +72,7 @@ fn take<T>(
 impl LogQuery {
     /// The filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, Problem> {
-        let instant = |text: &str| -> Option<Timestamp> {
-            text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
-        };
-        let instant_takes = "an RFC 3339 instant, or a span back from now such as 90m or 7d";
+        let instant = |text: &str| instant(text, now);
         let handle = take(
             "handle",
             "a phone number in E.164 or an e-mail address",
@@ -91,8 +97,8 @@ impl LogQuery {
                 Reason::from_code,
             )?,
             kind: take("kind", "lookup or change", self.kind.as_deref(), Kind::from_code)?,
-            since: take("since", instant_takes, self.since.as_deref(), instant)?,
-            until: take("until", instant_takes, self.until.as_deref(), instant)?,
+            since: take("since", INSTANT_TAKES, self.since.as_deref(), instant)?,
+            until: take("until", INSTANT_TAKES, self.until.as_deref(), instant)?,
         })
     }
 

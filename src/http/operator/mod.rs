@@ -5,10 +5,12 @@ mod filter;
 mod import;
 mod log;
 mod metrics;
+mod ndjson;
 mod openapi;
 mod registry;
 mod snapshot;
 mod tail;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -22,8 +24,14 @@ use super::{
     with_fallbacks,
 };
 use crate::{
-    clock::SharedClock, dispatch::LookupCounts, intake::Intake, limits, operators::Operators,
-    query_log::QueryLog, registry::Registry, shutdown::Shutdown,
+    clock::SharedClock,
+    dispatch::{Dispatch, LookupCounts},
+    intake::Intake,
+    limits,
+    operators::Operators,
+    query_log::QueryLog,
+    registry::Registry,
+    shutdown::Shutdown,
 };
 
 pub use snapshot::Snapshots;
@@ -41,6 +49,8 @@ pub struct OperatorState {
     pub intake: Intake,
     /// Makes snapshots of the registry.
     pub snapshots: Snapshots,
+    /// What would be answered.
+    pub dispatch: Dispatch,
     /// What became of lookups.
     pub lookups: Arc<LookupCounts>,
     /// Whether the service can answer.
@@ -95,6 +105,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(tail::tail))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
+        .routes(routes!(timeline::timeline))
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(snapshot::snapshot))

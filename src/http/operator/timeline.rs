@@ -1,0 +1,213 @@
+//! `GET /v1/handles/{handle}/timeline`.
+
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, header},
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Searches,
+    access::Reader,
+    filter::{INSTANT_TAKES, instant, take},
+    ndjson::{Lines, NDJSON},
+};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    dispatch::{Dispatch, Preview},
+    handle::Handle,
+    http::problem::{Code, Problem, ProblemBody},
+    limits,
+    query_log::{LogReader, QueryLog, ReadError},
+    timeline::{self, Detail, Entry, Present, Question, Reuse, Summary},
+};
+
+/// Which part of a handle's history.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TimelineQuery {
+    /// The moment to explain instead of the present: RFC 3339, or a span back from now (`90m`, `7d`).
+    at: Option<String>,
+    /// Entries from this instant on: RFC 3339, or a span back from now.
+    since: Option<String>,
+    /// Entries before this instant: RFC 3339, or a span back from now. Without it those up to the moment explained.
+    until: Option<String>,
+    /// `folded` (like lookups as one entry, the default) or `all`.
+    detail: Option<String>,
+    /// Entries at most, the latest: 100 by default and 1,000 at most in JSON; all as NDJSON.
+    #[param(value_type = Option<usize>)]
+    limit: Option<String>,
+}
+
+/// A handle's history and what it comes to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TimelineBody {
+    /// Changes and lookups, oldest first; `omitted` of the summary says how many earlier ones are left out.
+    entries: Vec<Entry>,
+    /// What an asker would be told, why, since when, and who goes by another answer.
+    summary: Summary,
+}
+
+impl TimelineQuery {
+    fn question(&self, handle: Handle, now: Timestamp, streams: bool) -> Result<Question, Problem> {
+        let instant = |text: &str| instant(text, now);
+        let detail = |text: &str| match text {
+            "folded" => Some(Detail::Folded),
+            "all" => Some(Detail::All),
+            _ => None,
+        };
+        Ok(Question {
+            handle,
+            at: take("at", INSTANT_TAKES, self.at.as_deref(), instant)?,
+            since: take("since", INSTANT_TAKES, self.since.as_deref(), instant)?,
+            until: take("until", INSTANT_TAKES, self.until.as_deref(), instant)?,
+            detail: take("detail", "folded or all", self.detail.as_deref(), detail)?
+                .unwrap_or_default(),
+            limit: self.limit(streams)?,
+        })
+    }
+
+    /// Entries to keep; none for all.
+    fn limit(&self, streams: bool) -> Result<Option<usize>, Problem> {
+        let most = if streams { usize::MAX } else { limits::LOG_PAGE_RECORDS_MAX };
+        let takes = format!("1 to {}; NDJSON streams more", limits::LOG_PAGE_RECORDS_MAX);
+        let limit = take("limit", &takes, self.limit.as_deref(), |text| {
+            text.parse().ok().filter(|limit| (1..=most).contains(limit))
+        })?;
+        let all_or_some = if streams { None } else { Some(limits::LOG_PAGE_RECORDS_DEFAULT) };
+        Ok(limit.or(all_or_some))
+    }
+}
+
+/// One reading of one handle's history.
+struct Reading {
+    reader: LogReader,
+    dispatch: Dispatch,
+    question: Question,
+    now: Timestamp,
+}
+
+impl Reading {
+    /// Reads on the thread that calls.
+    fn run(
+        &self,
+        is_over: impl Fn() -> bool + Clone + Send + 'static,
+        take: &mut dyn FnMut(Entry) -> bool,
+    ) -> Result<Option<Summary>, ReadError> {
+        let config = self.dispatch.config();
+        let reuse = Reuse { live: config.reuse_live, other: config.reuse_other };
+        let present = |handles: &[Handle]| {
+            let previews = self.dispatch.preview(handles).ok()?;
+            Some(previews.into_iter().map(present).collect())
+        };
+        timeline::read(&self.reader, &self.question, (reuse, self.now), is_over, present, take)
+    }
+}
+
+fn present(preview: Preview) -> Present {
+    let Preview { at, decision, holder, through, since, live_until } = preview;
+    let (route, reason) = (decision.route, decision.reason);
+    Present { at, route, reason, holder, through, since, live_until }
+}
+
+/// Why is it blue or green? Changes and lookups of one handle in one order, each with its reason in a sentence; at the
+/// end what a stranger would be told now (or was, `at` a moment), and which askers may still go by another answer.
+///
+/// `Accept: application/x-ndjson` streams: entries, then the summary (`kind` is `change`, `lookups`, `summary`).
+#[utoipa::path(
+    get, path = "/v1/handles/{handle}/timeline", tag = "log",
+    params(("handle" = String, Path, description = "Phone number in E.164 or e-mail address, percent-encoded"), TimelineQuery),
+    responses(
+        (status = 200, body = TimelineBody),
+        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`", body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 503, description = "`overloaded`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn timeline(
+    _: Reader,
+    State(log): State<QueryLog>,
+    State(dispatch): State<Dispatch>,
+    State(clock): State<SharedClock>,
+    State(searches): State<Searches>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<TimelineQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let (Ok(Path(handle)), Ok(Query(query))) = (path, query) else {
+        let detail = "a parameter is unknown, appears twice or is not UTF-8; see /openapi.json";
+        return Err(Problem::new(Code::RequestInvalid, detail));
+    };
+    let handle = Handle::parse(&handle, None).map_err(|error| {
+        Problem::new(Code::HandleInvalid, error.to_string()).with("reason", error.reason())
+    })?;
+    let now = clock.now();
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let streams = accept.is_some_and(|accept| accept.contains(NDJSON));
+    let question = query.question(handle, now, streams)?;
+    let permit = searches.search()?;
+    let reading = Reading { reader: log.reader(), dispatch, question, now };
+    if streams {
+        let (lines, response) = Lines::open();
+        tokio::task::spawn_blocking(move || {
+            write(&reading, lines);
+            drop(permit);
+        });
+        return Ok(response);
+    }
+    // Dropped with this future when the client goes away.
+    let client = CancellationToken::new();
+    let _here = client.clone().drop_guard();
+    let body = tokio::task::spawn_blocking(move || {
+        let body = collect(&reading, &client);
+        drop(permit);
+        body
+    });
+    let failed = || Problem::new(Code::Internal, "the search failed");
+    let body = body.await.map_err(|_| failed())?.map_err(|error| unreadable(&error))?;
+    Ok(Json(body.ok_or_else(failed)?).into_response())
+}
+
+fn collect(
+    reading: &Reading,
+    client: &CancellationToken,
+) -> Result<Option<TimelineBody>, ReadError> {
+    let client = client.clone();
+    let mut entries = Vec::new();
+    let summary = reading.run(move || client.is_cancelled(), &mut |entry| {
+        entries.push(entry);
+        true
+    })?;
+    Ok(summary.map(|summary| TimelineBody { entries, summary }))
+}
+
+fn write(reading: &Reading, mut lines: Lines) {
+    let is_gone = lines.is_gone();
+    match reading.run(is_gone, &mut |entry| lines.write(&entry)) {
+        Ok(Some(summary)) => {
+            if lines.write(&summary) {
+                lines.end();
+            }
+        }
+        // The client is gone, or so slow that it keeps others from searching.
+        Ok(None) => {}
+        Err(error) => {
+            unreadable(&error);
+            lines.break_off();
+        }
+    }
+}
+
+fn unreadable(error: &ReadError) -> Problem {
+    tracing::error!(%error, "a timeline could not read a segment");
+    Problem::new(Code::Internal, "a segment could not be read; the server's messages say which")
+}
