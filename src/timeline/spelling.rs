@@ -169,7 +169,9 @@ impl Spelling {
                 _ => Reason::Unbound,
             };
             self.stand(reason, cited.at, true);
-        } else if self.is(Reason::LiveDevice) && self.all_lapsed() {
+        } else if self.is(Reason::LiveDevice) && cited.cause != Cause::Silence && self.all_lapsed()
+        {
+            // All had lapsed, and one was heard of again: the one that is gone now. A silent one was not it.
             self.stand(Reason::LeaseExpired, cited.at, true);
         }
     }
