@@ -9,7 +9,7 @@ use crate::{
     query_log::{LookupRecord, Route},
 };
 
-use super::walk::Reuse;
+use super::question::Reuse;
 
 /// An asker's last answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@
 
 mod entry;
 mod holders;
+mod question;
 mod read;
 mod run;
 mod sentence;
@@ -30,6 +31,7 @@ mod tests;
 mod walk;
 
 pub use entry::{Because, ChangeEntry, Entry, LookupsEntry};
-pub use read::{Question, read};
+pub use question::{Detail, Question, Reuse};
+pub use read::read;
 pub use summary::{Holder, Present, Source, Summary};
-pub use walk::{Detail, Reuse, Timeline};
+pub use walk::Timeline;

@@ -1,11 +1,12 @@
-//! A handle's rows from the log, in one order, and what is asked of them.
+//! A handle's rows from the log, in one order.
 
-use std::{collections::VecDeque, iter};
+use std::collections::VecDeque;
 
 use super::{
     entry::Entry,
+    question::{Question, Reuse, STEP},
     summary::{Present, Summary},
-    walk::{Detail, Reuse, Timeline},
+    walk::Timeline,
 };
 use crate::{
     clock::Timestamp,
@@ -13,58 +14,25 @@ use crate::{
     query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, ReadError, Search},
 };
 
-/// What is asked about a handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
-    /// The handle.
-    pub handle: Handle,
-    /// The moment to explain; the present if none, or if it lies ahead.
-    pub at: Option<Timestamp>,
-    /// Entries from this instant on.
-    pub since: Option<Timestamp>,
-    /// Entries before this instant; those up to the moment if none.
-    pub until: Option<Timestamp>,
-    /// How lookups are told.
-    pub detail: Detail,
-    /// Entries at most, the latest; all if none. If they are limited they come at the end.
-    pub limit: Option<usize>,
-}
-
-/// The smallest span of time there is.
-const STEP: std::time::Duration = std::time::Duration::from_micros(1);
-
-impl Question {
-    /// The handle and its other spellings: what the log is searched for.
-    pub fn spellings(&self) -> impl Iterator<Item = Handle> + use<> {
-        iter::once(self.handle.clone()).chain(self.handle.equivalents())
-    }
-
-    /// The moment, if it is past.
-    pub(super) fn past(&self, now: Timestamp) -> Option<Timestamp> {
-        self.at.filter(|at| *at < now)
-    }
-
-    /// Before which instant entries are told.
-    pub(super) fn window_end(&self, now: Timestamp) -> Timestamp {
-        let moment = self.past(now).map_or(Timestamp::MAX, |past| past.plus(STEP));
-        self.until.unwrap_or(moment)
-    }
-
-    /// The searches that find every row needed: changes from the beginning, then everything from where answers count.
-    fn searches(&self, reader: &LogReader, reuse: Reuse, now: Timestamp) -> Vec<Vec<Search>> {
-        let past = self.past(now);
-        let may_hold = past.unwrap_or(now).minus(reuse.live.max(reuse.other));
-        let from = self.since.map(|since| since.min(may_hold));
-        let until = past.map(|past| past.plus(STEP).max(self.window_end(now)));
-        let search = |kind, since, until| -> Vec<Search> {
-            let filter =
-                |handle| Filter { handle: Some(handle), kind, since, until, ..Filter::default() };
-            let of = |handle| reader.search(&filter(handle), Order::Asc, None);
-            self.spellings().map(of).collect()
-        };
-        let before = from.map(|from| search(Some(Kind::Change), None, Some(from)));
-        before.into_iter().chain([search(None, from, until)]).collect()
-    }
+/// The searches that find every row needed: changes from the beginning, then everything from where answers count.
+fn searches(
+    question: &Question,
+    reader: &LogReader,
+    reuse: Reuse,
+    now: Timestamp,
+) -> Vec<Vec<Search>> {
+    let past = question.past(now);
+    let may_hold = past.unwrap_or(now).minus(reuse.live.max(reuse.other));
+    let from = question.since.map(|since| since.min(may_hold));
+    let until = past.map(|past| past.plus(STEP).max(question.window_end(now)));
+    let search = |kind, since, until| -> Vec<Search> {
+        let filter =
+            |handle| Filter { handle: Some(handle), kind, since, until, ..Filter::default() };
+        let of = |handle| reader.search(&filter(handle), Order::Asc, None);
+        question.spellings().map(of).collect()
+    };
+    let before = from.map(|from| search(Some(Kind::Change), None, Some(from)));
+    before.into_iter().chain([search(None, from, until)]).collect()
 }
 
 /// Rows of several searches in the one order of the log.
@@ -149,7 +117,7 @@ pub fn read(
     let (limit, kept) = (question.limit, VecDeque::new());
     let mut outlet = Outlet { take, limit, kept, omitted: 0 };
     let (mut damaged, mut unreadable_segments) = (0, 0);
-    for searches in question.searches(reader, reuse, now) {
+    for searches in searches(question, reader, reuse, now) {
         let searches = searches.into_iter().map(|search| search.stop_when(is_over.clone()));
         let mut rows = Merged::new(searches.collect());
         for row in rows.by_ref() {

@@ -1,11 +1,11 @@
 //! [`Timeline`]: rows in, entries out, and at the end the summary.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     entry::Entry,
     holders::{Holders, Told},
-    read::Question,
+    question::{Detail, Question, Reuse},
     run::{Grounds, Kind, Run},
     sentence::Words,
     spelling::{Cited, Spelling, Standing, route_of},
@@ -16,25 +16,6 @@ use crate::{
     handle::Handle,
     query_log::{LogRow, LookupRecord, Reason, Record, Route},
 };
-
-/// How lookups are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Those with the same answer for the same reason as one entry, as long as nothing changes.
-    #[default]
-    Folded,
-    /// Each by itself.
-    All,
-}
-
-/// How long an asker may go by an answer, at most. The log does not hold it; it follows from the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reuse {
-    /// By `imessage`.
-    pub live: Duration,
-    /// By `sms` or `none`.
-    pub other: Duration,
-}
 
 /// A lookup with what its answer rests on.
 #[derive(Clone, Debug)]

@@ -141,7 +141,7 @@ async fn a_sign_out_is_named_with_its_time_and_so_is_who_still_believes_blue() {
 
 #[tokio::test]
 async fn a_moment_that_is_past_is_explained_as_it_was_then() {
-    let (world, _) = signed_out().await;
+    let (world, [_, ben, _]) = signed_out().await;
     let (told, summary) = world.told("at=2026-11-23T09:15:00Z").await;
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(
@@ -158,6 +158,13 @@ async fn a_moment_that_is_past_is_explained_as_it_was_then() {
     let (told, summary) = world.told("at=2026-11-23T08:00:00Z").await;
     assert!(told.is_empty() && summary["route"].is_null());
     assert_eq!(line(&summary), "unknown at 08:00:00: the log has nothing about it");
+    // What led to an answer is cited however long ago it was.
+    world.clock.advance(Duration::from_secs(24 * 3600));
+    world.server.route(&ben, NUMBER).await;
+    let (told, summary) = world.told("since=1m").await;
+    let why = "its last device signed out at 2026-11-23 09:20:00, by its owner";
+    assert_eq!(told, [format!("green at 09:30:00: {why}")]);
+    assert_eq!((&summary["changes"], &summary["lookups"]), (&json!(0), &json!(1)));
     assert!(world.running.stop().await);
 }
 

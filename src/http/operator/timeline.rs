@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Searches,
+    OperatorState,
     access::Reader,
     filter::{INSTANT_TAKES, instant, take},
     ndjson::{Lines, NDJSON},
 };
 use crate::{
-    clock::{SharedClock, Timestamp},
+    clock::Timestamp,
     dispatch::{Dispatch, Preview},
     handle::Handle,
     http::problem::{Code, Problem, ProblemBody},
     limits,
-    query_log::{LogReader, QueryLog, ReadError},
+    query_log::{LogReader, ReadError},
     timeline::{self, Detail, Entry, Present, Question, Reuse, Summary},
 };
 
@@ -135,10 +135,7 @@ fn present(preview: Preview) -> Present {
 )]
 pub(super) async fn timeline(
     _: Reader,
-    State(log): State<QueryLog>,
-    State(dispatch): State<Dispatch>,
-    State(clock): State<SharedClock>,
-    State(searches): State<Searches>,
+    State(state): State<OperatorState>,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<TimelineQuery>, QueryRejection>,
@@ -150,6 +147,7 @@ pub(super) async fn timeline(
     let handle = Handle::parse(&handle, None).map_err(|error| {
         Problem::new(Code::HandleInvalid, error.to_string()).with("reason", error.reason())
     })?;
+    let OperatorState { log, dispatch, clock, searches, .. } = state;
     let now = clock.now();
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let streams = accept.is_some_and(|accept| accept.contains(NDJSON));

@@ -62,7 +62,12 @@ fn more_than_are_kept_are_at_least_as_many_and_what_ran_out_makes_room() {
         rows.push(asked(&format!("10:00:{n:02}"), 40 + n, Reason::LiveDevice));
     }
     let gone = change("10:01:00", ChangeKind::HandleUnbound, Cause::SignOut);
-    let told = explained(&question(HANDLE), "10:02:00", &[&rows[..], &[gone.clone()]].concat()).1;
+    let told = explained(
+        &question(HANDLE),
+        "10:02:00",
+        &[&rows[..], std::slice::from_ref(&gone)].concat(),
+    )
+    .1;
     assert_eq!((told.holders_count, told.holders_at_least), (8, false));
     assert_eq!(told.holders.len(), crate::limits::TIMELINE_HOLDERS_LISTED_MAX);
     rows.push(asked("10:00:30", 60, Reason::LiveDevice));

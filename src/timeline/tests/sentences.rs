@@ -1,6 +1,7 @@
 //! Every reason and every change has its words.
 
 use super::*;
+use {Cause as C, ChangeKind as K, Reason as R};
 
 const PHONE_ID: &str = "d_0000000000002";
 const ANN_ID: &str = "a_0000000000068";
@@ -12,7 +13,6 @@ fn told(rows: &[LogRow]) -> String {
 
 #[test]
 fn every_change_of_a_handle_says_what_and_why() {
-    use {Cause as C, ChangeKind as K};
     let pairs = [
         (K::HandleBound, C::Proof, "D of A backs it: the code sent to the handle was answered"),
         (
@@ -74,100 +74,103 @@ fn no_code_is_without_words() {
     }
 }
 
+type Led = Option<(K, C)>;
+
+/// What changed at 13:58:40, and what is said of a lookup at 14:02:11.
+const REASONS: &[(Led, R, &str)] = &[
+    (
+        None,
+        R::NeverRegistered,
+        "green at 14:02:11: nobody ever proved it, or so long ago that it is forgotten",
+    ),
+    (
+        Some((K::HandleBound, C::Proof)),
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (bound 13:58:40 by proof)",
+    ),
+    (
+        Some((K::HandleBound, C::Linked)),
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (bound 13:58:40 as it joined the account)",
+    ),
+    (
+        Some((K::HandleBound, C::ProofHeld)),
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (bound 13:58:40 by a proof that its account held already)",
+    ),
+    (
+        Some((K::HandleMoved, C::NewerProof)),
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (moved 13:58:40 by a later proof than another account's)",
+    ),
+    (
+        Some((K::HandleMoved, C::Import)),
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (moved 13:58:40 by an import with a later proof than another account's)",
+    ),
+    (
+        None,
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (bound before what the log still holds, or by an import)",
+    ),
+    (
+        Some((K::HandleUnbound, C::OwnerRequest)),
+        R::Unbound,
+        "green at 14:02:11: its last device gave it up at 13:58:40",
+    ),
+    (
+        None,
+        R::Unbound,
+        "green at 14:02:11: its last device gave it up before what the log still holds",
+    ),
+    (
+        Some((K::HandleDeregistered, C::Deregistration)),
+        R::Deregistered,
+        "green at 14:02:11: its owner took it back at 13:58:40, without a device",
+    ),
+    (
+        Some((K::HandleMoved, C::NewerProof)),
+        R::Moved,
+        "green at 14:02:11: another account proved it at 13:58:40",
+    ),
+    (
+        Some((K::LeaseExpired, C::Silence)),
+        R::LeaseExpired,
+        "green at 14:02:11: none of its devices has checked in within the lease (recorded 13:58:40)",
+    ),
+    (
+        None,
+        R::LeaseExpired,
+        "green at 14:02:11: none of its devices has checked in within the lease",
+    ),
+    (
+        Some((K::HandleUnbound, C::SignOut)),
+        R::DeviceRemoved,
+        "green at 14:02:11: its last device signed out at 13:58:40, by its owner",
+    ),
+    (
+        Some((K::HandleUnbound, C::Silence)),
+        R::DeviceRemoved,
+        "green at 14:02:11: its last device was removed at 13:58:40, since it had not checked in for so long",
+    ),
+    (
+        None,
+        R::DeviceRemoved,
+        "green at 14:02:11: its last device signed out or was removed before what the log still holds",
+    ),
+    (None, R::Undiscoverable, "green at 14:02:11: its owner hides it from strangers"),
+    (None, R::LookupQuota, "refused at 14:02:11: the asker had asked for too many new handles"),
+    (None, R::RateLimited, "refused at 14:02:11: the asker had sent too many requests"),
+    (None, R::RegistryLoading, "refused at 14:02:11: the registry was not loaded yet"),
+    (None, R::Overloaded, "refused at 14:02:11: the service had too much to do at once"),
+];
+
 #[test]
 fn every_reason_says_what_led_to_it() {
-    use {Cause as C, ChangeKind as K, Reason as R};
-    let cases = [
-        (
-            None,
-            R::NeverRegistered,
-            "green at 14:02:11: nobody ever proved it, or so long ago that it is forgotten",
-        ),
-        (
-            Some((K::HandleBound, C::Proof)),
-            R::LiveDevice,
-            "blue at 14:02:11: a live device backs it (bound 13:58:40 by proof)",
-        ),
-        (
-            Some((K::HandleBound, C::Linked)),
-            R::LiveDevice,
-            "blue at 14:02:11: a live device backs it (bound 13:58:40 as it joined the account)",
-        ),
-        (
-            Some((K::HandleBound, C::ProofHeld)),
-            R::LiveDevice,
-            "blue at 14:02:11: a live device backs it (bound 13:58:40 by a proof that its account held already)",
-        ),
-        (
-            Some((K::HandleMoved, C::NewerProof)),
-            R::LiveDevice,
-            "blue at 14:02:11: a live device backs it (moved 13:58:40 by a later proof than another account's)",
-        ),
-        (
-            Some((K::HandleMoved, C::Import)),
-            R::LiveDevice,
-            "blue at 14:02:11: a live device backs it (moved 13:58:40 by an import with a later proof than another account's)",
-        ),
-        (
-            None,
-            R::LiveDevice,
-            "blue at 14:02:11: a live device backs it (bound before what the log still holds, or by an import)",
-        ),
-        (
-            Some((K::HandleUnbound, C::OwnerRequest)),
-            R::Unbound,
-            "green at 14:02:11: its last device gave it up at 13:58:40",
-        ),
-        (
-            None,
-            R::Unbound,
-            "green at 14:02:11: its last device gave it up before what the log still holds",
-        ),
-        (
-            Some((K::HandleDeregistered, C::Deregistration)),
-            R::Deregistered,
-            "green at 14:02:11: its owner took it back at 13:58:40, without a device",
-        ),
-        (
-            Some((K::HandleMoved, C::NewerProof)),
-            R::Moved,
-            "green at 14:02:11: another account proved it at 13:58:40",
-        ),
-        (
-            Some((K::LeaseExpired, C::Silence)),
-            R::LeaseExpired,
-            "green at 14:02:11: none of its devices has checked in within the lease (recorded 13:58:40)",
-        ),
-        (
-            None,
-            R::LeaseExpired,
-            "green at 14:02:11: none of its devices has checked in within the lease",
-        ),
-        (
-            Some((K::HandleUnbound, C::SignOut)),
-            R::DeviceRemoved,
-            "green at 14:02:11: its last device signed out at 13:58:40, by its owner",
-        ),
-        (
-            Some((K::HandleUnbound, C::Silence)),
-            R::DeviceRemoved,
-            "green at 14:02:11: its last device was removed at 13:58:40, since it had not checked in for so long",
-        ),
-        (
-            None,
-            R::DeviceRemoved,
-            "green at 14:02:11: its last device signed out or was removed before what the log still holds",
-        ),
-        (None, R::Undiscoverable, "green at 14:02:11: its owner hides it from strangers"),
-        (None, R::LookupQuota, "refused at 14:02:11: the asker had asked for too many new handles"),
-        (None, R::RateLimited, "refused at 14:02:11: the asker had sent too many requests"),
-        (None, R::RegistryLoading, "refused at 14:02:11: the registry was not loaded yet"),
-        (None, R::Overloaded, "refused at 14:02:11: the service had too much to do at once"),
-    ];
-    for (led, reason, expected) in cases {
+    for (led, reason, expected) in REASONS {
         let led = led.map(|(kind, cause)| change("13:58:40", kind, cause));
-        let rows: Vec<_> = led.into_iter().chain([asked("14:02:11", 20, reason)]).collect();
-        assert_eq!(told(&rows), expected);
+        let rows: Vec<_> = led.into_iter().chain([asked("14:02:11", 20, *reason)]).collect();
+        assert_eq!(told(&rows), *expected);
     }
 }
 
