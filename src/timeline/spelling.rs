@@ -58,6 +58,8 @@ pub(super) struct Spelling {
     pub(super) account: Option<AccountId>,
     pub(super) last_change: Option<Cited>,
     backing: Vec<Backing>,
+    /// Whether an answer showed that one of those that had lapsed checked in again; which, the log does not say.
+    one_is_back: bool,
     ended: Option<Cited>,
     lapsed: Option<Cited>,
 }
@@ -79,6 +81,7 @@ impl Spelling {
             account: None,
             last_change: None,
             backing: Vec::new(),
+            one_is_back: false,
             ended: None,
             lapsed: None,
         }
@@ -107,6 +110,11 @@ impl Spelling {
 
     /// Takes what an answer to a stranger shows.
     pub(super) fn answered(&mut self, reason: Reason, at: Timestamp) {
+        match reason {
+            Reason::LiveDevice => self.one_is_back |= self.all_lapsed(),
+            Reason::LeaseExpired => self.one_is_back = false,
+            _ => {}
+        }
         self.stand(reason, at, false);
     }
 
@@ -115,7 +123,7 @@ impl Spelling {
         match cited.change {
             ChangeKind::HandleBound => self.bind(cited),
             ChangeKind::HandleMoved => {
-                self.backing.clear();
+                self.clear();
                 self.account = cited.account;
                 self.back(cited);
                 // A newer proof begins a new claim, which is not hidden.
@@ -123,7 +131,7 @@ impl Spelling {
             }
             ChangeKind::HandleUnbound => self.unbind(cited),
             ChangeKind::HandleDeregistered => {
-                self.backing.clear();
+                self.clear();
                 self.ended = Some(cited.clone());
                 self.stand(Reason::Deregistered, cited.at, true);
             }
@@ -137,7 +145,7 @@ impl Spelling {
         let is_same_account = self.account.is_none_or(|account| Some(account) == cited.account);
         let goes_on = is_same_account && self.ended.is_none();
         if !is_same_account {
-            self.backing.clear();
+            self.clear();
         }
         self.account = cited.account;
         self.back(cited);
@@ -161,24 +169,39 @@ impl Spelling {
 
     fn unbind(&mut self, cited: &Cited) {
         self.account = self.account.or(cited.account);
+        // Who gives up or signs out is there to do it, so a lapsed one was the one that came back.
+        let was_back = cited.cause != Cause::Silence && self.has_lapsed(cited);
+        self.one_is_back &= !was_back;
         self.backing.retain(|backing| backing.device != cited.device);
         if self.backing.is_empty() {
+            self.one_is_back = false;
             self.ended = Some(cited.clone());
             let reason = match cited.cause {
                 Cause::SignOut | Cause::Silence => Reason::DeviceRemoved,
                 _ => Reason::Unbound,
             };
             self.stand(reason, cited.at, true);
-        } else if self.is(Reason::LiveDevice) && cited.cause != Cause::Silence && self.all_lapsed()
-        {
-            // All had lapsed, and one was heard of again: the one that is gone now. A silent one was not it.
+        } else if self.is(Reason::LiveDevice) && self.all_lapsed() && !self.one_is_back {
             self.stand(Reason::LeaseExpired, cited.at, true);
         }
+    }
+
+    fn clear(&mut self) {
+        self.backing.clear();
+        self.one_is_back = false;
+    }
+
+    /// Whether the device of this change is known to have lapsed.
+    fn has_lapsed(&self, cited: &Cited) -> bool {
+        let mut same = self.backing.iter().filter(|backing| backing.device == cited.device);
+        same.any(|backing| backing.lapsed.is_some())
     }
 
     fn lapse(&mut self, cited: &Cited) {
         self.account = self.account.or(cited.account);
         self.lapsed = Some(cited.clone());
+        // It lapses once more: it was the one that came back.
+        self.one_is_back &= !self.has_lapsed(cited);
         match self.backing.iter_mut().find(|backing| backing.device == cited.device) {
             Some(backing) => backing.lapsed = Some(cited.clone()),
             // Bound before what the log still holds, or brought in by an import.
@@ -188,7 +211,7 @@ impl Spelling {
                 lapsed: Some(cited.clone()),
             }),
         }
-        if self.all_lapsed() && !self.is(Reason::Undiscoverable) {
+        if self.all_lapsed() && !self.one_is_back && !self.is(Reason::Undiscoverable) {
             self.stand(Reason::LeaseExpired, cited.at, true);
         }
     }

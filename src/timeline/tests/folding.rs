@@ -79,7 +79,7 @@ fn what_the_holder_asks_of_its_hidden_handle_is_a_run_of_its_own() {
         asked("10:00:02", 20, Reason::Undiscoverable),
         asked("10:00:03", ANN, Reason::LiveDevice),
     ];
-    let (told, summary) = entries(&question(HANDLE), "15:00:00", &rows);
+    let (told, summary) = entries(&question(HANDLE), "10:00:10", &rows);
     assert_eq!(told.len(), 3, "{told:?}");
     let (stranger, own) = (lookups(&told[1]), lookups(&told[2]));
     assert_eq!((stranger.count, stranger.by_its_owner), (2, false));

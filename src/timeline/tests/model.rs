@@ -75,12 +75,12 @@ impl Truth {
                 Some((kind.0, kind.1, device))
             }
             Step::Join(device) => {
-                let can = self.account == Some(account_of(device));
-                (can && self.devices.insert(device, false).is_none()).then_some((
-                    ChangeKind::HandleBound,
-                    Cause::Linked,
-                    device,
-                ))
+                let is_there = self.devices.contains_key(&device);
+                if self.account != Some(account_of(device)) || is_there {
+                    return None;
+                }
+                self.devices.insert(device, false);
+                Some((ChangeKind::HandleBound, Cause::Linked, device))
             }
             Step::GiveUp(device, cause) => {
                 // Who is silent is removed; who signs out was there.
@@ -109,11 +109,11 @@ impl Truth {
         }
     }
 
-    /// Carries out what is not recorded. Only one of several lapsed devices comes back at a time: which one it was, the
-    /// log cannot know.
+    /// Carries out what is not recorded. Only one of several lapsed devices comes back at a time, and where an answer
+    /// shows it: the log cannot know which it was, nor see it behind a handle that is hidden.
     fn silent(&mut self, step: Step) -> bool {
         match step {
-            Step::CheckIn(device) if self.devices.values().all(|lapsed| *lapsed) => {
+            Step::CheckIn(device) if !self.hidden && self.devices.values().all(|it| *it) => {
                 self.devices.get_mut(&device).is_some_and(|lapsed| std::mem::replace(lapsed, false))
             }
             Step::Hide(hidden) if self.account.is_some() => {

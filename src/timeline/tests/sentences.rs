@@ -176,12 +176,18 @@ fn every_reason_says_what_led_to_it() {
 
 #[test]
 fn a_reason_does_not_cite_what_did_not_lead_to_it() {
-    // The log says it was given up; an answer that says deregistered must have lost its record.
-    let rows = [
-        change("13:58:40", ChangeKind::HandleUnbound, Cause::OwnerRequest),
-        asked("14:02:11", 20, Reason::Deregistered),
+    // An answer with another reason than the last end must have lost its own record.
+    let ends = [
+        (K::HandleUnbound, C::OwnerRequest, R::Unbound),
+        (K::HandleUnbound, C::SignOut, R::DeviceRemoved),
+        (K::HandleDeregistered, C::Deregistration, R::Deregistered),
     ];
-    assert!(told(&rows).contains("before what the log still holds"));
+    for (kind, cause, own) in ends {
+        for reason in [R::Unbound, R::DeviceRemoved, R::Deregistered] {
+            let rows = [change("13:58:40", kind, cause), asked("14:02:11", 20, reason)];
+            assert_eq!(told(&rows).contains("13:58:40"), reason == own, "{}", told(&rows));
+        }
+    }
 }
 
 #[test]
