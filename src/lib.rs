@@ -38,6 +38,7 @@
 //! | [`query_log`] | the log: record, writer, recovery, retention, search |
 //! | [`audit`] | who read the log: a chain of entries kept longer than the log |
 //! | [`export`] | rows of the log, to a file: Parquet, CSV, NDJSON, plain or encrypted |
+//! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`operators`] | operators' tokens and roles |
 //! | [`http`] | the edge: two listeners |
@@ -70,3 +71,4 @@ pub mod registry;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod timeline;

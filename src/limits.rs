@@ -88,6 +88,15 @@ pub const AUDIT_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 pub const AUDIT_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Places that a verification of the audit log names; more are only counted.
 pub const AUDIT_PLACES_MAX: usize = 100;
+/// Askers of one handle whose last answer a timeline keeps, to say who still goes by a wrong one. About 60 bytes each; a
+/// handle that more devices asked for within the hour has a number that says "at least".
+pub const TIMELINE_HOLDERS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
+/// Of these, listed one by one.
+pub const TIMELINE_HOLDERS_LISTED_MAX: usize = if cfg!(test) { 4 } else { 1_000 };
+/// Different askers counted in one folded entry of a timeline; beyond it the number says "at least".
+pub const TIMELINE_ASKERS_MAX: usize = if cfg!(test) { 8 } else { 8_192 };
+/// Of these, named.
+pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
 
 /// Registry changes waiting for the store's writer; beyond it the caller hears `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;

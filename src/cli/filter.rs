@@ -114,6 +114,7 @@ pub(super) fn handle(text: Option<&str>) -> Result<Option<Handle>, UsageError> {
     parsed.map_err(|error| UsageError(format!("--handle: {error}")))
 }
 
+/// Reads an argument with `read`; what it holds is never quoted back.
 pub(super) fn take<T>(
     name: &str,
     text: Option<&str>,

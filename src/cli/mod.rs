@@ -19,6 +19,7 @@ mod registry;
 mod segments;
 mod serve;
 mod source;
+mod why;
 
 use std::{
     ffi::OsString,
@@ -58,6 +59,8 @@ enum Command {
     /// See who read the query log
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Say why a handle is blue or green, what led to it, and who still goes by another answer
+    Why(Box<why::Why>),
     /// Move accounts in and out, copy the registry, count what there is
     #[command(subcommand)]
     Registry(Box<registry::Registry>),
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Log(log) => log.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Why(why) => why.run(),
         Command::Registry(registry) => registry.run(),
         Command::Operator(operator) => operator.run(),
         Command::Config(config) => config.run(),

@@ -13,15 +13,19 @@ pub(super) struct Rows<W> {
     pub(super) printed: u64,
 }
 
-const BLUE: &str = "\x1b[34m";
-const GREEN: &str = "\x1b[32m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
+pub(super) const BLUE: &str = "\x1b[34m";
+pub(super) const GREEN: &str = "\x1b[32m";
+pub(super) const DIM: &str = "\x1b[2m";
+pub(super) const PLAIN: &str = "\x1b[0m";
+
+/// Whether standard output takes colour: a terminal, and nobody who asked for none.
+pub(super) fn is_coloured() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
 
 impl Rows<io::StdoutLock<'static>> {
     pub(super) fn stdout(json: bool) -> Self {
-        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self::new(io::stdout().lock(), json, colour)
+        Self::new(io::stdout().lock(), json, is_coloured())
     }
 }
 

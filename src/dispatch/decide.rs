@@ -25,7 +25,24 @@ pub struct Decision {
     pub expires_in: Duration,
 }
 
-/// Decides for `handle` as `asking` sees it in this view.
+/// What a stranger would be told now, and what an operator may know beside it. See [`super::Dispatch::preview`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// The instant of the view.
+    pub at: Timestamp,
+    /// The decision for an account that holds nothing.
+    pub decision: Decision,
+    /// The account that holds the handle, though it may be hidden or silent.
+    pub holder: Option<AccountId>,
+    /// The spelling that decided, if it is not the one asked for.
+    pub through: Option<Handle>,
+    /// Since when it is so, where the registry knows: when the lease lapsed, or the handle ended.
+    pub since: Option<Timestamp>,
+    /// Until when the lease lasts without another check-in, if it does last.
+    pub live_until: Option<Timestamp>,
+}
+
+/// Decides for `handle` as `asking` sees it in this view; without one, as somebody sees it who holds nothing.
 ///
 /// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
 /// that two spellings held by two people never answer for each other. To a stranger nobody holds a hidden one: else a
@@ -34,32 +51,54 @@ pub struct Decision {
 pub(super) fn decide(
     view: &View<'_>,
     handle: &Handle,
-    asking: AccountId,
+    asking: Option<AccountId>,
     config: &Config,
 ) -> Decision {
-    let asked = view.probe(handle);
-    let held = if is_held(&asked, asking) {
-        asked
-    } else {
-        handle
-            .equivalents()
-            .map(|equivalent| view.probe(&equivalent))
-            .find(|probe| is_held(probe, asking))
-            .unwrap_or(asked)
-    };
+    let (held, _) = find(view, handle, asking);
     judge(held, matches!(handle, Handle::Phone(_)), asking, view.now(), config)
 }
 
+/// The same for a stranger, with what only operators may know.
+pub(super) fn preview(view: &View<'_>, handle: &Handle, config: &Config) -> Preview {
+    let (held, through) = find(view, handle, None);
+    let at = view.now();
+    let decision = judge(held, matches!(handle, Handle::Phone(_)), None, at, config);
+    let (holder, since, live_until) = match held {
+        Probe::Claimed { account, live_until, .. } if at < live_until => {
+            (Some(account), None, Some(live_until))
+        }
+        // Of a hidden one nothing is known of since when it is hidden.
+        Probe::Claimed { account, discoverable: false, .. } => (Some(account), None, None),
+        Probe::Claimed { account, live_until, .. } => (Some(account), Some(live_until), None),
+        Probe::Ended { at, .. } => (None, Some(at), None),
+        Probe::Unknown => (None, None, None),
+    };
+    Preview { at, decision, holder, through, since, live_until }
+}
+
+/// What decides for `handle`, and under which other spelling it was found.
+fn find(view: &View<'_>, handle: &Handle, asking: Option<AccountId>) -> (Probe, Option<Handle>) {
+    let asked = view.probe(handle);
+    if is_held(&asked, asking) {
+        return (asked, None);
+    }
+    handle
+        .equivalents()
+        .map(|equivalent| (view.probe(&equivalent), Some(equivalent)))
+        .find(|(probe, _)| is_held(probe, asking))
+        .unwrap_or((asked, None))
+}
+
 /// Whether somebody holds it, as far as `asking` may know.
-fn is_held(probe: &Probe, asking: AccountId) -> bool {
-    matches!(*probe, Probe::Claimed { account, discoverable, .. } if discoverable || account == asking)
+fn is_held(probe: &Probe, asking: Option<AccountId>) -> bool {
+    matches!(*probe, Probe::Claimed { account, discoverable, .. } if discoverable || Some(account) == asking)
 }
 
 /// The decision for what the registry knows.
 fn judge(
     probe: Probe,
     is_phone: bool,
-    asking: AccountId,
+    asking: Option<AccountId>,
     now: Timestamp,
     config: &Config,
 ) -> Decision {
@@ -71,7 +110,7 @@ fn judge(
     };
     match probe {
         // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
-        Probe::Claimed { account, discoverable: false, .. } if account != asking => {
+        Probe::Claimed { account, discoverable: false, .. } if Some(account) != asking => {
             not_served(Reason::Undiscoverable)
         }
         Probe::Claimed { live_until, .. } if live_until <= now => not_served(Reason::LeaseExpired),
@@ -119,7 +158,7 @@ mod tests {
     const OTHER: AccountId = AccountId::from_bits(2);
 
     fn judged(probe: Probe, is_phone: bool) -> (Route, Reason, u64) {
-        let decision = judge(probe, is_phone, ASKING, NOW, &Config::default());
+        let decision = judge(probe, is_phone, Some(ASKING), NOW, &Config::default());
         assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
         (decision.route, decision.reason, decision.expires_in.as_secs())
     }

@@ -21,13 +21,13 @@ use crate::{
     ids::RequestId,
     query_log::{LookupRecord, QueryLog, Reason, Record, Route, Ticket},
     quota::{Allowance, Quota},
-    registry::{Asker, Probe, Registry, Subject, TokenError, View},
+    registry::{Asker, Loading, Probe, Registry, Subject, TokenError, View},
 };
 
 pub use changes::LogSink;
 pub use config::Config;
 pub use counts::LookupCounts;
-pub use decide::{Decision, together};
+pub use decide::{Decision, Preview, together};
 pub use refusal::Refusal;
 
 /// Who asks, as far as the edge knows.
@@ -84,6 +84,22 @@ impl Dispatch {
     #[must_use]
     pub fn counts(&self) -> Arc<LookupCounts> {
         Arc::clone(&self.counts)
+    }
+
+    /// How long answers may be reused.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What a stranger would be told about `handles` now, all from one point in time. Nobody asks: nothing is recorded,
+    /// nothing counts against a quota, and what comes out is for operators, since it tells who is hidden.
+    ///
+    /// # Errors
+    /// Until the registry is loaded.
+    pub fn preview(&self, handles: &[Handle]) -> Result<Vec<Preview>, Loading> {
+        let view = self.registry.view()?;
+        Ok(handles.iter().map(|handle| decide::preview(&view, handle, &self.config)).collect())
     }
 
     /// Which device asks. Counts the request, whatever will become of it.
@@ -231,7 +247,7 @@ impl Dispatch {
         handle: Handle,
     ) -> Result<(Answer, Ticket), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
-        let decision = decide::decide(&view, &handle, asker.account, &self.config);
+        let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
         let ticket = self.log.append(&self.answered(caller, asker, &handle, &decision))?;
         drop(view);
         Ok((self.phrase(asker, handle, &decision), ticket))
@@ -250,7 +266,7 @@ impl Dispatch {
             .into_iter()
             .map(|handle| {
                 let handle = handle?;
-                let decision = decide::decide(&view, &handle, asker.account, &self.config);
+                let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
                 Ok((handle, decision))
             })
             .collect();

@@ -123,6 +123,7 @@ impl Server {
             registry: Arc::clone(&rooms.registry),
             intake: rooms.intake.clone(),
             snapshots: rooms.snapshots.clone(),
+            dispatch: rooms.dispatch.clone(),
             lookups: rooms.dispatch.counts(),
             health,
             clock: Arc::clone(&clock),

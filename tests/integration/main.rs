@@ -32,6 +32,7 @@ mod startup;
 mod strangers;
 mod strikes;
 mod timed;
+mod timeline;
 mod tour;
 mod verifications;
 mod wire;

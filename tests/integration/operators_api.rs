@@ -14,6 +14,7 @@ const READ: &[&str] = &[
     "/v1/log/export",
     "/v1/log/segments",
     "/v1/log/verify",
+    "/v1/handles/+14155550123/timeline",
     "/v1/registry",
 ];
 

@@ -24,6 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("query_log", &["background", "clock", "envelope", "handle", "ids", "limits", "shutdown"]),
     ("audit", &["clock", "envelope", "handle", "limits", "query_log"]),
     ("export", &["clock", "fresh_file", "handle", "ids", "query_log"]),
+    ("timeline", &["clock", "handle", "ids", "limits", "query_log"]),
     ("ownership", &["clock", "handle", "ids", "limits", "registry", "shutdown"]),
     ("operators", &["clock", "ids"]),
     ("dispatch", &["clock", "handle", "ids", "limits", "query_log", "quota", "registry"]),
@@ -44,6 +45,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "quota",
             "registry",
             "shutdown",
+            "timeline",
         ],
     ),
     (
@@ -97,6 +99,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "registry",
             "server",
             "telemetry",
+            "timeline",
         ],
     ),
 ];

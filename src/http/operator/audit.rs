@@ -16,7 +16,7 @@ use super::{
     records::Records,
 };
 use crate::{
-    audit::{AuditError, Call, Filters, Listed, Wanted},
+    audit::{AuditError, Call, Filters, Wanted},
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
     operators,
@@ -83,10 +83,10 @@ pub(super) async fn list(
     let (audit, audited) = records.read_audit(&operator, Call::AuditList, filters).await?;
     let listed = tokio::task::spawn_blocking(move || audit.list(wanted)).await;
     let listing = listed.map_err(|_| failed())?.map_err(|error| unreadable(&error))?;
-    let entries = |client: lines::Client| -> Box<dyn Iterator<Item = Result<Listed, _>>> {
-        Box::new(listing.take_while(move |_| !client.is_gone()))
-    };
-    Ok(lines::stream(audited, permit, entries, |_| SearchOutcome::default()))
+    Ok(lines::stream(audited, permit, move |lines| {
+        let is_gone = lines.is_gone();
+        lines.write_all(listing.take_while(|_| !is_gone())).then(SearchOutcome::default)
+    }))
 }
 
 /// Reads the chain of entries and says where it is not what was written.

@@ -12,7 +12,6 @@ use crate::{
     audit::{Call, Filters},
     clock::SharedClock,
     http::problem::{Problem, ProblemBody},
-    query_log::{LogRow, ReadError, Walk},
 };
 
 /// Streams every record that matches, one JSON object a line, in the order of storage: whoever wants them by time sorts
@@ -42,17 +41,9 @@ pub(super) async fn export(
     let permit = searches.search()?;
     let (reader, audited) = records.read(&operator, Call::Export, Filters::of(&filter)).await?;
     let walk = reader.walk(&filter);
-    let rows = move |client: lines::Client| Rows(walk.stop_when(move || client.is_gone()));
-    Ok(lines::stream(audited, permit, rows, |rows| rows.0.outcome()))
-}
-
-/// Rows without their places.
-struct Rows(Walk);
-
-impl Iterator for Rows {
-    type Item = Result<LogRow, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(self.0.next()?.map(|(_, row)| row))
-    }
+    Ok(lines::stream(audited, permit, move |lines| {
+        let mut walk = walk.stop_when(lines.is_gone());
+        let rows = walk.by_ref().map(|found| found.map(|(_, row)| row));
+        lines.write_all(rows).then(|| walk.outcome())
+    }))
 }

@@ -17,12 +17,16 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, mpsc},
+};
 
 use crate::{
     audit::{Audited, Listed},
     background, limits,
     query_log::{LogRow, SearchOutcome},
+    timeline::{Entry, Summary},
 };
 
 /// Bytes of lines that are sent at once.
@@ -50,12 +54,18 @@ impl Line for LogRow {
     }
 }
 
-impl Line for Listed {
-    fn write(&self, out: &mut Vec<u8>) {
-        // Text, numbers and a map with text for keys: this cannot fail to serialize.
-        out.extend(serde_json::to_vec(self).unwrap_or_default());
-    }
+macro_rules! lines_by_serde {
+    ($($line:ty),*) => { $(
+        impl Line for $line {
+            fn write(&self, out: &mut Vec<u8>) {
+                serde_json::to_writer(out, self)
+                    .expect("structs of texts and numbers have a JSON form, and a vector takes it");
+            }
+        }
+    )* };
 }
+
+lines_by_serde!(Listed, Entry, Summary);
 
 /// How an answer came to its end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,42 +84,91 @@ enum Piece {
     Whole(End),
 }
 
-/// Tells the reading thread that nobody listens any more.
-pub(super) struct Client(mpsc::Sender<Piece>);
+/// The reading thread's end.
+pub(super) struct Writer {
+    pieces: mpsc::Sender<Piece>,
+    runtime: Handle,
+    chunk: Vec<u8>,
+    /// Lines in the chunk that count.
+    lines: u64,
+    /// Lines that counted before.
+    sent: u64,
+}
 
-impl Client {
-    pub(super) fn is_gone(&self) -> bool {
-        self.0.is_closed()
+impl Writer {
+    /// Whether the client has gone away; to be asked by whoever works on the next line.
+    pub(super) fn is_gone(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+        let client = self.pieces.clone();
+        move || client.is_closed()
+    }
+
+    /// Writes a line that counts as a record. False once nobody takes them, or nobody has for
+    /// [`limits::SLOW_READER_PATIENCE`].
+    pub(super) fn write(&mut self, line: &impl Line) -> bool {
+        self.lines += 1;
+        self.note(line)
+    }
+
+    /// Writes a line that is no record.
+    pub(super) fn note(&mut self, line: &impl Line) -> bool {
+        line.write(&mut self.chunk);
+        self.chunk.push(b'\n');
+        self.chunk.len() < CHUNK_BYTES || self.send()
+    }
+
+    /// Writes all of `lines`. False if the client is gone, or something cannot be read.
+    pub(super) fn write_all<T: Line, E: fmt::Display>(
+        &mut self,
+        mut lines: impl Iterator<Item = Result<T, E>>,
+    ) -> bool {
+        lines.all(|line| match line {
+            Ok(line) => self.write(&line),
+            Err(error) => {
+                tracing::error!(%error, "an answer broke off: what it is made of cannot be read");
+                false
+            }
+        })
+    }
+
+    fn send(&mut self) -> bool {
+        let bytes = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
+        let lines = std::mem::take(&mut self.lines);
+        self.sent += lines;
+        self.hand_over(Piece::Lines { bytes: bytes.into(), lines })
+    }
+
+    fn hand_over(&self, piece: Piece) -> bool {
+        let sending = self.pieces.send_timeout(piece, limits::SLOW_READER_PATIENCE);
+        self.runtime.block_on(sending).is_ok()
+    }
+
+    fn end(mut self, outcome: SearchOutcome) {
+        if self.chunk.is_empty() || self.send() {
+            let end = End { lines: self.sent, outcome };
+            self.hand_over(Piece::Whole(end));
+        }
     }
 }
 
-/// Streams lines that a thread of their own reads, of the lowest priority: look-ups go first. When the client goes away the
-/// channel closes and the reading ends; so it does when the client takes nothing for [`limits::SLOW_READER_PATIENCE`]. An
-/// answer that does not come to its end breaks the connection: a client must not take half of it for the whole.
+/// Streams lines that `read` writes on a thread of its own, of the lowest priority: look-ups go first. `read` gives what
+/// could not be read, or nothing if it did not come to its end: then the connection breaks, since a client must not take
+/// half of an answer for the whole. When the client goes away writing says so, and so it does when the client takes nothing
+/// for [`limits::SLOW_READER_PATIENCE`].
 ///
-/// A line counts as given when it is handed to the connection. `outcome` says at the end what could not be read.
-pub(super) fn stream<I, T, E>(
+/// A line counts as given when it is handed to the connection.
+pub(super) fn stream(
     audited: Audited,
     permit: OwnedSemaphorePermit,
-    read: impl FnOnce(Client) -> I + Send + 'static,
-    outcome: impl FnOnce(&I) -> SearchOutcome + Send + 'static,
-) -> Response
-where
-    I: Iterator<Item = Result<T, E>>,
-    T: Line,
-    E: fmt::Display,
-{
+    read: impl FnOnce(&mut Writer) -> Option<SearchOutcome> + Send + 'static,
+) -> Response {
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
+    let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0, sent: 0 };
     let reading = move || {
         let _permit = permit;
         background::lower_priority();
-        let send = |piece| {
-            runtime.block_on(pieces.send_timeout(piece, limits::SLOW_READER_PATIENCE)).is_ok()
-        };
-        let mut rows = read(Client(pieces.clone()));
-        if let Some(lines) = send_lines(&mut rows, &send) {
-            send(Piece::Whole(End { lines, outcome: outcome(&rows) }));
+        if let Some(outcome) = read(&mut writer) {
+            writer.end(outcome);
         }
     };
     if let Err(error) = thread::Builder::new().name("log-reading".into()).spawn(reading) {
@@ -125,35 +184,6 @@ where
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::TRAILER, TRAILERS);
     response
-}
-
-/// Sends every line and says how many they were; none if the client is gone, or so slow that it keeps others from reading,
-/// or if something cannot be read.
-fn send_lines<T: Line, E: fmt::Display>(
-    rows: &mut impl Iterator<Item = Result<T, E>>,
-    send: &impl Fn(Piece) -> bool,
-) -> Option<u64> {
-    let (mut chunk, mut lines, mut all) = (Vec::with_capacity(CHUNK_BYTES + 1024), 0, 0);
-    for found in rows {
-        match found {
-            Ok(line) => line.write(&mut chunk),
-            Err(error) => {
-                tracing::error!(%error, "an answer broke off: what it is made of cannot be read");
-                return None;
-            }
-        }
-        chunk.push(b'\n');
-        lines += 1;
-        all += 1;
-        if chunk.len() >= CHUNK_BYTES {
-            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
-            if !send(Piece::Lines { bytes: full.into(), lines: std::mem::take(&mut lines) }) {
-                return None;
-            }
-        }
-    }
-    let last = Piece::Lines { bytes: chunk.into(), lines };
-    (lines == 0 || send(last)).then_some(all)
 }
 
 /// What was sent, and an error behind it if the sender is gone and did not say that this was all.

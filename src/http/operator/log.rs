@@ -22,7 +22,7 @@ use crate::{
     audit::{Call, Filters},
     clock::{SharedClock, Timestamp},
     http::problem::{Code, Problem, ProblemBody},
-    query_log::{LogRow, ReadError, Search},
+    query_log::{ReadError, Search},
 };
 
 /// One row of the log.
@@ -92,10 +92,11 @@ pub(super) async fn search(
     let (reader, mut audited) = records.read(&operator, Call::Search, filters).await?;
     let search = reader.search(&filter, order, cursor);
     if wants_stream {
-        let rows = move |client: lines::Client| {
-            Rows { found: search.stop_when(move || client.is_gone()), left: limit }
-        };
-        return Ok(lines::stream(audited, permit, rows, |rows| rows.found.outcome()));
+        return Ok(lines::stream(audited, permit, move |lines| {
+            let mut search = search.stop_when(lines.is_gone());
+            let rows = search.by_ref().take(limit).map(|found| found.map(|(_, row)| row));
+            lines.write_all(rows).then(|| search.outcome())
+        }));
     }
     // Dropped with this future when the client goes away.
     let client = CancellationToken::new();
@@ -113,21 +114,6 @@ pub(super) async fn search(
     });
     let page = page.await.map_err(|_| Problem::new(Code::Internal, "the search failed"))?;
     Ok(Json(page.map_err(|error| unreadable(&error))?).into_response())
-}
-
-/// Rows without their places, so many at most.
-struct Rows {
-    found: Search,
-    left: usize,
-}
-
-impl Iterator for Rows {
-    type Item = Result<LogRow, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        Some(self.found.next()?.map(|(_, row)| row))
-    }
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Problem {

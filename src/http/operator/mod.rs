@@ -14,6 +14,7 @@ mod records;
 mod registry;
 mod snapshot;
 mod tail;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -27,8 +28,13 @@ use super::{
     with_fallbacks,
 };
 use crate::{
-    clock::SharedClock, dispatch::LookupCounts, intake::Intake, limits, operators::Operators,
-    registry::Registry, shutdown::Shutdown,
+    clock::SharedClock,
+    dispatch::{Dispatch, LookupCounts},
+    intake::Intake,
+    limits,
+    operators::Operators,
+    registry::Registry,
+    shutdown::Shutdown,
 };
 
 pub use records::Records;
@@ -47,6 +53,8 @@ pub struct OperatorState {
     pub intake: Intake,
     /// Makes snapshots of the registry.
     pub snapshots: Snapshots,
+    /// What would be answered.
+    pub dispatch: Dispatch,
     /// What became of lookups.
     pub lookups: Arc<LookupCounts>,
     /// Whether the service can answer.
@@ -105,6 +113,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(forgotten::forgotten))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(timeline::timeline))
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(snapshot::snapshot))

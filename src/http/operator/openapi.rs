@@ -102,6 +102,7 @@ mod tests {
             ("/v1/log", "get"),
             ("/v1/log/tail", "get"),
             ("/v1/log/segments", "get"),
+            ("/v1/handles/{handle}/timeline", "get"),
             ("/v1/registry", "get"),
             ("/readyz", "get"),
         ] {
