@@ -32,6 +32,14 @@ mod reader;
 mod record;
 mod recovery;
 mod retention;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "what writes and searches sealed segments comes with their files"
+    )
+)]
 mod sealed;
 mod search;
 mod segment_file;
