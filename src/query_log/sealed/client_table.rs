@@ -1,6 +1,6 @@
 //! Reads a row group's table of clients, whole or one by one.
 
-use std::{collections::HashMap, io, ops::Range, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
 use super::{
     clients::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, Entry},
@@ -76,33 +76,43 @@ fn read_items(
 pub(super) struct ClientReader {
     source: Arc<dyn PartSource>,
     table: Table,
-    blocks: HashMap<u32, Vec<Option<Client>>, foldhash::fast::RandomState>,
+    /// Not a map: a scan asks for every row's client, and each step on the way there is a cache miss.
+    blocks: Vec<Option<Vec<Option<Client>>>>,
+    kept: usize,
 }
 
 impl ClientReader {
     pub(super) fn new(source: Arc<dyn PartSource>, table: Table) -> Self {
-        Self { source, table, blocks: HashMap::default() }
+        let blocks = table.size.entries.div_ceil(BLOCK_ENTRIES) as usize;
+        Self { source, table, blocks: vec![None; blocks], kept: 0 }
     }
 
     /// None if its entry is damaged, or if there is none.
     pub(super) fn get(&mut self, number: u32) -> io::Result<Option<Client>> {
-        let block = number / BLOCK_ENTRIES;
         let place = (number % BLOCK_ENTRIES) as usize;
-        if let Some(clients) = self.blocks.get(&block) {
-            return Ok(clients.get(place).copied().flatten());
+        let block = number / BLOCK_ENTRIES;
+        match self.blocks.get(block as usize) {
+            None => Ok(None),
+            Some(Some(clients)) => Ok(clients.get(place).copied().flatten()),
+            Some(None) => {
+                let clients = self.read(block)?;
+                let client = clients.get(place).copied().flatten();
+                self.blocks[block as usize] = Some(clients);
+                Ok(client)
+            }
         }
-        if number >= self.table.size.entries {
-            return Ok(None);
-        }
-        if self.blocks.len() * BLOCK_ENTRIES as usize >= limits::LOG_SEALED_CLIENTS_KEPT_MAX {
-            self.blocks.clear();
+    }
+
+    fn read(&mut self, block: u32) -> io::Result<Vec<Option<Client>>> {
+        if self.kept >= limits::LOG_SEALED_CLIENTS_KEPT_MAX {
+            self.blocks.fill(None);
+            self.kept = 0;
         }
         let first = block * BLOCK_ENTRIES;
         let end = first.saturating_add(BLOCK_ENTRIES).min(self.table.size.entries);
         let clients = read_entries(&*self.source, &self.table, first..end)?;
-        let client = clients.get(place).copied().flatten();
-        self.blocks.insert(block, clients);
-        Ok(client)
+        self.kept += clients.len();
+        Ok(clients)
     }
 }
 

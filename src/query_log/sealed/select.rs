@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
         clients: Option<&ClientSet>,
     ) -> io::Result<Selection> {
         let mut selection = Selection { rows: (0..page.rows() as u32).collect(), damaged: 0 };
-        match self.narrow_down(page, clients, &mut selection) {
+        match self.keep_wanted(page, clients, &mut selection) {
             Err(PageFault::Damaged) => {
                 let damaged = selection.damaged + selection.rows.len() as u64;
                 Ok(Selection { rows: Vec::new(), damaged })
@@ -98,7 +98,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Column by column; `selection` always holds what is still possible.
-    fn narrow_down(
+    fn keep_wanted(
         &self,
         page: &mut Page<'_>,
         clients: Option<&ClientSet>,
@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
             (self.span.0..self.span.1).contains(&at)
         });
         if self.asks_for_outcomes() && !rows.is_empty() {
-            self.narrow_by_outcome(page, rows)?;
+            self.keep_by_outcome(page, rows)?;
         }
         if let Some(set) = clients
             && !rows.is_empty()
@@ -146,7 +146,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn narrow_by_outcome(&self, page: &mut Page<'_>, rows: &mut Vec<u32>) -> Result<(), PageFault> {
+    fn keep_by_outcome(&self, page: &mut Page<'_>, rows: &mut Vec<u32>) -> Result<(), PageFault> {
         let outcomes = page.outcomes()?;
         // Few different ones, one after another.
         let mut last = None;

@@ -43,12 +43,16 @@ impl Row {
     }
 
     fn compare(&self, other: &Self, texts: &[u8]) -> Ordering {
-        match (self.email(), other.email()) {
-            (Some(mine), Some(others)) => {
-                texts[mine].cmp(&texts[others]).then(self.at.cmp(&other.at))
-            }
-            _ => (self.handle, self.at).cmp(&(other.handle, other.at)),
+        if self.handle & other.handle & EMAIL == 0 {
+            return self.key().cmp(&other.key());
         }
+        let text = |row: &Self| row.email().map(|range| &texts[range]);
+        text(self).cmp(&text(other)).then(self.at.cmp(&other.at))
+    }
+
+    /// Orders all but two e-mail addresses.
+    fn key(&self) -> u128 {
+        u128::from(self.handle) << 32 | u128::from(self.at)
     }
 }
 

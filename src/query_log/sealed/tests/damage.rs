@@ -49,7 +49,7 @@ fn check(parts: &Parts, rows: &[LogRow], filters: &[Filter]) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn damage_costs_what_it_holds(rows in rows(250), filters in prop::collection::vec(filters(), 1..3), block in 1..400u64, first in 0..200u64) {

@@ -21,7 +21,7 @@ fn page_through(sealed: &Sealed, filter: &Filter, order: Order, rows_max: usize)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_sealed_is_read_back(rows in rows(400), rows_max in 2..150usize, page_rows in 1..40usize) {

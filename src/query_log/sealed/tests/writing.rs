@@ -8,8 +8,8 @@ use crate::{
     handle::Handle,
     ids::RequestId,
     query_log::{
-        LogRow, LookupRecord, Reason, Record,
-        sealed::{RowSource, WriteError, WriteOptions, write},
+        Filter, LogRow, LookupRecord, Order, Reason, Record,
+        sealed::{Digest, RowSource, Scan, Sealed, Window, WriteError, WriteOptions, write},
     },
 };
 
@@ -55,6 +55,27 @@ fn it_stops_when_asked() {
         let written = write(&mut Parts::default(), &mut given, HOUR, 20_000, &options);
         assert!(matches!(written, Err(WriteError::Stopped)), "after {patience}");
     }
+}
+
+#[test]
+fn reading_stops_when_asked() {
+    let rows: Vec<LogRow> = (0..500).map(|n| phone(n, n)).collect();
+    let sealed: Sealed = seal(&rows, 1_000).open().unwrap();
+    let filter = Filter::default();
+    for patience in 0..40 {
+        let asked = Cell::new(0);
+        let stop = || asked.replace(asked.get() + 1) >= patience;
+        let window: Window = sealed.window(&filter, Order::Asc, None, 100, &stop).unwrap();
+        // 32 pages are looked through, then those of the 100 earliest rows are read.
+        assert_eq!(
+            (window.stopped, window.rows.len()),
+            if patience < 39 { (true, 0) } else { (false, 100) }
+        );
+    }
+    let mut scan: Scan = sealed.scan(&filter).stop_when(|| true);
+    assert!(scan.next().is_none());
+    let digest: Digest = sealed.digest(SEED).unwrap();
+    assert_eq!(digest.records, 500);
 }
 
 /// Loses a row after the first pass.
