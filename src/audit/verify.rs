@@ -114,7 +114,8 @@ impl Walk {
         self.junk.clear();
         let is_next = self.expected.is_none_or(|expected| entry.prev == expected);
         // What was torn before the oldest entry may have expired in part, with the file before.
-        let is_told = self.expected.is_none() || entry.torn == found;
+        let may_be_part = self.expected.is_none() && (found.is_none() || entry.torn.is_some());
+        let is_told = entry.torn == found || may_be_part;
         if !is_next || !is_told {
             self.fault(Fault::Changed);
         } else if found.is_some() {

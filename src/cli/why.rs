@@ -108,10 +108,13 @@ impl Why {
         let config = self.source.config()?.dispatch;
         let reuse = Reuse { live: config.reuse_live, other: config.reuse_other };
         let Question { handle, since, until, .. } = question;
-        let filter =
-            Filter { handle: Some(handle.clone()), since: *since, until: *until, ..Filter::default() };
-        let filters =
-            Filters::of(&filter).plain("at", question.at).plain("limit", question.limit);
+        let filter = Filter {
+            handle: Some(handle.clone()),
+            since: *since,
+            until: *until,
+            ..Filter::default()
+        };
+        let filters = Filters::of(&filter).plain("at", question.at).plain("limit", question.limit);
         let (reader, mut audited) = self.source.read(Call::Timeline, &filters)?;
         let mut story = Story::stdout(self.json);
         let mut failed = None;

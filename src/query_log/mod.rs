@@ -39,14 +39,6 @@ mod record;
 mod recovery;
 mod recovery_sealed;
 mod retention;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "what writes and searches sealed segments comes with their files"
-    )
-)]
 mod sealed;
 mod sealed_file;
 mod sealing;

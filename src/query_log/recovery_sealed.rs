@@ -126,6 +126,6 @@ pub(super) fn tip(catalog: &Catalog) -> Option<(SegmentId, Link)> {
         files.filter_map(|segment| SealedFile::look(&segment.path, segment.id).ok()).collect();
     let named: HashSet<Link> =
         files.iter().filter_map(|file| Some(file.note.predecessor?.1)).collect();
-    let unnamed = files.iter().filter(|file| !named.contains(&file.link()));
-    unnamed.last().map(|file| (file.id, file.link()))
+    let mut unnamed = files.iter().filter(|file| !named.contains(&file.link()));
+    unnamed.next_back().map(|file| (file.id, file.link()))
 }

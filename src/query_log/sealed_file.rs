@@ -138,8 +138,9 @@ impl SealedFile {
 
 /// Opens a sealed segment for reading. It holds its file open: to be dropped by a reader that pauses.
 pub(super) fn open(segment: &Segment, keyring: &Keyring) -> Result<Sealed, SegmentError> {
-    let reader = SealedFile::look(&segment.path, segment.id)?.unlock(keyring)?;
-    Ok(Sealed::open(Arc::new(reader), segment.id.hour)?)
+    let file = SealedFile::look(&segment.path, segment.id)?;
+    let sealed = Sealed::open(Arc::new(file.unlock(keyring)?), segment.id.hour)?;
+    if sealed.records() == file.note.records { Ok(sealed) } else { Err(SegmentError::Unreadable) }
 }
 
 /// The parts of the codec, on their way into a chunk file.
@@ -151,7 +152,7 @@ pub(super) struct Parts {
 
 impl io::Write for Parts {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
+        self.writer.write_all(bytes).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -16,13 +16,7 @@
 //! hour goes. A file that is not sealed yet dies with its hour like every other; until then it is of use to nobody, since
 //! its key is the hour's.
 
-use std::{
-    collections::HashSet,
-    io,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashSet, io, ops::ControlFlow, path::Path, sync::Arc};
 
 use super::{
     catalog::{Form, Segment, SegmentState},
@@ -207,11 +201,7 @@ impl Shared {
     }
 
     /// Steps 3 to 5.
-    fn put_in_place(
-        &self,
-        segment: &Segment,
-        unfinished: &PathBuf,
-    ) -> Result<(u64, Link), SealError> {
+    fn put_in_place(&self, segment: &Segment, unfinished: &Path) -> Result<(u64, Link), SealError> {
         let id = segment.id;
         let file = SealedFile::look(unfinished, id).map_err(unread)?;
         let (bytes, link) = (file.file.bytes(), file.link());

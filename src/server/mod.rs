@@ -52,7 +52,6 @@ use crate::{
         health::Health,
         listen,
         operator::{OperatorState, Records, Searches},
-        phone::PhoneState,
         proxies::Proxies,
     },
     operators::Operators,
@@ -108,15 +107,8 @@ impl Server {
 
         let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
         let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
-        let phone_state = PhoneState {
-            dispatch: rooms.dispatch.clone(),
-            registry: Arc::clone(&rooms.registry),
-            ownership: Arc::clone(&rooms.ownership),
-            quota: Arc::clone(&rooms.quota),
-            health: health.clone(),
-            clock: Arc::clone(&clock),
-        };
-        let phone_service = http::phone::service(phone_state, proxies);
+        let phone_service =
+            http::phone::service(rooms.phone_state(health.clone(), Arc::clone(&clock)), proxies);
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&data)),
             records: Records::new(rooms.log.clone(), rooms.audit.clone()),

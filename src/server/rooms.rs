@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
-    http::operator::Snapshots,
+    http::{health::Health, operator::Snapshots, phone::PhoneState},
     intake::Intake,
     ownership::{Ownership, Routes},
     query_log::{self, LogOptions, QueryLog},
@@ -29,6 +29,20 @@ pub(super) struct Rooms {
     pub(super) quota: Arc<Quota>,
     pub(super) ownership: Arc<Ownership>,
     pub(super) dispatch: Dispatch,
+}
+
+impl Rooms {
+    /// What the phones' routes work with.
+    pub(super) fn phone_state(&self, health: Health, clock: SharedClock) -> PhoneState {
+        PhoneState {
+            dispatch: self.dispatch.clone(),
+            registry: Arc::clone(&self.registry),
+            ownership: Arc::clone(&self.ownership),
+            quota: Arc::clone(&self.quota),
+            health,
+            clock,
+        }
+    }
 }
 
 /// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet.

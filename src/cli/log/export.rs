@@ -12,11 +12,11 @@ use clap::{Args, ValueEnum};
 
 use super::tell_passed_over;
 use crate::{
+    audit::{Call, Filters},
     cli::{
         UsageError, filter::FilterArgs, lines::Lines, may_write, progress::ProgressView,
         source::Source,
     },
-    audit::{Call, Filters},
     clock::{Clock as _, SystemClock},
     exchange::{Phase, Progress, Unit},
     export::{ExportFile, Format, RecipientError, Recipients},

@@ -5,9 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{
-    Searches, access::Reader, filter::LogQuery, lines, log::parameters, records::Records,
-};
+use super::{Searches, access::Reader, filter::LogQuery, lines, log::parameters, records::Records};
 use crate::{
     audit::{Call, Filters},
     clock::SharedClock,

@@ -79,8 +79,12 @@ impl TimelineQuery {
     /// What is asked for, as the audit log notes it.
     fn filters(&self, question: &Question) -> Filters {
         let Question { handle, since, until, .. } = question;
-        let filter =
-            Filter { handle: Some(handle.clone()), since: *since, until: *until, ..Filter::default() };
+        let filter = Filter {
+            handle: Some(handle.clone()),
+            since: *since,
+            until: *until,
+            ..Filter::default()
+        };
         Filters::of(&filter)
             .plain("at", question.at)
             .plain("detail", self.detail.as_deref())

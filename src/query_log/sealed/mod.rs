@@ -55,5 +55,4 @@ pub(super) use error::{SealedError, WriteError};
 pub(super) use part::{PartError, PartSink, PartSource};
 pub(super) use reader::{Digest, Sealed};
 pub(super) use scan::Scan;
-pub(super) use window::Window;
-pub(super) use writer::{RowSource, WriteOptions, Written, write};
+pub(super) use writer::{RowSource, WriteOptions, write};

@@ -18,8 +18,8 @@ use crate::{
         Cause, ChangeKind, ChangeRecord, Filter, Kind, LogRow, LookupRecord, Order, Reason, Record,
         Route,
         sealed::{
-            PartError, PartSink, PartSource, RowSource, Sealed, WriteError, WriteOptions, Written,
-            write,
+            PartError, PartSink, PartSource, RowSource, Sealed, WriteError, WriteOptions, write,
+            writer::Written,
         },
     },
 };

@@ -9,7 +9,9 @@ use crate::{
     ids::RequestId,
     query_log::{
         Filter, LogRow, LookupRecord, Order, Reason, Record,
-        sealed::{Digest, RowSource, Scan, Sealed, Window, WriteError, WriteOptions, write},
+        sealed::{
+            Digest, RowSource, Scan, Sealed, WriteError, WriteOptions, window::Window, write,
+        },
     },
 };
 
