@@ -1,24 +1,22 @@
 //! `dispatchd log search|tail|export|segments|verify|prove-forgotten`.
 
+mod bar;
 mod export;
+mod forgotten;
+mod listing;
 
-use std::{
-    io::{Write as _, stdout},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use serde_json::Value;
+
+use listing::Listing;
 
 use super::{
     filter::{FilterArgs, OrderName},
-    forgotten,
     interrupt::{EXIT_INTERRUPTED, Interrupt},
     lines::Lines,
     output::Rows,
-    segments,
     source::Source,
 };
 use crate::{
@@ -75,15 +73,6 @@ pub(super) struct Tail {
     source: Source,
 }
 
-#[derive(Args)]
-pub(super) struct Listing {
-    /// One JSON object a line
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    source: Source,
-}
-
 impl Log {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -95,9 +84,7 @@ impl Log {
             Self::Export(export) => runtime.block_on(export.run()),
             Self::Segments(listing) => runtime.block_on(listing.segments()),
             Self::Verify(listing) => runtime.block_on(listing.verify()),
-            Self::ProveForgotten(listing) => {
-                runtime.block_on(forgotten::run(&listing.source, listing.json))
-            }
+            Self::ProveForgotten(listing) => runtime.block_on(listing.prove_forgotten()),
         }
     }
 }
@@ -218,83 +205,4 @@ impl Tail {
 fn last(reader: &LogReader) -> anyhow::Result<Option<Cursor>> {
     let newest = reader.search(&Filter::default(), Order::Desc, None).next();
     Ok(newest.transpose()?.map(|(cursor, _)| cursor))
-}
-
-impl Listing {
-    async fn segments(&self) -> anyhow::Result<ExitCode> {
-        let segments: Value = match self.source.data {
-            Some(_) => serde_json::to_value(self.source.segments()?)?,
-            None => self.source.api()?.get("/v1/log/segments", &[], "*/*").await?.json().await?,
-        };
-        let columns = ["segment", "state", "from", "records", "bytes", "expires_at"];
-        self.table(&segments, &columns)?;
-        if !self.json {
-            let segments = segments.as_array().map(Vec::as_slice).unwrap_or_default();
-            print!("{}", segments::bar(segments, SystemClock.now()));
-        }
-        Ok(ExitCode::SUCCESS)
-    }
-
-    async fn verify(&self) -> anyhow::Result<ExitCode> {
-        let report: Value = match self.source.data {
-            Some(_) => {
-                let (reader, audited) = self.source.read(Call::Verify, &Filters::none())?;
-                let report = serde_json::to_value(reader.verify())?;
-                audited.finish();
-                report
-            }
-            None => self.source.api()?.get("/v1/log/verify", &[], "*/*").await?.json().await?,
-        };
-        let segments = report.get("segments").cloned().unwrap_or_default();
-        let columns = [
-            "segment",
-            "state",
-            "key",
-            "records",
-            "damaged",
-            "forged",
-            "gaps",
-            "torn_bytes",
-            "out_of_order",
-            "overdue",
-            "sound",
-        ];
-        self.table(&segments, &columns)?;
-        let sound = report.get("sound").and_then(Value::as_bool).unwrap_or(false);
-        if sound {
-            eprintln!("dispatchd: the log is sound");
-            return Ok(ExitCode::SUCCESS);
-        }
-        bail!("the log is not sound")
-    }
-
-    /// One line for each object: as JSON, or the named columns.
-    fn table(&self, objects: &Value, columns: &[&str]) -> anyhow::Result<()> {
-        let mut out = stdout().lock();
-        let objects = objects.as_array().map(Vec::as_slice).unwrap_or_default();
-        if self.json {
-            for object in objects {
-                writeln!(out, "{object}")?;
-            }
-            return Ok(());
-        }
-        let cell = |object: &Value, column: &&str| match object.get(column) {
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-            None => "-".to_owned(),
-        };
-        let header = columns.iter().map(|column| column.to_uppercase()).collect::<Vec<_>>();
-        let rows = objects.iter().map(|object| columns.iter().map(|c| cell(object, c)).collect());
-        let table: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-        let width = |at: usize| table.iter().filter_map(|row| row.get(at)).map(String::len).max();
-        for row in &table {
-            let mut line = String::new();
-            for (at, text) in row.iter().enumerate() {
-                let pad = width(at).unwrap_or(0);
-                line.push_str(&format!("{text:<pad$}  "));
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, process::ExitCode};
 use anyhow::bail;
 use serde_json::Value;
 
-use super::source::Source;
+use crate::cli::source::Source;
 
 /// Prints what was looked at and what was found. Exit code 1 if anything is there that should not be.
 pub(super) async fn run(source: &Source, json: bool) -> anyhow::Result<ExitCode> {

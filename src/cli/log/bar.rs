@@ -38,7 +38,7 @@ impl Part {
 
 /// The bar with its legend; empty if there is no segment. One column is so many hours of records: the taller, the more;
 /// `·` none, `!` something in it cannot be read.
-pub(super) fn bar(segments: &[Value], now: Timestamp) -> String {
+pub(super) fn of(segments: &[Value], now: Timestamp) -> String {
     let parts: Vec<Part> = segments.iter().filter_map(Part::read).collect();
     // Every hour lives as long as the retention says; one from a wrong clock may not.
     let Some(span) = parts.iter().map(|part| part.expires_at.since(part.from)).max() else {
@@ -103,7 +103,7 @@ mod tests {
             segment(now.minus(HOUR), 40, "active"),
             segment(now.minus(100 * HOUR), 40, "key-missing"),
         ];
-        let bar = bar(&segments, now);
+        let bar = of(&segments, now);
         let cells: Vec<char> = bar.lines().nth(1).unwrap().chars().collect();
         assert_eq!(cells.len(), CELLS);
         assert_eq!((cells[0], cells[30], cells[59], cells[51]), ('▁', '█', '▄', '!'));
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_empty_log_has_no_bar() {
-        assert_eq!(bar(&[], Timestamp::EPOCH), "");
-        assert_eq!(bar(&[Value::Null], Timestamp::EPOCH), "");
+        assert_eq!(of(&[], Timestamp::EPOCH), "");
+        assert_eq!(of(&[Value::Null], Timestamp::EPOCH), "");
     }
 }
