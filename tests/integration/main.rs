@@ -24,6 +24,7 @@ mod registry_files;
 mod retention;
 mod rooms;
 mod scenarios;
+mod seal_kills;
 mod slow_clients;
 mod smoke;
 mod startup;
