@@ -154,7 +154,11 @@ impl Shared {
                     self.catalog.remove(id, &unfinished);
                 }
                 // Retention takes the frames from under the reader: what is met then is no fault of the segment.
-                if self.keyring.get(id.hour).is_none() { Err(SealError::Expired) } else { Err(error) }
+                if self.keyring.get(id.hour).is_none() {
+                    Err(SealError::Expired)
+                } else {
+                    Err(error)
+                }
             }
         }
     }

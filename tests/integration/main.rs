@@ -7,6 +7,7 @@ mod connection;
 mod delivery;
 mod devices;
 mod disk_full;
+mod enumeration;
 mod handles;
 mod harness;
 mod histories;

@@ -239,9 +239,8 @@ fn a_file_in_the_making_without_frames_is_told_of_unless_its_hour_is_being_remov
     let log = filled(&bench, 1, 20);
     log.close();
     drop(log);
-    let name = |at: crate::clock::Timestamp| {
-        format!("{:010}-000007.sealing", at.hour().epoch_hours())
-    };
+    let name =
+        |at: crate::clock::Timestamp| format!("{:010}-000007.sealing", at.hour().epoch_hours());
     let (alive, expired) = (name(START), name(START.minus(31 * 24 * HOUR)));
     for name in [&alive, &expired] {
         fs::write(bench.log_dir().join(name), b"half a file").unwrap();

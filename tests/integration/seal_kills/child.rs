@@ -65,14 +65,13 @@ pub(super) fn live(orders: &Orders, output: &Path) -> ExitStatus {
 const SCATTER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Its inverse modulo 2^64, by Newton's steps.
 static GATHER: LazyLock<u64> = LazyLock::new(|| {
-    let step = |inverse: u64| {
-        inverse.wrapping_mul(2_u64.wrapping_sub(SCATTER.wrapping_mul(inverse)))
-    };
+    let step =
+        |inverse: u64| inverse.wrapping_mul(2_u64.wrapping_sub(SCATTER.wrapping_mul(inverse)));
     (0..6).fold(SCATTER, |inverse, _| step(inverse))
 });
 
 /// The record of this number: its whole content follows from it.
-pub(super) fn record(n: u64) -> Record {
+pub(crate) fn record(n: u64) -> Record {
     let id = n.wrapping_mul(SCATTER);
     let handle = match n % 11 {
         0 => None,
@@ -136,6 +135,7 @@ fn lives_until_it_is_killed() {
     let mut life = Life { log, clock, journal, dice, next: orders.first, dir: orders.data };
     life.nothing_half_done(false);
     life.tick();
+    life.nothing_half_done(true);
     life.everything_sound();
     let busy = orders.busy.then(|| life.dice.below(HOURS));
     for hour in 0..HOURS {
@@ -231,16 +231,16 @@ impl Life {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         for name in &names {
-            assert!(!name.ends_with(".sealing"), "{name} was left: {names:?}");
-            let Some(stem) = name.strip_suffix(".sealed") else {
+            let Some((stem, kind @ ("sealing" | "sealed"))) = name.rsplit_once('.') else {
                 continue;
             };
             let hour = Hour::from_epoch_hours(stem[..10].parse().unwrap());
-            let is_alive = hour.start().plus(RETENTION) > self.clock.now();
-            if is_alive || after_tick {
-                let frames = names.contains(&format!("{stem}.frames"));
-                assert!(!frames, "{stem} is there in both forms: {names:?}");
+            if !after_tick && hour.start().plus(RETENTION) <= self.clock.now() {
+                continue;
             }
+            assert!(kind != "sealing", "{name} was left: {names:?}");
+            let frames = names.contains(&format!("{stem}.frames"));
+            assert!(!frames, "{stem} is there in both forms: {names:?}");
         }
         for entry in fs::read_dir(self.dir.join("keys")).unwrap() {
             let name = entry.unwrap().file_name();

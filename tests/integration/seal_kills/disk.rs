@@ -129,7 +129,8 @@ fn end() -> ! {
     }
 }
 
-/// The machine's file system, until the end.
+/// The machine's file system, until the end. A sync is a step like any other and is left out: a kill leaves all that the
+/// kernel was given, so nothing here could tell the difference (what a power cut leaves is tested on a simulated disk).
 #[derive(Debug)]
 pub(super) struct FatalDisk(pub(super) Arc<Journal>);
 
@@ -182,7 +183,7 @@ impl Disk for FatalDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.change("sync-dir", nothing, || OsDisk.sync_dir(path))
+        self.0.change("sync-dir", nothing, || path.read_dir().map(drop))
     }
 }
 
@@ -215,7 +216,7 @@ impl DiskFile for FatalFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.journal.change(&format!("sync {}", self.what), nothing, || self.inner.sync())
+        self.journal.change(&format!("sync {}", self.what), nothing, nothing)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

@@ -131,9 +131,13 @@ impl Model {
         self.tally.lost += due.filter(|(n, _)| !there.contains(n)).count() as u64;
     }
 
-    /// What an old copy opens with today's keys: only what is alive today.
+    /// What an old copy opens with today's keys: nothing that a tick has destroyed, and nothing but what is alive or
+    /// would be destroyed by the tick that a kill interrupted.
     pub(super) fn compare_copy(&mut self, rows: &[LogRow]) {
-        let dead = rows.iter().filter(|row| !self.alive.contains_key(&number(&row.record)));
-        self.tally.resurrected += dead.count() as u64;
+        let is_dead = |row: &&LogRow| {
+            let is_alive = self.alive.contains_key(&number(&row.record));
+            is_due(row.at, self.ticked) || !is_alive && !is_due(row.at, self.wall)
+        };
+        self.tally.resurrected += rows.iter().filter(is_dead).count() as u64;
     }
 }
