@@ -225,10 +225,14 @@ impl Repair<'_> {
 
     /// The state of a segment that cannot be opened. Once expired that is as it should be.
     pub(super) fn without_key(&mut self, id: SegmentId) -> SegmentState {
-        if retention::expiry(id.hour, None, self.retention, self.now) > self.now {
+        if !self.has_expired(id) {
             self.report.keys_missing.push(id.to_string());
         }
         SegmentState::KeyMissing
+    }
+
+    pub(super) fn has_expired(&self, id: SegmentId) -> bool {
+        retention::expiry(id.hour, None, self.retention, self.now) <= self.now
     }
 
     pub(super) fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {

@@ -71,7 +71,8 @@ fn frames_hold_more(catalog: &Catalog, id: SegmentId, sealed: u64) -> io::Result
 }
 
 impl Repair<'_> {
-    /// Removes what was being sealed when the process stopped. Without frames it would be all there is, and stays.
+    /// Removes what was being sealed when the process stopped. Without frames it would be all there is, and stays; unless
+    /// retention had begun to remove its hour, which the next tick goes on with.
     pub(super) fn discard_unfinished(&mut self, listing: &Listing) -> io::Result<()> {
         let mut removed = false;
         for id in &listing.sealing {
@@ -80,7 +81,9 @@ impl Repair<'_> {
                 sealing::remove(&**self.disk, &self.catalog.path(name))?;
                 removed = true;
             } else {
-                self.report.unknown.push(name.to_string().into());
+                if self.keyring.get(id.hour).is_some() || !self.has_expired(*id) {
+                    self.report.unknown.push(name.to_string().into());
+                }
                 self.catalog.add_other(*id, self.catalog.path(name));
             }
         }

@@ -147,7 +147,12 @@ impl Shared {
                 if remove(&*self.disk, &unfinished).is_ok() {
                     self.catalog.remove(id, &unfinished);
                 }
-                Err(error)
+                // Retention takes the frames from under the reader: what is met then is no fault of the segment.
+                if self.keyring.get(id.hour).is_none() {
+                    Err(SealError::Expired)
+                } else {
+                    Err(error)
+                }
             }
         }
     }

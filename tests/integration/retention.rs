@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -11,15 +11,18 @@ use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock, Timestamp},
     envelope::KeyFiles,
     operators::{Operators, Role},
-    query_log::{Filter, LogReader, Order},
+    query_log::{Config, Filter, LogOptions, LogReader, Order, QueryLog},
     server::Server,
+    shutdown::Shutdown,
 };
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    enumeration::{Search, Secret, StubbornDisk, everything},
     harness::{bytes_below, dispatchd, run},
+    seal_kills::record,
     wire::in_process,
 };
 
@@ -27,6 +30,14 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 const ASKED: [&str; 2] = ["+442079460958", "vutsr.asked@corgemail.example"];
+
+/// Handles in a batch.
+const BATCH: usize = ASKED.len() + 1;
+
+/// A handle that is asked for on one day and no other. Its last digits are no part of any file's name.
+fn of_day(day: usize) -> String {
+    format!("+1415555{:04}", 3_000 + day)
+}
 
 /// A service whose time is ours.
 struct Simulated {
@@ -64,16 +75,19 @@ impl Simulated {
         }
     }
 
-    /// Half an hour, a batch, half an hour, retention.
+    /// Half an hour, a batch, half an hour, retention, and sealing of the hour before.
     async fn one_hour(&mut self) {
         self.clock.advance(HOUR / 2);
         let url = format!("http://{}/v1/lookup", self.server.addresses().phones);
         let request = self.client.post(url).bearer_auth(&self.device);
-        let answer = request.json(&json!({"handles": ASKED})).send().await.unwrap();
+        let today = of_day(self.asked_at.len() / 24);
+        let handles = [ASKED[0], ASKED[1], &today];
+        let answer = request.json(&json!({"handles": handles})).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         self.asked_at.push(self.clock.now());
         self.clock.advance(HOUR / 2);
         self.server.tick_retention();
+        self.server.tick_sealing();
     }
 
     /// The instants of all lookups that an operator can read, oldest first.
@@ -102,12 +116,12 @@ impl Simulated {
         assert!(kept[0] <= oldest_due.plus(Duration::from_millis(1)), "deleted too early");
         if whole {
             let due = self.asked_at.iter().filter(|at| **at > young).count();
-            assert!(kept.len() >= due * ASKED.len());
+            assert!(kept.len() >= due * BATCH);
         }
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (path, target) = {
@@ -152,8 +166,9 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
     }
     let backup = service.data.with_file_name("backup");
     copy(&service.data, &backup);
-    assert!(opens(&backup, service.clock.now()) >= 48, "the backup is none");
-    assert!(prints(&backup) >= 48, "the command line cannot read the backup");
+    assert!(files(&backup, "sealed") >= 22, "its hours are not sealed");
+    assert!(opens(&backup, service.clock.now()) >= 24 * BATCH, "the backup is none");
+    assert!(prints(&backup) >= 24 * BATCH, "the command line cannot read the backup");
 
     for hour in 24..45 * 24 {
         service.one_hour().await;
@@ -165,6 +180,9 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
     assert!(began.plus(45 * DAY) <= service.clock.now());
     let segments = fs::read_dir(service.data.join("log")).unwrap().count();
     assert!((719..=725).contains(&segments), "{segments} files");
+    let sealed = files(&service.data, "sealed");
+    assert!(sealed + 4 >= segments && files(&service.data, "sealing") == 0, "{sealed} sealed");
+    no_day_is_recognised(&service, &backup).await;
     for (path, bytes) in bytes_below(&service.data).into_iter().chain(bytes_below(&backup)) {
         for handle in ASKED {
             let found = bytes.windows(handle.len()).any(|window| window == handle.as_bytes());
@@ -172,6 +190,30 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
         }
     }
     assert!(service.server.stop().await);
+}
+
+fn files(data: &Path, kind: &str) -> usize {
+    let entries = fs::read_dir(data.join("log")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == kind)).count()
+}
+
+/// Whoever has all files and no key does not learn who was asked for on which day; an operator does, for 30 days.
+async fn no_day_is_recognised(service: &Simulated, backup: &Path) {
+    let days: Vec<Secret> = (0..45).map(|day| Secret::handle(&of_day(day))).collect();
+    let search = Search::new(&days);
+    for data in [&service.data, backup] {
+        let files = everything(data);
+        let found = search.recognised(files.iter().map(|(_, bytes)| &bytes[..]));
+        assert!(found.is_empty(), "{found:?} in {}", data.display());
+    }
+    for (day, alive) in [(0, false), (1, false), (14, false), (16, true), (44, true)] {
+        let url = format!("http://{}/v1/log", service.server.addresses().operators);
+        let request = service.client.get(url).query(&[("handle", of_day(day))]);
+        let request =
+            request.bearer_auth(&service.operator).header("accept", "application/x-ndjson");
+        let text = request.send().await.unwrap().text().await.unwrap();
+        assert_eq!(text.lines().count() > 0, alive, "day {day}: {text}");
+    }
 }
 
 /// The backup of the first day, with the keys of the thirty-second: nothing in it opens, whatever the clock shows.
@@ -183,7 +225,10 @@ fn try_backup(service: &Simulated, backup: &Path, began: Timestamp) {
     copy(backup, &with_keys);
     fs::remove_dir_all(with_keys.join("keys")).unwrap();
     copy(&service.data.join("keys"), &with_keys.join("keys"));
-    assert!(opens(&service.data, service.clock.now()) >= 1_400, "today's keys open today's log");
+    assert!(
+        opens(&service.data, service.clock.now()) >= 700 * BATCH,
+        "today's keys open today's log"
+    );
     for attempt in [&with_root, &with_keys] {
         for now in [Timestamp::EPOCH, began, began.plus(DAY), service.clock.now(), Timestamp::MAX] {
             let count = opens(attempt, now);
@@ -193,4 +238,58 @@ fn try_backup(service: &Simulated, backup: &Path, began: Timestamp) {
     }
     fs::remove_dir_all(with_root).unwrap();
     fs::remove_dir_all(with_keys).unwrap();
+}
+
+/// What `kill -9` leaves of a file that is being sealed is opened by nothing but its hour's key, and dies with its hour:
+/// beside its frames at the next start; alone, and kept for those who look into it, when the hour expires.
+#[test]
+fn a_file_that_was_being_sealed_dies_with_its_hour() {
+    for is_alone in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, clock) = (folder.path().join("data"), ManualClock::at(SystemClock.now()));
+        let disk = Arc::new(StubbornDisk::default());
+        let keys = KeyFiles::new(&data.join("keys"), None);
+        let mut options =
+            LogOptions::new(data.join("log"), keys, Config::default(), Arc::clone(&clock) as _);
+        options.disk = Arc::clone(&disk) as _;
+        let open = || QueryLog::open(options.clone(), &Shutdown::new()).unwrap().0;
+        let log = open();
+        let records: Vec<_> = (0..2_000).map(record).collect();
+        log.append_all(&records).unwrap().wait_blocking().unwrap();
+        clock.advance(2 * HOUR);
+        log.tick();
+        disk.is_stubborn.store(true, Ordering::SeqCst);
+        assert_eq!(log.seal(&|| false).failed.len(), 1);
+        log.close();
+        drop(log);
+        assert_eq!((files(&data, "sealing"), files(&data, "frames")), (1, 1));
+        if is_alone {
+            let frames = fs::read_dir(data.join("log")).unwrap().map(|entry| entry.unwrap().path());
+            let is_frames = |path: &PathBuf| path.extension().is_some_and(|it| it == "frames");
+            fs::remove_file(frames.filter(is_frames).last().unwrap()).unwrap();
+        }
+        disk.is_stubborn.store(false, Ordering::SeqCst);
+        let log = open();
+        assert_eq!(files(&data, "sealing"), usize::from(is_alone));
+        let backup = data.with_file_name("backup");
+        copy(&data, &backup);
+        let stays = RETENTION - 4 * HOUR;
+        clock.advance(stays);
+        log.tick();
+        assert_eq!(files(&data, "sealing"), usize::from(is_alone), "not before its time");
+        clock.advance(5 * HOUR);
+        assert_eq!(log.tick().files_left, 0);
+        assert_eq!((files(&data, "sealing"), files(&data, "frames")), (0, 0));
+        assert!(log.reader().prove_forgotten().unwrap().is_proved());
+        // Under its proper name it is a whole sealed file: without the key of its hour it opens nowhere.
+        fs::remove_dir_all(backup.join("keys")).unwrap();
+        copy(&data.join("keys"), &backup.join("keys"));
+        for entry in fs::read_dir(backup.join("log")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "sealing") {
+                fs::rename(&path, path.with_extension("sealed")).unwrap();
+            }
+        }
+        assert_eq!(opens(&backup, clock.now()), 0);
+    }
 }

@@ -234,22 +234,50 @@ fn one_that_is_followed_live_or_damaged_is_left_alone() {
 }
 
 #[test]
-fn what_expires_while_it_is_sealed_leaves_nothing() {
-    let bench = Bench::new();
-    let log = filled(&bench, 1, 300);
-    let asked = Cell::new(0);
-    let outcome = log.seal(&|| {
-        // Asked between the segments and while one is written.
-        if asked.replace(asked.get() + 1) == 1 {
-            bench.clock.advance(31 * 24 * HOUR);
-            assert_eq!(log.tick().hours_destroyed, 2);
+fn what_expires_while_it_is_sealed_leaves_nothing_and_is_no_failure() {
+    for moment in 1..40 {
+        let bench = Bench::new();
+        let log = filled(&bench, 1, 300);
+        let asked = Cell::new(0);
+        let outcome = log.seal(&|| {
+            // Asked between the segments and while one is written.
+            if asked.replace(asked.get() + 1) == moment {
+                bench.clock.advance(31 * 24 * HOUR);
+                assert_eq!(log.tick().hours_destroyed, 2);
+            }
+            false
+        });
+        if asked.get() <= moment {
+            assert!(moment > 1, "never asked while writing");
+            break;
         }
-        false
-    });
-    assert!(asked.get() > 1, "never asked while writing");
-    assert_eq!(outcome.segments, 0);
+        assert!(outcome.failed.is_empty(), "at {moment}: {:?}", outcome.failed);
+        assert_eq!(outcome.segments, 0, "at {moment}");
+        log.tick();
+        assert_eq!(fs::read_dir(bench.log_dir()).unwrap().count(), 1, "only the lock is left");
+    }
+}
+
+#[test]
+fn a_file_in_the_making_without_frames_is_told_of_unless_its_hour_is_being_removed() {
+    let bench = Bench::new();
+    let log = filled(&bench, 1, 20);
+    log.close();
+    drop(log);
+    let name =
+        |at: crate::clock::Timestamp| format!("{:010}-000007.sealing", at.hour().epoch_hours());
+    let (alive, expired) = (name(START), name(START.minus(31 * 24 * HOUR)));
+    for name in [&alive, &expired] {
+        fs::write(bench.log_dir().join(name), b"half a file").unwrap();
+    }
+    let (log, report) = bench.try_open().unwrap();
+    assert_eq!(report.unknown, [&*alive]);
     log.tick();
-    assert_eq!(fs::read_dir(bench.log_dir()).unwrap().count(), 1, "only the lock is left");
+    let left = files(&bench.log_dir(), "sealing");
+    assert_eq!(left, [bench.log_dir().join(&alive)]);
+    bench.clock.advance(31 * 24 * HOUR);
+    log.tick();
+    assert!(files(&bench.log_dir(), "sealing").is_empty(), "it dies with its hour");
 }
 
 #[test]

@@ -1,0 +1,234 @@
+//! A disk on which its own process ends, by SIGKILL, at a chosen change. Every change is written to the journal before it
+//! is made, so that whoever started the process knows which steps there are and at which one it ended.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    thread,
+    time::Duration,
+};
+
+use dispatchd::envelope::{Disk, DiskFile, OsDisk};
+use rustix::process::{Signal, getpid, kill_process};
+use serde::{Deserialize, Serialize};
+
+/// When, seen from a change, the end comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Moment {
+    Before,
+    /// Half of what is appended or wiped is on the disk. For any other change the same as before it.
+    Middle,
+    After,
+}
+
+impl Moment {
+    pub(super) const ALL: [Self; 3] = [Self::Before, Self::Middle, Self::After];
+}
+
+/// The change at which the end comes: the `occurrence`th, counted from 1, of those whose names begin so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Target {
+    pub(super) begins: String,
+    pub(super) occurrence: u64,
+    pub(super) moment: Moment,
+}
+
+/// What the process tells whoever started it: lines in a file, each handed to the kernel before it goes on.
+#[derive(Debug)]
+pub(super) struct Journal {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    phase: &'static str,
+    last: String,
+    /// Each with how often it was met.
+    targets: Vec<(Target, u64)>,
+}
+
+impl Journal {
+    pub(super) fn new(path: &Path, targets: Vec<Target>) -> Arc<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+        let targets = targets.into_iter().map(|target| (target, 0)).collect();
+        let state = State { file, phase: "start", last: String::new(), targets };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    pub(super) fn say(&self, line: &str) {
+        self.state().say(line);
+    }
+
+    /// What the process is about: the first word of the names of its changes.
+    pub(super) fn enter(&self, phase: &'static str) {
+        self.state().phase = phase;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Notes a change that is about to be made; tells whether the end is to come at it.
+    fn note(&self, what: &str) -> Option<Moment> {
+        let mut state = self.state();
+        let what = match what {
+            "sync-dir" => format!("sync-dir after {}", state.last),
+            _ => what.to_owned(),
+        };
+        let name = format!("{}: {what}", state.phase);
+        if !what.starts_with("sync") {
+            state.last = what;
+        }
+        state.say(&format!("change {name}"));
+        let mut moment = None;
+        for (target, met) in &mut state.targets {
+            if name.starts_with(&target.begins) {
+                *met += 1;
+                moment = moment.or((*met == target.occurrence).then_some(target.moment));
+            }
+        }
+        if let Some(moment) = moment {
+            state.say(&format!("kill {moment:?} {name}"));
+        }
+        moment
+    }
+
+    fn change<T>(
+        &self,
+        what: &str,
+        half: impl FnOnce() -> io::Result<()>,
+        whole: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(moment) = self.note(what) else {
+            return whole();
+        };
+        match moment {
+            Moment::Before => {}
+            Moment::Middle => half()?,
+            Moment::After => drop(whole()?),
+        }
+        end()
+    }
+}
+
+impl State {
+    fn say(&mut self, line: &str) {
+        self.file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}
+
+/// `kill -9` of this very process.
+fn end() -> ! {
+    kill_process(getpid(), Signal::KILL).unwrap();
+    loop {
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// The machine's file system, until the end. A sync is a step like any other and is left out: a kill leaves all that the
+/// kernel was given, so nothing here could tell the difference (what a power cut leaves is tested on a simulated disk).
+#[derive(Debug)]
+pub(super) struct FatalDisk(pub(super) Arc<Journal>);
+
+impl FatalDisk {
+    fn file(&self, path: &Path, inner: Box<dyn DiskFile>, fresh: bool) -> Box<dyn DiskFile> {
+        let again = OpenOptions::new().write(true).open(path).unwrap();
+        let (what, appends) = (kind_of(path), u32::from(!fresh));
+        Box::new(FatalFile { inner, again, what, appends, journal: Arc::clone(&self.0) })
+    }
+}
+
+/// What a file is: `frames`, `sealing`, `root.key`, and so on.
+fn kind_of(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    match name.rsplit_once('.') {
+        Some((stem, kind)) if stem.starts_with(|first: char| first.is_ascii_digit()) => kind.into(),
+        _ => name.into(),
+    }
+}
+
+fn nothing() -> io::Result<()> {
+    Ok(())
+}
+
+impl Disk for FatalDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.create_dir(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let what = format!("create {}", kind_of(path));
+        let inner = self.0.change(&what, nothing, || OsDisk.create(path))?;
+        Ok(self.file(path, inner, true))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(self.file(path, OsDisk.open(path)?, false))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let what = format!("rename {} to {}", kind_of(from), kind_of(to));
+        self.0.change(&what, nothing, || OsDisk.rename(from, to))
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        if !path.exists() {
+            return OsDisk.unlink(path);
+        }
+        self.0.change(&format!("unlink {}", kind_of(path)), nothing, || OsDisk.unlink(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.change("sync-dir", nothing, || path.read_dir().map(drop))
+    }
+}
+
+#[derive(Debug)]
+struct FatalFile {
+    inner: Box<dyn DiskFile>,
+    /// The same file, for half a wipe.
+    again: File,
+    what: String,
+    /// Pieces appended since it was made.
+    appends: u32,
+    journal: Arc<Journal>,
+}
+
+impl DiskFile for FatalFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let piece = match (&*self.what, self.appends, bytes.len()) {
+            ("root.key.new", _, ..=52) => " with one key",
+            ("root.key.new", ..) => " with two keys",
+            ("keyring.new", ..) => "",
+            (_, 0, _) => " head",
+            ("sealing", 2.., _) => " second or later piece",
+            _ => "",
+        };
+        self.appends += 1;
+        let what = format!("append {}{piece}", self.what);
+        let inner = std::cell::RefCell::new(&mut self.inner);
+        let half = || inner.borrow_mut().append(&bytes[..bytes.len() / 2]);
+        self.journal.change(&what, half, || inner.borrow_mut().append(bytes))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.journal.change(&format!("sync {}", self.what), nothing, nothing)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let what = format!("truncate {}", self.what);
+        self.journal.change(&what, nothing, || self.inner.truncate(len))
+    }
+
+    fn wipe(&mut self) -> io::Result<()> {
+        let half = || {
+            let bytes = self.again.metadata()?.len() / 2;
+            self.again.write_all_at(&vec![0; usize::try_from(bytes).unwrap()], 0)
+        };
+        self.journal.change(&format!("wipe {}", self.what), half, || self.inner.wipe())
+    }
+}
