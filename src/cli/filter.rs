@@ -87,10 +87,6 @@ impl FilterArgs {
 
     /// As a filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, UsageError> {
-        let instant = |text: &str| -> Option<Timestamp> {
-            let span = || humantime::parse_duration(text).ok();
-            text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
-        };
         let handle = self.handle.as_deref().map(|text| Handle::parse(text, None)).transpose();
         Ok(Filter {
             handle: handle.map_err(|error| UsageError(format!("--handle: {error}")))?,
@@ -100,10 +96,22 @@ impl FilterArgs {
             route: take("--route", self.route.as_deref(), Route::from_code)?,
             reason: take("--reason", self.reason.as_deref(), Reason::from_code)?,
             kind: take("--kind", self.kind.as_deref(), Kind::from_code)?,
-            since: take("--since", self.since.as_deref(), instant)?,
-            until: take("--until", self.until.as_deref(), instant)?,
+            since: take_instant("--since", self.since.as_deref(), now)?,
+            until: take_instant("--until", self.until.as_deref(), now)?,
         })
     }
+}
+
+/// Reads an argument as an instant; a span counts back from `now`.
+pub(super) fn take_instant(
+    name: &str,
+    text: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, UsageError> {
+    take(name, text, |text| {
+        let span = || humantime::parse_duration(text).ok();
+        text.parse().ok().or_else(|| span().map(|span| now.minus(span)))
+    })
 }
 
 fn take<T>(

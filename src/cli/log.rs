@@ -1,4 +1,4 @@
-//! `dispatchd log search|tail|segments|verify`.
+//! `dispatchd log search|tail|flips|segments|verify`.
 
 use std::{
     io::{Write as _, stdout},
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     filter::{FilterArgs, OrderName},
+    flips::Flips,
     lines::Lines,
     output::Rows,
     source::Source,
@@ -32,6 +33,8 @@ pub(super) enum Log {
     Search(Search),
     /// Print records that match as they are written, until interrupted
     Tail(Tail),
+    /// Print the handles whose route went back and forth, most often first, and the likely cause
+    Flips(Flips),
     /// List the hours of the log: state, records, bytes, when each is destroyed
     Segments(Listing),
     /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
@@ -83,6 +86,7 @@ impl Log {
             Self::Search(search) => runtime.block_on(search.server()),
             Self::Tail(tail) if tail.source.data.is_some() => tail.files(),
             Self::Tail(tail) => runtime.block_on(tail.server()),
+            Self::Flips(flips) => runtime.block_on(flips.run()),
             Self::Segments(listing) => runtime.block_on(listing.segments()),
             Self::Verify(listing) => runtime.block_on(listing.verify()),
         }

@@ -7,6 +7,7 @@
 mod config;
 mod demo;
 mod filter;
+mod flips;
 mod lines;
 mod log;
 mod operator;

@@ -8,8 +8,14 @@ use crate::{
     wire::{Reply, call, has_exactly, link},
 };
 
-const READ: &[&str] =
-    &["/v1/log", "/v1/log/tail", "/v1/log/segments", "/v1/log/verify", "/v1/registry"];
+const READ: &[&str] = &[
+    "/v1/log",
+    "/v1/log/tail",
+    "/v1/log/flips",
+    "/v1/log/segments",
+    "/v1/log/verify",
+    "/v1/registry",
+];
 
 #[tokio::test]
 async fn nobody_reads_without_an_operator_token_and_a_revoked_one_ends_at_once() {

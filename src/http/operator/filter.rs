@@ -46,12 +46,12 @@ pub(super) struct LogQuery {
     cursor: Option<String>,
 }
 
-fn invalid(name: &str, takes: &str) -> Problem {
+pub(super) fn invalid(name: &str, takes: &str) -> Problem {
     Problem::new(Code::RequestInvalid, format!("`{name}` takes {takes}"))
 }
 
 /// Reads a parameter with `read`; what it holds is never quoted back.
-fn take<T>(
+pub(super) fn take<T>(
     name: &str,
     takes: &str,
     text: Option<&str>,
@@ -60,13 +60,20 @@ fn take<T>(
     text.map(|text| read(text).ok_or_else(|| invalid(name, takes))).transpose()
 }
 
+/// Reads the parameter `name` as an instant; a span counts back from `now`.
+pub(super) fn take_instant(
+    name: &str,
+    text: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Problem> {
+    take(name, "an RFC 3339 instant, or a span back from now such as 90m or 7d", text, |text| {
+        text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
+    })
+}
+
 impl LogQuery {
     /// The filter; spans count back from `now`.
     pub(super) fn filter(&self, now: Timestamp) -> Result<Filter, Problem> {
-        let instant = |text: &str| -> Option<Timestamp> {
-            text.parse().ok().or_else(|| parse_span(text).map(|span| now.minus(span)))
-        };
-        let instant_takes = "an RFC 3339 instant, or a span back from now such as 90m or 7d";
         let handle = take(
             "handle",
             "a phone number in E.164 or an e-mail address",
@@ -91,8 +98,8 @@ impl LogQuery {
                 Reason::from_code,
             )?,
             kind: take("kind", "lookup or change", self.kind.as_deref(), Kind::from_code)?,
-            since: take("since", instant_takes, self.since.as_deref(), instant)?,
-            until: take("until", instant_takes, self.until.as_deref(), instant)?,
+            since: take_instant("since", self.since.as_deref(), now)?,
+            until: take_instant("until", self.until.as_deref(), now)?,
         })
     }
 

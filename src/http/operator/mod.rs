@@ -2,6 +2,7 @@
 
 mod access;
 mod filter;
+mod flips;
 mod import;
 mod log;
 mod metrics;
@@ -93,6 +94,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::new()
         .routes(routes!(log::search))
         .routes(routes!(tail::tail))
+        .routes(routes!(flips::flips))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(registry::counts))
