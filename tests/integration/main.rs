@@ -7,6 +7,7 @@ mod connection;
 mod delivery;
 mod devices;
 mod disk_full;
+mod flips;
 mod handles;
 mod harness;
 mod histories;

@@ -10,6 +10,7 @@ use crate::{
     handle::Handle,
     query_log::{
         Cause, ChangeKind, Filter, LogRow, Order, QueryLog, Reason, Record, Route, SegmentState,
+        sealed::{HandleRun, Moment, Outcome},
         tests::support::{Bench, HOUR, change, lookup, put, rows},
     },
 };
@@ -279,6 +280,36 @@ fn a_handle_with_more_rows_than_all_others_costs_no_more() {
         assert_eq!((flips[0].latest.len(), flips[0].lookups()), (10, 2_103));
         assert!(flips[1..].iter().all(|flip| flip.changes == 2));
     }
+}
+
+#[test]
+fn states_stay_within_the_budget_and_a_cut_forgets_what_is_behind_it() {
+    let run = |numbers: std::ops::Range<usize>| {
+        let mut handles: Vec<_> = numbers.map(handle).collect();
+        handles.sort();
+        let mut run = HandleRun::default();
+        for handle in handles {
+            let outcome = Outcome::of(&asked(&handle, LIVE));
+            run.push(handle, Moment { at: Timestamp::from_secs(1), outcome });
+        }
+        run
+    };
+    let budget = 2_000;
+    let mut states = States::new(HandleRange::default(), budget);
+    for turn in 0..6 {
+        states.begin_run();
+        states.take(&run(turn * 7..turn * 7 + 25));
+        assert!(states.bytes() <= budget, "{} bytes", states.bytes());
+    }
+    let bytes = states.bytes();
+    let (range, left) = states.finish();
+    let upto = range.upto.unwrap();
+    assert!(left.is_sorted_by(|a, b| a.handle < b.handle) && left.len() > 3);
+    assert_eq!(left.iter().map(state::State::bytes).sum::<usize>(), bytes);
+    let wanted: std::collections::BTreeSet<_> =
+        (0..60).map(handle).filter(|it| *it <= upto).collect();
+    let found: std::collections::BTreeSet<_> = left.iter().map(|it| it.handle.clone()).collect();
+    assert_eq!(found, wanted, "every handle of the range, and none besides");
 }
 
 #[test]
