@@ -69,6 +69,19 @@ pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
 pub const LOG_SEARCH_THREADS_MAX: usize = 2;
 /// Hours that wait, opened, until a search comes to them.
 pub const LOG_SEARCH_HOURS_AHEAD: usize = 4;
+/// Bytes of what is kept of handles while flips are counted: a handle has 48 at least, and the lists that hold them take up
+/// to three times as much. When it is more, fewer handles are counted at once, and the log is read once more for the rest.
+pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 16 * 1024 * 1024 };
+/// Rows of a segment in the order of time that are brought into the order of handles at once, about 80 bytes each.
+pub const LOG_FLIPS_FRAME_ROWS: usize = if cfg!(test) { 64 } else { 65_536 };
+/// Page ends by which the handles are divided when they are too many to be counted at once.
+pub const LOG_FLIPS_MILESTONES_MAX: usize = if cfg!(test) { 8 } else { 1_024 };
+/// Handles in one answer about flips.
+pub const LOG_FLIPS_HANDLES_MAX: usize = 1_000;
+/// Handles in one answer about flips when the caller names no limit.
+pub const LOG_FLIPS_HANDLES_DEFAULT: usize = 100;
+/// Changes of one handle's route that an answer about flips shows, the latest.
+pub const LOG_FLIPS_CHANGES_SHOWN: usize = 10;
 /// How long after its hour a segment stays as it was written, for those who follow it live.
 pub const LOG_SEAL_GRACE: Duration = Duration::from_secs(60);
 /// How long after it is due an hour may still be there: retention ticks each minute, and a minute to spare.

@@ -1,7 +1,8 @@
-//! `dispatchd log search|tail|export|segments|verify|prove-forgotten`.
+//! `dispatchd log search|tail|export|flips|segments|verify|prove-forgotten`.
 
 mod bar;
 mod export;
+mod flips;
 mod forgotten;
 mod listing;
 
@@ -10,6 +11,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::bail;
 use clap::{Args, Subcommand};
 
+use flips::Flips;
 use listing::Listing;
 
 use super::{
@@ -37,6 +39,8 @@ pub(super) enum Log {
     Tail(Tail),
     /// Copy the records that match to a file: Parquet, CSV or NDJSON, plain or encrypted
     Export(export::Export),
+    /// Print the handles whose route went back and forth, most often first, and the likely cause
+    Flips(Flips),
     /// List the hours of the log: state, records, bytes, when each is destroyed
     Segments(Listing),
     /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
@@ -82,6 +86,7 @@ impl Log {
             Self::Tail(tail) if tail.source.data.is_some() => tail.files(),
             Self::Tail(tail) => runtime.block_on(tail.server()),
             Self::Export(export) => runtime.block_on(export.run()),
+            Self::Flips(flips) => runtime.block_on(flips.run()),
             Self::Segments(listing) => runtime.block_on(listing.segments()),
             Self::Verify(listing) => runtime.block_on(listing.verify()),
             Self::ProveForgotten(listing) => runtime.block_on(listing.prove_forgotten()),

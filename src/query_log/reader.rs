@@ -9,9 +9,10 @@ use super::{
     catalog::{Catalog, SegmentState},
     cursor::Cursor,
     filter::Filter,
+    flips::{self, FlipQuery, FlipReport},
     forgotten::{self, ForgottenError, ForgottenReport},
     recovery::{self, OpenError},
-    search::{Order, Search, Sources},
+    search::{Order, ReadError, Search, Sources},
     summary::{self, SegmentSummary},
     tail::{Tail, TailPosition},
     verify::{self, VerifyReport},
@@ -36,6 +37,11 @@ impl LogReader {
         retention: Duration,
     ) -> Self {
         Self { sources: Sources { catalog, keyring, clock, retention } }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Opens the files of a stopped server. Changes nothing: what a crash left unfinished is read as far as it is whole.
@@ -86,6 +92,22 @@ impl LogReader {
     #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.sources.keyring)
+    }
+
+    /// The handles whose route went back and forth, most often first. Reads the whole window, on a thread of low priority
+    /// that the caller waits for; `stop` is asked between pages.
+    ///
+    /// # Errors
+    /// If the operating system cannot read a segment; damage is none, it is counted.
+    ///
+    /// # Panics
+    /// If reading does.
+    pub fn flips(
+        &self,
+        query: &FlipQuery,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<FlipReport, ReadError> {
+        flips::flips(&self.sources, query, stop)
     }
 
     /// Every segment, oldest first.

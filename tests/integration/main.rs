@@ -10,6 +10,7 @@ mod devices;
 mod disk_full;
 mod enumeration;
 mod export;
+mod flips;
 mod handles;
 mod harness;
 mod histories;

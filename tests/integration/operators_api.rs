@@ -15,6 +15,7 @@ const READ: &[&str] = &[
     "/v1/log/segments",
     "/v1/log/verify",
     "/v1/handles/+14155550123/timeline",
+    "/v1/log/flips",
     "/v1/registry",
 ];
 

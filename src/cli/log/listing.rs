@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[derive(Args)]
-pub(super) struct Listing {
+pub(in crate::cli) struct Listing {
     /// One JSON object a line
     #[arg(long)]
     json: bool,

@@ -116,7 +116,7 @@ pub(super) async fn search(
     Ok(Json(page.map_err(|error| unreadable(&error))?).into_response())
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Problem {
+pub(super) fn unreadable(error: &dyn std::error::Error) -> Problem {
     tracing::error!(%error, "a search could not read a segment");
     Problem::new(Code::Internal, "a segment could not be read; the server's messages say which")
 }

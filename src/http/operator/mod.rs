@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod export;
 mod filter;
+mod flips;
 mod forgotten;
 mod import;
 mod lines;
@@ -108,6 +109,7 @@ pub(super) fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::search))
         .routes(routes!(tail::tail))
         .routes(routes!(export::export))
+        .routes(routes!(flips::flips))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(forgotten::forgotten))

@@ -101,6 +101,7 @@ mod tests {
             ("/v1/verifications/{verification}", "post"),
             ("/v1/log", "get"),
             ("/v1/log/tail", "get"),
+            ("/v1/log/flips", "get"),
             ("/v1/log/segments", "get"),
             ("/v1/handles/{handle}/timeline", "get"),
             ("/v1/registry", "get"),

@@ -31,6 +31,7 @@
 //!   dictionary the whole of it had to be decoded before the first row.
 //! - What cannot be read costs the rows it holds, which are counted; a row is given as it was written or not at all.
 
+mod by_handle;
 mod client_table;
 mod clients;
 mod column;
@@ -51,7 +52,9 @@ mod waiting;
 mod window;
 mod writer;
 
+pub(super) use by_handle::{HandlePage, HandleRange, HandleRun, Moment};
 pub(super) use error::{SealedError, WriteError};
+pub(super) use outcome::Outcome;
 pub(super) use part::{PartError, PartSink, PartSource};
 pub(super) use reader::{Digest, Sealed};
 pub(super) use scan::Scan;

@@ -14,13 +14,13 @@ const CHANGE: u32 = 1 << 30;
 
 /// The meaning of a row's `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::query_log) enum Outcome {
     Lookup { route: Option<Route>, reason: Reason, status: u16 },
     Change { change: ChangeKind, cause: Cause },
 }
 
 impl Outcome {
-    pub(super) fn of(record: &Record) -> Self {
+    pub(in crate::query_log) fn of(record: &Record) -> Self {
         match record {
             Record::Lookup(lookup) => {
                 Self::Lookup { route: lookup.route, reason: lookup.reason, status: lookup.status }

@@ -48,6 +48,10 @@ impl Sealed {
         Ok(Self { segment: Segment { source, footer, hour } })
     }
 
+    pub(super) const fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
     /// Rows in it, damaged ones too.
     pub(in crate::query_log) fn records(&self) -> u64 {
         self.segment.footer.records

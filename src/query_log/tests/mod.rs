@@ -8,4 +8,4 @@ mod model;
 mod poison;
 mod retention;
 mod sealing;
-mod support;
+pub(in crate::query_log) mod support;

@@ -17,54 +17,54 @@ use crate::{
 };
 
 /// 2026-11-23T08:00:00Z.
-pub(super) const START: Timestamp = Timestamp::from_secs(1_795_420_800);
+pub(in crate::query_log) const START: Timestamp = Timestamp::from_secs(1_795_420_800);
 
-pub(super) struct Bench {
-    pub(super) dir: TempDir,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) config: Config,
-    pub(super) disk: SharedDisk,
+pub(in crate::query_log) struct Bench {
+    pub(in crate::query_log) dir: TempDir,
+    pub(in crate::query_log) clock: Arc<ManualClock>,
+    pub(in crate::query_log) config: Config,
+    pub(in crate::query_log) disk: SharedDisk,
 }
 
 impl Bench {
-    pub(super) fn new() -> Self {
+    pub(in crate::query_log) fn new() -> Self {
         Self::with_disk(Arc::new(UnsyncedDisk))
     }
 
-    pub(super) fn with_disk(disk: SharedDisk) -> Self {
+    pub(in crate::query_log) fn with_disk(disk: SharedDisk) -> Self {
         let config = Config { durability: Durability::Os, ..Config::default() };
         Self { dir: TempDir::new().unwrap(), clock: ManualClock::at(START), config, disk }
     }
 
-    pub(super) fn options(&self) -> LogOptions {
+    pub(in crate::query_log) fn options(&self) -> LogOptions {
         options(self.dir.path(), &self.clock, &self.config, &self.disk)
     }
 
-    pub(super) fn try_open(&self) -> Result<(QueryLog, RecoveryReport), OpenError> {
+    pub(in crate::query_log) fn try_open(&self) -> Result<(QueryLog, RecoveryReport), OpenError> {
         QueryLog::open(self.options(), &Shutdown::new())
     }
 
-    pub(super) fn open(&self) -> QueryLog {
+    pub(in crate::query_log) fn open(&self) -> QueryLog {
         self.try_open().unwrap().0
     }
 
-    pub(super) fn log_dir(&self) -> std::path::PathBuf {
+    pub(in crate::query_log) fn log_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("log")
     }
 
-    pub(super) fn read_only(&self) -> Result<LogReader, OpenError> {
+    pub(in crate::query_log) fn read_only(&self) -> Result<LogReader, OpenError> {
         read_only(self.dir.path(), &self.clock)
     }
 
     /// The one segment file there is.
-    pub(super) fn only_segment(&self) -> std::path::PathBuf {
+    pub(in crate::query_log) fn only_segment(&self) -> std::path::PathBuf {
         let mut found = frames_in(&self.log_dir());
         assert_eq!(found.len(), 1);
         found.remove(0)
     }
 }
 
-pub(super) fn options(
+pub(in crate::query_log) fn options(
     data: &Path,
     clock: &Arc<ManualClock>,
     config: &Config,
@@ -80,13 +80,16 @@ pub(super) fn options(
     }
 }
 
-pub(super) fn read_only(data: &Path, clock: &Arc<ManualClock>) -> Result<LogReader, OpenError> {
+pub(in crate::query_log) fn read_only(
+    data: &Path,
+    clock: &Arc<ManualClock>,
+) -> Result<LogReader, OpenError> {
     let keys = KeyFiles::new(&data.join("keys"), None);
     let retention = Config::default().retention;
     LogReader::open_read_only(&data.join("log"), keys, Arc::clone(clock) as _, retention)
 }
 
-pub(super) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
+pub(in crate::query_log) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|it| it == "frames")).collect();
@@ -94,7 +97,7 @@ pub(super) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-pub(super) fn copy_dir(from: &Path, to: &Path) {
+pub(in crate::query_log) fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -108,12 +111,12 @@ pub(super) fn copy_dir(from: &Path, to: &Path) {
     std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
 }
 
-pub(super) fn phone(number: u64) -> Handle {
+pub(in crate::query_log) fn phone(number: u64) -> Handle {
     Handle::from_canonical(&format!("+1415555{number:04}")).unwrap()
 }
 
 /// A lookup that can be told from every other by `n`.
-pub(super) fn lookup(n: u64) -> Record {
+pub(in crate::query_log) fn lookup(n: u64) -> Record {
     Record::Lookup(LookupRecord {
         request: RequestId::from_bits(n),
         account: Some(AccountId::from_bits(n % 7)),
@@ -127,7 +130,7 @@ pub(super) fn lookup(n: u64) -> Record {
     })
 }
 
-pub(super) fn change(n: u64) -> Record {
+pub(in crate::query_log) fn change(n: u64) -> Record {
     Record::Change(ChangeRecord {
         id: ChangeId::from_bits(n),
         change: ChangeKind::HandleBound,
@@ -138,7 +141,7 @@ pub(super) fn change(n: u64) -> Record {
     })
 }
 
-pub(super) fn number(row: &LogRow) -> u64 {
+pub(in crate::query_log) fn number(row: &LogRow) -> u64 {
     match &row.record {
         Record::Lookup(lookup) => lookup.request.bits(),
         Record::Change(change) => change.id.bits(),
@@ -146,16 +149,16 @@ pub(super) fn number(row: &LogRow) -> u64 {
 }
 
 /// Appends and waits until it is committed.
-pub(super) fn put(log: &QueryLog, record: &Record) {
+pub(in crate::query_log) fn put(log: &QueryLog, record: &Record) {
     log.append(record).unwrap().wait_blocking().unwrap();
 }
 
-pub(super) fn rows(reader: &LogReader, filter: &Filter, order: Order) -> Vec<LogRow> {
+pub(in crate::query_log) fn rows(reader: &LogReader, filter: &Filter, order: Order) -> Vec<LogRow> {
     reader.search(filter, order, None).map(|row| row.unwrap().1).collect()
 }
 
-pub(super) fn numbers(reader: &LogReader) -> Vec<u64> {
+pub(in crate::query_log) fn numbers(reader: &LogReader) -> Vec<u64> {
     rows(reader, &Filter::default(), Order::Asc).iter().map(number).collect()
 }
 
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(in crate::query_log) const HOUR: Duration = Duration::from_secs(3600);

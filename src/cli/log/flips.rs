@@ -1,0 +1,219 @@
+//! `dispatchd log flips`.
+
+use std::{
+    io::{Write as _, stdout},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::{
+    UsageError,
+    filter::{instant, take},
+    source::Source,
+};
+use crate::{
+    audit::{Call, Filters},
+    clock::{Clock as _, SystemClock, Timestamp},
+    query_log::{Filter, FlipQuery, FlipReport},
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Flips {
+    /// Lookups from then on: RFC 3339, or a span back from now (90m, 7d)
+    #[arg(long)]
+    since: Option<String>,
+    /// Lookups before then: RFC 3339, or a span back from now
+    #[arg(long)]
+    until: Option<String>,
+    /// Changes of the route at least: 2 are there and back
+    #[arg(long, value_name = "N", default_value_t = FlipQuery::MIN, value_parser = clap::value_parser!(u32).range(2..))]
+    min: u32,
+    /// Handles at most, up to 1,000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    limit: u64,
+    /// One JSON object a line, the summary last
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Flips {
+    pub(super) async fn run(&self) -> anyhow::Result<ExitCode> {
+        let query = self.query(SystemClock.now())?;
+        let report: Value = match self.source.data {
+            Some(_) => serde_json::to_value(self.files(&query)?)?,
+            None => {
+                let parameters = self.parameters();
+                self.source.api()?.get("/v1/log/flips", &parameters, "*/*").await?.json().await?
+            }
+        };
+        self.print(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn files(&self, query: &FlipQuery) -> anyhow::Result<FlipReport> {
+        let (since, until) = (query.since, query.until);
+        let filters = Filters::of(&Filter { since, until, ..Filter::default() })
+            .plain("min", Some(query.min))
+            .plain("limit", Some(query.limit));
+        let (reader, mut audited) = self.source.read(Call::Flips, &filters)?;
+        let report = reader.flips(query, &|| false)?;
+        audited.add(report.flips.len() as u64);
+        audited.finish();
+        Ok(report)
+    }
+
+    /// What is asked for. What the server would refuse is refused here.
+    fn query(&self, now: Timestamp) -> Result<FlipQuery, UsageError> {
+        let instant = |text: &str| instant(text, now);
+        Ok(FlipQuery {
+            since: take("--since", self.since.as_deref(), instant)?,
+            until: take("--until", self.until.as_deref(), instant)?,
+            min: self.min,
+            limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
+        })
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![("min", self.min.to_string()), ("limit", self.limit.to_string())];
+        parameters.extend(self.since.clone().map(|since| ("since", since)));
+        parameters.extend(self.until.clone().map(|until| ("until", until)));
+        parameters
+    }
+
+    fn print(&self, report: &Value) -> anyhow::Result<()> {
+        let mut out = stdout().lock();
+        let flips = report.get("flips").and_then(Value::as_array);
+        let flips = flips.map(Vec::as_slice).unwrap_or_default();
+        let summary = report.get("summary").cloned().unwrap_or_default();
+        if self.json {
+            for flip in flips {
+                writeln!(out, "{flip}")?;
+            }
+            writeln!(out, "{summary}")?;
+            return Ok(());
+        }
+        if !flips.is_empty() {
+            write!(out, "{}", table(flips))?;
+        }
+        out.flush()?;
+        for line in told(&summary, self.min) {
+            eprintln!("dispatchd: {line}");
+        }
+        Ok(())
+    }
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or("-")
+}
+
+fn number(object: &Value, field: &str) -> u64 {
+    object.get(field).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// A line for each handle.
+fn table(flips: &[Value]) -> String {
+    let header = ["HANDLE", "CHANGES", "LAST", "REASONS", "LIKELY"].map(str::to_owned);
+    let rows = flips.iter().map(|flip| {
+        [
+            text(flip, "handle").to_owned(),
+            number(flip, "changes").to_string(),
+            text(flip, "last_at").to_owned(),
+            reasons(flip),
+            text(flip, "likely").to_owned(),
+        ]
+    });
+    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
+    let mut widths = [0; 5];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut table = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        table.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+/// `live-device 3, lease-expired 2`, most frequent first.
+fn reasons(flip: &Value) -> String {
+    let reasons = flip.get("reasons").and_then(Value::as_object);
+    let mut reasons: Vec<_> = reasons.into_iter().flatten().collect();
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.1.as_u64()));
+    let reasons = reasons.into_iter().map(|(reason, count)| format!("{reason} {count}"));
+    reasons.collect::<Vec<_>>().join(", ")
+}
+
+/// The summary, for people.
+fn told(summary: &Value, min: u32) -> Vec<String> {
+    let (handles, changes) = (number(summary, "handles"), number(summary, "changes"));
+    let mut lines = Vec::new();
+    if handles == 0 {
+        lines.push(format!("no handle's route changed {min} times or more"));
+    } else {
+        lines.push(format!(
+            "handles whose route changed {min} times or more: {handles}, with {changes} changes"
+        ));
+    }
+    let likely = summary.get("likely").and_then(Value::as_array);
+    for likely in likely.into_iter().flatten() {
+        let (code, because) = (text(likely, "likely"), text(likely, "because"));
+        lines.push(format!("{code}, {} of them: {because}", number(likely, "handles")));
+    }
+    let (damaged, unreadable) =
+        (number(summary, "damaged"), number(summary, "unreadable_segments"));
+    if damaged > 0 || unreadable > 0 {
+        lines.push(format!(
+            "{damaged} damaged places and {unreadable} unreadable segments were passed over; \
+             `dispatchd log verify` says which"
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_aligned_and_the_summary_says_why() {
+        let flip = |handle: &str, changes: u32| {
+            json!({
+                "handle": handle, "changes": changes, "last_at": "2026-11-23T08:41:07.123456Z",
+                "reasons": {"lease-expired": 1, "live-device": changes - 1}, "likely": "lease-lapses",
+            })
+        };
+        let table = table(&[flip("ann@example.com", 12), flip("+14155550123", 3)]);
+        let golden = "\
+HANDLE           CHANGES  LAST                         REASONS                          LIKELY
+ann@example.com  12       2026-11-23T08:41:07.123456Z  live-device 11, lease-expired 1  lease-lapses
++14155550123     3        2026-11-23T08:41:07.123456Z  live-device 2, lease-expired 1   lease-lapses
+";
+        assert_eq!(table, golden);
+        let summary = json!({
+            "handles": 2, "changes": 15, "damaged": 1, "unreadable_segments": 0,
+            "likely": [{"likely": "lease-lapses", "because": "The lease lapses.", "handles": 2}],
+        });
+        let lines = told(&summary, 3);
+        assert_eq!(
+            lines[..2],
+            [
+                "handles whose route changed 3 times or more: 2, with 15 changes",
+                "lease-lapses, 2 of them: The lease lapses.",
+            ]
+        );
+        assert!(lines[2].contains("1 damaged") && lines[2].contains("log verify"));
+        let none = json!({"handles": 0, "changes": 0, "likely": []});
+        assert_eq!(told(&none, 2), ["no handle's route changed 2 times or more"]);
+    }
+}

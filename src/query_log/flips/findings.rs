@@ -1,0 +1,127 @@
+//! The handles to show, out of all that flipped: those with the most changes.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BinaryHeap},
+};
+
+use super::{
+    super::record::Route,
+    likely::Likely,
+    report::{Flip, FlipQuery, FlipReport, FlipSummary, RegistryCount},
+    state::State,
+    visit::Visit,
+};
+use crate::clock::Timestamp;
+
+/// A flip by its place in the answer: more changes are greater, then the smaller handle.
+#[derive(Debug)]
+struct Ranked(Flip);
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let changes = self.0.changes.cmp(&other.0.changes);
+        changes.then_with(|| other.0.handle.cmp(&self.0.handle))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked {}
+
+/// What was found so far.
+#[derive(Debug)]
+pub(super) struct Findings {
+    min: u32,
+    limit: usize,
+    /// The smallest is on top, and goes when there are too many.
+    top: BinaryHeap<Reverse<Ranked>>,
+    handles: u64,
+    changes: u64,
+    likely: BTreeMap<Likely, u64>,
+}
+
+impl Findings {
+    pub(super) fn new(query: &FlipQuery) -> Self {
+        Self {
+            min: query.min.max(1),
+            limit: query.limit,
+            top: BinaryHeap::new(),
+            handles: 0,
+            changes: 0,
+            likely: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a handle of which every row has been seen.
+    pub(super) fn take(&mut self, state: State) {
+        let Some(flip) = flip(state, self.min) else {
+            return;
+        };
+        self.handles += 1;
+        self.changes += u64::from(flip.changes);
+        *self.likely.entry(flip.likely).or_default() += 1;
+        self.top.push(Reverse(Ranked(flip)));
+        if self.top.len() > self.limit {
+            self.top.pop();
+        }
+    }
+
+    pub(super) fn report(self, visit: &Visit<'_>) -> FlipReport {
+        let mut likely: Vec<_> = self.likely.into_iter().collect();
+        likely.sort_by_key(|likely| Reverse(likely.1));
+        FlipReport {
+            flips: self.top.into_sorted_vec().into_iter().map(|ranked| ranked.0.0).collect(),
+            summary: FlipSummary {
+                since: visit.since,
+                until: Some(visit.until).filter(|until| *until < Timestamp::MAX),
+                handles: self.handles,
+                changes: self.changes,
+                likely,
+                damaged: visit.damaged(),
+                unreadable_segments: visit.unreadable_segments(),
+            },
+            stopped: visit.stopped,
+        }
+    }
+}
+
+/// None if its route did not change often enough.
+fn flip(state: State, min: u32) -> Option<Flip> {
+    let (handle, routes, trail) = state.into_parts()?;
+    if trail.changes < min {
+        return None;
+    }
+    let likely = Likely::of(&trail);
+    let mut reasons: Vec<_> = trail.reasons.iter().copied().collect();
+    reasons.sort_by_key(|reason| (Reverse(reason.1), reason.0.number()));
+    let count = |(kind, count): &((_, _), u32)| RegistryCount {
+        change: kind.0,
+        cause: kind.1,
+        count: *count,
+    };
+    let mut registry: Vec<_> = trail.registry.iter().map(count).collect();
+    registry.sort_by_key(|it| (Reverse(it.count), it.change.number(), it.cause.number()));
+    let routes = Route::ALL.iter().copied().zip(routes).filter(|route| route.1 > 0);
+    Some(Flip {
+        handle,
+        changes: trail.changes,
+        first_at: trail.first?.at,
+        last_at: trail.latest.back()?.at,
+        routes: routes.collect(),
+        latest: trail.latest.into(),
+        reasons,
+        registry,
+        likely,
+    })
+}

@@ -1,0 +1,218 @@
+//! The segments of the window in the order of time, visited once for each range of handles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    super::{
+        catalog::{Form, Segment, SegmentState},
+        record::{LogRow, Record},
+        sealed::{HandlePage, HandleRange, HandleRun, Moment, Outcome},
+        sealed_file,
+        search::{ReadError, Sources},
+        segment_name::SegmentId,
+        segment_reader::{Rows, SegmentError, SegmentReader},
+    },
+    report::FlipQuery,
+    states::States,
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    handle::Handle,
+    limits,
+};
+
+/// What is read, and what could not be.
+pub(super) struct Visit<'a> {
+    sources: &'a Sources,
+    stop: &'a dyn Fn() -> bool,
+    /// From this instant on: what has expired when reading begins is left out.
+    pub(super) since: Timestamp,
+    /// Before this instant.
+    pub(super) until: Timestamp,
+    segments: Vec<SegmentId>,
+    /// Damaged places by segment. Each range meets the same ones again, or some of them.
+    damaged: BTreeMap<SegmentId, u64>,
+    unreadable: BTreeSet<SegmentId>,
+    /// It was asked to stop.
+    pub(super) stopped: bool,
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(sources: &'a Sources, query: &FlipQuery, stop: &'a dyn Fn() -> bool) -> Self {
+        let alive = after(sources.horizon());
+        let since = query.since.unwrap_or(Timestamp::EPOCH).max(alive);
+        let until = query.until.unwrap_or(Timestamp::MAX);
+        let is_met = |hour: Hour| hour.end() > since && hour.start() < until;
+        // Files of one hour follow one another in time, by their numbers.
+        let segments = sources.catalog.segments();
+        let segments = segments.iter().map(|segment| segment.id).filter(|id| is_met(id.hour));
+        Self {
+            sources,
+            stop,
+            since,
+            until,
+            segments: segments.collect(),
+            damaged: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            stopped: false,
+        }
+    }
+
+    /// Damaged places met: a frame each, or what is damaged in a sealed segment.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged.values().sum()
+    }
+
+    /// Segments inside the retention of which nothing could be read.
+    pub(super) fn unreadable_segments(&self) -> u64 {
+        self.unreadable.len() as u64
+    }
+
+    /// Takes the rows of all segments that are within the range of `states`.
+    pub(super) fn all(&mut self, states: &mut States) -> Result<(), ReadError> {
+        for at in 0..self.segments.len() {
+            let id = self.segments[at];
+            let visited = self.segment(id, states);
+            if let Err(error) = visited {
+                self.note(id, error)?;
+            }
+            if self.stopped {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The page ends of the largest sealed segment, if it can be read: otherwise ranges are cut more often.
+    pub(super) fn page_ends(&self) -> Vec<Handle> {
+        let segments = self.segments.iter().filter_map(|id| self.sources.catalog.get(*id));
+        let sealed = segments.filter(|segment| segment.form == Form::Sealed);
+        let largest = sealed.max_by_key(|segment| segment.bytes());
+        let opened = largest.and_then(|it| sealed_file::open(&it, &self.sources.keyring).ok());
+        opened.map_or(Vec::new(), |it| it.page_ends(limits::LOG_FLIPS_MILESTONES_MAX))
+    }
+
+    fn note(&mut self, segment: SegmentId, error: SegmentError) -> Result<(), ReadError> {
+        match error {
+            SegmentError::Gone => {}
+            SegmentError::NoKey => {
+                // Within an expired hour this is what expiry looks like, not a loss.
+                if segment.hour.end() > self.sources.horizon() {
+                    self.unreadable.insert(segment);
+                }
+            }
+            SegmentError::Unreadable => _ = self.unreadable.insert(segment),
+            SegmentError::Io(source) => return Err(ReadError { segment, source }),
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, id: SegmentId, states: &mut States) -> Result<(), SegmentError> {
+        let segment = self.sources.catalog.get(id).ok_or(SegmentError::Gone)?;
+        if segment.state() == SegmentState::Unreadable {
+            return Err(SegmentError::Unreadable);
+        }
+        let mut since = self.since;
+        if segment.form == Form::Frames {
+            match self.frames(&segment, &mut since, states) {
+                // Sealed meanwhile: the rest is in the sealed file.
+                Err(SegmentError::Gone) => {}
+                done => return done,
+            }
+        }
+        let now = self.sources.catalog.get(id).filter(|now| now.form == Form::Sealed);
+        self.sealed(&*now.ok_or(SegmentError::Gone)?, since, states)
+    }
+
+    fn sealed(
+        &mut self,
+        segment: &Segment,
+        since: Timestamp,
+        states: &mut States,
+    ) -> Result<(), SegmentError> {
+        let sealed = sealed_file::open(segment, &self.sources.keyring)?;
+        let mut pages = sealed.by_handle(since, self.until);
+        states.begin_run();
+        loop {
+            if (self.stop)() {
+                self.stopped = true;
+                return Ok(());
+            }
+            match pages.next_page(states.range())? {
+                HandlePage::Run(run) => states.take(&run),
+                HandlePage::Damaged => _ = self.damaged.insert(segment.id, 1),
+                HandlePage::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes the rows of frames, some at a time; moves `since` behind those that were taken.
+    fn frames(
+        &mut self,
+        segment: &Segment,
+        since: &mut Timestamp,
+        states: &mut States,
+    ) -> Result<(), SegmentError> {
+        let mut reader = SegmentReader::open(segment, &self.sources.keyring)?;
+        let mut offset = reader.seek(*since)?.0;
+        let mut waiting = Vec::new();
+        let mut damaged = 0;
+        let ended = loop {
+            if (self.stop)() {
+                self.stopped = true;
+                return Ok(());
+            }
+            let rows = match reader.after(&mut offset) {
+                Err(error) => break Err(error),
+                Ok(Rows::Edge) => break Ok(()),
+                Ok(Rows::Damaged) => {
+                    damaged += 1;
+                    continue;
+                }
+                Ok(Rows::Frame(rows)) => rows,
+            };
+            let (first, last) = (rows.first().map(|row| row.at), rows.last().map(|row| row.at));
+            if first.is_some_and(|first| first >= self.until) {
+                break Ok(());
+            }
+            let (from, to) = (*since, self.until);
+            let in_time = rows.into_iter().filter(|row| (from..to).contains(&row.at));
+            waiting.extend(in_time.filter_map(|row| handle_moment(row, states.range())));
+            *since = last.map_or(*since, |last| after(last).max(*since));
+            if waiting.len() >= limits::LOG_FLIPS_FRAME_ROWS {
+                take(&mut waiting, states);
+            }
+        };
+        take(&mut waiting, states);
+        let known = self.damaged.entry(segment.id).or_default();
+        *known = damaged.max(*known);
+        ended
+    }
+}
+
+/// The first instant after `at`.
+const fn after(at: Timestamp) -> Timestamp {
+    Timestamp::from_micros(at.as_micros().saturating_add(1))
+}
+
+/// What a row says of its handle, if that is asked for.
+fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, Moment)> {
+    let outcome = Outcome::of(&row.record);
+    let handle = match row.record {
+        Record::Lookup(lookup) => lookup.handle,
+        Record::Change(change) => change.handle,
+    };
+    let handle = handle.filter(|handle| range.contains(handle))?;
+    Some((handle, Moment { at: row.at, outcome }))
+}
+
+/// Brings rows in the order of time into the order of handles, and takes them.
+fn take(waiting: &mut Vec<(Handle, Moment)>, states: &mut States) {
+    waiting.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut run = HandleRun::default();
+    for (handle, moment) in waiting.drain(..) {
+        run.push(handle, moment);
+    }
+    states.begin_run();
+    states.take(&run);
+}
