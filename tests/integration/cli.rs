@@ -126,7 +126,11 @@ async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
     let segments = printed(&ask(&server, &token, "log segments"));
     let heads: Vec<_> = segments.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(heads, ["SEGMENT", "STATE", "FROM", "RECORDS", "BYTES", "EXPIRES_AT"]);
-    assert!(segments.lines().last().unwrap().contains(" active "));
+    assert!(segments.lines().nth(1).unwrap().contains(" active "), "{segments}");
+    assert!(segments.contains("30d ago") && segments.contains('█'), "{segments}");
+    assert!(segments.lines().last().unwrap().starts_with("7 records in 1 segment,"), "{segments}");
+    let proof = printed(&ask(&server, &token, "log prove-forgotten"));
+    assert_eq!(proof.lines().filter(|line| line.starts_with("yes")).count(), 3, "{proof}");
     let verified = ask(&server, &token, "log verify");
     assert!(printed(&verified).contains("alive"));
     assert_eq!(String::from_utf8_lossy(&verified.stderr), "dispatchd: the log is sound\n");

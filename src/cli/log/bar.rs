@@ -69,7 +69,8 @@ pub(super) fn of(segments: &[Value], now: Timestamp) -> String {
     let (all, bytes) = (sum(|part| part.records), sum(|part| part.bytes));
     let next = parts.iter().map(|part| part.expires_at).min();
     let next = next.map_or_else(String::new, |next| format!("; the next hour dies at {next}"));
-    let _ = writeln!(out, "{all} records in {} segments, {bytes} bytes{next}", parts.len());
+    let (count, s) = (parts.len(), if parts.len() == 1 { "" } else { "s" });
+    let _ = writeln!(out, "{all} records in {count} segment{s}, {bytes} bytes{next}");
     out
 }
 
