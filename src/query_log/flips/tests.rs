@@ -439,6 +439,39 @@ fn segments_may_be_sealed_while_they_are_read() {
 }
 
 #[test]
+fn what_was_taken_of_frames_is_not_taken_again_when_they_are_sealed() {
+    let whole = FlipQuery::default();
+    let mut sealed_midway = 0;
+    for step in [2, 12, 60, 150, 249] {
+        let bench = Bench::new();
+        let log = bench.open();
+        // A frame each; they are read in several pieces, so that the file is missed on the way.
+        for turn in 0..250 {
+            let answer = if turn % 2 == 0 { LIVE } else { LAPSED };
+            let batch: Vec<_> = (0..40).map(|number| asked(&handle(number), answer)).collect();
+            log.append_all(&batch).unwrap().wait_blocking().unwrap();
+        }
+        bench.clock.advance(HOUR + 2 * MINUTE);
+        log.tick();
+        let asked = Cell::new(0);
+        let stop = || {
+            asked.set(asked.get() + 1);
+            if asked.get() == step {
+                assert_eq!(log.seal(&|| false).segments, 1);
+            }
+            false
+        };
+        let report = find(log.reader().sources(), &whole, PLENTY, &stop).unwrap();
+        assert_eq!(report.flips.len(), 40);
+        for flip in &report.flips {
+            assert_eq!((flip.changes, flip.lookups()), (249, 250), "sealed at step {step}");
+        }
+        sealed_midway += usize::from(asked.get() > 251 || asked.get() < 250);
+    }
+    assert!(sealed_midway > 0, "the frames were gone on the way");
+}
+
+#[test]
 fn damage_is_counted_once_and_the_rest_is_found() {
     let bench = Bench::new();
     let log = three_hours(&bench);
