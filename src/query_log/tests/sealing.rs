@@ -1,12 +1,19 @@
 //! Sealing changes the form of a segment and nothing that anybody reads.
 
-use std::{cell::Cell, fs, path::PathBuf, time::Duration};
+use std::{
+    cell::Cell,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
 use super::support::*;
 use crate::{
     clock::Clock,
+    envelope::{Disk, DiskFile, sim_disk::UnsyncedDisk},
     query_log::{Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SegmentState},
 };
 
@@ -278,6 +285,88 @@ fn a_file_in_the_making_without_frames_is_told_of_unless_its_hour_is_being_remov
     bench.clock.advance(31 * 24 * HOUR);
     log.tick();
     assert!(files(&bench.log_dir(), "sealing").is_empty(), "it dies with its hour");
+}
+
+/// A disk that changes one bit of what is written to a file in the making.
+#[derive(Debug)]
+struct LyingDisk {
+    /// Which of its appends.
+    at: usize,
+}
+
+#[derive(Debug)]
+struct LyingFile {
+    file: Box<dyn DiskFile>,
+    appends_left: usize,
+}
+
+impl DiskFile for LyingFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut bytes = bytes.to_vec();
+        if self.appends_left == 0 {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }
+        self.appends_left = self.appends_left.wrapping_sub(1);
+        self.file.append(&bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+
+    fn wipe(&mut self) -> io::Result<()> {
+        self.file.wipe()
+    }
+}
+
+impl Disk for LyingDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        UnsyncedDisk.create_dir(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = UnsyncedDisk.create(path)?;
+        if path.extension().is_some_and(|extension| extension == "sealing") {
+            return Ok(Box::new(LyingFile { file, appends_left: self.at }));
+        }
+        Ok(file)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        UnsyncedDisk.open(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        UnsyncedDisk.rename(from, to)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        UnsyncedDisk.unlink(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        UnsyncedDisk.sync_dir(path)
+    }
+}
+
+#[test]
+fn what_does_not_read_back_as_written_never_takes_the_place_of_the_frames() {
+    for at in 1..3 {
+        let bench = Bench::with_disk(Arc::new(LyingDisk { at }));
+        let log = filled(&bench, 1, 300);
+        let all = numbers(&log.reader());
+        let outcome = log.seal(&|| false);
+        assert_eq!((outcome.segments, outcome.failed.len()), (0, 1), "append {at}");
+        assert_eq!(files(&bench.log_dir(), "frames").len(), 2, "append {at}");
+        assert!(files(&bench.log_dir(), "sealing").is_empty(), "append {at}");
+        assert!(files(&bench.log_dir(), "sealed").is_empty(), "append {at}");
+        assert_eq!(numbers(&log.reader()), all, "append {at}");
+    }
 }
 
 #[test]

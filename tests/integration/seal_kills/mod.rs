@@ -5,7 +5,7 @@
 //! there, on the same directory, at the wall time of the kill; the retention is four hours, so that hours are destroyed
 //! while others are sealed. After each process what the files hold is compared with what was acknowledged ([`model`]).
 //! Each change has a name, such as `seal: rename sealing to sealed`; where the next kill comes is chosen among the names
-//! and moments that were hit least, and half of them may come in the recovery from the last one.
+//! and moments that were ordered least, and half of them may come in the recovery from the last one.
 //!
 //! `DISPATCHD_TEST_KILLS` says how many kills (60), `DISPATCHD_TEST_SEED` repeats a run.
 
@@ -52,6 +52,8 @@ fn from_env(name: &str, default: u64) -> u64 {
 struct Step {
     /// How often one process met it at most.
     occurs: u64,
+    /// How often a kill was ordered at each moment: some steps are rare, and the order waits in vain.
+    ordered: [u64; 3],
     /// Kills before, in the middle of, and after it.
     hits: [u64; 3],
 }
@@ -88,26 +90,27 @@ impl Trial {
         self.folder.path().join("data")
     }
 
-    /// The step and moment hit least, of those that are not of a start: sealing and expiry first.
-    fn least_hit(&mut self) -> Option<Target> {
-        let by_hits = |(name, step): (&String, &Step)| {
+    /// The step and moment ordered least, of those that are not of a start: sealing and expiry first.
+    fn least_ordered(&mut self) -> Option<Target> {
+        let by_orders = |(name, step): (&String, &Step)| {
             let is_rest = !name.starts_with("seal") && !name.starts_with("tick");
             let moments: &[usize] = if is_torn(name) { &[0, 1, 2] } else { &[0, 2] };
-            let (name, occurs, hits) = (name.clone(), step.occurs, step.hits);
-            moments.iter().map(move |at| ((hits[*at], is_rest), name.clone(), occurs, *at))
+            let (name, occurs, ordered) = (name.clone(), step.occurs, step.ordered);
+            moments.iter().map(move |at| ((ordered[*at], is_rest), name.clone(), occurs, *at))
         };
         let known = self.steps.iter().filter(|(name, _)| !name.starts_with("start"));
-        let all: Vec<_> = known.flat_map(by_hits).collect();
+        let all: Vec<_> = known.flat_map(by_orders).collect();
         let least = all.iter().map(|step| step.0).min()?;
         let least: Vec<_> = all.into_iter().filter(|step| step.0 == least).collect();
         let (_, name, occurs, moment) = &least[self.dice.below(least.len() as u64) as usize];
+        self.steps.entry(name.clone()).or_default().ordered[*moment] += 1;
         // The later ones come only if many hours are behind at once.
         let occurrence = 1 + self.dice.below((*occurs).min(3));
         Some(Target { begins: name.clone(), occurrence, moment: Moment::ALL[*moment] })
     }
 
     fn targets(&mut self) -> Vec<Target> {
-        let mut targets: Vec<_> = self.least_hit().into_iter().collect();
+        let mut targets: Vec<_> = self.least_ordered().into_iter().collect();
         if self.dice.below(2) == 0 {
             let moment = Moment::ALL[self.dice.below(3) as usize];
             let occurrence = 1 + self.dice.below(8);
