@@ -61,8 +61,9 @@ pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 pub const LOG_SEARCHES_MAX: usize = 4;
 /// How long a stream of records waits for a client that takes nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
-/// Rows that a search reads at once of a sealed segment: they are sorted in memory, about 200 bytes each.
-pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 100_000 };
+/// Rows that a search reads at once of a sealed segment: they are sorted in memory, about 200 bytes each. In the order of
+/// time a segment is read once for each so many rows that match.
+pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 200_000 };
 /// Rows that a search reads first of each segment of an hour that it opens ahead: most searches need no more.
 pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
 /// Threads that open hours ahead, over all searches: half the processors of a small machine, at the lowest priority.

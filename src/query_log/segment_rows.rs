@@ -23,7 +23,7 @@ pub(super) struct SegmentRows {
     reading: Reading,
     /// Every row up to this instant (in the search's order, itself included) has been read.
     read_to: Option<Timestamp>,
-    rows: VecDeque<(Cursor, LogRow)>,
+    rows: VecDeque<LogRow>,
     done: bool,
     /// Damaged places met since the last time that somebody asked.
     damaged: u64,
@@ -69,11 +69,11 @@ impl SegmentRows {
 
     /// The place of the next row, if one is at hand.
     pub(super) fn next_place(&self) -> Option<Cursor> {
-        self.rows.front().map(|(cursor, _)| *cursor)
+        self.rows.front().map(|row| Cursor::new(self.id, row.at))
     }
 
     pub(super) fn pop(&mut self) -> Option<(Cursor, LogRow)> {
-        self.rows.pop_front()
+        self.rows.pop_front().map(|row| (Cursor::new(self.id, row.at), row))
     }
 
     /// Nothing is at hand, and nothing more will come.
@@ -133,8 +133,9 @@ impl SegmentRows {
                     Order::Desc => rows.first(),
                 };
                 self.read_to = edge.map(|row| row.at).or(self.read_to);
-                let placed = rows.into_iter().map(|row| (Cursor::new(self.id, row.at), row));
-                self.rows.extend(placed.filter(|(cursor, row)| job.wants(*cursor, row)));
+                let id = self.id;
+                let wanted = |row: &LogRow| job.wants(Cursor::new(id, row.at), row);
+                self.rows.extend(rows.into_iter().filter(wanted));
                 if job.order == Order::Desc {
                     self.rows.make_contiguous().reverse();
                 }
@@ -154,8 +155,8 @@ impl SegmentRows {
             self.told = true;
             self.damaged += 1;
         }
-        let placed = window.rows.into_iter().map(|row| (Cursor::new(self.id, row.at), row));
-        self.rows.extend(placed);
+        // Not copied: a window may be all that a search has room for.
+        self.rows = window.rows.into();
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::{
     page::Segment,
     part::{self, PartError, PartSource},
 };
-use crate::{limits, query_log::filter::Filter};
+use crate::query_log::filter::Filter;
 
 /// Entries read for the sake of one: a block costs hardly more than an entry.
 const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
@@ -79,12 +79,14 @@ pub(super) struct ClientReader {
     /// Not a map: a scan asks for every row's client, and each step on the way there is a cache miss.
     blocks: Vec<Option<Vec<Option<Client>>>>,
     kept: usize,
+    /// When so many are kept all are dropped.
+    kept_max: usize,
 }
 
 impl ClientReader {
-    pub(super) fn new(source: Arc<dyn PartSource>, table: Table) -> Self {
+    pub(super) fn new(source: Arc<dyn PartSource>, table: Table, kept_max: usize) -> Self {
         let blocks = table.size.entries.div_ceil(BLOCK_ENTRIES) as usize;
-        Self { source, table, blocks: vec![None; blocks], kept: 0 }
+        Self { source, table, blocks: vec![None; blocks], kept: 0, kept_max }
     }
 
     /// None if its entry is damaged, or if there is none.
@@ -104,7 +106,7 @@ impl ClientReader {
     }
 
     fn read(&mut self, block: u32) -> io::Result<Vec<Option<Client>>> {
-        if self.kept >= limits::LOG_SEALED_CLIENTS_KEPT_MAX {
+        if self.kept >= self.kept_max {
             self.blocks.fill(None);
             self.kept = 0;
         }

@@ -28,6 +28,7 @@ use crate::{
     clock::{Hour, Timestamp},
     handle::{Handle, PhoneKey},
     ids::{ChangeId, RequestId},
+    limits,
     query_log::record::{ChangeRecord, LogRow, LookupRecord, Record},
 };
 
@@ -54,6 +55,18 @@ impl From<io::Error> for PageFault {
     }
 }
 
+/// Gives a row that was built without its client what it has of it.
+pub(super) fn give_client(row: &mut LogRow, client: &Client) {
+    match &mut row.record {
+        Record::Lookup(lookup) => {
+            (lookup.account, lookup.device, lookup.ip) = (client.account, client.device, client.ip);
+        }
+        Record::Change(change) => {
+            (change.account, change.device) = (client.account, client.device);
+        }
+    }
+}
+
 /// What a page is read from.
 #[derive(Clone)]
 pub(super) struct Segment {
@@ -63,8 +76,15 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    /// For clients in any order: many are kept.
     pub(super) fn clients(&self, group: usize) -> ClientReader {
-        ClientReader::new(self.source.clone(), self.footer.groups[group].table)
+        let kept_max = limits::LOG_SEALED_CLIENTS_KEPT_MAX;
+        ClientReader::new(self.source.clone(), self.footer.groups[group].table, kept_max)
+    }
+
+    /// For clients in the order of their numbers: what was read is soon of no use.
+    pub(super) fn clients_in_order(&self, group: usize) -> ClientReader {
+        ClientReader::new(self.source.clone(), self.footer.groups[group].table, 1)
     }
 }
 
@@ -208,6 +228,21 @@ impl<'a> Page<'a> {
                 Some(client) => Some(self.row(index, &client).ok_or(PageFault::Damaged)?),
             };
             each(place, row);
+        }
+        Ok(())
+    }
+
+    /// Gives the rows at `places`, which are ascending, to `each`: without their clients, whose numbers come with them.
+    pub(super) fn build_clientless(
+        &mut self,
+        places: &[u32],
+        mut each: impl FnMut(u32, LogRow),
+    ) -> Result<(), PageFault> {
+        self.load(places)?;
+        for &place in places {
+            let index = place as usize;
+            let row = self.row(index, &Client::default()).ok_or(PageFault::Damaged)?;
+            each(self.word_at(1, index)?, row);
         }
         Ok(())
     }

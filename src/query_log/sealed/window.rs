@@ -16,7 +16,7 @@ use std::{
 use super::{
     client_table::ClientSet,
     error::SealedError,
-    page::{Page, PageFault, Segment},
+    page::{Page, PageFault, Segment, give_client},
     select::Plan,
 };
 use crate::{
@@ -139,7 +139,8 @@ impl<'a> WindowSearch<'a> {
             let ats = page.ats().unwrap_or_default();
             for row in selection.rows {
                 let at = ats[row as usize].cast_unsigned();
-                self.nearest.offer(at, RowPlace { group, page: number, row });
+                self.nearest
+                    .offer(at, RowPlace { group: narrow(group), page: narrow(number), row });
             }
             if self.pages.len() < PAGES_KEPT {
                 self.pages.insert(key, page);
@@ -154,23 +155,22 @@ impl<'a> WindowSearch<'a> {
             self.nearest.places.iter().map(|(_, place)| *place).collect();
         places.sort_unstable();
         let mut rows = Vec::with_capacity(places.len());
-        let mut damaged_groups = HashSet::new();
         let mut is_whole = true;
         for of_group in places.chunk_by(|a, b| a.group == b.group) {
-            let group = of_group[0].group;
-            let mut clients = self.segment.clients(group);
+            let (group, first) = (of_group[0].group as usize, rows.len());
+            let mut numbers = Vec::with_capacity(of_group.len());
             for of_page in of_group.chunk_by(|a, b| a.page == b.page) {
                 if (self.stop)() {
                     self.stopped = true;
                     return Ok(None);
                 }
-                let key = (group, of_page[0].page);
+                let key = (group, of_page[0].page as usize);
                 let kept = self.pages.remove(&key);
                 let mut page = kept.unwrap_or_else(|| Page::new(self.segment, group, key.1));
-                let numbers: Vec<u32> = of_page.iter().map(|place| place.row).collect();
-                let built = page.build(&numbers, &mut clients, |_, row| match row {
-                    Some(row) => rows.push(row),
-                    None => _ = damaged_groups.insert(group),
+                let of_page: Vec<u32> = of_page.iter().map(|place| place.row).collect();
+                let built = page.build_clientless(&of_page, |client, row| {
+                    numbers.push(client);
+                    rows.push(row);
                 });
                 match built {
                     Ok(()) => {}
@@ -181,14 +181,29 @@ impl<'a> WindowSearch<'a> {
                     }
                 }
             }
-        }
-        for group in damaged_groups {
-            is_whole = false;
-            if !self.learn_clients(group)? {
-                return Ok(None);
+            if is_whole && !self.give_clients(group, &numbers, &mut rows[first..])? {
+                is_whole = false;
+                if !self.learn_clients(group)? {
+                    return Ok(None);
+                }
             }
         }
         Ok(is_whole.then_some(rows))
+    }
+
+    /// Reads the clients of rows of one row group, in the order of their numbers: so each place of the table is read and
+    /// decrypted once, and nothing need be kept. False if one is damaged.
+    fn give_clients(&self, group: usize, numbers: &[u32], rows: &mut [LogRow]) -> io::Result<bool> {
+        let mut clients = self.segment.clients_in_order(group);
+        let mut by_number: Vec<(u32, u32)> = numbers.iter().copied().zip(0..).collect();
+        by_number.sort_unstable();
+        for (number, row) in by_number {
+            match clients.get(number)? {
+                Some(client) => give_client(&mut rows[row as usize], &client),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Reads the whole table of clients of a row group. False if it was asked to stop.
@@ -201,11 +216,16 @@ impl<'a> WindowSearch<'a> {
     }
 }
 
+/// A segment in memory has fewer row groups and pages than 32 bits count.
+fn narrow<T: TryFrom<usize> + Default>(number: usize) -> T {
+    T::try_from(number).unwrap_or_default()
+}
+
 /// Where a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RowPlace {
-    group: usize,
-    page: usize,
+    group: u32,
+    page: u32,
     row: u32,
 }
 
