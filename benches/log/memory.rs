@@ -1,0 +1,126 @@
+//! What the kernel says: memory, bytes read from the disk, processor time; and how it is told to forget files.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use rustix::{
+    fs::{Advice, fadvise},
+    time::{ClockId, clock_gettime},
+};
+use serde::{Deserialize, Serialize};
+
+const EVERY: Duration = Duration::from_millis(3);
+
+fn field(text: &str, name: &str) -> anyhow::Result<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    Ok(line.context("the kernel does not say")?.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// Memory of this process, in bytes.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// All of it: also the program's own code, as far as it has run, and files that are mapped.
+    pub(crate) resident: u64,
+    /// What it allocated.
+    pub(crate) anonymous: u64,
+}
+
+impl Memory {
+    /// What is in use now.
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        let text = fs::read_to_string("/proc/self/status")?;
+        let bytes = |name| Ok::<_, anyhow::Error>(field(&text, name)? * 1024);
+        Ok(Self { resident: bytes("VmRSS:")?, anonymous: bytes("RssAnon:")? })
+    }
+
+    /// The larger of each.
+    pub(crate) fn max(self, other: Self) -> Self {
+        let resident = self.resident.max(other.resident);
+        Self { resident, anonymous: self.anonymous.max(other.anonymous) }
+    }
+
+    fn above(self, idle: Self) -> Self {
+        let resident = self.resident.saturating_sub(idle.resident);
+        Self { resident, anonymous: self.anonymous.saturating_sub(idle.anonymous) }
+    }
+}
+
+/// What this process has read from disks so far, not from the kernel's cache.
+pub(crate) fn disk_read_bytes() -> anyhow::Result<u64> {
+    field(&fs::read_to_string("/proc/self/io")?, "read_bytes:")
+}
+
+/// Processor time of all threads of this process.
+pub(crate) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Looks at this process's memory every few milliseconds.
+pub(crate) struct Watch {
+    idle: Memory,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Memory>,
+}
+
+impl Watch {
+    /// Begins. `idle`: what the process held before there was anything to do.
+    pub(crate) fn start(idle: Memory) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut peak = Memory::default();
+            while !over.load(Ordering::Relaxed) {
+                peak = Memory::now().unwrap_or_default().max(peak);
+                thread::sleep(EVERY);
+            }
+            peak
+        });
+        Self { idle, stop, thread }
+    }
+
+    /// Ends: the most that was held above idle.
+    pub(crate) fn peak_above_idle(self) -> anyhow::Result<Memory> {
+        self.stop.store(true, Ordering::Relaxed);
+        let peak = self.thread.join().expect("it does not panic");
+        Ok(peak.max(Memory::now()?).above(self.idle))
+    }
+}
+
+/// Writes what waits in the kernel to the disk: only then can it be forgotten.
+pub(crate) fn sync_files(folder: &Path) -> anyhow::Result<()> {
+    for_each_file(folder, |file| Ok(file.sync_all()?))
+}
+
+/// Tells the kernel to forget every file in `folder`. An error if it refuses.
+pub(crate) fn forget_files(folder: &Path) -> anyhow::Result<()> {
+    for_each_file(folder, |file| Ok(fadvise(file, 0, None, Advice::DontNeed)?))
+}
+
+fn for_each_file(folder: &Path, each: impl Fn(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            each(&File::open(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of all files in `folder`.
+pub(crate) fn folder_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,146 @@
+//! Finding every row of one handle, warm and cold, and every row there is: the log's own way, and how all are measured.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use dispatchd::{
+    clock::SystemClock,
+    envelope::KeyFiles,
+    handle::Handle,
+    query_log::{Config, Filter, LogReader, Order, Search},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Amounts, HOURS,
+    asked::Asked,
+    memory::{self, Memory, Watch},
+};
+
+pub(crate) const SUBJECT: &str = "searching";
+
+/// What taking the records in took.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Loaded {
+    pub(crate) records: u64,
+    /// Without making the records up.
+    pub(crate) span: Duration,
+    pub(crate) bytes: u64,
+    pub(crate) peak: Memory,
+}
+
+/// What was found of one handle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) rows: u64,
+    /// The sum of their instants in microseconds: other rows would give another.
+    pub(crate) at_sum: u64,
+}
+
+/// One handle after the other.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Handles {
+    pub(crate) found: Vec<Found>,
+    pub(crate) warm: Vec<Duration>,
+    pub(crate) cold: Vec<Duration>,
+    /// Read from the disk in all cold searches.
+    pub(crate) cold_bytes: u64,
+}
+
+/// What searching took.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Searched {
+    pub(crate) opening: Duration,
+    pub(crate) handles: Handles,
+    /// The most memory above that of a process that does nothing, the files open.
+    pub(crate) peak: Memory,
+    pub(crate) everything: Option<Everything>,
+    pub(crate) flips: Option<Duration>,
+}
+
+/// A search for every row.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Everything {
+    pub(crate) rows: u64,
+    pub(crate) span: Duration,
+    pub(crate) peak: Memory,
+}
+
+/// Searches for each of `handles` with its files warm, and again after the kernel was told to forget those in `folder`.
+pub(crate) fn measure_handles<'h>(
+    handles: impl Iterator<Item = &'h Handle> + Clone,
+    folder: &Path,
+    mut find: impl FnMut(&Handle) -> anyhow::Result<Found>,
+) -> anyhow::Result<Handles> {
+    // What was not written yet cannot be forgotten.
+    memory::sync_files(folder)?;
+    let (mut found, mut warm, mut cold, mut cold_bytes) = (vec![], vec![], vec![], 0);
+    for handle in handles.clone() {
+        find(handle)?;
+        let start = Instant::now();
+        found.push(find(handle)?);
+        warm.push(start.elapsed());
+    }
+    for (handle, before) in handles.zip(&found) {
+        memory::forget_files(folder)?;
+        let read_before = memory::disk_read_bytes()?;
+        let start = Instant::now();
+        let again = find(handle)?;
+        cold.push(start.elapsed());
+        cold_bytes += memory::disk_read_bytes()? - read_before;
+        ensure!(again == *before, "a cold search found something else");
+    }
+    Ok(Handles { found, warm, cold, cold_bytes })
+}
+
+/// The log, opened as the command line opens a stopped server's.
+pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Searched> {
+    let asked = Asked::choose(amounts);
+    let idle = Memory::now()?;
+    let folder = amounts.data().join("log");
+    let keys = KeyFiles::new(&amounts.data().join("keys"), None);
+    let start = Instant::now();
+    let retention = Config::default().retention;
+    let reader = LogReader::open_read_only(&folder, keys, Arc::new(SystemClock), retention)?;
+    let opening = start.elapsed();
+    let watch = Watch::start(idle);
+    let handles = measure_handles(asked.all(), &folder, |handle| {
+        let filter = Filter { handle: Some(handle.clone()), ..Filter::default() };
+        count(reader.search(&filter, Order::Asc, None))
+    })?;
+    let peak_of_handles = watch.peak_above_idle()?;
+    let occurring = handles.found.iter().take(asked.frequent.len() + asked.rare.len());
+    ensure!(occurring.clone().all(|found| found.rows > 0), "a handle that occurs was not found");
+
+    let watch = Watch::start(idle);
+    let start = Instant::now();
+    let found = count(reader.search(&Filter::default(), Order::Asc, None))?;
+    let (rows, span, peak) = (found.rows, start.elapsed(), watch.peak_above_idle()?);
+    let written = amounts.per_hour() * u64::from(HOURS);
+    ensure!(rows == written, "{rows} of {written} records were found");
+    let everything = Some(Everything { rows, span, peak });
+    let flips = flips_over_one_day(&reader)?;
+    Ok(Searched { opening, handles, peak: peak_of_handles, everything, flips })
+}
+
+fn count(mut search: Search) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    for row in search.by_ref() {
+        let (_, row) = row?;
+        found.rows += 1;
+        found.at_sum = found.at_sum.wrapping_add(row.at.as_micros());
+    }
+    let outcome = search.outcome();
+    ensure!(outcome.damaged + outcome.unreadable_segments == 0, "damaged: {outcome:?}");
+    Ok(found)
+}
+
+/// How long the handles whose route went back and forth within one day take to be found. None as long as the log's
+/// reader has no such search; then the table says that it was not measured.
+fn flips_over_one_day(_reader: &LogReader) -> anyhow::Result<Option<Duration>> {
+    Ok(None)
+}
