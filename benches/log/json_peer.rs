@@ -79,7 +79,14 @@ pub(crate) fn search(amounts: &Amounts) -> anyhow::Result<Searched> {
     let watch = Watch::start(Memory::now()?);
     let handles = measure_handles(asked.few(), &folder, |handle| find(&folder, handle))?;
     let peak = watch.peak_above_idle()?;
-    Ok(Searched { opening: Duration::ZERO, handles, peak, everything: None, flips: None })
+    Ok(Searched {
+        opening: Duration::ZERO,
+        handles,
+        peak,
+        everything: None,
+        walked: None,
+        flips: None,
+    })
 }
 
 fn find(folder: &Path, handle: &Handle) -> anyhow::Result<Found> {

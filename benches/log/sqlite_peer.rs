@@ -142,5 +142,5 @@ pub(crate) fn search(amounts: &Amounts) -> anyhow::Result<Searched> {
         Ok(found)
     })?;
     let peak = watch.peak_above_idle()?;
-    Ok(Searched { opening, handles, peak, everything: None, flips: None })
+    Ok(Searched { opening, handles, peak, everything: None, walked: None, flips: None })
 }

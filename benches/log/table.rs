@@ -176,9 +176,17 @@ pub(crate) fn print(
     println!("| {:<48} | {:<20} | {:<22} | {:<7} |", "figure", "measured", "bar (stretch)", "");
     println!("| {:-<48} | {:-<20} | {:-<22} | {:-<7} |", "", "", "", "");
     print_ours(written, searched);
-    match searched.flips {
-        Some(span) => plain("flips over one day", ms(span), "ms"),
-        None => missing("flips over one day", "none", "not measured"),
+    if let Some(flips) = &searched.flips {
+        plain("flips over one day", ms(flips.span), "ms");
+        plain("handles that flipped", flips.rows as f64, "");
+    }
+    let readings =
+        [("in order of time", &searched.everything), ("in order of storage", &searched.walked)];
+    for (order, reading) in readings {
+        if let Some(reading) = reading {
+            let rate = reading.rows as f64 / reading.span.as_secs_f64() / 1e6;
+            plain(&format!("{} rows {order}", reading.rows), rate, "M rows/s");
+        }
     }
     print_lookups(lookups);
     if let Some(peers) = peers {
@@ -201,7 +209,14 @@ fn print_ours(written: &Written, searched: &Searched) {
         }
     }
     let everything = searched.everything.as_ref().map(|everything| everything.peak);
-    let peaks = [("one handle", Some(searched.peak)), ("everything", everything)];
+    let flips = searched.flips.as_ref().map(|flips| flips.peak);
+    let walked = searched.walked.as_ref().map(|walked| walked.peak);
+    let peaks = [
+        ("one handle", Some(searched.peak)),
+        ("in order of time", everything),
+        ("in order of storage", walked),
+        ("flips", flips),
+    ];
     for (name, peak) in peaks.into_iter().filter_map(|(name, peak)| Some((name, peak?))) {
         let (figure, peak) = (format!("memory of a search for {name}"), mib(peak.resident));
         row(&figure, peak, "MiB", "at most 64", peak <= 64.0);
