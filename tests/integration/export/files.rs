@@ -94,8 +94,9 @@ fn the_cookbook_of_the_readme_answers() {
         panic!("{} queries in README", answers.len());
     };
     assert_eq!(csv.as_array().unwrap().len(), 17);
-    assert_eq!(csv[0]["handle"], "+14155550123");
-    assert_eq!(csv[7]["handle"], "'quoted@example.com");
+    for handle in ["+14155550123", "'quoted@example.com"] {
+        assert!(csv.as_array().unwrap().iter().any(|row| row["handle"] == handle), "{handle}");
+    }
     let account = |bits: u64| AccountId::from_bits(bits).to_string();
     assert_eq!(
         askers,
