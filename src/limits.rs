@@ -51,7 +51,7 @@ pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub const LOG_SEAL_ROWS_MAX: usize = 4_000_000;
 /// Rows of one page of a sealed segment: what must be decoded to read a single one.
 pub const LOG_SEALED_PAGE_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
-/// Clients of a sealed segment that a reader keeps decoded, 56 bytes each.
+/// Clients of a sealed segment that a reader keeps decoded, 24 bytes each, 40 with an IPv6 address.
 pub const LOG_SEALED_CLIENTS_KEPT_MAX: usize = if cfg!(test) { 256 } else { 1_048_576 };
 /// Records in one page of a log search.
 pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
@@ -63,7 +63,7 @@ pub const LOG_SEARCHES_MAX: usize = 4;
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows that a search reads at once of a sealed segment: they are sorted in memory, about 200 bytes each. In the order of
 /// time a segment is read once for each so many rows that match.
-pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 200_000 };
+pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 100_000 };
 /// Rows that a search reads first of each segment of an hour that it opens ahead: most searches need no more.
 pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
 /// Threads that open hours ahead, over all searches: half the processors of a small machine, at the lowest priority.
@@ -72,7 +72,7 @@ pub const LOG_SEARCH_THREADS_MAX: usize = 2;
 pub const LOG_SEARCH_HOURS_AHEAD: usize = 4;
 /// Bytes of what is kept of handles while flips are counted: a handle has 48 at least, and the lists that hold them take up
 /// to three times as much. When it is more, fewer handles are counted at once, and the log is read once more for the rest.
-pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 16 * 1024 * 1024 };
+pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 6 * 1024 * 1024 };
 /// Rows of a segment in the order of time that are brought into the order of handles at once, about 80 bytes each.
 pub const LOG_FLIPS_FRAME_ROWS: usize = if cfg!(test) { 64 } else { 65_536 };
 /// Page ends by which the handles are divided when they are too many to be counted at once.

@@ -1,24 +1,18 @@
 //! The next hours of a search, opened by threads of its own while the rows of this one are given out.
 //!
-//! How many threads there may be, over all searches, is [`limits::LOG_SEARCH_THREADS_MAX`]; they run at the lowest
-//! priority, so that a search over thirty days takes the processor's idle time and not the lookups'. A search that finds
-//! none free opens its hours itself. No more than [`limits::LOG_SEARCH_HOURS_AHEAD`] hours wait, so memory is bounded.
+//! A search that finds none of them free ([`super::threads`]) opens its hours itself. No more than [`limits::LOG_SEARCH_HOURS_AHEAD`] hours wait, so memory is bounded.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use super::search::{Job, OpenHour};
-use crate::{background, clock::Hour, limits};
-
-/// Threads of searches, over all searches of the process.
-static THREADS: AtomicUsize = AtomicUsize::new(0);
+use super::{
+    search::{Job, OpenHour},
+    threads,
+};
+use crate::{clock::Hour, limits};
 
 /// The hours of one search, in its order.
 #[derive(Debug)]
@@ -106,21 +100,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts as many threads as are free, and as have something to do.
+    /// Has as many threads help as are free, and as have something to do.
     fn start(self: &Arc<Self>) {
         let hours = self.lock().hours.len();
         for _ in 1..hours.min(limits::LOG_SEARCH_THREADS_MAX + 1) {
-            let Some(permit) = Permit::take() else {
-                return;
-            };
             let shared = Arc::clone(self);
-            let run = move || {
-                let _permit = permit;
-                background::lower_priority();
-                shared.open_hours();
-            };
-            // Without a thread the search does it all itself.
-            let _ = thread::Builder::new().name("log-search".into()).spawn(run);
+            if !threads::help(move || shared.open_hours()) {
+                // Without a thread the search does it all itself.
+                return;
+            }
         }
     }
 
@@ -144,21 +132,5 @@ impl Shared {
             self.lock().open.insert(number, open);
             self.changed.notify_all();
         }
-    }
-}
-
-/// The right to run one thread.
-struct Permit;
-
-impl Permit {
-    fn take() -> Option<Self> {
-        let more = |running| (running < limits::LOG_SEARCH_THREADS_MAX).then_some(running + 1);
-        THREADS.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Self)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        THREADS.fetch_sub(1, Ordering::AcqRel);
     }
 }

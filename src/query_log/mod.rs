@@ -52,6 +52,7 @@ mod summary;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod ticket;
 mod verify;
 mod verify_sealed;

@@ -148,6 +148,8 @@ impl SegmentRows {
         let segment = job.sources.catalog.get(self.id).ok_or(SegmentError::Gone)?;
         let sealed = sealed_file::open(&segment, &job.sources.keyring)?;
         let stop = || job.is_over();
+        // Its room is given back first: the next window is as large.
+        self.rows = VecDeque::new();
         let window = sealed.window(&job.filter, job.order, self.read_to, rows_max, &stop)?;
         self.done = !window.more || window.stopped;
         self.read_to = window.rows.last().map(|row| row.at).or(self.read_to);

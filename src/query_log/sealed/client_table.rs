@@ -1,6 +1,11 @@
 //! Reads a row group's table of clients, whole or one by one.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Range,
+    sync::Arc,
+};
 
 use super::{
     clients::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, Entry},
@@ -8,7 +13,10 @@ use super::{
     page::Segment,
     part::{self, PartError, PartSource},
 };
-use crate::query_log::filter::Filter;
+use crate::{
+    ids::{AccountId, DeviceId},
+    query_log::filter::Filter,
+};
 
 /// Entries read for the sake of one: a block costs hardly more than an entry.
 const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
@@ -72,12 +80,81 @@ fn read_items(
     Ok(())
 }
 
+/// A client as it is kept: a million of them are 24 MiB, and would be 56 as they are given.
+#[derive(Clone, Copy)]
+struct Slim {
+    account: u64,
+    device: u64,
+    address: u32,
+    flags: u8,
+}
+
+const HAS_ACCOUNT: u8 = 1;
+const HAS_DEVICE: u8 = 1 << 1;
+const HAS_V4: u8 = 1 << 2;
+/// The address is a place in the block's list.
+const HAS_V6: u8 = 1 << 3;
+const IS_DAMAGED: u8 = 1 << 4;
+
+/// Neighbours in the table.
+struct Block {
+    clients: Box<[Slim]>,
+    addresses: Box<[Ipv6Addr]>,
+}
+
+impl Block {
+    fn new(clients: &[Option<Client>]) -> Self {
+        let mut addresses = Vec::new();
+        let mut slim = |client: &Option<Client>| {
+            let Some(client) = client else {
+                return Slim { account: 0, device: 0, address: 0, flags: IS_DAMAGED };
+            };
+            let (address, of_address) = match client.ip {
+                None => (0, 0),
+                Some(IpAddr::V4(ip)) => (ip.to_bits(), HAS_V4),
+                Some(IpAddr::V6(ip)) => {
+                    addresses.push(ip);
+                    (u32::try_from(addresses.len() - 1).unwrap_or(u32::MAX), HAS_V6)
+                }
+            };
+            let of_account = if client.account.is_some() { HAS_ACCOUNT } else { 0 };
+            let of_device = if client.device.is_some() { HAS_DEVICE } else { 0 };
+            Slim {
+                account: client.account.map_or(0, AccountId::bits),
+                device: client.device.map_or(0, DeviceId::bits),
+                address,
+                flags: of_address | of_account | of_device,
+            }
+        };
+        let clients = clients.iter().map(&mut slim).collect();
+        Self { clients, addresses: addresses.into() }
+    }
+
+    /// None if it is damaged, or if there is none.
+    fn get(&self, place: usize) -> Option<Client> {
+        let slim = self.clients.get(place).filter(|slim| slim.flags != IS_DAMAGED)?;
+        let has = |flag: u8| slim.flags & flag != 0;
+        let ip = if has(HAS_V4) {
+            Some(Ipv4Addr::from_bits(slim.address).into())
+        } else if has(HAS_V6) {
+            Some((*self.addresses.get(slim.address as usize)?).into())
+        } else {
+            None
+        };
+        Some(Client {
+            account: has(HAS_ACCOUNT).then(|| AccountId::from_bits(slim.account)),
+            device: has(HAS_DEVICE).then(|| DeviceId::from_bits(slim.device)),
+            ip,
+        })
+    }
+}
+
 /// Clients by their number; keeps what it has read, within a limit.
 pub(super) struct ClientReader {
     source: Arc<dyn PartSource>,
     table: Table,
     /// Not a map: a scan asks for every row's client, and each step on the way there is a cache miss.
-    blocks: Vec<Option<Vec<Option<Client>>>>,
+    blocks: Vec<Option<Block>>,
     kept: usize,
     /// When so many are kept all are dropped.
     kept_max: usize,
@@ -86,7 +163,8 @@ pub(super) struct ClientReader {
 impl ClientReader {
     pub(super) fn new(source: Arc<dyn PartSource>, table: Table, kept_max: usize) -> Self {
         let blocks = table.size.entries.div_ceil(BLOCK_ENTRIES) as usize;
-        Self { source, table, blocks: vec![None; blocks], kept: 0, kept_max }
+        let blocks = std::iter::repeat_with(|| None).take(blocks).collect();
+        Self { source, table, blocks, kept: 0, kept_max }
     }
 
     /// None if its entry is damaged, or if there is none.
@@ -95,26 +173,26 @@ impl ClientReader {
         let block = number / BLOCK_ENTRIES;
         match self.blocks.get(block as usize) {
             None => Ok(None),
-            Some(Some(clients)) => Ok(clients.get(place).copied().flatten()),
+            Some(Some(clients)) => Ok(clients.get(place)),
             Some(None) => {
                 let clients = self.read(block)?;
-                let client = clients.get(place).copied().flatten();
+                let client = clients.get(place);
                 self.blocks[block as usize] = Some(clients);
                 Ok(client)
             }
         }
     }
 
-    fn read(&mut self, block: u32) -> io::Result<Vec<Option<Client>>> {
+    fn read(&mut self, block: u32) -> io::Result<Block> {
         if self.kept >= self.kept_max {
-            self.blocks.fill(None);
+            self.blocks.fill_with(|| None);
             self.kept = 0;
         }
         let first = block * BLOCK_ENTRIES;
         let end = first.saturating_add(BLOCK_ENTRIES).min(self.table.size.entries);
         let clients = read_entries(&*self.source, &self.table, first..end)?;
         self.kept += clients.len();
-        Ok(clients)
+        Ok(Block::new(&clients))
     }
 }
 
