@@ -38,21 +38,24 @@ mod digest;
 mod error;
 mod footer;
 mod group;
+mod order;
 mod outcome;
 mod page;
 mod part;
 mod pass;
+mod read_back;
 mod reader;
 mod scan;
 mod select;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod waiting;
 mod window;
 mod writer;
 
 pub(super) use error::{SealedError, WriteError};
 pub(super) use part::{PartError, PartSink, PartSource};
-pub(super) use reader::{Digest, Sealed};
+pub(super) use read_back::Digest;
+pub(super) use reader::Sealed;
 pub(super) use scan::Scan;
 pub(super) use writer::{RowSource, WriteOptions, write};
