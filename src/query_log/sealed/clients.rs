@@ -153,8 +153,25 @@ impl Clients {
         Self { all: Vec::with_capacity(clients), places: HashTable::with_capacity(clients) }
     }
 
+    /// The numbers of clients, new ones of those that are new.
+    ///
+    /// In three steps for all, each short: the processor then waits for the memory of many look-ups at once.
+    pub(super) fn intern_all(&mut self, clients: &[Hashed]) -> Vec<u32> {
+        let Self { all, places } = &*self;
+        // Nearly always the right one: its place and seven bits of its hash agree.
+        let guess = |client: &Hashed| places.find(client.hash.get(), |_| true).copied();
+        let guesses: Vec<Option<u32>> = clients.iter().map(guess).collect();
+        let right = |(client, guess): (&Hashed, Option<u32>)| {
+            guess.filter(|number| all[*number as usize].is(client))
+        };
+        let found: Vec<Option<u32>> = clients.iter().zip(guesses).map(right).collect();
+        let number =
+            |(client, found): (&Hashed, Option<u32>)| found.unwrap_or_else(|| self.intern(client));
+        clients.iter().zip(found).map(number).collect()
+    }
+
     /// The number of a client, a new one if it is new.
-    pub(super) fn intern(&mut self, client: &Hashed) -> u32 {
+    fn intern(&mut self, client: &Hashed) -> u32 {
         let Self { all, places, .. } = self;
         let number = *places
             .entry(

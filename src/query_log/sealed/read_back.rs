@@ -126,9 +126,13 @@ impl PageSum<'_> {
         let mut changes = Sparse::read::<Int64Type>(page, Column::Change, any_change)?;
         let numbers = page.dense(Column::Client)?;
         let tooks = page.dense(Column::TookUs)?;
+        // All at once: the processor then waits for the memory of many at a time, where it waited for each (70 ns a row).
+        let place = |number: &i32| number.cast_unsigned() as usize;
+        let clients: Vec<Option<NonZeroU64>> =
+            numbers.iter().map(|number| clients.get(place(number)).copied().flatten()).collect();
         let mut known = None;
-        let words = outcomes.iter().zip(&ats).zip(numbers.iter().zip(&tooks));
-        for (index, ((bits, at), (number, took_us))) in words.enumerate() {
+        let words = outcomes.iter().zip(&ats).zip(clients.iter().zip(&tooks));
+        for (index, ((bits, at), (client, took_us))) in words.enumerate() {
             let codes = known_codes(&mut known, bits.cast_unsigned())?;
             let at = at.cast_unsigned();
             let handle = self.place(phones.next(index), emails.next(index), at)?;
@@ -138,10 +142,7 @@ impl PageSum<'_> {
                 _ => return Err(PageFault::Damaged),
             };
             // A row whose client is damaged is damaged alone.
-            let Some(client) = clients.get(number.cast_unsigned() as usize).copied().flatten()
-            else {
-                continue;
-            };
+            let Some(client) = *client else { continue };
             let (at, took_us) = (self.start + u64::from(at), took_us.cast_unsigned());
             let row = RowWords { handle, at, id, took_us, codes, client };
             self.hasher.add(&mut self.sum, &row);

@@ -154,7 +154,8 @@ impl Waiting {
     /// Gives the newest clients their numbers.
     fn number_clients(&mut self) {
         let Self { rows, clients, newest, numbered, .. } = self;
-        let numbers: Vec<u32> = newest.drain(..).map(|client| clients.intern(&client)).collect();
+        let numbers = clients.intern_all(newest);
+        newest.clear();
         for row in &mut rows[*numbered..] {
             row.client = numbers[row.client as usize];
         }
