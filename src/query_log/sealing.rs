@@ -25,10 +25,10 @@ use super::{
     sealed::{self, Digest, RowSource, WriteError, WriteOptions},
     sealed_file::{Link, Note, PURPOSE, Parts, SealedFile},
     segment_name::{LogFileName, SegmentId},
-    segment_reader::{Rows, SegmentError, SegmentReader},
+    segment_reader::{SegmentError, SegmentReader},
 };
 use crate::{
-    envelope::{ChunkWriter, FILE_HEADER_BYTES, FileHeader, HourKey, Keyring},
+    envelope::{ChunkWriter, FileHeader, HourKey, Keyring},
     ids, limits,
 };
 
@@ -272,19 +272,9 @@ struct Frames<'a> {
 impl RowSource for Frames<'_> {
     type Error = SealError;
 
-    fn pass(&mut self, each: &mut dyn FnMut(LogRow) -> ControlFlow<()>) -> Result<(), SealError> {
+    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>) -> Result<(), SealError> {
         let mut reader = SegmentReader::open(self.segment, self.keyring).map_err(unread)?;
-        let mut offset = FILE_HEADER_BYTES;
-        loop {
-            match reader.after(&mut offset).map_err(unread)? {
-                Rows::Edge => return Ok(()),
-                Rows::Damaged => return Err(SealError::Damaged),
-                Rows::Frame(rows) => {
-                    if rows.into_iter().try_for_each(&mut *each).is_break() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        let is_whole = reader.visit(each).map_err(unread)?;
+        if is_whole { Ok(()) } else { Err(SealError::Damaged) }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads the rows of one segment, frame by frame, in either direction.
 
-use std::io;
+use std::{io, ops::ControlFlow};
 
 use super::{
     catalog::Segment, codec::FrameDecoder, record::LogRow, segment_file::PURPOSE,
@@ -102,6 +102,35 @@ impl SegmentReader {
         }
     }
 
+    /// Gives every row to `each`, as it is decoded, until that breaks off. False if it met damage; rows of a damaged frame may
+    /// have been given before that was seen.
+    pub(super) fn visit(
+        &mut self,
+        each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>,
+    ) -> Result<bool, SegmentError> {
+        let mut next = FILE_HEADER_BYTES;
+        loop {
+            let (offset, header) = match self.file.after(next)? {
+                Step::Edge => return Ok(true),
+                Step::Damage { .. } => return Ok(false),
+                Step::Frame { offset, end, header } => {
+                    next = end;
+                    (offset, header)
+                }
+            };
+            if header.kind == FrameKind::End {
+                continue;
+            }
+            self.file.read_body(offset, &header, &mut self.body)?;
+            let body = &mut self.body;
+            match visit_frame(&self.opener, &header, body, self.id, |row| each(&row)) {
+                None => return Ok(false),
+                Some(ControlFlow::Break(())) => return Ok(true),
+                Some(ControlFlow::Continue(())) => {}
+            }
+        }
+    }
+
     /// The rows before `end`; moves it before them.
     pub(super) fn before(&mut self, end: &mut u64) -> Result<Rows, SegmentError> {
         loop {
@@ -177,13 +206,33 @@ pub(super) fn open_frame(
     body: &mut [u8],
     id: SegmentId,
 ) -> Option<Vec<LogRow>> {
+    let mut rows = Vec::with_capacity(header.items as usize);
+    let push = |row| {
+        rows.push(row);
+        ControlFlow::Continue(())
+    };
+    visit_frame(opener, header, body, id, push).map(|_| rows)
+}
+
+/// Decrypts one frame and gives its rows to `each`, until that breaks off; none if it is not exactly what was written, which
+/// is known only at its end.
+fn visit_frame(
+    opener: &FrameOpener,
+    header: &FrameHeader,
+    body: &mut [u8],
+    id: SegmentId,
+    mut each: impl FnMut(LogRow) -> ControlFlow<()>,
+) -> Option<ControlFlow<()>> {
     let decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
     if decoder.base().hour() != id.hour {
         return None;
     }
-    let mut rows = Vec::with_capacity(header.items as usize);
+    let mut rows = 0;
     for row in decoder {
-        rows.push(row.ok()?);
+        if each(row.ok()?).is_break() {
+            return Some(ControlFlow::Break(()));
+        }
+        rows += 1;
     }
-    (rows.len() == header.items as usize).then_some(rows)
+    (rows == header.items).then_some(ControlFlow::Continue(()))
 }

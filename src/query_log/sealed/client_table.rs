@@ -57,6 +57,20 @@ fn read_entries(
     Ok(entries.into_iter().map(|entry| entry.and_then(whole)).collect())
 }
 
+/// Gives every client of a table in order, none for one that is damaged.
+pub(super) fn read_all(
+    source: &dyn PartSource,
+    table: &Table,
+    each: &mut dyn FnMut(Option<Client>),
+) -> io::Result<()> {
+    let entries = table.size.entries;
+    for first in (0..entries).step_by(RUN_ENTRIES as usize) {
+        let end = first.saturating_add(RUN_ENTRIES).min(entries);
+        read_entries(source, table, first..end)?.into_iter().for_each(&mut *each);
+    }
+    Ok(())
+}
+
 /// Gives the items of `range` in order, none for one that is damaged: what cannot be read at once is read in halves.
 fn read_items(
     source: &dyn PartSource,

@@ -8,7 +8,10 @@
 //! Little endian; what a flag says is absent is zero. Entry *i* is one small read, whatever the table's size. A table
 //! belongs to one row group: so neither who writes nor who reads ever holds more clients than rows of one pass.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU64,
+};
 
 use hashbrown::HashTable;
 
@@ -121,44 +124,74 @@ pub(super) struct TableSize {
     pub(super) addresses: u32,
 }
 
+/// A client with its hash: 64 bytes, as the processor reads them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hashed {
+    pub(super) client: Client,
+    /// Of a keyed hash: clients are chosen by who asks.
+    pub(super) hash: NonZeroU64,
+}
+
+impl Hashed {
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.client == other.client
+    }
+}
+
 /// Clients of rows that wait, each once.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    all: Vec<Client>,
+    all: Vec<Hashed>,
     places: HashTable<u32>,
-    hasher: foldhash::fast::RandomState,
-    /// Rows of a batch come one after another.
-    last: Option<(Client, u32)>,
 }
 
 impl Clients {
+    /// Room for the clients of so many rows: a usual hour has one for eight rows or fewer. Growing a table costs a copy of it;
+    /// room that is not used is no memory yet.
+    pub(super) fn for_rows(rows: usize) -> Self {
+        let clients = rows / 8;
+        Self { all: Vec::with_capacity(clients), places: HashTable::with_capacity(clients) }
+    }
+
+    /// The numbers of clients, new ones of those that are new.
+    ///
+    /// In three steps for all, each short: the processor then waits for the memory of many look-ups at once.
+    pub(super) fn intern_all(&mut self, clients: &[Hashed]) -> Vec<u32> {
+        let Self { all, places } = &*self;
+        // Nearly always the right one: its place and seven bits of its hash agree.
+        let guess = |client: &Hashed| places.find(client.hash.get(), |_| true).copied();
+        let guesses: Vec<Option<u32>> = clients.iter().map(guess).collect();
+        let right = |(client, guess): (&Hashed, Option<u32>)| {
+            guess.filter(|number| all[*number as usize].is(client))
+        };
+        let found: Vec<Option<u32>> = clients.iter().zip(guesses).map(right).collect();
+        let number =
+            |(client, found): (&Hashed, Option<u32>)| found.unwrap_or_else(|| self.intern(client));
+        clients.iter().zip(found).map(number).collect()
+    }
+
     /// The number of a client, a new one if it is new.
-    pub(super) fn intern(&mut self, client: Client) -> u32 {
-        if let Some((last, number)) = self.last
-            && last == client
-        {
-            return number;
-        }
-        let Self { all, places, hasher, .. } = self;
-        let hash = |client: &Client| std::hash::BuildHasher::hash_one(hasher, client);
+    fn intern(&mut self, client: &Hashed) -> u32 {
+        let Self { all, places, .. } = self;
         let number = *places
             .entry(
-                hash(&client),
-                |&number| all[number as usize] == client,
-                |&number| hash(&all[number as usize]),
+                client.hash.get(),
+                |&number| all[number as usize].is(client),
+                |&number| all[number as usize].hash.get(),
             )
             .or_insert_with(|| all.len() as u32)
             .get();
         if number as usize == all.len() {
-            all.push(client);
+            all.push(*client);
         }
-        self.last = Some((client, number));
         number
     }
 
-    /// Numbers the clients anew in the order in which `rows` name them, and drops those that none names.
+    /// Numbers the clients anew in the order in which `rows` name them, and drops those that none names. They can be
+    /// written then; before more of them can come, [`Self::index`].
     pub(super) fn renumber<'a>(&mut self, rows: impl Iterator<Item = &'a mut u32>) {
         const UNNAMED: u32 = u32::MAX;
+        self.places = HashTable::new();
         let mut numbers = vec![UNNAMED; self.all.len()];
         let mut named = Vec::with_capacity(self.all.len());
         for client in rows {
@@ -170,12 +203,15 @@ impl Clients {
             *client = *number;
         }
         self.all = named;
-        self.last = None;
-        let Self { all, places, hasher, .. } = self;
-        let hash = |client: &Client| std::hash::BuildHasher::hash_one(hasher, client);
-        places.clear();
-        for (client, number) in all.iter().zip(0..) {
-            places.insert_unique(hash(client), number, |&number| hash(&all[number as usize]));
+    }
+
+    /// Finds the clients again after they were numbered.
+    pub(super) fn index(&mut self) {
+        let Self { all, places, .. } = self;
+        *places = HashTable::with_capacity(all.len());
+        let hash = |number: &u32| all[*number as usize].hash.get();
+        for number in 0..all.len() as u32 {
+            places.insert_unique(hash(&number), number, hash);
         }
     }
 
@@ -185,7 +221,7 @@ impl Clients {
         mut write: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<TableSize, E> {
         let mut addresses = Vec::new();
-        for client in &self.all {
+        for Hashed { client, .. } in &self.all {
             write(&client.pack(&mut addresses))?;
         }
         write(&addresses)?;

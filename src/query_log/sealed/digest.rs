@@ -1,12 +1,21 @@
 //! A digest over rows in any order, to compare what was written with what was given.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::{
+    hash::{BuildHasher, Hasher},
+    net::IpAddr,
+    num::NonZeroU64,
+};
 
 use foldhash::quality::FixedState;
 
-use crate::query_log::record::{ChangeRecord, LogRow, LookupRecord, Record};
+use super::{clients::Client, outcome::Outcome};
+use crate::{
+    handle::Handle,
+    ids::{AccountId, DeviceId},
+    query_log::record::{ChangeRecord, LogRow, LookupRecord, Record},
+};
 
-/// Sums of two differently seeded hashes of whole rows, and how many rows they are.
+/// Sums of two hashes of whole rows, and how many rows they are.
 ///
 /// It tells a mistake of this program from its absence; against somebody who chooses rows the bytes' encryption stands.
 /// Two digests agree only within one process: the hash may be another in the next version.
@@ -16,63 +25,178 @@ pub(in crate::query_log) struct RowSum {
     records: u64,
 }
 
-/// Adds rows up.
-#[derive(Clone, Debug)]
-pub(super) struct Digester {
-    seeds: [FixedState; 2],
-    sum: RowSum,
-}
-
-impl Digester {
-    pub(super) const fn new(seed: u64) -> Self {
-        let seeds = [FixedState::with_seed(seed), FixedState::with_seed(!seed)];
-        Self { seeds, sum: RowSum { lanes: [0; 2], records: 0 } }
-    }
-
-    pub(super) fn add(&mut self, row: &LogRow) {
-        for (lane, seed) in self.sum.lanes.iter_mut().zip(&self.seeds) {
-            let mut hasher = seed.build_hasher();
-            hash(row, &mut hasher);
-            *lane = lane.wrapping_add(hasher.finish());
-        }
-        self.sum.records += 1;
-    }
-
-    pub(super) const fn sum(&self) -> RowSum {
-        self.sum
-    }
-}
-
 impl RowSum {
     /// Rows summed up.
     pub(in crate::query_log) const fn records(&self) -> u64 {
         self.records
     }
+
+    /// Adds what another has summed up.
+    pub(super) const fn add(&mut self, other: &Self) {
+        self.lanes[0] = self.lanes[0].wrapping_add(other.lanes[0]);
+        self.lanes[1] = self.lanes[1].wrapping_add(other.lanes[1]);
+        self.records += other.records;
+    }
 }
 
-/// Every field by name: a new one does not compile until it is hashed.
-fn hash(row: &LogRow, hasher: &mut impl Hasher) {
-    let LogRow { at, record } = row;
-    hasher.write_u64(at.as_micros());
-    match record {
-        Record::Lookup(LookupRecord {
-            request,
-            account,
-            device,
-            ip,
-            handle,
-            route,
-            reason,
-            status,
-            took_us,
-        }) => {
-            hasher.write_u8(1);
-            (request, account, device, ip).hash(hasher);
-            (handle, route, reason, status, took_us).hash(hasher);
+/// A row as words. Whoever writes makes them of the row as the log has it, whoever reads back of the columns and the table
+/// of clients, and neither by the other's code: so what is lost or changed on the way there and back is seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowWords {
+    /// 0 for none, a phone number's bits, or the hash of an address.
+    pub(super) handle: u64,
+    /// Microseconds.
+    pub(super) at: u64,
+    /// The bits of a request's or a change's id.
+    pub(super) id: u64,
+    pub(super) took_us: u32,
+    /// See [`codes`].
+    pub(super) codes: u32,
+    /// The hash of the client.
+    pub(super) client: NonZeroU64,
+}
+
+/// Hashes rows, and what they are made of.
+#[derive(Clone, Debug)]
+pub(super) struct RowHasher {
+    keys: [u64; 12],
+    texts: FixedState,
+}
+
+impl RowHasher {
+    pub(super) fn new(seed: u64) -> Self {
+        let texts = FixedState::with_seed(seed);
+        Self { keys: std::array::from_fn(|place| texts.hash_one(place)), texts }
+    }
+
+    pub(super) const fn sum(&self) -> RowSum {
+        RowSum { lanes: [0; 2], records: 0 }
+    }
+
+    /// Adds a row to a sum.
+    pub(super) fn add(&self, sum: &mut RowSum, row: &RowWords) {
+        let keys = &self.keys;
+        let what = u64::from(row.took_us) << 32 | u64::from(row.codes);
+        let first = fold(row.handle ^ keys[0], row.id ^ keys[1]);
+        let second = fold(row.at ^ keys[2], what ^ keys[3]);
+        let client = row.client.get();
+        let lanes = [
+            fold(first ^ client, second ^ keys[4]),
+            fold(first.rotate_left(32) ^ keys[5], second ^ client.rotate_left(32)),
+        ];
+        sum.add(&RowSum { lanes, records: 1 });
+    }
+
+    /// The words of a row as the log has it. Every field by name: a new one does not compile until it is among them.
+    pub(super) fn words(&self, row: &LogRow, client: NonZeroU64) -> RowWords {
+        let LogRow { at, record } = row;
+        let (id, handle, took_us, outcome) = match record {
+            Record::Lookup(LookupRecord {
+                request,
+                account: _,
+                device: _,
+                ip: _,
+                handle,
+                route,
+                reason,
+                status,
+                took_us,
+            }) => {
+                let outcome = Outcome::Lookup { route: *route, reason: *reason, status: *status };
+                (request.bits(), handle, *took_us, outcome)
+            }
+            Record::Change(ChangeRecord { id, change, handle, device: _, account: _, cause }) => {
+                let outcome = Outcome::Change { change: *change, cause: *cause };
+                (id.bits(), handle, 0, outcome)
+            }
+        };
+        let handle = match handle {
+            None => 0,
+            Some(Handle::Phone(key)) => key.bits(),
+            Some(Handle::Email(address)) => self.text(address.as_str().as_bytes()),
+        };
+        RowWords { handle, at: at.as_micros(), id, took_us, codes: codes(outcome), client }
+    }
+
+    /// The hash of an address.
+    pub(super) fn text(&self, text: &[u8]) -> u64 {
+        let mut hasher = self.texts.build_hasher();
+        hasher.write(text);
+        hasher.finish()
+    }
+
+    /// The hash of a client. Not zero, so that one which is not known takes no room of its own in a table.
+    pub(super) fn client(&self, client: &Client) -> NonZeroU64 {
+        let Client { account, device, ip } = client;
+        let (kind, ip) = match ip {
+            None => (0, 0),
+            Some(IpAddr::V4(ip)) => (1, u128::from(ip.to_bits())),
+            Some(IpAddr::V6(ip)) => (2, ip.to_bits()),
+        };
+        let said = kind | u64::from(account.is_some()) << 2 | u64::from(device.is_some()) << 3;
+        let keys = &self.keys;
+        let account = account.map_or(0, AccountId::bits);
+        let device = device.map_or(0, DeviceId::bits);
+        let first = fold(account ^ keys[6], device ^ keys[7]);
+        // Both halves of the address.
+        let second = fold(ip as u64 ^ keys[8], (ip >> 64) as u64 ^ keys[9]);
+        let hash = fold(first ^ keys[10] ^ said, second ^ keys[11]);
+        NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
+    }
+}
+
+/// What came of a row in one number: not the one of the `outcome` column, or a mistake in that would not be seen.
+///
+/// ```text
+/// lookup    0 (1 bit), route (7; 0: none), reason (8), status (16)
+/// change    1 (1), change (7), cause (8), 0 (16)
+/// ```
+pub(super) fn codes(outcome: Outcome) -> u32 {
+    match outcome {
+        Outcome::Lookup { route, reason, status } => {
+            let route = route.map_or(0, |route| u32::from(route.number()));
+            route << 24 | u32::from(reason.number()) << 16 | u32::from(status)
         }
-        Record::Change(ChangeRecord { id, change, handle, device, account, cause }) => {
-            hasher.write_u8(2);
-            (id, change, handle, device, account, cause).hash(hasher);
+        Outcome::Change { change, cause } => {
+            1 << 31 | u32::from(change.number()) << 24 | u32::from(cause.number()) << 16
         }
+    }
+}
+
+/// Both halves of the product: each bit of the result hangs on all bits of both.
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::query_log::record::{Cause, ChangeKind, Reason, Route};
+
+    #[test]
+    fn no_two_outcomes_have_the_same_codes_or_bits() {
+        let routes = Route::ALL.iter().map(|route| Some(*route)).chain([None]);
+        let lookups = routes.flat_map(|route| {
+            let statuses = [0, 200, 404, 429, 503, u16::MAX];
+            let of = move |reason: &Reason| {
+                statuses.map(|status| Outcome::Lookup { route, reason: *reason, status })
+            };
+            Reason::ALL.iter().flat_map(of)
+        });
+        let changes = ChangeKind::ALL.iter().flat_map(|change| {
+            Cause::ALL.iter().map(|cause| Outcome::Change { change: *change, cause: *cause })
+        });
+        let all: Vec<Outcome> = lookups.chain(changes).collect();
+        let of_all: HashSet<u32> = all.iter().map(|outcome| codes(*outcome)).collect();
+        assert_eq!(of_all.len(), all.len());
+        for outcome in all {
+            assert_eq!(Outcome::from_bits(outcome.bits()), Some(outcome));
+        }
+        // Each has its own place of seven or eight bits.
+        assert!(Route::ALL.iter().all(|route| route.number() < 128));
+        assert!(ChangeKind::ALL.iter().all(|change| change.number() < 128));
     }
 }

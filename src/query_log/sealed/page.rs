@@ -120,11 +120,22 @@ impl<'a> Page<'a> {
         self.group.page_rows(self.number)
     }
 
+    /// Whether a row of it has a phone number.
+    pub(super) fn has_phones(&self) -> bool {
+        self.group.phones[self.number].is_some()
+    }
+
+    /// Whether a row of it has an e-mail address.
+    pub(super) fn has_emails(&self) -> bool {
+        self.group.emails[self.number].is_some()
+    }
+
     pub(super) fn phones(&mut self) -> Result<&[Option<i64>], PageFault> {
         if self.phones.is_none() {
-            self.phones = Some(match self.group.phones[self.number] {
-                None => vec![None; self.rows()],
-                Some(_) => self.optional::<Int64Type>(Column::Phone)?,
+            self.phones = Some(if self.has_phones() {
+                self.optional::<Int64Type>(Column::Phone)?
+            } else {
+                vec![None; self.rows()]
             });
         }
         Ok(self.phones.as_deref().unwrap_or_default())
@@ -132,9 +143,10 @@ impl<'a> Page<'a> {
 
     pub(super) fn emails(&mut self) -> Result<&[Option<ByteArray>], PageFault> {
         if self.emails.is_none() {
-            self.emails = Some(match self.group.emails[self.number] {
-                None => vec![None; self.rows()],
-                Some(_) => self.optional::<ByteArrayType>(Column::Email)?,
+            self.emails = Some(if self.has_emails() {
+                self.optional::<ByteArrayType>(Column::Email)?
+            } else {
+                vec![None; self.rows()]
             });
         }
         Ok(self.emails.as_deref().unwrap_or_default())
@@ -154,21 +166,30 @@ impl<'a> Page<'a> {
 
     fn word(&mut self, place: usize, column: Column) -> Result<&[i32], PageFault> {
         if self.words[place].is_none() {
-            let (values, _) = self.decode::<Int32Type>(column)?;
-            if values.len() != self.rows() {
-                return Err(PageFault::Damaged);
-            }
-            self.words[place] = Some(values);
+            self.words[place] = Some(self.dense(column)?);
         }
         Ok(self.words[place].as_deref().unwrap_or_default())
     }
 
-    fn optional<T: DataType>(&self, column: Column) -> Result<Vec<Option<T::T>>, PageFault> {
+    /// The values of a column that every row has.
+    pub(super) fn dense(&self, column: Column) -> Result<Vec<i32>, PageFault> {
+        let (values, _) = self.decode::<Int32Type>(column)?;
+        if values.len() == self.rows() { Ok(values) } else { Err(PageFault::Damaged) }
+    }
+
+    /// The values of a column that not every row has, and a level for each row: 1 if it has one.
+    pub(super) fn sparse<T: DataType>(
+        &self,
+        column: Column,
+    ) -> Result<(Vec<T::T>, Vec<i16>), PageFault> {
         let (values, levels) = self.decode::<T>(column)?;
         let present = levels.iter().filter(|level| **level == 1).count();
-        if levels.len() != self.rows() || present != values.len() {
-            return Err(PageFault::Damaged);
-        }
+        let is_whole = levels.len() == self.rows() && present == values.len();
+        if is_whole { Ok((values, levels)) } else { Err(PageFault::Damaged) }
+    }
+
+    fn optional<T: DataType>(&self, column: Column) -> Result<Vec<Option<T::T>>, PageFault> {
+        let (values, levels) = self.sparse::<T>(column)?;
         let mut values = values.into_iter();
         let value = |level: &i16| if *level == 1 { values.next() } else { None };
         Ok(levels.iter().map(value).collect())

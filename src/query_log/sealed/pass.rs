@@ -8,7 +8,10 @@
 
 use std::cmp::Ordering;
 
-use super::waiting::{Place, Waiting};
+use super::{
+    clients::Hashed,
+    waiting::{Place, Waiting},
+};
 use crate::query_log::record::{LogRow, Record};
 
 /// What one pass has met.
@@ -28,8 +31,8 @@ impl Pass {
         Self { after, cut: None, total, seen: 0, left: false }
     }
 
-    /// Meets the next row, `at` microseconds into the hour.
-    pub(super) fn meet(&mut self, at: u32, row: &LogRow, waiting: &mut Waiting) {
+    /// Meets the next row, of `client`, `at` microseconds into the hour.
+    pub(super) fn meet(&mut self, at: u32, row: &LogRow, client: &Hashed, waiting: &mut Waiting) {
         self.seen += 1;
         let handle = match &row.record {
             Record::Lookup(lookup) => lookup.handle.as_ref(),
@@ -50,7 +53,7 @@ impl Pass {
                 return;
             }
         }
-        waiting.push(at, row);
+        waiting.push(at, row, client);
     }
 
     fn rows_to_keep(&self, waiting: usize) -> usize {

@@ -3,36 +3,23 @@
 use std::sync::Arc;
 
 use super::{
-    digest::{Digester, RowSum},
     error::SealedError,
     footer::Footer,
     page::Segment,
     part::PartSource,
+    read_back::{self, Digest},
     scan::Scan,
     window::{self, Window},
 };
 use crate::{
     clock::{Hour, Timestamp},
-    query_log::{filter::Filter, record::Record, search::Order},
+    query_log::{filter::Filter, search::Order},
 };
 
 /// A sealed segment. The footer is read once; a clone shares it.
 #[derive(Clone)]
 pub(in crate::query_log) struct Sealed {
     segment: Segment,
-}
-
-/// What was found when everything was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) struct Digest {
-    /// The sum over the rows that could be read.
-    pub(in crate::query_log) sum: RowSum,
-    /// Rows that could be read.
-    pub(in crate::query_log) records: u64,
-    /// Whether each row stands behind the one before it.
-    pub(in crate::query_log) sorted: bool,
-    /// Rows that could not be read.
-    pub(in crate::query_log) damaged_rows: u64,
 }
 
 impl Sealed {
@@ -85,21 +72,6 @@ impl Sealed {
     /// # Errors
     /// [`SealedError::Io`].
     pub(in crate::query_log) fn digest(&self, seed: u64) -> Result<Digest, SealedError> {
-        let mut digester = Digester::new(seed);
-        let mut scan = self.scan(&Filter::default());
-        let (mut sorted, mut last) = (true, None);
-        for row in scan.by_ref() {
-            let row = row?;
-            digester.add(&row);
-            let handle = match row.record {
-                Record::Lookup(lookup) => lookup.handle,
-                Record::Change(change) => change.handle,
-            };
-            let place = Some((handle, row.at));
-            sorted &= last < place;
-            last = place;
-        }
-        let sum = digester.sum();
-        Ok(Digest { sum, records: sum.records(), sorted, damaged_rows: scan.damaged_rows() })
+        Ok(read_back::digest(&self.segment, seed)?)
     }
 }

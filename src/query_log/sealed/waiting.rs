@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{
-    clients::{Client, Clients},
+    clients::{Clients, Hashed},
+    order,
     outcome::Outcome,
 };
 use crate::{
@@ -18,7 +19,7 @@ const TEXT_BYTES_PER_ROW: usize = 32;
 
 /// A row without its text and its client's particulars: 32 bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
+pub(in crate::query_log) struct Row {
     /// 0 for none, a phone number's bits, or [`EMAIL`] with the text's place (32 bits) and length (16).
     handle: u64,
     /// The count of a request, the id of a change.
@@ -42,7 +43,21 @@ impl Row {
         (self.handle & EMAIL != 0).then_some(start..start + length)
     }
 
-    fn compare(&self, other: &Self, texts: &[u8]) -> Ordering {
+    pub(super) const fn handle(&self) -> u64 {
+        self.handle
+    }
+
+    #[cfg(test)]
+    pub(super) const fn at(handle: u64, at: u32) -> Self {
+        Self { handle, id: 0, at, client: 0, took_us: 0, outcome: 0 }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn handle_mut(&mut self) -> &mut u64 {
+        &mut self.handle
+    }
+
+    pub(super) fn compare(&self, other: &Self, texts: &[u8]) -> Ordering {
         if self.handle & other.handle & EMAIL == 0 {
             return self.key().cmp(&other.key());
         }
@@ -51,7 +66,7 @@ impl Row {
     }
 
     /// Orders all but two e-mail addresses.
-    fn key(&self) -> u128 {
+    pub(super) fn key(&self) -> u128 {
         u128::from(self.handle) << 32 | u128::from(self.at)
     }
 }
@@ -70,12 +85,19 @@ impl Place {
     }
 }
 
+/// Clients that are looked up together: one look-up waits for memory several times, many at once wait for each other's.
+const CLIENTS_AT_ONCE: usize = if cfg!(test) { 5 } else { 256 };
+
 /// Rows, as many as the budget allows.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) rows: Vec<Row>,
     pub(super) texts: Vec<u8>,
     pub(super) clients: Clients,
+    /// Clients of the last rows, which have their places here instead of numbers.
+    newest: Vec<Hashed>,
+    /// Rows whose clients have numbers.
+    numbered: usize,
     rows_max: usize,
 }
 
@@ -87,7 +109,9 @@ impl Waiting {
         Self {
             rows: Vec::with_capacity(expected.min(rows_max)),
             texts: Vec::new(),
-            clients: Clients::default(),
+            clients: Clients::for_rows(expected.min(rows_max)),
+            newest: Vec::with_capacity(CLIENTS_AT_ONCE),
+            numbered: 0,
             rows_max,
         }
     }
@@ -98,8 +122,8 @@ impl Waiting {
             || self.texts.len() >= text_bytes_max && self.rows.len() >= 2
     }
 
-    /// Takes a row, `at` microseconds into the hour.
-    pub(super) fn push(&mut self, at: u32, row: &LogRow) {
+    /// Takes a row of `client`, `at` microseconds into the hour.
+    pub(super) fn push(&mut self, at: u32, row: &LogRow, client: &Hashed) {
         let (handle, id, took_us) = match &row.record {
             Record::Lookup(lookup) => (&lookup.handle, lookup.request.count(), lookup.took_us),
             Record::Change(change) => (&change.handle, change.id.bits(), 0),
@@ -114,22 +138,38 @@ impl Waiting {
                 EMAIL | start << 16 | text.len() as u64
             }
         };
-        self.rows.push(Row {
-            handle,
-            id,
-            at,
-            client: self.clients.intern(Client::of(&row.record)),
-            took_us,
-            outcome: Outcome::of(&row.record).bits(),
-        });
+        // Rows of a batch come one after another.
+        if self.newest.last().is_none_or(|last| !last.is(client)) {
+            if self.newest.len() == CLIENTS_AT_ONCE {
+                self.number_clients();
+            }
+            self.newest.push(*client);
+        }
+        // A few hundred.
+        let client = self.newest.len() as u32 - 1;
+        let outcome = Outcome::of(&row.record).bits();
+        self.rows.push(Row { handle, id, at, client, took_us, outcome });
+    }
+
+    /// Gives the newest clients their numbers.
+    fn number_clients(&mut self) {
+        let Self { rows, clients, newest, numbered, .. } = self;
+        let numbers = clients.intern_all(newest);
+        newest.clear();
+        for row in &mut rows[*numbered..] {
+            row.client = numbers[row.client as usize];
+        }
+        *numbered = rows.len();
     }
 
     /// Drops the rows behind the first `keep` (of at least two, at least one and not all) and says where they end.
     pub(super) fn cut(&mut self, keep: usize) -> Option<Place> {
         let keep = keep.clamp(1, self.rows.len().checked_sub(1)?);
+        self.number_clients();
         let Self { rows, texts, .. } = self;
         rows.select_nth_unstable_by(keep - 1, |a, b| a.compare(b, texts));
         rows.truncate(keep);
+        self.numbered = keep;
         let place = self.place(keep - 1);
         self.drop_unused();
         place
@@ -137,8 +177,9 @@ impl Waiting {
 
     /// Brings the rows into their order and the clients into the order of the rows.
     pub(super) fn sort(&mut self) {
+        self.number_clients();
         let Self { rows, texts, clients, .. } = self;
-        rows.sort_unstable_by(|a, b| a.compare(b, texts));
+        order::sort(rows, texts);
         clients.renumber(rows.iter_mut().map(|row| &mut row.client));
     }
 
@@ -149,8 +190,9 @@ impl Waiting {
 
     pub(super) fn clear(&mut self) {
         self.rows.clear();
+        self.numbered = 0;
         self.texts = Vec::new();
-        self.clients = Clients::default();
+        self.clients = Clients::for_rows(self.rows.capacity());
     }
 
     /// None only for a text that is no address, and texts come from addresses.
@@ -177,5 +219,6 @@ impl Waiting {
         }
         self.texts = texts;
         self.clients.renumber(self.rows.iter_mut().map(|row| &mut row.client));
+        self.clients.index();
     }
 }

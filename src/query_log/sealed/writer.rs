@@ -5,8 +5,9 @@ use std::{io, ops::ControlFlow};
 use parquet::{file::metadata::KeyValue, file::writer::SerializedFileWriter};
 
 use super::{
+    clients::{Client, Hashed},
     column,
-    digest::{Digester, RowSum},
+    digest::{RowHasher, RowSum},
     error::WriteError,
     footer,
     group::{Groups, Table},
@@ -30,7 +31,8 @@ pub(in crate::query_log) trait RowSource {
 
     /// Gives every row, in the order written, until `each` breaks off. Called once for each pass; every call gives the same
     /// rows.
-    fn pass(&mut self, each: &mut dyn FnMut(LogRow) -> ControlFlow<()>) -> Result<(), Self::Error>;
+    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>)
+    -> Result<(), Self::Error>;
 }
 
 /// How to seal.
@@ -83,18 +85,21 @@ pub(in crate::query_log) fn write<S: RowSource>(
     let schema = column::schema()?;
     let properties = column::properties(options.page_rows)?;
     let mut file = SerializedFileWriter::new(Tee { sink, copy: None }, schema, properties)?;
-    let mut rows = Rows { source, hour, digester: Some(Digester::new(options.seed)), span: None };
+    let hasher = RowHasher::new(options.seed);
+    let mut rows = Rows { source, hour, sum: hasher.sum(), hasher, span: None };
     let mut waiting = Waiting::new(options.rows_max, total);
     let (mut tables, mut records, mut after) = (Vec::new(), 0, None);
     loop {
         let mut pass = Pass::new(after.take(), total);
-        rows.pass(options.stop, |at, row| pass.meet(at, row, &mut waiting))?;
+        rows.pass(options.stop, |at, row, client| pass.meet(at, row, client, &mut waiting))?;
         if waiting.rows.is_empty() {
             break;
         }
         waiting.sort();
         records += waiting.rows.len() as u64;
         after = waiting.last();
+        #[cfg(test)]
+        super::tests::mistake::make(&mut waiting.rows);
         let mut groups =
             Groups { file: &mut file, page_rows: options.page_rows, stop: options.stop };
         tables.push(groups.write(&mut waiting)?);
@@ -132,24 +137,26 @@ fn finish<S: PartSink, E>(
 struct Rows<'a, S> {
     source: &'a mut S,
     hour: Hour,
-    /// Until the first pass is over.
-    digester: Option<Digester>,
+    hasher: RowHasher,
+    /// Of the first pass.
+    sum: RowSum,
     span: Option<(Timestamp, Timestamp)>,
 }
 
 impl<S: RowSource> Rows<'_, S> {
-    /// Gives every row to `each`, with its microseconds into the hour.
+    /// Gives every row to `each`, with its microseconds into the hour and its client.
     fn pass(
         &mut self,
         stop: &dyn Fn() -> bool,
-        mut each: impl FnMut(u32, &LogRow),
+        mut each: impl FnMut(u32, &LogRow, &Hashed),
     ) -> Result<(), WriteError<S::Error>> {
         let (start, end) = (self.hour.start(), self.hour.end());
         let mut fault = None;
         let mut last: Option<Timestamp> = None;
         let mut seen = 0u64;
         let is_first = self.span.is_none();
-        let Self { source, digester, span, .. } = self;
+        let mut client: Option<Hashed> = None;
+        let Self { source, hasher, sum, span, .. } = self;
         let given = source.pass(&mut |row| {
             seen += 1;
             let problem = if row.at < start || row.at >= end {
@@ -166,24 +173,27 @@ impl<S: RowSource> Rows<'_, S> {
                 return ControlFlow::Break(());
             }
             last = Some(row.at);
+            let of_row = Client::of(&row.record);
+            let client = match client.filter(|client| client.client == of_row) {
+                // Rows of a batch come one after another.
+                Some(client) => client,
+                None => *client.insert(Hashed { client: of_row, hash: hasher.client(&of_row) }),
+            };
             if is_first {
                 *span = Some((span.map_or(row.at, |span| span.0), row.at));
-                if let Some(digester) = digester {
-                    digester.add(&row);
-                }
+                hasher.add(sum, &hasher.words(row, client.hash));
             }
             // Less than an hour of microseconds, which a u32 holds.
-            each((row.at.as_micros() - start.as_micros()) as u32, &row);
+            each((row.at.as_micros() - start.as_micros()) as u32, row, &client);
             ControlFlow::Continue(())
         });
         given.map_err(WriteError::Source)?;
         fault.map_or(Ok(()), Err)
     }
 
-    /// The digest of the first pass, if all its rows were written.
-    fn sum(&mut self, written: u64) -> Result<RowSum, WriteError<S::Error>> {
-        let sum = self.digester.take().map(|digester| digester.sum());
-        sum.filter(|sum| sum.records() == written).ok_or(WriteError::Changed)
+    /// The sum of the first pass, if all its rows were written.
+    fn sum(&self, written: u64) -> Result<RowSum, WriteError<S::Error>> {
+        if self.sum.records() == written { Ok(self.sum) } else { Err(WriteError::Changed) }
     }
 }
 

@@ -14,7 +14,10 @@ use super::support::*;
 use crate::{
     clock::Clock,
     envelope::{Disk, DiskFile, sim_disk::UnsyncedDisk},
-    query_log::{Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SegmentState},
+    query_log::{
+        Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SegmentState, sealed::tests::mistake,
+        sealing::SealError,
+    },
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -238,6 +241,26 @@ fn one_that_is_followed_live_or_damaged_is_left_alone() {
     assert_eq!(log.seal(&|| false).failed.len(), 0, "said once");
     assert_eq!(fs::read(&path).unwrap()[..bytes.len()], bytes[..]);
     assert!(files(&bench.log_dir(), "sealing").is_empty());
+}
+
+#[test]
+fn a_mistake_of_the_writer_leaves_the_frames() {
+    for (name, mistake) in mistake::MISTAKES {
+        let bench = Bench::new();
+        let log = filled(&bench, 1, 200);
+        let all = numbers(&log.reader());
+        mistake::set(Some(*mistake));
+        let outcome = log.seal(&|| false);
+        mistake::set(None);
+        assert_eq!((outcome.segments, outcome.failed.len()), (0, 1), "{name}");
+        assert!(matches!(outcome.failed[0].1, SealError::Differs(_)), "{name}: {outcome:?}");
+        assert_eq!(files(&bench.log_dir(), "frames").len(), 2, "{name}");
+        assert!(files(&bench.log_dir(), "sealing").is_empty(), "{name}");
+        assert_eq!(numbers(&log.reader()), all, "{name}");
+        log.abandon();
+        // The one that was being written is finished by then, too.
+        assert_eq!(seal(&bench.open()), 2, "{name}: afterwards");
+    }
 }
 
 #[test]

@@ -88,10 +88,10 @@ pub(super) struct Given<'a> {
 impl RowSource for Given<'_> {
     type Error = io::Error;
 
-    fn pass(&mut self, each: &mut dyn FnMut(LogRow) -> ControlFlow<()>) -> io::Result<()> {
+    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>) -> io::Result<()> {
         self.passes += 1;
         for row in self.rows {
-            if each(row.clone()).is_break() {
+            if each(row).is_break() {
                 break;
             }
         }

@@ -86,8 +86,8 @@ struct Shrinking(Vec<LogRow>);
 impl RowSource for Shrinking {
     type Error = io::Error;
 
-    fn pass(&mut self, each: &mut dyn FnMut(LogRow) -> ControlFlow<()>) -> io::Result<()> {
-        let _ = self.0.iter().try_for_each(|row| each(row.clone()));
+    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>) -> io::Result<()> {
+        let _ = self.0.iter().try_for_each(each);
         self.0.pop();
         Ok(())
     }
