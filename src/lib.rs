@@ -29,13 +29,13 @@
 //! | [`fresh_file`] | a file that is there whole or not at all |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
-//! | [`envelope`] | encrypted bytes on disk: frames, keyring, rotating root key |
+//! | [`envelope`] | encrypted bytes on disk: frames, chunks, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
 //! | [`exchange`] | files of accounts, in and out: CSV, Parquet, staged |
 //! | [`intake`] | an import that a running server was given: accepted, applied in the background |
 //! | [`ownership`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
 //! | [`quota`] | who may ask how much |
-//! | [`query_log`] | the log: record, writer, recovery, retention, search |
+//! | [`query_log`] | the log: record, writer, recovery, sealing, retention, search, flips |
 //! | [`audit`] | who read the log: a chain of entries kept longer than the log |
 //! | [`export`] | rows of the log, to a file: Parquet, CSV, NDJSON, plain or encrypted |
 //! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |

@@ -32,6 +32,7 @@
 //! - What cannot be read costs the rows it holds, which are counted; a row is given as it was written or not at all.
 
 mod by_handle;
+mod client_block;
 mod client_table;
 mod clients;
 mod column;
