@@ -46,9 +46,10 @@ pub const CLOCK_DISAGREEMENT_MAX: Duration = Duration::from_secs(3600);
 pub const CLOCK_STEP_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Pause before a log that failed to write tries a fresh file.
 pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Rows of a segment that wait to be sorted while it is sealed: 128 MiB, and up to as much again for e-mail addresses and
-/// for clients. A larger segment is read several times.
-pub const LOG_SEAL_ROWS_MAX: usize = 4_000_000;
+/// Rows of a segment that wait to be sorted while it is sealed: 384 MiB, and up to as much again for e-mail addresses and
+/// for clients; an hour of a million records takes a tenth of that. A larger segment is read several times, and is a fifth
+/// larger, since each part of it has its own table of clients.
+pub const LOG_SEAL_ROWS_MAX: usize = 12_000_000;
 /// Rows of one page of a sealed segment: what must be decoded to read a single one.
 pub const LOG_SEALED_PAGE_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
 /// Clients of a sealed segment that a reader keeps decoded, 24 bytes each, 40 with an IPv6 address.
