@@ -52,8 +52,9 @@ pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub const LOG_SEAL_ROWS_MAX: usize = 12_000_000;
 /// Rows of one page of a sealed segment: what must be decoded to read a single one.
 pub const LOG_SEALED_PAGE_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
-/// Clients of a sealed segment that a reader keeps decoded, 24 bytes each, 40 with an IPv6 address.
-pub const LOG_SEALED_CLIENTS_KEPT_MAX: usize = if cfg!(test) { 256 } else { 1_048_576 };
+/// Clients of a sealed segment that a reader of all its rows keeps decoded, 24 bytes each, 40 with an IPv6 address. An hour
+/// of ten million records has some two million; with more than this it is read many times slower.
+pub const LOG_SEALED_CLIENTS_KEPT_MAX: usize = if cfg!(test) { 256 } else { 4_194_304 };
 /// Records in one page of a log search.
 pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
 /// Records in one page of a log search when the caller names no limit.

@@ -94,6 +94,8 @@ pub(super) struct ClientReader {
     /// Not a map: a scan asks for every row's client, and each step on the way there is a cache miss.
     blocks: Vec<Option<Block>>,
     kept: usize,
+    /// The blocks that are kept.
+    held: Vec<u32>,
     /// When so many are kept all are dropped.
     kept_max: usize,
 }
@@ -102,7 +104,7 @@ impl ClientReader {
     pub(super) fn new(source: Arc<dyn PartSource>, table: Table, kept_max: usize) -> Self {
         let blocks = table.size.entries.div_ceil(BLOCK_ENTRIES) as usize;
         let blocks = std::iter::repeat_with(|| None).take(blocks).collect();
-        Self { source, table, blocks, kept: 0, kept_max }
+        Self { source, table, blocks, kept: 0, held: Vec::new(), kept_max }
     }
 
     /// None if its entry is damaged, or if there is none.
@@ -123,13 +125,16 @@ impl ClientReader {
 
     fn read(&mut self, block: u32) -> io::Result<Block> {
         if self.kept >= self.kept_max {
-            self.blocks.fill_with(|| None);
+            for block in self.held.drain(..) {
+                self.blocks[block as usize] = None;
+            }
             self.kept = 0;
         }
         let first = block * BLOCK_ENTRIES;
         let end = first.saturating_add(BLOCK_ENTRIES).min(self.table.size.entries);
         let clients = read_entries(&*self.source, &self.table, first..end)?;
         self.kept += clients.len();
+        self.held.push(block);
         Ok(Block::new(&clients))
     }
 }
