@@ -148,7 +148,7 @@ fn read_page(mut search: Search, limit: usize) -> Result<Page, ReadError> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct SegmentBody {
     segment: String,
-    /// `active` or `sealed`, or what is wrong with it.
+    /// `active`, `closed` (finished, soon to be sealed) or `sealed`; else what is wrong with it.
     state: String,
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
