@@ -65,13 +65,14 @@ pub const LOG_SEARCHES_MAX: usize = 4;
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows that a search reads at once of a sealed segment: they are sorted in memory, about 200 bytes each. In the order of
 /// time a segment is read once for each so many rows that match.
-pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 100_000 };
+pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 65_536 };
 /// Rows that a search reads first of each segment of an hour that it opens ahead: most searches need no more.
 pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
-/// Threads that open hours ahead, over all searches: half the processors of a small machine, at the lowest priority.
-pub const LOG_SEARCH_THREADS_MAX: usize = 2;
+/// Threads that open hours ahead, over all searches, at the lowest priority: beside the one that asks it keeps a small
+/// machine's processors busy, and each takes some 20 MiB.
+pub const LOG_SEARCH_THREADS_MAX: usize = 1;
 /// Hours that wait, opened, until a search comes to them.
-pub const LOG_SEARCH_HOURS_AHEAD: usize = 4;
+pub const LOG_SEARCH_HOURS_AHEAD: usize = 2;
 /// Bytes of what is kept of handles while flips are counted: a handle has 48 at least, and the lists that hold them take up
 /// to three times as much. When it is more, fewer handles are counted at once, and the log is read once more for the rest.
 pub const LOG_FLIPS_BYTES_MAX: usize = if cfg!(test) { 8 * 1024 } else { 6 * 1024 * 1024 };
