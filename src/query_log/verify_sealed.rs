@@ -85,7 +85,7 @@ fn has_expired(sources: &Sources, id: SegmentId) -> bool {
 
 /// Reads a sealed segment to its end. False if it cannot be read.
 pub(super) fn check(sources: &Sources, segment: &Segment, report: &mut SegmentReport) -> bool {
-    let read = || -> Result<(), SegmentError> {
+    let mut read = || -> Result<(), SegmentError> {
         let file = SealedFile::look(&segment.path, segment.id)?;
         report.link = Some(HEXLOWER.encode(&file.link()));
         report.forged += u64::from(file.file.computed_root()? != file.file.root());
@@ -103,6 +103,5 @@ pub(super) fn check(sources: &Sources, segment: &Segment, report: &mut SegmentRe
         report.out_of_order = u64::from(!found.sorted);
         Ok(())
     };
-    let mut read = read;
     read().is_ok()
 }

@@ -238,7 +238,7 @@ impl<'a> Page<'a> {
         &mut self,
         places: &[u32],
         clients: &mut ClientReader,
-        mut each: impl FnMut(u32, Option<LogRow>),
+        mut each: impl FnMut(Option<LogRow>),
     ) -> Result<(), PageFault> {
         self.load(places)?;
         for &place in places {
@@ -248,7 +248,7 @@ impl<'a> Page<'a> {
                 None => None,
                 Some(client) => Some(self.row(index, &client).ok_or(PageFault::Damaged)?),
             };
-            each(place, row);
+            each(row);
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ fn read_page(
 ) -> io::Result<u64> {
     let selection = plan.select(page, open.wanted.as_ref())?;
     let before = rows.len();
-    let built = page.build(&selection.rows, &mut open.clients, |_, row| rows.extend(row));
+    let built = page.build(&selection.rows, &mut open.clients, |row| rows.extend(row));
     match built {
         Ok(()) => {}
         Err(PageFault::Damaged) => rows.truncate(before),

@@ -139,8 +139,7 @@ impl<'a> WindowSearch<'a> {
             let ats = page.ats().unwrap_or_default();
             for row in selection.rows {
                 let at = ats[row as usize].cast_unsigned();
-                self.nearest
-                    .offer(at, RowPlace { group: narrow(group), page: narrow(number), row });
+                self.nearest.offer(at, RowPlace::new(group, number, row));
             }
             if self.pages.len() < PAGES_KEPT {
                 self.pages.insert(key, page);
@@ -216,17 +215,23 @@ impl<'a> WindowSearch<'a> {
     }
 }
 
-/// A segment in memory has fewer row groups and pages than 32 bits count.
-fn narrow<T: TryFrom<usize> + Default>(number: usize) -> T {
-    T::try_from(number).unwrap_or_default()
-}
-
 /// Where a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RowPlace {
     group: u32,
     page: u32,
     row: u32,
+}
+
+impl RowPlace {
+    fn new(group: usize, page: usize, row: u32) -> Self {
+        let fits = "a footer in memory has fewer row groups and pages than 32 bits count";
+        Self {
+            group: u32::try_from(group).expect(fits),
+            page: u32::try_from(page).expect(fits),
+            row,
+        }
+    }
 }
 
 /// The rows that come first in an order of time.
