@@ -5,7 +5,9 @@
 //! there, on the same directory, at the wall time of the kill; the retention is four hours, so that hours are destroyed
 //! while others are sealed. After each process what the files hold is compared with what was acknowledged ([`model`]).
 //! Each change has a name, such as `seal: rename sealing to sealed`; where the next kill comes is chosen among the names
-//! and moments that were ordered least, and half of them may come in the recovery from the last one.
+//! and moments that were ordered least, and half of them may come in the recovery from the last one. Such an order can
+//! wait in vain: a step of sealing that was ordered and that no kill has hit yet comes before all others, and alone. The
+//! test goes on until there were enough kills and each of these steps was hit.
 //!
 //! `DISPATCHD_TEST_KILLS` says how many kills (60), `DISPATCHD_TEST_SEED` repeats a run.
 
@@ -56,6 +58,12 @@ struct Step {
     ordered: [u64; 3],
     /// Kills before, in the middle of, and after it.
     hits: [u64; 3],
+}
+
+impl Step {
+    fn was_hit(&self) -> bool {
+        self.hits != [0; 3]
+    }
 }
 
 struct Trial {
@@ -109,7 +117,26 @@ impl Trial {
         Some(Target { begins: name.clone(), occurrence, moment: Moment::ALL[*moment] })
     }
 
+    /// The steps of sealing that no kill has hit.
+    fn missed(&self) -> impl Iterator<Item = (&String, &Step)> {
+        let missed = |(name, step): &(&String, &Step)| name.starts_with("seal") && !step.was_hit();
+        self.steps.iter().filter(missed)
+    }
+
+    /// A step of sealing for which an order has waited in vain, the first of its kind that comes.
+    fn overdue(&mut self) -> Option<Target> {
+        let ordered = |step: &Step| step.ordered.iter().sum::<u64>();
+        let waited = self.missed().filter(|(_, step)| ordered(step) > 0);
+        let name = waited.min_by_key(|(_, step)| ordered(step))?.0.clone();
+        let moment = self.dice.below(3) as usize;
+        self.steps.entry(name.clone()).or_default().ordered[moment] += 1;
+        Some(Target { begins: name, occurrence: 1, moment: Moment::ALL[moment] })
+    }
+
     fn targets(&mut self) -> Vec<Target> {
+        if let Some(target) = self.overdue() {
+            return vec![target];
+        }
         let mut targets: Vec<_> = self.least_ordered().into_iter().collect();
         if self.dice.below(2) == 0 {
             let moment = Moment::ALL[self.dice.below(3) as usize];
@@ -244,7 +271,11 @@ fn kill_9_at_every_step_of_sealing_and_expiry() {
     // What there is to hit, once hours expire too.
     (0..3).for_each(|_| trial.round(Vec::new()));
     let enough = 3 * kills + 100;
-    while trial.kills < kills && trial.processes < enough {
+    // Fewer are for a look at one fault; they need not hit all.
+    let all = kills >= 60;
+    while (trial.kills < kills || all && trial.missed().next().is_some())
+        && trial.processes < enough
+    {
         let targets = trial.targets();
         trial.round(targets);
     }
@@ -259,9 +290,8 @@ fn kill_9_at_every_step_of_sealing_and_expiry() {
         trial.sound,
         trial.tried,
     ));
-    assert_eq!(trial.kills, kills, "too few of the kills came");
+    assert!(trial.kills >= kills, "too few of the kills came");
     assert!(tally.acknowledged > 30 * kills && trial.sound > kills / 2);
-    let ours = trial.steps.iter().filter(|(name, _)| name.starts_with("seal"));
-    let missed: Vec<_> = ours.filter(|(_, step)| step.hits == [0; 3]).collect();
-    assert!(kills < 60 || missed.is_empty(), "steps of sealing that no kill hit: {missed:?}");
+    let missed: Vec<_> = trial.missed().collect();
+    assert!(!all || missed.is_empty(), "steps of sealing that no kill hit: {missed:?}");
 }
