@@ -52,9 +52,9 @@ pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub const LOG_SEAL_ROWS_MAX: usize = 12_000_000;
 /// Rows of one page of a sealed segment: what must be decoded to read a single one.
 pub const LOG_SEALED_PAGE_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
-/// Clients of a sealed segment that a reader of all its rows keeps decoded, 24 bytes each, 40 with an IPv6 address. An hour
-/// of ten million records has some two million; with more than this it is read many times slower.
-pub const LOG_SEALED_CLIENTS_KEPT_MAX: usize = if cfg!(test) { 256 } else { 4_194_304 };
+/// Rows of a sealed segment that a reader of all its rows has at once, some 60 bytes each with their clients: for each batch
+/// the table of clients is read anew.
+pub const LOG_SEALED_BATCH_ROWS: usize = if cfg!(test) { 64 } else { 262_144 };
 /// Records in one page of a log search.
 pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
 /// Records in one page of a log search when the caller names no limit.
@@ -63,9 +63,9 @@ pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 pub const LOG_SEARCHES_MAX: usize = 4;
 /// How long a stream of records waits for a client that takes nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
-/// Rows that a search reads at once of a sealed segment: they are sorted in memory, about 200 bytes each. In the order of
-/// time a segment is read once for each so many rows that match.
-pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 65_536 };
+/// Rows that a search reads at once of a sealed segment: they are sorted in memory, some 60 bytes each with their clients. In
+/// the order of time a segment is read once for each so many rows that match.
+pub const LOG_SEARCH_ROWS_MAX: usize = if cfg!(test) { 64 } else { 262_144 };
 /// Rows that a search reads first of each segment of an hour that it opens ahead: most searches need no more.
 pub const LOG_SEARCH_ROWS_FIRST: usize = if cfg!(test) { 16 } else { 4_096 };
 /// Threads that open hours ahead, over all searches, at the lowest priority: beside the one that asks it keeps a small

@@ -69,14 +69,15 @@ pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Written> {
         let watch = Watch::start(idle);
         let (start, cpu_before) = (Instant::now(), memory::cpu_time());
         let outcome = writer.log.seal(&|| false);
-        written.sealing += start.elapsed();
+        let took = start.elapsed();
+        written.sealing += took;
         written.sealing_cpu += memory::cpu_time().saturating_sub(cpu_before);
         written.sealing_peak = written.sealing_peak.max(watch.peak_above_idle()?);
         ensure!(outcome.failed.is_empty(), "not sealed: {:?}", outcome.failed);
         ensure!(outcome.records == amounts.per_hour(), "sealed only {}", outcome.records);
         written.active_bytes += outcome.bytes_before;
         written.sealed_bytes += outcome.bytes_after;
-        eprintln!("  hour {} of {HOURS}: written, sealed", number + 1);
+        eprintln!("  hour {} of {HOURS}: written, sealed in {took:.2?}", number + 1);
     }
     writer.log.close();
     Ok(written)

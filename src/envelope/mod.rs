@@ -28,8 +28,8 @@ pub(crate) mod sim_disk;
 mod tests;
 
 pub use chunks::{
-    CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, ChunkFile, ChunkFileError, ChunkReadError,
-    ChunkReader, ChunkSummary, ChunkWriter,
+    CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, ChunkCheck, ChunkFile, ChunkFileError,
+    ChunkReadError, ChunkReader, ChunkSummary, ChunkWriter,
 };
 pub use config::Config;
 pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};

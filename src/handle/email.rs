@@ -45,8 +45,12 @@ impl EmailAddress {
 
     /// Takes text that is canonical already.
     pub(super) fn from_canonical(text: &str) -> Option<Self> {
-        let fits = text.len() <= limits::EMAIL_BYTES_MAX && text.contains('@');
-        fits.then(|| Self(text.into()))
+        Self::fits(text).then(|| Self(text.into()))
+    }
+
+    /// The form of what [`Self::from_canonical`] takes.
+    pub(super) fn fits(text: &str) -> bool {
+        text.len() <= limits::EMAIL_BYTES_MAX && text.contains('@')
     }
 }
 

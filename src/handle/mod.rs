@@ -95,6 +95,12 @@ impl Handle {
         PhoneKey::from_e164(text).map(Self::Phone)
     }
 
+    /// Whether [`Handle::from_canonical`] takes this for an address: the same check, without a copy.
+    #[must_use]
+    pub fn is_canonical_address(text: &str) -> bool {
+        EmailAddress::fits(text)
+    }
+
     /// The handles that reach the same subscriber under another spelling, this one not among them. A lookup tries
     /// them when nothing backs the handle itself.
     pub fn equivalents(&self) -> impl Iterator<Item = Self> + use<> {

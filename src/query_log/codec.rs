@@ -14,7 +14,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route};
+use super::{
+    record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
+    row_view::{Event, HandleView, RowView},
+};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
@@ -200,12 +203,12 @@ impl<'a> FrameDecoder<'a> {
         if flag { read(self).map(Some) } else { Ok(None) }
     }
 
-    fn handle(&mut self, flags: u8) -> Result<Option<Handle>, DecodeError> {
+    fn handle(&mut self, flags: u8) -> Result<Option<HandleView<'a>>, DecodeError> {
         match flags & (HANDLE | EMAIL) {
             0 => Ok(None),
             HANDLE => {
                 let key = PhoneKey::from_bits(self.word()?).ok_or(DecodeError)?;
-                Ok(Some(Handle::Phone(key)))
+                Ok(Some(HandleView::Phone(key)))
             }
             EMAIL => Err(DecodeError),
             _ => {
@@ -213,10 +216,8 @@ impl<'a> FrameDecoder<'a> {
                 let (text, rest) = self.bytes.split_at_checked(length).ok_or(DecodeError)?;
                 self.bytes = rest;
                 let text = std::str::from_utf8(text).map_err(|_| DecodeError)?;
-                match Handle::from_canonical(text) {
-                    Some(Handle::Email(address)) => Ok(Some(Handle::Email(address))),
-                    _ => Err(DecodeError),
-                }
+                let is_address = Handle::is_canonical_address(text);
+                is_address.then_some(Some(HandleView::Email(text))).ok_or(DecodeError)
             }
         }
     }
@@ -236,7 +237,7 @@ impl<'a> FrameDecoder<'a> {
         Ok((account, device))
     }
 
-    fn lookup(&mut self, flags: u8) -> Result<Record, DecodeError> {
+    fn lookup(&mut self, at: Timestamp, flags: u8) -> Result<RowView<'a>, DecodeError> {
         let request = RequestId::from_bits(self.word()?);
         let reason = Reason::from_number(self.byte()?).ok_or(DecodeError)?;
         let status = u16::from_le_bytes(self.take()?);
@@ -247,20 +248,11 @@ impl<'a> FrameDecoder<'a> {
         let (account, device) = self.who(flags)?;
         let ip = self.ip(flags)?;
         let handle = self.handle(flags)?;
-        Ok(Record::Lookup(LookupRecord {
-            request,
-            account,
-            device,
-            ip,
-            handle,
-            route,
-            reason,
-            status,
-            took_us,
-        }))
+        let event = Event::Lookup { request, route, reason, status, took_us };
+        Ok(RowView { at, handle, account, device, ip, event })
     }
 
-    fn change(&mut self, flags: u8) -> Result<Record, DecodeError> {
+    fn change(&mut self, at: Timestamp, flags: u8) -> Result<RowView<'a>, DecodeError> {
         if flags & (IP | IP_V6 | ROUTE) != 0 {
             return Err(DecodeError);
         }
@@ -269,21 +261,35 @@ impl<'a> FrameDecoder<'a> {
         let cause = Cause::from_number(self.byte()?).ok_or(DecodeError)?;
         let (account, device) = self.who(flags)?;
         let handle = self.handle(flags)?;
-        Ok(Record::Change(ChangeRecord { id, change, handle, device, account, cause }))
+        let event = Event::Change { id, change, cause };
+        Ok(RowView { at, handle, account, device, ip: None, event })
     }
 
-    fn row(&mut self) -> Result<LogRow, DecodeError> {
+    fn view(&mut self) -> Result<RowView<'a>, DecodeError> {
         let [kind, flags] = self.take()?;
         if flags & 0x80 != 0 {
             return Err(DecodeError);
         }
         self.at = self.at.checked_add(self.varint()?).ok_or(DecodeError)?;
-        let record = match kind {
-            KIND_LOOKUP => self.lookup(flags)?,
-            KIND_CHANGE => self.change(flags)?,
-            _ => return Err(DecodeError),
-        };
-        Ok(LogRow { at: Timestamp::from_micros(self.at), record })
+        let at = Timestamp::from_micros(self.at);
+        match kind {
+            KIND_LOOKUP => self.lookup(at, flags),
+            KIND_CHANGE => self.change(at, flags),
+            _ => Err(DecodeError),
+        }
+    }
+
+    /// The next record, for as long as the frame's bytes are there.
+    pub(super) fn next_view(&mut self) -> Option<Result<RowView<'a>, DecodeError>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let view = self.view();
+        if view.is_err() {
+            // Where one record ends is where the next begins: nothing after an error can be trusted.
+            self.bytes = &[];
+        }
+        Some(view)
     }
 }
 
@@ -291,14 +297,7 @@ impl Iterator for FrameDecoder<'_> {
     type Item = Result<LogRow, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.bytes.is_empty() {
-            return None;
-        }
-        let row = self.row();
-        if row.is_err() {
-            // Where one record ends is where the next begins: nothing after an error can be trusted.
-            self.bytes = &[];
-        }
-        Some(row)
+        let view = self.next_view()?;
+        Some(view.and_then(|view| view.row().ok_or(DecodeError)))
     }
 }

@@ -13,7 +13,9 @@ use super::{
     catalog::{Form, Segment},
     filter::Filter,
     inspect::list,
-    retention, sealed_file,
+    retention,
+    sealed::Wanted,
+    sealed_file,
     search::{Order, Sources},
     segment_name::{LogFileName, SegmentId},
     segment_reader::{Rows, SegmentError, SegmentReader},
@@ -144,8 +146,16 @@ fn first_record(sources: &Sources, segment: &Arc<Segment>) -> Option<Timestamp> 
     let read = || -> Result<Option<Timestamp>, SegmentError> {
         if segment.form == Form::Sealed {
             let sealed = sealed_file::open(segment, &sources.keyring)?;
-            let window = sealed.window(&Filter::default(), Order::Asc, None, 1, &|| false)?;
-            return Ok(window.rows.first().map(|row| row.at));
+            let (filter, mut known, mut from) = (Filter::default(), None, None);
+            let (order, rows_max, stop) = (Order::Asc, 1, &|| false);
+            loop {
+                let wanted = Wanted { filter: &filter, order, from, rows_max, stop };
+                let window = sealed.window(&wanted, &mut known)?;
+                if !window.rows.is_empty() || !window.more {
+                    return Ok(window.rows.next_at());
+                }
+                from = window.read_to;
+            }
         }
         let mut reader = SegmentReader::open(segment, &sources.keyring)?;
         let mut offset = FILE_HEADER_BYTES;

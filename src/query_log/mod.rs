@@ -40,6 +40,7 @@ mod record;
 mod recovery;
 mod recovery_sealed;
 mod retention;
+mod row_view;
 mod sealed;
 mod sealed_file;
 mod sealing;

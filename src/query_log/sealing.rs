@@ -21,7 +21,7 @@ use std::{collections::HashSet, io, ops::ControlFlow, path::Path, sync::Arc};
 use super::{
     catalog::{Form, Segment, SegmentState},
     engine::Shared,
-    record::LogRow,
+    row_view::RowView,
     sealed::{self, Digest, RowSource, WriteError, WriteOptions},
     sealed_file::{Link, Note, PURPOSE, Parts, SealedFile},
     segment_name::{LogFileName, SegmentId},
@@ -272,7 +272,10 @@ struct Frames<'a> {
 impl RowSource for Frames<'_> {
     type Error = SealError;
 
-    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>) -> Result<(), SealError> {
+    fn pass(
+        &mut self,
+        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), SealError> {
         let mut reader = SegmentReader::open(self.segment, self.keyring).map_err(unread)?;
         let is_whole = reader.visit(each).map_err(unread)?;
         if is_whole { Ok(()) } else { Err(SealError::Damaged) }

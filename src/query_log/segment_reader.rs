@@ -3,8 +3,8 @@
 use std::{io, ops::ControlFlow};
 
 use super::{
-    catalog::Segment, codec::FrameDecoder, record::LogRow, segment_file::PURPOSE,
-    segment_name::SegmentId,
+    catalog::Segment, codec::FrameDecoder, record::LogRow, row_view::RowView,
+    segment_file::PURPOSE, segment_name::SegmentId,
 };
 use crate::clock::Timestamp;
 use crate::envelope::{
@@ -106,7 +106,7 @@ impl SegmentReader {
     /// have been given before that was seen.
     pub(super) fn visit(
         &mut self,
-        each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>,
+        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
     ) -> Result<bool, SegmentError> {
         let mut next = FILE_HEADER_BYTES;
         loop {
@@ -123,7 +123,7 @@ impl SegmentReader {
             }
             self.file.read_body(offset, &header, &mut self.body)?;
             let body = &mut self.body;
-            match visit_frame(&self.opener, &header, body, self.id, |row| each(&row)) {
+            match visit_frame(&self.opener, &header, body, self.id, each) {
                 None => return Ok(false),
                 Some(ControlFlow::Break(())) => return Ok(true),
                 Some(ControlFlow::Continue(())) => {}
@@ -207,11 +207,16 @@ pub(super) fn open_frame(
     id: SegmentId,
 ) -> Option<Vec<LogRow>> {
     let mut rows = Vec::with_capacity(header.items as usize);
-    let push = |row| {
-        rows.push(row);
-        ControlFlow::Continue(())
+    let mut push = |view: &RowView<'_>| match view.row() {
+        Some(row) => {
+            rows.push(row);
+            ControlFlow::Continue(())
+        }
+        // Not with an address that the decoder has let through.
+        None => ControlFlow::Break(()),
     };
-    visit_frame(opener, header, body, id, push).map(|_| rows)
+    let visited = visit_frame(opener, header, body, id, &mut push)?;
+    visited.is_continue().then_some(rows)
 }
 
 /// Decrypts one frame and gives its rows to `each`, until that breaks off; none if it is not exactly what was written, which
@@ -221,15 +226,15 @@ fn visit_frame(
     header: &FrameHeader,
     body: &mut [u8],
     id: SegmentId,
-    mut each: impl FnMut(LogRow) -> ControlFlow<()>,
+    each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
 ) -> Option<ControlFlow<()>> {
-    let decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
+    let mut decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
     if decoder.base().hour() != id.hour {
         return None;
     }
     let mut rows = 0;
-    for row in decoder {
-        if each(row.ok()?).is_break() {
+    while let Some(view) = decoder.next_view() {
+        if each(&view.ok()?).is_break() {
             return Some(ControlFlow::Break(()));
         }
         rows += 1;

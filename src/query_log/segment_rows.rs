@@ -9,6 +9,7 @@ use super::{
     catalog::{Form, Segment},
     cursor::Cursor,
     record::LogRow,
+    sealed::{Batch, Survey, Wanted},
     sealed_file,
     search::{Job, Order},
     segment_name::SegmentId,
@@ -23,7 +24,12 @@ pub(super) struct SegmentRows {
     reading: Reading,
     /// Every row up to this instant (in the search's order, itself included) has been read.
     read_to: Option<Timestamp>,
+    /// Those of a frame.
     rows: VecDeque<LogRow>,
+    /// Those of a sealed file.
+    batch: Option<Batch>,
+    /// What the last window has learned for the next.
+    survey: Option<Survey>,
     done: bool,
     /// Damaged places met since the last time that somebody asked.
     damaged: u64,
@@ -61,6 +67,8 @@ impl SegmentRows {
             reading,
             read_to,
             rows: VecDeque::new(),
+            batch: None,
+            survey: None,
             done: false,
             damaged: 0,
             told: false,
@@ -69,16 +77,28 @@ impl SegmentRows {
 
     /// The place of the next row, if one is at hand.
     pub(super) fn next_place(&self) -> Option<Cursor> {
-        self.rows.front().map(|row| Cursor::new(self.id, row.at))
+        let at = match &self.batch {
+            Some(batch) => batch.next_at(),
+            None => self.rows.front().map(|row| row.at),
+        };
+        at.map(|at| Cursor::new(self.id, at))
     }
 
     pub(super) fn pop(&mut self) -> Option<(Cursor, LogRow)> {
-        self.rows.pop_front().map(|row| (Cursor::new(self.id, row.at), row))
+        let row = match &mut self.batch {
+            Some(batch) => batch.pop(),
+            None => self.rows.pop_front(),
+        };
+        row.map(|row| (Cursor::new(self.id, row.at), row))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.batch.as_ref().is_none_or(Batch::is_empty)
     }
 
     /// Nothing is at hand, and nothing more will come.
     pub(super) fn is_used_up(&self) -> bool {
-        self.done && self.rows.is_empty()
+        self.done && self.is_empty()
     }
 
     /// Damaged places met since the last call.
@@ -88,7 +108,7 @@ impl SegmentRows {
 
     /// Reads on until a row is at hand, or there is none; at most about `rows_max` rows at a time.
     pub(super) fn refill(&mut self, job: &Job, rows_max: usize) -> Result<(), SegmentError> {
-        while self.rows.is_empty() && !self.done {
+        while self.is_empty() && !self.done {
             if job.is_over() {
                 self.done = true;
                 return Ok(());
@@ -147,18 +167,18 @@ impl SegmentRows {
     fn read_window(&mut self, job: &Job, rows_max: usize) -> Result<(), SegmentError> {
         let segment = job.sources.catalog.get(self.id).ok_or(SegmentError::Gone)?;
         let sealed = sealed_file::open(&segment, &job.sources.keyring)?;
-        let stop = || job.is_over();
         // Its room is given back first: the next window is as large.
-        self.rows = VecDeque::new();
-        let window = sealed.window(&job.filter, job.order, self.read_to, rows_max, &stop)?;
+        (self.rows, self.batch) = (VecDeque::new(), None);
+        let (filter, order, stop) = (&job.filter, job.order, &|| job.is_over());
+        let wanted = Wanted { filter, order, from: self.read_to, rows_max, stop };
+        let window = sealed.window(&wanted, &mut self.survey)?;
         self.done = !window.more || window.stopped;
-        self.read_to = window.rows.last().map(|row| row.at).or(self.read_to);
+        self.read_to = window.read_to;
         if window.damaged_rows > 0 && !self.told {
             self.told = true;
             self.damaged += 1;
         }
-        // Not copied: a window may be all that a search has room for.
-        self.rows = window.rows.into();
+        self.batch = Some(window.rows);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::{
     cursor::Cursor,
     filter::Filter,
     record::LogRow,
+    sealed::Wanted,
     sealed_file,
     search::{Order, ReadError, Sources},
     segment_reader::{Rows, SegmentError, SegmentReader},
@@ -134,11 +135,14 @@ impl Tail {
     ) -> Result<(), SegmentError> {
         self.open = None;
         let sealed = sealed_file::open(segment, &self.sources.keyring)?;
+        let (filter, order, stop, mut known) = (&Filter::default(), Order::Asc, &|| false, None);
         while found.len() < rows_max {
-            let (all, from) = (Filter::default(), Some(self.position.seen));
-            let window = sealed.window(&all, Order::Asc, from, rows_max, &|| false)?;
-            self.position.seen = window.rows.last().map_or(self.position.seen, |row| row.at);
-            found.extend(window.rows.into_iter().map(|row| (Cursor::new(segment.id, row.at), row)));
+            let from = Some(self.position.seen);
+            let wanted = Wanted { filter, order, from, rows_max, stop };
+            let mut window = sealed.window(&wanted, &mut known)?;
+            self.position.seen = window.read_to.unwrap_or(self.position.seen);
+            let rows = std::iter::from_fn(|| window.rows.pop());
+            found.extend(rows.map(|row| (Cursor::new(segment.id, row.at), row)));
             if !window.more {
                 break;
             }

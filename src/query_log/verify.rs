@@ -45,8 +45,10 @@ pub struct SegmentReport {
     pub records: u64,
     /// Places that are no frame, with whole frames after them; of a sealed segment chunks that do not open.
     pub damaged: u64,
+    /// Damaged chunks of a sealed segment of which nothing is lost: their parity gives them back.
+    pub rebuilt: u64,
     /// Whole frames that do not open, or do not hold what they say; of a sealed segment 1 if its Merkle root is not that
-    /// of its chunks.
+    /// of its chunks and their parity.
     pub forged: u64,
     /// Records of a sealed segment that cannot be read, by its own count.
     pub lost_records: u64,
@@ -140,6 +142,7 @@ fn verify_segment(sources: &Sources, segment: &Arc<Segment>) -> SegmentReport {
         frames: 0,
         records: 0,
         damaged: 0,
+        rebuilt: 0,
         forged: 0,
         gaps: 0,
         lost_records: 0,

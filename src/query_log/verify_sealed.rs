@@ -95,7 +95,8 @@ pub(super) fn check(sources: &Sources, segment: &Segment, report: &mut SegmentRe
             Err(SegmentError::NoKey) => return Ok(()),
             Err(error) => return Err(error),
         };
-        report.damaged = reader.damaged().count() as u64;
+        let check = reader.check();
+        (report.damaged, report.rebuilt) = (check.damaged, check.rebuilt);
         report.frames = file.file.chunks().saturating_sub(report.damaged);
         let found = Sealed::open(Arc::new(reader), segment.id.hour)?.digest(0)?;
         report.records = found.records;

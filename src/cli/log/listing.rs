@@ -57,6 +57,7 @@ impl Listing {
             "key",
             "records",
             "damaged",
+            "rebuilt",
             "forged",
             "gaps",
             "lost_records",

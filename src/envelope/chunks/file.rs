@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    layout::{Layout, read_run},
+    layout::{Layout, read_bytes, read_run},
     merkle::MerkleTree,
     reader::ChunkReader,
     seal::ChunkKey,
@@ -107,7 +107,7 @@ impl ChunkFile {
         &self.tail.parts
     }
 
-    /// Root of the hash tree over the chunks (RFC 9162 section 2.1.1), as the writer computed it.
+    /// Root of the hash tree over chunks and parities (RFC 9162 section 2.1.1), as the writer computed it.
     #[must_use]
     pub const fn root(&self) -> [u8; 32] {
         self.tail.root
@@ -125,7 +125,7 @@ impl ChunkFile {
         self.layout.file_bytes
     }
 
-    /// The root over the chunks as they are now on disk: reads the whole file, needs no key.
+    /// The root over chunks and parities as they are now on disk: reads the whole file, needs no key.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -140,6 +140,9 @@ impl ChunkFile {
                 tree.push(chunk);
                 rest = after;
             }
+        }
+        for range in self.layout.parities() {
+            tree.push(&read_bytes(&file, range)?);
         }
         Ok(tree.root())
     }

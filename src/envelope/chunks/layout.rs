@@ -3,6 +3,7 @@
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use super::{
+    parity,
     seal::{ChunkId, TAG_BYTES},
     tail::TAIL_BYTES,
 };
@@ -64,6 +65,8 @@ pub(super) struct Layout {
     parts: Vec<Part>,
     /// Chunks in the file.
     pub(super) chunks: u32,
+    /// Where the parity of the first stripe starts.
+    parity_offset: u64,
     /// Bytes of the whole file, both tails included.
     pub(super) file_bytes: u64,
 }
@@ -80,8 +83,35 @@ impl Layout {
             let tags = u64::from(count) * TAG_BYTES as u64;
             offset = offset.checked_add(bytes)?.checked_add(tags)?;
         }
-        let file_bytes = offset.checked_add(2 * TAIL_BYTES as u64)?;
-        Some(Self { parts: placed, chunks, file_bytes })
+        let mut layout = Self { parts: placed, chunks, parity_offset: offset, file_bytes: 0 };
+        let parity_end = layout.parities().last().map_or(offset, |range| range.end);
+        layout.file_bytes = parity_end.checked_add(2 * TAIL_BYTES as u64)?;
+        Some(layout)
+    }
+
+    /// Where the parity of each stripe lies, in order. Computed anew: a file has few stripes, and nearly all are as long as
+    /// a chunk can be.
+    pub(super) fn parities(&self) -> impl Iterator<Item = Range<u64>> {
+        let mut start = self.parity_offset;
+        (0..parity::stripes(self.chunks)).map(move |stripe| {
+            let longest = self.stripe(stripe).map(|place| place.sealed_bytes as u64).max();
+            // Cannot overflow: a stripe's parity is no longer than one of its chunks, and those fit.
+            let end = start.saturating_add(longest.unwrap_or_default());
+            std::mem::replace(&mut start, end)..end
+        })
+    }
+
+    /// The chunks of a stripe.
+    pub(super) fn stripe(&self, stripe: u32) -> impl Iterator<Item = Place> {
+        parity::members(stripe, self.chunks).map(|counter| self.chunk(counter))
+    }
+
+    /// The chunk with this count, which must be one of the file's.
+    fn chunk(&self, counter: u32) -> Place {
+        let part = self.parts.partition_point(|part| part.first_chunk <= counter);
+        // Parts without chunks begin where the next begins: the last that begins there has the chunk.
+        let part = &self.parts[part - 1];
+        part.place(counter - part.first_chunk)
     }
 
     /// Plaintext bytes of a part; none if there is no such part.
@@ -119,9 +149,15 @@ impl Layout {
 
 /// Reads chunks that lie together, as they are on disk.
 pub(super) fn read_run(file: &File, run: &[Place]) -> io::Result<Vec<u8>> {
-    let mut sealed = vec![0; run.iter().map(|place| place.sealed_bytes).sum()];
-    if let Some(first) = run.first() {
-        file.read_exact_at(&mut sealed, first.offset)?;
-    }
+    let start = run.first().map_or(0, |place| place.offset);
+    let bytes: usize = run.iter().map(|place| place.sealed_bytes).sum();
+    read_bytes(file, start..start + bytes as u64)
+}
+
+/// Reads exactly these bytes, no more than a run of chunks has.
+pub(super) fn read_bytes(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let bytes = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut sealed = vec![0; bytes];
+    file.read_exact_at(&mut sealed, range.start)?;
     Ok(sealed)
 }

@@ -1,12 +1,18 @@
 //! Reads the content of a chunk file, in any order.
 
-use std::{fs::File, io, iter, ops::Range, sync::Arc};
+use std::{
+    fs::File,
+    io, iter,
+    ops::Range,
+    sync::{Arc, Once},
+};
 
 use bytes::Bytes;
 
 use super::{
     cache::ChunkCache,
-    layout::{Layout, Place, RUN_CHUNKS, read_run},
+    layout::{Layout, Place, RUN_CHUNKS, read_bytes, read_run},
+    parity,
     seal::ChunkKey,
 };
 
@@ -16,7 +22,7 @@ pub enum ChunkReadError {
     /// The operating system refuses, or the file has become shorter.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// A chunk is not what was sealed there. The others can still be read.
+    /// A chunk is not what was sealed there, nor can it be rebuilt. The others can still be read.
     #[error("chunk {chunk} of part {part} is damaged")]
     Damaged {
         /// The part, from 0.
@@ -32,7 +38,18 @@ pub enum ChunkReadError {
     },
 }
 
+/// Chunks that are not as they were sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkCheck {
+    /// Chunks that do not open, or cannot be read, as they lie on disk.
+    pub damaged: u64,
+    /// Those of them that their parity gives back.
+    pub rebuilt: u64,
+}
+
 /// Reads the content of a chunk file. Holds the file open, and the 16 chunks that were used last; all clones share them.
+///
+/// A chunk that does not open is rebuilt from its parity each time it is asked for; nothing on disk is changed.
 #[derive(Clone, Debug)]
 pub struct ChunkReader(Arc<Opened>);
 
@@ -42,11 +59,14 @@ struct Opened {
     key: ChunkKey,
     layout: Arc<Layout>,
     cache: ChunkCache,
+    /// Whoever runs the service hears of damage once for each reader.
+    said: Once,
 }
 
 impl ChunkReader {
     pub(super) fn new(file: File, key: ChunkKey, layout: Arc<Layout>) -> Self {
-        Self(Arc::new(Opened { file, key, layout, cache: ChunkCache::default() }))
+        let (cache, said) = (ChunkCache::default(), Once::new());
+        Self(Arc::new(Opened { file, key, layout, cache, said }))
     }
 
     /// Plaintext bytes of a part; 0 if there is no such part.
@@ -77,6 +97,19 @@ impl ChunkReader {
 
     /// The chunks that do not open or cannot be read, as (part, chunk in the part). Reads everything, as it is on disk.
     pub fn damaged(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        self.damaged_places().map(|place| place.named())
+    }
+
+    /// How many chunks are damaged, and how many of those are not lost. Reads everything.
+    #[must_use]
+    pub fn check(&self) -> ChunkCheck {
+        self.damaged_places().fold(ChunkCheck::default(), |check, place| ChunkCheck {
+            damaged: check.damaged + 1,
+            rebuilt: check.rebuilt + u64::from(self.0.rebuild(&place).is_ok()),
+        })
+    }
+
+    fn damaged_places(&self) -> impl Iterator<Item = Place> + '_ {
         self.0.layout.runs().flat_map(|run| self.0.damaged_in(&run))
     }
 }
@@ -86,10 +119,12 @@ impl Opened {
         if let Some(chunk) = self.cache.get(place.id.counter) {
             return Ok(chunk);
         }
-        let mut sealed = read_run(&self.file, &[*place])?;
-        let bytes = self.open(place, &mut sealed)?.len();
-        sealed.truncate(bytes);
-        let chunk = Bytes::from(sealed);
+        let opened = read_run(&self.file, &[*place]).ok().and_then(|mut sealed| {
+            let bytes = self.key.open(&place.id, &mut sealed)?.len();
+            sealed.truncate(bytes);
+            Some(sealed)
+        });
+        let chunk = Bytes::from(opened.map_or_else(|| self.rebuild(place), Ok)?);
         self.cache.put(place.id.counter, chunk.clone());
         Ok(chunk)
     }
@@ -118,9 +153,18 @@ impl Opened {
         run: &[Place],
         range: &Range<u64>,
     ) -> Result<(), ChunkReadError> {
-        let mut sealed = read_run(&self.file, run)?;
+        let Ok(mut sealed) = read_run(&self.file, run) else {
+            // One sector that cannot be read must not cost the run.
+            for place in run {
+                out.extend_from_slice(&self.chunk(place)?[within(&place.covers(), range)]);
+            }
+            return Ok(());
+        };
         for (place, sealed) in pieces(run, &mut sealed) {
-            let chunk = self.open(place, sealed)?;
+            let Some(chunk) = self.key.open(&place.id, sealed) else {
+                out.extend_from_slice(&self.chunk(place)?[within(&place.covers(), range)]);
+                continue;
+            };
             let wanted = within(&place.covers(), range);
             out.extend_from_slice(&chunk[wanted.clone()]);
             // The rest of it will be asked for next; a chunk that was asked for as a whole will not be again.
@@ -131,24 +175,37 @@ impl Opened {
         Ok(())
     }
 
-    fn open<'a>(&self, place: &Place, sealed: &'a mut [u8]) -> Result<&'a [u8], ChunkReadError> {
-        self.key.open(&place.id, sealed).ok_or_else(|| {
-            let (part, chunk) = place.named();
-            ChunkReadError::Damaged { part, chunk }
-        })
+    /// A chunk that does not open, from the others of its stripe and their parity.
+    fn rebuild(&self, place: &Place) -> Result<Vec<u8>, ChunkReadError> {
+        let stripe = parity::stripe_of(place.id.counter);
+        let mut sum = Vec::new();
+        if let Some(parity) = self.layout.parities().nth(stripe as usize) {
+            parity::add(&mut sum, &read_bytes(&self.file, parity)?);
+        }
+        for other in self.layout.stripe(stripe).filter(|other| other.id != place.id) {
+            parity::add(&mut sum, &read_run(&self.file, &[other])?);
+        }
+        sum.truncate(place.sealed_bytes);
+        let (part, chunk) = place.named();
+        let opened = self.key.open(&place.id, &mut sum).map(<[u8]>::len);
+        self.said.call_once(|| {
+            let rebuilt = opened.is_some();
+            tracing::warn!(part, chunk, rebuilt, "a chunk of a sealed file is damaged");
+        });
+        sum.truncate(opened.ok_or(ChunkReadError::Damaged { part, chunk })?);
+        Ok(sum)
     }
 
-    fn damaged_in(&self, run: &[Place]) -> Vec<(usize, u32)> {
+    fn damaged_in(&self, run: &[Place]) -> Vec<Place> {
         if let Ok(mut sealed) = read_run(&self.file, run) {
             return pieces(run, &mut sealed)
-                .filter_map(|(place, sealed)| match self.key.open(&place.id, sealed) {
-                    Some(_) => None,
-                    None => Some(place.named()),
+                .filter_map(|(place, sealed)| {
+                    self.key.open(&place.id, sealed).is_none().then_some(*place)
                 })
                 .collect();
         }
         if let [place] = run {
-            return vec![place.named()];
+            return vec![*place];
         }
         // One sector that cannot be read must not condemn the run.
         run.chunks(1).flat_map(|place| self.damaged_in(place)).collect()

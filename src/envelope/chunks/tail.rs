@@ -8,7 +8,7 @@
 //! 12    4  number of chunks in the file
 //! 16  128  plaintext bytes of each part, 8 each; zero for parts that are not there
 //! 144 256  note, then zeros
-//! 400  32  root of the hash tree over the chunks
+//! 400  32  root of the hash tree over the chunks and the parities
 //! 432  60  zero
 //! 492  16  tag: AES-256-GCM of nothing, with bytes 0..492 authenticated
 //! 508   4  CRC-32 of (salt, bytes 0..508): tells damage without a key
@@ -45,7 +45,7 @@ pub(super) struct Tail {
     pub(super) parts: Vec<u64>,
     /// What the caller wants to know without a key.
     pub(super) note: Vec<u8>,
-    /// Root of the hash tree over the chunks.
+    /// Root of the hash tree over the chunks and the parities.
     pub(super) root: Hash,
 }
 

@@ -10,6 +10,7 @@ use crc32fast::Hasher;
 use super::{
     layout::CHUNK_BYTES,
     merkle::MerkleTree,
+    parity::Parity,
     seal::{ChunkId, ChunkKey},
     tail::{CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, Tail},
 };
@@ -27,7 +28,7 @@ const APPEND_BYTES: usize = 4 * CHUNK_BYTES;
 pub struct ChunkSummary {
     /// Bytes of the whole file.
     pub bytes: u64,
-    /// Root of the hash tree over the chunks.
+    /// Root of the hash tree over chunks and parities.
     pub root: [u8; 32],
 }
 
@@ -40,6 +41,7 @@ pub struct ChunkWriter {
     key: ChunkKey,
     seed: Hasher,
     tree: MerkleTree,
+    parity: Parity,
     /// Plaintext bytes of each part that has begun.
     parts: Vec<u64>,
     /// The chunk under way.
@@ -69,6 +71,7 @@ impl ChunkWriter {
             key: ChunkKey::new(key, &header),
             seed: header.checksum_seed(),
             tree: MerkleTree::default(),
+            parity: Parity::default(),
             parts: vec![0],
             next: ChunkId::default(),
             pending: header.encode_as(FileKind::Chunks).to_vec(),
@@ -96,7 +99,7 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// Ends the last part, writes the tail and makes the content durable. The name of the file is the caller's to sync.
+    /// Ends the last part, writes parity and tail and makes the content durable. The name of the file is the caller's to sync.
     ///
     /// # Errors
     /// If the disk refuses; then the file is worth nothing, even if it looks whole. If the note is longer than
@@ -107,9 +110,12 @@ impl ChunkWriter {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the note is too long"));
         }
         self.end_part()?;
+        let (parity, stripes) = std::mem::take(&mut self.parity).finish();
+        stripes.into_iter().for_each(|stripe| self.tree.push(&parity[stripe]));
         let root = self.tree.root();
         let tail = Tail { parts: std::mem::take(&mut self.parts), note: note.to_vec(), root };
         let copy = tail.encode(self.next.counter, &self.key, &self.seed);
+        self.pending.extend_from_slice(&parity);
         self.pending.extend_from_slice(&copy);
         self.pending.extend_from_slice(&copy);
         self.append_pending()?;
@@ -138,6 +144,7 @@ impl ChunkWriter {
         let tag = self.key.seal(&id, &mut self.pending[self.open_at..]);
         self.pending.extend_from_slice(&tag);
         self.tree.push(&self.pending[self.open_at..]);
+        self.parity.push(&self.pending[self.open_at..]);
         self.open_at = self.pending.len();
         self.next.counter = counter;
         self.next.index += 1;

@@ -11,7 +11,7 @@ use crate::{
     query_log::{
         Cause, ChangeKind, Filter, LogRow, Order, QueryLog, Reason, Record, Route, SegmentState,
         sealed::{HandleRun, Moment, Outcome},
-        tests::support::{Bench, HOUR, change, lookup, put, rows},
+        tests::support::{Bench, HOUR, change, lookup, parity_of, put, rows},
     },
 };
 
@@ -289,7 +289,8 @@ fn states_stay_within_the_budget_and_a_cut_forgets_what_is_behind_it() {
         handles.sort();
         let mut run = HandleRun::default();
         for handle in handles {
-            let outcome = Outcome::of(&asked(&handle, LIVE));
+            let (route, reason, status) = LIVE;
+            let outcome = Outcome::Lookup { route: Some(route), reason, status };
             run.push(handle, Moment { at: Timestamp::from_secs(1), outcome });
         }
         run
@@ -484,7 +485,9 @@ fn damage_is_counted_once_and_the_rest_is_found() {
         .filter(|path| path.extension().is_some_and(|it| it == "sealed"))
         .collect();
     files.sort();
-    let whole = std::fs::read(&files[0]).unwrap();
+    let mut whole = std::fs::read(&files[0]).unwrap();
+    // Nothing can be rebuilt.
+    whole[parity_of(&files[0])].fill(0);
     let mut outcomes = std::collections::BTreeSet::new();
     for at in (0..whole.len()).step_by(whole.len() / 40) {
         let mut bytes = whole.clone();

@@ -6,6 +6,7 @@ use super::{
     super::{
         catalog::{Form, Segment, SegmentState},
         record::{LogRow, Record},
+        row_view::RowView,
         sealed::{HandlePage, HandleRange, HandleRun, Moment, Outcome},
         sealed_file,
         search::{ReadError, Sources},
@@ -197,7 +198,7 @@ const fn after(at: Timestamp) -> Timestamp {
 
 /// What a row says of its handle, if that is asked for.
 fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, Moment)> {
-    let outcome = Outcome::of(&row.record);
+    let outcome = Outcome::of(RowView::from(&row).event);
     let handle = match row.record {
         Record::Lookup(lookup) => lookup.handle,
         Record::Change(change) => change.handle,

@@ -1,17 +1,16 @@
-//! Reads a row group's table of clients, whole or one by one.
+//! Reads a row group's table of clients, whole or a few.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{io, ops::Range};
 
 use super::{
-    client_block::Block,
-    clients::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, Entry},
+    client::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, Slim},
     group::Table,
     page::Segment,
     part::{self, PartError, PartSource},
 };
 use crate::query_log::filter::Filter;
 
-/// Entries read for the sake of one: a block costs hardly more than an entry.
+/// Entries between two that are asked for and read through: they cost hardly more than a second reading.
 const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
 /// Entries read at once when all are.
 const RUN_ENTRIES: u32 = if cfg!(test) { 16 } else { 4_096 };
@@ -24,9 +23,9 @@ fn read_entries(
 ) -> io::Result<Vec<Option<Client>>> {
     let mut entries = Vec::with_capacity(range.len());
     read_items(source, table.start, ENTRY_BYTES, range, &mut |bytes| {
-        entries.push(bytes.and_then(Entry::unpack));
+        entries.push(bytes.and_then(Slim::unpack));
     })?;
-    let addresses = entries.iter().flatten().filter_map(|entry| entry.address);
+    let addresses = entries.iter().flatten().filter_map(Slim::place);
     let bounds = addresses.clone().min().zip(addresses.max());
     let mut found = Vec::new();
     // Entries name their addresses in order, so those of a run are a run: anything else was not written so.
@@ -36,15 +35,15 @@ fn read_entries(
     {
         let start = table.start + u64::from(table.size.entries) * ENTRY_BYTES as u64;
         read_items(source, start, ADDRESS_BYTES, first..last + 1, &mut |bytes| {
-            found.push(bytes.and_then(clients::unpack_address));
+            found.push(bytes.and_then(client::unpack_address));
         })?;
     }
     let first = bounds.map_or(0, |bounds| bounds.0);
-    let whole = |entry: Entry| match entry.address {
-        None => Some(entry.client),
+    let whole = |entry: Slim| match entry.place() {
+        None => entry.client(&[]),
         Some(place) => {
             let ip = (*found.get((place - first) as usize)?)?;
-            Some(Client { ip: Some(ip), ..entry.client })
+            entry.moved(0).client(&[ip])
         }
     };
     Ok(entries.into_iter().map(|entry| entry.and_then(whole)).collect())
@@ -87,56 +86,68 @@ fn read_items(
     Ok(())
 }
 
-/// Clients by their number; keeps what it has read, within a limit.
-pub(super) struct ClientReader {
-    source: Arc<dyn PartSource>,
-    table: Table,
-    /// Not a map: a scan asks for every row's client, and each step on the way there is a cache miss.
-    blocks: Vec<Option<Block>>,
-    kept: usize,
-    /// The blocks that are kept.
-    held: Vec<u32>,
-    /// When so many are kept all are dropped.
-    kept_max: usize,
+/// Gives the clients with these numbers, which ascend; none for one that is damaged, or if there is none.
+pub(super) fn read_some(
+    source: &dyn PartSource,
+    table: &Table,
+    numbers: &[u32],
+    each: &mut dyn FnMut(u32, Option<Client>),
+) -> io::Result<()> {
+    let mut rest = numbers;
+    while let Some(first) = rest.first() {
+        // Entries in between are read through, if they are few.
+        let gap = rest.windows(2).take(RUN_ENTRIES as usize - 1);
+        let near = gap
+            .take_while(|pair| pair[1] - pair[0] <= BLOCK_ENTRIES && pair[1] - first < RUN_ENTRIES);
+        let (run, behind) = rest.split_at(1 + near.count());
+        read_run(source, table, run, each)?;
+        rest = behind;
+    }
+    Ok(())
 }
 
-impl ClientReader {
-    pub(super) fn new(source: Arc<dyn PartSource>, table: Table, kept_max: usize) -> Self {
-        let blocks = table.size.entries.div_ceil(BLOCK_ENTRIES) as usize;
-        let blocks = std::iter::repeat_with(|| None).take(blocks).collect();
-        Self { source, table, blocks, kept: 0, held: Vec::new(), kept_max }
-    }
-
-    /// None if its entry is damaged, or if there is none.
-    pub(super) fn get(&mut self, number: u32) -> io::Result<Option<Client>> {
-        let place = (number % BLOCK_ENTRIES) as usize;
-        let block = number / BLOCK_ENTRIES;
-        match self.blocks.get(block as usize) {
-            None => Ok(None),
-            Some(Some(clients)) => Ok(clients.get(place)),
-            Some(None) => {
-                let clients = self.read(block)?;
-                let client = clients.get(place);
-                self.blocks[block as usize] = Some(clients);
-                Ok(client)
+/// The same of numbers that lie close together.
+fn read_run(
+    source: &dyn PartSource,
+    table: &Table,
+    run: &[u32],
+    each: &mut dyn FnMut(u32, Option<Client>),
+) -> io::Result<()> {
+    let there = &run[..run.partition_point(|number| *number < table.size.entries)];
+    if let (Some(first), Some(last)) = (there.first(), there.last()) {
+        let (mut entries, mut number, mut wanted) = (Vec::new(), *first, there.iter().peekable());
+        read_items(source, table.start, ENTRY_BYTES, *first..last + 1, &mut |bytes| {
+            if wanted.next_if(|wanted| **wanted == number).is_some() {
+                entries.push((number, bytes.and_then(Slim::unpack)));
             }
+            number += 1;
+        })?;
+        for (number, entry) in entries {
+            each(number, whole(source, table, entry)?);
         }
     }
+    run[there.len()..].iter().for_each(|number| each(*number, None));
+    Ok(())
+}
 
-    fn read(&mut self, block: u32) -> io::Result<Block> {
-        if self.kept >= self.kept_max {
-            for block in self.held.drain(..) {
-                self.blocks[block as usize] = None;
-            }
-            self.kept = 0;
-        }
-        let first = block * BLOCK_ENTRIES;
-        let end = first.saturating_add(BLOCK_ENTRIES).min(self.table.size.entries);
-        let clients = read_entries(&*self.source, &self.table, first..end)?;
-        self.kept += clients.len();
-        self.held.push(block);
-        Ok(Block::new(&clients))
+/// An entry with its address.
+fn whole(
+    source: &dyn PartSource,
+    table: &Table,
+    entry: Option<Slim>,
+) -> io::Result<Option<Client>> {
+    let Some((entry, place)) = entry.and_then(|entry| Some((entry, entry.place()?))) else {
+        return Ok(entry.and_then(|entry| entry.client(&[])));
+    };
+    let mut client = None;
+    if place < table.size.addresses {
+        let start = table.start + u64::from(table.size.entries) * ENTRY_BYTES as u64;
+        read_items(source, start, ADDRESS_BYTES, place..place + 1, &mut |bytes| {
+            let ip = bytes.and_then(client::unpack_address);
+            client = ip.and_then(|ip| entry.moved(0).client(&[ip]));
+        })?;
     }
+    Ok(client)
 }
 
 /// Numbers of clients.

@@ -1,121 +1,18 @@
-//! Who asked, from which device and address: interned, since a batch or a busy phone repeats it row after row.
+//! The clients of rows that wait to be written: interned, since a batch or a busy phone repeats one row after row.
 //!
-//! ```text
-//! entries      flags (1), account (8), device (8), IPv4 address or place among the addresses below (4)
-//! addresses    IPv6 address (16), in the order of the entries that point to them
-//! ```
-//!
-//! Little endian; what a flag says is absent is zero. Entry *i* is one small read, whatever the table's size. A table
-//! belongs to one row group: so neither who writes nor who reads ever holds more clients than rows of one pass.
+//! A table belongs to one row group: so neither who writes nor who reads ever holds more clients than rows of one pass.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroU64,
-};
+use std::{net::Ipv6Addr, num::NonZeroU64};
 
 use hashbrown::HashTable;
 
-use crate::{
-    ids::{AccountId, DeviceId},
-    query_log::record::Record,
+use super::{
+    client::{ADDRESS_BYTES, Client, ENTRY_BYTES, Slim},
+    digest::RowHasher,
 };
 
-/// Bytes of an entry.
-pub(super) const ENTRY_BYTES: usize = 21;
-/// Bytes of an address in the second table.
-pub(super) const ADDRESS_BYTES: usize = 16;
-
-const ACCOUNT: u8 = 1;
-const DEVICE: u8 = 1 << 1;
-const IP_V4: u8 = 1 << 2;
-const IP_V6: u8 = 1 << 3;
-
-/// One client, as it waits to be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Client {
-    pub(super) account: Option<AccountId>,
-    pub(super) device: Option<DeviceId>,
-    pub(super) ip: Option<IpAddr>,
-}
-
-impl Client {
-    pub(super) const fn of(record: &Record) -> Self {
-        match record {
-            Record::Lookup(lookup) => {
-                Self { account: lookup.account, device: lookup.device, ip: lookup.ip }
-            }
-            Record::Change(change) => {
-                Self { account: change.account, device: change.device, ip: None }
-            }
-        }
-    }
-
-    fn pack(&self, addresses: &mut Vec<u8>) -> [u8; ENTRY_BYTES] {
-        let mut entry = [0; ENTRY_BYTES];
-        if let Some(account) = self.account {
-            entry[0] |= ACCOUNT;
-            entry[1..9].copy_from_slice(&account.bits().to_le_bytes());
-        }
-        if let Some(device) = self.device {
-            entry[0] |= DEVICE;
-            entry[9..17].copy_from_slice(&device.bits().to_le_bytes());
-        }
-        match self.ip {
-            None => {}
-            Some(IpAddr::V4(ip)) => {
-                entry[0] |= IP_V4;
-                entry[17..].copy_from_slice(&ip.octets());
-            }
-            Some(IpAddr::V6(ip)) => {
-                entry[0] |= IP_V6;
-                // Fewer than rows wait, which a u32 counts.
-                let place = (addresses.len() / ADDRESS_BYTES) as u32;
-                entry[17..].copy_from_slice(&place.to_le_bytes());
-                addresses.extend_from_slice(&ip.octets());
-            }
-        }
-        entry
-    }
-}
-
-/// An entry as read, perhaps without its address yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    /// The client, without its address if that is [`Self::address`].
-    pub(super) client: Client,
-    /// The place of its IPv6 address.
-    pub(super) address: Option<u32>,
-}
-
-impl Entry {
-    /// None if it is not what [`Clients::write`] writes.
-    pub(super) fn unpack(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
-        let flags = bytes[0];
-        if flags >= 1 << 4 || flags & IP_V4 != 0 && flags & IP_V6 != 0 {
-            return None;
-        }
-        let word = |at: usize| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(word)
-        };
-        let last = [bytes[17], bytes[18], bytes[19], bytes[20]];
-        let client = Client {
-            account: (flags & ACCOUNT != 0).then(|| AccountId::from_bits(word(1))),
-            device: (flags & DEVICE != 0).then(|| DeviceId::from_bits(word(9))),
-            ip: (flags & IP_V4 != 0).then(|| Ipv4Addr::from(last).into()),
-        };
-        let address = (flags & IP_V6 != 0).then(|| u32::from_le_bytes(last));
-        Some(Self { client, address })
-    }
-}
-
-/// An address of the second table.
-pub(super) fn unpack_address(bytes: &[u8]) -> Option<IpAddr> {
-    let octets: [u8; ADDRESS_BYTES] = bytes.try_into().ok()?;
-    Some(Ipv6Addr::from(octets).into())
-}
+/// Entries that are handed over at once.
+const WRITE_ENTRIES: usize = 1_024;
 
 /// How much a row group's table holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,7 +21,7 @@ pub(super) struct TableSize {
     pub(super) addresses: u32,
 }
 
-/// A client with its hash: 64 bytes, as the processor reads them.
+/// A client with its hash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hashed {
     pub(super) client: Client,
@@ -139,30 +36,41 @@ impl Hashed {
 }
 
 /// Clients of rows that wait, each once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Clients {
-    all: Vec<Hashed>,
+    all: Vec<Slim>,
+    addresses: Vec<Ipv6Addr>,
+    /// Their hashes are not kept: a table that grows makes them again.
     places: HashTable<u32>,
+    hasher: RowHasher,
+    /// In which order they are to be written.
+    order: Vec<u32>,
 }
 
 impl Clients {
-    /// Room for the clients of so many rows: a usual hour has one for eight rows or fewer. Growing a table costs a copy of it;
+    /// Room for the clients of so many rows: a usual hour has one for five rows or fewer. Growing a table costs a copy of it;
     /// room that is not used is no memory yet.
-    pub(super) fn for_rows(rows: usize) -> Self {
-        let clients = rows / 8;
-        Self { all: Vec::with_capacity(clients), places: HashTable::with_capacity(clients) }
+    pub(super) fn for_rows(rows: usize, hasher: RowHasher) -> Self {
+        let clients = rows / 5;
+        Self {
+            all: Vec::with_capacity(clients),
+            addresses: Vec::new(),
+            places: HashTable::with_capacity(clients),
+            hasher,
+            order: Vec::new(),
+        }
     }
 
     /// The numbers of clients, new ones of those that are new.
     ///
     /// In three steps for all, each short: the processor then waits for the memory of many look-ups at once.
     pub(super) fn intern_all(&mut self, clients: &[Hashed]) -> Vec<u32> {
-        let Self { all, places } = &*self;
+        let Self { all, addresses, places, .. } = &*self;
         // Nearly always the right one: its place and seven bits of its hash agree.
         let guess = |client: &Hashed| places.find(client.hash.get(), |_| true).copied();
         let guesses: Vec<Option<u32>> = clients.iter().map(guess).collect();
         let right = |(client, guess): (&Hashed, Option<u32>)| {
-            guess.filter(|number| all[*number as usize].is(client))
+            guess.filter(|number| all[*number as usize].is(&client.client, addresses))
         };
         let found: Vec<Option<u32>> = clients.iter().zip(guesses).map(right).collect();
         let number =
@@ -172,64 +80,149 @@ impl Clients {
 
     /// The number of a client, a new one if it is new.
     fn intern(&mut self, client: &Hashed) -> u32 {
-        let Self { all, places, .. } = self;
+        let Self { all, addresses, places, hasher, .. } = self;
         let number = *places
             .entry(
                 client.hash.get(),
-                |&number| all[number as usize].is(client),
-                |&number| all[number as usize].hash.get(),
+                |&number| all[number as usize].is(&client.client, addresses),
+                |&number| hash(all[number as usize], addresses, hasher),
             )
             .or_insert_with(|| all.len() as u32)
             .get();
         if number as usize == all.len() {
-            all.push(*client);
+            all.push(Slim::new(&client.client, addresses));
         }
         number
     }
 
-    /// Numbers the clients anew in the order in which `rows` name them, and drops those that none names. They can be
-    /// written then; before more of them can come, [`Self::index`].
+    /// Numbers the clients anew in the order in which `rows` name them, those that none names left out: so they will be
+    /// written. No more can come before [`Self::keep_named`].
     pub(super) fn renumber<'a>(&mut self, rows: impl Iterator<Item = &'a mut u32>) {
         const UNNAMED: u32 = u32::MAX;
         self.places = HashTable::new();
         let mut numbers = vec![UNNAMED; self.all.len()];
-        let mut named = Vec::with_capacity(self.all.len());
+        self.order = Vec::with_capacity(self.all.len());
         for client in rows {
             let number = &mut numbers[*client as usize];
             if *number == UNNAMED {
-                *number = named.len() as u32;
-                named.push(self.all[*client as usize]);
+                *number = self.order.len() as u32;
+                self.order.push(*client);
             }
             *client = *number;
         }
-        self.all = named;
     }
 
-    /// Finds the clients again after they were numbered.
-    pub(super) fn index(&mut self) {
-        let Self { all, places, .. } = self;
+    /// Forgets the clients that [`Self::renumber`] left out; more can come then.
+    pub(super) fn keep_named(&mut self) {
+        let (mut all, mut addresses) = (Vec::with_capacity(self.order.len()), Vec::new());
+        for number in std::mem::take(&mut self.order) {
+            all.push(self.take(number, &mut addresses));
+        }
+        (self.all, self.addresses) = (all, addresses);
+        let Self { all, addresses, places, hasher, .. } = self;
         *places = HashTable::with_capacity(all.len());
-        let hash = |number: &u32| all[*number as usize].hash.get();
+        let hash = |number: &u32| hash(all[*number as usize], addresses, hasher);
         for number in 0..all.len() as u32 {
             places.insert_unique(hash(&number), number, hash);
         }
     }
 
-    /// Gives the table to `write`, piece by piece, and forgets the clients.
+    /// A client, with its address at the end of another list.
+    fn take(&self, number: u32, addresses: &mut Vec<Ipv6Addr>) -> Slim {
+        let slim = self.all[number as usize];
+        let Some(place) = slim.place() else { return slim };
+        // Fewer than rows wait, which a u32 counts.
+        let moved = slim.moved(addresses.len() as u32);
+        addresses.push(self.addresses[place as usize]);
+        moved
+    }
+
+    /// Gives the table to `write`, piece by piece, in the order of [`Self::renumber`].
     pub(super) fn write<E>(
-        &mut self,
+        &self,
         mut write: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<TableSize, E> {
         let mut addresses = Vec::new();
-        for Hashed { client, .. } in &self.all {
-            write(&client.pack(&mut addresses))?;
+        let mut piece = Vec::with_capacity(WRITE_ENTRIES * ENTRY_BYTES);
+        for numbers in self.order.chunks(WRITE_ENTRIES) {
+            piece.clear();
+            for number in numbers {
+                piece.extend_from_slice(&self.take(*number, &mut addresses).pack());
+            }
+            write(&piece)?;
         }
-        write(&addresses)?;
-        let size = TableSize {
-            entries: self.all.len() as u32,
-            addresses: (addresses.len() / ADDRESS_BYTES) as u32,
-        };
-        *self = Self::default();
-        Ok(size)
+        for some in addresses.chunks(WRITE_ENTRIES) {
+            piece.clear();
+            some.iter().for_each(|address| piece.extend_from_slice(&address.octets()));
+            write(&piece)?;
+        }
+        let (entries, addresses) = (self.order.len() as u32, addresses.len() as u32);
+        Ok(TableSize { entries, addresses })
+    }
+}
+
+fn hash(slim: Slim, addresses: &[Ipv6Addr], hasher: &RowHasher) -> u64 {
+    // None only if its address is not there, and every address is.
+    slim.client(addresses).map_or(0, |client| hasher.client(&client).get())
+}
+
+impl TableSize {
+    /// Bytes of the whole table.
+    pub(super) fn bytes(self) -> u64 {
+        u64::from(self.entries) * ENTRY_BYTES as u64
+            + u64::from(self.addresses) * ADDRESS_BYTES as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::query_log::sealed::client::tests::client;
+
+    proptest! {
+        /// Any sequence of interning and of forgetting those that no row names.
+        #[test]
+        fn equal_clients_have_one_number(
+            known in prop::collection::vec(client(), 1..12),
+            asked in prop::collection::vec((any::<prop::sample::Index>(), prop::bool::weighted(0.1)), 0..60),
+        ) {
+            let hasher = RowHasher::new(7);
+            let mut clients = Clients::for_rows(0, hasher.clone());
+            let mut rows: Vec<(Client, u32)> = Vec::new();
+            for (which, forget) in asked {
+                let client = *which.get(&known);
+                let hash = hasher.client(&client);
+                let number = clients.intern_all(&[Hashed { client, hash }; 2]);
+                prop_assert_eq!(number[0], number[1]);
+                rows.push((client, number[0]));
+                if forget {
+                    rows.truncate(rows.len() / 2 + 1);
+                    clients.renumber(rows.iter_mut().map(|row| &mut row.1));
+                    clients.keep_named();
+                }
+                let numbers: HashMap<Client, u32> = rows.iter().copied().collect();
+                prop_assert!(rows.iter().all(|(client, number)| numbers[client] == *number));
+            }
+            clients.renumber(rows.iter_mut().map(|row| &mut row.1));
+            let mut bytes = Vec::new();
+            let size = clients.write(|piece| { bytes.extend_from_slice(piece); Ok::<_, ()>(()) }).unwrap();
+            prop_assert_eq!(size.bytes(), bytes.len() as u64);
+            let (entries, addresses) = bytes.split_at(size.entries as usize * ENTRY_BYTES);
+            let addresses: Vec<Ipv6Addr> =
+                addresses.chunks(ADDRESS_BYTES).filter_map(super::super::client::unpack_address).collect();
+            let mut seen = 0;
+            for (client, number) in rows {
+                let entry = &entries[number as usize * ENTRY_BYTES..][..ENTRY_BYTES];
+                prop_assert_eq!(Slim::unpack(entry).unwrap().client(&addresses), Some(client));
+                // In the order of the rows.
+                prop_assert!(number <= seen);
+                seen = seen.max(number + 1);
+            }
+            prop_assert_eq!(seen, size.entries);
+        }
     }
 }

@@ -8,11 +8,10 @@ use std::{
 
 use foldhash::quality::FixedState;
 
-use super::{clients::Client, outcome::Outcome};
+use super::{client::Client, outcome::Outcome};
 use crate::{
-    handle::Handle,
     ids::{AccountId, DeviceId},
-    query_log::record::{ChangeRecord, LogRow, LookupRecord, Record},
+    query_log::row_view::{Event, HandleView, RowView},
 };
 
 /// Sums of two hashes of whole rows, and how many rows they are.
@@ -88,32 +87,20 @@ impl RowHasher {
     }
 
     /// The words of a row as the log has it. Every field by name: a new one does not compile until it is among them.
-    pub(super) fn words(&self, row: &LogRow, client: NonZeroU64) -> RowWords {
-        let LogRow { at, record } = row;
-        let (id, handle, took_us, outcome) = match record {
-            Record::Lookup(LookupRecord {
-                request,
-                account: _,
-                device: _,
-                ip: _,
-                handle,
-                route,
-                reason,
-                status,
-                took_us,
-            }) => {
-                let outcome = Outcome::Lookup { route: *route, reason: *reason, status: *status };
-                (request.bits(), handle, *took_us, outcome)
+    pub(super) fn words(&self, row: &RowView<'_>, client: NonZeroU64) -> RowWords {
+        let RowView { at, handle, account: _, device: _, ip: _, event } = *row;
+        let (id, took_us, outcome) = match event {
+            Event::Lookup { request, route, reason, status, took_us } => {
+                (request.bits(), took_us, Outcome::Lookup { route, reason, status })
             }
-            Record::Change(ChangeRecord { id, change, handle, device: _, account: _, cause }) => {
-                let outcome = Outcome::Change { change: *change, cause: *cause };
-                (id.bits(), handle, 0, outcome)
+            Event::Change { id, change, cause } => {
+                (id.bits(), 0, Outcome::Change { change, cause })
             }
         };
         let handle = match handle {
             None => 0,
-            Some(Handle::Phone(key)) => key.bits(),
-            Some(Handle::Email(address)) => self.text(address.as_str().as_bytes()),
+            Some(HandleView::Phone(key)) => key.bits(),
+            Some(HandleView::Email(text)) => self.text(text.as_bytes()),
         };
         RowWords { handle, at: at.as_micros(), id, took_us, codes: codes(outcome), client }
     }

@@ -19,7 +19,7 @@ use parquet::{
 };
 
 use super::{
-    clients::{ADDRESS_BYTES, ENTRY_BYTES, TableSize},
+    clients::TableSize,
     column::{self, Column},
     error::SealedError,
     group::Table,
@@ -167,9 +167,7 @@ impl Footer {
 }
 
 fn group(metadata: &ParquetMetaData, number: usize, table: Table, end: u64) -> Option<Group> {
-    let bytes = u64::from(table.size.entries) * ENTRY_BYTES as u64
-        + u64::from(table.size.addresses) * ADDRESS_BYTES as u64;
-    if table.start.checked_add(bytes)? > end {
+    if table.start.checked_add(table.size.bytes())? > end {
         return None;
     }
     let index = &**metadata.page_index()?;

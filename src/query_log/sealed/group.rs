@@ -9,12 +9,7 @@ use parquet::{
     file::writer::{SerializedFileWriter, SerializedRowGroupWriter},
 };
 
-use super::{
-    clients::TableSize,
-    error::WriteError,
-    outcome,
-    waiting::{Row, Waiting},
-};
+use super::{clients::TableSize, error::WriteError, outcome, row::Row, waiting::Waiting};
 
 /// Where a row group's clients are, for the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

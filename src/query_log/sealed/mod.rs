@@ -27,12 +27,13 @@
 //!
 //! - Pages of all columns begin at the same rows, so a page number names the same rows in each.
 //! - There are no dictionaries: a page is read without any other, and damage to one costs no other. The one thing that is
-//!   interned is the *client* (account, device, address), in a table of fixed stride (see `clients.rs`): as a Parquet
+//!   interned is the *client* (account, device, address), in a table of fixed stride (see `client.rs`): as a Parquet
 //!   dictionary the whole of it had to be decoded before the first row.
 //! - What cannot be read costs the rows it holds, which are counted; a row is given as it was written or not at all.
 
+mod batch;
 mod by_handle;
-mod client_block;
+mod client;
 mod client_table;
 mod clients;
 mod column;
@@ -47,14 +48,17 @@ mod part;
 mod pass;
 mod read_back;
 mod reader;
+mod row;
 mod scan;
 mod select;
+mod survey;
 #[cfg(test)]
 pub(super) mod tests;
 mod waiting;
 mod window;
 mod writer;
 
+pub(super) use batch::Batch;
 pub(super) use by_handle::{HandlePage, HandleRange, HandleRun, Moment};
 pub(super) use error::{SealedError, WriteError};
 pub(super) use outcome::Outcome;
@@ -62,4 +66,6 @@ pub(super) use part::{PartError, PartSink, PartSource};
 pub(super) use read_back::Digest;
 pub(super) use reader::Sealed;
 pub(super) use scan::Scan;
+pub(super) use survey::Survey;
+pub(super) use window::Wanted;
 pub(super) use writer::{RowSource, WriteOptions, write};

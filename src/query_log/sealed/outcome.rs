@@ -7,7 +7,8 @@
 
 use crate::query_log::{
     filter::{Filter, Kind},
-    record::{Cause, ChangeKind, Reason, Record, Route},
+    record::{Cause, ChangeKind, Reason, Route},
+    row_view::Event,
 };
 
 const CHANGE: u32 = 1 << 30;
@@ -20,12 +21,10 @@ pub(in crate::query_log) enum Outcome {
 }
 
 impl Outcome {
-    pub(in crate::query_log) fn of(record: &Record) -> Self {
-        match record {
-            Record::Lookup(lookup) => {
-                Self::Lookup { route: lookup.route, reason: lookup.reason, status: lookup.status }
-            }
-            Record::Change(change) => Self::Change { change: change.change, cause: change.cause },
+    pub(in crate::query_log) const fn of(event: Event) -> Self {
+        match event {
+            Event::Lookup { route, reason, status, .. } => Self::Lookup { route, reason, status },
+            Event::Change { change, cause, .. } => Self::Change { change, cause },
         }
     }
 

@@ -17,20 +17,13 @@ use parquet::{
 };
 
 use super::{
-    client_table::ClientReader,
-    clients::Client,
+    batch::{Batch, Read},
     column::Column,
     footer::{Footer, Group, PagePlace},
-    outcome::{self, Outcome},
+    outcome,
     part::{self, PartError, PartSource, Piece},
 };
-use crate::{
-    clock::{Hour, Timestamp},
-    handle::{Handle, PhoneKey},
-    ids::{ChangeId, RequestId},
-    limits,
-    query_log::record::{ChangeRecord, LogRow, LookupRecord, Record},
-};
+use crate::{clock::Hour, handle::PhoneKey, query_log::row_view::HandleView};
 
 /// Why rows of a page cannot be had.
 #[derive(Debug)]
@@ -55,37 +48,12 @@ impl From<io::Error> for PageFault {
     }
 }
 
-/// Gives a row that was built without its client what it has of it.
-pub(super) fn give_client(row: &mut LogRow, client: &Client) {
-    match &mut row.record {
-        Record::Lookup(lookup) => {
-            (lookup.account, lookup.device, lookup.ip) = (client.account, client.device, client.ip);
-        }
-        Record::Change(change) => {
-            (change.account, change.device) = (client.account, client.device);
-        }
-    }
-}
-
 /// What a page is read from.
 #[derive(Clone)]
 pub(super) struct Segment {
     pub(super) source: Arc<dyn PartSource>,
     pub(super) footer: Arc<Footer>,
     pub(super) hour: Hour,
-}
-
-impl Segment {
-    /// For clients in any order: many are kept.
-    pub(super) fn clients(&self, group: usize) -> ClientReader {
-        let kept_max = limits::LOG_SEALED_CLIENTS_KEPT_MAX;
-        ClientReader::new(self.source.clone(), self.footer.groups[group].table, kept_max)
-    }
-
-    /// For clients in the order of their numbers: what was read is soon of no use.
-    pub(super) fn clients_in_order(&self, group: usize) -> ClientReader {
-        ClientReader::new(self.source.clone(), self.footer.groups[group].table, 1)
-    }
 }
 
 /// One page of a row group.
@@ -233,37 +201,16 @@ impl<'a> Page<'a> {
         Ok((values, levels))
     }
 
-    /// Gives the rows at `places`, which are ascending, to `each`; none for a row whose client is damaged.
-    pub(super) fn build(
-        &mut self,
-        places: &[u32],
-        clients: &mut ClientReader,
-        mut each: impl FnMut(Option<LogRow>),
-    ) -> Result<(), PageFault> {
+    /// Adds the rows at `places`, which are ascending, to a batch, in which they have no clients yet. If the page turns out
+    /// to be damaged the batch is as it was.
+    pub(super) fn read_into(&mut self, batch: &mut Batch, places: &[u32]) -> Result<(), PageFault> {
         self.load(places)?;
+        let before = batch.len();
         for &place in places {
-            let index = place as usize;
-            let client = clients.get(self.word_at(1, index)?)?;
-            let row = match client {
-                None => None,
-                Some(client) => Some(self.row(index, &client).ok_or(PageFault::Damaged)?),
-            };
-            each(row);
-        }
-        Ok(())
-    }
-
-    /// Gives the rows at `places`, which are ascending, to `each`: without their clients, whose numbers come with them.
-    pub(super) fn build_clientless(
-        &mut self,
-        places: &[u32],
-        mut each: impl FnMut(u32, LogRow),
-    ) -> Result<(), PageFault> {
-        self.load(places)?;
-        for &place in places {
-            let index = place as usize;
-            let row = self.row(index, &Client::default()).ok_or(PageFault::Damaged)?;
-            each(self.word_at(1, index)?, row);
+            if !self.read(place as usize).is_some_and(|read| batch.push(&read)) {
+                batch.truncate(before);
+                return Err(PageFault::Damaged);
+            }
         }
         Ok(())
     }
@@ -292,51 +239,23 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn word_at(&self, place: usize, index: usize) -> Result<u32, PageFault> {
-        let words = self.words[place].as_deref().unwrap_or_default();
-        words.get(index).map(|word| word.cast_unsigned()).ok_or(PageFault::Damaged)
-    }
-
     /// None if it is not a row that the writer writes.
-    fn row(&self, index: usize, client: &Client) -> Option<LogRow> {
+    fn read(&self, index: usize) -> Option<Read<'_>> {
         let handle = match (self.phones.as_ref()?.get(index)?, self.emails.as_ref()?.get(index)?) {
             (None, None) => None,
-            (Some(bits), None) => Some(Handle::Phone(PhoneKey::from_bits(bits.cast_unsigned())?)),
-            (None, Some(text)) => match Handle::from_canonical(text.as_utf8().ok()?)? {
-                Handle::Phone(_) => return None,
-                handle @ Handle::Email(_) => Some(handle),
-            },
+            (Some(bits), None) => {
+                Some(HandleView::Phone(PhoneKey::from_bits(bits.cast_unsigned())?))
+            }
+            (None, Some(text)) => Some(HandleView::Email(text.as_utf8().ok()?)),
             (Some(_), Some(_)) => return None,
         };
-        let at = self.segment.hour.start().as_micros() + u64::from(self.word_at(0, index).ok()?);
-        let at = Timestamp::from_micros(at);
-        if at >= self.segment.hour.end() {
-            return None;
-        }
-        let id = |ids: &Option<Vec<Option<i64>>>| {
-            ids.as_ref()?.get(index).copied().flatten().map(i64::cast_unsigned)
+        let word = |place: usize| {
+            let words = self.words[place].as_deref()?;
+            words.get(index).map(|word| word.cast_unsigned())
         };
-        let record = match Outcome::from_bits(self.word_at(3, index).ok()?)? {
-            Outcome::Lookup { route, reason, status } => Record::Lookup(LookupRecord {
-                request: RequestId::from_count(id(&self.requests)?),
-                account: client.account,
-                device: client.device,
-                ip: client.ip,
-                handle,
-                route,
-                reason,
-                status,
-                took_us: self.word_at(2, index).ok()?,
-            }),
-            Outcome::Change { change, cause } => Record::Change(ChangeRecord {
-                id: ChangeId::from_bits(id(&self.changes)?),
-                change,
-                handle,
-                device: client.device,
-                account: client.account,
-                cause,
-            }),
-        };
-        Some(LogRow { at, record })
+        let (at, client, took_us, outcome) = (word(0)?, word(1)?, word(2)?, word(3)?);
+        let ids = if outcome::is_change(outcome) { &self.changes } else { &self.requests };
+        let id = ids.as_ref()?.get(index).copied().flatten()?.cast_unsigned();
+        Some(Read { handle, id, at, client, took_us, outcome })
     }
 }

@@ -12,7 +12,7 @@ use super::{
     clients::Hashed,
     waiting::{Place, Waiting},
 };
-use crate::query_log::record::{LogRow, Record};
+use crate::query_log::row_view::RowView;
 
 /// What one pass has met.
 pub(super) struct Pass {
@@ -32,13 +32,15 @@ impl Pass {
     }
 
     /// Meets the next row, of `client`, `at` microseconds into the hour.
-    pub(super) fn meet(&mut self, at: u32, row: &LogRow, client: &Hashed, waiting: &mut Waiting) {
+    pub(super) fn meet(
+        &mut self,
+        at: u32,
+        row: &RowView<'_>,
+        client: &Hashed,
+        waiting: &mut Waiting,
+    ) {
         self.seen += 1;
-        let handle = match &row.record {
-            Record::Lookup(lookup) => lookup.handle.as_ref(),
-            Record::Change(change) => change.handle.as_ref(),
-        };
-        let is_behind = |place: &Place| place.compare(handle, at) == Ordering::Greater;
+        let is_behind = |place: &Place| place.compare(row.handle, at) == Ordering::Greater;
         if !self.after.as_ref().is_none_or(is_behind) {
             return;
         }

@@ -9,12 +9,10 @@ use super::{
     part::PartSource,
     read_back::{self, Digest},
     scan::Scan,
-    window::{self, Window},
+    survey::Survey,
+    window::{self, Wanted, Window},
 };
-use crate::{
-    clock::{Hour, Timestamp},
-    query_log::{filter::Filter, search::Order},
-};
+use crate::{clock::Hour, query_log::filter::Filter};
 
 /// A sealed segment. The footer is read once; a clone shares it.
 #[derive(Clone)]
@@ -44,25 +42,23 @@ impl Sealed {
         self.segment.footer.records
     }
 
-    /// The first `rows_max` (at least one) matching rows strictly after (`Asc`) or before (`Desc`) `from`, in that order.
+    /// The next matching rows strictly after (`Asc`) or before (`Desc`) an instant, in that order.
     ///
-    /// For a handle it reads the pages that hold it. Otherwise it reads the columns that the filter is about, whole, and
-    /// then the pages of the rows it gives: so ask for many rows at once. `stop` is asked between pages.
+    /// For a handle it reads the pages that hold it. Otherwise it reads the columns that the filter is about, whole, which
+    /// `known` spares the next window of the same search; and then the pages of the rows it gives: so ask for many rows at
+    /// once.
     ///
     /// # Errors
     /// [`SealedError::Io`]; damage is none, it is counted.
     pub(in crate::query_log) fn window(
         &self,
-        filter: &Filter,
-        order: Order,
-        from: Option<Timestamp>,
-        rows_max: usize,
-        stop: &dyn Fn() -> bool,
+        wanted: &Wanted<'_>,
+        known: &mut Option<Survey>,
     ) -> Result<Window, SealedError> {
-        window::window(&self.segment, filter, order, from, rows_max, stop)
+        window::window(&self.segment, wanted, known)
     }
 
-    /// Every matching row in the order of storage, (handle, at). Holds the rows of one page.
+    /// Every matching row in the order of storage, (handle, at).
     pub(in crate::query_log) fn scan(&self, filter: &Filter) -> Scan {
         Scan::new(self.segment.clone(), filter.clone())
     }

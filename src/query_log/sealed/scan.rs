@@ -1,14 +1,20 @@
-//! All rows, page by page.
+//! All rows, in the order in which they lie on disk.
+//!
+//! Clients are numbered as their first rows come, so those of later rows lie anywhere: they are read for many rows at once.
 
-use std::{collections::VecDeque, io};
+use std::io;
 
 use super::{
-    client_table::{ClientReader, ClientSet},
+    batch::Batch,
+    client_table::ClientSet,
     error::SealedError,
     page::{Page, PageFault, Segment},
     select::Plan,
 };
-use crate::query_log::{filter::Filter, record::LogRow};
+use crate::{
+    limits,
+    query_log::{filter::Filter, record::LogRow},
+};
 
 /// Matching rows in the order of storage.
 pub(in crate::query_log) struct Scan {
@@ -16,30 +22,25 @@ pub(in crate::query_log) struct Scan {
     filter: Filter,
     /// The row group being read, and the next page of it.
     at: (usize, usize),
-    open: Option<OpenGroup>,
-    rows: VecDeque<LogRow>,
+    /// Which clients are asked for in it, once they are known.
+    clients: Option<ClientSet>,
+    rows: Batch,
     damaged_rows: u64,
     over: bool,
     stop: Box<dyn Fn() -> bool + Send>,
 }
 
-/// What is kept while a row group is read.
-struct OpenGroup {
-    clients: ClientReader,
-    wanted: Option<ClientSet>,
-}
-
 impl Scan {
     pub(super) fn new(segment: Segment, filter: Filter) -> Self {
         Self {
-            segment,
             filter,
             at: (0, 0),
-            open: None,
-            rows: VecDeque::new(),
+            clients: None,
+            rows: Batch::new(segment.hour),
             damaged_rows: 0,
             over: false,
             stop: Box::new(|| false),
+            segment,
         }
     }
 
@@ -57,77 +58,52 @@ impl Scan {
         self.damaged_rows
     }
 
-    /// Reads the next page that may hold something.
+    /// Reads on in the row group, until the batch is full or the group ends.
     fn read_on(&mut self) -> io::Result<()> {
-        let (group, page) = self.at;
         let Self { segment, filter, .. } = self;
-        let Some(found) = segment.footer.groups.get(group) else {
+        let (group, mut page) = self.at;
+        let Some(of_group) = segment.footer.groups.get(group) else {
             self.over = true;
             return Ok(());
         };
         let plan = Plan::new(filter, segment.hour);
-        let Some(page) = (page..found.pages()).find(|page| plan.may_hold(found, *page)) else {
-            (self.at, self.open) = ((group + 1, 0), None);
-            return Ok(());
-        };
-        if (self.stop)() {
-            self.over = true;
-            return Ok(());
-        }
-        if self.open.is_none() {
-            self.open = OpenGroup::new(segment, &plan, group, &self.stop)?;
-        }
-        let Some(open) = &mut self.open else {
-            self.over = true;
-            return Ok(());
-        };
-        if open.wanted.as_ref().is_some_and(ClientSet::is_empty) {
-            (self.at, self.open) = ((group + 1, 0), None);
-            return Ok(());
-        }
-        self.at = (group, page + 1);
-        let mut page = Page::new(segment, group, page);
-        self.damaged_rows += read_page(&plan, &mut page, open, &mut self.rows)?;
-        Ok(())
-    }
-}
-
-impl OpenGroup {
-    /// None if it was asked to stop.
-    fn new(
-        segment: &Segment,
-        plan: &Plan<'_>,
-        group: usize,
-        stop: &dyn Fn() -> bool,
-    ) -> io::Result<Option<Self>> {
-        let mut wanted = None;
-        if plan.asks_for_clients() {
-            wanted = ClientSet::read(segment, group, plan.filter, stop)?;
-            if wanted.is_none() {
-                return Ok(None);
+        while page < of_group.pages() && !self.rows.is_full(limits::LOG_SEALED_BATCH_ROWS) {
+            let number = page;
+            page += 1;
+            if !plan.may_hold(of_group, number) {
+                continue;
+            }
+            if (self.stop)() {
+                self.over = true;
+                return Ok(());
+            }
+            if plan.asks_for_clients() && self.clients.is_none() {
+                self.clients = ClientSet::read(segment, group, filter, &self.stop)?;
+                let Some(clients) = &self.clients else {
+                    self.over = true;
+                    return Ok(());
+                };
+                if clients.is_empty() {
+                    page = of_group.pages();
+                    break;
+                }
+            }
+            let mut page = Page::new(segment, group, number);
+            let selection = plan.select(&mut page, self.clients.as_ref())?;
+            self.damaged_rows += selection.damaged;
+            match page.read_into(&mut self.rows, &selection.rows) {
+                Ok(()) => {}
+                Err(PageFault::Damaged) => self.damaged_rows += selection.rows.len() as u64,
+                Err(PageFault::Io(error)) => return Err(error),
             }
         }
-        Ok(Some(Self { clients: segment.clients(group), wanted }))
+        self.damaged_rows += self.rows.settle(segment, group)?;
+        self.at = (group, page);
+        if page == of_group.pages() {
+            (self.at, self.clients) = ((group + 1, 0), None);
+        }
+        Ok(())
     }
-}
-
-/// Adds the matching rows of a page; how many are damaged.
-fn read_page(
-    plan: &Plan<'_>,
-    page: &mut Page<'_>,
-    open: &mut OpenGroup,
-    rows: &mut VecDeque<LogRow>,
-) -> io::Result<u64> {
-    let selection = plan.select(page, open.wanted.as_ref())?;
-    let before = rows.len();
-    let built = page.build(&selection.rows, &mut open.clients, |row| rows.extend(row));
-    match built {
-        Ok(()) => {}
-        Err(PageFault::Damaged) => rows.truncate(before),
-        Err(PageFault::Io(error)) => return Err(error),
-    }
-    let read = rows.len() - before;
-    Ok(selection.damaged + (selection.rows.len() - read) as u64)
 }
 
 impl Iterator for Scan {
@@ -135,7 +111,7 @@ impl Iterator for Scan {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(row) = self.rows.pop_front() {
+            if let Some(row) = self.rows.pop() {
                 return Some(Ok(row));
             }
             if self.over {

@@ -51,6 +51,16 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The part of the hour that is asked for.
+    pub(super) const fn span(&self) -> Bounds<u64> {
+        self.span
+    }
+
+    /// Only this part of the hour.
+    pub(super) const fn set_span(&mut self, micros: Bounds<u64>) {
+        self.span = micros;
+    }
+
     /// Whether the table of clients must be read first.
     pub(super) const fn asks_for_clients(&self) -> bool {
         let filter = self.filter;

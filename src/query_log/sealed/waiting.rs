@@ -4,72 +4,15 @@ use std::cmp::Ordering;
 
 use super::{
     clients::{Clients, Hashed},
+    digest::RowHasher,
     order,
     outcome::Outcome,
+    row::{self, Row, TEXT_BYTES_PER_ROW},
 };
 use crate::{
     handle::Handle,
-    query_log::record::{LogRow, Record},
+    query_log::row_view::{Event, HandleView, RowView},
 };
-
-/// The mark of an e-mail address among handles; phone numbers have 50 bits.
-const EMAIL: u64 = 1 << 63;
-/// Bytes of e-mail text for each row of the budget.
-const TEXT_BYTES_PER_ROW: usize = 32;
-
-/// A row without its text and its client's particulars: 32 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::query_log) struct Row {
-    /// 0 for none, a phone number's bits, or [`EMAIL`] with the text's place (32 bits) and length (16).
-    handle: u64,
-    /// The count of a request, the id of a change.
-    pub(super) id: u64,
-    pub(super) at: u32,
-    pub(super) client: u32,
-    pub(super) took_us: u32,
-    pub(super) outcome: u32,
-}
-
-impl Row {
-    /// The phone number's bits.
-    pub(super) fn phone(&self) -> Option<u64> {
-        (self.handle != 0 && self.handle & EMAIL == 0).then_some(self.handle)
-    }
-
-    /// Where the address stands among the texts.
-    pub(super) fn email(&self) -> Option<std::ops::Range<usize>> {
-        let start = (self.handle >> 16 & u64::from(u32::MAX)) as usize;
-        let length = (self.handle & 0xffff) as usize;
-        (self.handle & EMAIL != 0).then_some(start..start + length)
-    }
-
-    pub(super) const fn handle(&self) -> u64 {
-        self.handle
-    }
-
-    #[cfg(test)]
-    pub(super) const fn at(handle: u64, at: u32) -> Self {
-        Self { handle, id: 0, at, client: 0, took_us: 0, outcome: 0 }
-    }
-
-    #[cfg(test)]
-    pub(super) const fn handle_mut(&mut self) -> &mut u64 {
-        &mut self.handle
-    }
-
-    pub(super) fn compare(&self, other: &Self, texts: &[u8]) -> Ordering {
-        if self.handle & other.handle & EMAIL == 0 {
-            return self.key().cmp(&other.key());
-        }
-        let text = |row: &Self| row.email().map(|range| &texts[range]);
-        text(self).cmp(&text(other)).then(self.at.cmp(&other.at))
-    }
-
-    /// Orders all but two e-mail addresses.
-    pub(super) fn key(&self) -> u128 {
-        u128::from(self.handle) << 32 | u128::from(self.at)
-    }
-}
 
 /// Where a row stands in the order of a sealed segment. No two rows have the same place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,8 +23,8 @@ pub(super) struct Place {
 
 impl Place {
     /// How a row with this handle and instant stands to it.
-    pub(super) fn compare(&self, handle: Option<&Handle>, at: u32) -> Ordering {
-        handle.cmp(&self.handle.as_ref()).then(at.cmp(&self.at))
+    pub(super) fn compare(&self, handle: Option<HandleView<'_>>, at: u32) -> Ordering {
+        handle.cmp(&self.handle.as_ref().map(HandleView::from)).then(at.cmp(&self.at))
     }
 }
 
@@ -99,20 +42,23 @@ pub(super) struct Waiting {
     /// Rows whose clients have numbers.
     numbered: usize,
     rows_max: usize,
+    hasher: RowHasher,
 }
 
 impl Waiting {
-    pub(super) fn new(rows_max: usize, expected: u64) -> Self {
+    /// `hasher` is the one of the clients that will come.
+    pub(super) fn new(rows_max: usize, expected: u64, hasher: RowHasher) -> Self {
         // Places among the texts have 32 bits.
         let rows_max = rows_max.clamp(2, 1 << 26);
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         Self {
             rows: Vec::with_capacity(expected.min(rows_max)),
             texts: Vec::new(),
-            clients: Clients::for_rows(expected.min(rows_max)),
+            clients: Clients::for_rows(expected.min(rows_max), hasher.clone()),
             newest: Vec::with_capacity(CLIENTS_AT_ONCE),
             numbered: 0,
             rows_max,
+            hasher,
         }
     }
 
@@ -123,20 +69,15 @@ impl Waiting {
     }
 
     /// Takes a row of `client`, `at` microseconds into the hour.
-    pub(super) fn push(&mut self, at: u32, row: &LogRow, client: &Hashed) {
-        let (handle, id, took_us) = match &row.record {
-            Record::Lookup(lookup) => (&lookup.handle, lookup.request.count(), lookup.took_us),
-            Record::Change(change) => (&change.handle, change.id.bits(), 0),
+    pub(super) fn push(&mut self, at: u32, row: &RowView<'_>, client: &Hashed) {
+        let (id, took_us) = match row.event {
+            Event::Lookup { request, took_us, .. } => (request.count(), took_us),
+            Event::Change { id, .. } => (id.bits(), 0),
         };
-        let handle = match handle {
+        let handle = match row.handle {
             None => 0,
-            Some(Handle::Phone(key)) => key.bits(),
-            Some(Handle::Email(address)) => {
-                let text = address.as_str().as_bytes();
-                let start = self.texts.len() as u64;
-                self.texts.extend_from_slice(text);
-                EMAIL | start << 16 | text.len() as u64
-            }
+            Some(HandleView::Phone(key)) => key.bits(),
+            Some(HandleView::Email(text)) => row::put_email(&mut self.texts, text.as_bytes()),
         };
         // Rows of a batch come one after another.
         if self.newest.last().is_none_or(|last| !last.is(client)) {
@@ -147,7 +88,7 @@ impl Waiting {
         }
         // A few hundred.
         let client = self.newest.len() as u32 - 1;
-        let outcome = Outcome::of(&row.record).bits();
+        let outcome = Outcome::of(row.event).bits();
         self.rows.push(Row { handle, id, at, client, took_us, outcome });
     }
 
@@ -192,7 +133,7 @@ impl Waiting {
         self.rows.clear();
         self.numbered = 0;
         self.texts = Vec::new();
-        self.clients = Clients::for_rows(self.rows.capacity());
+        self.clients = Clients::for_rows(self.rows.capacity(), self.hasher.clone());
     }
 
     /// None only for a text that is no address, and texts come from addresses.
@@ -212,13 +153,11 @@ impl Waiting {
         let mut texts = Vec::with_capacity(self.texts.len() / 2);
         for row in &mut self.rows {
             if let Some(range) = row.email() {
-                let (start, length) = (texts.len() as u64, range.len() as u64);
-                texts.extend_from_slice(&self.texts[range]);
-                row.handle = EMAIL | start << 16 | length;
+                row.handle = row::put_email(&mut texts, &self.texts[range]);
             }
         }
         self.texts = texts;
         self.clients.renumber(self.rows.iter_mut().map(|row| &mut row.client));
-        self.clients.index();
+        self.clients.keep_named();
     }
 }

@@ -1,146 +1,174 @@
 //! The next rows in the order of time, out of a file that is in another order.
 //!
-//! First the columns that the filter is about are read, and of the rows that match only the places of the nearest ones in
-//! time are kept, as many as are asked for; then those rows alone are read. So memory is bounded by the request, whatever
-//! the segment and the filter.
-//!
-//! Damage is often met only in the second step, and then rows are missing that the first step counted on. What was met is
-//! remembered, and both steps are repeated without it: otherwise a window could come out empty although there is more, and
-//! whoever pages would stand still. Each repetition knows of more damage, so they end.
+//! First the columns that the filter is about are read, and the rows that match are counted by the time at which they
+//! happened ([`Survey`]); where they are few, their places are noted. Then window after window of time is read, each in one
+//! go through the file, and sorted. So memory is bounded by the request, whatever the segment and the filter, and a window
+//! costs a reading of the pages that have rows of its time.
 
-use std::{
-    collections::{HashMap, HashSet},
-    io,
-};
+use std::{collections::HashMap, io};
 
 use super::{
+    batch::Batch,
     client_table::ClientSet,
     error::SealedError,
-    page::{Page, PageFault, Segment, give_client},
+    footer::Bounds,
+    page::{Page, PageFault, Segment},
     select::Plan,
+    survey::{Span, Survey},
 };
 use crate::{
     clock::Timestamp,
-    query_log::{filter::Filter, record::LogRow, search::Order},
+    query_log::{filter::Filter, search::Order},
 };
 
 /// Pages of the first step that are kept for the second: a handle has one or two.
 const PAGES_KEPT: usize = 4;
 
 /// Rows in the order of time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::query_log) struct Window {
-    /// The rows.
-    pub(in crate::query_log) rows: Vec<LogRow>,
-    /// Whether matching rows that can be read lie behind the last of them.
+    /// The rows. There may be none although there are more: damage hides those that were counted.
+    pub(in crate::query_log) rows: Batch,
+    /// Up to where (in the order asked for, itself included) every row has been read: the next window's `from`.
+    pub(in crate::query_log) read_to: Option<Timestamp>,
+    /// Whether matching rows lie behind that.
     pub(in crate::query_log) more: bool,
-    /// Rows that were met, cannot be read and may be asked for, anywhere behind `from`: damage may hide their instants. The
-    /// next window counts most of them again, so whoever pages takes the largest number.
+    /// Rows that were met, cannot be read and may be asked for. The next window may count them again, so whoever pages takes
+    /// the largest number.
     pub(in crate::query_log) damaged_rows: u64,
     /// It was asked to stop: there may be more of everything.
     pub(in crate::query_log) stopped: bool,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(in crate::query_log) struct Wanted<'a> {
+    pub(in crate::query_log) filter: &'a Filter,
+    pub(in crate::query_log) order: Order,
+    /// Only rows behind this instant.
+    pub(in crate::query_log) from: Option<Timestamp>,
+    /// Rows of a window, about.
+    pub(in crate::query_log) rows_max: usize,
+    /// Asked between pages.
+    pub(in crate::query_log) stop: &'a dyn Fn() -> bool,
+}
+
+/// Rows of one page.
+type Found = ((usize, usize), Vec<u32>);
+
 /// See [`Sealed::window`](super::reader::Sealed::window).
 pub(super) fn window(
     segment: &Segment,
-    filter: &Filter,
-    order: Order,
-    from: Option<Timestamp>,
-    rows_max: usize,
-    stop: &dyn Fn() -> bool,
+    wanted: &Wanted<'_>,
+    known: &mut Option<Survey>,
 ) -> Result<Window, SealedError> {
-    let mut plan = Plan::new(filter, segment.hour);
-    if let Some(from) = from {
-        plan.narrow(segment.hour, order, from);
+    let mut plan = Plan::new(wanted.filter, segment.hour);
+    if let Some(from) = wanted.from {
+        plan.narrow(segment.hour, wanted.order, from);
     }
-    let mut search = WindowSearch {
+    let mut reading = Reading {
         segment,
         plan,
-        stop,
-        nearest: Nearest::new(order, rows_max),
+        wanted: *wanted,
         pages: HashMap::new(),
-        sets: segment.footer.groups.iter().map(|_| None).collect(),
-        lost: HashSet::new(),
+        rows: Batch::new(segment.hour),
         damaged_rows: 0,
         stopped: false,
     };
-    loop {
-        search.find()?;
-        let found = search.fetch()?;
-        if search.stopped {
-            return Ok(Window { stopped: true, more: true, ..Window::default() });
-        }
-        if let Some(mut rows) = found {
-            rows.sort_unstable_by_key(|row| row.at);
-            if order == Order::Desc {
-                rows.reverse();
-            }
-            let damaged_rows = search.damaged_rows;
-            return Ok(Window { rows, more: search.nearest.more, damaged_rows, stopped: false });
-        }
+    let (survey, found) = match known.take() {
+        Some(survey) => (survey, None),
+        None => reading.survey()?,
+    };
+    let mut span = Span { micros: reading.plan.span(), more: false };
+    if let Some(found) = found {
+        reading.read_found(found)?;
+    } else if !reading.stopped {
+        span = survey.next_span(wanted.order, span.micros, wanted.rows_max);
+        reading.read_span(span.micros, &survey)?;
     }
+    let damaged_rows = reading.damaged_rows.max(survey.damaged_rows);
+    if reading.stopped {
+        let rows = Batch::new(segment.hour);
+        return Ok(Window { rows, read_to: wanted.from, more: true, damaged_rows, stopped: true });
+    }
+    *known = Some(survey);
+    let mut rows = reading.rows;
+    rows.sort(wanted.order);
+    let start = segment.hour.start().as_micros();
+    let at = |micros| Some(Timestamp::from_micros(micros));
+    let read_to = match wanted.order {
+        Order::Asc => at((start + span.micros.1).saturating_sub(1)).max(wanted.from),
+        Order::Desc => {
+            at((start + span.micros.0).min(wanted.from.map_or(u64::MAX, Timestamp::as_micros)))
+        }
+    };
+    Ok(Window { rows, read_to, more: span.more, damaged_rows, stopped: false })
 }
 
-struct WindowSearch<'a> {
+struct Reading<'a> {
     segment: &'a Segment,
     plan: Plan<'a>,
-    stop: &'a dyn Fn() -> bool,
-    nearest: Nearest,
+    wanted: Wanted<'a>,
     pages: HashMap<(usize, usize), Page<'a>>,
-    /// The clients of each row group, once they matter: to the filter, or because some are damaged.
-    sets: Vec<Option<ClientSet>>,
-    /// Pages of which rows are damaged.
-    lost: HashSet<(usize, usize)>,
+    rows: Batch,
     damaged_rows: u64,
     stopped: bool,
 }
 
-impl<'a> WindowSearch<'a> {
-    /// Finds where the rows are.
-    fn find(&mut self) -> io::Result<()> {
-        self.nearest.clear();
-        self.damaged_rows = 0;
-        for (group, found) in self.segment.footer.groups.iter().enumerate() {
-            let mut pages = (0..found.pages()).filter(|page| self.plan.may_hold(found, *page));
-            let Some(first) = pages.next() else { continue };
-            if self.plan.asks_for_clients() && !self.learn_clients(group)? {
-                return Ok(());
-            }
-            if self.sets[group].as_ref().is_some_and(ClientSet::is_empty) {
-                continue;
-            }
-            for page in first..found.pages() {
-                if self.plan.may_hold(found, page) {
-                    if (self.stop)() {
-                        self.stopped = true;
-                        return Ok(());
-                    }
-                    self.find_in(group, page)?;
+impl<'a> Reading<'a> {
+    /// Counts the rows that match; and finds them, if they fit into one window.
+    fn survey(&mut self) -> io::Result<(Survey, Option<Vec<Found>>)> {
+        let groups = &self.segment.footer.groups;
+        let mut survey = Survey::new(groups.iter().map(|_| None).collect());
+        let mut found = Some(Vec::new());
+        for (group, of_group) in groups.iter().enumerate() {
+            for page in 0..of_group.pages() {
+                if !self.plan.may_hold(of_group, page) {
+                    continue;
                 }
+                if self.is_stopped() || !self.learn_clients(group, &mut survey)? {
+                    return Ok((survey, None));
+                }
+                if survey.clients[group].as_ref().is_some_and(ClientSet::is_empty) {
+                    break;
+                }
+                self.survey_page((group, page), &mut survey, &mut found)?;
             }
         }
-        self.nearest.settle();
-        Ok(())
+        Ok((survey, found))
     }
 
-    fn find_in(&mut self, group: usize, number: usize) -> io::Result<()> {
-        let key = (group, number);
-        let kept = self.pages.remove(&key);
-        let mut page = kept.unwrap_or_else(|| Page::new(self.segment, group, number));
-        let selection = self.plan.select(&mut page, self.sets[group].as_ref())?;
-        self.damaged_rows += selection.damaged;
-        if self.lost.contains(&key) {
-            self.damaged_rows += selection.rows.len() as u64;
+    /// Reads the table of clients of a row group, once it matters. False if it was asked to stop.
+    fn learn_clients(&mut self, group: usize, survey: &mut Survey) -> io::Result<bool> {
+        if self.plan.asks_for_clients() && survey.clients[group].is_none() {
+            let Wanted { filter, stop, .. } = self.wanted;
+            survey.clients[group] = ClientSet::read(self.segment, group, filter, stop)?;
+            self.stopped |= survey.clients[group].is_none();
+        }
+        Ok(!self.stopped)
+    }
+
+    fn survey_page(
+        &mut self,
+        key: (usize, usize),
+        survey: &mut Survey,
+        found: &mut Option<Vec<Found>>,
+    ) -> io::Result<()> {
+        let mut page = Page::new(self.segment, key.0, key.1);
+        let selection = self.plan.select(&mut page, survey.clients[key.0].as_ref())?;
+        survey.damaged_rows += selection.damaged;
+        if selection.rows.is_empty() {
             return Ok(());
         }
-        if !selection.rows.is_empty() {
-            // Selected by it, so it is there.
-            let ats = page.ats().unwrap_or_default();
-            for row in selection.rows {
-                let at = ats[row as usize].cast_unsigned();
-                self.nearest.offer(at, RowPlace::new(group, number, row));
-            }
+        // Selected by it, so it is there.
+        let ats = page.ats().unwrap_or_default();
+        selection.rows.iter().for_each(|row| survey.count(ats[*row as usize].cast_unsigned()));
+        if survey.rows > self.wanted.rows_max as u64 {
+            *found = None;
+            self.pages.clear();
+        }
+        if let Some(found) = found {
+            found.push((key, selection.rows));
             if self.pages.len() < PAGES_KEPT {
                 self.pages.insert(key, page);
             }
@@ -148,139 +176,78 @@ impl<'a> WindowSearch<'a> {
         Ok(())
     }
 
-    /// Reads the rows found. None if damage was met that [`Self::find`] did not know of.
-    fn fetch(&mut self) -> io::Result<Option<Vec<LogRow>>> {
-        let mut places: Vec<RowPlace> =
-            self.nearest.places.iter().map(|(_, place)| *place).collect();
-        places.sort_unstable();
-        let mut rows = Vec::with_capacity(places.len());
-        let mut is_whole = true;
-        for of_group in places.chunk_by(|a, b| a.group == b.group) {
-            let (group, first) = (of_group[0].group as usize, rows.len());
-            let mut numbers = Vec::with_capacity(of_group.len());
-            for of_page in of_group.chunk_by(|a, b| a.page == b.page) {
-                if (self.stop)() {
-                    self.stopped = true;
-                    return Ok(None);
-                }
-                let key = (group, of_page[0].page as usize);
-                let kept = self.pages.remove(&key);
-                let mut page = kept.unwrap_or_else(|| Page::new(self.segment, group, key.1));
-                let of_page: Vec<u32> = of_page.iter().map(|place| place.row).collect();
-                let built = page.build_clientless(&of_page, |client, row| {
-                    numbers.push(client);
-                    rows.push(row);
-                });
-                match built {
-                    Ok(()) => {}
-                    Err(PageFault::Io(error)) => return Err(error),
-                    Err(PageFault::Damaged) => {
-                        self.lost.insert(key);
-                        is_whole = false;
-                    }
-                }
-            }
-            if is_whole && !self.give_clients(group, &numbers, &mut rows[first..])? {
-                is_whole = false;
-                if !self.learn_clients(group)? {
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(is_whole.then_some(rows))
-    }
-
-    /// Reads the clients of rows of one row group, in the order of their numbers: so each place of the table is read and
-    /// decrypted once, and nothing need be kept. False if one is damaged.
-    fn give_clients(&self, group: usize, numbers: &[u32], rows: &mut [LogRow]) -> io::Result<bool> {
-        let mut clients = self.segment.clients_in_order(group);
-        let mut by_number: Vec<(u32, u32)> = numbers.iter().copied().zip(0..).collect();
-        by_number.sort_unstable();
-        for (number, row) in by_number {
-            match clients.get(number)? {
-                Some(client) => give_client(&mut rows[row as usize], &client),
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Reads the whole table of clients of a row group. False if it was asked to stop.
-    fn learn_clients(&mut self, group: usize) -> io::Result<bool> {
-        if self.sets[group].is_none() {
-            self.sets[group] = ClientSet::read(self.segment, group, self.plan.filter, self.stop)?;
-            self.stopped |= self.sets[group].is_none();
-        }
-        Ok(!self.stopped)
-    }
-}
-
-/// Where a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct RowPlace {
-    group: u32,
-    page: u32,
-    row: u32,
-}
-
-impl RowPlace {
-    fn new(group: usize, page: usize, row: u32) -> Self {
-        let fits = "a footer in memory has fewer row groups and pages than 32 bits count";
-        Self {
-            group: u32::try_from(group).expect(fits),
-            page: u32::try_from(page).expect(fits),
-            row,
-        }
-    }
-}
-
-/// The rows that come first in an order of time.
-struct Nearest {
-    order: Order,
-    rows_max: usize,
-    /// With their rank: the instant, or its complement.
-    places: Vec<(u32, RowPlace)>,
-    /// What is behind this rank need not be kept.
-    horizon: u32,
-    more: bool,
-}
-
-impl Nearest {
-    fn new(order: Order, rows_max: usize) -> Self {
-        let rows_max = rows_max.max(1);
-        Self { order, rows_max, places: Vec::new(), horizon: u32::MAX, more: false }
-    }
-
-    fn clear(&mut self) {
-        self.places.clear();
-        self.horizon = u32::MAX;
-        self.more = false;
-    }
-
-    fn offer(&mut self, at: u32, place: RowPlace) {
-        let rank = match self.order {
-            Order::Asc => at,
-            Order::Desc => !at,
+    /// Reads rows whose places are known.
+    fn read_found(&mut self, found: Vec<Found>) -> io::Result<()> {
+        let (segment, mut pages) = (self.segment, std::mem::take(&mut self.pages));
+        let open = |(key, rows): Found| {
+            let page = pages.remove(&key).unwrap_or_else(|| Page::new(segment, key.0, key.1));
+            Ok((key.0, page, rows))
         };
-        if rank > self.horizon {
-            self.more = true;
-            return;
-        }
-        self.places.push((rank, place));
-        // Twice as many, so that sorting out costs a constant for each row.
-        if self.places.len() >= self.rows_max.saturating_mul(2) {
-            self.settle();
-        }
+        self.read(found.into_iter().map(open))
     }
 
-    /// Drops what is not among the first.
-    fn settle(&mut self) {
-        if self.places.len() > self.rows_max {
-            let last = self.rows_max - 1;
-            self.places.select_nth_unstable(last);
-            self.places.truncate(self.rows_max);
-            self.horizon = self.places[last].0;
-            self.more = true;
+    /// Reads every row of a part of the hour.
+    fn read_span(&mut self, micros: Bounds<u64>, survey: &Survey) -> io::Result<()> {
+        let segment = self.segment;
+        let mut plan = Plan::new(self.wanted.filter, segment.hour);
+        plan.set_span(micros);
+        let mut hidden = 0;
+        let groups = segment.footer.groups.iter().enumerate();
+        let pages = groups.flat_map(|(group, of_group)| {
+            (0..of_group.pages()).map(move |page| (group, of_group, page))
+        });
+        let selected = pages.filter_map(|(group, of_group, page)| {
+            let clients = survey.clients[group].as_ref();
+            if clients.is_some_and(ClientSet::is_empty) || !plan.may_hold(of_group, page) {
+                return None;
+            }
+            let mut page = Page::new(segment, group, page);
+            Some(plan.select(&mut page, clients).map(|selection| {
+                hidden += selection.damaged;
+                (group, page, selection.rows)
+            }))
+        });
+        self.read(selected)?;
+        self.damaged_rows += hidden;
+        Ok(())
+    }
+
+    /// Reads the rows of pages, each with its row group.
+    fn read(
+        &mut self,
+        pages: impl Iterator<Item = io::Result<(usize, Page<'a>, Vec<u32>)>>,
+    ) -> io::Result<()> {
+        let mut open = None;
+        for found in pages {
+            let (group, mut page, rows) = found?;
+            if self.is_stopped() {
+                return Ok(());
+            }
+            if open != Some(group) {
+                self.leave(open.replace(group))?;
+            }
+            if rows.is_empty() {
+                continue;
+            }
+            match page.read_into(&mut self.rows, &rows) {
+                Ok(()) => {}
+                Err(PageFault::Damaged) => self.damaged_rows += rows.len() as u64,
+                Err(PageFault::Io(error)) => return Err(error),
+            }
         }
+        self.leave(open)
+    }
+
+    /// The rows of one row group have been read: clients are numbered by row group.
+    fn leave(&mut self, of_group: Option<usize>) -> io::Result<()> {
+        if let Some(group) = of_group {
+            self.damaged_rows += self.rows.settle(self.segment, group)?;
+        }
+        Ok(())
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        self.stopped = self.stopped || (self.wanted.stop)();
+        self.stopped
     }
 }

@@ -5,7 +5,8 @@ use std::{io, ops::ControlFlow};
 use parquet::{file::metadata::KeyValue, file::writer::SerializedFileWriter};
 
 use super::{
-    clients::{Client, Hashed},
+    client::Client,
+    clients::Hashed,
     column,
     digest::{RowHasher, RowSum},
     error::WriteError,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     clock::{Hour, Timestamp},
     limits,
-    query_log::record::LogRow,
+    query_log::row_view::RowView,
 };
 
 /// Rows between two questions whether to stop.
@@ -31,8 +32,10 @@ pub(in crate::query_log) trait RowSource {
 
     /// Gives every row, in the order written, until `each` breaks off. Called once for each pass; every call gives the same
     /// rows.
-    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>)
-    -> Result<(), Self::Error>;
+    fn pass(
+        &mut self,
+        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Self::Error>;
 }
 
 /// How to seal.
@@ -86,8 +89,8 @@ pub(in crate::query_log) fn write<S: RowSource>(
     let properties = column::properties(options.page_rows)?;
     let mut file = SerializedFileWriter::new(Tee { sink, copy: None }, schema, properties)?;
     let hasher = RowHasher::new(options.seed);
+    let mut waiting = Waiting::new(options.rows_max, total, hasher.clone());
     let mut rows = Rows { source, hour, sum: hasher.sum(), hasher, span: None };
-    let mut waiting = Waiting::new(options.rows_max, total);
     let (mut tables, mut records, mut after) = (Vec::new(), 0, None);
     loop {
         let mut pass = Pass::new(after.take(), total);
@@ -148,7 +151,7 @@ impl<S: RowSource> Rows<'_, S> {
     fn pass(
         &mut self,
         stop: &dyn Fn() -> bool,
-        mut each: impl FnMut(u32, &LogRow, &Hashed),
+        mut each: impl FnMut(u32, &RowView<'_>, &Hashed),
     ) -> Result<(), WriteError<S::Error>> {
         let (start, end) = (self.hour.start(), self.hour.end());
         let mut fault = None;
@@ -173,7 +176,7 @@ impl<S: RowSource> Rows<'_, S> {
                 return ControlFlow::Break(());
             }
             last = Some(row.at);
-            let of_row = Client::of(&row.record);
+            let of_row = Client::of(row);
             let client = match client.filter(|client| client.client == of_row) {
                 // Rows of a batch come one after another.
                 Some(client) => client,

@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use super::support::*;
 use crate::{
     clock::Clock,
-    envelope::{Disk, DiskFile, sim_disk::UnsyncedDisk},
+    envelope::{Disk, DiskFile, FILE_HEADER_BYTES, sim_disk::UnsyncedDisk},
     query_log::{
-        Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SegmentState, sealed::tests::mistake,
-        sealing::SealError,
+        Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SearchOutcome, SegmentState,
+        sealed::tests::mistake, sealing::SealError,
     },
 };
 
@@ -456,6 +456,26 @@ fn a_flipped_bit_of_a_sealed_segment_is_never_a_wrong_record() {
     drop(log);
     let path = files(&bench.log_dir(), "sealed").remove(0);
     let whole = fs::read(&path).unwrap();
+    let parity = parity_of(&path);
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        fs::write(&path, &flipped).unwrap();
+        let reader = bench.read_only().unwrap();
+        let mut search = reader.search(&Filter::default(), Order::Asc, None);
+        let found: Vec<_> = search.by_ref().map(|row| row.unwrap().1).collect();
+        assert_eq!(found, written, "byte {at}: one flip costs something");
+        assert_eq!(search.outcome(), SearchOutcome::default(), "byte {at}");
+        let report = &reader.verify().segments[0];
+        let is_chunk = (FILE_HEADER_BYTES as usize..parity.start).contains(&at);
+        assert_eq!((report.damaged, report.rebuilt), (is_chunk.into(), is_chunk.into()), "{at}");
+        let is_told = is_chunk || parity.contains(&at);
+        assert_eq!(report.is_sound(), !is_told, "byte {at}: {report:?}");
+        assert_eq!((report.lost_records, report.unreadable), (0, false), "byte {at}: {report:?}");
+        assert_eq!(fs::read(&path).unwrap(), flipped, "byte {at}: something was changed");
+    }
+    let mut whole = whole;
+    whole[parity].fill(0);
     let (mut most, mut unharmed) = (0, 0);
     for at in 0..whole.len() {
         let mut flipped = whole.clone();

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     clock::{ManualClock, Timestamp},
-    envelope::{KeyFiles, SharedDisk, sim_disk::UnsyncedDisk},
+    envelope::{ChunkFile, FILE_HEADER_BYTES, KeyFiles, SharedDisk, sim_disk::UnsyncedDisk},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
@@ -113,6 +113,14 @@ pub(in crate::query_log) fn copy_dir(from: &Path, to: &Path) {
 
 pub(in crate::query_log) fn phone(number: u64) -> Handle {
     Handle::from_canonical(&format!("+1415555{number:04}")).unwrap()
+}
+
+/// Where in a sealed file that of which damaged chunks are rebuilt lies.
+pub(in crate::query_log) fn parity_of(path: &Path) -> std::ops::Range<usize> {
+    let file = ChunkFile::open(path).unwrap();
+    let chunks = file.parts().iter().sum::<u64>() + 16 * file.chunks();
+    let start = usize::try_from(FILE_HEADER_BYTES + chunks).unwrap();
+    start..usize::try_from(file.bytes()).unwrap() - 1_024
 }
 
 /// A lookup that can be told from every other by `n`.

@@ -6,48 +6,77 @@ use super::*;
 use crate::envelope::FrameFile;
 
 #[test]
-fn a_flipped_bit_costs_at_most_its_own_chunk() {
+fn a_flipped_bit_costs_nothing() {
     let written = Written::new(&[CHUNK_BYTES + 6, 0, CHUNK_BYTES, 10]);
     // In the order in which they lie on disk.
     let chunks = [(0, 0, SEALED), (0, 1, 6 + TAG_BYTES), (2, 0, SEALED), (3, 0, 10 + TAG_BYTES)];
     let (root, tails) = (written.open().unwrap().root(), written.bytes.len() - 2 * TAIL_BYTES);
+    let parity = HEAD + chunks.iter().map(|(.., bytes)| bytes).sum::<usize>();
+    // Two stripes, each as long as its longest chunk.
+    assert_eq!(tails - parity, SEALED + 10 + TAG_BYTES);
     let disk = OpenOptions::new().write(true).open(written.path()).unwrap();
     for at in 0..written.bytes.len() {
         let mut start = HEAD;
         let hit = chunks.iter().find(|(.., bytes)| {
             start += bytes;
-            at >= HEAD && at < start.min(tails)
+            at >= HEAD && at < start
         });
         let damaged: Vec<_> = hit.map(|(part, chunk, _)| (*part, *chunk)).into_iter().collect();
-        assert_eq!(damaged.is_empty(), at < HEAD || at >= tails);
+        assert_eq!(damaged.is_empty(), at < HEAD || at >= parity);
+        let is_in_tree = (HEAD..tails).contains(&at);
         for bit in 0..8 {
             let context = format!("bit {bit} of byte {at}");
             disk.write_all_at(&[written.bytes[at] ^ (1 << bit)], at as u64).unwrap();
-            written.assert_reads_all_but(&damaged, &context);
+            written.assert_reads_all_but(&[], &damaged, &context);
             let file = written.open().unwrap();
             assert_eq!((file.root(), file.note()), (root, NOTE), "{context}");
-            assert_eq!(file.computed_root().unwrap() == root, damaged.is_empty(), "{context}");
+            assert_eq!(file.computed_root().unwrap() != root, is_in_tree, "{context}");
         }
         disk.write_all_at(&written.bytes[at..=at], at as u64).unwrap();
     }
-    written.assert_reads_all_but(&[], "restored");
+    written.assert_reads_all_but(&[], &[], "restored");
+}
+
+/// Part 1 begins with the file's second chunk: its chunks 16, 18, 20 and 22 are one stripe.
+#[test]
+fn two_chunks_of_a_stripe_are_lost_and_two_side_by_side_are_not() {
+    let written = Written::new(&[5, 40 * CHUNK_BYTES]);
+    let place = |chunk: usize| HEAD + 5 + TAG_BYTES + chunk * SEALED;
+    let mut bytes = written.bytes.clone();
+    // A sector that lies across two.
+    bytes[place(20) - 200..place(20) + 300].fill(0);
+    written.replace(&bytes);
+    written.assert_reads_all_but(&[], &[(1, 19), (1, 20)], "side by side");
+    assert_eq!(written.reader().read(1, 0..40 * CHUNK_BYTES as u64).unwrap(), written.parts[1]);
+    bytes[place(22)] ^= 1;
+    written.replace(&bytes);
+    written.assert_reads_all_but(&[(1, 20), (1, 22)], &[(1, 19)], "two of a stripe");
+    bytes.copy_from_slice(&written.bytes);
+    let parities = written.bytes.len() - 2 * TAIL_BYTES - 11 * SEALED;
+    bytes[place(16)] ^= 1;
+    // Each eight chunks make two stripes.
+    bytes[parities + 5 * SEALED] ^= 1;
+    written.replace(&bytes);
+    written.assert_reads_all_but(&[(1, 16)], &[], "a chunk and its parity");
 }
 
 #[test]
 fn a_long_read_names_the_damaged_chunk() {
     let written = Written::new(&[5, 40 * CHUNK_BYTES]);
     let mut bytes = written.bytes.clone();
-    bytes[HEAD + 5 + TAG_BYTES + 20 * SEALED] ^= 1;
+    for chunk in [20, 22] {
+        bytes[HEAD + 5 + TAG_BYTES + chunk * SEALED] ^= 1;
+    }
     written.replace(&bytes);
-    written.assert_reads_all_but(&[(1, 20)], "flipped");
+    written.assert_reads_all_but(&[(1, 20), (1, 22)], &[], "flipped");
     let reader = written.reader();
     let chunk = CHUNK_BYTES as u64;
     let across = reader.read(1, 0..40 * chunk);
     assert!(matches!(across, Err(ChunkReadError::Damaged { part: 1, chunk: 20 })), "{across:?}");
     assert_eq!(reader.read(1, 0..20 * chunk).unwrap(), written.parts[1][..20 * CHUNK_BYTES]);
     assert_eq!(
-        reader.read(1, 21 * chunk..40 * chunk).unwrap(),
-        written.parts[1][21 * CHUNK_BYTES..]
+        reader.read(1, 23 * chunk..40 * chunk).unwrap(),
+        written.parts[1][23 * CHUNK_BYTES..]
     );
 }
 

@@ -100,14 +100,14 @@ impl Written {
         self.replace(&bytes);
     }
 
-    /// Reads every chunk on its own; those that are refused must be `damaged`, the others right.
-    fn assert_reads_all_but(&self, damaged: &[(usize, u32)], context: &str) {
+    /// Reads every chunk on its own; those that are refused must be `lost`, the others right. `rebuilt` are damaged too.
+    fn assert_reads_all_but(&self, lost: &[(usize, u32)], rebuilt: &[(usize, u32)], context: &str) {
         let reader = self.reader();
         for (part, whole) in self.parts.iter().enumerate() {
             for (chunk, expected) in (0..).zip(whole.chunks(CHUNK_BYTES)) {
                 let start = u64::from(chunk) * CHUNK_BYTES as u64;
                 let read = reader.read(part, start..start + expected.len() as u64);
-                if damaged.contains(&(part, chunk)) {
+                if lost.contains(&(part, chunk)) {
                     let named = matches!(&read, Err(ChunkReadError::Damaged { part: p, chunk: c })
                         if (*p, *c) == (part, chunk));
                     assert!(named, "{context}: {read:?} of {part}, {chunk}");
@@ -116,7 +116,11 @@ impl Written {
                 }
             }
         }
+        let mut damaged = [lost, rebuilt].concat();
+        damaged.sort_unstable();
         assert_eq!(reader.damaged().collect::<Vec<_>>(), damaged, "{context}");
+        let check = ChunkCheck { damaged: damaged.len() as u64, rebuilt: rebuilt.len() as u64 };
+        assert_eq!(reader.check(), check, "{context}");
     }
 }
 

@@ -27,17 +27,7 @@ fn check(parts: &Parts, rows: &[LogRow], filters: &[Filter]) -> u64 {
             if order == Order::Desc {
                 wanted.reverse();
             }
-            let (mut all, mut from, mut damaged) = (Vec::new(), None, 0);
-            loop {
-                let window = sealed.window(filter, order, from, 7, &|| false).unwrap();
-                assert!(window.rows.len() == 7 || !window.more, "short, and yet there is more");
-                damaged = window.damaged_rows.max(damaged);
-                all.extend(window.rows);
-                if !window.more {
-                    break;
-                }
-                from = all.last().map(|row: &LogRow| row.at);
-            }
+            let (all, damaged) = page_through(&sealed, filter, order, None, 7);
             let mut rest = wanted.iter();
             assert!(all.iter().all(|row| rest.any(|other| other == row)), "wrong or out of order");
             // A scan loses a page's rows together, a window only those it needed.
@@ -80,7 +70,7 @@ proptest! {
         if let Ok(sealed) = parts.open() {
             let digest = sealed.digest(SEED).unwrap();
             prop_assert!(digest.records + digest.damaged_rows <= sealed.records());
-            sealed.window(&Filter::default(), Order::Desc, None, 9, &|| false).unwrap();
+            page_through(&sealed, &Filter::default(), Order::Desc, None, 9);
         }
     }
 }

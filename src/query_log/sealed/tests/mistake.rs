@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use super::{super::waiting::Row, support::*};
+use super::{super::row::Row, support::*};
 use crate::{limits, query_log::Filter};
 
 /// Spoils rows that are sorted and about to be written.
@@ -49,7 +49,7 @@ pub(in crate::query_log) const MISTAKES: &[(&str, Mistake)] = &[
     }),
     ("took_us of two rows is exchanged", |rows| exchange(rows, |row| &mut row.took_us)),
     ("the id of two rows is exchanged", |rows| exchange(rows, |row| &mut row.id)),
-    ("the handle of two rows is exchanged", |rows| exchange(rows, Row::handle_mut)),
+    ("the handle of two rows is exchanged", |rows| exchange(rows, |row| &mut row.handle)),
     ("the client of two rows is exchanged", |rows| exchange(rows, |row| &mut row.client)),
     ("outcome of two rows is exchanged", |rows| exchange(rows, |row| &mut row.outcome)),
     ("one bit of the status", |rows| {

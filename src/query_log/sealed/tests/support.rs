@@ -17,9 +17,10 @@ use crate::{
     query_log::{
         Cause, ChangeKind, ChangeRecord, Filter, Kind, LogRow, LookupRecord, Order, Reason, Record,
         Route,
+        row_view::RowView,
         sealed::{
-            PartError, PartSink, PartSource, RowSource, Sealed, WriteError, WriteOptions, write,
-            writer::Written,
+            PartError, PartSink, PartSource, RowSource, Sealed, Wanted, WriteError, WriteOptions,
+            write, writer::Written,
         },
     },
 };
@@ -88,10 +89,10 @@ pub(super) struct Given<'a> {
 impl RowSource for Given<'_> {
     type Error = io::Error;
 
-    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>) -> io::Result<()> {
+    fn pass(&mut self, each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>) -> io::Result<()> {
         self.passes += 1;
         for row in self.rows {
-            if each(row).is_break() {
+            if each(&row.into()).is_break() {
                 break;
             }
         }
@@ -119,6 +120,35 @@ pub(super) fn handle(row: &LogRow) -> Option<&Handle> {
     match &row.record {
         Record::Lookup(lookup) => lookup.handle.as_ref(),
         Record::Change(change) => change.handle.as_ref(),
+    }
+}
+
+/// All windows from one end to the other: their rows, and the damage that they tell of.
+pub(super) fn page_through(
+    sealed: &Sealed,
+    filter: &Filter,
+    order: Order,
+    from: Option<Timestamp>,
+    rows_max: usize,
+) -> (Vec<LogRow>, u64) {
+    let (mut all, mut from, mut damaged, mut known) = (Vec::new(), from, 0, None);
+    loop {
+        let wanted = Wanted { filter, order, from, rows_max, stop: &|| false };
+        let mut window = sealed.window(&wanted, &mut known).unwrap();
+        assert!(!window.stopped);
+        damaged = window.damaged_rows.max(damaged);
+        let before = all.len();
+        all.extend(std::iter::from_fn(|| window.rows.pop()));
+        assert!(all.len() > before || !window.more || damaged > 0, "a window of nothing");
+        if !window.more {
+            return (all, damaged);
+        }
+        let is_on = match order {
+            Order::Asc => window.read_to > from,
+            Order::Desc => from.is_none() || window.read_to < from,
+        };
+        assert!(is_on, "no way forward");
+        from = window.read_to;
     }
 }
 

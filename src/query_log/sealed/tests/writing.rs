@@ -9,8 +9,10 @@ use crate::{
     ids::RequestId,
     query_log::{
         Filter, LogRow, LookupRecord, Order, Reason, Record,
+        row_view::RowView,
         sealed::{
-            Digest, RowSource, Scan, Sealed, WriteError, WriteOptions, window::Window, write,
+            Digest, RowSource, Scan, Sealed, Wanted, WriteError, WriteOptions, window::Window,
+            write,
         },
     },
 };
@@ -64,15 +66,14 @@ fn reading_stops_when_asked() {
     let rows: Vec<LogRow> = (0..500).map(|n| phone(n, n)).collect();
     let sealed: Sealed = seal(&rows, 1_000).open().unwrap();
     let filter = Filter::default();
-    for patience in 0..40 {
+    for patience in 0..70 {
         let asked = Cell::new(0);
-        let stop = || asked.replace(asked.get() + 1) >= patience;
-        let window: Window = sealed.window(&filter, Order::Asc, None, 100, &stop).unwrap();
-        // 32 pages are looked through, then those of the 100 earliest rows are read.
-        assert_eq!(
-            (window.stopped, window.rows.len()),
-            if patience < 39 { (true, 0) } else { (false, 100) }
-        );
+        let stop = &|| asked.replace(asked.get() + 1) >= patience;
+        let wanted = Wanted { filter: &filter, order: Order::Asc, from: None, rows_max: 100, stop };
+        let mut window: Window = sealed.window(&wanted, &mut None).unwrap();
+        let rows = std::iter::from_fn(|| window.rows.pop()).count();
+        // 32 pages are looked through, then read; all their rows are of one moment.
+        assert_eq!((window.stopped, rows), if patience < 64 { (true, 0) } else { (false, 500) });
     }
     let mut scan: Scan = sealed.scan(&filter).stop_when(|| true);
     assert!(scan.next().is_none());
@@ -86,8 +87,8 @@ struct Shrinking(Vec<LogRow>);
 impl RowSource for Shrinking {
     type Error = io::Error;
 
-    fn pass(&mut self, each: &mut dyn FnMut(&LogRow) -> ControlFlow<()>) -> io::Result<()> {
-        let _ = self.0.iter().try_for_each(each);
+    fn pass(&mut self, each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>) -> io::Result<()> {
+        let _ = self.0.iter().try_for_each(|row| each(&row.into()));
         self.0.pop();
         Ok(())
     }
