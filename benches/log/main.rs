@@ -142,6 +142,9 @@ fn become_child(subject: &str, amounts: &Amounts) -> anyhow::Result<()> {
         writing::SUBJECT => child::report(&writing::measure(amounts)?),
         writing::SUBJECT_UNSEALED => child::report(&writing::leave_unsealed(amounts)?),
         searching::SUBJECT => child::report(&searching::measure(amounts)?),
+        searching::SUBJECT_EVERYTHING => child::report(&searching::measure_everything(amounts)?),
+        searching::SUBJECT_WALK => child::report(&searching::measure_walk(amounts)?),
+        searching::SUBJECT_FLIPS => child::report(&searching::measure_flips(amounts)?),
         json_peer::SUBJECT => child::report(&json_peer::write(amounts)?),
         json_peer::SUBJECT_SEARCH => child::report(&json_peer::search(amounts)?),
         sqlite_peer::SUBJECT => child::report(&sqlite_peer::load(amounts)?),
@@ -159,7 +162,10 @@ fn run(amounts: &Amounts) -> anyhow::Result<()> {
     println!("{records} records in {HOURS} hours, seed {seed}, in {}", amounts.folder.display());
     let written: writing::Written = child::run(writing::SUBJECT, amounts)?;
     table::print_written(&written);
-    let searched: Searched = child::run(searching::SUBJECT, amounts)?;
+    let mut searched: Searched = child::run(searching::SUBJECT, amounts)?;
+    searched.everything = Some(child::run(searching::SUBJECT_EVERYTHING, amounts)?);
+    searched.walked = Some(child::run(searching::SUBJECT_WALK, amounts)?);
+    searched.flips = Some(child::run(searching::SUBJECT_FLIPS, amounts)?);
     table::print_searched(&searched);
     let peers = if amounts.peers { Some(run_peers(amounts, &searched)?) } else { None };
     let lookups = if amounts.seconds > 0 {

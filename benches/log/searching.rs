@@ -1,7 +1,7 @@
 //! Finding every row of one handle, warm and cold, and every row there is: the log's own way, and how all are measured.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,6 +22,9 @@ use crate::{
 };
 
 pub(crate) const SUBJECT: &str = "searching";
+pub(crate) const SUBJECT_EVERYTHING: &str = "in order of time";
+pub(crate) const SUBJECT_WALK: &str = "in order of storage";
+pub(crate) const SUBJECT_FLIPS: &str = "flips";
 
 /// What taking the records in took.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +68,7 @@ pub(crate) struct Searched {
     pub(crate) flips: Option<Everything>,
 }
 
-/// Rows of the log in the order of time that are asked for at most: each 200,000 of them read their segment anew.
+/// Rows of the log in the order of time that are asked for at most: each 262,144 of them read their segment anew.
 const IN_ORDER_MAX: u64 = 5_000_000;
 
 /// A reading of many rows.
@@ -104,28 +107,40 @@ pub(crate) fn measure_handles<'h>(
 }
 
 /// The log, opened as the command line opens a stopped server's.
+fn open(amounts: &Amounts) -> anyhow::Result<LogReader> {
+    let keys = KeyFiles::new(&amounts.data().join("keys"), None);
+    let (clock, retention) = (Arc::new(SystemClock), Config::default().retention);
+    Ok(LogReader::open_read_only(&folder(amounts), keys, clock, retention)?)
+}
+
+fn folder(amounts: &Amounts) -> PathBuf {
+    amounts.data().join("log")
+}
+
+/// One handle after the other.
 pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Searched> {
     let asked = Asked::choose(amounts);
     let idle = Memory::now()?;
-    let folder = amounts.data().join("log");
-    let keys = KeyFiles::new(&amounts.data().join("keys"), None);
     let start = Instant::now();
-    let retention = Config::default().retention;
-    let reader = LogReader::open_read_only(&folder, keys, Arc::new(SystemClock), retention)?;
+    let reader = open(amounts)?;
     let opening = start.elapsed();
     let watch = Watch::start(idle);
-    let handles = measure_handles(asked.all(), &folder, |handle| {
+    let handles = measure_handles(asked.all(), &folder(amounts), |handle| {
         let filter = Filter { handle: Some(handle.clone()), ..Filter::default() };
         count(reader.search(&filter, Order::Asc, None))
     })?;
-    let peak_of_handles = watch.peak_above_idle()?;
+    let peak = watch.peak_above_idle()?;
     let occurring = handles.found.iter().take(asked.frequent.len() + asked.rare.len());
     ensure!(occurring.clone().all(|found| found.rows > 0), "a handle that occurs was not found");
+    Ok(Searched { opening, handles, peak, everything: None, walked: None, flips: None })
+}
 
-    let watch = Watch::start(idle);
-    let start = Instant::now();
-    let written = amounts.per_hour() * u64::from(HOURS);
-    let wanted = written.min(IN_ORDER_MAX);
+/// Rows in the order of time.
+pub(crate) fn measure_everything(amounts: &Amounts) -> anyhow::Result<Everything> {
+    let idle = Memory::now()?;
+    let reader = open(amounts)?;
+    let wanted = (amounts.per_hour() * u64::from(HOURS)).min(IN_ORDER_MAX);
+    let (watch, start) = (Watch::start(idle), Instant::now());
     let mut rows = 0;
     for row in reader.search(&Filter::default(), Order::Asc, None).take(wanted as usize) {
         row?;
@@ -133,10 +148,7 @@ pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Searched> {
     }
     let (span, peak) = (start.elapsed(), watch.peak_above_idle()?);
     ensure!(rows == wanted, "{rows} of {wanted} records were found");
-    let everything = Some(Everything { rows, span, peak });
-    let walked = Some(walk(&reader, idle, written)?);
-    let flips = Some(flips_over_one_day(&reader, idle)?);
-    Ok(Searched { opening, handles, peak: peak_of_handles, everything, walked, flips })
+    Ok(Everything { rows, span, peak })
 }
 
 fn count(mut search: Search) -> anyhow::Result<Found> {
@@ -151,7 +163,11 @@ fn count(mut search: Search) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-fn walk(reader: &LogReader, idle: Memory, written: u64) -> anyhow::Result<Everything> {
+/// Every row, in the order of storage.
+pub(crate) fn measure_walk(amounts: &Amounts) -> anyhow::Result<Everything> {
+    let idle = Memory::now()?;
+    let reader = open(amounts)?;
+    let written = amounts.per_hour() * u64::from(HOURS);
     let (watch, start) = (Watch::start(idle), Instant::now());
     let mut walk = reader.walk(&Filter::default());
     let mut rows = 0;
@@ -164,7 +180,9 @@ fn walk(reader: &LogReader, idle: Memory, written: u64) -> anyhow::Result<Everyt
 }
 
 /// The handles whose route went back and forth within one day, which all the hours here are of.
-fn flips_over_one_day(reader: &LogReader, idle: Memory) -> anyhow::Result<Everything> {
+pub(crate) fn measure_flips(amounts: &Amounts) -> anyhow::Result<Everything> {
+    let idle = Memory::now()?;
+    let reader = open(amounts)?;
     let (watch, start) = (Watch::start(idle), Instant::now());
     let report = reader.flips(&FlipQuery::default(), &|| false)?;
     ensure!(report.summary.handles > 0, "no handle flipped");

@@ -4,6 +4,8 @@ use anyhow::bail;
 use http_body_util::BodyExt as _;
 use reqwest::{Body, Response, header::HeaderMap};
 
+use crate::query_log::SearchOutcome;
+
 /// The lines of a body as it arrives.
 pub(super) struct Lines {
     body: Body,
@@ -43,6 +45,13 @@ impl Lines {
                 Err(frame) => self.trailers = frame.into_trailers().unwrap_or_default(),
             }
         }
+    }
+
+    /// What the server could not read, if it said so behind the last line and nobody in between kept that back.
+    pub(super) fn outcome(&self) -> Option<SearchOutcome> {
+        let damaged = self.trailer("dispatchd-damaged")?;
+        let unreadable_segments = self.trailer("dispatchd-unreadable-segments")?;
+        Some(SearchOutcome { damaged, unreadable_segments })
     }
 
     /// A number that the server sent behind the last line, by its name.

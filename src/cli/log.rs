@@ -99,13 +99,15 @@ impl Search {
         let mut query = self.filter.query(SystemClock.now())?;
         query.push(("order", self.order.name().to_owned()));
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
-        let response = self.source.api()?.get("/v1/log", &query, NDJSON).await?;
+        let response = self.source.api()?.rows("/v1/log", &query).await?;
         let mut rows = Rows::stdout(self.json);
         let mut lines = Lines::of(response);
         while let Some(line) = lines.next().await? {
             rows.print(&line)?;
         }
-        finish(rows)
+        let code = finish(rows)?;
+        lines.outcome().into_iter().for_each(tell_passed_over);
+        Ok(code)
     }
 
     fn files(&self) -> anyhow::Result<ExitCode> {

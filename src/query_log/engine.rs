@@ -11,9 +11,14 @@ use std::{
 };
 
 use super::{
-    alarm::Alarm, catalog::Catalog, committer::Committer, config::Config, config::Durability,
-    flusher, pending::Pending, retention::Retention, sealing::Sealer, segment_file::WriteError,
-    ticket::Batch,
+    catalog::Catalog,
+    config::{Config, Durability},
+    frames::{
+        alarm::Alarm, committer::Committer, flusher, pending::Pending, segment_file::WriteError,
+        ticket::Batch,
+    },
+    retention::Retention,
+    sealing::Sealer,
 };
 use crate::{
     clock::{Hour, SharedClock},

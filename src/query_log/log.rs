@@ -14,20 +14,22 @@ use std::{
 };
 
 use super::{
-    alarm::Alarm,
-    committer::Committer,
     config::{Config, Durability},
     engine::{CommitThread, Shared},
-    flusher::{self, Signal},
+    frames::{
+        alarm::Alarm,
+        committer::Committer,
+        flusher::{self, Signal},
+        pending::Pending,
+        segment_file::SegmentMaker,
+        ticket::{AppendError, Ticket},
+    },
     log_time::LogTime,
-    pending::Pending,
     reader::LogReader,
     record::Record,
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
     sealing::{SealOutcome, Sealer},
-    segment_file::SegmentMaker,
-    ticket::{AppendError, Ticket},
 };
 use crate::{
     clock::SharedClock,

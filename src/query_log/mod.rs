@@ -17,54 +17,52 @@
 //! - **No answer without its record**: a [`Ticket`] resolves when its record is as durable as configured.
 //! - **30 days means 30 days**: every read is clamped to the window, and forgetting destroys keys.
 //! - **Corruption never becomes deletion**: what cannot be read is reported and kept until its hour expires.
+//!
+//! # Parts
+//!
+//! | part | what it is for |
+//! | --- | --- |
+//! | `record`, `json`, `filter`, `cursor`, `segment_name` | what a record is, how it is told, asked for and named |
+//! | `catalog`, `log_time` | the files there are; the log's own time |
+//! | [`frames`] | a segment as it is written: records as bytes, group commit, tickets |
+//! | [`engine`], [`recovery`] | what drives commits; what a start finds |
+//! | [`sealed`] | a sealed segment as bytes: Parquet, by handle; knows no file |
+//! | [`sealing`] | from frames to a sealed file, and that file's chain |
+//! | [`search`] | rows in the order of time, in the order of storage, as they come |
+//! | [`flips`] | handles whose route went back and forth |
+//! | [`verify`] | what is damaged, missing, or not forgotten |
+//! | `retention`, `summary` | forgetting; what an operator sees of a segment |
+//! | `log`, `reader` | the writing and the reading side, as the rest of the service holds them |
 
-mod ahead;
-mod alarm;
 mod catalog;
-mod codec;
-mod committer;
 mod config;
 mod cursor;
 mod engine;
 mod filter;
 mod flips;
-mod flusher;
-mod forgotten;
-mod inspect;
+mod frames;
 mod json;
 mod log;
 mod log_time;
-mod pending;
 mod reader;
 mod record;
 mod recovery;
-mod recovery_sealed;
 mod retention;
-mod row_view;
 mod sealed;
-mod sealed_file;
 mod sealing;
 mod search;
-mod segment_file;
 mod segment_name;
-mod segment_reader;
-mod segment_rows;
 mod summary;
-mod tail;
 #[cfg(test)]
 mod tests;
-mod threads;
-mod ticket;
 mod verify;
-mod verify_sealed;
-mod walk;
 
 pub use catalog::SegmentState;
 pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
 pub use filter::{Filter, IpPrefix, IpPrefixError, Kind};
 pub use flips::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, RegistryCount, RouteChange};
-pub use forgotten::{Finding, ForgottenError, ForgottenReport};
+pub use frames::ticket::{AppendError, Ticket};
 pub use json::JsonError;
 pub use log::{LogOptions, QueryLog};
 pub use reader::LogReader;
@@ -72,11 +70,11 @@ pub use record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, 
 pub use recovery::{OpenError, RecoveryReport};
 pub use retention::RetentionOutcome;
 pub use sealing::{SealError, SealOutcome};
+pub use search::tail::{Tail, TailPosition};
+pub use search::walk::Walk;
 pub use search::{Order, ReadError, Search, SearchOutcome};
 pub use segment_name::SegmentId;
 pub use summary::SegmentSummary;
-pub use tail::{Tail, TailPosition};
-pub use ticket::{AppendError, Ticket};
+pub use verify::forgotten::{Finding, ForgottenError, ForgottenReport};
+pub use verify::verify_sealed::ChainReport;
 pub use verify::{KeyState, SegmentReport, VerifyReport};
-pub use verify_sealed::ChainReport;
-pub use walk::Walk;

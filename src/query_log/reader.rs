@@ -10,13 +10,17 @@ use super::{
     cursor::Cursor,
     filter::Filter,
     flips::{self, FlipQuery, FlipReport},
-    forgotten::{self, ForgottenError, ForgottenReport},
     recovery::{self, OpenError},
-    search::{Order, ReadError, Search, Sources},
+    search::{
+        tail::{Tail, TailPosition},
+        walk::Walk,
+        {Order, ReadError, Search, Sources},
+    },
     summary::{self, SegmentSummary},
-    tail::{Tail, TailPosition},
-    verify::{self, VerifyReport},
-    walk::Walk,
+    verify::{
+        forgotten::{self, ForgottenError, ForgottenReport},
+        {self, VerifyReport},
+    },
 };
 use crate::{
     clock::SharedClock,

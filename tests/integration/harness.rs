@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dispatchd::server::Addresses;
+use dispatchd::{
+    envelope::{ChunkFile, FILE_HEADER_BYTES},
+    server::Addresses,
+};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -339,6 +342,14 @@ fn percent_encode(byte: u8) -> String {
     } else {
         format!("%{byte:02X}")
     }
+}
+
+/// Where in a sealed file the bytes begin of which damaged chunks are rebuilt; they end 1,024 bytes before the file does.
+/// None if it is no whole sealed file.
+pub(crate) fn parity_start(path: &Path) -> Option<usize> {
+    let file = ChunkFile::open(path).ok()?;
+    let chunks = file.parts().iter().sum::<u64>() + 16 * file.chunks();
+    usize::try_from(FILE_HEADER_BYTES + chunks).ok()
 }
 
 /// Every byte of every file below `folder`.

@@ -167,11 +167,7 @@ impl Export {
         if sent.is_some_and(|sent| sent != file.records()) {
             bail!("not as many records arrived as the server sent, so there is no file");
         }
-        let (damaged, unreadable_segments) =
-            (lines.trailer("dispatchd-damaged"), lines.trailer("dispatchd-unreadable-segments"));
-        Ok(damaged
-            .zip(unreadable_segments)
-            .map(|(damaged, unreadable_segments)| SearchOutcome { damaged, unreadable_segments }))
+        Ok(lines.outcome())
     }
 
     fn tell(&self, records: u64, outcome: Option<SearchOutcome>) {

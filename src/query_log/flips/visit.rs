@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::{
         catalog::{Form, Segment, SegmentState},
+        frames::row_view::RowView,
+        frames::segment_reader::{Rows, SegmentError, SegmentReader},
         record::{LogRow, Record},
-        row_view::RowView,
         sealed::{HandlePage, HandleRange, HandleRun, Moment, Outcome},
-        sealed_file,
+        sealing::sealed_file,
         search::{ReadError, Sources},
         segment_name::SegmentId,
-        segment_reader::{Rows, SegmentError, SegmentReader},
     },
     report::FlipQuery,
     states::States,

@@ -15,8 +15,8 @@ use crate::{
     handle::{Handle, PhoneKey},
     ids::{ChangeId, RequestId},
     query_log::{
+        frames::row_view::{Event, HandleView, RowView},
         record::LogRow,
-        row_view::{Event, HandleView, RowView},
         search::Order,
     },
 };
@@ -47,6 +47,11 @@ pub(super) struct Read<'a> {
 }
 
 impl Batch {
+    /// With room for so many rows: a list that grows has its rows twice for a moment.
+    pub(super) fn with_room(hour: Hour, rows: usize) -> Self {
+        Self { rows: Vec::with_capacity(rows), ..Self::new(hour) }
+    }
+
     pub(super) const fn new(hour: Hour) -> Self {
         Self {
             hour,

@@ -11,7 +11,7 @@ use foldhash::quality::FixedState;
 use super::{client::Client, outcome::Outcome};
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::row_view::{Event, HandleView, RowView},
+    query_log::frames::row_view::{Event, HandleView, RowView},
 };
 
 /// Sums of two hashes of whole rows, and how many rows they are.

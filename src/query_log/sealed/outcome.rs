@@ -7,8 +7,8 @@
 
 use crate::query_log::{
     filter::{Filter, Kind},
+    frames::row_view::Event,
     record::{Cause, ChangeKind, Reason, Route},
-    row_view::Event,
 };
 
 const CHANGE: u32 = 1 << 30;

@@ -23,7 +23,7 @@ use super::{
     outcome,
     part::{self, PartError, PartSource, Piece},
 };
-use crate::{clock::Hour, handle::PhoneKey, query_log::row_view::HandleView};
+use crate::{clock::Hour, handle::PhoneKey, query_log::frames::row_view::HandleView};
 
 /// Why rows of a page cannot be had.
 #[derive(Debug)]

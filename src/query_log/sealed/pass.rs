@@ -12,7 +12,7 @@ use super::{
     clients::Hashed,
     waiting::{Place, Waiting},
 };
-use crate::query_log::row_view::RowView;
+use crate::query_log::frames::row_view::RowView;
 
 /// What one pass has met.
 pub(super) struct Pass {

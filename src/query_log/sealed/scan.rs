@@ -67,6 +67,11 @@ impl Scan {
             return Ok(());
         };
         let plan = Plan::new(filter, segment.hour);
+        if *filter == Filter::default() {
+            let page_rows = of_group.page_rows(0);
+            let rows = limits::LOG_SEALED_BATCH_ROWS.min(of_group.pages() * page_rows) + page_rows;
+            self.rows = Batch::with_room(segment.hour, rows);
+        }
         while page < of_group.pages() && !self.rows.is_full(limits::LOG_SEALED_BATCH_ROWS) {
             let number = page;
             page += 1;

@@ -29,6 +29,8 @@ impl std::fmt::Debug for Survey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) micros: Bounds<u64>,
+    /// Rows that were counted in it.
+    pub(super) rows: usize,
     /// Whether rows are asked for behind it, in the order of the search.
     pub(super) more: bool,
 }
@@ -72,7 +74,7 @@ impl Survey {
             (Some(slot), Order::Asc) => (within.0, start(slot)),
             (Some(slot), Order::Desc) => (start(slot + 1), within.1),
         };
-        Span { micros, more }
+        Span { micros, rows, more }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     handle::Handle,
-    query_log::row_view::{Event, HandleView, RowView},
+    query_log::frames::row_view::{Event, HandleView, RowView},
 };
 
 /// Where a row stands in the order of a sealed segment. No two rows have the same place.

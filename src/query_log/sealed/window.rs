@@ -79,11 +79,12 @@ pub(super) fn window(
         Some(survey) => (survey, None),
         None => reading.survey()?,
     };
-    let mut span = Span { micros: reading.plan.span(), more: false };
+    let mut span = Span { micros: reading.plan.span(), rows: 0, more: false };
     if let Some(found) = found {
         reading.read_found(found)?;
     } else if !reading.stopped {
         span = survey.next_span(wanted.order, span.micros, wanted.rows_max);
+        reading.rows = Batch::with_room(segment.hour, span.rows);
         reading.read_span(span.micros, &survey)?;
     }
     let damaged_rows = reading.damaged_rows.max(survey.damaged_rows);

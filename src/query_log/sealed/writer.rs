@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock::{Hour, Timestamp},
     limits,
-    query_log::row_view::RowView,
+    query_log::frames::row_view::RowView,
 };
 
 /// Rows between two questions whether to stop.

@@ -11,7 +11,7 @@ use crate::{
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
         Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route,
-        codec::{self, FrameDecoder},
+        frames::codec::{self, FrameDecoder},
     },
 };
 

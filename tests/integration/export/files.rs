@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{BULK, HOUR, Planted, done, export_to, said};
 use crate::{
-    harness::{Server, bytes_below, run},
+    harness::{Server, bytes_below, parity_start, run},
     python::python,
     tour::readme,
 };
@@ -168,8 +168,10 @@ async fn what_could_not_be_read_is_told_by_a_server_and_by_files() {
     let planted = Planted::new();
     let largest = bytes_below(&planted.data().join("log"));
     let (segment, mut bytes) = largest.into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0xFF;
+    let parity = parity_start(&segment).expect("the largest file is a sealed one");
+    // A chunk, and what it would be rebuilt from.
+    bytes[parity / 2] ^= 0xFF;
+    bytes[parity..].iter_mut().rev().skip(1_024).for_each(|byte| *byte ^= 0xFF);
     fs::write(segment, bytes).unwrap();
     let told = "damaged frames and 0 unreadable segments were passed over";
     let of_files = done(&mut planted.export("files.csv", &[]));

@@ -28,12 +28,23 @@ impl Moment {
     pub(super) const ALL: [Self; 3] = [Self::Before, Self::Middle, Self::After];
 }
 
-/// The change at which the end comes: the `occurrence`th, counted from 1, of those whose names begin so.
+/// The change at which the end comes: the `occurrence`th, counted from 1, of those that are called so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Target {
-    pub(super) begins: String,
+    /// The name of a change, or [`START`].
+    pub(super) name: String,
     pub(super) occurrence: u64,
     pub(super) moment: Moment,
+}
+
+/// Stands for every change of a start.
+pub(super) const START: &str = "start";
+
+impl Target {
+    fn means(&self, name: &str) -> bool {
+        let is_start = || name.split_once(": ").is_some_and(|(phase, _)| phase == START);
+        name == self.name || self.name == START && is_start()
+    }
 }
 
 /// What the process tells whoever started it: lines in a file, each handed to the kernel before it goes on.
@@ -55,7 +66,7 @@ impl Journal {
     pub(super) fn new(path: &Path, targets: Vec<Target>) -> Arc<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         let targets = targets.into_iter().map(|target| (target, 0)).collect();
-        let state = State { file, phase: "start", last: String::new(), targets };
+        let state = State { file, phase: START, last: String::new(), targets };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -86,7 +97,7 @@ impl Journal {
         state.say(&format!("change {name}"));
         let mut moment = None;
         for (target, met) in &mut state.targets {
-            if name.starts_with(&target.begins) {
+            if target.means(&name) {
                 *met += 1;
                 moment = moment.or((*met == target.occurrence).then_some(target.moment));
             }

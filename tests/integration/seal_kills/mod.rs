@@ -33,7 +33,7 @@ use tempfile::TempDir;
 use crate::{harness::say, load::Dice, retention::copy};
 pub(crate) use child::record;
 use child::{Orders, RETENTION};
-use disk::{Moment, Target};
+use disk::{Moment, START, Target};
 use model::Model;
 
 /// 2026-11-23T08:00:00Z.
@@ -114,7 +114,7 @@ impl Trial {
         self.steps.entry(name.clone()).or_default().ordered[*moment] += 1;
         // The later ones come only if many hours are behind at once.
         let occurrence = 1 + self.dice.below((*occurs).min(3));
-        Some(Target { begins: name.clone(), occurrence, moment: Moment::ALL[*moment] })
+        Some(Target { name: name.clone(), occurrence, moment: Moment::ALL[*moment] })
     }
 
     /// The steps of sealing that no kill has hit.
@@ -130,7 +130,7 @@ impl Trial {
         let name = waited.min_by_key(|(_, step)| ordered(step))?.0.clone();
         let moment = self.dice.below(3) as usize;
         self.steps.entry(name.clone()).or_default().ordered[moment] += 1;
-        Some(Target { begins: name, occurrence: 1, moment: Moment::ALL[moment] })
+        Some(Target { name, occurrence: 1, moment: Moment::ALL[moment] })
     }
 
     fn targets(&mut self) -> Vec<Target> {
@@ -141,14 +141,14 @@ impl Trial {
         if self.dice.below(2) == 0 {
             let moment = Moment::ALL[self.dice.below(3) as usize];
             let occurrence = 1 + self.dice.below(8);
-            targets.push(Target { begins: "start".into(), occurrence, moment });
+            targets.push(Target { name: START.into(), occurrence, moment });
         }
         targets
     }
 
     /// One process from its start to its end, and a look at what it leaves.
     fn round(&mut self, targets: Vec<Target>) {
-        let busy = targets.iter().any(|target| target.begins == SECOND_PIECE)
+        let busy = targets.iter().any(|target| target.name == SECOND_PIECE)
             || self.processes.is_multiple_of(12);
         let orders = Orders {
             data: self.data(),

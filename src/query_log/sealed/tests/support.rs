@@ -17,7 +17,7 @@ use crate::{
     query_log::{
         Cause, ChangeKind, ChangeRecord, Filter, Kind, LogRow, LookupRecord, Order, Reason, Record,
         Route,
-        row_view::RowView,
+        frames::row_view::RowView,
         sealed::{
             PartError, PartSink, PartSource, RowSource, Sealed, Wanted, WriteError, WriteOptions,
             write, writer::Written,

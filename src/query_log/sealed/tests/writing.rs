@@ -9,7 +9,7 @@ use crate::{
     ids::RequestId,
     query_log::{
         Filter, LogRow, LookupRecord, Order, Reason, Record,
-        row_view::RowView,
+        frames::row_view::RowView,
         sealed::{
             Digest, RowSource, Scan, Sealed, Wanted, WriteError, WriteOptions, window::Window,
             write,

@@ -15,6 +15,9 @@
 //! Nothing is ever deleted here that is not elsewhere, whole. A crash between two steps leaves the same file, or a shorter one, to be found again:
 //! the `.cut` file is durable before the segment is cut, and the end frame is the same bytes each time.
 
+pub(in crate::query_log) mod inspect;
+mod recovery_sealed;
+
 use std::{
     ffi::OsString,
     fs::File,
@@ -23,15 +26,6 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    catalog::{Catalog, Form, SegmentState},
-    inspect::{Scan, Seen, list, look},
-    recovery_sealed::{self, Beside},
-    retention,
-    sealed_file::{Link, SealedFile},
-    segment_name::{LogFileName, SegmentId},
-    segment_reader::{Rows, SegmentReader},
-};
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{
@@ -39,7 +33,16 @@ use crate::{
         SharedDisk,
     },
     limits,
+    query_log::{
+        catalog::{Catalog, Form, SegmentState},
+        frames::segment_reader::{Rows, SegmentReader},
+        retention,
+        sealing::sealed_file::{Link, SealedFile},
+        segment_name::{LogFileName, SegmentId},
+    },
 };
+use inspect::{Scan, Seen, list, look};
+use recovery_sealed::Beside;
 
 /// Bytes copied at once to a `.cut` file.
 const COPY_CHUNK_BYTES: usize = 256 * 1024;
@@ -87,19 +90,19 @@ pub struct RecoveryReport {
     pub unknown: Vec<OsString>,
 }
 
-pub(super) struct Recovered {
-    pub(super) catalog: Catalog,
-    pub(super) keyring: Keyring,
-    pub(super) lock: DirectoryLock,
+pub(in crate::query_log) struct Recovered {
+    pub(in crate::query_log) catalog: Catalog,
+    pub(in crate::query_log) keyring: Keyring,
+    pub(in crate::query_log) lock: DirectoryLock,
     /// The newest record's instant.
-    pub(super) last: Timestamp,
+    pub(in crate::query_log) last: Timestamp,
     /// The segment sealed last.
-    pub(super) tip: Option<(SegmentId, Link)>,
-    pub(super) report: RecoveryReport,
+    pub(in crate::query_log) tip: Option<(SegmentId, Link)>,
+    pub(in crate::query_log) report: RecoveryReport,
 }
 
 /// Opens the directory for writing, and repairs it.
-pub(super) fn open(
+pub(in crate::query_log) fn open(
     dir: &Path,
     keys: KeyFiles,
     disk: &SharedDisk,
@@ -139,7 +142,10 @@ pub(super) fn open(
 }
 
 /// Opens the directory without changing anything.
-pub(super) fn open_read_only(dir: &Path, keys: &KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
+pub(in crate::query_log) fn open_read_only(
+    dir: &Path,
+    keys: &KeyFiles,
+) -> Result<(Catalog, Keyring), OpenError> {
     let mut attempt = 1;
     loop {
         match try_read_only(dir, keys.clone()) {
@@ -185,13 +191,13 @@ fn try_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenE
     Ok((catalog, keyring))
 }
 
-pub(super) struct Repair<'a> {
-    pub(super) catalog: &'a Catalog,
-    pub(super) keyring: &'a Keyring,
-    pub(super) disk: &'a SharedDisk,
+pub(in crate::query_log) struct Repair<'a> {
+    pub(in crate::query_log) catalog: &'a Catalog,
+    pub(in crate::query_log) keyring: &'a Keyring,
+    pub(in crate::query_log) disk: &'a SharedDisk,
     now: Timestamp,
     retention: Duration,
-    pub(super) report: &'a mut RecoveryReport,
+    pub(in crate::query_log) report: &'a mut RecoveryReport,
 }
 
 impl Repair<'_> {
@@ -224,18 +230,18 @@ impl Repair<'_> {
     }
 
     /// The state of a segment that cannot be opened. Once expired that is as it should be.
-    pub(super) fn without_key(&mut self, id: SegmentId) -> SegmentState {
+    pub(in crate::query_log) fn without_key(&mut self, id: SegmentId) -> SegmentState {
         if !self.has_expired(id) {
             self.report.keys_missing.push(id.to_string());
         }
         SegmentState::KeyMissing
     }
 
-    pub(super) fn has_expired(&self, id: SegmentId) -> bool {
+    pub(in crate::query_log) fn has_expired(&self, id: SegmentId) -> bool {
         retention::expiry(id.hour, None, self.retention, self.now) <= self.now
     }
 
-    pub(super) fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
+    pub(in crate::query_log) fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
         let aside = self.catalog.path(LogFileName::Cut(id, 0));
         self.report.cut_bytes += std::fs::metadata(path)?.len();
         self.report.finished += 1;

@@ -30,7 +30,7 @@ thread_local! {
 
 /// What wakes a flusher.
 #[derive(Debug, Default)]
-pub(super) struct Signal {
+pub(in crate::query_log) struct Signal {
     asked: AtomicBool,
     /// Tasks of this thread to be woken; none once the flusher has ended.
     sent: Mutex<Sent>,
@@ -44,14 +44,14 @@ struct Sent {
 }
 
 impl Signal {
-    pub(super) fn ask(&self) {
+    pub(in crate::query_log) fn ask(&self) {
         if !self.asked.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
     /// Ready when asked; takes the asking. Wakes what was sent.
-    pub(super) fn poll_asked(&self, context: &Context<'_>) -> Poll<()> {
+    pub(in crate::query_log) fn poll_asked(&self, context: &Context<'_>) -> Poll<()> {
         self.waker.register(context.waker());
         let sent = mem::take(&mut self.sent().wakers);
         sent.into_iter().for_each(Waker::wake);
@@ -59,7 +59,7 @@ impl Signal {
     }
 
     /// Has `wakers` woken on the flusher's thread.
-    pub(super) fn send(self: &Arc<Self>, mut wakers: Vec<Waker>) {
+    pub(in crate::query_log) fn send(self: &Arc<Self>, mut wakers: Vec<Waker>) {
         if !is_here(self) {
             let mut sent = self.sent();
             if !sent.closed {
@@ -73,7 +73,7 @@ impl Signal {
     }
 
     /// Takes nothing more; wakes what was sent.
-    pub(super) fn close(&self) {
+    pub(in crate::query_log) fn close(&self) {
         let mut sent = self.sent();
         sent.closed = true;
         let wakers = mem::take(&mut sent.wakers);
@@ -87,7 +87,7 @@ impl Signal {
 }
 
 /// This thread's flusher, whichever log it is for.
-pub(super) fn here() -> Option<Arc<Signal>> {
+pub(in crate::query_log) fn here() -> Option<Arc<Signal>> {
     FLUSHER.with_borrow(|flusher| flusher.as_ref().map(|(_, signal)| Arc::clone(signal)))
 }
 
@@ -97,12 +97,12 @@ fn is_here(signal: &Arc<Signal>) -> bool {
 }
 
 /// Makes `signal` the one of this thread, for the log `log`.
-pub(super) fn adopt(log: u64, signal: &Arc<Signal>) {
+pub(in crate::query_log) fn adopt(log: u64, signal: &Arc<Signal>) {
     FLUSHER.with_borrow_mut(|flusher| *flusher = Some((log, Arc::clone(signal))));
 }
 
 /// Asks this thread's flusher of `log` to commit. False if there is none.
-pub(super) fn ask_here(log: u64) -> bool {
+pub(in crate::query_log) fn ask_here(log: u64) -> bool {
     FLUSHER.with_borrow(|flusher| match flusher {
         Some((of, signal)) if *of == log && !signal.sent().closed => {
             signal.ask();

@@ -7,7 +7,7 @@ use std::sync::{
 
 /// A bell that one thread listens to.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub(in crate::query_log) struct Alarm {
     rung: AtomicBool,
     asleep: Mutex<bool>,
     wake: Condvar,
@@ -15,14 +15,14 @@ pub(super) struct Alarm {
 
 impl Alarm {
     /// Rings: the listener will look at everything done before this call.
-    pub(super) fn ring(&self) {
+    pub(in crate::query_log) fn ring(&self) {
         if !self.rung.swap(true, Ordering::SeqCst) && *self.asleep() {
             self.wake.notify_one();
         }
     }
 
     /// Waits for the bell.
-    pub(super) fn wait(&self) {
+    pub(in crate::query_log) fn wait(&self) {
         if self.rung.swap(false, Ordering::SeqCst) {
             return;
         }

@@ -5,42 +5,41 @@ use std::{borrow::Borrow, mem, sync::Arc};
 use super::{
     alarm::Alarm,
     codec::{self, RECORD_BYTES_MAX},
-    log_time::LogTime,
-    record::Record,
     ticket::{AppendError, Batch, Ticket},
 };
 use crate::{
     clock::{Clock, Hour, Timestamp},
     limits,
+    query_log::{log_time::LogTime, record::Record},
 };
 
 /// A frame in the making: a run of records of one hour.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PendingFrame {
-    pub(super) hour: Hour,
+pub(in crate::query_log) struct PendingFrame {
+    pub(in crate::query_log) hour: Hour,
     /// Where its content starts in the bytes; it ends where the next starts.
-    pub(super) start: usize,
-    pub(super) records: u32,
-    pub(super) last: Timestamp,
+    pub(in crate::query_log) start: usize,
+    pub(in crate::query_log) records: u32,
+    pub(in crate::query_log) last: Timestamp,
 }
 
 /// Encoded records, cut into frames.
 #[derive(Debug, Default)]
-pub(super) struct Records {
-    pub(super) bytes: Vec<u8>,
-    pub(super) frames: Vec<PendingFrame>,
-    pub(super) count: usize,
+pub(in crate::query_log) struct Records {
+    pub(in crate::query_log) bytes: Vec<u8>,
+    pub(in crate::query_log) frames: Vec<PendingFrame>,
+    pub(in crate::query_log) count: usize,
 }
 
 impl Records {
-    pub(super) fn clear(&mut self) {
+    pub(in crate::query_log) fn clear(&mut self) {
         self.bytes.clear();
         self.frames.clear();
         self.count = 0;
     }
 
     /// Each frame with its content.
-    pub(super) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
+    pub(in crate::query_log) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
         let ends = self.frames.iter().skip(1).map(|frame| frame.start).chain([self.bytes.len()]);
         let content = |(frame, end): (&'_ PendingFrame, usize)| self.bytes.get(frame.start..end);
         self.frames.iter().zip(ends).map(move |pair| (pair.0, content(pair).unwrap_or_default()))
@@ -72,7 +71,7 @@ impl Records {
 }
 
 /// The buffer that appends go to.
-pub(super) struct Pending {
+pub(in crate::query_log) struct Pending {
     records: Records,
     batch: Arc<Batch>,
     time: LogTime,
@@ -82,13 +81,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(time: LogTime, alarm: Arc<Alarm>) -> Self {
+    pub(in crate::query_log) fn new(time: LogTime, alarm: Arc<Alarm>) -> Self {
         let batch = Batch::new(&alarm);
         Self { records: Records::default(), batch, time, accepting: true, closed: false, alarm }
     }
 
     /// Takes `records` in, all or none. True if they are the first since the last commit.
-    pub(super) fn append<R: Borrow<Record>>(
+    pub(in crate::query_log) fn append<R: Borrow<Record>>(
         &mut self,
         clock: &dyn Clock,
         records: impl ExactSizeIterator<Item = R>,
@@ -111,7 +110,7 @@ impl Pending {
     }
 
     /// Hands over what waits, and takes an empty buffer for what comes next. None if nothing waits.
-    pub(super) fn take(&mut self, spare: &mut Records) -> Option<Arc<Batch>> {
+    pub(in crate::query_log) fn take(&mut self, spare: &mut Records) -> Option<Arc<Batch>> {
         if self.records.count == 0 {
             return None;
         }
@@ -121,33 +120,33 @@ impl Pending {
     }
 
     /// Accepts nothing more for now; what waits is handed back to be told.
-    pub(super) fn refuse(&mut self) -> Arc<Batch> {
+    pub(in crate::query_log) fn refuse(&mut self) -> Arc<Batch> {
         self.accepting = false;
         self.records.clear();
         mem::replace(&mut self.batch, Batch::new(&self.alarm))
     }
 
     /// Accepts again, unless closed for good.
-    pub(super) fn accept(&mut self) {
+    pub(in crate::query_log) fn accept(&mut self) {
         self.accepting = !self.closed;
     }
 
     /// Accepts nothing ever again; what waits stays, to be committed.
-    pub(super) fn close(&mut self) {
+    pub(in crate::query_log) fn close(&mut self) {
         self.closed = true;
         self.accepting = false;
     }
 
-    pub(super) const fn is_accepting(&self) -> bool {
+    pub(in crate::query_log) const fn is_accepting(&self) -> bool {
         self.accepting
     }
 
-    pub(super) const fn is_closed(&self) -> bool {
+    pub(in crate::query_log) const fn is_closed(&self) -> bool {
         self.closed
     }
 
     /// The log's present time.
-    pub(super) fn now(&self, clock: &dyn Clock) -> Timestamp {
+    pub(in crate::query_log) fn now(&self, clock: &dyn Clock) -> Timestamp {
         self.time.peek(clock)
     }
 }

@@ -17,38 +17,38 @@ use std::{io, ops::Range, path::Path, sync::Arc};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 
-use super::{
-    catalog::Segment,
-    sealed::{PartError, PartSink, PartSource, Sealed, SealedError},
-    segment_name::SegmentId,
-    segment_reader::SegmentError,
-};
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{ChunkFile, ChunkFileError, ChunkReadError, ChunkReader, ChunkWriter, Keyring},
+    query_log::{
+        catalog::Segment,
+        frames::segment_reader::SegmentError,
+        sealed::{PartError, PartSink, PartSource, Sealed, SealedError},
+        segment_name::SegmentId,
+    },
 };
 
 /// What a sealed segment's chunks are for, in the derivation of their keys.
-pub(super) const PURPOSE: u8 = 2;
+pub(in crate::query_log) const PURPOSE: u8 = 2;
 const VERSION: u8 = 1;
 const NAMES_PREDECESSOR: u8 = 1;
 const NOTE_BYTES: usize = 68;
 
 /// Identifies a sealed segment with everything in it.
-pub(super) type Link = [u8; 32];
+pub(in crate::query_log) type Link = [u8; 32];
 
 /// What a sealed file says about itself without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Note {
-    pub(super) records: u64,
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
+pub(in crate::query_log) struct Note {
+    pub(in crate::query_log) records: u64,
+    pub(in crate::query_log) first: Timestamp,
+    pub(in crate::query_log) last: Timestamp,
     /// The segment sealed before this one, and its link.
-    pub(super) predecessor: Option<(SegmentId, Link)>,
+    pub(in crate::query_log) predecessor: Option<(SegmentId, Link)>,
 }
 
 impl Note {
-    pub(super) fn encode(&self) -> [u8; NOTE_BYTES] {
+    pub(in crate::query_log) fn encode(&self) -> [u8; NOTE_BYTES] {
         let mut note = [0; NOTE_BYTES];
         note[0] = VERSION;
         let words = [self.records, self.first.as_micros(), self.last.as_micros()];
@@ -64,7 +64,7 @@ impl Note {
         note
     }
 
-    pub(super) fn decode(note: &[u8]) -> Option<Self> {
+    pub(in crate::query_log) fn decode(note: &[u8]) -> Option<Self> {
         let note: &[u8; NOTE_BYTES] = note.try_into().ok()?;
         if note[0] != VERSION || note[1] > NAMES_PREDECESSOR || note[2..4] != [0; 2] {
             return None;
@@ -92,7 +92,7 @@ impl Note {
 }
 
 /// The link of a sealed file.
-pub(super) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
+pub(in crate::query_log) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"dispatchd sealed 1");
     context.update(&id.hour.epoch_hours().to_le_bytes());
@@ -106,10 +106,10 @@ pub(super) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
 
 /// A sealed file whose head and tail are whole, seen without its key.
 #[derive(Debug)]
-pub(super) struct SealedFile {
-    pub(super) file: ChunkFile,
-    pub(super) note: Note,
-    pub(super) id: SegmentId,
+pub(in crate::query_log) struct SealedFile {
+    pub(in crate::query_log) file: ChunkFile,
+    pub(in crate::query_log) note: Note,
+    pub(in crate::query_log) id: SegmentId,
 }
 
 impl SealedFile {
@@ -117,7 +117,7 @@ impl SealedFile {
     ///
     /// # Errors
     /// `Unreadable` if they are damaged, or another segment's.
-    pub(super) fn look(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
+    pub(in crate::query_log) fn look(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
         let file = ChunkFile::open(path)?;
         let header = file.header();
         let belongs = (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number);
@@ -125,29 +125,35 @@ impl SealedFile {
         Ok(Self { file, note, id })
     }
 
-    pub(super) fn link(&self) -> Link {
+    pub(in crate::query_log) fn link(&self) -> Link {
         link(self.id, &self.file.root(), self.file.note())
     }
 
     /// Opens it with its key.
-    pub(super) fn unlock(&self, keyring: &Keyring) -> Result<ChunkReader, SegmentError> {
+    pub(in crate::query_log) fn unlock(
+        &self,
+        keyring: &Keyring,
+    ) -> Result<ChunkReader, SegmentError> {
         let key = keyring.get(self.id.hour).ok_or(SegmentError::NoKey)?;
         Ok(self.file.reader(&key)?)
     }
 }
 
 /// Opens a sealed segment for reading. It holds its file open: to be dropped by a reader that pauses.
-pub(super) fn open(segment: &Segment, keyring: &Keyring) -> Result<Sealed, SegmentError> {
+pub(in crate::query_log) fn open(
+    segment: &Segment,
+    keyring: &Keyring,
+) -> Result<Sealed, SegmentError> {
     let file = SealedFile::look(&segment.path, segment.id)?;
     let sealed = Sealed::open(Arc::new(file.unlock(keyring)?), segment.id.hour)?;
     if sealed.records() == file.note.records { Ok(sealed) } else { Err(SegmentError::Unreadable) }
 }
 
 /// The parts of the codec, on their way into a chunk file.
-pub(super) struct Parts {
-    pub(super) writer: ChunkWriter,
+pub(in crate::query_log) struct Parts {
+    pub(in crate::query_log) writer: ChunkWriter,
     /// A chunk file's first part is begun with the file.
-    pub(super) begun: bool,
+    pub(in crate::query_log) begun: bool,
 }
 
 impl io::Write for Parts {

@@ -5,22 +5,23 @@
 
 use std::collections::VecDeque;
 
-use super::{
-    catalog::{Form, Segment},
-    cursor::Cursor,
-    record::LogRow,
-    sealed::{Batch, Survey, Wanted},
-    sealed_file,
-    search::{Job, Order},
-    segment_name::SegmentId,
-    segment_reader::{Rows, SegmentError, SegmentReader},
+use super::{Job, Order};
+use crate::{
+    clock::Timestamp,
+    query_log::{
+        catalog::{Form, Segment},
+        cursor::Cursor,
+        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        record::LogRow,
+        sealed::{Batch, Survey, Wanted},
+        sealing::sealed_file,
+        segment_name::SegmentId,
+    },
 };
-use crate::clock::Timestamp;
-
 /// Rows of one segment, read up to some place.
 #[derive(Debug)]
-pub(super) struct SegmentRows {
-    pub(super) id: SegmentId,
+pub(in crate::query_log) struct SegmentRows {
+    pub(in crate::query_log) id: SegmentId,
     reading: Reading,
     /// Every row up to this instant (in the search's order, itself included) has been read.
     read_to: Option<Timestamp>,
@@ -47,7 +48,7 @@ enum Reading {
 
 impl SegmentRows {
     /// Opens the segment where the search begins in it.
-    pub(super) fn open(segment: &Segment, job: &Job) -> Result<Self, SegmentError> {
+    pub(in crate::query_log) fn open(segment: &Segment, job: &Job) -> Result<Self, SegmentError> {
         let reading = match segment.form {
             Form::Sealed => Reading::Sealed,
             Form::Frames => {
@@ -76,7 +77,7 @@ impl SegmentRows {
     }
 
     /// The place of the next row, if one is at hand.
-    pub(super) fn next_place(&self) -> Option<Cursor> {
+    pub(in crate::query_log) fn next_place(&self) -> Option<Cursor> {
         let at = match &self.batch {
             Some(batch) => batch.next_at(),
             None => self.rows.front().map(|row| row.at),
@@ -84,7 +85,7 @@ impl SegmentRows {
         at.map(|at| Cursor::new(self.id, at))
     }
 
-    pub(super) fn pop(&mut self) -> Option<(Cursor, LogRow)> {
+    pub(in crate::query_log) fn pop(&mut self) -> Option<(Cursor, LogRow)> {
         let row = match &mut self.batch {
             Some(batch) => batch.pop(),
             None => self.rows.pop_front(),
@@ -97,17 +98,21 @@ impl SegmentRows {
     }
 
     /// Nothing is at hand, and nothing more will come.
-    pub(super) fn is_used_up(&self) -> bool {
+    pub(in crate::query_log) fn is_used_up(&self) -> bool {
         self.done && self.is_empty()
     }
 
     /// Damaged places met since the last call.
-    pub(super) fn take_damaged(&mut self) -> u64 {
+    pub(in crate::query_log) fn take_damaged(&mut self) -> u64 {
         std::mem::take(&mut self.damaged)
     }
 
     /// Reads on until a row is at hand, or there is none; at most about `rows_max` rows at a time.
-    pub(super) fn refill(&mut self, job: &Job, rows_max: usize) -> Result<(), SegmentError> {
+    pub(in crate::query_log) fn refill(
+        &mut self,
+        job: &Job,
+        rows_max: usize,
+    ) -> Result<(), SegmentError> {
         while self.is_empty() && !self.done {
             if job.is_over() {
                 self.done = true;

@@ -1,6 +1,7 @@
 //! The next hours of a search, opened by threads of its own while the rows of this one are given out.
 //!
-//! A search that finds none of them free ([`super::threads`]) opens its hours itself. No more than [`limits::LOG_SEARCH_HOURS_AHEAD`] hours wait, so memory is bounded.
+//! A search that finds none of them free ([`super::threads`]) opens its hours itself. No more than
+//! [`limits::LOG_SEARCH_HOURS_AHEAD`] hours wait, so memory is bounded.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,14 +10,13 @@ use std::{
 };
 
 use super::{
-    search::{Job, OpenHour},
-    threads,
+    threads, {Job, OpenHour},
 };
 use crate::{clock::Hour, limits};
 
 /// The hours of one search, in its order.
 #[derive(Debug)]
-pub(super) struct Ahead {
+pub(in crate::query_log) struct Ahead {
     shared: Arc<Shared>,
     next: usize,
     started: bool,
@@ -43,7 +43,7 @@ struct State {
 }
 
 impl Ahead {
-    pub(super) fn new(job: Arc<Job>, hours: VecDeque<Hour>) -> Self {
+    pub(in crate::query_log) fn new(job: Arc<Job>, hours: VecDeque<Hour>) -> Self {
         let state = Mutex::new(State { hours, ..State::default() });
         let shared = Arc::new(Shared { job, state, changed: Condvar::new() });
         Self { shared, next: 0, started: false }
@@ -53,7 +53,7 @@ impl Ahead {
     ///
     /// # Panics
     /// If opening it did, on whatever thread.
-    pub(super) fn next_hour(&mut self) -> Option<OpenHour> {
+    pub(in crate::query_log) fn next_hour(&mut self) -> Option<OpenHour> {
         let number = self.next;
         self.next += 1;
         // One that ends within its first hour needs no company.

@@ -5,15 +5,15 @@ use std::{collections::HashMap, sync::Arc};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::{
+use super::SegmentReport;
+use crate::query_log::{
     catalog::{Form, Segment},
+    frames::segment_reader::SegmentError,
     retention,
     sealed::Sealed,
-    sealed_file::{Link, SealedFile},
+    sealing::sealed_file::{Link, SealedFile},
     search::Sources,
     segment_name::SegmentId,
-    segment_reader::SegmentError,
-    verify::SegmentReport,
 };
 
 /// How the sealed segments hang together: each names the one sealed before it.
@@ -40,7 +40,7 @@ impl ChainReport {
 }
 
 /// Follows the chain through the sealed files whose tails can be read.
-pub(super) fn chain(sources: &Sources, segments: &[Arc<Segment>]) -> ChainReport {
+pub(in crate::query_log) fn chain(sources: &Sources, segments: &[Arc<Segment>]) -> ChainReport {
     let sealed = segments.iter().filter(|segment| segment.form == Form::Sealed);
     let looks =
         sealed.map(|segment| (segment.id, SealedFile::look(&segment.path, segment.id).ok()));
@@ -84,7 +84,11 @@ fn has_expired(sources: &Sources, id: SegmentId) -> bool {
 }
 
 /// Reads a sealed segment to its end. False if it cannot be read.
-pub(super) fn check(sources: &Sources, segment: &Segment, report: &mut SegmentReport) -> bool {
+pub(in crate::query_log) fn check(
+    sources: &Sources,
+    segment: &Segment,
+    report: &mut SegmentReport,
+) -> bool {
     let mut read = || -> Result<(), SegmentError> {
         let file = SealedFile::look(&segment.path, segment.id)?;
         report.link = Some(HEXLOWER.encode(&file.link()));

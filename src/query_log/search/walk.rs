@@ -6,19 +6,22 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    catalog::{Form, Segment, SegmentState},
-    cursor::Cursor,
-    filter::Filter,
-    record::LogRow,
-    sealed::Scan,
-    sealed_file,
-    search::{Job, Order, ReadError, SearchOutcome, Sources},
-    segment_name::SegmentId,
-    segment_reader::SegmentError,
     segment_rows::SegmentRows,
+    {Job, Order, ReadError, SearchOutcome, Sources},
 };
-use crate::limits;
-
+use crate::{
+    limits,
+    query_log::{
+        catalog::{Form, Segment, SegmentState},
+        cursor::Cursor,
+        filter::Filter,
+        frames::segment_reader::SegmentError,
+        record::LogRow,
+        sealed::Scan,
+        sealing::sealed_file,
+        segment_name::SegmentId,
+    },
+};
 /// A running walk.
 #[derive(Debug)]
 pub struct Walk {
@@ -43,7 +46,7 @@ impl std::fmt::Debug for Open {
 }
 
 impl Walk {
-    pub(super) fn new(sources: Sources, filter: Filter) -> Self {
+    pub(in crate::query_log) fn new(sources: Sources, filter: Filter) -> Self {
         let job = Arc::new(Job::new(sources, filter, Order::Asc, None));
         Self { job, segments: None, open: None, outcome: SearchOutcome::default() }
     }

@@ -1,22 +1,25 @@
 //! Reads every segment with its key and says what is not as it should be.
 
+pub(in crate::query_log) mod forgotten;
+pub(in crate::query_log) mod verify_sealed;
+
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use super::{
-    catalog::{Form, Segment, SegmentState},
-    retention,
-    search::Sources,
-    segment_reader::{belongs, open_frame},
-    verify_sealed::{self, ChainReport},
-};
 use crate::{
     clock::Timestamp,
     envelope::{
         FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Step,
     },
+    query_log::{
+        catalog::{Form, Segment, SegmentState},
+        frames::segment_reader::{belongs, open_frame},
+        retention,
+        search::Sources,
+    },
 };
+use verify_sealed::ChainReport;
 
 /// Whether a segment's key is in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -118,7 +121,7 @@ impl Serialize for VerifyReport {
     }
 }
 
-pub(super) fn verify(sources: &Sources) -> VerifyReport {
+pub(in crate::query_log) fn verify(sources: &Sources) -> VerifyReport {
     let segments = sources.catalog.segments();
     VerifyReport {
         segments: segments.iter().map(|segment| verify_segment(sources, segment)).collect(),

@@ -1,17 +1,18 @@
 //! Rows as they are committed: each exactly once, in the order in which they were written, across segments.
 
-use super::{
-    catalog::{Form, Segment, SegmentState},
-    cursor::Cursor,
-    filter::Filter,
-    record::LogRow,
-    sealed::Wanted,
-    sealed_file,
-    search::{Order, ReadError, Sources},
-    segment_reader::{Rows, SegmentError, SegmentReader},
+use super::{Order, ReadError, Sources};
+use crate::{
+    clock::Timestamp,
+    query_log::{
+        catalog::{Form, Segment, SegmentState},
+        cursor::Cursor,
+        filter::Filter,
+        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        record::LogRow,
+        sealed::Wanted,
+        sealing::sealed_file,
+    },
 };
-use crate::clock::Timestamp;
-
 /// A place in what this process has written. Means nothing to another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailPosition {
@@ -23,7 +24,7 @@ pub struct TailPosition {
 }
 
 impl TailPosition {
-    pub(super) const fn new(ordinal: u64, offset: u64, seen: Timestamp) -> Self {
+    pub(in crate::query_log) const fn new(ordinal: u64, offset: u64, seen: Timestamp) -> Self {
         Self { ordinal, offset, seen }
     }
 }
@@ -39,7 +40,11 @@ pub struct Tail {
 }
 
 impl Tail {
-    pub(super) const fn new(sources: Sources, filter: Filter, position: TailPosition) -> Self {
+    pub(in crate::query_log) const fn new(
+        sources: Sources,
+        filter: Filter,
+        position: TailPosition,
+    ) -> Self {
         Self { sources, filter, position, open: None, damaged: 0 }
     }
 

@@ -37,7 +37,7 @@ pub enum AppendError {
 }
 
 /// The records of one commit.
-pub(super) struct Batch {
+pub(in crate::query_log) struct Batch {
     state: AtomicU8,
     /// By the thread that waits.
     waiting: Mutex<Vec<Waiting>>,
@@ -51,13 +51,13 @@ struct Waiting {
 }
 
 impl Batch {
-    pub(super) fn new(alarm: &Arc<Alarm>) -> Arc<Self> {
+    pub(in crate::query_log) fn new(alarm: &Arc<Alarm>) -> Arc<Self> {
         let (state, alarm) = (AtomicU8::new(PENDING), Arc::clone(alarm));
         Arc::new(Self { state, waiting: Mutex::default(), alarm })
     }
 
     /// Says how it ended, once, and wakes who waits for it.
-    pub(super) fn resolve(&self, committed: bool) {
+    pub(in crate::query_log) fn resolve(&self, committed: bool) {
         let outcome = if committed { COMMITTED } else { FAILED };
         let waiting = {
             let mut waiting = self.waiting();
@@ -117,12 +117,12 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    pub(super) const fn new(batch: Arc<Batch>) -> Self {
+    pub(in crate::query_log) const fn new(batch: Arc<Batch>) -> Self {
         Self { batch, slot: None }
     }
 
     /// For no records at all: they are in the log already.
-    pub(super) fn of_nothing(alarm: &Arc<Alarm>) -> Self {
+    pub(in crate::query_log) fn of_nothing(alarm: &Arc<Alarm>) -> Self {
         let batch = Batch::new(alarm);
         batch.resolve(true);
         Self::new(batch)

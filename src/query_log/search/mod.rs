@@ -4,25 +4,31 @@
 //! are not held open between pieces, and each row is checked against the retention when it is given out: a reader that
 //! pauses for a week gets nothing that has expired meanwhile.
 //!
-//! A search over many hours has the next ones opened by threads of its own ([`super::ahead`]).
+//! A search over many hours has the next ones opened by threads of its own ([`ahead`]).
+
+mod ahead;
+pub(in crate::query_log) mod segment_rows;
+pub(in crate::query_log) mod tail;
+mod threads;
+pub(in crate::query_log) mod walk;
 
 use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 
-use super::{
-    ahead::Ahead,
-    catalog::{Catalog, SegmentState},
-    cursor::Cursor,
-    filter::Filter,
-    record::LogRow,
-    segment_name::SegmentId,
-    segment_reader::SegmentError,
-    segment_rows::SegmentRows,
-};
 use crate::{
     clock::{Hour, SharedClock, Timestamp},
     envelope::Keyring,
     limits,
+    query_log::{
+        catalog::{Catalog, SegmentState},
+        cursor::Cursor,
+        filter::Filter,
+        frames::segment_reader::SegmentError,
+        record::LogRow,
+        segment_name::SegmentId,
+    },
 };
+use ahead::Ahead;
+use segment_rows::SegmentRows;
 
 /// In which order rows come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,27 +61,27 @@ pub struct SearchOutcome {
 
 /// What a search reads from, shared with the other ways of reading.
 #[derive(Clone, Debug)]
-pub(super) struct Sources {
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) clock: SharedClock,
-    pub(super) retention: Duration,
+pub(in crate::query_log) struct Sources {
+    pub(in crate::query_log) catalog: Arc<Catalog>,
+    pub(in crate::query_log) keyring: Arc<Keyring>,
+    pub(in crate::query_log) clock: SharedClock,
+    pub(in crate::query_log) retention: Duration,
 }
 
 impl Sources {
     /// Rows at or before this instant have expired.
-    pub(super) fn horizon(&self) -> Timestamp {
+    pub(in crate::query_log) fn horizon(&self) -> Timestamp {
         self.clock.now().minus(self.retention)
     }
 }
 
 /// What is asked for, shared by the threads of one search.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) sources: Sources,
-    pub(super) filter: Filter,
-    pub(super) order: Order,
-    pub(super) after: Option<Cursor>,
+pub(in crate::query_log) struct Job {
+    pub(in crate::query_log) sources: Sources,
+    pub(in crate::query_log) filter: Filter,
+    pub(in crate::query_log) order: Order,
+    pub(in crate::query_log) after: Option<Cursor>,
     stop: StopWhen,
 }
 
@@ -89,7 +95,7 @@ impl fmt::Debug for StopWhen {
 }
 
 impl Job {
-    pub(super) fn new(
+    pub(in crate::query_log) fn new(
         sources: Sources,
         filter: Filter,
         order: Order,
@@ -99,17 +105,20 @@ impl Job {
     }
 
     /// Says who is asked whether anybody still waits.
-    pub(super) fn stop_when(&mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) {
+    pub(in crate::query_log) fn stop_when(
+        &mut self,
+        is_over: impl Fn() -> bool + Send + Sync + 'static,
+    ) {
         self.stop = StopWhen(Box::new(is_over));
     }
 
     /// Nobody waits for the rows any more.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::query_log) fn is_over(&self) -> bool {
         (self.stop.0)()
     }
 
     /// No row on the near side of this instant is asked for.
-    pub(super) fn bound(&self) -> Timestamp {
+    pub(in crate::query_log) fn bound(&self) -> Timestamp {
         let after = self.after.map(|after| after.at());
         match self.order {
             Order::Asc => {
@@ -124,7 +133,7 @@ impl Job {
     }
 
     /// Whether a row at this place is asked for.
-    pub(super) fn wants(&self, place: Cursor, row: &LogRow) -> bool {
+    pub(in crate::query_log) fn wants(&self, place: Cursor, row: &LogRow) -> bool {
         let is_past = self.after.is_none_or(|after| match self.order {
             Order::Asc => place > after,
             Order::Desc => place < after,
@@ -133,7 +142,7 @@ impl Job {
     }
 
     /// The hours that may have rows, in the order of the search.
-    pub(super) fn hours(&self) -> VecDeque<Hour> {
+    pub(in crate::query_log) fn hours(&self) -> VecDeque<Hour> {
         let since = self.filter.since.unwrap_or(Timestamp::EPOCH).max(self.sources.horizon());
         let until = self.filter.until.unwrap_or(Timestamp::MAX);
         let wanted = |hour: &Hour| {
@@ -155,7 +164,7 @@ impl Job {
     }
 
     /// Opens every segment of an hour and reads its first rows.
-    pub(super) fn open_hour(&self, hour: Hour) -> OpenHour {
+    pub(in crate::query_log) fn open_hour(&self, hour: Hour) -> OpenHour {
         let mut open = OpenHour::default();
         for segment in self.sources.catalog.of_hour(hour) {
             if segment.state() == SegmentState::Unreadable {
@@ -180,7 +189,7 @@ impl Job {
 
 /// The segments of one hour, merged.
 #[derive(Debug, Default)]
-pub(super) struct OpenHour {
+pub(in crate::query_log) struct OpenHour {
     segments: Vec<SegmentRows>,
     errors: VecDeque<ReadError>,
     outcome: SearchOutcome,
@@ -244,7 +253,7 @@ struct Running {
 }
 
 impl Search {
-    pub(super) fn new(
+    pub(in crate::query_log) fn new(
         sources: Sources,
         filter: Filter,
         order: Order,

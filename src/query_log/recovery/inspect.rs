@@ -8,46 +8,48 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    segment_name::{LogFileName, SegmentId},
-    segment_reader::belongs,
+use crate::{
+    envelope::{
+        FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, LOCK_FILE_NAME,
+        Step,
+    },
+    query_log::{
+        frames::segment_reader::belongs,
+        segment_name::{LogFileName, SegmentId},
+    },
 };
-use crate::envelope::{
-    FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, LOCK_FILE_NAME, Step,
-};
-
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// What lies in the directory.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) frames: BTreeSet<SegmentId>,
-    pub(super) sealed: BTreeSet<SegmentId>,
-    pub(super) sealing: Vec<SegmentId>,
-    pub(super) cuts: Vec<(SegmentId, PathBuf)>,
-    pub(super) unknown: Vec<OsString>,
+pub(in crate::query_log) struct Listing {
+    pub(in crate::query_log) frames: BTreeSet<SegmentId>,
+    pub(in crate::query_log) sealed: BTreeSet<SegmentId>,
+    pub(in crate::query_log) sealing: Vec<SegmentId>,
+    pub(in crate::query_log) cuts: Vec<(SegmentId, PathBuf)>,
+    pub(in crate::query_log) unknown: Vec<OsString>,
 }
 
 /// What a scan without keys says about a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scan {
+pub(in crate::query_log) struct Scan {
     /// Where the last whole frame ends.
-    pub(super) whole: u64,
-    pub(super) frames: u64,
-    pub(super) next_sequence: u32,
+    pub(in crate::query_log) whole: u64,
+    pub(in crate::query_log) frames: u64,
+    pub(in crate::query_log) next_sequence: u32,
     /// Records in the file, the lost ones included.
-    pub(super) records: u32,
+    pub(in crate::query_log) records: u32,
     /// Damaged places before `whole`.
-    pub(super) damaged: u64,
+    pub(in crate::query_log) damaged: u64,
     /// Places where frames are missing without a trace of them.
-    pub(super) gaps: u64,
+    pub(in crate::query_log) gaps: u64,
     /// The last whole frame is an end frame.
-    pub(super) ended: bool,
+    pub(in crate::query_log) ended: bool,
 }
 
 /// Lists the directory.
-pub(super) fn list(dir: &Path) -> io::Result<Listing> {
+pub(in crate::query_log) fn list(dir: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
@@ -66,13 +68,13 @@ pub(super) fn list(dir: &Path) -> io::Result<Listing> {
 
 impl Listing {
     /// Every segment, in whatever form, in order.
-    pub(super) fn segments(&self) -> Vec<SegmentId> {
+    pub(in crate::query_log) fn segments(&self) -> Vec<SegmentId> {
         self.frames.union(&self.sealed).copied().collect()
     }
 }
 
 /// What a segment looks like without its key.
-pub(super) enum Seen {
+pub(in crate::query_log) enum Seen {
     Finished {
         bytes: u64,
         records: u64,
@@ -87,7 +89,7 @@ pub(super) enum Seen {
 }
 
 /// Looks at a segment without its key.
-pub(super) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
+pub(in crate::query_log) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
     let mut file = match FrameFile::open(path, None) {
         Ok(file) if belongs(&file, id) => file,
         Ok(_) => return Ok(Seen::Unreadable),
@@ -104,7 +106,7 @@ pub(super) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
 }
 
 /// Walks a segment without keys.
-pub(super) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
+pub(in crate::query_log) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
     let mut scan = Scan { whole: FILE_HEADER_BYTES, ..Scan::default() };
     let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
     while !scan.ended {

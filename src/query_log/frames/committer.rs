@@ -16,20 +16,20 @@ use crate::clock::{Hour, Timestamp};
 
 /// The writing side, used by one thread at a time.
 #[derive(Debug)]
-pub(super) struct Committer {
+pub(in crate::query_log) struct Committer {
     maker: SegmentMaker,
     active: Option<SegmentFile>,
     /// What is being committed, and the buffer for the next time.
-    pub(super) taken: Records,
+    pub(in crate::query_log) taken: Records,
 }
 
 impl Committer {
-    pub(super) fn new(maker: SegmentMaker) -> Self {
+    pub(in crate::query_log) fn new(maker: SegmentMaker) -> Self {
         Self { maker, active: None, taken: Records::default() }
     }
 
     /// Writes what was taken. After an error there is no active segment any more.
-    pub(super) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
+    pub(in crate::query_log) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
         let Self { maker, active, taken } = self;
         let written = write_frames(maker, active, taken, now);
         if written.is_err()
@@ -41,7 +41,11 @@ impl Committer {
     }
 
     /// Tries a fresh segment, after an error.
-    pub(super) fn revive(&mut self, hour: Hour, now: Timestamp) -> Result<(), WriteError> {
+    pub(in crate::query_log) fn revive(
+        &mut self,
+        hour: Hour,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
         if self.active.is_none() {
             self.active = Some(self.maker.create(hour, now)?);
         }
@@ -50,17 +54,17 @@ impl Committer {
 
     /// Forgets the active segment without ending it, as a crash would.
     #[cfg(test)]
-    pub(super) fn forget(&mut self) {
+    pub(in crate::query_log) fn forget(&mut self) {
         self.active = None;
     }
 
     /// The hour of the active segment.
-    pub(super) fn active_hour(&self) -> Option<Hour> {
+    pub(in crate::query_log) fn active_hour(&self) -> Option<Hour> {
         self.active.as_ref().map(SegmentFile::hour)
     }
 
     /// Ends the active segment, if there is one.
-    pub(super) fn finish(&mut self) -> Result<(), WriteError> {
+    pub(in crate::query_log) fn finish(&mut self) -> Result<(), WriteError> {
         self.active.take().map_or(Ok(()), |active| active.finish().map_err(WriteError::Io))
     }
 }

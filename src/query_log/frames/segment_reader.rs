@@ -2,22 +2,21 @@
 
 use std::{io, ops::ControlFlow};
 
-use super::{
-    catalog::Segment, codec::FrameDecoder, record::LogRow, row_view::RowView,
-    segment_file::PURPOSE, segment_name::SegmentId,
-};
-use crate::clock::Timestamp;
+use super::{codec::FrameDecoder, row_view::RowView, segment_file::PURPOSE};
 use crate::envelope::{
     FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Keyring,
     Step,
 };
-
+use crate::{
+    clock::Timestamp,
+    query_log::{catalog::Segment, record::LogRow, segment_name::SegmentId},
+};
 /// Less than this is read through instead of searched: a chunk is read at once anyway.
 const SEEK_BYTES_MIN: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 
 /// Why a segment gives no rows.
 #[derive(Debug)]
-pub(super) enum SegmentError {
+pub(in crate::query_log) enum SegmentError {
     /// It is not there any more, or has nothing yet.
     Gone,
     /// Its key is not in the keyring.
@@ -44,7 +43,7 @@ impl From<FrameFileError> for SegmentError {
 
 /// What one step of reading met.
 #[derive(Debug)]
-pub(super) enum Rows {
+pub(in crate::query_log) enum Rows {
     /// The rows of a frame, in the order of the file.
     Frame(Vec<LogRow>),
     /// Bytes that are not a frame, or a frame that does not open.
@@ -55,15 +54,18 @@ pub(super) enum Rows {
 
 /// One segment, open for reading up to what is committed.
 #[derive(Debug)]
-pub(super) struct SegmentReader {
+pub(in crate::query_log) struct SegmentReader {
     file: FrameFile,
     opener: FrameOpener,
-    pub(super) id: SegmentId,
+    pub(in crate::query_log) id: SegmentId,
     body: Vec<u8>,
 }
 
 impl SegmentReader {
-    pub(super) fn open(segment: &Segment, keyring: &Keyring) -> Result<Self, SegmentError> {
+    pub(in crate::query_log) fn open(
+        segment: &Segment,
+        keyring: &Keyring,
+    ) -> Result<Self, SegmentError> {
         let limit = segment.bytes();
         if limit < FILE_HEADER_BYTES {
             return Err(SegmentError::Gone);
@@ -78,17 +80,17 @@ impl SegmentReader {
     }
 
     /// Where the rows end at present.
-    pub(super) const fn end(&self) -> u64 {
+    pub(in crate::query_log) const fn end(&self) -> u64 {
         self.file.limit()
     }
 
     /// Sees what was committed since.
-    pub(super) fn extend(&mut self, limit: u64) {
+    pub(in crate::query_log) fn extend(&mut self, limit: u64) {
         self.file.extend(limit);
     }
 
     /// The rows from `offset` on; moves it behind them.
-    pub(super) fn after(&mut self, offset: &mut u64) -> Result<Rows, SegmentError> {
+    pub(in crate::query_log) fn after(&mut self, offset: &mut u64) -> Result<Rows, SegmentError> {
         loop {
             let step = self.file.after(*offset)?;
             *offset = match step {
@@ -104,7 +106,7 @@ impl SegmentReader {
 
     /// Gives every row to `each`, as it is decoded, until that breaks off. False if it met damage; rows of a damaged frame may
     /// have been given before that was seen.
-    pub(super) fn visit(
+    pub(in crate::query_log) fn visit(
         &mut self,
         each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
     ) -> Result<bool, SegmentError> {
@@ -132,7 +134,7 @@ impl SegmentReader {
     }
 
     /// The rows before `end`; moves it before them.
-    pub(super) fn before(&mut self, end: &mut u64) -> Result<Rows, SegmentError> {
+    pub(in crate::query_log) fn before(&mut self, end: &mut u64) -> Result<Rows, SegmentError> {
         loop {
             let step = self.file.before(*end)?;
             *end = match step {
@@ -148,7 +150,7 @@ impl SegmentReader {
 
     /// Narrows down where rows around `at` are, without reading the rest. Every row before the first offset is earlier,
     /// every row from the second offset on is later; both are where a frame starts, or an end of the rows.
-    pub(super) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
+    pub(in crate::query_log) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
         let (mut from, mut to) = (FILE_HEADER_BYTES, self.end());
         let mut unsearched = to;
         while unsearched - from > SEEK_BYTES_MIN {
@@ -194,13 +196,13 @@ impl SegmentReader {
 }
 
 /// Whether the file's head says what its name says.
-pub(super) fn belongs(file: &FrameFile, id: SegmentId) -> bool {
+pub(in crate::query_log) fn belongs(file: &FrameFile, id: SegmentId) -> bool {
     let header = file.header();
     (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number)
 }
 
 /// Decrypts and decodes one frame; none if it is not exactly what was written, in all its rows.
-pub(super) fn open_frame(
+pub(in crate::query_log) fn open_frame(
     opener: &FrameOpener,
     header: &FrameHeader,
     body: &mut [u8],

@@ -9,24 +9,24 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use super::{
-    catalog::{Catalog, Segment, SegmentState},
-    config::Durability,
-    segment_name::{LogFileName, SegmentId},
-};
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{
         DiskFile, FILE_HEADER_BYTES, FileHeader, FrameSealer, Keyring, KeyringError, SharedDisk,
     },
+    query_log::{
+        catalog::{Catalog, Segment, SegmentState},
+        config::Durability,
+        segment_name::{LogFileName, SegmentId},
+    },
 };
 
 /// What the frames of the log are for, in the derivation of their keys.
-pub(super) const PURPOSE: u8 = 1;
+pub(in crate::query_log) const PURPOSE: u8 = 1;
 
 /// Why the log could not be written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
+pub(in crate::query_log) enum WriteError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -35,16 +35,16 @@ pub(super) enum WriteError {
 
 /// What new segments are made of.
 #[derive(Debug)]
-pub(super) struct SegmentMaker {
-    pub(super) disk: SharedDisk,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) durability: Durability,
+pub(in crate::query_log) struct SegmentMaker {
+    pub(in crate::query_log) disk: SharedDisk,
+    pub(in crate::query_log) keyring: Arc<Keyring>,
+    pub(in crate::query_log) catalog: Arc<Catalog>,
+    pub(in crate::query_log) durability: Durability,
 }
 
 /// A segment open for writing.
 #[derive(Debug)]
-pub(super) struct SegmentFile {
+pub(in crate::query_log) struct SegmentFile {
     segment: Arc<Segment>,
     file: Box<dyn DiskFile>,
     sealer: FrameSealer,
@@ -58,7 +58,11 @@ pub(super) struct SegmentFile {
 impl SegmentMaker {
     /// Makes a new segment. Its head and its name are durable when this returns (in `disk`), and so is its hour's key:
     /// a record must never be on disk without one.
-    pub(super) fn create(&self, hour: Hour, now: Timestamp) -> Result<SegmentFile, WriteError> {
+    pub(in crate::query_log) fn create(
+        &self,
+        hour: Hour,
+        now: Timestamp,
+    ) -> Result<SegmentFile, WriteError> {
         let key = self.keyring.ensure(hour, now)?;
         let id = SegmentId { hour, number: self.catalog.next_number(hour) };
         let path = self.catalog.path(LogFileName::Frames(id));
@@ -96,7 +100,7 @@ impl SegmentMaker {
 
     /// Leaves a segment as it is after an error: it must not be written again. One without any acknowledged record is
     /// removed if possible, so that a full disk does not fill with empty files, one for each retry.
-    pub(super) fn give_up(&self, segment: &Segment) {
+    pub(in crate::query_log) fn give_up(&self, segment: &Segment) {
         segment.set_state(SegmentState::Abandoned);
         if segment.records() > 0 {
             return;
@@ -109,23 +113,23 @@ impl SegmentMaker {
 }
 
 impl SegmentFile {
-    pub(super) fn hour(&self) -> Hour {
+    pub(in crate::query_log) fn hour(&self) -> Hour {
         self.segment.id.hour
     }
 
     /// Whether another frame can be counted; else a new segment is due.
-    pub(super) fn has_room(&self, records: u32) -> bool {
+    pub(in crate::query_log) fn has_room(&self, records: u32) -> bool {
         self.sealer.has_room(records)
     }
 
     /// Seals a frame; written with [`SegmentFile::commit`].
-    pub(super) fn seal(&mut self, records: u32, content: &[u8]) {
+    pub(in crate::query_log) fn seal(&mut self, records: u32, content: &[u8]) {
         self.sealer.seal(&mut self.sealed, records, content);
         self.records += u64::from(records);
     }
 
     /// Writes what was sealed, as durable as configured, and lets readers see it.
-    pub(super) fn commit(&mut self) -> io::Result<()> {
+    pub(in crate::query_log) fn commit(&mut self) -> io::Result<()> {
         if self.sealed.is_empty() {
             return Ok(());
         }
@@ -140,7 +144,7 @@ impl SegmentFile {
     }
 
     /// Ends the segment: nothing follows.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(in crate::query_log) fn finish(mut self) -> io::Result<()> {
         self.sealer.seal_end(&mut self.sealed);
         let ended = self.commit();
         self.segment.set_state(match ended {
@@ -151,7 +155,7 @@ impl SegmentFile {
     }
 
     /// The segment as readers see it.
-    pub(super) fn segment(&self) -> &Segment {
+    pub(in crate::query_log) fn segment(&self) -> &Segment {
         &self.segment
     }
 }

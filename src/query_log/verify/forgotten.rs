@@ -9,21 +9,21 @@ use std::{io, sync::Arc};
 
 use serde::Serialize;
 
-use super::{
-    catalog::{Form, Segment},
-    filter::Filter,
-    inspect::list,
-    retention,
-    sealed::Wanted,
-    sealed_file,
-    search::{Order, Sources},
-    segment_name::{LogFileName, SegmentId},
-    segment_reader::{Rows, SegmentError, SegmentReader},
-};
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{FILE_HEADER_BYTES, KeyringError},
     limits,
+    query_log::{
+        catalog::{Form, Segment},
+        filter::Filter,
+        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        recovery::inspect::list,
+        retention,
+        sealed::Wanted,
+        sealing::sealed_file,
+        search::{Order, Sources},
+        segment_name::{LogFileName, SegmentId},
+    },
 };
 
 /// Why it cannot be told.
@@ -77,7 +77,7 @@ impl ForgottenReport {
     }
 }
 
-pub(super) fn look(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
+pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
     let now = sources.clock.now();
     let horizon = now.minus(sources.retention);
     let hours = sources.keyring.reread()?;

@@ -16,21 +16,25 @@
 //! hour goes. A file that is not sealed yet dies with its hour like every other; until then it is of use to nobody, since
 //! its key is the hour's.
 
+pub(in crate::query_log) mod sealed_file;
+
 use std::{collections::HashSet, io, ops::ControlFlow, path::Path, sync::Arc};
 
-use super::{
-    catalog::{Form, Segment, SegmentState},
-    engine::Shared,
-    row_view::RowView,
-    sealed::{self, Digest, RowSource, WriteError, WriteOptions},
-    sealed_file::{Link, Note, PURPOSE, Parts, SealedFile},
-    segment_name::{LogFileName, SegmentId},
-    segment_reader::{SegmentError, SegmentReader},
-};
 use crate::{
     envelope::{ChunkWriter, FileHeader, HourKey, Keyring},
     ids, limits,
+    query_log::{
+        catalog::{Form, Segment, SegmentState},
+        engine::Shared,
+        frames::{
+            row_view::RowView,
+            segment_reader::{SegmentError, SegmentReader},
+        },
+        sealed::{self, Digest, RowSource, WriteError, WriteOptions},
+        segment_name::{LogFileName, SegmentId},
+    },
 };
+use sealed_file::{Link, Note, PURPOSE, Parts, SealedFile};
 
 /// What one round of sealing did.
 #[derive(Debug, Default)]
@@ -70,22 +74,22 @@ pub enum SealError {
 
 /// What the sealing of one log remembers.
 #[derive(Debug, Default)]
-pub(super) struct Sealer {
+pub(in crate::query_log) struct Sealer {
     /// The segment sealed last: the next one names it.
-    pub(super) tip: Option<(SegmentId, Link)>,
+    pub(in crate::query_log) tip: Option<(SegmentId, Link)>,
     /// Segments with which something is wrong.
     refused: HashSet<SegmentId>,
 }
 
 impl Sealer {
-    pub(super) fn new(tip: Option<(SegmentId, Link)>) -> Self {
+    pub(in crate::query_log) fn new(tip: Option<(SegmentId, Link)>) -> Self {
         Self { tip, refused: HashSet::new() }
     }
 }
 
 impl Shared {
     /// Seals every finished segment that is not sealed yet, oldest first.
-    pub(super) fn seal(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
+    pub(in crate::query_log) fn seal(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
         let mut sealer = self.sealer();
         let mut outcome = SealOutcome::default();
         for segment in self.catalog.segments() {
@@ -235,7 +239,10 @@ impl Shared {
 }
 
 /// Removes a file if it is there.
-pub(super) fn remove(disk: &dyn crate::envelope::Disk, path: &Path) -> io::Result<()> {
+pub(in crate::query_log) fn remove(
+    disk: &dyn crate::envelope::Disk,
+    path: &Path,
+) -> io::Result<()> {
     match disk.unlink(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -14,9 +14,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{
-    record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
-    row_view::{Event, HandleView, RowView},
+use super::row_view::{Event, HandleView, RowView};
+use crate::query_log::record::{
+    Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route,
 };
 use crate::{
     clock::Timestamp,
@@ -38,23 +38,23 @@ const EMAIL: u8 = 1 << 5;
 const ROUTE: u8 = 1 << 6;
 
 /// Bytes before the first record of a frame.
-pub(super) const FRAME_START_BYTES: usize = 9;
+pub(in crate::query_log) const FRAME_START_BYTES: usize = 9;
 /// Bytes of the longest record: fixed parts, longest varints, an IPv6 address, the longest e-mail address.
-pub(super) const RECORD_BYTES_MAX: usize = 80 + limits::EMAIL_BYTES_MAX;
+pub(in crate::query_log) const RECORD_BYTES_MAX: usize = 80 + limits::EMAIL_BYTES_MAX;
 
 /// The bytes are not what the encoder writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a frame of records of this format")]
-pub(super) struct DecodeError;
+pub(in crate::query_log) struct DecodeError;
 
 /// Begins a frame whose first record is of `base`.
-pub(super) fn start_frame(out: &mut Vec<u8>, base: Timestamp) {
+pub(in crate::query_log) fn start_frame(out: &mut Vec<u8>, base: Timestamp) {
     out.push(VERSION);
     out.extend_from_slice(&base.as_micros().to_le_bytes());
 }
 
 /// Appends one record, `delta_us` after the one before.
-pub(super) fn encode(out: &mut Vec<u8>, delta_us: u64, record: &Record) {
+pub(in crate::query_log) fn encode(out: &mut Vec<u8>, delta_us: u64, record: &Record) {
     let start = out.len();
     match record {
         Record::Lookup(lookup) => encode_lookup(out, delta_us, lookup),
@@ -141,14 +141,14 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// The records of one frame, in order.
 #[derive(Debug)]
-pub(super) struct FrameDecoder<'a> {
+pub(in crate::query_log) struct FrameDecoder<'a> {
     bytes: &'a [u8],
     at: u64,
 }
 
 impl<'a> FrameDecoder<'a> {
     /// Reads the start of a frame.
-    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    pub(in crate::query_log) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let (start, bytes) = bytes.split_first_chunk::<FRAME_START_BYTES>().ok_or(DecodeError)?;
         let (version, base) = start.split_first().ok_or(DecodeError)?;
         if *version != VERSION {
@@ -159,7 +159,7 @@ impl<'a> FrameDecoder<'a> {
     }
 
     /// The instant of the frame's first record.
-    pub(super) const fn base(&self) -> Timestamp {
+    pub(in crate::query_log) const fn base(&self) -> Timestamp {
         Timestamp::from_micros(self.at)
     }
 
@@ -280,7 +280,7 @@ impl<'a> FrameDecoder<'a> {
     }
 
     /// The next record, for as long as the frame's bytes are there.
-    pub(super) fn next_view(&mut self) -> Option<Result<RowView<'a>, DecodeError>> {
+    pub(in crate::query_log) fn next_view(&mut self) -> Option<Result<RowView<'a>, DecodeError>> {
         if self.bytes.is_empty() {
             return None;
         }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route};
+use crate::query_log::record::{
+    Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route,
+};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
@@ -11,26 +13,26 @@ use crate::{
 
 /// A [`LogRow`] whose address is not copied.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RowView<'a> {
-    pub(super) at: Timestamp,
-    pub(super) handle: Option<HandleView<'a>>,
-    pub(super) account: Option<AccountId>,
-    pub(super) device: Option<DeviceId>,
+pub(in crate::query_log) struct RowView<'a> {
+    pub(in crate::query_log) at: Timestamp,
+    pub(in crate::query_log) handle: Option<HandleView<'a>>,
+    pub(in crate::query_log) account: Option<AccountId>,
+    pub(in crate::query_log) device: Option<DeviceId>,
     /// None of a change.
-    pub(super) ip: Option<IpAddr>,
-    pub(super) event: Event,
+    pub(in crate::query_log) ip: Option<IpAddr>,
+    pub(in crate::query_log) event: Event,
 }
 
 /// What a row says besides who and which handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(in crate::query_log) enum Event {
     Lookup { request: RequestId, route: Option<Route>, reason: Reason, status: u16, took_us: u32 },
     Change { id: ChangeId, change: ChangeKind, cause: Cause },
 }
 
 /// In the order of [`Handle`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum HandleView<'a> {
+pub(in crate::query_log) enum HandleView<'a> {
     Phone(PhoneKey),
     /// Canonical.
     Email(&'a str),
@@ -65,7 +67,7 @@ impl HandleView<'_> {
 
 impl RowView<'_> {
     /// The row itself; none if its address is none.
-    pub(super) fn row(&self) -> Option<LogRow> {
+    pub(in crate::query_log) fn row(&self) -> Option<LogRow> {
         let Self { at, handle, account, device, ip, event } = *self;
         let handle = match handle {
             None => None,

@@ -19,7 +19,7 @@ type Work = Box<dyn FnOnce() + Send>;
 static THREADS: Mutex<Vec<SyncSender<Work>>> = Mutex::new(Vec::new());
 
 /// Has `work` done by a thread that is free now. False if there is none.
-pub(super) fn help(work: impl FnOnce() + Send + 'static) -> bool {
+pub(in crate::query_log) fn help(work: impl FnOnce() + Send + 'static) -> bool {
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut work: Work = Box::new(work);
     for thread in threads.iter() {

@@ -3,19 +3,24 @@
 use std::{collections::HashSet, io};
 
 use super::{
-    catalog::{Catalog, Form, SegmentState},
+    Repair,
     inspect::{Listing, Seen, look},
-    recovery::Repair,
-    sealed_file::{Link, SealedFile},
-    sealing,
-    segment_name::{LogFileName, SegmentId},
-    segment_reader::SegmentError,
 };
-use crate::envelope::Keyring;
-
+use crate::{
+    envelope::Keyring,
+    query_log::{
+        catalog::{Catalog, Form, SegmentState},
+        frames::segment_reader::SegmentError,
+        sealing::{
+            self,
+            sealed_file::{Link, SealedFile},
+        },
+        segment_name::{LogFileName, SegmentId},
+    },
+};
 /// Which form of a segment that has a sealed file counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beside {
+pub(in crate::query_log) enum Beside {
     /// The sealed one, and there are no frames beside it.
     Sealed,
     /// The sealed one: it opens, and holds no less than the frames beside it, which are not needed any more.
@@ -27,7 +32,7 @@ pub(super) enum Beside {
 }
 
 /// Looks at a sealed file, and at the frames beside it if there are any, and adds it to the catalog if it counts.
-pub(super) fn look_at(
+pub(in crate::query_log) fn look_at(
     catalog: &Catalog,
     keyring: &Keyring,
     id: SegmentId,
@@ -73,7 +78,7 @@ fn frames_hold_more(catalog: &Catalog, id: SegmentId, sealed: u64) -> io::Result
 impl Repair<'_> {
     /// Removes what was being sealed when the process stopped. Without frames it would be all there is, and stays; unless
     /// retention had begun to remove its hour, which the next tick goes on with.
-    pub(super) fn discard_unfinished(&mut self, listing: &Listing) -> io::Result<()> {
+    pub(in crate::query_log) fn discard_unfinished(&mut self, listing: &Listing) -> io::Result<()> {
         let mut removed = false;
         for id in &listing.sealing {
             let name = LogFileName::Sealing(*id);
@@ -91,7 +96,7 @@ impl Repair<'_> {
     }
 
     /// Settles which form of a segment counts. False if it is the frames.
-    pub(super) fn sealed(
+    pub(in crate::query_log) fn sealed(
         &mut self,
         id: SegmentId,
         path: &std::path::Path,
@@ -123,7 +128,7 @@ impl Repair<'_> {
 
 /// The sealed segment that no other names as the one before it. If something is missing there may be several; then the
 /// newest counts, and verifying tells of the rest.
-pub(super) fn tip(catalog: &Catalog) -> Option<(SegmentId, Link)> {
+pub(in crate::query_log) fn tip(catalog: &Catalog) -> Option<(SegmentId, Link)> {
     let files = catalog.segments().into_iter().filter(|segment| segment.form == Form::Sealed);
     let files: Vec<SealedFile> =
         files.filter_map(|segment| SealedFile::look(&segment.path, segment.id).ok()).collect();

@@ -1,0 +1,145 @@
+//! The log's files with any bytes changed: a reader gives rows that were written, tells of what it lost, and changes
+//! nothing.
+//!
+//! The input is a list of edits, seven bytes each: which file (1), where (4, modulo its length), what is done there (2): cut
+//! it off, or exchange bits. The files are an active and a sealed segment and the two of the keys.
+//!
+//! ```sh
+//! cargo +nightly fuzz run log_files -- -max_len=70
+//! ```
+//!
+//! With the stable compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none log_files -- …`. A crash becomes a named
+//! case of the tests of the room whose bytes it is about, before it is fixed.
+
+#![no_main]
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use dispatchd::{
+    clock::{Clock as _, ManualClock, Timestamp},
+    envelope::KeyFiles,
+    handle::Handle,
+    ids::{AccountId, DeviceId, RequestId},
+    query_log::{
+        Config, Durability, Filter, LogOptions, LogReader, LookupRecord, Order, QueryLog, Reason,
+        Record, Route,
+    },
+    shutdown::Shutdown,
+};
+use libfuzzer_sys::fuzz_target;
+
+/// 2026-11-23T08:00:00Z.
+const BEGIN: Timestamp = Timestamp::from_secs(1_795_420_800);
+const EDIT_BYTES: usize = 7;
+/// Of one hour, and the first of those that are sealed.
+const RECORDS: u64 = 300;
+
+/// A log as it was written, and the same again to be spoiled.
+struct World {
+    data: PathBuf,
+    clock: Arc<ManualClock>,
+    /// With the bytes that they have.
+    files: Vec<(PathBuf, Vec<u8>)>,
+    rows: HashSet<String>,
+}
+
+fn record(n: u64) -> Record {
+    let handle = match n % 3 {
+        0 => format!("someone{n}@example.com"),
+        _ => format!("+1415555{n:04}"),
+    };
+    Record::Lookup(LookupRecord {
+        request: RequestId::from_count(n),
+        account: Some(AccountId::from_bits(n % 7)),
+        device: Some(DeviceId::from_bits(n % 11)),
+        ip: Some([192, 0, 2, 1].into()),
+        handle: Handle::from_canonical(&handle),
+        route: Some(Route::Sms),
+        reason: Reason::NeverRegistered,
+        status: 200,
+        took_us: 9,
+    })
+}
+
+fn reader(world: &World) -> Option<LogReader> {
+    let keys = KeyFiles::new(&world.data.join("keys"), None);
+    let retention = Config::default().retention;
+    LogReader::open_read_only(&world.data.join("log"), keys, world.clock.clone(), retention).ok()
+}
+
+fn rows(reader: &LogReader) -> Vec<String> {
+    let search = reader.search(&Filter::default(), Order::Asc, None);
+    search.filter_map(Result::ok).map(|(_, row)| row.to_json()).collect()
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("it can be listed").path());
+    paths.filter(|path| !path.ends_with("lock")).collect()
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let data = std::env::temp_dir().join(format!("dispatchd-fuzz-{}", std::process::id()));
+    let clock = ManualClock::at(BEGIN);
+    let keys = KeyFiles::new(&data.join("keys"), None);
+    let config = Config { durability: Durability::Os, ..Config::default() };
+    let options = LogOptions::new(data.join("log"), keys, config, clock.clone());
+    let (log, _) = QueryLog::open(options, &Shutdown::new()).expect("a new log opens");
+    for n in 0..2 * RECORDS {
+        if n == RECORDS {
+            clock.advance(clock.now().hour().end().since(clock.now()) + Duration::from_secs(120));
+        }
+        let ticket = log.append_all(&[record(n)]).expect("it is taken");
+        ticket.wait_blocking().expect("it is committed");
+        clock.advance(Duration::from_millis(3));
+    }
+    log.tick();
+    assert_eq!(log.seal(&|| false).segments, 1);
+    log.close();
+    drop(log);
+    let paths = files_in(&data.join("log")).into_iter().chain(files_in(&data.join("keys")));
+    let mut files: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).expect("it can be read"))).collect();
+    files.sort();
+    let mut world = World { data, clock, files, rows: HashSet::new() };
+    world.rows = rows(&reader(&world).expect("it opens")).into_iter().collect();
+    assert_eq!(world.rows.len() as u64, 2 * RECORDS);
+    world
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let world = &*WORLD;
+    let mut files = world.files.clone();
+    for edit in bytes.chunks_exact(EDIT_BYTES) {
+        let file = usize::from(edit[0]) % files.len();
+        let content = &mut files[file].1;
+        let place = u32::from_le_bytes([edit[1], edit[2], edit[3], edit[4]]) as usize;
+        if content.is_empty() {
+            continue;
+        }
+        let place = place % content.len();
+        match edit[5] {
+            0 => content.truncate(place),
+            _ => content[place] ^= edit[6],
+        }
+    }
+    for (path, content) in &files {
+        fs::write(path, content).expect("it can be written");
+    }
+    if let Some(reader) = reader(world) {
+        for row in rows(&reader) {
+            assert!(world.rows.contains(&row), "a row that was never written");
+        }
+        let report = reader.verify();
+        let is_whole = files.iter().zip(&world.files).all(|(now, then)| now.1 == then.1);
+        assert!(!is_whole || report.is_sound(), "damage where there is none");
+    }
+    for (path, content) in &files {
+        assert!(fs::read(path).ok().as_ref() == Some(content), "a reader changed a file");
+    }
+});
