@@ -29,7 +29,7 @@
 //! | [`fresh_file`] | a file that is there whole or not at all |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
-//! | [`envelope`] | encrypted bytes on disk: frames, chunks, keyring, rotating root key |
+//! | [`envelope`] | encrypted bytes on disk: frames, chunks with their parity, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
 //! | [`exchange`] | files of accounts, in and out: CSV, Parquet, staged |
 //! | [`intake`] | an import that a running server was given: accepted, applied in the background |

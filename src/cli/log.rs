@@ -29,7 +29,6 @@ use crate::{
 
 /// How often a tail over files looks for new records.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const NDJSON: &str = "application/x-ndjson";
 
 #[derive(Subcommand)]
 pub(super) enum Log {

@@ -189,8 +189,16 @@ impl Opened {
         let (part, chunk) = place.named();
         let opened = self.key.open(&place.id, &mut sum).map(<[u8]>::len);
         self.said.call_once(|| {
-            let rebuilt = opened.is_some();
-            tracing::warn!(part, chunk, rebuilt, "a chunk of a sealed file is damaged");
+            let (file, rebuilt) = (self.key.file(), opened.is_some());
+            let (hour, number) = (file.hour.epoch_hours(), file.number);
+            tracing::warn!(
+                hour,
+                number,
+                part,
+                chunk,
+                rebuilt,
+                "a chunk of a sealed file is damaged"
+            );
         });
         sum.truncate(opened.ok_or(ChunkReadError::Damaged { part, chunk })?);
         Ok(sum)

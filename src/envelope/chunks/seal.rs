@@ -37,6 +37,11 @@ impl ChunkKey {
         Self { key: file.subkey(key, SUBKEY_LABEL), file: file.clone() }
     }
 
+    /// The head of the file that it is for.
+    pub(super) const fn file(&self) -> &FileHeader {
+        &self.file
+    }
+
     /// Encrypts a chunk in place.
     pub(super) fn seal(&self, id: &ChunkId, chunk: &mut [u8]) -> [u8; TAG_BYTES] {
         self.tag(nonce(0, id.counter), &self.chunk_aad(id), chunk)

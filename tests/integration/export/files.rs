@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{BULK, HOUR, Planted, done, export_to, said};
 use crate::{
-    harness::{Server, bytes_below, parity_start, run},
+    harness::{Server, bytes_below, dispatchd, parity_start, run},
     python::python,
     tour::readme,
 };
@@ -182,6 +182,12 @@ async fn what_could_not_be_read_is_told_by_a_server_and_by_files() {
     command.args(["--server", &server.operators]).env("DISPATCHD_TOKEN", &token);
     let of_server = done(&mut command);
     assert!(of_server.contains(told), "{of_server}");
+    let mut search = dispatchd();
+    search.args(["log", "search", "--json", "--server", &server.operators]);
+    let found = run(search.env("DISPATCHD_TOKEN", &token));
+    assert!(found.status.success() && said(&found).contains(told), "{}", said(&found));
+    let lines = found.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+    assert!(of_server.contains(&format!("{lines} records are in")), "{lines}, {of_server}");
     let (one, other) = (fs::read(planted.file("files.csv")), fs::read(planted.file("server.csv")));
     assert_eq!(one.unwrap(), other.unwrap());
     assert!(!run(&mut planted.export("files.csv", &[])).status.success());
