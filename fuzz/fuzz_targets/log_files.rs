@@ -5,7 +5,7 @@
 //! it off, or exchange bits. The files are an active and a sealed segment and the two of the keys.
 //!
 //! ```sh
-//! cargo +nightly fuzz run log_files -- -max_len=70
+//! cargo +nightly fuzz run log_files -- -max_len=70 -len_control=0
 //! ```
 //!
 //! With the stable compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none log_files -- …`. A crash becomes a named
@@ -104,7 +104,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     log.close();
     drop(log);
     let paths = files_in(&data.join("log")).into_iter().chain(files_in(&data.join("keys")));
-    let mut files: Vec<_> = paths.map(|path| (path.clone(), fs::read(path).expect("it can be read"))).collect();
+    let mut files: Vec<_> =
+        paths.map(|path| (path.clone(), fs::read(path).expect("it can be read"))).collect();
     files.sort();
     let mut world = World { data, clock, files, rows: HashSet::new() };
     world.rows = rows(&reader(&world).expect("it opens")).into_iter().collect();
