@@ -1,6 +1,7 @@
 //! A chunk file as it can be known without a key.
 
 use std::{
+    cmp::Ordering,
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -79,11 +80,13 @@ impl ChunkFile {
         let seed = header.checksum_seed();
         let read = copies.iter().find_map(|copy| Some((copy, Tail::decode(copy, &seed)?)));
         let (sealed_tail, (tail, layout)) = read.ok_or(ChunkFileError::Damaged)?;
-        if layout.file_bytes > file_bytes {
+        if layout.least_bytes() > file_bytes {
             return Err(ChunkFileError::Short);
         }
-        if layout.file_bytes < file_bytes {
-            return Err(ChunkFileError::Damaged);
+        match layout.file_bytes().cmp(&file_bytes) {
+            Ordering::Greater => return Err(ChunkFileError::Short),
+            Ordering::Less => return Err(ChunkFileError::Damaged),
+            Ordering::Equal => {}
         }
         let (path, layout, sealed_tail) = (path.into(), Arc::new(layout), *sealed_tail);
         Ok(Self { path, header, tail, layout, sealed_tail })
@@ -122,7 +125,7 @@ impl ChunkFile {
     /// Bytes of the whole file.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.layout.file_bytes
+        self.layout.file_bytes()
     }
 
     /// The root over chunks and parities as they are now on disk: reads the whole file, needs no key.

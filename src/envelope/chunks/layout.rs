@@ -67,8 +67,6 @@ pub(super) struct Layout {
     pub(super) chunks: u32,
     /// Where the parity of the first stripe starts.
     parity_offset: u64,
-    /// Bytes of the whole file, both tails included.
-    pub(super) file_bytes: u64,
 }
 
 impl Layout {
@@ -83,10 +81,21 @@ impl Layout {
             let tags = u64::from(count) * TAG_BYTES as u64;
             offset = offset.checked_add(bytes)?.checked_add(tags)?;
         }
-        let mut layout = Self { parts: placed, chunks, parity_offset: offset, file_bytes: 0 };
-        let parity_end = layout.parities().last().map_or(offset, |range| range.end);
-        layout.file_bytes = parity_end.checked_add(2 * TAIL_BYTES as u64)?;
-        Some(layout)
+        // Parities are a part of what the chunks take, and tails are few bytes.
+        offset.checked_mul(2)?.checked_add(2 * TAIL_BYTES as u64)?;
+        Some(Self { parts: placed, chunks, parity_offset: offset })
+    }
+
+    /// Bytes that the file has at least. To be compared with it before anything else is asked: the rest takes a time in
+    /// proportion to the chunks, and a tail may claim four billion.
+    pub(super) const fn least_bytes(&self) -> u64 {
+        self.parity_offset + 2 * TAIL_BYTES as u64
+    }
+
+    /// Bytes of the whole file, both tails included.
+    pub(super) fn file_bytes(&self) -> u64 {
+        let parity_end = self.parities().last().map_or(self.parity_offset, |range| range.end);
+        parity_end + 2 * TAIL_BYTES as u64
     }
 
     /// Where the parity of each stripe lies, in order. Computed anew: a file has few stripes, and nearly all are as long as
@@ -95,8 +104,8 @@ impl Layout {
         let mut start = self.parity_offset;
         (0..parity::stripes(self.chunks)).map(move |stripe| {
             let longest = self.stripe(stripe).map(|place| place.sealed_bytes as u64).max();
-            // Cannot overflow: a stripe's parity is no longer than one of its chunks, and those fit.
-            let end = start.saturating_add(longest.unwrap_or_default());
+            // A stripe's parity is no longer than one of its chunks: twice what they take fits.
+            let end = start + longest.unwrap_or_default();
             std::mem::replace(&mut start, end)..end
         })
     }

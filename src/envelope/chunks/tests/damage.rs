@@ -153,6 +153,15 @@ fn absurd_lengths_are_damage() {
             written.replace(&written.bytes);
         }
     }
+    // As many as can be counted: no more of it is looked at than that the file is shorter.
+    let chunks = u32::MAX - 8;
+    written.replace_tails(&written.bytes, |tail| {
+        tail[12..16].copy_from_slice(&chunks.to_le_bytes());
+        tail[16..24].copy_from_slice(&(u64::from(chunks) * CHUNK_BYTES as u64).to_le_bytes());
+    });
+    let opened = written.open();
+    assert!(matches!(opened, Err(ChunkFileError::Short)), "{opened:?}");
+    written.replace(&written.bytes);
     let changes: [fn(&mut [u8]); 6] = [
         |tail| tail[8] = 0,
         |tail| tail[8] = 17,
