@@ -6,14 +6,17 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::SegmentReport;
-use crate::query_log::{
-    catalog::{Form, Segment},
-    frames::segment_reader::SegmentError,
-    retention,
-    sealed::Sealed,
-    sealing::sealed_file::{Link, SealedFile},
-    search::Sources,
-    segment_name::SegmentId,
+use crate::{
+    limits,
+    query_log::{
+        catalog::{Form, Segment},
+        frames::segment_reader::SegmentError,
+        retention,
+        sealed::Sealed,
+        sealing::sealed_file::{Link, SealedFile},
+        search::Sources,
+        segment_name::SegmentId,
+    },
 };
 
 /// How the sealed segments hang together: each names the one sealed before it.
@@ -78,9 +81,12 @@ pub(in crate::query_log) fn chain(sources: &Sources, segments: &[Arc<Segment>]) 
     report
 }
 
+/// Only retention destroys a key. It may have done so earlier than the hour's name and today's clock say: the log's time was
+/// ahead of a clock that had been set back, or the clock was set back since. An hour whose key is there is due when it is.
 fn has_expired(sources: &Sources, id: SegmentId) -> bool {
     let (born, now) = (sources.keyring.hours().get(&id.hour).copied(), sources.clock.now());
-    retention::expiry(id.hour, born, sources.retention, now) <= now
+    let latest = if born.is_some() { now } else { now.plus(limits::CLOCK_STEP_BACK_MAX) };
+    retention::expiry(id.hour, born, sources.retention, latest) <= latest
 }
 
 /// Reads a sealed segment to its end. False if it cannot be read.
