@@ -122,3 +122,21 @@ proptest! {
         run(&ops);
     }
 }
+
+/// Found by the property: the hour expired, and then the clock was set back.
+#[test]
+fn a_segment_that_expired_before_the_clock_was_set_back_is_not_missed() {
+    run(&[
+        Op::Append(1),
+        Op::StepBack(13),
+        Op::Pass(31),
+        Op::Pass(63),
+        Op::Pass(86),
+        Op::StepBack(10),
+        Op::Append(1),
+        Op::Seal,
+        Op::Pass(83),
+        Op::Tick,
+        Op::StepBack(1),
+    ]);
+}
