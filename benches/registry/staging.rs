@@ -4,7 +4,7 @@ use std::{cell::RefCell, fs, num::NonZeroUsize, path::Path, time::Instant};
 
 use dispatchd::{
     clock::{Clock as _, SystemClock},
-    exchange::{Phase, Source, StageOptions, Staged, stage, verify},
+    tables::accounts::{Phase, Source, StageOptions, Staged, stage, verify},
 };
 
 use crate::population::Written;
@@ -49,7 +49,7 @@ fn staged(
 ) -> anyhow::Result<(Staged, Vec<(Phase, f64)>)> {
     let start = Instant::now();
     let phases = RefCell::new(Vec::<(Phase, f64)>::new());
-    let progress = |progress: dispatchd::exchange::Progress| {
+    let progress = |progress: dispatchd::tables::accounts::Progress| {
         let mut phases = phases.borrow_mut();
         if phases.last().is_none_or(|(phase, _)| *phase != progress.phase) {
             phases.push((progress.phase, start.elapsed().as_secs_f64()));

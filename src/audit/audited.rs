@@ -6,7 +6,7 @@ use tokio::runtime;
 
 use super::{
     entry::{End, What},
-    log::Shared,
+    log::AuditState,
 };
 
 /// Counts the records that a call gives, and writes how many they were when it ends: by [`Audited::finish`], or by being
@@ -14,14 +14,14 @@ use super::{
 #[must_use = "a call whose records are not counted looks as if it had given none"]
 #[derive(Debug)]
 pub struct Audited {
-    shared: Arc<Shared>,
+    shared: Arc<AuditState>,
     of: u64,
     records: u64,
     is_over: bool,
 }
 
 impl Audited {
-    pub(super) fn new(shared: Arc<Shared>, of: u64) -> Self {
+    pub(super) fn new(shared: Arc<AuditState>, of: u64) -> Self {
         Self { shared, of, records: 0, is_over: false }
     }
 

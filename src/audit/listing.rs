@@ -15,7 +15,7 @@ use super::{
     files::{FileName, Lines},
     filters::{Filters, HANDLE},
     fingerprint::{Noted, Recogniser},
-    log::Shared,
+    log::AuditState,
 };
 use crate::{clock::Timestamp, handle::Handle};
 
@@ -70,7 +70,7 @@ pub struct Listed {
 /// The calls that are wanted, oldest first. Memory holds the ends of all calls, 40 bytes each.
 #[derive(Debug)]
 pub struct Listing {
-    shared: Arc<Shared>,
+    shared: Arc<AuditState>,
     wanted: Wanted,
     files: VecDeque<(FileName, u64)>,
     ready: VecDeque<Listed>,
@@ -78,7 +78,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub(super) fn new(shared: &Arc<Shared>, wanted: Wanted) -> Result<Self, AuditError> {
+    pub(super) fn new(shared: &Arc<AuditState>, wanted: Wanted) -> Result<Self, AuditError> {
         let files = shared.chain.snapshot()?;
         let mut ends = HashMap::new();
         for file in &files {

@@ -58,22 +58,22 @@ impl AuditOptions {
 /// may wait.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    shared: Arc<Shared>,
+    shared: Arc<AuditState>,
 }
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct AuditState {
     pub(super) chain: Chain,
     pub(super) keyring: Arc<Keyring>,
     clock: SharedClock,
     retention: Duration,
     endings: Mutex<usize>,
-    all_ended: Condvar,
+    tombstones: Condvar,
 }
 
 /// An end entry that is still to be written. Counted until it is dropped, written or not: a runtime that shuts down drops
 /// what it has not begun.
-pub(super) struct Ending(Arc<Shared>);
+pub(super) struct Ending(Arc<AuditState>);
 
 impl Audit {
     /// An audit log. Nothing is opened yet: that it cannot be written is for those to hear who want to read.
@@ -81,8 +81,8 @@ impl Audit {
     pub fn new(options: AuditOptions) -> Self {
         let AuditOptions { dir, keyring, clock, retention, disk } = options;
         let chain = Chain::new(dir, disk, Arc::clone(&clock));
-        let (endings, all_ended) = (Mutex::new(0), Condvar::new());
-        let shared = Shared { chain, keyring, clock, retention, endings, all_ended };
+        let (endings, tombstones) = (Mutex::new(0), Condvar::new());
+        let shared = AuditState { chain, keyring, clock, retention, endings, tombstones };
         Self { shared: Arc::new(shared) }
     }
 
@@ -142,12 +142,12 @@ impl Audit {
         let shared = &self.shared;
         let endings = shared.endings.lock().unwrap_or_else(PoisonError::into_inner);
         let patience = limits::AUDIT_CLOSE_PATIENCE;
-        let waited = shared.all_ended.wait_timeout_while(endings, patience, |left| *left > 0);
+        let waited = shared.tombstones.wait_timeout_while(endings, patience, |left| *left > 0);
         drop(waited);
     }
 }
 
-impl Shared {
+impl AuditState {
     /// Writes an end entry. If that fails the call stays without one: what is known of it is that it began.
     pub(super) fn end(&self, entry: What) {
         if let Err(error) = self.chain.append(entry) {
@@ -170,7 +170,7 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         *self.0.endings.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.all_ended.notify_all();
+        self.0.tombstones.notify_all();
     }
 }
 

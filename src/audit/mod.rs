@@ -52,4 +52,4 @@ pub use filters::Filters;
 pub use fingerprint::{Fingerprint, Noted};
 pub use listing::{Listed, Listing, Wanted};
 pub use log::{Audit, AuditOptions, local_user};
-pub use verify::{Fault, Place, VerifyReport};
+pub use verify::{Fault, FaultPosition, VerifyReport};

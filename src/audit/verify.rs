@@ -27,7 +27,7 @@ pub enum Fault {
 
 /// Where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FaultPosition {
     /// The file's name.
     pub file: String,
     /// The line, counted from 1; empty ones are not counted.
@@ -58,7 +58,7 @@ pub struct VerifyReport {
     /// Places where lines were changed, removed or moved.
     pub changed: u64,
     /// The first of these places.
-    pub places: Vec<Place>,
+    pub places: Vec<FaultPosition>,
 }
 
 /// The chain as far as it was read.
@@ -137,7 +137,7 @@ impl Walk {
         }
         if report.places.len() < limits::AUDIT_PLACES_MAX {
             let file = self.file.map(|file| file.to_string()).unwrap_or_default();
-            report.places.push(Place { file, line: self.line, fault });
+            report.places.push(FaultPosition { file, line: self.line, fault });
         }
     }
 

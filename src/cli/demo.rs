@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
-use super::output::Rows;
+use super::output::RecordPrinter;
 use crate::{
     clock::{Clock as _, SystemClock},
     operators::{Operators, Role},
@@ -174,7 +174,7 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
         .await?
         .error_for_status()?;
     let records = response.bytes().await?;
-    let mut rows = Rows::stdout(false);
+    let mut rows = RecordPrinter::stdout(false);
     for line in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         rows.print(line)?;
     }

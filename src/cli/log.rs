@@ -18,7 +18,7 @@ use super::{
     filter::{FilterArgs, OrderName},
     interrupt::{EXIT_INTERRUPTED, Interrupt},
     lines::Lines,
-    output::Rows,
+    output::RecordPrinter,
     source::Source,
 };
 use crate::{
@@ -99,7 +99,7 @@ impl Search {
         query.push(("order", self.order.name().to_owned()));
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         let response = self.source.api()?.rows("/v1/log", &query).await?;
-        let mut rows = Rows::stdout(self.json);
+        let mut rows = RecordPrinter::stdout(self.json);
         let mut lines = Lines::of(response);
         while let Some(line) = lines.next().await? {
             rows.print(&line)?;
@@ -118,7 +118,7 @@ impl Search {
         let stop = interrupt.clone();
         let mut search =
             reader.search(&filter, self.order.into(), None).stop_when(move || stop.has_come());
-        let mut rows = Rows::stdout(self.json);
+        let mut rows = RecordPrinter::stdout(self.json);
         for found in search.by_ref().take(self.limit.unwrap_or(usize::MAX)) {
             let (_, row) = found?;
             audited.add(1);
@@ -149,7 +149,7 @@ fn tell_passed_over(outcome: SearchOutcome) {
     }
 }
 
-fn finish<W: std::io::Write>(mut rows: Rows<W>) -> anyhow::Result<ExitCode> {
+fn finish<W: std::io::Write>(mut rows: RecordPrinter<W>) -> anyhow::Result<ExitCode> {
     rows.flush()?;
     if rows.printed == 0 {
         eprintln!("dispatchd: no record matches");
@@ -161,7 +161,7 @@ impl Tail {
     async fn server(&self) -> anyhow::Result<ExitCode> {
         let query = self.filter.query(SystemClock.now())?;
         let response = self.source.api()?.get("/v1/log/tail", &query, "text/event-stream").await?;
-        let mut rows = Rows::stdout(self.json);
+        let mut rows = RecordPrinter::stdout(self.json);
         let mut lines = Lines::of(response);
         while let Some(line) = lines.next().await? {
             if let Some(record) = line.strip_prefix(b"data: ") {
@@ -178,7 +178,7 @@ impl Tail {
         let filters = Filters::of(&self.filter.filter(SystemClock.now())?);
         let (mut reader, mut audited) = self.source.read(Call::Tail, &filters)?;
         let interrupt = Interrupt::watch()?;
-        let mut rows = Rows::stdout(self.json);
+        let mut rows = RecordPrinter::stdout(self.json);
         let mut after = last(&reader)?;
         loop {
             self.look(&reader, &mut after, &mut audited, &mut rows)?;
@@ -195,7 +195,7 @@ impl Tail {
         reader: &LogReader,
         after: &mut Option<Cursor>,
         audited: &mut Audited,
-        rows: &mut Rows<W>,
+        rows: &mut RecordPrinter<W>,
     ) -> anyhow::Result<()> {
         let filter = self.filter.filter(SystemClock.now())?;
         for found in reader.search(&filter, Order::Asc, *after) {

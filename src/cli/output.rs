@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use serde_json::Value;
 
 /// Prints records: as they are with `--json`, as a table for people otherwise.
-pub(super) struct Rows<W> {
+pub(super) struct RecordPrinter<W> {
     out: W,
     json: bool,
     colour: bool,
@@ -23,13 +23,13 @@ pub(super) fn is_coloured() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-impl Rows<io::StdoutLock<'static>> {
+impl RecordPrinter<io::StdoutLock<'static>> {
     pub(super) fn stdout(json: bool) -> Self {
         Self::new(io::stdout().lock(), json, is_coloured())
     }
 }
 
-impl<W: Write> Rows<W> {
+impl<W: Write> RecordPrinter<W> {
     pub(super) fn new(out: W, json: bool, colour: bool) -> Self {
         Self { out, json, colour, has_header: false, printed: 0 }
     }
@@ -101,7 +101,7 @@ mod tests {
 
     fn printed(json: bool, colour: bool) -> String {
         let mut out = Vec::new();
-        let mut rows = Rows::new(&mut out, json, colour);
+        let mut rows = RecordPrinter::new(&mut out, json, colour);
         rows.print(LOOKUP).unwrap();
         rows.print(CHANGE).unwrap();
         String::from_utf8(out).unwrap()

@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::exchange::{Phase, Progress, Unit};
+use crate::tables::accounts::{Phase, Progress, Unit};
 
 const PLAIN_LINE_PAUSE: Duration = Duration::from_secs(10);
 const BAR: &str = "{prefix:>11} {wide_bar} {percent:>3} %  {msg}";

@@ -96,7 +96,7 @@ impl Why {
         let segment = utf8_percent_encode(&canonical, NON_ALPHANUMERIC);
         let path = format!("/v1/handles/{segment}/timeline");
         let response = self.source.api()?.get(&path, &query, "application/x-ndjson").await?;
-        let mut story = Story::stdout(self.json);
+        let mut story = Output::stdout(self.json);
         let mut lines = Lines::of(response);
         while let Some(line) = lines.next().await? {
             story.tell(&line)?;
@@ -116,7 +116,7 @@ impl Why {
         };
         let filters = Filters::of(&filter).plain("at", question.at).plain("limit", question.limit);
         let (reader, mut audited) = self.source.read(Call::Timeline, &filters)?;
-        let mut story = Story::stdout(self.json);
+        let mut story = Output::stdout(self.json);
         let mut failed = None;
         let mut tell = |entry| {
             audited.add(1);
@@ -142,7 +142,7 @@ impl Why {
 }
 
 /// What is printed: each line's sentence to people, each line as it is with `--json`.
-struct Story<W> {
+struct Output<W> {
     out: W,
     json: bool,
     colour: bool,
@@ -150,13 +150,13 @@ struct Story<W> {
     has_summary: bool,
 }
 
-impl Story<io::StdoutLock<'static>> {
+impl Output<io::StdoutLock<'static>> {
     fn stdout(json: bool) -> Self {
         Self::new(stdout().lock(), json, is_coloured())
     }
 }
 
-impl<W: Write> Story<W> {
+impl<W: Write> Output<W> {
     fn new(out: W, json: bool, colour: bool) -> Self {
         Self { out, json, colour, has_entries: false, has_summary: false }
     }
@@ -247,7 +247,7 @@ mod tests {
 
     fn told(json: bool, colour: bool, lines: &[&[u8]]) -> (String, bool) {
         let mut out = Vec::new();
-        let mut story = Story::new(&mut out, json, colour);
+        let mut story = Output::new(&mut out, json, colour);
         for line in lines {
             story.tell(line).unwrap();
         }

@@ -11,7 +11,7 @@ use std::{fmt, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{audit, dispatch, envelope, ownership, query_log, quota, registry, telemetry};
+use crate::{audit, dispatch, envelope, query_log, quota, registry, telemetry, verification};
 
 pub use server::ServerConfig;
 
@@ -35,7 +35,7 @@ pub struct Config {
     /// Devices and handles.
     pub registry: registry::Config,
     /// Proofs of ownership.
-    pub ownership: ownership::Config,
+    pub ownership: verification::Config,
     /// Answers.
     pub dispatch: dispatch::Config,
     /// Who may ask how much.
@@ -215,13 +215,15 @@ mod tests {
             .filter(|line| !line.contains("_env"))
             .collect();
         let config = load_text(&usable.join("\n"), &[]).unwrap();
-        let ownership::Way::Section(ways) = config.ownership.delivery else { panic!("{usable:?}") };
-        assert!(matches!(ways.mail, ownership::Way::Section(_)));
-        assert!(matches!(ways.text, ownership::Way::Section(_)));
+        let verification::DeliveryMethod::Section(ways) = config.ownership.delivery else {
+            panic!("{usable:?}")
+        };
+        assert!(matches!(ways.mail, verification::DeliveryMethod::Section(_)));
+        assert!(matches!(ways.text, verification::DeliveryMethod::Section(_)));
         // Who asks for a key that is none is told which ones there are.
         let refusals = [
-            toml::from_str::<ownership::MailConfig>("none = 1").unwrap_err().to_string(),
-            toml::from_str::<ownership::TextConfig>("none = 1").unwrap_err().to_string(),
+            toml::from_str::<verification::MailConfig>("none = 1").unwrap_err().to_string(),
+            toml::from_str::<verification::TextConfig>("none = 1").unwrap_err().to_string(),
         ];
         let keys = refusals.iter().flat_map(|text| text.split('`').skip(3).step_by(2));
         assert!(keys.clone().count() > 25, "{refusals:?}");
@@ -239,10 +241,12 @@ mod tests {
             ("DISPATCHD_OWNERSHIP__DELIVERY__MAIL__HOST", "mail.example.org"),
         ];
         let config = load_text("[ownership]\ndelivery = \"outbox\"\n", &env).unwrap();
-        let ownership::Way::Section(ways) = &config.ownership.delivery else { panic!() };
-        let ownership::Way::Section(mail) = &ways.mail else { panic!() };
+        let verification::DeliveryMethod::Section(ways) = &config.ownership.delivery else {
+            panic!()
+        };
+        let verification::DeliveryMethod::Section(mail) = &ways.mail else { panic!() };
         assert_eq!((mail.host.as_str(), mail.port), ("mail.example.org", Some(2525)));
-        assert_eq!(ways.text, ownership::Way::Outbox);
+        assert_eq!(ways.text, verification::DeliveryMethod::Outbox);
         assert_eq!(load_text(&config.to_toml().unwrap(), &[]).unwrap(), config);
     }
 

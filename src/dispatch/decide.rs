@@ -7,7 +7,7 @@ use crate::{
     handle::Handle,
     ids::AccountId,
     query_log::{Reason, Route},
-    registry::{EndedHow, Probe, View},
+    registry::{HandleState, TombstoneReason, View},
 };
 
 use super::Config;
@@ -64,20 +64,24 @@ pub(super) fn preview(view: &View<'_>, handle: &Handle, config: &Config) -> Prev
     let at = view.now();
     let decision = judge(held, matches!(handle, Handle::Phone(_)), None, at, config);
     let (holder, since, live_until) = match held {
-        Probe::Claimed { account, live_until, .. } if at < live_until => {
+        HandleState::Claimed { account, live_until, .. } if at < live_until => {
             (Some(account), None, Some(live_until))
         }
         // Of a hidden one nothing is known of since when it is hidden.
-        Probe::Claimed { account, discoverable: false, .. } => (Some(account), None, None),
-        Probe::Claimed { account, live_until, .. } => (Some(account), Some(live_until), None),
-        Probe::Ended { at, .. } => (None, Some(at), None),
-        Probe::Unknown => (None, None, None),
+        HandleState::Claimed { account, discoverable: false, .. } => (Some(account), None, None),
+        HandleState::Claimed { account, live_until, .. } => (Some(account), Some(live_until), None),
+        HandleState::Tombstone { at, .. } => (None, Some(at), None),
+        HandleState::Unknown => (None, None, None),
     };
     Preview { at, decision, holder, through, since, live_until }
 }
 
 /// What decides for `handle`, and under which other spelling it was found.
-fn find(view: &View<'_>, handle: &Handle, asking: Option<AccountId>) -> (Probe, Option<Handle>) {
+fn find(
+    view: &View<'_>,
+    handle: &Handle,
+    asking: Option<AccountId>,
+) -> (HandleState, Option<Handle>) {
     let asked = view.probe(handle);
     if is_held(&asked, asking) {
         return (asked, None);
@@ -90,13 +94,13 @@ fn find(view: &View<'_>, handle: &Handle, asking: Option<AccountId>) -> (Probe, 
 }
 
 /// Whether somebody holds it, as far as `asking` may know.
-fn is_held(probe: &Probe, asking: Option<AccountId>) -> bool {
-    matches!(*probe, Probe::Claimed { account, discoverable, .. } if discoverable || Some(account) == asking)
+fn is_held(probe: &HandleState, asking: Option<AccountId>) -> bool {
+    matches!(*probe, HandleState::Claimed { account, discoverable, .. } if discoverable || Some(account) == asking)
 }
 
 /// The decision for what the registry knows.
 fn judge(
-    probe: Probe,
+    probe: HandleState,
     is_phone: bool,
     asking: Option<AccountId>,
     now: Timestamp,
@@ -110,22 +114,24 @@ fn judge(
     };
     match probe {
         // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
-        Probe::Claimed { account, discoverable: false, .. } if Some(account) != asking => {
+        HandleState::Claimed { account, discoverable: false, .. } if Some(account) != asking => {
             not_served(Reason::Undiscoverable)
         }
-        Probe::Claimed { live_until, .. } if live_until <= now => not_served(Reason::LeaseExpired),
-        Probe::Claimed { account, live_until, .. } => Decision {
+        HandleState::Claimed { live_until, .. } if live_until <= now => {
+            not_served(Reason::LeaseExpired)
+        }
+        HandleState::Claimed { account, live_until, .. } => Decision {
             route: Route::Imessage,
             reason: Reason::LiveDevice,
             account: Some(account),
             expires_in: config.reuse_live.min(live_until.since(now)),
         },
-        Probe::Ended { how, .. } => not_served(match how {
-            EndedHow::Unbound => Reason::Unbound,
-            EndedHow::Deregistered => Reason::Deregistered,
-            EndedHow::DeviceRemoved => Reason::DeviceRemoved,
+        HandleState::Tombstone { how, .. } => not_served(match how {
+            TombstoneReason::Unbound => Reason::Unbound,
+            TombstoneReason::Deregistered => Reason::Deregistered,
+            TombstoneReason::DeviceRemoved => Reason::DeviceRemoved,
         }),
-        Probe::Unknown => not_served(Reason::NeverRegistered),
+        HandleState::Unknown => not_served(Reason::NeverRegistered),
     }
 }
 
@@ -157,14 +163,14 @@ mod tests {
     const ASKING: AccountId = AccountId::from_bits(1);
     const OTHER: AccountId = AccountId::from_bits(2);
 
-    fn judged(probe: Probe, is_phone: bool) -> (Route, Reason, u64) {
+    fn judged(probe: HandleState, is_phone: bool) -> (Route, Reason, u64) {
         let decision = judge(probe, is_phone, Some(ASKING), NOW, &Config::default());
         assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
         (decision.route, decision.reason, decision.expires_in.as_secs())
     }
 
-    fn claimed(account: AccountId, live_until: Timestamp, discoverable: bool) -> Probe {
-        Probe::Claimed { account, live_until, discoverable }
+    fn claimed(account: AccountId, live_until: Timestamp, discoverable: bool) -> HandleState {
+        HandleState::Claimed { account, live_until, discoverable }
     }
 
     #[test]
@@ -185,22 +191,22 @@ mod tests {
     #[test]
     fn what_is_not_live_is_green_or_nothing_with_its_reason() {
         for (how, reason) in [
-            (EndedHow::Unbound, Reason::Unbound),
-            (EndedHow::Deregistered, Reason::Deregistered),
-            (EndedHow::DeviceRemoved, Reason::DeviceRemoved),
+            (TombstoneReason::Unbound, Reason::Unbound),
+            (TombstoneReason::Deregistered, Reason::Deregistered),
+            (TombstoneReason::DeviceRemoved, Reason::DeviceRemoved),
         ] {
-            let probe = Probe::Ended { how, at: NOW };
+            let probe = HandleState::Tombstone { how, at: NOW };
             assert_eq!((judged(probe, true).0, judged(probe, true).1), (Route::Sms, reason));
             assert_eq!(judged(probe, false).0, Route::None);
         }
-        assert_eq!(judged(Probe::Unknown, true).1, Reason::NeverRegistered);
+        assert_eq!(judged(HandleState::Unknown, true).1, Reason::NeverRegistered);
     }
 
     #[test]
     fn the_hidden_look_unregistered_to_strangers_and_live_to_themselves() {
         let until = NOW.plus(Duration::from_secs(7));
         let stranger = judged(claimed(OTHER, until, false), true);
-        let unknown = judged(Probe::Unknown, true);
+        let unknown = judged(HandleState::Unknown, true);
         assert_eq!((stranger.0, stranger.2), (unknown.0, unknown.2));
         assert_eq!(stranger.1, Reason::Undiscoverable);
         assert_eq!(judged(claimed(ASKING, until, false), true).0, Route::Imessage);

@@ -19,9 +19,9 @@ use std::{
 use crate::{
     handle::{Handle, HandleError, PhoneKey, Region},
     ids::RequestId,
-    query_log::{LookupRecord, QueryLog, Reason, Record, Route, Ticket},
+    query_log::{AppendAck, LookupRecord, QueryLog, Reason, Record, Route},
     quota::{Allowance, Quota},
-    registry::{Asker, Loading, Probe, Registry, Subject, TokenError, View},
+    registry::{Asker, HandleState, Loading, Registry, Subject, TokenError, View},
 };
 
 pub use changes::LogSink;
@@ -245,7 +245,7 @@ impl Dispatch {
         caller: &Caller,
         asker: Asker,
         handle: Handle,
-    ) -> Result<(Answer, Ticket), Refusal> {
+    ) -> Result<(Answer, AppendAck), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
         let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
         let ticket = self.log.append(&self.answered(caller, asker, &handle, &decision))?;
@@ -258,7 +258,7 @@ impl Dispatch {
         caller: &Caller,
         asker: Asker,
         handles: Vec<Result<Handle, HandleError>>,
-    ) -> Result<(Vec<Result<Answer, HandleError>>, Ticket), Refusal> {
+    ) -> Result<(Vec<Result<Answer, HandleError>>, AppendAck), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
         // It may have signed out while the body arrived.
         view.asker(asker.device).ok_or(Refusal::TokenInvalid)?;
@@ -340,6 +340,6 @@ impl Dispatch {
 fn is_visibly_live(view: &View<'_>, key: PhoneKey) -> bool {
     matches!(
         view.probe_phone(key),
-        Probe::Claimed { live_until, discoverable: true, .. } if view.now() < live_until
+        HandleState::Claimed { live_until, discoverable: true, .. } if view.now() < live_until
     )
 }

@@ -149,13 +149,13 @@ where
         let answer = match &self.service.shortcut {
             Some(shortcut) if shortcut.takes(request.method(), request.uri()) => {
                 let head = request.into_parts().0;
-                Way::Short(Arc::clone(shortcut).answer(head, origin))
+                ResponseFuture::Short(Arc::clone(shortcut).answer(head, origin))
             }
             _ => {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(origin);
                 let routes = self.service.routes.clone();
-                Way::Routed(tower::ServiceExt::oneshot(routes, request))
+                ResponseFuture::Routed(tower::ServiceExt::oneshot(routes, request))
             }
         };
         Answering {
@@ -171,12 +171,12 @@ where
     clippy::large_enum_variant,
     reason = "lives for one request, in a future that hyper boxes; a box of its own would cost an allocation"
 )]
-enum Way {
+enum ResponseFuture {
     Short(BoxFuture<'static, Response>),
     Routed(Oneshot<Router, Request<Body>>),
 }
 
-impl Future for Way {
+impl Future for ResponseFuture {
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
@@ -192,7 +192,7 @@ impl Future for Way {
 
 /// An answer on its way; gets its request id when it leaves.
 pub struct Answering {
-    answer: CatchUnwind<AssertUnwindSafe<Way>>,
+    answer: CatchUnwind<AssertUnwindSafe<ResponseFuture>>,
     request: RequestId,
     arrived: Instant,
 }

@@ -14,11 +14,11 @@ use super::{
     catalog::Catalog,
     config::{Config, Durability},
     frames::{
-        alarm::Alarm, committer::Committer, flusher, pending::Pending, segment_file::WriteError,
-        ticket::Batch,
+        append_ack::CommitGroup, committer::Committer, flusher, pending::Pending,
+        segment_file::WriteError, wakeup::Wakeup,
     },
     retention::Retention,
-    sealing::Sealer,
+    sealer::Sealer,
 };
 use crate::{
     clock::{Hour, SharedClock},
@@ -28,14 +28,14 @@ use crate::{
 };
 
 /// What the writers, the flushers and the commit thread share.
-pub(super) struct Shared {
+pub(super) struct LogState {
     pub(super) id: u64,
     pub(super) pending: Mutex<Pending>,
     /// Taken before `pending`, and held for a whole commit: batches get into the file in the order of their records.
     pub(super) committer: Mutex<Committer>,
     pub(super) writable: AtomicBool,
     pub(super) stopping: AtomicBool,
-    pub(super) alarm: Arc<Alarm>,
+    pub(super) wakeup: Arc<Wakeup>,
     pub(super) clock: SharedClock,
     pub(super) catalog: Arc<Catalog>,
     pub(super) keyring: Arc<Keyring>,
@@ -54,11 +54,11 @@ pub(super) struct Shared {
 
 /// The log's own thread; ended when dropped.
 pub(super) struct CommitThread {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<LogState>,
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Shared {
+impl LogState {
     pub(super) fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,7 +77,7 @@ impl Shared {
 
     pub(super) fn ask_commit(&self) {
         if !flusher::ask_here(self.id) {
-            self.alarm.ring();
+            self.wakeup.ring();
         }
     }
 
@@ -103,7 +103,7 @@ impl Shared {
         let waiting = self.pending().refuse();
         waiting.resolve(false);
         tracing::error!(%error, "the log cannot be written; look-ups are refused until it can");
-        self.alarm.ring();
+        self.wakeup.ring();
     }
 
     /// Tries a fresh segment after an error.
@@ -144,7 +144,7 @@ impl Shared {
     fn run_commits(&self) {
         while !self.stopping.load(Ordering::Acquire) {
             if self.writable.load(Ordering::Acquire) {
-                self.alarm.wait();
+                self.wakeup.wait();
                 self.let_serve();
                 while self.commit_pending() {
                     self.let_serve();
@@ -177,7 +177,7 @@ impl Shared {
 }
 
 impl CommitThread {
-    pub(super) fn start(shared: &Arc<Shared>, shutdown: Shutdown) -> std::io::Result<Self> {
+    pub(super) fn start(shared: &Arc<LogState>, shutdown: Shutdown) -> std::io::Result<Self> {
         let worker = Arc::clone(shared);
         let run = move || {
             if catch_unwind(AssertUnwindSafe(|| worker.run_commits())).is_err() {
@@ -193,7 +193,7 @@ impl CommitThread {
 
     pub(super) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.alarm.ring();
+        self.shared.wakeup.ring();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It catches its own panics; there is nothing else to hear from it.
         thread.map(JoinHandle::join);
@@ -211,7 +211,7 @@ impl Drop for CommitThread {
 }
 
 struct Unresolved {
-    batch: Arc<Batch>,
+    batch: Arc<CommitGroup>,
     committed: bool,
 }
 

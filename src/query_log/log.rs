@@ -15,21 +15,21 @@ use std::{
 
 use super::{
     config::{Config, Durability},
-    engine::{CommitThread, Shared},
+    engine::{CommitThread, LogState},
     frames::{
-        alarm::Alarm,
+        append_ack::{AppendAck, AppendError},
         committer::Committer,
         flusher::{self, Signal},
         pending::Pending,
         segment_file::SegmentMaker,
-        ticket::{AppendError, Ticket},
+        wakeup::Wakeup,
     },
-    log_time::LogTime,
+    log_clock::LogClock,
     reader::LogReader,
     record::Record,
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
-    sealing::{SealOutcome, Sealer},
+    sealer::{SealOutcome, Sealer},
 };
 use crate::{
     clock::SharedClock,
@@ -66,7 +66,7 @@ impl LogOptions {
 /// The log, open for writing. Cheap to clone.
 #[derive(Clone)]
 pub struct QueryLog {
-    shared: Arc<Shared>,
+    shared: Arc<LogState>,
     /// Ends the commit thread when the last clone goes.
     thread: Arc<CommitThread>,
 }
@@ -92,16 +92,16 @@ impl QueryLog {
             catalog: Arc::clone(&catalog),
             durability: config.durability,
         };
-        let alarm = Arc::new(Alarm::default());
+        let wakeup = Arc::new(Wakeup::default());
         let own_from = catalog.next_ordinal();
-        let time = LogTime::after(recovered.last);
-        let shared = Arc::new(Shared {
+        let time = LogClock::after(recovered.last);
+        let shared = Arc::new(LogState {
             id: NEXT_LOG.fetch_add(1, Ordering::Relaxed),
-            pending: Mutex::new(Pending::new(time, Arc::clone(&alarm))),
+            pending: Mutex::new(Pending::new(time, Arc::clone(&wakeup))),
             committer: Mutex::new(Committer::new(maker)),
             writable: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
-            alarm,
+            wakeup,
             clock,
             catalog,
             keyring,
@@ -120,7 +120,7 @@ impl QueryLog {
     ///
     /// # Errors
     /// If too much waits, or the log cannot be written. Then there is no answer either.
-    pub fn append(&self, record: &Record) -> Result<Ticket, AppendError> {
+    pub fn append(&self, record: &Record) -> Result<AppendAck, AppendError> {
         self.append_all([record])
     }
 
@@ -132,7 +132,7 @@ impl QueryLog {
     pub fn append_all<R: Borrow<Record>>(
         &self,
         records: impl IntoIterator<Item = R, IntoIter: ExactSizeIterator>,
-    ) -> Result<Ticket, AppendError> {
+    ) -> Result<AppendAck, AppendError> {
         let records = records.into_iter();
         let ticket = self.shared.pending().append(&*self.shared.clock, records)?;
         self.shared.ask_commit();
@@ -172,7 +172,7 @@ impl QueryLog {
                 Durability::Os => {
                     self.shared.commit_pending();
                 }
-                Durability::Disk => self.shared.alarm.ring(),
+                Durability::Disk => self.shared.wakeup.ring(),
             }
         }
     }
@@ -244,7 +244,7 @@ impl QueryLog {
 }
 
 struct InlineFlusher<'a> {
-    shared: &'a Shared,
+    shared: &'a LogState,
     signal: Arc<Signal>,
 }
 
@@ -252,7 +252,7 @@ impl Drop for InlineFlusher<'_> {
     fn drop(&mut self) {
         self.signal.close();
         // What it was asked for and has not done.
-        self.shared.alarm.ring();
+        self.shared.wakeup.ring();
     }
 }
 

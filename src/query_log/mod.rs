@@ -14,7 +14,7 @@
 //!                    retention: key of the hour destroyed, root key changed, files unlinked
 //! ```
 //!
-//! - **No answer without its record**: a [`Ticket`] resolves when its record is as durable as configured.
+//! - **No answer without its record**: a [`AppendAck`] resolves when its record is as durable as configured.
 //! - **30 days means 30 days**: every read is clamped to the window, and forgetting destroys keys.
 //! - **Corruption never becomes deletion**: what cannot be read is reported and kept until its hour expires.
 //!
@@ -26,8 +26,8 @@
 //! | `catalog`, `log_time` | the files there are; the log's own time |
 //! | [`frames`] | a segment as it is written: records as bytes, group commit, tickets |
 //! | [`engine`], [`recovery`] | what drives commits; what a start finds |
-//! | [`sealed`] | a sealed segment as bytes: Parquet, by handle; knows no file |
-//! | [`sealing`] | from frames to a sealed file, and that file's chain |
+//! | [`segment`] | a sealed segment as bytes: Parquet, by handle; knows no file |
+//! | [`sealer`] | from frames to a sealed file, and that file's chain |
 //! | [`search`] | rows in the order of time, in the order of storage, as they come |
 //! | [`flips`] | handles whose route went back and forth |
 //! | [`verify`] | what is damaged, missing, or not forgotten |
@@ -43,14 +43,14 @@ mod flips;
 mod frames;
 mod json;
 mod log;
-mod log_time;
+mod log_clock;
 mod reader;
 mod record;
 mod recovery;
 mod retention;
-mod sealed;
-mod sealing;
+mod sealer;
 mod search;
+mod segment;
 mod segment_name;
 mod summary;
 #[cfg(test)]
@@ -62,14 +62,14 @@ pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
 pub use filter::{Filter, IpPrefix, IpPrefixError, Kind};
 pub use flips::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, RegistryCount, RouteChange};
-pub use frames::ticket::{AppendError, Ticket};
+pub use frames::append_ack::{AppendAck, AppendError};
 pub use json::JsonError;
 pub use log::{LogOptions, QueryLog};
 pub use reader::LogReader;
 pub use record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route};
 pub use recovery::{OpenError, RecoveryReport};
 pub use retention::RetentionOutcome;
-pub use sealing::{SealError, SealOutcome};
+pub use sealer::{SealError, SealOutcome};
 pub use search::tail::{Tail, TailPosition};
 pub use search::walk::Walk;
 pub use search::{Order, ReadError, Search, SearchOutcome};

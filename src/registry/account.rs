@@ -14,8 +14,8 @@ use crate::{
 
 use super::{
     device::{HandleLoss, Platform},
-    entry::EndedHow,
-    few::Few,
+    handle_state::TombstoneReason,
+    inline_vec::InlineVec,
     token::TokenHash,
 };
 
@@ -52,7 +52,7 @@ pub(super) struct Claim {
     /// Whether strangers may find it.
     pub(super) discoverable: bool,
     /// The devices that back it; never empty, since a claim ends with its last device.
-    pub(super) devices: Few<DeviceId>,
+    pub(super) devices: InlineVec<DeviceId>,
 }
 
 /// A handle that the account does not hold any more.
@@ -95,7 +95,7 @@ impl Account {
         &mut self,
         handle: &Handle,
         device: DeviceId,
-        how: EndedHow,
+        how: TombstoneReason,
         now: Timestamp,
     ) -> bool {
         let Some(claim) = self.claim_mut(handle) else {

@@ -17,13 +17,13 @@ const DEVICES_AT: usize = 10;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Place(u32);
+pub(super) struct Slot(u32);
 
 /// Pages of packed accounts.
 #[derive(Default)]
 pub(super) struct Arena {
     pages: Vec<Page>,
-    free: BTreeMap<usize, Vec<Place>>,
+    free: BTreeMap<usize, Vec<Slot>>,
     /// Bytes of the records themselves.
     used_bytes: u64,
 }
@@ -39,11 +39,11 @@ impl Page {
         Self { bytes: vec![0; PAGE_BYTES].into_boxed_slice(), end: 0 }
     }
 
-    fn walk(&self, first: u32) -> impl Iterator<Item = (Place, Packed<'_>)> {
+    fn walk(&self, first: u32) -> impl Iterator<Item = (Slot, Packed<'_>)> {
         let mut at = 0;
         let all = std::iter::from_fn(move || {
             let bytes = self.bytes.get(at..self.end).filter(|bytes| !bytes.is_empty())?;
-            let (place, packed) = (Place(first + (at / WORD_BYTES) as u32), Packed::of(bytes));
+            let (place, packed) = (Slot(first + (at / WORD_BYTES) as u32), Packed::of(bytes));
             at += packed.bytes().len().next_multiple_of(WORD_BYTES);
             Some((place, packed))
         });
@@ -56,7 +56,7 @@ impl Arena {
     ///
     /// # Panics
     /// If 16 GiB are full: some two hundred million accounts.
-    pub(super) fn insert(&mut self, packed: Packed<'_>) -> Place {
+    pub(super) fn insert(&mut self, packed: Packed<'_>) -> Slot {
         let bytes = packed.bytes();
         let size = bytes.len().next_multiple_of(WORD_BYTES);
         self.used_bytes += bytes.len() as u64;
@@ -65,7 +65,7 @@ impl Arena {
         place
     }
 
-    fn grow(&mut self, size: usize) -> Place {
+    fn grow(&mut self, size: usize) -> Slot {
         if self.pages.last().is_none_or(|page| PAGE_BYTES - page.end < size) {
             self.pages.push(Page::new());
         }
@@ -75,16 +75,16 @@ impl Arena {
         page.end += size;
         let first =
             u32::try_from(number).ok().and_then(|number| number.checked_mul(WORDS_PER_PAGE));
-        Place(first.expect("an index of less than 16 GiB") + (at / WORD_BYTES) as u32)
+        Slot(first.expect("an index of less than 16 GiB") + (at / WORD_BYTES) as u32)
     }
 
-    fn slot(&mut self, place: Place, len: usize) -> &mut [u8] {
+    fn slot(&mut self, place: Slot, len: usize) -> &mut [u8] {
         let at = (place.0 % WORDS_PER_PAGE) as usize * WORD_BYTES;
         &mut self.pages[(place.0 / WORDS_PER_PAGE) as usize].bytes[at..at + len]
     }
 
     /// Puts a record in the place of another, if it is as long as that.
-    pub(super) fn replace(&mut self, place: Place, packed: Packed<'_>) -> bool {
+    pub(super) fn replace(&mut self, place: Slot, packed: Packed<'_>) -> bool {
         let bytes = packed.bytes();
         let fits = self.get(place).bytes().len() == bytes.len();
         if fits {
@@ -93,7 +93,7 @@ impl Arena {
         fits
     }
 
-    pub(super) fn remove(&mut self, place: Place) {
+    pub(super) fn remove(&mut self, place: Slot) {
         let len = self.get(place).bytes().len();
         self.used_bytes -= len as u64;
         // Whose account it was must not stay in memory; the length must.
@@ -101,7 +101,7 @@ impl Arena {
         self.free.entry(len.next_multiple_of(WORD_BYTES)).or_default().push(place);
     }
 
-    pub(super) fn get(&self, place: Place) -> Packed<'_> {
+    pub(super) fn get(&self, place: Slot) -> Packed<'_> {
         let page = &self.pages[(place.0 / WORDS_PER_PAGE) as usize];
         Packed::of(&page.bytes[(place.0 % WORDS_PER_PAGE) as usize * WORD_BYTES..])
     }
@@ -112,13 +112,13 @@ impl Arena {
     }
 
     /// The records of one page.
-    pub(super) fn page(&self, number: usize) -> impl Iterator<Item = (Place, Packed<'_>)> {
+    pub(super) fn page(&self, number: usize) -> impl Iterator<Item = (Slot, Packed<'_>)> {
         let first = number as u32 * WORDS_PER_PAGE;
         self.pages.get(number).into_iter().flat_map(move |page| page.walk(first))
     }
 
     /// Every record.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, Packed<'_>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, Packed<'_>)> {
         (0..self.pages()).flat_map(|number| self.page(number))
     }
 
@@ -128,7 +128,7 @@ impl Arena {
         self.pages.append(&mut other.pages);
         self.used_bytes += other.used_bytes;
         for (size, places) in other.free {
-            let moved = places.into_iter().map(|place| Place(place.0 + behind));
+            let moved = places.into_iter().map(|place| Slot(place.0 + behind));
             self.free.entry(size).or_default().extend(moved);
         }
     }
@@ -156,7 +156,7 @@ mod tests {
             let (mut arena, mut model) = (Arena::default(), BTreeMap::new());
             for (account, pick, kind) in steps {
                 let bytes = pack(&account);
-                let known: Vec<Place> = model.keys().copied().collect();
+                let known: Vec<Slot> = model.keys().copied().collect();
                 match kind {
                     1 if !known.is_empty() => {
                         let place = *pick.get(&known);

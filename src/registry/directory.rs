@@ -18,13 +18,13 @@ use crate::{
 };
 
 use super::{
+    change_outbox::{ChangeOutbox, OutboxRows},
     changes::{Change, ChangeSink},
-    commands::{Job, Operation, Waiting},
+    commands::{Job, Operation, QueuedCommand},
     config::Config,
     error::{ChangeError, Loading, OpenError, TokenError},
     load,
-    recorder::{Recorder, Rows},
-    shared::Shared,
+    state::RegistryState,
     store::{Reader, RedbStore, Store, StoreError},
     subject::{Subject, SubjectKey},
     view::{Asker, View},
@@ -35,7 +35,7 @@ use super::{
 ///
 /// Opened, then loaded, then started; readable once loaded, changeable once started. Dropping it closes it.
 pub struct Registry {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RegistryState>,
     pub(super) reader: Arc<dyn Reader>,
     pub(super) founded_at: Timestamp,
     stage: Mutex<Stage>,
@@ -45,7 +45,7 @@ pub struct Registry {
 enum Stage {
     Opened(Box<dyn Store>),
     Loading,
-    Loaded(Box<dyn Store>, Rows),
+    Loaded(Box<dyn Store>, OutboxRows),
     Started(SyncSender<Box<dyn Job>>),
     Closed,
 }
@@ -64,7 +64,7 @@ impl Registry {
         let subject_key = SubjectKey::new(&identity.subject_key);
         Self {
             founded_at: identity.founded_at,
-            shared: Arc::new(Shared::new(config, clock, subject_key)),
+            shared: Arc::new(RegistryState::new(config, clock, subject_key)),
             reader: store.reader(),
             stage: Mutex::new(Stage::Opened(store)),
             writer: Mutex::default(),
@@ -112,7 +112,7 @@ impl Registry {
         } else {
             already_recorded(&unrecorded.changes)
         };
-        let (mut owed, mut settled) = (Rows::default(), Vec::new());
+        let (mut owed, mut settled) = (OutboxRows::default(), Vec::new());
         for (place, change) in unrecorded.places.into_iter().zip(unrecorded.changes) {
             if recorded.contains(&change.id) {
                 settled.push(place)
@@ -126,12 +126,12 @@ impl Registry {
                 "recording changes that a crash kept from the log"
             );
         }
-        let mut recorder = Recorder::new(owed, settled);
-        recorder.offer_again(sink.as_ref());
+        let mut outbox = ChangeOutbox::new(owed, settled);
+        outbox.offer_again(sink.as_ref());
         // From here on lookups are answered: what they see was handed to the log before.
         self.shared.show();
         let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);
-        let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, recorder);
+        let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, outbox);
         let thread = thread::Builder::new().name("registry-writer".to_owned());
         let thread = thread.spawn(|| writer.run()).map_err(OpenError::Thread)?;
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -195,7 +195,7 @@ impl Registry {
 
     /// Has `operation` carried out and waits until it is durable, visible and recorded.
     pub(super) async fn submit<O: Operation>(&self, operation: O) -> Result<O::Done, O::Error> {
-        let (job, answer) = Waiting::new(operation);
+        let (job, answer) = QueuedCommand::new(operation);
         self.enqueue(Box::new(job))?;
         let (done, recorded) = answer.await.map_err(|_| ChangeError::Stopped)??;
         if let Some(recorded) = recorded {

@@ -17,8 +17,8 @@ use crate::{
 
 use super::{
     account::Account,
-    arena::{Arena, Place},
-    entry::{Ended, Probe},
+    arena::{Arena, Slot},
+    handle_state::{HandleState, Tombstone},
     packed::{Name, Packed, PackedDevice, pack},
     store::{Mutation, StoreError},
     table::Table,
@@ -29,7 +29,7 @@ pub(super) struct Index {
     arena: Arena,
     handles: Table,
     devices: Table,
-    ended: HashMap<Handle, Ended, RandomState>,
+    tombstones: HashMap<Handle, Tombstone, RandomState>,
     hasher: RandomState,
 }
 
@@ -45,14 +45,14 @@ pub struct IndexBytes {
     /// The table that finds an account by a device.
     pub device_table: u64,
     /// Handles that nobody holds any more and how they ended.
-    pub ended: u64,
+    pub tombstones: u64,
 }
 
 impl IndexBytes {
     /// All of it.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.accounts + self.spare + self.handle_table + self.device_table + self.ended
+        self.accounts + self.spare + self.handle_table + self.device_table + self.tombstones
     }
 }
 
@@ -63,7 +63,7 @@ impl Index {
             arena: Arena::default(),
             handles: Table::new(),
             devices: Table::new(),
-            ended: HashMap::with_hasher(RandomState::default()),
+            tombstones: HashMap::with_hasher(RandomState::default()),
             hasher: RandomState::default(),
         }
     }
@@ -118,28 +118,31 @@ impl Index {
         Ok(index)
     }
 
-    pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
+    pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> HandleState {
         let held = self.probe_name(Name::of(handle));
         held.unwrap_or_else(|| {
-            self.ended.get(handle).map_or(Probe::Unknown, |ended| ended.probe(now))
+            self.tombstones
+                .get(handle)
+                .map_or(HandleState::Unknown, |tombstone| tombstone.probe(now))
         })
     }
 
-    pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> Probe {
+    pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> HandleState {
         let held = self.probe_name(Name::Phone(phone.bits()));
-        let ended = || self.ended.get(&Handle::Phone(phone)).map(|ended| ended.probe(now));
-        held.or_else(ended).unwrap_or(Probe::Unknown)
+        let tombstone =
+            || self.tombstones.get(&Handle::Phone(phone)).map(|tombstone| tombstone.probe(now));
+        held.or_else(tombstone).unwrap_or(HandleState::Unknown)
     }
 
-    fn probe_name(&self, name: Name<'_>) -> Option<Probe> {
+    fn probe_name(&self, name: Name<'_>) -> Option<HandleState> {
         self.arena.get(self.place_of_handle(name)?).probe(name, self.lease)
     }
 
-    fn place_of_handle(&self, name: Name<'_>) -> Option<Place> {
+    fn place_of_handle(&self, name: Name<'_>) -> Option<Slot> {
         self.handles.find(self.hasher.hash_one(name), |place| holds(self.arena.get(place), name))
     }
 
-    fn place_of_device(&self, id: DeviceId) -> Option<Place> {
+    fn place_of_device(&self, id: DeviceId) -> Option<Slot> {
         let has_key = |place| self.arena.get(place).device(id).is_some();
         self.devices.find(self.hasher.hash_one(id), has_key)
     }
@@ -150,8 +153,8 @@ impl Index {
     }
 
     /// How `handle` ended, if nobody holds it, however long ago.
-    pub(super) fn ended(&self, handle: &Handle) -> Option<Ended> {
-        self.ended.get(handle).copied()
+    pub(super) fn tombstone(&self, handle: &Handle) -> Option<Tombstone> {
+        self.tombstones.get(handle).copied()
     }
 
     /// The account of a device, and the device.
@@ -176,8 +179,8 @@ impl Index {
     }
 
     /// Every handle that nobody holds any more.
-    pub(super) fn all_ended(&self) -> impl Iterator<Item = (&Handle, &Ended)> {
-        self.ended.iter()
+    pub(super) fn tombstones(&self) -> impl Iterator<Item = (&Handle, &Tombstone)> {
+        self.tombstones.iter()
     }
 
     /// Makes one step of a change visible.
@@ -185,8 +188,10 @@ impl Index {
         match mutation {
             Mutation::PutAccount { account, known_by } => self.put_account(&account, known_by),
             Mutation::RemoveAccount { known_by, .. } => self.remove_account(known_by),
-            Mutation::PutEnded(handle, ended) => drop(self.ended.insert(handle, ended)),
-            Mutation::RemoveEnded(handle) => drop(self.ended.remove(&handle)),
+            Mutation::PutTombstone(handle, tombstone) => {
+                self.tombstones.insert(handle, tombstone);
+            }
+            Mutation::RemoveTombstone(handle) => drop(self.tombstones.remove(&handle)),
             // Known to the store only.
             Mutation::PutUnrecorded(..) | Mutation::RemoveUnrecorded(_) => {}
         }
@@ -224,7 +229,7 @@ impl Index {
         }
     }
 
-    fn enter(&mut self, place: Place) {
+    fn enter(&mut self, place: Slot) {
         let (devices, handles) = self.keys(place);
         let (arena, hasher) = (&self.arena, &self.hasher);
         self.devices
@@ -234,7 +239,7 @@ impl Index {
     }
 
     /// The hashes of a record's devices and handles.
-    fn keys(&self, place: Place) -> (Vec<u64>, Vec<u64>) {
+    fn keys(&self, place: Slot) -> (Vec<u64>, Vec<u64>) {
         let (mut devices, mut handles) = (Vec::new(), Vec::new());
         tell_devices(&self.arena, &self.hasher, place, &mut |hash| devices.push(hash));
         tell_handles(&self.arena, &self.hasher, place, &mut |hash| handles.push(hash));
@@ -250,13 +255,13 @@ impl Index {
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> IndexBytes {
         let (accounts, pages) = self.arena.bytes();
-        let ended = self.ended.capacity() * size_of::<(Handle, Ended)>();
+        let tombstones = self.tombstones.capacity() * size_of::<(Handle, Tombstone)>();
         IndexBytes {
             accounts,
             spare: pages - accounts,
             handle_table: self.handles.bytes(),
             device_table: self.devices.bytes(),
-            ended: ended as u64,
+            tombstones: tombstones as u64,
         }
     }
 }
@@ -265,10 +270,10 @@ fn holds(packed: Packed<'_>, name: Name<'_>) -> bool {
     packed.handles().any(|handle| handle.name() == name)
 }
 
-fn tell_devices(arena: &Arena, hasher: &RandomState, place: Place, tell: &mut dyn FnMut(u64)) {
+fn tell_devices(arena: &Arena, hasher: &RandomState, place: Slot, tell: &mut dyn FnMut(u64)) {
     arena.get(place).devices().for_each(|device| tell(hasher.hash_one(device.id())));
 }
 
-fn tell_handles(arena: &Arena, hasher: &RandomState, place: Place, tell: &mut dyn FnMut(u64)) {
+fn tell_handles(arena: &Arena, hasher: &RandomState, place: Slot, tell: &mut dyn FnMut(u64)) {
     arena.get(place).handles().for_each(|handle| tell(hasher.hash_one(handle.name())));
 }

@@ -7,13 +7,16 @@ use std::{num::NonZero, thread, time::Duration};
 
 use super::{
     arena::Arena,
+    change_outbox::OutboxRows,
     index::Index,
-    recorder::Rows,
     store::{Mutation, Row, Store, StoreError},
 };
 
 /// The index of what is stored, and the changes that the log is not known to hold.
-pub(super) fn load(store: &mut dyn Store, lease: Duration) -> Result<(Index, Rows), StoreError> {
+pub(super) fn load(
+    store: &mut dyn Store,
+    lease: Duration,
+) -> Result<(Index, OutboxRows), StoreError> {
     load_by(thread::available_parallelism().map_or(1, NonZero::get), store, lease)
 }
 
@@ -22,7 +25,7 @@ pub(super) fn load_by(
     threads: usize,
     store: &mut dyn Store,
     lease: Duration,
-) -> Result<(Index, Rows), StoreError> {
+) -> Result<(Index, OutboxRows), StoreError> {
     let reader = store.reader();
     let read = |part| {
         let mut arena = Arena::default();
@@ -41,9 +44,9 @@ pub(super) fn load_by(
     let mut arena = Arena::default();
     arenas.into_iter().for_each(|part| arena.append(part));
     let mut index = Index::of(lease, arena, threads)?;
-    let mut unrecorded = Rows::default();
+    let mut unrecorded = OutboxRows::default();
     store.load(&mut |row| match row {
-        Row::Ended(handle, ended) => index.apply(Mutation::PutEnded(handle, ended)),
+        Row::Tombstone(handle, ended) => index.apply(Mutation::PutTombstone(handle, ended)),
         Row::Unrecorded(place, change) => unrecorded.push(place, change),
     })?;
     Ok((index, unrecorded))

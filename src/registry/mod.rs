@@ -19,28 +19,28 @@
 
 mod account;
 mod arena;
+mod change_outbox;
 mod changes;
 mod commands;
 mod config;
 mod counts;
 mod device;
 mod directory;
-mod entry;
 mod error;
-mod exchange;
-mod few;
+mod handle_state;
 mod index;
+mod inline_vec;
 mod load;
 mod offline;
 mod operations;
 mod packed;
-mod recorder;
 mod scan;
-mod shared;
+mod state;
 mod store;
 mod subject;
 mod table;
 mod token;
+mod transfer;
 mod view;
 mod writer;
 
@@ -53,14 +53,14 @@ pub use config::Config;
 pub use counts::Counts;
 pub use device::{DeviceDetails, HandleDetails, HandleLoss, LostDetails, Platform};
 pub use directory::Registry;
-pub use entry::{EndedHow, Probe};
 pub use error::{
     BindError, ChangeError, DeviceError, HandleError, Loading, OpenError, SignUpError, TokenError,
 };
-pub use exchange::{ExchangeAccount, ExchangeClaim, ExchangeDevice};
+pub use handle_state::{HandleState, TombstoneReason};
 pub use index::IndexBytes;
 pub use offline::StoppedRegistry;
 pub use store::StoreError;
 pub use subject::Subject;
 pub use token::DeviceToken;
+pub use transfer::{TransferAccount, TransferClaim, TransferDevice};
 pub use view::{Asker, View};

@@ -19,18 +19,18 @@ use crate::{
 
 use super::{
     account::Account,
+    change_outbox::{ChangeOutbox, OutboxRows},
     commands::{Context, Import, Imported, Operation as _, Plan},
     config::Config,
     counts::Counts,
     error::OpenError,
-    exchange::ExchangeAccount,
     load,
     packed::Packed,
-    recorder::{Recorder, Rows},
     scan,
-    shared::Shared,
+    state::RegistryState,
     store::{FillStep, Identity, Reader, RedbStore, Store as _, StoreError},
     subject::SubjectKey,
+    transfer::TransferAccount,
 };
 
 /// Accounts planned at once.
@@ -82,7 +82,7 @@ impl StoppedRegistry {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn export(&self, visit: &mut dyn FnMut(ExchangeAccount) -> bool) -> Result<(), StoreError> {
+    pub fn export(&self, visit: &mut dyn FnMut(TransferAccount) -> bool) -> Result<(), StoreError> {
         self.store.reader().accounts(&mut |account| visit(account.into()))
     }
 
@@ -111,9 +111,9 @@ impl StoppedRegistry {
         Ok(scan::counts(&shared, now))
     }
 
-    fn loaded(&mut self) -> Result<(Shared, Rows), OpenError> {
+    fn loaded(&mut self) -> Result<(RegistryState, OutboxRows), OpenError> {
         let subject_key = SubjectKey::new(&self.store.identity().subject_key);
-        let shared = Shared::new(self.config.clone(), Arc::clone(&self.clock), subject_key);
+        let shared = RegistryState::new(self.config.clone(), Arc::clone(&self.clock), subject_key);
         let (index, unrecorded) = load::load(&mut self.store, self.config.lease)?;
         *shared.write() = index;
         Ok((shared, unrecorded))
@@ -127,14 +127,14 @@ impl StoppedRegistry {
     /// If the store cannot be read or written, or `accounts` ends with an error: its text is passed on.
     pub fn import(
         &mut self,
-        accounts: impl Iterator<Item = Result<ExchangeAccount, String>> + Send,
+        accounts: impl Iterator<Item = Result<TransferAccount, String>> + Send,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported, OpenError> {
         let (shared, unrecorded) = self.loaded()?;
         let founded_at = self.store.identity().founded_at;
         let reader = Overlay { stored: self.store.reader(), changed: Mutex::default() };
         let batch = self.store.last_batch() + 1;
-        let mut recorder = Recorder::new(unrecorded, Vec::new());
+        let mut outbox = ChangeOutbox::new(unrecorded, Vec::new());
         let mut imported = Imported::default();
         thread::scope(|scope| {
             let (ahead, pieces) = sync_channel(PIECES_AHEAD);
@@ -144,7 +144,7 @@ impl StoppedRegistry {
             scope.spawn(move || {
                 for piece in read {
                     let planned = piece.and_then(|accounts| {
-                        plan(shared, reader, &mut recorder, accounts, founded_at)
+                        plan(shared, reader, &mut outbox, accounts, founded_at)
                     });
                     // If nobody wants more, writing has failed and says why.
                     if ahead.send(planned).is_err() {
@@ -174,8 +174,8 @@ impl StoppedRegistry {
 /// Accounts in pieces, read by a thread of their own; the first error is the last piece.
 fn read_ahead<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
-    mut accounts: impl Iterator<Item = Result<ExchangeAccount, String>> + Send + 'scope,
-) -> Receiver<Result<Vec<ExchangeAccount>, StoreError>> {
+    mut accounts: impl Iterator<Item = Result<TransferAccount, String>> + Send + 'scope,
+) -> Receiver<Result<Vec<TransferAccount>, StoreError>> {
     let (ahead, pieces) = sync_channel(PIECES_AHEAD);
     scope.spawn(move || {
         loop {
@@ -191,10 +191,10 @@ fn read_ahead<'scope>(
 
 /// What is to be done for a piece, and what it comes to.
 fn plan(
-    shared: &Shared,
+    shared: &RegistryState,
     reader: &Overlay,
-    recorder: &mut Recorder,
-    accounts: Vec<ExchangeAccount>,
+    outbox: &mut ChangeOutbox,
+    accounts: Vec<TransferAccount>,
     founded_at: Timestamp,
 ) -> Result<(Vec<FillStep>, Imported), StoreError> {
     let context = Context { shared, reader, now: shared.clock.now() };
@@ -206,7 +206,7 @@ fn plan(
         reader.changed().insert(account.id, account.clone());
     }
     let (steps, changes) = plan.into_steps();
-    let rows = recorder.place(changes);
+    let rows = outbox.place(changes);
     Ok((steps.into_iter().chain(rows.puts()).map(FillStep::of).collect(), imported))
 }
 

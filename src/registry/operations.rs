@@ -16,9 +16,9 @@ use super::{
     device::{DeviceDetails, HandleDetails, LostDetails},
     directory::Registry,
     error::{BindError, ChangeError, DeviceError, HandleError, Loading, SignUpError},
-    exchange::ExchangeAccount,
     scan,
     store::StoreError,
+    transfer::TransferAccount,
 };
 
 impl Registry {
@@ -125,7 +125,7 @@ impl Registry {
     ///
     /// # Errors
     /// If no change can be made; then nothing of the piece came in.
-    pub async fn import(&self, accounts: Vec<ExchangeAccount>) -> Result<Imported, ChangeError> {
+    pub async fn import(&self, accounts: Vec<TransferAccount>) -> Result<Imported, ChangeError> {
         self.submit(Import { accounts, founded_at: self.founded_at }).await
     }
 

@@ -22,7 +22,7 @@ use crate::{
     ids::{AccountId, DeviceId},
 };
 
-use super::{account::Account, device::Platform, entry::Probe, token::TokenHash};
+use super::{account::Account, device::Platform, handle_state::HandleState, token::TokenHash};
 
 pub(super) const HEAD_BYTES: usize = 12;
 const DEVICE_BYTES: usize = 32;
@@ -209,11 +209,11 @@ impl<'a> Packed<'a> {
     }
 
     /// What a lookup finds at the handle called `name`, which the account holds.
-    pub(super) fn probe(&self, name: Name<'_>, lease: Duration) -> Option<Probe> {
+    pub(super) fn probe(&self, name: Name<'_>, lease: Duration) -> Option<HandleState> {
         let handle = self.handles().find(|handle| handle.name == name)?;
         let backing = self.devices().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
         let last = backing.map(|(_, device)| device.last_check_in_at()).max()?;
-        Some(Probe::Claimed {
+        Some(HandleState::Claimed {
             account: self.account(),
             live_until: last.plus(lease),
             discoverable: handle.discoverable(),
@@ -339,7 +339,7 @@ mod tests {
             handle: Handle::from_canonical("+14155550123").expect("canonical"),
             proved_at: Timestamp::EPOCH,
             discoverable: true,
-            devices: crate::registry::few::Few::One(id),
+            devices: crate::registry::inline_vec::InlineVec::One(id),
         });
         assert_eq!(pack(&one).len(), 52);
     }

@@ -6,11 +6,11 @@ use super::{
     counts::Counts,
     device::Platform,
     packed::{Name, Packed},
-    shared::Shared,
+    state::RegistryState,
 };
 
 /// Counts page by page: while changes go on, the figures are of no one instant.
-pub(super) fn counts(shared: &Shared, now: Timestamp) -> Counts {
+pub(super) fn counts(shared: &RegistryState, now: Timestamp) -> Counts {
     let mut counts = Counts {
         devices_by_platform: Platform::ALL.into_iter().map(|platform| (platform, 0)).collect(),
         ..Counts::default()
@@ -26,7 +26,7 @@ pub(super) fn counts(shared: &Shared, now: Timestamp) -> Counts {
     counts
 }
 
-fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &Shared, now: Timestamp) {
+fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &RegistryState, now: Timestamp) {
     let lease = shared.config.lease;
     counts.accounts += 1;
     for device in packed.devices() {

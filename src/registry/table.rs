@@ -6,7 +6,7 @@
 
 use hashbrown::HashTable;
 
-use super::arena::Place;
+use super::arena::Slot;
 
 /// Four shards in tests, so that keys of one record often meet.
 const SHARD_BITS: u32 = if cfg!(test) { 2 } else { 10 };
@@ -15,7 +15,7 @@ const SHARDS: usize = 1 << SHARD_BITS;
 const TAG_BITS: u32 = 7;
 
 /// Tells the hashes of the keys of the record at a place.
-pub(super) type HashesOf<'a> = &'a (dyn Fn(Place, &mut dyn FnMut(u64)) + Sync);
+pub(super) type HashesOf<'a> = &'a (dyn Fn(Slot, &mut dyn FnMut(u64)) + Sync);
 
 /// Places by the hashes of their records' keys.
 pub(super) struct Table {
@@ -23,7 +23,7 @@ pub(super) struct Table {
 }
 
 #[derive(Default)]
-pub(super) struct Shard(HashTable<Place>);
+pub(super) struct Shard(HashTable<Slot>);
 
 /// Hashbrown chooses the bucket by the low bits and the tag by the highest; the shard is chosen by those between.
 const fn shard_of(hash: u64) -> usize {
@@ -36,12 +36,12 @@ impl Table {
     }
 
     /// The place under `hash` whose record has the key meant.
-    pub(super) fn find(&self, hash: u64, has_key: impl Fn(Place) -> bool) -> Option<Place> {
+    pub(super) fn find(&self, hash: u64, has_key: impl Fn(Slot) -> bool) -> Option<Slot> {
         self.shards[shard_of(hash)].0.find(hash, |place| has_key(*place)).copied()
     }
 
     /// Puts a record's place under the hashes of its keys, none of which is there.
-    pub(super) fn insert(&mut self, place: Place, hashes: &[u64], hashes_of: HashesOf<'_>) {
+    pub(super) fn insert(&mut self, place: Slot, hashes: &[u64], hashes_of: HashesOf<'_>) {
         for hash in hashes {
             let number = shard_of(*hash);
             self.shards[number].insert(number, *hash, place, hashes_of);
@@ -49,7 +49,7 @@ impl Table {
     }
 
     /// Takes a record's place away from the hashes of its keys, all of which are there.
-    pub(super) fn remove(&mut self, place: Place, hashes: &[u64]) {
+    pub(super) fn remove(&mut self, place: Slot, hashes: &[u64]) {
         for hash in hashes {
             let number = shard_of(*hash);
             let shard = &mut self.shards[number].0;
@@ -115,19 +115,14 @@ pub(super) struct Filling<'a> {
 
 impl Filling<'_> {
     /// Takes `hash` if it belongs to these shards. False if a record that `has_key` is there already.
-    pub(super) fn take(
-        &mut self,
-        hash: u64,
-        place: Place,
-        has_key: impl Fn(Place) -> bool,
-    ) -> bool {
+    pub(super) fn take(&mut self, hash: u64, place: Slot, has_key: impl Fn(Slot) -> bool) -> bool {
         let number = shard_of(hash);
         let Some(shard) = number.checked_sub(self.first).and_then(|at| self.shards.get_mut(at))
         else {
             return true;
         };
         // A record meets itself when two of its keys have the same hash.
-        let is_other = |found: &Place| *found != place && has_key(*found);
+        let is_other = |found: &Slot| *found != place && has_key(*found);
         if shard.0.find(hash, is_other).is_some() {
             return false;
         }
@@ -137,7 +132,7 @@ impl Filling<'_> {
 }
 
 impl Shard {
-    fn insert(&mut self, number: usize, hash: u64, place: Place, hashes_of: HashesOf<'_>) {
+    fn insert(&mut self, number: usize, hash: u64, place: Slot, hashes_of: HashesOf<'_>) {
         if self.0.len() == self.0.capacity() {
             self.grow(number, hashes_of);
         }
@@ -150,7 +145,7 @@ impl Shard {
         let before = std::mem::replace(&mut self.0, HashTable::with_capacity(room));
         // Records with several keys in this shard, and how many of these were met: the record last put in may have
         // more keys than entries so far.
-        let mut several: Vec<(Place, usize)> = Vec::new();
+        let mut several: Vec<(Slot, usize)> = Vec::new();
         for place in before.iter().copied() {
             let mut hashes = Vec::new();
             hashes_of(place, &mut |hash| {
@@ -167,7 +162,7 @@ impl Shard {
 }
 
 /// How often `place` was met before.
-fn met_again(several: &mut Vec<(Place, usize)>, place: Place) -> usize {
+fn met_again(several: &mut Vec<(Slot, usize)>, place: Slot) -> usize {
     match several.iter_mut().find(|(known, _)| *known == place) {
         Some((_, times)) => {
             *times += 1;
@@ -207,7 +202,7 @@ mod tests {
             let mut account = Account::new(crate::ids::AccountId::from_bits(1));
             account.devices.push(device(1));
             let (bytes, mut arena, mut table) = (pack(&account), Arena::default(), Table::new());
-            let mut model: HashMap<Place, Vec<u64>> = HashMap::new();
+            let mut model: HashMap<Slot, Vec<u64>> = HashMap::new();
             let places: Vec<_> = (0..24).map(|_| arena.insert(Packed::of(&bytes))).collect();
             for (hashes, place) in records {
                 if let Some(before) = model.remove(&places[place]) {

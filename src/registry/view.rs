@@ -9,10 +9,10 @@ use crate::{
 };
 
 use super::{
-    entry::Probe,
     error::{Loading, TokenError},
+    handle_state::HandleState,
     index::Index,
-    shared::Shared,
+    state::RegistryState,
     token::Presented,
 };
 
@@ -43,13 +43,13 @@ impl View<'_> {
 
     /// What is known about `handle`.
     #[must_use]
-    pub fn probe(&self, handle: &Handle) -> Probe {
+    pub fn probe(&self, handle: &Handle) -> HandleState {
         self.index.probe(handle, self.now)
     }
 
     /// What is known about a phone number.
     #[must_use]
-    pub fn probe_phone(&self, phone: PhoneKey) -> Probe {
+    pub fn probe_phone(&self, phone: PhoneKey) -> HandleState {
         self.index.probe_phone(phone, self.now)
     }
 
@@ -60,7 +60,7 @@ impl View<'_> {
     }
 }
 
-impl Shared {
+impl RegistryState {
     pub(super) fn view(&self) -> Result<View<'_>, Loading> {
         let index = self.loaded()?;
         // Time is read inside the gate, so that it belongs to the same order.

@@ -4,7 +4,7 @@
 //!
 //! 1. plans every command against the index and the stored accounts, which nobody else changes meanwhile;
 //! 2. commits all steps in one durable transaction, with a row for each change record (see
-//!    [`recorder`](super::recorder));
+//!    [`change_outbox`](super::change_outbox));
 //! 3. takes the gate, which no lookup then holds, hands the records to the log's buffer and makes the steps visible;
 //! 4. tells the callers, who then wait for the log's own commit.
 //!
@@ -26,36 +26,36 @@ use std::{
 use crate::limits;
 
 use super::{
+    change_outbox::{ChangeOutbox, OutboxRows, Recorded},
     changes::{ChangeSink, SinkRefused},
     commands::{Context, Job, Plan, Touched},
     error::ChangeError,
-    recorder::{Recorded, Recorder, Rows},
-    shared::Shared,
+    state::RegistryState,
     store::{Mutation, Reader, Store},
 };
 
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<RegistryState>,
     queue: Receiver<Box<dyn Job>>,
     store: Box<dyn Store>,
     reader: Arc<dyn Reader>,
     sink: Arc<dyn ChangeSink>,
-    recorder: Recorder,
+    outbox: ChangeOutbox,
     /// Met a command of the batch before, so it opens the next one.
     carried: Option<Box<dyn Job>>,
     /// Durable but not visible: the log refused its records.
-    held: Option<Batch>,
+    held: Option<Transaction>,
     /// Perhaps durable: the store failed while committing it.
-    in_doubt: Option<(u64, Batch)>,
+    in_doubt: Option<(u64, Transaction)>,
     reopen_at: Instant,
     reopen_pause: Duration,
     offer_at: Instant,
 }
 
 /// What a planned batch does.
-struct Batch {
+struct Transaction {
     steps: Vec<Mutation>,
-    rows: Rows,
+    rows: OutboxRows,
     /// Rows that this batch removes: the log holds their records.
     removes: Vec<u64>,
 }
@@ -68,11 +68,11 @@ enum Next {
 
 impl Writer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<RegistryState>,
         queue: Receiver<Box<dyn Job>>,
         store: Box<dyn Store>,
         sink: Arc<dyn ChangeSink>,
-        recorder: Recorder,
+        outbox: ChangeOutbox,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -81,7 +81,7 @@ impl Writer {
             reader: store.reader(),
             store,
             sink,
-            recorder,
+            outbox,
             carried: None,
             held: None,
             in_doubt: None,
@@ -110,7 +110,7 @@ impl Writer {
         if let Some(job) = self.carried.take() {
             return Next::Job(job);
         }
-        let is_idle = self.recorder.is_idle() && self.held.is_none() && self.in_doubt.is_none();
+        let is_idle = self.outbox.is_idle() && self.held.is_none() && self.in_doubt.is_none();
         if is_idle {
             return self.queue.recv().map_or(Next::Closed, Next::Job);
         }
@@ -128,11 +128,11 @@ impl Writer {
         if self.in_doubt.is_some() && self.reopen_at <= now {
             self.reopen(now);
         }
-        self.recorder.settle();
-        if self.offer_at <= now && (self.held.is_some() || !self.recorder.is_in_order()) {
+        self.outbox.settle();
+        if self.offer_at <= now && (self.held.is_some() || !self.outbox.is_in_order()) {
             self.offer_at = now + limits::REGISTRY_RECORD_PAUSE;
-            self.recorder.offer_again(self.sink.as_ref());
-            if self.recorder.is_in_order()
+            self.outbox.offer_again(self.sink.as_ref());
+            if self.outbox.is_in_order()
                 && let Some(batch) = self.held.take()
             {
                 self.held = self.publish(batch).err();
@@ -144,9 +144,9 @@ impl Writer {
     fn refusal(&self) -> Option<ChangeError> {
         if self.in_doubt.is_some() {
             Some(ChangeError::StoreUnwritable)
-        } else if self.held.is_some() || !self.recorder.is_in_order() || !self.sink.is_writable() {
+        } else if self.held.is_some() || !self.outbox.is_in_order() || !self.sink.is_writable() {
             Some(ChangeError::LogUnwritable)
-        } else if self.recorder.is_full() {
+        } else if self.outbox.is_full() {
             Some(ChangeError::Overloaded)
         } else {
             None
@@ -193,13 +193,13 @@ impl Writer {
         if steps.is_empty() && changes.is_empty() {
             return Ok(None);
         }
-        let rows = self.recorder.place(changes);
+        let rows = self.outbox.place(changes);
         steps.extend(rows.puts());
-        self.commit(Batch { steps, rows, removes: Vec::new() })
+        self.commit(Transaction { steps, rows, removes: Vec::new() })
     }
 
-    fn commit(&mut self, mut batch: Batch) -> Result<Recorded, ChangeError> {
-        batch.removes = self.recorder.take_settled();
+    fn commit(&mut self, mut batch: Transaction) -> Result<Recorded, ChangeError> {
+        batch.removes = self.outbox.take_settled();
         let removals = batch.removes.iter().map(|place| Mutation::RemoveUnrecorded(*place));
         batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
@@ -221,9 +221,9 @@ impl Writer {
     }
 
     /// Records and shows a durable batch while no lookup decides. Gives the batch back if the log refuses it.
-    fn publish(&mut self, batch: Batch) -> Result<Recorded, Batch> {
+    fn publish(&mut self, batch: Transaction) -> Result<Recorded, Transaction> {
         let mut index = self.shared.write();
-        match self.recorder.hand_over(self.sink.as_ref(), &batch.rows) {
+        match self.outbox.hand_over(self.sink.as_ref(), &batch.rows) {
             Ok(recorded) => {
                 for step in batch.steps {
                     index.apply(step);
@@ -246,7 +246,7 @@ impl Writer {
             }
             Ok(durable) if durable + 1 == number => {
                 tracing::info!("the registry store works again; the batch in doubt is lost");
-                self.recorder.put_back(batch.removes);
+                self.outbox.put_back(batch.removes);
                 return;
             }
             // Somebody else wrote while the file was not locked: the index is not what is durable any more.
@@ -262,11 +262,11 @@ impl Writer {
 
     /// Removes rows of records that the log holds, when there is nothing better to do.
     fn tidy(&mut self) {
-        if self.recorder.has_settled() && self.in_doubt.is_none() && self.held.is_none() {
+        if self.outbox.has_settled() && self.in_doubt.is_none() && self.held.is_none() {
             // A failure is in doubt like any other; nobody waits for it.
-            let _ = self.commit(Batch {
+            let _ = self.commit(Transaction {
                 steps: Vec::new(),
-                rows: Rows::default(),
+                rows: OutboxRows::default(),
                 removes: Vec::new(),
             });
         }

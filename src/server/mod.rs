@@ -19,8 +19,8 @@
 //! before they do); the registry's writer drains; the audit log's last entries are written; the log flushes and closes its file; the lock falls.
 
 mod addresses;
+mod modules;
 mod recorded;
-mod rooms;
 mod ticks;
 
 use std::{
@@ -101,22 +101,22 @@ impl Server {
         let opening = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             // Recovery reads files: not on a thread that has signals to hear.
-            tokio::task::spawn_blocking(move || rooms::open(&config, &clock, &shutdown))
+            tokio::task::spawn_blocking(move || modules::open(&config, &clock, &shutdown))
         };
-        let rooms = opening.await.context("opening the data directory")??;
+        let modules = opening.await.context("opening the data directory")??;
 
-        let health = Health::new(Arc::clone(&rooms.registry), rooms.log.clone());
+        let health = Health::new(Arc::clone(&modules.registry), modules.log.clone());
         let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
         let phone_service =
-            http::phone::service(rooms.phone_state(health.clone(), Arc::clone(&clock)), proxies);
+            http::phone::service(modules.phone_state(health.clone(), Arc::clone(&clock)), proxies);
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&data)),
-            records: Records::new(rooms.log.clone(), rooms.audit.clone()),
-            registry: Arc::clone(&rooms.registry),
-            intake: rooms.intake.clone(),
-            snapshots: rooms.snapshots.clone(),
-            dispatch: rooms.dispatch.clone(),
-            lookups: rooms.dispatch.counts(),
+            records: Records::new(modules.log.clone(), modules.audit.clone()),
+            registry: Arc::clone(&modules.registry),
+            intake: modules.intake.clone(),
+            snapshots: modules.snapshots.clone(),
+            dispatch: modules.dispatch.clone(),
+            lookups: modules.dispatch.counts(),
             health,
             clock: Arc::clone(&clock),
             shutdown: shutdown.clone(),
@@ -127,9 +127,9 @@ impl Server {
             addresses: Addresses { phones, operators },
             data,
             grace: config.server.grace,
-            registry: Arc::clone(&rooms.registry),
-            log: rooms.log.clone(),
-            audit: rooms.audit.clone(),
+            registry: Arc::clone(&modules.registry),
+            log: modules.log.clone(),
+            audit: modules.audit.clone(),
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
@@ -144,8 +144,8 @@ impl Server {
             Ok(()) => server.load().await,
             Err(error) => Err(error),
         };
-        ticks::spawn(&server.shutdown, &rooms);
-        let ready = ready.inspect(|()| rooms.intake.resume());
+        ticks::spawn(&server.shutdown, &modules);
+        let ready = ready.inspect(|()| modules.intake.resume());
         match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {

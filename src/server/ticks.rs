@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use super::rooms::Rooms;
+use super::modules::Modules;
 use crate::{
     audit::Audit,
     background::{lower_priority, spawn_tick},
@@ -19,18 +19,18 @@ const REGISTRY_TICK: Duration = Duration::from_secs(60);
 const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 
-pub(super) fn spawn(shutdown: &Shutdown, rooms: &Rooms) {
-    let (log, audit) = (rooms.log.clone(), rooms.audit.clone());
+pub(super) fn spawn(shutdown: &Shutdown, modules: &Modules) {
+    let (log, audit) = (modules.log.clone(), modules.audit.clone());
     spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log, &audit));
-    let (log, stop) = (rooms.log.clone(), shutdown.clone());
+    let (log, stop) = (modules.log.clone(), shutdown.clone());
     spawn_tick(shutdown, "sealing", SEALING_TICK, move || sealing(&log, &stop));
-    let quota = Arc::clone(&rooms.quota);
+    let quota = Arc::clone(&modules.quota);
     spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
-    let (registry, runtime) = (Arc::clone(&rooms.registry), tokio::runtime::Handle::current());
+    let (registry, runtime) = (Arc::clone(&modules.registry), tokio::runtime::Handle::current());
     spawn_tick(shutdown, "registry", REGISTRY_TICK, move || {
         runtime.block_on(upkeep(&registry));
     });
-    let (registry, stop) = (Arc::clone(&rooms.registry), shutdown.clone());
+    let (registry, stop) = (Arc::clone(&modules.registry), shutdown.clone());
     spawn_tick(shutdown, "watch", WATCH_TICK, move || {
         if registry.has_crashed() {
             stop.crashed("registry-writer");

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{sentence::Words, spelling::Cited};
+use super::{phrasing::Phrasing, spelling::ChangeRef};
 use crate::clock::Timestamp;
 
 /// One step of a timeline.
@@ -108,7 +108,7 @@ pub(super) fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-impl Cited {
+impl ChangeRef {
     pub(super) fn because(&self) -> Because {
         Because {
             at: self.at,
@@ -120,9 +120,9 @@ impl Cited {
         }
     }
 
-    pub(super) fn entry(&self, words: Words, others_back_it: bool) -> Entry {
+    pub(super) fn entry(&self, phrasing: Phrasing, others_back_it: bool) -> Entry {
         let Because { at, handle, change, cause, device, account } = self.because();
-        let sentence = words.change(self, others_back_it);
+        let sentence = phrasing.change(self, others_back_it);
         Entry::Change(ChangeEntry { at, handle, change, cause, device, account, sentence })
     }
 }

@@ -19,12 +19,12 @@
 //! [`TIMELINE_HOLDERS_MAX`](crate::limits::TIMELINE_HOLDERS_MAX) askers within the time it may be reused.
 
 mod entry;
-mod holders;
+mod phrasing;
 mod question;
 mod read;
 mod run;
-mod sentence;
 mod spelling;
+mod stale_askers;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     entry::{Because, Entry, LookupsEntry},
-    sentence::{Ground, Words},
-    spelling::Cited,
+    phrasing::{Ground, Phrasing},
+    spelling::ChangeRef,
 };
 use crate::{
     clock::Timestamp,
@@ -27,14 +27,14 @@ pub(super) struct Kind {
 
 /// Why the lookups of a run were answered as they were: the same for all of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Grounds {
-    pub(super) because: Option<Cited>,
+pub(super) struct Evidence {
+    pub(super) because: Option<ChangeRef>,
     pub(super) through: Option<String>,
     pub(super) came_back_after: Option<Timestamp>,
     pub(super) by_its_owner: bool,
 }
 
-impl Grounds {
+impl Evidence {
     pub(super) fn ground(&self) -> Ground<'_> {
         Ground {
             because: self.because.as_ref(),
@@ -45,7 +45,7 @@ impl Grounds {
     }
 
     pub(super) fn because(&self) -> Option<Because> {
-        self.because.as_ref().map(Cited::because)
+        self.because.as_ref().map(ChangeRef::because)
     }
 }
 
@@ -53,7 +53,7 @@ impl Grounds {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) kind: Kind,
-    grounds: Arc<Grounds>,
+    evidence: Arc<Evidence>,
     first: Timestamp,
     last: Timestamp,
     count: u64,
@@ -66,13 +66,13 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(
         kind: Kind,
-        grounds: Arc<Grounds>,
+        evidence: Arc<Evidence>,
         at: Timestamp,
         lookup: &LookupRecord,
     ) -> Self {
         let mut run = Self {
             kind,
-            grounds,
+            evidence,
             first: at,
             last: at,
             count: 0,
@@ -99,15 +99,16 @@ impl Run {
     }
 
     /// The run as an entry of the timeline.
-    pub(super) fn entry(self, handle: String, words: Words) -> Entry {
+    pub(super) fn entry(self, handle: String, phrasing: Phrasing) -> Entry {
         let askers = match (self.askers.len(), self.has_more_askers) {
             (number, true) => format!("at least {number} devices"),
             (1, false) => "one device".to_owned(),
             (number, false) => format!("{number} devices"),
         };
         let Kind { route, reason, status, by_its_owner, .. } = self.kind;
-        let why = words.reason(reason, &self.grounds.ground());
-        let sentence = words.lookups(route, (self.first, self.last), (self.count, &askers), &why);
+        let why = phrasing.reason(reason, &self.evidence.ground());
+        let sentence =
+            phrasing.lookups(route, (self.first, self.last), (self.count, &askers), &why);
         Entry::Lookups(LookupsEntry {
             at: self.first,
             last: self.last,
@@ -121,7 +122,7 @@ impl Run {
             status,
             request: self.request.to_string(),
             by_its_owner,
-            because: self.grounds.because(),
+            because: self.evidence.because(),
             sentence,
         })
     }

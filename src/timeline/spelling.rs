@@ -9,7 +9,7 @@ use crate::{
 
 /// A change of a handle with its place in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cited {
+pub(super) struct ChangeRef {
     pub(super) at: Timestamp,
     pub(super) handle: Handle,
     pub(super) change: ChangeKind,
@@ -18,7 +18,7 @@ pub(super) struct Cited {
     pub(super) account: Option<AccountId>,
 }
 
-impl Cited {
+impl ChangeRef {
     /// A change that concerns a handle.
     pub(super) fn of(at: Timestamp, record: &ChangeRecord) -> Option<Self> {
         Some(Self {
@@ -34,7 +34,7 @@ impl Cited {
 
 /// What a stranger would hear of a spelling by itself, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct State {
     pub(super) reason: Reason,
     pub(super) since: Timestamp,
     /// Whether it began then (a change), or was only seen then for the first time (a lookup).
@@ -45,23 +45,23 @@ pub(super) struct Standing {
 #[derive(Clone, Debug)]
 struct Backing {
     device: Option<DeviceId>,
-    bound: Cited,
-    lapsed: Option<Cited>,
+    bound: ChangeRef,
+    lapsed: Option<ChangeRef>,
 }
 
 /// One spelling, as the rows so far tell it.
 #[derive(Clone, Debug)]
 pub(super) struct Spelling {
     pub(super) handle: Handle,
-    pub(super) standing: Option<Standing>,
+    pub(super) state: Option<State>,
     /// The account that holds it, or held it last.
     pub(super) account: Option<AccountId>,
-    pub(super) last_change: Option<Cited>,
+    pub(super) last_change: Option<ChangeRef>,
     backing: Vec<Backing>,
     /// Whether an answer showed that one of those that had lapsed checked in again; which, the log does not say.
     one_is_back: bool,
-    ended: Option<Cited>,
-    lapsed: Option<Cited>,
+    ended: Option<ChangeRef>,
+    lapsed: Option<ChangeRef>,
 }
 
 /// The route of an answer to a stranger, by its reason.
@@ -77,7 +77,7 @@ impl Spelling {
     pub(super) fn new(handle: Handle) -> Self {
         Self {
             handle,
-            standing: None,
+            state: None,
             account: None,
             last_change: None,
             backing: Vec::new(),
@@ -99,12 +99,12 @@ impl Spelling {
 
     /// Whether a stranger would hear this reason of it.
     pub(super) fn is(&self, reason: Reason) -> bool {
-        self.standing.is_some_and(|standing| standing.reason == reason)
+        self.state.is_some_and(|state| state.reason == reason)
     }
 
     fn stand(&mut self, reason: Reason, since: Timestamp, is_exact: bool) {
         if !self.is(reason) {
-            self.standing = Some(Standing { reason, since, is_exact });
+            self.state = Some(State { reason, since, is_exact });
         }
     }
 
@@ -119,7 +119,7 @@ impl Spelling {
     }
 
     /// Takes a change. Only kinds that name a handle come here with one; the others change nothing.
-    pub(super) fn change(&mut self, cited: &Cited) {
+    pub(super) fn change(&mut self, cited: &ChangeRef) {
         match cited.change {
             ChangeKind::HandleBound => self.bind(cited),
             ChangeKind::HandleMoved => {
@@ -141,7 +141,7 @@ impl Spelling {
         self.last_change = Some(cited.clone());
     }
 
-    fn bind(&mut self, cited: &Cited) {
+    fn bind(&mut self, cited: &ChangeRef) {
         let is_same_account = self.account.is_none_or(|account| Some(account) == cited.account);
         let goes_on = is_same_account && self.ended.is_none();
         if !is_same_account {
@@ -155,7 +155,7 @@ impl Spelling {
         }
     }
 
-    fn back(&mut self, cited: &Cited) {
+    fn back(&mut self, cited: &ChangeRef) {
         self.ended = None;
         match self.backing.iter_mut().find(|backing| backing.device == cited.device) {
             Some(backing) => backing.bound = cited.clone(),
@@ -167,7 +167,7 @@ impl Spelling {
         }
     }
 
-    fn unbind(&mut self, cited: &Cited) {
+    fn unbind(&mut self, cited: &ChangeRef) {
         self.account = self.account.or(cited.account);
         // Who gives up or signs out is there to do it, so a lapsed one was the one that came back.
         let was_back = cited.cause != Cause::Silence && self.has_lapsed(cited);
@@ -192,12 +192,12 @@ impl Spelling {
     }
 
     /// Whether the device of this change is known to have lapsed.
-    fn has_lapsed(&self, cited: &Cited) -> bool {
+    fn has_lapsed(&self, cited: &ChangeRef) -> bool {
         let mut same = self.backing.iter().filter(|backing| backing.device == cited.device);
         same.any(|backing| backing.lapsed.is_some())
     }
 
-    fn lapse(&mut self, cited: &Cited) {
+    fn lapse(&mut self, cited: &ChangeRef) {
         self.account = self.account.or(cited.account);
         self.lapsed = Some(cited.clone());
         // It lapses once more: it was the one that came back.
@@ -221,7 +221,7 @@ impl Spelling {
     }
 
     /// The change that led to an answer with this reason, if the log holds it.
-    pub(super) fn because(&self, reason: Reason) -> Option<&Cited> {
+    pub(super) fn because(&self, reason: Reason) -> Option<&ChangeRef> {
         let ended = |wanted: Reason| {
             self.ended.as_ref().filter(|cited| match (cited.change, cited.cause) {
                 (ChangeKind::HandleUnbound, Cause::SignOut | Cause::Silence) => {
@@ -253,7 +253,7 @@ impl Spelling {
     }
 
     /// The newest binding, of a device that is not known to have lapsed if there is one.
-    fn newest_binding(&self) -> Option<&Cited> {
+    fn newest_binding(&self) -> Option<&ChangeRef> {
         let newest = |lapsed: bool| {
             let bindings = self.backing.iter().filter(|backing| backing.lapsed.is_some() == lapsed);
             bindings.map(|backing| &backing.bound).max_by_key(|bound| bound.at)

@@ -5,10 +5,10 @@ use utoipa::ToSchema;
 
 use super::{
     entry::{Because, Entry, is_false},
-    holders::Told,
-    run::Grounds,
-    sentence::colour,
-    spelling::Standing,
+    phrasing::colour,
+    run::Evidence,
+    spelling::State,
+    stale_askers::Told,
     walk::{Moment, Timeline},
 };
 use crate::{
@@ -141,8 +141,8 @@ fn is_zero(number: &u64) -> bool {
 struct Verdict {
     route: Route,
     reason: Reason,
-    since: Option<Standing>,
-    grounds: Grounds,
+    since: Option<State>,
+    evidence: Evidence,
 }
 
 impl Timeline {
@@ -177,9 +177,9 @@ impl Timeline {
                 .and_then(|verdict| verdict.since)
                 .is_some_and(|since| !since.is_exact),
             live_until: present.and_then(<[_]>::first).and_then(|present| present.live_until),
-            because: verdict.as_ref().and_then(|verdict| verdict.grounds.because()),
+            because: verdict.as_ref().and_then(|verdict| verdict.evidence.because()),
             sentence: self.headline(at, verdict.as_ref(), from),
-            last_change: self.last_change.as_ref().map(|cited| cited.entry(self.words, false)),
+            last_change: self.last_change.as_ref().map(|cited| cited.entry(self.phrasing, false)),
             last_lookup: self.last_lookup(),
             holders: listed.map(|told| self.holder(told)).collect(),
             holders_count: wrong().count() as u64,
@@ -196,38 +196,38 @@ impl Timeline {
     fn of_registry(&self, present: &Present, moment: &Moment) -> Verdict {
         let decides = |handle: &Handle| self.spellings.iter().position(|it| it.handle == *handle);
         let target = present.through.as_ref().and_then(decides).unwrap_or(0);
-        let known = moment.standing.first().copied().flatten();
-        let known = known.map(|(_, standing)| standing);
-        let exact = |since| Standing { reason: present.reason, since, is_exact: true };
-        let seen = known.filter(|standing| standing.reason == present.reason);
+        let known = moment.state.first().copied().flatten();
+        let known = known.map(|(_, state)| state);
+        let exact = |since| State { reason: present.reason, since, is_exact: true };
+        let seen = known.filter(|state| state.reason == present.reason);
         Verdict {
             route: present.route,
             reason: present.reason,
             since: present.since.map(exact).or(seen),
-            grounds: self.rests_on(0, target, present.reason, false),
+            evidence: self.rests_on(0, target, present.reason, false),
         }
     }
 
     fn of_log(&self, moment: &Moment) -> Option<Verdict> {
-        let (_, standing) = moment.standing.first().copied().flatten()?;
-        let (reason, since) = (standing.reason, Some(standing));
+        let (_, state) = moment.state.first().copied().flatten()?;
+        let (reason, since) = (state.reason, Some(state));
         Some(Verdict {
             route: self.route(0, reason)?,
             reason,
             since,
-            grounds: moment.grounds.clone(),
+            evidence: moment.evidence.clone(),
         })
     }
 
     fn headline(&self, at: Timestamp, verdict: Option<&Verdict>, from: Source) -> String {
         let Some(verdict) = verdict else {
-            let time = self.words.time(at);
+            let time = self.phrasing.time(at);
             let what =
                 if self.has_rows { "nothing that decides its route" } else { "nothing about it" };
             return format!("unknown at {time}: the log has {what}");
         };
-        let why = self.words.reason(verdict.reason, &verdict.grounds.ground());
-        let mut text = self.words.verdict(at, verdict.route, &why, verdict.since);
+        let why = self.phrasing.reason(verdict.reason, &verdict.evidence.ground());
+        let mut text = self.phrasing.verdict(at, verdict.route, &why, verdict.since);
         match from {
             Source::Log => text.push_str(", as far as the log shows"),
             Source::Registry if !self.has_rows => text.push_str("; nothing about it is in the log"),
@@ -240,8 +240,8 @@ impl Timeline {
     fn is_wrong(&self, told: &Told, moment: &Moment, present: Option<&[Present]>) -> bool {
         let (reason, right, holder) = match present.and_then(|all| all.get(told.spelling)) {
             Some(present) => (present.reason, Some(present.route), present.holder),
-            None => match moment.standing.get(told.spelling).copied().flatten() {
-                Some((target, Standing { reason, .. })) => {
+            None => match moment.state.get(told.spelling).copied().flatten() {
+                Some((target, State { reason, .. })) => {
                     let holder = self.spellings.get(target).and_then(|it| it.account);
                     (reason, self.route(told.spelling, reason), holder)
                 }
@@ -254,8 +254,8 @@ impl Timeline {
     }
 
     fn holder(&self, told: &Told) -> Holder {
-        let (device, words) = (told.device, self.words);
-        let (at, until) = (words.time(told.at), words.time(told.until));
+        let (device, phrasing) = (told.device, self.phrasing);
+        let (at, until) = (phrasing.time(told.at), phrasing.time(told.until));
         let sentence = format!(
             "device {device} was told {} at {at} and may go by it until {until} at most",
             colour(Some(told.route))

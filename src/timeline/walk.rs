@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{
     entry::Entry,
-    holders::{Holders, Told},
+    phrasing::Phrasing,
     question::{Detail, Question, Reuse},
-    run::{Grounds, Kind, Run},
-    sentence::Words,
-    spelling::{Cited, Spelling, Standing, route_of},
+    run::{Evidence, Kind, Run},
+    spelling::{ChangeRef, Spelling, State, route_of},
+    stale_askers::{StaleAskers, Told},
     summary::{Present, Summary},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 struct Seen {
     at: Timestamp,
     kind: Kind,
-    grounds: Arc<Grounds>,
+    evidence: Arc<Evidence>,
     lookup: LookupRecord,
 }
 
@@ -30,19 +30,19 @@ struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
     /// For each spelling what a stranger would be told, as the log shows it, and the spelling that decides.
-    pub(super) standing: Vec<Option<(usize, Standing)>>,
+    pub(super) state: Vec<Option<(usize, State)>>,
     /// What the first spelling's answer rests on.
-    pub(super) grounds: Grounds,
+    pub(super) evidence: Evidence,
     pub(super) held: (Vec<Told>, bool),
 }
 
 /// The history of one handle, built from its rows, oldest first.
 #[derive(Debug)]
 pub struct Timeline {
-    pub(super) words: Words,
+    pub(super) phrasing: Phrasing,
     pub(super) spellings: Vec<Spelling>,
     pub(super) has_rows: bool,
-    pub(super) last_change: Option<Cited>,
+    pub(super) last_change: Option<ChangeRef>,
     pub(super) changes: u64,
     pub(super) lookups: u64,
     /// The past moment to explain; none for the present.
@@ -53,10 +53,10 @@ pub struct Timeline {
     detail: Detail,
     runs: Vec<Run>,
     /// What answers rest on since the last change, by their kind.
-    grounds: Vec<(Kind, Arc<Grounds>)>,
+    evidence: Vec<(Kind, Arc<Evidence>)>,
     /// The reason of the last answer for each spelling: to strangers, and to the account that holds it.
     answered: Vec<[Option<Reason>; 2]>,
-    holders: Holders,
+    holders: StaleAskers,
     last_lookup: Option<Seen>,
     moment: Option<Moment>,
 }
@@ -68,7 +68,7 @@ impl Timeline {
         let past = question.past(now);
         let spellings: Vec<_> = question.spellings().map(Spelling::new).collect();
         Self {
-            words: Words::new(past.unwrap_or(now)),
+            phrasing: Phrasing::new(past.unwrap_or(now)),
             has_rows: false,
             last_change: None,
             changes: 0,
@@ -79,10 +79,10 @@ impl Timeline {
             until: question.window_end(now),
             detail: question.detail,
             runs: Vec::new(),
-            grounds: Vec::new(),
+            evidence: Vec::new(),
             answered: vec![[None; 2]; spellings.len()],
             spellings,
-            holders: Holders::new(reuse),
+            holders: StaleAskers::new(reuse),
             last_lookup: None,
             moment: None,
         }
@@ -95,7 +95,7 @@ impl Timeline {
         }
         match &row.record {
             Record::Change(change) => {
-                let Some(cited) = Cited::of(row.at, change) else { return };
+                let Some(cited) = ChangeRef::of(row.at, change) else { return };
                 let Some(place) = self.place(&cited.handle) else { return };
                 self.change(place, cited, out);
             }
@@ -135,13 +135,13 @@ impl Timeline {
         self.past.is_some_and(|past| past < at)
     }
 
-    fn change(&mut self, place: usize, cited: Cited, out: &mut Vec<Entry>) {
+    fn change(&mut self, place: usize, cited: ChangeRef, out: &mut Vec<Entry>) {
         self.close(out);
         let Some(spelling) = self.spellings.get_mut(place) else { return };
         spelling.change(&cited);
         if self.since <= cited.at && cited.at < self.until {
             self.changes += 1;
-            out.push(cited.entry(self.words, spelling.is_backed()));
+            out.push(cited.entry(self.phrasing, spelling.is_backed()));
         }
         if !self.is_past_moment(cited.at) {
             self.last_change = Some(cited);
@@ -169,22 +169,22 @@ impl Timeline {
         }
         let (route, status) = (lookup.route, lookup.status);
         let kind = Kind { spelling: place, route, reason, status, by_its_owner };
-        let grounds = self.grounds_of(kind);
+        let evidence = self.grounds_of(kind);
         if self.is_in_window(at) {
             self.lookups += 1;
             match (self.detail, self.runs.iter_mut().find(|run| run.kind == kind)) {
                 (Detail::All, _) => {
-                    let alone = Run::new(kind, Arc::clone(&grounds), at, lookup);
+                    let alone = Run::new(kind, Arc::clone(&evidence), at, lookup);
                     out.push(self.told(alone));
                 }
                 (Detail::Folded, Some(run)) => run.add(at, lookup),
                 (Detail::Folded, None) => {
-                    self.runs.push(Run::new(kind, Arc::clone(&grounds), at, lookup));
+                    self.runs.push(Run::new(kind, Arc::clone(&evidence), at, lookup));
                 }
             }
         }
         if !self.is_past_moment(at) {
-            self.last_lookup = Some(Seen { at, kind, grounds, lookup: lookup.clone() });
+            self.last_lookup = Some(Seen { at, kind, evidence, lookup: lookup.clone() });
         }
     }
 
@@ -217,15 +217,15 @@ impl Timeline {
         self.spellings.iter().position(decides).unwrap_or(place)
     }
 
-    fn grounds_of(&mut self, kind: Kind) -> Arc<Grounds> {
-        if let Some((_, grounds)) = self.grounds.iter().find(|(known, _)| *known == kind) {
-            return Arc::clone(grounds);
+    fn grounds_of(&mut self, kind: Kind) -> Arc<Evidence> {
+        if let Some((_, evidence)) = self.evidence.iter().find(|(known, _)| *known == kind) {
+            return Arc::clone(evidence);
         }
         let target = self.target(kind.spelling, kind.reason);
-        let grounds =
+        let evidence =
             Arc::new(self.rests_on(kind.spelling, target, kind.reason, kind.by_its_owner));
-        self.grounds.push((kind, Arc::clone(&grounds)));
-        grounds
+        self.evidence.push((kind, Arc::clone(&evidence)));
+        evidence
     }
 
     pub(super) fn rests_on(
@@ -234,11 +234,11 @@ impl Timeline {
         target: usize,
         reason: Reason,
         by_its_owner: bool,
-    ) -> Grounds {
+    ) -> Evidence {
         let Some(spelling) = self.spellings.get(target) else {
-            return Grounds::default();
+            return Evidence::default();
         };
-        Grounds {
+        Evidence {
             because: spelling.because(reason).cloned(),
             through: (target != place).then(|| spelling.handle.canonical().into_owned()),
             came_back_after: spelling.came_back_after().filter(|_| reason == Reason::LiveDevice),
@@ -247,45 +247,44 @@ impl Timeline {
     }
 
     /// What a stranger would be told of the spelling at `place`, as the log shows it.
-    fn standing(&self, place: usize) -> Option<(usize, Standing)> {
+    fn state(&self, place: usize) -> Option<(usize, State)> {
         let own = self.spellings.get(place)?;
         let mut others = self.spellings.iter().enumerate();
         let held = others.find(|(other, spelling)| *other != place && spelling.is_held());
         match held {
-            Some((other, spelling)) if !own.is_held() => Some((other, spelling.standing?)),
-            _ => Some((place, own.standing?)),
+            Some((other, spelling)) if !own.is_held() => Some((other, spelling.state?)),
+            _ => Some((place, own.state?)),
         }
     }
 
     fn moment_at(&self, at: Timestamp) -> Moment {
-        let standing: Vec<_> =
-            (0..self.spellings.len()).map(|place| self.standing(place)).collect();
-        let grounds = match standing.first() {
-            Some(Some((target, standing))) => self.rests_on(0, *target, standing.reason, false),
-            _ => Grounds::default(),
+        let state: Vec<_> = (0..self.spellings.len()).map(|place| self.state(place)).collect();
+        let evidence = match state.first() {
+            Some(Some((target, state))) => self.rests_on(0, *target, state.reason, false),
+            _ => Evidence::default(),
         };
         let held = self.holders.at(at);
-        Moment { standing, grounds, held }
+        Moment { state, evidence, held }
     }
 
     /// Ends every open run: what follows is another step.
     fn close(&mut self, out: &mut Vec<Entry>) {
         let runs = std::mem::take(&mut self.runs);
         out.extend(runs.into_iter().map(|run| self.told(run)));
-        self.grounds.clear();
+        self.evidence.clear();
         self.answered.fill([None; 2]);
     }
 
     fn told(&self, run: Run) -> Entry {
         let spelling = self.spellings.get(run.kind.spelling);
         let handle = spelling.map_or(String::new(), |it| it.handle.canonical().into_owned());
-        run.entry(handle, self.words)
+        run.entry(handle, self.phrasing)
     }
 
     /// The last lookup before the moment, as an entry of its own.
     pub(super) fn last_lookup(&self) -> Option<Entry> {
         let seen = self.last_lookup.as_ref()?;
-        Some(self.told(Run::new(seen.kind, Arc::clone(&seen.grounds), seen.at, &seen.lookup)))
+        Some(self.told(Run::new(seen.kind, Arc::clone(&seen.evidence), seen.at, &seen.lookup)))
     }
 
     /// The route that follows from a reason for the spelling at `place`.

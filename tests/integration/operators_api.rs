@@ -100,7 +100,7 @@ async fn the_registry_counts_what_there_is() {
     let (ios, macos) = (&counts["by_platform"]["ios"], &counts["by_platform"]["macos"]);
     assert_eq!((ios, macos), (&json!(2), &json!(1)));
     let memory = &counts["memory"];
-    let parts = ["accounts", "spare", "handle_table", "device_table", "ended"];
+    let parts = ["accounts", "spare", "handle_table", "device_table", "tombstones"];
     has_exactly(memory, &[&parts[..], &["per_handle"]].concat());
     let total: u64 = parts.iter().map(|part| memory[part].as_u64().unwrap()).sum();
     assert_eq!(memory["per_handle"], total / 3);

@@ -18,9 +18,9 @@ use crate::{
         source::Source,
     },
     clock::{Clock as _, SystemClock},
-    exchange::{Phase, Progress, Unit},
-    export::{ExportFile, Format, RecipientError, Recipients},
     query_log::{LogRow, SearchOutcome},
+    tables::accounts::{Phase, Progress, Unit},
+    tables::records::{ExportFile, Format, RecipientError, Recipients},
 };
 
 /// Rows between two looks at the progress.

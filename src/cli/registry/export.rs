@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     cli::{UsageError, may_write, progress::ProgressView, source::Source},
-    exchange::{ExportError, ExportWriter, FileKind, Phase, Progress, Unit},
     registry::StoppedRegistry,
+    tables::accounts::{ExportError, ExportWriter, FileKind, Phase, Progress, Unit},
 };
 
 #[derive(Args)]
@@ -110,7 +110,7 @@ impl Copy {
             fs::remove_dir_all(&directory)
                 .with_context(|| format!("removing {}", directory.display()))?;
         }
-        crate::fresh_file::create_dir(&directory)
+        crate::files::create_dir(&directory)
             .with_context(|| format!("making {}", directory.display()))?;
         Ok(Self { directory, work })
     }

@@ -30,8 +30,8 @@ use crate::{
         source::{Api, Source, told},
     },
     config::Config,
-    exchange::{FileKind, Phase, Progress, StageOptions, StagedReader, Unit},
-    registry::{ExchangeAccount, Imported},
+    registry::{Imported, TransferAccount},
+    tables::accounts::{FileKind, Phase, Progress, StageOptions, StagedReader, Unit},
 };
 
 const PATH: &str = "/v1/registry/import";
@@ -130,7 +130,7 @@ impl Import {
 
 fn accounts(
     path: &Path,
-) -> anyhow::Result<impl Iterator<Item = Result<ExchangeAccount, String>> + Send + use<>> {
+) -> anyhow::Result<impl Iterator<Item = Result<TransferAccount, String>> + Send + use<>> {
     let mut reader = StagedReader::open(path)?;
     let batches = std::iter::from_fn(move || match reader.next_batch(BATCH_ACCOUNTS) {
         Ok(batch) if batch.is_empty() => None,

@@ -5,7 +5,7 @@ use std::io::{Write as _, stdout};
 use serde_json::{Value, json};
 
 use super::staging::list;
-use crate::{exchange::BadRows, registry::Imported};
+use crate::{registry::Imported, tables::accounts::BadRows};
 
 /// Prints what came in and what did not. Rows that were left out are listed on standard error.
 pub(super) fn print(
@@ -31,8 +31,7 @@ pub(super) fn print(
 }
 
 fn told(bad: &BadRows) -> Value {
-    let row =
-        |row: &crate::exchange::BadRow| json!({"line": row.line, "reason": row.reason.to_string()});
+    let row = |row: &crate::tables::accounts::BadRow| json!({"line": row.line, "reason": row.reason.to_string()});
     let first: Vec<_> = bad.first().iter().map(row).collect();
     json!({"total": bad.total(), "first": first})
 }

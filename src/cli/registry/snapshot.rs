@@ -8,7 +8,7 @@ use clap::Args;
 use super::{runtime, stopped::Stopped, transfer};
 use crate::{
     cli::{may_write, progress::ProgressView, source::Source},
-    fresh_file::FreshFile,
+    files::AtomicFile,
 };
 
 #[derive(Args)]
@@ -29,7 +29,7 @@ impl Snapshot {
         match &self.source.data {
             Some(data) => {
                 let stopped = Stopped::open(data, &self.source.config()?)?;
-                let copy = FreshFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
+                let copy = AtomicFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
                 copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
             }
             None => {

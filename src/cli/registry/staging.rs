@@ -12,8 +12,8 @@ use crate::{
     cli::{UsageError, progress::ProgressView},
     clock::{Clock as _, SystemClock},
     config::Config,
-    exchange::{BadRows, Source, StageError, StageOptions, StagedReader, find, stage},
     handle::Region,
+    tables::accounts::{BadRows, Source, StageError, StageOptions, StagedReader, find, stage},
 };
 
 /// A staged file that can be applied.

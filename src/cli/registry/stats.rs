@@ -50,7 +50,7 @@ struct Memory {
     spare: u64,
     handle_table: u64,
     device_table: u64,
-    ended: u64,
+    tombstones: u64,
     per_handle: Option<u64>,
 }
 
@@ -70,7 +70,7 @@ impl From<Counts> for Figures {
                 spare: bytes.spare,
                 handle_table: bytes.handle_table,
                 device_table: bytes.device_table,
-                ended: bytes.ended,
+                tombstones: bytes.tombstones,
                 per_handle: bytes.total().checked_div(handles),
             },
         }
@@ -122,7 +122,7 @@ impl Figures {
             ("spare", memory.spare),
             ("handle table", memory.handle_table),
             ("device table", memory.device_table),
-            ("ended", memory.ended),
+            ("tombstones", memory.tombstones),
         ];
         for (name, bytes) in parts {
             row(out, name, bytes, bytes.checked_div(self.handles))?;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
-use crate::{fresh_file::FreshFile, registry::StoppedRegistry};
+use crate::{files::AtomicFile, registry::StoppedRegistry};
 
 /// The name of the key's file beside `file`.
 pub(super) fn path(file: &Path) -> PathBuf {
@@ -26,7 +26,7 @@ pub(super) fn write(file: &Path, registry: &StoppedRegistry) -> anyhow::Result<(
     let path = path(file);
     let text = Zeroizing::new(HEXLOWER.encode(registry.subject_key().as_ref()) + "\n");
     let write = || -> io::Result<()> {
-        let mut fresh = FreshFile::create(&path)?;
+        let mut fresh = AtomicFile::create(&path)?;
         fresh.file.write_all(text.as_bytes())?;
         fresh.keep()
     };

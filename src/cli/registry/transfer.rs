@@ -19,8 +19,8 @@ use tokio::{fs::File, io::AsyncReadExt as _, time::sleep};
 
 use crate::{
     cli::{progress::ProgressView, source::Api},
-    exchange::{Phase, Progress, Unit},
-    fresh_file::{FreshFile, create_dir},
+    files::{AtomicFile, create_dir},
+    tables::accounts::{Phase, Progress, Unit},
 };
 
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -96,7 +96,7 @@ pub(super) async fn download(api: &Api, file: &Path, view: &ProgressView) -> any
     let mut response = api.get("/v1/registry/snapshot", &[], "*/*").await?;
     let total = response.content_length().context("the server does not say how long it is")?;
     let writing = || format!("writing {}", file.display());
-    let mut fresh = FreshFile::create(file).with_context(writing)?;
+    let mut fresh = AtomicFile::create(file).with_context(writing)?;
     let mut done = 0;
     while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         fresh.file.write_all(&piece).with_context(writing)?;

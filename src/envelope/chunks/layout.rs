@@ -16,7 +16,7 @@ pub(super) const RUN_CHUNKS: usize = 16;
 
 /// One chunk and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ChunkPosition {
     /// Which chunk.
     pub(super) id: ChunkId,
     /// Where it starts in the file.
@@ -25,7 +25,7 @@ pub(super) struct Place {
     pub(super) sealed_bytes: usize,
 }
 
-impl Place {
+impl ChunkPosition {
     /// What it covers of its part.
     pub(super) fn covers(&self) -> Range<u64> {
         let start = u64::from(self.id.index) * CHUNK_BYTES as u64;
@@ -48,14 +48,14 @@ struct Part {
 }
 
 impl Part {
-    fn place(&self, index: u32) -> Place {
+    fn place(&self, index: u32) -> ChunkPosition {
         let before = u64::from(index) * CHUNK_BYTES as u64;
         let is_last = index + 1 == self.chunks;
         let id = ChunkId { counter: self.first_chunk + index, part: self.number, index, is_last };
         let bytes =
             usize::try_from(self.bytes - before).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         let offset = self.offset + before + u64::from(index) * TAG_BYTES as u64;
-        Place { id, offset, sealed_bytes: bytes + TAG_BYTES }
+        ChunkPosition { id, offset, sealed_bytes: bytes + TAG_BYTES }
     }
 }
 
@@ -111,12 +111,12 @@ impl Layout {
     }
 
     /// The chunks of a stripe.
-    pub(super) fn stripe(&self, stripe: u32) -> impl Iterator<Item = Place> {
+    pub(super) fn stripe(&self, stripe: u32) -> impl Iterator<Item = ChunkPosition> {
         parity::members(stripe, self.chunks).map(|counter| self.chunk(counter))
     }
 
     /// The chunk with this count, which must be one of the file's.
-    fn chunk(&self, counter: u32) -> Place {
+    fn chunk(&self, counter: u32) -> ChunkPosition {
         let part = self.parts.partition_point(|part| part.first_chunk <= counter);
         // Parts without chunks begin where the next begins: the last that begins there has the chunk.
         let part = &self.parts[part - 1];
@@ -133,7 +133,7 @@ impl Layout {
         &self,
         part: usize,
         range: &Range<u64>,
-    ) -> impl ExactSizeIterator<Item = Place> + use<> {
+    ) -> impl ExactSizeIterator<Item = ChunkPosition> + use<> {
         let part = self.parts.get(part).copied();
         let part = part.filter(|part| !range.is_empty() && range.end <= part.bytes);
         let chunk = |at: u64| {
@@ -144,7 +144,7 @@ impl Layout {
     }
 
     /// All chunks, in runs that lie together and can be read at once.
-    pub(super) fn runs(&self) -> impl Iterator<Item = Vec<Place>> {
+    pub(super) fn runs(&self) -> impl Iterator<Item = Vec<ChunkPosition>> {
         let mut places = self
             .parts
             .iter()
@@ -157,7 +157,7 @@ impl Layout {
 }
 
 /// Reads chunks that lie together, as they are on disk.
-pub(super) fn read_run(file: &File, run: &[Place]) -> io::Result<Vec<u8>> {
+pub(super) fn read_run(file: &File, run: &[ChunkPosition]) -> io::Result<Vec<u8>> {
     let start = run.first().map_or(0, |place| place.offset);
     let bytes: usize = run.iter().map(|place| place.sealed_bytes).sum();
     read_bytes(file, start..start + bytes as u64)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{
     cache::ChunkCache,
-    layout::{Layout, Place, RUN_CHUNKS, read_bytes, read_run},
+    layout::{ChunkPosition, Layout, RUN_CHUNKS, read_bytes, read_run},
     parity,
     seal::ChunkKey,
 };
@@ -84,7 +84,7 @@ impl ChunkReader {
         if range.start > range.end || part_bytes.is_none_or(|bytes| range.end > bytes) {
             return Err(ChunkReadError::Outside { part });
         }
-        let places: Vec<Place> = self.0.layout.holding(part, &range).collect();
+        let places: Vec<ChunkPosition> = self.0.layout.holding(part, &range).collect();
         match &places[..] {
             [] => Ok(Bytes::new()),
             [place] => {
@@ -109,13 +109,13 @@ impl ChunkReader {
         })
     }
 
-    fn damaged_places(&self) -> impl Iterator<Item = Place> + '_ {
+    fn damaged_places(&self) -> impl Iterator<Item = ChunkPosition> + '_ {
         self.0.layout.runs().flat_map(|run| self.0.damaged_in(&run))
     }
 }
 
 impl Opened {
-    fn chunk(&self, place: &Place) -> Result<Bytes, ChunkReadError> {
+    fn chunk(&self, place: &ChunkPosition) -> Result<Bytes, ChunkReadError> {
         if let Some(chunk) = self.cache.get(place.id.counter) {
             return Ok(chunk);
         }
@@ -129,7 +129,11 @@ impl Opened {
         Ok(chunk)
     }
 
-    fn read_across(&self, places: &[Place], range: &Range<u64>) -> Result<Bytes, ChunkReadError> {
+    fn read_across(
+        &self,
+        places: &[ChunkPosition],
+        range: &Range<u64>,
+    ) -> Result<Bytes, ChunkReadError> {
         let bytes = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
         let mut out = Vec::with_capacity(bytes);
         let mut rest = places;
@@ -150,7 +154,7 @@ impl Opened {
     fn read_run_into(
         &self,
         out: &mut Vec<u8>,
-        run: &[Place],
+        run: &[ChunkPosition],
         range: &Range<u64>,
     ) -> Result<(), ChunkReadError> {
         let Ok(mut sealed) = read_run(&self.file, run) else {
@@ -176,7 +180,7 @@ impl Opened {
     }
 
     /// A chunk that does not open, from the others of its stripe and their parity.
-    fn rebuild(&self, place: &Place) -> Result<Vec<u8>, ChunkReadError> {
+    fn rebuild(&self, place: &ChunkPosition) -> Result<Vec<u8>, ChunkReadError> {
         let stripe = parity::stripe_of(place.id.counter);
         let mut sum = Vec::new();
         if let Some(parity) = self.layout.parities().nth(stripe as usize) {
@@ -204,7 +208,7 @@ impl Opened {
         Ok(sum)
     }
 
-    fn damaged_in(&self, run: &[Place]) -> Vec<Place> {
+    fn damaged_in(&self, run: &[ChunkPosition]) -> Vec<ChunkPosition> {
         if let Ok(mut sealed) = read_run(&self.file, run) {
             return pieces(run, &mut sealed)
                 .filter_map(|(place, sealed)| {
@@ -222,9 +226,9 @@ impl Opened {
 
 /// Each chunk of a run with its bytes.
 fn pieces<'a>(
-    run: &'a [Place],
+    run: &'a [ChunkPosition],
     mut sealed: &'a mut [u8],
-) -> impl Iterator<Item = (&'a Place, &'a mut [u8])> {
+) -> impl Iterator<Item = (&'a ChunkPosition, &'a mut [u8])> {
     let mut places = run.iter();
     iter::from_fn(move || {
         let place = places.next()?;

@@ -25,7 +25,7 @@ use crate::{
         body,
         problem::{Code, Problem, ProblemBody},
     },
-    intake::{AcceptError, Applied, Ended, Intake, Upload, UploadError},
+    import_jobs::{AcceptError, Applied, Ended, ImportJobs, Upload, UploadError},
     limits,
     shutdown::Shutdown,
 };
@@ -54,7 +54,7 @@ pub(super) struct ImportState {
     ),
     security(("operator" = [])),
 )]
-pub(super) async fn progress(_: Admin, State(intake): State<Intake>) -> Json<ImportState> {
+pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json<ImportState> {
     let applied = intake.applied();
     let state = if applied.is_some() { "applying" } else { "none" }.to_owned();
     let Applied { accounts, total, .. } = applied.unwrap_or_default();
@@ -82,7 +82,7 @@ pub(super) async fn progress(_: Admin, State(intake): State<Intake>) -> Json<Imp
 )]
 pub(super) async fn import(
     admin: Result<Admin, Problem>,
-    State(intake): State<Intake>,
+    State(intake): State<ImportJobs>,
     State(shutdown): State<Shutdown>,
     body: Body,
 ) -> Result<Response, Problem> {

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     clock::SharedClock,
     dispatch::{Dispatch, LookupCounts},
-    intake::Intake,
+    import_jobs::ImportJobs,
     limits,
     operators::Operators,
     registry::Registry,
@@ -51,7 +51,7 @@ pub struct OperatorState {
     /// The directory.
     pub registry: Arc<Registry>,
     /// Takes imports in.
-    pub intake: Intake,
+    pub intake: ImportJobs,
     /// Makes snapshots of the registry.
     pub snapshots: Snapshots,
     /// What would be answered.

@@ -44,16 +44,16 @@ pub(super) struct Memory {
     /// What finds an account by a device.
     device_table: u64,
     /// Handles that nobody holds any more and how they ended.
-    ended: u64,
+    tombstones: u64,
     /// All of it, for each handle; null if there is none.
     per_handle: Option<u64>,
 }
 
 impl Memory {
     fn of(bytes: IndexBytes, handles: u64) -> Self {
-        let IndexBytes { accounts, spare, handle_table, device_table, ended } = bytes;
+        let IndexBytes { accounts, spare, handle_table, device_table, tombstones } = bytes;
         let per_handle = bytes.total().checked_div(handles);
-        Self { accounts, spare, handle_table, device_table, ended, per_handle }
+        Self { accounts, spare, handle_table, device_table, tombstones, per_handle }
     }
 }
 

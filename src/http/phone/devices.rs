@@ -20,9 +20,9 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     limits,
-    ownership::{LinkError, Ownership, Redeemed},
     quota::Quota,
     registry::{ChangeError, DeviceError, Platform, Registry, SignUp, SignUpError},
+    verification::{LinkError, Redeemed, VerificationService},
 };
 
 /// A new device.
@@ -67,7 +67,7 @@ pub(super) struct SignUpResponse {
 )]
 pub(super) async fn sign_up(
     State(registry): State<Arc<Registry>>,
-    State(ownership): State<Arc<Ownership>>,
+    State(ownership): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     origin: Origin,
     JsonBody(request): JsonBody<SignUpRequest>,
@@ -247,7 +247,7 @@ pub(super) struct LinkCodeResponse {
 )]
 pub(super) async fn issue_link_code(
     State(quota): State<Arc<Quota>>,
-    State(ownership): State<Arc<Ownership>>,
+    State(ownership): State<Arc<VerificationService>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
     quota.take_change(asker.account)?;

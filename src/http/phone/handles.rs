@@ -24,9 +24,9 @@ use crate::{
         edge::Origin,
         problem::{Code, Problem, ProblemBody},
     },
-    ownership::{BeginError, Begun, Ownership, Verification},
     quota::Quota,
     registry::{BindError, HandleError, Registry},
+    verification::{BeginError, Begun, Verification, VerificationService},
 };
 
 /// A handle that somebody says is theirs.
@@ -100,7 +100,7 @@ pub(super) struct ProvedResponse {
     security(("device" = [])),
 )]
 pub(super) async fn claim(
-    State(ownership): State<Arc<Ownership>>,
+    State(ownership): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     Device(asker): Device,
     origin: Origin,

@@ -25,9 +25,9 @@ use super::{
 use crate::{
     clock::SharedClock,
     dispatch::Dispatch,
-    ownership::Ownership,
     quota::Quota,
     registry::{Asker, ChangeError, Registry, TokenError},
+    verification::VerificationService,
 };
 
 /// What the phones' routes work with. Handlers take the part they need, so the lookup cannot reach registry writes.
@@ -38,7 +38,7 @@ pub struct PhoneState {
     /// Devices and handles.
     pub registry: Arc<Registry>,
     /// Proofs.
-    pub ownership: Arc<Ownership>,
+    pub ownership: Arc<VerificationService>,
     /// Limits of calls without a token.
     pub quota: Arc<Quota>,
     /// Readiness.

@@ -23,8 +23,8 @@ use crate::{
     },
     ids::VerificationId,
     limits,
-    ownership::{ConfirmError, Confirmed, Ownership},
     quota::Quota,
+    verification::{ConfirmError, Confirmed, VerificationService},
 };
 
 /// The code as it was received.
@@ -57,7 +57,7 @@ pub(super) struct DeregisteredResponse {
     ),
 )]
 pub(super) async fn confirm(
-    State(ownership): State<Arc<Ownership>>,
+    State(ownership): State<Arc<VerificationService>>,
     path: Result<Path<String>, PathRejection>,
     JsonBody(request): JsonBody<CodeRequest>,
 ) -> Result<Response, Problem> {
@@ -87,7 +87,7 @@ pub(super) async fn confirm(
     ),
 )]
 pub(super) async fn deregister(
-    State(ownership): State<Arc<Ownership>>,
+    State(ownership): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     origin: Origin,
     JsonBody(request): JsonBody<HandleRequest>,

@@ -28,8 +28,8 @@ pub use report::{Flip, FlipQuery, FlipReport, FlipSummary, RegistryCount, RouteC
 
 use self::{findings::Findings, range::Milestones, states::States, visit::Visit};
 use super::{
-    sealed::HandleRange,
     search::{ReadError, Sources},
+    segment::HandleRange,
 };
 use crate::{background, limits};
 

@@ -1,6 +1,6 @@
 //! How far the next range of handles goes.
 
-use super::super::sealed::HandleRange;
+use super::super::segment::HandleRange;
 use crate::handle::Handle;
 
 /// A range grows to this many times the one before it at most: what that one was like says little about more.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem::size_of};
 use super::{
     super::{
         record::{Cause, ChangeKind, Reason, Route},
-        sealed::{Moment, Outcome},
+        segment::{HandleEvent, Outcome},
     },
     report::RouteChange,
 };
@@ -66,7 +66,7 @@ pub(super) struct Trail {
 }
 
 /// Whether a moment is about the handle's route: an answer that everyone would have got, or a change of the registry.
-pub(super) fn counts(moment: &Moment) -> bool {
+pub(super) fn counts(moment: &HandleEvent) -> bool {
     match moment.outcome {
         Outcome::Change { .. } => true,
         Outcome::Lookup { route, reason, status } => {
@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Takes the handle's next moment that [`counts`].
-    pub(super) fn take(&mut self, moment: &Moment) {
+    pub(super) fn take(&mut self, moment: &HandleEvent) {
         match moment.outcome {
             Outcome::Change { change, cause } => self.trail().registry.count((change, cause)),
             Outcome::Lookup { route: None, .. } => {}

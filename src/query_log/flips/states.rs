@@ -3,7 +3,7 @@
 use std::{iter::Peekable, mem, vec};
 
 use super::{
-    super::sealed::{HandleRange, HandleRun},
+    super::segment::{HandleRange, HandleRun},
     state::{self, State},
 };
 

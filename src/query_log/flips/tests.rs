@@ -10,7 +10,7 @@ use crate::{
     handle::Handle,
     query_log::{
         Cause, ChangeKind, Filter, LogRow, Order, QueryLog, Reason, Record, Route, SegmentState,
-        sealed::{HandleRun, Moment, Outcome},
+        segment::{HandleEvent, HandleRun, Outcome},
         tests::support::{Bench, HOUR, change, lookup, parity_of, put, rows},
     },
 };
@@ -291,7 +291,7 @@ fn states_stay_within_the_budget_and_a_cut_forgets_what_is_behind_it() {
         for handle in handles {
             let (route, reason, status) = LIVE;
             let outcome = Outcome::Lookup { route: Some(route), reason, status };
-            run.push(handle, Moment { at: Timestamp::from_secs(1), outcome });
+            run.push(handle, HandleEvent { at: Timestamp::from_secs(1), outcome });
         }
         run
     };

@@ -6,11 +6,11 @@ use super::{
     super::{
         catalog::{Form, Segment, SegmentState},
         frames::row_view::RowView,
-        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
         record::{LogRow, Record},
-        sealed::{HandlePage, HandleRange, HandleRun, Moment, Outcome},
-        sealing::sealed_file,
+        sealer::sealed_file,
         search::{ReadError, Sources},
+        segment::{HandleEvent, HandlePage, HandleRange, HandleRun, Outcome},
         segment_name::SegmentId,
     },
     report::FlipQuery,
@@ -165,12 +165,12 @@ impl<'a> Visit<'a> {
             }
             let rows = match reader.after(&mut offset) {
                 Err(error) => break Err(error),
-                Ok(Rows::Edge) => break Ok(()),
-                Ok(Rows::Damaged) => {
+                Ok(ReadStep::Edge) => break Ok(()),
+                Ok(ReadStep::Damaged) => {
                     damaged += 1;
                     continue;
                 }
-                Ok(Rows::Frame(rows)) => rows,
+                Ok(ReadStep::Frame(rows)) => rows,
             };
             let (first, last) = (rows.first().map(|row| row.at), rows.last().map(|row| row.at));
             if first.is_some_and(|first| first >= self.until) {
@@ -197,18 +197,18 @@ const fn after(at: Timestamp) -> Timestamp {
 }
 
 /// What a row says of its handle, if that is asked for.
-fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, Moment)> {
+fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, HandleEvent)> {
     let outcome = Outcome::of(RowView::from(&row).event);
     let handle = match row.record {
         Record::Lookup(lookup) => lookup.handle,
         Record::Change(change) => change.handle,
     };
     let handle = handle.filter(|handle| range.contains(handle))?;
-    Some((handle, Moment { at: row.at, outcome }))
+    Some((handle, HandleEvent { at: row.at, outcome }))
 }
 
 /// Brings rows in the order of time into the order of handles, and takes them.
-fn take(waiting: &mut Vec<(Handle, Moment)>, states: &mut States) {
+fn take(waiting: &mut Vec<(Handle, HandleEvent)>, states: &mut States) {
     waiting.sort_by(|a, b| a.0.cmp(&b.0));
     let mut run = HandleRun::default();
     for (handle, moment) in waiting.drain(..) {

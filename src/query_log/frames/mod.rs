@@ -9,7 +9,7 @@
 //! [`codec`] turns records into what is inside a frame and back, [`row_view`] is a row that is not copied for that,
 //! [`segment_file`] writes a file of frames, [`segment_reader`] reads one in either direction.
 
-pub(in crate::query_log) mod alarm;
+pub(in crate::query_log) mod append_ack;
 pub(in crate::query_log) mod codec;
 pub(in crate::query_log) mod committer;
 pub(in crate::query_log) mod flusher;
@@ -17,4 +17,4 @@ pub(in crate::query_log) mod pending;
 pub(in crate::query_log) mod row_view;
 pub(in crate::query_log) mod segment_file;
 pub(in crate::query_log) mod segment_reader;
-pub(in crate::query_log) mod ticket;
+pub(in crate::query_log) mod wakeup;

@@ -3,14 +3,14 @@
 use std::{borrow::Borrow, mem, sync::Arc};
 
 use super::{
-    alarm::Alarm,
+    append_ack::{AppendAck, AppendError, CommitGroup},
     codec::{self, RECORD_BYTES_MAX},
-    ticket::{AppendError, Batch, Ticket},
+    wakeup::Wakeup,
 };
 use crate::{
     clock::{Clock, Hour, Timestamp},
     limits,
-    query_log::{log_time::LogTime, record::Record},
+    query_log::{log_clock::LogClock, record::Record},
 };
 
 /// A frame in the making: a run of records of one hour.
@@ -73,17 +73,17 @@ impl Records {
 /// The buffer that appends go to.
 pub(in crate::query_log) struct Pending {
     records: Records,
-    batch: Arc<Batch>,
-    time: LogTime,
+    batch: Arc<CommitGroup>,
+    time: LogClock,
     accepting: bool,
     closed: bool,
-    alarm: Arc<Alarm>,
+    wakeup: Arc<Wakeup>,
 }
 
 impl Pending {
-    pub(in crate::query_log) fn new(time: LogTime, alarm: Arc<Alarm>) -> Self {
-        let batch = Batch::new(&alarm);
-        Self { records: Records::default(), batch, time, accepting: true, closed: false, alarm }
+    pub(in crate::query_log) fn new(time: LogClock, wakeup: Arc<Wakeup>) -> Self {
+        let batch = CommitGroup::new(&wakeup);
+        Self { records: Records::default(), batch, time, accepting: true, closed: false, wakeup }
     }
 
     /// Takes `records` in, all or none. True if they are the first since the last commit.
@@ -91,7 +91,7 @@ impl Pending {
         &mut self,
         clock: &dyn Clock,
         records: impl ExactSizeIterator<Item = R>,
-    ) -> Result<Ticket, AppendError> {
+    ) -> Result<AppendAck, AppendError> {
         if !self.accepting {
             return Err(AppendError::Unwritable);
         }
@@ -99,31 +99,31 @@ impl Pending {
             return Err(AppendError::Overloaded);
         }
         if records.len() == 0 {
-            return Ok(Ticket::of_nothing(&self.alarm));
+            return Ok(AppendAck::of_nothing(&self.wakeup));
         }
         let mut first = true;
         for record in records {
             let at = if mem::take(&mut first) { self.time.next(clock) } else { self.time.follow() };
             self.records.push(at, record.borrow());
         }
-        Ok(Ticket::new(Arc::clone(&self.batch)))
+        Ok(AppendAck::new(Arc::clone(&self.batch)))
     }
 
     /// Hands over what waits, and takes an empty buffer for what comes next. None if nothing waits.
-    pub(in crate::query_log) fn take(&mut self, spare: &mut Records) -> Option<Arc<Batch>> {
+    pub(in crate::query_log) fn take(&mut self, spare: &mut Records) -> Option<Arc<CommitGroup>> {
         if self.records.count == 0 {
             return None;
         }
         spare.clear();
         mem::swap(&mut self.records, spare);
-        Some(mem::replace(&mut self.batch, Batch::new(&self.alarm)))
+        Some(mem::replace(&mut self.batch, CommitGroup::new(&self.wakeup)))
     }
 
     /// Accepts nothing more for now; what waits is handed back to be told.
-    pub(in crate::query_log) fn refuse(&mut self) -> Arc<Batch> {
+    pub(in crate::query_log) fn refuse(&mut self) -> Arc<CommitGroup> {
         self.accepting = false;
         self.records.clear();
-        mem::replace(&mut self.batch, Batch::new(&self.alarm))
+        mem::replace(&mut self.batch, CommitGroup::new(&self.wakeup))
     }
 
     /// Accepts again, unless closed for good.

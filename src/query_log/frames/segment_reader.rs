@@ -43,7 +43,7 @@ impl From<FrameFileError> for SegmentError {
 
 /// What one step of reading met.
 #[derive(Debug)]
-pub(in crate::query_log) enum Rows {
+pub(in crate::query_log) enum ReadStep {
     /// The rows of a frame, in the order of the file.
     Frame(Vec<LogRow>),
     /// Bytes that are not a frame, or a frame that does not open.
@@ -90,13 +90,16 @@ impl SegmentReader {
     }
 
     /// The rows from `offset` on; moves it behind them.
-    pub(in crate::query_log) fn after(&mut self, offset: &mut u64) -> Result<Rows, SegmentError> {
+    pub(in crate::query_log) fn after(
+        &mut self,
+        offset: &mut u64,
+    ) -> Result<ReadStep, SegmentError> {
         loop {
             let step = self.file.after(*offset)?;
             *offset = match step {
                 Step::Frame { end, .. } => end,
                 Step::Damage { to, .. } => to,
-                Step::Edge => return Ok(Rows::Edge),
+                Step::Edge => return Ok(ReadStep::Edge),
             };
             if let Some(rows) = self.rows(step)? {
                 return Ok(rows);
@@ -134,13 +137,13 @@ impl SegmentReader {
     }
 
     /// The rows before `end`; moves it before them.
-    pub(in crate::query_log) fn before(&mut self, end: &mut u64) -> Result<Rows, SegmentError> {
+    pub(in crate::query_log) fn before(&mut self, end: &mut u64) -> Result<ReadStep, SegmentError> {
         loop {
             let step = self.file.before(*end)?;
             *end = match step {
                 Step::Frame { offset, .. } => offset,
                 Step::Damage { from, .. } => from,
-                Step::Edge => return Ok(Rows::Edge),
+                Step::Edge => return Ok(ReadStep::Edge),
             };
             if let Some(rows) = self.rows(step)? {
                 return Ok(rows);
@@ -182,16 +185,16 @@ impl SegmentReader {
     }
 
     /// None for the end frame, which has no rows and is no damage either.
-    fn rows(&mut self, step: Step) -> Result<Option<Rows>, SegmentError> {
+    fn rows(&mut self, step: Step) -> Result<Option<ReadStep>, SegmentError> {
         let Step::Frame { offset, header, .. } = step else {
-            return Ok(Some(Rows::Damaged));
+            return Ok(Some(ReadStep::Damaged));
         };
         if header.kind == FrameKind::End {
             return Ok(None);
         }
         self.file.read_body(offset, &header, &mut self.body)?;
         let rows = open_frame(&self.opener, &header, &mut self.body, self.id);
-        Ok(Some(rows.map_or(Rows::Damaged, Rows::Frame)))
+        Ok(Some(rows.map_or(ReadStep::Damaged, ReadStep::Frame)))
     }
 }
 

@@ -74,7 +74,7 @@ impl Listing {
 }
 
 /// What a segment looks like without its key.
-pub(in crate::query_log) enum Seen {
+pub(in crate::query_log) enum Inspection {
     Finished {
         bytes: u64,
         records: u64,
@@ -89,20 +89,20 @@ pub(in crate::query_log) enum Seen {
 }
 
 /// Looks at a segment without its key.
-pub(in crate::query_log) fn look(id: SegmentId, path: &Path) -> io::Result<Seen> {
+pub(in crate::query_log) fn look(id: SegmentId, path: &Path) -> io::Result<Inspection> {
     let mut file = match FrameFile::open(path, None) {
         Ok(file) if belongs(&file, id) => file,
-        Ok(_) => return Ok(Seen::Unreadable),
+        Ok(_) => return Ok(Inspection::Unreadable),
         Err(FrameFileError::Io(error)) => return Err(error),
-        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Seen::Unborn),
-        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Seen::Unborn),
-        Err(FrameFileError::Header(_)) => return Ok(Seen::Unreadable),
+        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Inspection::Unborn),
+        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Inspection::Unborn),
+        Err(FrameFileError::Header(_)) => return Ok(Inspection::Unreadable),
     };
     if let Some(end) = file.end_frame()? {
-        return Ok(Seen::Finished { bytes: file.limit(), records: end.first_item.into() });
+        return Ok(Inspection::Finished { bytes: file.limit(), records: end.first_item.into() });
     }
     let scan = scan(&mut file)?;
-    Ok(Seen::Unfinished { file, scan })
+    Ok(Inspection::Unfinished { file, scan })
 }
 
 /// Walks a segment without keys.

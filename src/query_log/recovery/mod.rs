@@ -35,13 +35,13 @@ use crate::{
     limits,
     query_log::{
         catalog::{Catalog, Form, SegmentState},
-        frames::segment_reader::{Rows, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentReader},
         retention,
-        sealing::sealed_file::{Link, SealedFile},
+        sealer::sealed_file::{Link, SealedFile},
         segment_name::{LogFileName, SegmentId},
     },
 };
-use inspect::{Scan, Seen, list, look};
+use inspect::{Inspection, Scan, list, look};
 use recovery_sealed::Beside;
 
 /// Bytes copied at once to a `.cut` file.
@@ -175,15 +175,15 @@ fn try_read_only(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenE
         }
         let seen = look(id, &path).map_err(io_at(&path))?;
         match seen {
-            Seen::Finished { bytes, records } => {
+            Inspection::Finished { bytes, records } => {
                 catalog.add(id, bytes, records, SegmentState::Closed);
             }
-            Seen::Unfinished { file, scan } => {
+            Inspection::Unfinished { file, scan } => {
                 catalog.add(id, file.limit(), scan.records.into(), SegmentState::Unfinished);
             }
             // Nothing in it was ever acknowledged.
-            Seen::Unborn => {}
-            Seen::Unreadable => {
+            Inspection::Unborn => {}
+            Inspection::Unreadable => {
                 catalog.add(id, 0, 0, SegmentState::Unreadable);
             }
         }
@@ -204,16 +204,16 @@ impl Repair<'_> {
     fn segment(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
         let key = self.keyring.get(id.hour);
         match look(id, path)? {
-            Seen::Unborn => return self.set_aside(id, path),
-            Seen::Unreadable => {
+            Inspection::Unborn => return self.set_aside(id, path),
+            Inspection::Unreadable => {
                 self.report.unreadable.push(id.to_string());
                 self.catalog.add(id, 0, 0, SegmentState::Unreadable);
             }
-            Seen::Finished { bytes, records } => {
+            Inspection::Finished { bytes, records } => {
                 let state = if key.is_some() { SegmentState::Closed } else { self.without_key(id) };
                 self.catalog.add(id, bytes, records, state);
             }
-            Seen::Unfinished { file, scan } => {
+            Inspection::Unfinished { file, scan } => {
                 self.report.damaged += scan.damaged + scan.gaps;
                 let Some(key) = key else {
                     let state = self.without_key(id);
@@ -326,8 +326,8 @@ fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
             continue;
         };
         let mut end = reader.end();
-        while let Ok(rows @ (Rows::Frame(_) | Rows::Damaged)) = reader.before(&mut end) {
-            if let Rows::Frame(rows) = rows
+        while let Ok(rows @ (ReadStep::Frame(_) | ReadStep::Damaged)) = reader.before(&mut end) {
+            if let ReadStep::Frame(rows) = rows
                 && let Some(row) = rows.last()
             {
                 let at = found.map_or(row.at, |(_, at)| at.max(row.at));

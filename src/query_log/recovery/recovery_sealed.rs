@@ -4,14 +4,14 @@ use std::{collections::HashSet, io};
 
 use super::{
     Repair,
-    inspect::{Listing, Seen, look},
+    inspect::{Inspection, Listing, look},
 };
 use crate::{
     envelope::Keyring,
     query_log::{
         catalog::{Catalog, Form, SegmentState},
         frames::segment_reader::SegmentError,
-        sealing::{
+        sealer::{
             self,
             sealed_file::{Link, SealedFile},
         },
@@ -69,9 +69,9 @@ pub(in crate::query_log) fn look_at(
 /// was sealed from them, never more.
 fn frames_hold_more(catalog: &Catalog, id: SegmentId, sealed: u64) -> io::Result<bool> {
     Ok(match look(id, &catalog.path(LogFileName::Frames(id)))? {
-        Seen::Finished { records, .. } => records > sealed,
-        Seen::Unfinished { scan, .. } => u64::from(scan.records) > sealed,
-        Seen::Unborn | Seen::Unreadable => false,
+        Inspection::Finished { records, .. } => records > sealed,
+        Inspection::Unfinished { scan, .. } => u64::from(scan.records) > sealed,
+        Inspection::Unborn | Inspection::Unreadable => false,
     })
 }
 
@@ -83,7 +83,7 @@ impl Repair<'_> {
         for id in &listing.sealing {
             let name = LogFileName::Sealing(*id);
             if listing.frames.contains(id) || listing.sealed.contains(id) {
-                sealing::remove(&**self.disk, &self.catalog.path(name))?;
+                sealer::remove(&**self.disk, &self.catalog.path(name))?;
                 removed = true;
             } else {
                 if self.keyring.get(id.hour).is_some() || !self.has_expired(*id) {

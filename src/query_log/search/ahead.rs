@@ -17,13 +17,13 @@ use crate::{clock::Hour, limits};
 /// The hours of one search, in its order.
 #[derive(Debug)]
 pub(in crate::query_log) struct Ahead {
-    shared: Arc<Shared>,
+    shared: Arc<ReadAhead>,
     next: usize,
     started: bool,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ReadAhead {
     job: Arc<Job>,
     state: Mutex<State>,
     changed: Condvar,
@@ -45,7 +45,7 @@ struct State {
 impl Ahead {
     pub(in crate::query_log) fn new(job: Arc<Job>, hours: VecDeque<Hour>) -> Self {
         let state = Mutex::new(State { hours, ..State::default() });
-        let shared = Arc::new(Shared { job, state, changed: Condvar::new() });
+        let shared = Arc::new(ReadAhead { job, state, changed: Condvar::new() });
         Self { shared, next: 0, started: false }
     }
 
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-impl Shared {
+impl ReadAhead {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

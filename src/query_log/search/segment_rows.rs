@@ -11,10 +11,10 @@ use crate::{
     query_log::{
         catalog::{Form, Segment},
         cursor::Cursor,
-        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
         record::LogRow,
-        sealed::{Batch, Survey, Wanted},
-        sealing::sealed_file,
+        sealer::sealed_file,
+        segment::{RowBatch, TimeHistogram, Wanted},
         segment_name::SegmentId,
     },
 };
@@ -28,9 +28,9 @@ pub(in crate::query_log) struct SegmentRows {
     /// Those of a frame.
     rows: VecDeque<LogRow>,
     /// Those of a sealed file.
-    batch: Option<Batch>,
+    batch: Option<RowBatch>,
     /// What the last window has learned for the next.
-    survey: Option<Survey>,
+    survey: Option<TimeHistogram>,
     done: bool,
     /// Damaged places met since the last time that somebody asked.
     damaged: u64,
@@ -94,7 +94,7 @@ impl SegmentRows {
     }
 
     fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.batch.as_ref().is_none_or(Batch::is_empty)
+        self.rows.is_empty() && self.batch.as_ref().is_none_or(RowBatch::is_empty)
     }
 
     /// Nothing is at hand, and nothing more will come.
@@ -150,9 +150,9 @@ impl SegmentRows {
             Order::Desc => reader.before(offset)?,
         };
         match read {
-            Rows::Edge => self.done = true,
-            Rows::Damaged => self.damaged += 1,
-            Rows::Frame(rows) => {
+            ReadStep::Edge => self.done = true,
+            ReadStep::Damaged => self.damaged += 1,
+            ReadStep::Frame(rows) => {
                 let edge = match job.order {
                     Order::Asc => rows.last(),
                     Order::Desc => rows.first(),

@@ -7,10 +7,10 @@ use crate::{
         catalog::{Form, Segment, SegmentState},
         cursor::Cursor,
         filter::Filter,
-        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
         record::LogRow,
-        sealed::Wanted,
-        sealing::sealed_file,
+        sealer::sealed_file,
+        segment::Wanted,
     },
 };
 /// A place in what this process has written. Means nothing to another process.
@@ -121,9 +121,9 @@ impl Tail {
         reader.extend(limit);
         while found.len() < rows_max {
             match reader.after(&mut self.position.offset)? {
-                Rows::Edge => break,
-                Rows::Damaged => self.damaged += 1,
-                Rows::Frame(rows) => {
+                ReadStep::Edge => break,
+                ReadStep::Damaged => self.damaged += 1,
+                ReadStep::Frame(rows) => {
                     self.position.seen = rows.last().map_or(self.position.seen, |row| row.at);
                     found.extend(rows.into_iter().map(|row| (Cursor::new(reader.id, row.at), row)));
                 }

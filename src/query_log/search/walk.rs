@@ -17,8 +17,8 @@ use crate::{
         filter::Filter,
         frames::segment_reader::SegmentError,
         record::LogRow,
-        sealed::Scan,
-        sealing::sealed_file,
+        sealer::sealed_file,
+        segment::Scan,
         segment_name::SegmentId,
     },
 };

@@ -6,7 +6,7 @@ use super::support::*;
 use crate::{
     envelope::OsDisk,
     query_log::{
-        AppendError, Config, Cursor, Durability, Filter, Kind, Order, SegmentState, Ticket,
+        AppendAck, AppendError, Config, Cursor, Durability, Filter, Kind, Order, SegmentState,
     },
     shutdown::Shutdown,
 };
@@ -197,7 +197,7 @@ fn an_inline_flusher_commits_for_its_thread_and_stops() {
         shutdown.spawn("flusher", log.clone().run_inline_flusher(shutdown.clone()));
         tokio::task::yield_now().await;
         for n in 0..50 {
-            let tickets: Vec<Ticket> =
+            let tickets: Vec<AppendAck> =
                 (0..4).map(|m| log.append(&lookup(n * 4 + m)).unwrap()).collect();
             for ticket in tickets {
                 ticket.await.unwrap();

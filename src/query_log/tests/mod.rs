@@ -7,5 +7,5 @@ mod damage;
 mod model;
 mod poison;
 mod retention;
-mod sealing;
+mod sealer;
 pub(in crate::query_log) mod support;

@@ -16,12 +16,12 @@ use crate::{
     query_log::{
         catalog::{Form, Segment},
         filter::Filter,
-        frames::segment_reader::{Rows, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
         recovery::inspect::list,
         retention,
-        sealed::Wanted,
-        sealing::sealed_file,
+        sealer::sealed_file,
         search::{Order, Sources},
+        segment::Wanted,
         segment_name::{LogFileName, SegmentId},
     },
 };
@@ -161,9 +161,9 @@ fn first_record(sources: &Sources, segment: &Arc<Segment>) -> Option<Timestamp> 
         let mut offset = FILE_HEADER_BYTES;
         loop {
             match reader.after(&mut offset)? {
-                Rows::Edge => return Ok(None),
-                Rows::Damaged => {}
-                Rows::Frame(rows) => return Ok(rows.first().map(|row| row.at)),
+                ReadStep::Edge => return Ok(None),
+                ReadStep::Damaged => {}
+                ReadStep::Frame(rows) => return Ok(rows.first().map(|row| row.at)),
             }
         }
     };

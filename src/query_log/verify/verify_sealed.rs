@@ -12,9 +12,9 @@ use crate::{
         catalog::{Form, Segment},
         frames::segment_reader::SegmentError,
         retention,
-        sealed::Sealed,
-        sealing::sealed_file::{Link, SealedFile},
+        sealer::sealed_file::{Link, SealedFile},
         search::Sources,
+        segment::Sealed,
         segment_name::SegmentId,
     },
 };

@@ -11,8 +11,8 @@ use crate::registry::{
     account::{Account, Device},
     changes::{Cause, ChangeKind},
     device::Platform,
-    entry::EndedHow,
     error::{ChangeError, DeviceError, SignUpError},
+    handle_state::TombstoneReason,
     token::DeviceToken,
 };
 
@@ -177,15 +177,15 @@ pub(super) fn remove_device(
         return Ok(());
     };
     let backed = account.backed(device);
-    let mut ended = Vec::new();
+    let mut tombstone = Vec::new();
     for handle in &backed {
-        if account.release(handle, device, EndedHow::DeviceRemoved, context.now) {
-            ended.push(handle);
+        if account.release(handle, device, TombstoneReason::DeviceRemoved, context.now) {
+            tombstone.push(handle);
         }
     }
     account.devices.retain(|one| one.id != device);
-    for handle in ended {
-        plan.end(handle, EndedHow::DeviceRemoved);
+    for handle in tombstone {
+        plan.end(handle, TombstoneReason::DeviceRemoved);
     }
     for handle in &backed {
         plan.tell(ChangeKind::HandleUnbound, cause, Some(handle), Some(device), Some(id));

@@ -12,9 +12,9 @@ use crate::registry::{
     account::{Account, Claim},
     changes::{Cause, ChangeKind},
     device::{HandleDetails, HandleLoss},
-    entry::EndedHow,
     error::{BindError, ChangeError, HandleError},
-    few::Few,
+    handle_state::TombstoneReason,
+    inline_vec::InlineVec,
 };
 
 pub(in crate::registry) struct Prove(
@@ -68,10 +68,10 @@ impl Operation for Prove {
                 handle: handle.clone(),
                 proved_at: context.now,
                 discoverable: true,
-                devices: Few::One(*id),
+                devices: InlineVec::One(*id),
             }),
         }
-        if context.ended(handle).is_some() {
+        if context.tombstone(handle).is_some() {
             plan.forget_end(handle);
         }
         let (kind, cause) = match foreign {
@@ -166,8 +166,8 @@ impl Operation for Unbind {
         let Self(device, handle) = self;
         let account = backing(context, plan, *device, handle)?;
         let id = account.id;
-        if account.release(handle, *device, EndedHow::Unbound, context.now) {
-            plan.end(handle, EndedHow::Unbound);
+        if account.release(handle, *device, TombstoneReason::Unbound, context.now) {
+            plan.end(handle, TombstoneReason::Unbound);
         }
         let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
         plan.tell(kind, cause, Some(handle), Some(*device), Some(id));
@@ -192,7 +192,7 @@ impl Operation for Deregister {
         };
         if let Some(account) = account {
             account.lose(&self.0, HandleLoss::Deregistered, context.now);
-            plan.end(&self.0, EndedHow::Deregistered);
+            plan.end(&self.0, TombstoneReason::Deregistered);
             let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
             plan.tell(kind, cause, Some(&self.0), None, holder);
         }

@@ -22,8 +22,8 @@ use crate::{
         account::{Account, Claim, Device},
         changes::{Cause, ChangeKind},
         error::ChangeError,
-        exchange::{ExchangeAccount, ExchangeClaim, ExchangeDevice},
         token::TokenHash,
+        transfer::{TransferAccount, TransferClaim, TransferDevice},
     },
 };
 
@@ -68,7 +68,7 @@ impl Imported {
 
 /// One piece of an import.
 pub(in crate::registry) struct Import {
-    pub(in crate::registry) accounts: Vec<ExchangeAccount>,
+    pub(in crate::registry) accounts: Vec<TransferAccount>,
     /// When the store was made: it knows all that ended since.
     pub(in crate::registry) founded_at: Timestamp,
 }
@@ -114,7 +114,7 @@ impl Met {
     /// made the file should have seen to both; here it would be an index that contradicts itself.
     fn sift(
         &mut self,
-        incoming: &mut ExchangeAccount,
+        incoming: &mut TransferAccount,
         devices_max: usize,
         imported: &mut Imported,
     ) {
@@ -131,14 +131,14 @@ impl Met {
 /// Why a claim does not come in.
 enum Refused {
     Held,
-    Ended,
+    Tombstone,
     Stale,
 }
 
 fn take_in(
     context: &Context<'_>,
     plan: &mut Plan,
-    incoming: ExchangeAccount,
+    incoming: TransferAccount,
     founded_at: Timestamp,
     imported: &mut Imported,
 ) -> Result<(), ChangeError> {
@@ -156,7 +156,7 @@ fn take_in(
         }
         match judge(context, plan, &claim, vouched_at, founded_at)? {
             Err(Refused::Held) => imported.handles_held += 1,
-            Err(Refused::Ended) => imported.handles_ended += 1,
+            Err(Refused::Tombstone) => imported.handles_ended += 1,
             Err(Refused::Stale) => imported.handles_stale += 1,
             Ok(is_move) => {
                 is_all_refused = false;
@@ -177,7 +177,7 @@ fn take_in(
     Ok(())
 }
 
-fn device(context: &Context<'_>, incoming: ExchangeDevice) -> Option<Device> {
+fn device(context: &Context<'_>, incoming: TransferDevice) -> Option<Device> {
     let config = context.config();
     // A clock that ran ahead elsewhere must not make a lease longer here.
     let last_check_in_at = incoming.last_check_in_at.min(context.now);
@@ -198,7 +198,7 @@ fn device(context: &Context<'_>, incoming: ExchangeDevice) -> Option<Device> {
 }
 
 /// The last time somebody vouched for a claim: its proof, or else a check-in of a device that backs it.
-fn vouched_at(account: &Account, claim: &ExchangeClaim) -> Timestamp {
+fn vouched_at(account: &Account, claim: &TransferClaim) -> Timestamp {
     let backing = account.devices.iter().filter(|device| claim.devices.contains(&device.id));
     let checked_in_at = backing.map(|device| device.last_check_in_at).max();
     claim.proved_at.max(checked_in_at).unwrap_or_default()
@@ -208,7 +208,7 @@ fn vouched_at(account: &Account, claim: &ExchangeClaim) -> Timestamp {
 fn judge(
     context: &Context<'_>,
     plan: &mut Plan,
-    claim: &ExchangeClaim,
+    claim: &TransferClaim,
     vouched_at: Timestamp,
     founded_at: Timestamp,
 ) -> Result<Result<bool, Refused>, ChangeError> {
@@ -221,10 +221,10 @@ fn judge(
             return Ok(if is_later(held.proved_at) { Ok(true) } else { Err(Refused::Held) });
         }
     }
-    if let Some(ended) = context.ended(&claim.handle)
-        && !is_later(ended.at)
+    if let Some(tombstone) = context.tombstone(&claim.handle)
+        && !is_later(tombstone.at)
     {
-        return Ok(Err(Refused::Ended));
+        return Ok(Err(Refused::Tombstone));
     }
     let forgets_before = context.now.minus(limits::TOMBSTONE_LIFETIME);
     let may_be_forgotten = founded_at < forgets_before && vouched_at < forgets_before;
@@ -235,7 +235,7 @@ fn hold(
     context: &Context<'_>,
     plan: &mut Plan,
     account: &mut Account,
-    claim: ExchangeClaim,
+    claim: TransferClaim,
     vouched_at: Timestamp,
     is_move: bool,
 ) -> Result<(), ChangeError> {
@@ -244,7 +244,7 @@ fn hold(
         let (kind, device) = (ChangeKind::HandleMoved, claim.devices.first().copied());
         plan.tell(kind, Cause::Import, Some(&claim.handle), device, Some(account.id));
     }
-    if context.ended(&claim.handle).is_some() {
+    if context.tombstone(&claim.handle).is_some() {
         plan.forget_end(&claim.handle);
     }
     account.claims.push(Claim {

@@ -22,13 +22,13 @@ use crate::{
 
 use super::{
     account::Account,
+    change_outbox::Recorded,
     config::Config,
-    entry::Ended,
     error::ChangeError,
-    exchange::ExchangeAccount,
-    recorder::Recorded,
-    shared::Shared,
+    handle_state::Tombstone,
+    state::RegistryState,
     store::{Reader, StoreError},
+    transfer::TransferAccount,
 };
 
 pub use devices::{SignUp, SignedUp};
@@ -43,7 +43,7 @@ pub(super) use upkeep::choose;
 
 /// What a command may look at. Only the writer changes anything, so what it reads here stays true until it commits.
 pub(super) struct Context<'a> {
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a RegistryState,
     pub(super) reader: &'a dyn Reader,
     pub(super) now: Timestamp,
 }
@@ -64,8 +64,8 @@ impl Context<'_> {
     }
 
     /// How `handle` ended, if nobody holds it, however long ago.
-    pub(super) fn ended(&self, handle: &Handle) -> Option<Ended> {
-        self.shared.read().ended(handle)
+    pub(super) fn tombstone(&self, handle: &Handle) -> Option<Tombstone> {
+        self.shared.read().tombstone(handle)
     }
 
     /// An account as it is stored.
@@ -74,7 +74,7 @@ impl Context<'_> {
     }
 
     /// Which of the accounts on their way in are here already.
-    fn known(&self, incoming: &[ExchangeAccount]) -> Result<HashSet<AccountId>, ChangeError> {
+    fn known(&self, incoming: &[TransferAccount]) -> Result<HashSet<AccountId>, ChangeError> {
         let ids: Vec<_> = incoming.iter().map(|account| account.account).collect();
         self.reader.known(&ids).map_err(unreadable)
     }
@@ -138,20 +138,20 @@ pub(super) trait Job: Send {
 }
 
 /// A command and its waiting caller.
-pub(super) struct Waiting<O: Operation> {
+pub(super) struct QueuedCommand<O: Operation> {
     operation: O,
     planned: Option<Result<O::Done, O::Error>>,
     reply: oneshot::Sender<Reply<O>>,
 }
 
-impl<O: Operation> Waiting<O> {
+impl<O: Operation> QueuedCommand<O> {
     pub(super) fn new(operation: O) -> (Self, oneshot::Receiver<Reply<O>>) {
         let (reply, answer) = oneshot::channel();
         (Self { operation, planned: None, reply }, answer)
     }
 }
 
-impl<O: Operation> Job for Waiting<O> {
+impl<O: Operation> Job for QueuedCommand<O> {
     fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
         self.operation.touches(context)
     }

@@ -12,8 +12,8 @@ use super::Context;
 use crate::registry::{
     account::Account,
     changes::{Cause, Change, ChangeKind},
-    entry::{Ended, EndedHow},
     error::ChangeError,
+    handle_state::{Tombstone, TombstoneReason},
     store::Mutation,
 };
 
@@ -25,7 +25,7 @@ pub(in crate::registry) struct Plan {
     new: Vec<Account>,
     /// In which order the accounts were met, so that the same commands make the same steps.
     order: Vec<AccountId>,
-    ended: Vec<Mutation>,
+    tombstones: Vec<Mutation>,
     pub(in crate::registry) changes: Vec<Change>,
 }
 
@@ -43,7 +43,7 @@ impl Plan {
             accounts: HashMap::new(),
             new: Vec::new(),
             order: Vec::new(),
-            ended: Vec::new(),
+            tombstones: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -76,13 +76,14 @@ impl Plan {
     }
 
     /// Nobody holds `handle` from now on. The caller takes it out of its account.
-    pub(super) fn end(&mut self, handle: &Handle, how: EndedHow) {
-        self.ended.push(Mutation::PutEnded(handle.clone(), Ended { how, at: self.now }));
+    pub(super) fn end(&mut self, handle: &Handle, how: TombstoneReason) {
+        self.tombstones
+            .push(Mutation::PutTombstone(handle.clone(), Tombstone { how, at: self.now }));
     }
 
     /// It does not count any more how `handle` ended.
     pub(super) fn forget_end(&mut self, handle: &Handle) {
-        self.ended.push(Mutation::RemoveEnded(handle.clone()));
+        self.tombstones.push(Mutation::RemoveTombstone(handle.clone()));
     }
 
     pub(super) fn tell(
@@ -107,7 +108,7 @@ impl Plan {
 
     /// The steps for the store and for the index, and the records. An account that lost its last device is gone.
     pub(in crate::registry) fn into_steps(mut self) -> (Vec<Mutation>, Vec<Change>) {
-        let mut steps = self.ended;
+        let mut steps = self.tombstones;
         for id in self.order {
             let Some(Working { was, account }) = self.accounts.remove(&id) else {
                 continue;

@@ -14,7 +14,7 @@ use crate::registry::{
     config::Config,
     error::ChangeError,
     packed::Packed,
-    shared::Shared,
+    state::RegistryState,
 };
 
 /// What one tick did.
@@ -36,7 +36,7 @@ pub(in crate::registry) struct Sweep {
 }
 
 /// Scans the index for what is due, bounded, in pieces that fit a commit. Lets changes go on in between.
-pub(in crate::registry) fn choose(shared: &Shared, now: Timestamp) -> Vec<Sweep> {
+pub(in crate::registry) fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Sweep> {
     let mut accounts = Vec::new();
     let pages = shared.read().pages();
     for page in 0..pages {
@@ -49,7 +49,7 @@ pub(in crate::registry) fn choose(shared: &Shared, now: Timestamp) -> Vec<Sweep>
     }
     accounts.truncate(limits::REGISTRY_TICK_ITEMS_MAX);
     let index = shared.read();
-    let forgotten = index.all_ended().filter(|(_, ended)| ended.is_forgotten(now));
+    let forgotten = index.tombstones().filter(|(_, tombstone)| tombstone.is_forgotten(now));
     let forgotten: Vec<_> =
         forgotten.map(|(handle, _)| handle.clone()).take(limits::REGISTRY_TICK_ITEMS_MAX).collect();
     drop(index);
@@ -85,7 +85,10 @@ impl Operation for Sweep {
             sweep_account(context, plan, *id, &mut ticked)?;
         }
         for handle in &self.forgotten {
-            if context.ended(handle).is_some_and(|ended| ended.is_forgotten(context.now)) {
+            if context
+                .tombstone(handle)
+                .is_some_and(|tombstone| tombstone.is_forgotten(context.now))
+            {
                 ticked.forgotten += 1;
                 plan.forget_end(handle);
             }

@@ -27,14 +27,14 @@ use crate::{
     ids::{AccountId, DeviceId},
 };
 
-use super::{account::Account, changes::Change, entry::Ended, packed::Packed};
+use super::{account::Account, changes::Change, handle_state::Tombstone, packed::Packed};
 
 pub(super) use redb::{FillStep, RedbStore};
 
 /// What is in the store besides accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Row {
-    Ended(Handle, Ended),
+    Tombstone(Handle, Tombstone),
     /// A change that the log is not known to hold yet, by its place in the order of changes.
     Unrecorded(u64, Change),
 }
@@ -52,8 +52,8 @@ pub(super) enum Mutation {
         /// A device by which the index finds it.
         known_by: DeviceId,
     },
-    PutEnded(Handle, Ended),
-    RemoveEnded(Handle),
+    PutTombstone(Handle, Tombstone),
+    RemoveTombstone(Handle),
     PutUnrecorded(u64, Change),
     RemoveUnrecorded(u64),
 }

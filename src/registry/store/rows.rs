@@ -18,7 +18,7 @@ use crate::registry::{
     account::{Account, Claim, Device, Lost},
     changes::{Cause, Change, ChangeKind},
     device::HandleLoss,
-    entry::{Ended, EndedHow},
+    handle_state::{Tombstone, TombstoneReason},
     packed::{HEAD_BYTES, Packed, pack},
 };
 
@@ -59,8 +59,11 @@ struct ChangeV2 {
 }
 
 /// The cases of an enum with their numbers on disk, which are never reused.
-const HOWS: [(EndedHow, u8); 3] =
-    [(EndedHow::Unbound, 1), (EndedHow::Deregistered, 2), (EndedHow::DeviceRemoved, 3)];
+const HOWS: [(TombstoneReason, u8); 3] = [
+    (TombstoneReason::Unbound, 1),
+    (TombstoneReason::Deregistered, 2),
+    (TombstoneReason::DeviceRemoved, 3),
+];
 const LOSSES: [(HandleLoss, u8); 4] = [
     (HandleLoss::Moved, 1),
     (HandleLoss::Deregistered, 2),
@@ -237,7 +240,7 @@ pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> 
     if account.is_sound() { Ok(account) } else { Err(unreadable()) }
 }
 
-pub(super) fn write_ended(ended: Ended) -> Vec<u8> {
+pub(super) fn write_ended(ended: Tombstone) -> Vec<u8> {
     encode(&EndedV2 { how: number(&HOWS, ended.how), at: ended.at.as_micros() })
 }
 
@@ -245,7 +248,7 @@ pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
     let row: EndedV2 = decode_in(ENDED, bytes)?;
     let handle = read_handle(key).ok_or(StoreError::RowUnreadable(ENDED))?;
     let how = case(&HOWS, row.how).ok_or(StoreError::RowUnreadable(ENDED))?;
-    Ok(Row::Ended(handle, Ended { how, at: Timestamp::from_micros(row.at) }))
+    Ok(Row::Tombstone(handle, Tombstone { how, at: Timestamp::from_micros(row.at) }))
 }
 
 pub(super) fn write_change(change: &Change) -> Vec<u8> {

@@ -167,11 +167,11 @@ impl<'t> Tables<'t> {
                 self.accounts.insert(account.id.bits(), &rows::write_account(account)[..]).map(drop)
             }
             Mutation::RemoveAccount { id, .. } => self.accounts.remove(id.bits()).map(drop),
-            Mutation::PutEnded(handle, end) => self
+            Mutation::PutTombstone(handle, end) => self
                 .ended
                 .insert(&rows::handle_key(handle)[..], &rows::write_ended(*end)[..])
                 .map(drop),
-            Mutation::RemoveEnded(handle) => {
+            Mutation::RemoveTombstone(handle) => {
                 self.ended.remove(&rows::handle_key(handle)[..]).map(drop)
             }
             Mutation::PutUnrecorded(place, change) => {

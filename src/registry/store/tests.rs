@@ -18,8 +18,8 @@ use crate::{
         account::{Claim, Device, Lost},
         changes::{Cause, ChangeKind},
         device::{HandleLoss, Platform},
-        entry::EndedHow,
-        few::Few,
+        handle_state::TombstoneReason,
+        inline_vec::InlineVec,
         tests::accounts::{account, handles},
         token::TokenHash,
     },
@@ -28,9 +28,10 @@ use crate::{
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn ended_rows() -> impl Strategy<Value = Mutation> {
-    let hows = [EndedHow::Unbound, EndedHow::Deregistered, EndedHow::DeviceRemoved];
+    let hows =
+        [TombstoneReason::Unbound, TombstoneReason::Deregistered, TombstoneReason::DeviceRemoved];
     (handles(), prop::sample::select(hows.to_vec()), any::<u64>().prop_map(Timestamp::from_micros))
-        .prop_map(|(handle, how, at)| Mutation::PutEnded(handle, Ended { how, at }))
+        .prop_map(|(handle, how, at)| Mutation::PutTombstone(handle, Tombstone { how, at }))
 }
 
 fn change_rows() -> impl Strategy<Value = Mutation> {
@@ -84,7 +85,9 @@ fn write(row: &Mutation) -> (Vec<u8>, Vec<u8>) {
         Mutation::PutAccount { account, .. } => {
             (account.id.bits().to_be_bytes().into(), rows::write_account(account))
         }
-        Mutation::PutEnded(handle, ended) => (rows::handle_key(handle), rows::write_ended(*ended)),
+        Mutation::PutTombstone(handle, ended) => {
+            (rows::handle_key(handle), rows::write_ended(*ended))
+        }
         Mutation::PutUnrecorded(place, change) => {
             (place.to_be_bytes().into(), rows::write_change(change))
         }
@@ -99,14 +102,14 @@ fn read(like: &Mutation, key: &[u8], value: &[u8]) -> Result<Mutation, StoreErro
             let account = rows::read_account(number(), value)?;
             Mutation::PutAccount { account, known_by: None }
         }
-        Mutation::PutEnded(..) => put(rows::read_ended(key, value)?),
+        Mutation::PutTombstone(..) => put(rows::read_ended(key, value)?),
         _ => put(rows::read_change(number(), value)?),
     })
 }
 
 fn put(row: Row) -> Mutation {
     match row {
-        Row::Ended(handle, ended) => Mutation::PutEnded(handle, ended),
+        Row::Tombstone(handle, ended) => Mutation::PutTombstone(handle, ended),
         Row::Unrecorded(place, change) => Mutation::PutUnrecorded(place, change),
     }
 }
@@ -160,7 +163,7 @@ fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
         id: AccountId::from_bits(0xfedc_ba98_7654_3210),
         devices: vec![device(first, Some("Zoë"), true), device(second, None, false)],
         claims: vec![
-            claim(&phone, false, Few::One(second)),
+            claim(&phone, false, InlineVec::One(second)),
             claim(&mail, true, [first, second].into_iter().collect()),
         ],
         lost: vec![Lost { handle: phone.clone(), how: HandleLoss::Moved, at }],
@@ -181,7 +184,7 @@ fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
             "026b001032547698badcfe028200f10e8eed60060807060504030201abababababababababababababababab40420f000000000b0900000000000000abababababababababababababababab40420f000000000304ab8dbc4b03000002030d61406578616d706c652e6f72670280e2bbf0d89d980301045a6fc3ab80e2bbf0d89d9803000280e2bbf0d89d980380e2bbf0d89d9803010901000000034bbc8dab0180e2bbf0d89d9803a4d4e1b4",
         ),
         (
-            Mutation::PutEnded(mail, Ended { how: EndedHow::Deregistered, at }),
+            Mutation::PutTombstone(mail, Tombstone { how: TombstoneReason::Deregistered, at }),
             "0261406578616d706c652e6f7267",
             "020280e2bbf0d89d9803",
         ),

@@ -8,12 +8,12 @@ use super::{
     *,
 };
 use crate::registry::{
-    Probe,
+    HandleState,
     account::{Account, Claim},
     arena::Arena,
-    entry::{Ended, EndedHow},
-    few::Few,
+    handle_state::{Tombstone, TombstoneReason},
     index::Index,
+    inline_vec::InlineVec,
     load::load_by,
     packed::{Packed, pack},
     store::{Mutation, RedbStore, Store},
@@ -28,11 +28,11 @@ const WHOLE_EVERY: u64 = 3_000;
 
 type Model = BTreeMap<AccountId, Account>;
 
-fn probe(account: &Account, handle: &Handle) -> Probe {
+fn probe(account: &Account, handle: &Handle) -> HandleState {
     let claim = account.claim(handle).expect("it is held");
     let leases = claim.devices.iter().filter_map(|id| account.device(*id));
     let live_until = leases.map(|device| device.lease_until(LEASE)).max().expect("it is backed");
-    Probe::Claimed { account: account.id, live_until, discoverable: claim.discoverable }
+    HandleState::Claimed { account: account.id, live_until, discoverable: claim.discoverable }
 }
 
 /// That every key of `account` finds it.
@@ -182,7 +182,7 @@ fn an_index_made_of_all_accounts_at_once_is_the_same_by_any_number_of_threads() 
         model.values().find_map(|account| account.claims.first()).expect("one holds").clone();
     let mut last = model.last_entry().expect("there are some");
     let backing = last.get().devices[0].id;
-    last.get_mut().claims.push(Claim { devices: Few::One(backing), ..held });
+    last.get_mut().claims.push(Claim { devices: InlineVec::One(backing), ..held });
     for threads in [1, 2, 3] {
         let mut arena = Arena::default();
         for account in model.values() {
@@ -197,21 +197,22 @@ fn how_handles_ended_is_kept_beside_them() {
     let mut index = Index::new(LEASE);
     let mut model = BTreeMap::new();
     let mut maker = Maker::new(seed());
-    let hows = [EndedHow::Unbound, EndedHow::Deregistered, EndedHow::DeviceRemoved];
+    let hows =
+        [TombstoneReason::Unbound, TombstoneReason::Deregistered, TombstoneReason::DeviceRemoved];
     for _ in 0..3_000 {
         let number = maker.below(500) as u64;
-        let ended = Ended { how: hows[maker.below(3)], at: NOW };
+        let ended = Tombstone { how: hows[maker.below(3)], at: NOW };
         if maker.below(3) == 0 {
-            index.apply(Mutation::RemoveEnded(phone(number)));
+            index.apply(Mutation::RemoveTombstone(phone(number)));
             model.remove(&number);
         } else {
-            index.apply(Mutation::PutEnded(phone(number), ended));
+            index.apply(Mutation::PutTombstone(phone(number), ended));
             model.insert(number, ended);
         }
-        let found = index.ended(&phone(number));
+        let found = index.tombstone(&phone(number));
         assert_eq!(found, model.get(&number).copied());
     }
-    assert_eq!(index.all_ended().count(), model.len());
+    assert_eq!(index.tombstones().count(), model.len());
 }
 
 /// Loads `store` by several threads and compares with what one thread loads, which is `model`.
@@ -220,7 +221,7 @@ fn check_loads(store: &mut dyn Store, model: &Model, ended: usize) {
         let (index, rows) = load_by(threads, store, LEASE).expect("nobody meets");
         assert!(rows.is_empty());
         check_whole(&index, model);
-        assert_eq!(index.all_ended().count(), ended);
+        assert_eq!(index.tombstones().count(), ended);
     }
 }
 
@@ -239,8 +240,8 @@ fn what_several_threads_load_is_what_one_loads() {
     let accounts = model.values().cloned();
     let mut steps: Vec<_> =
         accounts.map(|account| Mutation::PutAccount { account, known_by: None }).collect();
-    let ended = Ended { how: EndedHow::Unbound, at: NOW };
-    steps.extend((0..100).map(|number| Mutation::PutEnded(phone(9_000_000 + number), ended)));
+    let ended = Tombstone { how: TombstoneReason::Unbound, at: NOW };
+    steps.extend((0..100).map(|number| Mutation::PutTombstone(phone(9_000_000 + number), ended)));
     let dir = tempfile::tempdir().expect("a directory");
     let mut on_file = RedbStore::open(dir.path(), NOW).expect("a new store");
     let stores: [&mut dyn Store; 2] = [&mut MemoryStore::default(), &mut on_file];

@@ -6,8 +6,8 @@ use super::{accounts::device, *};
 use crate::registry::{
     HandleLoss,
     account::{Account, Claim},
-    entry::EndedHow,
-    few::Few,
+    handle_state::TombstoneReason,
+    inline_vec::InlineVec,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -62,7 +62,7 @@ impl Maker {
             _ => phone(number),
         };
         let backing = account.devices[self.below(account.devices.len())].id;
-        let (proved_at, devices) = (NOW, Few::One(backing));
+        let (proved_at, devices) = (NOW, InlineVec::One(backing));
         account.claims.push(Claim { handle, proved_at, discoverable: true, devices });
     }
 
@@ -84,7 +84,7 @@ impl Maker {
             3 if account.devices.len() > 1 => {
                 let gone = account.devices.remove(0).id;
                 for handle in account.backed(gone) {
-                    account.release(&handle, gone, EndedHow::DeviceRemoved, NOW);
+                    account.release(&handle, gone, TombstoneReason::DeviceRemoved, NOW);
                 }
             }
             4 if !account.claims.is_empty() => {

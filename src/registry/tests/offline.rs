@@ -1,13 +1,15 @@
 //! A stopped registry is filled in pieces that see one another.
 
 use super::*;
-use crate::registry::{ExchangeAccount, ExchangeClaim, ExchangeDevice, Probe, StoppedRegistry};
+use crate::registry::{
+    HandleState, StoppedRegistry, TransferAccount, TransferClaim, TransferDevice,
+};
 
 const PHONES: [&str; 3] = ["+14155550100", "+14155550101", "+14155550102"];
 
 /// An account on its way in that proved `phone` a second ago.
-fn arriving(id: u64, phone: &str, now: Timestamp) -> ExchangeAccount {
-    let device = ExchangeDevice {
+fn arriving(id: u64, phone: &str, now: Timestamp) -> TransferAccount {
+    let device = TransferDevice {
         device: DeviceId::from_bits(id),
         platform: Platform::Ios,
         last_check_in_at: now,
@@ -15,13 +17,13 @@ fn arriving(id: u64, phone: &str, now: Timestamp) -> ExchangeAccount {
         name: None,
         token_hash: None,
     };
-    let claim = ExchangeClaim {
+    let claim = TransferClaim {
         handle: handle(phone),
         proved_at: Some(now.minus(Duration::from_secs(1))),
         discoverable: true,
         devices: vec![device.device],
     };
-    ExchangeAccount {
+    TransferAccount {
         account: AccountId::from_bits(id),
         devices: vec![device],
         claims: vec![claim],
@@ -58,7 +60,7 @@ async fn what_one_piece_takes_from_an_account_the_next_one_does_not_give_back() 
     let registry = open();
     for (number, phone) in (1..).zip(PHONES) {
         let found = registry.view().expect("it is loaded").probe(&handle(phone));
-        let Probe::Claimed { account, .. } = found else { panic!("somebody holds it") };
+        let HandleState::Claimed { account, .. } = found else { panic!("somebody holds it") };
         assert_eq!(account, AccountId::from_bits(10 * number));
     }
     let former = registry.device(holder.device).expect("it is loaded").expect("it is there");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, thread};
 
 use super::*;
-use crate::registry::{ChangeKind, Probe};
+use crate::registry::{ChangeKind, HandleState};
 
 const PHONES: [&str; 3] = ["+14155550100", "+14155550101", "+14155550102"];
 const ROUNDS: usize = 200;
@@ -39,8 +39,8 @@ fn look_up(registry: &Registry, log: &Log, is_done: &AtomicBool) {
     for phone in phones.iter().cycle() {
         let view = registry.view().expect("it is loaded");
         let holder = match view.probe(phone) {
-            Probe::Claimed { account, .. } => Some(account),
-            Probe::Ended { .. } | Probe::Unknown => None,
+            HandleState::Claimed { account, .. } => Some(account),
+            HandleState::Tombstone { .. } | HandleState::Unknown => None,
         };
         log.records().push(Record::Lookup(phone.clone(), holder));
         drop(view);

@@ -4,14 +4,14 @@ use super::*;
 use crate::{
     limits,
     registry::{
-        BindError, Cause, ChangeKind, EndedHow, HandleError, HandleLoss, Loading, LostDetails,
-        Probe, SignUpError, Ticked, TokenError,
+        BindError, Cause, ChangeKind, HandleError, HandleLoss, HandleState, Loading, LostDetails,
+        SignUpError, Ticked, TokenError, TombstoneReason,
     },
 };
 
 const PHONE: &str = "+14155550123";
 
-fn probe(bench: &Bench, handle: &Handle) -> Probe {
+fn probe(bench: &Bench, handle: &Handle) -> HandleState {
     bench.registry.view().expect("it is loaded").probe(handle)
 }
 
@@ -46,7 +46,10 @@ async fn a_handle_signed_out_stays_signed_out_until_proved_again() {
     }
     let third = bench.joined(first.account).await;
     bench.registry.check_in(third.device).await.expect("it is known");
-    assert!(matches!(probe(&bench, &phone), Probe::Ended { how: EndedHow::Unbound, .. }));
+    assert!(matches!(
+        probe(&bench, &phone),
+        HandleState::Tombstone { how: TombstoneReason::Unbound, .. }
+    ));
     bench.registry.prove(third.device, phone.clone()).await.expect("it binds");
     assert!(bench.is_live(&phone));
 }
@@ -70,7 +73,7 @@ async fn the_newest_proof_takes_the_handle_from_every_device_of_the_former_accou
         let lost = LostDetails { handle: phone.clone(), how: HandleLoss::Moved, at: moved_at };
         assert_eq!(details.lost, [lost], "and it is told when and why");
     }
-    let Probe::Claimed { account, live_until, .. } = probe(&bench, &phone) else {
+    let HandleState::Claimed { account, live_until, .. } = probe(&bench, &phone) else {
         panic!("somebody holds it");
     };
     assert_eq!((account, live_until), (new.account, new.lease_expires_at));
@@ -90,7 +93,10 @@ async fn deregistration_reaches_every_device_and_is_told_once() {
     for _ in 0..2 {
         bench.registry.deregister(phone.clone()).await.expect("it ends");
     }
-    assert!(matches!(probe(&bench, &phone), Probe::Ended { how: EndedHow::Deregistered, .. }));
+    assert!(matches!(
+        probe(&bench, &phone),
+        HandleState::Tombstone { how: TombstoneReason::Deregistered, .. }
+    ));
     assert_eq!(bench.registry.rebind(second.device, phone).await, Ok(None));
     let log = bench.sink.log();
     let told = log.iter().filter(|change| change.kind == ChangeKind::HandleDeregistered);
@@ -104,10 +110,13 @@ async fn how_a_handle_ended_is_forgotten_after_exactly_thirty_days_with_or_witho
     bench.registry.prove(device, phone.clone()).await.expect("it binds");
     bench.registry.sign_out(device).await.expect("it is known");
     bench.clock.advance(limits::TOMBSTONE_LIFETIME - Duration::from_micros(1));
-    assert!(matches!(probe(&bench, &phone), Probe::Ended { how: EndedHow::DeviceRemoved, .. }));
+    assert!(matches!(
+        probe(&bench, &phone),
+        HandleState::Tombstone { how: TombstoneReason::DeviceRemoved, .. }
+    ));
     assert_eq!(bench.registry.tick().await, Ok(Ticked::default()));
     bench.clock.advance(Duration::from_micros(1));
-    assert_eq!(probe(&bench, &phone), Probe::Unknown);
+    assert_eq!(probe(&bench, &phone), HandleState::Unknown);
     assert_eq!(bench.store.disk().ended.len(), 1);
     assert_eq!(bench.registry.tick().await, Ok(Ticked { forgotten: 1, ..Ticked::default() }));
     assert_eq!(bench.store.disk().ended.len(), 0);
@@ -153,7 +162,10 @@ async fn a_device_silent_for_long_is_removed_and_not_a_moment_earlier() {
         "its token ended with it"
     );
     assert!(!bench.is_live(&phone), "only the silent one backed it");
-    assert!(matches!(probe(&bench, &phone), Probe::Ended { how: EndedHow::DeviceRemoved, .. }));
+    assert!(matches!(
+        probe(&bench, &phone),
+        HandleState::Tombstone { how: TombstoneReason::DeviceRemoved, .. }
+    ));
     assert!(bench.is_live(&mail), "the other device is not touched");
     let lost = bench.registry.device(other.device).expect("loaded").expect("it is known").lost;
     assert_eq!(lost.iter().map(|lost| lost.how).collect::<Vec<_>>(), [HandleLoss::DeviceRemoved]);

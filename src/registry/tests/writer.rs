@@ -5,7 +5,7 @@ use std::{sync::mpsc, thread};
 use futures_util::future::join_all;
 
 use super::*;
-use crate::registry::{BindError, ChangeKind, Probe};
+use crate::registry::{BindError, ChangeKind, HandleState};
 
 /// Keeps the writer busy with its first record until told to go on.
 struct SlowSink {
@@ -70,7 +70,7 @@ async fn what_waits_together_is_committed_together_unless_it_meets() {
     let log = sink.log();
     let last = log.last().expect("there are records");
     assert_eq!(last.kind, ChangeKind::HandleMoved);
-    let Probe::Claimed { account, .. } = registry.view().expect("it is loaded").probe(&phone)
+    let HandleState::Claimed { account, .. } = registry.view().expect("it is loaded").probe(&phone)
     else {
         panic!("somebody holds it");
     };

@@ -1,10 +1,10 @@
 //! Histories of one handle, written down row by row.
 
 mod folding;
-mod holders;
 mod model;
 mod moments;
 mod sentences;
+mod stale_askers;
 
 use std::time::Duration;
 

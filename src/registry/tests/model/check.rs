@@ -4,22 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{truth::Truth, *};
 use crate::registry::{
-    Counts, DeviceDetails, DeviceToken, HandleDetails, LostDetails, Probe, TokenError,
+    Counts, DeviceDetails, DeviceToken, HandleDetails, HandleState, LostDetails, TokenError,
 };
 
 /// Records that stay in the log once they are checked: more than a store may still hold rows of.
 const LOG_KEPT: usize = 1_024;
 
 impl Truth {
-    fn probe(&self, handle: &Handle, now: Timestamp) -> Probe {
+    fn probe(&self, handle: &Handle, now: Timestamp) -> HandleState {
         if let Some(claim) = self.claims.get(handle) {
             let leases = claim.devices.iter().map(|device| self.devices[device].lease_until());
             let live_until = leases.max().expect("a claim has a device");
             let (account, discoverable) = (claim.account, claim.discoverable);
-            return Probe::Claimed { account, live_until, discoverable };
+            return HandleState::Claimed { account, live_until, discoverable };
         }
         let young = self.ended.get(handle).filter(|(_, at)| now < at.plus(REMEMBERED));
-        young.map_or(Probe::Unknown, |(how, at)| Probe::Ended { how: *how, at: *at })
+        young
+            .map_or(HandleState::Unknown, |(how, at)| HandleState::Tombstone { how: *how, at: *at })
     }
 
     fn details(&self, id: DeviceId, now: Timestamp) -> Option<DeviceDetails> {

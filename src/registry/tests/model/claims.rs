@@ -6,7 +6,7 @@ use super::{
     truth::{Claim, Refusal, Truth},
     *,
 };
-use crate::registry::{Cause, ChangeKind, EndedHow, HandleLoss};
+use crate::registry::{Cause, ChangeKind, HandleLoss, TombstoneReason};
 
 impl Truth {
     pub(super) fn prove(
@@ -65,7 +65,7 @@ impl Truth {
         if !self.backed(id).contains(handle) {
             return Err(Refusal::NotBound);
         }
-        self.release(handle, id, EndedHow::Unbound, now);
+        self.release(handle, id, TombstoneReason::Unbound, now);
         let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
         self.tell([(kind, Some(handle.clone()), Some(id), Some(account), cause)]);
         Ok(())
@@ -73,7 +73,7 @@ impl Truth {
 
     pub(super) fn deregister(&mut self, handle: &Handle, now: Timestamp) {
         if let Some(claim) = self.claims.remove(handle) {
-            self.ended.insert(handle.clone(), (EndedHow::Deregistered, now));
+            self.ended.insert(handle.clone(), (TombstoneReason::Deregistered, now));
             self.lose(claim.account, handle, HandleLoss::Deregistered, now);
             let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
             self.tell([(kind, Some(handle.clone()), None, Some(claim.account), cause)]);

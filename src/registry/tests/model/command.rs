@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::registry::{
-    BindError, Cause, ExchangeAccount, HandleError, Imported, SignUpError, Ticked,
+    BindError, Cause, HandleError, Imported, SignUpError, Ticked, TransferAccount,
 };
 
 /// More than all devices and handles of a history can be due in.
@@ -38,7 +38,7 @@ pub(super) enum Command {
     Unbind(DeviceId, Handle),
     Deregister(Handle),
     SetDiscoverable(DeviceId, Handle, bool),
-    Import(Vec<ExchangeAccount>),
+    Import(Vec<TransferAccount>),
 }
 
 /// What whoever asked is told.

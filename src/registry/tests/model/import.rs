@@ -7,8 +7,8 @@ use super::{
     *,
 };
 use crate::registry::{
-    Cause, ChangeKind, DeviceToken, ExchangeAccount, ExchangeClaim, ExchangeDevice, HandleLoss,
-    Imported,
+    Cause, ChangeKind, DeviceToken, HandleLoss, Imported, TransferAccount, TransferClaim,
+    TransferDevice,
 };
 
 /// Ids that imports make up: few, so that they meet those of earlier imports.
@@ -77,7 +77,7 @@ pub(super) fn piece(
     arrivals: &[Arrival],
     truth: &mut Truth,
     now: Timestamp,
-) -> Vec<ExchangeAccount> {
+) -> Vec<TransferAccount> {
     let (mut devices, mut handles) = (BTreeSet::new(), BTreeSet::new());
     let mut piece = BTreeMap::new();
     for arrival in arrivals {
@@ -87,7 +87,7 @@ pub(super) fn piece(
                 truth.account_of(truth.pick(slot)).unwrap_or(AccountId::from_bits(slot as u64))
             }
         };
-        let mut one = ExchangeAccount { account, devices: Vec::new(), claims: Vec::new() };
+        let mut one = TransferAccount { account, devices: Vec::new(), claims: Vec::new() };
         for (whose, checked_in, has_token) in &arrival.devices {
             let device = match whose {
                 Whose::MadeUp(id) => DeviceId::from_bits(*id),
@@ -103,7 +103,7 @@ pub(super) fn piece(
             let handle = handle(HANDLES[*name]);
             if !devices.is_empty() && handles.insert(handle.clone()) {
                 let (proved_at, discoverable) = (proved.map(|when| when.at(now)), *discoverable);
-                one.claims.push(ExchangeClaim { handle, proved_at, discoverable, devices });
+                one.claims.push(TransferClaim { handle, proved_at, discoverable, devices });
             }
         }
         if !one.devices.is_empty() {
@@ -113,11 +113,11 @@ pub(super) fn piece(
     piece.into_values().collect()
 }
 
-fn sent(device: DeviceId, at: Timestamp, has_token: bool, truth: &mut Truth) -> ExchangeDevice {
+fn sent(device: DeviceId, at: Timestamp, has_token: bool, truth: &mut Truth) -> TransferDevice {
     let token = DeviceToken::issue(device);
     let token_hash = has_token.then(|| token.hash().0);
     truth.meet(device, token);
-    ExchangeDevice {
+    TransferDevice {
         device,
         platform: Platform::ALL[device.bits() as usize % Platform::ALL.len()],
         last_check_in_at: at,
@@ -132,7 +132,7 @@ enum Verdict {
     /// It comes in; true if somebody here loses the handle to it.
     In(bool),
     Held,
-    Ended,
+    Tombstone,
     Stale,
 }
 
@@ -146,7 +146,7 @@ impl Truth {
     /// 5. A handle that nobody holds comes in only if the registry is younger than what it remembers, or if somebody
     ///    vouched for it, by a proof or a check-in, within what it remembers.
     /// 6. An account that brought claims of which none comes in does not come in, nor does one without devices.
-    pub(super) fn import(&mut self, piece: &[ExchangeAccount], now: Timestamp) -> Imported {
+    pub(super) fn import(&mut self, piece: &[TransferAccount], now: Timestamp) -> Imported {
         let (mut sum, mut told) = (Imported::default(), Vec::new());
         for one in piece {
             if self.devices_of(one.account) > 0 {
@@ -161,7 +161,7 @@ impl Truth {
 
     fn arrive(
         &mut self,
-        one: &ExchangeAccount,
+        one: &TransferAccount,
         now: Timestamp,
         sum: &mut Imported,
         told: &mut Vec<Told>,
@@ -177,7 +177,7 @@ impl Truth {
             match self.verdict(claim, !backing.is_empty(), vouched_at, now) {
                 Verdict::In(is_taken) => claims.push((claim, backing, vouched_at, is_taken)),
                 Verdict::Held => sum.handles_held += 1,
-                Verdict::Ended => sum.handles_ended += 1,
+                Verdict::Tombstone => sum.handles_ended += 1,
                 Verdict::Stale => sum.handles_stale += 1,
             }
         }
@@ -208,7 +208,7 @@ impl Truth {
     fn coming(
         &self,
         account: AccountId,
-        device: &ExchangeDevice,
+        device: &TransferDevice,
         now: Timestamp,
     ) -> Option<(DeviceId, Device)> {
         let checked_in_at = device.last_check_in_at.min(now);
@@ -233,7 +233,7 @@ impl Truth {
 
     fn verdict(
         &self,
-        claim: &ExchangeClaim,
+        claim: &TransferClaim,
         is_backed: bool,
         vouched_at: Timestamp,
         now: Timestamp,
@@ -244,7 +244,7 @@ impl Truth {
             _ if !is_backed => Verdict::Stale,
             (Some(held), _) if yields(held.proved_at) => Verdict::In(true),
             (Some(_), _) => Verdict::Held,
-            (None, Some((_, at))) if !yields(*at) => Verdict::Ended,
+            (None, Some((_, at))) if !yields(*at) => Verdict::Tombstone,
             _ if FOUNDED < remembered_since && vouched_at < remembered_since => Verdict::Stale,
             _ => Verdict::In(false),
         }

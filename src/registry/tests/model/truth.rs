@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::*;
 use crate::{
     limits,
-    registry::{Cause, ChangeKind, DeviceToken, EndedHow, HandleLoss, LostDetails},
+    registry::{Cause, ChangeKind, DeviceToken, HandleLoss, LostDetails, TombstoneReason},
 };
 
 /// Devices that operations can mean by number; a few more if all of them are there.
@@ -46,7 +46,7 @@ pub(super) enum Refusal {
 pub(super) struct Truth {
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) claims: BTreeMap<Handle, Claim>,
-    pub(super) ended: BTreeMap<Handle, (EndedHow, Timestamp)>,
+    pub(super) ended: BTreeMap<Handle, (TombstoneReason, Timestamp)>,
     /// In the order of their loss, whatever the clock said.
     pub(super) lost: BTreeMap<AccountId, Vec<LostDetails>>,
     /// Devices that are or lately were, each with the token it was once given.
@@ -136,7 +136,7 @@ impl Truth {
         &mut self,
         handle: &Handle,
         device: DeviceId,
-        how: EndedHow,
+        how: TombstoneReason,
         now: Timestamp,
     ) {
         if let Some(claim) = self.claims.get_mut(handle) {
@@ -187,7 +187,7 @@ impl Truth {
         let account = Some(own);
         let mut told = vec![(ChangeKind::DeviceRemoved, None, Some(id), account, cause)];
         for handle in self.backed(id) {
-            self.release(&handle, id, EndedHow::DeviceRemoved, now);
+            self.release(&handle, id, TombstoneReason::DeviceRemoved, now);
             told.push((ChangeKind::HandleUnbound, Some(handle), Some(id), account, cause));
         }
         self.devices.remove(&id);

@@ -1,0 +1,120 @@
+//! Applies an accepted file, piece by piece, as one of those who change the registry.
+
+use std::{fs, io, sync::Arc};
+
+use futures_util::FutureExt as _;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::{Applied, Current, Ended, ImportState};
+use crate::{
+    limits,
+    registry::{ChangeError, Imported, TransferAccount},
+    tables::accounts::{StagedError, StagedReader},
+};
+
+impl ImportState {
+    /// Begins to apply the accepted file. It is applied whether or not anybody watches.
+    pub(super) fn apply(
+        self: &Arc<Self>,
+        total: u64,
+        permit: OwnedSemaphorePermit,
+    ) -> watch::Receiver<Applied> {
+        let (tell, told) = watch::channel(Applied { total, ..Applied::default() });
+        *self.current() = Current::Applying(told.clone());
+        let shared = Arc::clone(self);
+        self.shutdown.spawn("import", async move {
+            let ended = match shared.apply_all(&tell).await {
+                Ok(Some(imported)) => {
+                    tracing::info!(?imported, "an import is applied");
+                    Ended::Imported(imported)
+                }
+                Ok(None) => {
+                    tracing::info!("an import is interrupted; the next start goes on with it");
+                    Ended::Stopped
+                }
+                Err(error) => {
+                    tracing::error!(%error, "an accepted import cannot be read; the next start tries again");
+                    Ended::Unreadable
+                }
+            };
+            // Whoever hears the end can begin another.
+            *shared.current() = Current::Nothing;
+            drop(permit);
+            tell.send_modify(|applied| applied.ended = Some(ended));
+        });
+        told
+    }
+
+    /// Applies all pieces and removes the file. None if the service stops before.
+    async fn apply_all(
+        &self,
+        tell: &watch::Sender<Applied>,
+    ) -> Result<Option<Imported>, StagedError> {
+        let path = self.accepted();
+        let mut reader = blocking(move || StagedReader::open(&path)).await?;
+        let mut imported = Imported::default();
+        loop {
+            // Files are not read on a serving thread.
+            let (rest, piece) = blocking(move || {
+                let piece = reader.next_batch(limits::IMPORT_PIECE_ACCOUNTS);
+                Ok((reader, piece?))
+            })
+            .await?;
+            reader = rest;
+            if piece.is_empty() {
+                break;
+            }
+            let accounts = piece.len() as u64;
+            let Some(part) = self.take_in(piece).await else {
+                return Ok(None);
+            };
+            imported.add(part);
+            tell.send_modify(|applied| applied.accounts += accounts);
+        }
+        let path = self.accepted();
+        blocking(move || {
+            fs::remove_file(&path).map_err(StagedError::Read)?;
+            // After a power cut it would be applied once more, for nothing.
+            path.parent()
+                .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+                .map_err(StagedError::Read)
+        })
+        .await?;
+        Ok(Some(imported))
+    }
+
+    /// Takes a piece in, however long the registry refuses changes. None if the service stops.
+    async fn take_in(&self, piece: Vec<TransferAccount>) -> Option<Imported> {
+        let mut is_refused = false;
+        loop {
+            if self.shutdown.stopping().now_or_never().is_some() {
+                return None;
+            }
+            let error = match self.registry.import(piece.clone()).await {
+                Ok(part) => return Some(part),
+                Err(ChangeError::Stopped) => return None,
+                Err(
+                    error @ (ChangeError::Loading
+                    | ChangeError::Overloaded
+                    | ChangeError::StoreUnwritable
+                    | ChangeError::LogUnwritable),
+                ) => error,
+            };
+            if !is_refused {
+                tracing::warn!(%error, "an import waits until changes can be made");
+                is_refused = true;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(limits::IMPORT_RETRY_PAUSE) => {}
+                () = self.shutdown.stopping() => {}
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StagedError> + Send + 'static,
+) -> Result<T, StagedError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| StagedError::Read(io::Error::other(error)))?
+}

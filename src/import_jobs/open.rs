@@ -1,0 +1,76 @@
+//! What an earlier run left behind: parts of uploads, and perhaps an accepted file.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::Semaphore;
+
+use super::{ACCEPTED, Current, ImportJobs, ImportState, accepted};
+use crate::{registry::Registry, shutdown::Shutdown, tables::accounts::StagedReader};
+
+impl ImportJobs {
+    /// Opens the directory of imports, in which nothing but an accepted file stays: parts of uploads were never
+    /// accepted, and what an import into a stopped server's files had staged is staged again if it is wanted.
+    ///
+    /// # Errors
+    /// If the directory is there and cannot be cleared.
+    pub fn open(
+        directory: PathBuf,
+        registry: Arc<Registry>,
+        shutdown: Shutdown,
+    ) -> io::Result<Self> {
+        clear(&directory)?;
+        let one = Arc::new(Semaphore::new(1));
+        let mut current = Current::Nothing;
+        let path = accepted(&directory);
+        if path.exists() {
+            match (StagedReader::open(&path), Arc::clone(&one).try_acquire_owned()) {
+                (Ok(reader), Ok(permit)) => {
+                    current = Current::Waiting(permit, reader.totals().accounts);
+                }
+                (Err(error), _) => tracing::error!(
+                    %error,
+                    path = %path.display(),
+                    "an accepted import cannot be read; it stays until another replaces it"
+                ),
+                (Ok(_), Err(_)) => {}
+            }
+        }
+        let current = Mutex::new(current);
+        Ok(Self { shared: Arc::new(ImportState { directory, registry, shutdown, one, current }) })
+    }
+
+    /// Goes on with what an earlier run had accepted. To be called once the registry takes changes.
+    pub fn resume(&self) {
+        let mut current = self.shared.current();
+        let waiting = match std::mem::replace(&mut *current, Current::Nothing) {
+            Current::Waiting(permit, total) => Some((permit, total)),
+            other => {
+                *current = other;
+                None
+            }
+        };
+        drop(current);
+        if let Some((permit, total)) = waiting {
+            tracing::info!(accounts = total, "going on with an import");
+            drop(self.shared.apply(total, permit));
+        }
+    }
+}
+
+fn clear(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() != ACCEPTED && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! A staged file on its way in.
+
+use std::{
+    io::{self, BufReader},
+    sync::Arc,
+};
+
+use tokio::{
+    fs::File,
+    io::AsyncWriteExt as _,
+    sync::{OwnedSemaphorePermit, oneshot, watch},
+};
+
+use super::{Applied, ImportJobs, ImportState};
+use crate::{
+    files::{AtomicFile, create_dir},
+    limits,
+    tables::accounts::{StagedError, StagedTotals, verify},
+};
+
+/// A staged file that arrives. Dropped before [`Upload::finish`], it goes away.
+pub struct Upload {
+    shared: Arc<ImportState>,
+    fresh: AtomicFile,
+    output: File,
+    bytes: u64,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Why a staged file does not arrive.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// Another import arrives or is applied.
+    #[error("another import is under way")]
+    Busy,
+    /// It is longer than [`limits::IMPORT_UPLOAD_BYTES_MAX`].
+    #[error("the staged file is too long")]
+    TooLarge,
+    /// It cannot be written.
+    #[error("the staged file cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Why a staged file that arrived is not accepted. Nothing of it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// It is none, or is damaged.
+    #[error(transparent)]
+    Staged(#[from] StagedError),
+    /// It cannot be written.
+    #[error("the staged file cannot be written: {0}")]
+    Write(#[from] io::Error),
+    /// The service stops.
+    #[error("the service is stopping")]
+    Stopped,
+}
+
+impl ImportJobs {
+    /// Begins an upload, unless another is under way or being applied.
+    ///
+    /// # Errors
+    /// See [`UploadError`].
+    pub async fn begin(&self) -> Result<Upload, UploadError> {
+        let permit = Arc::clone(&self.shared.one).try_acquire_owned();
+        let permit = permit.map_err(|_| UploadError::Busy)?;
+        let shared = Arc::clone(&self.shared);
+        let fresh = tokio::task::spawn_blocking(move || {
+            create_dir(&shared.directory)?;
+            AtomicFile::create(&shared.accepted())
+        });
+        let fresh = fresh.await.map_err(io::Error::other)??;
+        let output = File::from_std(fresh.file.try_clone()?);
+        Ok(Upload { shared: Arc::clone(&self.shared), fresh, output, bytes: 0, permit })
+    }
+}
+
+impl Upload {
+    /// Takes more of it.
+    ///
+    /// # Errors
+    /// See [`UploadError`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > limits::IMPORT_UPLOAD_BYTES_MAX {
+            return Err(UploadError::TooLarge);
+        }
+        Ok(self.output.write_all(bytes).await?)
+    }
+
+    /// Checks what has arrived, accepts it and begins to apply it, all of it whether or not the caller waits.
+    ///
+    /// # Errors
+    /// See [`AcceptError`].
+    pub async fn finish(self) -> Result<watch::Receiver<Applied>, AcceptError> {
+        let (tell, told) = oneshot::channel();
+        let shutdown = self.shared.shutdown.clone();
+        shutdown.spawn("import-check", async move {
+            // A caller that is gone does not want to know.
+            let _ = tell.send(self.accept().await);
+        });
+        told.await.map_err(|_| AcceptError::Stopped)?
+    }
+
+    async fn accept(mut self) -> Result<watch::Receiver<Applied>, AcceptError> {
+        self.output.flush().await?;
+        let Self { shared, fresh, permit, .. } = self;
+        let checking = tokio::task::spawn_blocking(move || -> Result<StagedTotals, AcceptError> {
+            let (_, totals) = verify(BufReader::new(fresh.written()?))?;
+            fresh.keep()?;
+            Ok(totals)
+        });
+        let totals = checking.await.map_err(io::Error::other)??;
+        tracing::info!(
+            accounts = totals.accounts,
+            devices = totals.devices,
+            handles = totals.handles,
+            "an import is accepted"
+        );
+        Ok(shared.apply(totals.accounts, permit))
+    }
+}

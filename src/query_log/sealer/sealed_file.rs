@@ -1,0 +1,225 @@
+//! A sealed segment on disk: the codec's parts inside an encrypted chunk file, and what the file says without a key.
+//!
+//! ```text
+//! note     version (1 byte, 1), flags (1: a predecessor is named), zero (2), records (8), first and last instant (8, 8),
+//!          predecessor: hour (4), number (4), link (32); little endian
+//! link     SHA-256("dispatchd sealed 1", hour, number, root, note)
+//! ```
+//!
+//! The root is the Merkle root over the file's encrypted chunks ([`crate::envelope::ChunkFile`]). Each sealed segment
+//! names the link of the one sealed before it, so the sealed segments are a chain: one that was removed or replaced while
+//! its hour is alive is missed by its successor. One that expired is missed too, and its name says that it was due.
+//! Root and note are authenticated under the hour's key; the root can be recomputed without any key. Neither says
+//! anything about a handle: chunks are ciphertext, and instants are those of the hour.
+
+use std::{io, ops::Range, path::Path, sync::Arc};
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+
+use crate::{
+    clock::{Hour, Timestamp},
+    envelope::{ChunkFile, ChunkFileError, ChunkReadError, ChunkReader, ChunkWriter, Keyring},
+    query_log::{
+        catalog::Segment,
+        frames::segment_reader::SegmentError,
+        segment::{PartError, PartSink, PartSource, Sealed, SealedError},
+        segment_name::SegmentId,
+    },
+};
+
+/// What a sealed segment's chunks are for, in the derivation of their keys.
+pub(in crate::query_log) const PURPOSE: u8 = 2;
+const VERSION: u8 = 1;
+const NAMES_PREDECESSOR: u8 = 1;
+const NOTE_BYTES: usize = 68;
+
+/// Identifies a sealed segment with everything in it.
+pub(in crate::query_log) type Link = [u8; 32];
+
+/// What a sealed file says about itself without a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::query_log) struct Note {
+    pub(in crate::query_log) records: u64,
+    pub(in crate::query_log) first: Timestamp,
+    pub(in crate::query_log) last: Timestamp,
+    /// The segment sealed before this one, and its link.
+    pub(in crate::query_log) predecessor: Option<(SegmentId, Link)>,
+}
+
+impl Note {
+    pub(in crate::query_log) fn encode(&self) -> [u8; NOTE_BYTES] {
+        let mut note = [0; NOTE_BYTES];
+        note[0] = VERSION;
+        let words = [self.records, self.first.as_micros(), self.last.as_micros()];
+        for (place, word) in note[4..28].chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        if let Some((id, link)) = &self.predecessor {
+            note[1] = NAMES_PREDECESSOR;
+            note[28..32].copy_from_slice(&id.hour.epoch_hours().to_le_bytes());
+            note[32..36].copy_from_slice(&id.number.to_le_bytes());
+            note[36..].copy_from_slice(link);
+        }
+        note
+    }
+
+    pub(in crate::query_log) fn decode(note: &[u8]) -> Option<Self> {
+        let note: &[u8; NOTE_BYTES] = note.try_into().ok()?;
+        if note[0] != VERSION || note[1] > NAMES_PREDECESSOR || note[2..4] != [0; 2] {
+            return None;
+        }
+        let word = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&note[at..at + 8]);
+            u64::from_le_bytes(bytes)
+        };
+        let half =
+            |at: usize| u32::from_le_bytes([note[at], note[at + 1], note[at + 2], note[at + 3]]);
+        let named = || {
+            let id = SegmentId { hour: Hour::from_epoch_hours(half(28)), number: half(32) };
+            let mut link = [0; 32];
+            link.copy_from_slice(&note[36..]);
+            (id, link)
+        };
+        Some(Self {
+            records: word(4),
+            first: Timestamp::from_micros(word(12)),
+            last: Timestamp::from_micros(word(20)),
+            predecessor: (note[1] == NAMES_PREDECESSOR).then(named),
+        })
+    }
+}
+
+/// The link of a sealed file.
+pub(in crate::query_log) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"dispatchd sealed 1");
+    context.update(&id.hour.epoch_hours().to_le_bytes());
+    context.update(&id.number.to_le_bytes());
+    context.update(root);
+    context.update(note);
+    let mut link = [0; 32];
+    link.copy_from_slice(context.finish().as_ref());
+    link
+}
+
+/// A sealed file whose head and tail are whole, seen without its key.
+#[derive(Debug)]
+pub(in crate::query_log) struct SealedFile {
+    pub(in crate::query_log) file: ChunkFile,
+    pub(in crate::query_log) note: Note,
+    pub(in crate::query_log) id: SegmentId,
+}
+
+impl SealedFile {
+    /// Reads head and tail.
+    ///
+    /// # Errors
+    /// `Unreadable` if they are damaged, or another segment's.
+    pub(in crate::query_log) fn look(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
+        let file = ChunkFile::open(path)?;
+        let header = file.header();
+        let belongs = (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number);
+        let note = Note::decode(file.note()).filter(|_| belongs).ok_or(SegmentError::Unreadable)?;
+        Ok(Self { file, note, id })
+    }
+
+    pub(in crate::query_log) fn link(&self) -> Link {
+        link(self.id, &self.file.root(), self.file.note())
+    }
+
+    /// Opens it with its key.
+    pub(in crate::query_log) fn unlock(
+        &self,
+        keyring: &Keyring,
+    ) -> Result<ChunkReader, SegmentError> {
+        let key = keyring.get(self.id.hour).ok_or(SegmentError::NoKey)?;
+        Ok(self.file.reader(&key)?)
+    }
+}
+
+/// Opens a sealed segment for reading. It holds its file open: to be dropped by a reader that pauses.
+pub(in crate::query_log) fn open(
+    segment: &Segment,
+    keyring: &Keyring,
+) -> Result<Sealed, SegmentError> {
+    let file = SealedFile::look(&segment.path, segment.id)?;
+    let sealed = Sealed::open(Arc::new(file.unlock(keyring)?), segment.id.hour)?;
+    if sealed.records() == file.note.records { Ok(sealed) } else { Err(SegmentError::Unreadable) }
+}
+
+/// The parts of the codec, on their way into a chunk file.
+pub(in crate::query_log) struct Parts {
+    pub(in crate::query_log) writer: ChunkWriter,
+    /// A chunk file's first part is begun with the file.
+    pub(in crate::query_log) begun: bool,
+}
+
+impl io::Write for Parts {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl PartSink for Parts {
+    fn begin_part(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) { self.writer.begin_part() } else { Ok(()) }
+    }
+}
+
+impl PartSource for ChunkReader {
+    fn part_bytes(&self, part: usize) -> u64 {
+        Self::part_bytes(self, part)
+    }
+
+    fn read(&self, part: usize, range: Range<u64>) -> Result<Bytes, PartError> {
+        Self::read(self, part, range).map_err(|error| match error {
+            ChunkReadError::Io(error) => PartError::Io(error),
+            _ => PartError::Damaged,
+        })
+    }
+}
+
+impl From<ChunkFileError> for SegmentError {
+    fn from(error: ChunkFileError) -> Self {
+        match error {
+            ChunkFileError::Io(error) => error.into(),
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+impl From<SealedError> for SegmentError {
+    fn from(error: SealedError) -> Self {
+        match error {
+            SealedError::Io(error) => error.into(),
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn notes_survive(records: u64, first: u64, last: u64, named: bool, hour: u32, number: u32, link: [u8; 32]) {
+            let id = SegmentId { hour: Hour::from_epoch_hours(hour), number };
+            let note = Note {
+                records,
+                first: Timestamp::from_micros(first),
+                last: Timestamp::from_micros(last),
+                predecessor: named.then_some((id, link)),
+            };
+            prop_assert_eq!(Note::decode(&note.encode()), Some(note));
+            prop_assert_eq!(Note::decode(&note.encode()[1..]), None);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Who asked, from which device and address, and how one client lies in a row group's table of clients.
+//!
+//! ```text
+//! entries      flags (1), account (8), device (8), IPv4 address or place among the addresses below (4)
+//! addresses    IPv6 address (16), in the order of the entries that point to them
+//! ```
+//!
+//! Little endian; what a flag says is absent is zero. Entry *i* is one small read, whatever the table's size.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{
+    ids::{AccountId, DeviceId},
+    query_log::frames::row_view::RowView,
+};
+
+/// Bytes of an entry.
+pub(super) const ENTRY_BYTES: usize = 21;
+/// Bytes of an address in the second table.
+pub(super) const ADDRESS_BYTES: usize = 16;
+
+const ACCOUNT: u8 = 1;
+const DEVICE: u8 = 1 << 1;
+const IP_V4: u8 = 1 << 2;
+const IP_V6: u8 = 1 << 3;
+/// What flags there are.
+const ALL_FLAGS: u8 = ACCOUNT | DEVICE | IP_V4 | IP_V6;
+
+/// One client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Client {
+    pub(super) account: Option<AccountId>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) ip: Option<IpAddr>,
+}
+
+impl Client {
+    pub(super) const fn of(row: &RowView<'_>) -> Self {
+        Self { account: row.account, device: row.device, ip: row.ip }
+    }
+}
+
+/// A client in 24 bytes, where there are millions; its IPv6 address, if it has one, is in a list beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PackedClient {
+    account: u64,
+    device: u64,
+    /// An IPv4 address, or the place of an IPv6 address.
+    address: u32,
+    flags: u8,
+}
+
+impl PackedClient {
+    /// Adds its IPv6 address to the list, if it has one.
+    pub(super) fn new(client: &Client, addresses: &mut Vec<Ipv6Addr>) -> Self {
+        let slim = Self::with_place(client, u32::try_from(addresses.len()).unwrap_or(u32::MAX));
+        if let Some(IpAddr::V6(ip)) = client.ip {
+            addresses.push(ip);
+        }
+        slim
+    }
+
+    fn with_place(client: &Client, place: u32) -> Self {
+        let (address, of_address) = match client.ip {
+            None => (0, 0),
+            Some(IpAddr::V4(ip)) => (ip.to_bits(), IP_V4),
+            Some(IpAddr::V6(_)) => (place, IP_V6),
+        };
+        let of_account = if client.account.is_some() { ACCOUNT } else { 0 };
+        let of_device = if client.device.is_some() { DEVICE } else { 0 };
+        Self {
+            account: client.account.map_or(0, AccountId::bits),
+            device: client.device.map_or(0, DeviceId::bits),
+            address,
+            flags: of_address | of_account | of_device,
+        }
+    }
+
+    /// Whether it stands for this client.
+    pub(super) fn is(&self, client: &Client, addresses: &[Ipv6Addr]) -> bool {
+        if *self != Self::with_place(client, self.address) {
+            return false;
+        }
+        match client.ip {
+            Some(IpAddr::V6(ip)) => addresses.get(self.address as usize) == Some(&ip),
+            _ => true,
+        }
+    }
+
+    /// None if its address is not among these.
+    pub(super) fn client(&self, addresses: &[Ipv6Addr]) -> Option<Client> {
+        let has = |flag: u8| self.flags & flag != 0;
+        let ip = if has(IP_V4) {
+            Some(Ipv4Addr::from_bits(self.address).into())
+        } else if has(IP_V6) {
+            Some((*addresses.get(self.address as usize)?).into())
+        } else {
+            None
+        };
+        Some(Client {
+            account: has(ACCOUNT).then(|| AccountId::from_bits(self.account)),
+            device: has(DEVICE).then(|| DeviceId::from_bits(self.device)),
+            ip,
+        })
+    }
+
+    /// The place of its IPv6 address.
+    pub(super) fn place(&self) -> Option<u32> {
+        (self.flags & IP_V6 != 0).then_some(self.address)
+    }
+
+    /// The same, with its IPv6 address at another place.
+    pub(super) const fn moved(self, place: u32) -> Self {
+        Self { address: place, ..self }
+    }
+
+    /// An entry of the table.
+    pub(super) fn pack(&self) -> [u8; ENTRY_BYTES] {
+        let mut entry = [0; ENTRY_BYTES];
+        entry[0] = self.flags;
+        entry[1..9].copy_from_slice(&self.account.to_le_bytes());
+        entry[9..17].copy_from_slice(&self.device.to_le_bytes());
+        // An IPv4 address in the order of the network.
+        let last = if self.place().is_some() {
+            self.address.to_le_bytes()
+        } else {
+            self.address.to_be_bytes()
+        };
+        entry[17..].copy_from_slice(&last);
+        entry
+    }
+
+    /// None if it is not what [`Self::pack`] gives.
+    pub(super) fn unpack(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
+        let flags = bytes[0];
+        if flags > ALL_FLAGS || flags & IP_V4 != 0 && flags & IP_V6 != 0 {
+            return None;
+        }
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        let last = [bytes[17], bytes[18], bytes[19], bytes[20]];
+        let is_place = flags & IP_V6 != 0;
+        let address = if is_place { u32::from_le_bytes(last) } else { u32::from_be_bytes(last) };
+        let slim = Self { account: word(1), device: word(9), address, flags };
+        let absent = |flag: u8, value: u64| flags & flag != 0 || value == 0;
+        let is_clean = absent(ACCOUNT, slim.account)
+            && absent(DEVICE, slim.device)
+            && absent(IP_V4 | IP_V6, address.into());
+        is_clean.then_some(slim)
+    }
+}
+
+/// An address of the second table.
+pub(super) fn unpack_address(bytes: &[u8]) -> Option<Ipv6Addr> {
+    let octets: [u8; ADDRESS_BYTES] = bytes.try_into().ok()?;
+    Some(Ipv6Addr::from(octets))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(in crate::query_log::segment) fn client() -> impl Strategy<Value = Client> {
+        let ip = prop_oneof![
+            any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
+            any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
+        ];
+        let parts = (any::<Option<u64>>(), any::<Option<u64>>(), prop::option::of(ip));
+        parts.prop_map(|(account, device, ip)| Client {
+            account: account.map(AccountId::from_bits),
+            device: device.map(DeviceId::from_bits),
+            ip,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_client_survives(clients in prop::collection::vec(client(), 1..20)) {
+            let mut addresses = Vec::new();
+            let slim: Vec<PackedClient> =
+                clients.iter().map(|client| PackedClient::new(client, &mut addresses)).collect();
+            for (slim, client) in slim.iter().zip(&clients) {
+                prop_assert_eq!(slim.client(&addresses), Some(*client));
+                prop_assert_eq!(PackedClient::unpack(&slim.pack()), Some(*slim));
+                for other in &clients {
+                    prop_assert_eq!(slim.is(other, &addresses), other == client);
+                }
+            }
+        }
+
+        #[test]
+        fn only_what_is_packed_is_unpacked(bytes: [u8; ENTRY_BYTES], flags in 0..32u8) {
+            let mut bytes = bytes;
+            bytes[0] = flags;
+            if let Some(slim) = PackedClient::unpack(&bytes) {
+                prop_assert_eq!(slim.pack(), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Which pages and rows of a sealed segment a filter asks for.
+
+use std::io;
+
+use super::{
+    client_table::{ClientMatch, ClientSet},
+    footer::{Bounds, Group},
+    page::{Page, PageFault},
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    handle::Handle,
+    query_log::{filter::Filter, search::Order},
+};
+
+/// A filter, in terms of the columns.
+pub(super) struct Predicate<'a> {
+    pub(super) filter: &'a Filter,
+    /// Microseconds into the hour: from the first, before the second.
+    span: Bounds<u64>,
+}
+
+/// What a page has for a filter.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// Rows that are asked for, by their place in the page.
+    pub(super) rows: Vec<u32>,
+    /// Rows of which damage hides whether they are asked for.
+    pub(super) damaged: u64,
+}
+
+impl<'a> Predicate<'a> {
+    pub(super) fn new(filter: &'a Filter, hour: Hour) -> Self {
+        let micros =
+            |at: Timestamp| at.min(hour.end()).as_micros().saturating_sub(hour.start().as_micros());
+        let since = filter.since.map_or(0, micros);
+        let until = micros(filter.until.unwrap_or(Timestamp::MAX));
+        Self { filter, span: (since, until) }
+    }
+
+    /// Only what lies behind `from` in this order.
+    pub(super) fn narrow(&mut self, hour: Hour, order: Order, from: Timestamp) {
+        let start = hour.start().as_micros();
+        match order {
+            Order::Asc if from >= hour.start() => {
+                let behind = from.as_micros().saturating_sub(start).saturating_add(1);
+                self.span.0 = self.span.0.max(behind);
+            }
+            Order::Asc => {}
+            Order::Desc => self.span.1 = self.span.1.min(from.as_micros().saturating_sub(start)),
+        }
+    }
+
+    /// The part of the hour that is asked for.
+    pub(super) const fn span(&self) -> Bounds<u64> {
+        self.span
+    }
+
+    /// Only this part of the hour.
+    pub(super) const fn set_span(&mut self, micros: Bounds<u64>) {
+        self.span = micros;
+    }
+
+    /// Whether the table of clients must be read first.
+    pub(super) const fn asks_for_clients(&self) -> bool {
+        let filter = self.filter;
+        filter.account.is_some() || filter.device.is_some() || filter.ip.is_some()
+    }
+
+    const fn asks_for_outcomes(&self) -> bool {
+        let filter = self.filter;
+        filter.kind.is_some() || filter.route.is_some() || filter.reason.is_some()
+    }
+
+    /// Whether a page may hold what is asked for.
+    pub(super) fn may_hold(&self, group: &Group, page: usize) -> bool {
+        let (first, last) = group.ats[page];
+        let in_time = u64::from(last) >= self.span.0 && u64::from(first) < self.span.1;
+        in_time
+            && match &self.filter.handle {
+                None => true,
+                Some(Handle::Phone(key)) => {
+                    group.phones[page].is_some_and(|(min, max)| (min..=max).contains(&key.bits()))
+                }
+                Some(Handle::Email(address)) => {
+                    let text = address.as_str().as_bytes();
+                    let bounds = group.emails[page].as_ref();
+                    bounds.is_some_and(|(min, max)| (&**min..=&**max).contains(&text))
+                }
+            }
+    }
+
+    /// The rows of a page that are asked for.
+    pub(super) fn select(
+        &self,
+        page: &mut Page<'_>,
+        clients: Option<&ClientSet>,
+    ) -> io::Result<Selection> {
+        let mut selection = Selection { rows: (0..page.rows() as u32).collect(), damaged: 0 };
+        match self.keep_wanted(page, clients, &mut selection) {
+            Err(PageFault::Damaged) => {
+                let damaged = selection.damaged + selection.rows.len() as u64;
+                Ok(Selection { rows: Vec::new(), damaged })
+            }
+            Err(PageFault::Io(error)) => Err(error),
+            Ok(()) => Ok(selection),
+        }
+    }
+
+    /// Column by column; `selection` always holds what is still possible.
+    fn keep_wanted(
+        &self,
+        page: &mut Page<'_>,
+        clients: Option<&ClientSet>,
+        selection: &mut Selection,
+    ) -> Result<(), PageFault> {
+        let rows = &mut selection.rows;
+        match &self.filter.handle {
+            None => {}
+            Some(Handle::Phone(key)) => {
+                let wanted = Some(key.bits().cast_signed());
+                let phones = page.phones()?;
+                rows.retain(|row| phones[*row as usize] == wanted);
+            }
+            Some(Handle::Email(address)) => {
+                let wanted = address.as_str().as_bytes();
+                let emails = page.emails()?;
+                let text = |row: &u32| emails[*row as usize].as_ref().map(|email| email.data());
+                rows.retain(|row| text(row) == Some(wanted));
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let ats = page.ats()?;
+        rows.retain(|row| {
+            let at = u64::from(ats[*row as usize].cast_unsigned());
+            (self.span.0..self.span.1).contains(&at)
+        });
+        if self.asks_for_outcomes() && !rows.is_empty() {
+            self.keep_by_outcome(page, rows)?;
+        }
+        if let Some(set) = clients
+            && !rows.is_empty()
+        {
+            let numbers = page.clients()?;
+            rows.retain(|row| match set.standing(numbers[*row as usize].cast_unsigned()) {
+                ClientMatch::Wanted => true,
+                ClientMatch::Unwanted => false,
+                ClientMatch::Damaged => {
+                    selection.damaged += 1;
+                    false
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn keep_by_outcome(&self, page: &mut Page<'_>, rows: &mut Vec<u32>) -> Result<(), PageFault> {
+        let outcomes = page.outcomes()?;
+        // Few different ones, one after another.
+        let mut last = None;
+        let mut unknown = false;
+        rows.retain(|row| {
+            let bits = outcomes[*row as usize].cast_unsigned();
+            if let Some((known, matches)) = last
+                && known == bits
+            {
+                return matches;
+            }
+            let outcome = super::outcome::Outcome::from_bits(bits);
+            unknown |= outcome.is_none();
+            let matches = outcome.is_none_or(|outcome| outcome.matches(self.filter));
+            last = Some((bits, matches));
+            matches
+        });
+        if unknown { Err(PageFault::Damaged) } else { Ok(()) }
+    }
+}

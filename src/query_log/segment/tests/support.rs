@@ -1,0 +1,274 @@
+//! Parts in memory, rows at random, and a plain list as the model.
+
+use std::{
+    io,
+    net::IpAddr,
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use proptest::{option, prelude::*, sample::select};
+
+use crate::{
+    clock::{Hour, Timestamp},
+    handle::Handle,
+    ids::{AccountId, ChangeId, DeviceId, RequestId},
+    query_log::{
+        Cause, ChangeKind, ChangeRecord, Filter, Kind, LogRow, LookupRecord, Order, Reason, Record,
+        Route,
+        frames::row_view::RowView,
+        segment::{
+            PartError, PartSink, PartSource, RowSource, Sealed, Wanted, WriteError, WriteOptions,
+            write, writer::Written,
+        },
+    },
+};
+
+pub(super) const HOUR: Hour = Hour::from_epoch_hours(498_728);
+pub(super) const SEED: u64 = 7;
+
+#[derive(Clone, Default)]
+pub(super) struct Parts {
+    pub(super) parts: Vec<Vec<u8>>,
+    /// What cannot be read: bytes of a part.
+    pub(super) damaged: Option<(usize, Range<u64>)>,
+}
+
+impl io::Write for Parts {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Fewer than asked, now and then.
+        let written = bytes.len().min(1_000);
+        self.parts.last_mut().unwrap().extend_from_slice(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl PartSink for Parts {
+    fn begin_part(&mut self) -> io::Result<()> {
+        self.parts.push(Vec::new());
+        Ok(())
+    }
+}
+
+impl PartSource for Parts {
+    fn part_bytes(&self, part: usize) -> u64 {
+        self.parts.get(part).map_or(0, |part| part.len() as u64)
+    }
+
+    fn read(&self, part: usize, range: Range<u64>) -> Result<Bytes, PartError> {
+        if let Some((damaged, place)) = &self.damaged
+            && *damaged == part
+            && range.start < place.end
+            && place.start < range.end
+        {
+            return Err(PartError::Damaged);
+        }
+        let range = range.start as usize..range.end as usize;
+        let part = self.parts.get(part).ok_or(PartError::Damaged)?;
+        part.get(range).map(Bytes::copy_from_slice).ok_or(PartError::Damaged)
+    }
+}
+
+impl Parts {
+    pub(super) fn open(&self) -> Result<Sealed, super::super::SealedError> {
+        Sealed::open(Arc::new(self.clone()), HOUR)
+    }
+}
+
+/// Rows in memory, as a source; counts passes.
+pub(super) struct Given<'a> {
+    pub(super) rows: &'a [LogRow],
+    pub(super) passes: usize,
+}
+
+impl RowSource for Given<'_> {
+    type Error = io::Error;
+
+    fn pass(&mut self, each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>) -> io::Result<()> {
+        self.passes += 1;
+        for row in self.rows {
+            if each(&row.into()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn seal_within(
+    rows: &[LogRow],
+    rows_max: usize,
+    page_rows: usize,
+) -> Result<(Parts, Written, usize), WriteError<io::Error>> {
+    let mut parts = Parts::default();
+    let mut given = Given { rows, passes: 0 };
+    let options = WriteOptions { rows_max, page_rows, ..WriteOptions::new(SEED, &|| false) };
+    let written = write(&mut parts, &mut given, HOUR, rows.len() as u64, &options)?;
+    Ok((parts, written, given.passes))
+}
+
+pub(super) fn seal(rows: &[LogRow], rows_max: usize) -> Parts {
+    seal_within(rows, rows_max, 16).unwrap().0
+}
+
+pub(super) fn handle(row: &LogRow) -> Option<&Handle> {
+    match &row.record {
+        Record::Lookup(lookup) => lookup.handle.as_ref(),
+        Record::Change(change) => change.handle.as_ref(),
+    }
+}
+
+/// All windows from one end to the other: their rows, and the damage that they tell of.
+pub(super) fn page_through(
+    sealed: &Sealed,
+    filter: &Filter,
+    order: Order,
+    from: Option<Timestamp>,
+    rows_max: usize,
+) -> (Vec<LogRow>, u64) {
+    let (mut all, mut from, mut damaged, mut known) = (Vec::new(), from, 0, None);
+    loop {
+        let wanted = Wanted { filter, order, from, rows_max, stop: &|| false };
+        let mut window = sealed.window(&wanted, &mut known).unwrap();
+        assert!(!window.stopped);
+        damaged = window.damaged_rows.max(damaged);
+        let before = all.len();
+        all.extend(std::iter::from_fn(|| window.rows.pop()));
+        assert!(all.len() > before || !window.more || damaged > 0, "a window of nothing");
+        if !window.more {
+            return (all, damaged);
+        }
+        let is_on = match order {
+            Order::Asc => window.read_to > from,
+            Order::Desc => from.is_none() || window.read_to < from,
+        };
+        assert!(is_on, "no way forward");
+        from = window.read_to;
+    }
+}
+
+/// What a window should hold.
+pub(super) fn expected(
+    rows: &[LogRow],
+    filter: &Filter,
+    order: Order,
+    from: Option<Timestamp>,
+) -> Vec<LogRow> {
+    let behind = |row: &&LogRow| {
+        from.is_none_or(|from| match order {
+            Order::Asc => row.at > from,
+            Order::Desc => row.at < from,
+        })
+    };
+    let mut found: Vec<_> =
+        rows.iter().filter(behind).filter(|row| filter.matches(row)).cloned().collect();
+    if order == Order::Desc {
+        found.reverse();
+    }
+    found
+}
+
+fn few_handles() -> impl Strategy<Value = Option<Handle>> {
+    let text = select(vec![
+        "+15550000001",
+        "+15550000002",
+        "+4915112345678",
+        "+999999999999999",
+        "+1000000",
+        "a@example.com",
+        "b@example.com",
+        "zoe@example.org",
+        "+x@example.org",
+    ]);
+    // One is asked for most of the time.
+    let hot = Just(Some(Handle::from_canonical("+15550000003").unwrap()));
+    prop_oneof![
+        3 => hot,
+        4 => text.prop_map(|text| Handle::from_canonical(text).map(Some).unwrap()),
+        2 => (1_000_000u64..1_000_000_000_000_000)
+            .prop_map(|number| Handle::from_canonical(&format!("+{number}"))),
+        1 => "[a-zé]{1,60}@[a-z]{1,100}\\.example".prop_map(|text| Handle::from_canonical(&text)),
+        1 => Just(None),
+    ]
+}
+
+fn few_ips() -> impl Strategy<Value = Option<IpAddr>> {
+    let few =
+        select(vec!["192.0.2.1", "192.0.2.200", "198.51.100.7", "2001:db8::1", "2001:db8:9::2"]);
+    prop_oneof![4 => few.prop_map(|ip| ip.parse().ok()), 1 => any::<IpAddr>().prop_map(Some), 1 => Just(None)]
+}
+
+fn accounts() -> impl Strategy<Value = Option<AccountId>> {
+    option::of(prop_oneof![4 => 0..3u64, 1 => any::<u64>()].prop_map(AccountId::from_bits))
+}
+
+fn devices() -> impl Strategy<Value = Option<DeviceId>> {
+    option::of(prop_oneof![4 => 0..3u64, 1 => any::<u64>()].prop_map(DeviceId::from_bits))
+}
+
+prop_compose! {
+    fn lookups()(
+        request in prop_oneof![(0..500u64).prop_map(|count| RequestId::from_count(count.wrapping_sub(9))),
+            any::<u64>().prop_map(RequestId::from_bits)],
+        account in accounts(), device in devices(), ip in few_ips(), handle in few_handles(),
+        route in option::of(select(Route::ALL)), reason in select(Reason::ALL),
+        status in prop_oneof![Just(200u16), any::<u16>()], took_us in prop_oneof![0..900u32, any::<u32>()],
+    ) -> Record {
+        Record::Lookup(LookupRecord { request, account, device, ip, handle, route, reason, status, took_us })
+    }
+}
+
+prop_compose! {
+    fn changes()(
+        id: u64, account in accounts(), device in devices(), handle in few_handles(),
+        change in select(ChangeKind::ALL), cause in select(Cause::ALL),
+    ) -> Record {
+        Record::Change(ChangeRecord { id: ChangeId::from_bits(id), change, handle, device, account, cause })
+    }
+}
+
+/// Rows of [`HOUR`], each later than the one before it.
+pub(super) fn rows(most: usize) -> impl Strategy<Value = Vec<LogRow>> {
+    let delta = prop_oneof![5 => 1..3u64, 3 => 1..3_000_000u64];
+    let record = prop_oneof![5 => lookups(), 1 => changes()];
+    (prop_oneof![Just(0u64), 0..900_000_000u64], prop::collection::vec((delta, record), 0..most))
+        .prop_map(|(first, rows)| {
+            let mut at = HOUR.start().as_micros() + first;
+            let mut placed: Vec<LogRow> = Vec::new();
+            for (delta, record) in rows {
+                placed.push(LogRow { at: Timestamp::from_micros(at), record });
+                at += delta;
+            }
+            placed.retain(|row| row.at < HOUR.end());
+            placed
+        })
+}
+
+prop_compose! {
+    /// Mostly one or two things asked for.
+    pub(super) fn filters()(
+        handle in few_handles(), device in devices(), account in accounts(),
+        ip in select(vec!["192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "::/0", "0.0.0.0/0"]),
+        route in select(Route::ALL), reason in select(Reason::ALL), kind in select(vec![Kind::Lookup, Kind::Change]),
+        since in 0..3_700_000_000u64, until in 0..3_700_000_000u64, wanted in prop::collection::vec(0..9u8, 0..3),
+    ) -> Filter {
+        let start = HOUR.start().as_micros() - 1_000_000;
+        let asks = |number: u8| wanted.contains(&number);
+        Filter {
+            handle: handle.filter(|_| asks(0)),
+            device: device.filter(|_| asks(1)),
+            account: account.filter(|_| asks(2)),
+            ip: asks(3).then(|| ip.parse().unwrap()),
+            route: asks(4).then_some(route),
+            reason: asks(5).then_some(reason),
+            kind: asks(6).then_some(kind),
+            since: asks(7).then(|| Timestamp::from_micros(start + since)),
+            until: asks(8).then(|| Timestamp::from_micros(start + until)),
+        }
+    }
+}

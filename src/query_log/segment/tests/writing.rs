@@ -1,0 +1,131 @@
+//! What the writer refuses, and how it bounds its passes.
+
+use std::{cell::Cell, io, ops::ControlFlow};
+
+use super::support::*;
+use crate::{
+    clock::{Hour, Timestamp},
+    handle::Handle,
+    ids::RequestId,
+    query_log::{
+        Filter, LogRow, LookupRecord, Order, Reason, Record,
+        frames::row_view::RowView,
+        segment::{
+            Digest, RowSource, Scan, Sealed, Wanted, WriteError, WriteOptions,
+            time_slice::TimeSlice, write,
+        },
+    },
+};
+
+fn lookup(micros: u64, handle: String) -> LogRow {
+    let at = Timestamp::from_micros(HOUR.start().as_micros() + micros);
+    let record = Record::Lookup(LookupRecord {
+        request: RequestId::from_count(micros),
+        account: None,
+        device: None,
+        ip: None,
+        handle: Some(Handle::from_canonical(&handle).unwrap()),
+        route: None,
+        reason: Reason::RateLimited,
+        status: 429,
+        took_us: 3,
+    });
+    LogRow { at, record }
+}
+
+fn phone(micros: u64, number: u64) -> LogRow {
+    lookup(micros, format!("+{}", 10_000_000 + number))
+}
+
+#[test]
+fn rows_must_be_in_order_and_of_the_hour() {
+    let twice = [phone(5, 1), phone(5, 2)];
+    assert!(matches!(seal_within(&twice, 9, 4), Err(WriteError::OutOfOrder)));
+    let late = [phone(5, 1), phone(3_600_000_000, 2)];
+    assert!(matches!(seal_within(&late, 9, 4), Err(WriteError::OtherHour)));
+    let parts = seal(&[phone(5, 1)], 9);
+    let other = Hour::from_epoch_hours(HOUR.epoch_hours() + 1);
+    assert!(super::super::Sealed::open(std::sync::Arc::new(parts), other).is_err());
+}
+
+#[test]
+fn it_stops_when_asked() {
+    let rows: Vec<LogRow> = (0..20_000).map(|n| phone(n, n % 7)).collect();
+    for patience in 0..4 {
+        let asked = Cell::new(0);
+        let stop = || asked.replace(asked.get() + 1) >= patience;
+        let options = WriteOptions::new(SEED, &stop);
+        let mut given = Given { rows: &rows, passes: 0 };
+        let written = write(&mut Parts::default(), &mut given, HOUR, 20_000, &options);
+        assert!(matches!(written, Err(WriteError::Stopped)), "after {patience}");
+    }
+}
+
+#[test]
+fn reading_stops_when_asked() {
+    let rows: Vec<LogRow> = (0..500).map(|n| phone(n, n)).collect();
+    let sealed: Sealed = seal(&rows, 1_000).open().unwrap();
+    let filter = Filter::default();
+    for patience in 0..70 {
+        let asked = Cell::new(0);
+        let stop = &|| asked.replace(asked.get() + 1) >= patience;
+        let wanted = Wanted { filter: &filter, order: Order::Asc, from: None, rows_max: 100, stop };
+        let mut window: TimeSlice = sealed.window(&wanted, &mut None).unwrap();
+        let rows = std::iter::from_fn(|| window.rows.pop()).count();
+        // 32 pages are looked through, then read; all their rows are of one moment.
+        assert_eq!((window.stopped, rows), if patience < 64 { (true, 0) } else { (false, 500) });
+    }
+    let mut scan: Scan = sealed.scan(&filter).stop_when(|| true);
+    assert!(scan.next().is_none());
+    let digest: Digest = sealed.digest(SEED).unwrap();
+    assert_eq!(digest.records, 500);
+}
+
+/// Loses a row after the first pass.
+struct Shrinking(Vec<LogRow>);
+
+impl RowSource for Shrinking {
+    type Error = io::Error;
+
+    fn pass(&mut self, each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>) -> io::Result<()> {
+        let _ = self.0.iter().try_for_each(|row| each(&row.into()));
+        self.0.pop();
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_that_change_between_passes_are_not_sealed() {
+    let rows: Vec<LogRow> = (0..300).map(|n| phone(n, n)).collect();
+    let options = WriteOptions { rows_max: 100, ..WriteOptions::new(SEED, &|| false) };
+    let mut source = Shrinking(rows);
+    let written = write(&mut Parts::default(), &mut source, HOUR, 300, &options);
+    assert!(matches!(written, Err(WriteError::Changed)));
+}
+
+#[test]
+fn passes_are_few_however_handles_are_spread() {
+    let spreads: [fn(u64) -> u64; 4] =
+        [|n| n, |n| 9_999 - n, |n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50, |_| 1];
+    for (number, spread) in spreads.into_iter().enumerate() {
+        let rows: Vec<LogRow> = (0..10_000).map(|n| phone(n, spread(n))).collect();
+        for guess in [0, 10_000, 1_000_000] {
+            let mut parts = Parts::default();
+            let mut given = Given { rows: &rows, passes: 0 };
+            let options = WriteOptions { rows_max: 1_000, ..WriteOptions::new(SEED, &|| false) };
+            let written = write(&mut parts, &mut given, HOUR, guess, &options).unwrap();
+            assert!(given.passes <= 21, "{} passes for spread {number}", given.passes);
+            assert_eq!(parts.open().unwrap().digest(SEED).unwrap().sum, written.sum);
+        }
+    }
+}
+
+#[test]
+fn long_addresses_fill_the_budget_too() {
+    let long = |n: u64| format!("{n:0>60}@{}.example", "a".repeat(180));
+    let rows: Vec<LogRow> = (0..500).map(|n| lookup(n, long(n * 7 % 500))).collect();
+    let (parts, written, passes) = seal_within(&rows, 200, 16).unwrap();
+    assert!(passes >= 500 * 240 / (200 * 32), "{passes} passes");
+    assert_eq!(parts.open().unwrap().digest(SEED).unwrap().sum, written.sum);
+    assert!(seal_within(&rows, 2, 16).is_ok());
+}

@@ -1,0 +1,80 @@
+//! What is known about one handle.
+
+use crate::{clock::Timestamp, ids::AccountId, limits};
+
+use super::device::HandleLoss;
+
+/// How a handle that nobody holds ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tombstone {
+    pub(super) how: TombstoneReason,
+    pub(super) at: Timestamp,
+}
+
+/// Why nobody holds a handle any more. There is no "moved": a handle that moved is held by its new account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TombstoneReason {
+    /// Its last device gave it up.
+    Unbound,
+    /// Its owner took it back from every device.
+    Deregistered,
+    /// Its last device signed out, or was silent for too long.
+    DeviceRemoved,
+}
+
+/// What a lookup finds, at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandleState {
+    /// An account holds it.
+    Claimed {
+        /// The account.
+        account: AccountId,
+        /// The handle is live until just before this instant.
+        live_until: Timestamp,
+        /// Whether strangers may find it.
+        discoverable: bool,
+    },
+    /// It was held once, at most 30 days ago.
+    Tombstone {
+        /// How it ended.
+        how: TombstoneReason,
+        /// When it ended.
+        at: Timestamp,
+    },
+    /// Never held, or so long ago that it is forgotten.
+    Unknown,
+}
+
+impl Tombstone {
+    /// Whether it ended so long ago that it must not be told any more.
+    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
+    }
+
+    pub(super) fn probe(&self, now: Timestamp) -> HandleState {
+        // Exact, whether or not the tick has removed it yet.
+        if self.is_forgotten(now) {
+            return HandleState::Unknown;
+        }
+        HandleState::Tombstone { how: self.how, at: self.at }
+    }
+}
+
+impl TombstoneReason {
+    /// The same as the account that held it sees it.
+    pub(super) const fn loss(self) -> HandleLoss {
+        match self {
+            Self::Unbound => HandleLoss::Unbound,
+            Self::Deregistered => HandleLoss::Deregistered,
+            Self::DeviceRemoved => HandleLoss::DeviceRemoved,
+        }
+    }
+}
+
+impl HandleState {
+    /// Whether some device that backs the handle has checked in within its lease.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Claimed { live_until, .. } if now < *live_until)
+    }
+}

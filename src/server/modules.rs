@@ -1,0 +1,94 @@
+//! The rooms that keep something, opened in order.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::{
+    audit::{Audit, AuditOptions},
+    clock::SharedClock,
+    config::Config,
+    dispatch::Dispatch,
+    envelope::KeyFiles,
+    http::{health::Health, operator::Snapshots, phone::PhoneState},
+    import_jobs::ImportJobs,
+    query_log::{self, LogOptions, QueryLog},
+    quota::Quota,
+    registry::Registry,
+    shutdown::Shutdown,
+    verification::{DeliveryRouter, VerificationService},
+};
+
+/// The rooms, opened.
+pub(super) struct Modules {
+    pub(super) registry: Arc<Registry>,
+    pub(super) intake: ImportJobs,
+    pub(super) snapshots: Snapshots,
+    pub(super) log: QueryLog,
+    pub(super) audit: Audit,
+    pub(super) quota: Arc<Quota>,
+    pub(super) ownership: Arc<VerificationService>,
+    pub(super) dispatch: Dispatch,
+}
+
+impl Modules {
+    /// What the phones' routes work with.
+    pub(super) fn phone_state(&self, health: Health, clock: SharedClock) -> PhoneState {
+        PhoneState {
+            dispatch: self.dispatch.clone(),
+            registry: Arc::clone(&self.registry),
+            ownership: Arc::clone(&self.ownership),
+            quota: Arc::clone(&self.quota),
+            health,
+            clock,
+        }
+    }
+}
+
+/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet.
+pub(super) fn open(
+    config: &Config,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Modules> {
+    let data = &config.server.data;
+    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
+    let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
+    let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
+    report_recovery(&report);
+    let (keyring, retention) = (log.keyring(), config.audit.retention);
+    let audit =
+        Audit::new(AuditOptions::new(data.join("audit"), keyring, Arc::clone(clock), retention));
+    let directory = data.join("registry");
+    let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
+        .context("opening the registry")?;
+    let registry = Arc::new(registry);
+    let snapshots = Snapshots::open(&directory).context("removing left-over snapshots")?;
+    let intake =
+        ImportJobs::open(directory.join("import"), Arc::clone(&registry), shutdown.clone())
+            .context("opening the directory of imports")?;
+    let routes = DeliveryRouter::open(&config.ownership, data, clock)
+        .context("opening the ways of codes")?;
+    let (routes, shutdown) = (Arc::new(routes), shutdown.clone());
+    let ownership =
+        VerificationService::new(Arc::clone(&registry), routes, Arc::clone(clock), shutdown);
+    let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
+    let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
+    let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
+    let ownership = Arc::new(ownership);
+    Ok(Modules { registry, intake, snapshots, log, audit, quota, ownership, dispatch })
+}
+
+fn report_recovery(report: &query_log::RecoveryReport) {
+    let (segments, finished) = (report.segments, report.finished);
+    if report.damaged > 0 || !report.unreadable.is_empty() || !report.keys_missing.is_empty() {
+        tracing::error!(
+            damaged = report.damaged,
+            unreadable = report.unreadable.len(),
+            keys_missing = report.keys_missing.len(),
+            "the log is damaged; everything else in it can be read, and nothing was deleted: \
+             see `dispatchd log verify`"
+        );
+    }
+    tracing::info!(segments, finished, cut_bytes = report.cut_bytes, "the query log is open");
+}

@@ -1,0 +1,180 @@
+//! Files that say what cannot be, with every checksum right: only the checks of content stand between them and an import.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::{
+    format::{BlockHead, Header, encode_account, encode_end, push_crc},
+    *,
+};
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, DeviceId},
+    limits,
+    registry::{Platform, TransferAccount, TransferClaim, TransferDevice},
+};
+
+fn device(id: u64) -> TransferDevice {
+    TransferDevice {
+        device: DeviceId::from_bits(id),
+        platform: Platform::Ios,
+        last_check_in_at: Timestamp::from_secs(1),
+        registered_at: None,
+        name: None,
+        token_hash: None,
+    }
+}
+
+fn claim(text: &str) -> TransferClaim {
+    TransferClaim {
+        handle: Handle::from_canonical(text).unwrap(),
+        proved_at: None,
+        discoverable: true,
+        devices: vec![DeviceId::from_bits(1)],
+    }
+}
+
+fn account(id: u64) -> TransferAccount {
+    TransferAccount {
+        account: AccountId::from_bits(id),
+        devices: vec![device(1), device(2)],
+        claims: vec![claim("+14155550123"), claim("ann@example.com")],
+    }
+}
+
+fn block(accounts: &[TransferAccount], count: u32, last: u64, extra: &[u8]) -> Vec<u8> {
+    let mut payload = accounts.iter().fold(Vec::new(), |out, each| encode_account(each, out));
+    payload.extend_from_slice(extra);
+    let payload_bytes = u32::try_from(payload.len()).unwrap();
+    let mut bytes = BlockHead { payload_bytes, accounts: count, last }.encode().to_vec();
+    bytes.extend(payload);
+    push_crc(&mut bytes);
+    bytes
+}
+
+/// A file of these blocks, its totals as given.
+fn file(blocks: &[Vec<u8>], totals: StagedTotals) -> Vec<u8> {
+    let header = Header { digest: ImportDigest::from_bytes([9; 32]), totals }.encode();
+    let blocks = blocks.concat();
+    let sha256 = digest(&SHA256, &[&blocks[..], &header].concat());
+    let end = encode_end(totals, sha256.as_ref().try_into().unwrap());
+    [header, blocks, end].concat()
+}
+
+const fn totals(accounts: u64, devices: u64, handles: u64) -> StagedTotals {
+    StagedTotals { accounts, devices, handles }
+}
+
+/// Why a file of one block with one account is refused.
+fn refusal(account: &TransferAccount) -> String {
+    let blocks = [block(std::slice::from_ref(account), 1, account.account.bits(), &[])];
+    let (devices, handles) = (account.devices.len() as u64, account.claims.len() as u64);
+    match verify(&file(&blocks, totals(1, devices, handles))[..]) {
+        Ok(_) => "none".into(),
+        Err(error) => error.to_string().split(": ").last().unwrap().to_owned(),
+    }
+}
+
+#[test]
+fn an_account_that_cannot_be_is_refused() {
+    assert_eq!(refusal(&account(1)), "none");
+    let with = |change: &dyn Fn(&mut TransferAccount)| {
+        let mut account = account(1);
+        change(&mut account);
+        refusal(&account)
+    };
+    let out_of_order = "an account's devices are not in order";
+    assert_eq!(with(&|a| a.devices.push(device(2))), out_of_order);
+    assert_eq!(with(&|a| a.devices.push(device(0))), out_of_order);
+    let none = |a: &mut TransferAccount| {
+        a.devices.clear();
+        a.claims.clear();
+    };
+    assert_eq!(with(&none), "an account has no device");
+    let many = |a: &mut TransferAccount| {
+        a.devices = (0..=limits::STAGED_DEVICES_PER_ACCOUNT_MAX as u64).map(device).collect();
+    };
+    assert_eq!(with(&many), "an account has too many devices");
+    for len in [0, limits::DEVICE_NAME_BYTES_MAX + 1] {
+        let named = with(&|a| a.devices[0].name = Some("x".repeat(len)));
+        assert_eq!(named, "a device's name has a wrong length");
+    }
+    let out_of_order = "an account's handles are not in order";
+    assert_eq!(with(&|a| a.claims.push(claim("ann@example.com"))), out_of_order);
+    assert_eq!(with(&|a| a.claims.reverse()), out_of_order);
+    let many = |a: &mut TransferAccount| {
+        a.claims = (0..65).map(|n| claim(&format!("ann{n:02}@example.com"))).collect();
+    };
+    assert_eq!(with(&many), "an account has too many handles");
+    assert_eq!(with(&|a| a.claims[0].devices.clear()), "a handle has no device");
+    let twice = DeviceId::from_bits(1);
+    let out_of_order = "a handle's devices are not in order";
+    assert_eq!(with(&|a| a.claims[0].devices.push(twice)), out_of_order);
+    let not_canonical = "a handle is not in canonical form";
+    for text in ["Ann@example.com", "ann\"\n@example.com", "ann@localhost"] {
+        assert_eq!(with(&|a| a.claims[1] = claim(text)), not_canonical, "{text}");
+        // A reader refuses it, too: such text would break the log's lines.
+        let mut bad = account(1);
+        bad.claims[1] = claim(text);
+        let bytes = file(&[block(&[bad], 1, 1, &[])], totals(1, 2, 2));
+        let outcome = StagedReader::new(&bytes[..]).unwrap().next_batch(1);
+        assert!(matches!(outcome, Err(StagedError::Invalid(_))), "{text}");
+    }
+    // A number's form is enough for a reader; who verifies looks closer.
+    assert_eq!(with(&|a| a.claims[0] = claim("+4900891234567")), not_canonical);
+}
+
+#[test]
+fn accounts_and_blocks_come_in_order_and_are_all_counted() {
+    let one = |id| block(&[account(id)], 1, id, &[]);
+    let check = |blocks: &[Vec<u8>], totals| {
+        verify(&file(blocks, totals)[..]).map(drop).map_err(|error| error.to_string())
+    };
+    let said = |what: &str| Err(format!("the staged file contradicts itself: {what}"));
+    assert_eq!(check(&[one(1), one(2)], totals(2, 4, 4)), Ok(()));
+    assert_eq!(check(&[], totals(0, 0, 0)), Ok(()));
+    assert_eq!(check(&[one(2), one(1)], totals(2, 4, 4)), said("blocks are not in order"));
+    assert_eq!(check(&[one(2), one(2)], totals(2, 4, 4)), said("blocks are not in order"));
+    let swapped = block(&[account(2), account(1)], 2, 2, &[]);
+    assert_eq!(check(&[swapped], totals(2, 4, 4)), said("accounts are not in order"));
+    let wrong_last = block(&[account(1), account(2)], 2, 3, &[]);
+    assert_eq!(check(&[wrong_last], totals(2, 4, 4)), said("accounts are not in order"));
+    let extra = block(&[account(1)], 1, 1, &[0]);
+    assert_eq!(check(&[extra], totals(1, 2, 2)), said("a block holds more than its accounts"));
+    let fewer = block(&[account(1)], 2, 2, &[]);
+    assert!(check(&[fewer], totals(2, 4, 4)).is_err());
+    let none = block(&[], 0, 1, &[0]);
+    assert_eq!(check(&[none], totals(0, 0, 0)), said("a block holds no account"));
+    for wrong in [totals(1, 4, 4), totals(2, 3, 4), totals(2, 4, 5)] {
+        assert_eq!(check(&[one(1), one(2)], wrong), said("its totals are wrong"));
+    }
+}
+
+#[test]
+fn blocks_of_two_files_do_not_make_a_third() {
+    // Each block and the end are whole; only the digest over all of them tells.
+    let one = block(&[account(1)], 1, 1, &[]);
+    let other = block(&[account(2)], 1, 2, &[]);
+    let mut bytes = file(&[one], totals(1, 2, 2));
+    let end = bytes.len() - 4 - format::END_BYTES;
+    bytes.splice(format::HEADER_BYTES..end, other);
+    assert!(matches!(verify(&bytes[..]), Err(StagedError::Damaged)));
+}
+
+#[test]
+fn what_follows_the_end_is_an_error() {
+    let mut bytes = file(&[], totals(0, 0, 0));
+    bytes.push(0);
+    assert!(matches!(verify(&bytes[..]), Err(StagedError::Invalid(_))));
+}
+
+#[test]
+fn a_length_is_not_believed() {
+    let mut bytes = file(&[], totals(0, 0, 0));
+    bytes.truncate(format::HEADER_BYTES);
+    let mut long = bytes.clone();
+    long.extend_from_slice(&u32::MAX.to_le_bytes());
+    assert!(matches!(verify(&long[..]), Err(StagedError::Damaged)));
+    bytes.extend_from_slice(&(limits::STAGED_BLOCK_BYTES_MAX as u32).to_le_bytes());
+    assert!(matches!(verify(&bytes[..]), Err(StagedError::CutOff)));
+}

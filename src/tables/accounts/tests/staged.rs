@@ -1,0 +1,184 @@
+//! Staged files, read back and damaged.
+
+use std::{
+    io::{self, Read},
+    sync::LazyLock,
+};
+
+use data_encoding::HEXLOWER;
+use proptest::prelude::*;
+
+use super::{export::export, *};
+use crate::{
+    ids::AccountId,
+    tables::accounts::{StagedError, verify},
+};
+
+/// A staged file of some accounts in several blocks.
+static SOME: LazyLock<(Vec<u8>, Vec<TransferAccount>)> = LazyLock::new(|| {
+    let import = Import::new();
+    let rows: Vec<_> = (0..20)
+        .map(|n| format!("u{n}@example.com,x{n},y{n},ios,2026-11-20T08:00:00Z,,,N"))
+        .collect();
+    let rows: Vec<_> = rows.iter().map(String::as_str).collect();
+    let staged = import.stage(&import.csv(&rows)).unwrap();
+    (fs::read(&staged.path).unwrap(), accounts(&staged.path))
+});
+
+fn some() -> (Vec<u8>, Vec<TransferAccount>) {
+    SOME.clone()
+}
+
+/// All accounts that come before the end or an error.
+fn read(bytes: impl Read) -> (Vec<TransferAccount>, Result<(), StagedError>) {
+    let mut accounts = Vec::new();
+    let mut reader = match StagedReader::new(bytes) {
+        Ok(reader) => reader,
+        Err(error) => return (accounts, Err(error)),
+    };
+    loop {
+        match reader.next_batch(1) {
+            Ok(batch) if batch.is_empty() => return (accounts, Ok(())),
+            Ok(batch) => accounts.extend(batch),
+            Err(error) => return (accounts, Err(error)),
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_at_any_byte_is_an_error_and_never_a_wrong_account() {
+    let (bytes, whole) = some();
+    for len in 0..bytes.len() {
+        let (accounts, outcome) = read(&bytes[..len]);
+        assert!(matches!(outcome, Err(StagedError::CutOff)), "{len}: {outcome:?}");
+        assert!(whole.starts_with(&accounts), "{len}");
+    }
+    assert!(read(&bytes[..]).1.is_ok());
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_and_never_a_wrong_account() {
+    let (mut bytes, whole) = some();
+    for bit in 0..bytes.len() * 8 {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let (accounts, outcome) = read(&bytes[..]);
+        assert!(outcome.is_err(), "{bit}");
+        assert!(whole.starts_with(&accounts), "{bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, at in 0_usize..2_000, with_start: bool) {
+        let mut content = if with_start { some().0 } else { Vec::new() };
+        content.truncate(at);
+        content.extend(bytes);
+        prop_assert!(content == some().0 || read(&content[..]).1.is_err());
+    }
+}
+
+#[test]
+fn nothing_more_comes_after_an_error() {
+    let (mut bytes, _) = some();
+    let last = bytes.len() - 100;
+    bytes[last] ^= 1;
+    let mut reader = StagedReader::new(&bytes[..]).unwrap();
+    while reader.next_batch(5).is_ok_and(|batch| !batch.is_empty()) {}
+    assert!(reader.next_batch(5).is_ok_and(|batch| batch.is_empty()));
+}
+
+#[test]
+fn a_reader_begins_after_any_account() {
+    let (bytes, whole) = some();
+    for (place, account) in whole.iter().enumerate() {
+        for after in [account.account, AccountId::from_bits(account.account.bits() - 1)] {
+            let mut reader = StagedReader::new(&bytes[..]).unwrap();
+            reader.start_after(after);
+            let rest = reader.next_batch(1_000).unwrap();
+            let first = if after == account.account { place + 1 } else { place };
+            assert_eq!(rest, whole[first..]);
+            assert!(reader.next_batch(1).unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_comes_byte_by_byte_is_read() {
+    struct Slow<'a>(&'a [u8]);
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let len = buffer.len().min(1);
+            self.0.read(&mut buffer[..len])
+        }
+    }
+    let (bytes, whole) = some();
+    let (accounts, outcome) = read(Slow(&bytes));
+    assert!(outcome.is_ok() && accounts == whole);
+    assert_eq!(verify(Slow(&bytes)).unwrap().1.accounts, 20);
+}
+
+#[test]
+fn what_is_no_staged_file_says_so() {
+    let (mut bytes, _) = some();
+    assert!(matches!(read(&[b'x'; 100][..]).1, Err(StagedError::NotStaged)));
+    // Version 2, its checksum right.
+    bytes[8] = 2;
+    let crc = crc32fast::hash(&bytes[..72]);
+    bytes[72..76].copy_from_slice(&crc.to_le_bytes());
+    assert!(matches!(read(&bytes[..]).1, Err(StagedError::Version(2))));
+}
+
+#[test]
+fn a_file_under_another_imports_name_is_not_taken_for_it() {
+    let import = Import::new();
+    let one = import.csv(&[",ann,phone,ios,2026-11-20T08:00:00Z,,,"]);
+    let staged = import.stage(&one).unwrap();
+    let other = import.csv(&[",ben,phone,ios,2026-11-20T08:00:00Z,,,"]);
+    let digest = import.digest(&other);
+    let path = import.directory().join(format!("{digest}.staged"));
+    fs::rename(&staged.path, &path).unwrap();
+    assert!(matches!(find(&import.directory(), digest), Err(StagedError::Invalid(_))));
+    fs::write(&path, "").unwrap();
+    assert!(matches!(find(&import.directory(), digest), Err(StagedError::CutOff)));
+}
+
+#[test]
+fn the_format_is_frozen() {
+    let import = Import::new();
+    let accounts = [
+        "+14155550123,a_0000000000002,d_0000000000004,ios,2026-11-20T08:00:00Z,2026-11-19T08:00:00Z,,Ann",
+        "ann@example.com,a_0000000000002,d_0000000000006,watchos,2026-11-20T08:00:00Z,,false,",
+        ",a_0000000000008,d_000000000000a,other,2026-11-20T08:00:00Z,,,",
+    ];
+    let staged = import.stage(&import.csv(&accounts)).unwrap();
+    let bytes = fs::read(&staged.path).unwrap();
+    assert_eq!(HEXLOWER.encode(&bytes), FROZEN);
+}
+
+/// Header, one block, end.
+const FROZEN: &str = concat!(
+    "44445354414745440100000000000000996229f3e42d2117e35b0ee6e980fb7e7bcc4d8b1af3adb5",
+    "f012c1599919f60a020000000000000003000000000000000200000000000000052ba1d7",
+    "810000000200000004000000000000000100000000000000020200000000000000008080ee8b8a96",
+    "9803000103416e6e000300000000000000038080ee8b8a969803000000020c2b3134313535353530",
+    "3132330180c0909dc89398030101000f616e6e406578616d706c652e636f6d000001010400000000",
+    "000000010500000000000000058080ee8b8a96980300000000a03b754a",
+    "00000000020000000000000003000000000000000200000000000000919f467f7e02039b5d9b6123",
+    "32779f4dfd693f27ba1c87fa4bfb449da5dac8bc184f0b8c",
+);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn what_is_staged_is_verified(accounts in super::export::any_accounts()) {
+        let import = Import::new();
+        let path = import.dir.path().join("out.csv");
+        export(&path, &accounts);
+        let staged = import.stage(&path).unwrap();
+        let (digest, totals) = verify(fs::File::open(&staged.path).unwrap()).unwrap();
+        prop_assert_eq!(digest, staged.digest);
+        prop_assert_eq!(totals, staged.totals);
+    }
+}

@@ -1,0 +1,84 @@
+//! Where the bytes of an export go: into the file, or through age into the file.
+//!
+//! The format is age-encryption.org/v1 with X25519 recipients: chunks of 64 KiB, each authenticated, the last one marked,
+//! so that a file that was cut does not decrypt to its end. Nothing but ciphertext is given to the operating system.
+
+use std::{
+    io::{self, BufWriter, Write},
+    str::FromStr,
+};
+
+use age::{Encryptor, stream::StreamWriter, x25519::Recipient};
+
+use super::error::RecipientError;
+use crate::files::AtomicFile;
+
+/// Who can decrypt an export: each of them, alone. Never empty.
+#[derive(Clone)]
+pub struct Recipients(Vec<Recipient>);
+
+impl Recipients {
+    /// Reads `age1…` keys; none if there are none.
+    ///
+    /// # Errors
+    /// If one of them is no such key; the first wrong one, counted from 0.
+    pub fn parse<'a>(
+        keys: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, (usize, RecipientError)> {
+        let read = |(at, key)| parse_one(key).map_err(|error| (at, error));
+        let recipients: Vec<_> =
+            keys.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        Ok((!recipients.is_empty()).then_some(Self(recipients)))
+    }
+}
+
+fn parse_one(key: &str) -> Result<Recipient, RecipientError> {
+    if key.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+        return Err(RecipientError::Secret);
+    }
+    Recipient::from_str(key).map_err(RecipientError::Unreadable)
+}
+
+/// Where an encoder writes to.
+pub(super) enum Output {
+    Plain(BufWriter<AtomicFile>),
+    Sealed(Box<StreamWriter<BufWriter<AtomicFile>>>),
+}
+
+impl Output {
+    pub(super) fn new(file: AtomicFile, recipients: Option<&Recipients>) -> io::Result<Self> {
+        let file = BufWriter::new(file);
+        let Some(Recipients(recipients)) = recipients else {
+            return Ok(Self::Plain(file));
+        };
+        let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
+        let encryptor = Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
+        Ok(Self::Sealed(Box::new(encryptor.wrap_output(file)?)))
+    }
+
+    /// Writes what is left, makes the file durable and gives it its name.
+    pub(super) fn finish(self) -> io::Result<()> {
+        let file = match self {
+            Self::Plain(file) => file,
+            Self::Sealed(sealed) => sealed.finish()?,
+        };
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.keep()
+    }
+}
+
+impl Write for Output {
+    #[expect(clippy::disallowed_methods, reason = "this hands the caller's own call on")]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Sealed(sealed) => sealed.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.flush(),
+            Self::Sealed(sealed) => sealed.flush(),
+        }
+    }
+}

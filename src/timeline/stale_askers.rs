@@ -1,0 +1,79 @@
+//! Who was told what, for as long as they may go by it.
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, DeviceId, RequestId},
+    limits,
+    query_log::{LookupRecord, Route},
+};
+
+use super::question::Reuse;
+
+/// An asker's last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) device: DeviceId,
+    /// Which spelling it asked for.
+    pub(super) spelling: usize,
+    pub(super) account: Option<AccountId>,
+    pub(super) at: Timestamp,
+    pub(super) route: Route,
+    pub(super) request: RequestId,
+    /// Until when it may go by it, at most: the lease behind it may have been shorter, and the log does not hold that.
+    pub(super) until: Timestamp,
+}
+
+/// The last answer of each asker that may still be gone by.
+#[derive(Clone, Debug)]
+pub(super) struct StaleAskers {
+    reuse: Reuse,
+    told: HashMap<(DeviceId, usize), Told>,
+    has_more: bool,
+    /// Before this instant a full map is not searched for what has run out: it was, and nothing had.
+    next_sweep: Timestamp,
+}
+
+impl StaleAskers {
+    pub(super) fn new(reuse: Reuse) -> Self {
+        Self { reuse, told: HashMap::new(), has_more: false, next_sweep: Timestamp::EPOCH }
+    }
+
+    /// Takes an answer; a refusal leaves an asker with what it was told before.
+    pub(super) fn told(&mut self, at: Timestamp, spelling: usize, lookup: &LookupRecord) {
+        let (Some(device), Some(route), 200) = (lookup.device, lookup.route, lookup.status) else {
+            return;
+        };
+        let span = if route == Route::Imessage { self.reuse.live } else { self.reuse.other };
+        let (account, request) = (lookup.account, lookup.request);
+        let told = Told { device, spelling, account, at, route, request, until: at.plus(span) };
+        let key = (device, spelling);
+        if self.told.len() >= limits::TIMELINE_HOLDERS_MAX && !self.told.contains_key(&key) {
+            self.sweep(at);
+            if self.told.len() >= limits::TIMELINE_HOLDERS_MAX {
+                self.has_more = true;
+                return;
+            }
+        }
+        self.told.insert(key, told);
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.told.retain(|_, told| now < told.until);
+        // A sweep looks at everything: not for each row of a flood.
+        self.next_sweep = now.plus(Duration::from_secs(1));
+    }
+
+    /// Those who at `now` may still go by their answer, in the order in which they were told; and whether there may be
+    /// more than are kept.
+    pub(super) fn at(&self, now: Timestamp) -> (Vec<Told>, bool) {
+        let mut held: Vec<_> =
+            self.told.values().filter(|told| now < told.until).copied().collect();
+        held.sort_unstable_by_key(|told| (told.at, told.device, told.spelling));
+        (held, self.has_more)
+    }
+}

@@ -1,0 +1,150 @@
+//! The `[ownership]` section of the configuration.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use super::{mail::MailConfig, text::TextConfig};
+
+const OUTBOX: &str = "outbox";
+
+/// How codes are delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the outbox is.
+    pub outbox: OutboxKind,
+    /// By which ways.
+    pub delivery: DeliveryMethod<DeliveryMethods>,
+}
+
+/// The ways of codes, by kind of handle.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliveryMethods {
+    /// To e-mail addresses.
+    pub mail: DeliveryMethod<MailConfig>,
+    /// To phone numbers.
+    pub text: DeliveryMethod<TextConfig>,
+}
+
+/// The word `"outbox"`, or a section that says more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DeliveryMethod<T> {
+    /// Into the outbox, from which another program sends.
+    #[default]
+    Outbox,
+    /// As the section says.
+    Section(T),
+}
+
+/// Where the outbox is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutboxKind {
+    /// `<data>/outbox.ndjson`.
+    #[default]
+    File,
+    /// Standard output, for trying out.
+    Stdout,
+}
+
+impl Config {
+    /// Checks the values and reads the templates. Secrets are read at start only.
+    ///
+    /// # Errors
+    /// The key at fault and what is wrong with it.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let DeliveryMethod::Section(methods) = &self.delivery else {
+            return Ok(());
+        };
+        if let DeliveryMethod::Section(mail) = &methods.mail {
+            mail.validate()?;
+        }
+        if let DeliveryMethod::Section(text) = &methods.text {
+            text.validate()?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Serialize> Serialize for DeliveryMethod<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Outbox => serializer.serialize_str(OUTBOX),
+            Self::Section(section) => section.serialize(serializer),
+        }
+    }
+}
+
+/// Tells word and section apart by their form, so that a fault in the section is told as that.
+struct DeliveryMethodVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for DeliveryMethodVisitor<T> {
+    type Value = DeliveryMethod<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"outbox\" or a section")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<DeliveryMethod<T>, E> {
+        match word {
+            OUTBOX => Ok(DeliveryMethod::Outbox),
+            _ => Err(E::custom("expected \"outbox\" or a section")),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DeliveryMethod<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(DeliveryMethod::Section)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for DeliveryMethod<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DeliveryMethodVisitor(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_ways_are_refused() {
+        let read = toml::from_str::<Config>;
+        assert_eq!(read("").expect("empty means defaults"), Config::default());
+        assert_eq!(read("outbox = \"stdout\"").expect("valid").outbox, OutboxKind::Stdout);
+        assert_eq!(read("delivery = \"outbox\"").expect("valid"), Config::default());
+        for (text, part) in [
+            ("delivery = \"pigeon\"", "a section"),
+            ("delivery = 3", "a section"),
+            ("outbocks = \"file\"", "outbocks"),
+            ("[delivery]\npigeon = \"outbox\"", "pigeon"),
+            ("[delivery]\nmail = \"pigeon\"", "a section"),
+            ("[delivery.mail]\nhost = \"a\"\nhast = \"b\"", "hast"),
+            ("[delivery.mail]\nencryption = \"some\"", "encryption"),
+            ("[delivery.text]\nuri = \"https://a\"", "uri"),
+        ] {
+            let error = read(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_way_may_be_the_outbox_and_what_is_written_can_be_read() {
+        let text = "[delivery]\ntext = \"outbox\"\n[delivery.mail]\nhost = \"mail.example.org\"\n";
+        let config: Config = toml::from_str(text).expect("valid");
+        let DeliveryMethod::Section(methods) = &config.delivery else { panic!("{config:?}") };
+        assert_eq!(methods.text, DeliveryMethod::Outbox);
+        assert!(
+            matches!(&methods.mail, DeliveryMethod::Section(mail) if mail.host == "mail.example.org")
+        );
+        for config in [config, Config::default()] {
+            let written = toml::to_string(&config).expect("it can be written");
+            assert_eq!(toml::from_str::<Config>(&written).expect(&written), config);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The outbox: codes as lines of JSON, for another program to send.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use futures_util::future::{self, BoxFuture};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{
+    config::{Config, OutboxKind},
+    delivery::{Delivery, DeliveryError, Message},
+};
+
+/// Where lines go.
+pub struct Outbox(Target);
+
+enum Target {
+    File(Mutex<File>),
+    Stdout,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    at: String,
+    to: &'a str,
+    code: &'a str,
+    verification: String,
+    purpose: &'static str,
+}
+
+impl Outbox {
+    /// The outbox that `config` names, with its file in the directory `data`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or protected.
+    pub fn open(config: &Config, data: &Path) -> io::Result<Self> {
+        match config.outbox {
+            OutboxKind::File => Self::file(&data.join("outbox.ndjson")),
+            OutboxKind::Stdout => Ok(Self::stdout()),
+        }
+    }
+
+    /// Appends to the file at `path`, which only its owner may read.
+    ///
+    /// # Errors
+    /// If it cannot be opened or protected.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // It may have been there before, with other permissions.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        Ok(Self(Target::File(Mutex::new(file))))
+    }
+
+    /// Prints to standard output.
+    #[must_use]
+    pub const fn stdout() -> Self {
+        Self(Target::Stdout)
+    }
+
+    fn append(&self, message: &Message) -> io::Result<()> {
+        let line = Line {
+            at: message.at.to_string(),
+            to: &message.to.canonical(),
+            code: message.code.expose(),
+            verification: message.verification.to_string(),
+            purpose: message.purpose.code(),
+        };
+        let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
+        text.push(b'\n');
+        match &self.0 {
+            Target::File(file) => {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let before_bytes = file.metadata()?.len();
+                let written = file.write_all(&text);
+                if written.is_err() {
+                    // A disk that fills up in mid-line would spoil the next line as well. If this fails too, the
+                    // line stays torn, which a reader of NDJSON can see.
+                    let _ = file.set_len(before_bytes);
+                }
+                written
+            }
+            Target::Stdout => io::stdout().lock().write_all(&text),
+        }
+    }
+}
+
+impl Delivery for Outbox {
+    /// One short write: it survives the process, not a power cut, after which the owner asks again.
+    fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        let appended = self.append(&message).map_err(|error| {
+            tracing::error!(%error, verification = %message.verification, "the outbox cannot be written");
+            DeliveryError::NotSent
+        });
+        Box::pin(future::ready(appended))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        handle::Handle,
+        ids::{MessageId, VerificationId},
+        verification::{Code, Purpose},
+    };
+
+    fn message(to: &str) -> Message {
+        Message {
+            id: MessageId::from_bits(8),
+            to: Handle::from_canonical(to).expect("canonical"),
+            code: Code::random(),
+            verification: VerificationId::from_bits(7),
+            purpose: Purpose::Deregister,
+            at: Timestamp::from_micros(1_795_423_267_123_456),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_has_the_promised_fields_and_only_its_owner_reads_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("outbox.ndjson");
+        std::fs::write(&path, "").expect("a file with everyday permissions");
+        let outbox = Outbox::open(&Config::default(), dir.path()).expect("it opens");
+        let sent = message("+14155550123");
+        outbox.deliver(sent.clone()).await.expect("it is written");
+        outbox.deliver(message("a\"b@example.org")).await.expect("it is written");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        let first = format!(
+            "{{\"at\":\"2026-11-23T08:41:07.123456Z\",\"to\":\"+14155550123\",\"code\":\"{}\",\
+             \"verification\":\"{}\",\"purpose\":\"deregister\"}}",
+            sent.code.expose(),
+            sent.verification,
+        );
+        assert_eq!(text.lines().next(), Some(&*first));
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+        assert_eq!(text.lines().count(), 2);
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error() {
+        let outbox =
+            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("Linux has it"))));
+        assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
+    }
+}

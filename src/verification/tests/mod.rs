@@ -1,0 +1,172 @@
+//! Tests of verification sessions, with a delivery that can be read and can fail.
+
+mod delivery_attempts;
+mod sending;
+mod sessions;
+
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
+
+use tokio::sync::watch;
+
+use super::*;
+use crate::{
+    clock::{Clock, ManualClock, Timestamp},
+    handle::Handle,
+    ids::{AccountId, VerificationId},
+    limits,
+    registry::{
+        self, Asker, BindError, Change, ChangeSink, Platform, Recording, Registry, SignUp,
+        SinkRefused,
+    },
+    shutdown::Shutdown,
+};
+
+const PHONE: &str = "+14155550123";
+const NOT_SENT: BeginError =
+    BeginError::DeliveryFailed { retry_after: limits::DELIVERY_RETRY_PAUSE };
+
+struct NoLog;
+
+impl ChangeSink for NoLog {
+    fn is_writable(&self) -> bool {
+        true
+    }
+
+    fn record(&self, _: &[Change]) -> Result<Recording, SinkRefused> {
+        Ok(future::ready(Ok(())).boxed())
+    }
+}
+
+#[derive(Clone, Default)]
+struct Post {
+    sent: Arc<Mutex<Vec<Message>>>,
+    is_down: Arc<AtomicBool>,
+    /// While it holds one, what was given to it is in the air.
+    held: Arc<Mutex<Option<watch::Receiver<Outcome>>>>,
+}
+
+/// What becomes of messages in the air.
+type Outcome = Option<Result<(), DeliveryError>>;
+
+impl Delivery for Post {
+    fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        let is_down = self.is_down.load(Ordering::SeqCst);
+        if !is_down {
+            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        async move {
+            if let Some(mut held) = held {
+                let outcome_rx = held.wait_for(Option::is_some).await.map(|outcome_tx| *outcome_tx);
+                return outcome_rx.ok().flatten().expect("the test says how it ends");
+            }
+            if is_down { Err(DeliveryError::NotSent) } else { Ok(()) }
+        }
+        .boxed()
+    }
+}
+
+impl Post {
+    /// From here on messages are in the air until the test says how it ends.
+    fn hold(&self) -> watch::Sender<Outcome> {
+        let (outcome_tx, held) = watch::channel(None);
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        outcome_tx
+    }
+
+    fn count(&self) -> usize {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn last(&self) -> Message {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.last().cloned().expect("something was sent")
+    }
+
+    fn code(&self) -> String {
+        self.last().code.expose().to_owned()
+    }
+
+    /// The last code of one session.
+    fn codes_for(&self, verification: VerificationId) -> String {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = sent.iter().rev().find(|message| message.verification == verification);
+        message.expect("it was sent").code.expose().to_owned()
+    }
+
+    /// A code that was not sent.
+    fn wrong(&self) -> String {
+        let right: u32 = self.code().parse().expect("six digits");
+        format!("{:06}", (right + 1) % 1_000_000)
+    }
+}
+
+struct Bench {
+    ownership: VerificationService,
+    registry: Arc<Registry>,
+    post: Post,
+    clock: Arc<ManualClock>,
+    _dir: tempfile::TempDir,
+}
+
+fn handle(text: &str) -> Handle {
+    Handle::from_canonical(text).expect("tests use canonical handles")
+}
+
+fn open(dir: &Path, clock: Arc<ManualClock>) -> Arc<Registry> {
+    let registry = Registry::open(dir, registry::Config::default(), clock).expect("it opens");
+    registry.load().expect("the rows are good");
+    registry.start(Arc::new(NoLog), &|_| Default::default()).expect("it is loaded");
+    Arc::new(registry)
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+        let registry = open(dir.path(), clock.clone());
+        let post = Post::default();
+        let ownership = VerificationService::new(
+            registry.clone(),
+            Arc::new(post.clone()),
+            clock.clone(),
+            Shutdown::new(),
+        );
+        Self { ownership, registry, post, clock, _dir: dir }
+    }
+
+    async fn asker(&self) -> Asker {
+        let request = SignUp { platform: Platform::Ios, name: None, link: None };
+        let new = self.registry.sign_up(request).await.expect("nothing stands against it");
+        Asker { device: new.device, account: new.account }
+    }
+
+    async fn begin(&self, asker: Asker, text: &str) -> Result<Verification, BeginError> {
+        match self.ownership.begin_binding(asker, handle(text), None).await? {
+            Begun::Sent(verification) => Ok(verification),
+            Begun::Bound { .. } => panic!("nobody proved it"),
+        }
+    }
+
+    fn is_live(&self, text: &str) -> bool {
+        let view = self.registry.view().expect("it is loaded");
+        view.probe(&handle(text)).is_live(view.now())
+    }
+}
+
+fn limited(limit: SendLimit, secs: u64) -> BeginError {
+    BeginError::RateLimited { limit, retry_after: Duration::from_secs(secs) }
+}
