@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Each room and the rooms it may import, besides its own parts. The order is bottom up.
+/// Each module and the modules it may import, besides its own parts. The order is bottom up.
 const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("clock", &[]),
@@ -141,7 +141,7 @@ fn source() -> Vec<(String, String)> {
     source_files(&root).into_iter().map(read).collect()
 }
 
-/// The room of a file: the first part of its path.
+/// The module of a file: the first part of its path.
 fn module_of(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
@@ -153,12 +153,12 @@ fn code(text: &str) -> String {
     code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
-/// The rooms that `code` names: after `crate::`, in a path or in a braced `use`.
+/// The modules that `code` names: after `crate::`, in a path or in a braced `use`.
 fn named_modules(code: &str) -> Vec<String> {
     let first_word = |text: &str| -> String {
         text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
     };
-    let mut rooms = Vec::new();
+    let mut modules = Vec::new();
     for after in code.split("crate::").skip(1) {
         if let Some(list) = after.strip_prefix('{') {
             let mut depth = 0;
@@ -181,21 +181,21 @@ fn named_modules(code: &str) -> Vec<String> {
             modules.push(first_word(after));
         }
     }
-    modules.retain(|room| !room.is_empty());
-    rooms
+    modules.retain(|module| !module.is_empty());
+    modules
 }
 
 #[test]
-fn rooms_import_only_what_the_table_allows() {
+fn modules_import_only_what_the_table_allows() {
     let table: BTreeMap<_, _> = TABLE.iter().copied().collect();
     let mut faults = Vec::new();
     for (file, text) in source() {
         let module = module_of(&file);
-        if ["lib", "main"].contains(&room) {
+        if ["lib", "main"].contains(&module) {
             continue;
         }
-        let Some(allowed) = table.get(room) else {
-            faults.push(format!("{file}: the room {room} is not in the table"));
+        let Some(allowed) = table.get(module) else {
+            faults.push(format!("{file}: the module {module} is not in the table"));
             continue;
         };
         let is_test =
@@ -204,7 +204,7 @@ fn rooms_import_only_what_the_table_allows() {
             continue;
         }
         for named in named_modules(&code(&text)) {
-            if named != room && !allowed.contains(&named.as_str()) {
+            if named != module && !allowed.contains(&named.as_str()) {
                 faults.push(format!("{file} may not import {named}"));
             }
         }
@@ -213,7 +213,7 @@ fn rooms_import_only_what_the_table_allows() {
 }
 
 #[test]
-fn http_database_and_wall_time_stay_in_their_rooms() {
+fn http_database_and_wall_time_stay_in_their_modules() {
     let mut faults = Vec::new();
     for (file, text) in source() {
         for (word, folders) in CONFINED {
@@ -227,10 +227,10 @@ fn http_database_and_wall_time_stay_in_their_rooms() {
 }
 
 #[test]
-fn every_room_is_on_the_map() {
+fn every_module_is_on_the_map() {
     let map = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).unwrap();
-    for (room, _) in TABLE {
-        assert!(map.contains(&format!("[`{room}`]")), "lib.rs does not mention {room}");
+    for (module, _) in TABLE {
+        assert!(map.contains(&format!("[`{module}`]")), "lib.rs does not mention {module}");
     }
 }
 
