@@ -1,4 +1,10 @@
-//! Who may import whom, read from the source.
+//! Who may import whom.
+//!
+//! A module imports only modules that stand before it in [`TABLE`], and of those only the ones that its line names. No
+//! two files import each other, directly or around a circle. Tests may import anything.
+
+mod graph;
+mod planted;
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +12,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Each module and the modules it may import, besides its own parts. The order is bottom up.
+use graph::Sources;
+
+/// Each module and the modules that it may import, bottom up.
 const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("clock", &[]),
@@ -48,6 +56,20 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "config",
+        &[
+            "audit",
+            "dispatch",
+            "envelope",
+            "verification",
+            "query_log",
+            "quota",
+            "clock",
+            "registry",
+            "telemetry",
+        ],
+    ),
+    (
         "server",
         &[
             "audit",
@@ -66,20 +88,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "quota",
             "registry",
             "shutdown",
-        ],
-    ),
-    (
-        "config",
-        &[
-            "audit",
-            "dispatch",
-            "envelope",
-            "verification",
-            "query_log",
-            "quota",
-            "clock",
-            "registry",
-            "telemetry",
         ],
     ),
     (
@@ -132,13 +140,15 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// The files of `src` that are no tests: path and text.
 fn source() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |path: PathBuf| {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         (name, fs::read_to_string(path).unwrap())
     };
-    source_files(&root).into_iter().map(read).collect()
+    let is_test = |file: &str| file.contains("/tests") || file.ends_with("tests.rs");
+    source_files(&root).into_iter().map(read).filter(|(file, _)| !is_test(file)).collect()
 }
 
 /// The module of a file: the first part of its path.
@@ -146,50 +156,11 @@ fn module_of(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
-/// Lines that are code, tests left out (a test may borrow from anywhere).
-fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
-}
-
-/// The modules that `code` names: after `crate::`, in a path or in a braced `use`.
-fn named_modules(code: &str) -> Vec<String> {
-    let first_word = |text: &str| -> String {
-        text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
-    };
-    let mut modules = Vec::new();
-    for after in code.split("crate::").skip(1) {
-        if let Some(list) = after.strip_prefix('{') {
-            let mut depth = 0;
-            let mut start = 0;
-            for (at, c) in list.char_indices() {
-                match c {
-                    '{' => depth += 1,
-                    '}' if depth > 0 => depth -= 1,
-                    ',' | '}' if depth == 0 => {
-                        modules.push(first_word(&list[start..at]));
-                        start = at + 1;
-                        if c == '}' {
-                            break;
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        } else {
-            modules.push(first_word(after));
-        }
-    }
-    modules.retain(|module| !module.is_empty());
-    modules
-}
-
-#[test]
-fn modules_import_only_what_the_table_allows() {
-    let table: BTreeMap<_, _> = TABLE.iter().copied().collect();
+/// Imports between modules that `table` does not allow.
+fn forbidden(files: &[(String, String)], table: &[(&str, &[&str])]) -> Vec<String> {
+    let table: BTreeMap<_, _> = table.iter().copied().collect();
     let mut faults = Vec::new();
-    for (file, text) in source() {
+    for (file, imported) in Sources::read(files).imports() {
         let module = module_of(&file);
         if ["lib", "main"].contains(&module) {
             continue;
@@ -198,27 +169,62 @@ fn modules_import_only_what_the_table_allows() {
             faults.push(format!("{file}: the module {module} is not in the table"));
             continue;
         };
-        let is_test =
-            file.contains("/tests") || file.ends_with("tests.rs") || file.contains("sim_disk");
-        if is_test {
-            continue;
-        }
-        for named in named_modules(&code(&text)) {
-            if named != module && !allowed.contains(&named.as_str()) {
-                faults.push(format!("{file} may not import {named}"));
+        for other in imported {
+            let named = module_of(&other);
+            if named != module && !allowed.contains(&named) {
+                faults.push(format!("{file} may not import {other}"));
             }
         }
     }
+    faults
+}
+
+/// What the files of each circle import from each other.
+fn circles(files: &[(String, String)]) -> Vec<String> {
+    let imports = Sources::read(files).imports();
+    let mut faults = Vec::new();
+    for circle in graph::circles(&imports) {
+        for file in &circle {
+            let inside = imports[file].iter().filter(|other| circle.contains(other));
+            let inside: Vec<_> = inside.map(String::as_str).collect();
+            faults.push(format!("{file} imports {}", inside.join(", ")));
+        }
+    }
+    faults
+}
+
+#[test]
+fn modules_import_only_what_the_table_allows() {
+    let faults = forbidden(&source(), TABLE);
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]
-fn http_database_and_wall_time_stay_in_their_modules() {
+fn the_table_is_bottom_up() {
+    for (at, (module, allowed)) in TABLE.iter().enumerate() {
+        for other in *allowed {
+            let is_below = TABLE[..at].iter().any(|(below, _)| below == other);
+            assert!(is_below, "{module} imports {other}, which does not stand before it");
+        }
+    }
+}
+
+#[test]
+fn no_files_import_each_other() {
+    let faults = circles(&source());
+    assert!(faults.is_empty(), "files that import each other: {faults:#?}");
+}
+
+#[test]
+fn libraries_and_wall_time_stay_in_their_modules() {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
     let mut faults = Vec::new();
     for (file, text) in source() {
+        let production = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code: String = production.lines().filter(is_code).collect::<Vec<_>>().join("\n");
         for (word, folders) in CONFINED {
             let is_home = folders.iter().any(|folder| file.starts_with(folder));
-            if code(&text).contains(word) && !is_home {
+            if code.contains(word) && !is_home {
                 faults.push(format!("{file} names {word}"));
             }
         }
@@ -232,10 +238,4 @@ fn every_module_is_on_the_map() {
     for (module, _) in TABLE {
         assert!(map.contains(&format!("[`{module}`]")), "lib.rs does not mention {module}");
     }
-}
-
-#[test]
-fn the_reader_of_imports_sees_what_it_must() {
-    let code = "use crate::{\n clock::{SharedClock, span},\n handle::Handle,\n};\nlet x = crate::ids::random_u64();";
-    assert_eq!(named_modules(code), ["clock", "handle", "ids"]);
 }
