@@ -160,7 +160,10 @@ impl Uses<'_> {
                 path.push(rename.ident.to_string());
                 (Some(rename.rename.to_string()), path)
             }
-            UseTree::Glob(_) => (Some("*".to_owned()), path),
+            UseTree::Glob(_) => {
+                path.push("*".to_owned());
+                (path.last().cloned(), path)
+            }
         };
         if let (Some(name), Some(target)) = (name, resolve(self.at, self.module, &target)) {
             self.found.push((name, target, is_exported));
