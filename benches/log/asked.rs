@@ -1,28 +1,29 @@
-//! Which handles are searched for.
+//! Chooses the handles that the searches look for.
 
 use dispatchd::handle::Handle;
 
 use crate::{Amounts, HOURS, generator::Traffic, population::Population};
 
-/// Of each hour, so many handles as they come, and so many of the least asked tenth.
+/// Handles taken from each hour in proportion to their frequency (`FREQUENT_PER_HOUR`), and from the least asked
+/// tenth of all handles (`RARE_PER_HOUR`).
 const FREQUENT_PER_HOUR: usize = 10;
 const RARE_PER_HOUR: usize = 5;
 const ABSENT: u64 = 50;
-/// Records between two handles that are taken as they come.
+/// The bench takes every `EACH`-th handle of the traffic as a frequent one.
 const EACH: usize = 97;
 
-/// Handles, by how often they occur.
+/// Handles to search for, grouped by frequency.
 pub(crate) struct Asked {
-    /// Drawn as often as they are asked for. They occur.
+    /// Drawn in proportion to their frequency. The log has records of them.
     pub(crate) frequent: Vec<Handle>,
-    /// Of the least asked tenth. They occur.
+    /// From the least asked tenth. The log has records of them.
     pub(crate) rare: Vec<Handle>,
-    /// Never asked for.
+    /// Handles that nobody asks for. The log has no record of them.
     pub(crate) absent: Vec<Handle>,
 }
 
 impl Asked {
-    /// The same in each process.
+    /// Chooses the same handles in every process: the choice depends on the seed only.
     pub(crate) fn choose(amounts: &Amounts) -> Self {
         let population = Population::new(amounts.seed, amounts.per_hour());
         let absent = (0..ABSENT).map(|number| population.handle(population.handles + number));
@@ -52,12 +53,12 @@ impl Asked {
         }
     }
 
-    /// All, the frequent first, then the rare.
+    /// All handles: the frequent ones, then the rare, then the absent.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Handle> + Clone {
         self.frequent.iter().chain(&self.rare).chain(&self.absent)
     }
 
-    /// One of each sort.
+    /// One handle of each group.
     pub(crate) fn few(&self) -> impl Iterator<Item = &Handle> + Clone {
         [&self.frequent, &self.rare, &self.absent].into_iter().filter_map(|sort| sort.first())
     }

@@ -1,4 +1,6 @@
-//! One subject in a process of its own: this program again, which prints what it measured as one line of JSON.
+//! Runs one subject in a process of its own.
+//!
+//! The bench starts its own executable again. The child prints its figures as one line of JSON.
 
 use std::{
     env,
@@ -10,16 +12,16 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Amounts;
 
-/// The argument by which this program becomes a subject; its name follows.
+/// This argument makes the program run one subject. The next argument is the subject's name.
 pub(crate) const ARGUMENT: &str = "--subject";
 
 /// Measures `subject` in a new process.
 pub(crate) fn run<F: DeserializeOwned>(subject: &str, amounts: &Amounts) -> anyhow::Result<F> {
     let output = Command::new(env::current_exe()?)
         .args([ARGUMENT, subject])
-        // The hour may change while all this runs.
+        // The hour may change between two children, so the parent fixes it.
         .env("DISPATCHD_BENCH_FIRST_HOUR", amounts.first_hour.to_string())
-        // Where SQLite sorts.
+        // SQLite writes the temporary files of its sort to this directory.
         .env("SQLITE_TMPDIR", &amounts.folder)
         .stderr(Stdio::inherit())
         .output()?;
@@ -27,7 +29,7 @@ pub(crate) fn run<F: DeserializeOwned>(subject: &str, amounts: &Amounts) -> anyh
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Says what was measured.
+/// Prints the figures as JSON for the parent.
 pub(crate) fn report(figures: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string(figures)?);
     Ok(())

@@ -1,12 +1,17 @@
-//! Traffic: requests at random instants of an hour, and the records that the server would make of them.
+//! Generates traffic: requests at random instants of an hour, and the records that the server would make of them.
 //!
-//! Assumed: 92 of 100 requests are look-ups of one handle, nearly 8 are groups of 2 to 12, one in a thousand is an
-//! address book of 200. In an hour of ten million records the busiest device asks some hundred times and the median one
-//! once; of twenty million handles more than half are not asked for at all, most of the others once, two thousand more
-//! than a hundred times. Six requests in a thousand are refused for their rate, two for their token; three handles in a
-//! thousand are none. One record in 2,500 is a registry change, mostly of handles that go back and forth. Request ids
-//! are counted as [`RequestId::next`] does, from where the seed says; three in a hundred go to requests that leave no
-//! record.
+//! Assumptions:
+//!
+//! - Of 100 requests, 92 look up one handle and nearly 8 look up a group of 2 to 12. One request in 1,000 is an
+//!   address book of 200.
+//! - In an hour of ten million records, the busiest device asks about a hundred times and the median device once.
+//! - Of twenty million handles, nobody asks for more than half. Most others are asked for once, two thousand of them
+//!   more than a hundred times.
+//! - Of 1,000 requests, the rate limit refuses six, and two have an invalid token. Of 1,000 handles, three are
+//!   invalid.
+//! - One record in 2,500 is a registry change, mostly of handles whose route changes often.
+//! - Request ids count up as [`RequestId::next`] does, from a start that the seed gives. Of 100 ids, three belong to
+//!   requests that leave no record.
 
 use std::time::Duration;
 
@@ -22,14 +27,15 @@ use crate::{
     population::{Asker, Population, Random, scramble},
 };
 
-/// Records of one request on average, by the shares above.
+/// The average number of records of one request, from the shares above.
 const RECORDS_PER_REQUEST: f64 = 1.67;
 const RECORDS_PER_CHANGE: u64 = 2_500;
 const ADDRESS_BOOK: u64 = 200;
-/// So long after its hour a segment may be sealed: the next hour begins then, so that each is sealed before.
+/// The server may seal a segment this long after its hour. The next hour's traffic begins then, so the earlier hour
+/// is sealed first.
 pub(crate) const PAUSE: Duration = Duration::from_secs(61);
 
-/// One hour of requests.
+/// The requests of one hour.
 pub(crate) struct Traffic<'a> {
     population: &'a Population,
     random: Random,
@@ -40,12 +46,12 @@ pub(crate) struct Traffic<'a> {
     until_change: u64,
     count: u64,
     took_us: Vec<u32>,
-    /// Of each record of the last request, the rank of its handle, if it has one.
+    /// The ranks of the handles in the last request, one for each record. `None` if the record has no handle.
     pub(crate) ranks: Vec<Option<u64>>,
 }
 
 impl<'a> Traffic<'a> {
-    /// The hour with a number: `records` of them.
+    /// The hour with index `number`, which gets `records` records.
     pub(crate) fn new(
         population: &'a Population,
         (seed, number): (u64, u32),
@@ -57,14 +63,14 @@ impl<'a> Traffic<'a> {
         let span_us = hour.end().since(start).as_micros() as f64;
         let requests = records as f64 / RECORDS_PER_REQUEST;
         let took_us = took(&mut random);
-        // Each hour goes on where the one before may have ended at the latest.
+        // The ids of an hour begin after the largest id that the hour before can have used.
         let count = scramble(seed).wrapping_add(u64::from(number) * records * 2);
         Self {
             population,
             random,
             end: hour.end().minus(Duration::from_millis(1)),
             at: start.as_micros() as f64,
-            // A little denser than the hour, since it must not overflow.
+            // The requests come 4 % closer together than the hour allows, so that they do not reach its end.
             gap_us: span_us / requests * 0.96,
             left: records,
             until_change: RECORDS_PER_CHANGE,
@@ -74,7 +80,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// The records of the next request, and when it arrives. None when the hour is over.
+    /// Gives the records of the next request and its arrival time. `None` when the hour has no more requests.
     pub(crate) fn next_request(&mut self, records: &mut Vec<Record>) -> Option<Timestamp> {
         records.clear();
         self.ranks.clear();
@@ -115,7 +121,7 @@ impl<'a> Traffic<'a> {
         for place in 0..count {
             let rank = self.population.draw_handle(&mut self.random);
             let invalid = self.random.below(1_000) < 3;
-            // A handle takes a third of a microsecond.
+            // The server needs a third of a microsecond for each handle.
             let took_us = took_us + (place / 3) as u32;
             let (route, reason, status) = match refused {
                 Some((reason, status)) => (None, reason, status),
@@ -174,7 +180,8 @@ fn lookup(
     }
 }
 
-/// Microseconds by a log-normal law with median 40 and sigma 0.5, drawn once (Box and Muller).
+/// 4,096 response times in microseconds from a log-normal distribution with median 40 and sigma 0.5 (Box-Muller).
+/// Requests pick from them.
 fn took(random: &mut Random) -> Vec<u32> {
     let mut draw = || {
         let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
@@ -184,11 +191,12 @@ fn took(random: &mut Random) -> Vec<u32> {
     (0..4_096).map(|_| draw()).collect()
 }
 
-/// Rows handed over at once.
+/// Rows in one call of `each`.
 const CHUNK: usize = 10_000;
 
-/// Hands over the first `most` rows of all hours as the log has them, each later than the one before; never those of two
-/// hours at once. Says how many there were.
+/// Calls `each` with the first `most` rows of all hours, in chunks. Timestamps increase strictly, as in the log.
+///
+/// A chunk has rows of one hour only. Returns how many rows there were.
 pub(crate) fn rows(
     amounts: &Amounts,
     most: u64,

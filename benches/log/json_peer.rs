@@ -1,7 +1,7 @@
-//! The peer that everybody has: JSON lines with zstd at its usual level 3, a file an hour, and grep.
+//! The common alternative: JSON lines compressed with zstd at its default level 3, one file an hour, and grep.
 //!
-//! "grep" is done in this process, with memchr's search for text on what is decompressed: no pipe and no second program,
-//! so it is faster than `zstdcat | grep -F`. It counts lines and reads none of them.
+//! This process does the work of grep: it decompresses a file and searches the text with memchr. It starts no second
+//! program and uses no pipe, so it is faster than `zstdcat | grep -F`. It counts matching lines and parses none.
 
 use std::{
     fs::{self, File},
@@ -72,7 +72,7 @@ fn finish(lines: Lines) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Searches them, for one handle of each sort: what is looked for makes no difference.
+/// Searches the files for one handle of each group. Every search reads all files, so more handles would add nothing.
 pub(crate) fn search(amounts: &Amounts) -> anyhow::Result<Searched> {
     let asked = Asked::choose(amounts);
     let folder = amounts.folder.join(FOLDER);
@@ -104,7 +104,8 @@ fn find(folder: &Path, handle: &Handle) -> anyhow::Result<Found> {
             }
             filled += got;
             found.rows += finder.find_iter(&buffer[..filled]).count() as u64;
-            // The beginning of what the next bytes may complete: shorter than the whole, so nothing counts twice.
+            // Keep a possible beginning of a match for the next read. It is shorter than a match, so no match counts
+            // twice.
             let kept = filled.min(text.len() - 1);
             buffer.copy_within(filled - kept..filled, 0);
             filled = kept;

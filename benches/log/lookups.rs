@@ -1,13 +1,21 @@
-//! Latency of look-ups while the same server searches its log and seals segments, and while it does not.
+//! Measures the latency of lookups while the same server searches its log and seals segments, and while it does
+//! neither.
 //!
-//! Four connections ask at a fixed rate, two thousand look-ups a second in all, whether the server keeps up or not: who
-//! must wait for the answer before is late, and that counts. What the asking thread itself overslept does not.
+//! Four connections send 2,000 lookups a second in all, at a fixed rate, even when the server falls behind. If a
+//! lookup must wait for the answer before it, the wait counts as latency. Oversleep of the client thread does not
+//! count.
 //!
-//! A server begins to seal within half a minute of its start. Until then look-ups are alone; then, until all is sealed but
-//! no longer than a phase, beside the sealing and two searches that begin anew whenever they end (one gives out every
-//! look-up there is, the other reads and finds none); when all is sealed, alone. Then turns, a fifth of a phase each: alone,
-//! and beside the searches, so that whatever else the machine does meets both. The thread that takes the rows of the
-//! large search runs at the lowest priority: elsewhere that is another machine's work.
+//! The phases:
+//!
+//! 1. Lookups only. A server begins to seal within half a minute of its start, and this phase ends then.
+//! 2. Lookups, sealing and two searches. One search returns every lookup, the other reads the log and finds nothing.
+//!   Each search starts again when it ends. The phase ends when all segments are sealed, or after its time.
+//! 3. Lookups only, when all segments are sealed.
+//! 4. Ten short phases of a fifth of the time: lookups only, and lookups with both searches, in turn. Other load on
+//!   the machine then affects both kinds equally.
+//!
+//! The thread that reads the rows of the large search runs at the lowest priority. In production that client runs on
+//! another machine.
 
 use std::{
     cell::Cell,
@@ -29,54 +37,55 @@ use crate::{
 };
 
 const CONNECTIONS: u64 = 4;
-/// Of each connection.
+/// The interval between two lookups on one connection.
 const EVERY: Duration = Duration::from_millis(2);
-/// Left out at the beginning of each phase: connections are new.
+/// Each phase ignores this much at its beginning, because its connections are new.
 const WARM_UP: Duration = Duration::from_millis(200);
 const TURNS: u32 = 5;
-const LOOK: Duration = Duration::from_millis(50);
+const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(600);
 const SEALING_WITHIN: Duration = Duration::from_secs(40);
 
 const EVERYTHING: &str = "/v1/log?kind=lookup";
-/// A network of which no request came, amid those of which some did.
+/// No request came from this network. Its address lies among those of other requests.
 const NOTHING: &str = "/v1/log?ip=203.0.113.0/24";
 
-/// One span of look-ups.
+/// The measurements of one phase.
 #[derive(Default)]
 pub(crate) struct Phase {
     pub(crate) span: Duration,
-    /// Sorted.
+    /// Sorted in ascending order.
     pub(crate) latencies: Vec<Duration>,
-    /// Rows that searches gave out meanwhile, and how often one came to its end.
+    /// Rows that searches returned during the phase, and how many searches ended.
     pub(crate) rows: u64,
     pub(crate) searches: u64,
 }
 
-/// All of them.
+/// The measurements of all phases.
 pub(crate) struct Lookups {
     pub(crate) sealing: Phase,
-    /// Before the sealing and after it.
+    /// The phases before and after the sealing.
     pub(crate) beside_sealing: [Phase; 2],
-    /// Alone and with searches, in turns.
+    /// Pairs of phases: lookups only, then lookups with searches.
     pub(crate) turns: Vec<[Phase; 2]>,
-    /// Segments that waited to be sealed when look-ups began, and when the phase with sealing ended.
+    /// Unsealed segments when the lookups began, and when the phase with sealing ended.
     pub(crate) unsealed: [usize; 2],
-    /// Looks at the log during that phase, and those that found a segment being sealed.
-    pub(crate) looks: [u32; 2],
+    /// How often the bench sampled the log during the phase with sealing, and how many samples saw a segment being
+    /// sealed.
+    pub(crate) samples: [u32; 2],
 }
 
 struct Bench {
     phones: SocketAddr,
     operators: SocketAddr,
     operator: String,
-    /// Of each connection, the requests in turn.
+    /// For each connection, the requests that it repeats in order.
     requests: Vec<Vec<Vec<u8>>>,
     span: Duration,
     log: PathBuf,
 }
 
-/// Starts a server where `unsealed` records wait to be sealed, and asks it.
+/// Starts a server whose log has `unsealed` unsealed records, and measures its lookups.
 pub(crate) fn measure(amounts: &Amounts, unsealed: u64) -> anyhow::Result<Lookups> {
     let data = amounts.data();
     let handles = registered::register(amounts)?;
@@ -86,7 +95,7 @@ pub(crate) fn measure(amounts: &Amounts, unsealed: u64) -> anyhow::Result<Lookup
     ensure!(operator.status.success(), "no operator's token");
     let operator = String::from_utf8(operator.stdout)?.trim().to_owned();
     println!(
-        "look-ups, while a server seals {unsealed} records and searches, and while it does not"
+        "lookups, while a server seals {unsealed} records and searches, and while it does not"
     );
     let server = Server::start(&data)?;
     let phones = server.addresses.phones;
@@ -101,10 +110,10 @@ pub(crate) fn measure(amounts: &Amounts, unsealed: u64) -> anyhow::Result<Lookup
     };
     let before = bench.unsealed()?;
     let first = bench.phase(false, SEALING_WITHIN, || bench.is_sealing())?;
-    let (looked, met) = (Cell::new(0), Cell::new(0));
+    let (sampled, met) = (Cell::new(0), Cell::new(0));
     let sealing = bench.phase(true, bench.span, || {
         let is_sealing = bench.is_sealing()?;
-        looked.set(looked.get() + 1);
+        sampled.set(sampled.get() + 1);
         met.set(met.get() + u32::from(is_sealing));
         Ok(!is_sealing && bench.unsealed()? == 0)
     })?;
@@ -115,12 +124,12 @@ pub(crate) fn measure(amounts: &Amounts, unsealed: u64) -> anyhow::Result<Lookup
     let turns = (0..TURNS).map(|_| Ok([turn(false)?, turn(true)?]));
     let turns = turns.collect::<anyhow::Result<_>>()?;
     server.stop()?;
-    let looks = [looked.get(), met.get()];
-    Ok(Lookups { sealing, beside_sealing: [first, second], turns, unsealed, looks })
+    let samples = [sampled.get(), met.get()];
+    Ok(Lookups { sealing, beside_sealing: [first, second], turns, unsealed, samples })
 }
 
 impl Bench {
-    /// Segments that wait to be sealed.
+    /// Counts closed segments that the server has not sealed.
     fn unsealed(&self) -> anyhow::Result<usize> {
         #[derive(Deserialize)]
         struct Segment {
@@ -141,13 +150,13 @@ impl Bench {
     fn wait_for_sealing(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         while self.unsealed()? > 0 {
-            ensure!(start.elapsed() < PATIENCE, "the server does not seal what is there");
+            ensure!(start.elapsed() < PATIENCE, "the server does not seal its segments");
             thread::sleep(Duration::from_millis(500));
         }
         Ok(())
     }
 
-    /// Whether a segment is being sealed right now.
+    /// Whether the server is sealing a segment now.
     fn is_sealing(&self) -> anyhow::Result<bool> {
         for entry in fs::read_dir(&self.log)? {
             if entry?.path().extension().is_some_and(|extension| extension == "sealing") {
@@ -157,7 +166,7 @@ impl Bench {
         Ok(false)
     }
 
-    /// Look-ups until the span is over or `is_over` says so.
+    /// Sends lookups until `span` has passed or `is_over` returns true.
     fn phase(
         &self,
         searches: bool,
@@ -179,7 +188,7 @@ impl Bench {
                 .collect();
             let mut watched = Ok(false);
             while start.elapsed() < span && matches!(watched, Ok(false)) {
-                thread::sleep(LOOK);
+                thread::sleep(SAMPLE_EVERY);
                 watched = is_over();
             }
             phase.span = start.elapsed();
@@ -199,9 +208,9 @@ impl Bench {
         Ok(phase)
     }
 
-    /// One search after the other. Rows, and how many came to their end.
+    /// Searches again and again. Returns how many rows came, and how many searches ended.
     fn search(&self, path: &str, stop: &AtomicBool) -> anyhow::Result<(u64, u64)> {
-        // Of this thread only, as Linux has it.
+        // On Linux `nice` changes the calling thread only.
         rustix::process::nice(19)?;
         let (mut rows, mut ended) = (0, 0);
         while !stop.load(Ordering::Relaxed) {
@@ -213,7 +222,7 @@ impl Bench {
     }
 }
 
-/// Asks every two milliseconds, and gives the time to each answer from when it was due.
+/// Sends a lookup every two milliseconds. Measures each latency from the time at which the request was due.
 fn look_up(
     phones: SocketAddr,
     requests: &[Vec<u8>],

@@ -1,33 +1,41 @@
-//! The log: what it takes to write, seal and search it, beside JSON lines with zstd and beside SQLite; and what look-ups
-//! notice of that.
+//! The log: the cost of writing, sealing and searching it, compared with zstd-compressed JSON lines and with SQLite.
+//! Also what that work costs concurrent lookups.
 //!
 //! # What is measured
 //!
-//! Ten hours of made-up traffic (`generator.rs` and `population.rs` say what is assumed; the seed is printed).
+//! The bench generates ten hours of traffic. `generator.rs` and `population.rs` state the assumptions; the bench
+//! prints the seed.
 //!
-//! - `writing.rs`: through the real log in commits of a thousand, hour by hour, each sealed when it is over: bytes a
-//!   record before and after, records/s of sealing for each second of processor time, memory.
-//! - `searching.rs`: all rows of one handle over all ten segments, for 200 handles (100 as often asked for as they come,
-//!   50 of the least asked, 50 that never occur), with the files in the kernel's cache and after it was told to forget
-//!   them; then every row there is. Memory above what the process held before it opened the log.
-//! - `json_peer.rs`, `sqlite_peer.rs`: the very same records, made again from the seed, and the same handles. Where all
-//!   records went to SQLite, the rows found must be the same, handle by handle, or the bench fails.
-//! - `lookups.rs`: latency of look-ups while searches and sealing run in the same server, and without.
+//! - `writing.rs` writes through the real log in commits of a thousand records and seals each hour when it ends.
+//!   Figures: bytes per record before and after sealing, records sealed per second of processor time, memory.
+//! - `searching.rs` finds all rows of one handle in all ten segments, for 200 handles. Of them, 100 are drawn by
+//!   frequency, 50 come from the least asked, and 50 never occur. It searches with the files in the page cache, and
+//!   again after it evicted them. Then it reads every row. Memory counts above what the process held before it opened
+//!   the log.
+//! - `json_peer.rs` and `sqlite_peer.rs` take the same records, generated again from the seed, and the same handles.
+//!   If SQLite has all records, the bench fails unless the log and SQLite find the same rows for each handle.
+//! - `lookups.rs` measures the latency of lookups while the same server searches and seals, and while it does
+//!   neither.
 //!
-//! Each but the last in a process of its own, so that what one leaves in memory is not the other's.
+//! Each subject but the last runs in a process of its own, so that no subject counts the memory of another.
 //!
 //! # How to run
 //!
-//! `cargo bench --bench log`. `DISPATCHD_BENCH_RECORDS` (2,000,000; the promise is about 100,000,000), `_SEED`, `_DIR`
-//! (not a tmpfs; 100 million records take 10 GB there, and 35 GB with the peers), `_PEERS` (0 leaves them out),
-//! `_PEER_RECORDS` (they take only so many, the first ones), `_SEAL_RECORDS` (that a server finds unsealed while it is
-//! asked; 10,000,000), `_SECONDS` (of each phase of look-ups, 10; 0 leaves them out) change it, each name with
-//! `DISPATCHD_BENCH` in front.
+//! `cargo bench --bench log`. These variables change the amounts; each name begins with `DISPATCHD_BENCH`:
+//!
+//! - `_RECORDS`: records in all. Default 2,000,000; the promise is about 100,000,000.
+//! - `_SEED`: seed of the traffic.
+//! - `_DIR`: directory for the data, not on a tmpfs. 100 million records take 10 GB, with the peers 35 GB.
+//! - `_PEERS`: 0 leaves the peers out.
+//! - `_PEER_RECORDS`: the peers take only the first so many records.
+//! - `_SEAL_RECORDS`: records that the server has to seal during the lookups. Default 10,000,000.
+//! - `_SECONDS`: length of each lookup phase. Default 10; 0 leaves the lookups out.
 //!
 //! # What it does not show
 //!
-//! Traffic as it is: everybody's contacts are drawn independently here, which is harder to compress than people are. A
-//! disk that is slower than this one; how cold "cold" was is printed as bytes read from it.
+//! - Real traffic. The bench draws everybody's contacts independently, and such data compresses worse than real
+//!   contacts.
+//! - A slower disk. The bench prints how many bytes each cold search read from the disk.
 
 mod asked;
 mod child;
@@ -49,16 +57,16 @@ use anyhow::{Context as _, ensure};
 use dispatchd::clock::{Clock as _, Hour, SystemClock};
 use searching::{Loaded, Searched};
 
-/// The same allocator as the server.
+/// The server's allocator, so that memory figures compare.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Hours that are sealed and searched.
+/// Hours that the bench seals and searches.
 const HOURS: u32 = 10;
-/// Hours after those, which a server finds unsealed.
+/// Later hours, which the bench leaves for the server to seal.
 const HOURS_UNSEALED: u32 = 4;
 
-/// How much is measured, and where.
+/// The amounts to measure, and the directory for the data.
 #[derive(Clone, Debug)]
 pub(crate) struct Amounts {
     pub(crate) records: u64,
@@ -76,12 +84,12 @@ impl Amounts {
         let records = number("RECORDS", 2_000_000)?;
         ensure!(
             records >= u64::from(HOURS) * 1_000,
-            "fewer than 1,000 records an hour say nothing"
+            "fewer than 1,000 records an hour give no useful figures"
         );
         let folder = env::var_os("DISPATCHD_BENCH_DIR")
             .map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
             .join("log-bench");
-        // Ended well before now, so that they are over for every clock.
+        // All hours have ended before now, by every clock.
         let first_hour = SystemClock.now().hour().epoch_hours() - HOURS - HOURS_UNSEALED;
         Ok(Self {
             records,
@@ -99,7 +107,8 @@ impl Amounts {
         self.records / u64::from(HOURS)
     }
 
-    /// The hour with a number; the first that is not sealed here has the number [`HOURS`].
+    /// The hour with index `number`. The bench seals the hours below [`HOURS`] and leaves those from there on
+    /// unsealed.
     pub(crate) const fn hour(&self, number: u32) -> Hour {
         Hour::from_epoch_hours(self.first_hour + number)
     }
@@ -179,7 +188,7 @@ fn run(amounts: &Amounts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the peers took.
+/// The measurements of the peers.
 pub(crate) struct Peers {
     pub(crate) json: (Loaded, Searched),
     pub(crate) sqlite: (Loaded, Searched),
@@ -187,7 +196,7 @@ pub(crate) struct Peers {
 
 fn run_peers(amounts: &Amounts, ours: &Searched) -> anyhow::Result<Peers> {
     if !amounts.peers_have_all() {
-        println!("the peers take the first {} records only", amounts.peer_records);
+        println!("the peers load only the first {} records", amounts.peer_records);
     }
     let json: Loaded = child::run(json_peer::SUBJECT, amounts)?;
     let found = child::run(json_peer::SUBJECT_SEARCH, amounts)?;

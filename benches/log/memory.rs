@@ -1,4 +1,4 @@
-//! What the kernel says: memory, bytes read from the disk, processor time; and how it is told to forget files.
+//! Reads memory, disk reads and processor time from the kernel, and evicts files from the page cache.
 
 use std::{
     fs::{self, File},
@@ -22,27 +22,27 @@ const EVERY: Duration = Duration::from_millis(3);
 
 fn field(text: &str, name: &str) -> anyhow::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    Ok(line.context("the kernel does not say")?.trim().trim_end_matches(" kB").parse()?)
+    Ok(line.context("the kernel does not report it")?.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// Memory of this process, in bytes.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Memory {
-    /// All of it: also the program's own code, as far as it has run, and files that are mapped.
+    /// All resident memory, including executed program code and mapped files.
     pub(crate) resident: u64,
-    /// What it allocated.
+    /// Memory that the process allocated.
     pub(crate) anonymous: u64,
 }
 
 impl Memory {
-    /// What is in use now.
+    /// The memory in use now.
     pub(crate) fn now() -> anyhow::Result<Self> {
         let text = fs::read_to_string("/proc/self/status")?;
         let bytes = |name| Ok::<_, anyhow::Error>(field(&text, name)? * 1024);
         Ok(Self { resident: bytes("VmRSS:")?, anonymous: bytes("RssAnon:")? })
     }
 
-    /// The larger of each.
+    /// The larger value of each field.
     pub(crate) fn max(self, other: Self) -> Self {
         let resident = self.resident.max(other.resident);
         Self { resident, anonymous: self.anonymous.max(other.anonymous) }
@@ -54,7 +54,7 @@ impl Memory {
     }
 }
 
-/// What this process has read from disks so far, not from the kernel's cache.
+/// Bytes that this process has read from disks, without reads from the page cache.
 pub(crate) fn disk_read_bytes() -> anyhow::Result<u64> {
     field(&fs::read_to_string("/proc/self/io")?, "read_bytes:")
 }
@@ -65,7 +65,7 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Looks at this process's memory every few milliseconds.
+/// Samples this process's memory every few milliseconds.
 pub(crate) struct Watch {
     idle: Memory,
     stop: Arc<AtomicBool>,
@@ -73,7 +73,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Begins. `idle`: what the process held before there was anything to do.
+    /// Starts sampling. `idle` is what the process held before the measured work.
     pub(crate) fn start(idle: Memory) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&stop);
@@ -88,7 +88,7 @@ impl Watch {
         Self { idle, stop, thread }
     }
 
-    /// Ends: the most that was held above idle.
+    /// Stops sampling. Returns the peak minus `idle`.
     pub(crate) fn peak_above_idle(self) -> anyhow::Result<Memory> {
         self.stop.store(true, Ordering::Relaxed);
         let peak = self.thread.join().expect("it does not panic");
@@ -96,12 +96,12 @@ impl Watch {
     }
 }
 
-/// Writes what waits in the kernel to the disk: only then can it be forgotten.
+/// Flushes the files in `folder` to the disk. The kernel can evict only clean pages.
 pub(crate) fn sync_files(folder: &Path) -> anyhow::Result<()> {
     for_each_file(folder, |file| Ok(file.sync_all()?))
 }
 
-/// Tells the kernel to forget every file in `folder`. An error if it refuses.
+/// Evicts every file in `folder` from the page cache. Fails if the kernel refuses.
 pub(crate) fn forget_files(folder: &Path) -> anyhow::Result<()> {
     for_each_file(folder, |file| Ok(fadvise(file, 0, None, Advice::DontNeed)?))
 }
@@ -116,7 +116,7 @@ fn for_each_file(folder: &Path, each: impl Fn(&File) -> anyhow::Result<()>) -> a
     Ok(())
 }
 
-/// Bytes of all files in `folder`.
+/// The size of all files in `folder`, in bytes.
 pub(crate) fn folder_bytes(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {

@@ -1,9 +1,15 @@
-//! Who is asked for and who asks, made from a seed and a rank: nothing is kept, and rank 7 is the same in every process.
+//! Derives handles and askers from a seed and a rank. Nothing is stored, and a rank gives the same handle in every
+//! process.
 //!
-//! Assumed: 85 of 100 handles are mobile numbers of a few countries, the others addresses, most of them at a few large
-//! providers. A third of the devices shares its account with another. Of 100 accounts 40 have an IPv4 address of their
-//! own, 40 one of a carrier that fifty devices share, 20 an IPv6 network in which each device has an address; one
-//! request in ten comes from the account's other address. Of 1,000 handles 420 are on the service.
+//! Assumptions:
+//!
+//! - Of 100 handles, 85 are mobile numbers of a few countries. The others are email addresses, most of them at a few
+//!   large providers.
+//! - A third of the devices share an account with another device.
+//! - Of 100 accounts, 40 have an IPv4 address of their own and 40 share a carrier's IPv4 address with fifty devices.
+//!   20 have an IPv6 network, in which each device has an address.
+//! - One request in ten comes from the account's second address.
+//! - Of 1,000 handles, 420 are on the service.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,12 +19,12 @@ use dispatchd::{
     query_log::{Reason, Route},
 };
 
-/// A small, seeded generator (SplitMix64).
+/// A small seeded generator (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
 
 const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finalizer of SplitMix64: a bijection that leaves no order.
+/// The finalizer of SplitMix64. It is a bijection, so different inputs give different outputs.
 pub(crate) const fn scramble(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -35,13 +41,14 @@ impl Random {
         self.next() % bound.max(1)
     }
 
-    /// From 0 up to but not 1.
+    /// A number from 0 (included) to 1 (excluded).
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
-/// Ranks by the law of Zipf and Mandelbrot with exponent 3/4: rank `r` is drawn as often as `(r + offset)^(-3/4)`.
+/// Draws ranks from a Zipf-Mandelbrot distribution with exponent 3/4: the weight of rank `r` is `(r +
+/// offset)^(-3/4)`.
 struct Skew {
     offset: f64,
     low: f64,
@@ -61,7 +68,7 @@ impl Skew {
     }
 }
 
-/// What comes before the free digits of a mobile number, how many those are, and the share.
+/// Number plans: the digits before the free ones, the number of free digits, and the plan's share in percent.
 const PLANS: [(u64, u32, u64); 12] = [
     (1_212, 7, 12),
     (1_310, 7, 12),
@@ -89,10 +96,10 @@ const LAST: [&str; 16] = [
 const PROVIDERS: [&str; 4] =
     ["mail.example", "post.example.com", "inbox.example.org", "box.example.net"];
 
-/// One in so many handles goes back and forth.
+/// The route of one in this many handles changes often.
 const FLIPPING_EACH: u64 = 2_000;
 
-/// One device that asks.
+/// A device that sends lookups.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker {
     pub(crate) device: DeviceId,
@@ -100,10 +107,10 @@ pub(crate) struct Asker {
     pub(crate) ip: IpAddr,
 }
 
-/// Everybody.
+/// All handles and all devices.
 pub(crate) struct Population {
     seed: u64,
-    /// Handles that are asked for.
+    /// How many handles are asked for. Ranks from here on are never asked for.
     pub(crate) handles: u64,
     devices: u64,
     asked: Skew,
@@ -111,7 +118,7 @@ pub(crate) struct Population {
 }
 
 impl Population {
-    /// Of whom `per_hour` records are made in an hour: twice as many handles, a quarter as many devices.
+    /// Sizes the population for `per_hour` records an hour: twice as many handles and a quarter as many devices.
     pub(crate) fn new(seed: u64, per_hour: u64) -> Self {
         let (handles, devices) = (per_hour * 2, (per_hour / 4).max(100));
         let asked = Skew::new(handles, handles / 20_000);
@@ -123,19 +130,19 @@ impl Population {
         scramble(scramble(self.seed ^ what << 56).wrapping_add(rank.wrapping_mul(STRIDE)))
     }
 
-    /// The rank of a handle that is asked for: the lower, the more often.
+    /// Draws the rank of a handle. Lower ranks come more often.
     pub(crate) fn draw_handle(&self, random: &mut Random) -> u64 {
         self.asked.draw(random).min(self.handles - 1)
     }
 
-    /// A handle. From the rank [`Population::handles`] on nobody asks for it.
+    /// The handle with this rank. Nobody asks for ranks from [`Population::handles`] on.
     pub(crate) fn handle(&self, rank: u64) -> Handle {
         let bits = self.bits(1, rank);
         let handle = if is_email(bits) { email(bits) } else { phone(bits) };
         handle.expect("it is written in canonical form")
     }
 
-    /// What an asker of the handle is told at an instant, and why.
+    /// The route and the reason that a lookup of this handle gets in a minute.
     pub(crate) fn verdict(&self, rank: u64, minute: u64) -> (Route, Reason) {
         let bits = self.bits(1, rank);
         let away = if is_email(bits) { Route::None } else { Route::Sms };
@@ -160,7 +167,7 @@ impl Population {
         }
     }
 
-    /// The rank of a handle that goes back and forth.
+    /// Draws the rank of a handle whose route changes often.
     pub(crate) fn draw_flipping(&self, random: &mut Random) -> u64 {
         let rank = self.draw_handle(random);
         let flipping = rank - rank % FLIPPING_EACH + FLIPPING_EACH / 2;
@@ -172,7 +179,7 @@ impl Population {
         self.asker(rank, random.below(10) == 0)
     }
 
-    /// A device of whoever holds the handle.
+    /// A device of the account that holds the handle.
     pub(crate) fn owner(&self, rank: u64) -> Asker {
         self.asker(self.bits(3, rank) % self.devices, false)
     }
@@ -190,7 +197,7 @@ impl Population {
             0..4 => v4(bits >> 8).into(),
             4..8 => v4(self.bits(7, (bits >> 8) % (self.devices / 50 + 1))).into(),
             _ => {
-                // A few hundred providers with 2^32 networks each.
+                // 300 providers with 2^32 networks each.
                 let network = 0x2a00_0000 + (bits >> 8) % 300;
                 let high = network << 32 | bits >> 32;
                 Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(self.bits(8, device)))
@@ -213,7 +220,7 @@ fn phone(bits: u64) -> Option<Handle> {
     };
     let (prefix, digits, _) = *PLANS.iter().find(is_met)?;
     let span = 10_u64.pow(digits);
-    // A fifth stays free: what begins with 0 or 1 is no subscriber in many countries.
+    // The lowest fifth stays unused: in many countries a subscriber number cannot begin with 0 or 1.
     let subscriber = span / 5 + (bits >> 16) % (span / 5 * 4);
     PhoneKey::from_bits(prefix * span + subscriber).map(Handle::Phone)
 }
@@ -230,7 +237,7 @@ fn email(bits: u64) -> Option<Handle> {
     Handle::from_canonical(&text)
 }
 
-/// A public address outside 203.0.113.0/24, which is kept for searches that find nothing.
+/// A public address outside 203.0.113.0/24. The bench searches for that network to find nothing.
 fn v4(bits: u64) -> Ipv4Addr {
     let [first, rest @ ..] = (bits as u32).to_be_bytes();
     let first = 11 + first % 190;

@@ -1,4 +1,4 @@
-//! Who is registered with the server, and what the devices that ask will ask.
+//! Registers handles with the server, and prepares the requests of the devices.
 
 use std::{
     fs::File,
@@ -21,14 +21,14 @@ use crate::{
 };
 
 const REGISTERED: u64 = 5_000;
-/// One request in so many is for a handle that nobody has.
+/// One request in this many asks for an unknown handle.
 const UNKNOWN_EACH: u64 = 4;
 
-/// Imports some handles: those that are asked for most.
+/// Imports the handles that are asked for most. Returns those that were imported.
 pub(crate) fn register(amounts: &Amounts) -> anyhow::Result<Vec<Handle>> {
     let population = Population::new(amounts.seed, amounts.per_hour());
     let handles = (0..population.handles.min(REGISTERED)).map(|rank| population.handle(rank));
-    // Not every number of a plan is one that somebody may have.
+    // The plans also give numbers that are not valid.
     let handles: Vec<_> =
         handles.filter(|handle| Handle::parse(&handle.canonical(), None).is_ok()).collect();
     ensure!(handles.len() >= 100, "too few handles to register");
@@ -53,7 +53,7 @@ fn import(file: &Path, data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Signs a device up, and writes what it will ask.
+/// Signs a device up and prepares its requests.
 pub(crate) fn requests(
     phones: SocketAddr,
     handles: &[Handle],

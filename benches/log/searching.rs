@@ -1,4 +1,6 @@
-//! Finding every row of one handle, warm and cold, and every row there is: the log's own way, and how all are measured.
+//! Searches the log for every row of one handle, with warm and cold files, and reads all rows.
+//!
+//! The peers use the measuring code here, too.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,52 +28,52 @@ pub(crate) const SUBJECT_EVERYTHING: &str = "in order of time";
 pub(crate) const SUBJECT_WALK: &str = "in order of storage";
 pub(crate) const SUBJECT_FLIPS: &str = "flips";
 
-/// What taking the records in took.
+/// The measurements of loading the records.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Loaded {
     pub(crate) records: u64,
-    /// Without making the records up.
+    /// Without the time that the generator took.
     pub(crate) span: Duration,
     pub(crate) bytes: u64,
     pub(crate) peak: Memory,
 }
 
-/// What was found of one handle.
+/// The rows of one handle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) rows: u64,
-    /// The sum of their instants in microseconds: other rows would give another.
+    /// The sum of the rows' timestamps in microseconds. It detects rows that differ.
     pub(crate) at_sum: u64,
 }
 
-/// One handle after the other.
+/// The measurements of all handles, one search each.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Handles {
     pub(crate) found: Vec<Found>,
     pub(crate) warm: Vec<Duration>,
     pub(crate) cold: Vec<Duration>,
-    /// Read from the disk in all cold searches.
+    /// Bytes that all cold searches read from the disk.
     pub(crate) cold_bytes: u64,
 }
 
-/// What searching took.
+/// The measurements of searching.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Searched {
     pub(crate) opening: Duration,
     pub(crate) handles: Handles,
-    /// The most memory above that of a process that does nothing, the files open.
+    /// The peak of memory above the idle process, with the files open.
     pub(crate) peak: Memory,
     pub(crate) everything: Option<Everything>,
-    /// Everything again, in the order of storage: what an export does.
+    /// All rows in storage order, as an export reads them.
     pub(crate) walked: Option<Everything>,
-    /// Handles that flipped over one day.
+    /// Handles whose route changed within one day.
     pub(crate) flips: Option<Everything>,
 }
 
-/// Rows of the log in the order of time that are asked for at most: each 262,144 of them read their segment anew.
+/// The most rows to read in time order. The log reads the segment again for every 262,144 rows, so this is slow.
 const IN_ORDER_MAX: u64 = 5_000_000;
 
-/// A reading of many rows.
+/// The measurements of reading many rows.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Everything {
     pub(crate) rows: u64,
@@ -79,13 +81,14 @@ pub(crate) struct Everything {
     pub(crate) peak: Memory,
 }
 
-/// Searches for each of `handles` with its files warm, and again after the kernel was told to forget those in `folder`.
+/// Searches for each handle with the files warm. Then it evicts the files in `folder` before each search and searches
+/// again.
 pub(crate) fn measure_handles<'h>(
     handles: impl Iterator<Item = &'h Handle> + Clone,
     folder: &Path,
     mut find: impl FnMut(&Handle) -> anyhow::Result<Found>,
 ) -> anyhow::Result<Handles> {
-    // What was not written yet cannot be forgotten.
+    // The kernel can evict only clean pages.
     memory::sync_files(folder)?;
     let (mut found, mut warm, mut cold, mut cold_bytes) = (vec![], vec![], vec![], 0);
     for handle in handles.clone() {
@@ -106,7 +109,7 @@ pub(crate) fn measure_handles<'h>(
     Ok(Handles { found, warm, cold, cold_bytes })
 }
 
-/// The log, opened as the command line opens a stopped server's.
+/// Opens the log as the command line opens that of a stopped server.
 fn open(amounts: &Amounts) -> anyhow::Result<LogReader> {
     let keys = KeyFiles::new(&amounts.data().join("keys"), None);
     let (clock, retention) = (Arc::new(SystemClock), Config::default().retention);
@@ -117,7 +120,7 @@ fn folder(amounts: &Amounts) -> PathBuf {
     amounts.data().join("log")
 }
 
-/// One handle after the other.
+/// Searches for each handle.
 pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Searched> {
     let asked = Asked::choose(amounts);
     let idle = Memory::now()?;
@@ -135,7 +138,7 @@ pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Searched> {
     Ok(Searched { opening, handles, peak, everything: None, walked: None, flips: None })
 }
 
-/// Rows in the order of time.
+/// Reads rows in time order.
 pub(crate) fn measure_everything(amounts: &Amounts) -> anyhow::Result<Everything> {
     let idle = Memory::now()?;
     let reader = open(amounts)?;
@@ -163,7 +166,7 @@ fn count(mut search: Search) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-/// Every row, in the order of storage.
+/// Reads every row in storage order.
 pub(crate) fn measure_walk(amounts: &Amounts) -> anyhow::Result<Everything> {
     let idle = Memory::now()?;
     let reader = open(amounts)?;
@@ -179,7 +182,7 @@ pub(crate) fn measure_walk(amounts: &Amounts) -> anyhow::Result<Everything> {
     Ok(Everything { rows, span: start.elapsed(), peak: watch.peak_above_idle()? })
 }
 
-/// The handles whose route went back and forth within one day, which all the hours here are of.
+/// Finds the handles whose route changed back and forth within one day. All hours of the bench lie within a day.
 pub(crate) fn measure_flips(amounts: &Amounts) -> anyhow::Result<Everything> {
     let idle = Memory::now()?;
     let reader = open(amounts)?;

@@ -1,4 +1,4 @@
-//! The real program, in a process of its own, and just enough HTTP to talk to it.
+//! Runs the real program in a process of its own, and talks to it with a minimal HTTP client.
 
 use std::{
     env, fs,
@@ -16,16 +16,16 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a reader of a stream looks whether it is to stop.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the reader of a stream checks `stop`.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// `dispatchd serve`, killed when dropped.
+/// A running `dispatchd serve`. Dropping it kills the process.
 pub(crate) struct Server {
     pub(crate) addresses: dispatchd::server::Addresses,
     child: Child,
 }
 
-/// A command of `dispatchd` with nothing of this environment's settings.
+/// A `dispatchd` command without the `DISPATCHD_` variables of this environment.
 pub(crate) fn dispatchd(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
     for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
@@ -36,7 +36,7 @@ pub(crate) fn dispatchd(arguments: &[&str]) -> Command {
 }
 
 impl Server {
-    /// Starts on `data` and waits until it is ready.
+    /// Starts the server on `data` and waits until it is ready.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
         let output = data.with_extension("out");
         let start = Instant::now();
@@ -50,7 +50,7 @@ impl Server {
             .stdout(File::create(&output)?)
             .stderr(File::create(output)?)
             .spawn()?;
-        // It is written once the server is ready.
+        // The server writes this file when it is ready.
         let path = data.join("addresses.json");
         let text = loop {
             if let Ok(text) = fs::read_to_string(&path) {
@@ -68,7 +68,7 @@ impl Server {
         Ok(Self { addresses: serde_json::from_str(&text)?, child })
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until the server has ended.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let status = self.child.wait()?;
@@ -79,13 +79,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // No-ops after `stop`.
+        // Both do nothing after `stop`.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A connection that stays open, with one request at a time.
+/// A keep-alive connection with one request at a time.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -99,7 +99,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 64 * 1024] })
     }
 
-    /// Sends a whole request and takes the answer's body. Anything but success is an error.
+    /// Sends a request and returns the body of its answer. Fails unless the status is 2xx.
     pub(crate) fn ask(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request)?;
         let mut filled = 0;
@@ -115,7 +115,7 @@ impl Connection {
     }
 }
 
-/// Where the body starts, once all of it is there.
+/// The offset of the body, once the answer is complete.
 fn body_start(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&bytes[..end])?;
@@ -128,15 +128,15 @@ fn body_start(bytes: &[u8]) -> anyhow::Result<Option<usize>> {
     Ok((bytes.len() >= end + 4 + length).then_some(end + 4))
 }
 
-/// What a stream of rows brought.
+/// What a stream of rows returned.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Streamed {
     pub(crate) rows: u64,
-    /// It came to its end.
+    /// Whether the stream ended by itself.
     pub(crate) whole: bool,
 }
 
-/// Takes every row that `GET path` streams, until it ends or `stop` says so.
+/// Reads every row that `GET path` streams, until the stream ends or `stop` is set.
 pub(crate) fn stream_rows(
     operators: SocketAddr,
     token: &str,
@@ -144,7 +144,7 @@ pub(crate) fn stream_rows(
     stop: &AtomicBool,
 ) -> anyhow::Result<Streamed> {
     let mut stream = TcpStream::connect(operators)?;
-    stream.set_read_timeout(Some(LOOK))?;
+    stream.set_read_timeout(Some(CHECK_EVERY))?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
          accept: application/x-ndjson\r\nconnection: close\r\n\r\n"
@@ -166,7 +166,7 @@ pub(crate) fn stream_rows(
         let bytes = &buffer[..got];
         ensure!(!is_first || bytes.starts_with(b"HTTP/1.1 200"), "a search was refused");
         is_first = false;
-        // A row is one flat object, and nothing else in the answer has a brace.
+        // Each row is one flat JSON object, and nothing else in the answer has a brace.
         streamed.rows += memchr::memchr_iter(b'{', bytes).count() as u64;
     }
     Ok(streamed)

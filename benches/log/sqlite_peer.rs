@@ -1,7 +1,7 @@
-//! The peer that one would try next: one SQLite table of typed columns with an index on handle and time.
+//! The next alternative: one SQLite table of typed columns with an index on handle and time.
 //!
-//! As kind as possible: no journal, nothing synced, large transactions, ids as numbers, and the index made once all rows
-//! are there.
+//! The settings favour SQLite: no journal, no syncs, large transactions, numeric ids, and an index built after
+//! loading.
 
 use std::{
     fs,
@@ -37,14 +37,14 @@ const INSERT: &str =
     "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const SELECT: &str = "SELECT * FROM log WHERE handle = ?1 ORDER BY at";
 const COLUMNS: usize = 13;
-/// Memory for pages while loading and sorting, in KiB; SQLite's own choice (2 MiB) when searching.
+/// 256 MiB of page cache for loading and sorting. Searches use SQLite's default of 2 MiB.
 const CACHE: &str = "PRAGMA cache_size = -262144;";
 
 fn path(folder: &Path) -> PathBuf {
     folder.join("log.sqlite")
 }
 
-/// Loads the rows, then makes the index.
+/// Loads the rows, then builds the index.
 pub(crate) fn load(amounts: &Amounts) -> anyhow::Result<Loaded> {
     let idle = Memory::now()?;
     let folder = amounts.folder.join(FOLDER);
@@ -132,7 +132,7 @@ pub(crate) fn search(amounts: &Amounts) -> anyhow::Result<Searched> {
         let mut rows = select.query([handle.canonical()])?;
         let mut found = Found::default();
         while let Some(row) = rows.next()? {
-            // All columns are taken out, as whoever asks for rows would.
+            // Read all columns, because a caller who asks for rows wants all of them.
             for column in 0..COLUMNS {
                 std::hint::black_box(row.get_ref(column)?);
             }

@@ -1,4 +1,4 @@
-//! What is printed: each subject as it is done, and at the end each figure beside its bar.
+//! Prints each subject when it is done, and at the end a table of all figures with their bars.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -29,7 +29,7 @@ impl Display for Memory {
     }
 }
 
-/// The span that so many of a hundred are within.
+/// The span at this percentile.
 fn quantile(spans: &[Duration], percent: usize) -> Duration {
     let mut spans = spans.to_vec();
     spans.sort_unstable();
@@ -51,7 +51,10 @@ pub(crate) fn print_written(written: &Written) {
     let rate = |span: Duration| written.records as f64 / span.as_secs_f64() / 1e6;
     let of = |bytes| written.per_record(bytes);
     println!("the log");
-    println!("  made up: {:.2} M records/s (counts nowhere)", rate(written.generation));
+    println!(
+        "  generated: {:.2} M records/s (not part of any other figure)",
+        rate(written.generation)
+    );
     println!(
         "  written: {:.2} M records/s, {:.1} bytes each",
         rate(written.writing),
@@ -67,7 +70,7 @@ pub(crate) fn print_written(written: &Written) {
 }
 
 pub(crate) fn print_searched(searched: &Searched) {
-    println!("  opened to be read: {:.1} ms", ms(searched.opening));
+    println!("  opened for reading: {:.1} ms", ms(searched.opening));
     print_handles(&searched.handles);
     println!("  memory of these searches: up to {}", searched.peak);
     if let Some(everything) = &searched.everything {
@@ -97,7 +100,7 @@ fn print_handles(handles: &Handles) {
     let rows: u64 = handles.found.iter().map(|found| found.rows).sum();
     let most = handles.found.iter().map(|found| found.rows).max().unwrap_or(0);
     println!("  {} handles: {rows} rows, {most} at most of one", handles.found.len());
-    // As they were chosen: half of them as they come, a quarter of the least asked, a quarter of none.
+    // The order in which `asked.rs` lists them: half are frequent, a quarter rare, a quarter absent.
     let (all, half) = (handles.warm.len(), handles.warm.len() / 2);
     let sorts = [
         ("all", 0..all),
@@ -120,9 +123,9 @@ fn print_handles(handles: &Handles) {
 }
 
 fn print_phases(lookups: &Lookups) {
-    let ([before, after], [looks, met]) = (lookups.unsealed, lookups.looks);
+    let ([before, after], [samples, met]) = (lookups.unsealed, lookups.samples);
     println!("  segments that waited to be sealed: {before}, and {after} at the end of that phase");
-    println!("  of {looks} looks during it {met} found a segment being sealed");
+    println!("  {met} of {samples} samples during that phase saw a segment being sealed");
     let [first, second] = &lookups.beside_sealing;
     print_phase("alone", first);
     print_phase("sealing and searches", &lookups.sealing);
@@ -143,7 +146,7 @@ fn print_phase(name: &str, phase: &Phase) {
         micros(99),
     );
     if phase.rows + phase.searches > 0 {
-        print!("; {} rows, {} searches came to their end", phase.rows, phase.searches);
+        print!("; {} rows, {} searches ended", phase.rows, phase.searches);
     }
     println!();
 }
@@ -153,7 +156,7 @@ fn row(figure: &str, value: f64, unit: &str, bar: &str, is_met: bool) {
     println!("| {figure:<48} | {value:>9.2} {unit:<10} | {bar:<22} | {verdict:<7} |");
 }
 
-/// A figure that has no bar.
+/// Prints a figure that has no bar.
 fn plain(figure: &str, value: f64, unit: &str) {
     println!("| {figure:<48} | {value:>9.2} {unit:<10} | {:<22} | {:<7} |", "none", "");
 }
@@ -162,7 +165,7 @@ fn missing(figure: &str, bar: &str, why: impl Display) {
     println!("| {figure:<48} | {why:<20} | {bar:<22} | {:<7} |", "");
 }
 
-/// The table.
+/// Prints the table of all figures.
 pub(crate) fn print(
     written: &Written,
     searched: &Searched,
@@ -227,7 +230,7 @@ fn print_ours(written: &Written, searched: &Searched) {
 fn print_lookups(lookups: Option<&Lookups>) {
     let bar = "at most 1.3";
     let names =
-        ["look-ups' p50, searches and sealing, over alone", "look-ups' p50, searches, over alone"];
+        ["lookups' p50, searches and sealing, over alone", "lookups' p50, searches, over alone"];
     let Some(lookups) = lookups else {
         names.into_iter().for_each(|name| missing(name, bar, "not measured"));
         return;
@@ -246,7 +249,7 @@ fn print_lookups(lookups: Option<&Lookups>) {
     }
     if lookups.unsealed[0] == 0 {
         println!(
-            "nothing waited to be sealed when look-ups began: no sealing was measured, raise the amount"
+            "no segment was unsealed when the lookups began: no sealing was measured; raise DISPATCHD_BENCH_SEAL_RECORDS"
         );
     }
 }
@@ -278,5 +281,5 @@ fn print_compared(written: &Written, searched: &Searched, peers: &Peers) {
         let rate = records / loaded.span.as_secs_f64() / 1e6;
         line(name, loaded.bytes as f64 / records, rate, found);
     }
-    println!("the log's M rec/s: written and sealed, both encrypted; the others': in plain");
+    println!("the log's M rec/s: written and sealed, both encrypted; the others: not encrypted");
 }

@@ -1,4 +1,5 @@
-//! Through the real log, hour by hour: written in commits of a thousand records, then sealed.
+//! Writes the traffic through the real log, hour by hour, in commits of a thousand records. Seals each hour when it
+//! ends.
 
 use std::{
     sync::Arc,
@@ -24,24 +25,24 @@ use crate::{
 
 pub(crate) const SUBJECT: &str = "writing";
 pub(crate) const SUBJECT_UNSEALED: &str = "unsealed";
-/// Records of one commit, about.
+/// The approximate number of records in one commit.
 const COMMIT: usize = 1_000;
 
-/// What writing and sealing took.
+/// The measurements of writing and sealing.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Written {
     pub(crate) records: u64,
-    /// Making the records up.
+    /// The time that the generator took.
     pub(crate) generation: Duration,
-    /// Handing them over, and the commits.
+    /// The time to append and commit.
     pub(crate) writing: Duration,
-    /// Bytes of the frames, before sealing.
+    /// Bytes of the frames before sealing.
     pub(crate) active_bytes: u64,
     pub(crate) sealed_bytes: u64,
     pub(crate) sealing: Duration,
     /// Processor time of all threads while sealing.
     pub(crate) sealing_cpu: Duration,
-    /// The most memory above that of a process that does nothing.
+    /// The peak of memory above the idle process.
     pub(crate) sealing_peak: Memory,
 }
 
@@ -51,7 +52,7 @@ struct Writer {
     runtime: Runtime,
 }
 
-/// Writes and seals the hours that are searched later.
+/// Writes and seals the hours that the searches use.
 pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Written> {
     let idle = Memory::now()?;
     let population = Population::new(amounts.seed, amounts.per_hour());
@@ -83,7 +84,7 @@ pub(crate) fn measure(amounts: &Amounts) -> anyhow::Result<Written> {
     Ok(written)
 }
 
-/// Writes the hours that a server is to seal. Says how many records.
+/// Writes hours and leaves them for the server to seal. Returns how many records they have.
 pub(crate) fn leave_unsealed(amounts: &Amounts) -> anyhow::Result<u64> {
     let per_hour = (amounts.seal_records / u64::from(HOURS_UNSEALED)).max(1_000);
     let population = Population::new(amounts.seed, per_hour);
@@ -101,7 +102,7 @@ pub(crate) fn leave_unsealed(amounts: &Amounts) -> anyhow::Result<u64> {
 }
 
 impl Writer {
-    /// Opens the log as it would have been opened at the beginning of the hour with a number.
+    /// Opens the log with a clock at the beginning of the hour with index `number`.
     fn open(amounts: &Amounts, number: u32) -> anyhow::Result<Self> {
         let clock = ManualClock::at(amounts.hour(number).start());
         let data = amounts.data();
@@ -111,7 +112,7 @@ impl Writer {
         let shutdown = Shutdown::new();
         let (log, _) = QueryLog::open(options, &shutdown)?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        // Commits happen as in the server: on the thread that appends, once for each of its turns.
+        // As in the server, the appending thread commits, once in each turn of its runtime.
         runtime.spawn(log.clone().run_inline_flusher(shutdown));
         runtime.block_on(task::yield_now());
         Ok(Self { log, clock, runtime })
