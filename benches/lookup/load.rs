@@ -1,7 +1,7 @@
-//! The load generator: keep-alive connections with one request under way on each, on one thread.
+//! The load generator: one thread with keep-alive connections, one outstanding request on each.
 //!
-//! It must cost less than any server it measures, so it knows just enough HTTP: prepared requests out, and of an answer
-//! the status and the length.
+//! It must cost less than any server that it measures. It therefore sends prepared requests, and reads only the
+//! status and the length of each answer.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},
@@ -16,7 +16,7 @@ use rustix::{
     fd::OwnedFd,
 };
 
-/// How long a server may keep all connections waiting.
+/// The bench fails if no connection gets an answer for this long.
 const PATIENCE_SECS: i64 = 20;
 const ANSWER_BYTES_MAX: usize = 512 * 1024;
 const HEAD_BYTES_MAX: usize = 4_096;
@@ -27,7 +27,7 @@ pub(crate) struct Fleet {
     ready: Vec<epoll::Event>,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
-    /// Answers since the connections were made.
+    /// Answers received since the connections were opened.
     pub(crate) answers: u64,
 }
 
@@ -36,21 +36,21 @@ struct Connection {
     requests: Vec<Vec<u8>>,
     next: usize,
     sent_at: Instant,
-    /// The beginning of an answer that did not come at once.
+    /// The received part of an answer that is not complete.
     partial: Vec<u8>,
 }
 
-/// What one slice of time brought.
+/// The measurements of one time slice.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slice {
     pub(crate) answers: u64,
     pub(crate) elapsed: Duration,
-    /// Microseconds from request to answer, one for each.
+    /// One latency for each answer, in microseconds from request to answer.
     pub(crate) latencies_us: Vec<u32>,
 }
 
 impl Fleet {
-    /// Connects, one connection for each list of requests.
+    /// Opens one connection for each list of requests.
     pub(crate) fn connect(
         address: SocketAddr,
         requests: Vec<Vec<Vec<u8>>>,
@@ -80,7 +80,7 @@ impl Fleet {
         })
     }
 
-    /// Asks on every connection for `span`, and waits for the answers to all that was asked.
+    /// Sends requests on every connection for `span`, then waits for all outstanding answers.
     pub(crate) fn ask_for(&mut self, span: Duration) -> anyhow::Result<Slice> {
         let mut slice = Slice::default();
         let started = Instant::now();
@@ -121,11 +121,11 @@ impl Connection {
         self.sent_at = now;
         let request = &self.requests[self.next];
         self.next = (self.next + 1) % self.requests.len();
-        // Never more than one request is under way, and it fits into the socket's buffer.
+        // A connection has at most one outstanding request, and that fits into the socket's buffer.
         self.stream.write_all(request).context("sending a request")
     }
 
-    /// Reads on; true if the answer is whole.
+    /// Reads what has arrived. Returns true if the answer is complete.
     fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<bool> {
         let got = match self.stream.read(buffer) {
             Ok(0) => bail!("the server closed a connection"),
@@ -145,7 +145,7 @@ impl Connection {
     }
 }
 
-/// Whether these bytes are one whole answer. Anything but a 200 of a stated length is an error.
+/// Whether these bytes are one complete answer. Fails unless the status is 200 and the length is stated.
 fn is_whole(bytes: &[u8]) -> anyhow::Result<bool> {
     let head = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
     let Some(head_end) = head.windows(4).position(|end| end == b"\r\n\r\n") else {

@@ -1,29 +1,39 @@
-//! Logged lookups per second, beside a bare axum hello in the same run.
+//! Logged lookups per second, compared with a bare axum hello server in the same run.
 //!
 //! # What is measured
 //!
-//! Three servers, each a process of its own on one and the same processor: a bare axum hello (one route, a small JSON,
-//! `axum::serve` on a current-thread runtime), the real `dispatchd` with `log.durability = "os"`, and the same with
-//! `"disk"`. The load generator has another processor to itself: 64 keep-alive connections, one request under way on
-//! each. A lookup is `GET /v1/lookup/{handle}` with a device token, three in four of a registered handle (out of 100,000,
-//! one in ten an e-mail address), one in four of a random one; quotas are off. Then batches of 1,000 such handles.
+//! Three servers, each in a process of its own, share one processor:
 //!
-//! The servers are asked in turn for a quarter of a second each, so that whatever else the machine does meets all of
-//! them; a ratio compares neighbours, and the table shows the median of the ratios. After each block of rounds the
-//! servers are stopped and every answer must be in the log: exactly as many records as answers, or the bench fails.
-//! Missing a bar does not fail it.
+//! - hello: a bare axum server (one route, a small JSON body, `axum::serve` on a current-thread runtime);
+//! - the real `dispatchd` with `log.durability = "os"`;
+//! - the same with `"disk"`.
+//!
+//! The load generator has another processor to itself. It opens 64 keep-alive connections with one outstanding
+//! request on each. A lookup is `GET /v1/lookup/{handle}` with a device token. Three in four ask for a registered
+//! handle, one in four for a random handle. There are 100,000 registered handles, and one in ten is an email address.
+//! Quotas are off. Then the bench sends batches of 1,000 such handles.
+//!
+//! The generator asks the servers in turn, for a quarter of a second each, so other load on the machine affects all
+//! of them. A ratio compares adjacent slices; the table shows the median ratio. After each block of rounds the bench
+//! stops the servers and counts the log's records. It fails unless there are exactly as many records as answers. A
+//! missed bar does not fail the bench.
 //!
 //! # How to run
 //!
-//! `cargo bench --bench lookup`, about a minute. `BENCH_BLOCKS`, `BENCH_ROUNDS` (of a block), `BENCH_SLICE_MS`,
-//! `BENCH_CONNECTIONS`, `BENCH_HANDLES` change the amounts; `BENCH_PIN=0` lets every process use every processor, with
-//! `BENCH_THREADS` serving threads; `BENCH_DIR` is where data lies (it must not be a tmpfs for `disk` to mean anything).
+//! `cargo bench --bench lookup` takes about a minute. These variables change the amounts:
+//!
+//! - `BENCH_BLOCKS`, `BENCH_ROUNDS` (rounds in a block), `BENCH_SLICE_MS`, `BENCH_CONNECTIONS`, `BENCH_HANDLES`.
+//! - `BENCH_PIN=0` lets every process use every processor, with `BENCH_THREADS` serving threads.
+//! - `BENCH_DIR`: directory for the data. On a tmpfs the figures for `disk` mean nothing.
 //!
 //! # What it does not show
 //!
-//! A network, TLS, quotas, many gigabytes of index, connections that come and go; how low latency can be (with one request
-//! always under way on each connection, latency is connections divided by throughput). On a virtual disk `disk` says
-//! what that disk's cache promises. Busy neighbours lower all figures; the column "waited" says by how much.
+//! - A network, TLS, quotas, an index of many gigabytes, connections that open and close.
+//! - The lowest possible latency. Each connection always has an outstanding request, so latency is connections
+//!   divided by throughput.
+//! - The durability of a virtual disk: `disk` flushes as far as the disk's cache does.
+//!
+//! Other load on the host lowers all figures. The column "waited" shows by how much.
 
 mod load;
 mod peer;
@@ -36,11 +46,11 @@ use std::{env, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 
-/// The same allocator as the server, for the peer.
+/// The server's allocator, so that the hello server has it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How much is measured.
+/// The amounts to measure.
 struct Amounts {
     blocks: usize,
     rounds: usize,

@@ -1,4 +1,4 @@
-//! Who is registered, and what is asked: made through the library before any server starts.
+//! Registers handles through the library before any server starts, and prepares the requests.
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
@@ -15,20 +15,20 @@ use dispatchd::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 const HANDLES_PER_ACCOUNT: usize = 4;
-/// Changes under way at once: a few commits' worth.
+/// How many changes wait at the same time, enough for a few commits.
 const CHANGES_AT_ONCE: usize = 2_048;
-/// One handle in so many is an e-mail address.
+/// One handle in this many is an email address.
 const EMAIL_EACH: u64 = 10;
 /// Handles in one batch.
 pub(crate) const BATCH: usize = 1_000;
 
-/// Registered handles, and tokens to ask with.
+/// Registered handles, and the device tokens of their owners.
 pub(crate) struct Population {
     handles: Vec<String>,
     tokens: Vec<String>,
 }
 
-/// A small, seeded generator (SplitMix64): the same questions in each run.
+/// A small seeded generator (SplitMix64). Every run asks the same.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -43,7 +43,7 @@ impl Random {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// A handle out of 10^10 or so: now and then two are the same.
+    /// A random handle out of about 10^10. Two may be equal.
     fn handle(&mut self) -> String {
         let bits = self.next();
         if self.next().is_multiple_of(EMAIL_EACH) {
@@ -124,7 +124,7 @@ impl Population {
         }
     }
 
-    /// `count` lookups, each of one handle, by the device of connection number `connection`.
+    /// Prepares `count` lookups of one handle each, with the device token of this connection.
     pub(crate) fn lookups(&self, connection: usize, count: usize) -> Vec<Vec<u8>> {
         let token = self.token(connection);
         let mut random = Random(1_000 + connection as u64);
@@ -138,7 +138,7 @@ impl Population {
         (0..count).map(request).collect()
     }
 
-    /// `count` batches.
+    /// Prepares `count` batches.
     pub(crate) fn batches(&self, connection: usize, count: usize) -> Vec<Vec<u8>> {
         let token = self.token(connection);
         let mut random = Random(2_000 + connection as u64);
@@ -157,7 +157,7 @@ impl Population {
     }
 }
 
-/// Lookups in the log of a stopped server, all of them readable.
+/// Counts the lookups in the log of a stopped server. Fails if any is damaged.
 pub(crate) fn logged_lookups(data: &Path) -> anyhow::Result<u64> {
     let keys = KeyFiles::new(&data.join("keys"), None);
     let retention = query_log::Config::default().retention;

@@ -1,4 +1,4 @@
-//! The servers under measurement, and the processors they run on.
+//! Starts the measured servers and assigns processors to them.
 
 use std::{
     env, fs,
@@ -21,23 +21,23 @@ use crate::{Amounts, peer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server in a process of its own, killed when dropped.
+/// A server in a process of its own. Dropping it kills the process.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Child,
 }
 
-/// What the kernel says about a process's time.
+/// The scheduler's figures for a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CpuTime {
-    /// On a processor.
+    /// Time on a processor.
     pub(crate) ran: Duration,
-    /// Ready to run while the processor was busy with others.
+    /// Time ready to run while the processor ran other tasks.
     pub(crate) waited: Duration,
 }
 
 impl Server {
-    /// The hello.
+    /// Starts the hello server.
     pub(crate) fn hello(amounts: &Amounts) -> anyhow::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
         command.arg(peer::ARGUMENT).stdout(Stdio::piped());
@@ -49,7 +49,7 @@ impl Server {
         Ok(Self { address, child })
     }
 
-    /// `dispatchd` on `data`.
+    /// Starts `dispatchd` on `data`.
     pub(crate) fn dispatchd(
         data: &Path,
         durability: &str,
@@ -87,11 +87,11 @@ impl Server {
         Ok(Self { address: read.phones, child })
     }
 
-    /// What all of its threads have used so far.
+    /// The processor time of all the server's threads since its start.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<CpuTime> {
         let mut sum = CpuTime::default();
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end meanwhile.
+            // A thread may end between the listing and the read.
             let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else {
                 continue;
             };
@@ -102,7 +102,7 @@ impl Server {
         Ok(sum)
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until the server has ended.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM)?;
@@ -114,13 +114,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // No-ops after `stop`.
+        // Both do nothing after `stop`.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Starts a server on its processor: a child inherits the processors of the thread that starts it.
+/// Starts a server on the first processor. A child inherits the processors of the thread that starts it.
 fn spawn(mut command: Command, amounts: &Amounts) -> anyhow::Result<Child> {
     let all = sched_getaffinity(None)?;
     if amounts.pin {
@@ -131,7 +131,7 @@ fn spawn(mut command: Command, amounts: &Amounts) -> anyhow::Result<Child> {
     child.context("starting a server")
 }
 
-/// Leaves the servers' processor to them, if there is another.
+/// Moves this thread to the second processor, if there is one.
 pub(crate) fn keep_off_servers(amounts: &Amounts) -> anyhow::Result<()> {
     if amounts.pin && thread::available_parallelism()?.get() > 1 {
         pin_to(1)?;
@@ -139,7 +139,7 @@ pub(crate) fn keep_off_servers(amounts: &Amounts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps this thread to one of the processors that it may use.
+/// Restricts this thread to one of its allowed processors.
 fn pin_to(index: usize) -> anyhow::Result<()> {
     let allowed = sched_getaffinity(None)?;
     let mut processors = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));

@@ -1,4 +1,4 @@
-//! The table.
+//! Prints the table of results.
 
 use crate::{
     Amounts,
@@ -6,11 +6,11 @@ use crate::{
     rounds::{Measured, Measurements, Series},
 };
 
-/// What a lookup should reach of the hello's rate.
+/// The least ratio of lookups to hello requests.
 const BAR_OS: f64 = 0.80;
 const BAR_DISK: f64 = 0.45;
 
-/// Prints everything.
+/// Prints the table, the bars and the batches.
 pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
     let place = if amounts.pin {
         "all servers on one processor, the load on another"
@@ -87,7 +87,7 @@ impl Series {
         median(self.0.iter().map(of).collect())
     }
 
-    /// The median of each slice's rate over its neighbour's.
+    /// The median ratio between the rates of adjacent slices.
     fn ratio_to(&self, other: &Self) -> f64 {
         let pairs = self.0.iter().zip(&other.0);
         median(pairs.map(|(one, other)| rate(one) / rate(other)).collect())

@@ -1,4 +1,4 @@
-//! Rounds: each server in turn, again and again, and afterwards the count of what is in the log.
+//! Runs the rounds: each round measures every server in turn. Afterwards counts the log's records.
 
 use std::{
     fs,
@@ -17,26 +17,26 @@ use crate::{
     report,
 };
 
-/// Prepared lookups, over all connections: more than there are registered handles.
+/// Prepared lookups over all connections. They outnumber the registered handles.
 const LOOKUPS_PREPARED: usize = 128 * 1024;
-/// Connections that send batches, and prepared batches of each.
+/// Connections that send batches, and the prepared batches of each.
 const BATCH_CONNECTIONS: usize = 4;
 const BATCHES_PREPARED: usize = 16;
-/// Rounds of batches, in each block.
+/// Rounds of batches in each block.
 const BATCH_ROUNDS: usize = 3;
 
-/// One slice with what it cost the server.
+/// One time slice, and the server's processor time in it.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) slice: Slice,
     pub(crate) cpu: CpuTime,
 }
 
-/// The slices of one subject, in order: the n-th of one subject is a neighbour of the n-th of another.
+/// The slices of one subject in order. Slices of two subjects with the same index were measured one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Series(pub(crate) Vec<Measured>);
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Debug, Default)]
 pub(crate) struct Measurements {
     pub(crate) hello: Series,
@@ -44,11 +44,11 @@ pub(crate) struct Measurements {
     pub(crate) disk: Series,
     pub(crate) os_batch: Series,
     pub(crate) disk_batch: Series,
-    /// Lookups that were answered and found in the log.
+    /// Lookups that were answered and that the log has.
     pub(crate) accounted_for: u64,
 }
 
-/// A server that logs, and what has been asked of it so far.
+/// A `dispatchd` under measurement, with the number of its answers so far.
 struct Logged {
     data: PathBuf,
     before: u64,
@@ -58,7 +58,7 @@ struct Logged {
     answered_batches: u64,
 }
 
-/// Prepares, measures, checks and reports.
+/// Registers the handles, measures, checks the logs and prints the report.
 pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&amounts.dir)?;
     let [os, disk] = ["os", "disk"].map(|durability| folder.path().join(durability));
@@ -88,7 +88,7 @@ fn measure_block(
     let mut hello = Fleet::connect(hello_server.address, requests)?;
     let mut os = Logged::start(os, "os", amounts, population)?;
     let mut disk = Logged::start(disk, "disk", amounts, population)?;
-    // Warm caches and buffers; counted in the log like all others.
+    // Warm up caches and buffers. The log counts these lookups like all others.
     hello.ask_for(amounts.slice)?;
     os.single.ask_for(amounts.slice)?;
     disk.single.ask_for(amounts.slice)?;
@@ -144,7 +144,8 @@ impl Logged {
         Ok(Self { data: data.to_owned(), before, server, single, batches, answered_batches: 0 })
     }
 
-    /// One slice of batches, on connections of its own: the server closes those that are idle for ten seconds.
+    /// Measures one slice of batches on new connections, because the server closes those that are idle for ten
+    /// seconds.
     fn measure_batches(&mut self, series: &mut Series, amounts: &Amounts) -> anyhow::Result<()> {
         let mut fleet = Fleet::connect(self.server.address, self.batches.clone())?;
         series.measure(&self.server, &mut fleet, amounts)?;
@@ -152,7 +153,7 @@ impl Logged {
         Ok(())
     }
 
-    /// Stops the server. Every lookup that it answered must be in its log, and nothing else.
+    /// Stops the server. Fails unless its log has every answered lookup and no other.
     fn stop_and_count(self) -> anyhow::Result<u64> {
         self.server.stop()?;
         let answered = self.single.answers + self.answered_batches * BATCH as u64;
