@@ -1,4 +1,4 @@
-//! The server, and one connection that asks it one question after the other.
+//! Starts the server, and sends it one request after the other on one connection.
 
 use std::{
     env, fs,
@@ -21,7 +21,7 @@ use crate::population::Random;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is asked about a handle.
+/// The kinds of request.
 #[derive(Clone, Copy)]
 pub(crate) enum Question {
     Deregistration,
@@ -29,14 +29,14 @@ pub(crate) enum Question {
     Batch,
 }
 
-/// `dispatchd` in a process of its own, killed when dropped.
+/// `dispatchd` in a process of its own. Dropping it kills the process.
 pub(crate) struct Server {
     address: SocketAddr,
     child: Child,
 }
 
 impl Question {
-    /// The request, and how its answer begins.
+    /// The request, and the expected beginning of its answer.
     fn ask(self, token: &str, handle: &str) -> (String, &'static [u8]) {
         let post = |path: &str, headers: &str, body: String| {
             let length = body.len();
@@ -64,7 +64,7 @@ impl Question {
 }
 
 impl Server {
-    /// Starts it on `data`, on the first processor; this thread keeps to the second, if there is one.
+    /// Starts the server on `data` on the first processor. Moves this thread to the second, if there is one.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
@@ -102,7 +102,8 @@ impl Server {
         Ok(Self { address: read.phones, child })
     }
 
-    /// Asks about every handle of every group once, in random order; nanoseconds from request to answer, by group.
+    /// Asks about each handle of each group once, in random order. Returns the nanoseconds from request to answer for
+    /// each group.
     pub(crate) fn time<'a>(
         &self,
         question: Question,
@@ -115,7 +116,8 @@ impl Server {
         };
         let mut order: Vec<_> = groups.into_iter().enumerate().flat_map(of_group).collect();
         random.shuffle(&mut order);
-        // Written in the order in which they are sent, so that not even this program's memory knows the groups.
+        // Allocate the requests in the order of sending. The client's memory layout then does not depend on the
+        // groups.
         let requests =
             order.into_iter().map(|(group, handle)| (group, question.ask(token, handle)));
         let requests: Vec<_> = requests.collect();
@@ -127,7 +129,7 @@ impl Server {
         for (group, (request, beginning)) in requests {
             let asked = Instant::now();
             stream.write_all(request.as_bytes())?;
-            // An answer is far shorter than a segment, and leaves the server in one piece.
+            // The answer is much shorter than a TCP segment, so one read gets all of it.
             let got = stream.read(&mut buffer)?;
             times[group].push(u64::try_from(asked.elapsed().as_nanos())?);
             let answer = &buffer[..got];
@@ -138,7 +140,7 @@ impl Server {
         Ok(times)
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until the server has ended.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let status = self.child.wait()?;
@@ -149,13 +151,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // No-ops after `stop`.
+        // Both do nothing after `stop`.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Keeps this thread to one of the processors that it may use, if there are several.
+/// Restricts this thread to one of its allowed processors, if there are several.
 fn keep_to(index: usize) -> anyhow::Result<()> {
     let allowed = sched_getaffinity(None)?;
     let processors: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();

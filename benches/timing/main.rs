@@ -1,33 +1,43 @@
-//! Whether time tells what an answer does not.
+//! Whether response times reveal what the answers hide.
 //!
 //! # What is measured
 //!
-//! Two promises are about strangers: `POST /v1/deregistrations` answers the same whether or not anybody holds the handle,
-//! and a look-up of a hidden handle answers the same as of one that nobody ever held. Their bytes are compared by a test;
-//! here it is how long they take. The real `dispatchd` runs in a process of its own, and one connection asks one question
-//! after the other: one in three of a handle that is registered (or hidden), two in three of handles that are not, in
-//! random order, each handle once. All handles are drawn from the same numbers, so that only the server's memory of them
-//! differs. Quotas are off, since a network may not ask for so many codes; `log.durability = "os"`, since a synced write
-//! takes a hundred times as long as what could differ.
+//! The server makes two promises about strangers:
+//!
+//! - `POST /v1/deregistrations` gives the same answer whether or not an account holds the handle.
+//! - A lookup of a hidden handle gives the same answer as a lookup of a handle that no account ever held.
+//!
+//! A test compares the bytes of the answers. This bench compares how long they take. The real `dispatchd` runs in a
+//! process of its own, and one connection sends one request after the other. One request in three asks for a
+//! registered (or hidden) handle, the others for unregistered handles. The order is random, and each handle occurs
+//! once. The bench draws all handles from the same numbers, so that only the server's state distinguishes them.
+//!
+//! Quotas are off, because they limit how many codes a network may request. `log.durability` is `"os"`, because a
+//! synced write takes a hundred times as long as any expected difference.
 //!
 //! # How to read it
 //!
-//! The unregistered handles are two groups that nothing tells apart: the second line of each table compares them, and is
-//! what noise looks like in this run. AUC is the probability that a request of the first group took longer than one of
-//! the second: 0.5 is what guessing gets, and its standard error is that of the rank test if nothing differs. The
-//! differences of the medians, and of the tenth percentiles, which other work on the machine disturbs less, have 95 %
-//! intervals from resampling. The last table is of look-ups whose answers differ anyway: what it looks like when time
-//! does tell. Nothing here fails: a reader judges.
+//! Each table compares two pairs of groups. The second pair is the control: two groups of unregistered handles, which
+//! nothing distinguishes. Its line shows the noise of this run.
+//!
+//! - AUC is the probability that a request of the first group took longer than one of the second. Guessing gives 0.5.
+//!   The standard error is that of the rank test if the groups do not differ.
+//! - The table gives the differences of the medians and of the tenth percentiles, with 95 % intervals from
+//!   resampling. Other load on the machine disturbs the tenth percentiles less.
+//! - The last table compares lookups whose answers differ. It shows what a measurable difference looks like.
+//!
+//! The bench never fails; a reader judges the figures.
 //!
 //! # How to run
 //!
-//! `cargo bench --bench timing`, less than a minute. `BENCH_SAMPLES` is how often each group is asked (15,000),
-//! `BENCH_SEED` repeats a run's order, `BENCH_DIR` is where data lies.
+//! `cargo bench --bench timing` takes less than a minute. `BENCH_SAMPLES` sets the requests for each group (15,000).
+//! `BENCH_SEED` repeats the order of a run. `BENCH_DIR` sets the directory for the data.
 //!
 //! # What it does not show
 //!
-//! A stranger with more patience: a difference of a few nanoseconds takes millions of questions to see even here, where
-//! no network is in between. Nor what somebody sees who shares the machine and its caches.
+//! - A stranger who sends many more requests. A difference of a few nanoseconds takes millions of requests to detect,
+//!   even here without a network.
+//! - An attacker who shares the machine and its caches.
 
 mod asking;
 mod population;
@@ -41,7 +51,7 @@ use dispatchd::limits;
 use asking::{Question, Server};
 use population::{Population, Random};
 
-/// The questions, with the name of the group that is not unregistered.
+/// The title, the kind of request, and the name of the group that the server knows.
 const QUESTIONS: [(&str, Question, &str); 4] = [
     ("POST /v1/deregistrations", Question::Deregistration, "registered"),
     ("GET /v1/lookup/{handle}", Question::Lookup, "hidden"),

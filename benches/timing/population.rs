@@ -1,4 +1,4 @@
-//! Who is registered and who is hidden: made through the library before the server starts.
+//! Registers and hides handles through the library before the server starts.
 
 use std::{cell::RefCell, collections::HashSet, path::Path, sync::Arc};
 
@@ -15,19 +15,19 @@ use dispatchd::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 const HANDLES_PER_ACCOUNT: usize = 50;
-/// Changes under way at once: a few commits' worth.
+/// How many changes wait at the same time, enough for a few commits.
 const CHANGES_AT_ONCE: usize = 2_048;
 
-/// Handles by what the server knows of them, and the token of a stranger to all of them.
+/// Registered and hidden handles, and the device token of an account that holds none of them.
 pub(crate) struct Population {
     pub(crate) registered: Vec<String>,
     pub(crate) hidden: Vec<String>,
     pub(crate) token: String,
-    /// Every number that was drawn.
+    /// Every number drawn so far.
     drawn: RefCell<HashSet<u64>>,
 }
 
-/// A small, seeded generator (SplitMix64).
+/// A small seeded generator (SplitMix64).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -38,12 +38,12 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// From 0 to `end`, which is left out.
+    /// A number from 0 (included) to `end` (excluded).
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
-    /// Puts items into random order.
+    /// Shuffles the items.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -52,7 +52,7 @@ impl Random {
 }
 
 impl Population {
-    /// Registers `samples` handles that can be found and `samples` that are hidden.
+    /// Registers `samples` visible handles and `samples` hidden ones.
     pub(crate) fn register(
         data: &Path,
         samples: usize,
@@ -106,7 +106,7 @@ impl Population {
         Ok(())
     }
 
-    /// Numbers that were never drawn before, of the same kind as all others.
+    /// New numbers from the same range as all others.
     pub(crate) fn unregistered(&self, count: usize, random: &mut Random) -> Vec<String> {
         let mut drawn = self.drawn.borrow_mut();
         let fresh = std::iter::repeat_with(|| 2_000_000_000 + random.next() % 8_000_000_000);

@@ -1,18 +1,18 @@
-//! Two groups of times: do they differ, and how surely?
+//! Compares two groups of response times: how much they differ, and with what confidence.
 
 use crate::population::Random;
 
 const RESAMPLES: usize = 200;
 
-/// The standing of one group's times among another's.
+/// The result of a rank test between two groups.
 struct Ranking {
-    /// How likely one of the first took longer than one of the second; ties count half.
+    /// The probability that a time of the first group is larger than one of the second. A tie counts half.
     auc: f64,
-    /// Its standard error if nothing differs.
+    /// The standard error of `auc` if the groups do not differ.
     error: f64,
 }
 
-/// Prints the groups, then the first against the second and, as control, the second against the third.
+/// Prints the groups. Then compares the first with the second, and as control the second with the third.
 pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
     let [known, stranger, control] = times;
     println!("| group               |      n | p10 µs | median µs | p90 µs |");
@@ -46,7 +46,7 @@ pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
     }
 }
 
-/// In microseconds; reorders the times.
+/// The quantile in microseconds. Reorders the times.
 fn quantile(times: &mut [u64], percent: usize) -> f64 {
     let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
     if times.is_empty() {
@@ -55,12 +55,12 @@ fn quantile(times: &mut [u64], percent: usize) -> f64 {
     *times.select_nth_unstable(at).1 as f64 / 1_000.0
 }
 
-/// In nanoseconds.
+/// The difference of two quantiles in nanoseconds.
 fn difference(one: &mut [u64], other: &mut [u64], percent: usize) -> f64 {
     (quantile(one, percent) - quantile(other, percent)) * 1_000.0
 }
 
-/// The middle 95 % of the differences that resampled groups show.
+/// The middle 95 % of the differences between resampled groups.
 fn interval(one: &[u64], other: &[u64], percent: usize, random: &mut Random) -> (f64, f64) {
     let mut resample = |times: &[u64]| -> Vec<u64> {
         (0..times.len()).map(|_| times[random.below(times.len())]).collect()
@@ -72,7 +72,7 @@ fn interval(one: &[u64], other: &[u64], percent: usize, random: &mut Random) -> 
     (differences[RESAMPLES / 40], differences[RESAMPLES - 1 - RESAMPLES / 40])
 }
 
-/// The rank test of Mann and Whitney.
+/// The Mann-Whitney rank test.
 fn rank(one: &[u64], other: &[u64]) -> Ranking {
     let mut all: Vec<_> = one.iter().map(|time| (*time, true)).collect();
     all.extend(other.iter().map(|time| (*time, false)));
