@@ -1,4 +1,4 @@
-//! Lookups before and while an import runs into the same server.
+//! Measures lookups before and during an import into the same server.
 
 use std::{
     fs,
@@ -19,18 +19,19 @@ use crate::{
 };
 
 const P50_LIMIT: f64 = 1.5;
-/// A tenth of the people is there before the import; of these so many handles are asked for.
+/// How many handles the lookups ask for. All belong to the tenth of the accounts that the server has before the
+/// import.
 const ASKED: usize = 100_000;
 const BEFORE: Duration = Duration::from_secs(5);
-/// A phone asks, waits a moment, asks again: a client that never pauses would measure who gets the processor.
+/// A phone pauses between two lookups. A client without pauses would measure competition for the processor.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Prints latencies before and while an import runs.
+/// Prints the latencies before and during an import.
 pub(crate) fn measure(dir: &Path, handles: u64, seed: u64) -> anyhow::Result<()> {
     let (base, all, data) = (dir.join("base.csv"), dir.join("all.csv"), dir.join("data"));
     let now = SystemClock.now();
     population::write(&base, Shape::Shared, handles / 10, seed, now)?;
-    // The same people come first.
+    // The same seed gives the accounts of the base file again, and more after them.
     let written = population::write(&all, Shape::Shared, handles, seed, now)?;
     crate::import(&base, &data)?;
     let asked = asked(&base)?;
@@ -68,13 +69,13 @@ pub(crate) fn measure(dir: &Path, handles: u64, seed: u64) -> anyhow::Result<()>
     println!("import into a running server: {} rows in {seconds:.1} s", written.rows);
     let ratio = during.at(0.5) / before.at(0.5);
     println!("  lookups before: {before}");
-    println!("  while it runs:  {during}");
+    println!("  during it:      {during}");
     println!("  p50 {ratio:.2} times (limit {P50_LIMIT})");
     fs::remove_dir_all(data)?;
     Ok(())
 }
 
-/// Latencies in microseconds, sorted.
+/// Latencies in microseconds, sorted in ascending order.
 struct Latencies(Vec<f64>);
 
 impl Latencies {
@@ -92,7 +93,7 @@ impl std::fmt::Display for Latencies {
     }
 }
 
-/// Handles of the file, evenly spread over it.
+/// Picks handles at regular intervals from the file.
 fn asked(file: &Path) -> anyhow::Result<Vec<String>> {
     let lines: Vec<_> =
         BufReader::new(fs::File::open(file)?).lines().skip(1).collect::<Result<_, _>>()?;
@@ -119,7 +120,7 @@ fn look_up(
         let start = Instant::now();
         let answer = ask(&mut connection, "/v1/lookup", Some(token), &body)?;
         taken.push(start.elapsed().as_secs_f64() * 1e6);
-        // A few have not checked in for as long as the lease lasts.
+        // The leases of a few devices have lapsed, so a few answers are green.
         blue += usize::from(answer.contains("\"imessage\""));
     }
     ensure!(taken.len() / 10 * 9 <= blue, "registered handles were not found: {blue} blue answers");
@@ -134,7 +135,7 @@ fn sign_up(phones: SocketAddr) -> anyhow::Result<String> {
     Ok(answer["token"].as_str().context("no token")?.to_owned())
 }
 
-/// One POST on a connection that stays open; gives the body.
+/// Sends one POST on a keep-alive connection. Returns the body of the answer.
 fn ask(
     connection: &mut TcpStream,
     path: &str,

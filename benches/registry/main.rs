@@ -1,28 +1,32 @@
-//! A user base of ten million handles: import, start, memory; and lookups while an import runs.
+//! A registry of ten million handles: import, start and memory, and lookups during an import.
 //!
 //! # What is measured
 //!
-//! Files of made-up people (`population.rs`, from a printed seed), in both shapes: each handle an account of its own,
-//! which is the worst case; accounts with a number and sometimes an address whose devices back both. For each:
+//! `population.rs` generates import files from a seed, which the bench prints. There are two shapes. In the first,
+//! which is the worst case, each handle is an account of its own. In the second, an account has a number and
+//! sometimes an address, and its devices back both. For each shape the bench measures:
 //!
-//! - staging by itself, phase by phase, in this process (`staging.rs`);
+//! - staging alone, phase by phase, in this process (`staging.rs`);
 //! - `dispatchd registry import FILE --data DIR`, from start to end;
-//! - `dispatchd serve` on that: from its start until it answers; what it holds in memory, less what an empty server
-//!   holds, part by part;
+//! - `dispatchd serve` on the result: the time from start to ready, and its memory, part by part. An empty server's
+//!   memory is printed beside it;
 //! - the peer: `DashMap<String, Vec<Device>>` filled from the same file in a process of its own (`peer.rs`).
 //!
-//! Then (`importing.rs`) a server with a tenth of the people answers lookups, before and while the rest is imported into
-//! it by `dispatchd registry import FILE --server URL`.
+//! Then `importing.rs` starts a server that has a tenth of the accounts. It measures lookups before and during
+//! `dispatchd registry import FILE --server URL`, which imports the rest.
 //!
 //! # How to run
 //!
-//! `cargo bench --bench registry`. `DISPATCHD_BENCH_HANDLES` (1,000,000; the promise is about 10,000,000),
-//! `DISPATCHD_BENCH_SEED`, `DISPATCHD_BENCH_THREADS` (as many as processors), `DISPATCHD_BENCH_DIR` (should not be a
-//! tmpfs; ten million handles take 5 GB there) change it.
+//! `cargo bench --bench registry`. These variables change the amounts:
+//!
+//! - `DISPATCHD_BENCH_HANDLES`: default 1,000,000; the promise is about 10,000,000.
+//! - `DISPATCHD_BENCH_SEED`: seed of the population.
+//! - `DISPATCHD_BENCH_THREADS`: parsing threads. Default: as many as processors.
+//! - `DISPATCHD_BENCH_DIR`: directory for the data, not on a tmpfs. Ten million handles take 5 GB.
 //!
 //! # What it does not show
 //!
-//! A cold disk: the file was just written and is read from the kernel's cache.
+//! A cold disk: the bench has just written the file, so the page cache has it.
 
 mod importing;
 mod peer;
@@ -48,7 +52,7 @@ use dispatchd::{
 use population::Shape;
 use serving::{Server, dispatchd};
 
-/// The same allocator as the server.
+/// The server's allocator, so that memory figures compare.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -131,7 +135,7 @@ fn measure(
     ensure!(counts.handles == handles, "handles were lost: {counts:?}");
     let bytes = counts.bytes;
     println!(
-        "  of it: accounts with devices, tokens, handles {:.1}, their spare room {:.1}, table of handles {:.1}, \
+        "  of it: accounts with devices, tokens, handles {:.1}, their spare capacity {:.1}, table of handles {:.1}, \
          table of devices {:.1}; {} accounts, {} devices",
         per_handle(bytes.accounts),
         per_handle(bytes.spare),
@@ -150,7 +154,7 @@ fn measure(
     Ok(())
 }
 
-/// `dispatchd registry import`, of a stopped server. Seconds.
+/// Runs `dispatchd registry import` on the data of a stopped server. Returns the seconds it took.
 fn import(file: &Path, data: &Path) -> anyhow::Result<f64> {
     let start = Instant::now();
     let output = dispatchd(&["registry", "import"]).arg(file).arg("--data").arg(data).output()?;
@@ -166,11 +170,11 @@ fn counts(data: &Path) -> anyhow::Result<Counts> {
     Ok(StoppedRegistry::open(&data.join("registry"), config, clock)?.counts(now)?)
 }
 
-/// A line of the kernel's account of a process's memory: this one, or the one with the number.
+/// Reads a size from the kernel's status of a process, in bytes. `None` means this process.
 pub(crate) fn memory_bytes(name: &str, process: Option<u32>) -> anyhow::Result<u64> {
     let process = process.map_or("self".to_owned(), |number| number.to_string());
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line.context("the kernel does not say")?.trim().trim_end_matches(" kB");
+    let kib = line.context("the kernel does not report it")?.trim().trim_end_matches(" kB");
     Ok(kib.parse::<u64>()? * 1024)
 }

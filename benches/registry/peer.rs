@@ -1,4 +1,4 @@
-//! The peer: the plain map that one would write first, `DashMap<String, Vec<Device>>`, filled from the same file.
+//! The peer: a plain `DashMap<String, Vec<Device>>`, the obvious first design, filled from the same file.
 
 use std::{
     env,
@@ -12,10 +12,10 @@ use std::{
 use anyhow::{Context as _, ensure};
 use dashmap::DashMap;
 
-/// The argument by which this program becomes the peer.
+/// This argument makes the program the peer.
 pub(crate) const ARGUMENT: &str = "--plain-map";
 
-/// What a plain program keeps of a device.
+/// What a plain design stores of a device.
 #[expect(dead_code, reason = "it is kept to be weighed, not to be read")]
 struct Device {
     id: String,
@@ -25,7 +25,7 @@ struct Device {
     last_check_in_at: String,
 }
 
-/// What filling the plain map took.
+/// The measurements of filling the map.
 pub(crate) struct Plain {
     pub(crate) seconds: f64,
     pub(crate) bytes: u64,
@@ -40,7 +40,7 @@ pub(crate) fn measure(population: &Path) -> anyhow::Result<Plain> {
     Ok(Plain { seconds: seconds.parse()?, bytes: bytes.parse()? })
 }
 
-/// Becomes the peer: fills the map and prints seconds and bytes.
+/// Runs the peer: fills the map and prints seconds and bytes.
 pub(crate) fn run(population: &Path) -> anyhow::Result<()> {
     let start = Instant::now();
     let map: DashMap<String, Vec<Device>> = DashMap::new();

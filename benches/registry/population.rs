@@ -1,4 +1,5 @@
-//! People with phones and addresses, as an import file: made from a seed, the same each time.
+//! Generates accounts with phone numbers and email addresses as an import file. The same seed gives the same
+//! accounts.
 
 use std::{
     fs::File,
@@ -8,7 +9,7 @@ use std::{
 
 use dispatchd::clock::Timestamp;
 
-/// A small, seeded generator (SplitMix64).
+/// A small seeded generator (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -28,16 +29,16 @@ impl Random {
     }
 }
 
-/// How handles are spread over accounts.
+/// How handles are distributed over accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Each handle is an account of its own.
+    /// Each handle has an account of its own.
     Single,
-    /// Accounts have a phone number, sometimes an address too, and the devices back both.
+    /// Accounts have a phone number, some have an email address too, and the devices back both.
     Shared,
 }
 
-/// Mobile numbers of one country: what comes before the digits that are free, how many those are, and the share.
+/// Mobile numbers of one country: the digits before the free ones, the number of free digits, and the plan's weight.
 struct Plan {
     prefix: &'static str,
     free_digits: u32,
@@ -89,21 +90,21 @@ const DOMAINS: [&str; 6] = [
     "b\u{fc}ro.example",
 ];
 const PLATFORMS: [&str; 6] = ["ios", "ios", "ios", "ipados", "macos", "watchos"];
-/// Of a hundred accounts with one handle each, so many have an address.
+/// The share of email addresses in `Shape::Single`.
 const EMAIL_PERCENT: u64 = 15;
-/// Of a hundred accounts that may have both, so many have an address only, and so many both: 15 % addresses again.
+/// The shares of accounts with only an address, and with both, in `Shape::Shared`. They also give 15 % addresses.
 const EMAIL_ONLY_PERCENT: u64 = 7;
 const BOTH_PERCENT: u64 = 11;
-/// Of a hundred handles, so many are backed by a second device.
+/// The share of accounts with a second device.
 const SECOND_DEVICE_PERCENT: u64 = 30;
 
-/// What was written.
+/// The size of the written file.
 pub(crate) struct Written {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
 }
 
-/// Writes rows of a population.
+/// Writes the rows of a population.
 struct Population {
     random: Random,
     out: BufWriter<File>,
@@ -111,7 +112,7 @@ struct Population {
     weights: u64,
     devices: u64,
     rows: u64,
-    /// Numbers given out of each plan.
+    /// Numbers already used from each plan.
     given: [u64; PLANS.len()],
 }
 
@@ -167,22 +168,22 @@ impl Population {
         Ok(())
     }
 
-    /// The address with a number: capitals as people write them, and now and then another script.
+    /// The email address with this number. It has capitals, and some domains are internationalized.
     fn email(&mut self, number: u64) -> String {
         let domain = DOMAINS[self.random.below(DOMAINS.len() as u64) as usize];
         format!("First.Last{number}@{domain}")
     }
 
-    /// A number that was not given out before.
+    /// A new phone number.
     fn phone(&mut self) -> String {
         let mut at = self.plan();
-        // A fifth of each plan stays free: what begins with 0 or 1 is no subscriber in many countries.
+        // A fifth of each plan stays unused: in many countries a subscriber number cannot begin with 0 or 1.
         let span = |plan: &Plan| 10_u64.pow(plan.free_digits) / 10 * 8;
         while self.given[at] >= span(&PLANS[at]) {
             at = self.plan();
         }
         let plan = &PLANS[at];
-        // Multiplying by what shares no factor with the span mixes, and no two become one.
+        // The factor is coprime with the span, so the numbers are mixed and all differ.
         let digits = span(plan) / 4 + self.given[at] * 7_654_321 % span(plan);
         self.given[at] += 1;
         format!("{}{digits:0width$}", plan.prefix, width = plan.free_digits as usize)
@@ -200,7 +201,7 @@ impl Population {
             .unwrap_or_default()
     }
 
-    /// An instant in the past `days`, to the second.
+    /// A random instant within the past `days`, in whole seconds.
     fn earlier(&mut self, days: u64) -> String {
         let ago = self.random.below(days * 24 * 3600);
         let at = Timestamp::from_secs(self.now.as_secs() - ago).to_string();

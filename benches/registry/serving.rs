@@ -1,4 +1,4 @@
-//! The real program, in processes of its own.
+//! Runs the real program in processes of its own.
 
 use std::{
     env, fs,
@@ -15,15 +15,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// `dispatchd serve`, killed when dropped.
+/// A running `dispatchd serve`. Dropping it kills the process.
 pub(crate) struct Server {
     pub(crate) addresses: dispatchd::server::Addresses,
-    /// From its start until it answers lookups.
+    /// From the start of the process until it answers lookups.
     pub(crate) ready_after: Duration,
     child: Child,
 }
 
-/// A command of `dispatchd` with nothing of this environment's settings.
+/// A `dispatchd` command without the `DISPATCHD_` variables of this environment.
 pub(crate) fn dispatchd(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
     for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
@@ -34,7 +34,7 @@ pub(crate) fn dispatchd(arguments: &[&str]) -> Command {
 }
 
 impl Server {
-    /// Starts on `data` and waits until it is ready.
+    /// Starts the server on `data` and waits until it is ready.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
         let output = data.with_extension("out");
         let start = Instant::now();
@@ -48,7 +48,7 @@ impl Server {
             .stdout(File::create(&output)?)
             .stderr(File::create(output)?)
             .spawn()?;
-        // It is written once the server is ready.
+        // The server writes this file when it is ready.
         let path = data.join("addresses.json");
         let text = loop {
             if let Ok(text) = fs::read_to_string(&path) {
@@ -67,19 +67,19 @@ impl Server {
         Ok(Self { addresses: serde_json::from_str(&text)?, ready_after, child })
     }
 
-    /// Where phones connect.
+    /// The address of the phones' listener.
     pub(crate) fn phones(&self) -> SocketAddr {
         self.addresses.phones
     }
 
-    /// What it holds in memory, once it has come to rest.
+    /// The server's resident memory after a pause.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
-        // Allocators give memory back a moment later.
+        // The allocator returns freed memory to the kernel after a short delay.
         thread::sleep(Duration::from_secs(2));
         crate::memory_bytes("VmRSS:", Some(self.child.id()))
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until the server has ended.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let status = self.child.wait()?;
@@ -90,7 +90,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // No-ops after `stop`.
+        // Both do nothing after `stop`.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

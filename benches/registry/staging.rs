@@ -1,4 +1,4 @@
-//! Staging: reading, checking, sorting, grouping and writing an import file, phase by phase.
+//! Measures staging: reading, checking, sorting, grouping and writing an import file, phase by phase.
 
 use std::{cell::RefCell, fs, num::NonZeroUsize, path::Path, time::Instant};
 
@@ -9,7 +9,7 @@ use dispatchd::{
 
 use crate::population::Written;
 
-/// Stages `population`, prints how long each phase took, and drops the result.
+/// Stages `population`, prints how long each phase took, and deletes the result.
 pub(crate) fn measure(
     population: &Path,
     dir: &Path,
@@ -19,7 +19,7 @@ pub(crate) fn measure(
     let now = SystemClock.now();
     let options =
         StageOptions { skip_bad: false, region: None, devices_per_account: 20, now, threads };
-    // The high-water mark of memory begins anew.
+    // This resets the peak of resident memory (`VmHWM`).
     fs::write("/proc/self/clear_refs", "5")?;
     let start = Instant::now();
     let (staged, phases) = staged(population, dir, &options)?;
@@ -27,7 +27,10 @@ pub(crate) fn measure(
     let start = Instant::now();
     let (digest, totals) = verify(fs::File::open(&staged.path)?)?;
     let verified = start.elapsed().as_secs_f64();
-    anyhow::ensure!(digest == staged.digest && totals == staged.totals, "it reads differently");
+    anyhow::ensure!(
+        digest == staged.digest && totals == staged.totals,
+        "the staged file reads back differently"
+    );
     println!(
         "  staging: {seconds:.2} s ({:.0} rows/s), peak memory {:.2} GiB, {:.2} GB; an upload is verified in {verified:.2} s",
         written.rows as f64 / seconds,
@@ -41,7 +44,7 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// Stages the file, and says when each phase began.
+/// Stages the file. Returns when each phase began, in seconds.
 fn staged(
     path: &Path,
     dir: &Path,
