@@ -1,15 +1,17 @@
-//! Any bytes as a handle, against the invariants that the room's own tests use.
+//! Parses arbitrary bytes as a handle and checks the invariants that the module's own tests check.
 //!
-//! The first byte picks the region, the rest is the text. With a nightly compiler:
+//! The first byte selects the region; the rest is the text. With a nightly compiler:
 //!
 //! ```sh
 //! cargo install cargo-fuzz
 //! cargo +nightly fuzz run handle -- -max_len=340 -dict=fuzz/handle.dict
 //! ```
 //!
-//! With the stable one: `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none handle -- …` (the room has no unsafe code
-//! for the sanitizer to watch). A crash is written to `fuzz/artifacts/handle/`; turn it into a named case in
-//! `src/handle/tests/` before fixing it.
+//! With a stable compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none handle -- …`. The sanitizer adds
+//! nothing, because the module has no unsafe code.
+//!
+//! The fuzzer writes a crash to `fuzz/artifacts/handle/`. Make it a named case in `src/handle/tests/` before you fix
+//! it.
 
 #![no_main]
 

@@ -1,15 +1,22 @@
-//! The log's files with any bytes changed: a reader gives rows that were written, tells of what it lost, and changes
-//! nothing.
+//! Changes arbitrary bytes of the log's files. A reader must return only rows that were written, report its losses,
+//! and change no file.
 //!
-//! The input is a list of edits, seven bytes each: which file (1), where (4, modulo its length), what is done there (2): cut
-//! it off, or exchange bits. The files are an active and a sealed segment and the two of the keys.
+//! The input is a list of edits of seven bytes each:
+//!
+//! | bytes | meaning |
+//! | --- | --- |
+//! | 1 | which file |
+//! | 4 | position, modulo the file's length |
+//! | 2 | the edit: truncate the file there, or flip bits |
+//!
+//! The files are an active segment, a sealed segment, and the two key files.
 //!
 //! ```sh
 //! cargo +nightly fuzz run log_files -- -max_len=70 -len_control=0
 //! ```
 //!
-//! With the stable compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none log_files -- …`. A crash becomes a named
-//! case of the tests of the room whose bytes it is about, before it is fixed.
+//! With a stable compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none log_files -- …`. Make a crash a named
+//! test of the module that owns the bytes before you fix it.
 
 #![no_main]
 
@@ -37,14 +44,14 @@ use libfuzzer_sys::fuzz_target;
 /// 2026-11-23T08:00:00Z.
 const BEGIN: Timestamp = Timestamp::from_secs(1_795_420_800);
 const EDIT_BYTES: usize = 7;
-/// Of one hour, and the first of those that are sealed.
+/// Records in each of two hours. The target seals the first hour.
 const RECORDS: u64 = 300;
 
-/// A log as it was written, and the same again to be spoiled.
+/// A written log, and the directory in which each run damages a copy.
 struct World {
     data: PathBuf,
     clock: Arc<ManualClock>,
-    /// With the bytes that they have.
+    /// Paths with their original content.
     files: Vec<(PathBuf, Vec<u8>)>,
     rows: HashSet<String>,
 }
