@@ -1,4 +1,5 @@
-//! Audited reading: nobody is given a record of the log before it is written down who asks, and nothing personal is there.
+//! Audited reads: the audit log has an entry before an operator gets any record, and the entry holds no personal
+//! data.
 
 use std::{
     fs,
@@ -18,17 +19,17 @@ use crate::{
 const PHONE: &str = "+14085559731";
 const EMAIL: &str = "zyxwv.planted@quuxmail.example";
 
-/// Calls that give no records of the log: nothing to audit. Whoever adds a path here says why.
+/// Calls that return no records of the log and need no audit entry. Give the reason for each path that you add.
 const NOT_AUDITED: &[&str] = &[
-    // Hours with their sizes, what should be gone and is not, and counts.
+    // These return hours with their sizes, expired files that remain, and counts.
     "/v1/log/segments",
     "/v1/log/forgotten",
     "/v1/registry",
     "/metrics",
-    // The registry, not the log, and how far an import has come: both take the role admin.
+    // These return the registry and the progress of an import. Both need the admin role.
     "/v1/registry/snapshot",
     "/v1/registry/import",
-    // Nothing of anybody.
+    // These return nothing about any person.
     "/livez",
     "/readyz",
     "/openapi.json",
@@ -46,13 +47,13 @@ fn lines(data: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// First entries, in order.
+/// The entries that begin a call, in order.
 fn begun(data: &Path) -> Vec<Value> {
     let begins = lines(data).into_iter().filter(|line| line["begin"].is_object());
     begins.map(|line| line["begin"].clone()).collect()
 }
 
-/// The last call's end, once it is there.
+/// Waits for the entry that ends the last call.
 async fn end_of_last(data: &Path) -> Value {
     let started = Instant::now();
     loop {
@@ -61,7 +62,7 @@ async fn end_of_last(data: &Path) -> Value {
         if let Some(end) = lines.iter().find(|line| line["end"]["of"] == begin["n"]) {
             return end["end"].clone();
         }
-        assert!(started.elapsed() < PATIENCE, "no end of {begin}");
+        assert!(started.elapsed() < PATIENCE, "no entry ends {begin}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -109,7 +110,7 @@ async fn every_call_of_operators_is_audited_or_known_not_to_read_records() {
         let response = server.operator(&admin, &example).send().await.unwrap();
         let (status, after) = (response.status(), begun(&server.data));
         let is_free = NOT_AUDITED.contains(&path.as_str());
-        assert!(is_free || status == 200, "{path} is called wrongly here: {status}");
+        assert!(is_free || status == 200, "the test calls {path} wrongly: {status}");
         assert_eq!(after.len() - before, usize::from(!is_free), "{path} reads without an entry");
         if !is_free {
             assert_eq!(after.last().unwrap()["operator"], "adm", "{path}");
@@ -123,7 +124,7 @@ async fn every_call_of_operators_is_audited_or_known_not_to_read_records() {
 async fn without_its_entry_nothing_is_read() {
     let (mut server, _) = with_lookups(3).await;
     let admin = server.operator_token("adm", "admin");
-    // Not even root can write into a directory that is a file.
+    // Not even root can write into a directory whose path is a file.
     fs::write(server.data.join("audit"), "in the way").unwrap();
     for path in ["/v1/log", "/v1/log/tail", "/v1/log/verify", "/v1/audit", "/v1/audit/verify"] {
         let reply = Reply::to(server.operator(&admin, path)).await;
@@ -141,7 +142,7 @@ async fn without_its_entry_nothing_is_read() {
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{words}: {message}");
         assert!(message.contains("the audit log cannot be written"), "{words}: {message}");
     }
-    // What reads no records goes on, and so does everything once it can be written again.
+    // Calls that return no records still work. All calls work when the server can write the audit log again.
     assert_eq!(Reply::to(server.operator(&admin, "/v1/log/segments")).await.status, 200);
     fs::remove_file(server.data.join("audit")).unwrap();
     assert_eq!(server.records(&admin, "kind=lookup").await.len(), 3);
@@ -196,9 +197,14 @@ async fn an_entry_says_who_when_what_and_how_many_and_nothing_personal() {
     assert!(calls[2]["operator"].as_str().unwrap().starts_with("local:"));
     assert_eq!(calls[1]["filters"]["limit"], "7");
 
-    // Found again by its handle, on the server and in the files.
+    // The audit log finds the calls by handle, on the server and in the files.
     let by_handle = Reply::to(server.operator(&admin, &format!("/v1/audit?handle={phone}"))).await;
-    assert_eq!(by_handle.text.lines().count(), 3, "two searches and this call: {}", by_handle.text);
+    assert_eq!(
+        by_handle.text.lines().count(),
+        3,
+        "not two searches and this call: {}",
+        by_handle.text
+    );
     let found = ndjson(&on_files(&format!("audit list --json --handle {EMAIL}"), &server.data));
     assert_eq!(found.len(), 2, "{found:?}");
     let by_operator = ndjson(&on_files("audit list --json --operator rea", &server.data));
@@ -221,7 +227,7 @@ async fn the_audit_log_is_for_admins() {
         Reply::to(server.operator(&reader, path)).await.refuses(403, "role-insufficient");
         Reply::to(server.operator("nonsense", path)).await.refuses(401, "token-invalid");
     }
-    assert!(begun(&server.data).is_empty(), "who was refused has read nothing");
+    assert!(begun(&server.data).is_empty(), "a refused call has an entry");
     let admin = server.operator_token("adm", "admin");
     for query in ["since=planted", "until=x", "operator=%2B14155550123", "handle=x", "x=1"] {
         let reply = Reply::to(server.operator(&admin, &format!("/v1/audit?{query}"))).await;
@@ -244,7 +250,7 @@ async fn records_are_counted_however_a_call_ends() {
     let end = end_of_last(&server.data).await;
     assert_eq!((&end["records"], &end["whole"]), (&3_000.into(), &true.into()));
 
-    // A client that goes away in the middle. More than what fits between the two: some twenty megabytes.
+    // A client that disconnects in the middle. The rest, about 20 MB, does not fit into the socket buffers.
     let numbers: Vec<_> = (0..1_000).map(|n| format!("+1415555{n:04}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
     for _ in 0..100 {
@@ -261,15 +267,20 @@ async fn records_are_counted_however_a_call_ends() {
     assert!(given >= taken && given < 103_000, "{taken} were taken, {given} given");
 
     let mut tail = server.operator(&token, "/v1/log/tail").send().await.unwrap();
-    assert_eq!(begun(&server.data).last().unwrap()["call"], "tail", "before the first record");
+    assert_eq!(
+        begun(&server.data).last().unwrap()["call"],
+        "tail",
+        "no entry before the first record"
+    );
     batch(&server, &ben, &numbers[..30]).await;
     let mut text = String::new();
     while text.matches("data: ").count() < 30 {
-        let chunk = tokio::time::timeout(PATIENCE, tail.chunk()).await.expect("the tail goes on");
+        let chunk =
+            tokio::time::timeout(PATIENCE, tail.chunk()).await.expect("the tail sends a chunk");
         text.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
     }
     drop(tail);
-    // The server notices at its next sign of life, which a record is.
+    // The server notices the closed connection when it next writes. A record makes it write.
     let asking = async {
         loop {
             batch(&server, &ben, &numbers[..1]).await;
@@ -278,7 +289,7 @@ async fn records_are_counted_however_a_call_ends() {
     };
     let end = tokio::select! {
         end = end_of_last(&server.data) => end,
-        () = asking => unreachable!("it asks for ever"),
+        () = asking => unreachable!("the lookups never stop"),
     };
     assert!(end["records"].as_u64().unwrap() >= 30 && end["whole"] == false, "{end}");
 }
@@ -318,7 +329,7 @@ async fn the_command_line_on_files_is_audited_also_when_it_is_interrupted() {
     let first = tokio::task::spawn_blocking(move || (printed.next().unwrap().unwrap(), printed));
     let (_, printed) = tokio::select! {
         first = first => first.unwrap(),
-        () = asking => unreachable!("it asks for ever"),
+        () = asking => unreachable!("the lookups never stop"),
     };
     assert_eq!(begun(&server.data).last().unwrap()["call"], "tail");
     let kill = Command::new("kill").args(["-INT", &tail.id().to_string()]).status().unwrap();

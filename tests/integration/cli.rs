@@ -1,4 +1,5 @@
-//! The command line: the same rows from a server and from files, tables and NDJSON, exit codes, errors that say what to do.
+//! The command line: the same rows from a server and from files, tables and NDJSON, exit codes, errors that state the
+//! remedy.
 
 use std::{
     path::Path,
@@ -12,21 +13,21 @@ use crate::{
     wire::{batch, has_exactly},
 };
 
-/// Runs a command line, given as words.
+/// A command line from its words.
 fn command(words: &str) -> Command {
     let mut command = dispatchd();
     command.args(words.split(' '));
     command
 }
 
-/// Against a running server.
+/// Runs a command against a running server.
 fn ask(server: &Server, token: &str, words: &str) -> Output {
     let mut command = command(words);
     command.args(["--server", &server.operators]).env("DISPATCHD_TOKEN", token);
     run(&mut command)
 }
 
-/// On the files.
+/// Runs a command on the files.
 fn read(data: &Path, words: &str) -> Output {
     run(command(words).arg("--data").arg(data))
 }
@@ -38,7 +39,7 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Exit code and message of a command that fails; one line, and nothing on standard output.
+/// Exit code and message of a command that fails. The message is one line, and standard output is empty.
 #[track_caller]
 fn fails(output: &Output) -> (i32, String) {
     let message = String::from_utf8(output.stderr.clone()).unwrap();
@@ -80,7 +81,7 @@ async fn a_search_finds_the_same_on_a_server_and_in_its_files() {
     for (at, words) in searches.iter().enumerate().filter(|(_, words)| words.contains("search")) {
         assert!(asked[at].lines().count() >= 1, "{words} finds nothing");
         assert_eq!(asked[at], stopped[at], "{words}");
-        assert_eq!(asked[at], beside[at], "{words}, beside the server");
+        assert_eq!(asked[at], beside[at], "{words}: files and server differ");
     }
     let counts = [7, 7, 3, 2, 1, 3, 1];
     for (rows, count) in asked.iter().zip(counts) {
@@ -99,7 +100,7 @@ async fn a_search_finds_the_same_on_a_server_and_in_its_files() {
 async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
     let (server, token) = with_traffic().await;
     let table = printed(&ask(&server, &token, "log search --order asc"));
-    assert!(!table.contains('\x1b'), "colour in a pipe");
+    assert!(!table.contains('\x1b'), "the output to a pipe has colours");
     let lines: Vec<_> = table.lines().collect();
     let words: Vec<_> = lines[0].split_whitespace().collect();
     assert_eq!(words, ["AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS", "FROM"]);
@@ -166,7 +167,7 @@ async fn a_tail_prints_what_comes_from_a_server_and_from_files() {
         let mut child = tail.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut lines =
             std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-        // The tail begins where the log ends when it connects: ask until it has begun.
+        // The tail begins at the end of the log when it connects, so repeat the lookups until it shows one.
         let asking = async {
             loop {
                 server.lookup(&ben, "+14155550177").await;
@@ -177,7 +178,7 @@ async fn a_tail_prints_what_comes_from_a_server_and_from_files() {
         let first = tokio::task::spawn_blocking(move || lines.next().unwrap().unwrap());
         let line = tokio::select! {
             line = first => line.unwrap(),
-            () = asking => unreachable!("it asks for ever"),
+            () = asking => unreachable!("the lookups never stop"),
         };
         let record: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&record["handle"], &record["route"]), (&"+14155550177".into(), &"sms".into()));

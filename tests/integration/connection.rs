@@ -1,4 +1,5 @@
-//! One keep-alive connection, spoken by hand: it knows what had arrived when the server died, and can misbehave.
+//! A keep-alive connection with a hand-written client. It shows what arrived before the server died, and it can send
+//! malformed requests.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -14,15 +15,15 @@ pub(crate) struct Wire {
     stream: BufReader<TcpStream>,
 }
 
-/// An answer of which at least the whole head has arrived.
+/// An answer whose head has arrived completely.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// Names in lower case.
     headers: Vec<(String, String)>,
-    /// Null if it is not JSON or was cut short.
+    /// `Null` if the body is not JSON or is incomplete.
     pub(crate) body: Value,
-    /// Whether the body arrived whole.
+    /// Whether the whole body arrived.
     pub(crate) is_whole: bool,
 }
 
@@ -49,12 +50,12 @@ impl Wire {
         Ok(Self { stream })
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// One request and its answer.
+    /// Sends one request and returns its answer.
     pub(crate) fn ask(
         &mut self,
         method: &str,
@@ -66,7 +67,7 @@ impl Wire {
         self.reply()
     }
 
-    /// The next answer.
+    /// Reads the next answer.
     pub(crate) fn reply(&mut self) -> io::Result<Reply> {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
@@ -86,7 +87,7 @@ impl Wire {
         Ok(Reply { status, headers, body, is_whole })
     }
 
-    /// Reads until the server closes; how many bytes came.
+    /// Reads until the server closes the connection. Returns how many bytes came.
     pub(crate) fn drain(&mut self) -> io::Result<u64> {
         io::copy(&mut self.stream, &mut io::sink())
     }

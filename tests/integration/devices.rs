@@ -1,4 +1,4 @@
-//! Devices: each call's success to the field, each of its refusals by code; and what is true of every refusal.
+//! Devices: every field of each successful answer, every refusal by its code, and what all refusals have in common.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,11 +34,11 @@ async fn every_platform_signs_up_and_sees_itself() {
         let body = made.is(201, SIGNED_UP);
         assert_eq!(made.header("cache-control"), "no-store");
         let token = body["token"].as_str().unwrap();
-        assert!(token.len() >= 40, "a token of too few random bits");
+        assert!(token.len() >= 40, "the token has too few random bits");
 
         let seen = call(&server, Method::GET, "/v1/devices/me", Some(token), None).await;
         let me = seen.is(200, ME);
-        assert!(!seen.text.contains(token), "the token is shown a second time");
+        assert!(!seen.text.contains(token), "the server returned the token a second time");
         for field in ["device", "account", "lease_expires_at"] {
             assert_eq!(me[field], body[field]);
         }
@@ -119,7 +119,7 @@ async fn a_link_code_joins_the_account_once_and_backs_its_handles() {
         sign_up(&server, body).await.refuses(403, "link-code-invalid");
     }
 
-    // The first device goes; the second still backs the handle.
+    // After the first device signs out, the second still backs the handle.
     let me =
         call(&server, Method::GET, "/v1/devices/me", joined.body["token"].as_str(), None).await;
     assert_eq!(me.body["handles"][0]["handle"], "+14155550123");
@@ -169,7 +169,7 @@ async fn sign_ups_from_one_network_are_limited() {
     assert!((1..=1200).contains(&refused.retry_after()));
 }
 
-/// Every call that takes a device token, with a body that would be good.
+/// Every call that takes a device token, with a valid body.
 const CALLS: &[(&str, &str, &str)] = &[
     ("GET", "/v1/devices/me", ""),
     ("DELETE", "/v1/devices/me", ""),

@@ -1,5 +1,5 @@
-//! Proves promises 1 and 3 on a disk that fills up under load: no answer without its record, every refusal says what is
-//! wrong and when to try again, and service resumes by itself once there is space.
+//! Proves promises 1 and 3 on a disk that fills up under load. Every answer has its record. Every refusal states the
+//! cause and when to retry. Service resumes by itself when space is free.
 
 use std::{
     env,
@@ -24,20 +24,21 @@ use crate::{
 
 const DISK_BYTES: &str = "16m";
 const CONNECTIONS: u64 = 8;
-/// How soon service is back once there is space.
+/// The longest time from free space to service.
 const RESUMES_WITHIN: Duration = Duration::from_secs(6);
-/// Set for the process that runs in a name space of its own.
+/// Set for the process that runs in a user namespace of its own.
 const UNSHARED: &str = "TEST_UNSHARED";
 
-/// A tmpfs, gone when dropped.
+/// A mounted tmpfs.
 pub(crate) struct SmallDisk {
     pub(crate) path: PathBuf,
     _folder: TempDir,
 }
 
 impl SmallDisk {
-    /// Mounts it in a folder of its own, as `place`; where that takes root, runs `test` again as root of a name space of
-    /// its own, and gives none.
+    /// Mounts a tmpfs as `place` in a new folder.
+    ///
+    /// If mounting needs root, it runs `test` again as root of a new user namespace and returns `None`.
     pub(crate) fn mount(place: &str, test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(place);
@@ -49,13 +50,16 @@ impl SmallDisk {
             return Some(Self { path, _folder: folder });
         }
         let why = String::from_utf8_lossy(&mounted.stderr).into_owned();
-        assert!(env::var_os(UNSHARED).is_none(), "no tmpfs even in a user name space: {why}");
+        assert!(
+            env::var_os(UNSHARED).is_none(),
+            "cannot mount a tmpfs even in a user namespace: {why}"
+        );
         let mut again = Command::new("unshare");
         again.arg("-Urm").arg(env::current_exe().unwrap());
         let again = run(again.args([test, "--exact", "--nocapture"]).env(UNSHARED, "1"));
         assert!(
             again.status.success(),
-            "this test needs root, or user name spaces (unshare -Urm), to mount a small disk: {why}\n{}{}",
+            "this test needs root or user namespaces (unshare -Urm), to mount a small disk: {why}\n{}{}",
             String::from_utf8_lossy(&again.stdout),
             String::from_utf8_lossy(&again.stderr),
         );
@@ -66,7 +70,7 @@ impl SmallDisk {
         self.path.join("ballast")
     }
 
-    /// Takes every byte that is free.
+    /// Fills all free space.
     pub(crate) fn fill(&self) {
         let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
         for bytes in [64 * 1024, 1024, 1] {
@@ -127,19 +131,19 @@ async fn fills_up(test: &str, durability: &str) {
     assert!(server.stop().await.success());
 }
 
-/// Settles everybody, then reads the whole log.
+/// Reconciles all clients, then reads the whole log.
 async fn check(server: &Server, reader: &str, clients: &mut [Client]) {
     for client in &mut *clients {
         let mut wire = Wire::connect(&server.phones).expect("it accepts");
-        client.settle(&mut wire).expect("it answers");
+        client.reconcile(&mut wire).expect("it answers");
     }
     let tally = Tally::take(server, reader, clients).await;
     say(&format!("{tally:?}"));
     tally.assert_sound();
-    assert!(tally.answered > 500, "hardly any load: {tally:?}");
+    assert!(tally.answered > 500, "too little load: {tally:?}");
 }
 
-/// Runs `meanwhile` while every client is busy; no connection may break.
+/// Runs `meanwhile` while every client sends requests. No connection may break.
 fn under_load(server: &Server, clients: &mut [Client], meanwhile: impl FnOnce()) {
     struct Stop<'a>(&'a AtomicBool);
     impl Drop for Stop<'_> {
@@ -175,19 +179,19 @@ fn fill_and_free(server: &Server, disk: &SmallDisk) {
         if ready.status != 200 {
             break ready;
         }
-        assert!(started.elapsed() < PATIENCE, "it never notices");
+        assert!(started.elapsed() < PATIENCE, "/readyz never reports the full disk");
     };
     assert_eq!(unready.status, 503);
     assert_eq!(unready.body["code"], "log-unwritable");
     assert_eq!(unready.body["missing"], json!(["log"]));
     assert!(unready.header("retry-after").is_some());
 
-    // Long enough for several vain attempts to begin anew.
+    // Long enough for several failed attempts to resume.
     let full_until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < full_until {
         disk.fill();
         assert_eq!(get(&mut phone, "/livez", "").status, 200);
-        assert_ne!(sign_up(&mut phone).status, 201, "a sign-up on a full disk");
+        assert_ne!(sign_up(&mut phone).status, 201, "a sign-up succeeded on a full disk");
         thread::sleep(Duration::from_millis(50));
     }
 
@@ -196,7 +200,7 @@ fn fill_and_free(server: &Server, disk: &SmallDisk) {
     while sign_up(&mut phone).status != 201
         || get(&mut phone, "/v1/lookup/%2B14155550199", &token).status != 200
     {
-        assert!(freed.elapsed() < RESUMES_WITHIN, "not back in time");
+        assert!(freed.elapsed() < RESUMES_WITHIN, "service did not resume in time");
         thread::sleep(Duration::from_millis(20));
     }
     say(&format!("back after {:?}", freed.elapsed()));
@@ -204,7 +208,7 @@ fn fill_and_free(server: &Server, disk: &SmallDisk) {
     thread::sleep(Duration::from_millis(700));
 }
 
-/// Only the registry's disk is full: nothing can be changed, everything is answered.
+/// If only the registry's disk is full, the server refuses changes and answers everything else.
 #[tokio::test]
 async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering() {
     let test = "disk_full::a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering";
@@ -230,11 +234,11 @@ async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering
             assert_eq!(asked.status, 200, "{asked:?}");
             thread::sleep(Duration::from_millis(20));
         }
-        assert!(refused > 20, "sign-ups went on: {refused}");
+        assert!(refused > 20, "too few sign-ups were refused: {refused}");
         disk.free();
         let freed = Instant::now();
         while sign_up(&mut phone).status != 201 {
-            assert!(freed.elapsed() < RESUMES_WITHIN, "not back in time");
+            assert!(freed.elapsed() < RESUMES_WITHIN, "service did not resume in time");
             thread::sleep(Duration::from_millis(20));
         }
         say(&format!("back after {:?}", freed.elapsed()));

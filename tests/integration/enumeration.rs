@@ -1,8 +1,12 @@
-//! Enumeration: whoever has every file of the data directory and no key tries all handles that there are, and learns
-//! nothing. Handles, addresses, devices and accounts that were only asked for are planted in every kind of file that the
-//! log makes; they and 100,000 others are then looked for in every form in which a program could write them.
-//! A form has the whole text or number, or eight bytes of a digest; those of four bytes (CRC-32, IPv4) are met by chance in
-//! any file, so what counts is that who was asked for is not met more often than who was not.
+//! Enumeration: an attacker with every file of the data directory, but no key, tries all possible handles and learns
+//! nothing.
+//!
+//! The test plants handles, addresses, devices and accounts in lookups only, in every kind of file that the log
+//! makes. Then it searches the files for them and for 100,000 others, in every form in which a program could write
+//! them. A form is the whole text or number, or eight bytes of a digest.
+//!
+//! Forms of four bytes (CRC-32, IPv4) occur by chance in any file. The test therefore compares how often planted and
+//! other values occur.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -38,13 +42,13 @@ use crate::{
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 const DECOYS: u64 = 100_000;
-/// Of each kind: phones, addresses, sources, devices, accounts.
+/// How many of each kind: phones, addresses, sources, devices, accounts.
 const PLANTED: u64 = 120;
 const HEAD_BYTES: usize = 128;
 const CHUNK_BYTES: usize = 64 * 1024 + 16;
 const TAILS_BYTES: usize = 1_024;
 
-/// Something that could be recognised.
+/// A value that the files must not reveal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Secret {
     Phone(u64),
@@ -55,7 +59,7 @@ pub(crate) enum Secret {
 }
 
 impl Secret {
-    /// The `n`th of a kind; those of the same place never meet, and no text of one is within another's.
+    /// The `n`th secret of a kind. Secrets of one kind differ, and no text contains another.
     fn nth(kind: u64, n: u64) -> Self {
         let mixed = Dice::new(n ^ 0xD15_BA7C).roll();
         match kind {
@@ -71,7 +75,7 @@ impl Secret {
         }
     }
 
-    /// A handle by its text.
+    /// A secret from the text of a handle.
     pub(crate) fn handle(text: &str) -> Self {
         match text.strip_prefix('+') {
             Some(digits) => Self::Phone(digits.parse().unwrap()),
@@ -89,7 +93,7 @@ impl Secret {
         }
     }
 
-    /// The text as it is kept, and as people and programs write it.
+    /// The canonical text, and the spellings that people and programs use.
     fn spellings(&self) -> Vec<String> {
         let text = self.text();
         match self {
@@ -113,7 +117,7 @@ impl Secret {
         }
     }
 
-    /// Its bits, as numbers of several widths in both orders, and as binary-coded digits.
+    /// The bits as integers of several widths in both byte orders, and as binary-coded decimals.
     fn bits(&self) -> Vec<Vec<u8>> {
         match self {
             Self::Phone(number) => {
@@ -139,7 +143,7 @@ impl Secret {
         }
     }
 
-    /// Every form that is long enough not to be met by chance.
+    /// Calls `each` with every form that is too long to occur by chance.
     fn forms(&self, mut each: impl FnMut(&[u8])) {
         for (index, text) in self.spellings().iter().enumerate() {
             let bytes = text.as_bytes();
@@ -152,7 +156,7 @@ impl Secret {
             }
             for algorithm in [&digest::SHA256, &digest::SHA1_FOR_LEGACY_USE_ONLY, &digest::SHA512] {
                 let hash = digest::digest(algorithm, bytes);
-                // A cut digest is found too: its first eight bytes.
+                // The first eight bytes also find a truncated digest.
                 each(&hash.as_ref()[..8]);
                 each(HEXLOWER.encode(hash.as_ref()).as_bytes());
                 each(BASE64.encode(hash.as_ref()).as_bytes());
@@ -164,7 +168,7 @@ impl Secret {
         }
     }
 
-    /// Four bytes each: met by chance, so only how often tells.
+    /// Forms of four bytes, which occur by chance. Only their frequency counts.
     fn short_forms(&self) -> Vec<u32> {
         let texts = self.spellings();
         let mut forms: Vec<_> = texts.iter().map(|it| crc32fast::hash(it.as_bytes())).collect();
@@ -203,14 +207,14 @@ fn encoded(bytes: &[u8], each: &mut impl FnMut(&[u8])) {
     each(BASE64URL_NOPAD.encode(bytes).as_bytes());
 }
 
-/// Of a rolling hash: what a window hashes to follows from what its two ends hash to (Rabin and Karp).
+/// The base of a rolling hash (Rabin-Karp): the hash of a window follows from the hashes of its two ends.
 const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn rolled(hash: u64, byte: u8) -> u64 {
     hash.wrapping_mul(BASE).wrapping_add(u64::from(byte) + 1)
 }
 
-/// Sixty-four bits of a form: in files of this size two do not meet by chance.
+/// A 64-bit key of a form. Two forms do not collide in files of this size.
 fn key(len: usize, hash: u64) -> u64 {
     let mixed = (hash ^ (len as u64) << 48).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (mixed ^ mixed >> 32).wrapping_mul(0x94D0_49BB_1331_11EB)
@@ -220,11 +224,11 @@ fn key_of(form: &[u8]) -> u64 {
     key(form.len(), form.iter().fold(0, |hash, byte| rolled(hash, *byte)))
 }
 
-/// Looks for many secrets at once.
+/// Searches for many secrets at once.
 pub(crate) struct Search<'a> {
     secrets: &'a [Secret],
     lengths: Vec<usize>,
-    /// A bit for each of many parts of the keys: what is not set is no form.
+    /// A bitmap over the top bits of all keys. If the bit of a key is clear, the key belongs to no form.
     filter: Vec<u64>,
 }
 
@@ -250,7 +254,7 @@ impl<'a> Search<'a> {
         Self { secrets, lengths, filter }
     }
 
-    /// Those of the secrets that are recognised somewhere in these bytes, each with how many of its forms.
+    /// The secrets that occur in these bytes, and how many forms of each.
     pub(crate) fn recognised<'b>(
         &self,
         places: impl IntoIterator<Item = &'b [u8]>,
@@ -284,7 +288,7 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// How many of the first `planted` and of all others have a form of four bytes somewhere in these bytes.
+    /// How many of the first `planted` secrets, and of all others, occur in these bytes as a form of four bytes.
     fn recognised_short<'b>(
         &self,
         places: impl IntoIterator<Item = &'b [u8]>,
@@ -300,7 +304,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A disk that, from some moment on, neither finishes nor removes a file that is being sealed: what a `kill -9` leaves.
+/// A disk that, once stubborn, fails to rename or remove a file that is being sealed. `kill -9` leaves the same
+/// state.
 #[derive(Debug, Default)]
 pub(crate) struct StubbornDisk {
     pub(crate) is_stubborn: AtomicBool,
@@ -344,7 +349,7 @@ impl Disk for StubbornDisk {
     }
 }
 
-/// The server answers look-ups of some handles over three hours, two of which are sealed.
+/// A server answers lookups of these handles over three hours, and two of the hours are sealed.
 async fn asked_of_a_server(data: &Path, clock: &Arc<ManualClock>, handles: &[Secret]) {
     let (server, _) = in_process(data, clock).await;
     let (client, phones) = (Client::new(), server.addresses().phones);
@@ -402,10 +407,10 @@ impl Planting {
         }
     }
 
-    /// Leaves a log with files of every kind and in every state, and with its newest segment being written.
+    /// Leaves a log with files of every kind and state. Its newest segment is still open.
     fn plant(&self, secrets: &[Secret]) -> QueryLog {
         let mut log = self.open();
-        // A busy hour, so that what is sealed has many chunks; then one that is interrupted.
+        // A busy hour gives a sealed file with many chunks. The sealing of the second hour is interrupted.
         for times in [200, 20] {
             self.put(&log, secrets, times);
             self.clock.advance(HOUR + 2 * MINUTE);
@@ -414,7 +419,7 @@ impl Planting {
             let failed = log.seal(&|| false).failed.len();
             assert_eq!(failed, usize::from(times == 20));
         }
-        // One that ends in the middle of a frame, as after `kill -9`, cut by the next start.
+        // A segment that ends within a frame, as after `kill -9`. The next start truncates it.
         self.put(&log, secrets, 2);
         drop(log);
         let torn = names(&self.data, "frames").into_iter().max().unwrap();
@@ -424,7 +429,7 @@ impl Planting {
         let aside = self.data.join("aside");
         fs::rename(&interrupted, &aside).unwrap();
         log = self.open();
-        // The start removes it, as it should: here it stays for those who look for it.
+        // The start removed this file as it must. Restore it, so that the search covers it.
         fs::rename(&aside, &interrupted).unwrap();
         self.clock.advance(HOUR);
         self.put(&log, secrets, 1);
@@ -443,7 +448,7 @@ fn secrets(others: u64) -> (Vec<Secret>, usize) {
     (planted.into_iter().chain(decoys).collect(), count)
 }
 
-/// Every file, and every name.
+/// The contents of every file, and the list of all names.
 pub(crate) fn everything(data: &Path) -> Vec<(String, Vec<u8>)> {
     let files = bytes_below(data);
     let all_names: Vec<_> = files.iter().map(|(path, _)| path.display().to_string()).collect();
@@ -480,7 +485,7 @@ async fn trying_every_handle_against_every_file_recognises_none() {
     ));
     sealed_files_look_like_noise(&data);
     assert!(found.is_empty(), "{:?}", found.keys().map(|at| &secrets[*at]).collect::<Vec<_>>());
-    // Four bytes are met by chance: as often for who was asked for as for who was not.
+    // Four bytes occur by chance, equally often for planted values and for others.
     let expected = by_chance as f64 * planted as f64 / (secrets.len() - planted) as f64;
     assert!((short as f64) < expected + 6.0 * expected.sqrt() + 6.0, "{short} for {expected}");
     drop(log);
@@ -492,17 +497,17 @@ fn the_same_search_recognises_everyone_in_the_clear() {
     let search = Search::new(&secrets);
     let all: Vec<usize> = (0..planted).collect();
     let noise: Vec<u8> = (0..50_000_u64).flat_map(|n| Dice::new(n).roll().to_le_bytes()).collect();
-    assert!(search.recognised([&noise[..]]).is_empty(), "recognised in noise");
-    // As JSON lines, all at once.
+    assert!(search.recognised([&noise[..]]).is_empty(), "found a secret in noise");
+    // All secrets as JSON lines.
     let lines: String =
         secrets[..planted].iter().map(|it| format!("{{\"x\":\"{}\"}}\n", it.text())).collect();
     let found = search.recognised([lines.as_bytes()]);
     assert!(all.iter().all(|at| found.contains_key(at)), "{} of {planted}", found.len());
-    // A short address may lie within a longer one; nothing else within anything.
+    // A short IP address may be part of a longer one. No other text is part of another.
     let is_source = |at: &usize| matches!(secrets[*at], Secret::Source(_));
     let others: Vec<_> = found.keys().filter(|at| **at >= planted && !is_source(at)).collect();
     assert!(others.is_empty(), "{:?}", others.iter().map(|at| &secrets[**at]).collect::<Vec<_>>());
-    // Each form by itself, in noise.
+    // Each form alone, surrounded by noise.
     for at in (0..planted).step_by(37) {
         let (alone, mut count) = (Search::new(&secrets[at..=at]), 0);
         secrets[at].forms(|form| {
@@ -520,11 +525,14 @@ fn the_same_search_recognises_everyone_in_the_clear() {
             assert_eq!(alone.recognised_short([&bytes[..]], 1), (1, 0), "{:?}", secrets[at]);
         }
     }
-    assert!(chi_square(lines.as_bytes()) > CHI_SQUARE_MAX, "text passes for noise");
+    assert!(
+        chi_square(lines.as_bytes()) > CHI_SQUARE_MAX,
+        "plain text has the statistics of noise"
+    );
     assert!(chi_square(&noise) < CHI_SQUARE_MAX);
 }
 
-/// How far the bytes are from being all equally frequent: 255 on average for noise, with a deviation of 23.
+/// Chi-square of the byte frequencies. Noise has an average of 255 with a standard deviation of 23.
 fn chi_square(bytes: &[u8]) -> f64 {
     let mut histogram = [0_u64; 256];
     for byte in bytes {
@@ -534,19 +542,19 @@ fn chi_square(bytes: &[u8]) -> f64 {
     histogram.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum()
 }
 
-/// Ten deviations above the average.
+/// Ten standard deviations above the average.
 const CHI_SQUARE_MAX: f64 = 255.0 + 10.0 * 22.6;
 
-/// What is sealed is Parquet and compressed, and shows neither.
+/// A sealed segment is compressed Parquet inside the encryption, and its bytes reveal neither.
 fn sealed_files_look_like_noise(data: &Path) {
     let mut all = Vec::new();
     for path in names(data, "sealed").into_iter().chain(names(data, "sealing")) {
         let bytes = fs::read(&path).unwrap();
-        // A parity may be the copy of a chunk, so its bytes are counted on their own.
+        // Parity may be a copy of a chunk, so the test counts its bytes separately.
         let parity = parity_start(&path).unwrap_or(bytes.len() - TAILS_BYTES);
         let (chunks, parity) =
             bytes[HEAD_BYTES..bytes.len() - TAILS_BYTES].split_at(parity - HEAD_BYTES);
-        // With a byte of what goes before or after it in a Parquet file: four bytes alone are met by chance.
+        // The magic with its neighbour byte in a Parquet file. Four bytes alone occur by chance.
         for magic in [b"\0PAR1", b"PAR1\x15"] {
             assert!(!bytes.windows(5).any(|five| five == magic), "{} is Parquet", path.display());
         }
@@ -561,7 +569,7 @@ fn sealed_files_look_like_noise(data: &Path) {
         }
         all.extend_from_slice(chunks);
     }
-    assert!(all.len() > 4 * CHUNK_BYTES, "{} bytes are no proof", all.len());
+    assert!(all.len() > 4 * CHUNK_BYTES, "{} bytes are too few to judge", all.len());
     let found = chi_square(&all);
     say(&format!("{} bytes in sealed chunks, chi-square {found:.0} (noise: 255)", all.len()));
     assert!(found < CHI_SQUARE_MAX, "{found}");

@@ -1,4 +1,4 @@
-//! Handles whose route went back and forth, made by phones and found by operators.
+//! Handles whose route changed back and forth: phones cause the changes, and operators find them.
 
 use std::process::Output;
 
@@ -13,7 +13,8 @@ use crate::{
 const NUMBER: &str = "+14155550123";
 const ADDRESS: &str = "ann@example.com";
 
-/// A number that signs out and in twice, an address that its owner hides and shows, and a number that was never there.
+/// Creates a number whose owner signs up and out twice, and an address that its owner hides and shows. Also looks up an
+/// unregistered number.
 async fn some_flips(server: &Server) {
     let ben = server.sign_up().await;
     let mut ann = server.sign_up().await;
@@ -97,7 +98,7 @@ async fn a_number_that_signs_out_and_in_is_found_with_its_cause() {
     assert_eq!(counts.map(|field| summary[field].as_u64().unwrap()), [1, 3, 0, 0]);
     assert_eq!(summary["likely"][0]["likely"], "signs-out");
 
-    // The command says the same of the server, beside it and of its files.
+    // The command gives the same output from the server, beside it, and from its files.
     let json = printed(&ask(&server, &token, &["--json", "--since", "1h"])).0;
     assert_eq!(objects(&json)[0], *flip);
     let last = objects(&json).pop().unwrap();

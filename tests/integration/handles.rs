@@ -1,4 +1,4 @@
-//! Handles: claiming, giving up, hiding.
+//! Handles: claim, unbind, hide.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn a_second_code_waits_and_the_refusal_says_how_long() {
     assert_eq!(body["retry_after"], refused.retry_after());
     assert!((1..=30).contains(&refused.retry_after()));
     assert_eq!(server.outbox().len(), 1);
-    // Another device has a session of its own.
+    // Another device gets a session of its own.
     let ben = server.sign_up().await;
     claim(&server, &ben, json!({"handle": "+14155550123"})).await.is(202, SENT);
 }
@@ -157,7 +157,7 @@ async fn an_account_that_holds_the_proof_needs_no_second_code() {
 async fn a_hidden_spelling_does_not_hide_what_another_holds() {
     let server = Server::start().await;
     let (ann, eva, ben) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);
-    // Eva holds the Argentine number without the 9. Ann's, with it, is hidden: to Ben as if nobody held it.
+    // Eva holds the Argentine number without the 9. Ann hides the number with the 9, so Ben sees it as unregistered.
     server.prove(&eva, "+541123456789").await;
     assert_eq!(server.route(&ben, "+5491123456789").await, "imessage");
     server.prove(&ann, "+5491123456789").await;

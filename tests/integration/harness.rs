@@ -1,4 +1,4 @@
-//! A real server in a directory of its own, and the phones and operators that use it.
+//! A real server in its own directory, and the phones and operators that use it.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long anything local may take before a test gives up on it.
+/// The timeout for every local operation.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The binary under test: the one built with the tests, or the one that `TEST_BINARY` names (a release build, say).
+/// The binary under test. `TEST_BINARY` names another, such as a release build.
 pub(crate) fn dispatchd() -> Command {
     let built = || env!("CARGO_BIN_EXE_dispatchd").into();
     let mut command = Command::new(std::env::var_os("TEST_BINARY").unwrap_or_else(built));
@@ -30,20 +30,20 @@ pub(crate) fn dispatchd() -> Command {
     command
 }
 
-/// Says a figure that a run is made for, past the test harness, which swallows what passing tests print.
+/// Prints a line directly to the terminal. The test harness hides the output of passing tests.
 pub(crate) fn say(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-/// Runs a command line to its end.
+/// Runs a command until it exits.
 pub(crate) fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("the binary starts")
 }
 
-/// A server process, killed when dropped.
+/// A server process. Dropping it kills the process.
 pub(crate) struct Server {
     pub(crate) data: PathBuf,
-    /// Overrides, as `LOG__DURABILITY` and its value.
+    /// Settings such as `LOG__DURABILITY` and their values.
     env: Vec<(String, String)>,
     child: Option<Child>,
     pub(crate) phones: String,
@@ -53,12 +53,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with a fresh data directory and no quotas.
+    /// Starts a server with a new data directory and without quotas.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// A server with overrides, as `("LOG__DURABILITY", "os")`.
+    /// Starts a server with settings, such as `("LOG__DURABILITY", "os")`.
     pub(crate) async fn start_with(env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Self::on(&folder.path().join("data"), env).await;
@@ -66,7 +66,7 @@ impl Server {
         server
     }
 
-    /// A server on a data directory that outlives it.
+    /// Starts a server on an existing data directory.
     pub(crate) async fn on(data: &Path, env: &[(&str, &str)]) -> Self {
         let mut server = Self {
             data: data.to_owned(),
@@ -81,7 +81,7 @@ impl Server {
         server
     }
 
-    /// A server that runs inside this process.
+    /// A handle on a server that runs in this process.
     pub(crate) fn within(data: &Path, addresses: Addresses) -> Self {
         Self {
             data: data.to_owned(),
@@ -94,13 +94,14 @@ impl Server {
         }
     }
 
-    /// SIGTERM, and a new start.
+    /// Stops the server with SIGTERM and starts it again.
     pub(crate) async fn restart(&mut self) {
         assert!(self.stop().await.success());
         self.spawn().await;
     }
 
-    /// The command that starts this server: port 0, quotas off unless overridden. Output goes to `<data>.log`.
+    /// The command that starts this server, with port 0, and without quotas unless a setting enables them. Output
+    /// goes to `<data>.log`.
     pub(crate) fn command(&self) -> Command {
         let mut command = dispatchd();
         command
@@ -116,7 +117,7 @@ impl Server {
         command
     }
 
-    /// Where the server's messages are collected, over restarts.
+    /// The file that collects the server's messages over restarts.
     pub(crate) fn output_file(&self) -> PathBuf {
         self.data.with_extension("log")
     }
@@ -127,7 +128,7 @@ impl Server {
         self.ready().await;
     }
 
-    /// Starts the process, no more.
+    /// Starts the process without waiting.
     pub(crate) fn launch(&mut self) {
         let _ = fs::remove_file(self.data.join("addresses.json"));
         let output =
@@ -146,7 +147,7 @@ impl Server {
                 break text;
             }
             if !self.is_running() {
-                panic!("the server ended by itself:\n{}", self.output());
+                panic!("the server exited by itself:\n{}", self.output());
             }
             assert!(started.elapsed() < PATIENCE, "the server does not start:\n{}", self.output());
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -156,13 +157,13 @@ impl Server {
         self.operators = format!("http://{}", addresses["operators"].as_str().unwrap());
     }
 
-    /// Replaces the overrides, for the next start.
+    /// Replaces the settings. They apply from the next start on.
     pub(crate) fn set_env(&mut self, env: &[(&str, &str)]) {
         let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
         self.env = env.iter().map(own).collect();
     }
 
-    /// What the server has printed so far.
+    /// The output of the server so far.
     pub(crate) fn output(&self) -> String {
         fs::read_to_string(self.output_file()).unwrap_or_default()
     }
@@ -171,37 +172,37 @@ impl Server {
         self.child.as_ref().expect("the server runs").id()
     }
 
-    /// `kill -9`, at once, and nothing cleaned up.
+    /// Kills the server with `kill -9`. It cannot clean up.
     pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        assert_eq!(status.signal(), Some(9), "the server ended by itself:\n{}", self.output());
+        assert_eq!(status.signal(), Some(9), "the server exited by itself:\n{}", self.output());
     }
 
-    /// `kill -9` of a server that may have come to its end, well, before.
+    /// Kills a server with `kill -9` that may already have exited successfully.
     pub(crate) fn kill_or_ended(&mut self) {
         let mut child = self.child.take().expect("the server runs");
         child.kill().unwrap();
         let status = child.wait().unwrap();
         let ended_well = status.success() || status.signal() == Some(9);
-        assert!(ended_well, "it ended with {status}:\n{}", self.output());
+        assert!(ended_well, "the server exited with {status}:\n{}", self.output());
     }
 
-    /// Sends a signal by name.
+    /// Sends the signal with this name.
     pub(crate) fn signal(&self, name: &str) {
         let status =
             Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
-    /// SIGTERM, and the exit status.
+    /// Sends SIGTERM and returns the exit status.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait().await
     }
 
-    /// The exit status of a server that is about to end.
+    /// Waits for the exit status of a server that is stopping.
     pub(crate) async fn wait(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the server runs");
         let started = Instant::now();
@@ -229,7 +230,7 @@ impl Server {
         self.client.get(format!("{}{path}", self.operators)).bearer_auth(token).timeout(PATIENCE)
     }
 
-    /// A new device of a new account.
+    /// Signs up a device with a new account.
     pub(crate) async fn sign_up(&self) -> Device {
         let request = self.phone(Method::POST, "/v1/devices").json(&json!({"platform": "ios"}));
         let (status, body) = json_of(request).await;
@@ -238,7 +239,7 @@ impl Server {
         Device { device: text("device"), account: text("account"), token: text("token") }
     }
 
-    /// Claims a handle for a device and answers the code that was sent.
+    /// Claims a handle for a device and confirms it with the code that was sent.
     pub(crate) async fn prove(&self, device: &Device, handle: &str) {
         let claim = self.phone(Method::POST, "/v1/devices/me/handles").bearer_auth(&device.token);
         let (status, body) = json_of(claim.json(&json!({"handle": handle}))).await;
@@ -252,7 +253,7 @@ impl Server {
         assert_eq!(status, StatusCode::OK, "{body}");
     }
 
-    /// Answers a code.
+    /// Confirms a verification with a code.
     pub(crate) async fn confirm(&self, verification: &str, code: &str) -> (StatusCode, Value) {
         let path = format!("/v1/verifications/{verification}");
         json_of(self.phone(Method::POST, &path).json(&json!({"code": code}))).await
@@ -274,7 +275,7 @@ impl Server {
         sent.expect("the code is in the outbox")["code"].as_str().unwrap().to_owned()
     }
 
-    /// Asks for one handle.
+    /// Looks up one handle.
     pub(crate) async fn lookup(&self, device: &Device, handle: &str) -> (StatusCode, Value) {
         let encoded: String = handle.bytes().map(percent_encode).collect();
         let path = format!("/v1/lookup/{encoded}");
@@ -288,7 +289,7 @@ impl Server {
         body["route"].as_str().unwrap().to_owned()
     }
 
-    /// A fresh operator token, made by the command line.
+    /// Adds an operator through the command line and returns the token.
     pub(crate) fn operator_token(&self, name: &str, role: &str) -> String {
         let mut command = dispatchd();
         command.args(["operator", "add", name, "--role", role, "--data"]).arg(&self.data);
@@ -319,7 +320,7 @@ impl Drop for Server {
     }
 }
 
-/// A device as its owner holds it.
+/// A device with its token.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
     pub(crate) device: String,
@@ -327,7 +328,7 @@ pub(crate) struct Device {
     pub(crate) token: String,
 }
 
-/// Status and JSON body of a request that is answered.
+/// Sends a request. Returns the status and the JSON body.
 pub(crate) async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.expect("the server answers");
     let status = response.status();
@@ -344,15 +345,16 @@ fn percent_encode(byte: u8) -> String {
     }
 }
 
-/// Where in a sealed file the bytes begin of which damaged chunks are rebuilt; they end 1,024 bytes before the file does.
-/// None if it is no whole sealed file.
+/// The offset of the parity in a sealed file. The parity ends 1,024 bytes before the end of the file.
+///
+/// `None` if the file is not a complete sealed file.
 pub(crate) fn parity_start(path: &Path) -> Option<usize> {
     let file = ChunkFile::open(path).ok()?;
     let chunks = file.parts().iter().sum::<u64>() + 16 * file.chunks();
     usize::try_from(FILE_HEADER_BYTES + chunks).ok()
 }
 
-/// Every byte of every file below `folder`.
+/// Every file below `folder` with its bytes.
 pub(crate) fn bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

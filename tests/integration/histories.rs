@@ -1,10 +1,12 @@
-//! Histories: whatever many clients do to one handle at once, what each of them was told fits one order of all their
-//! calls, in which every call has its place between its beginning and its end.
+//! Linearizability: whatever many clients do to one handle at once, their answers fit one order of all calls. In that
+//! order, each call takes effect between its start and its end.
 //!
-//! Each round has a handle of its own. Writers prove it, give it up, hide it, show it, take it back and sign out, from two
-//! devices of each of two accounts, while askers look it up; then every order that the times allow is tried, until one
-//! explains all answers. `DISPATCHD_TEST_HISTORIES` says how many rounds (60), `DISPATCHD_TEST_SEED` repeats a run as far
-//! as scheduling allows.
+//! Each round uses a new handle. Writers on two devices of each of two accounts prove it, unbind it, hide it, show
+//! it, deregister it and sign out. Askers look it up meanwhile. Then the test tries every order that the times allow,
+//! until one explains all answers.
+//!
+//! `DISPATCHD_TEST_HISTORIES` sets the number of rounds (60). `DISPATCHD_TEST_SEED` repeats a run as far as
+//! scheduling allows.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,10 +29,10 @@ const ASKERS: u64 = 3;
 const LOOKUPS: usize = 7;
 const WRITERS: usize = 3;
 const CHANGES: usize = 3;
-/// An account may be sent fifty codes a day, and is sent two a round.
+/// The limit is fifty codes a day for an account, and each round sends two.
 const ROUNDS_OF_AN_ACCOUNT: u64 = 20;
 
-/// Something that a client does. Devices have numbers: 0 and 1 are of account 0, 2 and 3 of account 1.
+/// An action of a client. Devices 0 and 1 belong to account 0, devices 2 and 3 to account 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     Prove(usize),
@@ -39,28 +41,28 @@ enum Act {
     Show(usize),
     SignOut(usize),
     TakeBack,
-    Look,
+    Lookup,
 }
 
-/// What it was told.
+/// The server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Answer {
     Done,
     NotBound,
     TokenInvalid,
-    /// The account that the handle is seen to be of.
+    /// The account that a lookup shows as the holder of the handle.
     Holder(Option<usize>),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Call {
     act: Act,
-    told: Told,
+    answer: Answer,
     begun: Instant,
     done: Instant,
 }
 
-/// One handle, and who has signed out. Devices are bits.
+/// The state of one handle, and the devices that signed out. Each bit is a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
     backed_by: u8,
@@ -73,11 +75,13 @@ impl State {
         (self.backed_by != 0).then(|| usize::from(self.backed_by & 0b11 == 0))
     }
 
-    /// What `act` does here, and what whoever does it is told.
-    fn after(mut self, act: Act) -> (Self, Told) {
+    /// The state after `act`, and the answer that the client must get.
+    fn after(mut self, act: Act) -> (Self, Answer) {
         let device = match act {
-            Act::Look => return (self, Told::Holder(self.holder().filter(|_| !self.is_hidden))),
-            Act::TakeBack => return (Self { backed_by: 0, ..self }, Told::Done),
+            Act::Lookup => {
+                return (self, Answer::Holder(self.holder().filter(|_| !self.is_hidden)));
+            }
+            Act::TakeBack => return (Self { backed_by: 0, ..self }, Answer::Done),
             Act::Prove(device)
             | Act::GiveUp(device)
             | Act::Hide(device)
@@ -86,7 +90,7 @@ impl State {
         };
         let bit = 1 << device;
         if self.gone & bit != 0 {
-            return (self, Told::TokenInvalid);
+            return (self, Answer::TokenInvalid);
         }
         match act {
             Act::Prove(_) if self.holder() == Some(device / 2) => self.backed_by |= bit,
@@ -95,15 +99,15 @@ impl State {
                 self.backed_by &= !bit;
                 self.gone |= bit;
             }
-            _ if self.backed_by & bit == 0 => return (self, Told::NotBound),
+            _ if self.backed_by & bit == 0 => return (self, Answer::NotBound),
             Act::GiveUp(_) => self.backed_by &= !bit,
             _ => self.is_hidden = matches!(act, Act::Hide(_)),
         }
-        (self, Told::Done)
+        (self, Answer::Done)
     }
 }
 
-/// Whether some order of the calls, none before another that had ended when it began, explains what all were told.
+/// Whether some order of the calls explains all answers. A call that ended before another began must come first.
 fn has_an_order(calls: &[Call]) -> bool {
     let all = (1_u64 << calls.len()) - 1;
     let mut open = vec![(0_u64, State::default())];
@@ -115,9 +119,9 @@ fn has_an_order(calls: &[Call]) -> bool {
         let left = || calls.iter().enumerate().filter(|(at, _)| placed >> at & 1 == 0);
         let first_done = left().map(|(_, call)| call.done).min().unwrap();
         for (at, call) in left().filter(|(_, call)| call.begun <= first_done) {
-            let (next, told) = state.after(call.act);
+            let (next, answer) = state.after(call.act);
             let place = (placed | 1 << at, next);
-            if told == call.told && seen.insert(place) {
+            if answer == call.answer && seen.insert(place) {
                 open.push(place);
             }
         }
@@ -125,7 +129,7 @@ fn has_an_order(calls: &[Call]) -> bool {
     false
 }
 
-/// The four devices, whose handles a stranger looks up.
+/// The four devices, and a stranger who asked up their handles.
 struct People {
     devices: Vec<Device>,
     subjects: Vec<Value>,
@@ -148,12 +152,12 @@ impl People {
     }
 }
 
-/// One round's handle, with a code for each device to prove it and one to take it back.
+/// The handle of one round, with a code for each device to prove it and one to deregister it.
 struct Round<'a> {
     server: &'a Server,
     people: &'a People,
     handle: &'a str,
-    /// Verifications with their codes; the last takes back.
+    /// Paths of verifications with their codes. The last one deregisters the handle.
     codes: Vec<(String, Value)>,
 }
 
@@ -177,10 +181,10 @@ impl<'a> Round<'a> {
         Self { server, people, handle, codes: codes.collect() }
     }
 
-    /// Everything that everyone did, all starting at once.
+    /// Starts all clients at once and returns all their calls.
     fn play(&self, dice: &mut Dice) -> Vec<Call> {
         let mut lists = changes(dice);
-        lists.extend((0..ASKERS).map(|_| vec![Act::Look; LOOKUPS]));
+        lists.extend((0..ASKERS).map(|_| vec![Act::Lookup; LOOKUPS]));
         let start = Barrier::new(lists.len());
         thread::scope(|scope| {
             let clients = lists.into_iter().enumerate().map(|(number, acts)| {
@@ -217,11 +221,11 @@ impl<'a> Round<'a> {
             Act::SignOut(device) => {
                 ("DELETE", "/v1/devices/me".to_owned(), token(device), Value::Null)
             }
-            Act::Look if in_batch => {
+            Act::Lookup if in_batch => {
                 let body = json!({"handles": [self.handle]});
                 ("POST", "/v1/lookup".to_owned(), &*self.people.asker.token, body)
             }
-            Act::Look => {
+            Act::Lookup => {
                 let path = format!("/v1/lookup/{}", self.handle);
                 ("GET", path, &*self.people.asker.token, Value::Null)
             }
@@ -229,26 +233,26 @@ impl<'a> Round<'a> {
         let begun = Instant::now();
         let reply = wire.ask(method, &path, token, &body).expect("it answers");
         let done = Instant::now();
-        let told = match (act, reply.status) {
-            (Act::Look, 200) => {
+        let answer = match (act, reply.status) {
+            (Act::Lookup, 200) => {
                 let answer = if in_batch { &reply.body["answers"][0] } else { &reply.body };
                 let subjects = &self.people.subjects;
                 let holder = answer.get("subject").map(|seen| {
                     subjects.iter().position(|known| known == seen).expect("one of the two")
                 });
                 assert_eq!(answer["route"] == "imessage", holder.is_some(), "{reply:?}");
-                Told::Holder(holder)
+                Answer::Holder(holder)
             }
-            (_, 200 | 204) => Told::Done,
-            (_, 404) => Told::NotBound,
-            (_, 401) => Told::TokenInvalid,
+            (_, 200 | 204) => Answer::Done,
+            (_, 404) => Answer::NotBound,
+            (_, 401) => Answer::TokenInvalid,
             _ => panic!("{act:?}: {reply:?}"),
         };
-        Call { act, told, begun, done }
+        Call { act, answer, begun, done }
     }
 }
 
-/// What each writer does. Codes are good once, and one device of each account stays.
+/// The actions of each writer. A code is valid once, and one device of each account stays signed in.
 fn changes(dice: &mut Dice) -> Vec<Vec<Act>> {
     let mut proofs = vec![0, 1, 2, 3];
     let (mut is_back, mut is_out) = (false, false);
@@ -293,35 +297,38 @@ async fn what_everyone_is_told_fits_one_order() {
         let mut calls = Round::prepare(&server, &people, &handle).await.play(&mut dice);
         calls.sort_by_key(|call| call.begun);
         assert!(has_an_order(&calls), "DISPATCHD_TEST_SEED={seed}, round {number}: {calls:#?}");
-        let looks = calls.iter().filter(|call| call.act == Act::Look);
-        lookups += looks.clone().count();
-        blue += looks.filter(|call| call.told != Told::Holder(None)).count();
+        let asked = calls.iter().filter(|call| call.act == Act::Lookup);
+        lookups += asked.clone().count();
+        blue += asked.filter(|call| call.answer != Answer::Holder(None)).count();
         for call in calls {
-            if let (Act::SignOut(device), Told::Done) = (call.act, call.told) {
+            if let (Act::SignOut(device), Answer::Done) = (call.act, call.answer) {
                 people.devices[device] = link(&server, &people.devices[device - 1]).await;
             }
         }
     }
     say(&format!("{rounds} histories, {lookups} lookups, {blue} of them blue"));
-    assert!(blue * 20 > lookups && blue * 20 < lookups * 19, "hardly anything changed");
+    assert!(blue * 20 > lookups && blue * 20 < lookups * 19, "too few route changes");
 }
 
 #[test]
 fn an_order_is_found_where_there_is_one_and_only_there() {
     let start = Instant::now();
-    let call = |act, told, begun, done| {
+    let call = |act, answer, begun, done| {
         let after = |millis| start + std::time::Duration::from_millis(millis);
-        Call { act, told, begun: after(begun), done: after(done) }
+        Call { act, answer, begun: after(begun), done: after(done) }
     };
-    let proved = call(Act::Prove(0), Told::Done, 0, 10);
-    let seen = |begun, done| call(Act::Look, Told::Holder(Some(0)), begun, done);
-    let unseen = |begun, done| call(Act::Look, Told::Holder(None), begun, done);
+    let proved = call(Act::Prove(0), Answer::Done, 0, 10);
+    let seen = |begun, done| call(Act::Lookup, Answer::Holder(Some(0)), begun, done);
+    let unseen = |begun, done| call(Act::Lookup, Answer::Holder(None), begun, done);
     assert!(has_an_order(&[proved, unseen(1, 2), seen(3, 4), seen(11, 12)]));
-    assert!(!has_an_order(&[proved, unseen(11, 12)]), "seen too late");
-    assert!(!has_an_order(&[proved, seen(1, 2), unseen(3, 4)]), "forth and back");
-    let moved = call(Act::Prove(2), Told::Done, 20, 30);
-    assert!(!has_an_order(&[proved, moved, seen(31, 32)]), "the older proof");
-    let hidden = call(Act::Hide(0), Told::NotBound, 40, 50);
+    assert!(!has_an_order(&[proved, unseen(11, 12)]), "the lookup after the proof must see it");
+    assert!(
+        !has_an_order(&[proved, seen(1, 2), unseen(3, 4)]),
+        "a later lookup must not see an older state"
+    );
+    let moved = call(Act::Prove(2), Answer::Done, 20, 30);
+    assert!(!has_an_order(&[proved, moved, seen(31, 32)]), "the newer proof must win");
+    let hidden = call(Act::Hide(0), Answer::NotBound, 40, 50);
     assert!(has_an_order(&[proved, moved, hidden]));
-    assert!(!has_an_order(&[proved, hidden]), "it was bound");
+    assert!(!has_an_order(&[proved, hidden]), "the handle was bound");
 }

@@ -1,4 +1,4 @@
-//! What clients were told, and whether the server still says the same: nothing lost, nothing twice.
+//! Records the answers that clients got, and checks that the server still agrees: nothing lost, nothing duplicated.
 
 use std::{
     borrow::Cow,
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::{connection::Reply, harness::Server, load::Client};
 
-/// Whether something happened, as far as is known.
+/// Whether a change happened, as far as the client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     No,
-    /// It was under way when the server fell silent or refused.
+    /// The change was in flight when the server died or refused.
     Maybe,
     Yes,
 }
@@ -22,7 +22,7 @@ pub(crate) enum Fate {
 /// What one client knows.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    /// How many records each answered query has, by request id.
+    /// The number of records of each answered query, by request id.
     pub(crate) answered: HashMap<String, usize>,
     pub(crate) phones: Vec<Phone>,
 }
@@ -33,11 +33,11 @@ pub(crate) struct Phone {
     pub(crate) token: String,
     pub(crate) gone: Fate,
     pub(crate) handles: Vec<Held>,
-    /// Something happened since it was last compared.
+    /// Whether something changed since the last comparison.
     pub(crate) is_stale: bool,
 }
 
-/// A handle that a phone once confirmed, or tried to.
+/// A handle that a phone confirmed or tried to confirm.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) handle: String,
@@ -62,13 +62,13 @@ impl Held {
         self.bound == Fate::Maybe || self.unbound == Fate::Maybe
     }
 
-    /// That an answer is what is known of the handle.
+    /// Asserts that an answer agrees with what the client knows.
     pub(crate) fn check_route(&self, answer: &Value) {
         let route = if self.is_certainly_bound() { "imessage" } else { "sms" };
         assert!(self.is_open() || answer["route"] == route, "{self:?} but {answer}");
     }
 
-    fn settle(&mut self, is_bound: bool) {
+    fn reconcile(&mut self, is_bound: bool) {
         if self.is_open() {
             match (self.bound, is_bound) {
                 (Fate::Maybe, true) => self.bound = Fate::Yes,
@@ -77,12 +77,16 @@ impl Held {
                 (_, false) => self.unbound = Fate::Yes,
             }
         }
-        assert_eq!(self.is_certainly_bound(), is_bound, "acknowledged otherwise: {self:?}");
+        assert_eq!(
+            self.is_certainly_bound(),
+            is_bound,
+            "the server contradicts an acknowledgement: {self:?}"
+        );
     }
 }
 
 impl Phone {
-    /// As a sign-up was answered.
+    /// The phone from the answer to its sign-up.
     pub(crate) fn new(reply: &Reply) -> Self {
         Self {
             device: reply.text("device"),
@@ -93,25 +97,25 @@ impl Phone {
         }
     }
 
-    /// It is signed out, and its handles with it.
+    /// Notes the sign-out of the phone, which unbinds its handles.
     pub(crate) fn has_gone(&mut self) {
         self.gone = Fate::Yes;
         let bound = self.handles.iter_mut().filter(|held| held.is_certainly_bound());
         bound.for_each(|held| held.unbound = Fate::Yes);
     }
 
-    /// Compares with what the server says of the device now, and takes from it what was open.
-    pub(crate) fn settle(&mut self, reply: &Reply) {
+    /// Compares with the server's view of the device, and resolves what was unknown.
+    pub(crate) fn reconcile(&mut self, reply: &Reply) {
         let device = &self.device;
         match (reply.status, self.gone) {
-            (401, Fate::No) => panic!("an acknowledged sign-up is gone: {device}"),
+            (401, Fate::No) => panic!("an acknowledged sign-up was lost: {device}"),
             (401, _) => self.has_gone(),
-            (200, Fate::Yes) => panic!("an acknowledged sign-out is gone: {device}"),
+            (200, Fate::Yes) => panic!("an acknowledged sign-out was lost: {device}"),
             (200, _) => {
                 self.gone = Fate::No;
                 let backed = reply.body["handles"].as_array().expect("handles");
                 for held in &mut self.handles {
-                    held.settle(backed.iter().any(|row| row["handle"] == held.handle));
+                    held.reconcile(backed.iter().any(|row| row["handle"] == held.handle));
                 }
                 let bound = self.handles.iter().filter(|held| held.is_certainly_bound());
                 assert_eq!(bound.count(), backed.len(), "{reply:?}");
@@ -121,10 +125,10 @@ impl Phone {
     }
 }
 
-/// Records of changes, counted by change, device and handle.
+/// How many records each change, device and handle has.
 type Changes<'a> = HashMap<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), usize>;
 
-/// One row of the log, as far as it matters here.
+/// The fields of a row that this test needs.
 #[derive(Deserialize)]
 struct Row<'a> {
     #[serde(borrow)]
@@ -134,23 +138,23 @@ struct Row<'a> {
     device: Option<Cow<'a, str>>,
 }
 
-/// What a reading of the whole log found.
+/// The result of reading the whole log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Records that answered queries must have.
     pub(crate) answered: usize,
-    /// Of these, not there.
+    /// Of these, records that are missing.
     pub(crate) lost: usize,
-    /// Records, of any query, that are there again.
+    /// Records of any query that occur more than once.
     pub(crate) duplicated: usize,
     /// Changes that clients know of.
     pub(crate) changes: usize,
-    /// Of these, without exactly the one record that tells of them; or records of what did not happen.
+    /// Changes that do not have exactly one record, and records of changes that did not happen.
     pub(crate) changes_wrong: usize,
 }
 
 impl Tally {
-    /// Reads the whole log over the operators' API and compares it with what settled clients know.
+    /// Reads the whole log over the operators' API and compares it with the reconciled clients.
     pub(crate) async fn take(server: &Server, token: &str, clients: &[Client]) -> Self {
         let request = server.operator(token, "/v1/log?order=asc");
         let response = request.header("accept", "application/x-ndjson").send().await;
@@ -164,7 +168,7 @@ impl Tally {
                 tally.duplicated += usize::from(!seen.insert((request.clone(), handle)));
                 *queries.entry(request).or_insert(0) += 1;
             } else {
-                let change = change.expect("a change names itself");
+                let change = change.expect("a change record has its change");
                 let device = device.unwrap_or_default();
                 *changes.entry((change, device, handle.unwrap_or_default())).or_insert(0) += 1;
             }
@@ -188,7 +192,7 @@ impl Tally {
 
     fn changes(&mut self, ledger: &Ledger, logged: &Changes<'_>) {
         let mut expect = |change: &str, device: &str, handle: &str, fate: Fate| {
-            assert_ne!(fate, Fate::Maybe, "settle first");
+            assert_ne!(fate, Fate::Maybe, "reconcile first");
             let key = (change.into(), device.into(), handle.into());
             let found = logged.get(&key).copied().unwrap_or(0);
             self.changes += usize::from(fate == Fate::Yes);
@@ -207,7 +211,7 @@ impl Tally {
         }
     }
 
-    /// That nothing is lost and nothing is there twice.
+    /// Asserts that no record is missing or duplicated.
     pub(crate) fn assert_sound(&self) {
         let Self { lost, duplicated, changes_wrong, .. } = *self;
         assert_eq!((lost, duplicated, changes_wrong), (0, 0, 0), "{self:?}");

@@ -1,5 +1,5 @@
-//! Proves that a stop keeps promise 1 and that nobody can hold it up: who was being answered is answered and recorded,
-//! nobody new is let in, and the process is gone within its grace period, with an exit code that says how it went.
+//! Proves that a stop keeps promise 1 and that no client can delay it. The server answers and records requests in
+//! flight, accepts no new ones, and exits within its grace period. The exit code says how the stop went.
 
 use std::{
     net::TcpListener,
@@ -15,10 +15,10 @@ use crate::{
     harness::{Device, PATIENCE, Server, json_of},
 };
 
-/// What a stop that waits for nobody may take, on a busy machine.
+/// The longest time that a stop without requests in flight may take on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(3);
 
-/// A lookup whose head and half its body have arrived: a request under way.
+/// A lookup in flight: the server has its head and half its body.
 struct HalfAsked {
     wire: Wire,
     rest: Vec<u8>,
@@ -27,14 +27,14 @@ struct HalfAsked {
 impl HalfAsked {
     fn begin(server: &Server, asker: &Device, handle: &str) -> Self {
         let mut wire = Wire::connect(&server.phones).unwrap();
-        // An answer first, so that the connection is known to be served.
+        // The answer shows that the server has accepted the connection.
         let alive = wire.ask("GET", "/livez", "", &Value::Null).unwrap();
         assert_eq!(alive.status, 200);
         let body = json!({"handles": [handle]});
         let mut bytes = request("POST", "/v1/lookup", &asker.token, &body).into_bytes();
         let rest = bytes.split_off(bytes.len() - 5);
         wire.send(&bytes).unwrap();
-        // The server has read the head by then, or the test is easier than it should be.
+        // The server has read the head by then. If not, the test still passes, but proves less.
         thread::sleep(Duration::from_millis(200));
         Self { wire, rest }
     }
@@ -45,7 +45,7 @@ async fn stopped_within(server: &mut Server, most: Duration) -> i32 {
     let status = server.wait().await;
     let took = asked.elapsed();
     assert!(took < most, "the stop took {took:?}:\n{}", server.output());
-    status.code().expect("it ends by itself, not by a signal")
+    status.code().expect("the server exits without a signal")
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn sigterm_answers_what_is_under_way_and_lets_nobody_in() {
     server.signal("TERM");
     let refused = Instant::now();
     while Wire::connect(&server.phones).is_ok() || Wire::connect(&server.operators).is_ok() {
-        assert!(refused.elapsed() < AT_ONCE, "it goes on accepting");
+        assert!(refused.elapsed() < AT_ONCE, "the server still accepts connections");
         thread::sleep(Duration::from_millis(5));
     }
     assert!(server.is_running());
@@ -82,7 +82,7 @@ async fn a_second_signal_stops_at_once_with_a_failure() {
         let _under_way = HalfAsked::begin(&server, &ann, "+14155550123");
         server.signal("TERM");
         thread::sleep(Duration::from_millis(300));
-        assert!(server.is_running(), "it waits for what is under way");
+        assert!(server.is_running(), "the server did not wait for a request in flight");
         server.signal(second);
         assert_eq!(stopped_within(&mut server, Duration::from_secs(1)).await, 1);
         server.spawn().await;
@@ -97,7 +97,12 @@ async fn a_request_that_never_ends_is_cut_off_after_the_grace_period() {
     let _under_way = HalfAsked::begin(&server, &ann, "+14155550123");
     server.signal("TERM");
     let code = stopped_within(&mut server, Duration::from_secs(1) + AT_ONCE).await;
-    assert_eq!(code, 1, "somebody was cut off:\n{}", server.output());
+    assert_eq!(
+        code,
+        1,
+        "the grace period cut a request off, so the code is 1:\n{}",
+        server.output()
+    );
     assert!(!server.data.join("addresses.json").exists());
 }
 
@@ -106,7 +111,7 @@ async fn idle_connections_do_not_delay_a_stop() {
     let mut server = Server::start().await;
     let mut idle: Vec<_> = (0..20).map(|_| Wire::connect(&server.phones).unwrap()).collect();
     idle.extend((0..5).map(|_| Wire::connect(&server.operators).unwrap()));
-    // Half of them have been served; the others have never said a word.
+    // The server has served half of them. The others have sent nothing.
     for wire in idle.iter_mut().step_by(2) {
         assert_eq!(wire.ask("GET", "/livez", "", &Value::Null).unwrap().status, 200);
     }
@@ -125,7 +130,7 @@ async fn an_open_tail_does_not_delay_a_stop() {
     thread::sleep(Duration::from_millis(300));
     server.signal("TERM");
     assert_eq!(stopped_within(&mut server, AT_ONCE).await, 0);
-    assert!(tail.drain().unwrap() > 0, "it was being served");
+    assert!(tail.drain().unwrap() > 0, "the tail sent nothing before the stop");
 }
 
 #[tokio::test]
@@ -140,7 +145,7 @@ async fn slow_readers_hold_a_stop_no_longer_than_the_grace_period() {
         let reply = phone.ask("POST", "/v1/lookup", &ann.token, &batch).unwrap();
         assert_eq!(reply.status, 200);
     }
-    // 15 MB of log and then many answers, more than the kernel's buffers hold; nobody reads them.
+    // The client reads neither 15 MB of log nor the answers after it. They exceed the kernel's buffers.
     let mut export = Wire::connect(&server.operators).unwrap();
     let accept = "GET /v1/log HTTP/1.1\r\nhost: test\r\naccept: application/x-ndjson\r\n";
     let export_request = format!("{accept}authorization: Bearer {reader}\r\n\r\n");
@@ -201,7 +206,7 @@ async fn a_restart_keeps_devices_handles_and_tokens() {
     let mut after = [me(&ann).await, me(&ben).await];
     let mut before = before;
     for (_, body) in after.iter_mut().chain(&mut before) {
-        // It counts seconds, and a restart takes some.
+        // This field counts seconds, and the restart takes some.
         let left = body.as_object_mut().unwrap().remove("expires_in").unwrap();
         assert!(left.as_u64().unwrap() > 13 * 24 * 3600, "{left}");
     }
@@ -209,7 +214,7 @@ async fn a_restart_keeps_devices_handles_and_tokens() {
     assert_eq!(server.route(&ben, "ann@example.com").await, "imessage");
 }
 
-/// Promise 3: not yet able to tell is never "no".
+/// Promise 3: while the server cannot know the answer, it never answers "no".
 #[tokio::test]
 async fn while_the_registry_loads_every_call_says_so() {
     let mut server = Server::start().await;
@@ -248,7 +253,7 @@ async fn while_the_registry_loads_every_call_says_so() {
         seen += 1;
     }
     println!("{seen} times told to wait");
-    assert!(seen > 0, "the start was too fast to be seen loading");
+    assert!(seen > 0, "the registry loaded before any request arrived");
     server.ready().await;
     assert_eq!(server.route(&ann, "+14155550123").await, "imessage");
     let ready = json_of(server.phone(Method::GET, "/readyz")).await;

@@ -1,8 +1,8 @@
-//! Phones under load, each with a memory of what it was told.
+//! Phones that put load on the server and remember every answer.
 //!
-//! A client is one connection at a time and the phones of its people. It does one thing after another, mostly asking,
-//! and notes every answer in its [`Ledger`](crate::ledger::Ledger). What was under way when the connection broke may
-//! have happened or not: [`Client::settle`] finds out, and from then on it must stay so.
+//! A client has one connection at a time and several phones. It does one thing after another, mostly lookups, and
+//! notes every answer in its [`Ledger`](crate::ledger::Ledger). A request in flight when the connection breaks may or
+//! may not have taken effect. [`Client::reconcile`] finds out, and that result must stay true.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use crate::{
     ledger::{Fate, Held, Ledger, Phone},
 };
 
-/// SplitMix64: small, seeded, the same everywhere.
+/// A small seeded generator (SplitMix64). It gives the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice(u64);
 
@@ -35,27 +35,27 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to `end`, which is left out.
+    /// A number from 0 (included) to `end` (excluded).
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.roll() % end
     }
 }
 
-/// Live phones that one client has at most.
+/// The most live phones of one client.
 const PHONES_MAX: usize = 6;
-/// Handles that one phone proves at most.
+/// The most handles that one phone proves.
 const HANDLES_MAX: usize = 8;
-/// Handles for each client; its own numbers, so that nobody else moves them.
+/// Handles reserved for each client, so that no other client moves them.
 const NUMBERS: u64 = 100_000;
 
-/// One connection's worth of load.
+/// A client with one connection.
 pub(crate) struct Client {
     number: u64,
     dice: Dice,
     outbox: PathBuf,
     proved: u64,
     pub(crate) ledger: Ledger,
-    /// How often each refusal was heard.
+    /// How often the server sent each refusal.
     pub(crate) refused: BTreeMap<String, u64>,
 }
 
@@ -71,7 +71,7 @@ impl Client {
         }
     }
 
-    /// Does something, most likely asks. An error is a broken connection.
+    /// Does one random action, most often a lookup. An error means that the connection broke.
     pub(crate) fn step(&mut self, wire: &mut Wire) -> io::Result<()> {
         let Some(mine) = self.some_phone() else {
             return self.sign_up(wire);
@@ -88,15 +88,15 @@ impl Client {
         }
     }
 
-    /// Finds out what became of everything that was under way, and that all else is as it was.
-    pub(crate) fn settle(&mut self, wire: &mut Wire) -> io::Result<()> {
+    /// Finds out which requests in flight took effect, and checks that everything else is unchanged.
+    pub(crate) fn reconcile(&mut self, wire: &mut Wire) -> io::Result<()> {
         for mine in 0..self.ledger.phones.len() {
             if !std::mem::take(&mut self.ledger.phones[mine].is_stale) {
                 continue;
             }
             let token = self.ledger.phones[mine].token.clone();
             let reply = wire.ask("GET", "/v1/devices/me", &token, &Value::Null)?;
-            self.ledger.phones[mine].settle(&reply);
+            self.ledger.phones[mine].reconcile(&reply);
             let handles = self.ledger.phones[mine].handles.clone();
             let asker = match self.some_phone() {
                 Some(asker) => asker,
@@ -110,7 +110,7 @@ impl Client {
         Ok(())
     }
 
-    /// A live phone, by chance.
+    /// Picks a random live phone.
     fn some_phone(&mut self) -> Option<usize> {
         let live = |(at, phone): (usize, &Phone)| (phone.gone == Fate::No).then_some(at);
         let mut live: Vec<_> = self.ledger.phones.iter().enumerate().filter_map(live).collect();
@@ -193,7 +193,7 @@ impl Client {
         Ok(())
     }
 
-    /// Asks for a handle that somebody of this client's may hold, or nobody.
+    /// Looks up a handle that this client may hold, or one that nobody holds.
     fn ask_one(&mut self, wire: &mut Wire, mine: usize) -> io::Result<()> {
         let token = self.ledger.phones[mine].token.clone();
         let held = self.ledger.phones[mine].handles.last().cloned();
@@ -221,7 +221,7 @@ impl Client {
         self.ask_handles(wire, mine, &wanted)
     }
 
-    /// One batch, and that its answers are what is known.
+    /// Looks up a batch and checks the answers.
     fn ask_handles(&mut self, wire: &mut Wire, asker: usize, wanted: &[Held]) -> io::Result<()> {
         if wanted.is_empty() {
             return Ok(());
@@ -238,7 +238,7 @@ impl Client {
         Ok(())
     }
 
-    /// Refusals are recorded as well.
+    /// Sends an invalid lookup. The log records refusals, too.
     fn ask_nonsense(&mut self, wire: &mut Wire, mine: usize) -> io::Result<()> {
         let (token, expected) = match self.dice.below(2) {
             0 => (self.ledger.phones[mine].token.clone(), 400),
@@ -250,7 +250,7 @@ impl Client {
         Ok(())
     }
 
-    /// A query that was answered is in the log for ever after, as this many records.
+    /// Notes that an answered query has this many records in the log from now on.
     fn note(&mut self, reply: &Reply, records: usize) {
         if reply.status < 500 {
             let request = reply.header("x-request-id").expect("every answer has an id");
@@ -258,13 +258,13 @@ impl Client {
         }
     }
 
-    /// Whether it went as asked. What else may come is a refusal in the promised form.
+    /// Whether the request succeeded. Any other answer must be a refusal of the promised form.
     fn is_done(&mut self, reply: &Reply, expected: u16) -> bool {
         if reply.status == expected {
-            // A body cut short by a kill tells too little to go on.
+            // If a kill cut the body short, the answer is not usable.
             return reply.is_whole;
         }
-        assert!(reply.status >= 500, "instead of {expected}: {reply:?}");
+        assert!(reply.status >= 500, "expected {expected}: {reply:?}");
         if reply.is_whole {
             let retry_after = reply.header("retry-after").and_then(|text| text.parse().ok());
             assert!(retry_after.is_some_and(|seconds: u32| seconds >= 1), "{reply:?}");
@@ -283,7 +283,7 @@ impl Client {
         format!("+1415{:07}", self.number * NUMBERS + number)
     }
 
-    /// The code that was just sent: near the end of the outbox.
+    /// The code that was just sent. It is near the end of the outbox.
     fn code_for(&self, verification: &str) -> io::Result<String> {
         let mut file = File::open(&self.outbox)?;
         let from = file.metadata()?.len().saturating_sub(64 * 1024);
@@ -291,7 +291,7 @@ impl Client {
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let line = text.lines().rev().find(|line| line.contains(verification));
-        let line = line.expect("the code is in the outbox before the 202 is out");
+        let line = line.expect("the outbox has the code before the server answers 202");
         let line: Value = serde_json::from_str(line).expect("a line of the outbox is JSON");
         Ok(line["code"].as_str().expect("a code").to_owned())
     }

@@ -1,4 +1,4 @@
-//! The log as operators read it: each filter, pages, streams, the live view, segments.
+//! The operators' view of the log: each filter, pages, streams, the tail, segments.
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
@@ -20,7 +20,7 @@ async fn page(server: &Server, token: &str, query: &str) -> Reply {
     Reply::to(request.header("accept", "application/json")).await
 }
 
-/// Ann with a number and an address of her own, and Ben who asks for them and for others, also from another address.
+/// Ann has a number and an address. Ben looks up these and other handles, also from another IP address.
 async fn some_traffic(server: &mut Server) -> (Device, Device) {
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
@@ -73,7 +73,7 @@ async fn each_filter_gives_what_it_names_and_nothing_else() {
     ];
     for (query, wanted) in cases {
         let expected: Vec<_> = all.iter().filter(|record| wanted(record)).collect();
-        assert!(!expected.is_empty(), "{query} is not tested");
+        assert!(!expected.is_empty(), "{query} matches no record");
         let found = server.records(&token, &format!("{query}&order=asc")).await;
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
         let mut newest_first = server.records(&token, &query).await;
@@ -85,7 +85,7 @@ async fn each_filter_gives_what_it_names_and_nothing_else() {
     for none in ["until=1h", "since=2100-01-01T00:00:00Z", "ip=192.0.2.0/24"] {
         assert!(server.records(&token, none).await.is_empty(), "{none}");
     }
-    // An instant is the first that counts with `since` and the first that does not with `until`.
+    // `since` includes its instant and `until` excludes it.
     let at = all[4]["at"].as_str().unwrap();
     let since = server.records(&token, &format!("since={at}&order=asc")).await;
     assert_eq!(since, all[4..]);
@@ -110,7 +110,7 @@ async fn pages_follow_one_another_without_gap_or_repeat_while_the_log_grows() {
             assert_eq!(reply.status, 200, "{reply:?}");
             let records = reply.body["records"].as_array().unwrap();
             seen.extend(records.iter().map(|r| r["handle"].as_str().unwrap().to_owned()));
-            // What comes meanwhile must not shift the pages.
+            // Records that arrive meanwhile must not shift the pages.
             server.lookup(&ben, "+447700900123").await;
             let Some(next) = reply.body["next_cursor"].as_str() else {
                 break;
@@ -174,11 +174,12 @@ async fn the_live_view_has_each_new_record_once_and_only_those_that_match() {
     }
     let mut text = String::new();
     while text.matches("data: ").count() < 300 || !text.ends_with("\n\n") {
-        let chunk = tokio::time::timeout(PATIENCE, tail.chunk()).await.expect("the tail goes on");
+        let chunk =
+            tokio::time::timeout(PATIENCE, tail.chunk()).await.expect("the tail sends a chunk");
         text.push_str(std::str::from_utf8(&chunk.unwrap().unwrap()).unwrap());
     }
     let more = tokio::time::timeout(Duration::from_millis(600), tail.chunk()).await;
-    assert!(more.is_err(), "something that was not asked for");
+    assert!(more.is_err(), "the tail sent a record that does not match");
     let handles = text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|line| {
         let record: Value = serde_json::from_str(line).unwrap();
         has_exactly(&record, LOOKUP);

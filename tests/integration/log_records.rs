@@ -1,4 +1,4 @@
-//! What a record holds, to the field: of an answered query, of a refused one, of a change.
+//! Every field of a record: of an answered query, of a refused query, and of a change.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Lookups: shapes, order, spellings, groups, limits of a batch, and how long an answer may be kept.
+//! Lookups: shapes, order, spellings, groups, batch limits, and how long clients may cache an answer.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ async fn a_batch_has_limits_and_says_which() {
         let request = server.phone(Method::POST, "/v1/lookup");
         Reply::to(request.bearer_auth(&ben.token).body(body))
     };
-    // Also where the answer is ready long before the client has sent everything.
+    // Also where the server refuses long before the client has sent the whole body.
     for bytes in [512 * 1024 + 1, 600_000, 3_000_000] {
         post(vec![b'['; bytes]).await.refuses(413, "body-too-large");
     }

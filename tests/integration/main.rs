@@ -1,4 +1,4 @@
-//! Outside-in tests: the real binary, driven over HTTP and by its command line.
+//! Black-box tests: they run the real binary and use its HTTP API and its command line.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -1,4 +1,4 @@
-//! The operators' listener beside the log: who may call it, what it refuses, counts, metrics, health, description.
+//! The operators' listener without the log: roles, refusals, counts, metrics, health, OpenAPI.
 
 use reqwest::Method;
 use serde_json::json;
@@ -129,7 +129,11 @@ async fn health_is_told_on_both_listeners_and_metrics_on_one() {
         "dispatchd_registry_ready 1",
         "# EOF",
     ] {
-        assert!(metrics.text.lines().any(|is| is == line), "{line} is not in\n{}", metrics.text);
+        assert!(
+            metrics.text.lines().any(|is| is == line),
+            "the metrics lack {line}:\n{}",
+            metrics.text
+        );
     }
 }
 
@@ -184,7 +188,7 @@ async fn every_path_of_the_description_is_there() {
                     continue;
                 }
                 let text = reply.text().await.unwrap();
-                assert!(!text.contains("\"not-found\""), "{path} is not there");
+                assert!(!text.contains("\"not-found\""), "{path} is not found");
             }
         }
     }

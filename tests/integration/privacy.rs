@@ -1,5 +1,5 @@
-//! Handles never leave by the side door: nothing personal in the service's own messages at TRACE, in metrics or in
-//! refusals, whatever is sent; and what was only asked for is nowhere on disk in the clear.
+//! Handles do not leak. Messages at TRACE, metrics and refusals hold no personal data, whatever a client sends.
+//! Handles that clients only looked up are on disk in encrypted form only.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
 const ADDRESS: &str = "127.13.37.42";
 const PHONE: &str = "+14085559731";
 const EMAIL: &str = "zyxwv.planted@quuxmail.example";
-/// Asked for by devices, never registered.
+/// Devices look these up, but nobody registers them.
 const ASKED: &[&str] = &["+442079460958", "vutsr.asked@corgemail.example"];
 
-/// The text in every form in which it could slip out.
+/// Every form in which the text could leak.
 fn forms(text: &str) -> Vec<Vec<u8>> {
     let bytes = text.as_bytes();
     let percent: String = bytes.iter().map(|b| format!("%{b:02X}")).collect();
@@ -71,7 +71,7 @@ fn holds_none(place: &str, text: &[u8], planted: &[String]) {
     }
 }
 
-/// Requests with planted values in every place that a request has, wrong in every way that a request can be.
+/// Malformed requests of every kind, with planted values in every part of a request.
 fn odd_requests(server: &Server, token: &str) -> Vec<RequestBuilder> {
     let phone = |method: Method, path: &str| server.phone(method, path);
     let mut requests = Vec::new();
@@ -169,7 +169,7 @@ async fn nothing_leaks_with(format: &str) {
         "telemetry.level had no effect:\n{output}"
     );
     holds_none("the server's output", output.as_bytes(), &planted);
-    // Six digits may stand in a time; as a value of their own they may not.
+    // A timestamp may contain six digits. A separate word must not.
     for code in codes {
         let alone =
             output.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').any(|word| word == code);
@@ -187,7 +187,7 @@ async fn nor_do_messages_for_machines() {
     nothing_leaks_with("json").await;
 }
 
-/// A handle as text, digits, number and digest, forwards and backwards.
+/// A handle as text, digits, number and digest, each also reversed.
 fn on_disk_forms(handle: &str) -> Vec<Vec<u8>> {
     use aws_lc_rs::digest;
     let mut all = forms(handle);
@@ -234,7 +234,7 @@ async fn asked_handles_are_not_on_disk_with(durability: &str) {
         call(&server, Method::POST, "/v1/lookup", Some(&ben.token), Some(body)).await;
     }
     disk_holds_none(&server, "while it runs");
-    // The search can fail: a registered handle is in the registry's store.
+    // The search is able to find a handle: the registry's store holds a registered one.
     let digits = PHONE[1..].parse::<u64>().unwrap();
     let outbox = std::fs::read(server.data.join("outbox.ndjson")).unwrap();
     assert!(outbox.windows(PHONE.len()).any(|window| window == PHONE.as_bytes()), "{digits}");

@@ -1,4 +1,4 @@
-//! A Python with what `tests/tools/requirements.txt` names, made on first use.
+//! A Python with the packages of `tests/tools/requirements.txt`, installed on first use.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The path of it.
+/// The path of the interpreter.
 pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {

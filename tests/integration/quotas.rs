@@ -1,4 +1,5 @@
-//! Quotas: every answer says what is left, a repeat is free, and a limit is an error, never a route.
+//! Quotas: every answer states what is left, repeated lookups are free, and an exceeded limit is an error, never a
+//! route.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,7 +9,7 @@ use crate::{
     wire::{Reply, batch, call},
 };
 
-/// Limit and window of a `RateLimit-Policy`, remaining and reset of a `RateLimit` header.
+/// Limit and window of the `RateLimit-Policy` header, remaining and reset of the `RateLimit` header.
 pub(crate) fn limits(reply: &Reply) -> (u64, u64, u64, u64) {
     let number = |header: &str, key: &str| -> u64 {
         let parameter = reply.header(header).split(';').find_map(|p| p.strip_prefix(key));
@@ -69,7 +70,7 @@ async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
         assert!(refused.body.get("answers").is_none());
         assert_eq!(refused.header("cache-control"), "no-store");
     }
-    // What was asked before is still free.
+    // Handles that the device looked up before are still free.
     assert_eq!(get(&server, &ben, "+14155550001").await.status, 200);
 }
 

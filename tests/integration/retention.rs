@@ -1,4 +1,4 @@
-//! 30 days means 30 days: a month and a half of simulated hours in a real server, and what a backup is worth after.
+//! Retention is exactly 30 days: 45 days of simulated hours in a real server, and what a backup reveals afterwards.
 
 use std::{
     fs,
@@ -34,12 +34,12 @@ const ASKED: [&str; 2] = ["+442079460958", "vutsr.asked@corgemail.example"];
 /// Handles in a batch.
 const BATCH: usize = ASKED.len() + 1;
 
-/// A handle that is asked for on one day and no other. Its last digits are no part of any file's name.
+/// A handle that clients look up on one day only. No file name contains its last digits.
 fn of_day(day: usize) -> String {
     format!("+1415555{:04}", 3_000 + day)
 }
 
-/// A service whose time is ours.
+/// A service on a manual clock.
 struct Simulated {
     clock: Arc<ManualClock>,
     server: Server,
@@ -75,7 +75,7 @@ impl Simulated {
         }
     }
 
-    /// Half an hour, a batch, half an hour, retention, and sealing of the hour before.
+    /// Half an hour, a batch, half an hour, retention, and the sealing of the previous hour.
     async fn one_hour(&mut self) {
         self.clock.advance(HOUR / 2);
         let url = format!("http://{}/v1/lookup", self.server.addresses().phones);
@@ -106,14 +106,14 @@ impl Simulated {
         text.lines().map(at).collect()
     }
 
-    /// Nothing older than 30 days can be read; everything younger than an hour less can.
+    /// No record older than 30 days is readable, and every record younger by an hour is.
     async fn check(&self, whole: bool) {
         let now = self.clock.now();
         let kept = self.readable(if whole { usize::MAX } else { 1 }).await;
         assert!(now.since(kept[0]) <= RETENTION, "a record is {:?} old", now.since(kept[0]));
         let young = now.minus(RETENTION - HOUR);
         let oldest_due = self.asked_at.iter().find(|at| **at > young).unwrap();
-        assert!(kept[0] <= oldest_due.plus(Duration::from_millis(1)), "deleted too early");
+        assert!(kept[0] <= oldest_due.plus(Duration::from_millis(1)), "a record expired too early");
         if whole {
             let due = self.asked_at.iter().filter(|at| **at > young).count();
             assert!(kept.len() >= due * BATCH);
@@ -136,7 +136,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Records that open in a data directory, for a reader whose clock shows `now`, however long it believes they live.
+/// Counts the records of a data directory that a reader can decrypt at `now`, without a retention limit.
 fn opens(data: &Path, now: Timestamp) -> usize {
     let keys = KeyFiles::new(&data.join("keys"), None);
     let clock = ManualClock::at(now);
@@ -150,7 +150,7 @@ fn opens(data: &Path, now: Timestamp) -> usize {
     }
 }
 
-/// Rows that the command line prints from a data directory.
+/// Counts the rows that the command line prints from a data directory.
 fn prints(data: &Path) -> usize {
     let mut command = dispatchd();
     command.args(["log", "search", "--json", "--data"]).arg(data);
@@ -166,8 +166,11 @@ async fn records_live_thirty_days_and_a_backup_outlives_them_by_nothing() {
     }
     let backup = service.data.with_file_name("backup");
     copy(&service.data, &backup);
-    assert!(files(&backup, "sealed") >= 22, "its hours are not sealed");
-    assert!(opens(&backup, service.clock.now()) >= 24 * BATCH, "the backup is none");
+    assert!(files(&backup, "sealed") >= 22, "the backup has too few sealed hours");
+    assert!(
+        opens(&backup, service.clock.now()) >= 24 * BATCH,
+        "the backup cannot be read with its own keys"
+    );
     assert!(prints(&backup) >= 24 * BATCH, "the command line cannot read the backup");
 
     for hour in 24..45 * 24 {
@@ -197,7 +200,7 @@ fn files(data: &Path, kind: &str) -> usize {
     entries.filter(|path| path.extension().is_some_and(|extension| extension == kind)).count()
 }
 
-/// Whoever has all files and no key does not learn who was asked for on which day; an operator does, for 30 days.
+/// The files without a key reveal no handle of any day. An operator can read 30 days of them.
 async fn no_day_is_recognised(service: &Simulated, backup: &Path) {
     let days: Vec<Secret> = (0..45).map(|day| Secret::handle(&of_day(day))).collect();
     let search = Search::new(&days);
@@ -216,7 +219,7 @@ async fn no_day_is_recognised(service: &Simulated, backup: &Path) {
     }
 }
 
-/// The backup of the first day, with the keys of the thirty-second: nothing in it opens, whatever the clock shows.
+/// The backup of day 1 with the keys of day 32: no record decrypts, at any time.
 fn try_backup(service: &Simulated, backup: &Path, began: Timestamp) {
     let with_root = backup.with_file_name("with-root");
     copy(backup, &with_root);
@@ -240,8 +243,9 @@ fn try_backup(service: &Simulated, backup: &Path, began: Timestamp) {
     fs::remove_dir_all(with_keys).unwrap();
 }
 
-/// What `kill -9` leaves of a file that is being sealed is opened by nothing but its hour's key, and dies with its hour:
-/// beside its frames at the next start; alone, and kept for those who look into it, when the hour expires.
+/// Only the hour's key decrypts the file that `kill -9` leaves during sealing, and the file expires with its hour.
+///
+/// If its frames remain, the next start removes it. Without frames it stays until the hour expires, for inspection.
 #[test]
 fn a_file_that_was_being_sealed_dies_with_its_hour() {
     for is_alone in [false, true] {
@@ -276,12 +280,12 @@ fn a_file_that_was_being_sealed_dies_with_its_hour() {
         let stays = RETENTION - 4 * HOUR;
         clock.advance(stays);
         log.tick();
-        assert_eq!(files(&data, "sealing"), usize::from(is_alone), "not before its time");
+        assert_eq!(files(&data, "sealing"), usize::from(is_alone), "the file expired too early");
         clock.advance(5 * HOUR);
         assert_eq!(log.tick().files_left, 0);
         assert_eq!((files(&data, "sealing"), files(&data, "frames")), (0, 0));
         assert!(log.reader().prove_forgotten().unwrap().is_proved());
-        // Under its proper name it is a whole sealed file: without the key of its hour it opens nowhere.
+        // With its final name it is a complete sealed file. Without the hour's key it cannot be decrypted.
         fs::remove_dir_all(backup.join("keys")).unwrap();
         copy(&data.join("keys"), &backup.join("keys"));
         for entry in fs::read_dir(backup.join("log")).unwrap() {

@@ -1,5 +1,5 @@
-//! Proves that a client which dawdles costs the server a bounded time: a connection that says nothing or half a head is
-//! closed, a body that does not end is refused, and others are served meanwhile.
+//! Proves that a slow client costs the server a bounded time. The server closes a connection that sends nothing or
+//! half a head. It refuses a body that does not end. Meanwhile it serves other clients.
 
 use std::{
     thread,
@@ -13,15 +13,15 @@ use crate::{
     harness::Server,
 };
 
-/// Ten seconds for a head, and some for a busy machine.
+/// The limit for a head is ten seconds; the rest is for a busy machine.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
-/// Fifteen seconds for a request with its body.
+/// The limit for a request with its body is fifteen seconds; the rest is for a busy machine.
 const BODY_WITHIN: Duration = Duration::from_secs(20);
 
-/// Chunks of 4 KiB that nobody should go on reading: 1 GiB.
+/// The number of 4 KiB chunks in 1 GiB. The server must stop reading much earlier.
 const ENDLESS: usize = 256 * 1024;
 
-/// Sends `first`, then `more` every half second, until the server has had enough. How long that took.
+/// Sends `first`, then `more` every half second, until the server closes the connection. Returns how long that took.
 fn dawdle(url: &str, first: &str, more: &str) -> Duration {
     let mut wire = Wire::connect(url).unwrap();
     let started = Instant::now();
@@ -36,7 +36,7 @@ fn dawdle(url: &str, first: &str, more: &str) -> Duration {
     started.elapsed()
 }
 
-/// A body that stays behind what was announced.
+/// Sends a body that is shorter than its announced length.
 fn half_body(url: &str, token: &str) -> (Duration, Reply) {
     let mut wire = Wire::connect(url).unwrap();
     let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n";
@@ -47,7 +47,8 @@ fn half_body(url: &str, token: &str) -> (Duration, Reply) {
     (started.elapsed(), reply)
 }
 
-/// Chunks of a body beyond the limit, `count` of them or until the server has had enough; how many were sent.
+/// Sends up to `count` chunks beyond the body limit, until the server closes the connection. Returns how many it
+/// sent.
 fn many_chunks(wire: &mut Wire, token: &str, count: usize) -> usize {
     let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n";
     wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n").as_bytes()).unwrap();
@@ -80,7 +81,7 @@ async fn dawdlers_are_cut_off_and_others_are_served_meanwhile() {
         assert_eq!(large.body["code"], "body-too-large");
         let mut endless = Wire::connect(&server.phones).unwrap();
         let sent = many_chunks(&mut endless, &ann.token, ENDLESS);
-        assert!(sent < ENDLESS, "it reads on and on");
+        assert!(sent < ENDLESS, "the server read the whole endless body");
         for (first, more, took) in dawdlers {
             let took = took.join().unwrap();
             assert!(took < HEAD_WITHIN, "{first:?} {more:?}: {took:?}");

@@ -1,4 +1,4 @@
-//! The main job, end to end.
+//! The main task from end to end.
 
 use crate::harness::Server;
 

@@ -1,5 +1,5 @@
-//! Proves that a start which cannot succeed says which key, file or port is at fault, ends with the promised exit code
-//! and leaves every byte as it was; and that what a start makes is its owner's alone.
+//! Proves that a failed start names the faulty key, file or port, exits with the promised code and changes no byte.
+//! Also that only the owner can read what a start creates.
 
 use std::{
     fs::{self, Permissions},
@@ -13,13 +13,13 @@ use std::{
 
 use crate::harness::{PATIENCE, Server, bytes_below, dispatchd, run};
 
-/// Starts `server` once more with `env`, which must fail; its exit code and its last line.
+/// Starts `server` again with `env`. The start must fail. Returns the exit code and the last line of output.
 fn fails(server: &Server, env: &[(&str, &str)]) -> (i32, String) {
     let mut command = server.command();
     for (name, value) in env {
         command.env(format!("DISPATCHD_{name}"), value);
     }
-    // It must not succeed; if it does, it must not be waited for.
+    // Do not wait for a start that succeeds by mistake.
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while child.try_wait().unwrap().is_none() && started.elapsed() < PATIENCE {
@@ -30,7 +30,7 @@ fn fails(server: &Server, env: &[(&str, &str)]) -> (i32, String) {
     let text = String::from_utf8(output.stderr).unwrap();
     let last = text.lines().last().unwrap_or_default();
     println!("{last}");
-    (output.status.code().expect("it ends by itself"), last.into())
+    (output.status.code().expect("the process exits without a signal"), last.into())
 }
 
 fn assert_names(text: &str, parts: &[&str]) {
@@ -47,7 +47,7 @@ fn as_text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A stopped server whose log has a record in it.
+/// A stopped server with one record in its log.
 async fn stopped() -> Server {
     let mut server = Server::start().await;
     let ann = server.sign_up().await;
@@ -87,12 +87,12 @@ async fn a_data_directory_has_one_server() {
     let (code, text) = fails(&server, &[]);
     assert_eq!(code, 1);
     assert_names(&text, &[as_text(&server.data), "in use by another process"]);
-    // The one that runs has not noticed.
+    // The running server is not affected.
     assert_eq!(fs::read(server.data.join("addresses.json")).unwrap(), addresses);
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
 }
 
-/// A file's text, overrides, and what the message must name.
+/// A configuration file's text, a setting from the environment, and what the message must name.
 type BadConfig = (&'static str, Option<(&'static str, &'static str)>, &'static [&'static str]);
 
 const BAD_CONFIGS: &[BadConfig] = &[
@@ -169,7 +169,7 @@ async fn missing_and_wrong_keys_are_told_apart_and_nothing_is_overwritten() {
         assert_eq!(code, 1, "{text}");
         assert_names(&text, &[said, as_text(path)]);
         let after = (sorted(&keys), sorted(&server.data.join("log")));
-        assert!(before == after, "{said}: bytes have changed");
+        assert!(before == after, "{said}: the start changed bytes");
         fs::write(path, good).unwrap();
         fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
@@ -234,7 +234,7 @@ async fn the_root_key_may_lie_outside_the_data_directory() {
         run(&mut command).status.code()
     };
     assert_eq!(verify(&env), Some(0));
-    assert_eq!(verify(&[]), Some(1), "readable without the root key");
+    assert_eq!(verify(&[]), Some(1), "the log is readable without the root key");
     server.spawn().await;
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
 }
@@ -244,7 +244,7 @@ async fn a_data_directory_that_cannot_be_made_or_written_is_named() {
     let server = stopped().await;
     let file = server.data.with_extension("file");
     fs::write(&file, "").unwrap();
-    // /proc takes no files, not even root's.
+    // Not even root can create files in /proc.
     for data in [as_text(&file.join("data")), as_text(&file), "/proc/dispatchd", "/proc"] {
         let (code, text) = fails(&server, &[("SERVER__DATA", data)]);
         assert_eq!(code, 1, "{text}");
@@ -264,7 +264,7 @@ fn usage_errors_are_2_and_every_command_explains_itself() {
     assert!(explained >= 12, "only {explained} commands");
 }
 
-/// `--help` of a command and of every command below it; how many there are.
+/// Runs `--help` for a command and for every command below it. Returns how many there are.
 fn explain(path: &mut Vec<String>) -> usize {
     let output = run(dispatchd().args(&*path).arg("--help"));
     assert_eq!(output.status.code(), Some(0), "{path:?}");

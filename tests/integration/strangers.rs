@@ -1,5 +1,5 @@
-//! What a stranger is answered about a handle that is hidden, or held, or was held once, is to the byte what he is
-//! answered about one that nobody ever had.
+//! A stranger gets the same answer for a hidden handle, a held handle, a formerly held handle and an unregistered
+//! one, byte for byte.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,7 +16,7 @@ use crate::{
     wire::call,
 };
 
-/// What is different in every answer, whatever was asked, and nothing else.
+/// Headers that differ in every answer. All other headers must be equal.
 const OWN_HEADERS: [&str; 2] = ["x-request-id:", "date:"];
 const OWN_FIELDS: [&str; 3] = ["verification", "expires_at", "next_send_at"];
 
@@ -32,11 +32,11 @@ fn raw(server: &Server, request: &str) -> String {
     answer
 }
 
-/// The answer without what is its own, and with the handle's last digits or letters blotted out.
+/// The answer without the headers that always differ, and with the last digits or letters of the handle masked.
 fn masked(answer: &str, own: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let is_own = |line: &str| OWN_HEADERS.iter().any(|own| line.starts_with(own));
-    // Of what is left of an allowance, the counters refill with time.
+    // Remaining quotas refill with time, so mask their counters.
     let mask = |line: &str| match line.split_once(';') {
         Some(("ratelimit: \"new-handles\"", _)) => "ratelimit".to_owned(),
         _ => line.to_owned(),
@@ -52,12 +52,12 @@ fn masked(answer: &str, own: &str) -> String {
     format!("{}\r\n\r\n{body}", head.join("\r\n")).replace(own, &"·".repeat(own.len()))
 }
 
-/// Handles alike but for a part: held by Ann, and nobody's.
+/// Two handles as their common part, the part that makes it Ann's handle, and the part that makes it unregistered.
 type Alike = (&'static str, &'static str, &'static str);
 
 const NUMBER: Alike = ("+1415555", "0123", "0124");
 const ADDRESS: Alike = ("@example.com", "ann", "eva");
-/// With another spelling, which is asked for as well.
+/// The lookups use another spelling of this number, too.
 const MOBILE: Alike = ("+549112345", "6789", "6780");
 
 fn handle((rest, one, _): Alike, part: &str) -> String {
@@ -65,7 +65,7 @@ fn handle((rest, one, _): Alike, part: &str) -> String {
     if rest.starts_with('@') { format!("{part}{rest}") } else { format!("{rest}{part}") }
 }
 
-/// All ways to look a handle up, each asked by somebody who never asked before.
+/// Looks the handles up in every way. Each lookup comes from a device that has made none before.
 async fn looks_never_registered(server: &Server, alike: Alike) {
     let (_, held, never) = alike;
     let ask = async |part: &str| {
@@ -123,7 +123,7 @@ async fn what_was_held_once_looks_unregistered() {
     }
 }
 
-/// Asks for a code on every way there is; without a token, and as somebody who may want to own the handle.
+/// Requests a code in every way: without a token, and as a device that claims the handle.
 async fn asks_alike(server: &Server, alike: Alike, claimant: &Device) {
     for (path, token) in [("/v1/deregistrations", ""), ("/v1/devices/me/handles", &claimant.token)]
     {

@@ -1,4 +1,4 @@
-//! A real server inside this process, whose time is the test's.
+//! A real server in this process on a clock that the test moves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::harness::Server;
 
-/// The server, its clock, and its listeners as phones and operators see them.
+/// The server, its clock, and its two listeners.
 pub(crate) struct Timed {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server: Server,
@@ -21,12 +21,12 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// A server with the usual lease.
+    /// Starts a server with the default lease.
     pub(crate) async fn start() -> Self {
         Self::with_lease(Config::default().registry.lease).await
     }
 
-    /// A server without quotas; its clock shows today and stands still.
+    /// Starts a server without quotas. Its clock shows the current time and stands still.
     pub(crate) async fn with_lease(lease: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -41,20 +41,20 @@ impl Timed {
         Self { clock, server, config, running: Some(running), _folder: folder }
     }
 
-    /// Stops and starts it; the clock does not notice.
+    /// Restarts the server. The clock does not move.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         let (running, server) = run(&self.config, &self.clock).await;
         (self.running, self.server) = (Some(running), server);
     }
 
-    /// Stops it for good.
+    /// Stops the server.
     pub(crate) async fn stop(&mut self) {
         let running = self.running.take().expect("it runs");
-        assert!(running.stop().await, "it did not end well");
+        assert!(running.stop().await, "the server did not stop cleanly");
     }
 
-    /// The registry's upkeep, which comes by itself every minute of real time.
+    /// Runs the registry's upkeep, which otherwise runs every minute of real time.
     pub(crate) async fn tick(&self) {
         self.running.as_ref().expect("it runs").tick_registry().await;
     }

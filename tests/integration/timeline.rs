@@ -1,5 +1,5 @@
-//! Why a handle is blue or green: the timeline over HTTP with a clock that is ours, and `dispatchd why` on a server and
-//! on files.
+//! Why a handle is blue or green: the timeline over HTTP on a manual clock, and `dispatchd why` on a server and on
+//! files.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// 2026-11-23T09:00:00Z.
 const NINE: Timestamp = Timestamp::from_secs(1_795_424_400);
 
-/// A server whose time is ours, with an operator who may only read.
+/// A server on a manual clock, and the token of an operator with the reader role.
 struct World {
     clock: Arc<ManualClock>,
     running: server::Server,
@@ -73,7 +73,8 @@ async fn sign_out(server: &Server, device: &Device) {
     call(server, Method::DELETE, path, Some(&device.token), None).await.is(204, &[]);
 }
 
-/// Ann proves the number at 09:00, Ben and Cat ask at 09:10, Ann signs out at 09:20, Ben asks at 09:25. It is 09:30.
+/// Ann proves the number at 09:00, Ben and Cat look it up at 09:10. Ann signs out at 09:20, Ben looks it up at 09:25.
+/// It is 09:30.
 async fn signed_out() -> (World, [Device; 3]) {
     let world = World::at_nine().await;
     let server = &world.server;
@@ -120,7 +121,7 @@ async fn a_sign_out_is_named_with_its_time_and_so_is_who_still_believes_blue() {
         (&json!("sign-out"), &json!(d))
     );
     assert_eq!((&summary["changes"], &summary["lookups"]), (&json!(2), &json!(3)));
-    // Ben was told meanwhile; Cat was not.
+    // Ben got a newer answer, Cat did not.
     assert_eq!(summary["holders_count"], 1);
     let holder = &summary["holders"][0];
     assert_eq!((&holder["device"], &holder["account"]), (&json!(cat.device), &json!(cat.account)));
@@ -130,7 +131,7 @@ async fn a_sign_out_is_named_with_its_time_and_so_is_who_still_believes_blue() {
     assert_eq!(line(&summary["last_lookup"]), expected[3]);
     let devices = &world.timeline(ENCODED, "").await["entries"][1]["devices"];
     assert_eq!(devices, &json!([ben.device, cat.device]));
-    // Nobody has asked, so there is no record.
+    // Nobody has looked it up, so there is no record.
     assert_eq!(world.server.records(&world.reader, "").await.len(), before);
     world.minutes_pass(39);
     assert_eq!(world.told("").await.1["holders_count"], 1);
@@ -158,7 +159,7 @@ async fn a_moment_that_is_past_is_explained_as_it_was_then() {
     let (told, summary) = world.told("at=2026-11-23T08:00:00Z").await;
     assert!(told.is_empty() && summary["route"].is_null());
     assert_eq!(line(&summary), "unknown at 08:00:00: the log has nothing about it");
-    // What led to an answer is cited however long ago it was.
+    // The timeline cites the cause of an answer, however old it is.
     world.clock.advance(Duration::from_secs(24 * 3600));
     world.server.route(&ben, NUMBER).await;
     let (told, summary) = world.told("since=1m").await;
@@ -185,7 +186,7 @@ async fn a_moved_handle_stays_blue_and_names_both_accounts() {
     let moved = "a live device backs it (moved 09:10:00 by a later proof than another account's)";
     assert_eq!(told[3], format!("blue at 09:10:00: {moved}"));
     assert_eq!(line(&summary), format!("blue at 09:20:00: {moved}; so since 09:00:00"));
-    // Who was told blue before was told the same way.
+    // The blue answers before the move are still right.
     assert_eq!(summary["holders_count"], 0);
     assert!(summary["live_until"].as_str().unwrap().starts_with("2026-12-07T09:"));
     assert!(world.running.stop().await);
@@ -215,7 +216,7 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_told() {
     world.minutes_pass(1);
     let (_, summary) = world.told("").await;
     assert!(line(&summary).contains("checked in again after its lease had lapsed"), "{summary}");
-    // Ben may go by green for five minutes.
+    // Ben may use his green answer for five minutes.
     assert_eq!(summary["holders"][0]["device"], ben.device);
     assert!(world.running.stop().await);
 }
@@ -232,7 +233,7 @@ async fn what_its_owner_did_is_told_as_such() {
     server.confirm(verification, &server.code_for(verification)).await;
     let (_, summary) = world.told("").await;
     assert!(line(&summary).contains("its owner took it back at 09:00:00, without a device"));
-    // Given up, by one device of two and then by the other.
+    // Two devices back the handle. First one unbinds it, then the other.
     world.minutes_pass(1);
     server.prove(&ann, NUMBER).await;
     let second = link(server, &ann).await;
@@ -240,7 +241,7 @@ async fn what_its_owner_did_is_told_as_such() {
     let (told, summary) = world.told("").await;
     assert!(told.last().unwrap().ends_with("; another of its devices still does"), "{told:?}");
     assert!(line(&summary).contains("(bound 09:01:00 as it joined the account)"), "{summary}");
-    // Hidden: to strangers unregistered, and their answers from before are wrong.
+    // A hidden handle looks unregistered to strangers, and their earlier answers are wrong.
     server.route(&ben, NUMBER).await;
     discoverable(server, &second, ENCODED, false).await;
     server.route(&second, NUMBER).await;
@@ -270,7 +271,8 @@ async fn a_number_is_told_with_its_other_spelling() {
     assert!(line(&body["summary"]).contains(found));
     assert_eq!(body["summary"]["other_spellings"], json!([held]));
     sign_out(server, &ann).await;
-    // Ben asked for the one that nobody ever proved: his answer is wrong all the same, and found from either side.
+    // Ben looked up the spelling that nobody proved. His answer is wrong too, and the timeline of either spelling
+    // shows it.
     for side in [asked, held] {
         let summary = world.timeline(side, "").await["summary"].clone();
         let holder = &summary["holders"][0];
@@ -391,7 +393,7 @@ async fn the_command_tells_it_from_a_server_and_from_its_files() {
     assert_eq!(lines[6], "1 asker may still go by another answer:");
     assert!(lines[7].contains(&cat.device) && lines[7].contains("was told blue"));
     assert_eq!(lines[8], "Times are UTC.");
-    assert!(!text.contains('\x1b'), "colour in a pipe");
+    assert!(!text.contains('\x1b'), "the output to a pipe has colours");
     assert!(ask(&[NUMBER, "--limit", "1"]).contains("(3 earlier lines: --limit, --since)"));
 
     let parsed = |text: &str| -> Vec<Value> {
@@ -438,7 +440,7 @@ async fn answers_end_as_the_configuration_says() {
     let holder = &body["summary"]["holders"][0];
     let instant = |field: &str| crate::wire::instant(&holder[field]);
     assert_eq!(instant("until_at_most").since(instant("told_at")), MINUTE * 10);
-    // On files the configuration at hand counts.
+    // On files, the given configuration applies.
     let output = run(why(&[NUMBER, "--json", "--data"])
         .arg(&server.data)
         .env("DISPATCHD_DISPATCH__REUSE_LIVE", "1h"));

@@ -1,5 +1,5 @@
-//! README's tour and the demo, run as they are written. Only ports are replaced, and `cargo run --release --` by the
-//! binary under test.
+//! Runs README's tour and the demo as they are written. The test replaces only the ports, and `cargo run --release
+//! --` by the binary under test.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::harness::{PATIENCE, dispatchd, run};
 
 const CARGO_RUN: &str = "cargo run --release --";
 
-/// A fenced block: what follows the backticks, and its lines.
+/// A fenced block: the text after the backticks, and the lines.
 pub(crate) struct Block {
     pub(crate) kind: String,
     pub(crate) text: String,
@@ -38,7 +38,7 @@ pub(crate) fn readme() -> Vec<Block> {
     blocks(&fs::read_to_string(path).expect("there is a README"))
 }
 
-/// Whether `text` is `pattern`, in which `…` stands for anything within a line.
+/// Whether `text` matches `pattern`, in which `…` matches anything within a line.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut rest = text;
     let mut parts = pattern.split('…');
@@ -58,7 +58,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     is_open || rest.is_empty()
 }
 
-/// A server started by a line of the README, killed when dropped.
+/// A server that a line of the README started. Dropping it kills the process.
 struct Running(Child);
 
 impl Drop for Running {
@@ -73,7 +73,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Commands of the README as a shell runs them here.
+/// Translates the README's commands into commands for this machine.
 struct Here<'a> {
     folder: &'a Path,
     phones: u16,
@@ -121,7 +121,7 @@ fn the_tour_does_what_it_says() {
     let server =
         blocks.iter().find(|block| block.kind == "sh server").expect("a server is started");
     let _running = here.serve(&server.text);
-    // One shell, as the reader has one terminal; a line of its own between what the blocks print.
+    // One shell runs all blocks, as in the reader's terminal. A marker line separates the outputs of the blocks.
     let steps: Vec<_> = blocks.iter().filter(|block| block.kind == "sh").collect();
     let script: String =
         steps.iter().map(|step| format!("{}\nprintf '\\n=====\\n'\n", step.text)).collect();
@@ -140,7 +140,7 @@ fn the_tour_does_what_it_says() {
             let (is, said) = (printed[step].trim_end(), &next.text);
             let is_so = is.lines().count() == said.lines().count()
                 && said.lines().zip(is.lines()).all(|(pattern, line)| matches(pattern, line));
-            assert!(is_so, "after\n{}\nREADME says\n{said}\nbut it is\n{is}", block.text);
+            assert!(is_so, "after\n{}\nREADME says\n{said}\nbut the output is\n{is}", block.text);
             checked += 1;
         }
         step += 1;
@@ -175,7 +175,10 @@ fn the_demo_prints_commands_that_work() {
         lines.map(Result::unwrap).take_while(|line| !line.starts_with("Ctrl-C")).collect();
     let at = shown.iter().position(|line| line.starts_with("Try it")).expect("commands to paste");
     for answer in ["imessage", "sms", "none", "device-removed", "never-registered"] {
-        assert!(shown[..at].iter().any(|line| line.contains(answer)), "{answer} is not shown");
+        assert!(
+            shown[..at].iter().any(|line| line.contains(answer)),
+            "the demo does not show {answer}"
+        );
     }
     let commands = shown[at + 1..].join("\n").replace("\\\n", " ");
     let commands: Vec<_> = commands.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -191,7 +194,7 @@ fn the_demo_prints_commands_that_work() {
             .replace("curl ", "curl --fail --max-time 2 ")
             .replace(CARGO_RUN, env!("CARGO_BIN_EXE_dispatchd"));
         let output = run(Command::new("bash").args(["-c", &local]));
-        // A live view ends only because it is cut off (28).
+        // The tail ends only when curl's timeout cuts it off (exit code 28).
         let code = if command.contains("/log/tail") { 28 } else { 0 };
         assert_eq!(output.status.code(), Some(code), "{command}");
         let printed = String::from_utf8(output.stdout).unwrap();

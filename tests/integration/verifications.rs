@@ -1,4 +1,4 @@
-//! Proofs: right, wrong, late and unknown codes; taking a handle back without a device.
+//! Verifications: right, wrong, late and unknown codes, and deregistration without a device.
 
 use std::time::Duration;
 
@@ -98,7 +98,8 @@ async fn a_code_that_comes_too_late_says_so_and_a_new_one_may_be_asked_for() {
     let signed_up = post("/v1/devices", "", json!({"platform": "ios"})).await;
     let token = signed_up.body["token"].as_str().unwrap();
     let handle = json!({"handle": "+14155550123"});
-    // A device's claim goes on with each code; what asks without a token begins anew, since anybody may be asking.
+    // A device's new code continues its verification. A request without a token starts a new one, because anyone may
+    // send it.
     for (path, is_continued) in [("/v1/devices/me/handles", true), ("/v1/deregistrations", false)] {
         let first = post(path, token, handle.clone()).await;
         for pause in [30, 60, 120] {

@@ -1,4 +1,4 @@
-//! Answers as a client sees them on the wire, checked for what every answer must have.
+//! Answers as a client receives them, with checks that apply to every answer.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Device, Server};
 
-/// An answer, read whole.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -22,7 +22,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Sends the request. Every answer, whatever it is, carries a request id.
+    /// Sends the request. Every answer must carry a request id.
     pub(crate) async fn to(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("the server answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -40,7 +40,7 @@ impl Reply {
         value.unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
     }
 
-    /// A good answer with this status and exactly these fields; gives the body.
+    /// Asserts success with this status and exactly these fields. Returns the body.
     #[track_caller]
     pub(crate) fn is(&self, status: u16, fields: &[&str]) -> &Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -51,7 +51,7 @@ impl Reply {
         &self.body
     }
 
-    /// A refusal with everything that RFC 9457 and the API promise; gives the body.
+    /// Asserts a refusal with everything that RFC 9457 and the API promise. Returns the body.
     #[track_caller]
     pub(crate) fn refuses(&self, status: u16, code: &str) -> &Value {
         let body = &self.body;
@@ -77,7 +77,7 @@ impl Reply {
         body
     }
 
-    /// Seconds of `Retry-After`.
+    /// The seconds of `Retry-After`.
     #[track_caller]
     pub(crate) fn retry_after(&self) -> u64 {
         self.header("retry-after").parse().unwrap()
@@ -102,13 +102,13 @@ pub(crate) fn fields_of(object: &Value) -> Vec<String> {
     names
 }
 
-/// Whether an object has exactly these fields.
+/// Asserts that an object has exactly these fields.
 #[track_caller]
 pub(crate) fn has_exactly(object: &Value, fields: &[&str]) {
     assert_eq!(fields_of(object), sorted(fields), "{object}");
 }
 
-/// An RFC 3339 instant in UTC with microseconds.
+/// Parses an RFC 3339 instant in UTC with microseconds.
 #[track_caller]
 pub(crate) fn instant(value: &Value) -> Timestamp {
     let text = value.as_str().unwrap_or_else(|| panic!("no instant: {value}"));
@@ -116,7 +116,7 @@ pub(crate) fn instant(value: &Value) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A phone's call: method, path, token, body.
+/// Sends a phone's call: method, path, token, body.
 pub(crate) async fn call(
     server: &Server,
     method: Method,
@@ -134,13 +134,13 @@ pub(crate) async fn call(
     Reply::to(request).await
 }
 
-/// Asks for a batch.
+/// Looks up a batch.
 pub(crate) async fn batch(server: &Server, device: &Device, handles: &[&str]) -> Reply {
     let body = json!({"handles": handles});
     call(server, Method::POST, "/v1/lookup", Some(&device.token), Some(body)).await
 }
 
-/// Signs a device up with a link code.
+/// Signs up a device with a link code.
 pub(crate) async fn link(server: &Server, device: &Device) -> Device {
     let path = "/v1/devices/me/link-codes";
     let made = call(server, Method::POST, path, Some(&device.token), None).await;
@@ -151,7 +151,7 @@ pub(crate) async fn link(server: &Server, device: &Device) -> Device {
     Device { device: text("device"), account: text("account"), token: text("token") }
 }
 
-/// The server inside this process, on a clock that stands still until it is moved.
+/// Starts the server in this process on a manual clock.
 pub(crate) async fn in_process(
     data: &Path,
     clock: &std::sync::Arc<ManualClock>,
