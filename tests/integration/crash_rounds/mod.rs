@@ -1,17 +1,17 @@
-//! `kill -9` in the middle of one kind of change: no acknowledged change is lost, none is there by half or twice, and
-//! what was under way either happened, with its one record, or did not.
+//! `kill -9` during one kind of change. No acknowledged change is lost, applied by half, or recorded twice. A change
+//! in flight either took effect and has one record, or it did not and has none.
 //!
-//! A round: every [`Player`] prepares, then all play at once beside phones that only look up, until the server is killed
-//! at a random moment. After the restart each looks at all that it can read, and then judges it together with the
-//! records of the round: it must be what was acknowledged, or that and the one thing that was under way.
+//! In a round, every [`Actor`] prepares. Then all actors make changes while other threads look handles up, until the
+//! test kills the server at a random moment. After the restart each actor reads everything it can, and compares it
+//! with the records of the round. The state must be the acknowledged one, with or without the one change in flight.
 //!
-//! `DISPATCHD_TEST_KILLS` says how many rounds each kind of change has (10), `DISPATCHD_TEST_SEED` repeats a run as far
-//! as scheduling allows.
+//! `DISPATCHD_TEST_KILLS` sets the rounds for each kind of change (10). `DISPATCHD_TEST_SEED` repeats a run as far as
+//! scheduling allows.
 //!
-//! For another kind of change that phones make, add a [`Kind`](people::Kind): what it prepares, and what
-//! [`World::after`](world::World::after) says of its act. For one that operators make (an import, a snapshot), write
-//! another [`Player`], which may well be one process that it starts, and give it to [`strike`] beside some
-//! [`People`](people::People), whose changes go on meanwhile.
+//! To test another change that phones make, add a [`Kind`](people::Kind), its preparation, and its effect in
+//! [`World::after`](world::World::after). To test a change that operators make (an import, a snapshot), write another
+//! [`Actor`]; it may start a process. Give it to [`crash_rounds`] together with some [`People`](people::People),
+//! whose changes go on meanwhile.
 
 mod people;
 mod preparations;
@@ -39,48 +39,48 @@ use crate::{
 use people::{Kind, People};
 use world::Record;
 
-/// Players of one strike.
-const PEOPLE: u64 = 5;
-/// Threads that only look up.
-const LOOKERS: usize = 2;
-/// How long a round is at first; later, about as long as the players have something to do.
+/// Actors in each round.
+const ACTORS: u64 = 5;
+/// Threads that only look handles up.
+const READERS: usize = 2;
+/// The length of the first round. Later rounds adapt to how long the actors have changes to make.
 const ROUND: Duration = Duration::from_millis(60);
 const ROUND_MIN: Duration = Duration::from_millis(4);
 const ROUND_MAX: Duration = Duration::from_millis(400);
 
-/// Somebody who changes something, and knows what was acknowledged.
-trait Player: Send {
-    /// Gets ready. The server is well: everything is answered.
+/// A client that makes changes and knows which ones the server acknowledged.
+trait Actor: Send {
+    /// Prepares the next round. The server runs and answers everything.
     fn prepare(&mut self, wire: &mut Wire);
 
-    /// Does one thing; an error is the server's end. False if all that was prepared is done.
-    fn play(&mut self, wire: &mut Wire) -> io::Result<bool>;
+    /// Makes one change. Returns false when no prepared change is left. An error means that the server died.
+    fn change(&mut self, wire: &mut Wire) -> io::Result<bool>;
 
-    /// Looks at all that the new server says.
-    fn see(&mut self, wire: &mut Wire);
+    /// Reads everything that the restarted server shows.
+    fn observe(&mut self, wire: &mut Wire);
 
-    /// Judges what was seen, and the records of the changes of this round, its own among others.
-    fn judge(&mut self, told: &[Record]) -> Tally;
+    /// Compares what it read, and its own records among all records of the round, with what it knows.
+    fn check(&mut self, records: &[Record]) -> Tally;
 }
 
-/// What a strike came to.
+/// The result of the rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
-    /// Changes that were acknowledged, those of the preparations included.
+    /// Acknowledged changes, with those of the preparations.
     acknowledged: usize,
-    /// Of these, of the kind that the strike is about.
+    /// Of these, changes of the tested kind.
     of_kind: usize,
-    /// Changes under way when the server was killed.
+    /// Changes in flight when the server was killed.
     in_doubt: usize,
-    /// Of these, those that happened.
+    /// Of these, changes that took effect.
     happened: usize,
-    /// Records that should be there.
+    /// Records that the log must have.
     records: usize,
-    /// Of these, not there.
+    /// Of these, records that are missing.
     lost: usize,
-    /// Records too many.
+    /// Records that the log must not have.
     doubled: usize,
-    /// Players for whom what is seen is neither what was before nor what was to be.
+    /// Actors that read neither the state before the change in flight nor the state after it.
     torn: usize,
 }
 
@@ -101,8 +101,8 @@ fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Has `players` play and the server killed, round after round.
-async fn strike<P: Player>(what: &str, players: impl Fn(&Path, u64) -> Vec<P>) {
+/// Runs rounds: the actors make changes, the server is killed, and the actors check.
+async fn crash_rounds<P: Actor>(what: &str, actors: impl Fn(&Path, u64) -> Vec<P>) {
     let kills = from_env("DISPATCHD_TEST_KILLS", 10);
     let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
     println!("{what}: DISPATCHD_TEST_SEED={seed}");
@@ -111,54 +111,60 @@ async fn strike<P: Player>(what: &str, players: impl Fn(&Path, u64) -> Vec<P>) {
     let mut server = Server::on(&folder.path().join("data"), &env).await;
     let reader = server.operator_token("reader", "reader");
     let asker = server.sign_up().await;
-    let mut players = players(&server.data.join("outbox.ndjson"), seed);
+    let mut actors = actors(&server.data.join("outbox.ndjson"), seed);
     let (mut dice, mut tally, mut span) = (Dice::new(seed), Tally::default(), ROUND);
     for round in 0..kills {
         let since = SystemClock.now();
-        each(&server, &mut players, |player, wire| player.prepare(wire));
+        each(&server, &mut actors, |actor, wire| actor.prepare(wire));
         let delay = Duration::from_micros(dice.below(span.as_micros() as u64));
-        let busy = play(&mut server, &mut players, &asker.token, delay);
+        let busy = kill_during_changes(&mut server, &mut actors, &asker.token, delay);
         span = if busy { span * 9 / 8 } else { span * 3 / 4 }.clamp(ROUND_MIN, ROUND_MAX);
         server.spawn().await;
-        each(&server, &mut players, |player, wire| player.see(wire));
-        let told = server.records(&reader, &format!("kind=change&order=asc&since={since}")).await;
-        let told: Vec<_> = told.iter().map(Record::read).collect();
+        each(&server, &mut actors, |actor, wire| actor.observe(wire));
+        let records =
+            server.records(&reader, &format!("kind=change&order=asc&since={since}")).await;
+        let records: Vec<_> = records.iter().map(Record::read).collect();
         let mut found = Tally::default();
-        players.iter_mut().for_each(|player| found.add(player.judge(&told)));
+        actors.iter_mut().for_each(|actor| found.add(actor.check(&records)));
         let is_sound = (found.lost, found.doubled, found.torn) == (0, 0, 0);
         assert!(is_sound, "{what}, DISPATCHD_TEST_SEED={seed}, round {round}: {found:?}");
         tally.add(found);
     }
     say(&format!("{what}: {kills} kills in {:?}: {tally:?}", started.elapsed()));
-    assert!(tally.of_kind as u64 > kills && tally.in_doubt as u64 > kills / 4, "hardly any load");
-    // Nothing else is in the log but the asker's sign-up.
+    assert!(tally.of_kind as u64 > kills && tally.in_doubt as u64 > kills / 4, "too little load");
+    // Besides, the log has only the sign-up of the asker.
     let log = server.records(&reader, "kind=change&order=asc").await;
     assert_eq!(log.len(), tally.records + 1, "records of all rounds");
     assert!(server.stop().await.success());
 }
 
-/// Has every player do something, each on a thread and a connection of its own.
-fn each<P: Player>(server: &Server, players: &mut [P], act: impl Fn(&mut P, &mut Wire) + Sync) {
+/// Runs `act` for every actor, each on a thread and a connection of its own.
+fn each<P: Actor>(server: &Server, actors: &mut [P], act: impl Fn(&mut P, &mut Wire) + Sync) {
     thread::scope(|scope| {
-        for player in players {
+        for actor in actors {
             let act = &act;
             scope.spawn(move || {
-                act(player, &mut Wire::connect(&server.phones).expect("it accepts"));
+                act(actor, &mut Wire::connect(&server.phones).expect("the server accepts"));
             });
         }
     });
 }
 
-/// Kills the server while all play. Whether somebody still had something to do.
-fn play<P: Player>(server: &mut Server, players: &mut [P], asker: &str, delay: Duration) -> bool {
+/// Kills the server while all actors make changes. Returns whether any actor had changes left.
+fn kill_during_changes<P: Actor>(
+    server: &mut Server,
+    actors: &mut [P],
+    asker: &str,
+    delay: Duration,
+) -> bool {
     let (is_busy, url) = (Arc::new(AtomicBool::new(false)), server.phones.clone());
     thread::scope(|scope| {
-        for player in players {
-            let mut wire = Wire::connect(&url).expect("it accepts");
+        for actor in actors {
+            let mut wire = Wire::connect(&url).expect("the server accepts");
             let is_busy = Arc::clone(&is_busy);
             scope.spawn(move || {
                 loop {
-                    match player.play(&mut wire) {
+                    match actor.change(&mut wire) {
                         Ok(true) => {}
                         Ok(false) => break,
                         Err(_) => {
@@ -169,9 +175,9 @@ fn play<P: Player>(server: &mut Server, players: &mut [P], asker: &str, delay: D
                 }
             });
         }
-        for _ in 0..LOOKERS {
-            let mut wire = Wire::connect(&url).expect("it accepts");
-            scope.spawn(move || (0..).try_for_each(|number| look(&mut wire, asker, number)));
+        for _ in 0..READERS {
+            let mut wire = Wire::connect(&url).expect("the server accepts");
+            scope.spawn(move || (0..).try_for_each(|number| look_up(&mut wire, asker, number)));
         }
         thread::sleep(delay);
         server.kill();
@@ -179,43 +185,43 @@ fn play<P: Player>(server: &mut Server, players: &mut [P], asker: &str, delay: D
     is_busy.load(Ordering::Relaxed)
 }
 
-/// Looks one handle after another up.
-fn look(wire: &mut Wire, token: &str, handle: u64) -> io::Result<()> {
-    let handle = people::handle(handle % PEOPLE, handle % people::HANDLES);
+/// Looks up one handle after another.
+fn look_up(wire: &mut Wire, token: &str, handle: u64) -> io::Result<()> {
+    let handle = people::handle(handle % ACTORS, handle % people::HANDLES);
     let path = format!("/v1/lookup/{}", handle.replace('+', "%2B"));
     let reply = wire.ask("GET", &path, token, &Value::Null)?;
     assert_eq!(reply.status, 200, "{reply:?}");
     Ok(())
 }
 
-async fn strike_people(kind: Kind) {
+async fn crash_rounds_of(kind: Kind) {
     let people = |outbox: &Path, seed| -> Vec<People> {
-        (0..PEOPLE).map(|number| People::new(kind, number, seed, outbox)).collect()
+        (0..ACTORS).map(|number| People::new(kind, number, seed, outbox)).collect()
     };
-    strike(&format!("{kind:?}"), people).await;
+    crash_rounds(&format!("{kind:?}"), people).await;
 }
 
 #[tokio::test]
 async fn a_kill_during_moves_leaves_each_handle_with_one_account() {
-    strike_people(Kind::Move).await;
+    crash_rounds_of(Kind::Move).await;
 }
 
 #[tokio::test]
 async fn a_kill_during_deregistrations_leaves_each_handle_held_or_not() {
-    strike_people(Kind::TakeBack).await;
+    crash_rounds_of(Kind::TakeBack).await;
 }
 
 #[tokio::test]
 async fn a_kill_while_handles_are_given_up_leaves_them_backed_or_not() {
-    strike_people(Kind::GiveUp).await;
+    crash_rounds_of(Kind::GiveUp).await;
 }
 
 #[tokio::test]
 async fn a_kill_during_sign_outs_leaves_devices_with_all_their_handles_or_gone() {
-    strike_people(Kind::SignOut).await;
+    crash_rounds_of(Kind::SignOut).await;
 }
 
 #[tokio::test]
 async fn a_kill_while_devices_join_leaves_them_with_every_handle_or_unknown() {
-    strike_people(Kind::Link).await;
+    crash_rounds_of(Kind::Link).await;
 }

@@ -1,4 +1,5 @@
-//! People with a few handles between two accounts, who do one kind of change at a time and know what was acknowledged.
+//! An actor with two accounts that share a few handles. It makes one kind of change and knows which changes were
+//! acknowledged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Player, Tally,
+    Actor, Tally,
     preparations::Prepared,
     world::{Act, Phone, Record, World},
 };
@@ -18,14 +19,14 @@ use crate::{
     load::Dice,
 };
 
-/// What a strike is about.
+/// The kind of change that a test is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Handles go from one account to the other and back.
+    /// Handles move between the two accounts.
     Move,
-    /// Handles are taken back with a code.
+    /// A code deregisters handles.
     TakeBack,
-    /// Phones give handles up.
+    /// Phones unbind handles.
     GiveUp,
     /// Phones sign out.
     SignOut,
@@ -33,20 +34,20 @@ pub(super) enum Kind {
     Link,
 }
 
-/// Handles of one player, which nobody else uses.
+/// The number of handles of one actor. No other actor uses them.
 pub(super) const HANDLES: u64 = 8;
 
-/// One handle of a player.
-pub(super) fn handle(player: u64, number: u64) -> String {
-    format!("+1415{:07}", player * HANDLES + number)
+/// The handle of an actor with this number.
+pub(super) fn handle(actor: u64, number: u64) -> String {
+    format!("+1415{:07}", actor * HANDLES + number)
 }
 
-/// What a new server says.
+/// What the restarted server shows.
 #[derive(Default)]
 struct Seen {
-    /// What each phone that has a token backs; none if it is gone.
+    /// The handles that each phone with a token backs. `None` if the phone has signed out.
     own: Vec<Option<BTreeSet<String>>>,
-    /// Whose each handle is, as an asker sees it; none if it is green.
+    /// The subject of each handle, as the asker sees it. `None` if the handle is green.
     subjects: BTreeMap<String, Option<String>>,
 }
 
@@ -56,20 +57,20 @@ pub(super) struct People {
     pub(super) outbox: PathBuf,
     pub(super) handles: Vec<String>,
     pub(super) world: World,
-    /// What the log must hold of this round.
+    /// The records that the log must have of this round.
     expected: Vec<Record>,
     tally: Tally,
     pub(super) prepared: Vec<Prepared>,
     in_doubt: Option<Act>,
-    /// How the asker, the first phone of all, sees each account.
+    /// The subject of each account, as the asker sees it. The asker is the first phone.
     subjects: BTreeMap<String, String>,
     seen: Seen,
 }
 
-impl Player for People {
+impl Actor for People {
     fn prepare(&mut self, wire: &mut Wire) {
         if self.world.phones.is_empty() {
-            self.move_in(wire);
+            self.create_accounts(wire);
         }
         for handle in self.handles.clone() {
             if self.world.holder(&handle).is_none() {
@@ -90,7 +91,7 @@ impl Player for People {
         }
     }
 
-    fn play(&mut self, wire: &mut Wire) -> io::Result<bool> {
+    fn change(&mut self, wire: &mut Wire) -> io::Result<bool> {
         let Some(prepared) = self.prepared.pop() else {
             return Ok(false);
         };
@@ -108,7 +109,7 @@ impl Player for People {
         Ok(true)
     }
 
-    fn see(&mut self, wire: &mut Wire) {
+    fn observe(&mut self, wire: &mut Wire) {
         let mut seen = Seen::default();
         for phone in self.world.phones.clone() {
             let Some(token) = phone.token else {
@@ -129,15 +130,17 @@ impl Player for People {
         self.prepared.clear();
     }
 
-    fn judge(&mut self, told: &[Record]) -> Tally {
+    fn check(&mut self, logged: &[Record]) -> Tally {
         let mut tally = std::mem::take(&mut self.tally);
-        let mut told: Vec<_> = told.iter().filter(|record| self.is_own(record)).cloned().collect();
-        let act = self.in_doubt.take().map(|act| self.joined(act, &told));
+        let mut logged: Vec<_> =
+            logged.iter().filter(|record| self.is_own(record)).cloned().collect();
+        let act = self.in_doubt.take().map(|act| self.with_recorded_device(act, &logged));
         if let Some(act) = act {
             tally.in_doubt = 1;
             let (after, records) = self.world.after(&act);
-            // What happened is decided by what is seen, and for a phone that nobody can use by its record.
-            let is_recorded = records.iter().all(|record| told.contains(record));
+            // The state shows whether the change took effect. For a phone whose token is lost, only the record shows
+            // it.
+            let is_recorded = records.iter().all(|record| logged.contains(record));
             let differs = !matches!(act, Act::Join(_));
             let is_seen = self.is_as_seen(&after) && (differs || is_recorded);
             if is_seen {
@@ -149,18 +152,18 @@ impl Player for People {
         tally.records = expected.len();
         tally.torn = usize::from(!self.is_as_seen(&self.world));
         expected.retain(|record| {
-            let found = told.iter().position(|one| one == record);
-            found.map(|place| told.swap_remove(place)).is_none()
+            let found = logged.iter().position(|one| one == record);
+            found.map(|place| logged.swap_remove(place)).is_none()
         });
-        (tally.lost, tally.doubled) = (expected.len(), told.len());
+        (tally.lost, tally.doubled) = (expected.len(), logged.len());
         if (tally.lost, tally.doubled, tally.torn) != (0, 0, 0) {
-            eprintln!("lost: {expected:#?}\ntoo many: {told:#?}\n{:#?}", self.world);
+            eprintln!("lost: {expected:#?}\ntoo many: {logged:#?}\n{:#?}", self.world);
         }
         tally
     }
 }
 
-/// A phone as its sign-up was answered.
+/// The phone from the answer to its sign-up.
 pub(super) fn phone(reply: &Reply) -> Phone {
     let (device, account) = (reply.text("device"), reply.text("account"));
     Phone { device, account, token: Some(reply.text("token")), is_gone: false }
@@ -183,8 +186,9 @@ impl People {
         }
     }
 
-    /// An asker, and two accounts with two phones and a handle that shows how the asker sees them.
-    fn move_in(&mut self, wire: &mut Wire) {
+    /// Creates the asker, and two accounts with two phones each. One handle of each account shows its subject to the
+    /// asker.
+    fn create_accounts(&mut self, wire: &mut Wire) {
         for account in 0..3 {
             let reply = wire.ask("POST", "/v1/devices", "", &json!({"platform": "ios"}));
             self.happened(&Act::SignUp(phone(&reply.expect("an answer"))));
@@ -192,14 +196,14 @@ impl People {
             if account > 0 {
                 let home = self.handles[account].clone();
                 self.prove(wire, first, &home);
-                let subject = self.subject(wire, &home).expect("it is blue");
+                let subject = self.subject(wire, &home).expect("the handle is blue");
                 self.subjects.insert(self.world.phones[first].account.clone(), subject);
                 self.link(wire, first);
             }
         }
     }
 
-    /// The first phone of one of the two accounts; the next one is the second, and both stay.
+    /// The first phone of an account. The second phone follows it, and neither signs out.
     pub(super) const fn root(&self, account: usize) -> usize {
         1 + 2 * account
     }
@@ -212,10 +216,10 @@ impl People {
     }
 
     pub(super) fn token(&self, number: usize) -> String {
-        self.world.phones[number].token.clone().expect("it can be used")
+        self.world.phones[number].token.clone().expect("the phone has a token")
     }
 
-    /// Whose `handle` is, as the asker sees it.
+    /// The subject of `handle`, as the asker sees it.
     pub(super) fn subject(&self, wire: &mut Wire, handle: &str) -> Option<String> {
         let path = format!("/v1/lookup/{}", handle.replace('+', "%2B"));
         let reply = wire.ask("GET", &path, &self.token(0), &Value::Null).expect("an answer");
@@ -225,7 +229,7 @@ impl People {
         subject
     }
 
-    /// Whether what was seen is all of `world`.
+    /// Whether the state that was read is that of `world`.
     fn is_as_seen(&self, world: &World) -> bool {
         let own = |(number, seen): (usize, &Option<BTreeSet<String>>)| {
             let phone = &world.phones[number];
@@ -247,13 +251,13 @@ impl People {
                 .is_some_and(|own| phones.iter().any(|one| one.account == *own))
     }
 
-    /// A phone whose sign-up was not answered has the device id that the records say, if they do.
-    fn joined(&self, act: Act, told: &[Record]) -> Act {
+    /// Completes a phone whose sign-up was not answered with the device id from the records, if they have one.
+    fn with_recorded_device(&self, act: Act, logged: &[Record]) -> Act {
         let Act::Join(phone) = &act else {
             return act;
         };
         let is_new = |device: &String| self.world.phones.iter().all(|one| one.device != *device);
-        let registered = told.iter().filter(|record| record.change == "device-registered");
+        let registered = logged.iter().filter(|record| record.change == "device-registered");
         let device = registered.filter_map(|record| record.device.clone()).find(is_new);
         Act::Join(Phone { device: device.unwrap_or_default(), ..phone.clone() })
     }

@@ -1,4 +1,4 @@
-//! What people get ready before a strike: requests with their codes and tokens, so that a round is nothing but changes.
+//! Prepares requests with their codes and tokens before a round, so that the round itself consists of changes only.
 
 use std::{
     fs::File,
@@ -13,12 +13,12 @@ use super::{
 };
 use crate::connection::{Reply, Wire};
 
-/// Phones that join each account in one round: as many as may have a link code at once.
+/// Phones that join each account in one round: the limit of open link codes.
 const JOINING: usize = 3;
-/// Bytes at the end of the outbox in which a code that was just sent is.
+/// The code that was just sent is within this many bytes of the outbox's end.
 const OUTBOX_TAIL: u64 = 64 * 1024;
 
-/// A request that was got ready, and what it does.
+/// A prepared request and its effect.
 pub(super) struct Prepared {
     pub(super) act: Act,
     method: &'static str,
@@ -34,14 +34,14 @@ impl Prepared {
 }
 
 impl People {
-    /// Asks what must be answered so.
+    /// Sends a request and asserts the status of its answer.
     fn ask(&self, wire: &mut Wire, number: usize, path: &str, body: &Value, status: u16) -> Reply {
         let reply = wire.ask("POST", path, &self.token(number), body).expect("an answer");
         assert_eq!(reply.status, status, "{reply:?}");
         reply
     }
 
-    /// A code to prove `handle`, ready to be answered.
+    /// Requests a code for `handle`, and prepares the request that confirms it.
     fn claim(&self, wire: &mut Wire, number: usize, handle: &str) -> Prepared {
         let path = "/v1/devices/me/handles";
         let sent = self.ask(wire, number, path, &json!({"handle": handle}), 202);
@@ -50,7 +50,7 @@ impl People {
 
     fn code(&self, sent: &Reply, act: Act) -> Prepared {
         let verification = sent.text("verification");
-        let body = json!({"code": self.code_for(&verification).expect("the outbox is there")});
+        let body = json!({"code": self.code_for(&verification).expect("the outbox is readable")});
         let (path, token) = (format!("/v1/verifications/{verification}"), String::new());
         Prepared { act, method: "POST", path, token, body }
     }
@@ -88,7 +88,7 @@ impl People {
 
     pub(super) fn prepare_moves(&mut self, wire: &mut Wire) {
         for handle in self.handles.clone() {
-            let holder = self.world.holder(&handle).expect("all are held").to_owned();
+            let holder = self.world.holder(&handle).expect("all handles are held").to_owned();
             let is_first = self.world.phones[self.root(0)].account == holder;
             let other = self.root(usize::from(is_first)) + self.dice.below(2) as usize;
             self.prepared.push(self.claim(wire, other, &handle));
@@ -106,11 +106,11 @@ impl People {
 
     pub(super) fn prepare_to_give_up(&mut self, wire: &mut Wire) {
         for handle in self.handles.clone() {
-            let holder = self.world.holder(&handle).expect("all are held").to_owned();
+            let holder = self.world.holder(&handle).expect("all handles are held").to_owned();
             let is_second = self.world.phones[self.root(1)].account == holder;
             let root = self.root(usize::from(is_second));
             for number in [root, root + 1] {
-                // The account holds the proof, so no code is needed.
+                // The account has proved the handle, so the server needs no code.
                 if self.dice.below(2) == 0 {
                     let claim = json!({"handle": handle});
                     self.ask(wire, number, "/v1/devices/me/handles", &claim, 200);
@@ -123,7 +123,7 @@ impl People {
         }
     }
 
-    /// Phones that back what their account holds, and one handle that each of them alone has proved.
+    /// Links phones that back their account's handles, and has each one prove one handle alone.
     pub(super) fn prepare_sign_outs(&mut self, wire: &mut Wire) {
         let gone = |phone: &Phone| phone.is_gone || phone.token.is_none();
         let first = self.world.phones.len();
@@ -133,7 +133,7 @@ impl People {
                 let (number, handle) =
                     (self.world.phones.len() - 1, &self.handles[round * 2 + account]);
                 let (handle, own) = (handle.clone(), &self.world.phones[number].account);
-                // A handle that moves is backed by the phone that proved it, and by no other.
+                // A handle that moves is backed only by the phone that proved it.
                 if self.world.holder(&handle) != Some(own) {
                     self.prove(wire, number, &handle);
                 }
@@ -148,8 +148,9 @@ impl People {
         }
     }
 
-    /// Codes with which phones join; those of the round before sign out. A handle that all usable phones give up shows
-    /// whether one joined that nobody heard of.
+    /// Prepares link codes. The phones that joined in the round before sign out.
+    ///
+    /// All phones with a token unbind one handle. That handle shows whether a phone joined without an answer.
     pub(super) fn prepare_link_codes(&mut self, wire: &mut Wire) {
         for number in self.root(1) + 2..self.world.phones.len() {
             if !self.world.phones[number].is_gone && self.world.phones[number].token.is_some() {
@@ -180,14 +181,14 @@ impl People {
         self.happened(&leaving.act);
     }
 
-    /// The code that was just sent: near the end of the outbox.
+    /// The code that was just sent. It is near the end of the outbox.
     fn code_for(&self, verification: &str) -> io::Result<String> {
         let mut file = File::open(&self.outbox)?;
         file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(OUTBOX_TAIL)))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let line = text.lines().rev().find(|line| line.contains(verification));
-        let line = line.expect("the code is in the outbox before the 202 is out");
+        let line = line.expect("the outbox has the code before the server answers 202");
         let line: Value = serde_json::from_str(line).expect("a line of the outbox is JSON");
         Ok(line["code"].as_str().expect("a code").to_owned())
     }

@@ -1,10 +1,10 @@
-//! What is true of some accounts, and what each change makes of it and has recorded.
+//! A model of some accounts: their state, and the effect and the records of each change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// A record of a change, without its time.
+/// The record of a change, without its time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Record {
     pub(crate) change: String,
@@ -18,8 +18,8 @@ impl Record {
     pub(crate) fn read(row: &Value) -> Self {
         let text = |field: &str| row[field].as_str().map(str::to_owned);
         Self {
-            change: text("change").expect("a change names itself"),
-            cause: text("cause").expect("a change has a cause"),
+            change: text("change").expect("a change record has its change"),
+            cause: text("cause").expect("a change record has its cause"),
             handle: text("handle"),
             device: text("device"),
             account: text("account"),
@@ -32,20 +32,20 @@ impl Record {
 pub(crate) struct Phone {
     pub(crate) device: String,
     pub(crate) account: String,
-    /// None if the answer to its sign-up was lost: then it is there, and nobody can use it.
+    /// `None` if the answer to its sign-up was lost. The device exists, but nobody has its token.
     pub(crate) token: Option<String>,
     pub(crate) is_gone: bool,
 }
 
-/// Something that changes the world. Phones are meant by their numbers.
+/// A change. It names phones by their index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// A new account.
+    /// A phone signs up with a new account.
     SignUp(Phone),
-    /// A device joins an account.
+    /// A phone joins an account.
     Join(Phone),
     Prove(usize, String),
-    /// The account holds the handle already.
+    /// A phone claims a handle that its account holds.
     Rebind(usize, String),
     GiveUp(usize, String),
     TakeBack(String),
@@ -55,7 +55,7 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct World {
     pub(crate) phones: Vec<Phone>,
-    /// Handles that are held, by the phones that back them: all of one account, one at least.
+    /// Held handles with the phones that back them: at least one, and all of one account.
     pub(crate) backed: BTreeMap<String, BTreeSet<usize>>,
 }
 
@@ -79,7 +79,7 @@ impl World {
         self.backed.retain(|_, phones| !phones.is_empty());
     }
 
-    /// The world after `act`, and the records that tell of it.
+    /// The world after `act`, and the records of that change.
     pub(crate) fn after(&self, act: &Act) -> (Self, Vec<Record>) {
         let mut after = self.clone();
         let records = match act {
@@ -115,8 +115,12 @@ impl World {
             Act::TakeBack(handle) => {
                 let account = self.holder(handle).map(str::to_owned);
                 after.backed.remove(handle);
-                let told = record("handle-deregistered", "deregistration", Some(handle), None);
-                account.map(|held| Record { account: Some(held), ..told }).into_iter().collect()
+                let taken_back =
+                    record("handle-deregistered", "deregistration", Some(handle), None);
+                account
+                    .map(|held| Record { account: Some(held), ..taken_back })
+                    .into_iter()
+                    .collect()
             }
             Act::SignOut(number) => after.sign_out(*number),
         };

@@ -1,4 +1,4 @@
-//! `config/text-gateway-adapter.py`, between a real dispatchd and a provider that is not real.
+//! Tests `config/text-gateway-adapter.py` between a real dispatchd and a simulated provider.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -48,7 +48,7 @@ impl Adapter {
         Self { child, url }
     }
 
-    /// Posts a message as dispatchd would, signed with `secret` `age` seconds ago.
+    /// Posts a message as dispatchd does, signed with `secret` and a timestamp `age` seconds ago.
     async fn post(&self, id: &str, secret: &str, age: u64) -> u16 {
         let body = json!({"id": id, "to": PHONE, "text": "123456 is your code"}).to_string();
         let time = (now() - age).to_string();
@@ -84,7 +84,7 @@ async fn a_code_gets_through_the_adapter_to_the_provider() {
         start(&[("TEXT__URL", adapter.url.as_str()), ("TEXT__SECRET_FILE", &secret)]).await;
     let verification = sent(&server, &server.sign_up().await, PHONE).await;
     let received = provider.received();
-    assert_eq!(received.len(), 2, "429 from the provider is tried again");
+    assert_eq!(received.len(), 2, "the adapter must retry after 429");
     let posted = &received[1];
     assert_eq!(posted.path, "/2010-04-01/Accounts/AC1/Messages.json");
     assert_eq!(posted.header("content-type"), "application/x-www-form-urlencoded");
@@ -110,27 +110,27 @@ async fn the_adapter_believes_signatures_only_and_sends_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut adapter = Adapter::start(folder.path(), &provider);
     assert_eq!(adapter.post("m_1", "another secret", 0).await, 401);
-    assert_eq!(adapter.post("m_1", SECRET, 3_600).await, 401, "what is old is played again");
+    assert_eq!(adapter.post("m_1", SECRET, 3_600).await, 401, "the adapter must refuse a replay");
     assert_eq!(provider.received().len(), 0);
 
     assert_eq!(adapter.post("m_1", SECRET, 0).await, 200);
     assert_eq!(adapter.post("m_1", SECRET, 0).await, 200);
     assert_eq!(provider.received().len(), 1, "one key, one message");
-    // A fault of the provider's leaves it open: never again.
+    // After a server error of the provider nobody knows whether the message was sent, so the adapter never retries.
     assert_eq!(adapter.post("m_2", SECRET, 0).await, 502);
     assert_eq!(adapter.post("m_2", SECRET, 0).await, 502);
     assert_eq!(provider.received().len(), 2);
     assert_eq!(adapter.post("m_3", SECRET, 0).await, 422);
     assert_eq!(provider.received().len(), 3);
 
-    // It remembers over a restart.
+    // The adapter remembers the keys after a restart.
     drop(adapter);
     adapter = Adapter::start(folder.path(), &provider);
     assert_eq!(adapter.post("m_1", SECRET, 0).await, 200);
     assert_eq!(adapter.post("m_2", SECRET, 0).await, 502);
     assert_eq!(provider.received().len(), 3);
 
-    // While the first is being sent, the second must wait.
+    // While the adapter sends the first message, it refuses the second one with the same key.
     let slow = Receiver::start(&[Answer::Hang]).await;
     let adapter = Adapter::start(folder.path(), &slow);
     let first = adapter.post("m_4", SECRET, 0);
@@ -141,7 +141,7 @@ async fn the_adapter_believes_signatures_only_and_sends_once() {
         adapter.post("m_4", SECRET, 0).await
     };
     tokio::select! {
-        status = first => panic!("the provider hangs, and yet {status}"),
+        status = first => panic!("the provider hangs, but the adapter answered {status}"),
         status = second => assert_eq!(status, 503),
     }
     assert_eq!(slow.received().len(), 1);

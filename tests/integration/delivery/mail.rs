@@ -1,4 +1,4 @@
-//! Codes by mail, to a real mail server.
+//! Codes by mail through a real mail server.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    EMAIL, claim, code_in,
+    EMAIL, assert_no_personal_data_printed, claim, code_in,
     mail_server::{Authority, MailServer},
-    sent, start, told_nothing_personal, undelivered,
+    sent, start, undelivered,
 };
 use crate::harness::Server;
 
@@ -30,7 +30,7 @@ impl Bench {
         path.to_str().unwrap().to_owned()
     }
 
-    /// A dispatchd that sends mail to this port of this machine, with short spans.
+    /// Starts a dispatchd with short timeouts that sends mail to this local port.
     async fn start(&self, port: u16, settings: &[(&str, &str)]) -> Server {
         let (port, ca) = (port.to_string(), self.authority.ca.to_str().unwrap());
         let mut all = vec![
@@ -60,7 +60,7 @@ fn content(mail: &Value) -> &str {
     mail["content"].as_str().unwrap()
 }
 
-/// The code in the text, past the headers.
+/// The code in the body of the mail.
 fn code_of(mail: &Value) -> String {
     code_in(content(mail).split_once("\r\n\r\n").unwrap().1)
 }
@@ -101,7 +101,7 @@ async fn a_code_arrives_and_binds(tls: &str, encryption: &str) {
         server.confirm(asked["verification"].as_str().unwrap(), &code_of(&mail)).await;
     assert_eq!(status, 200);
     assert_eq!(server.route(&ann, EMAIL).await, "none");
-    told_nothing_personal(&server, &[code, code_of(&mail)]);
+    assert_no_personal_data_printed(&server, &[code, code_of(&mail)]);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_wrong_password_is_final() {
     assert_eq!(undelivered(&server, &server.sign_up().await, EMAIL).await, 5);
     assert_eq!((post.events("auth").len(), post.events("mail").len()), (1, 0));
     assert!(server.output().contains("535"), "{}", server.output());
-    told_nothing_personal(&server, &[]);
+    assert_no_personal_data_printed(&server, &[]);
 }
 
 #[tokio::test]
@@ -157,13 +157,13 @@ async fn a_refused_recipient_is_final_and_counts_nothing() {
     let post = MailServer::start(&bench.authority, "starttls", false, &plan);
     let server = bench.start(post.port, &[]).await;
     let ann = server.sign_up().await;
-    // More than a day's worth for one handle.
+    // More than the daily limit for one handle.
     for _ in 0..12 {
         assert_eq!(undelivered(&server, &ann, EMAIL).await, 5);
     }
     assert_eq!((post.events("rcpt").len(), post.mails().len()), (12, 0));
     sent(&server, &ann, EMAIL).await;
-    told_nothing_personal(&server, &[]);
+    assert_no_personal_data_printed(&server, &[]);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn what_is_put_off_is_tried_again_and_arrives_once() {
     let code = code_of(&post.mails()[0]);
     let (status, _) = server.confirm(&verification, &code).await;
     assert_eq!(status, 200);
-    told_nothing_personal(&server, &[code]);
+    assert_no_personal_data_printed(&server, &[code]);
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_slow_server_is_given_up_in_time() {
     let took = started.elapsed();
     assert!((1_500..8_000).contains(&took.as_millis()), "{took:?}");
     assert_eq!(post.mails().len(), 0);
-    told_nothing_personal(&server, &[]);
+    assert_no_personal_data_printed(&server, &[]);
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn a_mail_that_may_have_been_taken_is_not_sent_again_and_its_code_is_not_g
     assert_eq!(post.mails().len(), 1);
     claim(&server, &ann, EMAIL).await.refuses(429, "rate-limited");
     assert_eq!(post.mails().len(), 1);
-    told_nothing_personal(&server, &[code_of(&post.mails()[0])]);
+    assert_no_personal_data_printed(&server, &[code_of(&post.mails()[0])]);
 }
 
 #[tokio::test]
@@ -269,5 +269,5 @@ async fn nothing_is_sent_in_the_clear_when_starttls_is_not_offered() {
         assert_eq!(post.events(kind).len(), 0, "{kind}");
     }
     assert!(server.output().contains("server-without-starttls"), "{}", server.output());
-    told_nothing_personal(&server, &[]);
+    assert_no_personal_data_printed(&server, &[]);
 }

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 use crate::{harness::PATIENCE, python::python};
 
-/// Files with an authority's certificate, and with a certificate and key for `localhost`.
+/// Files with the authority's certificate, and with a certificate and key for `localhost`.
 pub(super) struct Authority {
     pub(super) ca: PathBuf,
     cert: PathBuf,
@@ -45,14 +45,15 @@ impl Authority {
 
 pub(super) struct MailServer {
     child: Child,
-    /// What it prints. A file and not a pipe: what was printed before an answer is in it when the answer comes.
+    /// The server's output. A file, unlike a pipe, holds everything that the server printed before it answered.
     output: NamedTempFile,
     pub(super) port: u16,
 }
 
 impl MailServer {
-    /// A server with `tls` as its script has it, that asks for user `codes` with password `open sesame` if `login`, and
-    /// answers by `plan`.
+    /// Starts a mail server with `tls` and `plan` as its script defines them.
+    ///
+    /// If `login` is set, it asks for user `codes` and password `open sesame`.
     pub(super) fn start(authority: &Authority, tls: &str, login: bool, plan: &Value) -> Self {
         Self::on(0, authority, tls, login, plan)
     }
@@ -86,22 +87,22 @@ impl MailServer {
             }
             assert!(started.elapsed() < PATIENCE, "the mail server does not start");
             let ended = server.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the mail server ended by itself");
+            assert!(ended.is_none(), "the mail server exited by itself");
             thread::sleep(Duration::from_millis(5));
         };
         server
     }
 
-    /// What happened of one kind.
+    /// The events of one kind.
     pub(super) fn events(&self, kind: &str) -> Vec<Value> {
         let output = fs::read_to_string(self.output.path()).unwrap();
-        // A line without its end is still being written.
+        // The server is still writing a line without its end.
         let lines = output.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let events = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
         events.filter(|event| event["event"] == kind).collect()
     }
 
-    /// Mails whose content came, whatever became of them.
+    /// Mails whose content arrived, whether or not the server accepted them.
     pub(super) fn mails(&self) -> Vec<Value> {
         self.events("content")
     }

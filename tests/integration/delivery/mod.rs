@@ -1,4 +1,4 @@
-//! Codes on their real ways: to a mail server and to a text gateway, both of which are in order, out of order, or away.
+//! Delivery of codes through a mail server and a text gateway, each of which works, fails or is unreachable.
 
 mod adapter;
 mod mail;
@@ -20,7 +20,7 @@ const PHONE: &str = "+14085559731";
 const EMAIL: &str = "zyxwv.planted@quuxmail.example";
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// A server with overrides below `ownership.delivery`, at the lowest level of messages.
+/// Starts a server with settings below `ownership.delivery`, and with messages at TRACE.
 async fn start(settings: &[(&str, &str)]) -> Server {
     let named: Vec<_> = settings
         .iter()
@@ -31,7 +31,7 @@ async fn start(settings: &[(&str, &str)]) -> Server {
     Server::start_with(&env).await
 }
 
-/// A file with the secret, for `…_FILE`.
+/// Writes the secret to a file, for the `…_FILE` settings.
 fn secret_file(folder: &Path) -> String {
     let path = folder.join("secret");
     fs::write(&path, format!("{SECRET}\n")).unwrap();
@@ -43,30 +43,30 @@ async fn claim(server: &Server, device: &Device, handle: &str) -> Reply {
     call(server, Method::POST, "/v1/devices/me/handles", Some(&device.token), body).await
 }
 
-/// Claims the handle and gives the verification of a code that was sent.
+/// Claims the handle and returns the verification. The code must be sent.
 async fn sent(server: &Server, device: &Device, handle: &str) -> String {
     let reply = claim(server, device, handle).await;
     assert_eq!(reply.status, 202, "{reply:?}\n{}", server.output());
     reply.body["verification"].as_str().unwrap().to_owned()
 }
 
-/// Claims the handle, of which no code is delivered; gives the seconds of `Retry-After`.
+/// Claims the handle, whose code cannot be delivered. Returns the seconds of `Retry-After`.
 async fn undelivered(server: &Server, device: &Device, handle: &str) -> u64 {
     let reply = claim(server, device, handle).await;
     reply.refuses(502, "delivery-failed");
     reply.retry_after()
 }
 
-/// The six digits that stand alone in a text.
+/// The only six-digit word of a text.
 fn code_in(text: &str) -> String {
     let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_code);
     words.next().unwrap_or_else(|| panic!("no code in {text:?}")).to_owned()
 }
 
-/// The server's messages name none of what was planted, and say that something failed if it did.
+/// Asserts that the server's messages hold no personal data, but name the failure if there was one.
 #[track_caller]
-fn told_nothing_personal(server: &Server, codes: &[String]) {
+fn assert_no_personal_data_printed(server: &Server, codes: &[String]) {
     let output = server.output();
     assert!(output.contains("TRACE"), "{output}");
     let digits = &PHONE[1..];

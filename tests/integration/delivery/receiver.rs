@@ -1,4 +1,4 @@
-//! An HTTP server that keeps what it is sent and answers as planned.
+//! An HTTP server that records requests and answers as planned.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,7 @@ pub(super) enum Answer {
     Hang,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
     pub(super) path: String,
@@ -36,7 +36,7 @@ pub(super) struct Received {
 #[derive(Clone, Default)]
 struct Shared {
     received: Arc<Mutex<Vec<Received>>>,
-    /// Used up one by one; then 200.
+    /// Planned answers, used once each. Then the answer is 200.
     answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
@@ -70,7 +70,7 @@ impl Receiver {
         self.shared.received.lock().unwrap().clone()
     }
 
-    /// Ends it, so that its port refuses connections.
+    /// Stops the receiver, so that its port refuses connections.
     pub(super) async fn stop(self) -> Vec<Received> {
         self.serving.abort();
         let _ = self.serving.await;
@@ -109,7 +109,7 @@ impl Received {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Whether the signature is of this body with this secret.
+    /// Whether the signature matches this body and this secret.
     pub(super) fn is_signed_with(&self, secret: &str) -> bool {
         let header = self.header("dispatchd-signature");
         let (time, hex) = header.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();

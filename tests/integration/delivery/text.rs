@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{
-    PHONE, SECRET, code_in,
+    PHONE, SECRET, assert_no_personal_data_printed, code_in,
     receiver::{Answer, Receiver},
-    secret_file, sent, start, told_nothing_personal, undelivered,
+    secret_file, sent, start, undelivered,
 };
 use crate::harness::Server;
 
-/// Without any pause, on a busy machine.
+/// The longest time without a retry pause on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
-/// A dispatchd that sends text messages to `url`, with short spans.
+/// Starts a dispatchd with short timeouts that sends text messages to `url`.
 async fn start_for(url: &str) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let secret = secret_file(folder.path());
@@ -52,12 +52,12 @@ async fn a_text_message_is_signed_says_all_and_its_code_binds() {
     assert_eq!(status, 200, "{answer}");
     assert_eq!(server.route(&ann, PHONE).await, "imessage");
 
-    // Mail stays with the outbox, which the section leaves as it was.
+    // The text section does not affect mail, which goes to the outbox.
     let verification = sent(&server, &ann, "ann@example.org").await;
     let (status, _) = server.confirm(&verification, &server.code_for(&verification)).await;
     assert_eq!(status, 200);
 
-    // Taking it back is another message with an id of its own.
+    // A deregistration sends another message with its own id.
     let body = json!({"handle": PHONE});
     let request = server.phone(reqwest::Method::POST, "/v1/deregistrations").json(&body);
     let (status, asked) = crate::harness::json_of(request).await;
@@ -69,7 +69,7 @@ async fn a_text_message_is_signed_says_all_and_its_code_binds() {
     let (status, answer) = server.confirm(asked["verification"].as_str().unwrap(), &code).await;
     assert_eq!((status.as_u16(), &answer["deregistered"]), (200, &json!(true)));
     assert_eq!(server.route(&ann, PHONE).await, "sms");
-    told_nothing_personal(&server, &[code]);
+    assert_no_personal_data_printed(&server, &[code]);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn retries_are_the_same_message_and_end_in_one_code() {
     let code = code_in(received[0].json()["text"].as_str().unwrap());
     let (status, _) = server.confirm(&verification, &code).await;
     assert_eq!(status, 200);
-    told_nothing_personal(&server, &[code]);
+    assert_no_personal_data_printed(&server, &[code]);
 }
 
 #[tokio::test]
@@ -103,13 +103,13 @@ async fn a_refusal_is_final_counts_nothing_and_a_redirect_is_not_followed() {
     let gateway = Receiver::start(&answers).await;
     let (server, _folder) = start_for(&gateway.url()).await;
     let ann = server.sign_up().await;
-    // More than a day's worth for one handle, at once: what was not sent is not counted.
+    // More than the daily limit for one handle. Codes that were not sent do not count.
     for _ in 0..asked {
         let started = Instant::now();
         assert_eq!(undelivered(&server, &ann, PHONE).await, 5);
         assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     }
-    assert_eq!(gateway.received().len(), asked, "a refusal is not tried again");
+    assert_eq!(gateway.received().len(), asked, "the server must not retry after a refusal");
     sent(&server, &ann, PHONE).await;
     assert_eq!(elsewhere.received().len(), 0);
 }
@@ -120,7 +120,7 @@ async fn a_gateway_that_says_nothing_is_given_up_in_time_and_its_code_is_not_goo
     let (server, _folder) = start_for(&gateway.url()).await;
     let ann = server.sign_up().await;
     let started = Instant::now();
-    // It may have been sent: the pause of a code that was sent holds.
+    // The gateway may have sent the code, so the pause between two codes applies.
     let retry_after = undelivered(&server, &ann, PHONE).await;
     assert!((20..=30).contains(&retry_after), "{retry_after}");
     let took = started.elapsed();
@@ -130,10 +130,10 @@ async fn a_gateway_that_says_nothing_is_given_up_in_time_and_its_code_is_not_goo
     let body = received[0].json();
     let code = code_in(body["text"].as_str().unwrap());
     let (status, _) = server.confirm(body["verification"].as_str().unwrap(), &code).await;
-    assert_eq!(status, 403, "the code of which nobody was told is not good");
+    assert_eq!(status, 403, "an undelivered code must be invalid");
     let refused = super::claim(&server, &ann, PHONE).await;
     refused.refuses(429, "rate-limited");
-    told_nothing_personal(&server, &[code]);
+    assert_no_personal_data_printed(&server, &[code]);
 }
 
 #[tokio::test]
@@ -149,7 +149,10 @@ async fn a_wish_for_a_pause_is_granted_within_the_time() {
     let ben = server.sign_up().await;
     let started = Instant::now();
     undelivered(&server, &ben, PHONE).await;
-    assert!(started.elapsed() < SOON, "nobody waits in vain");
+    assert!(
+        started.elapsed() < SOON,
+        "the server must fail at once if the pause exceeds its timeout"
+    );
     assert_eq!(gateway.received().len(), 3);
 }
 
@@ -166,11 +169,11 @@ async fn after_an_outage_the_next_call_succeeds() {
     let gateway = Receiver::on(address, &[]).await;
     let verification = sent(&server, &ann, PHONE).await;
     let received = gateway.received();
-    assert_eq!(received.len(), 1, "what was given up is not sent after all");
+    assert_eq!(received.len(), 1, "the server sent a message that it had given up");
     let code = code_in(received[0].json()["text"].as_str().unwrap());
     let (status, _) = server.confirm(&verification, &code).await;
     assert_eq!(status, 200);
-    told_nothing_personal(&server, &[code]);
+    assert_no_personal_data_printed(&server, &[code]);
 }
 
 #[tokio::test]
@@ -183,7 +186,7 @@ async fn an_asker_that_goes_away_leaves_nothing_half_done() {
     let left = request.timeout(Duration::from_millis(200)).send().await;
     assert!(left.unwrap_err().is_timeout());
     assert_eq!(gateway.received().len(), 1);
-    // A stop waits for the flight, which lands at its second attempt.
+    // The stop waits for the delivery, whose second attempt succeeds.
     let stopped = server.stop().await;
     assert!(stopped.success(), "{}", server.output());
     let received = gateway.received();

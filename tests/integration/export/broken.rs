@@ -1,4 +1,4 @@
-//! Exports that do not come to their end, and those that do not begin.
+//! Exports that fail midway, and exports that do not start.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\
                     transfer-encoding: chunked\r\ntrailer: dispatchd-records\r\n\r\n";
 const LAST: &str = "0\r\n\r\n";
 
-/// A row as a server sends it, without its line's end.
+/// A row as a server sends it, without the line's end.
 fn row() -> String {
     let record = change(ChangeKind::HandleBound, Some("ann@example.com"), Some(2), Cause::Proof);
     LogRow { at: Timestamp::from_secs(1_795_420_800), record }.to_json()
@@ -33,7 +33,7 @@ fn chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-/// A server that answers one request with these bytes; then it closes the connection, or gives it to whoever asks.
+/// Starts a server that answers one request with these bytes. Joining the thread returns the open connection.
 fn server_of(answer: String) -> (String, thread::JoinHandle<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -85,7 +85,7 @@ fn an_answer_that_breaks_off_leaves_no_file() {
             let file = folder.path().join(name);
             let (url, serving) = server_of(answer.clone());
             let exporting = export_from(&url, &file).stderr(Stdio::piped()).spawn().unwrap();
-            // The answer is written, and the connection closed.
+            // The server has written its answer. Dropping the stream closes the connection.
             drop(serving.join().unwrap());
             let output = exporting.wait_with_output().unwrap();
             let said = said(&output);
@@ -99,7 +99,7 @@ fn an_answer_that_breaks_off_leaves_no_file() {
     }
 }
 
-/// Kills it at last, whatever becomes of the test.
+/// A running export. Dropping it kills the process.
 struct Exporting(Child);
 
 impl Drop for Exporting {
@@ -115,20 +115,20 @@ fn a_killed_export_leaves_no_file_of_its_name_and_the_next_one_cleans_up() {
     for name in ["log.parquet", "log.csv", "log.ndjson"] {
         let file = planted.file(name);
         let fresh = planted.file(&format!("{name}.new"));
-        // More than is buffered, so that some of it is in the file when the end comes.
+        // More than the writer buffers, so the file already has some of it when the export dies.
         let rows = chunk(&format!("{}\n", row()).repeat(2_000));
         let (url, serving) = server_of(format!("{HEAD}{rows}"));
         let mut exporting = Exporting(export_from(&url, &file).spawn().unwrap());
         let _open = serving.join().unwrap();
         let started = Instant::now();
-        // Parquet keeps a whole row group back.
+        // A Parquet writer buffers a whole row group.
         let least = u64::from(!name.ends_with("parquet"));
         while !fs::metadata(&fresh).is_ok_and(|meta| meta.len() >= least) {
-            assert!(started.elapsed() < PATIENCE, "nothing is written");
-            assert!(exporting.0.try_wait().unwrap().is_none(), "it ended by itself");
+            assert!(started.elapsed() < PATIENCE, "the export writes nothing");
+            assert!(exporting.0.try_wait().unwrap().is_none(), "the export exited by itself");
             thread::sleep(Duration::from_millis(2));
         }
-        // While it goes on nobody else writes the same file.
+        // While the export runs, no other process can write the same file.
         let other = run(&mut planted.export(name, &[]));
         assert_eq!(other.status.code(), Some(1));
         assert!(said(&other).contains("another process is writing"), "{}", said(&other));
@@ -167,7 +167,7 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
         ("there.csv", &[], 1, "is there already; --force replaces it"),
         ("no/such/log.csv", &[], 1, "cannot be written"),
     ] {
-        // Nobody listens there: a command that had asked would say that.
+        // Nothing listens on that port. A command that tried to connect would say so.
         let mut command = export_to(&folder.path().join(name), words);
         command.args(["--server", "http://127.0.0.1:9"]).env("DISPATCHD_TOKEN", "token");
         let output = run(&mut command);

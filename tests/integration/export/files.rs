@@ -1,4 +1,4 @@
-//! Whole files, from a server and from files, as their readers open them.
+//! Complete exports, from a server and from files, opened by common readers.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use crate::{
     tour::readme,
 };
 
-/// Runs `tests/tools/check_export.py`; what it prints.
+/// Runs `tests/tools/check_export.py` and returns its output.
 #[track_caller]
 fn check(what: &str, folder: &Path, input: &str) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/check_export.py");
@@ -169,7 +169,7 @@ async fn what_could_not_be_read_is_told_by_a_server_and_by_files() {
     let largest = bytes_below(&planted.data().join("log"));
     let (segment, mut bytes) = largest.into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
     let parity = parity_start(&segment).expect("the largest file is a sealed one");
-    // A chunk, and what it would be rebuilt from.
+    // Damage one chunk and its parity.
     bytes[parity / 2] ^= 0xFF;
     bytes[parity..].iter_mut().rev().skip(1_024).for_each(|byte| *byte ^= 0xFF);
     fs::write(segment, bytes).unwrap();

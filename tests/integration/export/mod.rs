@@ -1,4 +1,4 @@
-//! `dispatchd log export`: files as DuckDB, pyarrow and age open them, and exports that do not come to their end.
+//! `dispatchd log export`: DuckDB, pyarrow and age open the files, and incomplete exports leave none.
 
 mod broken;
 mod files;
@@ -33,12 +33,12 @@ const BULK: u64 = 3_000;
 /// A data directory with a log of three hours.
 struct Planted {
     folder: tempfile::TempDir,
-    /// When the log begins.
+    /// The time of the first record.
     start: Timestamp,
 }
 
 impl Planted {
-    /// Two hours of which every record is known, and one of many.
+    /// Two hours with known records, and one hour with many records.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -54,7 +54,7 @@ impl Planted {
             clock.advance(HOUR);
         }
         log.tick();
-        // Sealed, all of it: so what is exported later comes in the same order each time, and not in that of time.
+        // Seal all hours. An export then always has the same order, which is not the order of time.
         clock.advance(HOUR);
         assert_eq!(log.seal(&|| false).segments, 3);
         log.close();
@@ -69,7 +69,7 @@ impl Planted {
         self.folder.path().join(name)
     }
 
-    /// `dispatchd log export` on the files, to FILE.
+    /// `dispatchd log export` from the files to `name`.
     fn export(&self, name: &str, words: &[&str]) -> Command {
         let mut command = export_to(&self.file(name), words);
         command.arg("--data").arg(self.data());
@@ -83,7 +83,7 @@ fn export_to(file: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// What a command says that does well.
+/// The message of a command that succeeds.
 #[track_caller]
 fn done(command: &mut Command) -> String {
     let output = run(command);

@@ -1,7 +1,7 @@
-//! Which file of `src` imports which, read with a parser.
+//! Finds which file of `src` imports which, with a parser.
 //!
-//! A file imports the file that *defines* what it names: a re-export is followed to where it leads, so a `mod.rs` that
-//! only declares and re-exports is imported by nobody. Code under `#[cfg(test)]` does not count.
+//! A file imports the file that *defines* what it names: the test follows each re-export to its definition. Therefore
+//! no file imports a `mod.rs` that only declares and re-exports. Code under `#[cfg(test)]` does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A path of names, from the crate's root.
+/// The segments of a path from the crate's root.
 type Path = Vec<String>;
 
-/// The files of a crate, by their modules.
+/// The files of a crate, by module.
 pub(super) struct Sources {
     modules: BTreeMap<Path, Module>,
 }
@@ -22,9 +22,9 @@ struct Module {
     file: String,
     syntax: File,
     children: BTreeSet<String>,
-    /// Names that the module takes from elsewhere, and the full path of each.
+    /// Names that the module imports, with the full path of each.
     names: BTreeMap<String, Path>,
-    /// Of these, what others may name through this module.
+    /// Of these, the names that other modules may use through this module.
     exported: BTreeSet<String>,
 }
 
@@ -35,7 +35,7 @@ fn module_path(file: &str) -> Path {
     if stem == "lib" { Vec::new() } else { stem.split('/').map(str::to_owned).collect() }
 }
 
-/// Whether an item exists in tests only. A feature that a test or a fuzz target switches on is no production code either.
+/// Whether an item exists in tests only. A feature for tests or fuzz targets is not production code either.
 fn is_test_only(attributes: &[Attribute]) -> bool {
     let mentions_test = |attribute: &Attribute| {
         attribute.path().is_ident("cfg")
@@ -46,7 +46,7 @@ fn is_test_only(attributes: &[Attribute]) -> bool {
 }
 
 impl Sources {
-    /// From the text of every file that is no test, by its path below `src`.
+    /// Parses the text of every file that is not a test. Paths are relative to `src`.
     pub(super) fn read(files: &[(String, String)]) -> Self {
         let parse = |(file, text): &(String, String)| {
             let syntax = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -87,10 +87,10 @@ impl Sources {
         self.modules.iter().map(of).collect()
     }
 
-    /// The file that defines what a full path names; none for what is no part of this crate.
+    /// The file that defines what a full path names. `None` if the path leads out of this crate.
     fn file_of(&self, path: &[String]) -> Option<String> {
         let mut path = path.to_vec();
-        // Each step follows one re-export; a chain is short.
+        // Each step follows one re-export. Chains of re-exports are short.
         for _ in 0..16 {
             let depth = (0..=path.len()).rev().find(|n| self.modules.contains_key(&path[..*n]))?;
             let module = &self.modules[&path[..depth]];
@@ -100,7 +100,7 @@ impl Sources {
             });
             match next {
                 Some(next) if next != path => path = next,
-                // A module by itself, as in `use crate::clock`: what it gives is named where it is used.
+                // The path names a whole module, as in `use crate::clock`. The uses of its items count instead.
                 _ if depth == path.len() => return None,
                 _ => return Some(module.file.clone()),
             }
@@ -109,7 +109,7 @@ impl Sources {
     }
 }
 
-/// The full path of one that is written in the module `at`; none if it leads out of the crate.
+/// The full path of a path written in the module `at`. `None` if it leads out of the crate.
 fn resolve(at: &[String], children: &BTreeSet<String>, written: &[String]) -> Option<Path> {
     let mut base = at.to_vec();
     let mut rest = written;
@@ -132,11 +132,11 @@ fn resolve(at: &[String], children: &BTreeSet<String>, written: &[String]) -> Op
     Some(base)
 }
 
-/// Collects what `use` brings in.
+/// Collects the names that `use` declarations import.
 struct Uses<'a> {
     at: &'a Path,
     module: &'a BTreeSet<String>,
-    /// The name here, the full path, whether others may name it.
+    /// The local name, the full path, and whether other modules may use the name.
     found: Vec<(String, Path, bool)>,
 }
 
@@ -199,7 +199,7 @@ impl<'ast> Visit<'ast> for Named<'_> {
     }
 
     fn visit_item_use(&mut self, _: &'ast ItemUse) {
-        // Counted through the names: `use a::{b, c}` names what b and c lead to.
+        // `use a::{b, c}` imports the definitions of `b` and `c`, not `a`.
         self.found.extend(self.module.names.values().cloned());
     }
 
@@ -208,7 +208,7 @@ impl<'ast> Visit<'ast> for Named<'_> {
         visit::visit_path(self, path);
     }
 
-    /// The arguments of a macro are only tokens: every path among them counts.
+    /// The arguments of a macro are tokens only, so every path among them counts.
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
         let text = called.tokens.to_string().replace(" :: ", "::");
         let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
@@ -248,7 +248,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Groups of files that import each other, directly or around a circle.
+/// Groups of files that import each other, directly or in a longer cycle.
 pub(super) fn circles(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |start: &String| {
         let mut found = BTreeSet::new();

@@ -1,7 +1,7 @@
-//! Who may import whom.
+//! Which module may import which.
 //!
-//! A module imports only modules that stand before it in [`TABLE`], and of those only the ones that its line names. No
-//! two files import each other, directly or around a circle. Tests may import anything.
+//! A module imports only modules that stand before it in [`TABLE`], and of those only the ones that its line names.
+//! No two files import each other, directly or in a longer cycle. Tests may import anything.
 
 mod graph;
 mod planted;
@@ -110,7 +110,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What only some files may name, with the paths (below `src/`) that may.
+/// Names that only some files may use, with the paths of those files below `src/`.
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum::", &["http/", "server/"]),
     ("StatusCode", &["http/", "verification/text/gateway.rs"]),
@@ -140,7 +140,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The files of `src` that are no tests: path and text.
+/// The path and text of each file of `src`, without tests.
 fn source() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |path: PathBuf| {
@@ -179,7 +179,7 @@ fn forbidden(files: &[(String, String)], table: &[(&str, &[&str])]) -> Vec<Strin
     faults
 }
 
-/// What the files of each circle import from each other.
+/// The imports within each cycle of files.
 fn circles(files: &[(String, String)]) -> Vec<String> {
     let imports = Sources::read(files).imports();
     let mut faults = Vec::new();

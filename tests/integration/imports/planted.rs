@@ -1,4 +1,4 @@
-//! The checks see what they must: a planted circle and a planted upward import, in each way of writing one.
+//! The checks find a planted cycle and a planted upward import, in each way to write one.
 
 use super::{circles, forbidden};
 
@@ -6,7 +6,7 @@ fn files(texts: &[(&str, &str)]) -> Vec<(String, String)> {
     texts.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect()
 }
 
-/// A crate of three modules, in which `low.rs` holds `text`.
+/// A crate of three modules whose `low.rs` holds `text`.
 fn with_low(text: &str) -> Vec<(String, String)> {
     files(&[
         ("lib.rs", "pub mod high; pub mod low; pub mod middle;"),
@@ -61,7 +61,7 @@ fn a_circle_inside_a_module_is_found() {
         ])
     };
     let folder = "mod other;\nmod part;\npub use other::Other;\npub use part::Part;";
-    // Through the re-export: what is named is another part.
+    // The path leads through the re-export to another file.
     assert_eq!(circles(&circle(folder, "use super::Other;\npub struct Part(Other);")), [""; 0]);
     let defines = format!("{folder}\npub struct Whole(Part);");
     for part in [

@@ -1,6 +1,7 @@
 //! `kill -9` at any moment of an import.
 //!
-//! `DISPATCHD_TEST_KILLS` says how often (4), `DISPATCHD_TEST_SEED` repeats a run as far as scheduling allows.
+//! `DISPATCHD_TEST_KILLS` sets the number of kills (4). `DISPATCHD_TEST_SEED` repeats a run as far as scheduling
+//! allows.
 
 use std::{
     path::Path,
@@ -48,7 +49,7 @@ async fn an_import_into_files_that_is_killed_came_in_whole_or_not_at_all() {
     let (rows, mut found, mut after) = (exported(&reference), 0, 0);
     for round in 0..rounds() {
         let data = folder.path().join(format!("data{round}"));
-        // Something is here already, and must be afterwards whatever happens.
+        // The directory already has an account, which must survive every kill.
         let here = folder.path().join("here.csv");
         super::csv(&here, &[Person::number(PEOPLE).row(super::ago(60))]);
         printed(&mut on_files(&data, "import", &[&here]));
@@ -66,7 +67,10 @@ async fn an_import_into_files_that_is_killed_came_in_whole_or_not_at_all() {
         let left = exported(&data);
         let mut left_lines: Vec<_> = left.lines().collect();
         left_lines.sort_unstable();
-        assert!(left == before || left_lines == whole, "round {round}: something in between");
+        assert!(
+            left == before || left_lines == whole,
+            "round {round}: the import is applied in part"
+        );
         after += u64::from(left != before);
         let again = run(on_files(&data, "import", &[&file]).arg("--json"));
         let said = super::errors(&again);
@@ -75,13 +79,13 @@ async fn an_import_into_files_that_is_killed_came_in_whole_or_not_at_all() {
         let now = exported(&data);
         let mut lines: Vec<_> = now.lines().collect();
         lines.sort_unstable();
-        assert!(lines == whole, "round {round}: running it again did not complete it");
+        assert!(lines == whole, "round {round}: a second run did not complete the import");
         assert!(super::left_in(&data.join("registry/import")).is_empty());
     }
     say(&format!("{} kills: {after} had come in, {found} went on from the staged file", rounds()));
 }
 
-/// Waits until the server applies nothing any more.
+/// Waits until the server applies no import.
 async fn applied(server: &Server, admin: &str) {
     let started = Instant::now();
     loop {
@@ -105,7 +109,7 @@ async fn applied(server: &Server, admin: &str) {
 fn accepted(data: &Path) {
     let started = Instant::now();
     while !data.join("registry/import/accepted.staged").exists() {
-        assert!(started.elapsed() < PATIENCE * 2, "it is never accepted");
+        assert!(started.elapsed() < PATIENCE * 2, "the server never accepts the import");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -128,7 +132,7 @@ async fn an_accepted_import_completes_by_itself_whatever_happens_to_the_server()
             .spawn()
             .unwrap();
         accepted(&data);
-        // Somebody of the import is here at once, changes something, and hears that it is done.
+        // The first imported person makes a change before the import ends, and the server acknowledges it.
         let first = first_to_come(&server).await;
         sign_out(&server, &first.device).await;
         let mut proved = Vec::new();
@@ -161,10 +165,10 @@ async fn an_accepted_import_completes_by_itself_whatever_happens_to_the_server()
     }
     let ends = rounds().div_ceil(2) * 3;
     say(&format!("an import was under way at {interrupted} of {ends} ends of the server"));
-    assert!(interrupted > 0, "it is over too soon to be interrupted");
+    assert!(interrupted > 0, "no kill interrupted an import");
 }
 
-/// The person of the import who is here first: accounts come in the order of their ids.
+/// Waits for the first person of the import. The server applies accounts in the order of their ids.
 async fn first_to_come(server: &Server) -> Person {
     let people = (0..6_000).map(Person::number);
     let first = people.min_by(|one, other| one.device.account.cmp(&other.device.account)).unwrap();
@@ -176,11 +180,11 @@ async fn first_to_come(server: &Server) -> Person {
     first
 }
 
-/// Every account of the import that is here has its one device and its one handle.
+/// Every imported account that exists must have its one device and its one handle.
 fn half_accounts(data: &Path) {
     let figures = stats(data);
     assert_eq!(figures["live"]["handles"], figures["handles"]);
     let rows = exported(data);
     let alone = rows.lines().filter(|line| line.starts_with(',')).count();
-    assert_eq!(alone, 0, "a device of the import came without its handle");
+    assert_eq!(alone, 0, "an imported device has no handle");
 }

@@ -1,4 +1,4 @@
-//! An import tells what was true when its file was made, and undoes nothing that happened here since.
+//! An import describes the state at the time of its file. It does not undo later changes in this registry.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
     scenarios::{changes, check_in, deregister, sign_out, subject},
 };
 
-/// What ended here, in each way in which it can.
+/// Handles that ended in this registry, one in each way.
 const GIVEN_UP: &str = "+14155550121";
 const SIGNED_OUT: &str = "+14155550122";
 const DEREGISTERED: &str = "+14155550123";
@@ -28,7 +28,7 @@ async fn what_ended_or_moved_here_since_stays_so() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("people.csv");
         let handles = [GIVEN_UP, SIGNED_OUT, DEREGISTERED, MOVED];
-        // Proved elsewhere, before it ended here.
+        // The file has proofs from before the ends.
         let person = |at: usize| Person::holding(at as u64, handles[at]);
         csv(&file, &(0..4).map(|at| person(at).row(ago(0))).collect::<Vec<_>>());
 
@@ -97,7 +97,7 @@ async fn a_newer_proof_moves_a_handle_and_is_told_once() {
         assert_eq!(own_handles(&server, &person.device).await, [MOVED]);
         assert_eq!(server.route(&asker, MOVED).await, "imessage");
         check_in(&server, &person.device).await;
-        // Once more, and nothing more is told.
+        // Importing the file again adds no record.
         object(&mut on_server(&server, &admin, "import", &[&file]));
         let told = changes(&server, &admin, MOVED).await;
         let moved = ("handle-moved".into(), person.device.account.clone(), "import".into());

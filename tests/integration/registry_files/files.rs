@@ -1,4 +1,4 @@
-//! Into and out of a stopped server's files.
+//! Imports into and exports from a stopped server's files.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -18,20 +18,20 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// The rows of an export, sorted: a new device stands last in its account until it has been in a file.
+/// The rows of an export, sorted. The file's order differs: a new device comes last in its account until an export.
 fn rows(data: &Path) -> Vec<String> {
     let mut rows: Vec<_> = exported(data).lines().map(str::to_owned).collect();
     rows.sort_unstable();
     rows
 }
 
-/// What phones see: their own handles, and each other.
+/// What each phone sees: its own handles and those of the others.
 async fn seen(server: &Server, phones: &[Device], handles: &[&str]) -> Vec<Value> {
     let mut seen = Vec::new();
     for phone in phones {
         let mut me = call(server, Method::GET, "/v1/devices/me", Some(&phone.token), None).await;
         assert_eq!(me.status, 200, "{me:?}");
-        // The seconds that are left of the lease; nothing renews it meanwhile.
+        // The remaining seconds of the lease change with time. Nothing renews the lease here.
         me.body.as_object_mut().unwrap().remove("expires_in");
         seen.push(std::mem::take(&mut me.body));
         for handle in handles {
@@ -63,7 +63,11 @@ async fn round_trip(kind: &str) {
     printed(&mut on_server(&server, &admin, "export", &[&beside]));
     assert!(server.stop().await.success());
     printed(&mut on_files(&server.data, "export", &[&file]));
-    assert_eq!(fs::read(&file).unwrap(), fs::read(&beside).unwrap(), "running and stopped differ");
+    assert_eq!(
+        fs::read(&file).unwrap(),
+        fs::read(&beside).unwrap(),
+        "exports of a running and of a stopped server differ"
+    );
     let key = |file: &Path| file.with_extension(format!("{kind}.subject-key"));
     assert_eq!(fs::read(key(&file)).unwrap(), fs::read(key(&beside)).unwrap());
     assert_eq!((mode(&file), mode(&key(&file)), mode(&beside)), (0o600, 0o600, 0o600));
@@ -100,11 +104,11 @@ async fn without_its_key_an_import_keeps_the_registry_s_own() {
     let out = folder.path().join("out.csv");
     printed(&mut on_files(&one, "export", &[&out]));
     printed(&mut on_files(&other, "import", &[&file]));
-    // It has accounts now: their subjects must not change.
+    // The registry has accounts now, so their subjects must not change.
     let output = run(&mut on_files(&other, "import", &[&out]));
     assert_eq!(output.status.code(), Some(0));
     assert!(super::errors(&output).contains("keeps its own subject key"));
-    // The same key is no news.
+    // The same key needs no message.
     assert_eq!(super::errors(&run(&mut on_files(&one, "import", &[&out]))), "");
     fs::write(folder.path().join("out.csv.subject-key"), "nonsense\n").unwrap();
     let said = fails(&mut on_files(&folder.path().join("third"), "import", &[&out]), 1);

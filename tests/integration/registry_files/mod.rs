@@ -1,5 +1,5 @@
-//! The registry in and out: `dispatchd registry import|export|snapshot|stats`, on a stopped server's files and on a
-//! running server, interrupted at any moment.
+//! Imports and exports of the registry: `dispatchd registry import|export|snapshot|stats`, on a stopped server's
+//! files and on a running server, interrupted at any moment.
 
 mod crashes;
 mod earlier;
@@ -25,7 +25,7 @@ use crate::harness::{Device, Server, dispatchd, run};
 
 const HEADER: &str = "handle,account,device,platform,last_check_in_at,proved_at,token_hash";
 
-/// Somebody in an import file: one account, one device whose token is known, one handle.
+/// A person in an import file: one account, one device with a known token, one handle.
 struct Person {
     device: Device,
     handle: String,
@@ -33,7 +33,7 @@ struct Person {
 }
 
 impl Person {
-    /// The same person for the same number.
+    /// The person with this number, always the same.
     fn number(n: u64) -> Self {
         let id = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let device = DeviceId::from_bits(id).to_string();
@@ -50,7 +50,7 @@ impl Person {
         Self { handle: handle.to_owned(), ..Self::number(n) }
     }
 
-    /// The person's row, with a proof of that moment.
+    /// The person's row with a proof at `proved_at`.
     fn row(&self, proved_at: Timestamp) -> String {
         let (now, Device { device, account, .. }) = (SystemClock.now(), &self.device);
         let (handle, hash) = (&self.handle, &self.token_hash);
@@ -62,12 +62,12 @@ fn ago(secs: u64) -> Timestamp {
     SystemClock.now().minus(std::time::Duration::from_secs(secs))
 }
 
-/// An import file with these rows.
+/// Writes an import file with these rows.
 fn csv(path: &Path, rows: &[String]) {
     fs::write(path, format!("{HEADER}\n{}\n", rows.join("\n"))).unwrap();
 }
 
-/// An import file of the first `count` people, who proved their handles an hour ago.
+/// Writes an import file of the first `count` people, who proved their handles an hour ago.
 fn people(path: &Path, count: u64) {
     let proved_at = ago(3_600);
     csv(path, &(0..count).map(|n| Person::number(n).row(proved_at)).collect::<Vec<_>>());
@@ -88,7 +88,7 @@ fn on_server(server: &Server, token: &str, command: &str, rest: &[&Path]) -> Com
     dispatchd
 }
 
-/// What a command prints that succeeds.
+/// The standard output of a command that succeeds.
 #[track_caller]
 fn printed(command: &mut Command) -> String {
     let output = run(command);
@@ -96,13 +96,13 @@ fn printed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The one object that a command prints that succeeds.
+/// The one JSON object that a successful command prints.
 #[track_caller]
 fn object(command: &mut Command) -> Value {
     serde_json::from_str(&printed(command.arg("--json"))).unwrap()
 }
 
-/// What a command says that fails, with its exit code.
+/// The message of a command that fails with this exit code.
 #[track_caller]
 fn fails(command: &mut Command, code: i32) -> String {
     let output = run(command);
@@ -116,7 +116,7 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The figures of a stopped server's registry without what depends on how it came about.
+/// The statistics of a stopped server's registry, without the figures that depend on its history.
 #[track_caller]
 fn stats(data: &Path) -> Value {
     let mut figures = object(&mut on_files(data, "stats", &[]));
@@ -124,7 +124,7 @@ fn stats(data: &Path) -> Value {
     figures
 }
 
-/// A stopped server's registry, as an export shows it.
+/// A stopped server's registry as an export.
 #[track_caller]
 fn exported(data: &Path) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn exported(data: &Path) -> String {
     fs::read_to_string(file).unwrap()
 }
 
-/// What is left in a directory that may be away.
+/// The names in a directory, or none if it does not exist.
 fn left_in(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()

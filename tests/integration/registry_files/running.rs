@@ -1,4 +1,4 @@
-//! Into a running server, while everything else goes on.
+//! Imports into a running server while it serves other requests.
 
 use std::time::{Duration, Instant};
 
@@ -42,10 +42,10 @@ async fn lookups_and_changes_go_on_while_an_import_comes_in() {
         let at = asked as usize % is_here.len();
         let handle = Person::number(at as u64 * 100).handle;
         let started = Instant::now();
-        // Panics at anything but 200.
+        // Panics unless the status is 200.
         let route = server.route(&asker, &handle).await;
         slowest = slowest.max(started.elapsed());
-        assert!(route == "imessage" || !is_here[at], "{handle} was here and is gone");
+        assert!(route == "imessage" || !is_here[at], "{handle} was blue and is not any more");
         is_here[at] = route == "imessage";
         assert_eq!(server.route(&asker, "here@example.com").await, "imessage");
         if asked.is_multiple_of(8) {
@@ -58,7 +58,7 @@ async fn lookups_and_changes_go_on_while_an_import_comes_in() {
     let came = importing.await.unwrap();
     say(&format!("{asked} lookups and {changed} changes beside an import, slowest {slowest:?}"));
     assert_eq!((&came["accounts"], &came["handles"]), (&json!(PEOPLE), &json!(PEOPLE)), "{came}");
-    assert!(asked > 20 && changed > 2, "hardly anything beside it");
+    assert!(asked > 20 && changed > 2, "too few requests during the import");
 
     let person = Person::number(1_234);
     check_in(&server, &person.device).await;
@@ -91,7 +91,7 @@ async fn only_an_admin_takes_accounts_in_or_out() {
     for (token, status, code) in
         [(reader.as_str(), 403, "role-insufficient"), ("nonsense", 401, "token-invalid")]
     {
-        // Longer than what the sockets hold.
+        // More than the socket buffers hold.
         let post = post(&server, token, vec![b'x'; 6 * 1024 * 1024]);
         Reply::to(post).await.refuses(status, code);
         for path in ["/v1/registry/import", "/v1/registry/snapshot"] {
@@ -118,14 +118,14 @@ async fn an_upload_that_is_no_staged_file_is_refused_and_leaves_nothing() {
 async fn a_second_import_at_once_is_refused() {
     let mut server = Server::start().await;
     let admin = server.operator_token("admin", "admin");
-    // Without an end: the upload is under way until its sender goes away.
+    // The upload does not end until its client disconnects.
     let endless = async {
         let body = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             Some((Ok::<_, std::io::Error>(Bytes::from_static(b"x")), ()))
         });
         let answer = post(&server, &admin, Body::wrap_stream(body)).send().await;
-        panic!("it ended: {answer:?}");
+        panic!("the endless upload got an answer: {answer:?}");
     };
     let second = async {
         let upload = server.data.join("registry/import/accepted.staged.new");
@@ -139,15 +139,15 @@ async fn a_second_import_at_once_is_refused() {
         () = endless => {}
         () = second => {}
     }
-    // The first sender has gone away: its part goes, too, and another may come.
+    // After the first client disconnected, the server deletes the partial upload and accepts another.
     let started = Instant::now();
     while !left_in(&server.data.join("registry/import")).is_empty() {
-        assert!(started.elapsed() < PATIENCE, "a part of an upload stays");
+        assert!(started.elapsed() < PATIENCE, "a partial upload stays");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Reply::to(post(&server, &admin, "third")).await.refuses(422, "import-invalid");
 
-    // What a crash leaves of an upload goes at the next start.
+    // The next start deletes a partial upload that a crash left.
     let left = server.data.join("registry/import/accepted.staged.new");
     std::fs::write(&left, "a part").unwrap();
     server.restart().await;
@@ -163,7 +163,7 @@ async fn an_upload_that_fills_the_disk_is_refused_and_nothing_is_accepted() {
     };
     let server = Server::on(disk.path.parent().unwrap(), &[]).await;
     let admin = server.operator_token("admin", "admin");
-    // More than the disk has.
+    // More than the disk holds.
     let reply = Reply::to(post(&server, &admin, vec![b'x'; 40 * 1024 * 1024])).await;
     let detail = reply.refuses(503, "registry-unwritable")["detail"].to_string();
     assert!(detail.contains("disk full"), "{detail}");

@@ -1,4 +1,4 @@
-//! Copies of a registry that changes meanwhile, and back.
+//! Snapshots of a registry that changes meanwhile, and their restoration.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     load::{Client, Dice},
 };
 
-/// README's way back: stop, put the file in place, start.
+/// Restores as README describes: stop, put the file in place, start.
 #[tokio::test]
 async fn a_snapshot_taken_under_load_restores_a_registry_that_is_sound() {
     let mut server = Server::start().await;
@@ -65,7 +65,7 @@ async fn a_snapshot_taken_under_load_restores_a_registry_that_is_sound() {
         (&running["handles"], &running["devices"]),
         (&figures["handles"], &figures["devices"])
     );
-    // It takes changes again, and a stopped server's copy is the same.
+    // The registry accepts changes again, and a stopped server's snapshot equals it.
     server.prove(&ann, "later@example.com").await;
     assert!(server.stop().await.success());
     let again = folder.path().join("again.redb");
@@ -115,7 +115,7 @@ async fn a_kill_during_a_snapshot_leaves_a_whole_file_or_none() {
             none += 1;
         }
         if is_server {
-            // What a kill in the midst of writing leaves, whether or not this one came then.
+            // A kill during the write leaves such a file. Create one, in case this kill came at another moment.
             fs::write(data.join("registry/snapshot-0.tmp"), "a part").unwrap();
             server.spawn().await;
             let left = left_in(&data.join("registry"));

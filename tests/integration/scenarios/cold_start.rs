@@ -1,4 +1,4 @@
-//! A server that starts, asked before it can know.
+//! Lookups of a starting server that cannot know the answers yet.
 
 use std::{
     collections::HashMap,
@@ -20,15 +20,15 @@ use crate::{
 };
 
 const ACCOUNTS: usize = 16;
-/// As many as one account may be sent codes for in a day.
+/// The daily limit of codes for one account.
 const HANDLES_PER_ACCOUNT: usize = 50;
-const HAMMERS: u64 = 3;
+const ASKERS: u64 = 3;
 const GROUP: usize = 20;
 
-/// How often the askers met what.
+/// How often the askers got each result.
 #[derive(Debug, Default)]
-struct Met {
-    /// No connection, or one that broke.
+struct Results {
+    /// The connection failed or broke.
     nobody: AtomicU64,
     /// `registry-loading`.
     loading: AtomicU64,
@@ -37,8 +37,10 @@ struct Met {
     is_over: AtomicBool,
 }
 
-/// A port that no other test is given: outside the range of those that the system picks, where a client that knocks at
-/// a closed one may even reach itself.
+/// A port that no other test gets.
+///
+/// It lies outside the range of ephemeral ports. In that range, a client that connects to a closed port can connect
+/// to itself.
 fn own_port() -> u16 {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
@@ -68,12 +70,12 @@ fn register(server: &Server, device: &Device, number: usize) -> Vec<String> {
     handles
 }
 
-/// Asks again and again for handles of which every one is live.
-fn hammer(url: &str, token: &str, handles: &[String], seed: u64, met: &Met) {
+/// Looks up live handles again and again.
+fn ask_repeatedly(url: &str, token: &str, handles: &[String], seed: u64, results: &Results) {
     let mut dice = Dice::new(seed);
-    while !met.is_over.load(Ordering::SeqCst) {
+    while !results.is_over.load(Ordering::SeqCst) {
         let Ok(mut wire) = Wire::connect(url) else {
-            met.nobody.fetch_add(1, Ordering::SeqCst);
+            results.nobody.fetch_add(1, Ordering::SeqCst);
             continue;
         };
         for _ in 0..1 + dice.below(10) {
@@ -86,10 +88,10 @@ fn hammer(url: &str, token: &str, handles: &[String], seed: u64, met: &Met) {
                 wire.ask("POST", "/v1/lookup", token, &json!({"handles": group}))
             };
             match asked {
-                Ok(reply) if reply.is_whole => met.note(&reply),
-                // The server went away meanwhile.
+                Ok(reply) if reply.is_whole => results.note(&reply),
+                // The server stopped meanwhile.
                 _ => {
-                    met.nobody.fetch_add(1, Ordering::SeqCst);
+                    results.nobody.fetch_add(1, Ordering::SeqCst);
                     break;
                 }
             }
@@ -97,7 +99,7 @@ fn hammer(url: &str, token: &str, handles: &[String], seed: u64, met: &Met) {
     }
 }
 
-impl Met {
+impl Results {
     fn note(&self, reply: &Reply) {
         if reply.status == 503 {
             assert_eq!(
@@ -121,11 +123,11 @@ impl Met {
         self.blue.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Waits until somebody was answered `imessage` from now on.
+    /// Waits until the askers got some new `imessage` answers.
     async fn until_blue(&self) {
         let (before, started) = (self.blue.load(Ordering::SeqCst), Instant::now());
-        while self.blue.load(Ordering::SeqCst) < before + 10 * HAMMERS {
-            assert!(started.elapsed() < PATIENCE, "nobody is answered: {self:?}");
+        while self.blue.load(Ordering::SeqCst) < before + 10 * ASKERS {
+            assert!(started.elapsed() < PATIENCE, "no asker got a blue answer: {self:?}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -149,15 +151,17 @@ async fn a_cold_start_never_answers_sms() {
         let registering: Vec<_> = owners.iter().enumerate().map(register).collect();
         registering.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    let (met, handles) = (Arc::new(Met::default()), Arc::new(handles));
-    let hammers = (0..HAMMERS).map(|number| {
-        let (met, handles) = (Arc::clone(&met), Arc::clone(&handles));
+    let (results, handles) = (Arc::new(Results::default()), Arc::new(handles));
+    let askers = (0..ASKERS).map(|number| {
+        let (results, handles) = (Arc::clone(&results), Arc::clone(&handles));
         let (url, token) = (server.phones.clone(), asker.token.clone());
-        thread::spawn(move || hammer(&url, &token, &handles, seed ^ (number << 32), &met))
+        thread::spawn(move || {
+            ask_repeatedly(&url, &token, &handles, seed ^ (number << 32), &results)
+        })
     });
-    let hammers: Vec<_> = hammers.collect();
+    let askers: Vec<_> = askers.collect();
     for round in 0..6 {
-        met.until_blue().await;
+        results.until_blue().await;
         if round % 2 == 0 {
             server.stop().await;
         } else {
@@ -165,9 +169,11 @@ async fn a_cold_start_never_answers_sms() {
         }
         server.spawn().await;
     }
-    met.until_blue().await;
-    met.is_over.store(true, Ordering::SeqCst);
-    hammers.into_iter().for_each(|hammer| hammer.join().expect("only what was promised was met"));
-    say(&format!("cold starts with {} handles: {met:?}", handles.len()));
-    assert!(met.nobody.load(Ordering::SeqCst) > 0 && met.loading.load(Ordering::SeqCst) > 0);
+    results.until_blue().await;
+    results.is_over.store(true, Ordering::SeqCst);
+    askers.into_iter().for_each(|asker| asker.join().expect("every answer keeps the promise"));
+    say(&format!("cold starts with {} handles: {results:?}", handles.len()));
+    assert!(
+        results.nobody.load(Ordering::SeqCst) > 0 && results.loading.load(Ordering::SeqCst) > 0
+    );
 }

@@ -1,4 +1,4 @@
-//! Groups whose members change while somebody asks for all of them at once.
+//! Groups whose members change while clients look all of them up at once.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -23,18 +23,18 @@ const MEMBERS: [&str; 6] = [
     "+14155550124",
     "eva@example.com",
 ];
-/// How often each batch names each member, so that it takes a while to decide: all of its answers must agree.
+/// How often each batch names each member. A long batch takes long to decide, and all of its answers must agree.
 const TIMES: usize = 60;
 const CHANGES: usize = 400;
 const ASKERS: u64 = 3;
 const LEASE: Duration = Duration::from_secs(60);
-/// A handle is sent ten codes a day at most; one was needed to begin with.
+/// The limit is ten codes a day for a handle, and the setup needs one.
 const MOVES_MAX: usize = 8;
 
-/// Whose each member is, as strangers see it.
+/// The holder of each member, as strangers see it.
 type Seen = Vec<Option<usize>>;
 
-/// Two people, and which of them holds which member's handle.
+/// Two people, and which of them holds each member's handle.
 struct Group<'a> {
     timed: &'a Timed,
     wire: Wire,
@@ -46,15 +46,15 @@ struct Group<'a> {
     now: Duration,
 }
 
-/// What was true from some moment between these two on.
+/// A state that became true between `begun` and `done`.
 struct Truth {
     begun: Instant,
     done: Instant,
     seen: Seen,
 }
 
-/// What an asker was told, and when.
-struct Told {
+/// The answers to one batch, and when they came.
+struct Observation {
     asked: Instant,
     answered: Instant,
     seen: Seen,
@@ -70,7 +70,7 @@ impl Group<'_> {
         (0..MEMBERS.len()).map(of_member).collect()
     }
 
-    /// One change. A check-in and the passing of time touch all handles of a person at once.
+    /// Makes one change. A check-in and the passing of time affect all handles of a person at once.
     fn change(&mut self, dice: &mut Dice) {
         let (person, member) = (dice.below(2) as usize, dice.below(6) as usize);
         match dice.below(10) {
@@ -119,7 +119,7 @@ impl Group<'_> {
     }
 }
 
-/// The route that all answers have in common, computed from the answers alone.
+/// The common route of all answers, computed from the answers alone.
 fn in_common(answers: &[Value]) -> &str {
     let routes = || answers.iter().map(|answer| answer["route"].as_str().unwrap());
     let first = routes().next().unwrap();
@@ -132,8 +132,8 @@ fn in_common(answers: &[Value]) -> &str {
     }
 }
 
-/// Whose each member is by these answers, which may name it many times, but in one way.
-fn told(asked_for: &[&str], answers: &[Value], subjects: &[Value; 2]) -> Seen {
+/// The holder of each member by these answers. Answers for the same member must agree.
+fn seen_in(asked_for: &[&str], answers: &[Value], subjects: &[Value; 2]) -> Seen {
     let holder = |answer: &Value| {
         let subject = answer.get("subject")?;
         Some(subjects.iter().position(|known| known == subject).expect("one of the two"))
@@ -142,21 +142,24 @@ fn told(asked_for: &[&str], answers: &[Value], subjects: &[Value; 2]) -> Seen {
         let is_of_member = |(handle, _): &(&&str, &Value)| *handle == member;
         let items = asked_for.iter().zip(answers).filter(is_of_member);
         let mut holders = items.map(|(_, answer)| holder(answer));
-        let first = holders.next().expect("it was asked for");
-        assert!(holders.all(|other| other == first), "{member} is answered in two ways at once");
+        let first = holders.next().expect("the batch names every member");
+        assert!(
+            holders.all(|other| other == first),
+            "one batch has two different answers for {member}"
+        );
         first
     };
     MEMBERS.iter().map(of_member).collect()
 }
 
-/// Asks for the group until it is over, each time in another order.
+/// Looks the group up until the test ends, each time in another order.
 fn ask(
     server: &Server,
     asker: &Device,
     subjects: &[Value; 2],
     mut dice: Dice,
     is_over: &AtomicBool,
-) -> Vec<Told> {
+) -> Vec<Observation> {
     let mut wire = Wire::connect(&server.phones).unwrap();
     let mut handles = MEMBERS.repeat(TIMES);
     let mut all = Vec::new();
@@ -170,12 +173,12 @@ fn ask(
         let answered = Instant::now();
         let answers = reply.body["answers"].as_array().unwrap();
         assert_eq!(reply.text("together"), in_common(answers));
-        all.push(Told { asked, answered, seen: told(&handles, answers, subjects) });
+        all.push(Observation { asked, answered, seen: seen_in(&handles, answers, subjects) });
     }
     all
 }
 
-/// Changes the group; everything that was true, in order.
+/// Changes the group. Returns all states in order.
 fn change(group: &mut Group<'_>, dice: &mut Dice) -> Vec<Truth> {
     let now = Instant::now();
     let mut truths = vec![Truth { begun: now, done: now, seen: group.seen() }];
@@ -187,18 +190,18 @@ fn change(group: &mut Group<'_>, dice: &mut Dice) -> Vec<Truth> {
     truths
 }
 
-fn check(told: &[Told], truths: &[Truth]) {
-    for told in told {
+fn check(observed: &[Observation], truths: &[Truth]) {
+    for observed in observed {
         let may_be_meant = |at: &usize| {
-            let is_over_before = truths.get(at + 1).is_some_and(|next| next.done < told.asked);
-            !is_over_before && truths[*at].begun <= told.answered
+            let is_over_before = truths.get(at + 1).is_some_and(|next| next.done < observed.asked);
+            !is_over_before && truths[*at].begun <= observed.answered
         };
         let candidates: Vec<_> =
             (0..truths.len()).filter(may_be_meant).map(|at| &truths[at].seen).collect();
         assert!(
-            candidates.contains(&&told.seen),
-            "told {:?}, while there was never anything but {candidates:?}",
-            told.seen
+            candidates.contains(&&observed.seen),
+            "observed {:?}, but only {candidates:?} were true meanwhile",
+            observed.seen
         );
     }
 }
@@ -228,7 +231,7 @@ async fn a_group_is_answered_from_one_point_in_time_while_members_change() {
         now: Duration::ZERO,
     };
     let mut dice = Dice::new(seed);
-    let (truths, told) = thread::scope(|scope| {
+    let (truths, observed) = thread::scope(|scope| {
         let askers = (0..ASKERS).map(|number| {
             let dice = Dice::new(seed ^ ((number + 1) << 32));
             let (server, ben, subjects, is_over) = (&timed.server, &ben, &subjects, &is_over);
@@ -237,11 +240,11 @@ async fn a_group_is_answered_from_one_point_in_time_while_members_change() {
         let askers: Vec<_> = askers.collect();
         let truths = change(&mut group, &mut dice);
         is_over.store(true, Ordering::SeqCst);
-        let told: Vec<_> = askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect();
-        (truths, told)
+        let observed: Vec<_> = askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect();
+        (truths, observed)
     });
-    check(&told, &truths);
-    say(&format!("{} answers for a group while it changed {CHANGES} times", told.len()));
-    assert!(told.len() > 50, "hardly asked at all");
+    check(&observed, &truths);
+    say(&format!("{} answers for a group while it changed {CHANGES} times", observed.len()));
+    assert!(observed.len() > 50, "too few batches");
     timed.stop().await;
 }

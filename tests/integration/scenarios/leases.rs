@@ -1,4 +1,4 @@
-//! Phones that fall silent.
+//! Phones that stop checking in.
 
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ async fn a_lapsed_phone_turns_green_at_that_instant_and_blue_again_with_its_chec
         to_the_last_moment(&timed, &ann).await;
         let last = answer(&timed.server, &ben, NUMBER).await;
         assert_eq!((last["route"].as_str(), &last["expires_in"]), (Some("imessage"), &0.into()));
-        // No upkeep has run, nor does it need to.
+        // The lease ends without the upkeep.
         timed.clock.advance(TICK);
         let lapsed = answer(&timed.server, &ben, NUMBER).await;
         assert_eq!((lapsed["route"].as_str(), lapsed.get("subject")), (Some("sms"), None));
         assert_eq!(lapses(&timed, &reader).await, round);
 
-        // Told once, however often the upkeep comes, and whether or not there was a restart before or after it.
+        // The log has one record of the lapse, however often the upkeep runs, and with restarts before or after it.
         if round == 1 {
             timed.restart().await;
         }

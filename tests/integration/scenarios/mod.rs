@@ -1,4 +1,4 @@
-//! What users of such directories have suffered, each told as it happens to them, through the real server.
+//! Known problems of such directories, as users meet them, tested with the real server.
 
 mod cold_start;
 mod groups;
@@ -15,7 +15,7 @@ use crate::{
     wire::{batch, call},
 };
 
-/// Takes a handle back with a code alone: the phone is gone.
+/// Deregisters a handle with a code alone, without its phone.
 pub(crate) async fn deregister(server: &Server, handle: &str) {
     let body = Some(json!({"handle": handle}));
     let sent = call(server, Method::POST, "/v1/deregistrations", None, body).await;
@@ -31,7 +31,7 @@ pub(crate) async fn check_in(server: &Server, device: &Device) {
     assert!(renewed["expires_in"].as_u64() > Some(0), "{renewed}");
 }
 
-/// What the device's account held and holds no more: each handle with when and why.
+/// The handles that the device's account has lost, with time and reason.
 async fn lost(server: &Server, device: &Device) -> Vec<Value> {
     let me = call(server, Method::GET, "/v1/devices/me", Some(&device.token), None).await;
     me.body["lost_handles"].as_array().unwrap().clone()
@@ -42,7 +42,7 @@ pub(crate) async fn sign_out(server: &Server, device: &Device) {
     gone.is(204, &[]);
 }
 
-/// The answer for one handle, the same whether it is asked for alone or in a batch.
+/// The answer for one handle. A lookup and a batch must give the same answer.
 async fn answer(server: &Server, asker: &Device, handle: &str) -> Value {
     let (status, alone) = server.lookup(asker, handle).await;
     assert_eq!(status, StatusCode::OK, "{alone}");
@@ -52,7 +52,7 @@ async fn answer(server: &Server, asker: &Device, handle: &str) -> Value {
     alone
 }
 
-/// Whose a blue handle is, as the asker sees it.
+/// The subject of a blue handle, as the asker sees it.
 pub(crate) async fn subject(server: &Server, asker: &Device, handle: &str) -> String {
     let answer = answer(server, asker, handle).await;
     assert_eq!(answer["route"], "imessage", "{answer}");

@@ -1,4 +1,4 @@
-//! Numbers that have a new owner, and handles that were taken back.
+//! Numbers with a new owner, and deregistered handles.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 const NUMBER: &str = "+14155550123";
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Asks for a handle as its owner would: whoever does not hold it is sent a code, and no more.
+/// Claims a handle. A device whose account does not hold it is sent a code and gets nothing else.
 async fn is_sent_a_code(server: &Server, device: &Device, handle: &str) {
     let sent_before = server.outbox().len();
     let asked = claim(server, device, json!({"handle": handle})).await;
@@ -38,7 +38,7 @@ async fn an_old_phone_on_wifi_keeps_checking_in_after_its_number_was_proved_by_a
     timed.server.prove(&new, NUMBER).await;
     timed.server.prove(&new, "new@example.com").await;
     let owner = subject(&timed.server, &ben, "new@example.com").await;
-    // The old phone is told that it is gone, when and why.
+    // The server tells the old phone when and why it lost the number.
     let gone = json!([{"handle": NUMBER, "lost_at": timed.clock.now(), "reason": "moved"}]);
     for day in 0..20 {
         timed.clock.advance(DAY);
@@ -62,7 +62,7 @@ async fn an_old_phone_on_wifi_keeps_checking_in_after_its_number_was_proved_by_a
     assert_eq!(*bound, expected("handle-bound", &old, "proof"));
     assert_eq!(*moved, expected("handle-moved", &new, "newer-proof"));
 
-    // The new owner falls silent. The old phone, which is as lively as ever, does not get the number back.
+    // The new owner stops checking in. The old phone checks in, but does not get the number back.
     for day in 0..20 {
         timed.clock.advance(DAY);
         check_in(&timed.server, &old).await;
@@ -78,7 +78,7 @@ async fn an_old_phone_on_wifi_keeps_checking_in_after_its_number_was_proved_by_a
 
 #[tokio::test]
 async fn a_recycled_number_belongs_to_its_new_owner_at_once() {
-    // The clock stands still: it is the order of the proofs that counts, not what the clock says of them.
+    // The clock stands still, because the order of the proofs counts and not their times.
     let mut timed = Timed::start().await;
     let server = &timed.server;
     let (old, new, ben) = (server.sign_up().await, server.sign_up().await, server.sign_up().await);
@@ -87,7 +87,7 @@ async fn a_recycled_number_belongs_to_its_new_owner_at_once() {
     server.prove(&new, "new@example.com").await;
     let laptop = link(server, &old).await;
     let before = subject(server, &ben, NUMBER).await;
-    // That the old owner hid is nothing to the new one.
+    // The old owner's hiding does not affect the new owner.
     assert_eq!(discoverable(server, &old, "%2B14155550123", false).await.status, 200);
     server.prove(&new, NUMBER).await;
     let after = subject(server, &ben, NUMBER).await;
@@ -154,7 +154,7 @@ async fn does_not_reappear(handle: &str) {
     server.kill();
     server.spawn().await;
     is_gone(&server, &ben, &own, handle).await;
-    // What else the account holds is untouched.
+    // Other handles of the account are unaffected.
     subject(&server, &ben, "ann@example.org").await;
 
     let reader = server.operator_token("reader", "reader");
@@ -166,7 +166,7 @@ async fn does_not_reappear(handle: &str) {
     assert!(gone.len() > 20 && gone.iter().all(|reason| **reason == "deregistered"), "{gone:?}");
     let last = changes(&server, &reader, handle).await.pop().unwrap();
     assert_eq!(last, ("handle-deregistered".into(), ann.account.clone(), "deregistration".into()));
-    // Only a new proof brings it back.
+    // Only a new proof binds it again.
     let anew = server.sign_up().await;
     server.prove(&anew, handle).await;
     subject(&server, &ben, handle).await;

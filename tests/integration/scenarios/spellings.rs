@@ -1,4 +1,4 @@
-//! One subscriber, several ways to write him down.
+//! One subscriber, several spellings.
 
 use reqwest::Method;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::{
     wire::{Reply, batch, call},
 };
 
-/// Spellings of one handle; the first is the canonical one.
+/// Spellings of one handle. The first is the canonical one.
 const SPELLINGS: [&[&str]; 3] = [
     &[
         "ann@xn--bcher-kva.example",
@@ -57,7 +57,7 @@ async fn spellings_of_an_address_are_one_handle() {
                     (&json!(asked), &json!(canonical), &json!(seen)),
                     "claimed as {claimed}"
                 );
-                // Held already: no code is sent.
+                // The account holds the handle, so the server sends no code.
                 let again = claim(&server, &ann, json!({"handle": asked})).await;
                 assert_eq!(again.is(200, &["handle", "proved_at"]), &proved.body);
             }
@@ -67,7 +67,7 @@ async fn spellings_of_an_address_are_one_handle() {
     }
 }
 
-/// A spelling, its canonical form, another spelling, and its.
+/// A spelling and its canonical form, then another spelling and its canonical form.
 type Pair = [&'static str; 4];
 
 const PAIRS: [Pair; 4] = [

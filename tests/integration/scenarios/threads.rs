@@ -1,4 +1,4 @@
-//! Threads of messages, which clients keep by subject.
+//! Message threads, which clients key by subject.
 
 use super::{answer, check_in, sign_out, subject};
 use crate::{
@@ -11,7 +11,7 @@ const NUMBER: &str = "+14155550123";
 const ADDRESS: &str = "ann@example.com";
 const FRIEND: &str = "+14155550199";
 
-/// What the asker sees of Ann under `handle`, asked for together with her friend; the group is `together`.
+/// Ann's subject under `handle`, looked up with her friend's handle. `together` is the expected route of the group.
 async fn in_group(server: &Server, asker: &Device, handle: &str, together: &str) -> Option<String> {
     let group = batch(server, asker, &[FRIEND, handle]).await;
     assert_eq!(group.body["together"], together, "{group:?}");
@@ -37,7 +37,7 @@ async fn a_thread_stays_when_a_number_becomes_an_address() {
     assert_eq!(in_group(&server, &ben, ADDRESS, "imessage").await, thread);
     assert_eq!(in_group(&server, &eva, ADDRESS, "imessage").await, evas);
 
-    // Another device takes over, before and after a restart.
+    // Another device replaces the phone, before and after a restart.
     let laptop = link(&server, &ann).await;
     server.restart().await;
     sign_out(&server, &ann).await;
@@ -52,7 +52,8 @@ async fn a_thread_stays_when_a_number_becomes_an_address() {
     }
     assert_eq!(in_group(&server, &eva, ADDRESS, "imessage").await, evas);
 
-    // The number comes back to the account: the same thread. To another account: another thread.
+    // If the same account proves the number again, the thread is the same. If another account does, the thread
+    // differs.
     server.prove(&tablet, NUMBER).await;
     assert_eq!(in_group(&server, &ben, NUMBER, "imessage").await, thread);
     server.prove(&friend, NUMBER).await;

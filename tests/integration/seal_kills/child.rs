@@ -1,4 +1,4 @@
-//! The process that is killed: some hours of a log's life on the directory that the last one left.
+//! The process that the test kills. It runs a log for some hours on the directory that the process before it left.
 
 use std::{
     cell::Cell,
@@ -31,27 +31,27 @@ const VARIABLE: &str = "DISPATCHD_TEST_ORDERS";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const RETENTION: Duration = Duration::from_secs(4 * 3_600);
-/// Hours that a round lives, if nothing ends it.
+/// Hours that a process lives unless it is killed.
 const HOURS: u64 = 3;
-/// Records of a busy hour, in so many commits: enough for a sealed file that is appended in several pieces.
+/// Commits of a busy hour, and records of each. The sealed file then consists of several appended pieces.
 const BUSY: (u64, u64) = (2, 16_000);
 
-/// What the parent wants.
+/// The parent's orders.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Orders {
     pub(super) data: PathBuf,
     pub(super) journal: PathBuf,
-    /// Where the clock stands, in microseconds.
+    /// The wall time in microseconds.
     pub(super) wall: u64,
-    /// The first record's number.
+    /// The number of the first record.
     pub(super) first: u64,
     pub(super) seed: u64,
-    /// One of its hours is a busy one.
+    /// Whether one of the hours is busy.
     pub(super) busy: bool,
     pub(super) targets: Vec<Target>,
 }
 
-/// Starts the process and waits for its end.
+/// Starts the process and waits until it ends.
 pub(super) fn live(orders: &Orders, output: &Path) -> ExitStatus {
     let file = fs::File::create(output).unwrap();
     let name = "seal_kills::child::lives_until_it_is_killed";
@@ -61,16 +61,16 @@ pub(super) fn live(orders: &Orders, output: &Path) -> ExitStatus {
     command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap()
 }
 
-/// Odd, so that multiplying by it loses nothing; ids in a row must not look like a row, or they take no room.
+/// An odd factor, so that multiplying is invertible. Sequential ids would compress too well.
 const SCATTER: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Its inverse modulo 2^64, by Newton's steps.
+/// The inverse of the factor modulo 2^64, by Newton's iteration.
 static GATHER: LazyLock<u64> = LazyLock::new(|| {
     let step =
         |inverse: u64| inverse.wrapping_mul(2_u64.wrapping_sub(SCATTER.wrapping_mul(inverse)));
     (0..6).fold(SCATTER, |inverse, _| step(inverse))
 });
 
-/// The record of this number: its whole content follows from it.
+/// The record with this number. The number determines its whole content.
 pub(crate) fn record(n: u64) -> Record {
     let id = n.wrapping_mul(SCATTER);
     let handle = match n % 11 {
@@ -111,7 +111,7 @@ pub(super) fn number(record: &Record) -> u64 {
     id.wrapping_mul(*GATHER)
 }
 
-/// Does nothing unless the parent started it.
+/// Does nothing unless the parent started this process.
 #[test]
 fn lives_until_it_is_killed() {
     let Ok(orders) = std::env::var(VARIABLE) else {
@@ -183,7 +183,8 @@ impl Life {
         }
     }
 
-    /// Tried, and once the log says so acknowledged: the parent hears of both before this goes on.
+    /// Appends records. The journal has a line for the attempt, and one for the acknowledgement, each before the
+    /// child goes on.
     fn append(&mut self, count: u64) {
         self.journal.enter("append");
         let first = self.next;
@@ -207,7 +208,7 @@ impl Life {
         self.journal.say(&format!("ticked {}", self.clock.now().as_micros()));
     }
 
-    /// Now and then hours pass, and some expire, while a segment is being sealed.
+    /// Seals. In some runs hours pass during the sealing, and some hours expire.
     fn seal(&mut self) {
         let (asked, jump_at) = (Cell::new(0), 1 + self.dice.below(8));
         let jump = HOUR * (1 + self.dice.below(3)) as u32;
@@ -224,7 +225,9 @@ impl Life {
         assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
     }
 
-    /// No file in the making, and no frames beside what was sealed from them; but what has expired waits for the tick.
+    /// No unfinished file exists, and no frames beside their sealed file.
+    ///
+    /// Files of expired hours may remain until the tick.
     fn nothing_half_done(&self, after_tick: bool) {
         let names: BTreeSet<String> = fs::read_dir(self.dir.join("log"))
             .unwrap()
@@ -238,13 +241,13 @@ impl Life {
             if !after_tick && hour.start().plus(RETENTION) <= self.clock.now() {
                 continue;
             }
-            assert!(kind != "sealing", "{name} was left: {names:?}");
+            assert!(kind != "sealing", "{name} remains: {names:?}");
             let frames = names.contains(&format!("{stem}.frames"));
-            assert!(!frames, "{stem} is there in both forms: {names:?}");
+            assert!(!frames, "{stem} exists as frames and as a sealed file: {names:?}");
         }
         for entry in fs::read_dir(self.dir.join("keys")).unwrap() {
             let name = entry.unwrap().file_name();
-            assert!(name == "keyring" || name == "root.key", "{name:?} was left");
+            assert!(name == "keyring" || name == "root.key", "{name:?} remains");
         }
     }
 

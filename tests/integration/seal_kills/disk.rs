@@ -1,5 +1,7 @@
-//! A disk on which its own process ends, by SIGKILL, at a chosen change. Every change is written to the journal before it
-//! is made, so that whoever started the process knows which steps there are and at which one it ended.
+//! A disk that kills its own process with SIGKILL at a chosen change.
+//!
+//! It writes every change to the journal before it makes the change. The parent thus learns which steps exist and at
+//! which one the process died.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,11 +17,11 @@ use dispatchd::envelope::{Disk, DiskFile, OsDisk};
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
-/// When, seen from a change, the end comes.
+/// When the kill comes, relative to a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Moment {
     Before,
-    /// Half of what is appended or wiped is on the disk. For any other change the same as before it.
+    /// After half of an append or a wipe. For any other change this equals `Before`.
     Middle,
     After,
 }
@@ -28,7 +30,7 @@ impl Moment {
     pub(super) const ALL: [Self; 3] = [Self::Before, Self::Middle, Self::After];
 }
 
-/// The change at which the end comes: the `occurrence`th, counted from 1, of those that are called so.
+/// The change at which the process dies: the `occurrence`th change with this name, counted from 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Target {
     /// The name of a change, or [`START`].
@@ -37,7 +39,7 @@ pub(super) struct Target {
     pub(super) moment: Moment,
 }
 
-/// Stands for every change of a start.
+/// Matches every change of a start.
 pub(super) const START: &str = "start";
 
 impl Target {
@@ -47,7 +49,7 @@ impl Target {
     }
 }
 
-/// What the process tells whoever started it: lines in a file, each handed to the kernel before it goes on.
+/// The child's report to its parent: lines in a file. The kernel has each line before the child goes on.
 #[derive(Debug)]
 pub(super) struct Journal {
     state: Mutex<State>,
@@ -58,7 +60,7 @@ struct State {
     file: File,
     phase: &'static str,
     last: String,
-    /// Each with how often it was met.
+    /// Each target with the number of its matches so far.
     targets: Vec<(Target, u64)>,
 }
 
@@ -74,7 +76,7 @@ impl Journal {
         self.state().say(line);
     }
 
-    /// What the process is about: the first word of the names of its changes.
+    /// Sets the phase. The names of changes begin with it.
     pub(super) fn enter(&self, phase: &'static str) {
         self.state().phase = phase;
     }
@@ -83,7 +85,7 @@ impl Journal {
         self.state.lock().unwrap()
     }
 
-    /// Notes a change that is about to be made; tells whether the end is to come at it.
+    /// Notes a change before it is made. Returns a moment if the process must die at this change.
     fn note(&self, what: &str) -> Option<Moment> {
         let mut state = self.state();
         let what = match what {
@@ -132,7 +134,7 @@ impl State {
     }
 }
 
-/// `kill -9` of this very process.
+/// Kills this process with SIGKILL.
 fn end() -> ! {
     kill_process(getpid(), Signal::KILL).unwrap();
     loop {
@@ -140,8 +142,10 @@ fn end() -> ! {
     }
 }
 
-/// The machine's file system, until the end. A sync is a step like any other and is left out: a kill leaves all that the
-/// kernel was given, so nothing here could tell the difference (what a power cut leaves is tested on a simulated disk).
+/// The real file system, until the kill.
+///
+/// A sync is a step, but does nothing: a kill keeps everything that the kernel has. Other tests simulate a power cut
+/// on a simulated disk.
 #[derive(Debug)]
 pub(super) struct FatalDisk(pub(super) Arc<Journal>);
 
@@ -153,7 +157,7 @@ impl FatalDisk {
     }
 }
 
-/// What a file is: `frames`, `sealing`, `root.key`, and so on.
+/// The kind of a file: `frames`, `sealing`, `root.key`, and so on.
 fn kind_of(path: &Path) -> String {
     let name = path.file_name().unwrap().to_str().unwrap();
     match name.rsplit_once('.') {
@@ -201,10 +205,10 @@ impl Disk for FatalDisk {
 #[derive(Debug)]
 struct FatalFile {
     inner: Box<dyn DiskFile>,
-    /// The same file, for half a wipe.
+    /// A second handle on the file, for half a wipe.
     again: File,
     what: String,
-    /// Pieces appended since it was made.
+    /// Appends since the file was created.
     appends: u32,
     journal: Arc<Journal>,
 }

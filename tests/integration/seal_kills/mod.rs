@@ -1,15 +1,17 @@
-//! `kill -9` at every step of sealing and of expiry: nothing is lost, nothing comes back, nothing is there twice.
+//! `kill -9` at every step of sealing and of expiry. No record is lost, duplicated, or readable again after its
+//! expiry.
 //!
-//! The test starts itself as another process ([`child`]), which opens the log on a disk that ends the process, by a real
-//! SIGKILL, before, in the middle of, or right after one of its changes ([`disk`]). The next one goes on with what is
-//! there, on the same directory, at the wall time of the kill; the retention is four hours, so that hours are destroyed
-//! while others are sealed. After each process what the files hold is compared with what was acknowledged ([`model`]).
-//! Each change has a name, such as `seal: rename sealing to sealed`; where the next kill comes is chosen among the names
-//! and moments that were ordered least, and half of them may come in the recovery from the last one. Such an order can
-//! wait in vain: a step of sealing that was ordered and that no kill has hit yet comes before all others, and alone. The
-//! test goes on until there were enough kills and each of these steps was hit.
+//! The test starts itself as another process ([`child`]), which opens the log on a special disk ([`disk`]). The disk
+//! kills the process with SIGKILL before, during or right after one of its changes. The next process continues on the
+//! same directory, at the wall time of the kill. The retention is four hours, so hours expire while others are
+//! sealed. After each process the test compares the files with what was acknowledged ([`model`]).
 //!
-//! `DISPATCHD_TEST_KILLS` says how many kills (60), `DISPATCHD_TEST_SEED` repeats a run.
+//! Each change has a name, such as `seal: rename sealing to sealed`. The test orders the next kill at the name and
+//! moment that it has ordered least. Half of the kills may come during the recovery from the last one. A process may
+//! never reach the ordered step. If it was a step of sealing that no kill has hit yet, the test orders it again,
+//! alone and first. The test ends after enough kills, when each step of sealing was hit.
+//!
+//! `DISPATCHD_TEST_KILLS` sets the number of kills (60). `DISPATCHD_TEST_SEED` repeats a run.
 
 mod child;
 mod disk;
@@ -38,10 +40,10 @@ use model::Model;
 
 /// 2026-11-23T08:00:00Z.
 const BEGIN: Timestamp = Timestamp::from_secs(1_795_420_800);
-/// For a reader that gives out all that the keys open.
+/// A retention for a reader that returns everything that the keys decrypt.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 const SECOND_PIECE: &str = "seal: append sealing second or later piece";
-/// Copies of the directory that are kept, and processes between two.
+/// How many copies of the directory the test keeps, and the number of processes between two copies.
 const COPIES: usize = 4;
 const BETWEEN_COPIES: u64 = 3;
 
@@ -49,14 +51,14 @@ fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// A step, by what is known of it.
+/// What the test knows about a step.
 #[derive(Debug, Default)]
 struct Step {
-    /// How often one process met it at most.
+    /// The most times that one process made this change.
     occurs: u64,
-    /// How often a kill was ordered at each moment: some steps are rare, and the order waits in vain.
+    /// How often a kill was ordered at each moment. A process may not reach a rare step.
     ordered: [u64; 3],
-    /// Kills before, in the middle of, and after it.
+    /// Kills before, during and after it.
     hits: [u64; 3],
 }
 
@@ -75,7 +77,7 @@ struct Trial {
     processes: u64,
     kills: u64,
     sound: u64,
-    /// Old copies that were tried with today's keys.
+    /// Old copies that were opened with current keys.
     tried: u64,
 }
 
@@ -98,7 +100,7 @@ impl Trial {
         self.folder.path().join("data")
     }
 
-    /// The step and moment ordered least, of those that are not of a start: sealing and expiry first.
+    /// The least ordered step and moment outside a start. Steps of sealing and expiry come first.
     fn least_ordered(&mut self) -> Option<Target> {
         let by_orders = |(name, step): (&String, &Step)| {
             let is_rest = !name.starts_with("seal") && !name.starts_with("tick");
@@ -112,7 +114,7 @@ impl Trial {
         let least: Vec<_> = all.into_iter().filter(|step| step.0 == least).collect();
         let (_, name, occurs, moment) = &least[self.dice.below(least.len() as u64) as usize];
         self.steps.entry(name.clone()).or_default().ordered[*moment] += 1;
-        // The later ones come only if many hours are behind at once.
+        // Later occurrences need many hours that wait for sealing at once.
         let occurrence = 1 + self.dice.below((*occurs).min(3));
         Some(Target { name: name.clone(), occurrence, moment: Moment::ALL[*moment] })
     }
@@ -123,7 +125,7 @@ impl Trial {
         self.steps.iter().filter(missed)
     }
 
-    /// A step of sealing for which an order has waited in vain, the first of its kind that comes.
+    /// A step of sealing that was ordered, but never hit, at its first occurrence.
     fn overdue(&mut self) -> Option<Target> {
         let ordered = |step: &Step| step.ordered.iter().sum::<u64>();
         let waited = self.missed().filter(|(_, step)| ordered(step) > 0);
@@ -146,7 +148,7 @@ impl Trial {
         targets
     }
 
-    /// One process from its start to its end, and a look at what it leaves.
+    /// Runs one process from start to end, then checks what it leaves.
     fn round(&mut self, targets: Vec<Target>) {
         let busy = targets.iter().any(|target| target.name == SECOND_PIECE)
             || self.processes.is_multiple_of(12);
@@ -180,7 +182,7 @@ impl Trial {
         format!("process {}, wall {}, {:?}", self.processes, self.model.wall, orders.targets)
     }
 
-    /// Hears what the process told. Whether it was killed.
+    /// Reads the child's journal. Returns whether the child was killed.
     fn read(&mut self, journal: &str) -> bool {
         let (mut was_killed, mut met) = (false, BTreeMap::<&str, u64>::new());
         for line in journal.lines() {
@@ -189,14 +191,14 @@ impl Trial {
             } else if let Some(kill) = line.strip_prefix("kill ") {
                 let (moment, name) = kill.split_once(' ').unwrap();
                 let moment = Moment::ALL.iter().position(|it| format!("{it:?}") == moment).unwrap();
-                // Nothing but an append and a wipe has a middle.
+                // Only an append and a wipe can be half done.
                 let moment = if moment == 1 && !is_torn(name) { 0 } else { moment };
                 self.steps.entry(name.to_owned()).or_default().hits[moment] += 1;
                 was_killed = true;
             } else if line == "sound" {
                 self.sound += 1;
             } else {
-                assert!(self.model.hear(line) || line == "done", "{line}");
+                assert!(self.model.apply(line) || line == "done", "{line}");
             }
         }
         for (name, count) in met {
@@ -247,12 +249,12 @@ impl Trial {
     }
 }
 
-/// Whether a change has a middle.
+/// Whether a change can be half done.
 fn is_torn(name: &str) -> bool {
     !name.contains("sync") && (name.contains("append") || name.contains("wipe"))
 }
 
-/// Everything that a data directory's keys open; none if the keys are not in order.
+/// All records that the keys of a data directory decrypt. `None` if the keys cannot be opened.
 fn rows(data: &Path, wall: Timestamp, retention: Duration) -> Option<Vec<LogRow>> {
     let keys = KeyFiles::new(&data.join("keys"), None);
     let clock = ManualClock::at(wall);
@@ -268,10 +270,10 @@ fn kill_9_at_every_step_of_sealing_and_expiry() {
     let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
     say(&format!("{kills} kills while sealing and expiring, DISPATCHD_TEST_SEED={seed}"));
     let mut trial = Trial::new(seed);
-    // What there is to hit, once hours expire too.
+    // The first processes discover the steps, including those of expiry.
     (0..3).for_each(|_| trial.round(Vec::new()));
     let enough = 3 * kills + 100;
-    // Fewer are for a look at one fault; they need not hit all.
+    // Fewer kills serve to study one fault, and need not hit all steps.
     let all = kills >= 60;
     while (trial.kills < kills || all && trial.missed().next().is_some())
         && trial.processes < enough
@@ -290,7 +292,7 @@ fn kill_9_at_every_step_of_sealing_and_expiry() {
         trial.sound,
         trial.tried,
     ));
-    assert!(trial.kills >= kills, "too few of the kills came");
+    assert!(trial.kills >= kills, "too few kills");
     assert!(tally.acknowledged > 30 * kills && trial.sound > kills / 2);
     let missed: Vec<_> = trial.missed().collect();
     assert!(!all || missed.is_empty(), "steps of sealing that no kill hit: {missed:?}");

@@ -1,4 +1,4 @@
-//! What must be readable after all that was acknowledged, killed and destroyed.
+//! A model of what must be readable after appends, kills and expiry.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,21 +9,21 @@ use dispatchd::{clock::Timestamp, query_log::LogRow};
 
 use super::child::{HOUR, RETENTION, number, record};
 
-/// What was found wrong, and how much was looked at.
+/// Faults that were found, and how many records were compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) acknowledged: u64,
-    /// Under way at a kill, and then there or not.
+    /// Records in flight at a kill. They may or may not be readable.
     pub(super) in_doubt: u64,
-    /// Acknowledged, not expired, and not there.
+    /// Acknowledged and unexpired records that are not readable.
     pub(super) lost: u64,
-    /// There twice.
+    /// Records that are readable twice.
     pub(super) doubled: u64,
-    /// There though it was gone, or though its key was destroyed.
+    /// Records that are readable although they were gone before, or although their key was destroyed.
     pub(super) resurrected: u64,
-    /// Never written so, or at another instant than before.
+    /// Records that differ from what was written, or whose timestamp changed.
     pub(super) invented: u64,
-    /// Readable at the retention or later, through the reader that clamps.
+    /// Records older than the retention that the reader returns although it clamps.
     pub(super) overdue: u64,
 }
 
@@ -35,13 +35,13 @@ impl Tally {
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    /// What must be there, until it expires, with its instant once it was seen.
+    /// Records that must be readable until they expire. The timestamp is exact once a record was read.
     alive: BTreeMap<u64, Known>,
     in_doubt: Vec<Range<u64>>,
-    /// The first number that was never tried.
+    /// The number of the next record.
     pub(super) next: u64,
     pub(super) wall: Timestamp,
-    /// When the last tick was acknowledged: what was due then must not open ever again.
+    /// When the last tick was acknowledged. Records that had expired by then must never decrypt again.
     ticked: Timestamp,
     pub(super) tally: Tally,
 }
@@ -57,13 +57,13 @@ fn is_due(at: Timestamp, now: Timestamp) -> bool {
 }
 
 impl Model {
-    /// Nothing was written, and the clock stands there.
+    /// An empty log at this wall time.
     pub(super) fn at(wall: Timestamp) -> Self {
         Self { wall, ..Self::default() }
     }
 
-    /// A line of the journal; false if it is not for the model.
-    pub(super) fn hear(&mut self, line: &str) -> bool {
+    /// Applies a line of the journal. Returns false if the line is not for the model.
+    pub(super) fn apply(&mut self, line: &str) -> bool {
         let mut words = line.split(' ');
         let (what, mut numbers) = (words.next().unwrap(), words.map(str::parse::<u64>));
         let mut one = || numbers.next().unwrap().unwrap();
@@ -87,7 +87,7 @@ impl Model {
         true
     }
 
-    /// Compares with all that the keys open, whatever its age.
+    /// Compares with all records that the keys decrypt, whatever their age.
     pub(super) fn compare(&mut self, rows: &[LogRow]) {
         let doubt = std::mem::take(&mut self.in_doubt);
         self.tally.in_doubt += doubt.iter().map(|range| range.end - range.start).sum::<u64>();
@@ -120,7 +120,7 @@ impl Model {
         });
     }
 
-    /// Compares with what the reader gives out that keeps to the retention.
+    /// Compares with the records that a reader returns within the retention.
     pub(super) fn compare_clamped(&mut self, rows: &[LogRow]) {
         let (edge, young) = (self.wall.minus(RETENTION), self.wall.minus(RETENTION - HOUR));
         let overdue = rows.iter().filter(|row| row.at <= edge).count();
@@ -131,8 +131,10 @@ impl Model {
         self.tally.lost += due.filter(|(n, _)| !there.contains(n)).count() as u64;
     }
 
-    /// What an old copy opens with today's keys: nothing that a tick has destroyed, and nothing but what is alive or
-    /// would be destroyed by the tick that a kill interrupted.
+    /// Compares with the records of an old copy that the current keys decrypt.
+    ///
+    /// It must have no record that a tick destroyed. Its records must be alive, or due in the tick that a kill
+    /// interrupted.
     pub(super) fn compare_copy(&mut self, rows: &[LogRow]) {
         let is_dead = |row: &&LogRow| {
             let is_alive = self.alive.contains_key(&number(&row.record));
