@@ -1,9 +1,9 @@
-"""Opens exports of the log as their readers do: pyarrow, DuckDB, Python's csv, age.
+"""Opens exports of the log with pyarrow, DuckDB, Python's csv and age.
 
-check_export.py same FOLDER      every form of FOLDER/log.* says what FOLDER/rows.ndjson (the API's rows) says
-check_export.py empty FOLDER     FOLDER/empty.* have no rows, and the right columns
-check_export.py ask FOLDER       runs the statements on standard input (a JSON list) in FOLDER; prints a JSON list of
-                                 their rows, null for a statement that has none
+check_export.py same FOLDER      asserts that each FOLDER/log.* has the rows of FOLDER/rows.ndjson (the API's rows)
+check_export.py empty FOLDER     asserts that FOLDER/empty.* have no rows, and the right columns
+check_export.py ask FOLDER       runs the SQL statements on standard input (a JSON list) in FOLDER; prints a JSON list
+                                 of their rows, null for a statement without a result
 """
 
 import csv
@@ -34,7 +34,7 @@ SCHEMA = {
     "cause": TEXT,
 }
 DUCKDB = {"at": "TIMESTAMP WITH TIME ZONE", "status": "INTEGER", "took_us": "BIGINT"}
-# What README tells to do with a CSV file.
+# README's statement for reading a CSV file.
 CSV = """SELECT * REPLACE (regexp_replace(handle, '^''', '') AS handle)
          FROM read_csv('{}', types = {{'status': 'INTEGER', 'took_us': 'BIGINT'}})"""
 
@@ -44,13 +44,13 @@ def duck_types(connection, query):
 
 
 def rows_of(table):
-    """In the order of time: an export has that of storage."""
+    """The rows sorted by time, because an export has storage order."""
     rows = table.to_pylist()
     return sorted(rows, key=lambda row: row["at"]) if "at" in table.column_names else rows
 
 
 def row_of(record):
-    """A row of the API as a row of a table: every column, null where the record has none."""
+    """Converts a row of the API: every column, None where the record has no value."""
     row = {name: record.get(name) for name in SCHEMA}
     row["at"] = datetime.datetime.fromisoformat(row["at"])
     return row
@@ -61,18 +61,18 @@ def same(folder):
     expected = [row_of(json.loads(line)) for line in text.splitlines()]
     assert len(expected) > 10 and all(
         any(row[name] is None for row in expected) for name in SCHEMA if name not in ("at", "kind")
-    ), "the planted rows lack a null somewhere"
+    ), "a column has no null in the planted rows"
     connection = duckdb.connect()
 
     parquet = folder / "log.parquet"
     table = pyarrow.parquet.read_table(parquet)
     assert {field.name: field.type for field in table.schema} == SCHEMA, table.schema
     assert table.column_names == list(SCHEMA)
-    assert rows_of(table) == expected, "pyarrow reads other rows"
+    assert rows_of(table) == expected, "pyarrow reads different rows"
     query = f"SELECT * FROM '{parquet}'"
     types = duck_types(connection, query)
     assert types == {name: DUCKDB.get(name, "VARCHAR") for name in SCHEMA}, types
-    assert rows_of(connection.sql(query).to_arrow_table()) == expected, "DuckDB reads other rows"
+    assert rows_of(connection.sql(query).to_arrow_table()) == expected, "DuckDB reads different rows"
 
     with open(folder / "log.csv", newline="", encoding="utf-8") as file:
         cells = list(csv.reader(file, strict=True))
@@ -91,22 +91,22 @@ def same(folder):
     query = CSV.format(folder / "log.csv")
     types = duck_types(connection, query)
     assert types == {name: DUCKDB.get(name, "VARCHAR") for name in SCHEMA}, types
-    assert rows_of(connection.sql(query).to_arrow_table()) == expected, "DuckDB reads other CSV"
+    assert rows_of(connection.sql(query).to_arrow_table()) == expected, "DuckDB reads different rows from CSV"
 
     ndjson = folder / "log.ndjson"
     lines = sorted(ndjson.read_bytes().splitlines(), key=lambda line: json.loads(line)["at"])
-    assert lines == text.splitlines(), "NDJSON is not what the API gives"
+    assert lines == text.splitlines(), "NDJSON differs from the API's rows"
     columns = "handle, status, took_us, cause"
     query = f"SELECT {columns} FROM read_json('{ndjson}') ORDER BY \"at\""
     wanted = [{name: row[name] for name in columns.split(", ")} for row in expected]
-    assert rows_of(connection.sql(query).to_arrow_table()) == wanted, "DuckDB reads other JSON"
+    assert rows_of(connection.sql(query).to_arrow_table()) == wanted, "DuckDB reads different rows from JSON"
 
-    sealed = (folder / "log.parquet.age").read_bytes()
+    encrypted = (folder / "log.parquet.age").read_bytes()
     for handle in {row["handle"] for row in expected if row["handle"]}:
-        assert handle.encode() not in sealed and handle.strip("+").encode() not in sealed
-    assert b"PAR1" not in sealed
+        assert handle.encode() not in encrypted and handle.strip("+").encode() not in encrypted
+    assert b"PAR1" not in encrypted
     identity = pyrage.x25519.Identity.from_str((folder / "identity").read_text().strip())
-    assert pyrage.decrypt(sealed, [identity]) == parquet.read_bytes(), "it decrypts to something else"
+    assert pyrage.decrypt(encrypted, [identity]) == parquet.read_bytes(), "the decrypted file differs from the plain one"
 
 
 def empty(folder):

@@ -1,12 +1,12 @@
-"""A mail server (aiosmtpd) that can be told to misbehave.
+"""A mail server (aiosmtpd) with planned failures.
 
-mail_server.py '{"port": 0, "tls": "starttls", ...}' prints its port, then one JSON object for each thing that happens.
+mail_server.py '{"port": 0, "tls": "starttls", ...}' prints its port, then one JSON object for each event.
 
-port   0 picks one
+port   0: the kernel picks a free port
 tls    "none", "starttls" (offered), "tls" (from the first byte)
-cert, key   PEM files
-login  [user, password], required if given
-plan   replies by stage ("mail", "rcpt", "data"), used up one by one, then all is well: "451 …", "550 …", "hang"
+cert, key   paths of PEM files
+login  [user, password]; if given, the client must log in
+plan   replies by stage ("mail", "rcpt", "data"): "451 …", "550 …" or "hang". The server uses each once, then accepts.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ options = json.loads(sys.argv[1])
 plan = options.get("plan", {})
 
 
-def tell(**what):
+def report(**what):
     print(json.dumps(what), flush=True)
 
 
@@ -34,14 +34,14 @@ async def planned(stage, otherwise):
 
 class Handler:
     async def handle_MAIL(self, server, session, envelope, address, parameters):
-        tell(event="mail", parameters=parameters)
+        report(event="mail", parameters=parameters)
         reply = await planned("mail", "250 OK")
         if reply.startswith("250"):
             envelope.mail_from = address
         return reply
 
     async def handle_RCPT(self, server, session, envelope, address, parameters):
-        tell(event="rcpt")
+        report(event="rcpt")
         reply = await planned("rcpt", "250 OK")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
@@ -49,12 +49,12 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         content = envelope.content.decode("utf-8")
-        tell(event="content", to=envelope.rcpt_tos, sender=envelope.mail_from, content=content)
+        report(event="content", to=envelope.rcpt_tos, sender=envelope.mail_from, content=content)
         return await planned("data", "250 OK")
 
 
 def authenticate(server, session, envelope, mechanism, login):
-    tell(event="auth")
+    report(event="auth")
     given = [login.login.decode(), login.password.decode()]
     return AuthResult(success=given == options["login"], handled=False)
 
@@ -74,7 +74,7 @@ def session():
         tls_context=context() if options["tls"] == "starttls" else None,
         authenticator=authenticate if login else None,
         auth_required=login,
-        # With implicit TLS the library does not know that the connection is encrypted.
+        # With implicit TLS aiosmtpd does not know that the connection is encrypted.
         auth_require_tls=options["tls"] == "starttls",
     )
 
@@ -83,7 +83,7 @@ async def serve():
     encrypted = context() if options["tls"] == "tls" else None
     loop = asyncio.get_running_loop()
     server = await loop.create_server(session, "127.0.0.1", options["port"], ssl=encrypted)
-    tell(event="ready", port=server.sockets[0].getsockname()[1])
+    report(event="ready", port=server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
