@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Takes text messages from dispatchd and sends them by Twilio's Messages API. Python 3.9 or later, nothing else.
+"""Receives text messages from dispatchd and sends them through Twilio's Messages API. Needs only Python 3.9 or later.
 
-    LISTEN=127.0.0.1:8099           where dispatchd posts: ownership.delivery.text.url = "http://127.0.0.1:8099/"
+    LISTEN=127.0.0.1:8099           address to listen on; set ownership.delivery.text.url = "http://127.0.0.1:8099/"
     DISPATCHD_SECRET_FILE=…         the same file as ownership.delivery.text.secret_file
-    STORE=sent.db                   which messages were sent, for a day; survives a restart
+    STORE=sent.db                   database of the messages sent within a day; a restart keeps it
     TWILIO_ACCOUNT_SID=AC…          the account
-    TWILIO_AUTH_TOKEN_FILE=…        its token
+    TWILIO_AUTH_TOKEN_FILE=…        file with the account's token
     TWILIO_FROM=+1…                 the sending number
     TWILIO_URL=https://api.twilio.com
 
-A message is sent once, however often it is posted. Its key is stored before the provider is asked, and is taken out again
-only if the provider certainly did not take the message. To use another provider, change `send`.
+The adapter sends a message at most once, however often dispatchd posts it. It stores the message's key before it calls
+the provider. It deletes the key only if the provider certainly did not accept the message. To use another provider, change
+`send`.
 """
 
 import base64
@@ -52,7 +53,7 @@ provider = urllib.request.build_opener(NoRedirect)
 
 
 def send(to, text):
-    """Asks the provider. Returns the status for dispatchd, and whether the message certainly was not sent."""
+    """Calls the provider. Returns the status for dispatchd, and whether the message was certainly not sent."""
     form = urllib.parse.urlencode({"To": to, "From": FROM, "Body": text}).encode()
     login = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
     url = f"{URL}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
@@ -63,7 +64,8 @@ def send(to, text):
     except urllib.error.HTTPError as error:
         if error.code == 429:
             return 503, True
-        # The provider refused it: it was not sent and never will be. Of its own faults nobody knows.
+        # A 4xx status means that the provider did not send the message and never will. After a 5xx status it may have
+        # sent it.
         return (422, True) if error.code < 500 else (502, False)
     except urllib.error.URLError as error:
         is_refused = isinstance(error.reason, ConnectionRefusedError)
@@ -73,17 +75,17 @@ def send(to, text):
 
 
 class Store:
-    """Keys of messages: 0 is being sent, otherwise the status of the answer."""
+    """Keys of messages with their status. Status 0 means in flight; any other is the answer for dispatchd."""
 
     def __init__(self, path):
         self.lock = threading.Lock()
         self.db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self.db.execute("create table if not exists sent (key text primary key, status int, at int)")
-        # What was being sent when this program ended was perhaps sent.
+        # A message that was in flight when this program ended may have been sent.
         self.db.execute("update sent set status = 502 where status = 0")
 
     def begin(self, key):
-        """None if the message is new; it is being sent from here on."""
+        """Returns the status of a known key. Returns None for a new key, and marks it as in flight."""
         with self.lock:
             self.db.execute("delete from sent where at < ?", (int(time.time()) - KEY_SECONDS,))
             row = self.db.execute("select status from sent where key = ?", (key,)).fetchone()
@@ -100,7 +102,7 @@ class Store:
 
 
 def is_signed(header, body):
-    """Dispatchd-Signature: t=<Unix seconds>,v1=<hex of HMAC-SHA-256 of "<t>.<body>">"""
+    """Checks `Dispatchd-Signature: t=<Unix seconds>,v1=<hex of HMAC-SHA-256 of "<t>.<body>">`."""
     parts = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
     stamp = parts.get("t", "")
     if not (stamp.isascii() and stamp.isdigit() and abs(time.time() - int(stamp)) <= CLOCK_SECONDS_MAX):
@@ -113,9 +115,9 @@ class Adapter(BaseHTTPRequestHandler):
     timeout = 15
 
     def do_POST(self):
-        self.answer(self.take())
+        self.answer(self.accept())
 
-    def take(self):
+    def accept(self):
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > BODY_BYTES_MAX:
             return 413
@@ -123,13 +125,13 @@ class Adapter(BaseHTTPRequestHandler):
         if not is_signed(self.headers.get("Dispatchd-Signature", ""), body):
             return 401
         message = json.loads(body)
-        # The id is under the signature; a header alone could be changed.
+        # The signature covers the id in the body, but not the header.
         key = message["id"]
         if key != self.headers.get("Idempotency-Key"):
             return 400
         before = store.begin(key)
         if before is not None:
-            # Being sent by another request: dispatchd asks again.
+            # Another request is sending the message. dispatchd retries after a 503.
             return before or 503
         status, is_unsent = 502, False
         try:
@@ -146,7 +148,7 @@ class Adapter(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_request(self, code="-", size="-"):
-        # The path is all that is logged: no number, no text.
+        # Log the path and the status only: no number, no text.
         self.log_message("%s", code)
 
 
