@@ -5,8 +5,8 @@
 //! - Of 100 requests, 92 look up one handle and nearly 8 look up a group of 2 to 12. One request in 1,000 is an
 //!   address book of 200.
 //! - In an hour of ten million records, the busiest device asks about a hundred times and the median device once.
-//! - Of twenty million handles, nobody asks for more than half. Most others are asked for once, two thousand of them
-//!   more than a hundred times.
+//! - Of twenty million handles, more than half get no lookup. Most of the others get one, and two thousand get more than
+//!   a hundred.
 //! - Of 1,000 requests, the rate limit refuses six, and two have an invalid token. Of 1,000 handles, three are
 //!   invalid.
 //! - One record in 2,500 is a registry change, mostly of handles whose route changes often.
