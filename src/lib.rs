@@ -22,14 +22,14 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`limits`] | every cap, with unit and reason |
-//! | [`clock`] | the only reader of wall time |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
 //! | [`telemetry`] | the service's own messages, without personal values |
-//! | [`files`] | atomic replacement of files |
+//! | [`files`] | opens, replaces, locks and removes files; the format version of a data directory |
+//! | [`clock`] | the only reader of wall time |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
-//! | [`envelope`] | encrypted bytes on disk: frames, chunks with their parity, keyring, rotating root key |
+//! | [`envelope`] | encryption of what lies on disk: frames, chunks with their parity, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
 //! | [`import_jobs`] | an import that a running server was given: accepted, applied in the background |
 //! | [`verification`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |

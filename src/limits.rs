@@ -101,6 +101,10 @@ pub const AUDIT_RETENTION_MIN: Duration = LOG_RETENTION_MAX;
 pub const AUDIT_RETENTION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3600);
 /// How long an audit entry waits for another process that writes one, which takes milliseconds.
 pub const AUDIT_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// Operators in the list: each call of the operators' API compares its token with every one.
+pub const OPERATORS_MAX: usize = 1_000;
+/// How long a change of the list of operators waits for another process that changes it, which takes milliseconds.
+pub const OPERATORS_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a stop waits for the last audit entries.
 pub const AUDIT_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Places that a verification of the audit log names; more are only counted.

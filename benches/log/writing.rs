@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use dispatchd::{
     clock::{Clock as _, ManualClock, Timestamp},
     envelope::KeyFiles,
+    files::DataDirectory,
     query_log::{Config, Durability, LogOptions, QueryLog, Record, SegmentState},
     shutdown::Shutdown,
 };
@@ -106,6 +107,7 @@ impl Writer {
     fn open(amounts: &Amounts, number: u32) -> anyhow::Result<Self> {
         let clock = ManualClock::at(amounts.hour(number).start());
         let data = amounts.data();
+        DataDirectory::prepare(&data)?;
         let keys = KeyFiles::new(&data.join("keys"), None);
         let config = Config { durability: Durability::Os, ..Config::default() };
         let options = LogOptions::new(data.join("log"), keys, config, clock.clone());

@@ -7,6 +7,7 @@ use dispatchd::{
     clock::SystemClock,
     dispatch::LogSink,
     envelope::KeyFiles,
+    files::DataDirectory,
     handle::Handle,
     query_log::{self, Durability, Filter, Kind, LogOptions, LogReader, Order, QueryLog},
     registry::{self, Platform, Registry, SignUp},
@@ -63,6 +64,7 @@ pub(crate) fn register(data: &Path, count: usize) -> anyhow::Result<Population> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Arc::new(SystemClock);
     let config = query_log::Config { durability: Durability::Os, ..query_log::Config::default() };
+    DataDirectory::prepare(data)?;
     let keys = KeyFiles::new(&data.join("keys"), None);
     let options = LogOptions::new(data.join("log"), keys, config, clock.clone());
     let (log, _) = QueryLog::open(options, &Shutdown::new())?;

@@ -6,6 +6,7 @@ use dispatchd::{
     clock::SystemClock,
     dispatch::LogSink,
     envelope::KeyFiles,
+    files::DataDirectory,
     handle::Handle,
     ids::DeviceId,
     query_log::{self, Durability, LogOptions, QueryLog},
@@ -62,6 +63,7 @@ impl Population {
         let clock = Arc::new(SystemClock);
         let config =
             query_log::Config { durability: Durability::Os, ..query_log::Config::default() };
+        DataDirectory::prepare(data)?;
         let keys = KeyFiles::new(&data.join("keys"), None);
         let options = LogOptions::new(data.join("log"), keys, config, clock.clone());
         let (log, _) = QueryLog::open(options, &Shutdown::new())?;

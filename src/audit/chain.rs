@@ -6,7 +6,7 @@
 //! that a verification finds the place.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -14,11 +14,11 @@ use std::{
 use super::{
     entry::{Entry, LineHash, Torn, What},
     error::{AuditError, io_at},
-    files::{self, Day, FileName},
+    files::{Day, FileName, list},
 };
 use crate::{
     clock::SharedClock,
-    envelope::{DirectoryLock, SharedDisk},
+    files::{self, FileLock, LOCK_FILE_NAME, SharedDisk},
     limits,
 };
 
@@ -94,8 +94,8 @@ impl Chain {
     }
 
     /// The right to change the directory, or to see it at rest. Waits.
-    pub(super) fn lock(&self) -> Result<DirectoryLock, AuditError> {
-        Ok(DirectoryLock::acquire_within(&self.dir, limits::AUDIT_LOCK_PATIENCE)?)
+    pub(super) fn lock(&self) -> Result<FileLock, AuditError> {
+        Ok(FileLock::acquire_within(&self.dir.join(LOCK_FILE_NAME), limits::AUDIT_LOCK_PATIENCE)?)
     }
 
     /// Every file with its length, oldest first, while nobody writes: what is read up to there are whole entries, and
@@ -105,10 +105,10 @@ impl Chain {
             return Ok(Vec::new());
         }
         let _lock = self.lock()?;
-        let listed = files::list(&self.dir).map_err(io_at(&self.dir))?;
+        let listed = list(&self.dir).map_err(io_at(&self.dir))?;
         let measure = |file: FileName| {
             let path = self.path(file);
-            Ok((file, fs::metadata(&path).map_err(io_at(&path))?.len()))
+            Ok((file, path.metadata().map_err(io_at(&path))?.len()))
         };
         listed.into_iter().map(measure).collect()
     }
@@ -134,9 +134,9 @@ impl Chain {
     }
 
     fn tail(&self, known: Option<Known>) -> Result<Tail, AuditError> {
-        let listed = files::list(&self.dir).map_err(io_at(&self.dir))?;
+        let listed = list(&self.dir).map_err(io_at(&self.dir))?;
         if let Some(known) = known {
-            let len = fs::metadata(self.path(known.file)).map(|meta| meta.len()).unwrap_or(0);
+            let len = self.path(known.file).metadata().map_or(0, |meta| meta.len());
             let is_newest = listed.last() == Some(&known.file);
             if len < known.len {
                 tracing::error!(
@@ -158,8 +158,7 @@ impl Chain {
     /// Before the first append of this process: a process that was killed may have left names and lines that are not on
     /// the disk yet, and the chain is about to build on them.
     fn settle(&self, newest: Option<&FileName>) -> Result<(), AuditError> {
-        let data = self.dir.parent().filter(|data| !data.as_os_str().is_empty());
-        let data = data.unwrap_or(Path::new("."));
+        let data = files::parent(&self.dir);
         self.disk.sync_dir(data).map_err(io_at(data))?;
         match newest.map(|newest| self.path(*newest)) {
             Some(path) => {
@@ -176,7 +175,7 @@ impl Chain {
         let (mut n, mut hash, mut junk) = (0, LineHash::default(), Vec::new());
         'files: for file in listed.iter().rev() {
             let path = self.path(*file);
-            let bytes = fs::read(&path).map_err(io_at(&path))?;
+            let bytes = files::read(&path).map_err(io_at(&path))?;
             for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
                 if let Some(entry) = Entry::read(line) {
                     (n, hash) = (entry.n, LineHash::of(line));
@@ -191,8 +190,8 @@ impl Chain {
 
     fn measure(&self, file: FileName) -> Result<Newest, AuditError> {
         let path = self.path(file);
-        let last = last_byte(&path).map_err(io_at(&path))?;
-        let len = fs::metadata(&path).map_err(io_at(&path))?.len();
+        let len = path.metadata().map_err(io_at(&path))?.len();
+        let last = last_byte(&path, len).map_err(io_at(&path))?;
         Ok(Newest { file, len, is_open: last.is_some_and(|last| last != b'\n') })
     }
 
@@ -219,15 +218,11 @@ impl Chain {
     }
 }
 
-fn last_byte(path: &Path) -> io::Result<Option<u8>> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let mut file = fs::File::open(path)?;
-    let len = file.seek(SeekFrom::End(0))?;
-    if len == 0 {
+fn last_byte(path: &Path, len: u64) -> io::Result<Option<u8>> {
+    let Some(last) = len.checked_sub(1) else {
         return Ok(None);
-    }
-    file.seek(SeekFrom::Start(len - 1))?;
+    };
     let mut byte = [0];
-    file.read_exact(&mut byte)?;
+    files::read_exact_at(&files::open(path)?, &mut byte, last)?;
     Ok(Some(byte[0]))
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::envelope::{KeyringError, LockError};
+use crate::{envelope::KeyringError, files::LockError};
 
 /// Why the audit log cannot be written or read.
 #[derive(Debug, thiserror::Error)]

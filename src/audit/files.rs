@@ -6,12 +6,14 @@
 
 use std::{
     fmt,
-    fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _},
     path::Path,
 };
 
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    files::{self, File},
+};
 
 const SECS_PER_DAY: u64 = 24 * 3600;
 const SUFFIX: &str = ".ndjson";
@@ -68,17 +70,11 @@ impl fmt::Display for FileName {
 
 /// The files in `dir`, oldest first; none if there is no directory yet.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<FileName>> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        files.extend(entry?.file_name().to_str().and_then(FileName::parse));
-    }
-    files.sort_unstable();
-    Ok(files)
+    let names = files::if_exists(files::names(dir))?.unwrap_or_default();
+    let mut found: Vec<_> =
+        names.iter().filter_map(|name| FileName::parse(name.to_str()?)).collect();
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// The lines of a file up to `len` bytes, without their ends and without empty ones, one at a time.
@@ -88,7 +84,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path, len: u64) -> io::Result<Self> {
-        Ok(Self { reader: BufReader::new(File::open(path)?.take(len)) })
+        Ok(Self { reader: BufReader::new(files::open(path)?.take(len)) })
     }
 }
 

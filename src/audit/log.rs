@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    envelope::{Keyring, OsDisk, SharedDisk},
+    envelope::Keyring,
+    files::{OsDisk, SharedDisk},
     limits,
 };
 

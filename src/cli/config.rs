@@ -3,15 +3,23 @@
 use std::{
     io::{Write as _, stdout},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Subcommand;
 
-use super::ConfigFile;
+use super::environment::ConfigFile;
+use crate::{
+    clock::{SharedClock, SystemClock},
+    config::Config,
+    envelope::KeyFiles,
+    files::DataDirectory,
+    verification::DeliveryRouter,
+};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Read the configuration and say whether it can be used
+    /// Read the configuration and what it names, and say whether a server could start with it
     Check(ConfigFile),
     /// Print every key with the value in force, as TOML
     Show(ConfigFile),
@@ -21,11 +29,22 @@ impl ConfigCommand {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Check(file) => {
-                file.load()?;
+                check(&file.load()?)?;
                 writeln!(stdout(), "the configuration is good")?;
             }
             Self::Show(file) => write!(stdout(), "{}", file.load()?.to_toml()?)?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Finds what `serve` would refuse, without changing anything. Addresses are not tried: they may be in use by the server
+/// whose configuration this is.
+fn check(config: &Config) -> anyhow::Result<()> {
+    let data = &config.server.data;
+    DataDirectory::check_usable(data)?;
+    KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref()).check_directory()?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    DeliveryRouter::check(&config.ownership, &clock)?;
+    Ok(())
 }

@@ -2,9 +2,7 @@
 //! paste. Nothing here reaches into the server: what the demo does, anybody with `curl` can do.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader, Write as _, stdout},
-    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -15,6 +13,7 @@ use serde_json::{Value, json};
 use super::output::RecordPrinter;
 use crate::{
     clock::{Clock as _, SystemClock},
+    files::{self, DataDirectory, OsDisk},
     operators::{Operators, Role},
     server::Addresses,
 };
@@ -41,8 +40,9 @@ pub(super) fn mark_directory(data: &Path) -> anyhow::Result<()> {
             data.display()
         );
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
-    fs::write(data.join(MARKER), b"").context("marking the data directory as a demo's")
+    DataDirectory::prepare(data)?;
+    files::replace(&OsDisk::shared(), &data.join(MARKER), b"")
+        .context("marking the data directory as a demo's")
 }
 
 /// Runs the demo against a server that has just started.
@@ -150,7 +150,7 @@ impl Api {
 
 /// The code that was sent for a verification.
 fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
-    let file = fs::File::open(outbox)
+    let file = files::open(outbox)
         .context("the demo reads codes from the outbox file: leave ownership.outbox = \"file\"")?;
     let mut code = None;
     for line in BufReader::new(file).lines() {

@@ -7,6 +7,7 @@
 mod audit;
 mod config;
 mod demo;
+mod environment;
 mod filter;
 mod interrupt;
 mod lines;
@@ -19,20 +20,12 @@ mod serve;
 mod source;
 mod why;
 
-use std::{
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io, path::Path, process::ExitCode};
 
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::{
-    config::{Config, ConfigError},
-    telemetry,
-};
+use crate::{config::ConfigError, telemetry};
 
 /// Exit code of a configuration that cannot be used (`EX_USAGE` of sysexits is 64; clap's own usage errors are 2).
 const EXIT_BAD_CONFIG: u8 = 64;
@@ -70,26 +63,6 @@ enum Command {
     Config(config::ConfigCommand),
 }
 
-/// Where the configuration comes from.
-#[derive(Args)]
-struct ConfigFile {
-    /// The configuration file; without it every key has its default
-    #[arg(long = "config", value_name = "FILE", env = "DISPATCHD_CONFIG")]
-    file: Option<PathBuf>,
-}
-
-impl ConfigFile {
-    fn load(&self) -> Result<Config, ConfigError> {
-        crate::config::load(self.file.as_deref(), variables())
-    }
-}
-
-/// The environment, as far as it is text: what is not is no variable of ours.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    let text = |text: OsString| text.into_string().ok();
-    std::env::vars_os().filter_map(move |(name, value)| Some((text(name)?, text(value)?)))
-}
-
 /// The arguments are in order for clap, but not for the command.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -112,7 +85,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dispatchd: {error:#}");
+            eprintln!("dispatchd: {}", text_of(&error));
             if error.chain().any(|cause| cause.is::<UsageError>()) {
                 return ExitCode::from(EXIT_USAGE);
             }
@@ -120,6 +93,17 @@ pub fn run() -> ExitCode {
             if is_config { ExitCode::from(EXIT_BAD_CONFIG) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// The error and its causes in a line. Many errors end with the text of their cause, which is not repeated.
+fn text_of(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Refuses to write over a file unless that was asked for.
@@ -141,6 +125,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn no_cause_is_named_twice() {
+        let cause = || std::io::Error::other("disk full");
+        let plain = anyhow::Error::new(cause()).context("writing a.csv");
+        assert_eq!(super::text_of(&plain), "writing a.csv: disk full");
+        let quoted = anyhow::Error::new(cause()).context("a.csv: disk full").context("exporting");
+        assert_eq!(super::text_of(&quoted), "exporting: a.csv: disk full");
+    }
 
     #[test]
     fn the_arguments_fit_together() {

@@ -6,13 +6,12 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ConfigFile;
-
+use super::environment::ConfigFile;
 use crate::{
     clock::{Clock as _, SystemClock},
+    files,
     operators::{Operators, Role},
 };
 
@@ -62,17 +61,18 @@ impl DataDirectory {
         })
     }
 
-    fn operators(&self) -> anyhow::Result<Operators> {
-        Ok(Operators::of(&self.path()?))
+    /// The operators of a directory that is created if it is missing: the first operator can be added before the first
+    /// start.
+    fn prepared(&self) -> anyhow::Result<Operators> {
+        let data = self.path()?;
+        files::DataDirectory::prepare(&data)?;
+        Ok(Operators::of(&data))
     }
 
-    /// The operators of a directory that is there: a mistyped name must not look like an empty list. Adding needs none,
-    /// so that the first operator can be made before the first start.
+    /// The operators of a directory that exists: a mistyped name must not look like an empty list.
     fn existing(&self) -> anyhow::Result<Operators> {
         let data = self.path()?;
-        if !data.is_dir() {
-            bail!("{} is no data directory: it is not there", data.display());
-        }
+        files::DataDirectory::check(&data)?;
         Ok(Operators::of(&data))
     }
 }
@@ -99,7 +99,7 @@ impl Operator {
         let mut out = stdout().lock();
         match self {
             Self::Add { name, role, data } => {
-                let token = data.operators()?.add(&name, role.into(), SystemClock.now())?;
+                let token = data.prepared()?.add(&name, role.into(), SystemClock.now())?;
                 writeln!(out, "{}", token.reveal())?;
             }
             Self::List { data, json } => {

@@ -7,7 +7,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{ConfigFile, demo};
+use super::{demo, environment::ConfigFile};
 use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
 
 #[derive(Args)]

@@ -1,17 +1,19 @@
 //! What a command works on: a running server, or the files of a stopped one.
 
-use std::{env, fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use reqwest::{Body, Client, RequestBuilder, Response};
 use serde_json::Value;
 
+use super::environment;
 use crate::{
     audit::{self, Audit, AuditOptions, Audited, Call, Filters},
     clock::SystemClock,
     config::{Config, ConfigError},
     envelope::KeyFiles,
+    files::DataDirectory,
     query_log::{ForgottenReport, LogReader, SegmentSummary},
 };
 
@@ -26,11 +28,12 @@ pub(super) struct Source {
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     pub(super) data: Option<PathBuf>,
     /// With --data: the configuration that names the root key's place, the retention and the registry's limits
-    #[arg(long, value_name = "FILE", env = "DISPATCHD_CONFIG")]
+    /// [env: DISPATCHD_CONFIG]
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The operators' address of the server to ask
-    #[arg(long, value_name = "URL", env = "DISPATCHD_SERVER", default_value = SERVER_DEFAULT)]
-    pub(super) server: String,
+    /// The operators' address of the server to ask [env: DISPATCHD_SERVER] [default: http://127.0.0.1:8081]
+    #[arg(long, value_name = "URL")]
+    pub(super) server: Option<String>,
     /// A file that holds the operator token; without it the variable DISPATCHD_TOKEN does
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
@@ -45,7 +48,7 @@ pub(super) struct Api {
 
 impl Source {
     pub(super) fn config(&self) -> Result<Config, ConfigError> {
-        crate::config::load(self.config.as_deref(), super::variables())
+        environment::load_config(self.config.as_deref())
     }
 
     /// A reader of the log's files in the data directory named, once it is noted in the directory's audit log who reads
@@ -89,6 +92,7 @@ impl Source {
     fn data_config(&self) -> anyhow::Result<Config> {
         let mut config = self.config()?;
         config.server.data = self.data.clone().context("--data names no directory")?;
+        DataDirectory::check(&config.server.data)?;
         Ok(config)
     }
 
@@ -117,12 +121,16 @@ impl Source {
         let token = match &self.token_file {
             Some(file) => fs::read_to_string(file)
                 .with_context(|| format!("token file {}", file.display()))?,
-            None => env::var("DISPATCHD_TOKEN").context(
+            None => environment::variable("DISPATCHD_TOKEN")
+                .and_then(|token| token.into_string().ok())
+                .context(
                 "no operator token: set DISPATCHD_TOKEN or --token-file \
                  (`dispatchd operator add NAME --role reader` makes one), or read files with --data DIR",
             )?,
         };
-        let server = self.server.trim_end_matches('/').to_owned();
+        let from_env = || environment::variable("DISPATCHD_SERVER")?.into_string().ok();
+        let server = self.server.clone().or_else(from_env);
+        let server = server.as_deref().unwrap_or(SERVER_DEFAULT).trim_end_matches('/').to_owned();
         // Tokens and records are nobody's on the way: not a proxy's that the environment happens to name.
         let mut client = Client::builder().no_proxy();
         if server.starts_with("http:") {

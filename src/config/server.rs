@@ -1,10 +1,10 @@
-//! Section `[server]`: listeners, data directory, threads. It is here and not in the server's room because the
-//! composition root reads the whole configuration, which must not read the root in turn.
+//! Section `[server]`: listeners, data directory, threads. It is here because `server` imports `config`, which therefore
+//! cannot import `server`.
 
 use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::clock::span;
 
@@ -14,9 +14,11 @@ const THREADS_MAX: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
-    /// Where phones connect; port 0 picks one.
+    /// Where phones connect; port 0 picks a free one.
+    #[serde(deserialize_with = "address")]
     pub phones: SocketAddr,
-    /// Where operators connect; port 0 picks one.
+    /// Where operators connect; port 0 picks a free one.
+    #[serde(deserialize_with = "address")]
     pub operators: SocketAddr,
     /// Everything on disk lies under it.
     pub data: PathBuf,
@@ -71,4 +73,12 @@ impl ServerConfig {
             threads => threads,
         }
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(|_| {
+        D::Error::custom(
+            "expected IP:port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"; a host name is not taken",
+        )
+    })
 }

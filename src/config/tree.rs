@@ -2,7 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-/// Keys under which somebody might write a secret. A configuration file is read by more people than a secret bears.
+/// Keys under which somebody might write a secret. More people read a configuration file than may know a secret.
 const SECRETS: &[&str] = &["password", "secret"];
 
 /// A key of the file that would hold a secret, with its line.
@@ -28,29 +28,34 @@ pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name)
 }
 
-/// The line of the file on which `path` is set or, if it is not, the section that would hold it.
-pub(super) fn line_of<'a>(text: &str, path: impl Iterator<Item = &'a str>) -> Option<usize> {
+/// The line of the file on which `path` is set, and true; if it is not set, the line of the section that would hold it.
+pub(super) fn line_of<'a>(
+    text: &str,
+    path: impl Iterator<Item = &'a str>,
+) -> Option<(usize, bool)> {
     let parsed = DeTable::parse(text).ok()?;
-    let mut table = parsed.get_ref();
+    let mut table = Some(parsed.get_ref());
     let mut start = None;
+    let mut is_set = true;
     for name in path {
-        let Some((key, value)) = table.get_key_value(name) else {
+        let Some((key, value)) = table.and_then(|table| table.get_key_value(name)) else {
+            is_set = false;
             break;
         };
         start = Some(key.span().start);
-        match value.get_ref() {
-            DeValue::Table(below) => table = below,
-            _ => break,
-        }
+        table = match value.get_ref() {
+            DeValue::Table(below) => Some(below),
+            _ => None,
+        };
     }
-    line_at(text, start?)
+    Some((line_at(text, start?)?, is_set))
 }
 
 fn line_at(text: &str, start: usize) -> Option<usize> {
     Some(text.get(..start)?.matches('\n').count() + 1)
 }
 
-/// Sets the key at `path`; what stands in the way of a section (`delivery = "outbox"`) makes room for it.
+/// Sets the key at `path`; a value in the place of a section (`delivery = "outbox"`) is replaced by one.
 pub(super) fn set(tree: &mut toml::Table, path: &[String], value: toml::Value) {
     let Some((key, sections)) = path.split_last() else {
         return;

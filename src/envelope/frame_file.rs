@@ -4,9 +4,7 @@
 //! has removed meanwhile.
 
 use std::{
-    fs::File,
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +14,7 @@ use super::{
     frame::{self, FRAME_BYTES_MAX, FrameHeader, FrameKind, HEADER_BYTES, TRAILER_BYTES, checksum},
     header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError},
 };
+use crate::files;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -73,9 +72,9 @@ impl FrameFile {
     /// # Errors
     /// If it cannot be read, or its head is damaged.
     pub fn open(path: &Path, limit: Option<u64>) -> Result<Self, FrameFileError> {
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         let mut head = vec![0; FILE_HEADER_BYTES as usize];
-        let got = read_up_to(&file, &mut head, 0)?;
+        let got = files::read_up_to(&file, &mut head, 0)?;
         let header = FileHeader::decode(&head[..got])?;
         let len = file.metadata()?.len();
         let limit = limit.map_or(len, |limit| limit.min(len));
@@ -260,26 +259,9 @@ impl FrameFile {
     fn load(&mut self, from: u64, to: u64) -> io::Result<()> {
         let bytes = usize::try_from(to - from).map_err(io::Error::other)?;
         self.chunk.resize(bytes, 0);
-        let got = read_up_to(&File::open(&self.path)?, &mut self.chunk, from)?;
+        let got = files::read_up_to(&files::open(&self.path)?, &mut self.chunk, from)?;
         self.chunk.truncate(got);
         self.chunk_start = from;
         Ok(())
     }
-}
-
-/// Reads what there is from `offset`, as far as `bytes` goes.
-pub(super) fn read_up_to(file: &File, bytes: &mut [u8], mut offset: u64) -> io::Result<usize> {
-    let mut got = 0;
-    while got < bytes.len() {
-        match file.read_at(&mut bytes[got..], offset) {
-            Ok(0) => break,
-            Ok(more) => {
-                got += more;
-                offset += more as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(got)
 }

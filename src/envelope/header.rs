@@ -20,7 +20,7 @@ use aws_lc_rs::{
 use crc32fast::Hasher;
 
 use super::keyring_format::HourKey;
-use crate::clock::Hour;
+use crate::{clock::Hour, ids::fill_random};
 
 const VERSION: u8 = 1;
 const COPY_BYTES: usize = 64;
@@ -78,7 +78,7 @@ impl FileHeader {
     #[must_use]
     pub fn new(purpose: u8, hour: Hour, number: u32) -> Self {
         let mut salt = [0; 32];
-        super::keyring_format::fill_random(&mut salt);
+        fill_random(&mut salt);
         Self { purpose, hour, number, salt }
     }
 

@@ -11,6 +11,12 @@ pub enum KeyringError {
         .0.display()
     )]
     RootKeyMissing(PathBuf),
+    /// `keys.root_key` lies in a directory that does not exist.
+    #[error(
+        "{}: the directory of the root key does not exist; run: install -d -m 700 {}",
+        .0.display(), .0.display()
+    )]
+    NoDirectory(PathBuf),
     /// Encrypted files are there, but no keyring.
     #[error(
         "{}: the keyring is missing, but encrypted data exists; put the file back, or move the data away to start anew",

@@ -15,12 +15,14 @@ use std::{collections::BTreeMap, fmt};
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     hkdf,
-    rand::{SecureRandom, SystemRandom},
 };
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::root_key::RootKey;
-use crate::clock::{Hour, Timestamp};
+use crate::{
+    clock::{Hour, Timestamp},
+    ids::fill_random,
+};
 
 const MAGIC: &[u8; 4] = b"DDKR";
 const VERSION: u8 = 1;
@@ -84,11 +86,6 @@ impl fmt::Debug for HourKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HourKey(…)")
     }
-}
-
-/// Fills `bytes` from the operating system's random source; without one nothing safe can be done.
-pub(super) fn fill_random(bytes: &mut [u8]) {
-    SystemRandom::new().fill(bytes).expect("the operating system's random source works");
 }
 
 fn cipher(root: &RootKey) -> LessSafeKey {

@@ -12,18 +12,14 @@
 
 mod chunks;
 mod config;
-mod disk;
 mod frame;
 mod frame_file;
 mod header;
+mod key_files;
 mod keyring;
 mod keyring_error;
 mod keyring_format;
-mod lock;
-mod owner;
 mod root_key;
-#[cfg(test)]
-pub(crate) mod sim_disk;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +28,10 @@ pub use chunks::{
     ChunkReadError, ChunkReader, ChunkSummary, ChunkWriter,
 };
 pub use config::Config;
-pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use frame::{FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, FrameOpener, FrameSealer};
 pub use frame_file::{FrameFile, FrameFileError, Step};
 pub use header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError};
-pub use keyring::{KeyFiles, Keyring};
+pub use key_files::KeyFiles;
+pub use keyring::Keyring;
 pub use keyring_error::KeyringError;
 pub use keyring_format::{HourKey, KeyEntry};
-pub use lock::{DirectoryLock, LOCK_FILE_NAME, LockError};

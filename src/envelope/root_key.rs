@@ -13,7 +13,7 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::keyring_format::fill_random;
+use crate::ids::fill_random;
 
 const MAGIC: &[u8; 4] = b"DDRK";
 const VERSION: u8 = 1;
@@ -64,7 +64,7 @@ pub(super) fn encode(roots: &[&RootKey]) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// Reads the file's bytes; none if they are not what was written.
+/// Reads the file's bytes; `None` if they are damaged.
 pub(super) fn decode(bytes: &[u8]) -> Option<Vec<RootKey>> {
     let (body, crc) = bytes.split_last_chunk::<4>()?;
     let (head, rows) = body.split_first_chunk::<8>()?;

@@ -5,11 +5,12 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use tempfile::TempDir;
 
 use super::{
-    FileHeader, FrameFile, FrameOpener, FrameSealer, HourKey, KeyFiles, Keyring, KeyringError,
-    Step,
-    sim_disk::{SimDisk, Survives, UnsyncedDisk},
+    FileHeader, FrameFile, FrameOpener, FrameSealer, HourKey, KeyFiles, Keyring, KeyringError, Step,
 };
-use crate::clock::{Hour, Timestamp};
+use crate::{
+    clock::{Hour, Timestamp},
+    files::sim_disk::{SimDisk, Survives, UnsyncedDisk},
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_420_800);
 

@@ -1,56 +1,90 @@
-//! A file that is there whole or not at all: written under another name, synced, renamed.
+//! Atomic replacement: a file appears complete or not at all, because it is written under another name, synced and
+//! renamed.
 //!
-//! The other name is the file's own with `.new` behind it, so that whoever meets one knows what it is. A process that is
-//! killed leaves it; the next attempt at the same file replaces it.
+//! The other name is the file's own with `.new` appended. A process that is killed leaves that file; the next attempt to
+//! write the same file replaces it.
+//!
+//! ```text
+//! 1  create PATH.new, write it, sync it    crash after: PATH as before, and PATH.new
+//! 2  rename PATH.new to PATH               crash after: the old file or the new one
+//! 3  sync the directory                    the new file is durable
+//! 4  overwrite the old file's bytes        secrets only; never earlier, since a crash after 2 may bring the old name back
+//! ```
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-/// What the name of a file ends in until it is whole.
-const FRESH_ENDING: &str = ".new";
+use super::{
+    directory,
+    disk::{Disk, DiskFile, SharedDisk},
+    os_disk::OsDisk,
+};
 
-/// A file being written, readable by its owner only. Dropped before [`AtomicFile::keep`], it goes away.
+/// What the name of an unfinished file ends in.
+const UNFINISHED_ENDING: &str = ".new";
+
+/// A file being written, with mode 0600. Dropped before [`AtomicFile::keep`], it is removed.
 #[derive(Debug)]
 pub struct AtomicFile {
-    /// The file, to be written.
+    /// The file, to write to it. Locked for as long as it is open.
     pub file: File,
+    disk: SharedDisk,
+    /// The same file, for the changes that go through the disk.
+    synced: Box<dyn DiskFile>,
     path: PathBuf,
+    is_secret: bool,
     is_kept: bool,
 }
 
 impl AtomicFile {
-    /// Begins the file that will be at `path`. What an earlier, interrupted attempt left is replaced.
+    /// Begins the file that will be at `path`, and removes what an interrupted attempt left.
     ///
     /// # Errors
-    /// If it cannot be made, or another process is writing it at this moment.
+    /// If it cannot be created; `ResourceBusy` if another process is writing it at this moment.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let fresh = cleared(path)?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        lock(&file)?;
-        Ok(Self { file, path: path.to_owned(), is_kept: false })
+        Self::create_on(&OsDisk::shared(), path, false)
     }
 
-    /// Has the file that will be at `path` made by `make`, under the name that it is given.
+    fn create_on(disk: &SharedDisk, path: &Path, is_secret: bool) -> io::Result<Self> {
+        let unfinished = clear(&**disk, path, is_secret)?;
+        let synced = disk.create(&unfinished)?;
+        Self::adopt(disk, path, synced, is_secret)
+    }
+
+    /// Has the file that will be at `path` written by `make`, which gets the name to write to.
     ///
     /// # Errors
-    /// If `make` fails; what it made goes away.
+    /// If `make` fails; what it wrote is removed.
     pub fn made_by<E: From<io::Error>>(
         path: &Path,
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let fresh = cleared(path)?;
-        let made = make(&fresh).and_then(|()| Ok(OpenOptions::new().write(true).open(&fresh)?));
+        let disk = OsDisk::shared();
+        let unfinished = clear(&*disk, path, false)?;
+        let made = make(&unfinished).and_then(|()| Ok(disk.open(&unfinished)?));
         match made {
-            Ok(file) => Ok(Self { file, path: path.to_owned(), is_kept: false }),
+            Ok(synced) => Ok(Self::adopt(&disk, path, synced, false)?),
             Err(error) => {
-                let _ = fs::remove_file(fresh);
+                let _ = disk.unlink(&unfinished);
                 Err(error)
             }
         }
+    }
+
+    fn adopt(
+        disk: &SharedDisk,
+        path: &Path,
+        synced: Box<dyn DiskFile>,
+        is_secret: bool,
+    ) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(unfinished_name(path))?;
+        lock(&file)?;
+        let (disk, path) = (Arc::clone(disk), path.to_owned());
+        Ok(Self { file, disk, synced, path, is_secret, is_kept: false })
     }
 
     /// The name it will have.
@@ -59,32 +93,43 @@ impl AtomicFile {
         &self.path
     }
 
-    /// What was written so far, to be read.
+    /// Another handle of the unfinished file, to read it from its start.
     ///
     /// # Errors
     /// If it cannot be opened.
     pub fn written(&self) -> io::Result<File> {
-        File::open(fresh_name(&self.path))
+        File::open(unfinished_name(&self.path))
     }
 
-    /// Makes it durable and gives it its name, replacing what has it.
+    /// Makes the file durable and gives it its name, replacing the file of that name.
     ///
     /// # Errors
     /// If it cannot be synced or renamed.
     pub fn keep(mut self) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(fresh_name(&self.path), &self.path)?;
+        self.synced.sync()?;
+        let is_replaced = self.is_secret && self.path.try_exists()?;
+        let old = if is_replaced { Some(self.disk.open(&self.path)?) } else { None };
+        self.disk.rename(&unfinished_name(&self.path), &self.path)?;
         self.is_kept = true;
-        sync_dir(parent(&self.path))
+        self.disk.sync_dir(directory::parent(&self.path))?;
+        if let Some(mut old) = old {
+            old.wipe()?;
+            old.sync()?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if !self.is_kept {
-            // Best effort: the next attempt removes it, too.
-            let _ = fs::remove_file(fresh_name(&self.path));
+        if self.is_kept {
+            return;
         }
+        // Best effort: the next attempt removes it, too.
+        if self.is_secret {
+            let _ = self.synced.wipe();
+        }
+        let _ = self.disk.unlink(&unfinished_name(&self.path));
     }
 }
 
@@ -99,69 +144,92 @@ impl io::Write for AtomicFile {
     }
 }
 
-/// Says that this file is being written, until it is closed. Without it two who write the same file would take each
-/// other's for a leftover, and the first to end would give the other's half its name.
-fn lock(file: &File) -> io::Result<()> {
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            let told = "another process is writing this file at this moment";
-            Err(io::Error::new(io::ErrorKind::ResourceBusy, told))
-        }
-        // A file system without locks: nothing is worse than it was.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-/// The name under which a file is written, with nothing there.
-fn cleared(path: &Path) -> io::Result<PathBuf> {
-    let fresh = fresh_name(path);
-    if let Ok(left_over) = OpenOptions::new().write(true).open(&fresh) {
-        lock(&left_over)?;
-    }
-    match fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(fresh),
-    }
-}
-
-/// Makes a directory and its parents, readable by the owner only.
+/// Replaces the file at `path`, as one step: after a crash it has the old content or the new.
 ///
 /// # Errors
-/// If it cannot be made.
-pub fn create_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+/// What the operating system says. Then the old file is there, or the new one and its name may not be durable.
+pub fn replace(disk: &SharedDisk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create_on(disk, path, false)?;
+    file.synced.append(bytes)?;
+    file.keep()
+}
+
+/// Like [`replace`], and overwrites the bytes of the old file and of unfinished ones.
+///
+/// Best effort: a file system that copies on write, or a disk that remaps blocks, keeps the old bytes anyway. The caller
+/// must not depend on it where such media are in use; full-disk encryption is the answer there.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_secret(disk: &SharedDisk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = AtomicFile::create_on(disk, path, true)?;
+    file.synced.append(bytes)?;
+    file.keep()
+}
+
+/// Overwrites and removes what an interrupted replacement of `path` left, if anything.
+///
+/// # Errors
+/// What the operating system says.
+pub fn discard_secret(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let unfinished = unfinished_name(path);
+    if !unfinished.try_exists()? {
+        return Ok(());
+    }
+    let mut file = disk.open(&unfinished)?;
+    file.wipe()?;
+    file.sync()?;
+    disk.unlink(&unfinished)?;
+    disk.sync_dir(directory::parent(path))
 }
 
 /// Removes what interrupted attempts left in `directory`, of files whose names end in `ending`.
 ///
 /// # Errors
-/// If the directory cannot be read, or something in it cannot be removed.
+/// If the directory cannot be read, or a file in it cannot be removed.
 pub fn remove_leftovers(directory: &Path, ending: &str) -> io::Result<()> {
-    let ending = format!("{ending}{FRESH_ENDING}");
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&ending)) {
-            fs::remove_file(path)?;
+    let ending = format!("{ending}{UNFINISHED_ENDING}");
+    for name in directory::names(directory)? {
+        if name.to_string_lossy().ends_with(&ending) {
+            fs::remove_file(directory.join(name))?;
         }
     }
     Ok(())
 }
 
-fn fresh_name(path: &Path) -> PathBuf {
+/// The name under which the next version of `path` is written.
+#[must_use]
+pub fn unfinished_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(FRESH_ENDING);
+    name.push(UNFINISHED_ENDING);
     name.into()
 }
 
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+/// Removes what an interrupted attempt left. Returns the name to write to.
+fn clear(disk: &dyn Disk, path: &Path, is_secret: bool) -> io::Result<PathBuf> {
+    let unfinished = unfinished_name(path);
+    if let Ok(left_over) = File::open(&unfinished) {
+        lock(&left_over)?;
+        if is_secret {
+            discard_secret(disk, path)?;
+        } else {
+            disk.unlink(&unfinished)?;
+        }
     }
+    Ok(unfinished)
 }
 
-fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+/// Locks an unfinished file until it is closed. Without the lock two processes that write the same file would each take
+/// the other's for a leftover, and the first to finish would rename the other's unfinished file.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let why = "another process is writing this file at this moment";
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, why))
+        }
+        // A file system without locks: two writers are not detected there.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
 }
 
 #[cfg(test)]

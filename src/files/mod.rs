@@ -1,5 +1,35 @@
-//! Files: how this service writes and replaces them.
+//! Files: the only module that opens, creates, replaces, renames, locks and removes them.
+//!
+//! - [`AtomicFile`], [`replace`], [`replace_secret`]: a file appears complete or not at all.
+//! - [`Disk`]: every change whose crash states are tested goes through this trait. [`OsDisk`] is the machine's file system,
+//!   `SimDisk` (tests only) rebuilds what a crash at any point leaves.
+//! - [`DataDirectory`]: the format version of a data directory, and the lock of the process that changes it.
+//! - [`FileLock`]: an advisory lock, released by the kernel when the process ends.
+//!
+//! What this service creates is private: directories have mode 0700, files 0600. If root creates it, it belongs to the
+//! owner of the directory that it lies in, so that the server's own user can still read and change it.
 
 mod atomic;
+mod data_directory;
+mod directory;
+mod disk;
+mod lock;
+mod open;
+mod os_disk;
+#[cfg(test)]
+pub(crate) mod sim_disk;
+mod stamp;
 
-pub use atomic::{AtomicFile, create_dir, remove_leftovers};
+pub use atomic::{
+    AtomicFile, discard_secret, remove_leftovers, replace, replace_secret, unfinished_name,
+};
+pub use data_directory::{DataDirectory, DataDirectoryError};
+pub use directory::{create_dir, names, parent, sync_dir};
+pub use disk::{Disk, DiskFile, SharedDisk};
+pub use lock::{FileLock, LOCK_FILE_NAME, LockError};
+pub use open::{
+    AsyncFile, File, append_private, create, if_exists, mode_if_open_to_others, open,
+    open_or_create, read, read_exact_at, read_text, read_text_up_to, read_up_to, remove_if_exists,
+};
+pub use os_disk::OsDisk;
+pub use stamp::FileStamp;

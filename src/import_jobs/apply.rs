@@ -1,13 +1,13 @@
 //! Applies an accepted file, piece by piece, as one of those who change the registry.
 
-use std::{fs, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Applied, Current, Ended, ImportState};
+use super::state::{Applied, Current, Ended, ImportState};
 use crate::{
-    limits,
+    files, limits,
     registry::{ChangeError, Imported, TransferAccount},
     tables::accounts::{StagedError, StagedReader},
 };
@@ -73,10 +73,9 @@ impl ImportState {
         }
         let path = self.accepted();
         blocking(move || {
-            fs::remove_file(&path).map_err(StagedError::Read)?;
-            // After a power cut it would be applied once more, for nothing.
-            path.parent()
-                .map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+            // Durable, or else a power cut would have it applied again, for nothing.
+            files::remove_if_exists(&path)
+                .and_then(|()| files::sync_dir(files::parent(&path)))
                 .map_err(StagedError::Read)
         })
         .await?;

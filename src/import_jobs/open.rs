@@ -1,15 +1,15 @@
 //! What an earlier run left behind: parts of uploads, and perhaps an accepted file.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
 use tokio::sync::Semaphore;
 
-use super::{ACCEPTED, Current, ImportJobs, ImportState, accepted};
-use crate::{registry::Registry, shutdown::Shutdown, tables::accounts::StagedReader};
+use super::state::{ACCEPTED, Current, ImportJobs, ImportState};
+use crate::{files, registry::Registry, shutdown::Shutdown, tables::accounts::StagedReader};
 
 impl ImportJobs {
     /// Opens the directory of imports, in which nothing but an accepted file stays: parts of uploads were never
@@ -25,7 +25,7 @@ impl ImportJobs {
         clear(&directory)?;
         let one = Arc::new(Semaphore::new(1));
         let mut current = Current::Nothing;
-        let path = accepted(&directory);
+        let path = directory.join(ACCEPTED);
         if path.exists() {
             match (StagedReader::open(&path), Arc::clone(&one).try_acquire_owned()) {
                 (Ok(reader), Ok(permit)) => {
@@ -62,14 +62,10 @@ impl ImportJobs {
 }
 
 fn clear(directory: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name() != ACCEPTED && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
+    for name in files::if_exists(files::names(directory))?.unwrap_or_default() {
+        let path = directory.join(&name);
+        if name != ACCEPTED && path.symlink_metadata()?.is_file() {
+            files::remove_if_exists(&path)?;
         }
     }
     Ok(())

@@ -6,14 +6,13 @@ use std::{
 };
 
 use tokio::{
-    fs::File,
     io::AsyncWriteExt as _,
     sync::{OwnedSemaphorePermit, oneshot, watch},
 };
 
-use super::{Applied, ImportJobs, ImportState};
+use super::state::{Applied, ImportJobs, ImportState};
 use crate::{
-    files::{AtomicFile, create_dir},
+    files::{AsyncFile, AtomicFile, create_dir},
     limits,
     tables::accounts::{StagedError, StagedTotals, verify},
 };
@@ -22,7 +21,7 @@ use crate::{
 pub struct Upload {
     shared: Arc<ImportState>,
     fresh: AtomicFile,
-    output: File,
+    output: AsyncFile,
     bytes: u64,
     permit: OwnedSemaphorePermit,
 }
@@ -69,7 +68,7 @@ impl ImportJobs {
             AtomicFile::create(&shared.accepted())
         });
         let fresh = fresh.await.map_err(io::Error::other)??;
-        let output = File::from_std(fresh.file.try_clone()?);
+        let output = AsyncFile::from_std(fresh.file.try_clone()?);
         Ok(Upload { shared: Arc::clone(&self.shared), fresh, output, bytes: 0, permit })
     }
 }

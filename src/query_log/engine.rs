@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     clock::{Hour, SharedClock},
-    envelope::{DirectoryLock, Keyring, SharedDisk},
+    envelope::Keyring,
+    files::{FileLock, SharedDisk},
     limits,
     shutdown::Shutdown,
 };
@@ -49,7 +50,7 @@ pub(super) struct LogState {
     pub(super) disk: SharedDisk,
     /// Held as long as anything here lives.
     #[expect(dead_code, reason = "held, never read")]
-    pub(super) directory: DirectoryLock,
+    pub(super) directory: FileLock,
 }
 
 /// The log's own thread; ended when dropped.

@@ -33,7 +33,8 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    envelope::{KeyFiles, Keyring, OsDisk, SharedDisk},
+    envelope::{KeyFiles, Keyring},
+    files::{OsDisk, SharedDisk},
     shutdown::Shutdown,
 };
 

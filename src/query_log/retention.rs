@@ -16,7 +16,8 @@ use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use super::{catalog::Catalog, segment_name::SegmentId};
 use crate::{
     clock::{Clock, Hour, Timestamp},
-    envelope::{Keyring, KeyringError, SharedDisk},
+    envelope::{Keyring, KeyringError},
+    files::SharedDisk,
     limits,
 };
 

@@ -1,9 +1,11 @@
 //! `addresses.json`: whoever finds it finds a server that answers there.
 
-use std::{fs, io, net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+
+use crate::files::{self, OsDisk};
 
 const FILE: &str = "addresses.json";
 
@@ -16,22 +18,16 @@ pub struct Addresses {
     pub operators: SocketAddr,
 }
 
-/// Written whole and renamed, so that whoever sees the file can read it.
+/// Writes the file. It appears complete, so that whoever sees it can read it.
 pub(super) fn write(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
     let path = data.join(FILE);
-    let new = path.with_extension("new");
     let text = serde_json::to_vec(&addresses)?;
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+    let written = files::replace(&OsDisk::shared(), &path, &text);
     written.with_context(|| format!("writing {}", path.display()))
 }
 
 /// A crash leaves the file behind; the next start removes it before it opens anything.
 pub(super) fn remove(data: &Path) -> anyhow::Result<()> {
     let path = data.join(FILE);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))
 }

@@ -24,12 +24,9 @@ mod recorded;
 mod ticks;
 
 use std::{
-    fs::DirBuilder,
-    io,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::DirBuilderExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -44,7 +41,7 @@ use crate::{
     clock::SharedClock,
     config::Config,
     dispatch::LogSink,
-    envelope::DirectoryLock,
+    files::DataDirectory,
     handle,
     http::{
         self,
@@ -77,7 +74,7 @@ pub struct Server {
     phone_threads: Vec<JoinHandle<()>>,
     clock: SharedClock,
     retention: Duration,
-    _lock: DirectoryLock,
+    _directory: DataDirectory,
 }
 
 impl Server {
@@ -89,8 +86,7 @@ impl Server {
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Self> {
         let data = config.server.data.clone();
-        create_private(&data).with_context(|| format!("data directory {}", data.display()))?;
-        let lock = DirectoryLock::acquire(&data)?;
+        let directory = DataDirectory::open(&data)?;
         addresses::remove(&data)?;
         let shutdown = Shutdown::new();
         let (phones, phone_sockets) =
@@ -136,7 +132,7 @@ impl Server {
             clock,
             retention: config.log.retention,
             shutdown,
-            _lock: lock,
+            _directory: directory,
         };
         server.serve_operators(operator_sockets, &operator_routes);
         let serving = server.serve_phones(phone_sockets, &phone_service);
@@ -270,8 +266,4 @@ impl Server {
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
-}
-
-fn create_private(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -41,6 +41,21 @@ impl From<io::Error> for OpenError {
 }
 
 impl DeliveryRouter {
+    /// Reads the secrets, templates and trusted certificates that `config` names.
+    ///
+    /// # Errors
+    /// If one of them cannot be read or used.
+    pub fn check(config: &Config, clock: &SharedClock) -> Result<(), OpenError> {
+        let DeliveryMethod::Section(methods) = &config.delivery else { return Ok(()) };
+        if let DeliveryMethod::Section(mail) = &methods.mail {
+            Mail::open(mail)?;
+        }
+        if let DeliveryMethod::Section(text) = &methods.text {
+            TextMessages::open(text, Arc::clone(clock))?;
+        }
+        Ok(())
+    }
+
     /// The ways that `config` names, with an outbox in the directory `data` if one of them leads there. Reads secrets,
     /// templates and trusted certificates; connects to nothing.
     ///

@@ -1,9 +1,7 @@
 //! The outbox: codes as lines of JSON, for another program to send.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -16,6 +14,7 @@ use super::{
     config::{Config, OutboxKind},
     delivery::{Delivery, DeliveryError, Message},
 };
+use crate::files::{self, File};
 
 /// Where lines go.
 pub struct Outbox(Target);
@@ -51,10 +50,7 @@ impl Outbox {
     /// # Errors
     /// If it cannot be opened or protected.
     pub fn file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        // It may have been there before, with other permissions.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        Ok(Self(Target::File(Mutex::new(file))))
+        Ok(Self(Target::File(Mutex::new(files::append_private(path)?))))
     }
 
     /// Prints to standard output.
@@ -103,6 +99,8 @@ impl Delivery for Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::{
         clock::Timestamp,

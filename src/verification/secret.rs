@@ -1,10 +1,10 @@
 //! Secrets, read from a file or a variable of the environment.
 
-use std::{env, fmt, fs::File, io::Read as _, path::Path};
+use std::{env, fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::limits;
+use crate::{files, limits};
 
 use super::delivery_router::OpenError;
 
@@ -24,10 +24,7 @@ impl Secret {
             (Some(path), _) => {
                 let why = |error| failed(format!("{} cannot be read: {error}", path.display()));
                 let mut text = Zeroizing::new(String::new());
-                let end = limits::SECRET_BYTES_MAX as u64 + 1;
-                File::open(path)
-                    .and_then(|file| file.take(end).read_to_string(&mut text))
-                    .map_err(why)?;
+                files::read_text_up_to(path, limits::SECRET_BYTES_MAX, &mut text).map_err(why)?;
                 text
             }
             (None, Some(name)) => match env::var(name) {

@@ -1,10 +1,10 @@
 //! What a message says: text with places for the code, its minutes and the service's name.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::limits;
+use crate::{files, limits};
 
 use super::{code::Code, delivery::Purpose};
 
@@ -97,8 +97,7 @@ impl<T> ByPurpose<T> {
 /// The text of a template's file.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(limits::TEMPLATE_BYTES_MAX as u64 + 1).read_to_string(&mut text))
+    files::read_text_up_to(path, limits::TEMPLATE_BYTES_MAX, &mut text)
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     if text.len() > limits::TEMPLATE_BYTES_MAX {
         return Err(format!("is longer than {} bytes", limits::TEMPLATE_BYTES_MAX));

@@ -24,7 +24,8 @@ use aws_lc_rs::digest;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock},
-    envelope::{Disk, DiskFile, KeyFiles, OsDisk},
+    envelope::KeyFiles,
+    files::{Disk, DiskFile, OsDisk},
     handle::Handle,
     ids::{AccountId, DeviceId, RequestId},
     query_log::{Config, Durability, LogOptions, LookupRecord, QueryLog, Reason, Record, Route},

@@ -187,7 +187,7 @@ fn a_clock_that_was_far_ahead_keeps_no_day_for_ever() {
 #[test]
 fn an_entry_that_cannot_be_made_durable_is_refused_and_leaves_no_trace() {
     let dir = TempDir::new().unwrap();
-    let sim = crate::envelope::sim_disk::SimDisk::new(dir.path());
+    let sim = crate::files::sim_disk::SimDisk::new(dir.path());
     let bench = Bench::with_disk(dir, Arc::new(sim.clone()));
     let audit = bench.open();
     call(&audit, "ann", 1);

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use super::{Audit, AuditOptions, Call, Filters, Listed, Wanted};
 use crate::{
     clock::{Clock as _, ManualClock, Timestamp},
-    envelope::{KeyFiles, Keyring, SharedDisk, sim_disk::UnsyncedDisk},
+    envelope::{KeyFiles, Keyring},
+    files::{SharedDisk, sim_disk::UnsyncedDisk},
     handle::Handle,
 };
 

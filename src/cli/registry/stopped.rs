@@ -1,13 +1,13 @@
 //! The registry in a stopped server's files.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::{
     clock::SystemClock,
     config::Config,
-    envelope::{DirectoryLock, LockError},
+    files::{DataDirectory, DataDirectoryError},
     registry::{StoppedRegistry, StoreError},
 };
 
@@ -15,12 +15,13 @@ use crate::{
 pub(super) struct Stopped {
     // In this order, so that the store is closed before anybody else may open it.
     pub(super) registry: StoppedRegistry,
-    _lock: DirectoryLock,
+    _directory: DataDirectory,
 }
 
 impl Stopped {
     /// The registry that is there: a mistyped name must not look like an empty one.
     pub(super) fn open(data: &Path, config: &Config) -> anyhow::Result<Self> {
+        DataDirectory::check(data)?;
         if !data.join("registry").join("registry.redb").is_file() {
             bail!("{} is no data directory: it has no registry/registry.redb", data.display());
         }
@@ -29,20 +30,15 @@ impl Stopped {
 
     /// The registry that is there, or a new one: a registry may be filled before its server's first start.
     pub(super) fn open_or_found(data: &Path, config: &Config) -> anyhow::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data)
-            .with_context(|| format!("data directory {}", data.display()))?;
-        let lock = match DirectoryLock::acquire(data) {
-            Err(LockError::Held(_)) => return Err(runs(data)),
-            lock => lock?,
+        let directory = match DataDirectory::open(data) {
+            Err(DataDirectoryError::InUse { .. }) => return Err(runs(data)),
+            directory => directory?,
         };
         let clock = Arc::new(SystemClock);
         let opened = StoppedRegistry::open(&data.join("registry"), config.registry.clone(), clock);
         match opened {
             Err(StoreError::Locked(_)) => Err(runs(data)),
-            opened => Ok(Self { registry: opened?, _lock: lock }),
+            opened => Ok(Self { registry: opened?, _directory: directory }),
         }
     }
 }

@@ -2,24 +2,24 @@
 
 use std::{
     cmp::Ordering,
-    fs::File,
     io,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    layout::{Layout, read_bytes, read_run},
+    layout::{Layout, TAIL_BYTES, read_bytes, read_run},
     merkle::MerkleTree,
     reader::ChunkReader,
     seal::ChunkKey,
-    tail::{TAIL_BYTES, Tail, is_sealed_with, is_tail},
+    tail::{Tail, is_sealed_with, is_tail},
 };
-use crate::envelope::{
-    frame_file::read_up_to,
-    header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError, FileKind},
-    keyring_format::HourKey,
+use crate::{
+    envelope::{
+        header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError, FileKind},
+        keyring_format::HourKey,
+    },
+    files::{self, File},
 };
 
 /// Why a chunk file cannot be read.
@@ -42,7 +42,7 @@ pub enum ChunkFileError {
     Forged,
 }
 
-/// A chunk file. The file itself is open only while it is read: a room may keep one of these for each file it has.
+/// A chunk file. The file itself is open only while it is read, so a caller may keep one of these for each of its files.
 #[derive(Clone, Debug)]
 pub struct ChunkFile {
     path: PathBuf,
@@ -58,10 +58,10 @@ impl ChunkFile {
     /// # Errors
     /// If it cannot be read, or one of the two is not whole.
     pub fn open(path: &Path) -> Result<Self, ChunkFileError> {
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         let file_bytes = file.metadata()?.len();
         let mut head = [0; FILE_HEADER_BYTES as usize];
-        let got = read_up_to(&file, &mut head, 0)?;
+        let got = files::read_up_to(&file, &mut head, 0)?;
         let copies = read_tails(&file, file_bytes)?;
         let was_tail = copies.iter().any(|copy| is_tail(copy));
         let header = match FileHeader::decode_as(FileKind::Chunks, &head[..got]) {
@@ -133,7 +133,7 @@ impl ChunkFile {
     /// # Errors
     /// If the file cannot be read.
     pub fn computed_root(&self) -> io::Result<[u8; 32]> {
-        let file = File::open(&self.path)?;
+        let file = files::open(&self.path)?;
         let mut tree = MerkleTree::default();
         for run in self.layout.runs() {
             let sealed = read_run(&file, &run)?;
@@ -159,7 +159,7 @@ impl ChunkFile {
         if !is_sealed_with(&self.sealed_tail, &key) {
             return Err(ChunkFileError::Forged);
         }
-        Ok(ChunkReader::new(File::open(&self.path)?, key, Arc::clone(&self.layout)))
+        Ok(ChunkReader::new(files::open(&self.path)?, key, Arc::clone(&self.layout)))
     }
 }
 
@@ -168,7 +168,7 @@ fn read_tails(file: &File, file_bytes: u64) -> io::Result<[[u8; TAIL_BYTES]; 2]>
     let mut copies = [[0; TAIL_BYTES]; 2];
     let offset = file_bytes.checked_sub(2 * TAIL_BYTES as u64);
     if let Some(offset) = offset.filter(|offset| *offset >= FILE_HEADER_BYTES) {
-        file.read_exact_at(copies.as_flattened_mut(), offset)?;
+        files::read_exact_at(file, copies.as_flattened_mut(), offset)?;
     }
     Ok(copies)
 }

@@ -1,16 +1,20 @@
 //! Where each chunk lies: all of it follows from the lengths of the parts.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+use std::{io, ops::Range};
 
 use super::{
     parity,
     seal::{ChunkId, TAG_BYTES},
-    tail::TAIL_BYTES,
 };
-use crate::envelope::header::FILE_HEADER_BYTES;
+use crate::{
+    envelope::header::FILE_HEADER_BYTES,
+    files::{self, File},
+};
 
 /// Plaintext bytes of a chunk, but for a part's last. Part of the format. Small in tests, which want many chunks.
 pub(super) const CHUNK_BYTES: usize = if cfg!(test) { 1024 } else { 64 * 1024 };
+/// Bytes of one copy of the tail.
+pub(super) const TAIL_BYTES: usize = 512;
 /// Chunks read at once at most.
 pub(super) const RUN_CHUNKS: usize = 16;
 
@@ -167,6 +171,6 @@ pub(super) fn read_run(file: &File, run: &[ChunkPosition]) -> io::Result<Vec<u8>
 pub(super) fn read_bytes(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
     let bytes = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
     let mut sealed = vec![0; bytes];
-    file.read_exact_at(&mut sealed, range.start)?;
+    files::read_exact_at(file, &mut sealed, range.start)?;
     Ok(sealed)
 }

@@ -1,7 +1,6 @@
 //! Reads the content of a chunk file, in any order.
 
 use std::{
-    fs::File,
     io, iter,
     ops::Range,
     sync::{Arc, Once},
@@ -15,6 +14,7 @@ use super::{
     parity,
     seal::ChunkKey,
 };
+use crate::files::File;
 
 /// Why a range cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@
 use crc32fast::Hasher;
 
 use super::{
-    layout::Layout,
+    layout::{Layout, TAIL_BYTES},
     merkle::Hash,
     seal::{ChunkKey, TAG_BYTES},
 };
@@ -27,9 +27,6 @@ use crate::envelope::frame::checksum;
 pub const CHUNK_FILE_NOTE_BYTES_MAX: usize = 256;
 /// The most parts that a chunk file has.
 pub const CHUNK_FILE_PARTS_MAX: usize = 16;
-
-/// Bytes of one copy.
-pub(super) const TAIL_BYTES: usize = 512;
 
 const MAGIC: &[u8; 8] = b"DDCHTAIL";
 const PARTS_AT: usize = 16;

@@ -14,10 +14,12 @@ use super::{
     seal::{ChunkId, ChunkKey},
     tail::{CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, Tail},
 };
-use crate::envelope::{
-    disk::DiskFile,
-    header::{FileHeader, FileKind},
-    keyring_format::HourKey,
+use crate::{
+    envelope::{
+        header::{FileHeader, FileKind},
+        keyring_format::HourKey,
+    },
+    files::DiskFile,
 };
 
 /// Sealed bytes that are gathered before they are appended.

@@ -1,7 +1,6 @@
 //! `GET /v1/registry/snapshot`: the registry's store as it is at one moment.
 
 use std::{
-    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,6 +20,7 @@ use tokio::{
 
 use super::{access::Admin, permit};
 use crate::{
+    files::{self, AsyncFile, File},
     http::problem::{Code, Problem, ProblemBody},
     ids, limits,
     registry::{Registry, StoreError},
@@ -45,12 +45,10 @@ impl Snapshots {
     /// # Errors
     /// If it cannot be read or something cannot be removed.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(NAME_BEGINS) && name.ends_with(NAME_ENDS) {
-                fs::remove_file(entry.path())?;
+        for name in files::names(directory)? {
+            let text = name.to_string_lossy();
+            if text.starts_with(NAME_BEGINS) && text.ends_with(NAME_ENDS) {
+                files::remove_if_exists(&directory.join(&name))?;
             }
         }
         let permits = Arc::new(Semaphore::new(limits::REGISTRY_SNAPSHOTS_MAX));
@@ -61,9 +59,9 @@ impl Snapshots {
     fn make(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
         let name = format!("{NAME_BEGINS}{:016x}{NAME_ENDS}", ids::random_u64());
         let path = self.directory.join(name);
-        let made = registry.snapshot(&path).and_then(|()| Ok(File::open(&path)?));
+        let made = registry.snapshot(&path).and_then(|()| Ok(files::open(&path)?));
         // Also of a snapshot that failed half way, for want of space perhaps.
-        let removed = fs::remove_file(&path);
+        let removed = files::remove_if_exists(&path);
         let file = made?;
         removed?;
         let bytes = file.metadata()?.len();
@@ -111,7 +109,7 @@ fn chunks(
     bytes: u64,
     permit: OwnedSemaphorePermit,
 ) -> impl stream::Stream<Item = io::Result<Bytes>> {
-    let file = tokio::fs::File::from_std(file);
+    let file = AsyncFile::from_std(file);
     stream::unfold((file, bytes, permit), |(mut file, left, permit)| async move {
         if left == 0 {
             return None;

@@ -11,9 +11,8 @@ use std::{io, path::Path, sync::Arc};
 
 use crate::{
     clock::{Hour, Timestamp},
-    envelope::{
-        DiskFile, FILE_HEADER_BYTES, FileHeader, FrameSealer, Keyring, KeyringError, SharedDisk,
-    },
+    envelope::{FILE_HEADER_BYTES, FileHeader, FrameSealer, Keyring, KeyringError},
+    files::{DiskFile, SharedDisk},
     query_log::{
         catalog::{Catalog, Segment, SegmentState},
         config::Durability,

@@ -3,16 +3,13 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    envelope::{
-        FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, LOCK_FILE_NAME,
-        Step,
-    },
+    envelope::{FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, Step},
+    files::{self, LOCK_FILE_NAME},
     query_log::{
         frames::segment_reader::belongs,
         segment_name::{LogFileName, SegmentId},
@@ -51,14 +48,12 @@ pub(in crate::query_log) struct Scan {
 /// Lists the directory.
 pub(in crate::query_log) fn list(dir: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
+    for name in files::names(dir)? {
         match name.to_str().and_then(LogFileName::parse) {
             Some(LogFileName::Frames(id)) => drop(listing.frames.insert(id)),
             Some(LogFileName::Sealed(id)) => drop(listing.sealed.insert(id)),
             Some(LogFileName::Sealing(id)) => listing.sealing.push(id),
-            Some(LogFileName::Cut(id, _)) => listing.cuts.push((id, entry.path())),
+            Some(LogFileName::Cut(id, _)) => listing.cuts.push((id, dir.join(&name))),
             None if name == LOCK_FILE_NAME => {}
             None => listing.unknown.push(name),
         }
@@ -134,15 +129,15 @@ pub(in crate::query_log) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
 }
 
 fn is_blank(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    let (file, mut at, mut chunk) = (files::open(path)?, 0, vec![0; CHUNK_BYTES]);
     loop {
-        chunk.clear();
-        if Read::by_ref(&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk)? == 0 {
+        let read = files::read_up_to(&file, &mut chunk, at)?;
+        if read == 0 {
             return Ok(true);
         }
-        if chunk.iter().any(|byte| *byte != 0) {
+        if chunk[..read].iter().any(|byte| *byte != 0) {
             return Ok(false);
         }
+        at += read as u64;
     }
 }

@@ -20,18 +20,15 @@ mod recovery_sealed;
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
     clock::{Hour, Timestamp},
-    envelope::{
-        DirectoryLock, FrameFile, FrameSealer, KeyFiles, Keyring, KeyringError, LockError,
-        SharedDisk,
-    },
+    envelope::{FrameFile, FrameSealer, KeyFiles, Keyring, KeyringError},
+    files::{self, FileLock, LockError, SharedDisk},
     limits,
     query_log::{
         catalog::{Catalog, Form, SegmentState},
@@ -93,7 +90,7 @@ pub struct RecoveryReport {
 pub(in crate::query_log) struct Recovered {
     pub(in crate::query_log) catalog: Catalog,
     pub(in crate::query_log) keyring: Keyring,
-    pub(in crate::query_log) lock: DirectoryLock,
+    pub(in crate::query_log) lock: FileLock,
     /// The newest record's instant.
     pub(in crate::query_log) last: Timestamp,
     /// The segment sealed last.
@@ -110,7 +107,7 @@ pub(in crate::query_log) fn open(
     retention: Duration,
 ) -> Result<Recovered, OpenError> {
     disk.create_dir(dir).map_err(io_at(dir))?;
-    let lock = DirectoryLock::acquire(dir)?;
+    let lock = FileLock::of_directory(dir)?;
     let listing = list(dir).map_err(io_at(dir))?;
     let keyring = Keyring::open(disk.clone(), keys, !listing.segments().is_empty())?;
     let catalog = Catalog::new(dir);
@@ -243,7 +240,7 @@ impl Repair<'_> {
 
     pub(in crate::query_log) fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
         let aside = self.catalog.path(LogFileName::Cut(id, 0));
-        self.report.cut_bytes += std::fs::metadata(path)?.len();
+        self.report.cut_bytes += path.metadata()?.len();
         self.report.finished += 1;
         self.disk.rename(path, &aside)?;
         self.disk.sync_dir(self.catalog.dir())?;
@@ -284,15 +281,14 @@ impl Repair<'_> {
             self.disk.unlink(&aside)?;
         }
         let mut copy = self.disk.create(&aside)?;
-        let mut tail = File::open(path)?;
-        tail.seek(SeekFrom::Start(from))?;
-        let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES);
+        let (file, mut at, mut chunk) = (files::open(path)?, from, vec![0; COPY_CHUNK_BYTES]);
         loop {
-            chunk.clear();
-            if Read::by_ref(&mut tail).take(COPY_CHUNK_BYTES as u64).read_to_end(&mut chunk)? == 0 {
+            let read = files::read_up_to(&file, &mut chunk, at)?;
+            if read == 0 {
                 break;
             }
-            copy.append(&chunk)?;
+            copy.append(&chunk[..read])?;
+            at += read as u64;
         }
         copy.sync()?;
         self.disk.sync_dir(self.catalog.dir())?;

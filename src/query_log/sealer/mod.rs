@@ -239,10 +239,7 @@ impl LogState {
 }
 
 /// Removes a file if it is there.
-pub(in crate::query_log) fn remove(
-    disk: &dyn crate::envelope::Disk,
-    path: &Path,
-) -> io::Result<()> {
+pub(in crate::query_log) fn remove(disk: &dyn crate::files::Disk, path: &Path) -> io::Result<()> {
     match disk.unlink(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::{
-    envelope::OsDisk,
+    files::OsDisk,
     query_log::{
         AppendAck, AppendError, Config, Cursor, Durability, Filter, Kind, Order, SegmentState,
     },

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::support::*;
 use crate::{
-    envelope::sim_disk::SimDisk,
+    files::sim_disk::SimDisk,
     query_log::{AppendError, Durability, SegmentState},
 };
 

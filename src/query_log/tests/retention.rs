@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::support::*;
 use crate::{
     clock::Clock,
-    envelope::sim_disk::SimDisk,
+    files::sim_disk::SimDisk,
     query_log::{Filter, Order, QueryLog},
 };
 

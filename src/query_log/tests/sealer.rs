@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use super::support::*;
 use crate::{
     clock::Clock,
-    envelope::{Disk, DiskFile, FILE_HEADER_BYTES, sim_disk::UnsyncedDisk},
+    envelope::FILE_HEADER_BYTES,
+    files::{Disk, DiskFile, sim_disk::UnsyncedDisk},
     query_log::{
         Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SearchOutcome, SegmentState,
         sealer::SealError, segment::tests::mistake,

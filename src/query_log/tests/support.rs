@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use crate::{
     clock::{ManualClock, Timestamp},
-    envelope::{ChunkFile, FILE_HEADER_BYTES, KeyFiles, SharedDisk, sim_disk::UnsyncedDisk},
+    envelope::{ChunkFile, FILE_HEADER_BYTES, KeyFiles},
+    files::{SharedDisk, sim_disk::UnsyncedDisk},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{

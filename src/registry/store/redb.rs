@@ -8,9 +8,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{DirBuilder, File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -20,7 +18,12 @@ use redb::{
     ReadableTableMetadata as _, StorageBackend, StorageError, backends::FileBackend,
 };
 
-use crate::{clock::Timestamp, ids::AccountId, limits};
+use crate::{
+    clock::Timestamp,
+    files::{self, File},
+    ids::AccountId,
+    limits,
+};
 
 use super::{
     Identity, Mutation, Reader, Row, Store, StoreError, rows,
@@ -73,16 +76,12 @@ impl RedbStore {
     }
 
     pub(super) fn open_by(dir: &Path, now: Timestamp, opener: Opener) -> Result<Self, StoreError> {
-        if !dir.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        }
+        files::create_dir(dir)?;
         let path = dir.join(FILE);
         let database = opener(&path)?;
         // The file's name must survive a power cut as its content does.
-        File::open(dir)?.sync_all()?;
-        if let Some(parent) = dir.parent().filter(|parent| parent.is_dir()) {
-            File::open(parent)?.sync_all()?;
-        }
+        files::sync_dir(dir)?;
+        files::sync_dir(files::parent(dir))?;
         found_if_empty(&database, &path, now)?;
         let (identity, last_batch) = read_meta(&database, &path)?;
         let opened = Arc::new(Opened(RwLock::new(Some(Arc::new(database)))));
@@ -241,9 +240,8 @@ impl Reader for Opened {
     }
 
     fn copy(&self, to: &Path) -> Result<(), StoreError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(to)?;
-        let backend = FileBackend::new(file).map_err(|error| open_error(error, to))?;
+        let backend =
+            FileBackend::new(files::create(to)?).map_err(|error| open_error(error, to))?;
         let copy = Builder::new().create_with_backend(backend);
         tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?)
     }
@@ -254,13 +252,7 @@ pub(super) fn open_database<B: StorageBackend>(
     backend: impl FnOnce(File) -> Result<B, DatabaseError>,
     path: &Path,
 ) -> Result<Database, StoreError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    let file = files::open_or_create(path)?;
     let mut magic = Vec::new();
     (&file).take(REDB_MAGIC.len() as u64).read_to_end(&mut magic)?;
     if !magic.is_empty() && magic != REDB_MAGIC {

@@ -3,11 +3,11 @@
 //! Pieces are cut on one thread and read on several, so the cut must know where a record ends without reading it: at a
 //! line feed outside quotes. A piece without any quote, which is nearly every one, is cut at its last line feed.
 
-use std::{fs::File, io::Read as _};
+use std::io::Read as _;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::limits;
+use crate::{files::File, limits};
 
 use super::{
     bad_rows::Reason,

@@ -1,7 +1,5 @@
 //! Parquet: a file as batches of rows, and batches as cells.
 
-use std::fs::File;
-
 use arrow_array::{
     Array, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, TimestampNanosecondArray,
@@ -17,6 +15,7 @@ use super::{
     columns::{Column, ColumnError, Layout},
     error::StageError,
 };
+use crate::files::File;
 
 /// Rows read at once: small enough to share among threads, large enough to be read fast.
 const BATCH_ROWS: usize = 8_192;

@@ -2,9 +2,7 @@
 
 use std::{
     fmt,
-    fs::{File, Metadata},
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +14,7 @@ use super::{
     progress::{Phase, Progress, Unit},
     stage::StageOptions,
 };
+use crate::files::{self, File, FileStamp};
 
 const READ_BYTES: usize = 1024 * 1024;
 
@@ -55,25 +54,7 @@ pub struct Source {
     path: PathBuf,
     kind: FileKind,
     sha256: [u8; 32],
-    state: State,
-}
-
-/// What changes when a file is written to.
-#[derive(Debug, PartialEq, Eq)]
-struct State {
-    bytes: u64,
-    modified: (i64, i64),
-    inode: u64,
-}
-
-impl State {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            inode: metadata.ino(),
-        }
-    }
+    stamp: FileStamp,
 }
 
 impl Source {
@@ -83,14 +64,14 @@ impl Source {
     /// If its name says no format, or it cannot be read.
     pub fn open(path: &Path, progress: &dyn Fn(Progress)) -> Result<Self, StageError> {
         let kind = FileKind::of(path)?;
-        let file = File::open(path).map_err(StageError::Read)?;
-        let state = State::of(&file.metadata().map_err(StageError::Read)?);
-        let total = state.bytes;
+        let file = files::open(path).map_err(StageError::Read)?;
+        let stamp = FileStamp::of_open(&file).map_err(StageError::Read)?;
+        let total = stamp.bytes;
         let report = |done| {
             progress(Progress { phase: Phase::Hashing, unit: Unit::Bytes, done, total });
         };
         let sha256 = sha256(file, report).map_err(StageError::Read)?;
-        Ok(Self { path: path.to_owned(), kind, sha256, state })
+        Ok(Self { path: path.to_owned(), kind, sha256, stamp })
     }
 
     /// What tells this import from others.
@@ -112,7 +93,7 @@ impl Source {
     /// Bytes of the file.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.state.bytes
+        self.stamp.bytes
     }
 
     /// Its format.
@@ -122,13 +103,13 @@ impl Source {
     }
 
     pub(super) fn file(&self) -> Result<File, StageError> {
-        File::open(&self.path).map_err(StageError::Read)
+        files::open(&self.path).map_err(StageError::Read)
     }
 
     /// Fails if the file is no longer the one whose digest was computed.
     pub(super) fn check_unchanged(&self) -> Result<(), StageError> {
-        let metadata = std::fs::metadata(&self.path).map_err(StageError::Read)?;
-        if State::of(&metadata) == self.state { Ok(()) } else { Err(StageError::SourceChanged) }
+        let now = FileStamp::of(&self.path).map_err(StageError::Read)?;
+        if now == self.stamp { Ok(()) } else { Err(StageError::SourceChanged) }
     }
 }
 

@@ -175,6 +175,12 @@ impl MailConfig {
                 LetterTemplate::built_in_deregister,
             )?,
         };
+        if self.from.is_empty() {
+            return Err((
+                key!("from"),
+                "is missing: it is the address that mails come from".into(),
+            ));
+        }
         LetterHead::new(&self.from, templates).map_err(|why| (key!("from"), why))
     }
 

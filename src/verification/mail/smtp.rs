@@ -2,7 +2,6 @@
 
 use std::{
     error::Error as _,
-    fs,
     io::{self, ErrorKind},
     path::Path,
     time::Duration,
@@ -32,6 +31,7 @@ use super::{
     config::{Encryption, MailConfig},
     content::Written,
 };
+use crate::files;
 
 /// How long a server may take to say goodbye; the mail is its own by then.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -209,7 +209,7 @@ fn trust(config: &MailConfig) -> Result<TlsParameters, OpenError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = fs::read(path);
+    let pem = files::read(path);
     let pem = pem.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let none = || format!("{} holds no certificate in PEM form", path.display());
     if !pem.windows(27).any(|line| line == b"-----BEGIN CERTIFICATE-----") {

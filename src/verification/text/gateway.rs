@@ -5,7 +5,7 @@
 //! answer, leave it open; the message is posted again with the same `Idempotency-Key`, by which the gateway must know
 //! it.
 
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use reqwest::{
     Certificate, Client, StatusCode as Status, Url,
@@ -14,7 +14,7 @@ use reqwest::{
 };
 use tokio::time::Instant;
 
-use crate::clock::SharedClock;
+use crate::{clock::SharedClock, files};
 
 use super::{
     super::{
@@ -150,7 +150,7 @@ fn client(config: &TextConfig, url: &Url) -> Result<Client, String> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = fs::read(path);
+    let pem = files::read(path);
     let pem = pem.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),

@@ -4,7 +4,6 @@ mod broken;
 mod files;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
@@ -13,6 +12,7 @@ use std::{
 use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock, Timestamp},
     envelope::KeyFiles,
+    files::DataDirectory,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
@@ -44,7 +44,7 @@ impl Planted {
         let data = folder.path().join("data");
         let start = SystemClock.now().hour().start().minus(3 * HOUR);
         let clock = ManualClock::at(start);
-        fs::create_dir(&data).unwrap();
+        DataDirectory::prepare(&data).unwrap();
         let keys = KeyFiles::new(&data.join("keys"), None);
         let config = query_log::Config::default();
         let options = LogOptions::new(data.join("log"), keys, config, clock.clone());

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use dispatchd::envelope::{Disk, DiskFile, OsDisk};
+use dispatchd::files::{Disk, DiskFile, OsDisk};
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 

@@ -13,13 +13,15 @@ use std::{
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tempfile::TempDir;
 
-use super::{layout::CHUNK_BYTES, seal::TAG_BYTES, tail::TAIL_BYTES, *};
+use super::{
+    layout::{CHUNK_BYTES, TAIL_BYTES},
+    seal::TAG_BYTES,
+    *,
+};
 use crate::{
     clock::Hour,
-    envelope::{
-        Disk, FileHeader, HourKey, frame::checksum, header::FILE_HEADER_BYTES,
-        sim_disk::UnsyncedDisk,
-    },
+    envelope::{FileHeader, HourKey, frame::checksum, header::FILE_HEADER_BYTES},
+    files::{Disk, sim_disk::UnsyncedDisk},
 };
 
 const HEAD: usize = FILE_HEADER_BYTES as usize;

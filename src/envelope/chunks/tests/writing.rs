@@ -3,10 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::envelope::{
-    chunks::{layout::Layout, seal::ChunkKey, tail::Tail},
-    header::FileKind,
-    sim_disk::{SimDisk, Survives},
+use crate::{
+    envelope::{
+        chunks::{layout::Layout, seal::ChunkKey, tail::Tail},
+        header::FileKind,
+    },
+    files::sim_disk::{SimDisk, Survives},
 };
 
 #[test]

@@ -35,7 +35,6 @@ mod writer;
 mod tests;
 
 use std::{
-    fs::File,
     io::{self, BufReader},
     path::{Path, PathBuf},
 };
@@ -44,6 +43,7 @@ pub use reader::{StagedReader, verify};
 pub(super) use writer::{Block, StagedWriter};
 
 use super::source::ImportDigest;
+use crate::files;
 
 /// What the name of a staged file ends in.
 const ENDING: &str = ".staged";
@@ -97,11 +97,8 @@ impl From<io::Error> for StagedError {
 /// If there is a file of its name that cannot be used: it may be removed, and the source staged again.
 pub fn find(directory: &Path, digest: ImportDigest) -> Result<Option<PathBuf>, StagedError> {
     let path = path(directory, digest);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StagedError::Read(error)),
-    };
+    let opened = files::if_exists(files::open(&path)).map_err(StagedError::Read)?;
+    let Some(file) = opened else { return Ok(None) };
     if StagedReader::new(BufReader::new(file))?.digest() == digest {
         Ok(Some(path))
     } else {

@@ -1,7 +1,6 @@
 //! Reads a staged file, and trusts none of it.
 
 use std::{
-    fs::File,
     io::{self, BufReader, Read},
     path::Path,
 };
@@ -16,6 +15,7 @@ use super::{
     },
 };
 use crate::{
+    files::{self, File},
     ids::AccountId,
     limits,
     registry::TransferAccount,
@@ -51,7 +51,7 @@ impl StagedReader<BufReader<File>> {
     /// # Errors
     /// If it cannot be opened, or does not begin as a staged file does.
     pub fn open(path: &Path) -> Result<Self, StagedError> {
-        Self::new(BufReader::new(File::open(path).map_err(StagedError::Read)?))
+        Self::new(BufReader::new(files::open(path).map_err(StagedError::Read)?))
     }
 }
 

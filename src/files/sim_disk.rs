@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use super::disk::{Disk, DiskFile, OsDisk};
+use super::{
+    disk::{Disk, DiskFile},
+    os_disk::OsDisk,
+};
 
 /// One change, with paths relative to the root.
 #[derive(Clone, Debug)]

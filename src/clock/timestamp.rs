@@ -1,20 +1,8 @@
-//! Time: the only reader of the wall clock and of the boot clock.
-//!
-//! Everything that depends on time (retention, leases, codes, quotas) takes it from a [`Clock`], so that tests move it
-//! instead of waiting. Hours are counted from the Unix epoch; no calendar and no time zone takes part in a decision.
+//! Instants and hours.
 
-use std::{
-    fmt,
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const MICROS_PER_HOUR: u64 = 3_600_000_000;
@@ -110,7 +98,7 @@ impl Hour {
     }
 }
 
-fn micros(span: Duration) -> u64 {
+pub(super) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -149,97 +137,6 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where time comes from.
-pub trait Clock: Send + Sync + fmt::Debug {
-    /// Wall time. May jump in either direction when somebody sets it.
-    fn now(&self) -> Timestamp;
-
-    /// Time since the machine started, sleep included. Never goes back and cannot be set.
-    fn boot(&self) -> Duration;
-}
-
-/// A clock shared by the rooms.
-pub type SharedClock = Arc<dyn Clock>;
-
-/// The machine's clocks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads wall time")]
-    fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(micros(since_epoch))
-    }
-
-    fn boot(&self) -> Duration {
-        let time = clock_gettime(ClockId::Boottime);
-        let secs = u64::try_from(time.tv_sec).unwrap_or(0);
-        Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or(0))
-    }
-}
-
-/// A clock that stands still until a test moves it.
-#[derive(Debug)]
-pub struct ManualClock {
-    wall_micros: AtomicU64,
-    boot_micros: AtomicU64,
-}
-
-impl ManualClock {
-    /// A clock that shows `now`.
-    #[must_use]
-    pub fn at(now: Timestamp) -> Arc<Self> {
-        Arc::new(Self { wall_micros: AtomicU64::new(now.0), boot_micros: AtomicU64::new(0) })
-    }
-
-    /// Lets time pass on both clocks.
-    pub fn advance(&self, span: Duration) {
-        self.wall_micros.fetch_add(micros(span), Ordering::SeqCst);
-        self.boot_micros.fetch_add(micros(span), Ordering::SeqCst);
-    }
-
-    /// Sets the wall clock, as a wrong time server or a person would; the boot clock does not notice.
-    pub fn set_wall(&self, now: Timestamp) {
-        self.wall_micros.store(now.0, Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.wall_micros.load(Ordering::SeqCst))
-    }
-
-    fn boot(&self) -> Duration {
-        Duration::from_micros(self.boot_micros.load(Ordering::SeqCst))
-    }
-}
-
-/// Spans as people write them (`30d`, `90m`, `1h 30m`), for `#[serde(with = "crate::clock::span")]`.
-pub mod span {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    /// Writes the span with its units.
-    ///
-    /// # Errors
-    /// Those of the serializer.
-    pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*span))
-    }
-
-    /// Reads a number with a unit, or several.
-    ///
-    /// # Errors
-    /// If the text is no span; the message shows the accepted form.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|_| de::Error::custom("expected a span such as \"30d\", \"12h\" or \"90m\""))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,15 +158,5 @@ mod tests {
         assert_eq!(hour.start().hour(), hour);
         assert_eq!(hour.end().hour().epoch_hours(), hour.epoch_hours() + 1);
         assert_eq!(hour.end().since(hour.start()), Duration::from_secs(3600));
-    }
-
-    #[test]
-    fn the_boot_clock_does_not_notice_a_set_wall_clock() {
-        let clock = ManualClock::at(Timestamp::from_secs(1_000));
-        clock.advance(Duration::from_secs(5));
-        clock.set_wall(Timestamp::from_secs(10));
-        assert_eq!((clock.now(), clock.boot()), (Timestamp::from_secs(10), Duration::from_secs(5)));
-        assert!(SystemClock.boot() > Duration::ZERO);
-        assert!(SystemClock.now() > Timestamp::from_secs(1_700_000_000));
     }
 }

@@ -1,0 +1,125 @@
+//! Variables of the environment: which ones override a key, and which ones are mistakes.
+
+use std::ffi::OsString;
+
+use super::{error::ConfigError, sections::Config};
+use crate::verification::{DeliveryMethod, DeliveryMethods, MailConfig, TextConfig};
+
+/// What every variable of this service begins with.
+const PREFIX: &str = "DISPATCHD_";
+/// What stands between a section and a key in a variable's name. Variables without it are not overrides.
+const SEPARATOR: &str = "__";
+/// Variables that the command line reads.
+const COMMAND_LINE: &[&str] = &["DISPATCHD_CONFIG", "DISPATCHD_SERVER", "DISPATCHD_TOKEN"];
+/// Kubernetes sets these in every container for a service of the name `dispatchd`.
+const KUBERNETES: &[&str] = &["DISPATCHD_SERVICE_", "DISPATCHD_PORT"];
+/// Letters that a name may differ by from the one that is suggested.
+const SUGGESTION_EDITS_MAX: usize = 3;
+
+/// A variable that sets a key.
+pub(super) struct Override {
+    pub(super) variable: String,
+    /// Sections and key.
+    pub(super) path: Vec<String>,
+    pub(super) value: String,
+}
+
+/// The variables of this service.
+#[derive(Default)]
+pub(super) struct Variables {
+    pub(super) overrides: Vec<Override>,
+    /// Variables that are known only if the configuration names them.
+    pub(super) others: Vec<String>,
+}
+
+/// Sorts the variables of this service. Empty ones count as unset.
+pub(super) fn read(
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Variables, ConfigError> {
+    let mut variables = Variables::default();
+    for (variable, value) in env {
+        let Some(variable) = variable.to_str().map(str::to_owned) else { continue };
+        let is_ours =
+            variable.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+        if !is_ours || value.is_empty() {
+            continue;
+        }
+        let upper = variable.to_ascii_uppercase();
+        if upper != variable {
+            let why = format!("names of variables are upper case: {upper}");
+            return Err(ConfigError::of_variable(&variable, why));
+        }
+        if COMMAND_LINE.contains(&&*variable)
+            || KUBERNETES.iter().any(|start| variable.starts_with(start))
+        {
+            continue;
+        }
+        let path = &variable[PREFIX.len()..];
+        if !path.contains(SEPARATOR) {
+            variables.others.push(variable);
+            continue;
+        }
+        let path = path.split(SEPARATOR).map(str::to_ascii_lowercase).collect();
+        let value = value
+            .into_string()
+            .map_err(|_| ConfigError::of_variable(&variable, "its value is not UTF-8"))?;
+        variables.overrides.push(Override { variable, path, value });
+    }
+    Ok(variables)
+}
+
+/// Refuses a variable that neither overrides a key nor is named by one (`password_env`).
+pub(super) fn refuse_unknown(others: &[String], tree: &toml::Table) -> Result<(), ConfigError> {
+    match others.iter().find(|variable| !is_named(variable, tree)) {
+        None => Ok(()),
+        Some(variable) => {
+            let why = format!("no key and no command has this variable{}", nearest(variable));
+            Err(ConfigError::of_variable(variable, why))
+        }
+    }
+}
+
+fn is_named(variable: &str, tree: &toml::Table) -> bool {
+    tree.iter().any(|(key, value)| match value {
+        toml::Value::Table(below) => is_named(variable, below),
+        value => key.ends_with("_env") && value.as_str() == Some(variable),
+    })
+}
+
+/// The known variable whose name is most like this one, as the end of a sentence; nothing if none is like it.
+pub(super) fn nearest(variable: &str) -> String {
+    let squashed = |name: &str| name.replace('_', "");
+    let distance = |known: &String| strsim::levenshtein(&squashed(known), &squashed(variable));
+    let known = known();
+    match known.iter().min_by_key(|known| distance(known)) {
+        Some(known) if distance(known) <= SUGGESTION_EDITS_MAX => {
+            format!("; did you mean {known}?")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The variable of every key that has a value by default, and those of the command line.
+fn known() -> Vec<String> {
+    let mut config = Config::default();
+    config.keys.root_key = Some("root.key".into());
+    config.ownership.delivery = DeliveryMethod::Section(DeliveryMethods {
+        mail: DeliveryMethod::Section(MailConfig::default()),
+        text: DeliveryMethod::Section(TextConfig::default()),
+    });
+    let mut names: Vec<_> = COMMAND_LINE.iter().map(|name| (*name).to_owned()).collect();
+    if let Ok(toml::Value::Table(tree)) = toml::Value::try_from(&config) {
+        add_names(&tree, PREFIX, &mut names);
+    }
+    names
+}
+
+fn add_names(tree: &toml::Table, prefix: &str, names: &mut Vec<String>) {
+    for (key, value) in tree {
+        let name = format!("{prefix}{}", key.to_ascii_uppercase());
+        match value {
+            toml::Value::Table(below) => add_names(below, &format!("{name}{SEPARATOR}"), names),
+            _ => names.push(name),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! All sections together.
+
+use serde::{Deserialize, Serialize};
+
+use super::{error::ConfigError, server::ServerConfig};
+use crate::{audit, dispatch, envelope, query_log, quota, registry, telemetry, verification};
+
+/// Everything that can be configured. See `config/dispatchd.toml` for each key's meaning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Listeners, data directory, threads.
+    pub server: ServerConfig,
+    /// Encryption keys.
+    pub keys: envelope::Config,
+    /// The query log.
+    pub log: query_log::Config,
+    /// Who read the query log.
+    pub audit: audit::Config,
+    /// Devices and handles.
+    pub registry: registry::Config,
+    /// Proofs of ownership.
+    pub ownership: verification::Config,
+    /// Answers.
+    pub dispatch: dispatch::Config,
+    /// Who may ask how much.
+    pub quota: quota::Config,
+    /// The service's own messages.
+    pub telemetry: telemetry::Config,
+}
+
+/// A value of the right type that cannot be used.
+pub(super) struct Invalid {
+    section: &'static str,
+    key: &'static str,
+    pub(super) why: String,
+}
+
+impl Invalid {
+    /// The key with its sections, separated by dots.
+    pub(super) fn path(&self) -> String {
+        format!("{}.{}", self.section, self.key)
+    }
+}
+
+impl Config {
+    pub(super) fn validate(&self) -> Result<(), Invalid> {
+        let in_section = |section| move |(key, why)| Invalid { section, key, why };
+        self.server.validate().map_err(in_section("server"))?;
+        self.log.validate().map_err(in_section("log"))?;
+        self.audit.validate().map_err(in_section("audit"))?;
+        self.registry.validate().map_err(in_section("registry"))?;
+        self.ownership.validate().map_err(in_section("ownership"))?;
+        self.dispatch.validate().map_err(in_section("dispatch"))?;
+        self.quota.validate().map_err(in_section("quota"))
+    }
+
+    /// The whole configuration as TOML, defaults included.
+    ///
+    /// # Errors
+    /// None that a configuration which was read can cause.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::new("configuration", error))
+    }
+}

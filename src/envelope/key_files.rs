@@ -1,0 +1,196 @@
+//! The two files of keys on disk: the keyring's and the root key's.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use super::{
+    keyring_error::KeyringError,
+    keyring_format::{self, Entries, OpenError},
+    root_key::{self, RootKey},
+};
+use crate::files::{self, SharedDisk};
+
+/// How often a reader beside a running server reads again when it met the two files in mid-change.
+const READ_ATTEMPTS_MAX: u32 = 5;
+
+/// Where the keys lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// The keyring.
+    pub keyring: PathBuf,
+    /// The root key.
+    pub root_key: PathBuf,
+}
+
+/// What the two files hold.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) root: RootKey,
+    pub(super) entries: Entries,
+}
+
+impl KeyFiles {
+    /// `keyring` in `keys_dir`, and `root.key` beside it unless it lies elsewhere (outside the backups, say).
+    #[must_use]
+    pub fn new(keys_dir: &Path, root_key_file: Option<&Path>) -> Self {
+        let root_key = root_key_file.map_or_else(|| keys_dir.join("root.key"), Path::to_owned);
+        Self { keyring: keys_dir.join("keyring"), root_key }
+    }
+
+    /// Checks that the root key's directory exists, unless it is the keyring's own, which is created.
+    ///
+    /// # Errors
+    /// [`KeyringError::NoDirectory`].
+    pub fn check_directory(&self) -> Result<(), KeyringError> {
+        let dir = files::parent(&self.root_key);
+        let is_there = dir == files::parent(&self.keyring) || dir.is_dir();
+        if is_there { Ok(()) } else { Err(KeyringError::NoDirectory(dir.to_owned())) }
+    }
+
+    /// Opens both files to change them. Finishes or undoes a change that a crash interrupted.
+    pub(super) fn open(&self, disk: &SharedDisk, has_data: bool) -> Result<Keys, KeyringError> {
+        self.check_directory()?;
+        let dir = files::parent(&self.keyring);
+        disk.create_dir(dir).map_err(io_at(dir))?;
+        refuse_open_mode(dir, 0o700)?;
+        for path in [&self.root_key, &self.keyring] {
+            files::discard_secret(&**disk, path).map_err(io_at(path))?;
+        }
+        self.create_missing(disk, has_data)?;
+        self.finish_change(disk)
+    }
+
+    /// Creates what is missing on a first start. A crash between the two leaves a root key alone, which the next start
+    /// keeps.
+    fn create_missing(&self, disk: &SharedDisk, has_data: bool) -> Result<(), KeyringError> {
+        let (has_root, has_keyring) = (exists(&self.root_key)?, exists(&self.keyring)?);
+        if !has_root && (has_keyring || has_data) {
+            return Err(KeyringError::RootKeyMissing(self.root_key.clone()));
+        }
+        if !has_keyring && has_data {
+            return Err(KeyringError::KeyringMissing(self.keyring.clone()));
+        }
+        if !has_root {
+            self.write_roots(disk, &[&RootKey::random()])?;
+        }
+        if !has_keyring {
+            let roots = self.read_roots()?;
+            let root = roots.last().ok_or_else(|| KeyringError::Damaged(self.root_key.clone()))?;
+            self.write_keyring(disk, &Entries::new(), root)?;
+        }
+        Ok(())
+    }
+
+    /// Reads both files, and leaves the one root key that opens the keyring.
+    pub(super) fn finish_change(&self, disk: &SharedDisk) -> Result<Keys, KeyringError> {
+        let (keys, roots) = self.read_once()?;
+        if roots > 1 {
+            self.write_roots(disk, &[&keys.root])?;
+        }
+        Ok(keys)
+    }
+
+    /// Reads both files though a server may be changing them.
+    pub(super) fn read(&self) -> Result<Keys, KeyringError> {
+        let mut attempt = 1;
+        loop {
+            match self.read_once() {
+                // Between reading the one and the other file the server may have changed both.
+                Err(KeyringError::WrongRootKey { .. } | KeyringError::Damaged(_))
+                    if attempt < READ_ATTEMPTS_MAX =>
+                {
+                    attempt += 1;
+                }
+                known => return known.map(|(keys, _)| keys),
+            }
+        }
+    }
+
+    /// Reads both files, and counts the root keys.
+    fn read_once(&self) -> Result<(Keys, usize), KeyringError> {
+        // The keyring first: if the root key changes in between, its file for a while holds both.
+        let keyring = read_secret(&self.keyring, KeyringError::KeyringMissing)?;
+        let roots = self.read_roots()?;
+        match keyring_format::open(&keyring, &roots) {
+            Ok((entries, root)) => {
+                let root = root.clone();
+                Ok((Keys { root, entries }, roots.len()))
+            }
+            Err(OpenError::Damaged) => Err(KeyringError::Damaged(self.keyring.clone())),
+            Err(OpenError::WrongRootKey) => Err(KeyringError::WrongRootKey {
+                root_key: self.root_key.clone(),
+                keyring: self.keyring.clone(),
+            }),
+        }
+    }
+
+    /// What a finished change does not leave, as sentences.
+    pub(super) fn loose_ends(&self) -> Result<Vec<String>, KeyringError> {
+        let mut found = Vec::new();
+        let roots = self.read_roots()?.len();
+        if roots > 1 {
+            found.push(format!("the root key's file holds {roots} keys: a change was interrupted"));
+        }
+        for path in [&self.root_key, &self.keyring] {
+            if exists(&files::unfinished_name(path))? {
+                found.push("an unfinished file of keys is left: a change was interrupted".into());
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_roots(&self) -> Result<Vec<RootKey>, KeyringError> {
+        let bytes = read_secret(&self.root_key, KeyringError::RootKeyMissing)?;
+        root_key::decode(&bytes).ok_or_else(|| KeyringError::Damaged(self.root_key.clone()))
+    }
+
+    pub(super) fn write_roots(
+        &self,
+        disk: &SharedDisk,
+        roots: &[&RootKey],
+    ) -> Result<(), KeyringError> {
+        let bytes = root_key::encode(roots);
+        files::replace_secret(disk, &self.root_key, &bytes).map_err(io_at(&self.root_key))
+    }
+
+    pub(super) fn write_keyring(
+        &self,
+        disk: &SharedDisk,
+        entries: &Entries,
+        root: &RootKey,
+    ) -> Result<(), KeyringError> {
+        // The old one is not wiped: it is ciphertext, and dies with the root key.
+        let bytes = keyring_format::seal(entries, root);
+        files::replace(disk, &self.keyring, &bytes).map_err(io_at(&self.keyring))
+    }
+}
+
+fn read_secret(
+    path: &Path,
+    missing: fn(PathBuf) -> KeyringError,
+) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    if !exists(path)? {
+        return Err(missing(path.to_owned()));
+    }
+    refuse_open_mode(path, 0o600)?;
+    files::read(path).map(Zeroizing::new).map_err(io_at(path))
+}
+
+fn refuse_open_mode(path: &Path, wanted: u32) -> Result<(), KeyringError> {
+    match files::mode_if_open_to_others(path).map_err(io_at(path))? {
+        None => Ok(()),
+        Some(mode) => Err(KeyringError::TooOpen { path: path.to_owned(), mode, wanted }),
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, KeyringError> {
+    path.try_exists().map_err(io_at(path))
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> KeyringError + '_ {
+    move |source| KeyringError::Io { path: path.to_owned(), source }
+}

@@ -1,0 +1,228 @@
+//! The data directory as a whole: the version of its formats, and the process that changes it.
+//!
+//! `format` holds the version of all formats below the directory, as a decimal number and a line feed. It is written before
+//! anything else but the lock file. No code reads an older version: accounts move by `registry export` and
+//! `registry import`.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    atomic,
+    directory::{create_dir, names},
+    lock::{FileLock, LOCK_FILE_NAME, LockError},
+    open::{if_exists, read_text},
+    os_disk::OsDisk,
+};
+
+/// The version that this binary reads and writes. To be raised with every change of a format on disk.
+const FORMAT_VERSION: u32 = 1;
+
+const FORMAT_FILE_NAME: &str = "format";
+/// Names that do not make a directory a used one: a crash before `format` was written leaves the first two; the last is in
+/// every new file system of its own.
+const IGNORED_NAMES: &[&str] = &[LOCK_FILE_NAME, "format.new", "lost+found"];
+
+/// A data directory that this process may change. No other process has one on the same directory.
+#[derive(Debug)]
+pub struct DataDirectory {
+    _lock: FileLock,
+}
+
+/// Why a directory cannot be used as a data directory.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirectoryError {
+    /// There is no directory.
+    #[error("{} is no data directory: it does not exist", .0.display())]
+    Missing(PathBuf),
+    /// It has files, but no `format`.
+    #[error(
+        "{} is no data directory of this version: it holds files, but no file \"format\". If an older dispatchd made \
+         it, run `dispatchd registry export` with that binary, then `dispatchd registry import` with this one into a new \
+         directory. If it is not a data directory, name another one",
+        .0.display()
+    )]
+    NoFormat(PathBuf),
+    /// Its files have another version.
+    #[error(
+        "{}: its files have format version {found}, and this dispatchd reads version {FORMAT_VERSION}. Use the binary \
+         that made it; or run `dispatchd registry export` with that binary, then `dispatchd registry import` with this \
+         one into a new directory",
+        .path.display()
+    )]
+    OtherVersion {
+        /// The directory.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// `format` does not hold a number.
+    #[error("{}: damaged: it must hold the number of a format version alone", .0.display())]
+    Damaged(PathBuf),
+    /// Another process changes it.
+    #[error(
+        "data directory {}: in use by another dispatchd{}: a server, or a command with --data",
+        .path.display(), .pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The other process, if it is known.
+        pid: Option<u32>,
+    },
+    /// It cannot be locked.
+    #[error(transparent)]
+    Lock(LockError),
+    /// It cannot be created or read.
+    #[error("data directory {}: {source}", .path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl DataDirectory {
+    /// Opens the directory at `path` to change it. A missing or empty one is made a data directory of this version.
+    ///
+    /// # Errors
+    /// See [`DataDirectoryError`]. A directory that is refused stays as it is.
+    pub fn open(path: &Path) -> Result<Self, DataDirectoryError> {
+        create_dir(path).map_err(io_at(path))?;
+        let is_new = !has_format(path)?;
+        let mut lock = FileLock::of_directory(path).map_err(|error| match error {
+            LockError::Held { pid, .. } => DataDirectoryError::InUse { path: path.to_owned(), pid },
+            error @ LockError::Io { .. } => DataDirectoryError::Lock(error),
+        })?;
+        lock.note_pid();
+        // Another process may have written it before this one got the lock.
+        if is_new && !has_format(path)? {
+            let text = format!("{FORMAT_VERSION}\n");
+            let file = path.join(FORMAT_FILE_NAME);
+            atomic::replace(&OsDisk::shared(), &file, text.as_bytes()).map_err(io_at(path))?;
+        }
+        Ok(Self { _lock: lock })
+    }
+
+    /// Makes the directory at `path` a data directory if it is missing or empty. A server may be running on it.
+    ///
+    /// # Errors
+    /// As [`DataDirectory::open`].
+    pub fn prepare(path: &Path) -> Result<(), DataDirectoryError> {
+        if path.is_dir() && has_format(path)? { Ok(()) } else { Self::open(path).map(drop) }
+    }
+
+    /// Checks that [`DataDirectory::open`] would not refuse `path`, without changing anything.
+    ///
+    /// # Errors
+    /// See [`DataDirectoryError`].
+    pub fn check_usable(path: &Path) -> Result<(), DataDirectoryError> {
+        if path.is_dir() { has_format(path).map(drop) } else { Ok(()) }
+    }
+
+    /// Checks that `path` is a data directory of this version, without changing it.
+    ///
+    /// # Errors
+    /// See [`DataDirectoryError`].
+    pub fn check(path: &Path) -> Result<(), DataDirectoryError> {
+        if !path.is_dir() {
+            return Err(DataDirectoryError::Missing(path.to_owned()));
+        }
+        if has_format(path)? { Ok(()) } else { Err(DataDirectoryError::NoFormat(path.to_owned())) }
+    }
+}
+
+/// True if the directory has this version; false if it is empty.
+fn has_format(path: &Path) -> Result<bool, DataDirectoryError> {
+    let file = path.join(FORMAT_FILE_NAME);
+    let Some(text) = if_exists(read_text(&file)).map_err(io_at(path))? else {
+        let is_ignored =
+            |name: &std::ffi::OsString| IGNORED_NAMES.iter().any(|ignored| name == ignored);
+        let is_empty = names(path).map_err(io_at(path))?.iter().all(is_ignored);
+        let path = path.to_owned();
+        return if is_empty { Ok(false) } else { Err(DataDirectoryError::NoFormat(path)) };
+    };
+    match text.strip_suffix('\n').and_then(|number| number.parse().ok()) {
+        None => Err(DataDirectoryError::Damaged(file)),
+        Some(FORMAT_VERSION) => Ok(true),
+        Some(found) => Err(DataDirectoryError::OtherVersion { path: path.to_owned(), found }),
+    }
+}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> DataDirectoryError + '_ {
+    move |source| DataDirectoryError::Io { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn error(path: &Path) -> String {
+        let (opened, checked) = (DataDirectory::open(path), DataDirectory::check(path));
+        let error = opened.unwrap_err().to_string();
+        assert_eq!(checked.unwrap_err().to_string(), error);
+        assert!(DataDirectory::prepare(path).is_err());
+        assert_eq!(DataDirectory::check_usable(path).unwrap_err().to_string(), error);
+        error
+    }
+
+    #[test]
+    fn a_new_directory_gets_the_version_and_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/data");
+        assert!(matches!(DataDirectory::check(&path), Err(DataDirectoryError::Missing(_))));
+        DataDirectory::check_usable(&path).unwrap();
+        assert!(!path.exists());
+        DataDirectory::prepare(&path).unwrap();
+        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "1\n");
+        let opened = DataDirectory::open(&path).unwrap();
+        DataDirectory::check(&path).unwrap();
+        DataDirectory::prepare(&path).unwrap();
+        let second = DataDirectory::open(&path).unwrap_err();
+        let pid = Some(std::process::id());
+        assert!(matches!(&second, DataDirectoryError::InUse { pid: found, .. } if *found == pid));
+        assert!(second.to_string().contains(&format!("pid {}", std::process::id())));
+        drop(opened);
+        DataDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_crash_or_a_new_file_system_leaves_counts_as_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["lock", "format.new"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        fs::create_dir(folder.path().join("lost+found")).unwrap();
+        assert!(matches!(
+            DataDirectory::check(folder.path()),
+            Err(DataDirectoryError::NoFormat(_))
+        ));
+        DataDirectory::open(folder.path()).unwrap();
+        DataDirectory::check(folder.path()).unwrap();
+        assert!(!folder.path().join("format.new").exists());
+    }
+
+    #[test]
+    fn other_versions_and_other_directories_are_refused_and_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir(path.join("registry")).unwrap();
+        for part in ["no file \"format\"", "registry export", "registry import"] {
+            assert!(error(path).contains(part), "{part}");
+        }
+        fs::write(path.join("format"), "7\n").unwrap();
+        for part in ["version 7", "reads version 1", "registry export", "registry import"] {
+            assert!(error(path).contains(part), "{part}");
+        }
+        for garbage in ["", "one\n", "1", "1\n\n", "-1\n"] {
+            fs::write(path.join("format"), garbage).unwrap();
+            assert!(error(path).contains("format: damaged"), "{garbage:?}");
+        }
+        assert_eq!(fs::read_dir(path).unwrap().count(), 2, "something was written");
+    }
+}

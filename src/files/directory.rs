@@ -1,0 +1,63 @@
+//! Directories, and whose a new file is.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, fchown},
+    path::Path,
+};
+
+/// Creates a directory and its missing parents with mode 0700. No error if it exists; its mode then stays.
+///
+/// # Errors
+/// What the operating system says.
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = parent(path);
+    create_dir(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Another process created it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => give_to_owner_of(parent, &File::open(path)?),
+    }
+}
+
+/// The names in a directory, in no order.
+///
+/// # Errors
+/// What the operating system says.
+pub fn names(path: &Path) -> io::Result<Vec<OsString>> {
+    fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// Makes the names in a directory durable.
+///
+/// # Errors
+/// What the operating system says.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    // fsync, not fdatasync: some file systems take the latter as a no-op on a directory.
+    File::open(path)?.sync_all()
+}
+
+/// The directory that `path` lies in; `.` for a bare name.
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Gives `file`, which root has created, to the owner of `dir`.
+pub(super) fn give_to_owner_of(dir: &Path, file: &File) -> io::Result<()> {
+    let (owner, is) = (fs::metadata(dir)?, file.metadata()?);
+    // Only root can give files away. Anybody else writes in a directory that was opened to a group on purpose.
+    if is.uid() != 0 || (owner.uid(), owner.gid()) == (is.uid(), is.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}

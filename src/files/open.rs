@@ -1,0 +1,134 @@
+//! Opening and reading files, and removing single ones.
+
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::{self, Read as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use super::directory::{give_to_owner_of, parent};
+
+pub use std::fs::File;
+pub use tokio::fs::File as AsyncFile;
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// What the operating system says.
+pub fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Creates a file with mode 0600, to read and write it; an error if the name is taken.
+///
+/// # Errors
+/// What the operating system says.
+pub fn create(path: &Path) -> io::Result<File> {
+    give(path, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?)
+}
+
+/// Opens a file to read and write it, and creates it with mode 0600 if it is missing.
+///
+/// # Errors
+/// What the operating system says.
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    give(path, options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?)
+}
+
+fn give(path: &Path, file: File) -> io::Result<File> {
+    give_to_owner_of(parent(path), &file)?;
+    Ok(file)
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// What the operating system says.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
+/// Reads a whole text file.
+///
+/// # Errors
+/// What the operating system says; `InvalidData` if it is not UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+
+/// Appends the text of a file to `text`. If the file is longer than `bytes_max`, so is what was appended: the caller
+/// refuses it.
+///
+/// # Errors
+/// What the operating system says; `InvalidData` if it is not UTF-8.
+pub fn read_text_up_to(path: &Path, bytes_max: usize, text: &mut String) -> io::Result<()> {
+    File::open(path)?.take(bytes_max as u64 + 1).read_to_string(text).map(drop)
+}
+
+/// Reads from `offset` until `bytes` is full or the file ends. Returns how many bytes were read.
+///
+/// # Errors
+/// What the operating system says.
+pub fn read_up_to(file: &File, bytes: &mut [u8], mut offset: u64) -> io::Result<usize> {
+    let mut got = 0;
+    while got < bytes.len() {
+        match file.read_at(&mut bytes[got..], offset) {
+            Ok(0) => break,
+            Ok(more) => {
+                got += more;
+                offset += more as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(got)
+}
+
+/// Fills `bytes` from `offset`.
+///
+/// # Errors
+/// What the operating system says; `UnexpectedEof` if the file ends before.
+pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, offset)
+}
+
+/// Opens a file to append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
+///
+/// # Errors
+/// What the operating system says.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    let file = give(path, OpenOptions::new().append(true).create(true).mode(0o600).open(path)?)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// The permission bits of a file or directory, if others than its owner have any.
+///
+/// # Errors
+/// What the operating system says.
+pub fn mode_if_open_to_others(path: &Path) -> io::Result<Option<u32>> {
+    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    Ok((mode & 0o077 != 0).then_some(mode))
+}
+
+/// Removes a file if it exists. Not durable before the directory is synced.
+///
+/// # Errors
+/// What the operating system says.
+pub fn remove_if_exists(path: &Path) -> io::Result<()> {
+    if_exists(fs::remove_file(path)).map(drop)
+}
+
+/// The outcome of a call on a file that may be missing.
+///
+/// # Errors
+/// Every error but `NotFound`.
+pub fn if_exists<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
