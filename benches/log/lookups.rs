@@ -9,10 +9,10 @@
 //!
 //! 1. Lookups only. A server begins to seal within half a minute of its start, and this phase ends then.
 //! 2. Lookups, sealing and two searches. One search returns every lookup, the other reads the log and finds nothing.
-//!   Each search starts again when it ends. The phase ends when all segments are sealed, or after its time.
+//!    Each search starts again when it ends. The phase ends when all segments are sealed, or after its time.
 //! 3. Lookups only, when all segments are sealed.
 //! 4. Ten short phases of a fifth of the time: lookups only, and lookups with both searches, in turn. Other load on
-//!   the machine then affects both kinds equally.
+//!    the machine then affects both kinds equally.
 //!
 //! The thread that reads the rows of the large search runs at the lowest priority. In production that client runs on
 //! another machine.
