@@ -60,7 +60,7 @@ mod verify;
 pub use catalog::SegmentState;
 pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
-pub use filter::{Filter, IpPrefix, IpPrefixError, Kind};
+pub use filter::{Filter, Kind, Network, NetworkError};
 pub use flips::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, RegistryCount, RouteChange};
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use json::JsonError;
