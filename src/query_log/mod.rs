@@ -75,6 +75,6 @@ pub use search::walk::Walk;
 pub use search::{Order, ReadError, Search, SearchOutcome};
 pub use segment_name::SegmentId;
 pub use summary::SegmentSummary;
-pub use verify::forgotten::{Finding, ForgottenError, ForgottenReport};
+pub use verify::forgotten::{Finding, FindingKind, ForgottenError, ForgottenReport};
 pub use verify::verify_sealed::ChainReport;
 pub use verify::{KeyState, SegmentReport, VerifyReport};

@@ -19,7 +19,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{access::Admin, permit};
+use super::{access::Admin, reads::permit};
 use crate::{
     http::problem::{Code, Problem, ProblemBody},
     ids, limits,
