@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Invalid, TimelineLine};
+use super::Invalid;
 use crate::{audit::Listed, clock::Timestamp, query_log::LogRow};
 
 /// A request of the operators' API, sent as `GET` with its fields as the query.
@@ -43,9 +43,3 @@ impl Row for LogRow {
 }
 
 impl Row for Listed {}
-
-impl Row for TimelineLine {
-    fn is_record(&self) -> bool {
-        matches!(self, Self::Entry(_))
-    }
-}

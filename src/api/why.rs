@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Call, Invalid,
+    Call, Invalid, Row,
     parse::{choice, handle, instant, window},
     records::{page_limit, stream_limit},
 };
@@ -62,6 +62,12 @@ pub struct WhyRequest {
     #[arg(long, value_name = "N")]
     #[param(value_type = Option<usize>)]
     pub limit: Option<String>,
+}
+
+impl Row for TimelineLine {
+    fn is_record(&self) -> bool {
+        matches!(self, Self::Entry(_))
+    }
 }
 
 impl Call for WhyRequest {

@@ -30,9 +30,7 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry;
 
-use config_file::ConfigFile;
-use errors::UsageError;
-use output_file::may_write;
+pub(in crate::cli) use config_file::ConfigFile;
 
 /// The dispatch directory: is this handle on the messaging service, and which way does the message go?
 #[derive(Parser)]

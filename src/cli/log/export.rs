@@ -11,7 +11,8 @@ use clap::{Args, ValueEnum};
 use crate::{
     api::{Call as _, ExportRequest},
     cli::{
-        UsageError, may_write, progress::ProgressView, reading::print_passed_over, source::Source,
+        errors::UsageError, output_file::may_write, progress::ProgressView,
+        reading::print_passed_over, source::Source,
     },
     clock::{Clock as _, SystemClock},
     query_log::{LogRow, SearchOutcome},

@@ -15,7 +15,10 @@ use super::{
     transfer::{self, WorkDirectory},
 };
 use crate::{
-    cli::{UsageError, client::block_on, may_write, progress::ProgressView, source::Source},
+    cli::{
+        client::block_on, errors::UsageError, output_file::may_write, progress::ProgressView,
+        source::Source,
+    },
     registry::StoppedRegistry,
     tables::accounts::{ExportError, ExportWriter, FileKind, Phase, Progress, Unit},
 };

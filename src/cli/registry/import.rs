@@ -24,8 +24,8 @@ use super::{
 use crate::{
     api::{ImportPhase, ImportState},
     cli::{
-        UsageError,
         client::{Client, Refusal, block_on},
+        errors::UsageError,
         lines::Lines,
         progress::ProgressView,
         source::Source,
