@@ -40,6 +40,8 @@
 //! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`operators`] | operators' tokens and roles |
+//! | [`api`] | the operators' calls that read: one type for each request and each answer |
+//! | [`reading`] | each of these calls once: noted in the audit log, then read |
 //! | [`http`] | the edge: two listeners |
 //! | [`config`] | sum of the modules' configurations |
 //! | [`server`] | composition root: opens, binds, serves, drains |
@@ -47,6 +49,7 @@
 //!
 //! Who may import whom is a table in `tests/integration/imports.rs`, checked against the `use crate::` lines.
 
+pub mod api;
 pub mod audit;
 pub mod background;
 pub mod cli;
@@ -63,6 +66,7 @@ pub mod limits;
 pub mod operators;
 pub mod query_log;
 pub mod quota;
+pub mod reading;
 pub mod registry;
 pub mod server;
 pub mod shutdown;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     clock::{Hour, Timestamp},
@@ -23,7 +24,7 @@ const INFO: &[u8] = b"dispatchd audit fingerprint 1";
 const BYTES: usize = 16;
 
 /// A personal value as noted: to be recomputed while the hour's key lives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fingerprint {
     /// Hours since the Unix epoch: whose key.
     pub hour: u32,
@@ -32,7 +33,7 @@ pub struct Fingerprint {
 }
 
 /// A filter as noted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Noted {
     /// A value that says nothing about a person.

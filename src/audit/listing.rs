@@ -6,7 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     chain::Chain,
@@ -47,11 +48,12 @@ impl Wanted {
 }
 
 /// A call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listed {
     /// The number of its first entry.
     pub n: u64,
     /// When it began.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Who made it.
     pub operator: String,
@@ -64,6 +66,7 @@ pub struct Listed {
     /// Whether it came to its end, rather than broke off.
     pub whole: Option<bool>,
     /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
 }
 

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     chain::Chain,
@@ -13,7 +14,7 @@ use super::{
 use crate::{clock::Timestamp, limits};
 
 /// What is wrong at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// The line is not the next after the one before it: that one was changed, or lines were changed, removed or moved
@@ -26,7 +27,7 @@ pub enum Fault {
 }
 
 /// Where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FaultPosition {
     /// The file's name.
     pub file: String,
@@ -37,7 +38,7 @@ pub struct FaultPosition {
 }
 
 /// What is in the audit log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyReport {
     /// Whether the chain is whole: nothing changed, no gap. What a crash tore does not count against it.
     pub sound: bool,
@@ -46,10 +47,13 @@ pub struct VerifyReport {
     /// Files read.
     pub files: u64,
     /// When the first entry was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub from: Option<Timestamp>,
     /// When the last entry was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// Hash of the last entry. Noted elsewhere, it shows later that nothing up to it was cut off or made anew.
+    #[schema(value_type = Option<String>)]
     pub head: Option<LineHash>,
     /// Places where a file is missing.
     pub gaps: u64,

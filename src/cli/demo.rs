@@ -176,7 +176,7 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
     let records = response.bytes().await?;
     let mut rows = RecordPrinter::stdout(false);
     for line in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        rows.print(line)?;
+        rows.print(&serde_json::from_slice(line)?)?;
     }
     Ok(rows.flush()?)
 }

@@ -1,10 +1,6 @@
 //! What the command line takes from the environment. An empty variable counts as unset.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use clap::Args;
 
@@ -15,22 +11,19 @@ use crate::config::{self, Config, ConfigError};
 pub(super) struct ConfigFile {
     /// The configuration file; without it every key has its default [env: DISPATCHD_CONFIG]
     #[arg(long = "config", value_name = "FILE")]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
 }
 
 impl ConfigFile {
+    /// Reads the configuration from the file named here, or from the one that `DISPATCHD_CONFIG` names.
     pub(super) fn load(&self) -> Result<Config, ConfigError> {
-        load_config(self.file.as_deref())
+        let named = || env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty());
+        let file = self.file.clone().or_else(|| named().map(PathBuf::from));
+        config::load(file.as_deref(), env::vars_os())
     }
 }
 
-/// Reads the configuration from `file`, or from the file that `DISPATCHD_CONFIG` names.
-pub(super) fn load_config(file: Option<&Path>) -> Result<Config, ConfigError> {
-    let file = file.map(Path::to_owned).or_else(|| variable("DISPATCHD_CONFIG").map(PathBuf::from));
-    config::load(file.as_deref(), env::vars_os())
-}
-
-/// The value of a variable, unless it is empty.
-pub(super) fn variable(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
+/// The value of a variable, unless it is empty or not UTF-8.
+pub(super) fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }

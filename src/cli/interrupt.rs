@@ -7,10 +7,8 @@ use std::{
     time::Duration,
 };
 
+use super::errors::EXIT_INTERRUPTED;
 use tokio::signal::unix::{SignalKind, signal};
-
-/// Exit code of a command that was interrupted: 128 and the signal's number, as shells have it.
-pub(super) const EXIT_INTERRUPTED: u8 = 130;
 
 /// Whether SIGINT or SIGTERM has come. The second one ends the process at once: the first may have found it waiting for
 /// whoever reads its output.
@@ -26,7 +24,7 @@ impl Interrupt {
             let _entered = runtime.enter();
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
         };
-        let told = interrupt.clone();
+        let noted = interrupt.clone();
         thread::Builder::new().name("signals".into()).spawn(move || {
             runtime.block_on(async {
                 loop {
@@ -34,10 +32,10 @@ impl Interrupt {
                         _ = int.recv() => {}
                         _ = term.recv() => {}
                     }
-                    if std::mem::replace(&mut *told.lock(), true) {
+                    if std::mem::replace(&mut *noted.lock(), true) {
                         std::process::exit(EXIT_INTERRUPTED.into());
                     }
-                    told.0.1.notify_all();
+                    noted.0.1.notify_all();
                 }
             });
         })?;

@@ -2,14 +2,17 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
-use serde_json::Value;
+use crate::{
+    handle::Handle,
+    query_log::{LogRow, Record, Route},
+};
 
-/// Prints records: as they are with `--json`, as a table for people otherwise.
+/// Prints records: as JSON, or as a table for people.
 pub(super) struct RecordPrinter<W> {
     out: W,
     json: bool,
     colour: bool,
-    has_header: bool,
+    line: Vec<u8>,
     pub(super) printed: u64,
 }
 
@@ -18,9 +21,11 @@ pub(super) const GREEN: &str = "\x1b[32m";
 pub(super) const DIM: &str = "\x1b[2m";
 pub(super) const PLAIN: &str = "\x1b[0m";
 
-/// Whether standard output takes colour: a terminal, and nobody who asked for none.
+/// Whether standard output takes colour: a terminal that knows colours, and nobody who asked for none.
 pub(super) fn is_coloured() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_refused && !is_dumb
 }
 
 impl RecordPrinter<io::StdoutLock<'static>> {
@@ -31,23 +36,22 @@ impl RecordPrinter<io::StdoutLock<'static>> {
 
 impl<W: Write> RecordPrinter<W> {
     pub(super) fn new(out: W, json: bool, colour: bool) -> Self {
-        Self { out, json, colour, has_header: false, printed: 0 }
+        Self { out, json, colour, line: Vec::new(), printed: 0 }
     }
 
-    /// Prints one record, given as its JSON.
-    pub(super) fn print(&mut self, line: &[u8]) -> anyhow::Result<()> {
+    /// Prints one record.
+    pub(super) fn print(&mut self, row: &LogRow) -> anyhow::Result<()> {
         self.printed += 1;
         if self.json {
-            self.out.write_all(line)?;
-            self.out.write_all(b"\n")?;
-            return Ok(());
+            self.line.clear();
+            row.write_json(&mut self.line);
+            self.line.push(b'\n');
+            return Ok(self.out.write_all(&self.line)?);
         }
-        if !self.has_header {
-            self.has_header = true;
+        if self.printed == 1 {
             self.header()?;
         }
-        let row: Value = serde_json::from_slice(line)?;
-        self.row(&row)
+        Ok(self.row(row)?)
     }
 
     /// Makes what was printed visible.
@@ -63,16 +67,22 @@ impl<W: Write> RecordPrinter<W> {
         )
     }
 
-    fn row(&mut self, row: &Value) -> anyhow::Result<()> {
-        let text = |field: &str| row.get(field).and_then(Value::as_str).unwrap_or("-");
-        let is_change = text("kind") == "change";
-        let (route, reason, request) = if is_change {
-            ("change", text("cause"), text("change"))
-        } else {
-            (text("route"), text("reason"), text("request"))
+    fn row(&mut self, row: &LogRow) -> io::Result<()> {
+        let (route, reason, request, status) = match &row.record {
+            Record::Lookup(it) => {
+                let route = it.route.map_or("-", Route::code);
+                (route, it.reason.code(), it.request.to_string(), it.status.to_string())
+            }
+            Record::Change(it) => {
+                ("change", it.cause.code(), it.change.code().to_owned(), "-".to_owned())
+            }
         };
-        let status =
-            row.get("status").and_then(Value::as_u64).map_or("-".into(), |s| s.to_string());
+        let (handle, device, ip) = match &row.record {
+            Record::Lookup(it) => (&it.handle, it.device, it.ip),
+            Record::Change(it) => (&it.handle, it.device, None),
+        };
+        let handle = handle.as_ref().map_or("-".into(), Handle::canonical);
+        let device = device.map_or("-".to_owned(), |id| id.to_string());
         let paint = match route {
             _ if !self.colour => "",
             "imessage" => BLUE,
@@ -82,13 +92,10 @@ impl<W: Write> RecordPrinter<W> {
         let plain = if paint.is_empty() { "" } else { PLAIN };
         writeln!(
             self.out,
-            "{:<27} {paint}{route:<8}{plain} {:<32} {reason:<16} {:<15} {request:<19} {status:<6} {}",
-            text("at"),
-            text("handle"),
-            text("device"),
-            text("ip"),
-        )?;
-        Ok(())
+            "{:<27} {paint}{route:<8}{plain} {handle:<32} {reason:<16} {device:<15} {request:<19} {status:<6} {}",
+            row.at.to_string(),
+            ip.map_or("-".to_owned(), |ip| ip.to_string()),
+        )
     }
 }
 
@@ -102,8 +109,9 @@ mod tests {
     fn printed(json: bool, colour: bool) -> String {
         let mut out = Vec::new();
         let mut rows = RecordPrinter::new(&mut out, json, colour);
-        rows.print(LOOKUP).unwrap();
-        rows.print(CHANGE).unwrap();
+        for line in [LOOKUP, CHANGE] {
+            rows.print(&serde_json::from_slice(line).unwrap()).unwrap();
+        }
         String::from_utf8(out).unwrap()
     }
 

@@ -7,22 +7,18 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::{
-    UsageError,
-    filter::{instant, take},
+    client::block_on,
     lines::Lines,
     output::{BLUE, DIM, GREEN, PLAIN, is_coloured},
-    source::Source,
+    reading::Reading,
 };
 use crate::{
-    audit::{Call, Filters},
-    clock::{Clock as _, SystemClock, Timestamp},
-    handle::Handle,
-    query_log::Filter,
-    timeline::{self, Detail, Question, Reuse},
+    api::{Call as _, WhyRequest},
+    clock::{Clock as _, SystemClock},
+    reading::{Rows as _, Stop},
 };
 
 /// Entries shown to people who name no number.
@@ -32,112 +28,50 @@ const HOLDERS_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(super) struct Why {
-    /// Phone number in E.164 or e-mail address
-    handle: String,
-    /// Explain this moment instead of the present: RFC 3339, or a span back from now (90m, 7d)
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
-    /// History from then on: RFC 3339, or a span back from now
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// History before then: RFC 3339, or a span back from now
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
     /// Each lookup by itself, instead of runs of like ones
     #[arg(long)]
     all: bool,
-    /// Lines of history at most, the latest [default: 20; all with --json]
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
-    /// One JSON object a line: history, then a summary
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    source: Source,
+    reading: Reading<WhyRequest>,
 }
 
 impl Why {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let question = self.question(SystemClock.now())?;
-        if self.source.data.is_some() {
-            return self.files(&question);
+        let Self { all, reading: Reading { mut request, json, source } } = self;
+        if all {
+            request.detail = Some("all".to_owned());
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.server(&question))
-    }
-
-    fn question(&self, now: Timestamp) -> Result<Question, UsageError> {
-        let instant = |text: &str| instant(text, now);
-        let handle = Handle::parse(&self.handle, None);
-        let limit = self.limit.or(if self.json { None } else { Some(ENTRIES_SHOWN) });
-        if limit == Some(0) {
-            return Err(UsageError("--limit takes a number from 1 on".to_owned()));
+        if !json {
+            request.limit.get_or_insert(ENTRIES_SHOWN.to_string());
         }
-        Ok(Question {
-            handle: handle.map_err(|error| UsageError(format!("HANDLE: {error}")))?,
-            at: take("--at", self.at.as_deref(), instant)?,
-            since: take("--since", self.since.as_deref(), instant)?,
-            until: take("--until", self.until.as_deref(), instant)?,
-            detail: if self.all { Detail::All } else { Detail::Folded },
-            limit,
-        })
-    }
-
-    async fn server(&self, question: &Question) -> anyhow::Result<ExitCode> {
-        // As they were given: a span counts back from the server's present.
-        let given = [("at", &self.at), ("since", &self.since), ("until", &self.until)];
-        let given = given.into_iter().filter_map(|(name, text)| Some((name, text.clone()?)));
-        let mut query: Vec<_> = given.collect();
-        if self.all {
-            query.push(("detail", "all".to_owned()));
-        }
-        query.extend(question.limit.map(|limit| ("limit", limit.to_string())));
-        let canonical = question.handle.canonical();
-        let segment = utf8_percent_encode(&canonical, NON_ALPHANUMERIC);
-        let path = format!("/v1/handles/{segment}/timeline");
-        let response = self.source.api()?.get(&path, &query, "application/x-ndjson").await?;
-        let mut story = Output::stdout(self.json);
-        let mut lines = Lines::of(response);
-        while let Some(line) = lines.next().await? {
-            story.tell(&line)?;
+        request.check(SystemClock.now())?;
+        let mut story = Output::stdout(json);
+        match source.records()? {
+            Some(records) => {
+                let reading = request.begin(&records, &crate::audit::local_user())?;
+                let mut failed = None;
+                reading.each(&Stop::when(|| false), |line| {
+                    failed = serde_json::to_vec(&line)
+                        .map_err(anyhow::Error::from)
+                        .and_then(|line| story.tell(&line))
+                        .err();
+                    failed.is_none()
+                })?;
+            }
+            None => {
+                let client = source.client()?;
+                let request = client.get(&request.path()).query(&request);
+                let request = request.header("accept", "application/x-ndjson");
+                block_on(async {
+                    let mut lines = Lines::of(client.send(request).await?);
+                    while let Some(line) = lines.next().await? {
+                        story.tell(&line)?;
+                    }
+                    Ok(())
+                })?;
+            }
         }
         story.end()
-    }
-
-    fn files(&self, question: &Question) -> anyhow::Result<ExitCode> {
-        let config = self.source.config()?.dispatch;
-        let reuse = Reuse { live: config.reuse_live, other: config.reuse_other };
-        let Question { handle, since, until, .. } = question;
-        let filter = Filter {
-            handle: Some(handle.clone()),
-            since: *since,
-            until: *until,
-            ..Filter::default()
-        };
-        let filters = Filters::of(&filter).plain("at", question.at).plain("limit", question.limit);
-        let (reader, mut audited) = self.source.read(Call::Timeline, &filters)?;
-        let mut story = Output::stdout(self.json);
-        let mut failed = None;
-        let mut tell = |entry| {
-            audited.add(1);
-            failed = serde_json::to_vec(&entry)
-                .map_err(anyhow::Error::from)
-                .and_then(|line| story.tell(&line))
-                .err();
-            failed.is_none()
-        };
-        let asked = (reuse, SystemClock.now());
-        // The registry's store cannot be opened without writing to it, so here the log has to do.
-        let read = timeline::read(&reader, question, asked, || false, |_| None, &mut tell)?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if let Some(summary) = read {
-            story.tell(&serde_json::to_vec(&summary)?)?;
-        }
-        let code = story.end()?;
-        audited.finish();
-        Ok(code)
     }
 }
 

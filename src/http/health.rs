@@ -34,10 +34,15 @@ impl Health {
         Self { registry, log }
     }
 
+    /// Whether the query log takes records at present.
+    pub(super) fn is_log_writable(&self) -> bool {
+        self.log.is_writable()
+    }
+
     fn missing(&self) -> Option<(Code, &'static str)> {
         if !self.registry.is_ready() {
             Some((Code::RegistryLoading, "the registry is being loaded"))
-        } else if !self.log.is_writable() {
+        } else if !self.is_log_writable() {
             Some((Code::LogUnwritable, "the query log cannot be written; is the disk full?"))
         } else {
             None

@@ -9,13 +9,14 @@ use std::{
     },
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::segment_name::{LogFileName, SegmentId};
 use crate::clock::Hour;
 
 /// What state a segment is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum SegmentState {

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use ipnet::IpNet;
+
 use super::record::{LogRow, Reason, Record, Route};
 use crate::{
     clock::Timestamp,
@@ -39,76 +41,58 @@ impl Kind {
     }
 }
 
-/// An address, or a network in CIDR form.
+/// An address or a network in CIDR form, without the bits that are no part of the network. An IPv4-mapped IPv6 network
+/// (`::ffff:…`) is held as its IPv4 form: two spellings of one network are equal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct IpPrefix {
-    network: IpAddr,
-    bits: u8,
-}
+pub struct Network(IpNet);
 
 /// The text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an IP address, nor a network such as 192.0.2.0/24")]
-pub struct IpPrefixError;
+pub struct NetworkError;
 
-impl IpPrefix {
-    /// Whether `ip` lies in it.
+impl Network {
+    /// Bits of an IPv6 address before the IPv4 address that it maps.
+    const MAPPED_BITS: u8 = 96;
+
+    /// Whether `ip` lies in it. An IPv4-mapped address counts as its IPv4 form.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
-        match (self.network, ip) {
-            (IpAddr::V4(network), IpAddr::V4(ip)) => {
-                let differs = network.to_bits() ^ ip.to_bits();
-                differs.checked_shr(32 - u32::from(self.bits)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(ip)) => {
-                let differs = network.to_bits() ^ ip.to_bits();
-                differs.checked_shr(128 - u32::from(self.bits)).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
+        self.0.contains(&ip.to_canonical())
     }
-}
 
-impl IpPrefix {
-    /// As text, in CIDR form, without the bits that are no part of the network: two spellings of one network are one
-    /// text. Personal, so it has a name instead of being how the value prints.
+    /// As text, in CIDR form. It is personal, so it has a name instead of a `Display`.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let bits = u32::from(self.bits);
-        let network = match self.network {
+        self.0.to_string()
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let net = text.parse().or_else(|_| address()).map_err(|_| NetworkError)?;
+        let mapped = match net.network().to_canonical() {
             IpAddr::V4(ip) => {
-                let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-                IpAddr::V4((ip.to_bits() & mask).into())
+                net.prefix_len().checked_sub(Self::MAPPED_BITS).map(|bits| (ip, bits))
             }
-            IpAddr::V6(ip) => {
-                let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-                IpAddr::V6((ip.to_bits() & mask).into())
-            }
+            IpAddr::V6(_) => None,
         };
-        format!("{network}/{bits}")
+        match (net, mapped) {
+            (IpNet::V6(_), Some((ip, bits))) => {
+                IpNet::new(ip.into(), bits).map_err(|_| NetworkError)
+            }
+            (net, _) => Ok(net.trunc()),
+        }
+        .map(Self)
     }
 }
 
-impl FromStr for IpPrefix {
-    type Err = IpPrefixError;
-
-    fn from_str(text: &str) -> Result<Self, IpPrefixError> {
-        let (address, bits) =
-            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let network: IpAddr = address.parse().map_err(|_| IpPrefixError)?;
-        let most = if network.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => most,
-            Some(bits) if bits.starts_with('+') => return Err(IpPrefixError),
-            Some(bits) => bits.parse().map_err(|_| IpPrefixError)?,
-        };
-        if bits > most { Err(IpPrefixError) } else { Ok(Self { network, bits }) }
-    }
-}
-
-impl fmt::Debug for IpPrefix {
+impl fmt::Debug for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IpPrefix(…/{})", self.bits)
+        write!(f, "Network(…/{})", self.0.prefix_len())
     }
 }
 
@@ -122,7 +106,7 @@ pub struct Filter {
     /// The asker's, or changed, account.
     pub account: Option<AccountId>,
     /// Where the lookup came from.
-    pub ip: Option<IpPrefix>,
+    pub ip: Option<Network>,
     /// The lookup's route.
     pub route: Option<Route>,
     /// The lookup's reason.
@@ -174,26 +158,32 @@ mod tests {
     #[test]
     fn prefixes_hold_their_addresses() {
         let holds = |prefix: &str, ip: &str| {
-            prefix.parse::<IpPrefix>().unwrap().contains(ip.parse().unwrap())
+            prefix.parse::<Network>().unwrap().contains(ip.parse().unwrap())
         };
         assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.8"));
         assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
         assert!(holds("0.0.0.0/0", "255.1.2.3") && !holds("0.0.0.0/0", "::1"));
         assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
         assert!(holds("::/0", "ffff::1"));
+        for mapped in ["::ffff:7f00:1", "::ffff:127.0.0.1", "::ffff:127.0.0.0/104", "127.0.0.0/8"] {
+            assert!(holds(mapped, "127.0.0.1") && holds(mapped, "::ffff:127.0.0.1"), "{mapped}");
+            assert!(!holds(mapped, "128.0.0.1") && !holds(mapped, "::1"), "{mapped}");
+        }
         for (text, canonical) in [
             ("192.0.2.7", "192.0.2.7/32"),
             ("192.0.2.7/24", "192.0.2.0/24"),
             ("1.2.3.4/0", "0.0.0.0/0"),
             ("2001:db8::7/32", "2001:db8::/32"),
             ("ffff::1/0", "::/0"),
+            ("::ffff:127.0.0.1/104", "127.0.0.0/8"),
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
         ] {
-            assert_eq!(text.parse::<IpPrefix>().unwrap().canonical(), canonical);
+            assert_eq!(text.parse::<Network>().unwrap().canonical(), canonical);
         }
         for wrong in
             ["", "1.2.3", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/+8", "/8", "1.2.3.4/8/8"]
         {
-            assert_eq!(wrong.parse::<IpPrefix>(), Err(IpPrefixError), "{wrong}");
+            assert_eq!(wrong.parse::<Network>(), Err(NetworkError), "{wrong}");
         }
     }
 }

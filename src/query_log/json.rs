@@ -2,7 +2,12 @@
 
 use std::{io::Write, net::IpAddr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde_json::value::RawValue;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use super::{
     filter::Kind,
@@ -42,12 +47,33 @@ impl LogRow {
     /// # Errors
     /// If the text is not what [`LogRow::write_json`] writes.
     pub fn from_json(text: &str) -> Result<Self, JsonError> {
-        let row: RowJson = serde_json::from_str(text).map_err(|_| JsonError)?;
-        let record = match Kind::from_code(&row.kind).ok_or(JsonError)? {
-            Kind::Lookup => Record::Lookup(row.lookup().ok_or(JsonError)?),
-            Kind::Change => Record::Change(row.change().ok_or(JsonError)?),
-        };
-        Ok(Self { at: row.at, record })
+        serde_json::from_str(text).map_err(|_| JsonError)
+    }
+}
+
+/// As [`LogRow::write_json`] writes it: into JSON only.
+impl Serialize for LogRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.to_json()).map_err(ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogRow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let row = RowJson::deserialize(deserializer)?;
+        row.row().ok_or_else(|| de::Error::custom(JsonError))
+    }
+}
+
+impl PartialSchema for LogRow {
+    fn schema() -> RefOr<Schema> {
+        RowJson::schema()
+    }
+}
+
+impl ToSchema for LogRow {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Record".into()
     }
 }
 
@@ -97,25 +123,49 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a vector takes every byte");
 }
 
-#[derive(Deserialize)]
+/// A record: a lookup, or a change of the registry. Which of the fields are there depends on `kind`.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RowJson {
+    /// When the log took it.
+    #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
+    /// `lookup` or `change`.
     kind: String,
+    /// Of a lookup: the request, which all lookups of a batch share.
     request: Option<String>,
+    /// The asker's account, or the account that changed.
     account: Option<String>,
+    /// The asking device, or the device that changed.
     device: Option<String>,
+    /// Of a lookup: where it came from.
+    #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
+    /// The handle, canonical.
     handle: Option<String>,
+    /// Of a lookup: the route answered; null if it was refused.
     route: Option<String>,
+    /// Of a lookup: why.
     reason: Option<String>,
+    /// Of a lookup: HTTP status of the answer, or of the item in a batch.
     status: Option<u16>,
+    /// Of a lookup: microseconds from its arrival to the decision.
     took_us: Option<u32>,
+    /// Of a change: what changed.
     change: Option<String>,
+    /// Of a change: why.
     cause: Option<String>,
 }
 
 impl RowJson {
+    fn row(self) -> Option<LogRow> {
+        let record = match Kind::from_code(&self.kind)? {
+            Kind::Lookup => Record::Lookup(self.lookup()?),
+            Kind::Change => Record::Change(self.change()?),
+        };
+        Some(LogRow { at: self.at, record })
+    }
+
     fn account(&self) -> Option<Option<AccountId>> {
         self.account.as_deref().map(|text| text.parse().ok()).map_or(Some(None), |id| id.map(Some))
     }

@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     envelope::{KeyFiles, Keyring},
 };
 
@@ -90,6 +90,12 @@ impl LogReader {
     #[must_use]
     pub fn tail(&self, position: TailPosition, filter: &Filter) -> Tail {
         Tail::new(self.sources.clone(), filter.clone(), position)
+    }
+
+    /// Records at or before this instant have expired.
+    #[must_use]
+    pub fn horizon(&self) -> Timestamp {
+        self.sources.horizon()
     }
 
     /// The keys of the hours, for what must be forgotten with the log.

@@ -1,26 +1,30 @@
 //! What an operator sees of a segment.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{catalog::SegmentState, retention, search::Sources};
 use crate::clock::Timestamp;
 
 /// One segment of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentSummary {
-    /// Its name.
+    /// The hour (since the Unix epoch), and the number of the file within the hour.
     pub segment: String,
     /// What state it is in.
     pub state: SegmentState,
     /// No record in it is older.
+    #[schema(value_type = String, format = DateTime)]
     pub from: Timestamp,
     /// Every record in it is older.
+    #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
     /// Records in it.
     pub records: u64,
     /// Bytes on disk.
     pub bytes: u64,
     /// When its key is destroyed.
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
 }
 

@@ -48,7 +48,7 @@ use crate::{
         edge::Service,
         health::Health,
         listen,
-        operator::{OperatorState, Records, Searches},
+        operator::{OperatorState, Reads},
         proxies::Proxies,
     },
     operators::Operators,
@@ -107,16 +107,14 @@ impl Server {
             http::phone::service(modules.phone_state(health.clone(), Arc::clone(&clock)), proxies);
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&data)),
-            records: Records::new(modules.log.clone(), modules.audit.clone()),
+            reads: Reads::new(modules.records(Arc::clone(&clock))),
             registry: Arc::clone(&modules.registry),
             intake: modules.intake.clone(),
             snapshots: modules.snapshots.clone(),
-            dispatch: modules.dispatch.clone(),
             lookups: modules.dispatch.counts(),
             health,
             clock: Arc::clone(&clock),
             shutdown: shutdown.clone(),
-            searches: Searches::default(),
         });
 
         let mut server = Self {

@@ -14,6 +14,7 @@ use crate::{
     import_jobs::ImportJobs,
     query_log::{self, LogOptions, QueryLog},
     quota::Quota,
+    reading::Records,
     registry::Registry,
     shutdown::Shutdown,
     verification::{DeliveryRouter, VerificationService},
@@ -42,6 +43,11 @@ impl Modules {
             health,
             clock,
         }
+    }
+
+    /// What operators read.
+    pub(super) fn records(&self, clock: SharedClock) -> Records {
+        Records::of_server(self.log.clone(), self.audit.clone(), self.dispatch.clone(), clock)
     }
 }
 

@@ -131,7 +131,7 @@ async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
     assert!(segments.contains("30d ago") && segments.contains('█'), "{segments}");
     assert!(segments.lines().last().unwrap().starts_with("7 records in 1 segment,"), "{segments}");
     let proof = printed(&ask(&server, &token, "log prove-forgotten"));
-    assert_eq!(proof.lines().filter(|line| line.starts_with("yes")).count(), 3, "{proof}");
+    assert_eq!(proof.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{proof}");
     let verified = ask(&server, &token, "log verify");
     assert!(printed(&verified).contains("alive"));
     assert_eq!(String::from_utf8_lossy(&verified.stderr), "dispatchd: the log is sound\n");
@@ -228,16 +228,35 @@ async fn operators_are_added_listed_and_revoked_on_a_running_server() {
 async fn what_cannot_be_done_is_said_with_its_exit_code() {
     let (server, token) = with_traffic().await;
     let nowhere = server.data.join("nowhere");
-    let mut no_server = command("log search --server http://127.0.0.1:9");
-    no_server.env("DISPATCHD_TOKEN", &token);
+    let bare = |words: &str| {
+        let mut command = command(words);
+        command.env("DISPATCHD_TOKEN", &token);
+        command
+    };
+    let mut no_server = bare("log search --server http://127.0.0.1:9");
     for (output, code, message) in [
         (run(&mut no_server), 1, "is the server running?"),
         (ask(&server, "nonsense", "log search"), 1, "token-invalid"),
         (run(command("log search --server").arg(&server.operators)), 1, "no operator token"),
         (read(&nowhere, "log search"), 1, "is no data directory"),
         (read(&nowhere, "operator list"), 1, "is no data directory"),
-        (ask(&server, &token, "log search --since yesterday"), 2, "--since"),
-        (read(&server.data, "log search --since yesterday"), 2, "--since"),
+        (ask(&server, &token, "log search --since yesterday"), 2, "`since` takes an RFC 3339"),
+        (read(&server.data, "log search --since yesterday"), 2, "`since` takes an RFC 3339"),
+        (
+            ask(&server, &token, "log search --route green"),
+            2,
+            "`route` takes imessage, sms or none",
+        ),
+        (read(&server.data, "log search --route green"), 2, "`route` takes imessage, sms or none"),
+        (ask(&server, &token, "log search --limit 0"), 2, "`limit` takes a number from 1 on"),
+        (read(&server.data, "log search --limit 0"), 2, "`limit` takes a number from 1 on"),
+        (read(&server.data, "log search --since 5m --until 10m"), 2, "the window is empty"),
+        (read(&server.data, "log search --handle 4155550123"), 2, "give it as `region`"),
+        (read(&server.data, "audit list --handle 4155550123 --region XX"), 2, "`region` takes"),
+        (read(&server.data, "why +14155550123 --at 2100-01-01"), 2, "in the future: 2100-01-01"),
+        (read(&server.data, "why +14155550123 --at 60d"), 2, "before the retention: 20"),
+        (run(&mut bare("log search --server 127.0.0.1:8081")), 2, "--server takes a URL"),
+        (run(&mut bare("log search --config /no/such/file")), 64, "/no/such/file"),
         (run(&mut command("log search --no-such-thing")), 2, "--no-such-thing"),
         (run(&mut command("log")), 2, "Usage"),
         (run(&mut command("operator add ann --role king")), 2, "king"),
@@ -249,12 +268,19 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
         assert!(!said.contains(&token), "{said}");
     }
     assert!(!nowhere.exists());
+    let region = "--json --handle 4155550123 --region us";
+    for words in ["log search", "why 4155550123 --region us --json", "audit list"] {
+        let words =
+            if words.contains("why") { words.to_owned() } else { format!("{words} {region}") };
+        assert!(printed(&read(&server.data, &words)).lines().count() > 1, "{words}");
+    }
     let wrong_listener = {
         let mut command = command("log search --server");
         command.arg(&server.phones).env("DISPATCHD_TOKEN", &token);
         run(&mut command)
     };
-    assert_eq!(fails(&wrong_listener).0, 1);
+    let (code, said) = fails(&wrong_listener);
+    assert!(code == 1 && said.contains("not an operators' listener"), "{said}");
 }
 
 #[tokio::test]

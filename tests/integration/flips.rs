@@ -128,7 +128,7 @@ async fn wrong_parameters_are_named_and_not_quoted() {
         ("limit=1001", "`limit`"),
         ("since=often-3777", "`since`"),
         ("until=often-3777", "`until`"),
-        ("handle=often-3777", "parameter is unknown"),
+        ("handle=often-3777", "`handle` is unknown"),
         ("min=2&min=2", "appears twice"),
     ] {
         let reply = Reply::to(server.operator(&token, &format!("/v1/log/flips?{query}"))).await;

@@ -85,6 +85,29 @@ async fn each_filter_gives_what_it_names_and_nothing_else() {
     for none in ["until=1h", "since=2100-01-01T00:00:00Z", "ip=192.0.2.0/24"] {
         assert!(server.records(&token, none).await.is_empty(), "{none}");
     }
+    for same in ["ip=::ffff:7f00:1", "ip=::ffff:127.0.0.1", "ip=::ffff:127.0.0.0%2F104"] {
+        let here = if same.contains("104") { "ip=127.0.0.0/8" } else { "ip=127.0.0.1" };
+        let found = server.records(&token, same).await;
+        assert!(!found.is_empty() && found == server.records(&token, here).await, "{same}");
+    }
+    let national = server.records(&token, "handle=(415)%20555-0123&region=US&order=asc").await;
+    assert_eq!(national, server.records(&token, "handle=%2B14155550123&order=asc").await);
+    let first = all[0]["at"].as_str().unwrap();
+    let (date, second) = (&first[..10], &first[..19]);
+    let space = second.replace('T', "%20");
+    for since in [
+        date.to_owned(),
+        format!("{second}+00:00"),
+        format!("{second}%2B00:00"),
+        format!("{space}%2B00"),
+        format!("{space}Z"),
+    ] {
+        let found = server.records(&token, &format!("order=asc&since={since}")).await;
+        assert_eq!(found, all, "{since}");
+    }
+    let empty = page(&server, &token, &format!("since={date}&until={date}")).await;
+    let detail = empty.refuses(400, "request-invalid")["detail"].as_str().unwrap();
+    assert!(detail.contains("the window is empty"), "{detail}");
     // `since` includes its instant and `until` excludes it.
     let at = all[4]["at"].as_str().unwrap();
     let since = server.records(&token, &format!("since={at}&order=asc")).await;

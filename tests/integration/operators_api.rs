@@ -59,7 +59,7 @@ async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
             assert!(!reply.text.contains("planted"), "{reply:?}");
         }
         for query in [
-            "planted=1",
+            "%2Bplanted=1",
             "route=sms&route=none",
             "ip=192.0.2.0/33",
             "limit=0",
@@ -70,6 +70,15 @@ async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
             reply.refuses(400, "request-invalid");
             assert!(!reply.text.contains("planted"), "{reply:?}");
         }
+    }
+    for path in ["/v1/log", "/v1/log/flips", "/v1/log/segments", "/v1/log/verify", "/v1/audit"] {
+        let token = server.operator_token(&path.replace('/', "."), "admin");
+        let reply = Reply::to(server.operator(&token, &format!("{path}?country=US"))).await;
+        let detail = reply.refuses(400, "request-invalid")["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("the parameter `country` is unknown; this call takes "),
+            "{detail}"
+        );
     }
     for (path, status) in [("/", 404), ("/v1", 404), ("/v1/devices", 404), ("/v1/log/x", 404)] {
         Reply::to(server.operator(&token, path)).await.refuses(status, "not-found");

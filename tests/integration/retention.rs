@@ -284,7 +284,7 @@ fn a_file_that_was_being_sealed_dies_with_its_hour() {
         clock.advance(5 * HOUR);
         assert_eq!(log.tick().files_left, 0);
         assert_eq!((files(&data, "sealing"), files(&data, "frames")), (0, 0));
-        assert!(log.reader().prove_forgotten().unwrap().is_proved());
+        assert!(log.reader().prove_forgotten().unwrap().proved);
         // With its final name it is a complete sealed file. Without the hour's key it cannot be decrypted.
         fs::remove_dir_all(backup.join("keys")).unwrap();
         copy(&data.join("keys"), &backup.join("keys"));

@@ -350,7 +350,15 @@ async fn it_takes_an_operator_a_handle_and_known_parameters() {
         assert!(detail.contains(&format!("`{name}`")), "{detail}");
         assert!(!reply.text.contains("planted"), "{reply:?}");
     }
-    for query in ["planted=1", "limit=0", "limit=1001", "at=1h&at=2h", "%ff=1"] {
+    for query in [
+        "%2Bplanted=1",
+        "since=1h&until=2h",
+        "at=2100-01-01",
+        "limit=0",
+        "limit=1001",
+        "at=1h&at=2h",
+        "%ff=1",
+    ] {
         let reply = Reply::to(server.operator(&reader, &format!("{path}?{query}"))).await;
         reply.refuses(400, "request-invalid");
         assert!(!reply.text.contains("planted"), "{reply:?}");

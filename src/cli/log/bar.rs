@@ -2,55 +2,33 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    query_log::{SegmentState, SegmentSummary},
+};
 
 /// Columns of the bar: twelve hours each at the longest retention.
 const CELLS: usize = 60;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// What the bar needs of a segment.
-struct Part {
-    from: Timestamp,
-    expires_at: Timestamp,
-    records: u64,
-    bytes: u64,
-    state: String,
-}
-
-impl Part {
-    fn read(segment: &Value) -> Option<Self> {
-        let instant = |field: &str| segment.get(field)?.as_str()?.parse().ok();
-        Some(Self {
-            from: instant("from")?,
-            expires_at: instant("expires_at")?,
-            records: segment.get("records")?.as_u64()?,
-            bytes: segment.get("bytes")?.as_u64()?,
-            state: segment.get("state")?.as_str()?.to_owned(),
-        })
-    }
-
-    fn is_well(&self) -> bool {
-        matches!(self.state.as_str(), "active" | "closed" | "sealed")
-    }
+const fn is_well(state: SegmentState) -> bool {
+    matches!(state, SegmentState::Active | SegmentState::Closed | SegmentState::Sealed)
 }
 
 /// The bar with its legend; empty if there is no segment. One column is so many hours of records: the taller, the more;
 /// `·` none, `!` something in it cannot be read.
-pub(super) fn of(segments: &[Value], now: Timestamp) -> String {
-    let parts: Vec<Part> = segments.iter().filter_map(Part::read).collect();
+pub(super) fn of(segments: &[SegmentSummary], now: Timestamp) -> String {
     // Every hour lives as long as the retention says; one from a wrong clock may not.
-    let Some(span) = parts.iter().map(|part| part.expires_at.since(part.from)).max() else {
+    let Some(span) = segments.iter().map(|part| part.expires_at.since(part.from)).max() else {
         return String::new();
     };
     let (start, span_us) = (now.minus(span), span.as_micros().max(1));
     let (mut records, mut broken) = ([0u64; CELLS], [false; CELLS]);
-    for part in &parts {
+    for part in segments {
         let at = part.from.since(start).as_micros() * CELLS as u128 / span_us;
         let cell = usize::try_from(at).unwrap_or(CELLS).min(CELLS - 1);
         records[cell] += part.records;
-        broken[cell] |= !part.is_well();
+        broken[cell] |= !is_well(part.state);
     }
     let most = records.iter().max().copied().unwrap_or(0).max(1);
     let cells = records.iter().zip(broken).map(|(records, broken)| match records {
@@ -65,11 +43,12 @@ pub(super) fn of(segments: &[Value], now: Timestamp) -> String {
     let each = days(hours / CELLS as f64);
     let _ =
         writeln!(out, "a column is {each}, the tallest {most} records; · none, ! cannot be read");
-    let sum = |of: fn(&Part) -> u64| parts.iter().map(of).sum::<u64>();
+    let sum = |of: fn(&SegmentSummary) -> u64| segments.iter().map(of).sum::<u64>();
     let (all, bytes) = (sum(|part| part.records), sum(|part| part.bytes));
-    let next = parts.iter().map(|part| part.expires_at).min();
-    let next = next.map_or_else(String::new, |next| format!("; the next hour dies at {next}"));
-    let (count, s) = (parts.len(), if parts.len() == 1 { "" } else { "s" });
+    let next = segments.iter().map(|part| part.expires_at).min();
+    let next =
+        next.map_or_else(String::new, |next| format!("; the next key is destroyed at {next}"));
+    let (count, s) = (segments.len(), if segments.len() == 1 { "" } else { "s" });
     let _ = writeln!(out, "{all} records in {count} segment{s}, {bytes} bytes{next}");
     out
 }
@@ -90,19 +69,19 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn segment(from: Timestamp, records: u64, state: &str) -> Value {
-        let expires_at = from.plus(720 * HOUR);
-        serde_json::json!({"from": from, "expires_at": expires_at, "records": records, "bytes": 10, "state": state})
+    fn segment(from: Timestamp, records: u64, state: SegmentState) -> SegmentSummary {
+        let (segment, until, expires_at) = (String::new(), from.plus(HOUR), from.plus(720 * HOUR));
+        SegmentSummary { segment, state, from, until, records, bytes: 10, expires_at }
     }
 
     #[test]
     fn columns_stand_where_their_hours_are() {
         let now = Timestamp::from_secs(1_795_420_800);
         let segments = [
-            segment(now.minus(719 * HOUR), 1, "sealed"),
-            segment(now.minus(360 * HOUR), 80, "sealed"),
-            segment(now.minus(HOUR), 40, "active"),
-            segment(now.minus(100 * HOUR), 40, "key-missing"),
+            segment(now.minus(719 * HOUR), 1, SegmentState::Sealed),
+            segment(now.minus(360 * HOUR), 80, SegmentState::Sealed),
+            segment(now.minus(HOUR), 40, SegmentState::Active),
+            segment(now.minus(100 * HOUR), 40, SegmentState::KeyMissing),
         ];
         let bar = of(&segments, now);
         let cells: Vec<char> = bar.lines().nth(1).unwrap().chars().collect();
@@ -116,6 +95,5 @@ mod tests {
     #[test]
     fn an_empty_log_has_no_bar() {
         assert_eq!(of(&[], Timestamp::EPOCH), "");
-        assert_eq!(of(&[Value::Null], Timestamp::EPOCH), "");
     }
 }

@@ -3,19 +3,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
-    str,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::tell_passed_over;
 use crate::{
-    audit::{Call, Filters},
+    api::{Call as _, ExportRequest},
     cli::{
-        UsageError, filter::FilterArgs, lines::Lines, may_write, progress::ProgressView,
-        source::Source,
+        errors::UsageError, output_file::may_write, progress::ProgressView,
+        reading::print_passed_over, source::Source,
     },
     clock::{Clock as _, SystemClock},
     query_log::{LogRow, SearchOutcome},
@@ -29,7 +26,7 @@ const SHOW_EVERY_ROWS: u64 = 4_096;
 #[derive(Args)]
 pub(in crate::cli) struct Export {
     #[command(flatten)]
-    filter: FilterArgs,
+    request: ExportRequest,
     /// Where to; it is readable by its owner only and appears when it is whole
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -70,25 +67,24 @@ impl From<FormatName> for Format {
 }
 
 impl Export {
-    pub(super) async fn run(&self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
         let format = self.format()?;
         let recipients = self.recipients()?;
-        self.filter.filter(SystemClock.now())?;
+        self.request.check(SystemClock.now())?;
         may_write(&self.output, self.force)?;
         let mut file = ExportFile::create(&self.output, format, recipients.as_ref())?;
         let view = ProgressView::stderr();
-        let outcome = if self.source.data.is_some() {
-            Some(self.read_files(&mut file, &view)?)
-        } else {
-            self.read_server(&mut file, &view).await?
-        };
+        let outcome = self
+            .source
+            .rows(&self.request, &mut |row| add(&mut file, &row, &view))
+            .context("there is no file")?;
         drop(view);
-        // Somebody else's, made meanwhile.
+        // Another process may have made it meanwhile.
         may_write(&self.output, self.force)?;
         let records = file.records();
         file.finish()?;
-        self.tell(records, outcome);
-        Ok(ExitCode::SUCCESS)
+        self.print(records, outcome);
+        Ok(())
     }
 
     fn format(&self) -> Result<Format, UsageError> {
@@ -132,45 +128,7 @@ impl Export {
         Ok(recipients)
     }
 
-    fn read_files(
-        &self,
-        file: &mut ExportFile,
-        view: &ProgressView,
-    ) -> anyhow::Result<SearchOutcome> {
-        let filter = self.filter.filter(SystemClock.now())?;
-        let (reader, mut audited) = self.source.read(Call::Export, &Filters::of(&filter))?;
-        let mut walk = reader.walk(&filter);
-        for found in walk.by_ref() {
-            add(file, &found?.1, view)?;
-            audited.add(1);
-        }
-        audited.finish();
-        Ok(walk.outcome())
-    }
-
-    /// What could not be read is known if nobody between us and the server keeps the trailers back.
-    async fn read_server(
-        &self,
-        file: &mut ExportFile,
-        view: &ProgressView,
-    ) -> anyhow::Result<Option<SearchOutcome>> {
-        let query = self.filter.query(SystemClock.now())?;
-        let mut lines = Lines::of(self.source.api()?.rows("/v1/log/export", &query).await?);
-        while let Some(line) =
-            lines.next().await.context("the server's answer breaks off, so there is no file")?
-        {
-            let row = str::from_utf8(&line).ok().and_then(|text| LogRow::from_json(text).ok());
-            let row = row.context("the server sends what is no record; is it a newer version?")?;
-            add(file, &row, view)?;
-        }
-        let sent = lines.trailer("dispatchd-records");
-        if sent.is_some_and(|sent| sent != file.records()) {
-            bail!("not as many records arrived as the server sent, so there is no file");
-        }
-        Ok(lines.outcome())
-    }
-
-    fn tell(&self, records: u64, outcome: Option<SearchOutcome>) {
+    fn print(&self, records: u64, outcome: Option<SearchOutcome>) {
         let shown = self.output.display();
         match records {
             0 => eprintln!("dispatchd: no record matches; {shown} is valid and empty"),
@@ -178,13 +136,13 @@ impl Export {
             _ => eprintln!("dispatchd: {records} records are in {shown}"),
         }
         match outcome {
-            Some(outcome) => tell_passed_over(outcome),
+            Some(outcome) => print_passed_over(outcome),
             None => eprintln!(
-                "dispatchd: a proxy kept back whether all could be read; `dispatchd log verify` says"
+                "dispatchd: a proxy kept back whether the server could read everything; run `dispatchd log verify`"
             ),
         }
         eprintln!(
-            "dispatchd: the log forgets after its retention; this file is forgotten by nobody but whoever keeps it"
+            "dispatchd: the log forgets records after its retention; this file does not expire: delete it yourself"
         );
     }
 }

@@ -1,110 +1,56 @@
 //! `dispatchd log flips`.
 
-use std::{
-    io::{Write as _, stdout},
-    process::ExitCode,
-};
+use std::io::{Write as _, stdout};
 
-use clap::Args;
 use serde_json::Value;
 
-use crate::cli::{
-    UsageError,
-    filter::{instant, take},
-    source::Source,
-};
 use crate::{
-    audit::{Call, Filters},
-    clock::{Clock as _, SystemClock, Timestamp},
-    query_log::{Filter, FlipQuery, FlipReport},
+    api::{Call as _, FlipsRequest},
+    cli::{client::block_on, reading::Reading},
+    clock::{Clock as _, SystemClock},
+    reading::{Answer as _, Stop},
 };
 
-#[derive(Args)]
-pub(in crate::cli) struct Flips {
-    /// Lookups from then on: RFC 3339, or a span back from now (90m, 7d)
-    #[arg(long)]
-    since: Option<String>,
-    /// Lookups before then: RFC 3339, or a span back from now
-    #[arg(long)]
-    until: Option<String>,
-    /// Changes of the route at least: 2 are there and back
-    #[arg(long, value_name = "N", default_value_t = FlipQuery::MIN, value_parser = clap::value_parser!(u32).range(2..))]
-    min: u32,
-    /// Handles at most, up to 1,000
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
-    limit: u64,
-    /// One JSON object a line, the summary last
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    source: Source,
+pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
+    let min = command.request.resolve(SystemClock.now())?.min;
+    let report: Value = match command.source.records()? {
+        Some(records) => {
+            let stop = Stop::when(|| false);
+            serde_json::to_value(command.request.answer(
+                &records,
+                &crate::audit::local_user(),
+                &stop,
+            )?)?
+        }
+        None => {
+            let client = command.source.client()?;
+            let request = client.get(&command.request.path()).query(&command.request);
+            block_on(async { Ok(client.send(request).await?.json().await?) })?
+        }
+    };
+    print(&report, min, command.json)
 }
 
-impl Flips {
-    pub(super) async fn run(&self) -> anyhow::Result<ExitCode> {
-        let query = self.query(SystemClock.now())?;
-        let report: Value = match self.source.data {
-            Some(_) => serde_json::to_value(self.files(&query)?)?,
-            None => {
-                let parameters = self.parameters();
-                self.source.api()?.get("/v1/log/flips", &parameters, "*/*").await?.json().await?
-            }
-        };
-        self.print(&report)?;
-        Ok(ExitCode::SUCCESS)
-    }
-
-    fn files(&self, query: &FlipQuery) -> anyhow::Result<FlipReport> {
-        let (since, until) = (query.since, query.until);
-        let filters = Filters::of(&Filter { since, until, ..Filter::default() })
-            .plain("min", Some(query.min))
-            .plain("limit", Some(query.limit));
-        let (reader, mut audited) = self.source.read(Call::Flips, &filters)?;
-        let report = reader.flips(query, &|| false)?;
-        audited.add(report.flips.len() as u64);
-        audited.finish();
-        Ok(report)
-    }
-
-    /// What is asked for. What the server would refuse is refused here.
-    fn query(&self, now: Timestamp) -> Result<FlipQuery, UsageError> {
-        let instant = |text: &str| instant(text, now);
-        Ok(FlipQuery {
-            since: take("--since", self.since.as_deref(), instant)?,
-            until: take("--until", self.until.as_deref(), instant)?,
-            min: self.min,
-            limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
-        })
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        let mut parameters = vec![("min", self.min.to_string()), ("limit", self.limit.to_string())];
-        parameters.extend(self.since.clone().map(|since| ("since", since)));
-        parameters.extend(self.until.clone().map(|until| ("until", until)));
-        parameters
-    }
-
-    fn print(&self, report: &Value) -> anyhow::Result<()> {
-        let mut out = stdout().lock();
-        let flips = report.get("flips").and_then(Value::as_array);
-        let flips = flips.map(Vec::as_slice).unwrap_or_default();
-        let summary = report.get("summary").cloned().unwrap_or_default();
-        if self.json {
-            for flip in flips {
-                writeln!(out, "{flip}")?;
-            }
-            writeln!(out, "{summary}")?;
-            return Ok(());
+fn print(report: &Value, min: u32, json: bool) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    let flips = report.get("flips").and_then(Value::as_array);
+    let flips = flips.map(Vec::as_slice).unwrap_or_default();
+    let summary = report.get("summary").cloned().unwrap_or_default();
+    if json {
+        for flip in flips {
+            writeln!(out, "{flip}")?;
         }
-        if !flips.is_empty() {
-            write!(out, "{}", table(flips))?;
-        }
-        out.flush()?;
-        for line in told(&summary, self.min) {
-            eprintln!("dispatchd: {line}");
-        }
-        Ok(())
+        writeln!(out, "{summary}")?;
+        return Ok(());
     }
+    if !flips.is_empty() {
+        write!(out, "{}", table(flips))?;
+    }
+    out.flush()?;
+    for line in told(&summary, min) {
+        eprintln!("dispatchd: {line}");
+    }
+    Ok(())
 }
 
 fn text<'a>(object: &'a Value, field: &str) -> &'a str {

@@ -10,13 +10,15 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{
-    runtime,
     stopped::Stopped,
     subject_key,
     transfer::{self, WorkDirectory},
 };
 use crate::{
-    cli::{UsageError, may_write, progress::ProgressView, source::Source},
+    cli::{
+        client::block_on, errors::UsageError, output_file::may_write, progress::ProgressView,
+        source::Source,
+    },
     registry::StoppedRegistry,
     tables::accounts::{ExportError, ExportWriter, FileKind, Phase, Progress, Unit},
 };
@@ -47,9 +49,9 @@ impl Export {
             self.write(kind, &stopped.registry, &view)?
         } else {
             let copy = Copy::clear(self.work_dir.as_deref(), &self.file)?;
-            let api = self.source.api()?;
+            let api = self.source.client()?;
             let store = copy.directory.join("registry.redb");
-            runtime()?.block_on(transfer::download(&api, &store, &view))?;
+            block_on(transfer::download(&api, &store, &view))?;
             let clock = std::sync::Arc::new(crate::clock::SystemClock);
             let registry = StoppedRegistry::open(&copy.directory, config.registry, clock)?;
             self.write(kind, &registry, &view)?

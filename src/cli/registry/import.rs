@@ -12,22 +12,23 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use serde::Deserialize as _;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{
-    outcome, runtime,
+    outcome,
     staging::{self, Ready},
     stopped::Stopped,
     subject_key,
     transfer::{self, WorkDirectory},
 };
 use crate::{
+    api::{ImportPhase, ImportState},
     cli::{
-        UsageError,
+        client::{Client, Refusal, block_on},
+        errors::UsageError,
         lines::Lines,
         progress::ProgressView,
-        source::{Api, Source, told},
+        source::Source,
     },
     config::Config,
     registry::{Imported, TransferAccount},
@@ -67,7 +68,7 @@ impl Import {
         let options = staging::options(self.skip_bad, self.region.as_deref(), &config)?;
         let (ready, imported) = match &self.source.data {
             Some(data) => self.to_files(data, &config, &options)?,
-            None => runtime()?.block_on(self.to_server(&options))?,
+            None => block_on(self.to_server(&options))?,
         };
         outcome::print(&imported, ready.bad.as_ref(), self.json)?;
         Ok(ExitCode::SUCCESS)
@@ -103,12 +104,11 @@ impl Import {
     }
 
     async fn to_server(&self, options: &StageOptions) -> anyhow::Result<(Ready, Imported)> {
-        let api = self.source.api()?;
+        let api = self.source.client()?;
         // Before the long work: may this be done at all, and is the server free?
-        let state: Value = api.get(PATH, &[], "*/*").await?.json().await?;
-        if state.get("state").and_then(Value::as_str) == Some("applying") {
-            let count = |field: &str| state.get(field).and_then(Value::as_u64).unwrap_or_default();
-            let (accounts, total) = (count("accounts"), count("total"));
+        let state: ImportState = api.send(api.get(PATH)).await?.json().await?;
+        if state.state == ImportPhase::Applying {
+            let ImportState { accounts, total, .. } = state;
             bail!("the server applies another import: {accounts} of {total} accounts so far");
         }
         if subject_key::read(&self.file)?.is_some() {
@@ -140,8 +140,18 @@ fn accounts(
     Ok(batches.flatten())
 }
 
+/// A line of a server's answer: how far the import is, or how it ended.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Line {
+    accounts: u64,
+    total: u64,
+    imported: Option<Imported>,
+    problem: Option<Refusal>,
+}
+
 /// Uploads the staged file and follows its import to the end.
-async fn send(api: &Api, ready: &Ready, view: &ProgressView) -> anyhow::Result<Imported> {
+async fn send(api: &Client, ready: &Ready, view: &ProgressView) -> anyhow::Result<Imported> {
     let response = transfer::upload(api, PATH, &ready.path, view).await?;
     let mut lines = Lines::of(response);
     loop {
@@ -152,15 +162,14 @@ async fn send(api: &Api, ready: &Ready, view: &ProgressView) -> anyhow::Result<I
                  when it runs"
             );
         };
-        let line: Value = serde_json::from_slice(&line)?;
-        if let Some(imported) = line.get("imported") {
-            return Ok(Imported::deserialize(imported)?);
+        let line: Line = serde_json::from_slice(&line)?;
+        if let Some(imported) = line.imported {
+            return Ok(imported);
         }
-        if let Some(problem) = line.get("problem") {
-            bail!(told(problem).unwrap_or_else(|| "the import failed".to_owned()));
+        if let Some(problem) = line.problem {
+            return Err(problem.into());
         }
-        let count = |field: &str| line.get(field).and_then(Value::as_u64).unwrap_or_default();
-        let (done, total) = (count("accounts"), count("total"));
+        let Line { accounts: done, total, .. } = line;
         view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
     }
 }

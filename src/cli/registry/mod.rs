@@ -36,7 +36,3 @@ impl Registry {
         }
     }
 }
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}

@@ -5,9 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{runtime, stopped::Stopped, transfer};
+use super::{stopped::Stopped, transfer};
 use crate::{
-    cli::{may_write, progress::ProgressView, source::Source},
+    cli::{client::block_on, output_file::may_write, progress::ProgressView, source::Source},
     files::AtomicFile,
 };
 
@@ -33,9 +33,9 @@ impl Snapshot {
                 copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
             }
             None => {
-                let api = self.source.api()?;
+                let api = self.source.client()?;
                 let view = ProgressView::stderr();
-                runtime()?.block_on(transfer::download(&api, &self.file, &view))?;
+                block_on(transfer::download(&api, &self.file, &view))?;
             }
         }
         eprintln!("dispatchd: the registry is in {}", self.file.display());

@@ -9,7 +9,7 @@ use std::{
 use anyhow::bail;
 
 use crate::{
-    cli::{UsageError, progress::ProgressView},
+    cli::{errors::UsageError, progress::ProgressView},
     clock::{Clock as _, SystemClock},
     config::Config,
     handle::Region,

@@ -18,7 +18,7 @@ use reqwest::{Body, Response};
 use tokio::{fs::File, io::AsyncReadExt as _, time::sleep};
 
 use crate::{
-    cli::{progress::ProgressView, source::Api},
+    cli::{client::Client, progress::ProgressView},
     files::{AtomicFile, create_dir},
     tables::accounts::{Phase, Progress, Unit},
 };
@@ -58,7 +58,7 @@ impl WorkDirectory {
 
 /// Posts a file, in pieces.
 pub(super) async fn upload(
-    api: &Api,
+    api: &Client,
     to: &str,
     file: &Path,
     view: &ProgressView,
@@ -92,8 +92,8 @@ pub(super) async fn upload(
 }
 
 /// Fetches a running server's registry into a file that is there whole or not at all.
-pub(super) async fn download(api: &Api, file: &Path, view: &ProgressView) -> anyhow::Result<()> {
-    let mut response = api.get("/v1/registry/snapshot", &[], "*/*").await?;
+pub(super) async fn download(api: &Client, file: &Path, view: &ProgressView) -> anyhow::Result<()> {
+    let mut response = api.send(api.get("/v1/registry/snapshot")).await?;
     let total = response.content_length().context("the server does not say how long it is")?;
     let writing = || format!("writing {}", file.display());
     let mut fresh = AtomicFile::create(file).with_context(writing)?;

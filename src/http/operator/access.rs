@@ -52,7 +52,8 @@ pub(super) fn authorize(
     least: Role,
 ) -> Result<Operator, Problem> {
     let no_token = || {
-        let detail = "send `Authorization: Bearer` and a token that `dispatchd operator add` made";
+        let detail = "send `Authorization: Bearer` and a token that `dispatchd operator add` made in this server's data \
+                      directory";
         Problem::new(Code::TokenInvalid, detail)
     };
     let token = bearer(headers).ok_or_else(no_token)?;
@@ -62,7 +63,10 @@ pub(super) fn authorize(
     })?;
     let operator = found.ok_or_else(no_token)?;
     if operator.role < least {
-        let detail = format!("this takes the role {}", least.name());
+        let role = least.name();
+        let detail = format!(
+            "this call takes the role {role}; `dispatchd operator add NAME --role {role}` makes a token of it"
+        );
         return Err(Problem::new(Code::RoleInsufficient, detail));
     }
     Ok(operator)

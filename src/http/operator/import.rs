@@ -11,16 +11,15 @@ use axum::{
 };
 use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt as _;
-use serde::Serialize;
 use serde_json::json;
 use tokio::{
     sync::watch,
     time::{Duration, Instant, sleep, timeout, timeout_at},
 };
-use utoipa::ToSchema;
 
 use super::access::Admin;
 use crate::{
+    api::{ImportPhase, ImportState},
     http::{
         body,
         problem::{Code, Problem, ProblemBody},
@@ -33,18 +32,7 @@ use crate::{
 /// Pause between two lines of progress.
 const LINE_PAUSE: Duration = Duration::from_millis(200);
 
-/// How far the import is that was accepted last.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ImportState {
-    /// `applying`, or `none` if all that was accepted is applied.
-    state: String,
-    /// Accounts that were applied.
-    accounts: u64,
-    /// Accounts that are to be applied.
-    total: u64,
-}
-
-/// Tells how far the accepted import is applied.
+/// Says how far the accepted import is applied.
 #[utoipa::path(
     get, path = "/v1/registry/import", tag = "registry",
     responses(
@@ -56,7 +44,7 @@ pub(super) struct ImportState {
 )]
 pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json<ImportState> {
     let applied = intake.applied();
-    let state = if applied.is_some() { "applying" } else { "none" }.to_owned();
+    let state = if applied.is_some() { ImportPhase::Applying } else { ImportPhase::None };
     let Applied { accounts, total, .. } = applied.unwrap_or_default();
     Json(ImportState { state, accounts, total })
 }
@@ -176,7 +164,7 @@ impl From<UploadError> for Problem {
     fn from(error: UploadError) -> Self {
         match error {
             UploadError::Busy => {
-                let detail = "another import is under way; GET this path tells how far it is";
+                let detail = "another import is under way; GET this path to see how far it is";
                 Self::new(Code::Overloaded, detail)
             }
             UploadError::TooLarge => {

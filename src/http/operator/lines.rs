@@ -5,7 +5,7 @@
 //! chunked body is missing (RFC 9112 section 8).
 
 use std::{
-    fmt, io,
+    io,
     sync::{Arc, OnceLock},
     thread,
 };
@@ -23,10 +23,11 @@ use tokio::{
 };
 
 use crate::{
-    audit::{Audited, Listed},
+    api::Row,
+    audit::Audited,
     background, limits,
-    query_log::{LogRow, SearchOutcome},
-    timeline::{Entry, Summary},
+    query_log::SearchOutcome,
+    reading::{Reading, Stop},
 };
 
 /// Bytes of lines that are sent at once.
@@ -34,7 +35,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks read ahead of a slow client; then the reading waits.
 const CHUNKS_AHEAD: usize = 4;
 /// What is sent, as `Accept` names it.
-pub(super) const NDJSON: &str = "application/x-ndjson";
+const NDJSON: &str = "application/x-ndjson";
 
 const RECORDS: HeaderName = HeaderName::from_static("dispatchd-records");
 const DAMAGED: HeaderName = HeaderName::from_static("dispatchd-damaged");
@@ -42,30 +43,11 @@ const UNREADABLE_SEGMENTS: HeaderName = HeaderName::from_static("dispatchd-unrea
 const TRAILERS: HeaderValue =
     HeaderValue::from_static("dispatchd-records, dispatchd-damaged, dispatchd-unreadable-segments");
 
-/// What is sent as a line of JSON.
-pub(super) trait Line {
-    /// Appends the JSON, without the line's end.
-    fn write(&self, out: &mut Vec<u8>);
+/// Whether the client takes rows one by one.
+pub(super) fn are_accepted(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(NDJSON))
 }
-
-impl Line for LogRow {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.write_json(out);
-    }
-}
-
-macro_rules! lines_by_serde {
-    ($($line:ty),*) => { $(
-        impl Line for $line {
-            fn write(&self, out: &mut Vec<u8>) {
-                serde_json::to_writer(out, self)
-                    .expect("structs of texts and numbers have a JSON form, and a vector takes it");
-            }
-        }
-    )* };
-}
-
-lines_by_serde!(Listed, Entry, Summary);
 
 /// How an answer came to its end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +67,7 @@ enum Piece {
 }
 
 /// The reading thread's end.
-pub(super) struct Writer {
+struct Writer {
     pieces: mpsc::Sender<Piece>,
     runtime: Handle,
     chunk: Vec<u8>,
@@ -96,38 +78,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Whether the client has gone away; to be asked by whoever works on the next line.
-    pub(super) fn is_gone(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+    /// Asks whether the client has gone away.
+    fn stop(&self) -> Stop {
         let client = self.pieces.clone();
-        move || client.is_closed()
+        Stop::when(move || client.is_closed())
     }
 
-    /// Writes a line that counts as a record. False once nobody takes them, or nobody has for
-    /// [`limits::SLOW_READER_PATIENCE`].
-    pub(super) fn write(&mut self, line: &impl Line) -> bool {
-        self.lines += 1;
-        self.note(line)
-    }
-
-    /// Writes a line that is no record.
-    pub(super) fn note(&mut self, line: &impl Line) -> bool {
-        line.write(&mut self.chunk);
+    /// Writes a row. False once nobody takes them, or nobody has for [`limits::SLOW_READER_PATIENCE`].
+    fn write(&mut self, row: &impl Row) -> bool {
+        self.lines += u64::from(row.is_record());
+        row.write(&mut self.chunk);
         self.chunk.push(b'\n');
         self.chunk.len() < CHUNK_BYTES || self.send()
-    }
-
-    /// Writes all of `lines`. False if the client is gone, or something cannot be read.
-    pub(super) fn write_all<T: Line, E: fmt::Display>(
-        &mut self,
-        mut lines: impl Iterator<Item = Result<T, E>>,
-    ) -> bool {
-        lines.all(|line| match line {
-            Ok(line) => self.write(&line),
-            Err(error) => {
-                tracing::error!(%error, "an answer broke off: what it is made of cannot be read");
-                false
-            }
-        })
     }
 
     fn send(&mut self) -> bool {
@@ -150,25 +112,23 @@ impl Writer {
     }
 }
 
-/// Streams lines that `read` writes on a thread of its own, of the lowest priority: look-ups go first. `read` gives what
-/// could not be read, or nothing if it did not come to its end: then the connection breaks, since a client must not take
-/// half of an answer for the whole. When the client goes away writing says so, and so it does when the client takes nothing
-/// for [`limits::SLOW_READER_PATIENCE`].
+/// Streams the rows of `reading`, read on a thread of its own, of the lowest priority: lookups go first. If something cannot
+/// be read the connection breaks, since a client must not take half of an answer for the whole. Reading stops when the
+/// client goes away, or takes nothing for [`limits::SLOW_READER_PATIENCE`].
 ///
-/// A line counts as given when it is handed to the connection.
-pub(super) fn stream(
-    audited: Audited,
-    permit: OwnedSemaphorePermit,
-    read: impl FnOnce(&mut Writer) -> Option<SearchOutcome> + Send + 'static,
-) -> Response {
+/// A row counts as given when it is handed to the connection.
+pub(super) fn stream<R: Row>(reading: Reading<R>, permit: OwnedSemaphorePermit) -> Response {
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
     let runtime = Handle::current();
     let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0, sent: 0 };
+    let Reading { audited, read } = reading;
     let reading = move || {
         let _permit = permit;
         background::lower_priority();
-        if let Some(outcome) = read(&mut writer) {
-            writer.end(outcome);
+        match read(&writer.stop(), &mut |row| writer.write(&row)) {
+            Ok(Some(outcome)) => writer.end(outcome),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "an answer broke off"),
         }
     };
     if let Err(error) = thread::Builder::new().name("log-reading".into()).spawn(reading) {

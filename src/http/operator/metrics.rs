@@ -14,11 +14,12 @@ use prometheus_client::{
     registry::Registry as Metrics,
 };
 
-use super::{access::authorize, records::Records};
+use super::access::authorize;
 use crate::{
     dispatch::LookupCounts,
     http::{
         edge::Origin,
+        health::Health,
         problem::{Code, Problem, ProblemBody},
     },
     operators::{Operators, Role},
@@ -41,7 +42,7 @@ pub(super) async fn metrics(
     origin: Origin,
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
-    State(records): State<Records>,
+    State(health): State<Health>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
@@ -55,7 +56,7 @@ pub(super) async fn metrics(
     metrics.register(
         "log_writable",
         "Whether the query log takes records",
-        gauge(records.is_writable()),
+        gauge(health.is_log_writable()),
     );
     metrics.register(
         "registry_ready",

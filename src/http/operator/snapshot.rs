@@ -18,7 +18,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::{access::Admin, permit};
+use super::{access::Admin, reads::permit};
 use crate::{
     files::{self, AsyncFile, File},
     http::problem::{Code, Problem, ProblemBody},

@@ -96,7 +96,7 @@ fn every_search_gives_the_same_before_and_after() {
     assert_eq!(states, [sealed, sealed, sealed, (SegmentState::Active, 1)]);
     assert_eq!(files(&bench.log_dir(), "frames").len(), 1);
     assert!(files(&bench.log_dir(), "sealing").is_empty());
-    assert!(log.reader().verify().is_sound(), "{:?}", log.reader().verify());
+    assert!(log.reader().verify().sound, "{:?}", log.reader().verify());
     log.abandon();
     let log = bench.open();
     assert_eq!(ask(&log), before);
@@ -429,13 +429,13 @@ fn a_removed_a_replaced_and_an_expired_segment_are_told_apart() {
         let report = chain_of(&|files| fs::remove_file(&files[removed]).unwrap());
         let name = sealed[removed].file_stem().unwrap().to_str().unwrap().to_owned();
         assert_eq!(report.chain.missing, [name], "{removed}");
-        assert!(!report.is_sound());
+        assert!(!report.sound);
     }
     // Nothing inside can tell that the newest was cut off; the head that somebody noted does.
     let cut = chain_of(&|files| fs::remove_file(&files[4]).unwrap());
     assert!(cut.chain.is_sound() && cut.chain.head != sound.head);
     let moved = chain_of(&|files| assert!(fs::copy(&files[0], &files[2]).unwrap() > 0));
-    assert!(!moved.is_sound(), "{moved:?}");
+    assert!(!moved.sound, "{moved:?}");
     // The first two expire: their going is no alarm.
     bench.clock.advance(30 * 24 * HOUR - 4 * HOUR - 2 * MINUTE + Duration::from_secs(1));
     let log = bench.open();
@@ -443,7 +443,7 @@ fn a_removed_a_replaced_and_an_expired_segment_are_told_apart() {
     let left = files(&bench.log_dir(), "sealed").len();
     assert!((1..5).contains(&left), "{left}");
     let report = log.reader().verify();
-    assert!(report.is_sound(), "{report:?}");
+    assert!(report.sound, "{report:?}");
     assert!(bench.clock.now() > START);
 }
 
@@ -471,7 +471,7 @@ fn a_flipped_bit_of_a_sealed_segment_is_never_a_wrong_record() {
         let is_chunk = (FILE_HEADER_BYTES as usize..parity.start).contains(&at);
         assert_eq!((report.damaged, report.rebuilt), (is_chunk.into(), is_chunk.into()), "{at}");
         let is_told = is_chunk || parity.contains(&at);
-        assert_eq!(report.is_sound(), !is_told, "byte {at}: {report:?}");
+        assert_eq!(report.sound, !is_told, "byte {at}: {report:?}");
         assert_eq!((report.lost_records, report.unreadable), (0, false), "byte {at}: {report:?}");
         assert_eq!(fs::read(&path).unwrap(), flipped, "byte {at}: something was changed");
     }

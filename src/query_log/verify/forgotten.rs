@@ -7,7 +7,8 @@
 
 use std::{io, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     clock::{Hour, Timestamp},
@@ -38,43 +39,57 @@ pub enum ForgottenError {
 }
 
 /// What was looked at, and what should not be there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ForgottenReport {
+    /// Whether nothing older than the retention is there.
+    pub proved: bool,
     /// When it was looked at.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Nothing that may hold an older record should exist.
+    #[schema(value_type = String, format = DateTime)]
     pub horizon: Timestamp,
     /// Keys of hours that exist.
     pub keys: usize,
     /// The first instant of the oldest hour that has a key.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest_key: Option<Timestamp>,
     /// Files of the log.
     pub files: usize,
     /// Segments that the keys open.
     pub opened: usize,
     /// The oldest record in them.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest_record: Option<Timestamp>,
     /// What should not be there.
     pub findings: Vec<Finding>,
 }
 
 /// Something that should not be there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
-    /// `key`, `file`, `record`, `root-key` or `unknown-file`.
-    pub what: &'static str,
+    /// Of which kind it is.
+    pub what: FindingKind,
     /// Its name: an hour's or a file's.
     pub name: String,
     /// What is wrong with it.
     pub detail: String,
 }
 
-impl ForgottenReport {
-    /// Whether nothing older than the retention is there.
-    #[must_use]
-    pub const fn is_proved(&self) -> bool {
-        self.findings.is_empty()
-    }
+/// Of which kind a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// A key of an hour that has expired.
+    Key,
+    /// A file of an hour that has expired.
+    File,
+    /// A record that has expired and can be read.
+    Record,
+    /// A root key that should have been destroyed.
+    RootKey,
+    /// A file that is no file of the log.
+    UnknownFile,
 }
 
 pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
@@ -91,11 +106,11 @@ pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, F
         Finding { what, name, detail }
     };
     for hour in hours.keys().filter(|hour| due(**hour)) {
-        findings.push(late("key", hour.epoch_hours().to_string(), *hour));
+        findings.push(late(FindingKind::Key, hour.epoch_hours().to_string(), *hour));
     }
     for detail in sources.keyring.loose_ends()? {
         let name = "keys".to_owned();
-        findings.push(Finding { what: "root-key", name, detail });
+        findings.push(Finding { what: FindingKind::RootKey, name, detail });
     }
     let listing = list(sources.catalog.dir())?;
     let names = listing.frames.iter().map(|id| LogFileName::Frames(*id));
@@ -106,12 +121,12 @@ pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, F
         .chain(listing.cuts.iter().map(|(id, path)| (*id, file_name(path))))
         .collect();
     for (id, name) in names.iter().filter(|(id, _)| due(id.hour)) {
-        findings.push(late("file", name.clone(), id.hour));
+        findings.push(late(FindingKind::File, name.clone(), id.hour));
     }
     for name in &listing.unknown {
         let name = name.to_string_lossy().into_owned();
         let detail = "not a file of the log: what is in it, and how old, cannot be told".to_owned();
-        findings.push(Finding { what: "unknown-file", name, detail });
+        findings.push(Finding { what: FindingKind::UnknownFile, name, detail });
     }
     let (mut opened, mut oldest_record) = (0, None);
     for segment in sources.catalog.segments() {
@@ -122,10 +137,12 @@ pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, F
         oldest_record = Some(oldest_record.map_or(first, |oldest: Timestamp| oldest.min(first)));
         if first.hour() != segment.id.hour || (first <= horizon && due(first.hour())) {
             let detail = format!("it can be opened and begins at {first}");
-            findings.push(Finding { what: "record", name: segment.id.to_string(), detail });
+            let (what, name) = (FindingKind::Record, segment.id.to_string());
+            findings.push(Finding { what, name, detail });
         }
     }
     Ok(ForgottenReport {
+        proved: findings.is_empty(),
         at: now,
         horizon,
         keys: hours.len(),

@@ -5,7 +5,8 @@ pub(in crate::query_log) mod verify_sealed;
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -22,7 +23,7 @@ use crate::{
 use verify_sealed::ChainReport;
 
 /// Whether a segment's key is in the keyring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyState {
     /// It is.
@@ -34,7 +35,7 @@ pub enum KeyState {
 }
 
 /// What is in one segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentReport {
     /// Its name.
     pub segment: String,
@@ -66,23 +67,25 @@ pub struct SegmentReport {
     /// It could not be read to its end.
     pub unreadable: bool,
     /// SHA-256 over name, Merkle root and counts of a sealed segment, in hexadecimal: what its successor names.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// Whether everything is as it should be. A torn tail is: it was never acknowledged.
+    pub sound: bool,
 }
 
 /// What is in the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyReport {
-    /// Each segment, oldest first.
-    pub segments: Vec<SegmentReport>,
+    /// Whether everything is as it should be, in the segments and in their chain.
+    pub sound: bool,
     /// How the sealed segments hang together.
     pub chain: ChainReport,
+    /// Each segment, oldest first.
+    pub segments: Vec<SegmentReport>,
 }
 
 impl SegmentReport {
-    /// Whether everything is as it should be. A torn tail is: it was never acknowledged.
-    #[must_use]
-    pub const fn is_sound(&self) -> bool {
+    const fn judge(&self) -> bool {
         self.damaged == 0
             && self.forged == 0
             && self.gaps == 0
@@ -94,39 +97,12 @@ impl SegmentReport {
     }
 }
 
-impl VerifyReport {
-    /// Whether everything is as it should be.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.chain.is_sound() && self.segments.iter().all(SegmentReport::is_sound)
-    }
-}
-
-/// With what it comes to, of each segment and of all: readers of the JSON need not know what makes a segment sound.
-impl Serialize for VerifyReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Judged<'a> {
-            #[serde(flatten)]
-            segment: &'a SegmentReport,
-            sound: bool,
-        }
-        let judged =
-            self.segments.iter().map(|segment| Judged { segment, sound: segment.is_sound() });
-        let mut report = serializer.serialize_struct("VerifyReport", 3)?;
-        report.serialize_field("sound", &self.is_sound())?;
-        report.serialize_field("chain", &self.chain)?;
-        report.serialize_field("segments", &judged.collect::<Vec<_>>())?;
-        report.end()
-    }
-}
-
 pub(in crate::query_log) fn verify(sources: &Sources) -> VerifyReport {
-    let segments = sources.catalog.segments();
-    VerifyReport {
-        segments: segments.iter().map(|segment| verify_segment(sources, segment)).collect(),
-        chain: verify_sealed::chain(sources, &segments),
-    }
+    let found = sources.catalog.segments();
+    let segments: Vec<_> = found.iter().map(|segment| verify_segment(sources, segment)).collect();
+    let chain = verify_sealed::chain(sources, &found);
+    let sound = chain.is_sound() && segments.iter().all(|segment| segment.sound);
+    VerifyReport { sound, chain, segments }
 }
 
 fn verify_segment(sources: &Sources, segment: &Arc<Segment>) -> SegmentReport {
@@ -154,15 +130,15 @@ fn verify_segment(sources: &Sources, segment: &Arc<Segment>) -> SegmentReport {
         overdue,
         unreadable: false,
         link: None,
+        sound: false,
     };
+    let limit = segment.bytes();
     if segment.form == Form::Sealed {
         report.unreadable = !verify_sealed::check(sources, segment, &mut report);
-        return report;
-    }
-    let limit = segment.bytes();
-    if limit >= FILE_HEADER_BYTES || segment.state() == SegmentState::Unreadable {
+    } else if limit >= FILE_HEADER_BYTES || segment.state() == SegmentState::Unreadable {
         report.unreadable = !walk(sources, segment, limit, &mut report).unwrap_or(false);
     }
+    report.sound = report.judge();
     report
 }
 

@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use data_encoding::HEXLOWER;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::SegmentReport;
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// How the sealed segments hang together: each names the one sealed before it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChainReport {
     /// The link of the segment sealed last, in hexadecimal. Noted elsewhere, it proves later that the newest sealed
     /// segments of today were not cut off: nothing inside the log can.

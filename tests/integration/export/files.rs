@@ -66,7 +66,7 @@ async fn each_form_says_what_the_log_says_from_a_server_and_from_files() {
         command.args(["--server", &server.operators]).env("DISPATCHD_TOKEN", &token);
         let said = done(&mut command);
         let told = format!("dispatchd: {} records are in {}\n", BULK + 17, file.display());
-        assert!(said.starts_with(&told) && said.contains("forgotten by nobody"), "{said}");
+        assert!(said.starts_with(&told) && said.contains("does not expire"), "{said}");
         assert_eq!(said.lines().count(), 2, "{said}");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }

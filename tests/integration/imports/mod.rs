@@ -39,8 +39,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("operators", &["clock", "files", "ids", "limits"]),
     ("dispatch", &["clock", "handle", "ids", "limits", "query_log", "quota", "registry"]),
     (
+        "api",
+        &["audit", "clock", "handle", "limits", "operators", "query_log", "registry", "timeline"],
+    ),
+    (
+        "reading",
+        &["api", "audit", "clock", "dispatch", "envelope", "handle", "query_log", "timeline"],
+    ),
+    (
         "http",
         &[
+            "api",
+            "reading",
             "audit",
             "background",
             "clock",
@@ -92,6 +102,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "verification",
             "query_log",
             "quota",
+            "reading",
             "registry",
             "shutdown",
         ],
@@ -99,6 +110,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "api",
+            "reading",
             "audit",
             "clock",
             "config",

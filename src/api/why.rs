@@ -1,0 +1,120 @@
+//! Why a handle is blue or green: `GET /v1/handles/{handle}/timeline`.
+
+use std::borrow::Cow;
+
+use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Call, Invalid, Row,
+    parse::{choice, handle, instant, window},
+    records::{page_limit, stream_limit},
+};
+use crate::{
+    clock::Timestamp,
+    timeline::{Detail, Entry, Question, Summary},
+};
+
+/// A handle's history and what it comes to.
+#[derive(Serialize, ToSchema)]
+pub struct Timeline {
+    /// Changes and lookups, oldest first; `omitted` of the summary says how many earlier ones are left out.
+    pub entries: Vec<Entry>,
+    /// What a stranger would be told, why, since when, and who goes by another answer.
+    pub summary: Summary,
+}
+
+/// The same line by line: entries, then the summary. `kind` is `change`, `lookups` or `summary`.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum TimelineLine {
+    /// A change, or lookups.
+    Entry(Entry),
+    /// The last line.
+    Summary(Summary),
+}
+
+/// Which part of a handle's history.
+#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WhyRequest {
+    /// Phone number or e-mail address
+    #[serde(skip)]
+    pub handle: String,
+    /// Country of a phone number without a calling code, such as US
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The moment to explain instead of the present: RFC 3339, a date, or a span back from now (90m, 7d)
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// History from this instant on: RFC 3339, a date, or a span back from now
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// History before this instant: RFC 3339, a date, or a span back from now. Without it up to the moment explained
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// folded (like lookups as one entry, the default) or all
+    #[arg(skip)]
+    pub detail: Option<String>,
+    /// Maximum number of entries, the latest: 100 by default and up to 1,000 in JSON; all as NDJSON; 20 on a terminal
+    #[arg(long, value_name = "N")]
+    #[param(value_type = Option<usize>)]
+    pub limit: Option<String>,
+}
+
+impl Row for TimelineLine {
+    fn is_record(&self) -> bool {
+        matches!(self, Self::Entry(_))
+    }
+}
+
+impl Call for WhyRequest {
+    fn path(&self) -> Cow<'static, str> {
+        let handle = utf8_percent_encode(&self.handle, NON_ALPHANUMERIC);
+        format!("/v1/handles/{handle}/timeline").into()
+    }
+
+    fn check(&self, now: Timestamp) -> Result<(), Invalid> {
+        self.streamed(now).map(|_| ())
+    }
+}
+
+impl WhyRequest {
+    /// What is asked, to be answered as a whole.
+    ///
+    /// # Errors
+    /// The first parameter that is wrong.
+    pub fn whole(&self, now: Timestamp) -> Result<Question, Invalid> {
+        let limit = page_limit(self.limit.as_deref())?;
+        self.resolve(now, Some(limit))
+    }
+
+    /// What is asked, to be answered entry by entry.
+    ///
+    /// # Errors
+    /// The first parameter that is wrong.
+    pub fn streamed(&self, now: Timestamp) -> Result<Question, Invalid> {
+        let limit = stream_limit(self.limit.as_deref())?;
+        self.resolve(now, limit)
+    }
+
+    fn resolve(&self, now: Timestamp, limit: Option<usize>) -> Result<Question, Invalid> {
+        let code = |detail| if detail == Detail::All { "all" } else { "folded" };
+        let all = [Detail::Folded, Detail::All];
+        let at = instant("at", self.at.as_deref(), now)?;
+        if let Some(at) = at.filter(|at| *at > now) {
+            return Err(Invalid::new(format!("`at` lies in the future: {at}; it is {now}")));
+        }
+        let (since, until) = window(self.since.as_deref(), self.until.as_deref(), now)?;
+        Ok(Question {
+            handle: handle(&self.handle, self.region.as_deref())?,
+            at,
+            since,
+            until,
+            detail: choice("detail", self.detail.as_deref(), &all, code)?.unwrap_or_default(),
+            limit,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! `dispatchd log search|tail|export|flips|segments|verify|prove-forgotten`.
+
+mod bar;
+mod export;
+mod flips;
+mod forgotten;
+mod records;
+mod segments;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::reading::Reading;
+use crate::api::{
+    FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest, VerifyRequest,
+};
+
+#[derive(Subcommand)]
+pub(super) enum Log {
+    /// Print the records that match, newest first
+    Search(Reading<SearchRequest>),
+    /// Print records that match as they are written, until interrupted
+    Tail(Reading<RecordFilter>),
+    /// Copy the records that match to a file: Parquet, CSV or NDJSON, plain or encrypted
+    Export(export::Export),
+    /// Print the handles whose route went back and forth, most often first, and the likely cause
+    Flips(Reading<FlipsRequest>),
+    /// List the hours of the log: state, records, bytes, when each is destroyed
+    Segments(Reading<SegmentsRequest>),
+    /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
+    Verify(Reading<VerifyRequest>),
+    /// Look for keys, files and readable records older than the retention; exit 1 if there is one
+    ProveForgotten(Reading<ForgottenRequest>),
+}
+
+impl Log {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Search(search) => records::search(&search)?,
+            Self::Tail(tail) => records::tail(&tail)?,
+            Self::Export(export) => export.run()?,
+            Self::Flips(flips) => flips::run(&flips)?,
+            Self::Segments(segments) => segments::run(&segments)?,
+            Self::Verify(verify) => verify::run(&verify)?,
+            Self::ProveForgotten(forgotten) => forgotten::run(&forgotten)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

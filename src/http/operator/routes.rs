@@ -1,0 +1,72 @@
+//! The routes of the operators' listener.
+
+use axum::{Extension, Router};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    audit, flips, import, log, metrics, openapi, registry, snapshot, state::OperatorState, tail,
+    timeline,
+};
+use crate::http::{health, phone, with_fallbacks};
+
+/// The operators' routes.
+pub fn routes(state: OperatorState) -> Router {
+    let (router, described) = described().split_for_parts();
+    let phones = phone::described().split_for_parts().1;
+    let description = Extension(openapi::Description::of(phones, described));
+    with_fallbacks(router.layer(description)).with_state(state)
+}
+
+fn described() -> OpenApiRouter<OperatorState> {
+    OpenApiRouter::new()
+        .routes(routes!(log::search))
+        .routes(routes!(tail::tail))
+        .routes(routes!(log::export))
+        .routes(routes!(flips::flips))
+        .routes(routes!(log::segments))
+        .routes(routes!(log::verify))
+        .routes(routes!(log::forgotten))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(timeline::timeline))
+        .routes(routes!(registry::counts))
+        .routes(routes!(import::import, import::progress))
+        .routes(routes!(snapshot::snapshot))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_listeners_are_described_in_3_1() {
+        let phones = phone::described().split_for_parts().1;
+        let operators = described().split_for_parts().1;
+        let description = openapi::Description::of(phones, operators);
+        let described: serde_json::Value = serde_json::from_str(description.text()).unwrap();
+        assert!(described["openapi"].as_str().unwrap().starts_with("3.1"));
+        for (path, method) in [
+            ("/v1/lookup/{handle}", "get"),
+            ("/v1/lookup", "post"),
+            ("/v1/devices", "post"),
+            ("/v1/devices/me", "delete"),
+            ("/v1/verifications/{verification}", "post"),
+            ("/v1/log", "get"),
+            ("/v1/log/tail", "get"),
+            ("/v1/log/flips", "get"),
+            ("/v1/log/segments", "get"),
+            ("/v1/handles/{handle}/timeline", "get"),
+            ("/v1/registry", "get"),
+            ("/readyz", "get"),
+        ] {
+            assert!(described["paths"][path][method].is_object(), "{method} {path}");
+        }
+        let schemes = &described["components"]["securitySchemes"];
+        assert_eq!(schemes["device"]["scheme"], "bearer");
+        assert_eq!(schemes["operator"]["scheme"], "bearer");
+    }
+}

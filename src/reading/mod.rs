@@ -1,0 +1,27 @@
+//! Reading the query log and the audit log: each of the operators' calls once, for the API and for the command line.
+//!
+//! ```text
+//! API: GET, query ─┐                                       ┌─ rows as they are read ─> NDJSON, events ─> client
+//!                  ├─> request ─> noted in the audit log ─> read
+//! CLI: arguments ──┘   (api)      (Records)                └─ a report, a page ─────> JSON, table
+//! ```
+//!
+//! A [`Records`] gives a reader of records only together with the entry that says who reads what, so a call that is not
+//! audited does not compile. Rows are handed on one by one: memory does not grow with the answer.
+
+mod audit;
+mod call;
+mod error;
+mod files;
+mod log;
+mod records;
+mod stop;
+mod tail;
+mod why;
+
+pub use call::{Answer, Reading, Rows};
+pub use error::ReadingError;
+pub use files::DataFiles;
+pub use records::Records;
+pub use stop::Stop;
+pub use tail::{Follower, follow};

@@ -1,0 +1,111 @@
+//! The way to the log's records, which leads past the audit log.
+
+use std::sync::Arc;
+
+use super::{DataFiles, ReadingError};
+use crate::{
+    audit::{Audit, AuditOptions, Audited, Call, Filters},
+    clock::{SharedClock, SystemClock, Timestamp},
+    dispatch::{self, Dispatch},
+    query_log::{LogReader, QueryLog},
+};
+
+/// The query log and the audit log of a running server, or of a data directory. Cheap to clone. Its calls read and write
+/// files, so they belong on a thread that may wait.
+#[derive(Clone)]
+pub struct Records {
+    source: Source,
+    audit: Audit,
+    clock: SharedClock,
+}
+
+#[derive(Clone)]
+enum Source {
+    Server { log: QueryLog, dispatch: Dispatch },
+    Files { log: LogReader, files: Arc<DataFiles> },
+}
+
+impl Records {
+    /// Those of a running server. `dispatch` says what would be answered now.
+    #[must_use]
+    pub const fn of_server(
+        log: QueryLog,
+        audit: Audit,
+        dispatch: Dispatch,
+        clock: SharedClock,
+    ) -> Self {
+        Self { source: Source::Server { log, dispatch }, audit, clock }
+    }
+
+    /// Those in a data directory, whether or not a server writes there: it notes its own readers in the same audit log.
+    ///
+    /// # Errors
+    /// If the keys are not in order, or the directory cannot be read.
+    pub fn of_files(files: DataFiles) -> Result<Self, ReadingError> {
+        let (log, clock) = (files.reader()?, Arc::new(SystemClock));
+        let (dir, retention) = (files.data.join("audit"), files.audit_retention);
+        let options = AuditOptions::new(dir, log.keyring(), Arc::clone(&clock) as _, retention);
+        let source = Source::Files { log, files: Arc::new(files) };
+        Ok(Self { source, audit: Audit::new(options), clock })
+    }
+
+    /// The present.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A reader of the query log, once it is noted who reads what: there is no other way to one.
+    pub(super) fn read(
+        &self,
+        by: &str,
+        call: Call,
+        filters: &Filters,
+    ) -> Result<(LogReader, Audited), ReadingError> {
+        let audited = self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)?;
+        Ok((self.unaudited(), audited))
+    }
+
+    /// The audit log, once it is noted who reads it.
+    pub(super) fn read_audit(
+        &self,
+        by: &str,
+        call: Call,
+        filters: &Filters,
+    ) -> Result<(Audit, Audited), ReadingError> {
+        let audited = self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)?;
+        Ok((self.audit.clone(), audited))
+    }
+
+    /// The files of an audited call, opened anew: the key of a new hour is in a new keyring. None of a running server,
+    /// whose reader sees what is new.
+    pub(super) fn reopened(&self, _: &Audited) -> Result<Option<LogReader>, ReadingError> {
+        match &self.source {
+            Source::Server { .. } => Ok(None),
+            Source::Files { files, .. } => Ok(Some(files.reader()?)),
+        }
+    }
+
+    /// What decides lookups now; none for files.
+    pub(super) const fn dispatch(&self) -> Option<&Dispatch> {
+        match &self.source {
+            Source::Server { dispatch, .. } => Some(dispatch),
+            Source::Files { .. } => None,
+        }
+    }
+
+    /// How long askers may reuse an answer.
+    pub(super) fn dispatch_config(&self) -> &dispatch::Config {
+        match &self.source {
+            Source::Server { dispatch, .. } => dispatch.config(),
+            Source::Files { files, .. } => &files.dispatch,
+        }
+    }
+
+    /// A reader without an entry: only for what gives no record away, such as sizes of segments.
+    pub(super) fn unaudited(&self) -> LogReader {
+        match &self.source {
+            Source::Server { log, .. } => log.reader(),
+            Source::Files { log, .. } => log.clone(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Records as they are committed.
+
+use super::{ReadingError, Records};
+use crate::{
+    api::RecordFilter,
+    audit::{Audited, Call, Filters},
+    query_log::{Cursor, Filter, LogReader, LogRow, Order, Tail},
+};
+
+/// Records read at one look; more wait for the reader.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// Notes the call as made by the operator `by`, and follows the log from now on.
+///
+/// # Errors
+/// If the request is wrong, it cannot be noted, or the log cannot be read.
+pub fn follow(
+    records: &Records,
+    by: &str,
+    request: &RecordFilter,
+) -> Result<(Follower, Audited), ReadingError> {
+    let filter = request.resolve(records.now())?;
+    let (reader, audited) = records.read(by, Call::Tail, &Filters::of(&filter))?;
+    let place = match records.dispatch() {
+        Some(_) => Place::Server(reader.tail(reader.position(), &filter)),
+        None => Place::Files { filter, after: newest(&reader)? },
+    };
+    Ok((Follower { records: records.clone(), place }, audited))
+}
+
+/// Follows the log.
+pub struct Follower {
+    records: Records,
+    place: Place,
+}
+
+enum Place {
+    /// The writer says how far the log is committed.
+    Server(Tail),
+    /// Files have no writer to ask: each look searches behind the last record seen.
+    Files { filter: Filter, after: Option<Cursor> },
+}
+
+impl Follower {
+    /// The records since the last call, and whether all that was committed has been looked at: if not, there is no reason
+    /// to wait before the next call, although none may match.
+    ///
+    /// # Errors
+    /// If a segment cannot be read.
+    pub fn look(&mut self, audited: &Audited) -> Result<(Vec<LogRow>, bool), ReadingError> {
+        match &mut self.place {
+            Place::Server(tail) => {
+                let from = tail.position();
+                let rows = tail.next_rows(ROWS_AT_ONCE)?;
+                let is_at_end = tail.position() == from;
+                Ok((rows.into_iter().map(|(_, row)| row).collect(), is_at_end))
+            }
+            Place::Files { filter, after } => {
+                let Some(reader) = self.records.reopened(audited)? else {
+                    return Ok((Vec::new(), true));
+                };
+                let mut rows = Vec::new();
+                for found in reader.search(filter, Order::Asc, *after).take(ROWS_AT_ONCE) {
+                    let (cursor, row) = found?;
+                    *after = Some(cursor);
+                    rows.push(row);
+                }
+                let is_at_end = rows.len() < ROWS_AT_ONCE;
+                Ok((rows, is_at_end))
+            }
+        }
+    }
+}
+
+fn newest(reader: &LogReader) -> Result<Option<Cursor>, ReadingError> {
+    let newest = reader.search(&Filter::default(), Order::Desc, None).next();
+    Ok(newest.transpose()?.map(|(cursor, _)| cursor))
+}
