@@ -136,13 +136,27 @@ async fn health_is_told_on_both_listeners_and_metrics_on_one() {
         "dispatchd_lookups_total{reason=\"live-device\"} 0",
         "dispatchd_log_writable 1",
         "dispatchd_registry_ready 1",
-        "# EOF",
+        "# TYPE dispatchd_lookups_total counter",
     ] {
         assert!(
             metrics.text.lines().any(|is| is == line),
             "the metrics lack {line}:\n{}",
             metrics.text
         );
+    }
+    for (accept, content_type, is_openmetrics) in [
+        ("text/plain", "text/plain; version=0.0.4; charset=utf-8", false),
+        (
+            "application/openmetrics-text;version=1.0.0",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            true,
+        ),
+    ] {
+        let request = server.client.get(format!("{}/metrics", server.operators));
+        let reply = request.header("accept", accept).send().await.unwrap();
+        assert_eq!(reply.headers()["content-type"], content_type);
+        let text = reply.text().await.unwrap();
+        assert_eq!(text.ends_with("# EOF\n"), is_openmetrics, "{text}");
     }
 }
 

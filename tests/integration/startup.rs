@@ -86,10 +86,68 @@ async fn a_data_directory_has_one_server() {
     let addresses = fs::read(server.data.join("addresses.json")).unwrap();
     let (code, text) = fails(&server, &[]);
     assert_eq!(code, 1);
-    assert_names(&text, &[as_text(&server.data), "in use by another process"]);
+    let pid = format!("pid {}", server.pid());
+    assert_names(&text, &[as_text(&server.data), "in use by another dispatchd", &pid]);
     // The running server is not affected.
     assert_eq!(fs::read(server.data.join("addresses.json")).unwrap(), addresses);
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+}
+
+#[tokio::test]
+async fn a_data_directory_of_another_version_is_refused_and_not_touched() {
+    let server = stopped().await;
+    let format = server.data.join("format");
+    assert_eq!(fs::read_to_string(&format).unwrap(), "1\n");
+    let advice = ["registry export", "registry import"];
+    let cases: [(Option<&str>, &[&str]); 3] = [
+        (Some("7\n"), &["format version 7", "reads version 1", advice[0], advice[1]]),
+        (None, &["no file \"format\"", advice[0], advice[1]]),
+        (Some("seven\n"), &["format", "damaged"]),
+    ];
+    for (content, parts) in cases {
+        match content {
+            Some(text) => fs::write(&format, text).unwrap(),
+            None => fs::remove_file(&format).unwrap(),
+        }
+        let before = sorted(&server.data);
+        let (code, text) = fails(&server, &[]);
+        assert_eq!(code, 1, "{text}");
+        assert_names(&text, parts);
+        assert_names(&text, &[as_text(&server.data)]);
+        for arguments in [
+            &["log", "search"][..],
+            &["audit", "list"],
+            &["why", "+14155550123"],
+            &["registry", "stats"],
+            &["registry", "snapshot", "/nowhere/file"],
+            &["operator", "list"],
+            &["operator", "add", "ann", "--role", "reader"],
+        ] {
+            let output = run(dispatchd().args(arguments).arg("--data").arg(&server.data));
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+            assert_names(&text, parts);
+        }
+        let check =
+            run(dispatchd().args(["config", "check"]).env("DISPATCHD_SERVER__DATA", &server.data));
+        assert_eq!(check.status.code(), Some(1));
+        assert_names(&String::from_utf8(check.stderr).unwrap(), parts);
+        assert!(sorted(&server.data) == before, "{content:?}: something has changed");
+    }
+}
+
+/// The first operator can be added before the first start, to a directory that is created for it.
+#[tokio::test]
+async fn an_operator_added_before_the_first_start_is_there_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let add = ["operator", "add", "ann", "--role", "reader", "--data"];
+    let output = run(dispatchd().args(add).arg(&data));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let token = String::from_utf8(output.stdout).unwrap();
+    let server = Server::on(&data, &[]).await;
+    let answer = server.operator(token.trim(), "/v1/log").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
 }
 
 /// A configuration file's text, a setting from the environment, and what the message must name.
@@ -237,6 +295,24 @@ async fn the_root_key_may_lie_outside_the_data_directory() {
     assert_eq!(verify(&[]), Some(1), "the log is readable without the root key");
     server.spawn().await;
     assert_eq!(server.route(&ann, "+14155550123").await, "sms");
+}
+
+#[tokio::test]
+async fn a_missing_directory_of_the_root_key_is_found_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let root_key = folder.path().join("missing/root.key");
+    let mut server = Server::on(&folder.path().join("data"), &[]).await;
+    assert!(server.stop().await.success());
+    let (code, text) = fails(&server, &[("KEYS__ROOT_KEY", as_text(&root_key))]);
+    let check = run(dispatchd()
+        .args(["config", "check"])
+        .env("DISPATCHD_SERVER__DATA", folder.path().join("new"))
+        .env("DISPATCHD_KEYS__ROOT_KEY", &root_key));
+    assert_eq!((code, check.status.code()), (1, Some(1)));
+    for text in [text, String::from_utf8(check.stderr).unwrap()] {
+        assert_names(&text, &[as_text(root_key.parent().unwrap()), "does not exist"]);
+    }
+    assert!(!folder.path().join("new").exists());
 }
 
 #[tokio::test]
