@@ -24,9 +24,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    fallback::with_fallbacks,
     health::{self, Health},
     problem::{Code, Problem},
-    with_fallbacks,
 };
 use crate::{
     clock::SharedClock,
