@@ -98,8 +98,8 @@ pub const LOG_FORGOTTEN_WITHIN: Duration = Duration::from_secs(120);
 /// Log tails at once. A tail uses a thread only while it reads.
 pub const LOG_TAILS_MAX: usize = 32;
 
-/// The shortest retention of the audit log that the configuration accepts: it must name the readers of a record for at
-/// least as long as the record exists.
+/// The shortest retention of the audit log that the configuration accepts. The audit log must name the readers of a record
+/// for as long as the record exists.
 pub const AUDIT_RETENTION_MIN: Duration = LOG_RETENTION_MAX;
 /// The longest retention of the audit log that the configuration accepts, ten years. Operators' actions are personal data
 /// too, and no law that requires such a log requires it for longer.
@@ -142,7 +142,7 @@ pub const REGISTRY_RECORD_PAUSE: Duration =
 pub const REGISTRY_STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Lapsed devices and expired tombstones that one scan of the index collects, 1 MiB at most. The next tick collects more.
 pub const REGISTRY_TICK_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
-/// How long a tombstone keeps the reason why a handle ended: as long as the log's longest retention.
+/// How long a tombstone keeps the reason why a handle ended: the longest retention of the log.
 pub const TOMBSTONE_LIFETIME: Duration = LOG_RETENTION_MAX;
 /// Lost handles of one account that its devices are notified of.
 pub const LOST_HANDLES_PER_ACCOUNT_MAX: usize = 16;
@@ -228,8 +228,8 @@ pub const IMPORT_RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5
 /// Registry snapshots at once. Each uses the size of the registry on the data disk until it is sent.
 pub const REGISTRY_SNAPSHOTS_MAX: usize = 1;
 
-/// The network that the limits above count an address by: an IPv4 address, or the /64 of an IPv6 address (RFC 6177: the
-/// smallest assignment to one site).
+/// The network of an address, by which limits count: an IPv4 address, or the /64 of an IPv6 address. A /64 is the smallest
+/// assignment to one site (RFC 6177).
 #[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {

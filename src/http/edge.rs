@@ -1,6 +1,6 @@
 //! The outermost layer of both listeners.
 //!
-//! It limits the connections, determines the client's address, assigns request ids, dispatches the most frequent calls
+//! It limits the connections, determines the client's address and assigns request ids. It dispatches the most frequent calls
 //! without the router, and answers a panic with a problem.
 
 use std::{

@@ -1,4 +1,4 @@
-//! [`Delivery`]: the interface to whatever sends codes.
+//! [`Delivery`]: the interface of everything that sends codes.
 
 use futures_util::future::BoxFuture;
 

@@ -8,7 +8,7 @@
 //! | not sent | its former state | refunded | 502, retry soon |
 //! | perhaps sent | its former state, but with the new pause | stay | 502, retry after the pause |
 //!
-//! - After a failed delivery the new code is invalid, even if it arrives: the client was not told of it.
+//! - After a failed delivery the new code is invalid, even if it arrives: its request got an error.
 //! - The outcome is the same if the client has disconnected. It cannot confirm a new session, whose id it never received.
 //!   A session that it knows continues with the delivered code.
 //! - The new code is valid while it is being delivered, and the former one is not. Whoever can read the new code proves

@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_an_error() {
         let outbox =
-            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("Linux has it"))));
+            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("exists on Linux"))));
         assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
     }
 }

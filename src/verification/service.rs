@@ -220,8 +220,8 @@ impl VerificationService {
 
     /// Uses up a link code and returns the account that it joins. None if the code is unknown or has expired.
     ///
-    /// Also none if the device that requested the code has signed out: after its owner signs out a lost phone, a code of
-    /// that phone must not let another device in.
+    /// Also none if the device that requested the code has signed out. A code from a lost phone must not let another
+    /// device in after the owner has signed the phone out.
     pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
         let redeemed = self.state().link_codes.redeem(&self.key, code, self.clock.now())?;
         let issuer = self.registry.view().ok()?.asker(redeemed.device())?;

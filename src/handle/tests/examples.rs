@@ -33,8 +33,8 @@ fn text(result: Result<Handle, crate::handle::HandleError>) -> String {
 
 #[test]
 fn every_example_parses_to_its_e164_and_back_from_its_national_form() {
-    // Intended differences: spellings of Benin that the library's metadata does not know yet, and two numbers of companies
-    // that cannot be dialled from abroad (fewer than seven digits, or possible only within one area).
+    // Two differences are intended. The library's metadata does not know the new spellings of Benin yet. Two numbers of
+    // companies cannot be dialled from abroad: one has fewer than seven digits, the other exists only within an area.
     let expected = |e164: &str| match e164 {
         "+22985751234" => "+2290185751234".to_owned(),
         "+22981123456" => "+2290181123456".to_owned(),

@@ -1,6 +1,6 @@
 //! The columns of a file, and their positions.
 
-/// A known column. The required ones come first.
+/// A known column. The required ones are first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Handle,

@@ -1,7 +1,7 @@
 //! CSV: splits a file into pieces of whole records, and pieces into rows.
 //!
-//! One thread splits the file and several parse the pieces, so the split must find the end of a record without parsing it:
-//! a line feed outside quotes. Most pieces contain no quote, and end at their last line feed.
+//! One thread splits the file, and several parse the pieces. The split finds the end of a record without parsing it, at a
+//! line feed outside quotes. Most pieces contain no quote, and end at their last line feed.
 
 use std::io::Read as _;
 
@@ -114,8 +114,8 @@ fn cells<'a>(record: &'a ByteRecord, layout: &Layout) -> Result<Cells<'a>, Reaso
     Ok(cells)
 }
 
-/// A reader that accepts any number of cells. It removes a byte order mark from the start of its input, which is correct
-/// only at the start of the file, so each piece is read after an added line feed.
+/// A reader that accepts any number of cells. It would remove a byte order mark from the start of a piece, which is correct
+/// only for the first one. It therefore reads an added line feed before each piece.
 fn reader(bytes: &[u8]) -> csv::Reader<std::io::Chain<&[u8], &[u8]>> {
     let bytes = std::io::Read::chain(&b"\n"[..], bytes);
     ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes)

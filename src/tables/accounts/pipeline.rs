@@ -6,8 +6,8 @@ use std::{
     thread::{self, ScopedJoinHandle},
 };
 
-/// Reads `inputs` on this thread, calls `work` for each of them on a thread of its own, and calls `consume` with the results
-/// on this thread, in the order of the inputs. At most `threads` items are in progress.
+/// Reads `inputs` on this thread, and calls `work` for each of them on a thread of its own. Calls `consume` with the
+/// results on this thread, in the order of the inputs. At most `threads` items are in progress.
 ///
 /// Starting a thread takes some 20 µs, so an item should take much longer.
 ///

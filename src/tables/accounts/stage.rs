@@ -41,8 +41,8 @@ pub struct Staged {
 /// Only one staging at a time may use a directory, since each removes the files of an interrupted one.
 ///
 /// # Errors
-/// If the source cannot be read, its header is invalid, a row is bad and `skip_bad` is false, or the staged file cannot be
-/// written. No staged file exists then.
+/// If the source cannot be read, its header is invalid, or the staged file cannot be written. Without `skip_bad`, also if a
+/// row is bad. No staged file exists then.
 pub fn stage(
     source: &Source,
     directory: &Path,

@@ -1,5 +1,6 @@
-//! One attempt to hand a mail over by SMTP (RFC 5321), command by command, so that a failure is known to be before or after
-//! the content.
+//! One attempt to hand a mail over by SMTP (RFC 5321).
+//!
+//! It sends each command by itself, and so knows whether a failure came before or after the content.
 
 use std::{
     error::Error as _,

@@ -37,7 +37,7 @@ impl Block {
     /// Adds an account, whose id must be higher than those before it.
     pub(in crate::tables::accounts) fn push(&mut self, account: &TransferAccount) {
         let id = account.account.bits();
-        assert!(self.totals.accounts == 0 || id > self.last, "accounts come in order, each once");
+        assert!(self.totals.accounts == 0 || id > self.last, "accounts are in ascending order");
         self.bytes = encode_account(account, std::mem::take(&mut self.bytes));
         self.last = id;
         self.totals += account.into();
@@ -86,7 +86,7 @@ impl StagedWriter {
         if block.totals.accounts == 0 {
             return Ok(());
         }
-        assert!(self.last.is_none_or(|last| last < block.last), "blocks come in order");
+        assert!(self.last.is_none_or(|last| last < block.last), "blocks are in ascending order");
         self.last = Some(block.last);
         self.totals += block.totals;
         self.sha256.update(&block.bytes);

@@ -29,7 +29,7 @@ fn some() -> (Vec<u8>, Vec<TransferAccount>) {
     SOME.clone()
 }
 
-/// All accounts that come before the end or an error.
+/// All accounts before the end or an error.
 fn read(bytes: impl Read) -> (Vec<TransferAccount>, Result<(), StagedError>) {
     let mut accounts = Vec::new();
     let mut reader = match StagedReader::new(bytes) {
