@@ -38,7 +38,7 @@ pub(crate) fn measure(
         fs::metadata(&staged.path)?.len() as f64 / 1e9,
     );
     let phases: Vec<_> =
-        phases.iter().map(|(phase, at)| format!("{} from {at:.2} s", phase.word())).collect();
+        phases.iter().map(|(phase, at)| format!("{} from {at:.2} s", phase.name())).collect();
     println!("  {}", phases.join(", "));
     fs::remove_file(&staged.path)?;
     Ok(())

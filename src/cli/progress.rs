@@ -49,7 +49,7 @@ impl ProgressView {
                         let template = if progress.total == 0 { COUNT } else { BAR };
                         let style = ProgressStyle::with_template(template);
                         bar.set_style(style.expect("the template is a constant"));
-                        bar.set_prefix(progress.phase.word());
+                        bar.set_prefix(progress.phase.name());
                         now
                     }
                 };
@@ -96,7 +96,7 @@ impl PlainLines {
             return None;
         }
         self.last = Some(now);
-        let (phase, pace) = (progress.phase.word(), pace(progress, now - began));
+        let (phase, pace) = (progress.phase.name(), pace(progress, now - began));
         let share = progress.done.saturating_mul(100).checked_div(progress.total);
         Some(match share {
             Some(share) => format!("{phase}: {share} %, {pace}"),

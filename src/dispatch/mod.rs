@@ -109,7 +109,7 @@ impl Dispatch {
     pub async fn asker(&self, caller: &Caller, token: Option<&str>) -> Result<Asker, Refusal> {
         let refusal = match token.map(|token| self.registry.authenticate(token)) {
             Some(Ok(asker)) => {
-                let Err(exceeded) = self.quota.take_request(asker.account) else {
+                let Err(exceeded) = self.quota.charge_request(asker.account) else {
                     return Ok(asker);
                 };
                 let refusal = Refusal::Exceeded(exceeded);
@@ -138,7 +138,7 @@ impl Dispatch {
                 return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await);
             }
         };
-        let allowance = match self.quota.take_handles(asker.account, std::iter::once(&handle)) {
+        let allowance = match self.quota.charge_handles(asker.account, std::iter::once(&handle)) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
@@ -162,13 +162,13 @@ impl Dispatch {
         inputs: &[impl AsRef<str>],
         region: Option<Region>,
     ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
-        if let Err(exceeded) = self.quota.take_batch(asker.account, inputs.len()) {
+        if let Err(exceeded) = self.quota.charge_batch(asker.account, inputs.len()) {
             let refusal = Refusal::Exceeded(exceeded);
             return Err(self.refuse(caller, Some(asker), refusal).await);
         }
         let handles: Vec<_> =
             inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
-        let allowance = match self.quota.take_handles(asker.account, handles.iter().flatten()) {
+        let allowance = match self.quota.charge_handles(asker.account, handles.iter().flatten()) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);

@@ -1,21 +1,20 @@
-//! E-mail addresses: text to canonical form.
+//! E-mail addresses: parses text to the canonical form.
 //!
-//! The grammar is RFC 5322's dot-atom with the letters of RFC 6532. Of all that mail allows, refused are:
+//! The grammar is the dot-atom of RFC 5322 with the letters of RFC 6532. The parser refuses these forms that mail allows:
 //!
-//! - quoted local parts that need their quotes, and domain literals: nobody has one as a handle, and they bring spaces
-//!   and escapes into everything that later prints the address;
-//! - domains of a single label (`alice@localhost`): public mail cannot reach one (RFC 7085), so no code could be sent
-//!   there, and it is nearly always a forgotten `.com`;
-//! - domains that end in digits only: an IP address, or nothing;
-//! - characters that cannot be seen (controls, format, bidi, zero width, fillers) and spaces: two addresses that look
-//!   alike would be two handles. In the domain, UTS 46 would silently drop most of these; an asker who sends them has
-//!   copied something else than was meant;
-//! - private-use and unassigned characters: only of assigned ones does Unicode promise that folding and normal form
-//!   stay as they are, and what is stored must parse to itself after an upgrade.
+//! - quoted local parts that need their quotes, and domain literals. They are not used as handles, and would bring spaces
+//!   and escapes into all output of the address.
+//! - domains of a single label (`alice@localhost`). Public mail cannot reach them (RFC 7085), so no code could be sent.
+//!   Usually the `.com` is missing.
+//! - domains whose last label has only digits: these are IP addresses, or invalid.
+//! - invisible characters (controls, format, bidi, zero width, fillers) and spaces. Two addresses that look the same would
+//!   be two handles. UTS 46 would silently remove most of them from a domain, but they are a sign of a copying error.
+//! - private-use and unassigned characters. Unicode guarantees stable folding and normal forms only for assigned ones, and
+//!   a stored address must parse to itself after an upgrade.
 //!
-//! Canonical form: local part case-folded and in NFC, domain as lower-case A-labels. It holds no quote, backslash, space
-//! or control, so it may be written between JSON quotes as it is. Letters that merely look alike are not unified: that
-//! would join the handles of two people.
+//! In the canonical form the local part is case-folded and in NFC, and the domain has lower-case A-labels. It contains no
+//! quote, backslash, space or control character, so JSON needs no escapes for it. Letters that only look the same stay
+//! different, since they may belong to two people.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -43,12 +42,12 @@ impl EmailAddress {
         &self.0
     }
 
-    /// Takes text that is canonical already.
+    /// Accepts text that is canonical already.
     pub(super) fn from_canonical(text: &str) -> Option<Self> {
         Self::fits(text).then(|| Self(text.into()))
     }
 
-    /// The form of what [`Self::from_canonical`] takes.
+    /// Whether text has the form that [`Self::from_canonical`] requires.
     pub(super) fn fits(text: &str) -> bool {
         text.len() <= limits::EMAIL_BYTES_MAX && text.contains('@')
     }
@@ -60,7 +59,7 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// Reads an address, with no scheme before it.
+/// Parses an address without a URI scheme.
 pub(super) fn parse(text: &str) -> Result<EmailAddress, HandleError> {
     let (local, domain) = split(text).ok_or(HandleError::NotAnAddress)?;
     let local = canonical_local(&local)?;
@@ -76,13 +75,13 @@ pub(super) fn parse(text: &str) -> Result<EmailAddress, HandleError> {
     Ok(EmailAddress(address.into()))
 }
 
-/// The local part without quotes it does not need, and the domain.
+/// Splits an address into its local part, without quotes, and its domain.
 fn split(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (local, domain) = text.split_once('@')?;
         return Some((Cow::Borrowed(local), domain));
     };
-    // What holds a quote or an `@` keeps its quotes and is refused, so the first end is the only one that matters.
+    // A local part with a quote or an `@` needs its quotes and is refused later, so only the first end matters.
     let (escaped, domain) = quoted.split_once("\"@")?;
     let mut local = String::with_capacity(escaped.len());
     let mut chars = escaped.chars();
@@ -92,7 +91,7 @@ fn split(text: &str) -> Option<(Cow<'_, str>, &str)> {
     Some((Cow::Owned(local), domain))
 }
 
-/// Words of RFC 5322's `atext`, widened by RFC 6532 to all that is not ASCII, with single dots between them.
+/// Words of RFC 5322's `atext` with single dots between them. RFC 6532 adds all non-ASCII characters to `atext`.
 fn is_dot_atom(text: &str) -> bool {
     let is_atext =
         |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
@@ -105,12 +104,12 @@ fn canonical_local(local: &str) -> Result<String, HandleError> {
     } else {
         fold(local).ok_or(HandleError::NotAnAddress)?
     };
-    // The grammar is asked about what came out: the Greek question mark, for one, becomes a semicolon.
+    // The grammar applies to the folded text, since folding turns the Greek question mark into a semicolon.
     let is_plain = is_dot_atom(&folded) && (folded.is_ascii() || !folded.chars().any(is_refused));
     is_plain.then_some(folded).ok_or(HandleError::NotAnAddress)
 }
 
-/// Caseless form (Unicode Standard, definition D145, with NFC at the end), repeated until it changes nothing.
+/// The caseless form (Unicode Standard, definition D145, then NFC), repeated until it is stable.
 fn fold(text: &str) -> Option<String> {
     const ROUNDS_MAX: usize = 4;
 
@@ -130,7 +129,7 @@ fn fold(text: &str) -> Option<String> {
 }
 
 fn canonical_domain(domain: &str) -> Result<Cow<'_, str>, HandleError> {
-    // UTS 46 knows where a script needs a joiner, and refuses it elsewhere.
+    // UTS 46 accepts a joiner only where its script needs one.
     let is_joiner = |c| matches!(c, '\u{200C}' | '\u{200D}');
     if !domain.is_ascii() && domain.chars().any(|c| is_refused(c) && !is_joiner(c)) {
         return Err(HandleError::NotAnAddress);

@@ -1,37 +1,37 @@
 //! Why a text is not a handle.
 
-/// Why a text is not a handle. It never holds the text: what was typed is personal even when it is wrong.
+/// Why a text is not a handle. The error does not contain the text, which is personal data even if it is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum HandleError {
-    /// Nothing but white space.
+    /// The text is empty or white space.
     #[error("the handle is empty")]
     Empty,
-    /// Digits are missing. Also a number that can only be dialled inside one town, and one whose length lies
-    /// between two that its country knows.
+    /// Digits are missing. Also the reason for a number that can only be dialled within its area, and for a length between
+    /// two valid lengths of the country.
     #[error("the phone number is too short for its country")]
     TooShort,
-    /// More digits, or a longer address, than there can be.
+    /// The number has too many digits, or the address too many bytes.
     #[error("the handle is too long")]
     TooLong,
-    /// Neither digits and separators, nor anything with an `@`.
+    /// The text has other characters than digits and separators, and no `@`.
     #[error("the handle is neither a phone number nor an e-mail address")]
     NotANumber,
-    /// A calling code or a region that no numbering plan has.
+    /// No numbering plan has the calling code or the region.
     #[error("the country is unknown")]
     UnknownCountry,
-    /// A national number, and no region to read it in.
+    /// The number has no calling code, and no region is given.
     #[error("a phone number without a country calling code needs a region")]
     NeedsRegion,
-    /// Meant as an e-mail address, and not one that mail from outside could reach.
+    /// The text has an `@`, but is no e-mail address that public mail can reach.
     #[error("the e-mail address is not acceptable")]
     NotAnAddress,
-    /// A number with an extension: what lies behind a switchboard is no handle.
+    /// The number has an extension. A code sent to the number would not reach the person behind it.
     #[error("a phone number with an extension cannot be a handle")]
     Extension,
 }
 
 impl HandleError {
-    /// The reason as the API spells it. These words are part of the contract.
+    /// The reason in the API. The values are part of its contract.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

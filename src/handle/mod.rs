@@ -1,16 +1,16 @@
-//! Handles: text to a canonical handle, or a named refusal.
+//! Handles: parses text to a canonical handle, or returns why it is none.
 //!
-//! A [`Handle`] is a phone number in E.164 or an e-mail address in canonical form; there is no other way to make one
-//! than to parse text or to read back what was stored. The core takes `&Handle`, never `&str`.
+//! A [`Handle`] is a phone number in E.164 or an e-mail address in canonical form. It can only be made by parsing text or
+//! by reading stored text. Other modules take `&Handle`, never `&str`.
 //!
-//! What holds for every text (`tests/invariants.rs`, shared with the fuzz target):
+//! Invariants for every text (`tests/invariants.rs`, which the fuzz target includes):
 //!
-//! - no text panics, and a refusal never holds the text;
+//! - no text makes the parser panic, and no error contains the text;
 //! - a canonical handle parses to itself, with every region and with none;
-//! - so an index of canonical handles may be asked with [`PhoneKey::from_e164`] before anything is parsed.
+//! - therefore a lookup may query an index of canonical handles with [`PhoneKey::from_e164`] before it parses the text.
 //!
-//! A handle is personal: [`std::fmt::Debug`] prints its kind only, and there is no `Display`. Where the canonical text
-//! must leave (an answer, a record, the store), [`Handle::canonical`] and [`Handle::write_canonical`] say so by name.
+//! A handle is personal data: [`std::fmt::Debug`] prints only its kind, and there is no `Display`. Code that needs the
+//! text (for an answer, a record, the store) calls [`Handle::canonical`] or [`Handle::write_canonical`].
 
 mod email;
 mod error;
@@ -38,14 +38,13 @@ pub enum Handle {
 }
 
 impl Handle {
-    /// Reads a handle as people and programs write it: E.164, the same with separators, a national number of
-    /// `region`, an e-mail address, a `tel:` or `mailto:` URI. White space around it does not count.
+    /// Parses a handle: E.164 with or without separators, a national number of `region`, an e-mail address, a `tel:` or a
+    /// `mailto:` URI. Ignores white space at both ends.
     ///
-    /// What has an `@` or is a `mailto:` is meant as an address, everything else as a number; the reason of a refusal
-    /// follows from that.
+    /// Text with an `@` and `mailto:` URIs are parsed as an address, all other text as a number.
     ///
     /// # Errors
-    /// The first thing wrong with it, by name.
+    /// The first reason why the text is no handle.
     pub fn parse(input: &str, region: Option<Region>) -> Result<Self, HandleError> {
         if input.len() > limits::HANDLE_INPUT_BYTES_MAX {
             return Err(HandleError::TooLong);
@@ -60,7 +59,7 @@ impl Handle {
         if let Some(rest) = uri::strip_scheme(text, "mailto") {
             return email::parse(uri::mailto_address(rest)?.trim()).map(Self::Email);
         }
-        // The full-width sign is an `@` to whoever typed it, but not to mail.
+        // People type the full-width sign as an `@`, but mail does not accept it.
         if text.contains(['@', '\u{FF20}']) {
             return email::parse(text).map(Self::Email);
         }
@@ -84,25 +83,24 @@ impl Handle {
         }
     }
 
-    /// Reads back what [`Handle::canonical`] wrote. For stored text only: it checks the form, not whether the text is
-    /// canonical, so text from outside goes through [`Handle::parse`].
+    /// Reads stored text that [`Handle::canonical`] returned. It checks only the form, so other text needs
+    /// [`Handle::parse`].
     #[must_use]
     pub fn from_canonical(text: &str) -> Option<Self> {
-        // The `@` decides: an address, too, may begin with a plus sign.
+        // The `@` decides, since an address may begin with a plus sign, too.
         if text.contains('@') {
             return EmailAddress::from_canonical(text).map(Self::Email);
         }
         PhoneKey::from_e164(text).map(Self::Phone)
     }
 
-    /// Whether [`Handle::from_canonical`] takes this for an address: the same check, without a copy.
+    /// Whether [`Handle::from_canonical`] reads this as an address. Makes no copy.
     #[must_use]
     pub fn is_canonical_address(text: &str) -> bool {
         EmailAddress::fits(text)
     }
 
-    /// The handles that reach the same subscriber under another spelling, this one not among them. A lookup tries
-    /// them when nothing backs the handle itself.
+    /// Other spellings that reach the same subscriber. A lookup tries them if no device backs the handle itself.
     pub fn equivalents(&self) -> impl Iterator<Item = Self> + use<> {
         let other = match self {
             Self::Phone(key) => key.other_spelling(),

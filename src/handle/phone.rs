@@ -1,15 +1,14 @@
-//! Phone numbers: text to E.164.
+//! Phone numbers: parses text to E.164.
 //!
-//! What counts as written like a number is decided here, strictly: digits of any script, one plus sign in front,
-//! separators. The library would take much more (words around the number, letters for digits); a handle with words in
-//! it is more likely somebody's mistake than a number. What the digits *mean* is the library's to say: calling code,
-//! trunk prefix, how long a number of that country is.
+//! This module decides which characters a number may have: digits of any script, one leading plus sign, separators. The
+//! library would also accept words around the number, which are more likely a mistake than a handle. The library decides
+//! what the digits mean: calling code, trunk prefix, valid lengths of the country.
 //!
-//! Numbers with letters (`1-800-FLOWERS`) are refused: a text message never comes from one, nobody proves one, and
-//! reading letters as digits turns a mistyped name into a stranger's number.
+//! Numbers with letters (`1-800-FLOWERS`) are refused. No phone sends messages from one or proves one, and letters read as
+//! digits would turn a mistyped name into a stranger's number.
 //!
-//! With a plus sign the region plays no part at all, so that a canonical number means the same to every asker. That is
-//! also what allows a caller to look an E.164-shaped text up before parsing it: see [`PhoneKey::from_e164`].
+//! With a plus sign the region has no effect, so a canonical number means the same for every client. A caller may
+//! therefore look up text in the form of E.164 before parsing it: see [`PhoneKey::from_e164`].
 
 use std::{fmt, num::NonZeroU64};
 
@@ -24,22 +23,22 @@ use crate::{
     limits,
 };
 
-/// A phone number in E.164: its digits as a number. Exact, since a number has at most 15 digits and none begins with
-/// a zero (ITU-T E.164), so it is its own key in the index.
+/// A phone number in E.164, stored as the integer of its digits. The mapping is exact, since a number has at most 15
+/// digits and does not begin with a zero (ITU-T E.164). The integer is the key of the index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PhoneKey(NonZeroU64);
 
-/// The fewest digits of a number with its calling code (Niue: `+683` and four).
+/// The smallest number of seven digits, the shortest length including the calling code (Niue: `+683` and four).
 const KEY_MIN: u64 = 10_u64.pow(6);
-/// One more than the largest number of 15 digits.
+/// One above the largest number of 15 digits.
 const KEY_END: u64 = 10_u64.pow(15);
 
 impl PhoneKey {
-    /// Reads `+` and 7 to 15 digits, the first not zero, and nothing else. Says nothing about whether such a number
-    /// can exist: that is [`Handle::parse`](crate::handle::Handle::parse)'s to decide.
+    /// Reads exactly `+` and 7 to 15 digits, the first not zero. Only [`Handle::parse`](crate::handle::Handle::parse)
+    /// decides whether such a number can exist.
     ///
-    /// This is the fast path of a lookup: an index that holds only parsed handles may be asked with this key first. A
-    /// hit is right, since a canonical number parses to itself in every region; only a miss needs the parser.
+    /// This is the fast path of a lookup. It may query an index of canonical handles with this key first. A hit is correct,
+    /// since a canonical number parses to itself in every region. Only a miss needs the parser.
     #[must_use]
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?.as_bytes();
@@ -56,42 +55,42 @@ impl PhoneKey {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// The digits as a number, to store.
+    /// The integer of the digits, to store.
     #[must_use]
     pub const fn bits(self) -> u64 {
         self.0.get()
     }
 
-    /// From the digits as a number, as stored.
+    /// From a stored integer. None if it has fewer than 7 or more than 15 digits.
     #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
         (KEY_MIN..KEY_END).contains(&bits).then(|| NonZeroU64::new(bits).map(Self))?
     }
 
-    /// The number as text, without an allocation.
+    /// The text, without an allocation.
     #[must_use]
     pub fn e164(self) -> E164 {
         let mut text = E164 { bytes: [b'+'; 16], start: 16 };
         let mut rest = self.bits();
         while rest > 0 {
             text.start -= 1;
-            // Below ten, so nothing is lost.
+            // Below ten, so the cast is exact.
             text.bytes[text.start] = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
-        // At most 15 digits were written, so the plus sign's place is still free.
+        // At most 15 of the 16 bytes are digits, and the others are plus signs.
         text.start -= 1;
         text
     }
 
-    /// The other spelling of the same subscriber, where both are numbers: Argentina with and without the 9, Brazil
+    /// The other spelling of the same subscriber, where both are valid numbers: Argentina with and without the 9, Brazil
     /// with and without the ninth digit.
     #[must_use]
     pub fn other_spelling(self) -> Option<Self> {
         spelling::other_spelling(self.bits()).and_then(Self::from_bits)
     }
 
-    /// From a calling code and what follows it.
+    /// From a calling code and a national number.
     fn new(calling_code: u64, national: National) -> Result<Self, HandleError> {
         let digits = spelling::decimal_digits(calling_code) + national.digits;
         match digits {
@@ -117,10 +116,10 @@ pub struct E164 {
 }
 
 impl E164 {
-    /// The text.
+    /// The text as `str`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Always ASCII; the empty text would be a bug, and is no number.
+        // The bytes are ASCII, so the default is never used.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
@@ -137,10 +136,10 @@ impl fmt::Debug for E164 {
     }
 }
 
-/// Reads a number that is written in any way, with no scheme before it.
+/// Parses a number without a URI scheme.
 pub(super) fn parse(text: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
     if PhoneKey::from_e164(text).is_some() {
-        return settle(text, None);
+        return parse_digits(text, None);
     }
     let digits = strip_separators(text).ok_or_else(|| why_not_digits(text, region))?;
     let national = !digits.starts_with('+');
@@ -148,21 +147,21 @@ pub(super) fn parse(text: &str, region: Option<Region>) -> Result<PhoneKey, Hand
         0 => Err(HandleError::NotANumber),
         count if count > limits::PHONE_DIGITS_MAX => Err(HandleError::TooLong),
         _ if national && region.is_none() => Err(HandleError::NeedsRegion),
-        _ => settle(&digits, region.filter(|_| national)),
+        _ => parse_digits(&digits, region.filter(|_| national)),
     }
 }
 
-/// Reads digits until reading what came out changes nothing: the library takes one trunk prefix away at a time
-/// (`+49 0 0 89…`), and what is stored must parse to itself.
-fn settle(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
+/// Parses digits repeatedly until the result is stable. The library removes one trunk prefix at a time (`+49 0 0 89…`), and
+/// a stored number must parse to itself.
+fn parse_digits(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
     const ROUNDS_MAX: usize = 4;
 
-    let mut key = read(digits, region)?;
+    let mut key = parse_once(digits, region)?;
     if key.e164().as_str() == digits {
         return Ok(key);
     }
     for _ in 0..ROUNDS_MAX {
-        let again = read(key.e164().as_str(), None)?;
+        let again = parse_once(key.e164().as_str(), None)?;
         if again == key {
             return Ok(key);
         }
@@ -171,14 +170,14 @@ fn settle(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError>
     Err(HandleError::NotANumber)
 }
 
-/// Reads a plus sign or none, and digits.
-fn read(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
+/// Parses digits with an optional plus sign.
+fn parse_once(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
     let mut number =
         PHONE_NUMBER_UTIL.parse(digits, region.map(Region::library)).map_err(|error| {
             match error {
                 ParseError::InvalidCountryCode => HandleError::UnknownCountry,
                 ParseError::TooLongNsn => HandleError::TooLong,
-                // Only digits came here, so the library can miss nothing but more of them.
+                // The text has only digits, so the library can only require more of them.
                 ParseError::NotANumber(_)
                 | ParseError::TooShortAfterIdd
                 | ParseError::TooShortNsn => HandleError::TooShort,
@@ -187,7 +186,7 @@ fn read(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
     spelling::rewrite_former(&mut number);
     match PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number) {
         Ok(NumberLengthType::IsPossible) => {}
-        // Without its area code a number means someone else in the next town.
+        // Without an area code, the number belongs to somebody else in another area.
         Ok(NumberLengthType::IsPossibleLocalOnly)
         | Err(ValidationError::TooShort | ValidationError::InvalidLength) => {
             return Err(HandleError::TooShort);
@@ -200,7 +199,7 @@ fn read(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
     PhoneKey::new(calling_code, National::of(&number))
 }
 
-/// The plus sign, if there is one, and the digits; nothing if there is anything else than separators.
+/// The digits and the plus sign, if there is one. None if the text has other characters than separators.
 fn strip_separators(text: &str) -> Option<String> {
     let mut digits = String::with_capacity(text.len());
     for c in text.chars() {
@@ -219,8 +218,8 @@ fn strip_separators(text: &str) -> Option<String> {
     Some(digits)
 }
 
-/// White space, dots, dashes, brackets and slashes, half and full width, and the invisible marks that address books
-/// put around a number to keep it from left to right when it is copied.
+/// White space, dots, dashes, brackets and slashes, half and full width. Also the invisible marks that address books put
+/// around a number so that it is displayed from left to right.
 fn is_separator(c: char) -> bool {
     matches!(c,
         '-' | '.' | '(' | ')' | '[' | ']' | '/'
@@ -231,14 +230,14 @@ fn is_separator(c: char) -> bool {
         || c.is_whitespace()
 }
 
-/// Tells a number with an extension, in any of the many ways the library knows, from what is no number.
+/// Distinguishes a number with an extension, in any form that the library knows, from other text.
 fn why_not_digits(text: &str, region: Option<Region>) -> HandleError {
-    // Where `tel:` comes after this, the library slices backwards: a panic, and one that prints the text. Contexts in
-    // their proper place were taken off before.
+    // If `tel:` follows this parameter, the library panics on an invalid slice and prints the text. `uri::tel_number` has
+    // already removed the parameter of a valid URI.
     if text.contains(";phone-context=") {
         return HandleError::NotANumber;
     }
-    // How an extension is written does not depend on the region, but without one the library gives up before looking.
+    // The form of an extension does not depend on the region, but without one the library does not look for it.
     let region = region.map_or(rlibphonenumber::Region::US, Region::library);
     match PHONE_NUMBER_UTIL.parse(text, Some(region)) {
         Ok(number) if number.extension.is_some() => HandleError::Extension,

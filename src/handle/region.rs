@@ -1,4 +1,4 @@
-//! The region in which a national number is read.
+//! The region of national numbers.
 
 use rlibphonenumber::PHONE_NUMBER_UTIL;
 
@@ -9,13 +9,13 @@ use crate::handle::HandleError;
 pub struct Region(rlibphonenumber::Region);
 
 impl Region {
-    /// Reads two ASCII letters in either case.
+    /// Parses two ASCII letters in either case.
     ///
     /// # Errors
-    /// [`HandleError::UnknownCountry`] for anything else, for codes that ISO has not given out (`UK`), and for
-    /// territories without a numbering plan of their own (`AQ`).
+    /// [`HandleError::UnknownCountry`] for any other text, for codes that ISO has not assigned (`UK`), and for territories
+    /// without a numbering plan (`AQ`).
     pub fn parse(code: &str) -> Result<Self, HandleError> {
-        // The library also knows "001", the world, which no national number can be read in.
+        // The library also accepts "001", the world, which has no national numbers.
         let region = (code.len() == 2)
             .then(|| rlibphonenumber::Region::from_code(code).ok())
             .flatten()
@@ -31,17 +31,17 @@ impl Region {
         PHONE_NUMBER_UTIL.get_supported_regions().map(Self)
     }
 
-    /// The library's own name for it.
+    /// The region as the library's type.
     pub(super) const fn library(self) -> rlibphonenumber::Region {
         self.0
     }
 }
 
-/// Compiles what the first number of each country would otherwise wait for.
+/// Compiles the patterns of all countries.
 ///
-/// The library compiles a country's patterns when the first number of that country comes, 31 ms in the worst case.
-/// All of them take 0.2 s and 45 MiB, which stay; afterwards no first number takes more than 0.1 ms. Nothing is wrong
-/// without this call, only slow: the server runs it once at start, on a thread of its own, while the registry loads.
+/// Otherwise the library compiles the patterns of a country for its first number, which takes up to 31 ms. All patterns
+/// take 0.2 s, and 45 MiB of memory permanently. Afterwards no number takes more than 0.1 ms. The call is optional: the
+/// server makes it once at start, on a thread of its own, while the registry loads.
 pub fn warm_up() {
     for region in PHONE_NUMBER_UTIL.get_supported_regions() {
         let Ok(example) = PHONE_NUMBER_UTIL.get_example_number(region) else {
@@ -49,8 +49,8 @@ pub fn warm_up() {
         };
         let code = example.country_code;
         let national = example.get_national_significant_number();
-        // With a plus sign, as dialled inside the country, and with a calling code but no plus sign: each goes
-        // through patterns of its own. The results do not matter.
+        // A number with a plus sign, a national one, and one with a calling code but no plus sign need different
+        // patterns. The results do not matter.
         let _ = PHONE_NUMBER_UTIL.parse(format!("+{code}{national}"), None);
         let _ = PHONE_NUMBER_UTIL.parse(&national, Some(region));
         let _ = PHONE_NUMBER_UTIL.parse(format!("{code}{national}"), Some(region));

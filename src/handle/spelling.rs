@@ -1,22 +1,22 @@
-//! One subscriber, two spellings.
+//! Subscribers whose number has two spellings.
 //!
-//! Some countries changed how a subscriber's number is written without changing the subscriber. Where the old spelling
-//! is no number any more it is rewritten, so that only today's exists here ([`rewrite_former`]). Where both are
-//! numbers, they stay two handles, and a lookup of one may try the other ([`other_spelling`]).
+//! Some countries changed the spelling of a number without changing its subscriber. A former spelling that is no longer a
+//! valid number is rewritten to the present one ([`rewrite_former`]). If both are valid numbers they stay two handles, and
+//! a lookup of one may try the other ([`other_spelling`]).
 
 use rlibphonenumber::PhoneNumber;
 
-/// A national significant number. Zeros in front count, so a number alone is not enough.
+/// A national significant number. Leading zeros are significant, so it stores the number of digits as well.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct National {
-    /// Its digits, read as one number.
+    /// The integer of the digits.
     pub(super) value: u64,
-    /// How many digits there are.
+    /// The number of digits.
     pub(super) digits: u32,
 }
 
 impl National {
-    /// What the library keeps as a number and a count of the zeros before it.
+    /// From the library's type, which stores an integer and the number of leading zeros.
     pub(super) fn of(number: &PhoneNumber) -> Self {
         let zeros = if number.italian_leading_zero() {
             u32::try_from(number.number_of_leading_zeros()).unwrap_or(1)
@@ -36,7 +36,7 @@ impl National {
     }
 }
 
-/// How many digits a number is written with.
+/// The number of decimal digits of an integer.
 pub(super) const fn decimal_digits(value: u64) -> u32 {
     match value.checked_ilog10() {
         Some(log) => log + 1,
@@ -44,10 +44,10 @@ pub(super) const fn decimal_digits(value: u64) -> u32 {
     }
 }
 
-/// Turns a former spelling into today's; to be done before anything judges the length.
+/// Rewrites a former spelling to the present one. Must precede every check of the length.
 ///
-/// - Mexico, August 2019: the 1 before a mobile number called from abroad went away. `+521` and 10 digits.
-/// - Benin, November 2024: every number got 01 in front. `+229` and 8 digits.
+/// - Mexico, August 2019: `+521` and 10 digits lost the 1, which preceded mobile numbers in calls from abroad.
+/// - Benin, November 2024: `+229` and 8 digits got a leading 01.
 pub(super) fn rewrite_former(number: &mut PhoneNumber) {
     let former = National::of(number);
     let today = match (number.country_code, former.digits) {
@@ -60,21 +60,21 @@ pub(super) fn rewrite_former(number: &mut PhoneNumber) {
     today.store(number);
 }
 
-/// The other spelling of the same subscriber, from and to all digits of an E.164 number, where both are numbers.
+/// The other spelling of the same subscriber, where both are valid numbers. Takes and returns all digits of E.164.
 ///
-/// - Argentina: `+54 9` and 10 digits reaches the mobile, `+54` and the same 10 digits is how many write it. Only for
-///   area codes, which begin with 1, 2 or 3: `+54 800…` is no subscriber.
-/// - Brazil: an area code (two digits, no zero) and 9 digits that begin with 9, or the same without that 9, as
-///   before 2016. Only where the 8 digits left begin with 6 to 9, the old mobile range: others are land lines, whose
-///   ninth digit would be someone else's mobile.
+/// - Argentina: `+54 9` and 10 digits is a mobile number, and many people write `+54` and the same 10 digits. Only for area
+///   codes, which begin with 1, 2 or 3: `+54 800…` is no subscriber.
+/// - Brazil: an area code (two digits, no zero) and 9 digits that begin with 9, or the same without that 9, as before 2016.
+///   Only if the remaining 8 digits begin with 6 to 9, the old mobile range. Others are land lines, and with a ninth digit
+///   they would be somebody else's mobile number.
 ///
-/// The other spelling's other spelling is the one given.
+/// Applied twice, it returns the given number.
 pub(super) const fn other_spelling(number: u64) -> Option<u64> {
     match number / E10 {
         54 => argentina(number % E10, 549),
         549 => argentina(number % E10, 54),
         55 => brazil(number % E10 / E8, number % E8, false),
-        // 13 digits after all: +55, area code, the ninth digit and eight more.
+        // 13 digits: +55, area code, the ninth digit and eight more.
         _ if number / E11 == 55 && number / E8 % 10 == 9 => {
             brazil(number % E11 / E9, number % E8, true)
         }

@@ -1,20 +1,22 @@
-//! `tel:` (RFC 3966) and `mailto:` (RFC 6068) URIs, down to the text of the number or the address.
+//! `tel:` (RFC 3966) and `mailto:` (RFC 6068) URIs: extracts the text of the number or the address.
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
 use crate::handle::HandleError;
 
-/// The text behind `scheme:`, whatever the case of the scheme.
+/// The text after `scheme:`, ignoring the case of the scheme.
 pub(super) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (head, rest) = text.split_once(':')?;
     head.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The number of a `tel:` URI, in international form when its context says how.
+/// The number of a `tel:` URI, in international form if its context is a global prefix.
 ///
-/// A context that is a domain says nothing about the country, so that such a number is read as a national one. An
-/// ISDN subaddress is refused like an extension: both name something behind the number. Other parameters do not
-/// change the number and are passed over, as RFC 3966 asks.
+/// A context that is a domain does not name the country, so the number is national. An ISDN subaddress is refused like an
+/// extension, since both address a device behind the number. Other parameters do not change the number and are ignored, as
+/// RFC 3966 requires.
 pub(super) fn tel_number(rest: &str) -> Result<Cow<'_, str>, HandleError> {
     let mut parts = rest.split(';');
     let number = decode(parts.next().unwrap_or_default()).ok_or(HandleError::NotANumber)?;
@@ -33,14 +35,14 @@ pub(super) fn tel_number(rest: &str) -> Result<Cow<'_, str>, HandleError> {
     }
     match context {
         None => Ok(number),
-        // A second plus sign, in the number, is refused where the number is read.
+        // The number parser refuses a second plus sign in the number.
         Some(prefix) if is_global_prefix(&prefix) => Ok(Cow::Owned(format!("{prefix}{number}"))),
         Some(domain) if is_domain(&domain) => Ok(number),
         Some(_) => Err(HandleError::NotANumber),
     }
 }
 
-/// The address of a `mailto:` URI, without its subject and other headers.
+/// The address of a `mailto:` URI, without subject and other headers.
 pub(super) fn mailto_address(rest: &str) -> Result<Cow<'_, str>, HandleError> {
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     decode(path).ok_or(HandleError::NotAnAddress)
@@ -58,24 +60,14 @@ fn is_domain(context: &str) -> bool {
         && context.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
-/// Undoes percent-encoding, strictly: a stray `%` or bytes that are not UTF-8 give nothing.
+/// Decodes percent-encoding. None for an incomplete escape, or bytes that are not UTF-8.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
+    let is_escape = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    // The library would keep an incomplete escape as text.
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let (high, low) = (hex(rest.next()?)?, hex(rest.next()?)?);
-            bytes.push(high << 4 | low);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    percent_decode_str(text).decode_utf8().ok()
 }

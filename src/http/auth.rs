@@ -4,7 +4,8 @@ use axum::http::{HeaderMap, header};
 
 use crate::limits;
 
-/// The token of an `Authorization: Bearer` header, if there is one of a believable length.
+/// The token of an `Authorization: Bearer` header. None if it is missing, empty or longer than
+/// [`limits::TOKEN_BYTES_MAX`].
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
@@ -19,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_bearer_token_of_believable_length_is_taken() {
+    fn only_a_bearer_token_of_plausible_length_is_accepted() {
         let long = format!("Bearer {}", "x".repeat(limits::TOKEN_BYTES_MAX + 1));
         let cases = [
             ("Bearer abc", Some("abc")),

@@ -1,4 +1,4 @@
-//! Request bodies: bounded, timed, and JSON that is never quoted back.
+//! Request bodies: bounded in size and time. No error quotes them.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use super::problem::{Code, Problem};
 use crate::limits;
 
-/// A JSON body read as `T`, at most [`limits::SMALL_BODY_BYTES_MAX`] long. Its rejections name line and column, never
-/// the text found there: serde's own messages quote values, and values here are handles and codes.
+/// A JSON body of at most [`limits::SMALL_BODY_BYTES_MAX`] bytes, parsed as `T`. A rejection names line and column. It does
+/// not contain serde's message, which quotes values, since these are handles and codes.
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
@@ -25,10 +25,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Reads a body whole.
+/// Reads a whole body.
 ///
 /// # Errors
-/// `body-too-large` beyond `bytes_max`; `request-invalid` if it breaks off or takes longer than
+/// `body-too-large` beyond `bytes_max`; `request-invalid` if the connection breaks off or the body takes longer than
 /// [`limits::REQUEST_TIMEOUT`].
 pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let reading = collect(body, bytes_max);
@@ -38,10 +38,10 @@ pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     read
 }
 
-/// Reads a body that nobody wants any more, as far as [`limits::BODY_DROPPED_BYTES_MAX`]: a client that is still sending
-/// when the connection closes would lose the refusal.
+/// Reads and discards the body of a refused request, up to [`limits::BODY_DROPPED_BYTES_MAX`]. A client that still sends
+/// when the connection closes would not receive the refusal.
 pub async fn discard(body: Body) {
-    // What is wrong with it does not matter.
+    // The body is refused already, so its errors do not matter.
     let _ = read(body, 0).await;
 }
 
@@ -62,25 +62,27 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
         }
     }
     if dropped > 0 {
-        let detail = format!("a body is at most {bytes_max} bytes");
+        let detail = format!("the body must have at most {bytes_max} bytes");
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
     Ok(whole.into())
 }
 
-/// Reads JSON as `T`.
+/// Parses JSON as `T`.
 ///
 /// # Errors
-/// `request-invalid` with the place of the fault.
+/// `request-invalid` with the line and column of the error.
 pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    // A derived reader would take a list for an object, its fields by position.
+    // A derived `Deserialize` accepts an array for an object, with the fields by position.
     if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
-        let detail = "the JSON is not what this call takes (line 1, column 1)";
+        let detail = "the JSON must be an object with the fields of this call (line 1, column 1)";
         return Err(Problem::new(Code::RequestInvalid, detail));
     }
     serde_json::from_slice(body).map_err(|error| {
         let what = match error.classify() {
-            serde_json::error::Category::Data => "the JSON is not what this call takes",
+            serde_json::error::Category::Data => {
+                "the JSON must have the fields and types of this call"
+            }
             serde_json::error::Category::Eof => "the JSON ends too early",
             serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
                 "the body is not JSON"
@@ -91,7 +93,7 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
     })
 }
 
-/// A span in a query parameter: `90m`, `7d`.
+/// Parses a span in a query parameter, for example `90m` or `7d`.
 #[must_use]
 pub fn parse_span(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
@@ -102,11 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_malformed_body_is_located_but_not_quoted() {
+    fn the_error_of_a_malformed_body_has_its_position_and_no_quote() {
         let planted = r#"{"handle": {"x": "+14155550123"}}"#;
         #[derive(Debug, serde::Deserialize)]
         struct Wanted {
-            #[expect(dead_code, reason = "only its type matters")]
+            #[expect(dead_code, reason = "only the type of the field matters")]
             handle: String,
         }
         for body in [planted, "{\"handle\": \"+14155550123", "+14155550123"] {
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_beyond_the_limit_is_refused_by_name() {
+    async fn a_body_beyond_the_limit_is_refused() {
         let problem = read(Body::from(vec![b'x'; 11]), 10).await.unwrap_err();
         assert_eq!(problem.code(), Code::BodyTooLarge);
         assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");

@@ -1,5 +1,7 @@
-//! The outermost layer of both listeners: who asks, under which request id, the way past the router for the calls that
-//! come most, and what a crash looks like from outside.
+//! The outermost layer of both listeners.
+//!
+//! It limits the connections, determines the client's address and assigns request ids. It dispatches the most frequent calls
+//! without the router, and answers a panic with a problem.
 
 use std::{
     convert::Infallible,
@@ -20,8 +22,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{
-    FutureExt,
-    future::{BoxFuture, CatchUnwind},
+    FutureExt as _, TryFutureExt as _,
+    future::{BoxFuture, CatchUnwind, Either, UnwrapOrElse},
 };
 use tower::util::Oneshot;
 
@@ -34,14 +36,14 @@ use crate::{ids::RequestId, limits};
 /// The header that carries the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is known of a request before it is read.
+/// The origin of a request, known before the request is read.
 #[derive(Clone, Copy)]
 pub struct Origin {
-    /// Its id: in the answer's header and in every record it makes.
+    /// The request's id, which the answer and every record of the request contain.
     pub request: RequestId,
-    /// Where it came from.
+    /// The client's address.
     pub ip: IpAddr,
-    /// When it arrived.
+    /// When the request arrived.
     pub arrived: Instant,
 }
 
@@ -54,43 +56,45 @@ impl<S: Sync> FromRequestParts<S> for Origin {
     }
 }
 
-/// A way past the router for the calls that come most.
+/// Answers the most frequent calls without the router.
 pub trait Shortcut: Send + Sync {
-    /// Whether this request is one of them.
-    fn takes(&self, method: &Method, uri: &Uri) -> bool;
+    /// Whether the shortcut answers this request.
+    fn matches(&self, method: &Method, uri: &Uri) -> bool;
 
-    /// Answers it. Its body, if any, was not read.
+    /// Answers a request that matches. Ignores its body, if any.
     fn answer(self: Arc<Self>, head: Parts, origin: Origin) -> BoxFuture<'static, Response>;
 }
 
-/// What answers the requests of one listener.
+/// The service of one listener.
 #[derive(Clone)]
 pub struct Service {
-    /// All calls.
+    /// The routes of all calls.
     pub routes: Router,
-    /// The way past them for some.
+    /// Answers some of the calls without the router.
     pub shortcut: Option<Arc<dyn Shortcut>>,
-    /// Who may speak for others.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Proxies,
 }
 
-/// Makes the service of each connection: who answers, and where the connection came from.
+/// Makes a [`Connection`] for each connection of a listener, and limits their number.
 #[derive(Clone)]
 pub struct Edge {
     service: Arc<Service>,
-    /// Held once by this and once by each connection.
+    /// Counts open connections: the edge has one reference, and each connection has another.
     open: Arc<()>,
 }
 
-/// More connections than [`limits::CONNECTIONS_MAX`]: this one is closed at once.
+/// The listener has [`limits::CONNECTIONS_MAX`] connections, and closes the new one.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("too many connections")]
 pub struct TooManyConnections;
 
-/// One open connection, however often its service is cloned for a request.
-struct Open(#[expect(dead_code, reason = "held to be counted")] Arc<()>);
+/// Counts one open connection, however often its service is cloned.
+struct Open(
+    #[expect(dead_code, reason = "the reference count is the number of connections")] Arc<()>,
+);
 
-/// The service as one connection sees it.
+/// The service of one connection.
 #[derive(Clone)]
 pub struct Connection {
     service: Arc<Service>,
@@ -99,7 +103,7 @@ pub struct Connection {
 }
 
 impl Edge {
-    /// An edge in front of `service`.
+    /// An edge that passes requests to `service`.
     #[must_use]
     pub fn new(service: Service) -> Self {
         Self { service: Arc::new(service), open: Arc::new(()) }
@@ -147,15 +151,15 @@ where
             arrived: Instant::now(),
         };
         let answer = match &self.service.shortcut {
-            Some(shortcut) if shortcut.takes(request.method(), request.uri()) => {
+            Some(shortcut) if shortcut.matches(request.method(), request.uri()) => {
                 let head = request.into_parts().0;
-                ResponseFuture::Short(Arc::clone(shortcut).answer(head, origin))
+                Either::Left(Arc::clone(shortcut).answer(head, origin))
             }
             _ => {
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(origin);
-                let routes = self.service.routes.clone();
-                ResponseFuture::Routed(tower::ServiceExt::oneshot(routes, request))
+                let routed = tower::ServiceExt::oneshot(self.service.routes.clone(), request);
+                Either::Right(routed.unwrap_or_else(NEVER))
             }
         };
         Answering {
@@ -166,33 +170,18 @@ where
     }
 }
 
-/// How a request is answered.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives for one request, in a future that hyper boxes; a box of its own would cost an allocation"
-)]
-enum ResponseFuture {
-    Short(BoxFuture<'static, Response>),
-    Routed(Oneshot<Router, Request<Body>>),
-}
+/// The answer of the shortcut, or of the routes.
+type Answer = Either<
+    BoxFuture<'static, Response>,
+    UnwrapOrElse<Oneshot<Router, Request<Body>>, fn(Infallible) -> Response>,
+>;
 
-impl Future for ResponseFuture {
-    type Output = Response;
+/// The router cannot fail.
+const NEVER: fn(Infallible) -> Response = |never| match never {};
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
-        match self.get_mut() {
-            Self::Short(answer) => answer.as_mut().poll(cx),
-            Self::Routed(routes) => {
-                let Ok(response) = std::task::ready!(Pin::new(routes).poll(cx));
-                Poll::Ready(response)
-            }
-        }
-    }
-}
-
-/// An answer on its way; gets its request id when it leaves.
+/// The future of the final answer: adds the request id, and replaces a panic with a problem.
 pub struct Answering {
-    answer: CatchUnwind<AssertUnwindSafe<ResponseFuture>>,
+    answer: CatchUnwind<AssertUnwindSafe<Answer>>,
     request: RequestId,
     arrived: Instant,
 }
@@ -204,10 +193,9 @@ impl Future for Answering {
         let ended = std::task::ready!(Pin::new(&mut self.answer).poll(cx));
         let mut response = match ended {
             Ok(response) => response,
-            // The panic hook has logged where; what it said may be personal and is dropped here.
-            Err(_) => {
-                Problem::new(Code::Internal, "the service failed on this request").into_response()
-            }
+            // The panic hook has logged the location. The panic's message may be personal data and is dropped.
+            Err(_) => Problem::new(Code::Internal, "the service failed to process this request")
+                .into_response(),
         };
         if let Ok(id) = HeaderValue::from_bytes(&self.request.text()) {
             response.headers_mut().insert(REQUEST_ID, id);
@@ -234,11 +222,11 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what is logged, as text.
+    /// Collects log events as text.
     #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<String>>);
+    struct CapturedLog(Arc<Mutex<String>>);
 
-    impl<S: Subscriber> Layer<S> for Heard {
+    impl<S: Subscriber> Layer<S> for CapturedLog {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             let text = format!("{event:?}");
             self.0.lock().unwrap().push_str(&text);
@@ -246,11 +234,11 @@ mod tests {
     }
 
     async fn crash() -> StatusCode {
-        panic!("no room for +14155550123");
+        panic!("planted with +14155550123");
     }
 
     #[tokio::test]
-    async fn one_connection_too_many_is_refused_until_another_ends() {
+    async fn connections_beyond_the_limit_are_refused_until_another_ends() {
         let mut edge = Edge::new(Service {
             routes: Router::new(),
             shortcut: None,
@@ -269,10 +257,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_problem_with_a_request_id_and_tells_nothing() {
-        let heard = Heard::default();
-        let listening =
-            tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
+    async fn a_panic_is_answered_with_a_request_id_and_without_its_message() {
+        let log = CapturedLog::default();
+        let subscriber = tracing_subscriber::registry().with(log.clone());
+        let guard = tracing::subscriber::set_default(subscriber);
         crate::telemetry::silence_panics();
         let mut edge = Edge::new(Service {
             routes: Router::new().route("/", get(crash)),
@@ -281,15 +269,15 @@ mod tests {
         });
         let mut connection = edge.call(([192, 0, 2, 1], 1234).into()).await.unwrap();
         let response = connection.call(Request::new(Body::empty())).await.unwrap();
-        drop(listening);
-        // Other tests' panics are told in full again.
+        drop(guard);
+        // Restores the full messages of other tests' panics.
         let _ = std::panic::take_hook();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(response.headers().contains_key(REQUEST_ID));
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(body.starts_with(b"{\"type\":\"urn:dispatchd:problem:internal\""));
-        let heard = heard.0.lock().unwrap();
-        assert!(heard.contains("panic") && heard.contains("edge.rs"), "{heard}");
-        assert!(!heard.contains("4155550123") && !heard.contains("192.0.2.1"));
+        let log = log.0.lock().unwrap();
+        assert!(log.contains("panic") && log.contains("edge.rs"), "{log}");
+        assert!(!log.contains("4155550123") && !log.contains("192.0.2.1"));
     }
 }

@@ -14,21 +14,21 @@ use utoipa::ToSchema;
 use super::problem::{Code, Problem, ProblemBody};
 use crate::{query_log::QueryLog, registry::Registry};
 
-/// What must be there before a lookup can be answered.
+/// Checks whether the service can answer lookups.
 #[derive(Clone, Debug)]
 pub struct Health {
     registry: Arc<Registry>,
     log: QueryLog,
 }
 
-/// The service can answer.
+/// The answer of a service that is ready.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ready {
     ready: bool,
 }
 
 impl Health {
-    /// Watches these two.
+    /// Checks that `registry` is loaded and `log` can be written.
     #[must_use]
     pub fn new(registry: Arc<Registry>, log: QueryLog) -> Self {
         Self { registry, log }
@@ -43,20 +43,23 @@ impl Health {
         if !self.registry.is_ready() {
             Some((Code::RegistryLoading, "the registry is being loaded"))
         } else if !self.is_log_writable() {
-            Some((Code::LogUnwritable, "the query log cannot be written; is the disk full?"))
+            Some((
+                Code::LogUnwritable,
+                "the query log cannot be written; check the free space of the data disk",
+            ))
         } else {
             None
         }
     }
 }
 
-/// Whether the server runs.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "It runs")))]
+/// Reports that the server runs.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "The server runs")))]
 pub(super) async fn livez() -> StatusCode {
     StatusCode::OK
 }
 
-/// Whether lookups are answered, or what is missing.
+/// Reports whether the service can answer lookups, and what is missing if not.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses(

@@ -1,4 +1,4 @@
-//! Listening sockets and what serves them.
+//! Listening sockets and their servers.
 
 use std::{
     io,
@@ -13,15 +13,17 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::edge::{Edge, Service};
 use crate::limits;
 
-/// Connections that the kernel keeps for us until we accept them.
+/// Connections that the kernel queues until a thread accepts them.
 const BACKLOG: i32 = 4_096;
 
-/// Listens on `address` with `count` sockets among which the kernel shares out connections (SO_REUSEPORT), so that each
-/// serving thread accepts for itself.
+/// Listens on `address` with `count` sockets, among which the kernel distributes connections (SO_REUSEPORT). Each serving
+/// thread accepts from a socket of its own.
+///
+/// First binds an exclusive socket. With SO_REUSEPORT alone, a second server of the same user could share the port, and
+/// each connection would reach one of the two at random.
 ///
 /// # Errors
-/// If the address is in use or not ours. An exclusive socket is tried first: SO_REUSEPORT alone would let a second
-/// server of the same user share the port in silence, and each phone would meet one or the other by chance.
+/// If the address is in use, or does not belong to this machine.
 pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let exclusive = TcpListener::bind(address)?;
     let address = exclusive.local_addr()?;
@@ -38,8 +40,7 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     Ok((address, listeners?))
 }
 
-/// Serves `service` on `listener` until `handle` stops it, then lets requests under way finish for as long as the
-/// handle's grace says.
+/// Serves `service` on `listener` until [`stop`] is called with `handle`.
 ///
 /// # Errors
 /// If the listener cannot be used.
@@ -57,19 +58,19 @@ pub async fn serve(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_READ_TIMEOUT)
-        // Answers are one small buffer: a plain write is cheaper than gathering.
+        // An answer is one small buffer, for which a plain write is cheaper than a vectored one.
         .writev(false);
     server
         .map(|_| axum_server::accept::NoDelayAcceptor::new())
         .accept_error_handler(|_, error| {
-            // The peer's address is personal; the kind of error is not.
+            // The client's address is personal data, so only the kind of the error is logged.
             tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
         })
         .serve(Edge::new(service))
         .await
 }
 
-/// Stops `handle`'s server: no new connection, requests under way finish within `grace`.
+/// Stops the server of `handle`: it accepts no connection, and requests in progress may finish within `grace`.
 pub fn stop(handle: &Handle<SocketAddr>, grace: Duration) {
     handle.graceful_shutdown(Some(grace));
 }
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_share_a_port_with_each_other_and_with_nobody_else() {
+    fn sockets_share_a_port_with_each_other_and_with_no_other_server() {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let (address, listeners) = bind(any, 2).unwrap();
         assert_ne!(address.port(), 0);

@@ -1,7 +1,8 @@
-//! Whose address a request has when it comes through proxies of ours.
+//! The client's address of a request that passed trusted proxies.
 //!
-//! Each proxy adds the address it saw to the end of `X-Forwarded-For`. So the list is read from its end, past the proxies
-//! that the configuration names; the first other address is the phone's. What stands before it anybody may have written.
+//! Each proxy appends the address of its peer to `X-Forwarded-For`. The list is therefore read from its end, skipping the
+//! proxies that the configuration names. The first other address is the client's. The client may have forged all entries
+//! before it.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -13,7 +14,7 @@ use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The networks of the proxies in front of us.
+/// The networks of the trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Arc<[IpNet]>);
 
@@ -24,16 +25,16 @@ impl From<&[IpNet]> for Proxies {
 }
 
 impl Proxies {
-    fn hold(&self, ip: IpAddr) -> bool {
+    fn contain(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }
 
-    /// The phone's address: the peer's own unless that is a proxy of ours. An entry that is no address ends the list:
-    /// then the proxy before it stands for whoever is behind.
+    /// The client's address: that of the peer, unless the peer is a trusted proxy. An entry that is no address ends the
+    /// list, and the proxy that appended it counts as the client.
     #[must_use]
     pub fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut origin = peer;
-        if !self.hold(peer) {
+        if !self.contain(peer) {
             return origin;
         }
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
@@ -47,7 +48,7 @@ impl Proxies {
                 break;
             };
             origin = ip.to_canonical();
-            if !self.hold(origin) {
+            if !self.contain(origin) {
                 break;
             }
         }
@@ -55,7 +56,7 @@ impl Proxies {
     }
 }
 
-/// An address, as some proxies write it also with its port.
+/// Parses an address, which some proxies write with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     text.parse().ok().or_else(with_port)
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proxy_of_ours_is_believed() {
+    fn only_a_trusted_proxy_is_believed() {
         assert_eq!(origin("192.0.2.9", &["198.51.100.1"]), "192.0.2.9");
         assert_eq!(origin("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(origin("2001:db8::1", &["198.51.100.1:4711"]), "198.51.100.1");
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_wrote_itself_counts_for_nothing() {
+    fn entries_of_the_client_are_ignored() {
         assert_eq!(origin("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
         assert_eq!(origin("10.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.2"]), "198.51.100.1");
         assert_eq!(origin("10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");

@@ -38,7 +38,7 @@ impl Modules {
         PhoneState {
             dispatch: self.dispatch.clone(),
             registry: Arc::clone(&self.registry),
-            ownership: Arc::clone(&self.ownership),
+            verifications: Arc::clone(&self.ownership),
             quota: Arc::clone(&self.quota),
             health,
             clock,

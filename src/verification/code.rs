@@ -1,4 +1,4 @@
-//! Codes of six digits, and how they are kept.
+//! Codes of six digits, and their hashes.
 
 use std::fmt;
 
@@ -8,18 +8,20 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::ids::{VerificationId, fill_random};
 
 const CODES: u32 = 1_000_000;
-/// The largest multiple of [`CODES`] that fits 32 bits: values from here on would favour some codes.
+/// The largest multiple of [`CODES`] below 2^32. Random values from here on are drawn again, or some codes would be
+/// likelier than others.
 const UNBIASED_END: u32 = u32::MAX - u32::MAX % CODES;
 
-/// Six digits, sent to a handle. Wiped from memory when dropped.
+/// Six digits that are sent to a handle. Dropping it wipes the memory.
 #[derive(Clone)]
 pub struct Code(Zeroizing<String>);
 
-/// What is kept of a code: a hash with a key that dies with the process, since a million codes are soon tried.
+/// A code as the session keeps it: hashed with a key that exists only in this process. Without the key, a million codes
+/// could be tried in a second.
 #[derive(Clone, Copy)]
 pub(super) struct CodeHash([u8; 32]);
 
-/// Hashes codes and link codes.
+/// The key that hashes codes and link codes.
 pub(super) struct HashKey(hmac::Key);
 
 impl Code {
@@ -36,7 +38,7 @@ impl Code {
         Self(Zeroizing::new(format!("{value:06}")))
     }
 
-    /// The digits, for the one message that carries them.
+    /// The digits. Only the message to the handle may contain them.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -50,7 +52,7 @@ impl HashKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
     }
 
-    /// The hash of a code of one verification: the same code hashes differently in another.
+    /// The hash of a code in one session; in another session the same code has another hash.
     pub(super) fn code(&self, verification: VerificationId, code: &str) -> CodeHash {
         CodeHash(self.hash(&verification.bits().to_be_bytes(), code.as_bytes()))
     }
@@ -66,7 +68,7 @@ impl HashKey {
 }
 
 impl CodeHash {
-    /// Compares in constant time.
+    /// Compares in constant time, so that a timing measurement reveals no part of the hash.
     pub(super) fn matches(&self, other: &Self) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_six_digits_without_favourites() {
+    fn codes_are_six_digits_and_equally_likely() {
         assert_eq!(UNBIASED_END % CODES, 0);
         let mut first_digits = [0u32; 10];
         for _ in 0..20_000 {

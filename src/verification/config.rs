@@ -11,52 +11,52 @@ use super::{mail::MailConfig, text::TextConfig};
 
 const OUTBOX: &str = "outbox";
 
-/// How codes are delivered.
+/// How verification codes are delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the outbox is.
+    /// Where the outbox writes.
     pub outbox: OutboxKind,
-    /// By which ways.
+    /// The outbox for all codes, or a method for each kind of handle.
     pub delivery: DeliveryMethod<DeliveryMethods>,
 }
 
-/// The ways of codes, by kind of handle.
+/// The delivery method for each kind of handle.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliveryMethods {
-    /// To e-mail addresses.
+    /// Codes to e-mail addresses.
     pub mail: DeliveryMethod<MailConfig>,
-    /// To phone numbers.
+    /// Codes to phone numbers.
     pub text: DeliveryMethod<TextConfig>,
 }
 
-/// The word `"outbox"`, or a section that says more.
+/// The value `"outbox"`, or a section of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeliveryMethod<T> {
-    /// Into the outbox, from which another program sends.
+    /// Writes codes into the outbox, from which another program sends them.
     #[default]
     Outbox,
-    /// As the section says.
+    /// Sends codes as the section configures.
     Section(T),
 }
 
-/// Where the outbox is.
+/// Where the outbox writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutboxKind {
-    /// `<data>/outbox.ndjson`.
+    /// To the file `<data>/outbox.ndjson`.
     #[default]
     File,
-    /// Standard output, for trying out.
+    /// To standard output, for development.
     Stdout,
 }
 
 impl Config {
-    /// Checks the values and reads the templates. Secrets are read at start only.
+    /// Checks the values and reads the templates, but no secrets: only the server may need to read those.
     ///
     /// # Errors
-    /// The key at fault and what is wrong with it.
+    /// The first invalid key, and what is wrong with its value.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let DeliveryMethod::Section(methods) = &self.delivery else {
             return Ok(());
@@ -80,7 +80,8 @@ impl<T: Serialize> Serialize for DeliveryMethod<T> {
     }
 }
 
-/// Tells word and section apart by their form, so that a fault in the section is told as that.
+/// Distinguishes the word from a section by the form of the value. An untagged enum would report an error within the
+/// section as "matches no variant".
 struct DeliveryMethodVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for DeliveryMethodVisitor<T> {
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_keys_and_ways_are_refused() {
+    fn unknown_keys_and_methods_are_refused() {
         let read = toml::from_str::<Config>;
         assert_eq!(read("").expect("empty means defaults"), Config::default());
         assert_eq!(read("outbox = \"stdout\"").expect("valid").outbox, OutboxKind::Stdout);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn one_way_may_be_the_outbox_and_what_is_written_can_be_read() {
+    fn one_method_may_be_the_outbox_and_a_written_config_reads_back() {
         let text = "[delivery]\ntext = \"outbox\"\n[delivery.mail]\nhost = \"mail.example.org\"\n";
         let config: Config = toml::from_str(text).expect("valid");
         let DeliveryMethod::Section(methods) = &config.delivery else { panic!("{config:?}") };

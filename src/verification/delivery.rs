@@ -1,4 +1,4 @@
-//! How a code gets to a handle: the seam.
+//! [`Delivery`]: the interface of everything that sends codes.
 
 use futures_util::future::BoxFuture;
 
@@ -10,61 +10,61 @@ use crate::{
 
 use super::code::Code;
 
-/// A code on its way.
+/// A code and the handle to send it to.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Which one: whoever meets it twice must send it once.
+    /// Identifies the message: a receiver that gets an id twice must send the code once.
     pub id: MessageId,
-    /// Where to.
+    /// The recipient.
     pub to: Handle,
-    /// The code.
+    /// The code to send.
     pub code: Code,
     /// The session that waits for it.
     pub verification: VerificationId,
-    /// What the code will do.
+    /// What the code will do, so that the message can say so.
     pub purpose: Purpose,
-    /// When it was made.
+    /// When the code was requested.
     pub at: Timestamp,
 }
 
-/// What a code will do, so that the message can say so.
+/// What confirming a code does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Bind the handle to a device.
+    /// It binds the handle to a device.
     Bind,
-    /// Take the handle back from every device.
+    /// It takes the handle from every device.
     Deregister,
 }
 
-/// Which way a code went.
+/// By which kind of message a code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SentBy {
-    /// Text message.
+    /// By text message.
     Sms,
-    /// Mail.
+    /// By mail.
     Email,
 }
 
 /// Sends codes.
 pub trait Delivery: Send + Sync {
-    /// Sends `message`, or takes on to send it so that a crash of this process does not lose it. Ends within
-    /// [`limits::DELIVERY_TIMEOUT_MAX`](crate::limits::DELIVERY_TIMEOUT_MAX).
+    /// Sends `message`, or hands it to another program so that a crash of this process does not lose it. Returns within
+    /// [`DELIVERY_TIMEOUT_MAX`](crate::limits::DELIVERY_TIMEOUT_MAX).
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>>;
 }
 
-/// A code could not be sent, as far as is known.
+/// A delivery did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliveryError {
-    /// Certainly nothing was sent.
+    /// The code was certainly not sent.
     #[error("the code was not sent")]
     NotSent,
-    /// It was handed over, and no answer came: it may arrive.
+    /// The code was handed over, and no answer came. It may arrive.
     #[error("it is not known whether the code was sent")]
     PerhapsSent,
 }
 
 impl Purpose {
-    /// The name in JSON.
+    /// The value in JSON.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -75,16 +75,16 @@ impl Purpose {
 }
 
 impl SentBy {
-    /// The way to `handle`.
+    /// The kind of message that reaches `handle`.
     #[must_use]
-    pub const fn way_to(handle: &Handle) -> Self {
+    pub const fn for_handle(handle: &Handle) -> Self {
         match handle {
             Handle::Phone(_) => Self::Sms,
             Handle::Email(_) => Self::Email,
         }
     }
 
-    /// The name in JSON.
+    /// The value in JSON.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

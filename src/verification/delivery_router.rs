@@ -1,6 +1,6 @@
-//! Which way a code goes: by mail, by text message, or into the outbox.
+//! [`DeliveryRouter`]: chooses mail, text message or outbox by the kind of handle.
 
-use std::{io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
@@ -9,35 +9,16 @@ use crate::{clock::SharedClock, handle::Handle};
 use super::{
     config::{Config, DeliveryMethod, DeliveryMethods},
     delivery::{Delivery, DeliveryError, Message},
-    mail::Mail,
+    error::OpenError,
+    mail::MailDelivery,
     outbox::Outbox,
-    text::TextMessages,
+    text::TextDelivery,
 };
 
-/// A delivery for each kind of handle.
+/// One delivery for each kind of handle.
 pub struct DeliveryRouter {
     mail: Arc<dyn Delivery>,
     text: Arc<dyn Delivery>,
-}
-
-/// A way cannot be opened: the key and what is wrong with what it names.
-#[derive(Debug, thiserror::Error)]
-#[error("ownership.{key}: {why}")]
-pub struct OpenError {
-    key: &'static str,
-    why: String,
-}
-
-impl OpenError {
-    pub(super) const fn new(key: &'static str, why: String) -> Self {
-        Self { key, why }
-    }
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> Self {
-        Self::new("outbox", error.to_string())
-    }
 }
 
 impl DeliveryRouter {
@@ -48,16 +29,16 @@ impl DeliveryRouter {
     pub fn check(config: &Config, clock: &SharedClock) -> Result<(), OpenError> {
         let DeliveryMethod::Section(methods) = &config.delivery else { return Ok(()) };
         if let DeliveryMethod::Section(mail) = &methods.mail {
-            Mail::open(mail)?;
+            MailDelivery::open(mail)?;
         }
         if let DeliveryMethod::Section(text) = &methods.text {
-            TextMessages::open(text, Arc::clone(clock))?;
+            TextDelivery::open(text, Arc::clone(clock))?;
         }
         Ok(())
     }
 
-    /// The ways that `config` names, with an outbox in the directory `data` if one of them leads there. Reads secrets,
-    /// templates and trusted certificates; connects to nothing.
+    /// Opens the methods that `config` names, with one outbox in the directory `data` if any of them is the outbox.
+    /// Reads secrets, templates and trusted certificates, and connects to nothing.
     ///
     /// # Errors
     /// If a file cannot be read or used.
@@ -67,20 +48,21 @@ impl DeliveryRouter {
             DeliveryMethod::Outbox => &both,
             DeliveryMethod::Section(methods) => methods,
         };
-        let mut outbox: Option<Arc<dyn Delivery>> = None;
-        let mut to_outbox = || -> Result<Arc<dyn Delivery>, OpenError> {
-            if let Some(outbox) = &outbox {
-                return Ok(Arc::clone(outbox));
-            }
-            Ok(Arc::clone(outbox.insert(Arc::new(Outbox::open(config, data)?))))
+        let mut opened: Option<Arc<Outbox>> = None;
+        let mut outbox = || -> Result<Arc<Outbox>, OpenError> {
+            let outbox = match opened.take() {
+                Some(outbox) => outbox,
+                None => Arc::new(Outbox::open(config, data)?),
+            };
+            Ok(Arc::clone(opened.insert(outbox)))
         };
         let mail: Arc<dyn Delivery> = match &methods.mail {
-            DeliveryMethod::Outbox => to_outbox()?,
-            DeliveryMethod::Section(mail) => Arc::new(Mail::open(mail)?),
+            DeliveryMethod::Outbox => outbox()?,
+            DeliveryMethod::Section(mail) => Arc::new(MailDelivery::open(mail)?),
         };
         let text: Arc<dyn Delivery> = match &methods.text {
-            DeliveryMethod::Outbox => to_outbox()?,
-            DeliveryMethod::Section(text) => Arc::new(TextMessages::open(text, Arc::clone(clock))?),
+            DeliveryMethod::Outbox => outbox()?,
+            DeliveryMethod::Section(text) => Arc::new(TextDelivery::open(text, Arc::clone(clock))?),
         };
         Ok(Self { mail, text })
     }

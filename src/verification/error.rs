@@ -1,24 +1,24 @@
 //! What can go wrong, one type for each operation.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use crate::registry::{BindError, ChangeError};
 
-/// Which limit of sent codes was hit.
+/// The limit on sent codes that a request exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SendLimit {
     /// The pause between two codes of one session.
     Resend,
     /// Codes to one handle in a day.
     Handle,
-    /// Codes asked for by one account in a day.
+    /// Codes that one account requests in a day.
     Account,
-    /// Codes asked for by one network in a day.
+    /// Codes that one network requests in a day.
     Network,
 }
 
 impl SendLimit {
-    /// The limit's public name.
+    /// The limit's name in answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,24 +33,24 @@ impl SendLimit {
 /// No code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BeginError {
-    /// Too many codes.
-    #[error("too many codes were asked for")]
+    /// The request exceeds a limit on sent codes.
+    #[error("too many codes were requested")]
     RateLimited {
-        /// Which limit.
+        /// The first limit that was exceeded.
         limit: SendLimit,
-        /// When it makes sense to ask again.
+        /// The same request can succeed after this span.
         retry_after: Duration,
     },
-    /// More sessions are open than the service takes on.
+    /// Sessions, deliveries or counted senders are at their maximum.
     #[error("too many verifications are open")]
     Overloaded,
-    /// The code could not be sent, or nobody knows whether it was.
+    /// The code was not sent, or the delivery has not learned whether it was.
     #[error("the code could not be delivered")]
     DeliveryFailed {
-        /// When it makes sense to ask again.
+        /// The same request can succeed after this span.
         retry_after: Duration,
     },
-    /// The registry could not bind a handle whose proof the account holds already.
+    /// The account has proved the handle before, but the registry could not bind it.
     #[error(transparent)]
     Bind(#[from] BindError),
 }
@@ -58,25 +58,25 @@ pub enum BeginError {
 /// A code did not confirm anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfirmError {
-    /// Not the code that was sent last.
+    /// It is not the code that was sent last.
     #[error("the code is wrong")]
     CodeWrong {
-        /// How many more attempts there are.
+        /// Attempts that remain.
         attempts_left: u8,
     },
-    /// No such session: never begun, confirmed already, or so long ago that it is forgotten.
+    /// No session has this id. It never existed, was confirmed, or expired long ago.
     #[error("no such verification")]
     Unknown,
-    /// The code came too late.
+    /// The session has expired.
     #[error("the code has expired")]
     Expired,
-    /// The session's attempts are used up.
+    /// The session has no attempts left.
     #[error("too many wrong codes")]
     TooManyAttempts,
-    /// The code was right, but the registry could not bind the handle. The session stays open if trying again helps.
+    /// The code was right, but the registry could not bind the handle. The session stays open if a retry can help.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The code was right, but the registry could not take the handle back. The session stays open.
+    /// The code was right, but the registry could not deregister the handle. The session stays open.
     #[error(transparent)]
     Change(#[from] ChangeError),
 }
@@ -84,13 +84,33 @@ pub enum ConfirmError {
 /// No link code was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// The account has as many open link codes as it may have.
+    /// The account has [`LINK_CODES_PER_ACCOUNT_MAX`](crate::limits::LINK_CODES_PER_ACCOUNT_MAX) open link codes.
     #[error("the account has too many open link codes")]
     TooMany {
-        /// When the oldest of them ends.
+        /// The oldest of them expires after this span.
         retry_after: Duration,
     },
-    /// More link codes are open than the service takes on.
+    /// All accounts together have [`LINK_CODES_MAX`](crate::limits::LINK_CODES_MAX) open link codes.
     #[error("too many link codes are open")]
     Overloaded,
+}
+
+/// A delivery method cannot be opened: the configuration key, and what is wrong with its value.
+#[derive(Debug, thiserror::Error)]
+#[error("ownership.{key}: {why}")]
+pub struct OpenError {
+    key: &'static str,
+    why: String,
+}
+
+impl From<(&'static str, String)> for OpenError {
+    fn from((key, why): (&'static str, String)) -> Self {
+        Self { key, why }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self { key: "outbox", why: error.to_string() }
+    }
 }

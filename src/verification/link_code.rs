@@ -1,7 +1,7 @@
-//! Link codes: shown by one device of an account, typed into another, which then joins the account.
+//! Link codes: one device of an account shows the code, and another device that enters it joins the account.
 //!
-//! Ten characters of base 32 without look-alikes, 50 random bits, good once and for ten minutes. Kept only as keyed
-//! hashes, in memory.
+//! A link code is ten characters of base 32 without look-alikes, that is 50 random bits. It works once, for ten minutes.
+//! Only its keyed hash is kept, in memory.
 
 use std::{collections::HashMap, fmt};
 
@@ -16,16 +16,16 @@ use crate::{
 use super::{code::HashKey, error::LinkError};
 
 const CHARS: usize = 10;
-/// Crockford's base 32: no letter that reads like a digit.
+/// Crockford's base 32, which has no letter that looks like a digit.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/// Keeps hashes of link codes apart from those of codes: no session has this id, since ids are random.
+/// Separates hashes of link codes from those of codes, whose prefix is a random session id.
 const PREFIX: &[u8; 8] = b"linkcode";
 
-/// A link code as shown to the device that asked for it.
+/// A link code, as the device that requested it shows it.
 #[derive(Clone)]
 pub struct LinkCode {
     code: Zeroizing<String>,
-    /// Good until just before this instant.
+    /// The code is valid before this instant.
     pub expires_at: Timestamp,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct LinkCodes {
     open: HashMap<[u8; 32], Issued>,
 }
 
-/// Who made a code, and until when it is good.
+/// Who requested a code, and when it expires.
 #[derive(Clone, Copy)]
 struct Issued {
     account: AccountId,
@@ -42,7 +42,7 @@ struct Issued {
     expires_at: Timestamp,
 }
 
-/// A code that was used up. It can be put back if nothing came of it.
+/// A code that was used. It can be restored if the sign-up fails.
 #[must_use = "it names the account to join"]
 pub struct Redeemed {
     hash: [u8; 32],
@@ -56,7 +56,7 @@ impl Redeemed {
         self.issued.account
     }
 
-    /// The device that made the code.
+    /// The device that requested the code.
     pub(super) fn device(&self) -> DeviceId {
         self.issued.device
     }
@@ -69,7 +69,7 @@ impl fmt::Debug for Redeemed {
 }
 
 impl LinkCode {
-    /// The code, for the one answer that shows it.
+    /// The code. Only the answer to the device may contain it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.code
@@ -86,9 +86,8 @@ impl LinkCodes {
     ) -> Result<LinkCode, LinkError> {
         self.open.retain(|_, issued| now < issued.expires_at);
         let own = self.open.values().filter(|issued| issued.account == account);
-        let own: Vec<Timestamp> = own.map(|issued| issued.expires_at).collect();
-        if own.len() >= limits::LINK_CODES_PER_ACCOUNT_MAX {
-            let first = own.into_iter().min().unwrap_or(now);
+        if own.clone().count() >= limits::LINK_CODES_PER_ACCOUNT_MAX {
+            let first = own.map(|issued| issued.expires_at).min().unwrap_or(now);
             return Err(LinkError::TooMany { retry_after: first.since(now) });
         }
         if self.open.len() >= limits::LINK_CODES_MAX {
@@ -100,16 +99,16 @@ impl LinkCodes {
         Ok(LinkCode { code, expires_at })
     }
 
-    /// Whose code this is; it is used up.
+    /// Uses up the code that a person typed. None if no such code is open.
     pub(super) fn redeem(&mut self, key: &HashKey, text: &str, now: Timestamp) -> Option<Redeemed> {
-        let code = as_issued(text)?;
+        let code = normalize(text)?;
         let hash = key.hash(PREFIX, code.as_bytes());
         let issued = self.open.remove(&hash)?;
         (now < issued.expires_at).then_some(Redeemed { hash, issued })
     }
 
-    /// Nothing came of it: the code is good again for what is left of its time.
-    pub(super) fn put_back(&mut self, redeemed: Redeemed) {
+    /// Makes a redeemed code valid again for the rest of its lifetime.
+    pub(super) fn restore(&mut self, redeemed: Redeemed) {
         self.open.insert(redeemed.hash, redeemed.issued);
     }
 }
@@ -117,12 +116,12 @@ impl LinkCodes {
 fn random_code() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; CHARS]);
     fill_random(bytes.as_mut());
-    // 256 is a multiple of 32, so no character is favoured.
+    // 256 is a multiple of 32, so every character is equally likely.
     Zeroizing::new(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
-/// What a person typed as it was issued: any case, with blanks or dashes, with look-alikes.
-fn as_issued(text: &str) -> Option<Zeroizing<String>> {
+/// Turns typed text into the issued form: ignores case, spaces and dashes, and replaces look-alikes.
+fn normalize(text: &str) -> Option<Zeroizing<String>> {
     let mut code = Zeroizing::new(String::with_capacity(CHARS));
     for typed in text.chars().filter(|typed| !matches!(typed, ' ' | '-')) {
         let issued = match typed.to_ascii_uppercase() {
@@ -148,7 +147,7 @@ impl fmt::Debug for LinkCode {
 mod tests {
     use super::*;
 
-    const MAKER: DeviceId = DeviceId::from_bits(9);
+    const DEVICE: DeviceId = DeviceId::from_bits(9);
 
     fn redeem(
         codes: &mut LinkCodes,
@@ -164,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_good_once_and_however_it_is_typed() {
+    fn a_code_works_once_and_however_it_is_typed() {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(1);
-        let code = codes.issue(&key, account, MAKER, now).expect("there is room");
+        let code = codes.issue(&key, account, DEVICE, now).expect("below the limits");
         let typed = format!(" {}-{} ", &code.expose()[..4], &code.expose()[4..]).to_lowercase();
         assert_eq!(
             redeem(&mut codes, &key, &typed.replace('0', "o").replace('1', "l"), now),
@@ -181,47 +180,47 @@ mod tests {
     }
 
     #[test]
-    fn a_code_put_back_is_good_again() {
+    fn a_restored_code_is_valid_again() {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(1);
-        let code = codes.issue(&key, account, MAKER, now).expect("there is room");
-        let redeemed = codes.redeem(&key, code.expose(), now).expect("it is good");
-        assert_eq!(redeemed.device(), MAKER);
-        codes.put_back(redeemed);
+        let code = codes.issue(&key, account, DEVICE, now).expect("below the limits");
+        let redeemed = codes.redeem(&key, code.expose(), now).expect("it is valid");
+        assert_eq!(redeemed.device(), DEVICE);
+        codes.restore(redeemed);
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), Some(account));
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);
     }
 
     #[test]
-    fn a_code_ends_at_its_very_microsecond() {
+    fn a_code_expires_at_its_exact_microsecond() {
         let (mut codes, key, now) = fixture();
         for (late_micros, found) in [(0, None), (1, Some(AccountId::from_bits(1)))] {
             let code =
-                codes.issue(&key, AccountId::from_bits(1), MAKER, now).expect("there is room");
+                codes.issue(&key, AccountId::from_bits(1), DEVICE, now).expect("below the limits");
             let then = Timestamp::from_micros(code.expires_at.as_micros() - late_micros);
             assert_eq!(redeem(&mut codes, &key, code.expose(), then), found);
         }
     }
 
     #[test]
-    fn open_codes_are_bounded_by_account_and_in_all() {
+    fn open_codes_are_limited_for_each_account_and_in_total() {
         let (mut codes, key, now) = fixture();
         let account = AccountId::from_bits(0);
         for _ in 0..limits::LINK_CODES_PER_ACCOUNT_MAX {
-            codes.issue(&key, account, MAKER, now).expect("there is room");
+            codes.issue(&key, account, DEVICE, now).expect("below the limits");
         }
-        let refused = codes.issue(&key, account, MAKER, now).expect_err("that was the last");
+        let refused = codes.issue(&key, account, DEVICE, now).expect_err("the limit is reached");
         assert_eq!(refused, LinkError::TooMany { retry_after: limits::LINK_CODE_LIFETIME });
         let others = (1..).map(AccountId::from_bits).take(limits::LINK_CODES_MAX);
-        let issued: Vec<_> = others.map(|other| codes.issue(&key, other, MAKER, now)).collect();
+        let issued: Vec<_> = others.map(|other| codes.issue(&key, other, DEVICE, now)).collect();
         assert!(matches!(issued.last(), Some(Err(LinkError::Overloaded))));
         let later = now.plus(limits::LINK_CODE_LIFETIME);
-        assert!(codes.issue(&key, account, MAKER, later).is_ok(), "expired codes make room");
+        assert!(codes.issue(&key, account, DEVICE, later).is_ok(), "expired codes are removed");
         assert_eq!(codes.open.len(), 1);
     }
 
     #[test]
-    fn nonsense_is_no_code() {
+    fn malformed_text_is_no_code() {
         let (mut codes, key, now) = fixture();
         for text in ["", "é", "UUUUUUUUUU", "0123456789A", &"0".repeat(1_000)] {
             assert_eq!(redeem(&mut codes, &key, text, now), None);

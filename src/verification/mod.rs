@@ -1,25 +1,27 @@
-//! VerificationService: proofs that somebody can read what is sent to a handle.
+//! Verification: proof that somebody can read what is sent to a handle.
 //!
-//! A *session* sends a code to a handle and waits for it to come back, either to bind the handle to a device or, without
-//! a device, to take it back from every device. Codes and link codes are kept only as keyed hashes.
+//! A *session* sends a code to a handle and waits for the client to return it. A session with a device binds the handle
+//! to it. A session without a device takes the handle from every device (deregistration).
 //!
-//! Codes leave by a [`Delivery`]: the [`Outbox`], mail, or a gateway for text messages, as [`DeliveryRouter`] has it by kind of
-//! handle. What holds of a code that is on its way, and of one that perhaps got through, is told in `flight.rs`.
+//! A [`Delivery`] sends the codes. [`DeliveryRouter`] chooses the outbox, mail or the text-message gateway by the kind
+//! of handle. `delivery_tasks.rs` defines what a failed delivery undoes.
 //!
-//! Everything here is in memory. A restart forgets open sessions and the counts of sent codes: a session lives ten
-//! minutes, asking again costs its owner one tap, and what is not written cannot leak. The counts guard against floods,
-//! which a restart does not help. Proofs themselves are the [`registry`](crate::registry)'s, and durable.
+//! Everything here is in memory; codes and link codes only as keyed hashes. A restart forgets open sessions and the
+//! counts of sent codes. A session lives ten minutes and its owner can ask again. The counts guard against floods, which
+//! a restart does not help. The [`registry`](crate::registry) stores the proofs, durably.
 
-mod attempts;
 mod code;
 mod config;
 mod delivery;
-mod delivery_attempt;
 mod delivery_router;
+mod delivery_tasks;
 mod error;
+mod input_files;
 mod link_code;
 mod mail;
+mod method_config;
 mod outbox;
+mod retry;
 mod secret;
 mod send_limits;
 mod service;
@@ -33,8 +35,8 @@ mod tests;
 pub use code::Code;
 pub use config::{Config, DeliveryMethod, DeliveryMethods, OutboxKind};
 pub use delivery::{Delivery, DeliveryError, Message, Purpose, SentBy};
-pub use delivery_router::{DeliveryRouter, OpenError};
-pub use error::{BeginError, ConfirmError, LinkError, SendLimit};
+pub use delivery_router::DeliveryRouter;
+pub use error::{BeginError, ConfirmError, LinkError, OpenError, SendLimit};
 pub use link_code::{LinkCode, Redeemed};
 pub use mail::{Encryption, MailConfig};
 pub use outbox::Outbox;

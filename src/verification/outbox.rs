@@ -1,4 +1,4 @@
-//! The outbox: codes as lines of JSON, for another program to send.
+//! The outbox: one line of JSON for each code. Another program sends them.
 
 use std::{
     io::{self, Write},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::files::{self, File};
 
-/// Where lines go.
+/// Writes codes to a file or to standard output.
 pub struct Outbox(Target);
 
 enum Target {
@@ -75,8 +75,8 @@ impl Outbox {
                 let before_bytes = file.metadata()?.len();
                 let written = file.write_all(&text);
                 if written.is_err() {
-                    // A disk that fills up in mid-line would spoil the next line as well. If this fails too, the
-                    // line stays torn, which a reader of NDJSON can see.
+                    // A partial line, as on a full disk, would corrupt the next line as well. If this fails too, the
+                    // reader gets a line that is not JSON.
                     let _ = file.set_len(before_bytes);
                 }
                 written
@@ -87,10 +87,10 @@ impl Outbox {
 }
 
 impl Delivery for Outbox {
-    /// One short write: it survives the process, not a power cut, after which the owner asks again.
+    /// Makes one short write, without flushing it to the disk. After a power failure the owner requests another code.
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let appended = self.append(&message).map_err(|error| {
-            tracing::error!(%error, verification = %message.verification, "the outbox cannot be written");
+            tracing::error!(%error, verification = %message.verification, "the outbox file cannot be written");
             DeliveryError::NotSent
         });
         Box::pin(future::ready(appended))
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_has_the_promised_fields_and_only_its_owner_reads_it() {
+    async fn a_line_has_the_documented_fields_and_only_the_owner_can_read_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("outbox.ndjson");
         std::fs::write(&path, "").expect("a file with everyday permissions");
@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_an_error() {
         let outbox =
-            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("Linux has it"))));
+            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("exists on Linux"))));
         assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
     }
 }

@@ -1,52 +1,44 @@
-//! Secrets, read from a file or a variable of the environment.
+//! Secrets, read from a file or from an environment variable.
 
 use std::{env, fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::{files, limits};
+use crate::limits;
 
-use super::delivery_router::OpenError;
+use super::{error::OpenError, input_files};
 
-/// A password or key. Wiped from memory when dropped, never printed.
+/// A password or key. Dropping it wipes the memory; `Debug` does not print it.
 pub(super) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Reads the secret from `file` or from `variable`, of which `key` names the one that is set. White space at its
-    /// ends is not part of it, since files end with a new line.
+    /// Reads the secret from the file or from the environment variable, each given with the configuration key that names
+    /// it. White space at either end does not belong to the secret, since text files end with a line feed.
     pub(super) fn read(
-        key: &'static str,
-        file: Option<&Path>,
-        variable: Option<&str>,
+        (file_key, file): (&'static str, Option<&Path>),
+        (variable_key, variable): (&'static str, Option<&str>),
     ) -> Result<Self, OpenError> {
-        let failed = |why: String| OpenError::new(key, why);
-        let text = match (file, variable) {
-            (Some(path), _) => {
-                let why = |error| failed(format!("{} cannot be read: {error}", path.display()));
-                let mut text = Zeroizing::new(String::new());
-                files::read_text_up_to(path, limits::SECRET_BYTES_MAX, &mut text).map_err(why)?;
-                text
-            }
-            (None, Some(name)) => match env::var(name) {
-                Ok(text) => Zeroizing::new(text),
-                // The error of a variable that is not text quotes it.
-                Err(_) => {
-                    return Err(failed(format!("there is no variable {name}, or it is no text")));
-                }
-            },
-            (None, None) => return Err(failed("is not set".into())),
+        let bytes_max = limits::SECRET_BYTES_MAX;
+        let (key, text) = match (file, variable) {
+            (Some(path), _) => (file_key, input_files::read_text(path, bytes_max)),
+            // The error of a variable that is not UTF-8 quotes its value.
+            (None, Some(name)) => (
+                variable_key,
+                env::var(name)
+                    .map(Zeroizing::new)
+                    .map_err(|_| format!("the variable {name} is not set, or is not UTF-8")),
+            ),
+            (None, None) => (file_key, Err("is not set".into())),
         };
-        if text.len() > limits::SECRET_BYTES_MAX {
-            return Err(failed(format!("is longer than {} bytes", limits::SECRET_BYTES_MAX)));
-        }
-        let secret = Zeroizing::new(text.trim().to_owned());
-        if secret.is_empty() {
-            return Err(failed("is empty".into()));
-        }
-        Ok(Self(secret))
+        let check = |text: Zeroizing<String>| match text.trim() {
+            "" => Err("is empty".into()),
+            secret if secret.len() > bytes_max => Err(format!("is longer than {bytes_max} bytes")),
+            secret => Ok(Self(Zeroizing::new(secret.to_owned()))),
+        };
+        text.and_then(check).map_err(|why| OpenError::from((key, why)))
     }
 
-    /// The secret itself, for the one that proves it.
+    /// The secret itself. It must not be logged or stored.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
@@ -63,10 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_a_file_s_text_without_its_new_line() {
+    fn a_secret_is_the_text_of_a_file_without_its_line_feed() {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join("secret");
-        let read = || Secret::read("some.key_file", Some(&path), None);
+        let read = || Secret::read(("some.key_file", Some(&path)), ("some.key_env", None));
         std::fs::write(&path, "open sesame\n").expect("written");
         let secret = read().expect("it is there");
         assert_eq!(secret.expose(), "open sesame");
@@ -83,7 +75,9 @@ mod tests {
         std::fs::remove_file(&path).expect("removed");
         let error = read().expect_err("refused").to_string();
         assert!(error.contains("some.key_file") && error.contains("cannot be read"), "{error}");
-        let error = Secret::read("k", None, Some("NO_SUCH_VARIABLE")).expect_err("refused");
-        assert!(error.to_string().contains("NO_SUCH_VARIABLE"));
+        let variable = ("some.key_env", Some("NO_SUCH_VARIABLE"));
+        let error = Secret::read(("some.key_file", None), variable).expect_err("refused");
+        let error = error.to_string();
+        assert!(error.contains("some.key_env") && error.contains("NO_SUCH_VARIABLE"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! [`VerificationService`]: sending codes and taking them back.
+//! [`VerificationService`]: sends codes and confirms them.
 
 use std::{
     fmt,
@@ -18,62 +18,62 @@ use crate::{
 use super::{
     code::{Code, HashKey},
     delivery::{Delivery, DeliveryError, Message},
-    delivery_attempt::{DeliveryAttempts, Undo},
+    delivery_tasks::DeliveryTasks,
     error::{BeginError, ConfirmError, LinkError},
     link_code::{LinkCode, LinkCodes, Redeemed},
-    send_limits::{Network, Sending, Sends},
-    session::{Asked, Session, Sessions, Verification},
+    send_limits::{SendKey, SendLimits},
+    session::{Requester, Session, Sessions, Verification},
 };
 
-/// Proofs of ownership on their way.
+/// Open verifications and link codes of all accounts.
 pub struct VerificationService {
     registry: Arc<Registry>,
-    attempts: DeliveryAttempts,
+    deliveries: DeliveryTasks,
     clock: SharedClock,
     key: HashKey,
-    open: Arc<Mutex<Open>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-pub(super) struct Open {
-    pub(super) sessions: Sessions,
-    pub(super) sends: Sends,
+struct State {
+    sessions: Sessions,
+    send_limits: SendLimits,
     link_codes: LinkCodes,
 }
 
-/// What asking for a handle came to.
+/// The result of a request to bind a handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// The account holds the proof already: the device backs the handle now.
+    /// The account has proved the handle before, and the handle is bound to the device now.
     Bound {
-        /// The handle.
+        /// The handle that was bound.
         handle: Handle,
-        /// When it was proved.
+        /// When the account proved it.
         proved_at: Timestamp,
     },
-    /// A code was sent.
+    /// A code was sent to the handle.
     Sent(Verification),
 }
 
-/// What the right code did.
+/// What a right code changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Confirmed {
-    /// The handle is the device's.
+    /// The handle is bound to the device.
     Bound {
-        /// The handle.
+        /// The handle that was proved.
         handle: Handle,
-        /// When it was proved: now.
+        /// The present.
         proved_at: Timestamp,
     },
-    /// The handle is no device's.
+    /// No device has the handle any more.
     Deregistered {
-        /// The handle.
+        /// The handle that was taken from its devices.
         handle: Handle,
     },
 }
 
 impl VerificationService {
-    /// Nothing open. Codes are delivered on the current runtime, as tasks of `shutdown`.
+    /// A service that delivers codes on the current runtime, in tasks that `shutdown` waits for.
     ///
     /// # Panics
     /// Outside of a runtime.
@@ -84,77 +84,88 @@ impl VerificationService {
         clock: SharedClock,
         shutdown: Shutdown,
     ) -> Self {
-        let attempts = DeliveryAttempts::new(delivery, shutdown);
-        Self { registry, attempts, clock, key: HashKey::random(), open: Arc::default() }
+        let deliveries = DeliveryTasks::new(delivery, shutdown);
+        Self { registry, deliveries, clock, key: HashKey::random(), state: Arc::default() }
     }
 
-    /// Binds `handle` to the asking device if its account holds it already, otherwise sends a code to it. `from` is
-    /// where the request came from.
+    /// Binds `handle` to the asking device if its account has proved it before; otherwise sends a code to it. `from` is
+    /// the client's address.
     ///
     /// # Errors
-    /// If no code may or can be sent, or the registry cannot bind.
+    /// If a limit is exceeded, the code cannot be sent, or the registry cannot bind the handle.
     pub async fn begin_binding(
         &self,
         asker: Asker,
         handle: Handle,
         from: Option<IpAddr>,
     ) -> Result<Begun, BeginError> {
-        // Only a handle that the account holds is worth a command to the registry's one writer.
-        if self.is_held(asker.account, &handle)?
+        // The registry has one writer, so only a handle that the account holds is worth a command.
+        if self.holds(asker.account, &handle)?
             && let Some(proved_at) = self.registry.rebind(asker.device, handle.clone()).await?
         {
             return Ok(Begun::Bound { handle, proved_at });
         }
-        self.send(Asked::Bind(asker.device), handle, Some(asker.account), from)
-            .await
-            .map(Begun::Sent)
+        let requester = Requester::Bind(asker.device);
+        self.send(requester, handle, Some(asker.account), from).await.map(Begun::Sent)
     }
 
-    /// Sends a code that takes `handle` back from every device. Never looks whether somebody holds it, so that the
-    /// answer cannot tell.
+    /// Sends a code that takes `handle` from every device. Does not ask the registry whether the handle is held, so that
+    /// the answer cannot reveal it.
     ///
     /// # Errors
-    /// If no code may or can be sent.
+    /// If a limit is exceeded, or the code cannot be sent.
     pub async fn begin_deregistration(
         &self,
         handle: Handle,
         from: Option<IpAddr>,
     ) -> Result<Verification, BeginError> {
-        self.send(Asked::Deregister(from.map(Network::from)), handle, None, from).await
+        self.send(Requester::Deregister(from.map(limits::network_of)), handle, None, from).await
     }
 
-    fn is_held(&self, account: AccountId, handle: &Handle) -> Result<bool, BindError> {
+    fn holds(&self, account: AccountId, handle: &Handle) -> Result<bool, BindError> {
         let view = self.registry.view().map_err(|Loading| ChangeError::Loading)?;
-        Ok(
-            matches!(view.probe(handle), HandleState::Claimed { account: held_by, .. } if held_by == account),
-        )
+        let state = view.probe(handle);
+        Ok(matches!(state, HandleState::Claimed { account: holder, .. } if holder == account))
     }
 
     async fn send(
         &self,
-        asked: Asked,
+        requester: Requester,
         handle: Handle,
         account: Option<AccountId>,
         from: Option<IpAddr>,
     ) -> Result<Verification, BeginError> {
-        let place = self.attempts.place()?;
-        let (now, purpose, code) = (self.clock.now(), asked.purpose(), Code::random());
-        let (network, to) = (from.map(Network::from), handle.clone());
-        let sending = Sending { purpose, handle: handle.clone(), account, network };
-        // Counted before it is sent, so that two requests at once cannot both pass.
-        let (opening, verification) = {
-            let mut open = self.open();
-            let opening = open.sessions.open(&asked, &handle, now)?;
-            open.sends.count(&sending, self.clock.boot())?;
-            let hash = self.key.code(opening.verification, code.expose());
-            let verification = open.sessions.sent(&opening, asked, &handle, hash, now);
-            (opening, verification)
+        let permit = self.deliveries.permit()?;
+        let (now, purpose, code) = (self.clock.now(), requester.purpose(), Code::random());
+        let keys: Vec<_> = [
+            Some(SendKey::Handle(purpose, handle.clone())),
+            account.map(SendKey::Account),
+            from.map(limits::network_of).map(SendKey::Network),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        // Charged before the code is sent, so that two requests at once cannot both pass the limit.
+        let (planned, verification) = {
+            let mut state = self.state();
+            let planned = state.sessions.plan_send(&requester, &handle, now)?;
+            state.send_limits.charge(&keys, self.clock.boot())?;
+            let hash = self.key.code(planned.verification, code.expose());
+            let begun = state.sessions.begin_send(&planned, requester, &handle, hash, now);
+            (planned, begun)
         };
-        let id = MessageId::random();
+        let (id, verification_id) = (MessageId::random(), planned.verification);
         let message =
-            Message { id, to, code, verification: opening.verification, purpose, at: now };
-        let undo = Undo { open: Arc::clone(&self.open), opening, sending };
-        match self.attempts.send(place, message, undo).await {
+            Message { id, to: handle, code, verification: verification_id, purpose, at: now };
+        let state = Arc::clone(&self.state);
+        let undo = move |error| {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if error == DeliveryError::NotSent {
+                state.send_limits.refund(&keys);
+            }
+            state.sessions.undo_send(planned, error);
+        };
+        match self.deliveries.deliver(permit, message, undo).await {
             Ok(()) => Ok(verification),
             Err(DeliveryError::NotSent) => {
                 Err(BeginError::DeliveryFailed { retry_after: limits::DELIVERY_RETRY_PAUSE })
@@ -166,78 +177,74 @@ impl VerificationService {
         }
     }
 
-    /// Does what the session was for, if `code` is the one that was sent last.
+    /// Binds or deregisters the session's handle if `code` is the one that was sent last.
     ///
     /// # Errors
-    /// If it is not, the session is over or unknown, or the registry cannot make the change.
+    /// If the code is another one, the session has ended or is unknown, or the registry cannot make the change.
     pub async fn confirm(
         &self,
         verification: VerificationId,
         code: &str,
     ) -> Result<Confirmed, ConfirmError> {
         let hash = self.key.code(verification, code);
-        // Taken out while the registry works, so that a code is good once.
-        let session = self.open().sessions.confirm(verification, &hash, self.clock.now())?;
-        let outcome = self.carry_out(&session).await;
+        // Removed while the registry works, so that a code works once.
+        let session = self.state().sessions.confirm(verification, &hash, self.clock.now())?;
+        let outcome = self.apply(&session).await;
         if let Err(ConfirmError::Change(_) | ConfirmError::Bind(BindError::Change(_))) = outcome {
-            self.open().sessions.put_back(verification, session);
+            self.state().sessions.restore(verification, session);
         }
         outcome
     }
 
-    async fn carry_out(&self, session: &Session) -> Result<Confirmed, ConfirmError> {
+    async fn apply(&self, session: &Session) -> Result<Confirmed, ConfirmError> {
         let handle = session.handle.clone();
-        match session.asked {
-            Asked::Bind(device) => {
+        match session.requester {
+            Requester::Bind(device) => {
                 let proved_at = self.registry.prove(device, handle.clone()).await?;
                 Ok(Confirmed::Bound { handle, proved_at })
             }
-            Asked::Deregister(_) => {
+            Requester::Deregister(_) => {
                 self.registry.deregister(handle.clone()).await?;
                 Ok(Confirmed::Deregistered { handle })
             }
         }
     }
 
-    /// A code with which another device joins the asker's account.
+    /// Issues a code with which another device joins the asker's account.
     ///
     /// # Errors
-    /// If too many are open.
+    /// If the account, or all accounts together, have too many open link codes.
     pub fn issue_link_code(&self, asker: Asker) -> Result<LinkCode, LinkError> {
-        self.open().link_codes.issue(&self.key, asker.account, asker.device, self.clock.now())
+        self.state().link_codes.issue(&self.key, asker.account, asker.device, self.clock.now())
     }
 
-    /// The account that a link code joins; the code is used up. None if it is not one, or not any more, or the device
-    /// that made it is gone: whoever signs out a lost phone must not meet a device that it let in afterwards.
+    /// Uses up a link code and returns the account that it joins. None if the code is unknown or has expired.
+    ///
+    /// Also none if the device that requested the code has signed out. A code from a lost phone must not let another
+    /// device in after the owner has signed the phone out.
     pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
-        let redeemed = self.open().link_codes.redeem(&self.key, code, self.clock.now())?;
-        let maker = self.registry.view().ok()?.asker(redeemed.device())?;
-        (maker.account == redeemed.account()).then_some(redeemed)
+        let redeemed = self.state().link_codes.redeem(&self.key, code, self.clock.now())?;
+        let issuer = self.registry.view().ok()?.asker(redeemed.device())?;
+        (issuer.account == redeemed.account()).then_some(redeemed)
     }
 
-    /// The sign-up that redeemed the code came to nothing: it is good again.
-    pub fn put_link_code_back(&self, redeemed: Redeemed) {
-        self.open().link_codes.put_back(redeemed);
+    /// Makes a redeemed code valid again, because the sign-up that used it failed.
+    pub fn restore_link_code(&self, redeemed: Redeemed) {
+        self.state().link_codes.restore(redeemed);
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn sessions_open(&self) -> usize {
-        self.open().sessions.len()
+        self.state().sessions.len()
     }
 
     #[cfg(test)]
-    pub(super) fn in_flight(&self) -> usize {
-        self.attempts.count()
-    }
-}
-
-impl Default for Sends {
-    fn default() -> Self {
-        Self::new()
+    pub(super) fn deliveries(&self) -> usize {
+        self.deliveries.count()
     }
 }
 

@@ -1,7 +1,8 @@
-//! Verification sessions: the bounded table of codes that are out.
+//! Verification sessions: the bounded table of sent codes.
 
 use std::{
     collections::{BTreeSet, HashMap},
+    net::IpAddr,
     time::Duration,
 };
 
@@ -16,40 +17,41 @@ use super::{
     code::CodeHash,
     delivery::{DeliveryError, Purpose, SentBy},
     error::{BeginError, ConfirmError, SendLimit},
-    send_limits::Network,
 };
 
-/// Who asked for a code, and what for. A device that asks again continues its session. A deregistration asked for again
-/// is another session: many people share a network, and nobody must be able to use up somebody else's attempts or
-/// replace the code that was just sent to them.
+/// Who requests a code, and what for.
+///
+/// A device that requests another code continues its session. Another request for a deregistration begins another
+/// session. Many people share a network, and none of them may use up another's attempts or replace another's code.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) enum Asked {
+pub(super) enum Requester {
     Bind(DeviceId),
-    Deregister(Option<Network>),
+    /// The network that the request comes from, if it is known.
+    Deregister(Option<IpAddr>),
 }
 
-/// A session as its asker sees it.
+/// A session, as the answer to its requester shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// The session.
+    /// The session's id. Only the requester receives it.
     pub verification: VerificationId,
-    /// The handle to which the code went.
+    /// The handle that the code is sent to.
     pub handle: Handle,
-    /// Which way it went.
+    /// How the code is sent.
     pub sent_by: SentBy,
-    /// The code is good until just before this instant.
+    /// The code is valid before this instant.
     pub expires_at: Timestamp,
-    /// From this instant on another code may be asked for.
+    /// From this instant on another code may be requested.
     pub next_send_at: Timestamp,
-    /// How many codes may be tried.
+    /// How many wrong codes the session still accepts.
     pub attempts_left: u8,
 }
 
 #[derive(Clone)]
 pub(super) struct Session {
-    pub(super) asked: Asked,
+    pub(super) requester: Requester,
     pub(super) handle: Handle,
-    /// None: no code is good.
+    /// None: no code is valid.
     code: Option<CodeHash>,
     expires_at: Timestamp,
     next_send_at: Timestamp,
@@ -60,19 +62,20 @@ pub(super) struct Session {
 #[derive(Default)]
 pub(super) struct Sessions {
     by_id: HashMap<VerificationId, Session>,
-    by_asked: HashMap<(Asked, Handle), VerificationId>,
-    /// By the time at which they are forgotten.
-    forget_at: BTreeSet<(Timestamp, VerificationId)>,
+    /// The latest session of each requester and handle.
+    by_requester: HashMap<(Requester, Handle), VerificationId>,
+    /// By the instant from which the session is unknown.
+    by_end: BTreeSet<(Timestamp, VerificationId)>,
 }
 
-/// A session to be begun or continued.
-pub(super) struct Opening {
+/// A code that may be sent: the session that it belongs to, and what to restore if its delivery fails.
+pub(super) struct PlannedSend {
     pub(super) verification: VerificationId,
-    /// The asker's session so far, to put back if the code cannot be delivered.
-    pub(super) before: Option<(VerificationId, Session)>,
+    /// The requester's latest session before this code.
+    before: Option<(VerificationId, Session)>,
 }
 
-impl Asked {
+impl Requester {
     pub(super) const fn purpose(&self) -> Purpose {
         match self {
             Self::Bind(_) => Purpose::Bind,
@@ -81,31 +84,35 @@ impl Asked {
     }
 }
 
-/// Pause after the `sends`th code.
+/// The pause after the code number `sends` of a session, counted from 1.
 fn pause(sends: u32) -> Duration {
     let doublings = sends.saturating_sub(1).min(16);
     (limits::CODE_RESEND_PAUSE * (1 << doublings)).min(limits::CODE_RESEND_PAUSE_MAX)
 }
 
 impl Session {
-    /// An expired session is told apart from an unknown one for as long again as its code was good.
-    fn forget_at(&self) -> Timestamp {
+    /// The table reports a session as expired for one more lifetime of a code, and as unknown from then on.
+    fn unknown_from(&self) -> Timestamp {
         self.expires_at.plus(limits::CODE_LIFETIME)
     }
 
-    pub(super) fn shown(&self, verification: VerificationId) -> Verification {
+    fn key(&self) -> (Requester, Handle) {
+        (self.requester.clone(), self.handle.clone())
+    }
+
+    fn to_verification(&self, verification: VerificationId) -> Verification {
         Verification {
             verification,
             handle: self.handle.clone(),
-            sent_by: SentBy::way_to(&self.handle),
+            sent_by: SentBy::for_handle(&self.handle),
             expires_at: self.expires_at,
             next_send_at: self.next_send_at,
             attempts_left: self.attempts_left,
         }
     }
 
-    /// A new code: the former one is dead, the attempts left are not renewed.
-    fn resend(&mut self, code: CodeHash, now: Timestamp) {
+    /// Replaces the code. The attempts stay as they are.
+    fn set_code(&mut self, code: CodeHash, now: Timestamp) {
         self.code = Some(code);
         self.sends = self.sends.saturating_add(1);
         self.expires_at = now.plus(limits::CODE_LIFETIME);
@@ -114,49 +121,49 @@ impl Session {
 }
 
 impl Sessions {
-    /// Which session a code for `handle` belongs to: a new one, or the open one if its pause is over.
-    pub(super) fn open(
+    /// Chooses the session that a code for `handle` belongs to: the requester's open one or a new one. Changes no session.
+    pub(super) fn plan_send(
         &mut self,
-        asked: &Asked,
+        requester: &Requester,
         handle: &Handle,
         now: Timestamp,
-    ) -> Result<Opening, BeginError> {
-        self.forget(now);
-        let known = self.by_asked.get(&(asked.clone(), handle.clone()));
+    ) -> Result<PlannedSend, BeginError> {
+        self.remove_expired(now);
+        let known = self.by_requester.get(&(requester.clone(), handle.clone()));
         let before = known.and_then(|id| Some((*id, self.by_id.get(id)?.clone())));
         if let Some((id, session)) = &before {
             if now < session.next_send_at {
                 let retry_after = session.next_send_at.since(now);
                 return Err(BeginError::RateLimited { limit: SendLimit::Resend, retry_after });
             }
-            let continues = matches!(asked, Asked::Bind(_));
+            let continues = matches!(requester, Requester::Bind(_));
             if continues && session.attempts_left > 0 && now < session.expires_at {
-                return Ok(Opening { verification: *id, before });
+                return Ok(PlannedSend { verification: *id, before });
             }
         }
         if self.by_id.len() >= limits::VERIFICATIONS_MAX {
             return Err(BeginError::Overloaded);
         }
-        Ok(Opening { verification: VerificationId::random(), before })
+        Ok(PlannedSend { verification: VerificationId::random(), before })
     }
 
-    /// Lets the opened session wait for a code.
-    pub(super) fn sent(
+    /// Makes `code` the valid code of the planned session.
+    pub(super) fn begin_send(
         &mut self,
-        opening: &Opening,
-        asked: Asked,
+        planned: &PlannedSend,
+        requester: Requester,
         handle: &Handle,
         code: CodeHash,
         now: Timestamp,
     ) -> Verification {
-        let id = opening.verification;
+        let id = planned.verification;
         // The pauses grow from one deregistration to the next as they do within a session.
-        let sends_before = match (&asked, &opening.before) {
-            (Asked::Deregister(_), Some((_, before))) => before.sends,
+        let sends_before = match (&requester, &planned.before) {
+            (Requester::Deregister(_), Some((_, before))) => before.sends,
             _ => 0,
         };
-        let mut session = self.take(id).unwrap_or_else(|| Session {
-            asked,
+        let mut session = self.remove(id).unwrap_or_else(|| Session {
+            requester,
             handle: handle.clone(),
             code: None,
             expires_at: now,
@@ -164,54 +171,54 @@ impl Sessions {
             sends: sends_before,
             attempts_left: limits::CODE_ATTEMPTS_MAX,
         });
-        session.resend(code, now);
-        let shown = session.shown(id);
-        self.put(id, session);
-        shown
+        session.set_code(code, now);
+        let verification = session.to_verification(id);
+        self.insert(id, session);
+        verification
     }
 
-    /// The code could not be delivered: it is not good, and the former one is again. Attempts that were made meanwhile
-    /// stay spent, or a broken gateway would be a way to guess without end; and what was confirmed meanwhile stays
-    /// confirmed. If the code was perhaps sent, the pause stays as well, since whoever is sent a code a second is
-    /// flooded, be it heard of or not.
-    pub(super) fn unsent(&mut self, opening: Opening, why: DeliveryError) {
-        let id = opening.verification;
-        let Some(mut session) = self.take(id) else {
+    /// Makes the former code valid again, since the new one was not delivered.
+    ///
+    /// - Attempts that were used meanwhile stay used, or a failing gateway would allow guesses without limit.
+    /// - What was confirmed meanwhile stays confirmed.
+    /// - A code that was perhaps sent keeps its pause, or requests in quick succession could flood a phone.
+    pub(super) fn undo_send(&mut self, planned: PlannedSend, error: DeliveryError) {
+        let id = planned.verification;
+        let Some(mut session) = self.remove(id) else {
             return;
         };
-        let (former, other) = match opening.before {
+        let (former, other) = match planned.before {
             Some((before, former)) if before == id => (Some(former), None),
             Some((before, _)) => (None, Some(before)),
             None => (None, None),
         };
-        match (why, former) {
+        match (error, former) {
             (DeliveryError::NotSent, Some(former)) => {
                 let attempts_left = former.attempts_left.min(session.attempts_left);
-                self.put(id, Session { attempts_left, ..former });
+                self.insert(id, Session { attempts_left, ..former });
             }
             (DeliveryError::NotSent, None) => {
-                // The asker's earlier session, if it was not confirmed meanwhile, is the latest again.
-                if let Some((other, earlier)) = other.and_then(|id| Some((id, self.take(id)?))) {
-                    self.put(other, earlier);
+                // Makes the earlier session the requester's latest again, unless it was confirmed meanwhile.
+                if let Some((other, earlier)) = other.and_then(|id| Some((id, self.remove(id)?))) {
+                    self.insert(other, earlier);
                 }
             }
             (DeliveryError::PerhapsSent, former) => {
                 session.code = former.as_ref().and_then(|former| former.code);
                 session.expires_at = former.map_or(session.expires_at, |former| former.expires_at);
-                self.put(id, session);
+                self.insert(id, session);
             }
         }
     }
 
-    /// Takes the session out if `code` is the one that was sent. A code can be tried by whoever knows the session's
-    /// id, which only its asker was told.
+    /// Removes and returns the session if `code` is its code; otherwise charges one attempt.
     pub(super) fn confirm(
         &mut self,
         id: VerificationId,
         code: &CodeHash,
         now: Timestamp,
     ) -> Result<Session, ConfirmError> {
-        self.forget(now);
+        self.remove_expired(now);
         let session = self.by_id.get_mut(&id).ok_or(ConfirmError::Unknown)?;
         if session.attempts_left == 0 {
             return Err(ConfirmError::TooManyAttempts);
@@ -226,50 +233,49 @@ impl Sessions {
                 attempts_left => ConfirmError::CodeWrong { attempts_left },
             });
         }
-        self.take(id).ok_or(ConfirmError::Unknown)
+        self.remove(id).ok_or(ConfirmError::Unknown)
     }
 
-    /// Puts a session back whose confirmation could not be carried out, unless another one was begun meanwhile.
-    pub(super) fn put_back(&mut self, id: VerificationId, session: Session) {
-        if !self.by_asked.contains_key(&(session.asked.clone(), session.handle.clone())) {
-            self.put(id, session);
+    /// Restores a confirmed session that had no effect, unless its requester has begun another one meanwhile.
+    pub(super) fn restore(&mut self, id: VerificationId, session: Session) {
+        if !self.by_requester.contains_key(&session.key()) {
+            self.insert(id, session);
         }
     }
 
-    fn put(&mut self, id: VerificationId, session: Session) {
-        let asked = (session.asked.clone(), session.handle.clone());
-        // An older session of the same asker stays until it is forgotten, so that its id keeps its meaning.
-        self.by_asked.insert(asked, id);
-        self.forget_at.insert((session.forget_at(), id));
+    fn insert(&mut self, id: VerificationId, session: Session) {
+        // An older session of the same requester stays in `by_id` until it ends, so that its id keeps its meaning.
+        self.by_requester.insert(session.key(), id);
+        self.by_end.insert((session.unknown_from(), id));
         self.by_id.insert(id, session);
     }
 
-    fn take(&mut self, id: VerificationId) -> Option<Session> {
+    fn remove(&mut self, id: VerificationId) -> Option<Session> {
         let session = self.by_id.remove(&id)?;
-        self.forget_at.remove(&(session.forget_at(), id));
-        let asked = (session.asked.clone(), session.handle.clone());
-        if self.by_asked.get(&asked) == Some(&id) {
-            self.by_asked.remove(&asked);
+        self.by_end.remove(&(session.unknown_from(), id));
+        let key = session.key();
+        if self.by_requester.get(&key) == Some(&id) {
+            self.by_requester.remove(&key);
         }
         Some(session)
     }
 
-    /// Drops what nobody can confirm any more: all of it that is old, and if the table is full all that has expired.
-    fn forget(&mut self, now: Timestamp) {
-        while let Some((forget_at, id)) = self.forget_at.first().copied() {
+    /// Removes sessions that have become unknown. If the table is full, removes expired ones as well.
+    fn remove_expired(&mut self, now: Timestamp) {
+        while let Some((unknown_from, id)) = self.by_end.first().copied() {
             let is_full = self.by_id.len() >= limits::VERIFICATIONS_MAX;
-            let has_expired = forget_at.minus(limits::CODE_LIFETIME) <= now;
-            if now < forget_at && !(is_full && has_expired) {
+            let has_expired = unknown_from.minus(limits::CODE_LIFETIME) <= now;
+            if now < unknown_from && !(is_full && has_expired) {
                 break;
             }
-            self.take(id);
+            self.remove(id);
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        assert_eq!(self.by_id.len(), self.forget_at.len());
-        assert!(self.by_asked.len() <= self.by_id.len());
+        assert_eq!(self.by_id.len(), self.by_end.len());
+        assert!(self.by_requester.len() <= self.by_id.len());
         self.by_id.len()
     }
 }

@@ -1,20 +1,20 @@
-//! What a message says: text with places for the code, its minutes and the service's name.
+//! Message templates: texts with placeholders for the code, its lifetime in minutes and the service's name.
 
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::{files, limits};
+use crate::limits;
 
-use super::{code::Code, delivery::Purpose};
+use super::{code::Code, delivery::Purpose, input_files};
 
 const CODE: &str = "{code}";
 
-/// A text in which only the code is missing.
+/// A text in which every placeholder but `{code}` is filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template(String);
 
-/// One for each purpose.
+/// A value for each [`Purpose`].
 #[derive(Clone, Debug)]
 pub(super) struct ByPurpose<T> {
     pub(super) bind: T,
@@ -22,8 +22,7 @@ pub(super) struct ByPurpose<T> {
 }
 
 impl Template {
-    /// Puts `{minutes}` and `{service}` in. A text that would be sent without a code, or with a place that nobody
-    /// fills, is refused.
+    /// Fills `{minutes}` and `{service}`. Refuses a text without `{code}`, or with an unknown placeholder.
     pub(super) fn new(text: &str, service: &str) -> Result<Self, String> {
         if !text.contains(CODE) {
             return Err("has no {code}".into());
@@ -38,46 +37,39 @@ impl Template {
     }
 }
 
-/// Puts `{minutes}` and `{service}` in; any other word in braces but `{code}` is refused.
+/// Fills `{minutes}` and `{service}`, keeps `{code}`, and refuses any other word in braces.
 pub(super) fn fill_all_but_code(text: &str, service: &str) -> Result<String, String> {
     let minutes = (limits::CODE_LIFETIME.as_secs() / 60).to_string();
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find('{') {
-        let (before, brace) = rest.split_at(at);
+    while let Some((before, brace)) = rest.split_once('{') {
         filled.push_str(before);
-        let is_word = |word: &&str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let word = brace[1..].split_once('}').map(|(word, _)| word).filter(is_word);
-        let used = match word {
-            Some("code") => {
-                filled.push_str(CODE);
-                CODE.len()
-            }
-            Some("minutes") => {
-                filled.push_str(&minutes);
-                "{minutes}".len()
-            }
-            Some("service") => {
-                filled.push_str(service);
-                "{service}".len()
-            }
-            Some(other) if !other.is_empty() => {
+        let is_word = |(word, _): &(&str, &str)| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        // A brace that begins no placeholder is text.
+        let Some((word, after)) = brace.split_once('}').filter(is_word) else {
+            filled.push('{');
+            rest = brace;
+            continue;
+        };
+        filled.push_str(match word {
+            "code" => CODE,
+            "minutes" => &minutes,
+            "service" => service,
+            other => {
                 return Err(format!(
-                    "has {{{other}}}; there are {{code}}, {{minutes}}, {{service}}"
+                    "has {{{other}}}; the placeholders are {{code}}, {{minutes}}, {{service}}"
                 ));
             }
-            _ => {
-                filled.push('{');
-                1
-            }
-        };
-        rest = &brace[used..];
+        });
+        rest = after;
     }
     filled.push_str(rest);
     Ok(filled)
 }
 
-/// A service's name that can stand in a subject and cannot be taken for a place.
+/// Refuses a name that would break a mail's subject line, or that looks like a placeholder.
 pub(super) fn check_service(service: &str) -> Result<(), String> {
     if service.trim().is_empty() || service.chars().any(|c| c.is_control() || "{}".contains(c)) {
         return Err("must be a name on one line, without braces".into());
@@ -94,14 +86,9 @@ impl<T> ByPurpose<T> {
     }
 }
 
-/// The text of a template's file.
+/// Reads a template's file, with line feeds as line ends.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    files::read_text_up_to(path, limits::TEMPLATE_BYTES_MAX, &mut text)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    if text.len() > limits::TEMPLATE_BYTES_MAX {
-        return Err(format!("is longer than {} bytes", limits::TEMPLATE_BYTES_MAX));
-    }
+    let text = input_files::read_text(path, limits::TEMPLATE_BYTES_MAX)?;
     Ok(text.replace("\r\n", "\n"))
 }
 
@@ -110,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_filled() {
+    fn placeholders_are_filled() {
         let template = Template::new("{service}: {code}, {code} {} {a b} { {minutes}\n", "Blue");
         let code = Code::random();
         let digits = code.expose();
@@ -119,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_would_not_do_is_refused() {
+    fn a_text_without_a_code_or_with_an_unknown_placeholder_is_refused() {
         for (text, part) in [
             ("", "no {code}"),
             ("Your code is {Code}.", "no {code}"),

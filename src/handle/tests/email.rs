@@ -1,9 +1,9 @@
-//! Named e-mail addresses.
+//! E-mail addresses.
 
 use super::{check_table, parsed};
 
 #[test]
-fn one_address_however_it_is_written() {
+fn spellings_of_one_address_have_one_canonical_form() {
     check_table(&[
         ("alice@example.com", "", "alice@example.com"),
         ("Alice@EXAMPLE.com", "US", "alice@example.com"),
@@ -78,7 +78,7 @@ fn mailto_uris_by_rfc_6068() {
 }
 
 #[test]
-fn what_no_mail_from_outside_reaches_is_refused() {
+fn addresses_that_public_mail_cannot_reach_are_refused() {
     let refused = [
         "@",
         "@example.com",
@@ -133,7 +133,7 @@ fn what_no_mail_from_outside_reaches_is_refused() {
 }
 
 #[test]
-fn characters_that_cannot_be_seen_are_refused() {
+fn invisible_characters_are_refused() {
     let hidden = [
         '\0',
         '\u{7}',
@@ -214,7 +214,7 @@ fn lengths_are_those_of_the_canonical_form() {
     assert_eq!(parsed(&format!("{at_most}e"), ""), "too-long");
 }
 
-/// Every character there is, so that a new Unicode version cannot bring one whose folding is not stable.
+/// Tries every character, since a new Unicode version could add one whose folding is not stable.
 #[test]
 fn folding_is_stable_for_every_character() {
     for c in '\u{80}'..=char::MAX {

@@ -1,4 +1,4 @@
-//! The library's own example numbers, every kind of every country, through our door.
+//! Parses the library's example numbers of every type and country.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType};
 
@@ -33,8 +33,8 @@ fn text(result: Result<Handle, crate::handle::HandleError>) -> String {
 
 #[test]
 fn every_example_parses_to_its_e164_and_back_from_its_national_form() {
-    // What we mean to read otherwise: the spellings of Benin that metadata lags behind with, and two numbers for
-    // companies that cannot be dialled from abroad (fewer than seven digits; possible inside one area only).
+    // Two differences are intended. The library's metadata does not know the new spellings of Benin yet. Two numbers of
+    // companies cannot be dialled from abroad: one has fewer than seven digits, the other exists only within an area.
     let expected = |e164: &str| match e164 {
         "+22985751234" => "+2290185751234".to_owned(),
         "+22981123456" => "+2290181123456".to_owned(),

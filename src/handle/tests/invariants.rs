@@ -1,8 +1,8 @@
-//! What holds for every text. The fuzz target includes this file as it is, so it takes its types from its parent.
+//! Invariants for every text. The fuzz target includes this file, so it imports its types from its parent.
 
 use super::{Handle, HandleError, PhoneKey, Region};
 
-/// Panics if parsing `text` breaks any promise of the room.
+/// Panics if parsing `text` breaks an invariant of the module.
 pub(crate) fn check(text: &str, region: Option<Region>) {
     let result = Handle::parse(text, region);
     check_redacted(&result);
@@ -13,7 +13,7 @@ pub(crate) fn check(text: &str, region: Option<Region>) {
     }
 }
 
-/// Regions whose rules differ most: shared calling codes, trunk prefixes that are digits of numbers, rewritten numbers.
+/// Regions with unusual rules: shared calling codes, trunk prefixes that are digits of numbers, rewritten numbers.
 pub(crate) fn regions() -> Vec<Option<Region>> {
     let codes =
         ["US", "CA", "DE", "GB", "IT", "MX", "BJ", "AR", "BR", "RU", "HU", "LT", "CI", "SM"];
@@ -21,11 +21,14 @@ pub(crate) fn regions() -> Vec<Option<Region>> {
     std::iter::once(None).chain(regions).collect()
 }
 
-/// The canonical text parses to the handle, anywhere, and can be stored and written as it is.
+/// The canonical text parses to the handle in every region, and needs no escapes.
 fn check_canonical(handle: &Handle) {
     let text = handle.canonical();
     for region in regions() {
-        assert!(Handle::parse(&text, region).as_ref() == Ok(handle), "canonical is no fixed point");
+        assert!(
+            Handle::parse(&text, region).as_ref() == Ok(handle),
+            "canonical text parses to another handle"
+        );
     }
     assert!(Handle::from_canonical(&text).as_ref() == Some(handle), "canonical does not read back");
     let mut written = Vec::new();
@@ -49,7 +52,7 @@ fn check_canonical(handle: &Handle) {
     }
 }
 
-/// Asking an index of canonical handles with the packed text gives what parsing gives.
+/// A lookup of the packed text in an index of canonical handles agrees with the parser.
 fn check_fast_path(text: &str, result: &Result<Handle, HandleError>) {
     let Some(key) = PhoneKey::from_e164(text) else {
         return;
@@ -62,7 +65,7 @@ fn check_fast_path(text: &str, result: &Result<Handle, HandleError>) {
     }
 }
 
-/// Each equivalent is another handle, canonical, and leads back.
+/// Each equivalent is another canonical handle, whose equivalent is the given one.
 fn check_equivalents(handle: &Handle) {
     for other in handle.equivalents() {
         assert!(other != *handle, "a handle is not its own equivalent");
@@ -72,14 +75,14 @@ fn check_equivalents(handle: &Handle) {
     }
 }
 
-/// Nothing of the text shows in what a log or a panic may print.
+/// Debug output contains nothing of the text.
 fn check_redacted(result: &Result<Handle, HandleError>) {
     match result {
         Ok(handle) => {
             let shown = format!("{handle:?}");
             assert!(matches!(shown.as_str(), "Handle::Phone(…)" | "Handle::Email(…)"));
         }
-        // One byte says which of the reasons it is, and has no room for more.
+        // One byte can only hold the reason.
         Err(error) => assert_eq!(size_of_val(error), 1),
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of the room, by what they are about.
+//! Tests of handles.
 
 mod email;
 mod examples;
@@ -25,7 +25,7 @@ fn check_table(cases: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn empty_and_endless_texts_are_refused_before_anything_reads_them() {
+fn empty_and_too_long_texts_are_refused_before_parsing() {
     check_table(&[("", "", "empty"), (" \t\u{3000}", "US", "empty")]);
     let padded = |spaces: usize| format!("+1415{}5550123", " ".repeat(spaces));
     assert_eq!(parsed(&padded(320 - 12), ""), "+14155550123");
@@ -43,7 +43,7 @@ fn stored_text_reads_back_by_kind() {
 }
 
 #[test]
-fn packed_keys_keep_to_e164() {
+fn packed_keys_accept_only_e164() {
     for text in ["+1000000", "+999999999999999", "+14155550123"] {
         let key = PhoneKey::from_e164(text).expect("E.164-shaped");
         assert_eq!(key.e164().as_str(), text);

@@ -1,10 +1,10 @@
-//! Named phone numbers: what people and programs send, and what went wrong elsewhere.
+//! Phone numbers that people and programs send, and cases that other implementations got wrong.
 
 use super::check_table;
 use crate::handle::{Handle, PhoneKey};
 
 #[test]
-fn one_number_however_it_is_written() {
+fn spellings_of_one_number_have_one_canonical_form() {
     check_table(&[
         ("+14155550123", "", "+14155550123"),
         ("+14155550123", "DE", "+14155550123"),
@@ -65,7 +65,7 @@ fn tel_uris_by_rfc_3966() {
     ]);
 }
 
-/// The library cuts a text at `tel:` and at `;phone-context=`, in this order, wherever they are.
+/// The library splits a text at `tel:` and at `;phone-context=`, in this order, wherever they are.
 #[test]
 fn parameters_in_the_wrong_order_do_not_reach_the_library() {
     check_table(&[
@@ -77,7 +77,7 @@ fn parameters_in_the_wrong_order_do_not_reach_the_library() {
 }
 
 #[test]
-fn extensions_are_named_as_such() {
+fn extensions_have_their_own_reason() {
     check_table(&[
         ("+1 415 555 0123 ext. 22", "", "extension"),
         ("+1 415 555 0123 x22", "", "extension"),
@@ -91,7 +91,7 @@ fn extensions_are_named_as_such() {
 }
 
 #[test]
-fn what_is_no_number_gets_a_reason_that_helps() {
+fn other_texts_have_a_helpful_reason() {
     check_table(&[
         ("alice", "", "not-a-number"),
         ("alice", "US", "not-a-number"),
@@ -107,7 +107,7 @@ fn what_is_no_number_gets_a_reason_that_helps() {
         ("*100#", "US", "not-a-number"),
         ("+1415555012a", "", "not-a-number"),
         ("sms:+14155550123", "", "not-a-number"),
-        // Letters are never digits: see the head of phone.rs.
+        // Letters are never digits: see the module documentation of phone.rs.
         ("1-800-FLOWERS", "US", "not-a-number"),
         ("+1-800-FLOWERS", "", "not-a-number"),
         ("4155550123", "", "needs-region"),
@@ -123,7 +123,7 @@ fn what_is_no_number_gets_a_reason_that_helps() {
         ("+1", "", "too-short"),
         ("+44", "", "too-short"),
         ("+1415555012", "", "too-short"),
-        // Without its area code: possible inside one town only.
+        // Without an area code: possible within one area only.
         ("555-0123", "US", "too-short"),
         ("+15550123", "", "too-short"),
         ("+491234", "", "too-short"),
@@ -137,9 +137,9 @@ fn what_is_no_number_gets_a_reason_that_helps() {
 }
 
 #[test]
-fn a_doubled_calling_code_is_judged_by_its_length() {
+fn a_repeated_calling_code_is_checked_by_its_length() {
     check_table(&[
-        // Whoever wrote +49 before a full number: 49 is taken for an area code, as it may be one.
+        // +49 before a number with 49: the second 49 may be an area code, and is read as one.
         ("+4949151234567", "", "+4949151234567"),
         ("+49 49 151 23456789", "", "+494915123456789"),
         ("+1 1 415 555 0123", "", "+14155550123"),
@@ -148,7 +148,7 @@ fn a_doubled_calling_code_is_judged_by_its_length() {
 }
 
 #[test]
-fn possible_is_enough() {
+fn possible_numbers_are_accepted() {
     check_table(&[
         // No area code 999, no exchange 000: plans grow.
         ("+19990000000", "", "+19990000000"),
@@ -158,7 +158,7 @@ fn possible_is_enough() {
 }
 
 #[test]
-fn mexico_lost_its_one() {
+fn mexican_numbers_lose_their_one() {
     check_table(&[
         ("+5215512345678", "", "+525512345678"),
         ("+52 1 55 1234 5678", "", "+525512345678"),
@@ -167,14 +167,14 @@ fn mexico_lost_its_one() {
         ("00 52 1 55 1234 5678", "MX", "+525512345678"),
         ("55 1234 5678", "MX", "+525512345678"),
         ("+525512345678", "", "+525512345678"),
-        // Ten digits that begin with 1 are nobody's former spelling.
+        // Ten digits that begin with 1 are no former spelling.
         ("+521551234567", "", "+521551234567"),
         ("+5225512345678", "", "too-long"),
     ]);
 }
 
 #[test]
-fn benin_got_01_in_front() {
+fn numbers_of_benin_get_a_leading_01() {
     check_table(&[
         ("+22997123456", "", "+2290197123456"),
         ("+229 97 12 34 56", "", "+2290197123456"),
@@ -192,7 +192,7 @@ fn argentina_and_brazil_have_two_spellings() {
         ("+541123456789", Some("+5491123456789")),
         ("+5492214567890", Some("+542214567890")),
         ("+543804123456", Some("+5493804123456")),
-        // Toll-free, a digit too many, a digit too few, an area code that none is.
+        // Toll-free, one digit too many, one digit too few, an invalid area code.
         ("+548001234567", None),
         ("+54112345678901", None),
         ("+54112345678", None),
@@ -202,7 +202,7 @@ fn argentina_and_brazil_have_two_spellings() {
         ("+551187654321", Some("+5511987654321")),
         ("+5511687654321", None),
         ("+551167654321", Some("+5511967654321")),
-        // Land lines, with and without a 9 that makes them someone's mobile.
+        // Land lines, with and without a 9 that makes them somebody's mobile number.
         ("+551132345678", None),
         ("+5511932345678", None),
         ("+551159999999", None),
@@ -230,7 +230,7 @@ fn argentina_and_brazil_have_two_spellings() {
 }
 
 #[test]
-fn argentine_mobiles_as_dialled_at_home_are_the_same_mobiles() {
+fn argentine_mobile_numbers_in_national_form_are_the_same_numbers() {
     check_table(&[
         ("011 15 2345-6789", "AR", "+5491123456789"),
         ("0221 15 456-7890", "AR", "+5492214567890"),

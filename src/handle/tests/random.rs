@@ -1,4 +1,4 @@
-//! Random texts against the invariants: a first net under the fuzz target.
+//! Random texts against the invariants; the fuzz target runs more of them.
 
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ proptest! {
         invariants::check(&text, region);
     }
 
-    /// Close to the countries with rules of their own.
+    /// Numbers of countries with special rules.
     #[test]
     fn numbers_of_rewritten_countries(
         head in prop::sample::select(vec!["+52", "+521", "+229", "+22901", "+54", "+549", "+55", "+5511", "+55119", "+4900", "+390", "+3788", "+225"]),
@@ -56,7 +56,7 @@ proptest! {
         invariants::check(key.e164().as_str(), region);
     }
 
-    /// Two spellings are always a pair: no third leads to either.
+    /// Spellings form pairs: no third spelling maps to either of them.
     #[test]
     fn spellings_pair_up(bits in prop_oneof![541_000_000_000_u64..559_999_999_999, 5_411_000_000_000_u64..5_599_999_999_999]) {
         let key = PhoneKey::from_bits(bits).expect("in range");

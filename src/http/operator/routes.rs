@@ -7,7 +7,7 @@ use super::{
     audit, flips, import, log, metrics, openapi, registry, snapshot, state::OperatorState, tail,
     timeline,
 };
-use crate::http::{health, phone, with_fallbacks};
+use crate::http::{fallback::with_fallbacks, health, phone};
 
 /// The operators' routes.
 pub fn routes(state: OperatorState) -> Router {

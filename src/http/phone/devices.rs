@@ -67,14 +67,14 @@ pub(super) struct SignUpResponse {
 )]
 pub(super) async fn sign_up(
     State(registry): State<Arc<Registry>>,
-    State(ownership): State<Arc<VerificationService>>,
+    State(verifications): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     origin: Origin,
     JsonBody(request): JsonBody<SignUpRequest>,
 ) -> Result<Response, Problem> {
-    quota.take_sign_up(origin.ip)?;
+    quota.charge_sign_up(origin.ip)?;
     let linked = match &request.link_code {
-        Some(code) => Some(ownership.redeem_link_code(code).ok_or_else(link_code_invalid)?),
+        Some(code) => Some(verifications.redeem_link_code(code).ok_or_else(link_code_invalid)?),
         None => None,
     };
     let SignUpRequest { platform, name, .. } = request;
@@ -83,7 +83,7 @@ pub(super) async fn sign_up(
     if let (Err(error), Some(linked)) = (&signed_up, linked)
         && came_to_nothing(error)
     {
-        ownership.put_link_code_back(linked);
+        verifications.restore_link_code(linked);
     }
     let device = signed_up?;
     let body = SignUpResponse {
@@ -206,7 +206,7 @@ pub(super) async fn check_in(
     State(clock): State<SharedClock>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    quota.take_change(asker.account)?;
+    quota.charge_change(asker.account)?;
     let lease_expires_at = registry.check_in(asker.device).await?;
     let expires_in = seconds_left(lease_expires_at, clock.now());
     Ok(secret(Json(CheckInResponse { lease_expires_at, expires_in })))
@@ -247,11 +247,11 @@ pub(super) struct LinkCodeResponse {
 )]
 pub(super) async fn issue_link_code(
     State(quota): State<Arc<Quota>>,
-    State(ownership): State<Arc<VerificationService>>,
+    State(verifications): State<Arc<VerificationService>>,
     Device(asker): Device,
 ) -> Result<Response, Problem> {
-    quota.take_change(asker.account)?;
-    let code = ownership.issue_link_code(asker).map_err(|error| match error {
+    quota.charge_change(asker.account)?;
+    let code = verifications.issue_link_code(asker).map_err(|error| match error {
         LinkError::TooMany { retry_after } => {
             let detail = "the account has as many open link codes as it may have";
             Problem::limited("link-codes", detail, retry_after)

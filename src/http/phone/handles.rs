@@ -100,16 +100,16 @@ pub(super) struct ProvedResponse {
     security(("device" = [])),
 )]
 pub(super) async fn claim(
-    State(ownership): State<Arc<VerificationService>>,
+    State(verifications): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     Device(asker): Device,
     origin: Origin,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
-    quota.take_change(asker.account)?;
+    quota.charge_change(asker.account)?;
     let handle = request.parse()?;
     let from = quota.is_enabled().then_some(origin.ip);
-    match ownership.begin_binding(asker, handle, from).await? {
+    match verifications.begin_binding(asker, handle, from).await? {
         Begun::Bound { handle, proved_at } => {
             let handle = handle.canonical().into_owned();
             Ok(secret(Json(ProvedResponse { handle, proved_at })))
@@ -138,7 +138,7 @@ pub(super) async fn unbind(
     Device(asker): Device,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    quota.take_change(asker.account)?;
+    quota.charge_change(asker.account)?;
     let handle = parse_own(path)?;
     registry.unbind(asker.device, handle).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -172,7 +172,7 @@ pub(super) async fn set_discoverable(
     path: Result<Path<String>, PathRejection>,
     JsonBody(change): JsonBody<HandleChange>,
 ) -> Result<Response, Problem> {
-    quota.take_change(asker.account)?;
+    quota.charge_change(asker.account)?;
     let handle = parse_own(path)?;
     let held = registry.set_discoverable(asker.device, handle, change.discoverable).await?;
     let handle = held.handle.canonical().into_owned();

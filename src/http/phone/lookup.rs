@@ -81,7 +81,7 @@ pub(super) struct Direct(pub(super) Dispatch);
 const PATH: &str = "/v1/lookup/";
 
 impl Shortcut for Direct {
-    fn takes(&self, method: &Method, uri: &Uri) -> bool {
+    fn matches(&self, method: &Method, uri: &Uri) -> bool {
         let is_segment = |rest: &str| !rest.is_empty() && !rest.contains('/');
         method == Method::GET
             && uri.query().is_none()

@@ -17,10 +17,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     auth::bearer,
     edge::Service,
+    fallback::with_fallbacks,
     health::{self, Health},
     problem::{Code, Problem},
     proxies::Proxies,
-    with_fallbacks,
 };
 use crate::{
     clock::SharedClock,
@@ -37,13 +37,13 @@ pub struct PhoneState {
     pub dispatch: Dispatch,
     /// Devices and handles.
     pub registry: Arc<Registry>,
-    /// Proofs.
-    pub ownership: Arc<VerificationService>,
-    /// Limits of calls without a token.
+    /// Verification codes.
+    pub verifications: Arc<VerificationService>,
+    /// Limits of sign-ups and changes.
     pub quota: Arc<Quota>,
     /// Readiness.
     pub health: Health,
-    /// The time, for spans that are told.
+    /// The time, for spans in answers.
     pub clock: SharedClock,
 }
 

@@ -57,13 +57,13 @@ pub(super) struct DeregisteredResponse {
     ),
 )]
 pub(super) async fn confirm(
-    State(ownership): State<Arc<VerificationService>>,
+    State(verifications): State<Arc<VerificationService>>,
     path: Result<Path<String>, PathRejection>,
     JsonBody(request): JsonBody<CodeRequest>,
 ) -> Result<Response, Problem> {
     let id = path.ok().and_then(|Path(text)| text.parse().ok());
     let verification: VerificationId = id.ok_or(ConfirmError::Unknown)?;
-    Ok(match ownership.confirm(verification, &request.code).await? {
+    Ok(match verifications.confirm(verification, &request.code).await? {
         Confirmed::Bound { handle, proved_at } => {
             let handle = handle.canonical().into_owned();
             secret(Json(ProvedResponse { handle, proved_at }))
@@ -87,14 +87,14 @@ pub(super) async fn confirm(
     ),
 )]
 pub(super) async fn deregister(
-    State(ownership): State<Arc<VerificationService>>,
+    State(verifications): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     origin: Origin,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
     let handle = request.parse()?;
     let from = quota.is_enabled().then_some(origin.ip);
-    let verification = ownership.begin_deregistration(handle, from).await?;
+    let verification = verifications.begin_deregistration(handle, from).await?;
     Ok(secret((StatusCode::ACCEPTED, Json(VerificationResponse::from(verification)))))
 }
 

@@ -1,4 +1,4 @@
-//! One account, from its rows.
+//! Builds one account from its rows.
 
 use crate::{
     clock::Timestamp,
@@ -9,7 +9,7 @@ use crate::{
 
 use super::{bad_rows::Reason, identity::Identity, rows::Row};
 
-/// An account being put together. Its devices and handles are few, so they are searched one by one.
+/// Collects the rows of one account. Their number is small, so linear searches are fast enough.
 pub(super) struct AccountBuilder<'a> {
     account: Identity,
     devices_max: usize,
@@ -19,14 +19,14 @@ pub(super) struct AccountBuilder<'a> {
 
 struct Device<'a> {
     identity: Identity,
-    said: DeviceSaid<'a>,
-    /// Whether a row without a handle was there.
-    is_alone: bool,
+    fields: DeviceFields<'a>,
+    /// Whether a row without a handle was added.
+    has_bare_row: bool,
 }
 
-/// What a row says of a device.
+/// The columns that all rows of a device must agree on.
 #[derive(PartialEq, Eq)]
-struct DeviceSaid<'a> {
+struct DeviceFields<'a> {
     platform: Platform,
     last_check_in_at: Timestamp,
     registered_at: Option<Timestamp>,
@@ -35,32 +35,31 @@ struct DeviceSaid<'a> {
 }
 
 impl<'a> AccountBuilder<'a> {
-    /// An account with no rows yet.
     pub(super) const fn new(account: Identity, devices_max: usize) -> Self {
         Self { account, devices_max, devices: Vec::new(), claims: Vec::new() }
     }
 
-    /// Adds a row; if it is bad, nothing of it.
+    /// Adds a row. A bad row changes nothing.
     pub(super) fn add(&mut self, row: &Row<'a>) -> Result<(), Reason> {
         if row.account != self.account {
-            return Err(Reason::IdsMeet);
+            return Err(Reason::IdCollision);
         }
         let known = self.device(row)?;
-        if row.handle.is_none() && known.is_some_and(|device| self.devices[device].is_alone) {
+        if row.handle.is_none() && known.is_some_and(|device| self.devices[device].has_bare_row) {
             return Err(Reason::Repeated);
         }
-        // The last thing that can fail, so that nothing has to be undone.
+        // This is the last check, so that no earlier change must be undone.
         self.claim(row)?;
         let device = known.unwrap_or_else(|| {
-            let said = DeviceSaid::by(row);
-            self.devices.push(Device { identity: row.device, said, is_alone: false });
+            let fields = DeviceFields::of(row);
+            self.devices.push(Device { identity: row.device, fields, has_bare_row: false });
             self.devices.len() - 1
         });
-        self.devices[device].is_alone |= row.handle.is_none();
+        self.devices[device].has_bare_row |= row.handle.is_none();
         Ok(())
     }
 
-    /// The account, its parts in order; nothing if no row was good.
+    /// The account, with devices and claims in order. None if no row was added.
     pub(super) fn finish(mut self) -> Option<TransferAccount> {
         self.devices.sort_unstable_by_key(|device| device.identity.bits);
         for claim in &mut self.claims {
@@ -72,13 +71,13 @@ impl<'a> AccountBuilder<'a> {
         (!devices.is_empty()).then_some(TransferAccount { account, devices, claims: self.claims })
     }
 
-    /// The place of the row's device, if an earlier row has it.
+    /// The index of the row's device, if an earlier row has it.
     fn device(&self, row: &Row<'a>) -> Result<Option<usize>, Reason> {
         let found = self.devices.iter().position(|device| device.identity.bits == row.device.bits);
-        match found.map(|place| &self.devices[place]) {
+        match found.map(|index| &self.devices[index]) {
             None if self.devices.len() >= self.devices_max => Err(Reason::TooManyDevices),
-            Some(device) if device.identity != row.device => Err(Reason::IdsMeet),
-            Some(device) if device.said != DeviceSaid::by(row) => Err(Reason::DeviceDiffers),
+            Some(device) if device.identity != row.device => Err(Reason::IdCollision),
+            Some(device) if device.fields != DeviceFields::of(row) => Err(Reason::DeviceDiffers),
             _ => Ok(found),
         }
     }
@@ -107,8 +106,8 @@ impl<'a> AccountBuilder<'a> {
     }
 }
 
-impl<'a> DeviceSaid<'a> {
-    const fn by(row: &Row<'a>) -> Self {
+impl<'a> DeviceFields<'a> {
+    const fn of(row: &Row<'a>) -> Self {
         Self {
             platform: row.platform,
             last_check_in_at: row.last_check_in_at,
@@ -123,11 +122,11 @@ impl Device<'_> {
     fn finish(self) -> TransferDevice {
         TransferDevice {
             device: DeviceId::from_bits(self.identity.bits),
-            platform: self.said.platform,
-            last_check_in_at: self.said.last_check_in_at,
-            registered_at: self.said.registered_at,
-            name: self.said.name.map(str::to_owned),
-            token_hash: self.said.token_hash,
+            platform: self.fields.platform,
+            last_check_in_at: self.fields.last_check_in_at,
+            registered_at: self.fields.registered_at,
+            name: self.fields.name.map(str::to_owned),
+            token_hash: self.fields.token_hash,
         }
     }
 }

@@ -1,20 +1,20 @@
-//! Rows that cannot be taken: where, why and how many.
+//! Rows that cannot be imported: their lines, reasons and number.
 
 use std::collections::BinaryHeap;
 
 use crate::handle::HandleError;
 
-/// Why a row cannot be taken.
+/// Why a row cannot be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Reason {
-    /// More or fewer cells than the header has.
-    #[error("it has not as many cells as the header")]
+    /// The row has more or fewer cells than the header.
+    #[error("the number of cells differs from the header")]
     CellCount,
     /// A cell is not UTF-8.
-    #[error("it is not UTF-8")]
+    #[error("a cell is not UTF-8")]
     NotUtf8,
-    /// The handle is none, for the reason given by [`HandleError::reason`].
-    #[error("its handle is not one: {0}")]
+    /// The text is no handle; [`HandleError::reason`] returned the reason.
+    #[error("the handle is invalid: {0}")]
     Handle(&'static str),
     /// The account's id is empty or longer than 128 bytes.
     #[error("the account's id must have 1 to 128 bytes")]
@@ -22,46 +22,46 @@ pub enum Reason {
     /// The device's id is empty or longer than 128 bytes.
     #[error("the device's id must have 1 to 128 bytes")]
     DeviceId,
-    /// Not one of the platforms.
+    /// The platform is not one of [`Platform::ALL`](crate::registry::Platform::ALL).
     #[error("the platform is unknown")]
     Platform,
-    /// The named time is not an instant, or there is none where one is required.
+    /// The named column is not an instant, or is empty although it is required.
     #[error("{0} is not an RFC 3339 instant")]
     Time(&'static str),
-    /// The named time lies more than a day ahead.
-    #[error("{0} lies more than a day in the future")]
+    /// The instant in the named column is more than a day in the future.
+    #[error("{0} is more than a day in the future")]
     Future(&'static str),
-    /// Neither `true` nor `false`.
+    /// `discoverable` is neither `true` nor `false`.
     #[error("discoverable is neither true nor false")]
     Discoverable,
     /// The device's name is longer than [`crate::limits::DEVICE_NAME_BYTES_MAX`].
     #[error("the device's name is too long")]
     NameLength,
-    /// Not 32 hex digits.
+    /// `token_hash` is not 32 hex digits.
     #[error("the token hash is not 32 hex digits")]
     TokenHash,
-    /// Two different ids of the file became the same 64 bits.
-    #[error("its id cannot be told from another id of the file; give one of them another id")]
-    IdsMeet,
+    /// Two different ids of the file have the same 64-bit hash.
+    #[error("the id has the same hash as another id of the file; change one of them")]
+    IdCollision,
     /// An earlier row has the device in another account.
-    #[error("the device is in another account, too")]
+    #[error("an earlier row has the device in another account")]
     DeviceElsewhere,
-    /// An earlier row says something else of the device.
-    #[error("an earlier row says something else of the same device")]
+    /// An earlier row has other values for the device.
+    #[error("an earlier row has other values for the same device")]
     DeviceDiffers,
-    /// Another account has a newer proof of the handle, or one as new on an earlier line.
+    /// Another account has a newer proof of the handle, or an equally new one on an earlier line.
     #[error("another account has proved the handle later")]
     HandleElsewhere,
-    /// An earlier row says something else of the account's claim on the handle.
-    #[error("an earlier row says something else of the same handle")]
+    /// An earlier row has other values for the account's claim on the handle.
+    #[error("an earlier row has other values for the same handle")]
     ClaimDiffers,
     /// An earlier row has the same handle and device.
     #[error("an earlier row has the same handle and device")]
     Repeated,
-    /// The account has as many devices as it may already.
+    /// Earlier rows have as many devices as an account may have.
     #[error("the account has too many devices")]
     TooManyDevices,
-    /// The account has as many handles as it may already.
+    /// Earlier rows have as many handles as an account may have.
     #[error("the account has too many handles")]
     TooManyHandles,
 }
@@ -72,16 +72,16 @@ impl From<HandleError> for Reason {
     }
 }
 
-/// One row that cannot be taken.
+/// One row that cannot be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BadRow {
-    /// CSV: the line of the file on which it begins, the header being line 1. Parquet: its number, counted from 1.
+    /// CSV: the line on which the row begins; the header is line 1. Parquet: the number of the row, counted from 1.
     pub line: u64,
-    /// Why.
+    /// Why the row cannot be imported.
     pub reason: Reason,
 }
 
-/// All rows that cannot be taken: counted, the first of them in full.
+/// All rows that cannot be imported: their number, and the first of them.
 #[derive(Clone, Debug, Default)]
 pub struct BadRows {
     total: u64,
@@ -89,16 +89,16 @@ pub struct BadRows {
 }
 
 impl BadRows {
-    /// Rows kept in full.
+    /// Rows that are kept.
     pub const FIRST: usize = 20;
 
-    /// How many there are.
+    /// The number of all bad rows.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
-    /// The first [`BadRows::FIRST`] by line.
+    /// The first [`BadRows::FIRST`] bad rows by line.
     #[must_use]
     pub fn first(&self) -> Vec<BadRow> {
         let mut first: Vec<_> = self.first.iter().copied().collect();

@@ -1,6 +1,6 @@
-//! The columns of a file, and where each stands.
+//! The columns of a file, and their positions.
 
-/// A column that is known.
+/// A known column. The required ones are first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Handle,
@@ -16,7 +16,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    /// Every column, in the order in which an export has them.
+    /// Every column, in the order of an export.
     pub(super) const ALL: [Self; 10] = [
         Self::Handle,
         Self::Account,
@@ -31,61 +31,76 @@ impl Column {
     ];
 
     pub(super) const fn name(self) -> &'static str {
+        const NAMES: [&str; Column::ALL.len()] = [
+            "handle",
+            "account",
+            "device",
+            "platform",
+            "last_check_in_at",
+            "proved_at",
+            "registered_at",
+            "discoverable",
+            "name",
+            "token_hash",
+        ];
+        NAMES[self as usize]
+    }
+
+    /// The type of the column's values.
+    pub(super) const fn kind(self) -> ColumnKind {
         match self {
-            Self::Handle => "handle",
-            Self::Account => "account",
-            Self::Device => "device",
-            Self::Platform => "platform",
-            Self::LastCheckInAt => "last_check_in_at",
-            Self::ProvedAt => "proved_at",
-            Self::RegisteredAt => "registered_at",
-            Self::Discoverable => "discoverable",
-            Self::Name => "name",
-            Self::TokenHash => "token_hash",
+            Self::LastCheckInAt | Self::ProvedAt | Self::RegisteredAt => ColumnKind::Instant,
+            Self::Discoverable => ColumnKind::Flag,
+            _ => ColumnKind::Text,
         }
     }
 
     const fn is_required(self) -> bool {
-        matches!(
-            self,
-            Self::Handle | Self::Account | Self::Device | Self::Platform | Self::LastCheckInAt
-        )
+        self as usize <= Self::LastCheckInAt as usize
     }
 }
 
-/// The header does not say what is needed.
+/// The type of a column's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ColumnKind {
+    Text,
+    Instant,
+    Flag,
+}
+
+/// Why a header cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ColumnError {
-    /// No known column is in it: a file without a header, most likely. Its first line is content, and not shown.
+    /// It names no known column. The file probably has no header, and the error must not quote its first line.
     #[error("the file has no header: its first line must name the columns")]
     NoHeader,
-    /// A column that is not known, by its name.
+    /// A column is unknown.
     #[error("unknown column {0:?}")]
     Unknown(String),
-    /// A column that is not known, by its number counted from 1: its name does not look like one.
-    #[error("column number {0} has no name that is known")]
+    /// A column is unknown, and its name may be content of a row. Its number counts from 1.
+    #[error("the name of column {0} is unknown")]
     UnknownAt(usize),
-    /// A required column is not there.
+    /// A required column is missing.
     #[error("the column {0:?} is missing")]
     Missing(&'static str),
-    /// A column is there twice.
-    #[error("the column {0:?} is there twice")]
+    /// A column occurs twice.
+    #[error("the column {0:?} occurs twice")]
     Twice(&'static str),
-    /// A column of a Parquet file has a type that cannot be read.
-    #[error("the column {0:?} has a type that cannot be read; it must be {1}")]
+    /// A column of a Parquet file has an unsupported type.
+    #[error("the column {0:?} has an unsupported type; it must be {1}")]
     Type(&'static str, &'static str),
 }
 
-/// Where each column stands in a record.
+/// The position of each column in a record.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
-    places: [Option<usize>; Column::ALL.len()],
-    /// Cells of a whole record.
+    positions: [Option<usize>; Column::ALL.len()],
+    /// The number of cells in a record.
     pub(super) width: usize,
 }
 
 impl Layout {
-    /// From the names in a header.
+    /// The layout that a header names.
     pub(super) fn from_names<'a>(
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, ColumnError> {
@@ -94,32 +109,36 @@ impl Layout {
         if !names.iter().any(|name| known(name).is_some()) {
             return Err(ColumnError::NoHeader);
         }
-        let mut layout = Self { places: [None; Column::ALL.len()], width: names.len() };
-        for (place, name) in names.into_iter().enumerate() {
-            let column = known(name).ok_or_else(|| unknown(name, place))?;
-            if layout.places[column as usize].replace(place).is_some() {
+        let mut layout = Self { positions: [None; Column::ALL.len()], width: names.len() };
+        for (position, name) in names.into_iter().enumerate() {
+            let column = known(name).ok_or_else(|| unknown(name, position))?;
+            if layout.positions[column as usize].replace(position).is_some() {
                 return Err(ColumnError::Twice(column.name()));
             }
         }
-        match Column::ALL.into_iter().find(|c| c.is_required() && layout.place(*c).is_none()) {
+        match Column::ALL.into_iter().find(|c| c.is_required() && layout.position(*c).is_none()) {
             Some(missing) => Err(ColumnError::Missing(missing.name())),
             None => Ok(layout),
         }
     }
 
-    /// The place of a column, counted from 0.
-    pub(super) const fn place(&self, column: Column) -> Option<usize> {
-        self.places[column as usize]
+    /// The position of a column, counted from 0.
+    pub(super) const fn position(&self, column: Column) -> Option<usize> {
+        self.positions[column as usize]
     }
 }
 
-/// Names a column only if it looks like a name: a cell of content that slipped into the header is not repeated.
-fn unknown(name: &str, place: usize) -> ColumnError {
+/// Quotes the name of a column only if it looks like one, since it may be a cell of a row.
+fn unknown(name: &str, position: usize) -> ColumnError {
     const NAME_BYTES_MAX: usize = 32;
     let is_name = name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphabetic() || "_- ".contains(c));
-    if is_name { ColumnError::Unknown(name.to_owned()) } else { ColumnError::UnknownAt(place + 1) }
+    if is_name {
+        ColumnError::Unknown(name.to_owned())
+    } else {
+        ColumnError::UnknownAt(position + 1)
+    }
 }
 
 #[cfg(test)]
@@ -131,17 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn columns_come_in_any_order() {
-        let layout =
-            layout("name,last_check_in_at,platform,device,account,handle").expect("it is whole");
-        assert_eq!(layout.place(Column::Handle), Some(5));
-        assert_eq!(layout.place(Column::Name), Some(0));
-        assert_eq!(layout.place(Column::TokenHash), None);
+    fn columns_may_have_any_order() {
+        let layout = layout("name,last_check_in_at,platform,device,account,handle")
+            .expect("a complete header");
+        assert_eq!(layout.position(Column::Handle), Some(5));
+        assert_eq!(layout.position(Column::Name), Some(0));
+        assert_eq!(layout.position(Column::TokenHash), None);
         assert_eq!(layout.width, 6);
     }
 
     #[test]
-    fn a_header_at_fault_is_told_by_name_unless_it_is_content() {
+    fn an_invalid_header_is_quoted_only_where_it_cannot_be_content() {
         let fault = |header: &str| layout(header).map(drop);
         let whole = "handle,account,device,platform,last_check_in_at";
         assert_eq!(

@@ -1,7 +1,7 @@
-//! CSV: a file cut into pieces of whole records, and pieces into rows.
+//! CSV: splits a file into pieces of whole records, and pieces into rows.
 //!
-//! Pieces are cut on one thread and read on several, so the cut must know where a record ends without reading it: at a
-//! line feed outside quotes. A piece without any quote, which is nearly every one, is cut at its last line feed.
+//! One thread splits the file, and several parse the pieces. The split finds the end of a record without parsing it, at a
+//! line feed outside quotes. Most pieces contain no quote, and end at their last line feed.
 
 use std::io::Read as _;
 
@@ -11,28 +11,28 @@ use crate::{files::File, limits};
 
 use super::{
     bad_rows::Reason,
-    cells::{Cells, Flag, Time},
+    cells::{Cell, Cells},
     columns::{Column, ColumnError, Layout},
     error::StageError,
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Whole records.
+/// A piece of a file: whole records.
 pub(super) struct CsvPiece {
     bytes: Vec<u8>,
-    /// The line of the file on which they begin.
+    /// The line of the file on which the piece begins.
     line: u64,
 }
 
-/// A file being cut.
+/// Splits a file into pieces.
 pub(super) struct CsvSource {
     file: File,
-    /// What was read and not yet given out: the beginning of a record.
+    /// Bytes that were read after the last piece: the beginning of a record.
     rest: Vec<u8>,
     line: u64,
     is_at_end: bool,
-    /// Bytes of the file that were read.
+    /// Bytes that were read from the file.
     pub(super) bytes_read: u64,
 }
 
@@ -41,21 +41,22 @@ impl CsvSource {
         Self { file, rest: Vec::new(), line: 1, is_at_end: false, bytes_read: 0 }
     }
 
-    /// The next piece; nothing at the end.
+    /// The next piece. None at the end.
     pub(super) fn next_piece(&mut self) -> Result<Option<CsvPiece>, StageError> {
         if self.is_at_end {
             return Ok(None);
         }
         let is_first = self.bytes_read == 0;
         let mut bytes = std::mem::take(&mut self.rest);
-        let room = (limits::IMPORT_RECORD_BYTES_MAX - bytes.len()) as u64;
-        let read = (&mut self.file).take(room).read_to_end(&mut bytes).map_err(StageError::Read)?;
+        let wanted = (limits::IMPORT_RECORD_BYTES_MAX - bytes.len()) as u64;
+        let read =
+            (&mut self.file).take(wanted).read_to_end(&mut bytes).map_err(StageError::Read)?;
         self.bytes_read += read as u64;
         if is_first && bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
         }
         let line = self.line;
-        if (read as u64) < room {
+        if (read as u64) < wanted {
             self.is_at_end = true;
         } else {
             let end = records_end(&bytes).ok_or(StageError::RecordTooLong { line })?;
@@ -66,21 +67,21 @@ impl CsvSource {
     }
 }
 
-/// Takes the header off the first piece.
-pub(super) fn take_header(piece: &mut CsvPiece) -> Result<Layout, ColumnError> {
+/// Parses the header, and removes it from the first piece.
+pub(super) fn split_header(piece: &mut CsvPiece) -> Result<Layout, ColumnError> {
     let mut header = ByteRecord::new();
     let mut reader = reader(&piece.bytes);
-    let is_there = reader.read_byte_record(&mut header).unwrap_or(false);
-    let end = place(reader.position().byte());
+    let has_header = reader.read_byte_record(&mut header).unwrap_or(false);
+    let end = offset(reader.position().byte());
     let names: Option<Vec<_>> = header.iter().map(|name| std::str::from_utf8(name).ok()).collect();
-    let names = names.filter(|_| is_there).ok_or(ColumnError::NoHeader)?;
+    let names = names.filter(|_| has_header).ok_or(ColumnError::NoHeader)?;
     let layout = Layout::from_names(names)?;
     piece.line += line_feeds(&piece.bytes[..end]);
     piece.bytes.drain(..end);
     Ok(layout)
 }
 
-/// Gives each record of a piece to `row`, with its line.
+/// Calls `row` for each record of a piece, with its line.
 pub(super) fn read(
     piece: &CsvPiece,
     layout: &Layout,
@@ -90,9 +91,9 @@ pub(super) fn read(
     let mut reader = reader(bytes);
     let mut record = ByteRecord::new();
     let (mut line, mut counted) = (piece.line, 0);
-    while reader.read_byte_record(&mut record).expect("memory can be read") {
-        let begin = place(record.position().map_or(0, csv::Position::byte));
-        // Empty lines, and what is left of the end of the record before, belong to no record.
+    while reader.read_byte_record(&mut record).expect("reading memory does not fail") {
+        let begin = offset(record.position().map_or(0, csv::Position::byte));
+        // Empty lines and the rest of the former record's line end belong to no record.
         let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
         let begin = begin + bytes[begin..].iter().take_while(|byte| is_end(byte)).count();
         line += line_feeds(&bytes[counted..begin]);
@@ -105,33 +106,23 @@ fn cells<'a>(record: &'a ByteRecord, layout: &Layout) -> Result<Cells<'a>, Reaso
     if record.len() != layout.width {
         return Err(Reason::CellCount);
     }
-    let cell = |column| {
-        let bytes = layout.place(column).and_then(|place| record.get(place)).unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|_| Reason::NotUtf8)
-    };
-    Ok(Cells {
-        handle: cell(Column::Handle)?,
-        account: cell(Column::Account)?,
-        device: cell(Column::Device)?,
-        platform: cell(Column::Platform)?,
-        last_check_in_at: Time::Text(cell(Column::LastCheckInAt)?),
-        proved_at: Time::Text(cell(Column::ProvedAt)?),
-        registered_at: Time::Text(cell(Column::RegisteredAt)?),
-        discoverable: Flag::Text(cell(Column::Discoverable)?),
-        name: cell(Column::Name)?,
-        token_hash: cell(Column::TokenHash)?,
-    })
+    let mut cells = [Cell::Text(""); Column::ALL.len()];
+    for (cell, column) in cells.iter_mut().zip(Column::ALL) {
+        let bytes = layout.position(column).and_then(|at| record.get(at)).unwrap_or_default();
+        *cell = Cell::Text(std::str::from_utf8(bytes).map_err(|_| Reason::NotUtf8)?);
+    }
+    Ok(cells)
 }
 
-/// A reader that takes any count of cells, behind a line feed of its own: it takes a byte order mark for one only at
-/// the very start, and only the file's start is one.
+/// A reader that accepts any number of cells. It would remove a byte order mark from the start of a piece, which is correct
+/// only for the first one. It therefore reads an added line feed before each piece.
 fn reader(bytes: &[u8]) -> csv::Reader<std::io::Chain<&[u8], &[u8]>> {
     let bytes = std::io::Read::chain(&b"\n"[..], bytes);
     ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes)
 }
 
-/// From the reader's count, which has the extra line feed.
-fn place(byte: u64) -> usize {
+/// The offset in the piece, from the reader's position, which counts the added line feed.
+fn offset(byte: u64) -> usize {
     usize::try_from(byte.saturating_sub(1)).unwrap_or(usize::MAX)
 }
 
@@ -139,12 +130,12 @@ fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// Where the last whole record ends that ends with a line feed; nothing if none does. `bytes` begin with a record.
+/// The end of the last record that ends with a line feed. None if there is no such record. `bytes` begin with a record.
 fn records_end(bytes: &[u8]) -> Option<usize> {
     if !bytes.contains(&b'"') {
         return bytes.iter().rposition(|byte| *byte == b'\n').map(|last| last + 1);
     }
-    // A quote opens a quoted cell only at the cell's start, and two of them within it are one: as the reader has it.
+    // As in the CSV reader, a quote opens a quoted cell only at its start, and two quotes within it are one.
     #[derive(PartialEq)]
     enum At {
         CellStart,
@@ -154,7 +145,7 @@ fn records_end(bytes: &[u8]) -> Option<usize> {
     }
     let mut at = At::CellStart;
     let mut end = None;
-    for (place, byte) in bytes.iter().enumerate() {
+    for (offset, byte) in bytes.iter().enumerate() {
         at = match (at, byte) {
             (At::CellStart | At::QuoteInQuoted, b'"') => At::Quoted,
             (At::Quoted, b'"') => At::QuoteInQuoted,
@@ -163,7 +154,7 @@ fn records_end(bytes: &[u8]) -> Option<usize> {
             _ => At::Plain,
         };
         if *byte == b'\n' && at == At::CellStart {
-            end = Some(place + 1);
+            end = Some(offset + 1);
         }
     }
     end
@@ -179,7 +170,7 @@ mod tests {
 
     const HEADER: &str = "handle,account,device,platform,last_check_in_at\n";
 
-    /// Lines and accounts of all records of a file.
+    /// The line and the account of each record of a file.
     fn records(content: &[u8]) -> Vec<(u64, Result<String, Reason>)> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
@@ -188,9 +179,13 @@ mod tests {
         let mut layout = None;
         let mut found = Vec::new();
         while let Some(mut piece) = source.next_piece().unwrap() {
-            let layout = layout.get_or_insert_with(|| take_header(&mut piece).unwrap());
+            let layout = layout.get_or_insert_with(|| split_header(&mut piece).unwrap());
             read(&piece, layout, |line, cells| {
-                found.push((line, cells.map(|cells| cells.account.to_owned())));
+                let account = cells.map(|cells| match cells[Column::Account as usize] {
+                    Cell::Text(text) => text.to_owned(),
+                    Cell::Instant(_) | Cell::Flag(_) => panic!("CSV has only text"),
+                });
+                found.push((line, account));
             });
         }
         found
@@ -216,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_never_closed_is_an_error_and_not_a_file_in_memory() {
+    fn an_unclosed_quote_is_an_error_and_does_not_read_the_file_into_memory() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(format!("{HEADER},\"a1,,,\n").as_bytes()).unwrap();
         file.write_all(",a,,,\n".repeat(limits::IMPORT_RECORD_BYTES_MAX).as_bytes()).unwrap();
@@ -228,15 +223,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_one_bad_row() {
+    fn invalid_utf8_is_one_bad_row() {
         let content = [HEADER.as_bytes(), b",a\xFF,,,\n,b,,,\n"].concat();
         assert_eq!(records(&content), [(2, Err(Reason::NotUtf8)), (3, Ok("b".into()))]);
     }
 
     proptest! {
-        // Pieces are 4 KiB here: wherever a cut falls, the records are those of a reader that sees the whole file.
+        // Pieces have 4 KiB in tests. Wherever they end, the records are those of a reader of the whole file.
         #[test]
-        fn cutting_changes_no_record(
+        fn splitting_changes_no_record(
             cells in prop::collection::vec("[a\"\r\n, é]{0,12}|[a-z]{0,40}", 200..1500),
         ) {
             let content = format!("{HEADER}{}", cells.join(",a,,,\n"));
@@ -250,7 +245,7 @@ mod tests {
                     _ => Err(Reason::CellCount),
                 })
                 .collect::<Vec<_>>();
-            // A quote left open may be longer than a piece, which is another test's matter.
+            // An unclosed quote may be longer than a piece; another test covers that.
             let is_closed = records_end(content.as_bytes()).is_some_and(|end| content.len() - end < 100);
             prop_assume!(is_closed);
             let cut: Vec<_> = records(content.as_bytes()).into_iter().map(|(_, cells)| cells).collect();

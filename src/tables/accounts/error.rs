@@ -1,55 +1,55 @@
-//! Why a file could not be staged or written.
+//! Why a staging or an export failed.
 
 use std::{error::Error, io, path::PathBuf};
 
 use super::{bad_rows::BadRows, columns::ColumnError, kind::KindError};
 
-/// Why nothing was staged. No content of a row is in it.
+/// Why a file was not staged. The error contains no content of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The file's name says no format.
+    /// The ending of the file name is no known format.
     #[error(transparent)]
     Kind(#[from] KindError),
-    /// The source cannot be read.
+    /// An I/O error occurred on the source.
     #[error("the source cannot be read: {0}")]
     Read(#[source] io::Error),
-    /// The source changed between the beginning and the end.
+    /// The source changed during the staging.
     #[error("the source changed while it was read")]
     SourceChanged,
-    /// The header is at fault.
+    /// The header is invalid.
     #[error(transparent)]
     Columns(#[from] ColumnError),
-    /// A record has no end within [`crate::limits::IMPORT_RECORD_BYTES_MAX`].
-    #[error("the record on line {line} is too long: is there a quote that is not closed?")]
+    /// A record is longer than [`crate::limits::IMPORT_RECORD_BYTES_MAX`].
+    #[error("the record on line {line} is too long; check whether its quotes are closed")]
     RecordTooLong {
-        /// The line on which it begins.
+        /// The line on which the record begins.
         line: u64,
     },
-    /// The Parquet file is damaged, or uses what cannot be read.
+    /// The Parquet file is damaged, or uses an unsupported feature.
     #[error("the Parquet file cannot be read: {0}")]
     Parquet(#[source] Box<dyn Error + Send + Sync>),
-    /// Some rows are bad, and bad rows were not to be skipped.
+    /// Some rows are bad, and the options do not skip bad rows.
     #[error("{} rows are bad", .0.total())]
     BadRows(BadRows),
     /// The staged file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
-        /// The file or directory.
+        /// The directory of the staged file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
 }
 
-/// Why an export failed. The file was not made, or an older one of its name is as it was.
+/// Why an export failed. No file was created, and an older file of the same name is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
-        /// The file.
+        /// The file of the export.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The Parquet encoder failed.

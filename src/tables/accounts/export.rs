@@ -1,51 +1,38 @@
-//! Accounts, to a file that an import can read.
+//! Writes accounts to a file that an import can read.
 
 use std::{
     io::BufWriter,
     path::{Path, PathBuf},
 };
 
-use crate::{
-    files::AtomicFile,
-    ids::{AccountId, DeviceId},
-    registry::{TransferAccount, TransferClaim, TransferDevice},
-};
+use crate::{files::AtomicFile, registry::TransferAccount};
 
 use super::{
-    error::ExportError, export_csv::CsvExport, export_parquet::ParquetExport, kind::FileKind,
+    error::ExportError, export_csv::CsvExport, export_parquet::ParquetExport, export_row::rows,
+    kind::FileKind,
 };
 
-/// A file being exported. It has its name, and is there at all, only after [`ExportWriter::finish`]; dropped before, it
-/// leaves nothing.
+/// Writes an export. The file appears at its path only after [`ExportWriter::finish`]; if the writer is dropped before, no
+/// file remains.
 ///
-/// Whoever reads the file reads everybody's handles: it has mode 0600, and what happens to it then is its owner's
-/// matter. A CSV cell of a handle begins with `+`, which a spreadsheet may take for a formula; it is not altered.
+/// The file contains all handles, so it has mode 0600. Phone numbers begin with `+`, which a spreadsheet may read as a
+/// formula; the export does not change them.
 pub struct ExportWriter {
     rows: Encoder,
     path: PathBuf,
 }
 
 enum Encoder {
-    // Boxed: their encoders are large.
+    // Boxed, since both encoders are large.
     Csv(Box<CsvExport>),
     Parquet(Box<ParquetExport>),
 }
 
-/// One row of an export: a device, and a handle that it backs if there is one.
-pub(super) struct ExportRow<'a> {
-    pub(super) account: AccountId,
-    pub(super) device: &'a TransferDevice,
-    pub(super) claim: Option<&'a TransferClaim>,
-}
-
-/// Where an encoder writes to.
-pub(super) type Output = BufWriter<AtomicFile>;
-
 impl ExportWriter {
-    /// Begins a file that will be at `path`, in the format `kind`.
+    /// Begins an export to `path`, in the format `kind`.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If the file cannot be created.
     pub fn create(path: &Path, kind: FileKind) -> Result<Self, ExportError> {
         let failed = |source| ExportError::Write { path: path.to_owned(), source };
         let fresh = AtomicFile::create(path).map_err(failed)?;
@@ -59,10 +46,10 @@ impl ExportWriter {
         Ok(Self { rows, path: path.to_owned() })
     }
 
-    /// Appends an account: a row for each handle and device that backs it, and one for each device that backs nothing.
+    /// Appends the rows of an account.
     ///
     /// # Errors
-    /// If it cannot be written. Then the file cannot be finished.
+    /// If they cannot be written. The export cannot be continued then.
     pub fn write(&mut self, account: &TransferAccount) -> Result<(), ExportError> {
         let path = &self.path;
         let failed = |source| ExportError::Write { path: path.clone(), source };
@@ -74,10 +61,10 @@ impl ExportWriter {
         })
     }
 
-    /// Makes the file durable and gives it its name, replacing what has it.
+    /// Makes the file durable and moves it to its path, replacing an older file.
     ///
     /// # Errors
-    /// If it cannot be written to the end.
+    /// If the file cannot be completed.
     pub fn finish(self) -> Result<(), ExportError> {
         let path = self.path;
         let failed = |source| ExportError::Write { path: path.clone(), source };
@@ -90,17 +77,4 @@ impl ExportWriter {
         let output = output.into_inner().map_err(|error| failed(error.into_error()))?;
         output.keep().map_err(failed)
     }
-}
-
-fn rows(account: &TransferAccount) -> impl Iterator<Item = ExportRow<'_>> {
-    let id = account.account;
-    let device = |wanted: DeviceId| account.devices.iter().find(move |d| d.device == wanted);
-    let backed = account.claims.iter().flat_map(move |claim| {
-        let devices = claim.devices.iter().filter_map(move |wanted| device(*wanted));
-        devices.map(move |device| ExportRow { account: id, device, claim: Some(claim) })
-    });
-    let backs =
-        |device: DeviceId| account.claims.iter().any(move |claim| claim.devices.contains(&device));
-    let alone = account.devices.iter().filter(move |device| !backs(device.device));
-    backed.chain(alone.map(move |device| ExportRow { account: id, device, claim: None }))
 }

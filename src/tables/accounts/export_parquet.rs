@@ -1,4 +1,4 @@
-//! An export as Parquet.
+//! The Parquet encoder of an export.
 
 use std::sync::Arc;
 
@@ -17,24 +17,57 @@ use parquet::{
 use crate::clock::Timestamp;
 
 use super::{
-    columns::Column,
-    export::{ExportRow, Output},
+    columns::{Column, ColumnKind},
+    export_row::{ExportRow, Output, Value},
 };
 
-/// Rows encoded together.
+/// Rows of one Arrow batch.
 const BATCH_ROWS: usize = if cfg!(test) { 16 } else { 16_384 };
-/// Rows of one row group: some tens of megabytes, which is what readers share work by.
+/// Rows of one row group: some tens of megabytes. Readers distribute their work by row groups.
 const ROW_GROUP_ROWS: usize = if cfg!(test) { 64 } else { 1_048_576 };
-const UTC: &str = "UTC";
 
 /// Writes rows in batches.
 pub(super) struct ParquetExport {
     writer: ArrowWriter<Output>,
     schema: SchemaRef,
-    texts: [StringBuilder; 6],
-    times: [TimestampMicrosecondBuilder; 3],
-    discoverable: BooleanBuilder,
+    builders: [Builder; Column::ALL.len()],
     rows: usize,
+}
+
+/// Collects the values of one column.
+enum Builder {
+    Text(StringBuilder),
+    Instant(TimestampMicrosecondBuilder),
+    Flag(BooleanBuilder),
+}
+
+impl Builder {
+    fn new(column: Column) -> Self {
+        match column.kind() {
+            ColumnKind::Text => Self::Text(StringBuilder::new()),
+            ColumnKind::Instant => {
+                Self::Instant(TimestampMicrosecondBuilder::new().with_data_type(data_type(column)))
+            }
+            ColumnKind::Flag => Self::Flag(BooleanBuilder::new()),
+        }
+    }
+
+    fn append(&mut self, value: Value<'_>) {
+        match (self, value) {
+            (Self::Text(builder), Value::Text(text)) => builder.append_option(text),
+            (Self::Instant(builder), Value::Instant(at)) => builder.append_option(at.map(micros)),
+            (Self::Flag(builder), Value::Flag(flag)) => builder.append_value(flag),
+            _ => unreachable!("a value has the kind of its column"),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Instant(builder) => Arc::new(builder.finish()),
+            Self::Flag(builder) => Arc::new(builder.finish()),
+        }
+    }
 }
 
 impl ParquetExport {
@@ -45,30 +78,13 @@ impl ParquetExport {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
         let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties))?;
-        Ok(Self {
-            writer,
-            schema,
-            texts: Default::default(),
-            times: Default::default(),
-            discoverable: BooleanBuilder::new(),
-            rows: 0,
-        })
+        Ok(Self { writer, schema, builders: Column::ALL.map(Builder::new), rows: 0 })
     }
 
     pub(super) fn write(&mut self, row: &ExportRow<'_>) -> Result<(), ParquetError> {
-        let device = row.device;
-        let [handle, account, id, platform, name, token_hash] = &mut self.texts;
-        handle.append_value(row.claim.map_or("".into(), |claim| claim.handle.canonical()));
-        account.append_value(row.account.to_string());
-        id.append_value(device.device.to_string());
-        platform.append_value(device.platform.code());
-        name.append_option(device.name.as_deref());
-        token_hash.append_option(device.token_hash.map(|h| data_encoding::HEXLOWER.encode(&h)));
-        let [last_check_in_at, proved_at, registered_at] = &mut self.times;
-        last_check_in_at.append_value(micros(device.last_check_in_at));
-        proved_at.append_option(row.claim.and_then(|claim| claim.proved_at).map(micros));
-        registered_at.append_option(device.registered_at.map(micros));
-        self.discoverable.append_value(row.claim.is_none_or(|claim| claim.discoverable));
+        for (builder, column) in self.builders.iter_mut().zip(Column::ALL) {
+            builder.append(row.value(column));
+        }
         self.rows += 1;
         if self.rows >= BATCH_ROWS { self.write_batch() } else { Ok(()) }
     }
@@ -79,47 +95,29 @@ impl ParquetExport {
     }
 
     fn write_batch(&mut self) -> Result<(), ParquetError> {
-        let [handle, account, device, platform, name, token_hash] = &mut self.texts;
-        let [last_check_in_at, proved_at, registered_at] = &mut self.times;
-        let columns = Column::ALL.map(|column| -> ArrayRef {
-            let time = |builder: &mut TimestampMicrosecondBuilder| -> ArrayRef {
-                Arc::new(builder.finish().with_timezone(UTC))
-            };
-            match column {
-                Column::Handle => Arc::new(handle.finish()),
-                Column::Account => Arc::new(account.finish()),
-                Column::Device => Arc::new(device.finish()),
-                Column::Platform => Arc::new(platform.finish()),
-                Column::LastCheckInAt => time(last_check_in_at),
-                Column::ProvedAt => time(proved_at),
-                Column::RegisteredAt => time(registered_at),
-                Column::Discoverable => Arc::new(self.discoverable.finish()),
-                Column::Name => Arc::new(name.finish()),
-                Column::TokenHash => Arc::new(token_hash.finish()),
-            }
-        });
+        let columns = self.builders.iter_mut().map(Builder::finish).collect();
         self.rows = 0;
-        let batch = RecordBatch::try_new(self.schema.clone(), columns.to_vec())?;
-        self.writer.write(&batch)
+        self.writer.write(&RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+}
+
+fn data_type(column: Column) -> DataType {
+    match column.kind() {
+        ColumnKind::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ColumnKind::Flag => DataType::Boolean,
+        ColumnKind::Text => DataType::Utf8,
     }
 }
 
 fn field(column: Column) -> Field {
-    let kind = match column {
-        Column::LastCheckInAt | Column::ProvedAt | Column::RegisteredAt => {
-            DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
-        }
-        Column::Discoverable => DataType::Boolean,
-        _ => DataType::Utf8,
-    };
     let may_be_null = matches!(
         column,
         Column::ProvedAt | Column::RegisteredAt | Column::Name | Column::TokenHash
     );
-    Field::new(column.name(), kind, may_be_null)
+    Field::new(column.name(), data_type(column), may_be_null)
 }
 
-/// Later than any clock shows becomes as late as can be written.
+/// Saturates beyond the range of Parquet.
 fn micros(at: Timestamp) -> i64 {
     i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Sorted rows, to blocks of accounts.
+//! Groups sorted rows into accounts, and accounts into blocks.
 
 use super::{
     account::AccountBuilder,
@@ -7,17 +7,17 @@ use super::{
     staged::Block,
 };
 
-/// Rows of one block, about: 4,096 rows of the longest handles and names stay below the largest block.
+/// The approximate number of rows in a block. 4,096 rows with the longest handles and names fit into a block.
 const BLOCK_ROWS: usize = if cfg!(test) { 8 } else { 4_096 };
 
-/// The accounts of some rows.
+/// A block of accounts, and the rows that it was made from.
 pub(super) struct Grouped {
     pub(super) block: Block,
     pub(super) bad: BadRows,
     pub(super) rows: u64,
 }
 
-/// Cuts an index that is sorted by account, so that no account is in two parts.
+/// Splits an index that is sorted by account, so that no account is in two parts.
 pub(super) fn parts(mut index: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     std::iter::from_fn(move || {
         let (last, _) = index.get(BLOCK_ROWS - 1).or_else(|| index.last())?;
@@ -28,14 +28,14 @@ pub(super) fn parts(mut index: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     })
 }
 
-/// Puts the accounts of one part together.
+/// Builds the accounts of one part.
 pub(super) fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> Grouped {
     let mut block = Block::default();
     let mut bad = BadRows::default();
     for entries in part.chunk_by(|one, other| one.0 == other.0) {
         let mut builder: Option<AccountBuilder<'_>> = None;
-        for (_, place) in entries {
-            let row = rows.row(*place);
+        for (_, position) in entries {
+            let row = rows.row(*position);
             let builder =
                 builder.get_or_insert_with(|| AccountBuilder::new(row.account, devices_max));
             if let Err(reason) = builder.add(&row) {
@@ -46,6 +46,6 @@ pub(super) fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> Grouped 
             block.push(&account);
         }
     }
-    block.seal();
+    block.finish();
     Grouped { block, bad, rows: part.len() as u64 }
 }

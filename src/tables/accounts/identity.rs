@@ -1,7 +1,8 @@
-//! Ids in a file: ours as they are, all others as 128 bits of their hash.
+//! Ids in a file: the service's own ids stay as they are, and foreign ids become 128 bits of their hash.
 //!
-//! 64 of them are the id. The other 64 stay with the row while it is staged, so that two foreign ids that meet in the
-//! first 64 bits (of ten million, one pair in 370,000 files) are an error and do not join two people.
+//! The first 64 bits are the new id. The others stay with the row during the staging. If two foreign ids have the same
+//! first 64 bits, their rows are bad, so that two people are not merged. Of files with ten million ids, one in 370,000 has
+//! such a pair.
 
 use std::str::FromStr;
 
@@ -12,23 +13,23 @@ use crate::{
     limits,
 };
 
-/// An id of a file.
+/// The id of an account or a device in a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) bits: u64,
-    /// Nothing for an id of ours.
+    /// None for an id of this service.
     pub(super) check: Option<u64>,
 }
 
 impl Identity {
-    /// The account that `text` names; nothing if it is empty or too long.
+    /// The id of an account. None if `text` is empty or too long.
     pub(super) fn account(text: &str) -> Option<Self> {
         Self::read(text, "dispatchd account\n", |text| {
             AccountId::from_str(text).ok().map(AccountId::bits)
         })
     }
 
-    /// The device that `text` names; nothing if it is empty or too long.
+    /// The id of a device. None if `text` is empty or too long.
     pub(super) fn device(text: &str) -> Option<Self> {
         Self::read(text, "dispatchd device\n", |text| {
             DeviceId::from_str(text).ok().map(DeviceId::bits)
@@ -57,20 +58,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_ours_stay_and_others_become_the_same_each_time() {
+    fn own_ids_stay_and_foreign_ids_have_a_stable_hash() {
         let own = AccountId::from_bits(0x0123_4567_89ab_cdef);
         let read = Identity::account(&own.to_string()).expect("an id");
         assert!(read.bits == own.bits() && read.check.is_none());
         assert!(Identity::device(&own.to_string()).expect("a foreign id").check.is_some());
 
-        // Frozen: a second import of the same people must find them.
+        // This value must not change: a second import of the same people must have the same ids.
         let foreign = Identity::account("customer-1").expect("a foreign id");
         assert_eq!(format!("{:016x}", foreign.bits), "f0b439d0a9e0a613");
         assert!(Identity::device("customer-1").expect("a foreign id") != foreign);
     }
 
     #[test]
-    fn empty_and_overlong_ids_are_none() {
+    fn empty_and_too_long_ids_are_refused() {
         assert!(Identity::account("").is_none());
         assert!(Identity::account(&"x".repeat(128)).is_some());
         assert!(Identity::account(&"x".repeat(129)).is_none());

@@ -1,8 +1,8 @@
-//! Which format a file has, by its name.
+//! The format of a file, by the ending of its name.
 
 use std::path::{Path, PathBuf};
 
-/// A format that is read and written.
+/// A format of imports and exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// Comma-separated values with a header, UTF-8.
@@ -11,16 +11,16 @@ pub enum FileKind {
     Parquet,
 }
 
-/// The file's name has another ending than those of the formats.
+/// The ending of a file name is no known format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: the name must end in .csv or .parquet", .0.display())]
 pub struct KindError(PathBuf);
 
 impl FileKind {
-    /// By the ending of the name, in either case.
+    /// The format of the file at `path`. The case of the ending does not matter.
     ///
     /// # Errors
-    /// If it is neither `.csv` nor `.parquet`.
+    /// If the ending is neither `.csv` nor `.parquet`.
     pub fn of(path: &Path) -> Result<Self, KindError> {
         let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
         match ending.as_ref().and_then(|ending| ending.to_str()) {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ending_decides() {
+    fn the_ending_of_the_name_is_the_format() {
         assert_eq!(FileKind::of(Path::new("a/b.csv")), Ok(FileKind::Csv));
         assert_eq!(FileKind::of(Path::new("b.old.PARQUET")), Ok(FileKind::Parquet));
         for other in ["b", "csv", "b.csv.zst", "b.csv/", "b.txt", ".csv"] {

@@ -1,40 +1,45 @@
-//! Files of accounts, in and out: CSV and Parquet.
+//! Import and export of accounts as CSV and Parquet files.
 //!
 //! # Columns
 //!
-//! One row is one device that backs one handle. A row with an empty `handle` is a device that backs nothing, so that an
-//! export is complete. Columns may come in any order; a cell of an optional column may be empty (or null).
+//! One row is one device that backs one handle. A device that backs no handle has a row with an empty `handle`, so that an
+//! export is complete. Columns may have any order. A cell of an optional column may be empty or null.
 //!
 //! | column | | content |
 //! | --- | --- | --- |
-//! | `handle` | required | as people write it; kept in canonical form; empty for a device that backs nothing |
-//! | `account`, `device` | required | an id of ours (`a_…`, `d_…`), or any other text of 1 to 128 bytes |
+//! | `handle` | required | any spelling, which the import makes canonical; empty for a device that backs no handle |
+//! | `account`, `device` | required | an id of this service (`a_…`, `d_…`), or any other text of 1 to 128 bytes |
 //! | `platform` | required | `ios`, `ipados`, `macos`, `watchos`, `visionos`, `other` |
 //! | `last_check_in_at` | required | RFC 3339 |
 //! | `proved_at`, `registered_at` | optional | RFC 3339 |
 //! | `discoverable` | optional | `true` (the default) or `false` |
-//! | `name` | optional | what the owner calls the device, up to 128 bytes |
+//! | `name` | optional | the owner's name for the device, up to 128 bytes |
 //! | `token_hash` | optional | 32 hex digits |
 //!
-//! Parquet has the same columns as strings, timestamps as such (milli-, micro- or nanoseconds, UTC) or as strings,
-//! `discoverable` as a boolean or a string. Opened in a spreadsheet, a cell that begins with `+` or `=` may be taken for
-//! a formula: handles do begin with `+`, and are written as they are; import such a file as text.
+//! Parquet has the same columns as strings. Instants may also be UTC timestamps in milli-, micro- or nanoseconds, and
+//! `discoverable` may be a boolean. A spreadsheet may read a cell that begins with `+` or `=` as a formula. Handles do
+//! begin with `+`, and an export does not change them: open it as text.
 //!
-//! # Path of an import
+//! # Steps of an import
 //!
-//! [`Source`] (which file, its digest) → [`stage()`] (read, check every row, sort, group by account) → a *staged file* →
-//! [`StagedReader`] (accounts in ascending order of their ids). Only the last step is repeated when an import is
-//! interrupted: [`find`] recognises the staged file of the same source and options, and a reader can begin after the
-//! last account that was applied.
+//! 1. [`Source`] opens a file and computes its digest.
+//! 2. [`stage()`] reads and checks every row, sorts the rows, groups them by account and writes a *staged file*.
+//! 3. [`StagedReader`] returns the accounts in ascending order of their ids.
 //!
-//! # Which row is bad
+//! Only step 3 is repeated after an interruption: [`find`] finds the staged file of the same source and options, and a
+//! reader can begin after the last account that was applied.
 //!
-//! Rows are judged in this order, each once, and a bad row takes no part in what follows: by itself (cells); a device in
-//! two accounts (the first line decides whose it is); a handle in two accounts (the newest proof decides); then, within
-//! an account and in the order of the file, devices and claims that contradict an earlier row, repetitions, and limits.
-//! Without `skip_bad` one bad row means that nothing is staged.
+//! # Bad rows
 //!
-//! No error and no report holds anything of a row's content: line and reason only.
+//! The checks run in this order. A row that fails one is excluded from those after it.
+//!
+//! 1. the cells of the row by itself;
+//! 2. a device in two accounts: the first line decides which account has it;
+//! 3. a handle in two accounts: the newest proof decides;
+//! 4. within an account, in the order of the file: rows that contradict or repeat an earlier row, and limits.
+//!
+//! Without `skip_bad`, one bad row prevents the staged file. Errors and reports name only the line and the reason, never
+//! the content of a row.
 
 mod account;
 mod bad_rows;
@@ -46,9 +51,11 @@ mod error;
 mod export;
 mod export_csv;
 mod export_parquet;
+mod export_row;
 mod grouping;
 mod identity;
 mod kind;
+mod options;
 mod parquet_source;
 mod pieces;
 mod pipeline;
@@ -66,7 +73,8 @@ pub use columns::ColumnError;
 pub use error::{ExportError, StageError};
 pub use export::ExportWriter;
 pub use kind::{FileKind, KindError};
+pub use options::StageOptions;
 pub use progress::{Phase, Progress, Unit};
 pub use source::{ImportDigest, Source};
-pub use stage::{StageOptions, Staged, stage};
+pub use stage::{Staged, stage};
 pub use staged::{StagedError, StagedReader, StagedTotals, find, verify};

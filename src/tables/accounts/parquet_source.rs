@@ -1,4 +1,4 @@
-//! Parquet: a file as batches of rows, and batches as cells.
+//! Parquet: splits a file into batches of rows, and converts batches to cells.
 
 use arrow_array::{
     Array, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -11,23 +11,23 @@ use parquet::arrow::arrow_reader::{
 
 use super::{
     bad_rows::Reason,
-    cells::{Cells, Flag, Time},
-    columns::{Column, ColumnError, Layout},
+    cells::{Cell, Cells},
+    columns::{Column, ColumnError, ColumnKind, Layout},
     error::StageError,
 };
 use crate::files::File;
 
-/// Rows read at once: small enough to share among threads, large enough to be read fast.
+/// Rows of one batch: few enough to distribute to threads, and enough to read fast.
 const BATCH_ROWS: usize = 8_192;
 
-/// Some rows.
+/// A batch of rows.
 pub(super) struct ParquetPiece {
     batch: RecordBatch,
-    /// The number of the first, counted from 1.
+    /// The number of the first row, counted from 1.
     row: u64,
 }
 
-/// A file being read.
+/// Reads a file in batches.
 pub(super) struct ParquetSource {
     reader: ParquetRecordBatchReader,
     pub(super) layout: Layout,
@@ -37,16 +37,16 @@ pub(super) struct ParquetSource {
 
 impl ParquetSource {
     pub(super) fn new(file: File) -> Result<Self, StageError> {
-        // Without the Arrow schema that a writer may have left in the file, a column has the type of its values alone:
-        // dictionaries, views and large strings are all plain strings.
+        // Ignores the Arrow schema that a writer may have stored. A column then has the type of its values: dictionaries,
+        // views and large strings become plain strings.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
             .map_err(|error| StageError::Parquet(error.into()))?;
         let fields = builder.schema().fields();
         let layout = Layout::from_names(fields.iter().map(|field| field.name().as_str()))?;
         for column in Column::ALL {
-            if let Some(place) = layout.place(column) {
-                check_type(column, fields[place].data_type())?;
+            if let Some(position) = layout.position(column) {
+                check_type(column, fields[position].data_type())?;
             }
         }
         let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
@@ -55,7 +55,7 @@ impl ParquetSource {
         Ok(Self { reader, layout, rows_read: 0, rows_total })
     }
 
-    /// The next rows; nothing at the end.
+    /// The next batch. None at the end.
     pub(super) fn next_piece(&mut self) -> Result<Option<ParquetPiece>, StageError> {
         let Some(batch) = self.reader.next() else { return Ok(None) };
         let batch = batch.map_err(|error| StageError::Parquet(error.into()))?;
@@ -66,56 +66,36 @@ impl ParquetSource {
 }
 
 fn check_type(column: Column, found: &DataType) -> Result<(), ColumnError> {
-    let is_time = |unit: &TimeUnit, zone: Option<&str>| {
-        *unit != TimeUnit::Second && zone.is_some_and(|zone| ["UTC", "+00:00"].contains(&zone))
-    };
-    let is_instant =
-        matches!(column, Column::LastCheckInAt | Column::ProvedAt | Column::RegisteredAt);
-    let (fits, expected) = match found {
-        DataType::Utf8 => (true, ""),
-        DataType::Timestamp(unit, zone) if is_instant => (
-            is_time(unit, zone.as_deref()),
+    let is_utc = |zone: &str| ["UTC", "+00:00"].contains(&zone);
+    let (fits, expected) = match (column.kind(), found) {
+        (_, DataType::Utf8) | (ColumnKind::Flag, DataType::Boolean) => return Ok(()),
+        (ColumnKind::Instant, DataType::Timestamp(unit, zone)) => (
+            *unit != TimeUnit::Second && zone.as_deref().is_some_and(is_utc),
             "a timestamp in milli-, micro- or nanoseconds adjusted to UTC, or a string",
         ),
-        _ if is_instant => (false, "a timestamp adjusted to UTC, or a string"),
-        DataType::Boolean if column == Column::Discoverable => (true, ""),
-        _ if column == Column::Discoverable => (false, "a boolean or a string"),
-        _ => (false, "a string"),
+        (ColumnKind::Instant, _) => (false, "a timestamp adjusted to UTC, or a string"),
+        (ColumnKind::Flag, _) => (false, "a boolean or a string"),
+        (ColumnKind::Text, _) => (false, "a string"),
     };
     if fits { Ok(()) } else { Err(ColumnError::Type(column.name(), expected)) }
 }
 
-/// Gives each row of a piece to `row`, with its number.
+/// Calls `row` for each row of a piece, with its number.
 pub(super) fn read(
     piece: &ParquetPiece,
     layout: &Layout,
     mut row: impl FnMut(u64, Result<Cells<'_>, Reason>),
 ) {
-    let values = Column::ALL.map(|column| match layout.place(column) {
-        Some(place) => Values::of(piece.batch.column(place)),
+    let values = Column::ALL.map(|column| match layout.position(column) {
+        Some(position) => Values::of(piece.batch.column(position)),
         None => Values::None,
     });
-    let values = |column: Column| &values[column as usize];
     for (number, at) in (piece.row..).zip(0..piece.batch.num_rows()) {
-        let text = |column| values(column).text(at);
-        let time = |column| values(column).time(at);
-        let cells = Cells {
-            handle: text(Column::Handle),
-            account: text(Column::Account),
-            device: text(Column::Device),
-            platform: text(Column::Platform),
-            last_check_in_at: time(Column::LastCheckInAt),
-            proved_at: time(Column::ProvedAt),
-            registered_at: time(Column::RegisteredAt),
-            discoverable: values(Column::Discoverable).flag(at),
-            name: text(Column::Name),
-            token_hash: text(Column::TokenHash),
-        };
-        row(number, Ok(cells));
+        row(number, Ok(Column::ALL.map(|column| values[column as usize].cell(at))));
     }
 }
 
-/// A column's values in one batch.
+/// The values of a column in one batch.
 enum Values<'a> {
     None,
     Text(&'a StringArray),
@@ -142,31 +122,19 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn text(&self, at: usize) -> &'a str {
+    fn cell(&self, at: usize) -> Cell<'a> {
         match self {
-            Self::Text(array) if array.is_valid(at) => array.value(at),
-            _ => "",
-        }
-    }
-
-    fn flag(&self, at: usize) -> Flag<'a> {
-        match self {
-            Self::Bool(array) if array.is_valid(at) => Flag::Bool(array.value(at)),
-            _ => Flag::Text(self.text(at)),
-        }
-    }
-
-    fn time(&self, at: usize) -> Time<'a> {
-        match self {
-            // Further from the epoch than microseconds reach: an instant that no clock shows, and refused as such.
+            Self::Text(array) if array.is_valid(at) => Cell::Text(array.value(at)),
+            Self::Bool(array) if array.is_valid(at) => Cell::Flag(array.value(at)),
+            // An instant beyond the range of microseconds saturates, and is then refused as one in the future.
             Self::Milli(array) if array.is_valid(at) => {
-                Time::Micros(array.value(at).saturating_mul(1_000))
+                Cell::Instant(array.value(at).saturating_mul(1_000))
             }
-            Self::Micro(array) if array.is_valid(at) => Time::Micros(array.value(at)),
+            Self::Micro(array) if array.is_valid(at) => Cell::Instant(array.value(at)),
             Self::Nano(array) if array.is_valid(at) => {
-                Time::Micros(array.value(at).div_euclid(1_000))
+                Cell::Instant(array.value(at).div_euclid(1_000))
             }
-            _ => Time::Text(self.text(at)),
+            _ => Cell::Text(""),
         }
     }
 }

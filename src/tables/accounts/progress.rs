@@ -1,28 +1,28 @@
-//! How far an operation has come.
+//! The progress of an import or an export.
 
-/// A part of an import or an export.
+/// A phase of an import or an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The source's digest is computed.
+    /// Computes the digest of the source.
     Hashing,
-    /// Rows are read and checked one by one.
+    /// Reads and checks rows one by one.
     Reading,
-    /// Rows are sorted and compared with each other.
+    /// Sorts rows and compares them with each other.
     Sorting,
-    /// Accounts are written.
+    /// Writes accounts.
     Writing,
-    /// A staged file is sent to a server.
+    /// Sends a staged file to a server.
     Uploading,
-    /// Accounts are read back, or applied.
+    /// Reads accounts back, or applies them.
     Applying,
-    /// A copy of a server's registry is fetched.
+    /// Fetches a copy of a server's registry.
     Downloading,
 }
 
 impl Phase {
-    /// What is being done, in a word.
+    /// The name of the phase in messages.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Hashing => "hashing",
             Self::Reading => "reading",
@@ -35,7 +35,7 @@ impl Phase {
     }
 }
 
-/// What is counted.
+/// The unit of a progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes of a file.
@@ -46,15 +46,15 @@ pub enum Unit {
     Accounts,
 }
 
-/// How far a phase has come. `done` only grows within a phase.
+/// The progress of one phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The phase.
+    /// The current phase.
     pub phase: Phase,
-    /// What `done` and `total` count.
+    /// The unit of `done` and `total`.
     pub unit: Unit,
-    /// How much is done.
+    /// The amount that is done. Never decreases within a phase.
     pub done: u64,
-    /// How much there is to do; 0 if nobody knows.
+    /// The amount to do. 0 if it is unknown.
     pub total: u64,
 }

@@ -1,7 +1,7 @@
-//! Rows in memory while an import is sorted: 13 million of them in a gigabyte.
+//! Rows in memory while an import is sorted: 13 million rows in a gigabyte.
 //!
-//! Rows are encoded one behind the other in pieces, in the order of the file, and named by their [`RowPosition`]. What rows
-//! are compared by stands at a fixed distance from a row's start:
+//! Each piece encodes its rows one after the other, in the order of the file. A [`RowPosition`] addresses a row. The values
+//! that rows are compared by are at fixed offsets from the start of a row:
 //!
 //! ```text
 //! 0   2  bytes of the row after this head
@@ -9,7 +9,7 @@
 //! 3   8  account
 //! 11  8  device
 //! 19  8  hash of the handle
-//! 27     postcard
+//! 27     the other values, encoded with postcard
 //! ```
 
 use std::hash::BuildHasher;
@@ -28,7 +28,7 @@ const HEAD_BYTES: usize = 27;
 const BAD: u8 = 1;
 const HAS_HANDLE: u8 = 2;
 
-/// One row's values.
+/// The values of one row.
 #[derive(Clone)]
 pub(super) struct Row<'a> {
     pub(super) line: u64,
@@ -45,18 +45,18 @@ pub(super) struct Row<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-enum HeldHandle<'a> {
+enum StoredHandle<'a> {
     None,
     Phone(u64),
     Email(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
-struct Held<'a> {
+struct StoredRow<'a> {
     line: u64,
     account_check: Option<[u8; 8]>,
     device_check: Option<[u8; 8]>,
-    handle: HeldHandle<'a>,
+    handle: StoredHandle<'a>,
     platform: u8,
     last_check_in_at: u64,
     proved_at: Option<u64>,
@@ -66,7 +66,7 @@ struct Held<'a> {
     token_hash: Option<[u8; 16]>,
 }
 
-/// Where a row is: the number of its piece, and its start in there. Places are in the order of the file.
+/// The position of a row: the number of its piece and the offset in it. Positions sort in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RowPosition(u64);
 
@@ -84,10 +84,10 @@ impl RowPosition {
     }
 }
 
-/// What an index of rows is sorted by, and the row.
+/// An entry of an index: the sort key, and the position of the row.
 pub(super) type Entry = (u64, RowPosition);
 
-/// Writes rows of one piece.
+/// The encoded rows of one piece.
 #[derive(Default)]
 pub(super) struct PieceOfRows {
     bytes: Vec<u8>,
@@ -95,7 +95,7 @@ pub(super) struct PieceOfRows {
 }
 
 impl PieceOfRows {
-    /// Appends a row. All rows of an import need one `hasher`.
+    /// Appends a row. All rows of an import must use the same `hasher`.
     pub(super) fn push(&mut self, row: &Row<'_>, hasher: &impl BuildHasher) {
         let start = self.bytes.len();
         let flags = if row.handle.is_some() { HAS_HANDLE } else { 0 };
@@ -104,14 +104,14 @@ impl PieceOfRows {
         for word in [row.account.bits, row.device.bits, hash] {
             self.bytes.extend_from_slice(&word.to_le_bytes());
         }
-        let held = Held {
+        let stored = StoredRow {
             line: row.line,
             account_check: row.account.check.map(u64::to_le_bytes),
             device_check: row.device.check.map(u64::to_le_bytes),
             handle: match &row.handle {
-                None => HeldHandle::None,
-                Some(Handle::Phone(key)) => HeldHandle::Phone(key.bits()),
-                Some(Handle::Email(address)) => HeldHandle::Email(address.as_str()),
+                None => StoredHandle::None,
+                Some(Handle::Phone(key)) => StoredHandle::Phone(key.bits()),
+                Some(Handle::Email(address)) => StoredHandle::Email(address.as_str()),
             },
             platform: row.platform as u8,
             last_check_in_at: row.last_check_in_at.as_micros(),
@@ -122,9 +122,9 @@ impl PieceOfRows {
             token_hash: row.token_hash,
         };
         let bytes = std::mem::take(&mut self.bytes);
-        self.bytes = postcard::to_extend(&held, bytes).expect("memory takes any row");
+        self.bytes = postcard::to_extend(&stored, bytes).expect("a row serializes");
         let len = self.bytes.len() - start - HEAD_BYTES;
-        let len = u16::try_from(len).expect("a handle and a name are short");
+        let len = u16::try_from(len).expect("limits bound handle and name");
         self.bytes[start..start + 2].copy_from_slice(&len.to_le_bytes());
         self.count += 1;
     }
@@ -134,94 +134,94 @@ impl PieceOfRows {
 #[derive(Default)]
 pub(super) struct Rows {
     pieces: Vec<Box<[u8]>>,
-    /// Rows that were added.
+    /// The number of all rows.
     pub(super) count: u64,
 }
 
 impl Rows {
-    /// Adds the piece that follows in the file.
+    /// Adds the next piece of the file.
     pub(super) fn add(&mut self, piece: PieceOfRows) {
-        // Exactly as large as it is: what a growing vector holds in reserve would be a third of all.
+        // Without the spare capacity of the vector, which would be a third of the memory.
         self.pieces.push(piece.bytes.into_boxed_slice());
         self.count += piece.count;
     }
 
-    /// What `key` says of each row that is not bad, sorted by it and then in the order of the file. Rows of which it
-    /// says nothing are left out.
+    /// An index of the rows that are not bad and have a `key`, sorted by key and then in the order of the file.
     pub(super) fn index(&self, key: impl Fn(&Self, RowPosition) -> Option<u64>) -> Vec<Entry> {
         let mut index = Vec::with_capacity(usize::try_from(self.count).unwrap_or(0));
         for (number, piece) in self.pieces.iter().enumerate() {
             let mut start = 0;
             while start < piece.len() {
-                let place = RowPosition::new(number, start);
-                if !self.is_bad(place) {
-                    index.extend(key(self, place).map(|key| (key, place)));
+                let position = RowPosition::new(number, start);
+                if !self.is_bad(position) {
+                    index.extend(key(self, position).map(|key| (key, position)));
                 }
-                start += HEAD_BYTES + self.body_len(place);
+                start += HEAD_BYTES + self.body_len(position);
             }
         }
         index.sort_unstable();
         index
     }
 
-    pub(super) fn account(&self, place: RowPosition) -> u64 {
-        self.word(place, 3)
+    pub(super) fn account(&self, position: RowPosition) -> u64 {
+        self.word(position, 3)
     }
 
-    pub(super) fn device(&self, place: RowPosition) -> u64 {
-        self.word(place, 11)
+    pub(super) fn device(&self, position: RowPosition) -> u64 {
+        self.word(position, 11)
     }
 
-    /// The hash of the row's handle, if it has one.
-    pub(super) fn handle_hash(&self, place: RowPosition) -> Option<u64> {
-        (self.head(place)[2] & HAS_HANDLE != 0).then(|| self.word(place, 19))
+    /// The hash of the handle. None for a row without a handle.
+    pub(super) fn handle_hash(&self, position: RowPosition) -> Option<u64> {
+        (self.head(position)[2] & HAS_HANDLE != 0).then(|| self.word(position, 19))
     }
 
-    pub(super) fn is_bad(&self, place: RowPosition) -> bool {
-        self.head(place)[2] & BAD != 0
+    pub(super) fn is_bad(&self, position: RowPosition) -> bool {
+        self.head(position)[2] & BAD != 0
     }
 
-    pub(super) fn mark_bad(&mut self, place: RowPosition) {
-        self.pieces[place.piece()][place.start() + 2] |= BAD;
+    pub(super) fn mark_bad(&mut self, position: RowPosition) {
+        self.pieces[position.piece()][position.start() + 2] |= BAD;
     }
 
-    pub(super) fn row(&self, place: RowPosition) -> Row<'_> {
-        let start = place.start() + HEAD_BYTES;
-        let body = &self.pieces[place.piece()][start..start + self.body_len(place)];
-        let held: Held<'_> = postcard::from_bytes(body).expect("as it was encoded above");
+    pub(super) fn row(&self, position: RowPosition) -> Row<'_> {
+        let start = position.start() + HEAD_BYTES;
+        let body = &self.pieces[position.piece()][start..start + self.body_len(position)];
+        let stored: StoredRow<'_> =
+            postcard::from_bytes(body).expect("a row that was encoded above");
         let identity =
             |bits, check: Option<[u8; 8]>| Identity { bits, check: check.map(u64::from_le_bytes) };
         Row {
-            line: held.line,
-            account: identity(self.account(place), held.account_check),
-            device: identity(self.device(place), held.device_check),
-            handle: match held.handle {
-                HeldHandle::None => None,
-                HeldHandle::Phone(bits) => PhoneKey::from_bits(bits).map(Handle::Phone),
-                HeldHandle::Email(text) => Handle::from_canonical(text),
+            line: stored.line,
+            account: identity(self.account(position), stored.account_check),
+            device: identity(self.device(position), stored.device_check),
+            handle: match stored.handle {
+                StoredHandle::None => None,
+                StoredHandle::Phone(bits) => PhoneKey::from_bits(bits).map(Handle::Phone),
+                StoredHandle::Email(text) => Handle::from_canonical(text),
             },
-            platform: Platform::ALL[usize::from(held.platform)],
-            last_check_in_at: Timestamp::from_micros(held.last_check_in_at),
-            proved_at: held.proved_at.map(Timestamp::from_micros),
-            registered_at: held.registered_at.map(Timestamp::from_micros),
-            discoverable: held.discoverable,
-            name: held.name,
-            token_hash: held.token_hash,
+            platform: Platform::ALL[usize::from(stored.platform)],
+            last_check_in_at: Timestamp::from_micros(stored.last_check_in_at),
+            proved_at: stored.proved_at.map(Timestamp::from_micros),
+            registered_at: stored.registered_at.map(Timestamp::from_micros),
+            discoverable: stored.discoverable,
+            name: stored.name,
+            token_hash: stored.token_hash,
         }
     }
 
-    fn head(&self, place: RowPosition) -> &[u8] {
-        let start = place.start();
-        &self.pieces[place.piece()][start..start + HEAD_BYTES]
+    fn head(&self, position: RowPosition) -> &[u8] {
+        let start = position.start();
+        &self.pieces[position.piece()][start..start + HEAD_BYTES]
     }
 
-    fn body_len(&self, place: RowPosition) -> usize {
-        let head = self.head(place);
+    fn body_len(&self, position: RowPosition) -> usize {
+        let head = self.head(position);
         usize::from(u16::from_le_bytes([head[0], head[1]]))
     }
 
-    fn word(&self, place: RowPosition, at: usize) -> u64 {
-        let (words, _) = self.head(place)[at..].as_chunks::<8>();
+    fn word(&self, position: RowPosition, at: usize) -> u64 {
+        let (words, _) = self.head(position)[at..].as_chunks::<8>();
         u64::from_le_bytes(words[0])
     }
 }

@@ -1,4 +1,4 @@
-//! The file that is imported: its format, and a digest that tells whether it was staged before.
+//! [`Source`]: the file to import, its format, and the digest by which its staged file is found again.
 
 use std::{
     fmt,
@@ -11,25 +11,25 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{
     error::StageError,
     kind::FileKind,
+    options::StageOptions,
     progress::{Phase, Progress, Unit},
-    stage::StageOptions,
 };
 use crate::files::{self, File, FileStamp};
 
 const READ_BYTES: usize = 1024 * 1024;
 
-/// The SHA-256 of a source and of the options that decide what is staged of it.
+/// The SHA-256 of a source and of the options that affect its staged file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ImportDigest([u8; 32]);
 
 impl ImportDigest {
-    /// From its bytes, as stored.
+    /// From stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes, to store.
+    /// The bytes, to store.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -58,10 +58,10 @@ pub struct Source {
 }
 
 impl Source {
-    /// Looks at the file at `path`, and reads it once for its digest.
+    /// Opens the file at `path`, and reads it once for its digest.
     ///
     /// # Errors
-    /// If its name says no format, or it cannot be read.
+    /// If the ending of its name is no known format, or it cannot be read.
     pub fn open(path: &Path, progress: &dyn Fn(Progress)) -> Result<Self, StageError> {
         let kind = FileKind::of(path)?;
         let file = files::open(path).map_err(StageError::Read)?;
@@ -74,14 +74,14 @@ impl Source {
         Ok(Self { path: path.to_owned(), kind, sha256, stamp })
     }
 
-    /// What tells this import from others.
+    /// The digest that identifies this import.
     #[must_use]
     pub fn digest(&self, options: &StageOptions) -> ImportDigest {
         let mut context = Context::new(&SHA256);
         context.update(b"dispatchd import 1\n");
         context.update(&self.sha256);
-        // The format is part of it, since the name decides how the bytes are read. A region's name is what its `Debug`
-        // prints; were that to change, a half-done import would be staged once more and nothing else.
+        // The digest covers the format, which the file name decides. It contains the region as `Debug` prints it. If that
+        // text changes, an interrupted import only has to be staged again.
         let options = format!(
             "{:?} {} {:?} {}",
             self.kind, options.skip_bad, options.region, options.devices_per_account
@@ -90,13 +90,13 @@ impl Source {
         ImportDigest(digest_bytes(context))
     }
 
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.stamp.bytes
     }
 
-    /// Its format.
+    /// The format of the file.
     #[must_use]
     pub const fn kind(&self) -> FileKind {
         self.kind
@@ -106,7 +106,7 @@ impl Source {
         files::open(&self.path).map_err(StageError::Read)
     }
 
-    /// Fails if the file is no longer the one whose digest was computed.
+    /// Fails if the file has changed since its digest was computed.
     pub(super) fn check_unchanged(&self) -> Result<(), StageError> {
         let now = FileStamp::of(&self.path).map_err(StageError::Read)?;
         if now == self.stamp { Ok(()) } else { Err(StageError::SourceChanged) }

@@ -1,13 +1,8 @@
-//! From a source to a staged file.
+//! [`stage()`]: reads a source and writes its staged file.
 
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use foldhash::quality::RandomState;
-
-use crate::{clock::Timestamp, handle::Region};
 
 use super::{
     bad_rows::BadRows,
@@ -16,6 +11,7 @@ use super::{
     conflicts,
     error::StageError,
     grouping,
+    options::StageOptions,
     pieces::{Piece, Pieces},
     pipeline,
     progress::{Phase, Progress, Unit},
@@ -24,44 +20,29 @@ use super::{
     staged::{StagedTotals, StagedWriter},
 };
 
-/// How a source is read.
-#[derive(Clone, Debug)]
-pub struct StageOptions {
-    /// Leave bad rows out instead of staging nothing.
-    pub skip_bad: bool,
-    /// Where phone numbers without a calling code are read; without it they are bad.
-    pub region: Option<Region>,
-    /// Devices that one account may have.
-    pub devices_per_account: usize,
-    /// The present: instants more than a day after it are bad.
-    pub now: Timestamp,
-    /// Threads that parse, besides the one that reads.
-    pub threads: NonZeroUsize,
-}
-
-/// What was staged.
+/// The result of a staging.
 #[derive(Clone, Debug)]
 pub struct Staged {
     /// The staged file.
     pub path: PathBuf,
-    /// By which it is found again.
+    /// The digest by which [`find`](super::find) finds the file again.
     pub digest: ImportDigest,
-    /// Rows of the source, bad ones included.
+    /// All rows of the source, including bad ones.
     pub rows: u64,
-    /// What the file holds.
+    /// What the staged file contains.
     pub totals: StagedTotals,
     /// Rows that were left out.
     pub bad: BadRows,
 }
 
-/// Reads `source`, checks every row and writes its accounts to a staged file in `directory`, which is made if it is not
-/// there. Needs about 100 bytes of memory a row.
+/// Reads `source`, checks every row and writes its accounts to a staged file in `directory`, which is created if needed.
+/// Needs about 100 bytes of memory for each row.
 ///
-/// Only one staging at a time may use a directory: it removes what an interrupted one left there.
+/// Only one staging at a time may use a directory, since each removes the files of an interrupted one.
 ///
 /// # Errors
-/// If the source cannot be read or has no proper header, if a row is bad and `skip_bad` is not set, or if the staged
-/// file cannot be written. Then there is no staged file.
+/// If the source cannot be read, its header is invalid, or the staged file cannot be written. Without `skip_bad`, also if a
+/// row is bad. No staged file exists then.
 pub fn stage(
     source: &Source,
     directory: &Path,
@@ -80,9 +61,9 @@ pub fn stage(
         progress(Progress { phase: Phase::Sorting, unit: Unit::Rows, done, total });
     };
     sorted(0);
-    conflicts::settle(&mut rows, &mut bad);
+    conflicts::resolve(&mut rows, &mut bad);
     sorted(total / 2);
-    let index = rows.index(|rows, place| Some(rows.account(place)));
+    let index = rows.index(|rows, position| Some(rows.account(position)));
     sorted(total);
 
     let mut done = 0;
@@ -106,7 +87,7 @@ pub fn stage(
     Ok(Staged { path, digest, rows: read.rows_total, totals, bad })
 }
 
-/// All rows of a source that are good by themselves, and the bad ones.
+/// The rows of a source that passed the checks of their cells, and the bad ones.
 struct Read {
     rows: Rows,
     bad: BadRows,
@@ -120,7 +101,7 @@ fn read(
 ) -> Result<Read, StageError> {
     let pieces = Pieces::open(source, progress)?;
     let layout = pieces.layout().clone();
-    // Seeded: nobody can make a file whose handles all have one hash.
+    // The random seed prevents a file whose handles all have the same hash.
     let hasher = RandomState::default();
     let mut read = Read { rows: Rows::default(), bad: BadRows::default(), rows_total: 0 };
     pipeline::in_order(

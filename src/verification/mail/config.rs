@@ -1,10 +1,6 @@
 //! The `[ownership.delivery.mail]` section of the configuration.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,60 +8,54 @@ use crate::clock::span;
 
 use super::{
     super::{
-        attempts::{self, Pace},
-        template::{self, ByPurpose},
+        method_config::{InvalidKey, Keys, TemplateSources, check_retries, is_loopback, keys},
+        retry::RetryPolicy,
+        template::ByPurpose,
     },
-    content::{LetterHead, LetterTemplate},
+    composer::{BUILT_IN, Composer, MailTemplate},
 };
 
+const KEYS: Keys = keys!("delivery.mail");
 const CONNECTIONS_MAX: usize = 512;
 
-/// How codes are sent by mail.
+/// How the server sends codes by mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MailConfig {
-    /// The mail server: a name, or an address.
+    /// The mail server, by name or address.
     pub host: String,
-    /// Its port. None: 587, 465 or 25, as the encryption has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The server's port. None: 587 for STARTTLS, 465 for TLS, 25 without encryption.
     pub port: Option<u16>,
     /// How the connection is encrypted.
     pub encryption: Encryption,
-    /// Whether codes and password may go unencrypted to another machine.
+    /// Permits unencrypted connections to another machine, which reveal codes and password to the network.
     pub allow_unencrypted: bool,
-    /// Who logs in. None: nobody.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The user name for the login. None: no login.
     pub user: Option<String>,
-    /// The file of the user's password.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The file with the user's password.
     pub password_file: Option<PathBuf>,
-    /// The variable that holds the user's password.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The environment variable with the user's password.
     pub password_env: Option<String>,
-    /// Certificates that are trusted besides the system's, as PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A PEM file of certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// By which name this machine greets. None: the domain of `from`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The name that this machine sends in EHLO. None: the domain of `from`.
     pub hello: Option<String>,
     /// The sender: an address, or `Name <address>`.
     pub from: String,
-    /// What the service is called in mails.
+    /// The service's name in mails.
     pub service: String,
-    /// The mail that binds a handle. None: one is built in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The template of the mail for [`Purpose::Bind`](crate::verification::Purpose). None: the built-in one.
     pub bind_template: Option<PathBuf>,
-    /// The mail that takes a handle back. None: one is built in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The template of the mail for [`Purpose::Deregister`](crate::verification::Purpose). None: the built-in one.
     pub deregister_template: Option<PathBuf>,
-    /// Connections at once; further mails wait, within their time.
+    /// Connections at once. Further mails wait for one, within their timeout.
     pub connections: usize,
-    /// Attempts at one mail.
+    /// The most attempts to send one mail.
     pub attempts: u32,
-    /// How long one attempt may take until the server is ready for the mail.
+    /// The time limit of one attempt, until the server accepts the content.
     #[serde(with = "span")]
     pub attempt_timeout: Duration,
-    /// How long all attempts may take together, the server's last answer included.
+    /// The time limit of all attempts together, including the server's last answer.
     #[serde(with = "span")]
     pub timeout: Duration,
 }
@@ -74,12 +64,12 @@ pub struct MailConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encryption {
-    /// From the command STARTTLS on; without it nothing is sent.
+    /// From the STARTTLS command on. Sends nothing to a server without it.
     #[default]
     StartTls,
     /// From the first byte on.
     Tls,
-    /// Not at all.
+    /// Never.
     None,
 }
 
@@ -107,85 +97,58 @@ impl Default for MailConfig {
     }
 }
 
-/// A key of the section, below `ownership`.
-macro_rules! key {
-    ($name:literal) => {
-        concat!("delivery.mail.", $name)
-    };
-}
-
 impl MailConfig {
     /// Checks the values and reads the templates.
-    ///
-    /// # Errors
-    /// The key at fault, below `ownership`, and what is wrong with it.
-    pub(in super::super) fn validate(&self) -> Result<(), (&'static str, String)> {
+    pub(in super::super) fn validate(&self) -> Result<(), InvalidKey> {
         self.check_server()?;
-        self.letter_head().map(drop)
+        self.composer().map(drop)
     }
 
-    fn check_server(&self) -> Result<(), (&'static str, String)> {
+    fn check_server(&self) -> Result<(), InvalidKey> {
         if self.host.is_empty() || self.host.contains(|c: char| c.is_whitespace() || c == '/') {
-            return Err((key!("host"), "must name the mail server".into()));
+            let why = "must be the name or address of the mail server";
+            return Err(("delivery.mail.host", why.into()));
         }
         let is_plain = self.encryption == Encryption::None;
         if is_plain && !self.allow_unencrypted && !is_loopback(&self.host) {
-            let why = "\"none\" is for loopback; allow_unencrypted = true lifts that";
-            return Err((key!("encryption"), why.into()));
+            let why = "\"none\" is for loopback only, unless allow_unencrypted = true";
+            return Err(("delivery.mail.encryption", why.into()));
         }
-        let passwords =
-            usize::from(self.password_file.is_some()) + usize::from(self.password_env.is_some());
-        match (&self.user, passwords) {
-            (None, 0) | (Some(_), 1) => {}
-            (None, _) => return Err((key!("user"), "is missing beside a password".into())),
-            (Some(_), _) => {
-                let why = "needs a password: either password_file or password_env";
-                return Err((key!("user"), why.into()));
-            }
+        let why = match (&self.user, &self.password_file, &self.password_env) {
+            (None, None, None) | (Some(_), Some(_), None) | (Some(_), None, Some(_)) => None,
+            (None, ..) => Some("is missing, but a password is set"),
+            (Some(_), ..) => Some("needs a password: set either password_file or password_env"),
+        };
+        if let Some(why) = why {
+            return Err(("delivery.mail.user", why.into()));
         }
         if !(1..=CONNECTIONS_MAX).contains(&self.connections) {
-            return Err((key!("connections"), format!("must be from 1 to {CONNECTIONS_MAX}")));
+            let why = format!("must be from 1 to {CONNECTIONS_MAX}");
+            return Err(("delivery.mail.connections", why));
         }
-        self.pace().validate().map_err(|(key, why)| {
-            let key = match key {
-                attempts::Key::Attempts => key!("attempts"),
-                attempts::Key::AttemptTimeout => key!("attempt_timeout"),
-                attempts::Key::Timeout => key!("timeout"),
-            };
-            (key, why)
-        })
+        check_retries(self.retries(), &KEYS)
     }
 
-    /// Sender and templates, read.
-    pub(super) fn letter_head(&self) -> Result<LetterHead, (&'static str, String)> {
-        template::check_service(&self.service).map_err(|why| (key!("service"), why))?;
-        let read = |key, path: Option<&Path>, built_in: fn(&str) -> Result<_, _>| match path {
-            Some(path) => template::read(path)
-                .and_then(|text| LetterTemplate::parse(&text, &self.service))
-                .map_err(|why| (key, why)),
-            None => built_in(&self.service).map_err(|why| (key, why)),
+    /// Reads the sender and the templates.
+    pub(super) fn composer(&self) -> Result<Composer, InvalidKey> {
+        let sources = TemplateSources {
+            service: &self.service,
+            files: ByPurpose {
+                bind: self.bind_template.as_deref(),
+                deregister: self.deregister_template.as_deref(),
+            },
+            built_in: BUILT_IN,
         };
-        let bind = self.bind_template.as_deref();
-        let deregister = self.deregister_template.as_deref();
-        let templates = ByPurpose {
-            bind: read(key!("bind_template"), bind, LetterTemplate::built_in_bind)?,
-            deregister: read(
-                key!("deregister_template"),
-                deregister,
-                LetterTemplate::built_in_deregister,
-            )?,
-        };
+        let templates = sources.load(&KEYS, MailTemplate::parse)?;
         if self.from.is_empty() {
-            return Err((
-                key!("from"),
-                "is missing: it is the address that mails come from".into(),
-            ));
+            let why = "is missing: it is the address that mails come from";
+            return Err(("delivery.mail.from", why.into()));
         }
-        LetterHead::new(&self.from, templates).map_err(|why| (key!("from"), why))
+        Composer::new(&self.from, templates).map_err(|why| ("delivery.mail.from", why))
     }
 
-    pub(super) const fn pace(&self) -> Pace {
-        Pace {
+    pub(super) const fn retries(&self) -> RetryPolicy {
+        RetryPolicy {
             attempts: self.attempts,
             attempt_timeout: self.attempt_timeout,
             timeout: self.timeout,
@@ -201,10 +164,6 @@ impl MailConfig {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_names_its_key() {
+    fn an_error_names_its_key() {
         good().validate().expect("host and sender are enough");
         let folder = tempfile::tempdir().expect("a directory");
         let template = folder.path().join("template");
-        std::fs::write(&template, "Subject: hello\n\nno place for it").expect("written");
-        type Spoil<'a> = &'a dyn Fn(&mut MailConfig);
-        let cases: &[(&str, Spoil<'_>)] = &[
+        std::fs::write(&template, "Subject: hello\n\nno placeholder").expect("written");
+        type Change<'a> = &'a dyn Fn(&mut MailConfig);
+        let cases: &[(&str, Change<'_>)] = &[
             ("host", &|c| c.host.clear()),
             ("host", &|c| c.host = "smtp://mail.example.org".into()),
             ("encryption", &|c| c.encryption = Encryption::None),
@@ -240,16 +199,16 @@ mod tests {
             ("attempt_timeout", &|c| c.attempt_timeout = Duration::from_secs(11)),
             ("timeout", &|c| c.timeout = Duration::from_secs(14)),
         ];
-        for (key, spoil) in cases {
+        for (key, change) in cases {
             let mut config = good();
-            spoil(&mut config);
+            change(&mut config);
             let (named, why) = config.validate().expect_err(key);
             assert_eq!(named, format!("delivery.mail.{key}"), "{why}");
         }
     }
 
     #[test]
-    fn unencrypted_is_for_this_machine_unless_somebody_insists() {
+    fn unencrypted_connections_are_for_loopback_unless_allowed() {
         let plain = |host: &str, allow_unencrypted| {
             let encryption = Encryption::None;
             MailConfig { host: host.into(), encryption, allow_unencrypted, ..good() }.validate()

@@ -1,52 +1,53 @@
 //! Codes by mail.
 //!
-//! A mail server does not know a message again, so one mail is handed over at most once: attempts are repeated only
-//! while nothing but commands has been sent. From the first byte of the content on, an answer is waited for until the
-//! end of the span, and without one it stays open whether the mail arrives.
+//! A mail server does not recognise a mail that it has received before, so each mail is handed over at most once. Attempts
+//! are repeated only while nothing but commands has been sent. After the first byte of the content, the delivery waits for
+//! the answer until its time runs out. Without an answer the code was perhaps sent.
 
+mod composer;
 mod config;
-mod content;
 mod smtp;
 
 use futures_util::future::BoxFuture;
 
 use super::{
-    attempts::Pace,
     delivery::{Delivery, DeliveryError, Message},
-    delivery_router::OpenError,
+    error::OpenError,
+    retry::RetryPolicy,
 };
 
-use content::LetterHead;
-use smtp::Server;
+use composer::Composer;
+use smtp::SmtpServer;
 
 pub use config::{Encryption, MailConfig};
 
 /// Sends codes by mail.
-pub(super) struct Mail {
-    head: LetterHead,
-    server: Server,
-    pace: Pace,
+pub(super) struct MailDelivery {
+    composer: Composer,
+    server: SmtpServer,
+    retries: RetryPolicy,
 }
 
-impl Mail {
+impl MailDelivery {
     /// Reads the password, the templates and the trusted certificates that `config` names.
     pub(super) fn open(config: &MailConfig) -> Result<Self, OpenError> {
-        let head = config.letter_head().map_err(|(key, why)| OpenError::new(key, why))?;
-        Ok(Self { head, server: Server::open(config)?, pace: config.pace() })
+        let composer = config.composer()?;
+        let server = SmtpServer::open(config, composer.domain())?;
+        Ok(Self { composer, server, retries: config.retries() })
     }
 }
 
-impl Delivery for Mail {
+impl Delivery for MailDelivery {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             let verification = message.verification;
-            let letter = self.head.write(&message).map_err(|unwritable| {
-                let kind = unwritable.0;
+            let mail = self.composer.compose(&message).map_err(|error| {
+                let kind = error.0;
                 tracing::warn!(%verification, method = "mail", kind, "a code was not delivered");
                 DeliveryError::NotSent
             })?;
-            let attempt = |deadlines| self.server.send(&letter, deadlines);
-            self.pace.deliver("mail", verification, attempt).await
+            let attempt = |deadlines| self.server.send(&mail, deadlines);
+            self.retries.deliver("mail", verification, attempt).await
         })
     }
 }

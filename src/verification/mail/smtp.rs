@@ -1,9 +1,10 @@
-//! One attempt at handing a mail over (RFC 5321), command by command, so that it is known how far it came.
+//! One attempt to hand a mail over by SMTP (RFC 5321).
+//!
+//! It sends each command by itself, and so knows whether a failure came before or after the content.
 
 use std::{
     error::Error as _,
     io::{self, ErrorKind},
-    path::Path,
     time::Duration,
 };
 
@@ -24,20 +25,20 @@ use tokio::{
 
 use super::{
     super::{
-        attempts::{Again, Deadlines, Failure},
-        delivery_router::OpenError,
+        error::OpenError,
+        input_files::read_certificates,
+        retry::{AttemptError, Deadlines, Retry},
         secret::Secret,
     },
+    composer::ComposedMail,
     config::{Encryption, MailConfig},
-    content::Written,
 };
-use crate::files;
 
-/// How long a server may take to say goodbye; the mail is its own by then.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// How long to wait for the answer to QUIT. The server has accepted the mail by then.
+const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The mail server.
-pub(super) struct Server {
+/// The mail server, and how to connect to it.
+pub(super) struct SmtpServer {
     host: String,
     port: u16,
     encryption: Encryption,
@@ -45,120 +46,115 @@ pub(super) struct Server {
     credentials: Option<Credentials>,
     hello: ClientId,
     connections: Semaphore,
-    /// For each address of the host, so that one which is dead leaves time for another.
+    /// The time limit for each address of the host, so that an unreachable one leaves time for another.
     connect_timeout: Duration,
 }
 
-impl Server {
-    pub(super) fn open(config: &MailConfig) -> Result<Self, OpenError> {
+impl SmtpServer {
+    /// Reads the password and the trusted certificates. `domain` is the name for EHLO where `config` has none.
+    pub(super) fn open(config: &MailConfig, domain: &str) -> Result<Self, OpenError> {
         let tls = match config.encryption {
             Encryption::None => None,
-            Encryption::StartTls | Encryption::Tls => Some(trust(config)?),
+            Encryption::StartTls | Encryption::Tls => Some(tls_parameters(config)?),
         };
-        let login = |user: &String| -> Result<_, OpenError> {
-            let key = match config.password_file {
-                Some(_) => "delivery.mail.password_file",
-                None => "delivery.mail.password_env",
-            };
-            let (file, variable) =
-                (config.password_file.as_deref(), config.password_env.as_deref());
-            let password = Secret::read(key, file, variable)?;
+        let credentials = |user: &String| -> Result<_, OpenError> {
+            let password = Secret::read(
+                ("delivery.mail.password_file", config.password_file.as_deref()),
+                ("delivery.mail.password_env", config.password_env.as_deref()),
+            )?;
             Ok(Credentials::new(user.clone(), password.expose().to_owned()))
-        };
-        let hello = match (&config.hello, config.letter_head()) {
-            (Some(name), _) => name.clone(),
-            (None, Ok(head)) => head.domain().to_owned(),
-            (None, Err((key, why))) => return Err(OpenError::new(key, why)),
         };
         Ok(Self {
             host: config.host.clone(),
             port: config.port(),
             encryption: config.encryption,
             tls,
-            credentials: config.user.as_ref().map(login).transpose()?,
-            hello: ClientId::Domain(hello),
+            credentials: config.user.as_ref().map(credentials).transpose()?,
+            hello: ClientId::Domain(config.hello.as_deref().unwrap_or(domain).to_owned()),
             connections: Semaphore::new(config.connections),
             connect_timeout: config.attempt_timeout / 2,
         })
     }
 
-    /// Hands the mail over. Fails for good as soon as its content may have been taken.
-    pub(super) async fn send(&self, letter: &Written, deadlines: Deadlines) -> Result<(), Failure> {
+    /// Hands the mail over. Once the server may have accepted the content, an error forbids another attempt.
+    pub(super) async fn send(
+        &self,
+        mail: &ComposedMail,
+        deadlines: Deadlines,
+    ) -> Result<(), AttemptError> {
         let mut stage = "wait";
-        let ready = timeout_at(deadlines.attempt, self.until_content(letter, &mut stage)).await;
-        let (_place, mut connection) = match ready {
-            Ok(Ok(ready)) => ready,
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err(Failure::not_sent(stage, "timeout", Again::Soon)),
+        let preparing = timeout_at(deadlines.attempt, self.prepare(mail, &mut stage)).await;
+        let (_permit, mut connection) = match preparing {
+            Ok(prepared) => prepared?,
+            Err(_) => return Err(AttemptError::not_sent(stage, "timeout", Retry::AfterBackoff)),
         };
-        let answer = timeout_at(deadlines.all, connection.message(&letter.content)).await;
-        match answer {
+        match timeout_at(deadlines.all, connection.message(&mail.content)).await {
             Ok(Ok(_)) => {
-                let _ = timeout(GOODBYE, connection.quit()).await;
+                let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
                 Ok(())
             }
-            // A refusal is an answer: the server has not taken it.
             Ok(Err(error)) => Err(match error.status() {
-                Some(status) => Failure::not_sent("content", "refused", Again::Never)
+                // The server answered that it has not accepted the mail.
+                Some(status) => AttemptError::not_sent("content", "refused", Retry::Never)
                     .with_status(u16::from(status)),
-                None => Failure::perhaps_sent("content", "connection-lost", Again::Never),
+                None => AttemptError::perhaps_sent("content", "connection-lost", Retry::Never),
             }),
-            Err(_) => Err(Failure::perhaps_sent("content", "timeout", Again::Never)),
+            Err(_) => Err(AttemptError::perhaps_sent("content", "timeout", Retry::Never)),
         }
     }
 
-    /// From the connection to the server's word that it takes the content.
-    async fn until_content(
+    /// Connects, and sends every command up to DATA. `stage` names the step that is under way.
+    async fn prepare(
         &self,
-        letter: &Written,
+        mail: &ComposedMail,
         stage: &mut &'static str,
-    ) -> Result<(SemaphorePermit<'_>, AsyncSmtpConnection), Failure> {
-        let closed = |_| Failure::not_sent("wait", "closed", Again::Never);
-        let place = self.connections.acquire().await.map_err(closed)?;
+    ) -> Result<(SemaphorePermit<'_>, AsyncSmtpConnection), AttemptError> {
+        let closed = |_| AttemptError::not_sent("wait", "closed", Retry::Never);
+        let permit = self.connections.acquire().await.map_err(closed)?;
         let mut connection = self.connect(stage).await?;
         if let Some(credentials) = &self.credentials {
             *stage = "login";
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
-            connection.auth(&mechanisms, credentials).await.map_err(|e| failure(stage, &e))?;
+            connection.auth(&mechanisms, credentials).await.map_err(|e| not_sent(stage, &e))?;
         }
         *stage = "sender";
         let mut parameters = Vec::new();
-        // An address beyond ASCII needs a server that knows RFC 6531.
-        if !(is_ascii(&letter.from) && is_ascii(&letter.to)) {
+        // Non-ASCII addresses need a server that supports RFC 6531.
+        if !(is_ascii(&mail.from) && is_ascii(&mail.to)) {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(Failure::not_sent(stage, "server-without-smtputf8", Again::Never));
+                return Err(AttemptError::not_sent(stage, "server-without-smtputf8", Retry::Never));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        let from = MailFrom::new(Some(letter.from.clone()), parameters);
-        connection.command(from).await.map_err(|e| failure(stage, &e))?;
+        let from = MailFrom::new(Some(mail.from.clone()), parameters);
+        connection.command(from).await.map_err(|e| not_sent(stage, &e))?;
         *stage = "recipient";
-        let to = Rcpt::new(letter.to.clone(), Vec::new());
-        connection.command(to).await.map_err(|e| failure(stage, &e))?;
+        let to = Rcpt::new(mail.to.clone(), Vec::new());
+        connection.command(to).await.map_err(|e| not_sent(stage, &e))?;
         *stage = "data";
-        connection.command(Data).await.map_err(|e| failure(stage, &e))?;
-        Ok((place, connection))
+        connection.command(Data).await.map_err(|e| not_sent(stage, &e))?;
+        Ok((permit, connection))
     }
 
-    async fn connect(&self, stage: &mut &'static str) -> Result<AsyncSmtpConnection, Failure> {
+    async fn connect(&self, stage: &mut &'static str) -> Result<AsyncSmtpConnection, AttemptError> {
         *stage = "connect";
         let server = (self.host.as_str(), self.port);
-        let wrapped = self.tls.clone().filter(|_| self.encryption == Encryption::Tls);
+        let implicit_tls = self.tls.clone().filter(|_| self.encryption == Encryption::Tls);
         let limit = Some(self.connect_timeout);
         let connecting =
-            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, wrapped, None);
-        let mut connection = connecting.await.map_err(|e| failure(stage, &e))?;
+            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, implicit_tls, None);
+        let mut connection = connecting.await.map_err(|e| not_sent(stage, &e))?;
         if let (Encryption::StartTls, Some(tls)) = (self.encryption, &self.tls) {
             *stage = "starttls";
             if !connection.can_starttls() {
-                return Err(Failure::not_sent(stage, "server-without-starttls", Again::Never));
+                return Err(AttemptError::not_sent(stage, "server-without-starttls", Retry::Never));
             }
             let starting = connection.starttls(tls.clone(), &self.hello);
-            starting.await.map_err(|e| failure(stage, &e))?;
+            starting.await.map_err(|e| not_sent(stage, &e))?;
         }
-        // The two lines above make this so; it is what keeps code and password secret.
+        // Both branches above guarantee this. It keeps code and password secret.
         if self.encryption != Encryption::None && !connection.is_encrypted() {
-            return Err(Failure::not_sent(stage, "not-encrypted", Again::Never));
+            return Err(AttemptError::not_sent(stage, "not-encrypted", Retry::Never));
         }
         Ok(connection)
     }
@@ -169,24 +165,24 @@ fn is_ascii(address: &Address) -> bool {
     text.is_ascii()
 }
 
-/// A failure before the content: certainly not sent.
-fn failure(stage: &'static str, error: &Error) -> Failure {
+/// The failure of a step before the content.
+fn not_sent(stage: &'static str, error: &Error) -> AttemptError {
     if let Some(status) = error.status() {
-        let again = if error.is_transient() { Again::Soon } else { Again::Never };
-        return Failure::not_sent(stage, "refused", again).with_status(u16::from(status));
+        let retry = if error.is_transient() { Retry::AfterBackoff } else { Retry::Never };
+        return AttemptError::not_sent(stage, "refused", retry).with_status(u16::from(status));
     }
     if error.is_client() {
-        return Failure::not_sent(stage, "server-lacks-what-is-needed", Again::Never);
+        return AttemptError::not_sent(stage, "server-lacks-what-is-needed", Retry::Never);
     }
-    match is_not_trusted(error) {
-        // It will not be trusted in a second either.
-        true => Failure::not_sent(stage, "certificate-not-trusted", Again::Never),
-        false => Failure::not_sent(stage, "connection-failed", Again::Soon),
+    match is_tls_failure(error) {
+        // A certificate that is not trusted now will not be trusted in a second.
+        true => AttemptError::not_sent(stage, "certificate-not-trusted", Retry::Never),
+        false => AttemptError::not_sent(stage, "connection-failed", Retry::AfterBackoff),
     }
 }
 
-/// Whether the TLS library found the other side's certificate or messages wanting.
-fn is_not_trusted(error: &Error) -> bool {
+/// Whether the TLS library refused the server's certificate or messages.
+fn is_tls_failure(error: &Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::InvalidData) {
@@ -197,23 +193,12 @@ fn is_not_trusted(error: &Error) -> bool {
     false
 }
 
-fn trust(config: &MailConfig) -> Result<TlsParameters, OpenError> {
-    const KEY: &str = "delivery.mail.ca_file";
+fn tls_parameters(config: &MailConfig) -> Result<TlsParameters, OpenError> {
+    let failed = |why| OpenError::from(("delivery.mail.ca_file", why));
     let mut tls = TlsParameters::builder(config.host.clone());
     if let Some(path) = &config.ca_file {
-        for certificate in certificates(path).map_err(|why| OpenError::new(KEY, why))? {
-            tls = tls.add_root_certificate(certificate);
-        }
+        let parse = |pem: &[u8]| Certificate::from_pem(pem).ok();
+        tls = tls.add_root_certificate(read_certificates(path, parse).map_err(failed)?);
     }
-    tls.build().map_err(|error| OpenError::new(KEY, format!("no certificates to trust: {error}")))
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = files::read(path);
-    let pem = pem.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let none = || format!("{} holds no certificate in PEM form", path.display());
-    if !pem.windows(27).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
-        return Err(none());
-    }
-    Ok(vec![Certificate::from_pem(&pem).map_err(|_| none())?])
+    tls.build().map_err(|error| failed(format!("no certificates to trust: {error}")))
 }

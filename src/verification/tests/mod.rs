@@ -1,6 +1,6 @@
-//! Tests of verification sessions, with a delivery that can be read and can fail.
+//! Tests of verification sessions, with a delivery that keeps what it sends and fails on demand.
 
-mod delivery_attempts;
+mod delivery_tasks;
 mod sending;
 mod sessions;
 
@@ -51,17 +51,17 @@ impl ChangeSink for NoLog {
 }
 
 #[derive(Clone, Default)]
-struct Post {
+struct FakeDelivery {
     sent: Arc<Mutex<Vec<Message>>>,
     is_down: Arc<AtomicBool>,
-    /// While it holds one, what was given to it is in the air.
+    /// While set, deliveries do not end before this outcome is known.
     held: Arc<Mutex<Option<watch::Receiver<Outcome>>>>,
 }
 
-/// What becomes of messages in the air.
+/// How held deliveries end; none while the test has not decided.
 type Outcome = Option<Result<(), DeliveryError>>;
 
-impl Delivery for Post {
+impl Delivery for FakeDelivery {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let is_down = self.is_down.load(Ordering::SeqCst);
         if !is_down {
@@ -70,8 +70,8 @@ impl Delivery for Post {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
         async move {
             if let Some(mut held) = held {
-                let outcome_rx = held.wait_for(Option::is_some).await.map(|outcome_tx| *outcome_tx);
-                return outcome_rx.ok().flatten().expect("the test says how it ends");
+                let outcome = held.wait_for(Option::is_some).await.map(|outcome| *outcome);
+                return outcome.ok().flatten().expect("the test sets the outcome");
             }
             if is_down { Err(DeliveryError::NotSent) } else { Ok(()) }
         }
@@ -79,8 +79,8 @@ impl Delivery for Post {
     }
 }
 
-impl Post {
-    /// From here on messages are in the air until the test says how it ends.
+impl FakeDelivery {
+    /// Holds deliveries from now on, until the test sends their outcome.
     fn hold(&self) -> watch::Sender<Outcome> {
         let (outcome_tx, held) = watch::channel(None);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
@@ -93,7 +93,7 @@ impl Post {
 
     fn last(&self) -> Message {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.last().cloned().expect("something was sent")
+        sent.last().cloned().expect("a code was sent")
     }
 
     fn code(&self) -> String {
@@ -104,7 +104,7 @@ impl Post {
     fn codes_for(&self, verification: VerificationId) -> String {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let message = sent.iter().rev().find(|message| message.verification == verification);
-        message.expect("it was sent").code.expose().to_owned()
+        message.expect("a code was sent").code.expose().to_owned()
     }
 
     /// A code that was not sent.
@@ -115,9 +115,9 @@ impl Post {
 }
 
 struct Bench {
-    ownership: VerificationService,
+    service: VerificationService,
     registry: Arc<Registry>,
-    post: Post,
+    delivery: FakeDelivery,
     clock: Arc<ManualClock>,
     _dir: tempfile::TempDir,
 }
@@ -138,26 +138,26 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
         let registry = open(dir.path(), clock.clone());
-        let post = Post::default();
-        let ownership = VerificationService::new(
+        let delivery = FakeDelivery::default();
+        let service = VerificationService::new(
             registry.clone(),
-            Arc::new(post.clone()),
+            Arc::new(delivery.clone()),
             clock.clone(),
             Shutdown::new(),
         );
-        Self { ownership, registry, post, clock, _dir: dir }
+        Self { service, registry, delivery, clock, _dir: dir }
     }
 
     async fn asker(&self) -> Asker {
         let request = SignUp { platform: Platform::Ios, name: None, link: None };
-        let new = self.registry.sign_up(request).await.expect("nothing stands against it");
+        let new = self.registry.sign_up(request).await.expect("below the limits");
         Asker { device: new.device, account: new.account }
     }
 
     async fn begin(&self, asker: Asker, text: &str) -> Result<Verification, BeginError> {
-        match self.ownership.begin_binding(asker, handle(text), None).await? {
+        match self.service.begin_binding(asker, handle(text), None).await? {
             Begun::Sent(verification) => Ok(verification),
-            Begun::Bound { .. } => panic!("nobody proved it"),
+            Begun::Bound { .. } => panic!("the account has not proved it"),
         }
     }
 

@@ -1,57 +1,51 @@
 //! The `[ownership.delivery.text]` section of the configuration.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::span;
 
-use super::{
-    super::{
-        attempts::{self, Pace},
-        template::{self, ByPurpose, Template},
-    },
-    gateway,
+use super::super::{
+    method_config::{InvalidKey, Keys, TemplateSources, check_retries, is_loopback, keys},
+    retry::RetryPolicy,
+    template::{ByPurpose, Template},
 };
 
-const BIND: &str = "{code} is your {service} code, good for {minutes} minutes. Tell it to nobody.";
-const DEREGISTER: &str =
-    "{code} takes your number off {service}, within {minutes} minutes. Not you? Do nothing.";
+const KEYS: Keys = keys!("delivery.text");
+/// The templates that are used where the configuration names no file.
+const BUILT_IN: ByPurpose<&str> = ByPurpose {
+    bind: "{code} is your {service} code, valid for {minutes} minutes. Share it with nobody.",
+    deregister: "{code} removes your number from {service}, within {minutes} minutes. Not you? Do nothing.",
+};
 
-/// How codes are sent by text message.
+/// How the server sends codes by text message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextConfig {
-    /// Where messages are posted.
+    /// The URL that messages are posted to.
     pub url: String,
-    /// Whether codes may go unencrypted to another machine.
+    /// Permits unencrypted connections to another machine, which reveal codes to the network.
     pub allow_unencrypted: bool,
-    /// The file of the secret that signs requests.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The file with the secret that signs requests.
     pub secret_file: Option<PathBuf>,
-    /// The variable that holds the secret that signs requests.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The environment variable with the secret that signs requests.
     pub secret_env: Option<String>,
-    /// Certificates that are trusted besides the system's, as PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// A PEM file of certificates to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// What the service is called in messages.
+    /// The service's name in messages.
     pub service: String,
-    /// The message that binds a handle. None: one is built in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The template of the message for [`Purpose::Bind`](crate::verification::Purpose). None: the built-in one.
     pub bind_template: Option<PathBuf>,
-    /// The message that takes a handle back. None: one is built in.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The template of the message for [`Purpose::Deregister`](crate::verification::Purpose). None: the built-in one.
     pub deregister_template: Option<PathBuf>,
-    /// Attempts at one message.
+    /// The most attempts to send one message.
     pub attempts: u32,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     #[serde(with = "span")]
     pub attempt_timeout: Duration,
-    /// How long all attempts may take together.
+    /// The time limit of all attempts together.
     #[serde(with = "span")]
     pub timeout: Duration,
 }
@@ -74,58 +68,54 @@ impl Default for TextConfig {
     }
 }
 
-/// A key of the section, below `ownership`.
-macro_rules! key {
-    ($name:literal) => {
-        concat!("delivery.text.", $name)
-    };
-}
-
 impl TextConfig {
     /// Checks the values and reads the templates.
-    ///
-    /// # Errors
-    /// The key at fault, below `ownership`, and what is wrong with it.
-    pub(in super::super) fn validate(&self) -> Result<(), (&'static str, String)> {
-        self.check_gateway()?;
+    pub(in super::super) fn validate(&self) -> Result<(), InvalidKey> {
+        self.gateway_url()?;
+        if self.secret_file.is_some() == self.secret_env.is_some() {
+            let why = "or secret_env must be set, and not both: the gateway must know who posts";
+            return Err(("delivery.text.secret_file", why.into()));
+        }
+        check_retries(self.retries(), &KEYS)?;
         self.templates().map(drop)
     }
 
-    fn check_gateway(&self) -> Result<(), (&'static str, String)> {
-        gateway::check_url(&self.url, self.allow_unencrypted).map_err(|why| (key!("url"), why))?;
-        if self.secret_file.is_some() == self.secret_env.is_some() {
-            let why = "must be set, or else secret_env: the gateway has to know who posts";
-            return Err((key!("secret_file"), why.into()));
+    /// The URL to post to, if codes may be sent there.
+    pub(super) fn gateway_url(&self) -> Result<Url, InvalidKey> {
+        let invalid = |why: &str| ("delivery.text.url", why.to_owned());
+        let not_https = || invalid("must be the https:// URL that messages are posted to");
+        let url = Url::parse(&self.url).map_err(|_| not_https())?;
+        let is_local =
+            url.host_str().is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
+        match url.scheme() {
+            "https" => {}
+            "http" if is_local || self.allow_unencrypted => {}
+            "http" => {
+                return Err(invalid("http is for loopback only, unless allow_unencrypted = true"));
+            }
+            _ => return Err(not_https()),
         }
-        self.pace().validate().map_err(|(key, why)| {
-            let key = match key {
-                attempts::Key::Attempts => key!("attempts"),
-                attempts::Key::AttemptTimeout => key!("attempt_timeout"),
-                attempts::Key::Timeout => key!("timeout"),
-            };
-            (key, why)
-        })
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("must not contain a user or a password"));
+        }
+        Ok(url)
     }
 
-    /// The templates, read.
-    pub(super) fn templates(&self) -> Result<ByPurpose<Template>, (&'static str, String)> {
-        template::check_service(&self.service).map_err(|why| (key!("service"), why))?;
-        let read = |key, path: Option<&Path>, built_in: &str| {
-            let text = path.map_or_else(|| Ok(built_in.to_owned()), template::read);
-            text.and_then(|text| Template::new(&text, &self.service)).map_err(|why| (key, why))
+    /// Reads the templates.
+    pub(super) fn templates(&self) -> Result<ByPurpose<Template>, InvalidKey> {
+        let sources = TemplateSources {
+            service: &self.service,
+            files: ByPurpose {
+                bind: self.bind_template.as_deref(),
+                deregister: self.deregister_template.as_deref(),
+            },
+            built_in: BUILT_IN,
         };
-        Ok(ByPurpose {
-            bind: read(key!("bind_template"), self.bind_template.as_deref(), BIND)?,
-            deregister: read(
-                key!("deregister_template"),
-                self.deregister_template.as_deref(),
-                DEREGISTER,
-            )?,
-        })
+        sources.load(&KEYS, Template::new)
     }
 
-    pub(super) const fn pace(&self) -> Pace {
-        Pace {
+    pub(super) const fn retries(&self) -> RetryPolicy {
+        RetryPolicy {
             attempts: self.attempts,
             attempt_timeout: self.attempt_timeout,
             timeout: self.timeout,
@@ -146,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_names_its_key() {
+    fn an_error_names_its_key() {
         good().validate().expect("address and secret are enough");
         let folder = tempfile::tempdir().expect("a directory");
         let template = folder.path().join("template");
-        std::fs::write(&template, "no place for it").expect("written");
-        type Spoil<'a> = &'a dyn Fn(&mut TextConfig);
-        let cases: &[(&str, Spoil<'_>)] = &[
+        std::fs::write(&template, "no placeholder").expect("written");
+        type Change<'a> = &'a dyn Fn(&mut TextConfig);
+        let cases: &[(&str, Change<'_>)] = &[
             ("url", &|c| c.url.clear()),
             ("url", &|c| c.url = "http://gateway.example.org/send".into()),
             ("url", &|c| c.url = "ftp://127.0.0.1/send".into()),
@@ -166,16 +156,16 @@ mod tests {
             ("attempt_timeout", &|c| c.attempt_timeout = Duration::ZERO),
             ("timeout", &|c| c.timeout = Duration::from_secs(14)),
         ];
-        for (key, spoil) in cases {
+        for (key, change) in cases {
             let mut config = good();
-            spoil(&mut config);
+            change(&mut config);
             let (named, why) = config.validate().expect_err(key);
             assert_eq!(named, format!("delivery.text.{key}"), "{why}");
         }
     }
 
     #[test]
-    fn unencrypted_is_for_this_machine_unless_somebody_insists() {
+    fn unencrypted_connections_are_for_loopback_unless_allowed() {
         for url in ["http://127.0.0.1:8099/", "http://localhost/sms", "http://[::1]:1/"] {
             TextConfig { url: url.into(), ..good() }.validate().expect(url);
         }

@@ -1,11 +1,16 @@
-//! One attempt at posting a message to the gateway.
+//! One attempt to post a message to the gateway.
 //!
-//! What an answer means: 2xx, the gateway has taken the message. 429 and 503, it has not, and may be asked again. Any
-//! other 4xx, it never will. 3xx is not followed: the message would go where nobody has configured. Any other 5xx, and no
-//! answer, leave it open; the message is posted again with the same `Idempotency-Key`, by which the gateway must know
-//! it.
+//! | answer | meaning | another attempt |
+//! | --- | --- | --- |
+//! | 2xx | the gateway has accepted the message | |
+//! | 429, 503 | it has not accepted the message yet | yes, after `Retry-After` if the answer has it |
+//! | other 4xx | it will never accept the message | no |
+//! | 3xx | not followed, since nobody configured the new address | no |
+//! | other 5xx, or none | it may have accepted the message | yes |
+//!
+//! Every attempt sends the same `Idempotency-Key`, by which the gateway must recognise a message that it has accepted.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::time::Duration;
 
 use reqwest::{
     Certificate, Client, StatusCode as Status, Url,
@@ -14,12 +19,13 @@ use reqwest::{
 };
 use tokio::time::Instant;
 
-use crate::{clock::SharedClock, files};
+use crate::clock::SharedClock;
 
 use super::{
     super::{
-        attempts::{Again, Deadlines, Failure},
-        delivery_router::OpenError,
+        error::OpenError,
+        input_files::read_certificates,
+        retry::{AttemptError, Deadlines, Retry},
         secret::Secret,
     },
     config::TextConfig,
@@ -27,10 +33,10 @@ use super::{
 };
 
 const STAGE: &str = "post";
-/// A secret that is shorter is guessed.
+/// A shorter secret could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 
-/// The gateway.
+/// A client of the gateway.
 pub(super) struct Gateway {
     client: Client,
     url: Url,
@@ -39,31 +45,27 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
+    /// Reads the secret and the trusted certificates that `config` names.
     pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, OpenError> {
-        let url = check_url(&config.url, config.allow_unencrypted)
-            .map_err(|why| OpenError::new("delivery.text.url", why))?;
-        let key = match config.secret_file {
-            Some(_) => "delivery.text.secret_file",
-            None => "delivery.text.secret_env",
-        };
-        let (file, variable) = (config.secret_file.as_deref(), config.secret_env.as_deref());
-        let secret = Secret::read(key, file, variable)?;
+        let url = config.gateway_url()?;
+        let file = ("delivery.text.secret_file", config.secret_file.as_deref());
+        let variable = ("delivery.text.secret_env", config.secret_env.as_deref());
+        let secret = Secret::read(file, variable)?;
         if secret.expose().len() < SECRET_BYTES_MIN {
-            let why = format!("must have {SECRET_BYTES_MIN} bytes or more");
-            return Err(OpenError::new(key, why));
+            let key = if file.1.is_some() { file.0 } else { variable.0 };
+            return Err((key, format!("must have at least {SECRET_BYTES_MIN} bytes")).into());
         }
-        let client =
-            client(config, &url).map_err(|why| OpenError::new("delivery.text.ca_file", why))?;
+        let client = client(config, &url).map_err(|why| ("delivery.text.ca_file", why))?;
         Ok(Self { client, url, signer: Signer::new(secret.expose()), clock })
     }
 
-    /// Posts `body` once; `id` is the message's own.
+    /// Posts `body` once; `id` is the message's id.
     pub(super) async fn post(
         &self,
         id: &str,
         body: &[u8],
         deadlines: Deadlines,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         let left = deadlines.attempt.saturating_duration_since(Instant::now());
         let signature = self.signer.sign(body, self.clock.now());
         let request = self
@@ -76,86 +78,61 @@ impl Gateway {
             .body(body.to_vec());
         match request.send().await {
             Ok(response) => outcome(response.status(), response.headers()),
-            // Nothing was posted: there is no connection yet.
+            // Without a connection nothing was posted.
             Err(error) if error.is_connect() => {
-                Err(Failure::not_sent(STAGE, "connection-failed", Again::Soon))
+                Err(AttemptError::not_sent(STAGE, "connection-failed", Retry::AfterBackoff))
             }
             Err(error) if error.is_timeout() => {
-                Err(Failure::perhaps_sent(STAGE, "timeout", Again::Soon))
+                Err(AttemptError::perhaps_sent(STAGE, "timeout", Retry::AfterBackoff))
             }
-            Err(_) => Err(Failure::perhaps_sent(STAGE, "connection-lost", Again::Soon)),
+            Err(_) => {
+                Err(AttemptError::perhaps_sent(STAGE, "connection-lost", Retry::AfterBackoff))
+            }
         }
     }
 }
 
-fn outcome(status: Status, headers: &HeaderMap) -> Result<(), Failure> {
+fn outcome(status: Status, headers: &HeaderMap) -> Result<(), AttemptError> {
     if status.is_success() {
         return Ok(());
     }
-    let failure = match status {
+    let error = match status {
         Status::TOO_MANY_REQUESTS | Status::SERVICE_UNAVAILABLE => {
-            let again = wish(headers).map_or(Again::Soon, Again::After);
-            Failure::not_sent(STAGE, "not-now", again)
+            let retry = retry_after(headers).map_or(Retry::AfterBackoff, Retry::After);
+            AttemptError::not_sent(STAGE, "not-now", retry)
         }
-        _ if status.is_server_error() => Failure::perhaps_sent(STAGE, "failed", Again::Soon),
-        _ if status.is_redirection() => Failure::not_sent(STAGE, "redirected", Again::Never),
-        _ => Failure::not_sent(STAGE, "refused", Again::Never),
+        _ if status.is_server_error() => {
+            AttemptError::perhaps_sent(STAGE, "failed", Retry::AfterBackoff)
+        }
+        _ if status.is_redirection() => AttemptError::not_sent(STAGE, "redirected", Retry::Never),
+        _ => AttemptError::not_sent(STAGE, "refused", Retry::Never),
     };
-    Err(failure.with_status(status.as_u16()))
+    Err(error.with_status(status.as_u16()))
 }
 
-/// The seconds of `Retry-After`. A date would need the gateway's clock to agree with ours: then we choose the pause.
-fn wish(headers: &HeaderMap) -> Option<Duration> {
+/// The seconds of `Retry-After`. Ignores a date, which is reliable only if both clocks agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let secs = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(secs))
-}
-
-/// An address that codes may be posted to.
-pub(super) fn check_url(text: &str, allow_unencrypted: bool) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "must be where messages are posted, as https://…")?;
-    let is_loopback = url.host_str().is_some_and(|host| {
-        let host = host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    });
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback || allow_unencrypted => {}
-        "http" => {
-            return Err("http is for loopback; allow_unencrypted = true lifts that".into());
-        }
-        _ => return Err("must be where messages are posted, as https://…".into()),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must hold no user and no password".into());
-    }
-    Ok(url)
 }
 
 fn client(config: &TextConfig, url: &Url) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("dispatchd/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
-        // Variables of the environment must not lead codes elsewhere.
+        // An environment variable must not redirect codes.
         .no_proxy()
-        // So that a dead host is told from a host that says nothing, and nothing was posted to the first.
+        // Shorter than the attempt, so that an unreachable host fails as "not sent" and not as "perhaps sent".
         .connect_timeout(config.attempt_timeout / 2)
         .retry(reqwest::retry::never());
     if url.scheme() == "http" {
-        // A machine without the system's certificates can do without them.
+        // Plain HTTP must also work on a machine without system certificates.
         builder = builder.tls_certs_only([]);
     } else if let Some(path) = &config.ca_file {
-        builder = builder.tls_certs_merge(certificates(path)?);
+        let parse = |pem: &[u8]| Certificate::from_pem_bundle(pem).ok().filter(|c| !c.is_empty());
+        builder = builder.tls_certs_merge(read_certificates(path, parse)?);
     }
     builder.build().map_err(|error| format!("no certificates to trust: {error}"))
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = files::read(path);
-    let pem = pem.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(format!("{} holds no certificate in PEM form", path.display())),
-    }
 }
 
 #[cfg(test)]
@@ -163,29 +140,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_answer_means() {
+    fn each_answer_has_its_outcome() {
         let after = |value: &'static str| {
             HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
         };
-        let never = Again::Never;
-        let three = Again::After(Duration::from_secs(3));
-        for (status, headers, perhaps_sent, again) in [
+        let never = Retry::Never;
+        let three = Retry::After(Duration::from_secs(3));
+        for (status, headers, perhaps_sent, retry) in [
             (400, HeaderMap::new(), false, never),
             (401, after("3"), false, never),
             (404, HeaderMap::new(), false, never),
             (429, after("3"), false, three),
-            (429, after("soon"), false, Again::Soon),
+            (429, after("soon"), false, Retry::AfterBackoff),
             (503, after("3"), false, three),
-            (500, after("3"), true, Again::Soon),
-            (502, HeaderMap::new(), true, Again::Soon),
-            (504, HeaderMap::new(), true, Again::Soon),
+            (500, after("3"), true, Retry::AfterBackoff),
+            (502, HeaderMap::new(), true, Retry::AfterBackoff),
+            (504, HeaderMap::new(), true, Retry::AfterBackoff),
             (301, HeaderMap::new(), false, never),
             (304, HeaderMap::new(), false, never),
         ] {
-            let failure = outcome(Status::from_u16(status).expect("a status"), &headers);
-            let failure = failure.expect_err("not a success");
-            assert_eq!((failure.perhaps_sent, failure.again), (perhaps_sent, again), "{status}");
-            assert_eq!(failure.status, Some(status));
+            let error = outcome(Status::from_u16(status).expect("a status"), &headers);
+            let error = error.expect_err("not a success");
+            assert_eq!((error.perhaps_sent, error.retry), (perhaps_sent, retry), "{status}");
+            assert_eq!(error.status, Some(status));
         }
         for status in [200, 201, 202, 204] {
             assert!(outcome(Status::from_u16(status).expect("a status"), &after("3")).is_ok());

@@ -1,4 +1,4 @@
-//! Codes by text message, through a gateway that takes them by HTTP.
+//! Codes by text message, through a gateway that receives them by HTTP.
 
 mod config;
 mod gateway;
@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 use crate::clock::SharedClock;
 
 use super::{
-    attempts::Pace,
     delivery::{Delivery, DeliveryError, Message},
-    delivery_router::OpenError,
+    error::OpenError,
+    retry::RetryPolicy,
     template::{ByPurpose, Template},
 };
 
@@ -22,46 +22,46 @@ use gateway::Gateway;
 pub use config::TextConfig;
 
 /// Sends codes by text message.
-pub(super) struct TextMessages {
+pub(super) struct TextDelivery {
     templates: ByPurpose<Template>,
     gateway: Gateway,
-    pace: Pace,
+    retries: RetryPolicy,
 }
 
-/// What the gateway is told.
+/// The body of a request to the gateway.
 #[derive(Serialize)]
 struct Body<'a> {
-    id: String,
+    id: &'a str,
     to: &'a str,
     text: &'a str,
     verification: String,
     purpose: &'static str,
 }
 
-impl TextMessages {
+impl TextDelivery {
     /// Reads the secret, the templates and the trusted certificates that `config` names.
     pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, OpenError> {
-        let templates = config.templates().map_err(|(key, why)| OpenError::new(key, why))?;
-        Ok(Self { templates, gateway: Gateway::open(config, clock)?, pace: config.pace() })
+        let templates = config.templates()?;
+        Ok(Self { templates, gateway: Gateway::open(config, clock)?, retries: config.retries() })
     }
 }
 
-impl Delivery for TextMessages {
+impl Delivery for TextDelivery {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             let text = self.templates.get(message.purpose).fill(&message.code);
             let id = message.id.to_string();
             let body = Body {
-                id: id.clone(),
+                id: &id,
                 to: &message.to.canonical(),
                 text: &text,
                 verification: message.verification.to_string(),
                 purpose: message.purpose.code(),
             };
-            // Strings only: this cannot fail.
+            // A struct of strings always serializes.
             let body = Zeroizing::new(serde_json::to_vec(&body).unwrap_or_default());
             let attempt = |deadlines| self.gateway.post(&id, &body, deadlines);
-            self.pace.deliver("text", message.verification, attempt).await
+            self.retries.deliver("text", message.verification, attempt).await
         })
     }
 }

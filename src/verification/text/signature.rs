@@ -1,17 +1,17 @@
 //! The signature of a request to the gateway.
 //!
 //! `Dispatchd-Signature: t=<Unix seconds>,v1=<hex>`, where hex is HMAC-SHA-256 of `<t>.<body>` with the shared secret.
-//! The time is under the signature, so that a receiver can refuse what was recorded and is played again.
+//! The signature covers the time, so that the receiver can refuse a replayed request.
 
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 
 use crate::clock::Timestamp;
 
-/// The header that carries it.
+/// The name of the signature's header.
 pub(super) const HEADER: &str = "dispatchd-signature";
 
-/// Signs bodies.
+/// Signs request bodies with the shared secret.
 pub(super) struct Signer(hmac::Key);
 
 impl Signer {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_what_others_compute() {
+    fn the_signature_is_what_openssl_computes() {
         // printf '1795423267.{"to":"+14155550123"}' | openssl dgst -sha256 -hmac 'a secret of the tests'
         let signer = Signer::new("a secret of the tests");
         let body = br#"{"to":"+14155550123"}"#;

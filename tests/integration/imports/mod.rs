@@ -144,7 +144,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("SystemTime", &["clock/"]),
     ("redb::", &["registry/store/"]),
     ("rlibphonenumber", &["handle/"]),
-    ("reqwest", &["cli/", "verification/text/gateway.rs"]),
+    ("reqwest", &["cli/", "verification/text/"]),
     ("lettre", &["verification/mail/"]),
     ("parquet::", &["tables/", "query_log/segment/"]),
     ("arrow_", &["tables/"]),

@@ -1,4 +1,4 @@
-//! Reads a staged file, and trusts none of it.
+//! Reads a staged file, and checks every byte of it.
 
 use std::{
     io::{self, BufReader, Read},
@@ -8,11 +8,12 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
-    StagedError, StagedTotals,
-    format::{
-        BLOCK_HEAD_BYTES, BlockHead, END_BYTES, HEADER_BYTES, Header, checked, decode_end,
-        is_canonical, take_account,
+    account_codec::decode_account,
+    error::StagedError,
+    layout::{
+        BLOCK_HEAD_BYTES, BlockHead, END_BYTES, HEADER_BYTES, Header, decode_end, verify_crc,
     },
+    totals::StagedTotals,
 };
 use crate::{
     files::{self, File},
@@ -24,8 +25,8 @@ use crate::{
 
 /// The accounts of a staged file, in ascending order of their ids.
 ///
-/// Every account is checked before it is given out, but only the end of the file proves that all of them were there:
-/// what must be all or nothing is given to [`verify`] first.
+/// The reader checks every account before it returns it. Only the end of the file proves that no account was missing, so
+/// call [`verify`](super::verify) before applying accounts that must be complete.
 pub struct StagedReader<R> {
     input: R,
     header: Header,
@@ -40,7 +41,7 @@ pub struct StagedReader<R> {
     last: Option<u64>,
     after: Option<u64>,
     seen: StagedTotals,
-    /// Whether blocks were passed over unread, so that devices and handles could not be counted.
+    /// Whether blocks were skipped, so that their devices and handles could not be counted.
     has_skipped: bool,
     is_over: bool,
 }
@@ -49,18 +50,17 @@ impl StagedReader<BufReader<File>> {
     /// Opens the staged file at `path`.
     ///
     /// # Errors
-    /// If it cannot be opened, or does not begin as a staged file does.
+    /// If the file cannot be opened, or its header is invalid.
     pub fn open(path: &Path) -> Result<Self, StagedError> {
         Self::new(BufReader::new(files::open(path).map_err(StagedError::Read)?))
     }
 }
 
 impl<R: Read> StagedReader<R> {
-    /// Reads the beginning of a staged file from `input`, which need not be buffered for speed's sake: it is read in
-    /// whole blocks.
+    /// Reads the header of a staged file from `input`. A buffer is not needed, since the reader reads whole blocks.
     ///
     /// # Errors
-    /// If it cannot be read, or does not begin as a staged file does.
+    /// If the header cannot be read, or is invalid.
     pub fn new(mut input: R) -> Result<Self, StagedError> {
         let mut header_bytes = [0; HEADER_BYTES];
         input.read_exact(&mut header_bytes)?;
@@ -82,28 +82,27 @@ impl<R: Read> StagedReader<R> {
         })
     }
 
-    /// By which the import is recognised.
+    /// The digest of the import that the file was staged for.
     #[must_use]
     pub const fn digest(&self) -> ImportDigest {
         self.header.digest
     }
 
-    /// What the file holds, by its own account.
+    /// The totals that the header states.
     #[must_use]
     pub const fn totals(&self) -> StagedTotals {
         self.header.totals
     }
 
-    /// Leaves out all accounts up to and with `account`: those that were applied before an interruption.
+    /// Skips all accounts up to `account`, inclusive: those that were applied before an interruption.
     pub const fn start_after(&mut self, account: AccountId) {
         self.after = Some(account.bits());
     }
 
-    /// The next accounts, at most `accounts_max`; empty at the end of a file that was whole.
+    /// The next accounts, at most `accounts_max`. Empty at the end of a complete file.
     ///
     /// # Errors
-    /// If what follows cannot be read or cannot be; then nothing more comes, and what was given out before may be a part
-    /// of something else than was staged.
+    /// If the file cannot be read, or is invalid. No account follows, and those returned before may not be what was staged.
     pub fn next_batch(&mut self, accounts_max: usize) -> Result<Vec<TransferAccount>, StagedError> {
         let mut batch = Vec::new();
         while batch.len() < accounts_max.max(1) {
@@ -125,7 +124,7 @@ impl<R: Read> StagedReader<R> {
             if self.left_in_block == 0 && !self.next_block()? {
                 return Ok(None);
             }
-            let (account, rest) = take_account(&self.block[self.at..self.end])?;
+            let (account, rest) = decode_account(&self.block[self.at..self.end])?;
             self.at = self.end - rest.len();
             self.left_in_block -= 1;
             let id = account.account.bits();
@@ -134,19 +133,17 @@ impl<R: Read> StagedReader<R> {
                 return Err(StagedError::Invalid("accounts are not in order"));
             }
             if is_last && self.at != self.end {
-                return Err(StagedError::Invalid("a block holds more than its accounts"));
+                return Err(StagedError::Invalid("a block contains more than its accounts"));
             }
             self.last = Some(id);
-            self.seen.accounts += 1;
-            self.seen.devices += account.devices.len() as u64;
-            self.seen.handles += account.claims.len() as u64;
+            self.seen += (&account).into();
             if self.after.is_none_or(|after| id > after) {
                 return Ok(Some(account));
             }
         }
     }
 
-    /// Reads on to a block with accounts that are wanted. False at the end.
+    /// Reads up to the next block with accounts that are not skipped. False at the end.
     fn next_block(&mut self) -> Result<bool, StagedError> {
         while !self.is_over {
             let mut bytes = [0; 4];
@@ -181,18 +178,18 @@ impl<R: Read> StagedReader<R> {
         let whole = BLOCK_HEAD_BYTES + payload + size_of::<u32>();
         self.block.clear();
         self.block.extend_from_slice(&payload_bytes);
-        // Grows with what comes: a length is not believed before its bytes are there.
+        // The buffer grows with the bytes that arrive, so that a false length allocates nothing.
         let rest = whole - payload_bytes.len();
         let read = (&mut self.input).take(rest as u64).read_to_end(&mut self.block)?;
         if read < rest {
             return Err(StagedError::CutOff);
         }
         self.sha256.update(&self.block);
-        let content = checked(&self.block)?;
+        let content = verify_crc(&self.block)?;
         let head = BlockHead::decode(content)?;
         (self.at, self.end) = (BLOCK_HEAD_BYTES, content.len());
         if head.accounts == 0 {
-            return Err(StagedError::Invalid("a block holds no account"));
+            return Err(StagedError::Invalid("a block contains no account"));
         }
         Ok(head)
     }
@@ -211,33 +208,12 @@ impl<R: Read> StagedReader<R> {
             self.seen
         };
         if totals != self.header.totals || seen != totals {
-            return Err(StagedError::Invalid("its totals are wrong"));
+            return Err(StagedError::Invalid("the totals are wrong"));
         }
         match self.input.read_exact(&mut [0]) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(error.into()),
-            Ok(()) => Err(StagedError::Invalid("something follows its end")),
-        }
-    }
-}
-
-/// Reads a staged file to its end, and parses every handle anew. Who has not made the file calls this before applying
-/// any of it.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn verify(input: impl Read) -> Result<(ImportDigest, StagedTotals), StagedError> {
-    const BATCH_ACCOUNTS: usize = 1_024;
-
-    let mut reader = StagedReader::new(input)?;
-    loop {
-        let batch = reader.next_batch(BATCH_ACCOUNTS)?;
-        if batch.is_empty() {
-            return Ok((reader.digest(), reader.totals()));
-        }
-        let mut handles = batch.iter().flat_map(|account| &account.claims);
-        if !handles.all(|claim| is_canonical(&claim.handle)) {
-            return Err(StagedError::Invalid("a handle is not in canonical form"));
+            Ok(()) => Err(StagedError::Invalid("bytes follow the end")),
         }
     }
 }

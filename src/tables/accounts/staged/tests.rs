@@ -1,9 +1,10 @@
-//! Files that say what cannot be, with every checksum right: only the checks of content stand between them and an import.
+//! Files with impossible content and correct checksums: only the checks of the content can refuse them.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{
-    format::{BlockHead, Header, encode_account, encode_end, push_crc},
+    account_codec::encode_account,
+    layout::{self, BlockHead, Header, encode_end, push_crc},
     *,
 };
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     ids::{AccountId, DeviceId},
     limits,
     registry::{Platform, TransferAccount, TransferClaim, TransferDevice},
+    tables::accounts::source::ImportDigest,
 };
 
 fn device(id: u64) -> TransferDevice {
@@ -52,7 +54,7 @@ fn block(accounts: &[TransferAccount], count: u32, last: u64, extra: &[u8]) -> V
     bytes
 }
 
-/// A file of these blocks, its totals as given.
+/// A file of these blocks with these totals.
 fn file(blocks: &[Vec<u8>], totals: StagedTotals) -> Vec<u8> {
     let header = Header { digest: ImportDigest::from_bytes([9; 32]), totals }.encode();
     let blocks = blocks.concat();
@@ -76,7 +78,7 @@ fn refusal(account: &TransferAccount) -> String {
 }
 
 #[test]
-fn an_account_that_cannot_be_is_refused() {
+fn an_impossible_account_is_refused() {
     assert_eq!(refusal(&account(1)), "none");
     let with = |change: &dyn Fn(&mut TransferAccount)| {
         let mut account = account(1);
@@ -113,65 +115,68 @@ fn an_account_that_cannot_be_is_refused() {
     let not_canonical = "a handle is not in canonical form";
     for text in ["Ann@example.com", "ann\"\n@example.com", "ann@localhost"] {
         assert_eq!(with(&|a| a.claims[1] = claim(text)), not_canonical, "{text}");
-        // A reader refuses it, too: such text would break the log's lines.
+        // The reader refuses it as well, since such text would break the lines of the log.
         let mut bad = account(1);
         bad.claims[1] = claim(text);
         let bytes = file(&[block(&[bad], 1, 1, &[])], totals(1, 2, 2));
         let outcome = StagedReader::new(&bytes[..]).unwrap().next_batch(1);
         assert!(matches!(outcome, Err(StagedError::Invalid(_))), "{text}");
     }
-    // A number's form is enough for a reader; who verifies looks closer.
+    // The reader checks only the form of a number; `verify` parses it.
     assert_eq!(with(&|a| a.claims[0] = claim("+4900891234567")), not_canonical);
 }
 
 #[test]
-fn accounts_and_blocks_come_in_order_and_are_all_counted() {
+fn accounts_and_blocks_must_be_in_order_and_counted() {
     let one = |id| block(&[account(id)], 1, id, &[]);
     let check = |blocks: &[Vec<u8>], totals| {
         verify(&file(blocks, totals)[..]).map(drop).map_err(|error| error.to_string())
     };
-    let said = |what: &str| Err(format!("the staged file contradicts itself: {what}"));
+    let invalid = |what: &str| Err(format!("the content of the staged file is impossible: {what}"));
     assert_eq!(check(&[one(1), one(2)], totals(2, 4, 4)), Ok(()));
     assert_eq!(check(&[], totals(0, 0, 0)), Ok(()));
-    assert_eq!(check(&[one(2), one(1)], totals(2, 4, 4)), said("blocks are not in order"));
-    assert_eq!(check(&[one(2), one(2)], totals(2, 4, 4)), said("blocks are not in order"));
+    assert_eq!(check(&[one(2), one(1)], totals(2, 4, 4)), invalid("blocks are not in order"));
+    assert_eq!(check(&[one(2), one(2)], totals(2, 4, 4)), invalid("blocks are not in order"));
     let swapped = block(&[account(2), account(1)], 2, 2, &[]);
-    assert_eq!(check(&[swapped], totals(2, 4, 4)), said("accounts are not in order"));
+    assert_eq!(check(&[swapped], totals(2, 4, 4)), invalid("accounts are not in order"));
     let wrong_last = block(&[account(1), account(2)], 2, 3, &[]);
-    assert_eq!(check(&[wrong_last], totals(2, 4, 4)), said("accounts are not in order"));
+    assert_eq!(check(&[wrong_last], totals(2, 4, 4)), invalid("accounts are not in order"));
     let extra = block(&[account(1)], 1, 1, &[0]);
-    assert_eq!(check(&[extra], totals(1, 2, 2)), said("a block holds more than its accounts"));
+    assert_eq!(
+        check(&[extra], totals(1, 2, 2)),
+        invalid("a block contains more than its accounts")
+    );
     let fewer = block(&[account(1)], 2, 2, &[]);
     assert!(check(&[fewer], totals(2, 4, 4)).is_err());
     let none = block(&[], 0, 1, &[0]);
-    assert_eq!(check(&[none], totals(0, 0, 0)), said("a block holds no account"));
+    assert_eq!(check(&[none], totals(0, 0, 0)), invalid("a block contains no account"));
     for wrong in [totals(1, 4, 4), totals(2, 3, 4), totals(2, 4, 5)] {
-        assert_eq!(check(&[one(1), one(2)], wrong), said("its totals are wrong"));
+        assert_eq!(check(&[one(1), one(2)], wrong), invalid("the totals are wrong"));
     }
 }
 
 #[test]
 fn blocks_of_two_files_do_not_make_a_third() {
-    // Each block and the end are whole; only the digest over all of them tells.
+    // Each block and the end are valid; only the SHA-256 over all of them differs.
     let one = block(&[account(1)], 1, 1, &[]);
     let other = block(&[account(2)], 1, 2, &[]);
     let mut bytes = file(&[one], totals(1, 2, 2));
-    let end = bytes.len() - 4 - format::END_BYTES;
-    bytes.splice(format::HEADER_BYTES..end, other);
+    let end = bytes.len() - 4 - layout::END_BYTES;
+    bytes.splice(layout::HEADER_BYTES..end, other);
     assert!(matches!(verify(&bytes[..]), Err(StagedError::Damaged)));
 }
 
 #[test]
-fn what_follows_the_end_is_an_error() {
+fn bytes_after_the_end_are_an_error() {
     let mut bytes = file(&[], totals(0, 0, 0));
     bytes.push(0);
     assert!(matches!(verify(&bytes[..]), Err(StagedError::Invalid(_))));
 }
 
 #[test]
-fn a_length_is_not_believed() {
+fn a_false_length_allocates_nothing() {
     let mut bytes = file(&[], totals(0, 0, 0));
-    bytes.truncate(format::HEADER_BYTES);
+    bytes.truncate(layout::HEADER_BYTES);
     let mut long = bytes.clone();
     long.extend_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(verify(&long[..]), Err(StagedError::Damaged)));

@@ -8,10 +8,10 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
-    ENDING, StagedTotals,
-    format::{
-        BLOCK_HEAD_BYTES, BlockHead, HEADER_BYTES, Header, encode_account, encode_end, push_crc,
-    },
+    account_codec::encode_account,
+    file::{self, ENDING},
+    layout::{BLOCK_HEAD_BYTES, BlockHead, HEADER_BYTES, Header, encode_end, push_crc},
+    totals::StagedTotals,
 };
 use crate::{
     files::{AtomicFile, create_dir, remove_leftovers},
@@ -20,7 +20,7 @@ use crate::{
     tables::accounts::source::{ImportDigest, digest_bytes},
 };
 
-/// Accounts encoded together.
+/// A block of encoded accounts.
 pub(in crate::tables::accounts) struct Block {
     bytes: Vec<u8>,
     last: u64,
@@ -34,24 +34,23 @@ impl Default for Block {
 }
 
 impl Block {
-    /// Adds the account with the next higher id.
+    /// Adds an account, whose id must be higher than those before it.
     pub(in crate::tables::accounts) fn push(&mut self, account: &TransferAccount) {
         let id = account.account.bits();
-        assert!(self.totals.accounts == 0 || id > self.last, "accounts come in order, each once");
+        assert!(self.totals.accounts == 0 || id > self.last, "accounts are in ascending order");
         self.bytes = encode_account(account, std::mem::take(&mut self.bytes));
         self.last = id;
-        self.totals.accounts += 1;
-        self.totals.devices += account.devices.len() as u64;
-        self.totals.handles += account.claims.len() as u64;
+        self.totals += account.into();
     }
 
-    /// Puts head and checksum around the accounts. To be called where it costs the file's writer nothing.
-    pub(in crate::tables::accounts) fn seal(&mut self) {
+    /// Adds head and checksum. Called on the thread that made the block, to relieve the one that writes the file.
+    pub(in crate::tables::accounts) fn finish(&mut self) {
         let payload = self.bytes.len() - BLOCK_HEAD_BYTES;
-        assert!(payload <= limits::STAGED_BLOCK_BYTES_MAX, "a block's rows are few");
+        assert!(payload <= limits::STAGED_BLOCK_BYTES_MAX, "grouping bounds the rows of a block");
         let head = BlockHead {
-            payload_bytes: u32::try_from(payload).expect("it is below the limit"),
-            accounts: u32::try_from(self.totals.accounts).expect("as above"),
+            payload_bytes: u32::try_from(payload).expect("below the limit"),
+            accounts: u32::try_from(self.totals.accounts)
+                .expect("an account has at least one byte"),
             last: self.last,
         };
         self.bytes[..BLOCK_HEAD_BYTES].copy_from_slice(&head.encode());
@@ -59,7 +58,7 @@ impl Block {
     }
 }
 
-/// A staged file being written. Dropped before [`StagedWriter::finish`], it leaves nothing.
+/// Writes a staged file. If dropped before [`StagedWriter::finish`], it leaves no file.
 pub(in crate::tables::accounts) struct StagedWriter {
     fresh: AtomicFile,
     digest: ImportDigest,
@@ -69,34 +68,32 @@ pub(in crate::tables::accounts) struct StagedWriter {
 }
 
 impl StagedWriter {
-    /// Begins the file of the import `digest`, and removes what interrupted stagings left in `directory`.
+    /// Begins the file of the import `digest`, and removes files of interrupted stagings from `directory`.
     pub(in crate::tables::accounts) fn create(
         directory: &Path,
         digest: ImportDigest,
     ) -> io::Result<Self> {
         create_dir(directory)?;
         remove_leftovers(directory, ENDING)?;
-        let mut fresh = AtomicFile::create(&super::path(directory, digest))?;
+        let mut fresh = AtomicFile::create(&file::path(directory, digest))?;
         fresh.file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
         let totals = StagedTotals::default();
         Ok(Self { fresh, digest, totals, sha256: Context::new(&SHA256), last: None })
     }
 
-    /// Appends a sealed block, unless it is empty.
+    /// Appends a finished block, unless it has no account.
     pub(in crate::tables::accounts) fn write(&mut self, block: &Block) -> io::Result<()> {
         if block.totals.accounts == 0 {
             return Ok(());
         }
-        assert!(self.last.is_none_or(|last| last < block.last), "blocks come in order");
+        assert!(self.last.is_none_or(|last| last < block.last), "blocks are in ascending order");
         self.last = Some(block.last);
-        self.totals.accounts += block.totals.accounts;
-        self.totals.devices += block.totals.devices;
-        self.totals.handles += block.totals.handles;
+        self.totals += block.totals;
         self.sha256.update(&block.bytes);
         self.fresh.file.write_all(&block.bytes)
     }
 
-    /// Makes the file durable under its name.
+    /// Makes the file durable, and gives it its name.
     pub(in crate::tables::accounts) fn finish(mut self) -> io::Result<(PathBuf, StagedTotals)> {
         let header = Header { digest: self.digest, totals: self.totals }.encode();
         self.sha256.update(&header);

@@ -1,4 +1,4 @@
-//! Each way in which a row can be bad.
+//! Each reason why a row is bad.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::{ids::AccountId, limits, tables::accounts::identity::Identity};
 
 const GOOD: &str = "+14155550123,ann,phone,ios,2026-11-20T08:00:00Z,,,";
 
-/// The one fault of a row by itself.
+/// The reason why `row` is bad, next to one good row.
 fn fault(row: &str) -> String {
     let import = Import::skipping_bad();
     let (accounts, bad) = import.staged(&[GOOD, row]);
@@ -19,11 +19,11 @@ fn fault(row: &str) -> String {
 }
 
 #[test]
-fn a_row_is_bad_by_itself() {
+fn a_row_with_an_invalid_cell_is_bad() {
     let long = "x".repeat(129);
     for (row, reason) in [
-        ("+1415,b,d,ios,2026-11-20T08:00:00Z,,,", "its handle is not one: too-short"),
-        ("ann@localhost,b,d,ios,2026-11-20T08:00:00Z,,,", "its handle is not one: not-an-address"),
+        ("+1415,b,d,ios,2026-11-20T08:00:00Z,,,", "the handle is invalid: too-short"),
+        ("ann@localhost,b,d,ios,2026-11-20T08:00:00Z,,,", "the handle is invalid: not-an-address"),
         (
             "+14155550124,,d,ios,2026-11-20T08:00:00Z,,,",
             "the account's id must have 1 to 128 bytes",
@@ -50,11 +50,11 @@ fn a_row_is_bad_by_itself() {
         ),
         (
             "+14155550124,b,d,ios,2026-11-24T12:00:01Z,,,",
-            "last_check_in_at lies more than a day in the future",
+            "last_check_in_at is more than a day in the future",
         ),
         (
             "+14155550124,b,d,ios,2026-11-20T08:00:00Z,2027-01-01T00:00:00Z,,",
-            "proved_at lies more than a day in the future",
+            "proved_at is more than a day in the future",
         ),
         (
             "+14155550124,b,d,ios,2026-11-20T08:00:00Z,,yes,",
@@ -64,15 +64,21 @@ fn a_row_is_bad_by_itself() {
             &format!("+14155550124,b,d,ios,2026-11-20T08:00:00Z,,,{long}"),
             "the device's name is too long",
         ),
-        ("+14155550124,b,d,ios,2026-11-20T08:00:00Z,,", "it has not as many cells as the header"),
-        ("+14155550124,b,d,ios,2026-11-20T08:00:00Z,,,,", "it has not as many cells as the header"),
+        (
+            "+14155550124,b,d,ios,2026-11-20T08:00:00Z,,",
+            "the number of cells differs from the header",
+        ),
+        (
+            "+14155550124,b,d,ios,2026-11-20T08:00:00Z,,,,",
+            "the number of cells differs from the header",
+        ),
     ] {
         assert_eq!(fault(row), reason, "{row}");
     }
     let import = Import::new();
     let (accounts, _) =
         import.staged(&["+14155550124,b,d,ios,2026-11-24T12:00:00Z,2026-11-24T12:00:00Z,true,"]);
-    assert_eq!(accounts.len(), 1, "a day ahead is still taken");
+    assert_eq!(accounts.len(), 1, "one day in the future is accepted");
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn a_token_hash_has_32_hex_digits() {
     ];
     let staged = import.stage(&import.file(&content.concat())).unwrap();
     let reason = "the token hash is not 32 hex digits".to_owned();
-    let future = "registered_at lies more than a day in the future".to_owned();
+    let future = "registered_at is more than a day in the future".to_owned();
     assert_eq!(
         faults(&staged.bad),
         [(3, reason.clone()), (4, reason.clone()), (5, reason), (6, future)]
@@ -103,19 +109,19 @@ fn a_token_hash_has_32_hex_digits() {
 }
 
 #[test]
-fn a_device_is_in_the_account_of_its_first_row() {
+fn a_device_belongs_to_the_account_of_its_first_row() {
     let import = Import::skipping_bad();
     let (accounts, bad) = import.staged(&[
         "+14155550123,ann,phone,ios,2026-11-20T08:00:00Z,,,",
         "+14155550124,ben,phone,ios,2026-11-20T08:00:00Z,,,",
         "+14155550125,ben,tablet,ios,2026-11-20T08:00:00Z,,,",
     ]);
-    assert_eq!(faults(&bad), [(3, "the device is in another account, too".into())]);
+    assert_eq!(faults(&bad), [(3, "an earlier row has the device in another account".into())]);
     assert_eq!(handles(&accounts), [("+14155550123".into(), 1), ("+14155550125".into(), 1)]);
 }
 
 #[test]
-fn rows_of_one_device_agree() {
+fn rows_of_one_device_must_agree() {
     let import = Import::skipping_bad();
     let (accounts, bad) = import.staged(&[
         "+14155550123,ann,phone,ios,2026-11-20T08:00:00Z,,,A",
@@ -124,13 +130,13 @@ fn rows_of_one_device_agree() {
         "+14155550126,ann,phone,ios,2026-11-20T08:00:00Z,,,",
         "+14155550127,ann,phone,ios,2026-11-20T08:00:00Z,,,A",
     ]);
-    let reason = "an earlier row says something else of the same device".to_owned();
+    let reason = "an earlier row has other values for the same device".to_owned();
     assert_eq!(faults(&bad), [(3, reason.clone()), (4, reason.clone()), (5, reason)]);
     assert_eq!(handles(&accounts), [("+14155550123".into(), 1), ("+14155550127".into(), 1)]);
 }
 
 #[test]
-fn a_handle_follows_its_newest_proof() {
+fn a_handle_belongs_to_the_account_with_the_newest_proof() {
     let row = |account: &str, check_in: &str, proved: &str| {
         format!("+14155550123,{account},{account}-phone,ios,{check_in},{proved},,")
     };
@@ -141,7 +147,7 @@ fn a_handle_follows_its_newest_proof() {
         // Without a proof the last check-in counts.
         (row("a", old, ""), row("b", old, new), 2),
         (row("a", new, ""), row("b", new, old), 3),
-        // As new as each other: the first stays.
+        // Equally new: the first row decides.
         (row("a", old, new), row("b", old, new), 3),
         (row("a", old, ""), row("b", new, old), 3),
     ] {
@@ -149,7 +155,7 @@ fn a_handle_follows_its_newest_proof() {
         let (accounts, bad) = import.staged(&[&first, &second]);
         let reason = "another account has proved the handle later".to_owned();
         assert_eq!(faults(&bad), [(bad_line, reason)], "{first} {second}");
-        assert_eq!(accounts.len(), 1, "a device whose only row is bad is gone");
+        assert_eq!(accounts.len(), 1, "a device without a good row is left out");
     }
 }
 
@@ -168,7 +174,7 @@ fn all_rows_of_the_older_claim_are_bad_and_the_account_keeps_the_rest() {
 }
 
 #[test]
-fn rows_of_one_claim_agree_and_none_is_there_twice() {
+fn rows_of_one_claim_must_agree_and_not_repeat() {
     let import = Import::skipping_bad();
     let (accounts, bad) = import.staged(&[
         "+14155550123,ann,d1,ios,2026-11-20T08:00:00Z,2024-01-01T00:00:00Z,,",
@@ -178,7 +184,7 @@ fn rows_of_one_claim_agree_and_none_is_there_twice() {
         ",ann,d3,ios,2026-11-20T08:00:00Z,,,",
         ",ann,d3,ios,2026-11-20T08:00:00Z,,,",
     ]);
-    let differs = "an earlier row says something else of the same handle".to_owned();
+    let differs = "an earlier row has other values for the same handle".to_owned();
     let repeated = "an earlier row has the same handle and device".to_owned();
     assert_eq!(
         faults(&bad),
@@ -189,7 +195,7 @@ fn rows_of_one_claim_agree_and_none_is_there_twice() {
 }
 
 #[test]
-fn an_account_has_so_many_devices_and_handles_and_no_more() {
+fn devices_and_handles_of_an_account_are_limited() {
     let import = Import::skipping_bad();
     let devices: Vec<_> =
         (1..=5).map(|n| format!("+14155550123,ann,d{n},ios,2026-11-20T08:00:00Z,,,")).collect();
@@ -210,22 +216,22 @@ fn an_account_has_so_many_devices_and_handles_and_no_more() {
 }
 
 #[test]
-fn two_ids_that_meet_do_not_join_two_people() {
-    // An id of ours that is the same 64 bits as a foreign one's hash: what only chance would make otherwise.
-    let meets = AccountId::from_bits(Identity::account("customer-1").unwrap().bits);
+fn ids_with_the_same_hash_do_not_merge_two_people() {
+    // An own id that equals the hash of a foreign id. Without this construction it would be a rare accident.
+    let colliding = AccountId::from_bits(Identity::account("customer-1").unwrap().bits);
     let import = Import::skipping_bad();
     let (accounts, bad) = import.staged(&[
         "+14155550123,customer-1,d1,ios,2026-11-20T08:00:00Z,,,",
-        &format!("+14155550124,{meets},d2,ios,2026-11-20T08:00:00Z,,,"),
+        &format!("+14155550124,{colliding},d2,ios,2026-11-20T08:00:00Z,,,"),
     ]);
-    let reason = "its id cannot be told from another id of the file; give one of them another id";
+    let reason = "the id has the same hash as another id of the file; change one of them";
     assert_eq!(faults(&bad), [(3, reason.into())]);
     assert_eq!(handles(&accounts), [("+14155550123".into(), 1)]);
 
-    let meets = Identity::device("phone-1").unwrap().bits;
-    let meets = crate::ids::DeviceId::from_bits(meets);
+    let colliding = Identity::device("phone-1").unwrap().bits;
+    let colliding = crate::ids::DeviceId::from_bits(colliding);
     for account in ["ann", "ben"] {
-        let row = format!("+14155550124,{account},{meets},ios,2026-11-20T08:00:00Z,,,");
+        let row = format!("+14155550124,{account},{colliding},ios,2026-11-20T08:00:00Z,,,");
         let (_, bad) =
             import.staged(&["+14155550123,ann,phone-1,ios,2026-11-20T08:00:00Z,,,", &row]);
         assert_eq!(faults(&bad), [(3, reason.into())], "{account}");
@@ -233,7 +239,7 @@ fn two_ids_that_meet_do_not_join_two_people() {
 }
 
 #[test]
-fn one_bad_row_stages_nothing_and_the_report_has_the_first_twenty() {
+fn one_bad_row_prevents_the_staging_and_the_report_lists_the_first_twenty() {
     let import = Import::new();
     let mut content = format!("{HEADER}\n{GOOD}\n");
     for number in 0..1_000 {
@@ -250,7 +256,7 @@ fn one_bad_row_stages_nothing_and_the_report_has_the_first_twenty() {
 }
 
 #[test]
-fn a_header_at_fault_stages_nothing() {
+fn an_invalid_header_prevents_the_staging() {
     for (content, message) in [
         ("", "the file has no header: its first line must name the columns"),
         ("handle,account,device,platform\n", "the column \"last_check_in_at\" is missing"),
@@ -260,7 +266,7 @@ fn a_header_at_fault_stages_nothing() {
         ),
         (
             "handle,account,device,platform,last_check_in_at,handle\n",
-            "the column \"handle\" is there twice",
+            "the column \"handle\" occurs twice",
         ),
     ] {
         let import = Import::new();
@@ -270,7 +276,7 @@ fn a_header_at_fault_stages_nothing() {
 }
 
 #[test]
-fn no_report_holds_what_a_row_holds() {
+fn no_report_contains_the_content_of_a_row() {
     let import = Import::new();
     let rows = [
         "secret@localhost,secret,secret,ios,2026-11-20T08:00:00Z,,,secret",

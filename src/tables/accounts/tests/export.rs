@@ -1,4 +1,4 @@
-//! What is exported can be imported, and is the same.
+//! An export can be imported, and the accounts are the same.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -51,7 +51,7 @@ fn handle(number: u64) -> Handle {
     Handle::parse(&text, None).unwrap()
 }
 
-/// An account without ids: devices, and of each claim its proof, whether it is found, and which devices back it.
+/// An account without ids: devices, and for each claim its proof, whether it is discoverable, and a mask of devices.
 type Outline = (Vec<TransferDevice>, Vec<(Option<Timestamp>, bool, u8)>);
 
 fn outline() -> impl Strategy<Value = Outline> {
@@ -59,7 +59,7 @@ fn outline() -> impl Strategy<Value = Outline> {
     (vec(device(), 1..=3), vec(claim, 0..5))
 }
 
-/// Any set of accounts, in order. Ids and handles are numbered, so that none is there twice.
+/// Any set of accounts, in order. Ids and handles are numbered, so that none occurs twice.
 pub(super) fn any_accounts() -> impl Strategy<Value = Vec<TransferAccount>> {
     vec(outline(), 0..40).prop_map(|outlines| {
         let mut next = 0_u64;
@@ -72,8 +72,8 @@ pub(super) fn any_accounts() -> impl Strategy<Value = Vec<TransferAccount>> {
                 device.device = DeviceId::from_bits(number() << 32);
             }
             let claim = |(proved_at, discoverable, mask): (_, _, u8)| {
-                let backs = |place: &usize| mask >> place & 1 == 1 || *place == 0;
-                let backing = (0..devices.len()).filter(backs).map(|place| devices[place].device);
+                let backs = |index: &usize| mask >> index & 1 == 1 || *index == 0;
+                let backing = (0..devices.len()).filter(backs).map(|index| devices[index].device);
                 let handle = handle(number());
                 TransferClaim { handle, proved_at, discoverable, devices: backing.collect() }
             };
@@ -89,7 +89,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn an_export_is_imported_as_it_was(accounts in any_accounts(), is_csv: bool) {
+    fn an_import_of_an_export_has_the_same_accounts(accounts in any_accounts(), is_csv: bool) {
         let import = Import::new();
         let path = import.dir.path().join(if is_csv { "out.csv" } else { "out.parquet" });
         let mut shuffled = accounts.clone();
@@ -102,7 +102,7 @@ proptest! {
 }
 
 #[test]
-fn an_export_is_there_whole_or_not_at_all() {
+fn an_export_appears_only_when_it_is_complete() {
     for name in ["out.csv", "out.parquet"] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
@@ -117,7 +117,7 @@ fn an_export_is_there_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_csv_export_reads_like_this() {
+fn a_csv_export_has_these_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.csv");
     let device = |id, name: Option<&str>| TransferDevice {

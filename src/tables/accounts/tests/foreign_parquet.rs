@@ -1,4 +1,4 @@
-//! Parquet as others write it.
+//! Parquet files of other writers.
 
 use std::{fs::File, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What staging and export promise, from files to files.
+//! Tests of staging and export with files.
 
 mod bad_rows;
 mod export;
@@ -71,14 +71,14 @@ impl Import {
         Source::open(path, &|_| {}).unwrap().digest(&self.options)
     }
 
-    /// What these rows become, and which of them are bad.
+    /// The accounts of these rows, and the bad rows.
     fn staged(&self, rows: &[&str]) -> (Vec<TransferAccount>, BadRows) {
         let staged = self.stage(&self.csv(rows)).unwrap();
         assert_eq!(staged.rows, rows.len() as u64);
         (accounts(&staged.path), staged.bad)
     }
 
-    /// Lines and reasons of the bad rows among these.
+    /// Lines and reasons of the bad rows.
     fn faults(&self, rows: &[&str]) -> Vec<(u64, String)> {
         faults(&self.staged(rows).1)
     }
@@ -105,7 +105,7 @@ fn faults(bad: &BadRows) -> Vec<(u64, String)> {
     bad.first().iter().map(|row| (row.line, row.reason.to_string())).collect()
 }
 
-/// The handles of all accounts, in order, and how many devices back each.
+/// The handles of all accounts, in order, each with the number of its devices.
 fn handles(accounts: &[TransferAccount]) -> Vec<(String, usize)> {
     let claims = accounts.iter().flat_map(|account| &account.claims);
     let text = |claim: &TransferClaim| (claim.handle.canonical().into_owned(), claim.devices.len());
@@ -115,7 +115,7 @@ fn handles(accounts: &[TransferAccount]) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn rows_become_accounts_with_their_spellings_joined() {
+fn rows_become_accounts_with_canonical_handles() {
     let import = Import::new();
     let (accounts, bad) = import.staged(&[
         "Ann@Example.COM,ann,phone,ios,2026-11-20T08:00:00Z,2025-01-01T00:00:00.5Z,false,Ann's",
@@ -139,7 +139,7 @@ fn rows_become_accounts_with_their_spellings_joined() {
 }
 
 #[test]
-fn ids_of_ours_stay_as_they_are() {
+fn own_ids_stay_as_they_are() {
     let (account, device) = ("a_0000000000002", "d_0000000000004");
     let row = format!("+14155550123,{account},{device},ios,2026-11-20T08:00:00Z,,,");
     let (accounts, _) = Import::new().staged(&[&row]);
@@ -151,11 +151,11 @@ fn ids_of_ours_stay_as_they_are() {
 fn a_national_number_needs_the_region() {
     let mut import = Import::skipping_bad();
     let row = "(415) 555-0123,ann,phone,ios,2026-11-20T08:00:00Z,,,";
-    assert_eq!(import.faults(&[row]), [(2, "its handle is not one: needs-region".to_owned())]);
+    assert_eq!(import.faults(&[row]), [(2, "the handle is invalid: needs-region".to_owned())]);
     let without = import.digest(&import.csv(&[row]));
     import.options.region = Some(crate::handle::Region::parse("US").unwrap());
     assert_eq!(handles(&import.staged(&[row]).0), [("+14155550123".into(), 1)]);
-    // Another region may stage something else, so it is another import.
+    // Another region may give other handles, so it is another import.
     assert_ne!(import.digest(&import.csv(&[row])), without);
 }
 
@@ -180,7 +180,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn a_finished_staging_is_found_and_a_broken_one_leaves_nothing() {
+fn a_finished_staging_is_found_and_a_failed_one_leaves_no_file() {
     let import = Import::new();
     let path = import.csv(&["+14155550123,ann,phone,ios,2026-11-20T08:00:00Z,,,"]);
     let digest = import.digest(&path);
@@ -210,7 +210,7 @@ fn a_source_that_changes_is_refused() {
 }
 
 #[test]
-fn only_the_owner_may_read_what_is_staged() {
+fn only_the_owner_can_read_a_staged_file() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let import = Import::new();
@@ -221,7 +221,7 @@ fn only_the_owner_may_read_what_is_staged() {
 }
 
 #[test]
-fn progress_grows_to_its_total_in_each_phase() {
+fn progress_reaches_its_total_in_each_phase() {
     let import = Import::new();
     let rows: Vec<_> =
         (0..300).map(|n| format!("+1415555{n:04},x{n},y{n},ios,2026-11-20T08:00:00Z,,,")).collect();
@@ -232,7 +232,7 @@ fn progress_grows_to_its_total_in_each_phase() {
     stage(&source, &import.directory(), &import.options, &progress).unwrap();
     let seen = seen.into_inner();
     let phases: Vec<_> = seen.chunk_by(|one, other| one.phase == other.phase).collect();
-    let words: Vec<_> = phases.iter().map(|phase| phase[0].phase.word()).collect();
+    let words: Vec<_> = phases.iter().map(|phase| phase[0].phase.name()).collect();
     assert_eq!(words, ["hashing", "reading", "sorting", "writing"]);
     for phase in phases {
         assert!(phase.is_sorted_by_key(|progress| progress.done));

@@ -1,4 +1,4 @@
-//! Staged files, read back and damaged.
+//! Reads staged files: complete, truncated and damaged ones.
 
 use std::{
     io::{self, Read},
@@ -29,7 +29,7 @@ fn some() -> (Vec<u8>, Vec<TransferAccount>) {
     SOME.clone()
 }
 
-/// All accounts that come before the end or an error.
+/// All accounts before the end or an error.
 fn read(bytes: impl Read) -> (Vec<TransferAccount>, Result<(), StagedError>) {
     let mut accounts = Vec::new();
     let mut reader = match StagedReader::new(bytes) {
@@ -46,7 +46,7 @@ fn read(bytes: impl Read) -> (Vec<TransferAccount>, Result<(), StagedError>) {
 }
 
 #[test]
-fn a_file_cut_at_any_byte_is_an_error_and_never_a_wrong_account() {
+fn a_truncated_file_is_an_error_and_never_a_wrong_account() {
     let (bytes, whole) = some();
     for len in 0..bytes.len() {
         let (accounts, outcome) = read(&bytes[..len]);
@@ -79,7 +79,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_more_comes_after_an_error() {
+fn no_account_follows_an_error() {
     let (mut bytes, _) = some();
     let last = bytes.len() - 100;
     bytes[last] ^= 1;
@@ -104,7 +104,7 @@ fn a_reader_begins_after_any_account() {
 }
 
 #[test]
-fn a_stream_that_comes_byte_by_byte_is_read() {
+fn a_stream_of_single_bytes_is_read() {
     struct Slow<'a>(&'a [u8]);
     impl Read for Slow<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -119,10 +119,10 @@ fn a_stream_that_comes_byte_by_byte_is_read() {
 }
 
 #[test]
-fn what_is_no_staged_file_says_so() {
+fn other_files_and_other_versions_are_refused() {
     let (mut bytes, _) = some();
     assert!(matches!(read(&[b'x'; 100][..]).1, Err(StagedError::NotStaged)));
-    // Version 2, its checksum right.
+    // Version 2, with a correct checksum.
     bytes[8] = 2;
     let crc = crc32fast::hash(&bytes[..72]);
     bytes[72..76].copy_from_slice(&crc.to_le_bytes());
@@ -130,7 +130,7 @@ fn what_is_no_staged_file_says_so() {
 }
 
 #[test]
-fn a_file_under_another_imports_name_is_not_taken_for_it() {
+fn a_file_with_the_name_of_another_import_is_refused() {
     let import = Import::new();
     let one = import.csv(&[",ann,phone,ios,2026-11-20T08:00:00Z,,,"]);
     let staged = import.stage(&one).unwrap();
@@ -172,7 +172,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn what_is_staged_is_verified(accounts in super::export::any_accounts()) {
+    fn a_staged_file_is_valid(accounts in super::export::any_accounts()) {
         let import = Import::new();
         let path = import.dir.path().join("out.csv");
         export(&path, &accounts);

@@ -1,8 +1,8 @@
-//! One mail with a code: its headers and its text.
+//! Composes the mail that carries a code.
 
 use chrono::DateTime;
 use lettre::{
-    Address, Message as Letter,
+    Address, Message as LettreMail,
     message::{
         Mailbox, SinglePart,
         header::{HeaderName, HeaderValue},
@@ -16,51 +16,55 @@ use super::super::{
 };
 
 const SUBJECT: &str = "Subject:";
-const BIND: &str = "Subject: Your {service} code
+
+/// The templates that are used where the configuration names no file.
+pub(super) const BUILT_IN: ByPurpose<&str> = ByPurpose {
+    bind: "Subject: Your {service} code
 
 Your {service} code is {code}
 
-Enter it where you asked for it, within {minutes} minutes. Tell it to nobody.
+Enter it where you requested it, within {minutes} minutes. Share it with nobody.
 
-If you did not ask for a code, somebody else entered your address. Without the code nothing happens.
-";
-const DEREGISTER: &str = "Subject: Take your address off {service}
+If you did not request a code, somebody else entered your address. You need not do anything.
+",
+    deregister: "Subject: Remove your address from {service}
 
-The code that takes your address off {service} is {code}
+The code that removes your address from {service} is {code}
 
-Enter it where you asked for it, within {minutes} minutes. Your address then belongs to no device until you prove it
-again. Tell the code to nobody.
+Enter it where you requested it, within {minutes} minutes. Then no device has your address until you prove it again.
+Share the code with nobody.
 
-If you did not ask for this, somebody else entered your address. Without the code nothing happens.
-";
+If you did not request this, somebody else entered your address. You need not do anything.
+",
+};
 
-/// Subject and text of a mail.
+/// The subject and the text of a mail.
 #[derive(Clone, Debug)]
-pub(super) struct LetterTemplate {
+pub(super) struct MailTemplate {
     subject: String,
     text: Template,
 }
 
-/// What every mail has in common.
-pub(super) struct LetterHead {
+/// Composes mails from one sender.
+pub(super) struct Composer {
     from: Mailbox,
-    templates: ByPurpose<LetterTemplate>,
+    templates: ByPurpose<MailTemplate>,
 }
 
-/// A mail, ready to be handed over.
-pub(super) struct Written {
+/// A mail and its envelope addresses.
+pub(super) struct ComposedMail {
     pub(super) from: Address,
     pub(super) to: Address,
-    /// With headers, as it goes over the wire.
+    /// Headers and text, as SMTP transmits them.
     pub(super) content: Zeroizing<Vec<u8>>,
 }
 
-/// No mail can be written to this address: what is wrong, without naming it.
+/// Why no mail can be composed, without the address.
 #[derive(Debug)]
-pub(super) struct Unwritable(pub(super) &'static str);
+pub(super) struct ComposeError(pub(super) &'static str);
 
-impl LetterTemplate {
-    /// A line with `Subject:`, an empty line, the text.
+impl MailTemplate {
+    /// Parses a line with `Subject:`, an empty line and the text.
     pub(super) fn parse(text: &str, service: &str) -> Result<Self, String> {
         let form = "must begin with a line `Subject: …` and an empty line";
         let (head, text) = text.split_once("\n\n").ok_or(form)?;
@@ -70,53 +74,46 @@ impl LetterTemplate {
         }
         // A notification on a locked screen shows the subject to whoever holds the phone.
         if subject.contains("{code}") {
-            return Err("has {code} in its subject; it belongs in the text".into());
+            return Err("has {code} in its subject; move it into the text".into());
         }
         let subject = fill_all_but_code(subject, service)?;
         Ok(Self { subject, text: Template::new(text, service)? })
     }
-
-    pub(super) fn built_in_bind(service: &str) -> Result<Self, String> {
-        Self::parse(BIND, service)
-    }
-
-    pub(super) fn built_in_deregister(service: &str) -> Result<Self, String> {
-        Self::parse(DEREGISTER, service)
-    }
 }
 
-impl LetterHead {
-    /// Mails from `from`.
-    pub(super) fn new(from: &str, templates: ByPurpose<LetterTemplate>) -> Result<Self, String> {
+impl Composer {
+    /// A composer of mails from `from`: an address, or a name with an address in angle brackets.
+    pub(super) fn new(from: &str, templates: ByPurpose<MailTemplate>) -> Result<Self, String> {
         let from = from.parse();
         let from = from.map_err(|_| "must be an address, or a name with an <address>")?;
         Ok(Self { from, templates })
     }
 
-    /// The mail that carries `message`'s code. The same message makes the same mail: id and date are its own.
-    pub(super) fn write(&self, message: &Message) -> Result<Written, Unwritable> {
+    /// Composes the mail with the code of `message`. Id and date are those of the message, so that every attempt sends the
+    /// same mail.
+    pub(super) fn compose(&self, message: &Message) -> Result<ComposedMail, ComposeError> {
         let to: Address =
-            message.to.canonical().parse().map_err(|_| Unwritable("address-not-for-mail"))?;
+            message.to.canonical().parse().map_err(|_| ComposeError("address-not-for-mail"))?;
         let template = self.templates.get(message.purpose);
-        let id = format!("<{}@{}>", message.id, self.from.email.domain());
+        let id = format!("<{}@{}>", message.id, self.domain());
         let secs = i64::try_from(message.at.as_secs()).unwrap_or(i64::MAX);
         let date = DateTime::from_timestamp(secs, 0).unwrap_or_default().to_rfc2822();
         let text = template.text.fill(&message.code);
-        let letter = Letter::builder()
+        let mail = LettreMail::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to.clone()))
             .subject(&template.subject)
             .message_id(Some(id))
             .raw_header(header("Date", date))
-            // RFC 3834: no holiday notice and no list answers this.
+            // RFC 3834: neither vacation replies nor mailing lists answer such a mail.
             .raw_header(header("Auto-Submitted", "auto-generated".into()))
             .singlepart(SinglePart::plain(text.to_string()))
-            .map_err(|_| Unwritable("mail-not-written"))?;
-        let content = Zeroizing::new(letter.formatted());
-        Ok(Written { from: self.from.email.clone(), to, content })
+            .map_err(|_| ComposeError("mail-not-composed"))?;
+        let content = Zeroizing::new(mail.formatted());
+        Ok(ComposedMail { from: self.from.email.clone(), to, content })
     }
 
-    /// The domain of the sender.
+    /// The domain of the sender's address.
     pub(super) fn domain(&self) -> &str {
         self.from.email.domain()
     }
@@ -147,23 +144,23 @@ mod tests {
         }
     }
 
-    fn head(bind: &str) -> LetterHead {
+    fn composer(bind: &str) -> Composer {
         let templates = ByPurpose {
-            bind: LetterTemplate::parse(bind, "Blue").expect("good"),
-            deregister: LetterTemplate::built_in_deregister("Blue").expect("good"),
+            bind: MailTemplate::parse(bind, "Blue").expect("good"),
+            deregister: MailTemplate::parse(BUILT_IN.deregister, "Blue").expect("good"),
         };
-        LetterHead::new("Blue codes <codes@example.org>", templates).expect("good")
+        Composer::new("Blue codes <codes@example.org>", templates).expect("good")
     }
 
-    fn text_of(written: &Written) -> String {
-        String::from_utf8(written.content.to_vec()).expect("ASCII")
+    fn text_of(mail: &ComposedMail) -> String {
+        String::from_utf8(mail.content.to_vec()).expect("ASCII")
     }
 
     #[test]
-    fn a_mail_has_the_headers_that_it_must_and_is_the_same_each_time() {
+    fn a_mail_has_the_required_headers_and_is_the_same_each_time() {
         let message = message("ann@example.net", Purpose::Bind);
-        let head = head(BIND);
-        let text = text_of(&head.write(&message).expect("written"));
+        let composer = composer(BUILT_IN.bind);
+        let text = text_of(&composer.compose(&message).expect("written"));
         for line in [
             "From: \"Blue codes\" <codes@example.org>\r\n",
             "To: ann@example.net\r\n",
@@ -177,17 +174,18 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line:?} is missing in {text}");
         }
-        assert_eq!(text, text_of(&head.write(&message).expect("written")));
+        assert_eq!(text, text_of(&composer.compose(&message).expect("written")));
     }
 
     #[test]
-    fn purposes_differ_and_letters_beyond_ascii_travel_as_ascii() {
-        let head = head("Subject: Dein Schlüssel für {service}\n\nGrüße: {code}\n");
-        let bind = text_of(&head.write(&message("ann@example.net", Purpose::Bind)).expect("w"));
+    fn purposes_differ_and_non_ascii_text_is_encoded_as_ascii() {
+        let composer = composer("Subject: Dein Schlüssel für {service}\n\nGrüße: {code}\n");
+        let bind =
+            text_of(&composer.compose(&message("ann@example.net", Purpose::Bind)).expect("w"));
         assert!(bind.is_ascii() && bind.contains("=?utf-8?"), "{bind}");
         let other = message("ann@example.net", Purpose::Deregister);
-        let other = text_of(&head.write(&other).expect("written"));
-        assert!(other.contains("Subject: Take your address off Blue\r\n"), "{other}");
+        let other = text_of(&composer.compose(&other).expect("written"));
+        assert!(other.contains("Subject: Remove your address from Blue\r\n"), "{other}");
     }
 
     #[test]
@@ -200,7 +198,7 @@ mod tests {
             ("Subject: {code}\n\n{code}", "subject"),
             ("Subject: {name}\n\n{code}", "{name}"),
         ] {
-            let why = LetterTemplate::parse(text, "Blue").expect_err(text);
+            let why = MailTemplate::parse(text, "Blue").expect_err(text);
             assert!(why.contains(part), "{text:?}: {why}");
         }
     }
