@@ -29,6 +29,7 @@
 //! | [`clock`] | the only reader of wall time |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
+//! | [`vocabulary`] | routes, reasons, changes, causes, platforms, problem codes: one enum each |
 //! | [`envelope`] | encryption of what lies on disk: frames, chunks with their parity, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
 //! | [`import_jobs`] | an import that a running server was given: accepted, applied in the background |
@@ -74,3 +75,4 @@ pub mod tables;
 pub mod telemetry;
 pub mod timeline;
 pub mod verification;
+pub mod vocabulary;

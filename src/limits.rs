@@ -138,6 +138,11 @@ pub const REGISTRY_REOPEN_PAUSE_MAX: Duration =
 /// Pause before change records that the log refused are offered to it again.
 pub const REGISTRY_RECORD_PAUSE: Duration =
     Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
+/// Change records that a start hands to the log at once, half of [`LOG_QUEUE_RECORDS_MAX`]: an import into a stopped
+/// server may leave more than the log takes.
+pub const REGISTRY_OFFER_CHANGES_MAX: usize = if cfg!(test) { 8 } else { 32_768 };
+/// Pause between two looks whether the log has committed them.
+pub const REGISTRY_OFFER_PAUSE: Duration = Duration::from_millis(1);
 /// Bytes of the registry store's own cache. It is small, since the index answers all lookups and the kernel caches the file.
 pub const REGISTRY_STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Lapsed devices and expired tombstones that one scan of the index collects, 1 MiB at most. The next tick collects more.
@@ -223,6 +228,12 @@ pub const IMPORT_UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Accounts of an import that a running server applies in one durable commit. Lookups wait while the accounts become
 /// visible, which takes under a millisecond.
 pub const IMPORT_PIECE_ACCOUNTS: usize = 500;
+/// Change records of one import, for the handles that it brings in. Beyond it one record without a handle stands for all
+/// others: ten million records would take a gigabyte in the registry's store until the next start, and most of an hour of
+/// the log. Handles that the log may know, since another account held them or they ended here, are always recorded.
+pub const IMPORT_CHANGES_RECORDED_MAX: usize = 100_000;
+/// Change records of one piece of an import: the log takes them all at once, or none.
+pub const IMPORT_PIECE_CHANGES_MAX: usize = LOG_QUEUE_RECORDS_MAX / 2;
 /// Pause before accounts of an import that the registry temporarily refused are applied again.
 pub const IMPORT_RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
 /// Registry snapshots at once. Each uses the size of the registry on the data disk until it is sent.

@@ -19,7 +19,8 @@ use dispatchd::{
     clock::{Hour, Timestamp},
     handle::Handle,
     ids::{ChangeId, RequestId},
-    query_log::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
+    query_log::{LogRow, LookupRecord, Record},
+    vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 use crate::{
@@ -112,8 +113,8 @@ impl<'a> Traffic<'a> {
         let request = RequestId::from_count(self.count);
         let asker = self.population.draw_asker(random);
         let refused = match random.below(1_000) {
-            0..6 => Some((Reason::RateLimited, 429)),
-            6..8 => Some((Reason::TokenInvalid, 401)),
+            0..6 => Some((Reason::Refused(ProblemCode::RateLimited), 429)),
+            6..8 => Some((Reason::Refused(ProblemCode::TokenInvalid), 401)),
             _ => None,
         };
         let took_us = self.took_us[random.below(self.took_us.len() as u64) as usize];
@@ -125,13 +126,13 @@ impl<'a> Traffic<'a> {
             let took_us = took_us + (place / 3) as u32;
             let (route, reason, status) = match refused {
                 Some((reason, status)) => (None, reason, status),
-                None if invalid => (None, Reason::HandleInvalid, 400),
+                None if invalid => (None, Reason::Refused(ProblemCode::HandleInvalid), 400),
                 None => {
                     let (route, reason) = self.population.verdict(rank, minute);
                     (Some(route), reason, 200)
                 }
             };
-            let rank = (reason != Reason::HandleInvalid).then_some(rank);
+            let rank = (reason != Reason::Refused(ProblemCode::HandleInvalid)).then_some(rank);
             let handle = rank.map(|rank| self.population.handle(rank));
             self.ranks.push(rank);
             let of = lookup(request, asker, handle, (route, reason, status), took_us);
@@ -139,7 +140,7 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    fn change(&mut self, at: Timestamp) -> ChangeRecord {
+    fn change(&mut self, at: Timestamp) -> Change {
         let id = ChangeId::from_bits(self.random.next());
         let rank = self.population.draw_flipping(&mut self.random);
         let owner = self.population.owner(rank);
@@ -147,7 +148,7 @@ impl<'a> Traffic<'a> {
         if self.random.below(10) < 3 {
             self.ranks.push(None);
             let (change, cause) = (ChangeKind::DeviceRegistered, Cause::SignUp);
-            return ChangeRecord { id, change, handle: None, device, account, cause };
+            return Change { id, kind: change, handle: None, device, account, cause };
         }
         self.ranks.push(Some(rank));
         let handle = Some(self.population.handle(rank));
@@ -155,7 +156,7 @@ impl<'a> Traffic<'a> {
             Route::Imessage => (ChangeKind::HandleBound, Cause::Proof),
             Route::Sms | Route::None => (ChangeKind::LeaseExpired, Cause::Silence),
         };
-        ChangeRecord { id, change, handle, device, account, cause }
+        Change { id, kind: change, handle, device, account, cause }
     }
 }
 
@@ -166,7 +167,7 @@ fn lookup(
     (route, reason, status): (Option<Route>, Reason, u16),
     took_us: u32,
 ) -> LookupRecord {
-    let known = reason != Reason::TokenInvalid;
+    let known = reason != Reason::Refused(ProblemCode::TokenInvalid);
     LookupRecord {
         request,
         account: known.then_some(asker.account),

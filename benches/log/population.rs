@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use dispatchd::{
     handle::{Handle, PhoneKey},
     ids::{AccountId, DeviceId},
-    query_log::{Reason, Route},
+    vocabulary::{HandleLoss, Reason, Route},
 };
 
 /// A small seeded generator (SplitMix64).
@@ -159,10 +159,10 @@ impl Population {
             0..420 => (Route::Imessage, Reason::LiveDevice),
             420..960 => (away, Reason::NeverRegistered),
             960..980 => (away, Reason::LeaseExpired),
-            980..988 => (away, Reason::Deregistered),
-            988..993 => (away, Reason::DeviceRemoved),
-            993..996 => (away, Reason::Unbound),
-            996..998 => (away, Reason::Moved),
+            980..988 => (away, Reason::Lost(HandleLoss::Deregistered)),
+            988..993 => (away, Reason::Lost(HandleLoss::DeviceRemoved)),
+            993..996 => (away, Reason::Lost(HandleLoss::Unbound)),
+            996..998 => (away, Reason::Lost(HandleLoss::Moved)),
             _ => (away, Reason::Undiscoverable),
         }
     }

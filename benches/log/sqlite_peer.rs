@@ -89,7 +89,7 @@ fn insert_row(insert: &mut Statement<'_>, row: &LogRow) -> rusqlite::Result<()> 
                 lookup.device.map(|device| device.bits().cast_signed()),
                 ip,
                 lookup.handle.as_ref().map(|handle| handle.canonical()),
-                lookup.route.map(dispatchd::query_log::Route::number),
+                lookup.route.map(dispatchd::vocabulary::Route::number),
                 lookup.reason.number(),
                 lookup.status,
                 lookup.took_us,
@@ -110,7 +110,7 @@ fn insert_row(insert: &mut Statement<'_>, row: &LogRow) -> rusqlite::Result<()> 
                 None::<u8>,
                 None::<u16>,
                 None::<u32>,
-                change.change.number(),
+                change.kind.number(),
                 change.cause.number(),
             ])?;
         }

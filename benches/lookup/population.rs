@@ -10,8 +10,9 @@ use dispatchd::{
     files::DataDirectory,
     handle::Handle,
     query_log::{self, Durability, Filter, Kind, LogOptions, LogReader, Order, QueryLog},
-    registry::{self, Platform, Registry, SignUp},
+    registry::{self, Registry, SignUp},
     shutdown::Shutdown,
+    vocabulary::Platform,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 

@@ -10,8 +10,9 @@ use dispatchd::{
     handle::Handle,
     ids::DeviceId,
     query_log::{self, Durability, LogOptions, QueryLog},
-    registry::{self, Platform, Registry, SignUp},
+    registry::{self, Registry, SignUp},
     shutdown::Shutdown,
+    vocabulary::Platform,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 

@@ -29,14 +29,12 @@ use std::{
 };
 
 use dispatchd::{
+    vocabulary::{Reason, Route},
     clock::{Clock as _, ManualClock, Timestamp},
     envelope::KeyFiles,
     handle::Handle,
     ids::{AccountId, DeviceId, RequestId},
-    query_log::{
-        Config, Durability, Filter, LogOptions, LogReader, LookupRecord, Order, QueryLog, Reason,
-        Record, Route,
-    },
+    query_log::{Config, Durability, Filter, LogOptions, LogReader, LookupRecord, Order, QueryLog, Record},
     shutdown::Shutdown,
 };
 use libfuzzer_sys::fuzz_target;

@@ -16,7 +16,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     limits,
-    query_log::{Cursor, Filter, Kind, Order, Reason, Route},
+    query_log::{Cursor, Filter, Kind, Order},
+    vocabulary::{Reason, Route},
 };
 
 /// Which records. Everything named must hold.
@@ -63,6 +64,7 @@ impl RecordFilter {
     pub fn resolve(&self, now: Timestamp) -> Result<Filter, Invalid> {
         let (since, until) = window(self.since.as_deref(), self.until.as_deref(), now)?;
         Ok(Filter {
+            without_handle: false,
             handle: filter_handle(self.handle.as_deref(), self.region.as_deref())?,
             device: value("device", "a device id (d_…)", self.device.as_deref())?,
             account: value("account", "an account id (a_…)", self.account.as_deref())?,

@@ -27,7 +27,7 @@ pub struct Timeline {
 }
 
 /// The same line by line: entries, then the summary. `kind` is `change`, `lookups` or `summary`.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum TimelineLine {
     /// A change, or lookups.

@@ -26,10 +26,22 @@ impl Filters {
     /// whether it is personal.
     #[must_use]
     pub fn of(filter: &Filter) -> Self {
-        let Filter { handle, device, account, ip, route, reason, kind, since, until } = filter;
+        let Filter {
+            handle,
+            without_handle,
+            device,
+            account,
+            ip,
+            route,
+            reason,
+            kind,
+            since,
+            until,
+        } = filter;
         let filters = Self::none()
             .plain("route", route.map(|route| route.code()))
             .plain("reason", reason.map(|reason| reason.code()))
+            .plain("without_handle", without_handle.then_some(true))
             .plain("kind", kind.map(|kind| kind.code()))
             .plain("since", *since)
             .plain("until", *until)

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal as _, Write};
 
 use crate::{
     handle::Handle,
-    query_log::{LogRow, Record, Route},
+    query_log::{LogRow, Record},
+    vocabulary::Route,
 };
 
 /// Prints records: as JSON, or as a table for people.
@@ -74,7 +75,7 @@ impl<W: Write> RecordPrinter<W> {
                 (route, it.reason.code(), it.request.to_string(), it.status.to_string())
             }
             Record::Change(it) => {
-                ("change", it.cause.code(), it.change.code().to_owned(), "-".to_owned())
+                ("change", it.cause.code(), it.kind.code().to_owned(), "-".to_owned())
             }
         };
         let (handle, device, ip) = match &row.record {

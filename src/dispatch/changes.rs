@@ -1,10 +1,8 @@
 //! The registry's changes on their way into the log.
-//!
-//! The registry and the log do not know each other; this is where one's words become the other's.
 
 use crate::{
-    query_log::{Cause, ChangeKind, ChangeRecord, QueryLog, Record},
-    registry::{self, Change, ChangeSink, Recording, SinkFailed, SinkRefused},
+    query_log::{QueryLog, Record},
+    registry::{ChangeSink, Recording, SinkFailed, SinkRefused, Unrecorded},
 };
 
 /// Records the registry's changes in the query log.
@@ -26,39 +24,9 @@ impl ChangeSink for LogSink {
         self.log.is_writable()
     }
 
-    fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
-        let records = changes.iter().map(|change| Record::Change(change_record(change)));
-        let ticket = self.log.append_all(records).map_err(|_| SinkRefused)?;
-        Ok(Box::pin(async move { ticket.await.map_err(|_| SinkFailed) }))
-    }
-}
-
-fn change_record(change: &Change) -> ChangeRecord {
-    ChangeRecord {
-        id: change.id,
-        change: match change.kind {
-            registry::ChangeKind::DeviceRegistered => ChangeKind::DeviceRegistered,
-            registry::ChangeKind::DeviceRemoved => ChangeKind::DeviceRemoved,
-            registry::ChangeKind::HandleBound => ChangeKind::HandleBound,
-            registry::ChangeKind::HandleUnbound => ChangeKind::HandleUnbound,
-            registry::ChangeKind::HandleMoved => ChangeKind::HandleMoved,
-            registry::ChangeKind::HandleDeregistered => ChangeKind::HandleDeregistered,
-            registry::ChangeKind::LeaseExpired => ChangeKind::LeaseExpired,
-        },
-        handle: change.handle.clone(),
-        device: change.device,
-        account: change.account,
-        cause: match change.cause {
-            registry::Cause::SignUp => Cause::SignUp,
-            registry::Cause::Linked => Cause::Linked,
-            registry::Cause::SignOut => Cause::SignOut,
-            registry::Cause::Proof => Cause::Proof,
-            registry::Cause::ProofHeld => Cause::ProofHeld,
-            registry::Cause::OwnerRequest => Cause::OwnerRequest,
-            registry::Cause::Deregistration => Cause::Deregistration,
-            registry::Cause::NewerProof => Cause::NewerProof,
-            registry::Cause::Silence => Cause::Silence,
-            registry::Cause::Import => Cause::Import,
-        },
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+        let records = changes.iter().map(|row| Record::Change(row.change.clone()));
+        let acknowledged = self.log.append_all(records).map_err(|_| SinkRefused)?;
+        Ok(Box::pin(async move { acknowledged.await.map_err(|_| SinkFailed) }))
     }
 }

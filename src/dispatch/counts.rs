@@ -1,8 +1,7 @@
 //! How many lookups ended how.
 
+use crate::vocabulary::Reason;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use crate::query_log::Reason;
 
 /// One counter for each reason, by its number.
 #[derive(Debug)]

@@ -6,11 +6,11 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::AccountId,
-    query_log::{Reason, Route},
-    registry::{HandleState, TombstoneReason, View},
+    registry::{HandleState, View},
+    vocabulary::{Reason, Route},
 };
 
-use super::Config;
+use super::config::Config;
 
 /// The outcome for one handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +126,7 @@ fn judge(
             account: Some(account),
             expires_in: config.reuse_live.min(live_until.since(now)),
         },
-        HandleState::Tombstone { how, .. } => not_served(match how {
-            TombstoneReason::Unbound => Reason::Unbound,
-            TombstoneReason::Deregistered => Reason::Deregistered,
-            TombstoneReason::DeviceRemoved => Reason::DeviceRemoved,
-        }),
+        HandleState::Tombstone { how, .. } => not_served(Reason::Lost(how)),
         HandleState::Unknown => not_served(Reason::NeverRegistered),
     }
 }
@@ -158,6 +154,7 @@ pub fn together(routes: impl Iterator<Item = Option<Route>>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::HandleLoss;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
     const ASKING: AccountId = AccountId::from_bits(1);
@@ -190,14 +187,10 @@ mod tests {
 
     #[test]
     fn what_is_not_live_is_green_or_nothing_with_its_reason() {
-        for (how, reason) in [
-            (TombstoneReason::Unbound, Reason::Unbound),
-            (TombstoneReason::Deregistered, Reason::Deregistered),
-            (TombstoneReason::DeviceRemoved, Reason::DeviceRemoved),
-        ] {
-            let probe = HandleState::Tombstone { how, at: NOW };
-            assert_eq!((judged(probe, true).0, judged(probe, true).1), (Route::Sms, reason));
-            assert_eq!(judged(probe, false).0, Route::None);
+        for how in [HandleLoss::Unbound, HandleLoss::Deregistered, HandleLoss::DeviceRemoved] {
+            let (state, reason) = (HandleState::Tombstone { how, at: NOW }, Reason::Lost(how));
+            assert_eq!((judged(state, true).0, judged(state, true).1), (Route::Sms, reason));
+            assert_eq!(judged(state, false).0, Route::None);
         }
         assert_eq!(judged(HandleState::Unknown, true).1, Reason::NeverRegistered);
     }

@@ -1,9 +1,7 @@
 //! Why there is no answer.
 
 use crate::{
-    handle::HandleError,
-    query_log::{AppendError, Reason},
-    quota::{Exceeded, Limit},
+    handle::HandleError, query_log::AppendError, quota::Exceeded, vocabulary::ProblemCode,
 };
 
 /// Why there is no answer. Never to be read as `sms`.
@@ -39,17 +37,16 @@ impl From<AppendError> for Refusal {
 }
 
 impl Refusal {
-    /// How it is recorded: the reason, and the status of the answer.
-    pub(super) fn recorded(self) -> (Reason, u16) {
+    /// The problem that the asker gets, and the reason of the record.
+    #[must_use]
+    pub const fn code(self) -> ProblemCode {
         match self {
-            Self::TokenInvalid => (Reason::TokenInvalid, 401),
-            Self::Handle(_) => (Reason::HandleInvalid, 400),
-            Self::Exceeded(exceeded) if exceeded.limit == Limit::NewHandles => {
-                (Reason::LookupQuota, 429)
-            }
-            Self::Exceeded(_) => (Reason::RateLimited, 429),
-            Self::RegistryLoading => (Reason::RegistryLoading, 503),
-            Self::LogUnwritable | Self::Overloaded => (Reason::Overloaded, 503),
+            Self::TokenInvalid => ProblemCode::TokenInvalid,
+            Self::Handle(_) => ProblemCode::HandleInvalid,
+            Self::Exceeded(exceeded) => exceeded.limit.problem(),
+            Self::RegistryLoading => ProblemCode::RegistryLoading,
+            Self::LogUnwritable => ProblemCode::LogUnwritable,
+            Self::Overloaded => ProblemCode::Overloaded,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! A handle is personal data: [`std::fmt::Debug`] prints only its kind, and there is no `Display`. Code that needs the
 //! text (for an answer, a record, the store) calls [`Handle::canonical`] or [`Handle::write_canonical`].
 
+pub mod canonical;
 mod email;
 mod error;
 mod phone;

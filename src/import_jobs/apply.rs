@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::state::{Applied, Current, Ended, ImportState};
 use crate::{
     files, limits,
-    registry::{ChangeError, Imported, TransferAccount},
+    registry::{ChangeError, ImportRecords, Imported, TransferAccount},
     tables::accounts::{StagedError, StagedReader},
 };
 
@@ -52,7 +52,7 @@ impl ImportState {
     ) -> Result<Option<Imported>, StagedError> {
         let path = self.accepted();
         let mut reader = blocking(move || StagedReader::open(&path)).await?;
-        let mut imported = Imported::default();
+        let (mut imported, mut records) = (Imported::default(), ImportRecords::default());
         loop {
             // Files are not read on a serving thread.
             let (rest, piece) = blocking(move || {
@@ -65,7 +65,7 @@ impl ImportState {
                 break;
             }
             let accounts = piece.len() as u64;
-            let Some(part) = self.take_in(piece).await else {
+            let Some(part) = self.take_in(piece, &mut records).await else {
                 return Ok(None);
             };
             imported.add(part);
@@ -83,13 +83,17 @@ impl ImportState {
     }
 
     /// Takes a piece in, however long the registry refuses changes. None if the service stops.
-    async fn take_in(&self, piece: Vec<TransferAccount>) -> Option<Imported> {
+    async fn take_in(
+        &self,
+        piece: Vec<TransferAccount>,
+        records: &mut ImportRecords,
+    ) -> Option<Imported> {
         let mut is_refused = false;
         loop {
             if self.shutdown.stopping().now_or_never().is_some() {
                 return None;
             }
-            let error = match self.registry.import(piece.clone()).await {
+            let error = match self.registry.import(piece.clone(), records).await {
                 Ok(part) => return Some(part),
                 Err(ChangeError::Stopped) => return None,
                 Err(

@@ -4,40 +4,21 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-use super::record::{LogRow, Reason, Record, Route};
+use super::record::{LogRow, Record};
 use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
+    vocabulary::{Reason, Route, codes},
 };
 
-/// What kind of row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A lookup.
-    Lookup,
-    /// A registry change.
-    Change,
-}
-
-impl Kind {
-    /// The code in JSON and in queries.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Lookup => "lookup",
-            Self::Change => "change",
-        }
-    }
-
-    /// From the code.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Self> {
-        match code {
-            "lookup" => Some(Self::Lookup),
-            "change" => Some(Self::Change),
-            _ => None,
-        }
+codes! {
+    /// What kind of row.
+    Kind {
+        /// A lookup.
+        Lookup = 1 "lookup",
+        /// A registry change.
+        Change = 2 "change",
     }
 }
 
@@ -101,6 +82,8 @@ impl fmt::Debug for Network {
 pub struct Filter {
     /// The handle asked for, or changed.
     pub handle: Option<Handle>,
+    /// Only rows that concern no handle.
+    pub without_handle: bool,
     /// The asking, or changed, device.
     pub device: Option<DeviceId>,
     /// The asker's, or changed, account.
@@ -125,11 +108,16 @@ impl Filter {
     pub fn matches(&self, row: &LogRow) -> bool {
         let in_time = self.since.is_none_or(|since| row.at >= since)
             && self.until.is_none_or(|until| row.at < until);
+        let handle = match &row.record {
+            Record::Lookup(lookup) => &lookup.handle,
+            Record::Change(change) => &change.handle,
+        };
         in_time
+            && is(&self.handle, handle.as_ref())
+            && !(self.without_handle && handle.is_some())
             && match &row.record {
                 Record::Lookup(lookup) => {
                     self.kind.is_none_or(|kind| kind == Kind::Lookup)
-                        && is(&self.handle, lookup.handle.as_ref())
                         && is(&self.device, lookup.device.as_ref())
                         && is(&self.account, lookup.account.as_ref())
                         && is(&self.route, lookup.route.as_ref())
@@ -139,7 +127,6 @@ impl Filter {
                 Record::Change(change) => {
                     self.kind.is_none_or(|kind| kind == Kind::Change)
                         && (self.ip.is_none() && self.route.is_none() && self.reason.is_none())
-                        && is(&self.handle, change.handle.as_ref())
                         && is(&self.device, change.device.as_ref())
                         && is(&self.account, change.account.as_ref())
                 }

@@ -11,12 +11,13 @@ use utoipa::{
 
 use super::{
     filter::Kind,
-    record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
+    record::{LogRow, LookupRecord, Record},
 };
 use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 /// The text is not a row of the log in JSON.
@@ -92,8 +93,8 @@ fn put_lookup(out: &mut Vec<u8>, lookup: &LookupRecord) {
     put(out, format_args!(r#","reason":"{reason}","status":{status},"took_us":{took_us}}}"#));
 }
 
-fn put_change(out: &mut Vec<u8>, change: &ChangeRecord) {
-    put(out, format_args!(r#""change","change":"{}""#, change.change.code()));
+fn put_change(out: &mut Vec<u8>, change: &Change) {
+    put(out, format_args!(r#""change","change":"{}""#, change.kind.code()));
     if let Some(handle) = &change.handle {
         out.extend_from_slice(br#","handle":"#);
         put_text(out, &handle.canonical());
@@ -130,48 +131,40 @@ struct RowJson {
     /// When the log took it.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// `lookup` or `change`.
-    kind: String,
+    /// Which kind of record.
+    kind: Kind,
     /// Of a lookup: the request, which all lookups of a batch share.
-    request: Option<String>,
+    request: Option<RequestId>,
     /// The asker's account, or the account that changed.
-    account: Option<String>,
+    account: Option<AccountId>,
     /// The asking device, or the device that changed.
-    device: Option<String>,
+    device: Option<DeviceId>,
     /// Of a lookup: where it came from.
     #[schema(value_type = Option<String>)]
     ip: Option<IpAddr>,
     /// The handle, canonical.
     handle: Option<String>,
     /// Of a lookup: the route answered; null if it was refused.
-    route: Option<String>,
+    route: Option<Route>,
     /// Of a lookup: why.
-    reason: Option<String>,
+    reason: Option<Reason>,
     /// Of a lookup: HTTP status of the answer, or of the item in a batch.
     status: Option<u16>,
     /// Of a lookup: microseconds from its arrival to the decision.
     took_us: Option<u32>,
     /// Of a change: what changed.
-    change: Option<String>,
+    change: Option<ChangeKind>,
     /// Of a change: why.
-    cause: Option<String>,
+    cause: Option<Cause>,
 }
 
 impl RowJson {
     fn row(self) -> Option<LogRow> {
-        let record = match Kind::from_code(&self.kind)? {
+        let record = match self.kind {
             Kind::Lookup => Record::Lookup(self.lookup()?),
             Kind::Change => Record::Change(self.change()?),
         };
         Some(LogRow { at: self.at, record })
-    }
-
-    fn account(&self) -> Option<Option<AccountId>> {
-        self.account.as_deref().map(|text| text.parse().ok()).map_or(Some(None), |id| id.map(Some))
-    }
-
-    fn device(&self) -> Option<Option<DeviceId>> {
-        self.device.as_deref().map(|text| text.parse().ok()).map_or(Some(None), |id| id.map(Some))
     }
 
     fn handle(&self) -> Option<Option<Handle>> {
@@ -179,28 +172,27 @@ impl RowJson {
     }
 
     fn lookup(&self) -> Option<LookupRecord> {
-        let route = self.route.as_deref().map(Route::from_code);
         Some(LookupRecord {
-            request: self.request.as_deref()?.parse::<RequestId>().ok()?,
-            account: self.account()?,
-            device: self.device()?,
+            request: self.request?,
+            account: self.account,
+            device: self.device,
             ip: self.ip,
             handle: self.handle()?,
-            route: route.map_or(Some(None), |route| route.map(Some))?,
-            reason: Reason::from_code(self.reason.as_deref()?)?,
+            route: self.route,
+            reason: self.reason?,
             status: self.status?,
             took_us: self.took_us?,
         })
     }
 
-    fn change(&self) -> Option<ChangeRecord> {
-        Some(ChangeRecord {
+    fn change(&self) -> Option<Change> {
+        Some(Change {
             id: ChangeId::from_bits(0),
-            change: ChangeKind::from_code(self.change.as_deref()?)?,
+            kind: self.change?,
             handle: self.handle()?,
-            device: self.device()?,
-            account: self.account()?,
-            cause: Cause::from_code(self.cause.as_deref()?)?,
+            device: self.device,
+            account: self.account,
+            cause: self.cause?,
         })
     }
 }

@@ -66,7 +66,7 @@ pub use frames::append_ack::{AppendAck, AppendError};
 pub use json::JsonError;
 pub use log::{LogOptions, QueryLog};
 pub use reader::LogReader;
-pub use record::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route};
+pub use record::{LogRow, LookupRecord, Record};
 pub use recovery::{OpenError, RecoveryReport};
 pub use retention::RetentionOutcome;
 pub use sealer::{SealError, SealOutcome};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::vocabulary::ProblemCode;
+
 /// What an account has left of its new handles, for the `RateLimit` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
@@ -38,6 +40,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// The problem of a request that exceeds it.
+    #[must_use]
+    pub const fn problem(self) -> ProblemCode {
+        match self {
+            Self::NewHandles => ProblemCode::LookupQuota,
+            Self::Requests | Self::SignUps | Self::Changes => ProblemCode::RateLimited,
+        }
+    }
+
     /// The limit's name in answers.
     #[must_use]
     pub const fn name(self) -> &'static str {

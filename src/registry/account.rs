@@ -10,14 +10,10 @@ use crate::{
     handle::Handle,
     ids::{AccountId, DeviceId},
     limits,
+    vocabulary::{HandleLoss, Platform},
 };
 
-use super::{
-    device::{HandleLoss, Platform},
-    handle_state::TombstoneReason,
-    inline_vec::InlineVec,
-    token::TokenHash,
-};
+use super::{inline_vec::InlineVec, token::TokenHash};
 
 /// One person's devices and handles. An account is there as long as it has a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +91,7 @@ impl Account {
         &mut self,
         handle: &Handle,
         device: DeviceId,
-        how: TombstoneReason,
+        how: HandleLoss,
         now: Timestamp,
     ) -> bool {
         let Some(claim) = self.claim_mut(handle) else {
@@ -104,7 +100,7 @@ impl Account {
         claim.devices = claim.devices.without(&device);
         let has_ended = claim.devices.is_empty();
         if has_ended {
-            self.lose(handle, how.loss(), now);
+            self.lose(handle, how, now);
         }
         has_ended
     }

@@ -1,182 +1,209 @@
-//! Which changes the log still has to be told, or to commit.
+//! The changes that the log does not hold yet.
 //!
 //! A transactional outbox: the commit that makes a change durable also stores its record as an `unrecorded` row, so a
 //! crash between store and log loses no record. A row goes, with some later commit, once the log has committed the
 //! record. A crash in between leaves rows that the log holds already: at start their change ids are looked up there.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, thread};
 
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
 
-use crate::limits;
+use crate::{clock::Timestamp, limits, vocabulary::Change};
 
 use super::{
-    changes::{Change, ChangeSink, SinkFailed, SinkRefused},
-    store::Mutation,
+    change_sink::{ChangeSink, SinkFailed},
+    store::Unrecorded,
 };
 
 /// Resolves when a batch's records are committed; none if there was nothing to record.
 pub(super) type Recorded = Option<Shared<BoxFuture<'static, Result<(), SinkFailed>>>>;
 
-/// Changes with their place in the order of all changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct OutboxRows {
-    pub(super) places: Vec<u64>,
-    pub(super) changes: Vec<Change>,
-}
-
 #[derive(Default)]
 pub(super) struct ChangeOutbox {
     next_place: u64,
-    /// Handed to the log, which has not said yet.
-    in_flight: VecDeque<(OutboxRows, Recorded)>,
-    /// The log failed to commit these.
-    failed: OutboxRows,
-    /// The log holds these: their rows may go.
-    settled: Vec<u64>,
-}
-
-impl OutboxRows {
-    pub(super) fn push(&mut self, place: u64, change: Change) {
-        self.places.push(place);
-        self.changes.push(change);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    fn append(&mut self, other: Self) {
-        self.places.extend(other.places);
-        self.changes.extend(other.changes);
-    }
-
-    /// These rows as steps of a commit.
-    pub(super) fn puts(&self) -> impl Iterator<Item = Mutation> {
-        let rows = self.places.iter().zip(&self.changes);
-        rows.map(|(place, change)| Mutation::PutUnrecorded(*place, change.clone()))
-    }
+    /// Handed to the log, which has neither committed nor failed them yet.
+    in_flight: VecDeque<(Vec<Unrecorded>, Recorded)>,
+    /// The log must take these before any other, in the order of their places.
+    owed: VecDeque<Unrecorded>,
+    /// Places of those that the log holds: their rows may go.
+    confirmed: Vec<u64>,
 }
 
 impl ChangeOutbox {
-    /// With what a former run left: `owed` to the log, and `settled` because the log holds it.
-    pub(super) fn new(owed: OutboxRows, settled: Vec<u64>) -> Self {
-        let last = owed.places.iter().chain(&settled).max();
-        let next_place = last.map_or(0, |last| last + 1);
-        Self { next_place, in_flight: VecDeque::new(), failed: owed, settled }
+    /// With what a former run left: `owed` to the log, and `confirmed` because the log holds it.
+    pub(super) fn new(owed: Vec<Unrecorded>, confirmed: Vec<u64>) -> Self {
+        assert!(is_in_order(&owed), "the store reads unrecorded changes in their order");
+        let places = owed.iter().map(|row| row.place).chain(confirmed.iter().copied());
+        let next_place = places.max().map_or(0, |last| last + 1);
+        Self { next_place, owed: owed.into(), confirmed, ..Self::default() }
     }
 
     /// Gives `changes` their places.
-    pub(super) fn place(&mut self, changes: Vec<Change>) -> OutboxRows {
-        let first = self.next_place;
+    pub(super) fn place(&mut self, changes: Vec<Change>, decided_at: Timestamp) -> Vec<Unrecorded> {
+        let places = self.next_place..;
         self.next_place += changes.len() as u64;
-        OutboxRows { places: (first..self.next_place).collect(), changes }
+        let rows = changes.into_iter().zip(places);
+        rows.map(|(change, place)| Unrecorded { place, decided_at, change }).collect()
     }
 
-    /// Hands `rows` to the log.
+    /// Hands `rows` to the log, or gives them back if it takes none at the moment.
     pub(super) fn hand_over(
         &mut self,
         sink: &dyn ChangeSink,
-        rows: &OutboxRows,
-    ) -> Result<Recorded, SinkRefused> {
+        rows: Vec<Unrecorded>,
+    ) -> Result<Recorded, Vec<Unrecorded>> {
+        debug_assert!(is_in_order(&rows), "the log's order is the order of changes");
         if rows.is_empty() {
             return Ok(None);
         }
-        let recorded = Some(sink.record(&rows.changes)?.shared());
-        self.in_flight.push_back((rows.clone(), recorded.clone()));
+        let Ok(recording) = sink.record(&rows) else { return Err(rows) };
+        let recorded = Some(recording.shared());
+        self.in_flight.push_back((rows, recorded.clone()));
         Ok(recorded)
     }
 
-    /// Learns what the log has committed since.
-    pub(super) fn settle(&mut self) {
+    /// Notes what the log has committed, or failed to commit, since.
+    pub(super) fn confirm(&mut self) {
         while let Some((_, recorded)) = self.in_flight.front() {
             let outcome = recorded.clone().map_or(Some(Ok(())), FutureExt::now_or_never);
             let Some(outcome) = outcome else { break };
-            let Some((rows, _)) = self.in_flight.pop_front() else {
-                break;
-            };
+            let Some((rows, _)) = self.in_flight.pop_front() else { break };
             match outcome {
-                Ok(()) => self.settled.extend(rows.places),
-                Err(SinkFailed) => self.failed.append(rows),
+                Ok(()) => self.confirmed.extend(rows.iter().map(|row| row.place)),
+                Err(SinkFailed) => {
+                    self.owed.extend(rows);
+                    self.owed.make_contiguous().sort_unstable_by_key(|row| row.place);
+                }
             }
         }
     }
 
-    /// Offers again what the log failed to commit, once it has said so of everything that followed: in order.
-    pub(super) fn offer_again(&mut self, sink: &dyn ChangeSink) {
-        if !self.failed.is_empty() && self.in_flight.is_empty() {
-            let failed = std::mem::take(&mut self.failed);
-            if self.hand_over(sink, &failed).is_err() {
-                self.failed = failed;
+    /// Offers the first changes that are owed, once the log has answered for all it was handed: so they stay in order.
+    /// True if it took them.
+    pub(super) fn offer_owed(&mut self, sink: &dyn ChangeSink) -> bool {
+        if self.owed.is_empty() || !self.in_flight.is_empty() {
+            return false;
+        }
+        let count = self.owed.len().min(limits::REGISTRY_OFFER_CHANGES_MAX);
+        let rows = self.owed.drain(..count).collect();
+        let taken = self.hand_over(sink, rows);
+        taken
+            .map_err(|rows| rows.into_iter().rev().for_each(|row| self.owed.push_front(row)))
+            .is_ok()
+    }
+
+    /// Offers all changes that are owed, as long as the log takes them. Blocks while it commits all but the last of them.
+    pub(super) fn offer_all(&mut self, sink: &dyn ChangeSink) {
+        while self.offer_owed(sink) && !self.owed.is_empty() {
+            while !self.in_flight.is_empty() {
+                thread::sleep(limits::REGISTRY_OFFER_PAUSE);
+                self.confirm();
             }
         }
     }
 
-    /// Whether everything handed over so far can still be followed by more: the log's order is the order of changes.
+    /// Whether new changes may follow those handed over so far.
     pub(super) fn is_in_order(&self) -> bool {
-        self.failed.is_empty()
+        self.owed.is_empty()
     }
 
     /// Whether the log has fallen so far behind that no more may be handed to it.
     pub(super) fn is_full(&self) -> bool {
-        let waiting: usize = self.in_flight.iter().map(|(rows, _)| rows.places.len()).sum();
+        let waiting: usize = self.in_flight.iter().map(|(rows, _)| rows.len()).sum();
         waiting >= limits::REGISTRY_QUEUE_CHANGES_MAX
     }
 
     /// Whether there is anything to look after.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && self.failed.is_empty() && self.settled.is_empty()
+        self.in_flight.is_empty() && self.owed.is_empty() && self.confirmed.is_empty()
     }
 
     /// Whether there are rows to remove.
-    pub(super) fn has_settled(&self) -> bool {
-        !self.settled.is_empty()
+    pub(super) fn has_confirmed(&self) -> bool {
+        !self.confirmed.is_empty()
     }
 
-    /// Settled rows, to be removed by the next commit.
-    pub(super) fn take_settled(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.settled)
+    /// Places whose rows the next commit is to remove.
+    pub(super) fn take_confirmed(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.confirmed)
     }
 
     /// That commit was lost.
-    pub(super) fn put_back(&mut self, settled: Vec<u64>) {
-        self.settled.extend(settled);
+    pub(super) fn put_back(&mut self, confirmed: Vec<u64>) {
+        self.confirmed.extend(confirmed);
     }
+}
+
+fn is_in_order(rows: &[Unrecorded]) -> bool {
+    rows.is_sorted_by(|one, next| one.place < next.place)
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future;
+
     use super::*;
     use crate::{
         ids::ChangeId,
-        registry::{Cause, ChangeKind},
+        registry::{Recording, SinkRefused},
+        vocabulary::{Cause, ChangeKind},
     };
 
     fn change() -> Change {
         let (kind, cause) = (ChangeKind::DeviceRegistered, Cause::SignUp);
-        Change {
-            id: ChangeId::random(),
-            at: crate::clock::Timestamp::EPOCH,
-            kind,
-            handle: None,
-            device: None,
-            account: None,
-            cause,
+        let id = ChangeId::random();
+        Change { id, kind, handle: None, device: None, account: None, cause }
+    }
+
+    fn row(place: u64) -> Unrecorded {
+        Unrecorded { place, decided_at: Timestamp::EPOCH, change: change() }
+    }
+
+    fn places(rows: &[Unrecorded]) -> Vec<u64> {
+        rows.iter().map(|row| row.place).collect()
+    }
+
+    /// A log that notes how many records came at once, and fails to commit the first.
+    #[derive(Default)]
+    struct Sink(std::sync::Mutex<Vec<Vec<u64>>>);
+
+    impl ChangeSink for Sink {
+        fn is_writable(&self) -> bool {
+            true
+        }
+
+        fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+            let mut taken = self.0.lock().unwrap();
+            taken.push(places(changes));
+            let outcome = if taken.len() == 1 { Err(SinkFailed) } else { Ok(()) };
+            Ok(future::ready(outcome).boxed())
         }
     }
 
     #[test]
     fn new_rows_come_after_those_of_a_former_run() {
-        let owed = OutboxRows { places: vec![3, 7], changes: vec![change(), change()] };
-        let mut outbox = ChangeOutbox::new(owed, vec![4, 8]);
-        assert_eq!(outbox.place(vec![change(), change()]).places, [9, 10]);
-        assert_eq!(outbox.place(vec![change()]).places, [11]);
-        assert_eq!(
-            ChangeOutbox::new(OutboxRows::default(), Vec::new()).place(vec![change()]).places,
-            [0]
-        );
+        let mut outbox = ChangeOutbox::new(vec![row(3), row(7)], vec![4, 8]);
+        let now = Timestamp::EPOCH;
+        assert_eq!(places(&outbox.place(vec![change(), change()], now)), [9, 10]);
+        assert_eq!(places(&outbox.place(vec![change()], now)), [11]);
+        let mut first = ChangeOutbox::new(Vec::new(), Vec::new());
+        assert_eq!(places(&first.place(vec![change()], now)), [0]);
+    }
+
+    #[test]
+    fn more_than_the_log_takes_at_once_is_offered_in_pieces_and_in_order() {
+        let piece = limits::REGISTRY_OFFER_CHANGES_MAX as u64;
+        let mut outbox = ChangeOutbox::new((0..piece * 2 + 1).map(row).collect(), Vec::new());
+        let sink = Sink::default();
+        outbox.offer_all(&sink);
+        let taken = sink.0.lock().unwrap().clone();
+        let first: Vec<_> = (0..piece).collect();
+        // The first piece was not committed: it comes again, before the others.
+        assert_eq!((&taken[0], &taken[1]), (&first, &first));
+        assert_eq!(taken[1..].concat(), (0..piece * 2 + 1).collect::<Vec<_>>());
+        assert!(outbox.is_in_order());
     }
 }

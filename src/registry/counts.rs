@@ -1,8 +1,9 @@
 //! How much there is: figures for operators.
 
+use crate::vocabulary::Platform;
 use std::collections::BTreeMap;
 
-use super::{device::Platform, index::IndexBytes};
+use super::index::IndexBytes;
 
 /// Figures of the whole registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,63 +1,11 @@
-//! One device, and what its owner may read of it.
-
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+//! What an owner may read of a device.
 
 use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
+    vocabulary::{HandleLoss, Platform},
 };
-
-/// What kind of device it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Platform {
-    /// A phone.
-    Ios,
-    /// A tablet.
-    Ipados,
-    /// A computer.
-    Macos,
-    /// A watch.
-    Watchos,
-    /// A headset.
-    Visionos,
-    /// Anything else.
-    Other,
-}
-
-impl Platform {
-    /// Every case, in the order of their numbers on disk.
-    pub const ALL: [Self; 6] =
-        [Self::Ios, Self::Ipados, Self::Macos, Self::Watchos, Self::Visionos, Self::Other];
-
-    /// The name in JSON, in the configuration and in an import file.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Ios => "ios",
-            Self::Ipados => "ipados",
-            Self::Macos => "macos",
-            Self::Watchos => "watchos",
-            Self::Visionos => "visionos",
-            Self::Other => "other",
-        }
-    }
-
-    /// From its name.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|platform| platform.code() == code)
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
 
 /// A device as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,32 +40,6 @@ pub struct LostDetails {
     pub how: HandleLoss,
     /// When.
     pub at: Timestamp,
-}
-
-/// Why an account holds a handle no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HandleLoss {
-    /// Another account proved it later.
-    Moved,
-    /// It was taken back from every device by a code sent to it.
-    Deregistered,
-    /// The last device that backed it gave it up.
-    Unbound,
-    /// The last device that backed it signed out, or was silent for too long.
-    DeviceRemoved,
-}
-
-impl HandleLoss {
-    /// The name in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Moved => "moved",
-            Self::Deregistered => "deregistered",
-            Self::Unbound => "unbound",
-            Self::DeviceRemoved => "device-removed",
-        }
-    }
 }
 
 /// A handle as its owner sees it.

@@ -18,14 +18,14 @@ use crate::{
 };
 
 use super::{
-    change_outbox::{ChangeOutbox, OutboxRows},
-    changes::{Change, ChangeSink},
+    change_outbox::ChangeOutbox,
+    change_sink::ChangeSink,
     commands::{Job, Operation, QueuedCommand},
     config::Config,
     error::{ChangeError, Loading, OpenError, TokenError},
     load,
     state::RegistryState,
-    store::{Reader, RedbStore, Store, StoreError},
+    store::{Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
     view::{Asker, View},
     writer::Writer,
@@ -45,7 +45,7 @@ pub struct Registry {
 enum Stage {
     Opened(Box<dyn Store>),
     Loading,
-    Loaded(Box<dyn Store>, OutboxRows),
+    Loaded(Box<dyn Store>, Vec<Unrecorded>),
     Started(SyncSender<Box<dyn Job>>),
     Closed,
 }
@@ -85,16 +85,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The changes that a former run made and of which it did not learn whether the log holds them. Empty once started.
-    #[must_use]
-    pub fn unrecorded(&self) -> Vec<Change> {
-        match &*self.stage() {
-            Stage::Loaded(_, rows) => rows.changes.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Starts the writer. Hands `sink` every change of [`Registry::unrecorded`] that is not among those which
+    /// Starts the writer. Hands `sink` every change of a former run that is not among those which
     /// `already_recorded` finds in the log, so start before the first lookup is served: what it sees was recorded first.
     ///
     /// # Errors
@@ -102,32 +93,24 @@ impl Registry {
     pub fn start(
         &self,
         sink: Arc<dyn ChangeSink>,
-        already_recorded: &dyn Fn(&[Change]) -> HashSet<ChangeId>,
+        already_recorded: &dyn Fn(&[Unrecorded]) -> HashSet<ChangeId>,
     ) -> Result<(), OpenError> {
         let Stage::Loaded(store, unrecorded) = self.next_stage(Stage::Loading) else {
             return Err(OpenError::OutOfOrder);
         };
-        let recorded = if unrecorded.is_empty() {
-            HashSet::new()
-        } else {
-            already_recorded(&unrecorded.changes)
-        };
-        let (mut owed, mut settled) = (OutboxRows::default(), Vec::new());
-        for (place, change) in unrecorded.places.into_iter().zip(unrecorded.changes) {
-            if recorded.contains(&change.id) {
-                settled.push(place)
-            } else {
-                owed.push(place, change)
-            }
-        }
+        let recorded =
+            if unrecorded.is_empty() { HashSet::new() } else { already_recorded(&unrecorded) };
+        let (confirmed, owed): (Vec<_>, Vec<_>) =
+            unrecorded.into_iter().partition(|row| recorded.contains(&row.change.id));
         if !owed.is_empty() {
             tracing::info!(
-                changes = owed.places.len(),
-                "recording changes that a crash kept from the log"
+                changes = owed.len(),
+                "recording changes that the log does not hold yet"
             );
         }
-        let mut outbox = ChangeOutbox::new(owed, settled);
-        outbox.offer_again(sink.as_ref());
+        let confirmed = confirmed.iter().map(|row| row.place).collect();
+        let mut outbox = ChangeOutbox::new(owed, confirmed);
+        outbox.offer_all(sink.as_ref());
         // From here on lookups are answered: what they see was handed to the log before.
         self.shared.show();
         let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);

@@ -1,25 +1,13 @@
 //! What is known about one handle.
 
-use crate::{clock::Timestamp, ids::AccountId, limits};
-
-use super::device::HandleLoss;
+use crate::{clock::Timestamp, ids::AccountId, limits, vocabulary::HandleLoss};
 
 /// How a handle that nobody holds ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tombstone {
-    pub(super) how: TombstoneReason,
+    /// Never [`HandleLoss::Moved`]: a handle that moved is held.
+    pub(super) how: HandleLoss,
     pub(super) at: Timestamp,
-}
-
-/// Why nobody holds a handle any more. There is no "moved": a handle that moved is held by its new account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TombstoneReason {
-    /// Its last device gave it up.
-    Unbound,
-    /// Its owner took it back from every device.
-    Deregistered,
-    /// Its last device signed out, or was silent for too long.
-    DeviceRemoved,
 }
 
 /// What a lookup finds, at one instant.
@@ -36,8 +24,8 @@ pub enum HandleState {
     },
     /// It was held once, at most 30 days ago.
     Tombstone {
-        /// How it ended.
-        how: TombstoneReason,
+        /// How it ended: never [`HandleLoss::Moved`].
+        how: HandleLoss,
         /// When it ended.
         at: Timestamp,
     },
@@ -57,17 +45,6 @@ impl Tombstone {
             return HandleState::Unknown;
         }
         HandleState::Tombstone { how: self.how, at: self.at }
-    }
-}
-
-impl TombstoneReason {
-    /// The same as the account that held it sees it.
-    pub(super) const fn loss(self) -> HandleLoss {
-        match self {
-            Self::Unbound => HandleLoss::Unbound,
-            Self::Deregistered => HandleLoss::Deregistered,
-            Self::DeviceRemoved => HandleLoss::DeviceRemoved,
-        }
     }
 }
 

@@ -24,6 +24,10 @@ use super::{
     table::Table,
 };
 
+/// A step that names a device of a stored account, while the index has none: the two do not agree any more, and the
+/// server must stop rather than answer.
+const KNOWN: &str = "the index has every account that the store has";
+
 pub(super) struct Index {
     lease: Duration,
     arena: Arena,
@@ -200,10 +204,11 @@ impl Index {
     fn put_account(&mut self, account: &Account, known_by: Option<DeviceId>) {
         let bytes = pack(account);
         let packed = Packed::of(&bytes);
-        let Some(before) = known_by.and_then(|device| self.place_of_device(device)) else {
+        let Some(known_by) = known_by else {
             let place = self.arena.insert(packed);
             return self.enter(place);
         };
+        let before = self.place_of_device(known_by).expect(KNOWN);
         let keys = self.keys(before);
         if self.arena.replace(before, packed) {
             if self.keys(before) != keys {
@@ -221,12 +226,11 @@ impl Index {
     }
 
     fn remove_account(&mut self, known_by: DeviceId) {
-        if let Some(place) = self.place_of_device(known_by) {
-            let (devices, handles) = self.keys(place);
-            self.devices.remove(place, &devices);
-            self.handles.remove(place, &handles);
-            self.arena.remove(place);
-        }
+        let place = self.place_of_device(known_by).expect(KNOWN);
+        let (devices, handles) = self.keys(place);
+        self.devices.remove(place, &devices);
+        self.handles.remove(place, &handles);
+        self.arena.remove(place);
     }
 
     fn enter(&mut self, place: Slot) {

@@ -7,16 +7,15 @@ use std::{num::NonZero, thread, time::Duration};
 
 use super::{
     arena::Arena,
-    change_outbox::OutboxRows,
     index::Index,
-    store::{Mutation, Row, Store, StoreError},
+    store::{Mutation, Row, Store, StoreError, Unrecorded},
 };
 
 /// The index of what is stored, and the changes that the log is not known to hold.
 pub(super) fn load(
     store: &mut dyn Store,
     lease: Duration,
-) -> Result<(Index, OutboxRows), StoreError> {
+) -> Result<(Index, Vec<Unrecorded>), StoreError> {
     load_by(thread::available_parallelism().map_or(1, NonZero::get), store, lease)
 }
 
@@ -25,7 +24,7 @@ pub(super) fn load_by(
     threads: usize,
     store: &mut dyn Store,
     lease: Duration,
-) -> Result<(Index, OutboxRows), StoreError> {
+) -> Result<(Index, Vec<Unrecorded>), StoreError> {
     let reader = store.reader();
     let read = |part| {
         let mut arena = Arena::default();
@@ -44,10 +43,10 @@ pub(super) fn load_by(
     let mut arena = Arena::default();
     arenas.into_iter().for_each(|part| arena.append(part));
     let mut index = Index::of(lease, arena, threads)?;
-    let mut unrecorded = OutboxRows::default();
+    let mut unrecorded = Vec::new();
     store.load(&mut |row| match row {
         Row::Tombstone(handle, ended) => index.apply(Mutation::PutTombstone(handle, ended)),
-        Row::Unrecorded(place, change) => unrecorded.push(place, change),
+        Row::Unrecorded(row) => unrecorded.push(row),
     })?;
     Ok((index, unrecorded))
 }

@@ -20,7 +20,7 @@
 mod account;
 mod arena;
 mod change_outbox;
-mod changes;
+mod change_sink;
 mod commands;
 mod config;
 mod counts;
@@ -47,19 +47,19 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{Cause, Change, ChangeKind, ChangeSink, Recording, SinkFailed, SinkRefused};
-pub use commands::{Imported, SignUp, SignedUp, Ticked};
+pub use change_sink::{ChangeSink, Recording, SinkFailed, SinkRefused};
+pub use commands::{ImportRecords, Imported, SignUp, SignedUp, Ticked};
 pub use config::Config;
 pub use counts::Counts;
-pub use device::{DeviceDetails, HandleDetails, HandleLoss, LostDetails, Platform};
+pub use device::{DeviceDetails, HandleDetails, LostDetails};
 pub use directory::Registry;
 pub use error::{
     BindError, ChangeError, DeviceError, HandleError, Loading, OpenError, SignUpError, TokenError,
 };
-pub use handle_state::{HandleState, TombstoneReason};
+pub use handle_state::HandleState;
 pub use index::IndexBytes;
 pub use offline::StoppedRegistry;
-pub use store::StoreError;
+pub use store::{StoreError, Unrecorded};
 pub use subject::Subject;
 pub use token::DeviceToken;
 pub use transfer::{TransferAccount, TransferClaim, TransferDevice};

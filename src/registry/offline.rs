@@ -19,8 +19,8 @@ use crate::{
 
 use super::{
     account::Account,
-    change_outbox::{ChangeOutbox, OutboxRows},
-    commands::{Context, Import, Imported, Operation as _, Plan},
+    change_outbox::ChangeOutbox,
+    commands::{Context, Import, ImportRecords, Imported, Operation as _, Plan},
     config::Config,
     counts::Counts,
     error::OpenError,
@@ -28,7 +28,7 @@ use super::{
     packed::Packed,
     scan,
     state::RegistryState,
-    store::{FillStep, Identity, Reader, RedbStore, Store as _, StoreError},
+    store::{FillStep, Identity, Mutation, Reader, RedbStore, Store as _, StoreError, Unrecorded},
     subject::SubjectKey,
     transfer::TransferAccount,
 };
@@ -111,7 +111,7 @@ impl StoppedRegistry {
         Ok(scan::counts(&shared, now))
     }
 
-    fn loaded(&mut self) -> Result<(RegistryState, OutboxRows), OpenError> {
+    fn loaded(&mut self) -> Result<(RegistryState, Vec<Unrecorded>), OpenError> {
         let subject_key = SubjectKey::new(&self.store.identity().subject_key);
         let shared = RegistryState::new(self.config.clone(), Arc::clone(&self.clock), subject_key);
         let (index, unrecorded) = load::load(&mut self.store, self.config.lease)?;
@@ -135,6 +135,7 @@ impl StoppedRegistry {
         let reader = Overlay { stored: self.store.reader(), changed: Mutex::default() };
         let batch = self.store.last_batch() + 1;
         let mut outbox = ChangeOutbox::new(unrecorded, Vec::new());
+        let mut records = ImportRecords::default();
         let mut imported = Imported::default();
         thread::scope(|scope| {
             let (ahead, pieces) = sync_channel(PIECES_AHEAD);
@@ -144,7 +145,10 @@ impl StoppedRegistry {
             scope.spawn(move || {
                 for piece in read {
                     let planned = piece.and_then(|accounts| {
-                        plan(shared, reader, &mut outbox, accounts, founded_at)
+                        let piece = Import { accounts, founded_at, records };
+                        let (planned, after) = plan(shared, reader, &mut outbox, piece)?;
+                        records = after;
+                        Ok(planned)
                     });
                     // If nobody wants more, writing has failed and says why.
                     if ahead.send(planned).is_err() {
@@ -194,20 +198,18 @@ fn plan(
     shared: &RegistryState,
     reader: &Overlay,
     outbox: &mut ChangeOutbox,
-    accounts: Vec<TransferAccount>,
-    founded_at: Timestamp,
-) -> Result<(Vec<FillStep>, Imported), StoreError> {
+    mut piece: Import,
+) -> Result<((Vec<FillStep>, Imported), ImportRecords), StoreError> {
     let context = Context { shared, reader, now: shared.clock.now() };
     let mut plan = Plan::at(context.now);
-    let imported = Import { accounts, founded_at }
-        .plan(&context, &mut plan)
-        .map_err(|error| StoreError::Source(error.to_string()))?;
+    let planned = piece.plan(&context, &mut plan);
+    let (imported, records) = planned.map_err(|error| StoreError::Source(error.to_string()))?;
     for account in plan.changed() {
         reader.changed().insert(account.id, account.clone());
     }
     let (steps, changes) = plan.into_steps();
-    let rows = outbox.place(changes);
-    Ok((steps.into_iter().chain(rows.puts()).map(FillStep::of).collect(), imported))
+    let rows = outbox.place(changes, context.now).into_iter().map(Mutation::PutUnrecorded);
+    Ok(((steps.into_iter().chain(rows).map(FillStep::of).collect(), imported), records))
 }
 
 /// What is stored, with what the transaction under way has changed of it.

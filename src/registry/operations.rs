@@ -9,8 +9,8 @@ use crate::{clock::Timestamp, handle::Handle, ids::DeviceId};
 
 use super::{
     commands::{
-        CheckIn, Deregister, Import, Imported, Prove, Rebind, SetDiscoverable, SignOut, SignUp,
-        SignedUp, Ticked, Unbind, choose, unreadable,
+        CheckIn, Deregister, Import, ImportRecords, Imported, Prove, Rebind, SetDiscoverable,
+        SignOut, SignUp, SignedUp, Ticked, Unbind, choose, unreadable,
     },
     counts::Counts,
     device::{DeviceDetails, HandleDetails, LostDetails},
@@ -122,11 +122,19 @@ impl Registry {
 
     /// Takes in a piece of an import: accounts in the order of their ids, each handle and device in one of them. Pieces
     /// of a few hundred keep lookups and other changes from waiting. Taking the same piece in again changes nothing.
+    /// `records` is the import's own, from its first piece to its last.
     ///
     /// # Errors
     /// If no change can be made; then nothing of the piece came in.
-    pub async fn import(&self, accounts: Vec<TransferAccount>) -> Result<Imported, ChangeError> {
-        self.submit(Import { accounts, founded_at: self.founded_at }).await
+    pub async fn import(
+        &self,
+        accounts: Vec<TransferAccount>,
+        records: &mut ImportRecords,
+    ) -> Result<Imported, ChangeError> {
+        let piece = Import { accounts, founded_at: self.founded_at, records: *records };
+        let (imported, after) = self.submit(piece).await?;
+        *records = after;
+        Ok(imported)
     }
 
     /// Writes the store as it is at one moment into a new file at `path`, which can take the place of a stopped server's

@@ -1,10 +1,9 @@
 //! Figures for operators: a scan of the whole index.
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, vocabulary::Platform};
 
 use super::{
     counts::Counts,
-    device::Platform,
     packed::{Name, Packed},
     state::RegistryState,
 };
@@ -12,7 +11,7 @@ use super::{
 /// Counts page by page: while changes go on, the figures are of no one instant.
 pub(super) fn counts(shared: &RegistryState, now: Timestamp) -> Counts {
     let mut counts = Counts {
-        devices_by_platform: Platform::ALL.into_iter().map(|platform| (platform, 0)).collect(),
+        devices_by_platform: Platform::ALL.iter().map(|platform| (*platform, 0)).collect(),
         ..Counts::default()
     };
     let pages = shared.read().pages();

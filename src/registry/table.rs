@@ -56,7 +56,10 @@ impl Table {
             if hashes.iter().filter(|other| shard_of(**other) == number).count() > 1 {
                 // Which of these entries is which cannot be told, and all of them go.
                 shard.retain(|found| *found != place);
-            } else if let Ok(entry) = shard.find_entry(*hash, |found| *found == place) {
+            } else {
+                let Ok(entry) = shard.find_entry(*hash, |found| *found == place) else {
+                    unreachable!("a record is found by each of its keys");
+                };
                 entry.remove();
             }
         }

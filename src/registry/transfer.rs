@@ -6,9 +6,10 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
+    vocabulary::Platform,
 };
 
-use super::{account::Account, device::Platform, token::TokenHash};
+use super::{account::Account, token::TokenHash};
 
 /// One account, as it is imported and exported.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,12 +26,12 @@ use std::{
 use crate::limits;
 
 use super::{
-    change_outbox::{ChangeOutbox, OutboxRows, Recorded},
-    changes::{ChangeSink, SinkRefused},
+    change_outbox::{ChangeOutbox, Recorded},
+    change_sink::ChangeSink,
     commands::{Context, Job, Plan, Touched},
     error::ChangeError,
     state::RegistryState,
-    store::{Mutation, Reader, Store},
+    store::{Mutation, Reader, Store, Unrecorded},
 };
 
 pub(super) struct Writer {
@@ -53,9 +53,10 @@ pub(super) struct Writer {
 }
 
 /// What a planned batch does.
+#[derive(Default)]
 struct Transaction {
     steps: Vec<Mutation>,
-    rows: OutboxRows,
+    rows: Vec<Unrecorded>,
     /// Rows that this batch removes: the log holds their records.
     removes: Vec<u64>,
 }
@@ -128,10 +129,10 @@ impl Writer {
         if self.in_doubt.is_some() && self.reopen_at <= now {
             self.reopen(now);
         }
-        self.outbox.settle();
+        self.outbox.confirm();
         if self.offer_at <= now && (self.held.is_some() || !self.outbox.is_in_order()) {
             self.offer_at = now + limits::REGISTRY_RECORD_PAUSE;
-            self.outbox.offer_again(self.sink.as_ref());
+            self.outbox.offer_owed(self.sink.as_ref());
             if self.outbox.is_in_order()
                 && let Some(batch) = self.held.take()
             {
@@ -188,18 +189,19 @@ impl Writer {
     }
 
     fn carry_out(&mut self, plan: Plan) -> Result<Recorded, ChangeError> {
+        let decided_at = plan.now;
         let (mut steps, changes) = plan.into_steps();
         // Proved twice within a microsecond: nothing else changes, but both are told.
         if steps.is_empty() && changes.is_empty() {
             return Ok(None);
         }
-        let rows = self.outbox.place(changes);
-        steps.extend(rows.puts());
+        let rows = self.outbox.place(changes, decided_at);
+        steps.extend(rows.iter().cloned().map(Mutation::PutUnrecorded));
         self.commit(Transaction { steps, rows, removes: Vec::new() })
     }
 
     fn commit(&mut self, mut batch: Transaction) -> Result<Recorded, ChangeError> {
-        batch.removes = self.outbox.take_settled();
+        batch.removes = self.outbox.take_confirmed();
         let removals = batch.removes.iter().map(|place| Mutation::RemoveUnrecorded(*place));
         batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
@@ -221,16 +223,18 @@ impl Writer {
     }
 
     /// Records and shows a durable batch while no lookup decides. Gives the batch back if the log refuses it.
-    fn publish(&mut self, batch: Transaction) -> Result<Recorded, Transaction> {
+    fn publish(&mut self, mut batch: Transaction) -> Result<Recorded, Transaction> {
+        let is_next = batch.rows.is_empty() || self.outbox.is_in_order();
+        assert!(is_next, "the log takes earlier records first");
         let mut index = self.shared.write();
-        match self.outbox.hand_over(self.sink.as_ref(), &batch.rows) {
+        match self.outbox.hand_over(self.sink.as_ref(), std::mem::take(&mut batch.rows)) {
             Ok(recorded) => {
                 for step in batch.steps {
                     index.apply(step);
                 }
                 Ok(recorded)
             }
-            Err(SinkRefused) => Err(batch),
+            Err(rows) => Err(Transaction { rows, ..batch }),
         }
     }
 
@@ -241,7 +245,8 @@ impl Writer {
         match self.store.reopen() {
             Ok(durable) if durable == number => {
                 tracing::info!("the registry store works again; the batch in doubt is durable");
-                self.held = self.publish(batch).err();
+                // Shown as soon as the log has all earlier records.
+                (self.held, self.offer_at) = (Some(batch), now);
                 return;
             }
             Ok(durable) if durable + 1 == number => {
@@ -262,13 +267,9 @@ impl Writer {
 
     /// Removes rows of records that the log holds, when there is nothing better to do.
     fn tidy(&mut self) {
-        if self.outbox.has_settled() && self.in_doubt.is_none() && self.held.is_none() {
+        if self.outbox.has_confirmed() && self.in_doubt.is_none() && self.held.is_none() {
             // A failure is in doubt like any other; nobody waits for it.
-            let _ = self.commit(Transaction {
-                steps: Vec::new(),
-                rows: OutboxRows::default(),
-                removes: Vec::new(),
-            });
+            let _ = self.commit(Transaction::default());
         }
     }
 }

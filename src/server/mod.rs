@@ -53,7 +53,7 @@ use crate::{
     },
     operators::Operators,
     query_log::QueryLog,
-    registry::{Change, Registry},
+    registry::{Registry, Unrecorded},
     shutdown::Shutdown,
 };
 
@@ -231,7 +231,7 @@ impl Server {
             registry.load()?;
             let reader = log.clone();
             let recorded =
-                move |changes: &[Change]| recorded::already_recorded(&reader, changes, horizon);
+                move |changes: &[Unrecorded]| recorded::already_recorded(&reader, changes, horizon);
             Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
         };
         tokio::task::spawn_blocking(load).await.context("loading the registry")??;

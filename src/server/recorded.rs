@@ -6,23 +6,23 @@ use crate::{
     clock::Timestamp,
     ids::ChangeId,
     query_log::{self, QueryLog, Record},
-    registry::Change,
+    registry::Unrecorded,
 };
 
 /// Which of `changes` need not be recorded: those that the last run recorded without learning that it had, and those
 /// that would have expired by now. None has its record earlier than it was decided, so only the end of the log is read.
 pub(super) fn already_recorded(
     log: &QueryLog,
-    changes: &[Change],
+    changes: &[Unrecorded],
     horizon: Timestamp,
 ) -> HashSet<ChangeId> {
-    let is_expired = |change: &&Change| change.at <= horizon;
-    let mut settled: HashSet<_> = changes.iter().filter(is_expired).map(|c| c.id).collect();
-    let mut wanted: HashSet<_> = changes.iter().map(|change| change.id).collect();
-    wanted.retain(|id| !settled.contains(id));
+    let (expired, alive): (Vec<_>, Vec<_>) =
+        changes.iter().partition(|row| row.decided_at <= horizon);
+    let mut recorded: HashSet<_> = expired.iter().map(|row| row.change.id).collect();
+    let mut wanted: HashSet<_> = alive.iter().map(|row| row.change.id).collect();
     let filter = query_log::Filter {
         kind: Some(query_log::Kind::Change),
-        since: changes.iter().map(|change| change.at).min(),
+        since: alive.iter().map(|row| row.decided_at).min(),
         ..query_log::Filter::default()
     };
     for row in log.reader().search(&filter, query_log::Order::Desc, None) {
@@ -31,7 +31,7 @@ pub(super) fn already_recorded(
                 if let Record::Change(change) = row.record
                     && wanted.remove(&change.id)
                 {
-                    settled.insert(change.id);
+                    recorded.insert(change.id);
                 }
             }
             Err(error) => tracing::error!(
@@ -43,5 +43,5 @@ pub(super) fn already_recorded(
             break;
         }
     }
-    settled
+    recorded
 }

@@ -2,24 +2,35 @@
 //! goes by an answer that is wrong by now.
 //!
 //! ```text
-//! rows of the log, oldest first (read) -> Timeline: what each spelling is known to be (spelling)
-//!                                           |-> entries: changes, runs of like lookups (run, sentence)
+//! rows of the log, oldest first (read) -> Timeline: a fold over the changes of each spelling (spelling)
+//!                                           |-> entries: changes, runs of like lookups (run, phrasing)
 //!                                           `-> at the end a Summary: the answer, what led to it, who holds another
 //! ```
 //!
-//! The log alone does not hold everything: a check-in, a handle hidden or shown again and what an import brought in are
-//! not recorded, and a lease lapses up to a minute before its record. So a lookup counts as evidence beside the changes,
-//! and the present comes from the registry where one is at hand; where it is not, the summary says so.
+//! Changes are facts, and where the log holds the change by which a claim began they tell everything. An answer counts
+//! as evidence only where it contradicts them. That happens in three cases:
 //!
-//! Two spellings of one number (`+54…`, `+549…`) are told together: a lookup of one finds the other when only that one
-//! is held. A changes' history is short, so it is always read from the beginning of the log, whatever the window: the
-//! reason of the first lookup in the window may be older.
+//! - the claim began before what the log still holds, or a large import brought the handle in, which is one record
+//!   without a handle (see [`IMPORT_CHANGES_RECORDED_MAX`](crate::limits::IMPORT_CHANGES_RECORDED_MAX));
+//! - a lease has lapsed, and its record follows within a minute;
+//! - the record of a change is damaged.
+//!
+//! A summary from the log says "as far as the log shows" if the log does not hold the beginning. The present comes from
+//! the registry where one is at hand.
+//!
+//! Two spellings of one number (`+54…`, `+549…`) have one timeline: a lookup of one finds the other when only that one is
+//! held. Changes are always read from the beginning of the log, whatever the window: the reason of the first lookup in
+//! the window may be older.
 //!
 //! Memory is bounded: one open run for each kind of answer, and the last answer of each of
 //! [`TIMELINE_HOLDERS_MAX`](crate::limits::TIMELINE_HOLDERS_MAX) askers within the time it may be reused.
 
+mod change_ref;
 mod entry;
+mod evidence;
+mod latest;
 mod phrasing;
+mod present;
 mod question;
 mod read;
 mod run;
@@ -28,10 +39,13 @@ mod stale_askers;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod walk;
 
-pub use entry::{Because, ChangeEntry, Entry, LookupsEntry};
+pub use change_ref::ChangeRef;
+pub use entry::{ChangeEntry, Entry, LookupsEntry};
+pub use present::Present;
 pub use question::{Detail, Question, Reuse};
 pub use read::read;
-pub use summary::{Holder, Present, Source, Summary};
+pub use summary::{Holder, Source, Summary, SummaryKind};
 pub use walk::Timeline;

@@ -2,30 +2,18 @@
 //!
 //! The matches name every case: a new code does not compile without its words.
 
+use super::{change_ref::ChangeRef, evidence::Evidence, spelling::State};
 use crate::{
     clock::Timestamp,
-    query_log::{Cause, ChangeKind, Reason, Route},
+    vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},
 };
 
-use super::spelling::{ChangeRef, State};
+const FORGOTTEN: &str = "before what the log still holds";
 
-/// Says things to somebody who reads on the day of an instant.
+/// Words for somebody who reads on the day of an instant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Phrasing {
     today: Timestamp,
-}
-
-/// What the reason of an answer rests on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ground<'a> {
-    /// The change that led to it.
-    pub(super) because: Option<&'a ChangeRef>,
-    /// The other spelling that decided.
-    pub(super) through: Option<&'a str>,
-    /// When its last device had lapsed, though the answer says that one is live.
-    pub(super) came_back_after: Option<Timestamp>,
-    /// Whether the holder asked.
-    pub(super) by_its_owner: bool,
 }
 
 /// What a route is called where people talk about bubbles.
@@ -38,9 +26,11 @@ pub(super) const fn colour(route: Option<Route>) -> &'static str {
     }
 }
 
-/// What a change did, of the device `device`.
-fn what(change: ChangeKind, device: &str, account: &str) -> String {
-    match change {
+/// What a change did.
+fn what(change: &ChangeRef) -> String {
+    let device = change.device.map_or("a device".to_owned(), |id| format!("device {id}"));
+    let account = change.account.map_or("an account".to_owned(), |id| format!("account {id}"));
+    match change.change {
         ChangeKind::DeviceRegistered => format!("{device} of {account} signed up"),
         ChangeKind::DeviceRemoved => format!("{device} of {account} is gone"),
         ChangeKind::HandleBound => format!("{device} of {account} backs it"),
@@ -50,58 +40,54 @@ fn what(change: ChangeKind, device: &str, account: &str) -> String {
             format!("it was taken back from every device of {account}")
         }
         ChangeKind::LeaseExpired => format!("{device} of {account} no longer counts as live"),
+        ChangeKind::DeviceRevived => format!("{device} of {account} counts as live again"),
+        ChangeKind::HandleHidden => format!("{account} hides it from strangers"),
+        ChangeKind::HandleShown => format!("{account} shows it to strangers again"),
+        ChangeKind::HandleImported => format!("it came in for {account}, backed by {device}"),
     }
 }
 
 /// Why a change happened.
-const fn why(cause: Cause) -> &'static str {
+const fn why(change: ChangeKind, cause: Cause) -> &'static str {
     match cause {
         Cause::SignUp => "it signed up by itself",
         Cause::Linked => "it joined the account with a link code",
         Cause::SignOut => "it signed out, by its owner",
         Cause::Proof => "the code sent to the handle was answered",
         Cause::ProofHeld => "the account had proved the handle already",
-        Cause::OwnerRequest => "it gave the handle up, by its owner",
+        Cause::OwnerRequest => match change {
+            ChangeKind::HandleUnbound => "it gave the handle up, by its owner",
+            _ => "its owner asked for it on a device that backs it",
+        },
         Cause::Deregistration => "its owner answered the code of a deregistration",
         Cause::NewerProof => "that account proved it later",
         Cause::Silence => "it has not checked in for too long",
-        Cause::Import => "an imported file held a later proof",
+        Cause::Import => match change {
+            ChangeKind::HandleMoved => "an imported file held a later proof",
+            _ => "an imported file says so",
+        },
+        Cause::CheckIn => "it checked in again after its lease had lapsed",
     }
 }
 
 /// How a binding came about, after "bound at ...".
-const fn bound_by(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Proof => "by proof",
-        Cause::ProofHeld => "by a proof that its account held already",
-        Cause::Linked => "as it joined the account",
-        Cause::SignUp => "as it signed up",
-        Cause::NewerProof => "by a later proof than another account's",
-        Cause::Import => "by an import with a later proof than another account's",
-        Cause::SignOut | Cause::OwnerRequest | Cause::Deregistration | Cause::Silence => {
-            "for a cause that binds nothing"
+const fn bound_by(change: ChangeKind, cause: Cause) -> &'static str {
+    match (change, cause) {
+        (ChangeKind::HandleMoved, Cause::Import) => {
+            " by an import with a later proof than another account's"
         }
-    }
-}
-
-/// How a last device went away, after "its last device".
-const fn went_by(cause: Cause) -> (&'static str, &'static str) {
-    match cause {
-        Cause::SignOut => ("signed out", ", by its owner"),
-        Cause::Silence => ("was removed", ", since it had not checked in for so long"),
-        Cause::SignUp
-        | Cause::Linked
-        | Cause::Proof
-        | Cause::ProofHeld
-        | Cause::OwnerRequest
-        | Cause::Deregistration
-        | Cause::NewerProof
-        | Cause::Import => ("was removed", ""),
+        (ChangeKind::HandleMoved, _) => " by a later proof than another account's",
+        (ChangeKind::HandleImported, _) => "",
+        (_, Cause::Proof) => " by proof",
+        (_, Cause::ProofHeld) => " by a proof that its account held already",
+        (_, Cause::Linked) => " as it joined the account",
+        (_, Cause::Import) => " by an import",
+        _ => " for a cause that binds nothing",
     }
 }
 
 impl Phrasing {
-    /// For an answer made for `today`: an instant on another day is told with its date.
+    /// For an answer made for `today`: an instant on another day is written with its date.
     pub(super) const fn new(today: Timestamp) -> Self {
         Self { today }
     }
@@ -114,72 +100,86 @@ impl Phrasing {
     }
 
     /// A change: when, what, why.
-    pub(super) fn change(self, cited: &ChangeRef, others_back_it: bool) -> String {
-        let device = cited.device.map_or("a device".to_owned(), |id| format!("device {id}"));
-        let account = cited.account.map_or("an account".to_owned(), |id| format!("account {id}"));
-        let still = if others_back_it && cited.change == ChangeKind::HandleUnbound {
+    pub(super) fn change(self, change: &ChangeRef, others_back_it: bool) -> String {
+        let still = if others_back_it && change.change == ChangeKind::HandleUnbound {
             "; another of its devices still does"
         } else {
             ""
         };
-        let (time, what) = (self.time(cited.at), what(cited.change, &device, &account));
-        format!("{time}: {what}: {}{still}", why(cited.cause))
+        let (time, why) = (self.time(change.at), why(change.change, change.cause));
+        format!("{time}: {}: {why}{still}", what(change))
     }
 
     /// Why an answer was what it was.
-    pub(super) fn reason(self, reason: Reason, ground: &Ground<'_>) -> String {
-        let mut text = self.cause_of(reason, ground);
-        if let Some(through) = ground.through {
+    pub(super) fn reason(self, reason: Reason, evidence: &Evidence) -> String {
+        let mut text = self.cause_of(reason, evidence);
+        if let Some(through) = &evidence.through {
+            let through = through.canonical();
             text.push_str(&format!("; found by the number's other spelling {through}"));
         }
         text
     }
 
-    fn cause_of(self, reason: Reason, ground: &Ground<'_>) -> String {
-        const FORGOTTEN: &str = "before what the log still holds";
-        let at = |cited: &ChangeRef| format!("at {}", self.time(cited.at));
-        let when = || ground.because.map_or(FORGOTTEN.to_owned(), at);
-        match reason {
-            Reason::LiveDevice => self.live(ground),
-            Reason::NeverRegistered => {
+    fn cause_of(self, reason: Reason, evidence: &Evidence) -> String {
+        let because = evidence.because.as_ref();
+        let at = because.map(|change| self.time(change.at));
+        let when = at.as_ref().map_or(FORGOTTEN.to_owned(), |at| format!("at {at}"));
+        match (reason, at) {
+            (Reason::LiveDevice, _) => self.live(evidence),
+            (Reason::NeverRegistered, _) => {
                 "nobody ever proved it, or so long ago that it is forgotten".to_owned()
             }
-            Reason::Unbound => format!("its last device gave it up {}", when()),
-            Reason::Deregistered => {
-                format!("its owner took it back {}, without a device", when())
+            (Reason::LeaseExpired, recorded) => {
+                let recorded = recorded.map_or(String::new(), |at| format!(" (recorded {at})"));
+                format!("none of its devices has checked in within the lease{recorded}")
             }
-            Reason::Moved => format!("another account proved it {}", when()),
-            Reason::LeaseExpired => match ground.because {
-                Some(cited) => format!(
-                    "none of its devices has checked in within the lease (recorded {})",
-                    self.time(cited.at)
-                ),
-                None => "none of its devices has checked in within the lease".to_owned(),
-            },
-            Reason::DeviceRemoved => match ground.because {
-                Some(cited) => {
-                    let (went, how) = went_by(cited.cause);
-                    format!("its last device {went} {}{how}", at(cited))
+            (Reason::Undiscoverable, Some(at)) => {
+                format!("its owner hides it from strangers (since {at})")
+            }
+            (Reason::Undiscoverable, None) => "its owner hides it from strangers".to_owned(),
+            (Reason::Lost(how), _) => match (how, because.map(|change| change.cause)) {
+                (HandleLoss::Unbound, _) => format!("its last device gave it up {when}"),
+                (HandleLoss::Deregistered, _) => {
+                    format!("its owner took it back {when}, without a device")
                 }
-                None => format!("its last device signed out or was removed {FORGOTTEN}"),
+                (HandleLoss::Moved, _) => format!("another account proved it {when}"),
+                (HandleLoss::DeviceRemoved, None) => {
+                    format!("its last device signed out or was removed {when}")
+                }
+                (HandleLoss::DeviceRemoved, Some(Cause::Silence)) => format!(
+                    "its last device was removed {when}, since it had not checked in for so long"
+                ),
+                (HandleLoss::DeviceRemoved, Some(_)) => {
+                    format!("its last device signed out {when}, by its owner")
+                }
             },
-            Reason::Undiscoverable => "its owner hides it from strangers".to_owned(),
-            refused => refusal(refused).to_owned(),
+            (Reason::Refused(code), _) => format!("{} ({code})", code.title()),
         }
     }
 
-    fn live(self, ground: &Ground<'_>) -> String {
-        let bound = match ground.because {
-            Some(cited) => {
-                let verb = if cited.change == ChangeKind::HandleMoved { "moved" } else { "bound" };
-                format!("{verb} {} {}", self.time(cited.at), bound_by(cited.cause))
+    fn live(self, evidence: &Evidence) -> String {
+        let bound = match (&evidence.because, evidence.bulk_import) {
+            (Some(ChangeRef { at, change, cause, .. }), _) => {
+                let verb = match change {
+                    ChangeKind::HandleMoved => "moved",
+                    ChangeKind::HandleImported => "imported",
+                    _ => "bound",
+                };
+                format!("{verb} {}{}", self.time(*at), bound_by(*change, *cause))
             }
-            None => "bound before what the log still holds, or by an import".to_owned(),
+            (None, Some(at)) => {
+                format!("bound {FORGOTTEN}, or by the import of {}", self.time(at))
+            }
+            (None, None) => format!("bound {FORGOTTEN}"),
         };
-        let back = ground.came_back_after.map_or(String::new(), |lapsed| {
-            format!(", checked in again after its lease had lapsed, recorded {}", self.time(lapsed))
+        let back = evidence.live_since.as_ref().map_or(String::new(), |change| {
+            let again = match change.change {
+                ChangeKind::HandleShown => "shown to strangers again",
+                _ => "checked in again after its lease had lapsed,",
+            };
+            format!("; {again} {}", self.time(change.at))
         });
-        let own = if ground.by_its_owner { "; asked by the account that holds it" } else { "" };
+        let own = if evidence.by_its_owner { "; asked by the account that holds it" } else { "" };
         format!("a live device backs it ({bound}{back}){own}")
     }
 
@@ -208,38 +208,10 @@ impl Phrasing {
         since: Option<State>,
     ) -> String {
         let (colour, at) = (colour(Some(route)), self.time(at));
-        let since = match since {
-            Some(State { since, is_exact: true, .. }) => {
-                format!("; so since {}", self.time(since))
-            }
-            Some(State { since, .. }) => {
-                format!("; so since {} at the latest", self.time(since))
-            }
-            None => String::new(),
-        };
+        let since = since.map_or(String::new(), |state| {
+            let at_latest = if state.is_exact { "" } else { " at the latest" };
+            format!("; so since {}{at_latest}", self.time(state.since))
+        });
         format!("{colour} at {at}: {why}{since}")
-    }
-}
-
-/// Why nothing was answered.
-const fn refusal(reason: Reason) -> &'static str {
-    match reason {
-        Reason::HandleInvalid => "what was asked for is no handle",
-        Reason::TokenInvalid => "the asker's token was not valid",
-        Reason::LookupQuota => "the asker had asked for too many new handles",
-        Reason::RateLimited => "the asker had sent too many requests",
-        Reason::RegistryLoading => "the registry was not loaded yet",
-        Reason::RequestInvalid => "the request itself was malformed",
-        Reason::TooManyHandles => "the batch was too long",
-        Reason::BodyTooLarge => "the request's body was too large",
-        Reason::Overloaded => "the service had too much to do at once",
-        Reason::LiveDevice
-        | Reason::NeverRegistered
-        | Reason::Unbound
-        | Reason::Deregistered
-        | Reason::Moved
-        | Reason::LeaseExpired
-        | Reason::DeviceRemoved
-        | Reason::Undiscoverable => "it was answered",
     }
 }

@@ -1,17 +1,18 @@
 //! A handle's rows from the log, in one order.
 
-use std::collections::VecDeque;
-
 use super::{
     entry::Entry,
+    latest::Latest,
+    present::Present,
     question::{Question, Reuse, STEP},
-    summary::{Present, Summary},
+    summary::Summary,
     walk::Timeline,
 };
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, ReadError, Search},
+    query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, ReadError, Record, Search},
+    vocabulary::ChangeKind,
 };
 
 /// The searches that find every row needed: changes from the beginning, then everything from where answers count.
@@ -33,6 +34,21 @@ fn searches(
     };
     let before = from.map(|from| search(Some(Kind::Change), None, Some(from)));
     before.into_iter().chain([search(None, from, until)]).collect()
+}
+
+/// When the imports began that did not record their handles one by one, oldest first.
+fn bulk_imports(reader: &LogReader) -> Result<Vec<Timestamp>, ReadError> {
+    let filter = Filter { without_handle: true, kind: Some(Kind::Change), ..Filter::default() };
+    let mut began = Vec::new();
+    for row in reader.search(&filter, Order::Asc, None) {
+        let (_, row) = row?;
+        if let Record::Change(change) = row.record
+            && change.kind == ChangeKind::HandleImported
+        {
+            began.push(row.at);
+        }
+    }
+    Ok(began)
 }
 
 /// Rows of several searches in the one order of the log.
@@ -68,37 +84,7 @@ impl Iterator for Merged {
     }
 }
 
-/// Entries on their way to who takes them; the latest, if they are limited.
-struct Outlet<'a> {
-    take: &'a mut dyn FnMut(Entry) -> bool,
-    limit: Option<usize>,
-    kept: VecDeque<Entry>,
-    omitted: u64,
-}
-
-impl Outlet<'_> {
-    /// Hands `entries` on, or keeps them. False once nobody takes them.
-    fn pass(&mut self, entries: &mut Vec<Entry>) -> bool {
-        let Some(limit) = self.limit else {
-            return entries.drain(..).all(&mut *self.take);
-        };
-        for entry in entries.drain(..) {
-            if self.kept.len() >= limit {
-                self.omitted += u64::from(self.kept.pop_front().is_some());
-            }
-            self.kept.push_back(entry);
-        }
-        true
-    }
-
-    /// No more entries: hands on what was kept.
-    fn end(mut self) -> Option<u64> {
-        let is_taken = self.kept.drain(..).all(&mut *self.take);
-        is_taken.then_some(self.omitted)
-    }
-}
-
-/// Reads a handle's history. `take` gets each entry as soon as it is complete and says whether to go on; `is_over` is
+/// Reads a handle's history. `each` gets each entry as soon as it is complete and says whether to go on; `is_over` is
 /// asked now and then although nothing is found. `present` is asked at the end, once everything is read, what the
 /// registry says of the spellings. None if it was ended before.
 ///
@@ -110,19 +96,21 @@ pub fn read(
     (reuse, now): (Reuse, Timestamp),
     is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
     present: impl FnOnce(&[Handle]) -> Option<Vec<Present>>,
-    take: &mut dyn FnMut(Entry) -> bool,
+    each: &mut dyn FnMut(Entry) -> bool,
 ) -> Result<Option<Summary>, ReadError> {
     let mut timeline = Timeline::new(question, reuse, now);
-    let mut out = Vec::new();
-    let (limit, kept) = (question.limit, VecDeque::new());
-    let mut outlet = Outlet { take, limit, kept, omitted: 0 };
+    let (mut out, mut entries) = (Vec::new(), Latest::new(question.limit, each));
     let (mut damaged, mut unreadable_segments) = (0, 0);
     for searches in searches(question, reader, reuse, now) {
         let searches = searches.into_iter().map(|search| search.stop_when(is_over.clone()));
         let mut rows = Merged::new(searches.collect());
         for row in rows.by_ref() {
-            timeline.row(&row?, &mut out);
-            if !outlet.pass(&mut out) {
+            let row = row?;
+            if timeline.needs_bulk_imports(&row) {
+                timeline.set_bulk_imports(bulk_imports(reader)?);
+            }
+            timeline.row(&row, &mut out);
+            if !entries.offer(&mut out) {
                 return Ok(None);
             }
         }
@@ -135,7 +123,11 @@ pub fn read(
         return Ok(None);
     }
     let spellings: Vec<_> = question.spellings().collect();
-    let summary = timeline.finish(present(&spellings).as_deref(), &mut out);
-    let omitted = outlet.pass(&mut out).then(|| outlet.end()).flatten();
+    let present = present(&spellings);
+    if timeline.needs_bulk_imports_for(present.as_deref()) {
+        timeline.set_bulk_imports(bulk_imports(reader)?);
+    }
+    let summary = timeline.finish(present.as_deref(), &mut out);
+    let omitted = entries.offer(&mut out).then(|| entries.finish()).flatten();
     Ok(omitted.map(|omitted| Summary { omitted, damaged, unreadable_segments, ..summary }))
 }

@@ -3,15 +3,17 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    entry::{Because, Entry, LookupsEntry},
-    phrasing::{Ground, Phrasing},
-    spelling::ChangeRef,
+    entry::{Entry, LookupsEntry},
+    evidence::Evidence,
+    phrasing::Phrasing,
 };
 use crate::{
     clock::Timestamp,
+    handle::Handle,
     ids::{DeviceId, RequestId},
     limits,
-    query_log::{LookupRecord, Reason, Route},
+    query_log::LookupRecord,
+    vocabulary::{Reason, Route},
 };
 
 /// What lookups of one run have in common.
@@ -23,30 +25,6 @@ pub(super) struct Kind {
     pub(super) reason: Reason,
     pub(super) status: u16,
     pub(super) by_its_owner: bool,
-}
-
-/// Why the lookups of a run were answered as they were: the same for all of them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
-    pub(super) because: Option<ChangeRef>,
-    pub(super) through: Option<String>,
-    pub(super) came_back_after: Option<Timestamp>,
-    pub(super) by_its_owner: bool,
-}
-
-impl Evidence {
-    pub(super) fn ground(&self) -> Ground<'_> {
-        Ground {
-            because: self.because.as_ref(),
-            through: self.through.as_deref(),
-            came_back_after: self.came_back_after,
-            by_its_owner: self.by_its_owner,
-        }
-    }
-
-    pub(super) fn because(&self) -> Option<Because> {
-        self.because.as_ref().map(ChangeRef::because)
-    }
 }
 
 /// A run that is still open.
@@ -99,14 +77,14 @@ impl Run {
     }
 
     /// The run as an entry of the timeline.
-    pub(super) fn entry(self, handle: String, phrasing: Phrasing) -> Entry {
+    pub(super) fn entry(self, handle: Handle, phrasing: Phrasing) -> Entry {
         let askers = match (self.askers.len(), self.has_more_askers) {
             (number, true) => format!("at least {number} devices"),
             (1, false) => "one device".to_owned(),
             (number, false) => format!("{number} devices"),
         };
         let Kind { route, reason, status, by_its_owner, .. } = self.kind;
-        let why = phrasing.reason(reason, &self.evidence.ground());
+        let why = phrasing.reason(reason, &self.evidence);
         let sentence =
             phrasing.lookups(route, (self.first, self.last), (self.count, &askers), &why);
         Entry::Lookups(LookupsEntry {
@@ -115,14 +93,14 @@ impl Run {
             count: self.count,
             askers: self.askers.len() as u64,
             askers_at_least: self.has_more_askers,
-            devices: self.named.iter().map(ToString::to_string).collect(),
+            devices: self.named,
             handle,
-            route: route.map(Route::code),
-            reason: reason.code(),
+            route,
+            reason,
             status,
-            request: self.request.to_string(),
+            request: self.request,
             by_its_owner,
-            because: self.evidence.because(),
+            because: self.evidence.because.clone(),
             sentence,
         })
     }

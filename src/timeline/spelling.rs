@@ -1,43 +1,19 @@
-//! One spelling of a handle, as the rows so far tell it.
+//! One spelling of a handle: the fold over its changes.
 
+use super::change_ref::ChangeRef;
 use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
-    query_log::{Cause, ChangeKind, ChangeRecord, Reason, Route},
+    vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},
 };
 
-/// A change of a handle with its place in time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ChangeRef {
-    pub(super) at: Timestamp,
-    pub(super) handle: Handle,
-    pub(super) change: ChangeKind,
-    pub(super) cause: Cause,
-    pub(super) device: Option<DeviceId>,
-    pub(super) account: Option<AccountId>,
-}
-
-impl ChangeRef {
-    /// A change that concerns a handle.
-    pub(super) fn of(at: Timestamp, record: &ChangeRecord) -> Option<Self> {
-        Some(Self {
-            at,
-            handle: record.handle.clone()?,
-            change: record.change,
-            cause: record.cause,
-            device: record.device,
-            account: record.account,
-        })
-    }
-}
-
-/// What a stranger would hear of a spelling by itself, and since when.
+/// What a stranger would be told of a spelling by itself, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) reason: Reason,
     pub(super) since: Timestamp,
-    /// Whether it began then (a change), or was only seen then for the first time (a lookup).
+    /// Whether it began then, by a change. An answer only shows that it began by then.
     pub(super) is_exact: bool,
 }
 
@@ -45,23 +21,25 @@ pub(super) struct State {
 #[derive(Clone, Debug)]
 struct Backing {
     device: Option<DeviceId>,
-    bound: ChangeRef,
+    /// None if it was bound before what the log still holds.
+    bound: Option<ChangeRef>,
     lapsed: Option<ChangeRef>,
 }
 
-/// One spelling, as the rows so far tell it.
+/// One spelling, as its changes so far make it.
 #[derive(Clone, Debug)]
 pub(super) struct Spelling {
     pub(super) handle: Handle,
     pub(super) state: Option<State>,
     /// The account that holds it, or held it last.
     pub(super) account: Option<AccountId>,
-    pub(super) last_change: Option<ChangeRef>,
+    /// Whether the log holds the change by which the present claim began, or the last one ended for every device.
+    pub(super) has_origin: bool,
     backing: Vec<Backing>,
-    /// Whether an answer showed that one of those that had lapsed checked in again; which, the log does not say.
-    one_is_back: bool,
-    ended: Option<ChangeRef>,
-    lapsed: Option<ChangeRef>,
+    hidden: Option<ChangeRef>,
+    ended: Option<(HandleLoss, ChangeRef)>,
+    /// The change that made the state what it is; none if an answer showed it.
+    turn: Option<ChangeRef>,
 }
 
 /// The route of an answer to a stranger, by its reason.
@@ -79,11 +57,11 @@ impl Spelling {
             handle,
             state: None,
             account: None,
-            last_change: None,
+            has_origin: false,
             backing: Vec::new(),
-            one_is_back: false,
+            hidden: None,
             ended: None,
-            lapsed: None,
+            turn: None,
         }
     }
 
@@ -97,177 +75,142 @@ impl Spelling {
         !self.backing.is_empty()
     }
 
-    /// Whether a stranger would hear this reason of it.
+    /// Whether a stranger would be answered for this reason.
     pub(super) fn is(&self, reason: Reason) -> bool {
         self.state.is_some_and(|state| state.reason == reason)
     }
 
-    fn stand(&mut self, reason: Reason, since: Timestamp, is_exact: bool) {
-        if !self.is(reason) {
-            self.state = Some(State { reason, since, is_exact });
+    /// Takes an answer to a stranger. True if it contradicts what was known.
+    pub(super) fn answered(&mut self, reason: Reason, at: Timestamp) -> bool {
+        let is_news = !self.is(reason);
+        if is_news {
+            (self.state, self.turn) = (Some(State { reason, since: at, is_exact: false }), None);
         }
+        is_news
     }
 
-    /// Takes what an answer to a stranger shows.
-    pub(super) fn answered(&mut self, reason: Reason, at: Timestamp) {
-        match reason {
-            Reason::LiveDevice => self.one_is_back |= self.all_lapsed(),
-            Reason::LeaseExpired => self.one_is_back = false,
-            _ => {}
-        }
-        self.stand(reason, at, false);
-    }
-
-    /// Takes a change. Only kinds that name a handle come here with one; the others change nothing.
-    pub(super) fn change(&mut self, cited: &ChangeRef) {
-        match cited.change {
-            ChangeKind::HandleBound => self.bind(cited),
-            ChangeKind::HandleMoved => {
-                self.clear();
-                self.account = cited.account;
-                self.back(cited);
-                // A newer proof begins a new claim, which is not hidden.
-                self.stand(Reason::LiveDevice, cited.at, true);
+    /// Takes a change of this spelling.
+    pub(super) fn change(&mut self, change: &ChangeRef) {
+        match change.change {
+            ChangeKind::HandleBound => self.bind(change),
+            ChangeKind::HandleMoved | ChangeKind::HandleImported => {
+                self.begin();
+                self.bind(change);
             }
-            ChangeKind::HandleUnbound => self.unbind(cited),
+            ChangeKind::HandleUnbound => self.unbind(change),
             ChangeKind::HandleDeregistered => {
-                self.clear();
-                self.ended = Some(cited.clone());
-                self.stand(Reason::Deregistered, cited.at, true);
+                self.has_origin = true;
+                self.end(HandleLoss::Deregistered, change);
             }
-            ChangeKind::LeaseExpired => self.lapse(cited),
+            ChangeKind::LeaseExpired => self.backing(change).lapsed = Some(change.clone()),
+            ChangeKind::DeviceRevived => self.backing(change).lapsed = None,
+            ChangeKind::HandleHidden => {
+                self.backing(change);
+                self.hidden = Some(change.clone());
+            }
+            ChangeKind::HandleShown => {
+                self.backing(change);
+                self.hidden = None;
+            }
+            // They name no handle.
             ChangeKind::DeviceRegistered | ChangeKind::DeviceRemoved => {}
         }
-        self.last_change = Some(cited.clone());
-    }
-
-    fn bind(&mut self, cited: &ChangeRef) {
-        let is_same_account = self.account.is_none_or(|account| Some(account) == cited.account);
-        let goes_on = is_same_account && self.ended.is_none();
-        if !is_same_account {
-            self.clear();
-        }
-        self.account = cited.account;
-        self.back(cited);
-        // Another device of the account leaves a hidden claim hidden; a new claim is not.
-        if !(goes_on && self.is(Reason::Undiscoverable)) {
-            self.stand(Reason::LiveDevice, cited.at, true);
+        if let Some(reason) = self.reason()
+            && !self.is(reason)
+        {
+            self.state = Some(State { reason, since: change.at, is_exact: true });
+            self.turn = Some(change.clone());
         }
     }
 
-    fn back(&mut self, cited: &ChangeRef) {
-        self.ended = None;
-        match self.backing.iter_mut().find(|backing| backing.device == cited.device) {
-            Some(backing) => backing.bound = cited.clone(),
-            None => self.backing.push(Backing {
-                device: cited.device,
-                bound: cited.clone(),
-                lapsed: None,
-            }),
+    /// What the changes come to; none if they say nothing about it.
+    fn reason(&self) -> Option<Reason> {
+        match &self.ended {
+            Some((how, _)) => Some(Reason::Lost(*how)),
+            None if self.hidden.is_some() => Some(Reason::Undiscoverable),
+            None if self.backing.is_empty() => None,
+            None if self.backing.iter().all(|one| one.lapsed.is_some()) => {
+                Some(Reason::LeaseExpired)
+            }
+            None => Some(Reason::LiveDevice),
         }
     }
 
-    fn unbind(&mut self, cited: &ChangeRef) {
-        self.account = self.account.or(cited.account);
-        // Who gives up or signs out is there to do it, so a lapsed one was the one that came back.
-        let was_back = cited.cause != Cause::Silence && self.has_lapsed(cited);
-        self.one_is_back &= !was_back;
-        self.backing.retain(|backing| backing.device != cited.device);
-        if self.backing.is_empty() {
-            self.one_is_back = false;
-            self.ended = Some(cited.clone());
-            let reason = match cited.cause {
-                Cause::SignOut | Cause::Silence => Reason::DeviceRemoved,
-                _ => Reason::Unbound,
-            };
-            self.stand(reason, cited.at, true);
-        } else if self.is(Reason::LiveDevice) && self.all_lapsed() && !self.one_is_back {
-            self.stand(Reason::LeaseExpired, cited.at, true);
-        }
-    }
-
-    fn clear(&mut self) {
+    /// A new claim begins: shown, and backed by no device yet.
+    fn begin(&mut self) {
         self.backing.clear();
-        self.one_is_back = false;
+        (self.hidden, self.ended, self.has_origin) = (None, None, true);
     }
 
-    /// Whether the device of this change is known to have lapsed.
-    fn has_lapsed(&self, cited: &ChangeRef) -> bool {
-        let mut same = self.backing.iter().filter(|backing| backing.device == cited.device);
-        same.any(|backing| backing.lapsed.is_some())
-    }
-
-    fn lapse(&mut self, cited: &ChangeRef) {
-        self.account = self.account.or(cited.account);
-        self.lapsed = Some(cited.clone());
-        // It lapses once more: it was the one that came back.
-        self.one_is_back &= !self.has_lapsed(cited);
-        match self.backing.iter_mut().find(|backing| backing.device == cited.device) {
-            Some(backing) => backing.lapsed = Some(cited.clone()),
-            // Bound before what the log still holds, or brought in by an import.
-            None => self.backing.push(Backing {
-                device: cited.device,
-                bound: cited.clone(),
-                lapsed: Some(cited.clone()),
-            }),
+    fn bind(&mut self, change: &ChangeRef) {
+        let is_other_account = self.account.is_some() && self.account != change.account;
+        if self.ended.is_some() || is_other_account {
+            self.begin();
         }
-        if self.all_lapsed() && !self.one_is_back && !self.is(Reason::Undiscoverable) {
-            self.stand(Reason::LeaseExpired, cited.at, true);
+        // A proof that is the first the log has of it began the claim. Every other cause needs a claim.
+        self.has_origin |= change.cause == Cause::Proof && self.backing.is_empty();
+        self.account = change.account;
+        self.backing(change).bound = Some(change.clone());
+    }
+
+    /// The device of a change: that it did something to the handle shows that it backs it.
+    fn backing(&mut self, change: &ChangeRef) -> &mut Backing {
+        self.account = self.account.or(change.account);
+        let known = self.backing.iter().position(|one| one.device == change.device);
+        let place = known.unwrap_or_else(|| {
+            let device = change.device;
+            self.backing.push(Backing { device, bound: None, lapsed: None });
+            self.backing.len() - 1
+        });
+        &mut self.backing[place]
+    }
+
+    fn unbind(&mut self, change: &ChangeRef) {
+        self.account = self.account.or(change.account);
+        self.backing.retain(|one| one.device != change.device);
+        if self.backing.is_empty() {
+            let how = match change.cause {
+                Cause::SignOut | Cause::Silence => HandleLoss::DeviceRemoved,
+                _ => HandleLoss::Unbound,
+            };
+            self.end(how, change);
         }
     }
 
-    fn all_lapsed(&self) -> bool {
-        self.backing.iter().all(|backing| backing.lapsed.is_some())
+    fn end(&mut self, how: HandleLoss, change: &ChangeRef) {
+        self.backing.clear();
+        (self.hidden, self.ended) = (None, Some((how, change.clone())));
     }
 
     /// The change that led to an answer with this reason, if the log holds it.
     pub(super) fn because(&self, reason: Reason) -> Option<&ChangeRef> {
-        let ended = |wanted: Reason| {
-            self.ended.as_ref().filter(|cited| match (cited.change, cited.cause) {
-                (ChangeKind::HandleUnbound, Cause::SignOut | Cause::Silence) => {
-                    wanted == Reason::DeviceRemoved
-                }
-                (ChangeKind::HandleUnbound, _) => wanted == Reason::Unbound,
-                _ => wanted == Reason::Deregistered,
-            })
-        };
         match reason {
             Reason::LiveDevice => self.newest_binding(),
-            Reason::Unbound | Reason::Deregistered | Reason::DeviceRemoved => ended(reason),
-            Reason::LeaseExpired => self.lapsed.as_ref(),
-            Reason::Moved => {
-                self.last_change.as_ref().filter(|cited| cited.change == ChangeKind::HandleMoved)
+            Reason::LeaseExpired => {
+                let lapsed = self.backing.iter().filter_map(|one| one.lapsed.as_ref());
+                lapsed.max_by_key(|change| change.at)
             }
-            Reason::NeverRegistered
-            | Reason::Undiscoverable
-            | Reason::HandleInvalid
-            | Reason::TokenInvalid
-            | Reason::LookupQuota
-            | Reason::RateLimited
-            | Reason::RegistryLoading
-            | Reason::RequestInvalid
-            | Reason::TooManyHandles
-            | Reason::BodyTooLarge
-            | Reason::Overloaded => None,
+            Reason::Undiscoverable => self.hidden.as_ref(),
+            Reason::Lost(how) => {
+                self.ended.as_ref().filter(|ended| ended.0 == how).map(|(_, change)| change)
+            }
+            Reason::NeverRegistered | Reason::Refused(_) => None,
         }
     }
 
-    /// The newest binding, of a device that is not known to have lapsed if there is one.
+    /// The newest binding, of a device that has not lapsed if there is one.
     fn newest_binding(&self) -> Option<&ChangeRef> {
         let newest = |lapsed: bool| {
-            let bindings = self.backing.iter().filter(|backing| backing.lapsed.is_some() == lapsed);
-            bindings.map(|backing| &backing.bound).max_by_key(|bound| bound.at)
+            let backing = self.backing.iter().filter(|one| one.lapsed.is_some() == lapsed);
+            backing.filter_map(|one| one.bound.as_ref()).max_by_key(|bound| bound.at)
         };
-        newest(false)
-            .or_else(|| newest(true))
-            .filter(|bound| bound.change != ChangeKind::LeaseExpired)
+        newest(false).or_else(|| newest(true))
     }
 
-    /// When the last of its devices lapsed, if all have: who then says blue has heard from one again.
-    pub(super) fn came_back_after(&self) -> Option<Timestamp> {
-        if self.backing.is_empty() || !self.all_lapsed() {
-            return None;
-        }
-        self.backing.iter().filter_map(|backing| backing.lapsed.as_ref()).map(|it| it.at).max()
+    /// The change that made it live, if that was not a binding.
+    pub(super) fn live_since(&self) -> Option<&ChangeRef> {
+        let turn = self.turn.as_ref().filter(|_| self.is(Reason::LiveDevice))?;
+        let is_return = [ChangeKind::DeviceRevived, ChangeKind::HandleShown].contains(&turn.change);
+        is_return.then_some(turn)
     }
 }

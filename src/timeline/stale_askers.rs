@@ -1,4 +1,4 @@
-//! Who was told what, for as long as they may go by it.
+//! Who was given which answer, for as long as they may go by it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,14 +6,15 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, DeviceId, RequestId},
     limits,
-    query_log::{LookupRecord, Route},
+    query_log::LookupRecord,
+    vocabulary::Route,
 };
 
 use super::question::Reuse;
 
 /// An asker's last answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct GivenAnswer {
     pub(super) device: DeviceId,
     /// Which spelling it asked for.
     pub(super) spelling: usize,
@@ -29,7 +30,7 @@ pub(super) struct Told {
 #[derive(Clone, Debug)]
 pub(super) struct StaleAskers {
     reuse: Reuse,
-    told: HashMap<(DeviceId, usize), Told>,
+    answers: HashMap<(DeviceId, usize), GivenAnswer>,
     has_more: bool,
     /// Before this instant a full map is not searched for what has run out: it was, and nothing had.
     next_sweep: Timestamp,
@@ -37,43 +38,44 @@ pub(super) struct StaleAskers {
 
 impl StaleAskers {
     pub(super) fn new(reuse: Reuse) -> Self {
-        Self { reuse, told: HashMap::new(), has_more: false, next_sweep: Timestamp::EPOCH }
+        Self { reuse, answers: HashMap::new(), has_more: false, next_sweep: Timestamp::EPOCH }
     }
 
-    /// Takes an answer; a refusal leaves an asker with what it was told before.
-    pub(super) fn told(&mut self, at: Timestamp, spelling: usize, lookup: &LookupRecord) {
+    /// Takes an answer; a refusal leaves an asker with the answer before.
+    pub(super) fn answered(&mut self, at: Timestamp, spelling: usize, lookup: &LookupRecord) {
         let (Some(device), Some(route), 200) = (lookup.device, lookup.route, lookup.status) else {
             return;
         };
         let span = if route == Route::Imessage { self.reuse.live } else { self.reuse.other };
         let (account, request) = (lookup.account, lookup.request);
-        let told = Told { device, spelling, account, at, route, request, until: at.plus(span) };
+        let answer =
+            GivenAnswer { device, spelling, account, at, route, request, until: at.plus(span) };
         let key = (device, spelling);
-        if self.told.len() >= limits::TIMELINE_HOLDERS_MAX && !self.told.contains_key(&key) {
+        if self.answers.len() >= limits::TIMELINE_HOLDERS_MAX && !self.answers.contains_key(&key) {
             self.sweep(at);
-            if self.told.len() >= limits::TIMELINE_HOLDERS_MAX {
+            if self.answers.len() >= limits::TIMELINE_HOLDERS_MAX {
                 self.has_more = true;
                 return;
             }
         }
-        self.told.insert(key, told);
+        self.answers.insert(key, answer);
     }
 
     fn sweep(&mut self, now: Timestamp) {
         if now < self.next_sweep {
             return;
         }
-        self.told.retain(|_, told| now < told.until);
-        // A sweep looks at everything: not for each row of a flood.
+        self.answers.retain(|_, answer| now < answer.until);
+        // A sweep reads everything: not for each row of a flood.
         self.next_sweep = now.plus(Duration::from_secs(1));
     }
 
-    /// Those who at `now` may still go by their answer, in the order in which they were told; and whether there may be
-    /// more than are kept.
-    pub(super) fn at(&self, now: Timestamp) -> (Vec<Told>, bool) {
+    /// Those who at `now` may still go by their answer, in the order in which they got it; and whether there may be more
+    /// than are kept.
+    pub(super) fn at(&self, now: Timestamp) -> (Vec<GivenAnswer>, bool) {
         let mut held: Vec<_> =
-            self.told.values().filter(|told| now < told.until).copied().collect();
-        held.sort_unstable_by_key(|told| (told.at, told.device, told.spelling));
+            self.answers.values().filter(|answer| now < answer.until).copied().collect();
+        held.sort_unstable_by_key(|answer| (answer.at, answer.device, answer.spelling));
         (held, self.has_more)
     }
 }

@@ -3,37 +3,43 @@
 use std::sync::Arc;
 
 use super::{
-    entry::Entry,
+    change_ref::ChangeRef,
+    entry::{ChangeEntry, Entry},
+    evidence::Evidence,
     phrasing::Phrasing,
+    present::Present,
     question::{Detail, Question, Reuse},
-    run::{Evidence, Kind, Run},
-    spelling::{ChangeRef, Spelling, State, route_of},
-    stale_askers::{StaleAskers, Told},
-    summary::{Present, Summary},
+    run::{Kind, Run},
+    spelling::{Spelling, State},
+    stale_askers::{GivenAnswer, StaleAskers},
 };
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    query_log::{LogRow, LookupRecord, Reason, Record, Route},
+    query_log::{LogRow, LookupRecord, Record},
+    vocabulary::Reason,
 };
 
 /// A lookup with what its answer rests on.
 #[derive(Clone, Debug)]
-struct Seen {
+struct LastLookup {
     at: Timestamp,
     kind: Kind,
     evidence: Arc<Evidence>,
     lookup: LookupRecord,
 }
 
-/// How things stood at the moment that is explained.
+/// How things were at the moment that is explained.
 #[derive(Clone, Debug)]
 pub(super) struct Moment {
     /// For each spelling what a stranger would be told, as the log shows it, and the spelling that decides.
-    pub(super) state: Vec<Option<(usize, State)>>,
+    pub(super) states: Vec<Option<(usize, State)>>,
     /// What the first spelling's answer rests on.
     pub(super) evidence: Evidence,
-    pub(super) held: (Vec<Told>, bool),
+    /// Whether the log holds the beginning of what decides for the first spelling.
+    pub(super) has_origin: bool,
+    /// Who may go by which answer, and whether there may be more.
+    pub(super) held: (Vec<GivenAnswer>, bool),
 }
 
 /// The history of one handle, built from its rows, oldest first.
@@ -46,19 +52,19 @@ pub struct Timeline {
     pub(super) changes: u64,
     pub(super) lookups: u64,
     /// The past moment to explain; none for the present.
-    past: Option<Timestamp>,
-    now: Timestamp,
+    pub(super) past: Option<Timestamp>,
+    pub(super) now: Timestamp,
     since: Timestamp,
     until: Timestamp,
     detail: Detail,
     runs: Vec<Run>,
     /// What answers rest on since the last change, by their kind.
     evidence: Vec<(Kind, Arc<Evidence>)>,
-    /// The reason of the last answer for each spelling: to strangers, and to the account that holds it.
-    answered: Vec<[Option<Reason>; 2]>,
-    holders: StaleAskers,
-    last_lookup: Option<Seen>,
-    moment: Option<Moment>,
+    /// When large imports began, oldest first; none if that was not asked yet.
+    bulk_imports: Option<Vec<Timestamp>>,
+    askers: StaleAskers,
+    last_lookup: Option<LastLookup>,
+    pub(super) moment: Option<Moment>,
 }
 
 impl Timeline {
@@ -66,9 +72,9 @@ impl Timeline {
     #[must_use]
     pub fn new(question: &Question, reuse: Reuse, now: Timestamp) -> Self {
         let past = question.past(now);
-        let spellings: Vec<_> = question.spellings().map(Spelling::new).collect();
         Self {
             phrasing: Phrasing::new(past.unwrap_or(now)),
+            spellings: question.spellings().map(Spelling::new).collect(),
             has_rows: false,
             last_change: None,
             changes: 0,
@@ -80,9 +86,8 @@ impl Timeline {
             detail: question.detail,
             runs: Vec::new(),
             evidence: Vec::new(),
-            answered: vec![[None; 2]; spellings.len()],
-            spellings,
-            holders: StaleAskers::new(reuse),
+            bulk_imports: None,
+            askers: StaleAskers::new(reuse),
             last_lookup: None,
             moment: None,
         }
@@ -95,9 +100,9 @@ impl Timeline {
         }
         match &row.record {
             Record::Change(change) => {
-                let Some(cited) = ChangeRef::of(row.at, change) else { return };
-                let Some(place) = self.place(&cited.handle) else { return };
-                self.change(place, cited, out);
+                let Some(change) = ChangeRef::of(row.at, change) else { return };
+                let Some(place) = self.place(&change.handle) else { return };
+                self.change(place, change, out);
             }
             Record::Lookup(lookup) => {
                 let Some(place) = lookup.handle.as_ref().and_then(|handle| self.place(handle))
@@ -110,20 +115,34 @@ impl Timeline {
         self.has_rows = true;
     }
 
-    /// No more rows: appends what is still open and tells how it ends. `present` is what the registry says of each
-    /// spelling, in the order of [`Question::spellings`]; without it the log has to do, as it has for a moment that is
-    /// past.
-    pub fn finish(mut self, present: Option<&[Present]>, out: &mut Vec<Entry>) -> Summary {
-        self.close(out);
-        let present = present.filter(|_| self.past.is_none());
-        let at = present.and_then(<[_]>::first).map_or(self.past.unwrap_or(self.now), |it| it.at);
-        match self.moment.take() {
-            Some(moment) => self.summary(at, &moment, None),
-            None => self.summary(at, &self.moment_at(at), present),
-        }
+    /// Whether the next row needs [`Self::set_bulk_imports`] first: its answer rests on a claim whose beginning the log
+    /// did not hold so far.
+    pub(super) fn needs_bulk_imports(&self, row: &LogRow) -> bool {
+        let Record::Lookup(lookup) = &row.record else { return false };
+        let place = lookup.handle.as_ref().and_then(|handle| self.place(handle));
+        lookup.reason == Reason::LiveDevice
+            && place.is_some_and(|place| self.lacks_binding(self.target(place, lookup.reason)))
     }
 
-    fn place(&self, handle: &Handle) -> Option<usize> {
+    /// The same for what the registry says.
+    pub(super) fn needs_bulk_imports_for(&self, present: Option<&[Present]>) -> bool {
+        present.and_then(<[_]>::first).is_some_and(|now| {
+            let decides = now.through.as_ref().and_then(|handle| self.place(handle));
+            now.reason == Reason::LiveDevice && self.lacks_binding(decides.unwrap_or(0))
+        })
+    }
+
+    fn lacks_binding(&self, place: usize) -> bool {
+        self.bulk_imports.is_none() && self.spellings[place].because(Reason::LiveDevice).is_none()
+    }
+
+    /// When the imports began that did not record their handles one by one, oldest first.
+    pub(super) fn set_bulk_imports(&mut self, began: Vec<Timestamp>) {
+        self.bulk_imports = Some(began);
+    }
+
+    /// Which of the spellings this is.
+    pub(super) fn place(&self, handle: &Handle) -> Option<usize> {
         self.spellings.iter().position(|spelling| spelling.handle == *handle)
     }
 
@@ -135,47 +154,42 @@ impl Timeline {
         self.past.is_some_and(|past| past < at)
     }
 
-    fn change(&mut self, place: usize, cited: ChangeRef, out: &mut Vec<Entry>) {
+    fn change(&mut self, place: usize, change: ChangeRef, out: &mut Vec<Entry>) {
         self.close(out);
-        let Some(spelling) = self.spellings.get_mut(place) else { return };
-        spelling.change(&cited);
-        if self.since <= cited.at && cited.at < self.until {
+        self.spellings[place].change(&change);
+        if self.is_in_window(change.at) {
             self.changes += 1;
-            out.push(cited.entry(self.phrasing, spelling.is_backed()));
+            out.push(self.change_entry(&change, self.spellings[place].is_backed()));
         }
-        if !self.is_past_moment(cited.at) {
-            self.last_change = Some(cited);
+        if !self.is_past_moment(change.at) {
+            self.last_change = Some(change);
         }
+    }
+
+    pub(super) fn change_entry(&self, change: &ChangeRef, others_back_it: bool) -> Entry {
+        let sentence = self.phrasing.change(change, others_back_it);
+        Entry::Change(ChangeEntry { change: change.clone(), sentence })
     }
 
     fn lookup(&mut self, place: usize, at: Timestamp, lookup: &LookupRecord, out: &mut Vec<Entry>) {
         let by_its_owner = self.is_owner(place, lookup);
-        let reason = lookup.reason;
-        if lookup.status == 200 && lookup.route.is_some() {
-            let last = self
-                .answered
-                .get_mut(place)
-                .and_then(|last| last.get_mut(usize::from(by_its_owner)));
-            let has_changed =
-                last.is_some_and(|last| last.replace(reason).is_some_and(|last| last != reason));
-            if has_changed {
-                // What is not recorded, as a check-in, has changed something all the same.
+        let (route, reason, status) = (lookup.route, lookup.reason, lookup.status);
+        if status == 200 && route.is_some() {
+            if self.contradicts(place, by_its_owner, reason, at) {
                 self.close(out);
             }
-            self.learn(place, by_its_owner, reason, at);
             if !self.is_past_moment(at) {
-                self.holders.told(at, place, lookup);
+                self.askers.answered(at, place, lookup);
             }
         }
-        let (route, status) = (lookup.route, lookup.status);
         let kind = Kind { spelling: place, route, reason, status, by_its_owner };
-        let evidence = self.grounds_of(kind);
+        let evidence = self.evidence_of(kind, at);
         if self.is_in_window(at) {
             self.lookups += 1;
             match (self.detail, self.runs.iter_mut().find(|run| run.kind == kind)) {
                 (Detail::All, _) => {
                     let alone = Run::new(kind, Arc::clone(&evidence), at, lookup);
-                    out.push(self.told(alone));
+                    out.push(self.entry(alone));
                 }
                 (Detail::Folded, Some(run)) => run.add(at, lookup),
                 (Detail::Folded, None) => {
@@ -184,25 +198,29 @@ impl Timeline {
             }
         }
         if !self.is_past_moment(at) {
-            self.last_lookup = Some(Seen { at, kind, evidence, lookup: lookup.clone() });
+            self.last_lookup = Some(LastLookup { at, kind, evidence, lookup: lookup.clone() });
         }
     }
 
     /// Whether the account that holds the handle asks, as far as the log tells.
     fn is_owner(&self, place: usize, lookup: &LookupRecord) -> bool {
-        self.spellings.get(place).is_some_and(|spelling| {
-            lookup.account.is_some() && spelling.is_backed() && spelling.account == lookup.account
-        })
+        let spelling = &self.spellings[place];
+        lookup.account.is_some() && spelling.is_backed() && spelling.account == lookup.account
     }
 
-    /// Takes an answer for evidence.
-    fn learn(&mut self, place: usize, by_its_owner: bool, reason: Reason, at: Timestamp) {
+    /// Takes an answer. True if it contradicts what the changes and answers before it come to.
+    fn contradicts(
+        &mut self,
+        place: usize,
+        by_its_owner: bool,
+        reason: Reason,
+        at: Timestamp,
+    ) -> bool {
         let target = self.target(place, reason);
-        let Some(spelling) = self.spellings.get_mut(target) else { return };
+        let spelling = &mut self.spellings[target];
         // A holder sees its own handle whether or not it hides it.
-        if !(by_its_owner && spelling.is(Reason::Undiscoverable)) {
-            spelling.answered(reason, at);
-        }
+        let sees_its_own = by_its_owner && spelling.is(Reason::Undiscoverable);
+        !sees_its_own && spelling.answered(reason, at)
     }
 
     /// Which spelling an answer for the one at `place` came from: what dispatch decides, as far as the log tells.
@@ -211,44 +229,48 @@ impl Timeline {
             spelling.is_held() || (spelling.is_backed() && !spelling.is(Reason::Undiscoverable))
         };
         let is_held = matches!(reason, Reason::LiveDevice | Reason::LeaseExpired);
-        if !is_held || self.spellings.get(place).is_some_and(decides) {
+        if !is_held || decides(&self.spellings[place]) {
             return place;
         }
         self.spellings.iter().position(decides).unwrap_or(place)
     }
 
-    fn grounds_of(&mut self, kind: Kind) -> Arc<Evidence> {
+    fn evidence_of(&mut self, kind: Kind, at: Timestamp) -> Arc<Evidence> {
         if let Some((_, evidence)) = self.evidence.iter().find(|(known, _)| *known == kind) {
             return Arc::clone(evidence);
         }
         let target = self.target(kind.spelling, kind.reason);
-        let evidence =
-            Arc::new(self.rests_on(kind.spelling, target, kind.reason, kind.by_its_owner));
+        let mut evidence = self.rests_on(kind.spelling, target, kind.reason, at);
+        evidence.by_its_owner = kind.by_its_owner;
+        let evidence = Arc::new(evidence);
         self.evidence.push((kind, Arc::clone(&evidence)));
         evidence
     }
 
+    /// What an answer at `at` for the spelling at `place` rests on, if the one at `target` decides.
     pub(super) fn rests_on(
         &self,
         place: usize,
         target: usize,
         reason: Reason,
-        by_its_owner: bool,
+        at: Timestamp,
     ) -> Evidence {
-        let Some(spelling) = self.spellings.get(target) else {
-            return Evidence::default();
-        };
+        let spelling = &self.spellings[target];
+        let is_live = reason == Reason::LiveDevice;
+        let because = spelling.because(reason).cloned();
+        let imports = self.bulk_imports.iter().flatten().filter(|began| **began <= at);
         Evidence {
-            because: spelling.because(reason).cloned(),
-            through: (target != place).then(|| spelling.handle.canonical().into_owned()),
-            came_back_after: spelling.came_back_after().filter(|_| reason == Reason::LiveDevice),
-            by_its_owner,
+            bulk_import: imports.last().filter(|_| is_live && because.is_none()).copied(),
+            because,
+            live_since: spelling.live_since().filter(|_| is_live).cloned(),
+            through: (target != place).then(|| spelling.handle.clone()),
+            by_its_owner: false,
         }
     }
 
     /// What a stranger would be told of the spelling at `place`, as the log shows it.
     fn state(&self, place: usize) -> Option<(usize, State)> {
-        let own = self.spellings.get(place)?;
+        let own = &self.spellings[place];
         let mut others = self.spellings.iter().enumerate();
         let held = others.find(|(other, spelling)| *other != place && spelling.is_held());
         match held {
@@ -257,38 +279,31 @@ impl Timeline {
         }
     }
 
-    fn moment_at(&self, at: Timestamp) -> Moment {
-        let state: Vec<_> = (0..self.spellings.len()).map(|place| self.state(place)).collect();
-        let evidence = match state.first() {
-            Some(Some((target, state))) => self.rests_on(0, *target, state.reason, false),
-            _ => Evidence::default(),
-        };
-        let held = self.holders.at(at);
-        Moment { state, evidence, held }
+    pub(super) fn moment_at(&self, at: Timestamp) -> Moment {
+        let states: Vec<_> = (0..self.spellings.len()).map(|place| self.state(place)).collect();
+        let first = states.first().copied().flatten();
+        let evidence = first.map_or(Evidence::default(), |(target, state)| {
+            self.rests_on(0, target, state.reason, at)
+        });
+        let has_origin = first.is_some_and(|(target, _)| self.spellings[target].has_origin);
+        Moment { states, evidence, has_origin, held: self.askers.at(at) }
     }
 
     /// Ends every open run: what follows is another step.
-    fn close(&mut self, out: &mut Vec<Entry>) {
+    pub(super) fn close(&mut self, out: &mut Vec<Entry>) {
         let runs = std::mem::take(&mut self.runs);
-        out.extend(runs.into_iter().map(|run| self.told(run)));
+        out.extend(runs.into_iter().map(|run| self.entry(run)));
         self.evidence.clear();
-        self.answered.fill([None; 2]);
     }
 
-    fn told(&self, run: Run) -> Entry {
-        let spelling = self.spellings.get(run.kind.spelling);
-        let handle = spelling.map_or(String::new(), |it| it.handle.canonical().into_owned());
+    fn entry(&self, run: Run) -> Entry {
+        let handle = self.spellings[run.kind.spelling].handle.clone();
         run.entry(handle, self.phrasing)
     }
 
     /// The last lookup before the moment, as an entry of its own.
     pub(super) fn last_lookup(&self) -> Option<Entry> {
-        let seen = self.last_lookup.as_ref()?;
-        Some(self.told(Run::new(seen.kind, Arc::clone(&seen.evidence), seen.at, &seen.lookup)))
-    }
-
-    /// The route that follows from a reason for the spelling at `place`.
-    pub(super) fn route(&self, place: usize, reason: Reason) -> Option<Route> {
-        self.spellings.get(place).map(|spelling| route_of(reason, &spelling.handle))
+        let last = self.last_lookup.as_ref()?;
+        Some(self.entry(Run::new(last.kind, Arc::clone(&last.evidence), last.at, &last.lookup)))
     }
 }

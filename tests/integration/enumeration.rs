@@ -28,8 +28,9 @@ use dispatchd::{
     files::{Disk, DiskFile, OsDisk},
     handle::Handle,
     ids::{AccountId, DeviceId, RequestId},
-    query_log::{Config, Durability, LogOptions, LookupRecord, QueryLog, Reason, Record, Route},
+    query_log::{Config, Durability, LogOptions, LookupRecord, QueryLog, Record},
     shutdown::Shutdown,
+    vocabulary::{Reason, Route},
 };
 use reqwest::Client;
 use serde_json::{Value, json};

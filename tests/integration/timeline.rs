@@ -1,10 +1,14 @@
 //! Why a handle is blue or green: the timeline over HTTP on a manual clock, and `dispatchd why` on a server and on
 //! files.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use dispatchd::{
-    clock::{ManualClock, Timestamp},
+    clock::{Clock as _, ManualClock, SystemClock, Timestamp},
     server,
 };
 use reqwest::Method;
@@ -14,11 +18,13 @@ use tempfile::TempDir;
 use crate::{
     handles::{discoverable, give_up},
     harness::{Device, Server, dispatchd, run},
+    scenarios::{check_in, deregister},
     wire::{Reply, batch, call, link},
 };
 
 const NUMBER: &str = "+14155550123";
 const ENCODED: &str = "%2B14155550123";
+const HELD: &[&str] = &["handle", "proved_at", "discoverable"];
 const MINUTE: Duration = Duration::from_secs(60);
 /// 2026-11-23T09:00:00Z.
 const NINE: Timestamp = Timestamp::from_secs(1_795_424_400);
@@ -34,9 +40,13 @@ struct World {
 
 impl World {
     async fn at_nine() -> Self {
+        Self::at(NINE).await
+    }
+
+    async fn at(start: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let clock = ManualClock::at(NINE);
+        let clock = ManualClock::at(start);
         let (running, _) = crate::wire::in_process(&data, &clock).await;
         let server = Server::within(&data, running.addresses());
         let reader = server.operator_token("reader", "reader");
@@ -214,8 +224,14 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_told() {
     let check_in = "/v1/devices/me/check-in";
     assert_eq!(call(server, Method::POST, check_in, Some(&ann.token), None).await.status, 200);
     world.minutes_pass(1);
-    let (_, summary) = world.told("").await;
-    assert!(line(&summary).contains("checked in again after its lease had lapsed"), "{summary}");
+    let (told, summary) = world.told("").await;
+    assert!(told[3].contains("counts as live again: it checked in again"), "{told:?}");
+    let back =
+        "bound 2026-11-23 09:00:00 by proof; checked in again after its lease had lapsed, 09:01:00";
+    assert_eq!(
+        line(&summary),
+        format!("blue at 09:02:00: a live device backs it ({back}); so since 09:01:00")
+    );
     // Ben may use his green answer for five minutes.
     assert_eq!(summary["holders"][0]["device"], ben.device);
     assert!(world.running.stop().await);
@@ -246,7 +262,8 @@ async fn what_its_owner_did_is_told_as_such() {
     discoverable(server, &second, ENCODED, false).await;
     server.route(&second, NUMBER).await;
     let (_, summary) = world.told("").await;
-    assert!(line(&summary).starts_with("green at 09:01:00: its owner hides it from strangers"));
+    let hidden = "green at 09:01:00: its owner hides it from strangers (since 09:01:00)";
+    assert!(line(&summary).starts_with(hidden), "{summary}");
     let holders = summary["holders"].as_array().unwrap();
     assert_eq!(holders.len(), 1, "{holders:?}");
     assert_eq!(holders[0]["device"], ben.device);
@@ -420,7 +437,8 @@ async fn the_command_tells_it_from_a_server_and_from_its_files() {
     for field in ["kind", "handle", "route", "reason", "because", "holders", "last_lookup"] {
         assert_eq!(live[field], still[field], "{field}");
     }
-    assert!(line(still).ends_with(", as far as the log shows"), "{still}");
+    let after_time = |of: &Value| line(of).split_once(": ").unwrap().1.to_owned();
+    assert_eq!(after_time(live), after_time(still));
     let past = asked[2]["at"].as_str().unwrap();
     let at = |time: &str| String::from_utf8(read(&[NUMBER, "--at", time]).stdout).unwrap();
     assert!(at(past).contains("\ngreen at "), "{}", at(past));
@@ -457,4 +475,92 @@ async fn answers_end_as_the_configuration_says() {
     let holder = &summary["holders"][0];
     let instant = |field: &str| crate::wire::instant(&holder[field]);
     assert_eq!(instant("until_at_most").since(instant("told_at")), MINUTE * 60);
+}
+
+/// A file of one account with `NUMBER`, proved at `proved_at`.
+fn file_of(folder: &Path, name: &str, account: &str, proved_at: Timestamp) -> PathBuf {
+    let file = folder.join(format!("{name}.csv"));
+    let header = "handle,account,device,platform,last_check_in_at,proved_at";
+    let row = format!("{NUMBER},{account},phone of {account},ios,{proved_at},{proved_at}");
+    std::fs::write(&file, format!("{header}\n{row}\n")).unwrap();
+    file
+}
+
+/// What a life of one handle consists of: each step with what its sentence says, and the colour that Ben sees after it.
+const LIFE: &[(&str, &str)] = &[
+    ("backs it: the code sent to the handle was answered", "blue"),
+    ("hides it from strangers: its owner asked for it on a device that backs it", "green"),
+    ("shows it to strangers again: its owner asked for it on a device that backs it", "blue"),
+    ("no longer counts as live: it has not checked in for too long", "green"),
+    ("counts as live again: it checked in again after its lease had lapsed", "blue"),
+    ("it moved to account a_", "blue"),
+    ("it moved to account a_", "blue"),
+    ("it was taken back from every device of account a_", "green"),
+    ("it came in for account a_", "blue"),
+    ("it was taken back from every device of account a_", "green"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_life_is_told_step_by_step_and_the_same_by_a_server_and_its_files() {
+    // Everything lies within the retention of the files' reader, whose clock is the system's.
+    let world = World::at(SystemClock.now().minus(MINUTE * 60 * 24 * 20)).await;
+    let server = &world.server;
+    let admin = server.operator_token("admin", "admin");
+    let [ann, ben, dan] = [server.sign_up().await, server.sign_up().await, server.sign_up().await];
+    let import = |name: &str| {
+        let file = file_of(world._folder.path(), name, name, world.clock.now());
+        let mut command = dispatchd();
+        command.args(["registry", "import"]).arg(file).args(["--server", &server.operators]);
+        let output = run(command.env("DISPATCHD_TOKEN", &admin));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    for step in 0..LIFE.len() {
+        world.minutes_pass(1);
+        match step {
+            0 => server.prove(&ann, NUMBER).await,
+            1 | 2 => _ = discoverable(server, &ann, ENCODED, step == 2).await.is(200, HELD),
+            3 => {
+                world.clock.advance(MINUTE * 60 * 24 * 14);
+                world.running.tick_registry().await;
+            }
+            4 => check_in(server, &ann).await,
+            5 => server.prove(&dan, NUMBER).await,
+            6 => import("cat"),
+            8 => import("eve"),
+            _ => deregister(server, NUMBER).await,
+        }
+        world.minutes_pass(1);
+        let route = server.route(&ben, NUMBER).await;
+        assert_eq!(route == "imessage", LIFE[step].1 == "blue", "step {step}: {route}");
+    }
+    world.minutes_pass(1);
+    let now = world.clock.now().to_string();
+    let ask = |extra: &[&str], of: &[&str]| {
+        let mut command = why(&[NUMBER, "--limit", "100"]);
+        let output = run(command.args(extra).args(of).env("DISPATCHD_TOKEN", &world.reader));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (at_server, past) = (["--server", &server.operators], ["--at", &now]);
+    let told = [ask(&past, &at_server), ask(&[&past[..], &["--json"]].concat(), &at_server)];
+    let lines: Vec<_> = told[0].lines().collect();
+    assert_eq!(lines[LIFE.len() * 2], "", "{}", told[0]);
+    for (step, (says, colour)) in LIFE.iter().enumerate() {
+        let [change, lookup] = [lines[step * 2], lines[step * 2 + 1]];
+        assert!(change.contains(says), "step {step}: {change}");
+        assert!(lookup.trim_start().starts_with(&format!("{colour} at ")), "step {step}: {lookup}");
+        assert!(!lookup.contains("still holds"), "step {step}: {lookup}");
+    }
+    let headline = lines[LIFE.len() * 2 + 1];
+    assert!(headline.starts_with("green at ") && headline.contains("its owner took it back at"));
+    assert!(!told[0].contains("as far as the log shows"), "{}", told[0]);
+    let present = ask(&[], &at_server);
+    let data = world.server.data.clone();
+    assert!(world.running.stop().await);
+    let on_files = ["--data", data.to_str().unwrap()];
+    assert_eq!(ask(&past, &on_files), told[0]);
+    assert_eq!(ask(&[&past[..], &["--json"]].concat(), &on_files), told[1]);
+    // Of the present too, but for the time of day and who may still go by an answer.
+    let history = |text: &str| text.split_once("\n\n").unwrap().0.to_owned();
+    assert_eq!(history(&ask(&[], &on_files)), history(&present));
 }

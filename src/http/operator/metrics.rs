@@ -23,8 +23,8 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     operators::{Operators, Role},
-    query_log::Reason,
     registry::Registry,
+    vocabulary::Reason,
 };
 
 /// The OpenMetrics text format, as a media range and as a content type.
@@ -134,6 +134,8 @@ impl Collector for Lookups {
             // Hidden handles are counted as unknown ones: the difference is the log's to tell.
             let count = match reason {
                 Reason::Undiscoverable => continue,
+                // Most problems are none that a lookup meets.
+                Reason::Refused(_) if self.0.of(reason) == 0 => continue,
                 Reason::NeverRegistered => self.0.of(reason) + self.0.of(Reason::Undiscoverable),
                 reason => self.0.of(reason),
             };

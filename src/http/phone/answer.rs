@@ -17,6 +17,7 @@ use crate::{
     handle::HandleError,
     http::problem::Code,
     quota::{Allowance, Limit, whole_seconds},
+    vocabulary::Route,
 };
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -34,8 +35,7 @@ pub(super) struct AnswerBody {
     #[schema(example = "+14155550123")]
     pub handle: String,
     /// `imessage`, `sms`, or `none`: an e-mail address that no live device backs.
-    #[schema(example = "imessage")]
-    pub route: String,
+    pub route: Route,
     /// With `imessage`: the same for every handle of one account, as the asking account sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -143,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{handle::Handle, query_log::Route};
+    use crate::handle::Handle;
 
     proptest! {
         #[test]
@@ -158,7 +158,7 @@ mod tests {
             write_answer(&mut json, &input, &answer);
             let read: AnswerBody = serde_json::from_slice(&json).unwrap();
             prop_assert_eq!((read.input.as_str(), read.expires_in), (input.as_str(), secs));
-            prop_assert_eq!((read.handle.as_str(), read.route.as_str()), ("ann@example.com", "sms"));
+            prop_assert_eq!((read.handle.as_str(), read.route), ("ann@example.com", Route::Sms));
             prop_assert!(read.subject.is_none());
 
             json.clear();

@@ -21,8 +21,9 @@ use crate::{
     },
     limits,
     quota::Quota,
-    registry::{ChangeError, DeviceError, Platform, Registry, SignUp, SignUpError},
+    registry::{ChangeError, DeviceError, Registry, SignUp, SignUpError},
     verification::{LinkError, Redeemed, VerificationService},
+    vocabulary::{HandleLoss, Platform},
 };
 
 /// A new device.
@@ -30,7 +31,6 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(super) struct SignUpRequest {
     /// What kind of device it is.
-    #[schema(value_type = String, example = "ios")]
     platform: Platform,
     /// What its owner calls it, at most 128 bytes.
     name: Option<String>,
@@ -100,7 +100,6 @@ pub(super) async fn sign_up(
 pub(super) struct MeResponse {
     device: String,
     account: String,
-    #[schema(value_type = String, example = "ios")]
     platform: Platform,
     name: Option<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -127,7 +126,7 @@ pub(super) struct LostHandle {
     lost_at: Timestamp,
     /// `moved`: another account proved it later. `deregistered`: it was taken back with a code. `unbound`,
     /// `device-removed`: the last device that backed it gave it up, or signed out.
-    reason: &'static str,
+    reason: HandleLoss,
 }
 
 /// A handle as its owner sees it.
@@ -163,7 +162,7 @@ pub(super) async fn me(
     let lost = device.lost.iter().map(|lost| LostHandle {
         handle: lost.handle.canonical().into_owned(),
         lost_at: lost.at,
-        reason: lost.how.code(),
+        reason: lost.how,
     });
     let body = MeResponse {
         device: device.device.to_string(),

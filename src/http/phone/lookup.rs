@@ -24,7 +24,6 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     limits,
-    query_log::Reason,
     registry::Asker,
 };
 
@@ -219,14 +218,7 @@ async fn malformed(
     asker: Asker,
     problem: Problem,
 ) -> Result<Response, Problem> {
-    let reason = match problem.code() {
-        Code::BodyTooLarge => Reason::BodyTooLarge,
-        Code::TooManyHandles => Reason::TooManyHandles,
-        Code::HandleInvalid => Reason::HandleInvalid,
-        _ => Reason::RequestInvalid,
-    };
-    let status = problem.code().status().as_u16();
-    dispatch.record_malformed(caller, asker, reason, status).await?;
+    dispatch.record_malformed(caller, asker, problem.code()).await?;
     Err(problem)
 }
 
@@ -238,21 +230,17 @@ impl From<Origin> for Caller {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::TokenInvalid => {
-                Self::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
-            }
+        let detail = match refusal {
+            Refusal::Exceeded(exceeded) => return exceeded.into(),
             Refusal::Handle(error) => {
-                Self::new(Code::HandleInvalid, error.to_string()).with("reason", error.reason())
+                let detail = error.to_string();
+                return Self::new(refusal.code(), detail).with("reason", error.reason());
             }
-            Refusal::Exceeded(exceeded) => exceeded.into(),
-            Refusal::RegistryLoading => {
-                Self::new(Code::RegistryLoading, "nothing can be said about any handle yet")
-            }
-            Refusal::LogUnwritable => {
-                Self::new(Code::LogUnwritable, "no answer is given that could not be recorded")
-            }
-            Refusal::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
-        }
+            Refusal::TokenInvalid => "send `Authorization: Bearer` and the device's token",
+            Refusal::RegistryLoading => "nothing can be said about any handle yet",
+            Refusal::LogUnwritable => "no answer is given that could not be recorded",
+            Refusal::Overloaded => "slow down and try again",
+        };
+        Self::new(refusal.code(), detail)
     }
 }

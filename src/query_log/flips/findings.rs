@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::{
-    super::record::Route,
     likely::Likely,
     report::{Flip, FlipQuery, FlipReport, FlipSummary, RegistryCount},
+    rules,
     state::State,
     visit::Visit,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, vocabulary::Route};
 
 /// A flip by its place in the answer: more changes are greater, then the smaller handle.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ fn flip(state: State, min: u32) -> Option<Flip> {
     if trail.changes < min {
         return None;
     }
-    let likely = Likely::of(&trail);
+    let likely = rules::likely(&trail);
     let mut reasons: Vec<_> = trail.reasons.iter().copied().collect();
     reasons.sort_by_key(|reason| (Reverse(reason.1), reason.0.number()));
     let count = |(kind, count): &((_, _), u32)| RegistryCount {

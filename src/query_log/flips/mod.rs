@@ -15,6 +15,7 @@ mod json;
 mod likely;
 mod range;
 mod report;
+mod rules;
 mod state;
 mod states;
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What is asked about flips, and what is answered.
 
-use super::{
-    super::record::{Cause, ChangeKind, Reason, Route},
-    likely::Likely,
+use super::likely::Likely;
+use crate::{
+    vocabulary::{Cause, ChangeKind, Reason, Route},
+    {clock::Timestamp, handle::Handle, limits},
 };
-use crate::{clock::Timestamp, handle::Handle, limits};
 
 /// Which flips to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

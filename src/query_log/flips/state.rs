@@ -3,13 +3,13 @@
 use std::{collections::VecDeque, mem::size_of};
 
 use super::{
-    super::{
-        record::{Cause, ChangeKind, Reason, Route},
-        segment::{HandleEvent, Outcome},
-    },
+    super::segment::{HandleEvent, Outcome},
     report::RouteChange,
 };
-use crate::{handle::Handle, limits};
+use crate::{
+    vocabulary::{Cause, ChangeKind, Reason, Route},
+    {handle::Handle, limits},
+};
 
 /// What an allocation costs besides its bytes, about; the counts of a shared text too.
 const ALLOCATION_BYTES: usize = 32;

@@ -9,10 +9,11 @@ use crate::{
     clock::{Clock as _, Timestamp},
     handle::Handle,
     query_log::{
-        Cause, ChangeKind, Filter, LogRow, Order, QueryLog, Reason, Record, Route, SegmentState,
+        Filter, LogRow, Order, QueryLog, Record, SegmentState,
         segment::{HandleEvent, HandleRun, Outcome},
         tests::support::{Bench, HOUR, change, lookup, parity_of, put, rows},
     },
+    vocabulary::{Cause, ChangeKind, HandleLoss, ProblemCode, Reason, Route},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -37,13 +38,13 @@ fn asked(handle: &Handle, answer: (Route, Reason, u16)) -> Record {
 
 fn changed(handle: &Handle, kind: ChangeKind, cause: Cause) -> Record {
     let Record::Change(mut record) = change(1) else { unreachable!("it is a change") };
-    (record.handle, record.change, record.cause) = (Some(handle.clone()), kind, cause);
+    (record.handle, record.kind, record.cause) = (Some(handle.clone()), kind, cause);
     Record::Change(record)
 }
 
 const LIVE: (Route, Reason, u16) = (Route::Imessage, Reason::LiveDevice, 200);
 const LAPSED: (Route, Reason, u16) = (Route::Sms, Reason::LeaseExpired, 200);
-const REMOVED: (Route, Reason, u16) = (Route::Sms, Reason::DeviceRemoved, 200);
+const REMOVED: (Route, Reason, u16) = (Route::Sms, Reason::Lost(HandleLoss::DeviceRemoved), 200);
 
 /// The same, from all rows in memory.
 fn model(rows: &[LogRow], query: &FlipQuery) -> (Vec<Flip>, u64, u64, BTreeMap<Likely, u64>) {
@@ -81,8 +82,8 @@ fn flip(handle: &Handle, rows: &[&LogRow], min: u32) -> Option<Flip> {
             }
             Record::Lookup(_) => {}
             Record::Change(told) => {
-                let key = (told.change.number(), told.cause.number());
-                let (change, cause) = (told.change, told.cause);
+                let key = (told.kind.number(), told.cause.number());
+                let (change, cause) = (told.kind, told.cause);
                 let fresh = RegistryCount { change, cause, count: 0 };
                 registry.entry(key).or_insert(fresh).count += 1;
             }
@@ -127,7 +128,7 @@ fn flip(handle: &Handle, rows: &[&LogRow], min: u32) -> Option<Flip> {
         latest: all[all.len().saturating_sub(10)..].to_vec(),
         reasons,
         registry,
-        likely: Likely::of(&trail),
+        likely: rules::likely(&trail),
     })
 }
 
@@ -165,9 +166,9 @@ impl Event {
             0..=4 => asked(&handle, LIVE),
             5..=6 => asked(&handle, LAPSED),
             7 => asked(&handle, REMOVED),
-            8 => asked(&handle, (Route::None, Reason::Unbound, 200)),
+            8 => asked(&handle, (Route::None, Reason::Lost(HandleLoss::Unbound), 200)),
             9 => asked(&handle, (Route::Sms, Reason::Undiscoverable, 200)),
-            10 => asked(&handle, (Route::Sms, Reason::LookupQuota, 429)),
+            10 => asked(&handle, (Route::Sms, Reason::Refused(ProblemCode::LookupQuota), 429)),
             11 => changed(&handle, ChangeKind::HandleMoved, Cause::NewerProof),
             12 => changed(&handle, ChangeKind::HandleUnbound, Cause::Silence),
             _ => changed(&handle, ChangeKind::HandleBound, Cause::Proof),

@@ -15,14 +15,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::row_view::{Event, HandleView, RowView};
-use crate::query_log::record::{
-    Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route,
-};
+use crate::query_log::record::{LogRow, LookupRecord, Record};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     limits,
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 const VERSION: u8 = 1;
@@ -89,12 +88,12 @@ fn encode_lookup(out: &mut Vec<u8>, delta_us: u64, lookup: &LookupRecord) {
     put_handle(out, lookup.handle.as_ref());
 }
 
-fn encode_change(out: &mut Vec<u8>, delta_us: u64, change: &ChangeRecord) {
+fn encode_change(out: &mut Vec<u8>, delta_us: u64, change: &Change) {
     let flags = who(change.account, change.device, change.handle.as_ref());
     out.extend_from_slice(&[KIND_CHANGE, flags]);
     put_varint(out, delta_us);
     out.extend_from_slice(&change.id.bits().to_le_bytes());
-    out.extend_from_slice(&[change.change.number(), change.cause.number()]);
+    out.extend_from_slice(&[change.kind.number(), change.cause.number()]);
     put_who(out, change.account, change.device);
     put_handle(out, change.handle.as_ref());
 }

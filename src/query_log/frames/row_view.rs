@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::query_log::record::{
-    Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route,
-};
+use crate::query_log::record::{LogRow, LookupRecord, Record};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
     ids::{AccountId, ChangeId, DeviceId, RequestId},
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 /// A [`LogRow`] whose address is not copied.
@@ -88,7 +87,7 @@ impl RowView<'_> {
                 })
             }
             Event::Change { id, change, cause } => {
-                Record::Change(ChangeRecord { id, change, handle, device, account, cause })
+                Record::Change(Change { id, kind: change, handle, device, account, cause })
             }
         };
         Some(LogRow { at, record })
@@ -118,7 +117,7 @@ impl<'a> From<&'a LogRow> for RowView<'a> {
                 account: change.account,
                 device: change.device,
                 ip: None,
-                event: Event::Change { id: change.id, change: change.change, cause: change.cause },
+                event: Event::Change { id: change.id, change: change.kind, cause: change.cause },
             },
         }
     }

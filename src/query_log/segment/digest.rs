@@ -161,7 +161,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::query_log::record::{Cause, ChangeKind, Reason, Route};
+    use crate::vocabulary::{Cause, ChangeKind, Reason, Route};
 
     #[test]
     fn no_two_outcomes_have_the_same_codes_or_bits() {

@@ -5,10 +5,12 @@
 //! change    cause (8), change (8), 1 (bit 30)
 //! ```
 
-use crate::query_log::{
-    filter::{Filter, Kind},
-    frames::row_view::Event,
-    record::{Cause, ChangeKind, Reason, Route},
+use crate::{
+    query_log::{
+        filter::{Filter, Kind},
+        frames::row_view::Event,
+    },
+    vocabulary::{Cause, ChangeKind, Reason, Route},
 };
 
 const CHANGE: u32 = 1 << 30;

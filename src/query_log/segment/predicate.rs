@@ -76,7 +76,13 @@ impl<'a> Predicate<'a> {
     pub(super) fn may_hold(&self, group: &Group, page: usize) -> bool {
         let (first, last) = group.ats[page];
         let in_time = u64::from(last) >= self.span.0 && u64::from(first) < self.span.1;
+        // Rows without a handle come first.
+        let may_lack_handle = || {
+            group.phones[..page].iter().all(Option::is_none)
+                && group.emails[..page].iter().all(Option::is_none)
+        };
         in_time
+            && (!self.filter.without_handle || may_lack_handle())
             && match &self.filter.handle {
                 None => true,
                 Some(Handle::Phone(key)) => {
@@ -115,6 +121,12 @@ impl<'a> Predicate<'a> {
         selection: &mut Selection,
     ) -> Result<(), PageFault> {
         let rows = &mut selection.rows;
+        if self.filter.without_handle {
+            let phones = page.phones()?;
+            rows.retain(|row| phones[*row as usize].is_none());
+            let emails = page.emails()?;
+            rows.retain(|row| emails[*row as usize].is_none());
+        }
         match &self.filter.handle {
             None => {}
             Some(Handle::Phone(key)) => {

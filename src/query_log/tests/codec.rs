@@ -10,9 +10,10 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
-        Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route,
+        LogRow, LookupRecord, Record,
         frames::codec::{self, FrameDecoder},
     },
+    vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 fn handles() -> impl Strategy<Value = Handle> {
@@ -39,7 +40,7 @@ prop_compose! {
         change in select(ChangeKind::ALL), cause in select(Cause::ALL),
     ) -> Record {
         let (account, device) = (account.map(AccountId::from_bits), device.map(DeviceId::from_bits));
-        Record::Change(ChangeRecord { id: ChangeId::from_bits(id), change, handle, device, account, cause })
+        Record::Change(Change { id: ChangeId::from_bits(id), kind: change, handle, device, account, cause })
     }
 }
 
@@ -112,7 +113,7 @@ fn json_is_the_contract_s() {
         ip: Some([192, 0, 2, 7].into()),
         handle: Handle::from_canonical("+14155550123"),
         route: None,
-        reason: Reason::LookupQuota,
+        reason: Reason::Refused(ProblemCode::LookupQuota),
         status: 429,
         took_us: 17,
     };
@@ -124,9 +125,9 @@ fn json_is_the_contract_s() {
             r#"{{"at":"2026-11-23T08:41:07.123456Z","kind":"lookup","request":"{request}","account":"{account}","device":null,"ip":"192.0.2.7","handle":"+14155550123","route":null,"reason":"lookup-quota","status":429,"took_us":17}}"#
         )
     );
-    let change = ChangeRecord {
+    let change = Change {
         id: ChangeId::from_bits(9),
-        change: ChangeKind::LeaseExpired,
+        kind: ChangeKind::LeaseExpired,
         handle: None,
         device: Some(DeviceId::from_bits(3)),
         account: None,

@@ -16,9 +16,10 @@ use crate::{
     envelope::FILE_HEADER_BYTES,
     files::{Disk, DiskFile, sim_disk::UnsyncedDisk},
     query_log::{
-        Cursor, Filter, Kind, Order, QueryLog, Reason, Route, SearchOutcome, SegmentState,
-        sealer::SealError, segment::tests::mistake,
+        Cursor, Filter, Kind, Order, QueryLog, SearchOutcome, SegmentState, sealer::SealError,
+        segment::tests::mistake,
     },
+    vocabulary::{Reason, Route},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -11,10 +11,11 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
-        Cause, ChangeKind, ChangeRecord, Config, Durability, Filter, LogOptions, LogReader, LogRow,
-        LookupRecord, OpenError, Order, QueryLog, Reason, Record, RecoveryReport, Route,
+        Config, Durability, Filter, LogOptions, LogReader, LogRow, LookupRecord, OpenError, Order,
+        QueryLog, Record, RecoveryReport,
     },
     shutdown::Shutdown,
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 /// 2026-11-23T08:00:00Z.
@@ -140,9 +141,9 @@ pub(in crate::query_log) fn lookup(n: u64) -> Record {
 }
 
 pub(in crate::query_log) fn change(n: u64) -> Record {
-    Record::Change(ChangeRecord {
+    Record::Change(Change {
         id: ChangeId::from_bits(n),
-        change: ChangeKind::HandleBound,
+        kind: ChangeKind::HandleBound,
         handle: Some(phone(n % 10_000)),
         device: Some(DeviceId::from_bits(n % 11)),
         account: None,

@@ -4,15 +4,13 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, DeviceId},
     limits,
+    vocabulary::{Cause, ChangeKind, HandleLoss, Platform},
 };
 
-use super::{Context, Operation, Plan, Touch};
+use super::{context::Context, operation::Operation, plan::Plan, touched::Touch};
 use crate::registry::{
     account::{Account, Device},
-    changes::{Cause, ChangeKind},
-    device::Platform,
     error::{ChangeError, DeviceError, SignUpError},
-    handle_state::TombstoneReason,
     token::DeviceToken,
 };
 
@@ -72,9 +70,9 @@ impl Operation for SignUp {
             Some(account) => (account, Cause::Linked, join(context, plan, account, device)?),
             None => (found(context, plan, device)?, Cause::SignUp, Vec::new()),
         };
-        plan.tell(ChangeKind::DeviceRegistered, cause, None, Some(id), Some(account));
+        plan.record(ChangeKind::DeviceRegistered, cause, None, Some(id), Some(account));
         for handle in &joined {
-            plan.tell(ChangeKind::HandleBound, cause, Some(handle), Some(id), Some(account));
+            plan.record(ChangeKind::HandleBound, cause, Some(handle), Some(id), Some(account));
         }
         Ok(SignedUp { device: id, account, token, lease_expires_at })
     }
@@ -140,13 +138,24 @@ impl Operation for CheckIn {
 
     /// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Timestamp, DeviceError> {
-        let account = own_account(context, plan, self.0)?;
-        let device = account.and_then(|account| account.device_mut(self.0));
-        let device = device.ok_or(DeviceError::DeviceUnknown)?;
+        let lease = context.config().lease;
+        let account = own_account(context, plan, self.0)?.ok_or(DeviceError::DeviceUnknown)?;
+        let (id, backed) = (account.id, account.backed(self.0));
+        let device = account.device_mut(self.0).ok_or(DeviceError::DeviceUnknown)?;
+        let was_recorded = device.lapse_recorded;
+        let had_lapsed = device.lease_until(lease) <= context.now;
         // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
         device.last_check_in_at = context.now;
         device.lapse_recorded = false;
-        Ok(device.lease_until(context.config().lease))
+        let lease_until = device.lease_until(lease);
+        // The upkeep did not come in time to record the lapse: without its record the return makes no sense.
+        if had_lapsed && !was_recorded {
+            plan.record_device(ChangeKind::LeaseExpired, Cause::Silence, &backed, self.0, id);
+        }
+        if had_lapsed || was_recorded {
+            plan.record_device(ChangeKind::DeviceRevived, Cause::CheckIn, &backed, self.0, id);
+        }
+        Ok(lease_until)
     }
 }
 
@@ -179,17 +188,17 @@ pub(super) fn remove_device(
     let backed = account.backed(device);
     let mut tombstone = Vec::new();
     for handle in &backed {
-        if account.release(handle, device, TombstoneReason::DeviceRemoved, context.now) {
+        if account.release(handle, device, HandleLoss::DeviceRemoved, context.now) {
             tombstone.push(handle);
         }
     }
     account.devices.retain(|one| one.id != device);
     for handle in tombstone {
-        plan.end(handle, TombstoneReason::DeviceRemoved);
+        plan.end(handle, HandleLoss::DeviceRemoved);
     }
     for handle in &backed {
-        plan.tell(ChangeKind::HandleUnbound, cause, Some(handle), Some(device), Some(id));
+        plan.record(ChangeKind::HandleUnbound, cause, Some(handle), Some(device), Some(id));
     }
-    plan.tell(ChangeKind::DeviceRemoved, cause, None, Some(device), Some(id));
+    plan.record(ChangeKind::DeviceRemoved, cause, None, Some(device), Some(id));
     Ok(())
 }

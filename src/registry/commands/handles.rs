@@ -5,15 +5,16 @@ use crate::{
     handle::Handle,
     ids::{AccountId, DeviceId},
     limits,
+    vocabulary::{Cause, ChangeKind, HandleLoss},
 };
 
-use super::{Context, Operation, Plan, Touch, devices::own_account};
+use super::{
+    context::Context, devices::own_account, operation::Operation, plan::Plan, touched::Touch,
+};
 use crate::registry::{
     account::{Account, Claim},
-    changes::{Cause, ChangeKind},
-    device::{HandleDetails, HandleLoss},
+    device::HandleDetails,
     error::{BindError, ChangeError, HandleError},
-    handle_state::TombstoneReason,
     inline_vec::InlineVec,
 };
 
@@ -59,18 +60,24 @@ impl Operation for Prove {
         }
         let account = plan.account(context, own)?.ok_or(BindError::DeviceUnknown)?;
         account.lost.retain(|lost| lost.handle != *handle);
-        match account.claim_mut(handle) {
+        let was_backing = match account.claim_mut(handle) {
             Some(claim) => {
+                let was_backing = claim.devices.contains(id);
                 claim.proved_at = context.now;
                 claim.devices = claim.devices.with(*id);
+                was_backing
             }
-            None => account.claims.push(Claim {
-                handle: handle.clone(),
-                proved_at: context.now,
-                discoverable: true,
-                devices: InlineVec::One(*id),
-            }),
-        }
+            None => {
+                account.claims.push(Claim {
+                    handle: handle.clone(),
+                    proved_at: context.now,
+                    discoverable: true,
+                    devices: InlineVec::One(*id),
+                });
+                false
+            }
+        };
+        let is_silent = !was_backing && has_recorded_lapse(account, *id);
         if context.tombstone(handle).is_some() {
             plan.forget_end(handle);
         }
@@ -78,9 +85,23 @@ impl Operation for Prove {
             Some(_) => (ChangeKind::HandleMoved, Cause::NewerProof),
             None => (ChangeKind::HandleBound, Cause::Proof),
         };
-        plan.tell(kind, cause, Some(handle), Some(*id), Some(own));
+        plan.record(kind, cause, Some(handle), Some(*id), Some(own));
+        if is_silent {
+            record_lapse(plan, handle, *id, own);
+        }
         Ok(context.now)
     }
+}
+
+/// Whether the log says that the device has lapsed, for each handle that it backed then.
+fn has_recorded_lapse(account: &Account, device: DeviceId) -> bool {
+    account.device(device).is_some_and(|device| device.lapse_recorded)
+}
+
+/// A proof is no check-in: a device that has lapsed backs its new handle in vain, and the log says so.
+fn record_lapse(plan: &mut Plan, handle: &Handle, device: DeviceId, account: AccountId) {
+    let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
+    plan.record(kind, cause, Some(handle), Some(device), Some(account));
 }
 
 fn check_room(
@@ -126,7 +147,7 @@ impl Operation for Rebind {
     ) -> Result<Option<Timestamp>, BindError> {
         let Self(id, handle) = self;
         let account = own_account(context, plan, *id)?.ok_or(BindError::DeviceUnknown)?;
-        let own = account.id;
+        let (own, is_silent) = (account.id, has_recorded_lapse(account, *id));
         let Some(claim) = account.claim_mut(handle) else {
             return Ok(None);
         };
@@ -134,7 +155,10 @@ impl Operation for Rebind {
         if !claim.devices.contains(id) {
             claim.devices = claim.devices.with(*id);
             let (kind, cause) = (ChangeKind::HandleBound, Cause::ProofHeld);
-            plan.tell(kind, cause, Some(handle), Some(*id), Some(own));
+            plan.record(kind, cause, Some(handle), Some(*id), Some(own));
+            if is_silent {
+                record_lapse(plan, handle, *id, own);
+            }
         }
         Ok(Some(proved_at))
     }
@@ -166,11 +190,11 @@ impl Operation for Unbind {
         let Self(device, handle) = self;
         let account = backing(context, plan, *device, handle)?;
         let id = account.id;
-        if account.release(handle, *device, TombstoneReason::Unbound, context.now) {
-            plan.end(handle, TombstoneReason::Unbound);
+        if account.release(handle, *device, HandleLoss::Unbound, context.now) {
+            plan.end(handle, HandleLoss::Unbound);
         }
         let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
-        plan.tell(kind, cause, Some(handle), Some(*device), Some(id));
+        plan.record(kind, cause, Some(handle), Some(*device), Some(id));
         Ok(())
     }
 }
@@ -192,9 +216,9 @@ impl Operation for Deregister {
         };
         if let Some(account) = account {
             account.lose(&self.0, HandleLoss::Deregistered, context.now);
-            plan.end(&self.0, TombstoneReason::Deregistered);
+            plan.end(&self.0, HandleLoss::Deregistered);
             let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
-            plan.tell(kind, cause, Some(&self.0), None, holder);
+            plan.record(kind, cause, Some(&self.0), None, holder);
         }
         Ok(())
     }
@@ -213,13 +237,17 @@ impl Operation for SetDiscoverable {
         context: &Context<'_>,
         plan: &mut Plan,
     ) -> Result<HandleDetails, HandleError> {
-        let account = backing(context, plan, self.device, &self.handle)?;
-        let claim = account.claim_mut(&self.handle).ok_or(HandleError::NotBound)?;
-        claim.discoverable = self.discoverable;
-        Ok(HandleDetails {
-            handle: claim.handle.clone(),
-            proved_at: claim.proved_at,
-            discoverable: claim.discoverable,
-        })
+        let Self { device, handle, discoverable } = self;
+        let account = backing(context, plan, *device, handle)?;
+        let id = account.id;
+        let claim = account.claim_mut(handle).ok_or(HandleError::NotBound)?;
+        let proved_at = claim.proved_at;
+        let was_discoverable = std::mem::replace(&mut claim.discoverable, *discoverable);
+        if was_discoverable != *discoverable {
+            let kind =
+                if *discoverable { ChangeKind::HandleShown } else { ChangeKind::HandleHidden };
+            plan.record(kind, Cause::OwnerRequest, Some(handle), Some(*device), Some(id));
+        }
+        Ok(HandleDetails { handle: handle.clone(), proved_at, discoverable: *discoverable })
     }
 }

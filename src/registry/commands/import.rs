@@ -5,14 +5,21 @@
 //! holds here, or that ended here, comes in only with a later proof. And a claim that nobody has vouched for since the
 //! registry began to forget how handles ended does not come in at all: it may have ended and be forgotten.
 //!
-//! What comes in is not recorded handle by handle, since nobody asked for it and ten million records would bury what
-//! somebody did; a handle that an import takes from its holder is.
+//! The log gets what it needs to explain each handle that comes in: who backs it, whether it is hidden, which devices have
+//! lapsed. Only of a large import it gets one record for most handles: see [`limits::IMPORT_CHANGES_RECORDED_MAX`].
 
 use std::collections::HashSet;
 
 use foldhash::quality::RandomState;
 
-use super::{Context, Operation, Plan, Touch, handles::take_from};
+use super::{
+    context::Context,
+    handles::take_from,
+    imported::{ImportRecords, Imported},
+    operation::Operation,
+    plan::Plan,
+    touched::Touch,
+};
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -20,68 +27,35 @@ use crate::{
     limits,
     registry::{
         account::{Account, Claim, Device},
-        changes::{Cause, ChangeKind},
         error::ChangeError,
         token::TokenHash,
         transfer::{TransferAccount, TransferClaim, TransferDevice},
     },
+    vocabulary::{Cause, ChangeKind},
 };
-
-/// What an import came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Imported {
-    /// Accounts that came in.
-    pub accounts: u64,
-    /// Devices that came in.
-    pub devices: u64,
-    /// Handles that came in.
-    pub handles: u64,
-    /// Of these, taken from an account that had proved them earlier.
-    pub moved: u64,
-    /// Accounts that stayed as they are here.
-    pub accounts_kept: u64,
-    /// Handles that did not come in, since another account here proved them later.
-    pub handles_held: u64,
-    /// Handles that did not come in, since they ended here later than they were proved.
-    pub handles_ended: u64,
-    /// Handles that did not come in, since nobody vouched for them for so long that how they ended may be forgotten.
-    pub handles_stale: u64,
-    /// Devices that did not come in: silent for longer than devices are remembered, of another account, of an account
-    /// that has left, or more than an account may have.
-    pub devices_refused: u64,
-}
-
-impl Imported {
-    /// Counts what another piece came to.
-    pub fn add(&mut self, part: Self) {
-        self.accounts += part.accounts;
-        self.devices += part.devices;
-        self.handles += part.handles;
-        self.moved += part.moved;
-        self.accounts_kept += part.accounts_kept;
-        self.handles_held += part.handles_held;
-        self.handles_ended += part.handles_ended;
-        self.handles_stale += part.handles_stale;
-        self.devices_refused += part.devices_refused;
-    }
-}
 
 /// One piece of an import.
 pub(in crate::registry) struct Import {
     pub(in crate::registry) accounts: Vec<TransferAccount>,
     /// When the store was made: it knows all that ended since.
     pub(in crate::registry) founded_at: Timestamp,
+    /// What of the pieces before it was recorded.
+    pub(in crate::registry) records: ImportRecords,
 }
 
 impl Operation for Import {
-    type Done = Imported;
+    type Done = (Imported, ImportRecords);
     type Error = ChangeError;
 
     fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
         vec![Touch::Everything]
     }
 
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Imported, ChangeError> {
+    fn plan(
+        &mut self,
+        context: &Context<'_>,
+        plan: &mut Plan,
+    ) -> Result<(Imported, ImportRecords), ChangeError> {
         let mut imported = Imported::default();
         let mut met = Met { accounts: context.known(&self.accounts)?, ..Met::default() };
         for mut incoming in std::mem::take(&mut self.accounts) {
@@ -95,9 +69,10 @@ impl Operation for Import {
                 imported.devices_refused += incoming.devices.len() as u64;
                 continue;
             }
-            take_in(context, plan, incoming, self.founded_at, &mut imported)?;
+            let mut piece = (&mut imported, &mut self.records);
+            take_in(context, plan, incoming, self.founded_at, &mut piece)?;
         }
-        Ok(imported)
+        Ok((imported, self.records))
     }
 }
 
@@ -140,7 +115,7 @@ fn take_in(
     plan: &mut Plan,
     incoming: TransferAccount,
     founded_at: Timestamp,
-    imported: &mut Imported,
+    (imported, records): &mut (&mut Imported, &mut ImportRecords),
 ) -> Result<(), ChangeError> {
     let mut account = Account::new(incoming.account);
     let devices = incoming.devices.len() as u64;
@@ -161,7 +136,9 @@ fn take_in(
             Ok(is_move) => {
                 is_all_refused = false;
                 imported.moved += u64::from(is_move);
+                let is_known = is_move || context.tombstone(&claim.handle).is_some();
                 hold(context, plan, &mut account, claim, vouched_at, is_move)?;
+                record(plan, &account, is_move, is_known, records);
             }
         }
     }
@@ -192,7 +169,7 @@ fn device(context: &Context<'_>, incoming: TransferDevice) -> Option<Device> {
         last_check_in_at,
         name: incoming.name.map(String::into_boxed_str),
         platform: incoming.platform,
-        // What lapsed elsewhere is not told here.
+        // The record of the handle that comes in says so, too.
         lapse_recorded: last_check_in_at.plus(config.lease) <= context.now,
     })
 }
@@ -241,8 +218,6 @@ fn hold(
 ) -> Result<(), ChangeError> {
     if is_move && let Some(holder) = context.holder(&claim.handle) {
         take_from(context, plan, holder, &claim.handle)?;
-        let (kind, device) = (ChangeKind::HandleMoved, claim.devices.first().copied());
-        plan.tell(kind, Cause::Import, Some(&claim.handle), device, Some(account.id));
     }
     if context.tombstone(&claim.handle).is_some() {
         plan.forget_end(&claim.handle);
@@ -254,4 +229,33 @@ fn hold(
         devices: claim.devices.into_iter().collect(),
     });
     Ok(())
+}
+
+/// Records the newest claim of `account`. One that the log may know, since the handle moved or had ended here, is not left
+/// to the record that stands for many.
+fn record(
+    plan: &mut Plan,
+    account: &Account,
+    is_move: bool,
+    is_known: bool,
+    records: &mut ImportRecords,
+) {
+    let Some(claim) = account.claims.last() else { return };
+    let begun = if is_move { ChangeKind::HandleMoved } else { ChangeKind::HandleImported };
+    let devices = || claim.devices.iter().copied();
+    let backed = devices().skip(1).map(|device| (ChangeKind::HandleBound, Cause::Import, device));
+    let hidden = devices().take(usize::from(!claim.discoverable));
+    let hidden = hidden.map(|device| (ChangeKind::HandleHidden, Cause::Import, device));
+    let lapsed = devices().filter(|id| account.device(*id).is_some_and(|one| one.lapse_recorded));
+    let lapsed = lapsed.map(|device| (ChangeKind::LeaseExpired, Cause::Silence, device));
+    let begun = devices().take(1).map(|device| (begun, Cause::Import, device));
+    let changes: Vec<_> = begun.chain(backed).chain(hidden).chain(lapsed).collect();
+    let fits = plan.changes.len() + changes.len() <= limits::IMPORT_PIECE_CHANGES_MAX;
+    if fits && (is_known || records.take(changes.len())) {
+        for (kind, cause, device) in changes {
+            plan.record(kind, cause, Some(&claim.handle), Some(device), Some(account.id));
+        }
+    } else if records.summarise() {
+        plan.record(ChangeKind::HandleImported, Cause::Import, None, None, None);
+    }
 }

@@ -6,20 +6,18 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId},
+    vocabulary::{Cause, Change, ChangeKind, HandleLoss},
 };
 
-use super::Context;
+use super::context::Context;
 use crate::registry::{
-    account::Account,
-    changes::{Cause, Change, ChangeKind},
-    error::ChangeError,
-    handle_state::{Tombstone, TombstoneReason},
-    store::Mutation,
+    account::Account, error::ChangeError, handle_state::Tombstone, store::Mutation,
 };
 
 /// What a batch of commands does: accounts as they shall be, ended handles, and what the log is told.
 pub(in crate::registry) struct Plan {
-    now: Timestamp,
+    /// When it is decided.
+    pub(in crate::registry) now: Timestamp,
     accounts: HashMap<AccountId, Working>,
     /// Accounts that are new: nobody else knows them, so nobody looks them up in the same batch.
     new: Vec<Account>,
@@ -76,7 +74,7 @@ impl Plan {
     }
 
     /// Nobody holds `handle` from now on. The caller takes it out of its account.
-    pub(super) fn end(&mut self, handle: &Handle, how: TombstoneReason) {
+    pub(super) fn end(&mut self, handle: &Handle, how: HandleLoss) {
         self.tombstones
             .push(Mutation::PutTombstone(handle.clone(), Tombstone { how, at: self.now }));
     }
@@ -86,7 +84,8 @@ impl Plan {
         self.tombstones.push(Mutation::RemoveTombstone(handle.clone()));
     }
 
-    pub(super) fn tell(
+    /// Adds a change for the log to record.
+    pub(super) fn record(
         &mut self,
         kind: ChangeKind,
         cause: Cause,
@@ -95,15 +94,23 @@ impl Plan {
         account: Option<AccountId>,
     ) {
         let handle = handle.cloned();
-        self.changes.push(Change {
-            id: ChangeId::random(),
-            at: self.now,
-            kind,
-            handle,
-            device,
-            account,
-            cause,
-        });
+        let id = ChangeId::random();
+        self.changes.push(Change { id, kind, handle, device, account, cause });
+    }
+
+    /// Records a change of a device: one for each handle that it backs, or one without a handle.
+    pub(super) fn record_device(
+        &mut self,
+        kind: ChangeKind,
+        cause: Cause,
+        backed: &[Handle],
+        device: DeviceId,
+        account: AccountId,
+    ) {
+        let none = if backed.is_empty() { Some(None) } else { None };
+        for handle in backed.iter().map(Some).chain(none) {
+            self.record(kind, cause, handle, Some(device), Some(account));
+        }
     }
 
     /// The steps for the store and for the index, and the records. An account that lost its last device is gone.

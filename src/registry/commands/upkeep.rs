@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use crate::{clock::Timestamp, handle::Handle, ids::AccountId, limits};
+use crate::{
+    vocabulary::{Cause, ChangeKind},
+    {clock::Timestamp, handle::Handle, ids::AccountId, limits},
+};
 
-use super::{Context, Operation, Plan, Touch, devices::remove_device};
+use super::{
+    context::Context, devices::remove_device, operation::Operation, plan::Plan, touched::Touch,
+};
 use crate::registry::{
-    account::Device,
-    changes::{Cause, ChangeKind},
-    config::Config,
-    error::ChangeError,
-    packed::Packed,
-    state::RegistryState,
+    account::Device, config::Config, error::ChangeError, packed::Packed, state::RegistryState,
 };
 
 /// What one tick did.
@@ -128,13 +128,7 @@ fn sweep_account(
     ticked.lapsed += lapsed.len();
     ticked.removed += gone.len();
     for (device, backed) in lapsed {
-        let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
-        for handle in &backed {
-            plan.tell(kind, cause, Some(handle), Some(device), Some(id));
-        }
-        if backed.is_empty() {
-            plan.tell(kind, cause, None, Some(device), Some(id));
-        }
+        plan.record_device(ChangeKind::LeaseExpired, Cause::Silence, &backed, device, id);
     }
     for device in gone {
         remove_device(context, plan, id, device, Cause::Silence)?;

@@ -11,15 +11,15 @@ use zeroize::Zeroizing;
 
 use crate::{clock::Timestamp, handle::Handle, ids::AccountId};
 
-use super::{Identity, Mutation, Reader, Row, Store, StoreError, rows};
-use crate::registry::{account::Account, changes::Change, handle_state::Tombstone, packed::Packed};
+use super::{Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows};
+use crate::registry::{account::Account, handle_state::Tombstone, packed::Packed};
 
 /// What is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::registry) struct Disk {
     pub(in crate::registry) accounts: BTreeMap<AccountId, Account>,
     pub(in crate::registry) ended: BTreeMap<Handle, Tombstone>,
-    pub(in crate::registry) unrecorded: BTreeMap<u64, Change>,
+    pub(in crate::registry) unrecorded: BTreeMap<u64, Unrecorded>,
     pub(in crate::registry) batch: u64,
     /// The next commit that puts something fails; the flag says whether it is durable all the same.
     pub(in crate::registry) fail_next: Option<bool>,
@@ -53,7 +53,7 @@ impl Disk {
             Mutation::RemoveAccount { id, .. } => drop(self.accounts.remove(&id)),
             Mutation::PutTombstone(key, ended) => drop(self.ended.insert(key, ended)),
             Mutation::RemoveTombstone(key) => drop(self.ended.remove(&key)),
-            Mutation::PutUnrecorded(place, change) => drop(self.unrecorded.insert(place, change)),
+            Mutation::PutUnrecorded(row) => drop(self.unrecorded.insert(row.place, row)),
             Mutation::RemoveUnrecorded(place) => drop(self.unrecorded.remove(&place)),
         }
     }
@@ -80,7 +80,7 @@ impl Store for MemoryStore {
     fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError> {
         let disk = self.disk().clone();
         disk.ended.into_iter().for_each(|(key, row)| visit(Row::Tombstone(key, row)));
-        disk.unrecorded.into_iter().for_each(|(key, row)| visit(Row::Unrecorded(key, row)));
+        disk.unrecorded.into_values().for_each(|row| visit(Row::Unrecorded(row)));
         Ok(())
     }
 

@@ -3,6 +3,9 @@
 //! The index and the store apply the same [`Mutation`]s, so they cannot disagree: what is visible is what is durable.
 //! The embedded store is [`redb::RedbStore`]; a clustered one comes behind the same traits.
 
+mod error;
+mod interface;
+mod mutation;
 mod redb;
 mod rows;
 mod tables;
@@ -12,130 +15,9 @@ pub(super) mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashSet,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+pub use error::StoreError;
+pub use mutation::Unrecorded;
 
-use zeroize::Zeroizing;
-
-use crate::{
-    clock::Timestamp,
-    handle::Handle,
-    ids::{AccountId, DeviceId},
-};
-
-use super::{account::Account, changes::Change, handle_state::Tombstone, packed::Packed};
-
+pub(super) use interface::{Identity, Reader, Store};
+pub(super) use mutation::{Mutation, Row};
 pub(super) use redb::{FillStep, RedbStore};
-
-/// What is in the store besides accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Row {
-    Tombstone(Handle, Tombstone),
-    /// A change that the log is not known to hold yet, by its place in the order of changes.
-    Unrecorded(u64, Change),
-}
-
-/// One step of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Mutation {
-    PutAccount {
-        account: Account,
-        /// A device by which the index finds the account as it was; none if it is new.
-        known_by: Option<DeviceId>,
-    },
-    RemoveAccount {
-        id: AccountId,
-        /// A device by which the index finds it.
-        known_by: DeviceId,
-    },
-    PutTombstone(Handle, Tombstone),
-    RemoveTombstone(Handle),
-    PutUnrecorded(u64, Change),
-    RemoveUnrecorded(u64),
-}
-
-/// What is the store's own: made with it and kept with it.
-#[derive(Clone)]
-pub(super) struct Identity {
-    /// The key of [`super::Subject`].
-    pub(super) subject_key: Zeroizing<[u8; 32]>,
-    /// When the store was made: it knows nothing of what ended before.
-    pub(super) founded_at: Timestamp,
-}
-
-/// A durable set of rows. Used by one thread at a time.
-pub(super) trait Store: Send {
-    fn identity(&self) -> Identity;
-
-    /// The number of the last batch that was committed.
-    fn last_batch(&self) -> u64;
-
-    /// Reading, by any number of threads, of what is committed.
-    fn reader(&self) -> Arc<dyn Reader>;
-
-    /// Shows every row that is no account: ended handles, then unrecorded changes in their order.
-    fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError>;
-
-    /// Makes `mutations` durable, all or none, as batch number `batch`. After an error the store takes no more until
-    /// [`Store::reopen`] has said whether this batch is durable: an error from the disk leaves that open.
-    fn commit(&mut self, batch: u64, mutations: &[Mutation]) -> Result<(), StoreError>;
-
-    /// Opens the store anew after a failed commit and returns the number of the last durable batch.
-    fn reopen(&mut self) -> Result<u64, StoreError>;
-}
-
-/// Reads what is committed.
-pub(super) trait Reader: Send + Sync {
-    /// An account.
-    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
-
-    /// Which of these accounts there are: faster for many than reading them.
-    fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError>;
-
-    /// Shows each account once, in packed form, by one of `parts` readers that share the work.
-    fn packed(
-        &self,
-        part: usize,
-        parts: usize,
-        visit: &mut dyn FnMut(Packed<'_>),
-    ) -> Result<(), StoreError>;
-
-    /// Shows each account once, in the order of their ids, as long as `visit` says to go on.
-    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError>;
-
-    /// Writes all there is at this moment into a new store file.
-    fn copy(&self, to: &Path) -> Result<(), StoreError>;
-}
-
-/// The store cannot be used. Never holds a row's content.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("the registry store {0} is in use by another process")]
-    Locked(PathBuf),
-    /// The file is something else.
-    #[error("{0} is not a registry store")]
-    NotOurs(PathBuf),
-    /// Another version of dispatchd wrote it.
-    #[error("the registry store was written by another version (format {0})")]
-    FormatUnknown(u8),
-    /// Its content contradicts itself.
-    #[error("the registry store is damaged: {0}")]
-    Damaged(String),
-    /// A row cannot be read.
-    #[error("the registry store has an unreadable row in table {0}")]
-    RowUnreadable(&'static str),
-    /// The operating system.
-    #[error("the registry store cannot be read or written: {0}")]
-    Io(#[from] io::Error),
-    /// What was to be stored could not be had.
-    #[error("{0}")]
-    Source(String),
-    /// A commit failed before; the store has not been opened anew yet.
-    #[error("the registry store failed before and is not open")]
-    NotOpen,
-}

@@ -26,7 +26,10 @@ use crate::{
 };
 
 use super::{
-    Identity, Mutation, Reader, Row, Store, StoreError, rows,
+    error::StoreError,
+    interface::{Identity, Reader, Store},
+    mutation::{Mutation, Row},
+    rows,
     tables::{self, ACCOUNTS, Tables, failed},
 };
 use crate::registry::{account::Account, packed::Packed};

@@ -11,14 +11,16 @@ use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
     ids::{AccountId, ChangeId, DeviceId},
+    vocabulary::{Cause, Change, ChangeKind, HandleLoss},
 };
 
-use super::{Row, StoreError};
+use super::{
+    error::StoreError,
+    mutation::{Row, Unrecorded},
+};
 use crate::registry::{
     account::{Account, Claim, Device, Lost},
-    changes::{Cause, Change, ChangeKind},
-    device::HandleLoss,
-    handle_state::{Tombstone, TombstoneReason},
+    handle_state::Tombstone,
     packed::{HEAD_BYTES, Packed, pack},
 };
 
@@ -56,49 +58,6 @@ struct ChangeV2 {
     handle: Option<Vec<u8>>,
     device: Option<u64>,
     account: Option<u64>,
-}
-
-/// The cases of an enum with their numbers on disk, which are never reused.
-const HOWS: [(TombstoneReason, u8); 3] = [
-    (TombstoneReason::Unbound, 1),
-    (TombstoneReason::Deregistered, 2),
-    (TombstoneReason::DeviceRemoved, 3),
-];
-const LOSSES: [(HandleLoss, u8); 4] = [
-    (HandleLoss::Moved, 1),
-    (HandleLoss::Deregistered, 2),
-    (HandleLoss::Unbound, 3),
-    (HandleLoss::DeviceRemoved, 4),
-];
-const KINDS: [(ChangeKind, u8); 7] = [
-    (ChangeKind::DeviceRegistered, 1),
-    (ChangeKind::DeviceRemoved, 2),
-    (ChangeKind::HandleBound, 3),
-    (ChangeKind::HandleUnbound, 4),
-    (ChangeKind::HandleMoved, 5),
-    (ChangeKind::HandleDeregistered, 6),
-    (ChangeKind::LeaseExpired, 7),
-];
-const CAUSES: [(Cause, u8); 10] = [
-    (Cause::SignUp, 1),
-    (Cause::Linked, 2),
-    (Cause::SignOut, 3),
-    (Cause::Proof, 4),
-    (Cause::ProofHeld, 5),
-    (Cause::OwnerRequest, 6),
-    (Cause::Deregistration, 7),
-    (Cause::NewerProof, 8),
-    (Cause::Silence, 9),
-    (Cause::Import, 10),
-];
-
-fn number<T: Copy + PartialEq>(table: &[(T, u8)], case: T) -> u8 {
-    // Zero is nobody's number; the round-trip test meets every case.
-    table.iter().find(|(one, _)| *one == case).map_or(0, |(_, number)| *number)
-}
-
-fn case<T: Copy>(table: &[(T, u8)], number: u8) -> Option<T> {
-    table.iter().find(|(_, one)| *one == number).map(|(case, _)| *case)
 }
 
 /// A handle as a key.
@@ -158,7 +117,7 @@ pub(super) fn write_account(account: &Account) -> Vec<u8> {
             .lost
             .iter()
             .zip(&lost)
-            .map(|(lost, key)| (&key[..], number(&LOSSES, lost.how), lost.at.as_micros()))
+            .map(|(lost, key)| (&key[..], lost.how.number(), lost.at.as_micros()))
             .collect(),
     };
     let mut row = vec![VERSION];
@@ -229,7 +188,7 @@ pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> 
     };
     let claims: Option<Vec<_>> = packed.handles().zip(rest.proved_at).map(claim).collect();
     let lost = |(key, how, at): (&[u8], u8, u64)| {
-        let (handle, how) = (read_handle(key)?, case(&LOSSES, how)?);
+        let (handle, how) = (read_handle(key)?, HandleLoss::from_number(how)?);
         Some(Lost { handle, how, at: Timestamp::from_micros(at) })
     };
     let lost: Option<Vec<_>> = rest.lost.into_iter().map(lost).collect();
@@ -241,46 +200,50 @@ pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> 
 }
 
 pub(super) fn write_ended(ended: Tombstone) -> Vec<u8> {
-    encode(&EndedV2 { how: number(&HOWS, ended.how), at: ended.at.as_micros() })
+    encode(&EndedV2 { how: ended.how.number(), at: ended.at.as_micros() })
 }
 
 pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
     let row: EndedV2 = decode_in(ENDED, bytes)?;
     let handle = read_handle(key).ok_or(StoreError::RowUnreadable(ENDED))?;
-    let how = case(&HOWS, row.how).ok_or(StoreError::RowUnreadable(ENDED))?;
+    // A handle that moved is held: it has no tombstone.
+    let how = HandleLoss::from_number(row.how).filter(|how| *how != HandleLoss::Moved);
+    let how = how.ok_or(StoreError::RowUnreadable(ENDED))?;
     Ok(Row::Tombstone(handle, Tombstone { how, at: Timestamp::from_micros(row.at) }))
 }
 
-pub(super) fn write_change(change: &Change) -> Vec<u8> {
+pub(super) fn write_unrecorded(row: &Unrecorded) -> Vec<u8> {
+    let Unrecorded { decided_at, change, .. } = row;
     encode(&ChangeV2 {
         id: change.id.bits(),
-        at: change.at.as_micros(),
-        kind: number(&KINDS, change.kind),
-        cause: number(&CAUSES, change.cause),
+        at: decided_at.as_micros(),
+        kind: change.kind.number(),
+        cause: change.cause.number(),
         handle: change.handle.as_ref().map(handle_key),
         device: change.device.map(DeviceId::bits),
         account: change.account.map(AccountId::bits),
     })
 }
 
-pub(super) fn read_change(key: u64, bytes: &[u8]) -> Result<Row, StoreError> {
-    let unreadable = StoreError::RowUnreadable(UNRECORDED);
+pub(super) fn read_unrecorded(place: u64, bytes: &[u8]) -> Result<Unrecorded, StoreError> {
     let row: ChangeV2 = decode_in(UNRECORDED, bytes)?;
-    let (Some(kind), Some(cause)) = (case(&KINDS, row.kind), case(&CAUSES, row.cause)) else {
-        return Err(unreadable);
+    let decided_at = Timestamp::from_micros(row.at);
+    let change = change(row).ok_or(StoreError::RowUnreadable(UNRECORDED))?;
+    Ok(Unrecorded { place, decided_at, change })
+}
+
+/// None if a number or the handle is none that was written.
+fn change(row: ChangeV2) -> Option<Change> {
+    let handle = match row.handle {
+        None => None,
+        Some(key) => Some(read_handle(&key)?),
     };
-    let handle = match row.handle.as_deref().map(read_handle) {
-        Some(None) => return Err(unreadable),
-        handle => handle.flatten(),
-    };
-    let change = Change {
+    Some(Change {
         id: ChangeId::from_bits(row.id),
-        at: Timestamp::from_micros(row.at),
-        kind,
+        kind: ChangeKind::from_number(row.kind)?,
         handle,
         device: row.device.map(DeviceId::from_bits),
         account: row.account.map(AccountId::from_bits),
-        cause,
-    };
-    Ok(Row::Unrecorded(key, change))
+        cause: Cause::from_number(row.cause)?,
+    })
 }

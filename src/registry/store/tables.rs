@@ -5,7 +5,12 @@ use redb::{
 };
 use zeroize::Zeroizing;
 
-use super::{Identity, Mutation, Row, StoreError, rows};
+use super::{
+    error::StoreError,
+    interface::Identity,
+    mutation::{Mutation, Row},
+    rows,
+};
 use crate::{clock::Timestamp, ids};
 
 pub(super) const ACCOUNTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(rows::ACCOUNTS);
@@ -116,7 +121,7 @@ pub(super) fn load(
     }
     for row in reading.open_table(UNRECORDED).map_err(failed)?.iter().map_err(failed)? {
         let (key, value) = row.map_err(failed)?;
-        visit(rows::read_change(key.value(), value.value())?);
+        visit(Row::Unrecorded(rows::read_unrecorded(key.value(), value.value())?));
     }
     Ok(())
 }
@@ -174,8 +179,8 @@ impl<'t> Tables<'t> {
             Mutation::RemoveTombstone(handle) => {
                 self.ended.remove(&rows::handle_key(handle)[..]).map(drop)
             }
-            Mutation::PutUnrecorded(place, change) => {
-                self.unrecorded.insert(place, &rows::write_change(change)[..]).map(drop)
+            Mutation::PutUnrecorded(row) => {
+                self.unrecorded.insert(row.place, &rows::write_unrecorded(row)[..]).map(drop)
             }
             Mutation::RemoveUnrecorded(place) => self.unrecorded.remove(place).map(drop),
         }

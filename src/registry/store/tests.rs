@@ -13,63 +13,43 @@ use proptest::prelude::*;
 
 use super::{rows, *};
 use crate::{
-    ids::ChangeId,
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, ChangeId, DeviceId},
     registry::{
-        account::{Claim, Device, Lost},
-        changes::{Cause, ChangeKind},
-        device::{HandleLoss, Platform},
-        handle_state::TombstoneReason,
+        account::{Account, Claim, Device, Lost},
+        handle_state::Tombstone,
         inline_vec::InlineVec,
         tests::accounts::{account, handles},
         token::TokenHash,
     },
+    vocabulary::{Cause, Change, ChangeKind, HandleLoss, Platform},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn ended_rows() -> impl Strategy<Value = Mutation> {
-    let hows =
-        [TombstoneReason::Unbound, TombstoneReason::Deregistered, TombstoneReason::DeviceRemoved];
+    let hows = [HandleLoss::Unbound, HandleLoss::Deregistered, HandleLoss::DeviceRemoved];
     (handles(), prop::sample::select(hows.to_vec()), any::<u64>().prop_map(Timestamp::from_micros))
         .prop_map(|(handle, how, at)| Mutation::PutTombstone(handle, Tombstone { how, at }))
 }
 
 fn change_rows() -> impl Strategy<Value = Mutation> {
-    let kinds = [
-        ChangeKind::DeviceRegistered,
-        ChangeKind::DeviceRemoved,
-        ChangeKind::HandleBound,
-        ChangeKind::HandleUnbound,
-        ChangeKind::HandleMoved,
-        ChangeKind::HandleDeregistered,
-        ChangeKind::LeaseExpired,
-    ];
-    let causes = [
-        Cause::SignUp,
-        Cause::Linked,
-        Cause::SignOut,
-        Cause::Proof,
-        Cause::ProofHeld,
-        Cause::OwnerRequest,
-        Cause::Deregistration,
-        Cause::NewerProof,
-        Cause::Silence,
-        Cause::Import,
-    ];
-    let what = (prop::sample::select(kinds.to_vec()), prop::sample::select(causes.to_vec()));
+    let what =
+        (prop::sample::select(ChangeKind::ALL.to_vec()), prop::sample::select(Cause::ALL.to_vec()));
     let whom = (prop::option::of(handles()), any::<Option<u64>>(), any::<Option<u64>>());
     (any::<u64>(), any::<(u64, u64)>(), what, whom).prop_map(
         |(place, (id, at), (kind, cause), (handle, device, account))| {
             let change = Change {
                 id: ChangeId::from_bits(id),
-                at: Timestamp::from_micros(at),
                 kind,
                 handle,
                 device: device.map(DeviceId::from_bits),
                 account: account.map(AccountId::from_bits),
                 cause,
             };
-            Mutation::PutUnrecorded(place, change)
+            let decided_at = Timestamp::from_micros(at);
+            Mutation::PutUnrecorded(Unrecorded { place, decided_at, change })
         },
     )
 }
@@ -88,8 +68,8 @@ fn write(row: &Mutation) -> (Vec<u8>, Vec<u8>) {
         Mutation::PutTombstone(handle, ended) => {
             (rows::handle_key(handle), rows::write_ended(*ended))
         }
-        Mutation::PutUnrecorded(place, change) => {
-            (place.to_be_bytes().into(), rows::write_change(change))
+        Mutation::PutUnrecorded(row) => {
+            (row.place.to_be_bytes().into(), rows::write_unrecorded(row))
         }
         _ => unreachable!("not a row"),
     }
@@ -103,14 +83,14 @@ fn read(like: &Mutation, key: &[u8], value: &[u8]) -> Result<Mutation, StoreErro
             Mutation::PutAccount { account, known_by: None }
         }
         Mutation::PutTombstone(..) => put(rows::read_ended(key, value)?),
-        _ => put(rows::read_change(number(), value)?),
+        _ => put(Row::Unrecorded(rows::read_unrecorded(number(), value)?)),
     })
 }
 
 fn put(row: Row) -> Mutation {
     match row {
         Row::Tombstone(handle, ended) => Mutation::PutTombstone(handle, ended),
-        Row::Unrecorded(place, change) => Mutation::PutUnrecorded(place, change),
+        Row::Unrecorded(row) => Mutation::PutUnrecorded(row),
     }
 }
 
@@ -170,7 +150,6 @@ fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
     };
     let change = Change {
         id: ChangeId::from_bits(77),
-        at,
         kind: ChangeKind::HandleMoved,
         handle: Some(phone.clone()),
         device: Some(first),
@@ -181,15 +160,15 @@ fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
         (
             Mutation::PutAccount { account, known_by: None },
             "fedcba9876543210",
-            "026b001032547698badcfe028200f10e8eed60060807060504030201abababababababababababababababab40420f000000000b0900000000000000abababababababababababababababab40420f000000000304ab8dbc4b03000002030d61406578616d706c652e6f72670280e2bbf0d89d980301045a6fc3ab80e2bbf0d89d9803000280e2bbf0d89d980380e2bbf0d89d9803010901000000034bbc8dab0180e2bbf0d89d9803a4d4e1b4",
+            "026b001032547698badcfe028200f10e8eed60060807060504030201abababababababababababababababab40420f000000000c0900000000000000abababababababababababababababab40420f000000000404ab8dbc4b03000002030d61406578616d706c652e6f72670280e2bbf0d89d980301045a6fc3ab80e2bbf0d89d9803000280e2bbf0d89d980380e2bbf0d89d9803010901000000034bbc8dab0180e2bbf0d89d980347734e58",
         ),
         (
-            Mutation::PutTombstone(mail, Tombstone { how: TombstoneReason::Deregistered, at }),
+            Mutation::PutTombstone(mail, Tombstone { how: HandleLoss::Deregistered, at }),
             "0261406578616d706c652e6f7267",
             "020280e2bbf0d89d9803",
         ),
         (
-            Mutation::PutUnrecorded(3, change),
+            Mutation::PutUnrecorded(Unrecorded { place: 3, decided_at: at, change }),
             "0000000000000003",
             "024d80e2bbf0d89d98030508010901000000034bbc8dab01888e98a8c0e080810100",
         ),

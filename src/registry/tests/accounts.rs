@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::registry::{
-    HandleLoss,
-    account::{Account, Claim, Device, Lost},
-    token::TokenHash,
+use crate::{
+    registry::{
+        account::{Account, Claim, Device, Lost},
+        token::TokenHash,
+    },
+    vocabulary::HandleLoss,
 };
 
 /// Instants that the packed form has room for.

@@ -7,16 +7,19 @@ use super::{
     maker::{Maker, phone},
     *,
 };
-use crate::registry::{
-    HandleState,
-    account::{Account, Claim},
-    arena::Arena,
-    handle_state::{Tombstone, TombstoneReason},
-    index::Index,
-    inline_vec::InlineVec,
-    load::load_by,
-    packed::{Packed, pack},
-    store::{Mutation, RedbStore, Store},
+use crate::{
+    registry::{
+        HandleState,
+        account::{Account, Claim},
+        arena::Arena,
+        handle_state::Tombstone,
+        index::Index,
+        inline_vec::InlineVec,
+        load::load_by,
+        packed::{Packed, pack},
+        store::{Mutation, RedbStore, Store},
+    },
+    vocabulary::HandleLoss,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -197,8 +200,7 @@ fn how_handles_ended_is_kept_beside_them() {
     let mut index = Index::new(LEASE);
     let mut model = BTreeMap::new();
     let mut maker = Maker::new(seed());
-    let hows =
-        [TombstoneReason::Unbound, TombstoneReason::Deregistered, TombstoneReason::DeviceRemoved];
+    let hows = [HandleLoss::Unbound, HandleLoss::Deregistered, HandleLoss::DeviceRemoved];
     for _ in 0..3_000 {
         let number = maker.below(500) as u64;
         let ended = Tombstone { how: hows[maker.below(3)], at: NOW };
@@ -240,7 +242,7 @@ fn what_several_threads_load_is_what_one_loads() {
     let accounts = model.values().cloned();
     let mut steps: Vec<_> =
         accounts.map(|account| Mutation::PutAccount { account, known_by: None }).collect();
-    let ended = Tombstone { how: TombstoneReason::Unbound, at: NOW };
+    let ended = Tombstone { how: HandleLoss::Unbound, at: NOW };
     steps.extend((0..100).map(|number| Mutation::PutTombstone(phone(9_000_000 + number), ended)));
     let dir = tempfile::tempdir().expect("a directory");
     let mut on_file = RedbStore::open(dir.path(), NOW).expect("a new store");

@@ -3,11 +3,12 @@
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::{accounts::device, *};
-use crate::registry::{
-    HandleLoss,
-    account::{Account, Claim},
-    handle_state::TombstoneReason,
-    inline_vec::InlineVec,
+use crate::{
+    registry::{
+        account::{Account, Claim},
+        inline_vec::InlineVec,
+    },
+    vocabulary::HandleLoss,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -84,7 +85,7 @@ impl Maker {
             3 if account.devices.len() > 1 => {
                 let gone = account.devices.remove(0).id;
                 for handle in account.backed(gone) {
-                    account.release(&handle, gone, TombstoneReason::DeviceRemoved, NOW);
+                    account.release(&handle, gone, HandleLoss::DeviceRemoved, NOW);
                 }
             }
             4 if !account.claims.is_empty() => {

@@ -22,13 +22,14 @@ use std::{
 use futures_util::{FutureExt, future};
 
 use super::{
-    Change, ChangeError, ChangeSink, Config, DeviceError, Platform, Recording, Registry, SignUp,
-    SignedUp, SinkFailed, SinkRefused, store::memory::MemoryStore,
+    ChangeError, ChangeSink, Config, DeviceError, Recording, Registry, SignUp, SignedUp,
+    SinkFailed, SinkRefused, Unrecorded, store::memory::MemoryStore,
 };
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId},
+    vocabulary::{Change, Platform},
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(100);
@@ -59,10 +60,10 @@ impl TestSink {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recorded(&self, asked: &[Change]) -> HashSet<ChangeId> {
+    fn recorded(&self, asked: &[Unrecorded]) -> HashSet<ChangeId> {
         let log = self.log();
         let ids: HashSet<_> = log.iter().map(|change| change.id).collect();
-        asked.iter().map(|change| change.id).filter(|id| ids.contains(id)).collect()
+        asked.iter().map(|row| row.change.id).filter(|id| ids.contains(id)).collect()
     }
 }
 
@@ -71,7 +72,7 @@ impl ChangeSink for TestSink {
         !self.is_down.load(Ordering::SeqCst)
     }
 
-    fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
         assert!(!changes.is_empty(), "nothing is no record");
         let is_refused = self.refuse_next.swap(false, Ordering::SeqCst);
         if is_refused || self.refuse_all.load(Ordering::SeqCst) || !self.is_writable() {
@@ -80,7 +81,7 @@ impl ChangeSink for TestSink {
         if self.fail_next.swap(false, Ordering::SeqCst) {
             return Ok(future::ready(Err(SinkFailed)).boxed());
         }
-        self.log().extend_from_slice(changes);
+        self.log().extend(changes.iter().map(|row| row.change.clone()));
         Ok(future::ready(Ok(())).boxed())
     }
 }

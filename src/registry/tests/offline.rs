@@ -1,8 +1,11 @@
 //! A stopped registry is filled in pieces that see one another.
 
 use super::*;
-use crate::registry::{
-    HandleState, StoppedRegistry, TransferAccount, TransferClaim, TransferDevice,
+use crate::{
+    registry::{
+        HandleState, ImportRecords, StoppedRegistry, TransferAccount, TransferClaim, TransferDevice,
+    },
+    vocabulary::ChangeKind,
 };
 
 const PHONES: [&str; 3] = ["+14155550100", "+14155550101", "+14155550102"];
@@ -79,10 +82,37 @@ async fn what_a_piece_holds_twice_comes_in_once() {
     same_device.devices[0].device = device;
     same_device.claims[0].devices = vec![device];
     let piece = vec![first, same_account, same_handle, same_device];
-    let imported = bench.registry.import(piece).await.expect("changes are taken");
+    let imported = bench
+        .registry
+        .import(piece, &mut ImportRecords::default())
+        .await
+        .expect("changes are taken");
     assert_eq!((imported.accounts, imported.devices, imported.handles), (1, 1, 1));
     assert_eq!((imported.accounts_kept, imported.handles_held), (1, 1));
     // An index that contradicts itself would not load again.
     let bench = bench.crashed();
     assert_eq!(bench.registry.counts(now).expect("it is loaded").handles, 1);
+}
+
+#[tokio::test]
+async fn of_a_large_import_the_log_hears_once_and_of_each_handle_that_it_knows() {
+    let bench = Bench::new();
+    let holder = bench.device().await;
+    let [moved, brought, more] = PHONES;
+    bench.registry.prove(holder.device, handle(moved)).await.expect("it binds");
+    bench.clock.advance(Duration::from_secs(10));
+    bench.sink.log().clear();
+    let now = bench.clock.now();
+    let mut records = ImportRecords::default();
+    assert!(records.take(crate::limits::IMPORT_CHANGES_RECORDED_MAX));
+    let first = vec![arriving(1, brought, now), arriving(2, moved, now)];
+    for piece in [first, vec![arriving(3, more, now)]] {
+        bench.registry.import(piece, &mut records).await.expect("changes are taken");
+    }
+    let recorded: Vec<_> =
+        bench.sink.log().iter().map(|change| (change.kind, change.handle.clone())).collect();
+    let expected =
+        [(ChangeKind::HandleImported, None), (ChangeKind::HandleMoved, Some(handle(moved)))];
+    assert_eq!(recorded, expected);
+    assert!(PHONES.iter().all(|phone| bench.is_live(&handle(phone))));
 }

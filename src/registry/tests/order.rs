@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, thread};
 
 use super::*;
-use crate::registry::{ChangeKind, HandleState};
+use crate::{registry::HandleState, vocabulary::ChangeKind};
 
 const PHONES: [&str; 3] = ["+14155550100", "+14155550101", "+14155550102"];
 const ROUNDS: usize = 200;
@@ -27,8 +27,8 @@ impl ChangeSink for Log {
         true
     }
 
-    fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
-        self.records().extend(changes.iter().cloned().map(Record::Change));
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+        self.records().extend(changes.iter().map(|row| Record::Change(row.change.clone())));
         Ok(future::ready(Ok(())).boxed())
     }
 }

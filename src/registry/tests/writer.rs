@@ -5,7 +5,10 @@ use std::{sync::mpsc, thread};
 use futures_util::future::join_all;
 
 use super::*;
-use crate::registry::{BindError, ChangeKind, HandleState};
+use crate::{
+    registry::{BindError, HandleState},
+    vocabulary::ChangeKind,
+};
 
 /// Keeps the writer busy with its first record until told to go on.
 struct SlowSink {
@@ -19,7 +22,7 @@ impl ChangeSink for SlowSink {
         true
     }
 
-    fn record(&self, changes: &[Change]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
         let first = self.is_at_work.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(at_work) = first {
             at_work.send(()).expect("the test listens");
@@ -204,8 +207,11 @@ async fn rows_of_records_go_once_the_log_holds_them_and_are_told_once_after_a_cr
         let disk = store.disk().clone();
         let bench = Bench::on(MemoryStore::on(disk), sink.clone(), clock.clone());
         bench.device().await;
-        let signed_up =
-            sink.log().iter().filter(|change| change.id == store.disk().unrecorded[&1].id).count();
+        let signed_up = sink
+            .log()
+            .iter()
+            .filter(|change| change.id == store.disk().unrecorded[&1].change.id)
+            .count();
         assert_eq!((signed_up, told), (1, 1));
     }
 }

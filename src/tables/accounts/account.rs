@@ -4,7 +4,8 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, DeviceId},
     limits,
-    registry::{Platform, TransferAccount, TransferClaim, TransferDevice},
+    registry::{TransferAccount, TransferClaim, TransferDevice},
+    vocabulary::Platform,
 };
 
 use super::{bad_rows::Reason, identity::Identity, rows::Row};

@@ -22,7 +22,7 @@ pub enum Reason {
     /// The device's id is empty or longer than 128 bytes.
     #[error("the device's id must have 1 to 128 bytes")]
     DeviceId,
-    /// The platform is not one of [`Platform::ALL`](crate::registry::Platform::ALL).
+    /// The platform is not one of [`Platform::ALL`](crate::vocabulary::Platform::ALL).
     #[error("the platform is unknown")]
     Platform,
     /// The named column is not an instant, or is empty although it is required.

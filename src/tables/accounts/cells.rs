@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     handle::{Handle, Region},
     limits,
-    registry::Platform,
+    vocabulary::Platform,
 };
 
 use super::{bad_rows::Reason, columns::Column, identity::Identity, rows::Row};

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
-    registry::Platform,
+    vocabulary::Platform,
 };
 
 use super::identity::Identity;
@@ -113,7 +113,7 @@ impl PieceOfRows {
                 Some(Handle::Phone(key)) => StoredHandle::Phone(key.bits()),
                 Some(Handle::Email(address)) => StoredHandle::Email(address.as_str()),
             },
-            platform: row.platform as u8,
+            platform: row.platform.number(),
             last_check_in_at: row.last_check_in_at.as_micros(),
             proved_at: row.proved_at.map(Timestamp::as_micros),
             registered_at: row.registered_at.map(Timestamp::as_micros),
@@ -200,7 +200,7 @@ impl Rows {
                 StoredHandle::Phone(bits) => PhoneKey::from_bits(bits).map(Handle::Phone),
                 StoredHandle::Email(text) => Handle::from_canonical(text),
             },
-            platform: Platform::ALL[usize::from(stored.platform)],
+            platform: Platform::from_number(stored.platform).expect("as it was encoded above"),
             last_check_in_at: Timestamp::from_micros(stored.last_check_in_at),
             proved_at: stored.proved_at.map(Timestamp::from_micros),
             registered_at: stored.registered_at.map(Timestamp::from_micros),

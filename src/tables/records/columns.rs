@@ -5,7 +5,8 @@ use std::fmt;
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    query_log::{Kind, LogRow, Record, Route},
+    query_log::{Kind, LogRow, Record},
+    vocabulary::Route,
 };
 
 /// A column. See the table in [`crate::tables::records`].
@@ -95,7 +96,7 @@ impl Column {
             (Self::Reason, Record::Lookup(lookup)) => Cell::Code(lookup.reason.code()),
             (Self::Status, Record::Lookup(lookup)) => Cell::Number(lookup.status.into()),
             (Self::TookUs, Record::Lookup(lookup)) => Cell::Number(lookup.took_us),
-            (Self::Change, Record::Change(change)) => Cell::Code(change.change.code()),
+            (Self::Change, Record::Change(change)) => Cell::Code(change.kind.code()),
             (Self::Cause, Record::Change(change)) => Cell::Code(change.cause.code()),
             (Self::Request | Self::Ip | Self::Route | Self::Reason, Record::Change(_))
             | (Self::Status | Self::TookUs, Record::Change(_))

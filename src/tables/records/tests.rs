@@ -16,7 +16,8 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
-    query_log::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
+    query_log::{LogRow, LookupRecord, Record},
+    vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 const START: u64 = 1_795_420_800_000_000;
@@ -30,7 +31,11 @@ fn lookup(n: u64, handle: Option<&str>) -> LogRow {
         ip: Some("2001:db8::1".parse().unwrap()),
         handle: handle.map(|text| Handle::parse(text, None).unwrap()),
         route: (!refused).then_some(Route::Sms),
-        reason: if refused { Reason::HandleInvalid } else { Reason::NeverRegistered },
+        reason: if refused {
+            Reason::Refused(ProblemCode::HandleInvalid)
+        } else {
+            Reason::NeverRegistered
+        },
         status: if refused { 400 } else { 200 },
         took_us: u32::MAX,
     };
@@ -38,9 +43,9 @@ fn lookup(n: u64, handle: Option<&str>) -> LogRow {
 }
 
 fn change(n: u64, handle: Option<&str>) -> LogRow {
-    let change = ChangeRecord {
+    let change = Change {
         id: ChangeId::from_bits(n),
-        change: ChangeKind::HandleMoved,
+        kind: ChangeKind::HandleMoved,
         handle: handle.map(|text| Handle::parse(text, None).unwrap()),
         device: None,
         account: Some(AccountId::from_bits(n)),

@@ -32,19 +32,19 @@ fn a_run_is_one_entry_with_count_first_last_and_askers() {
 fn refusals_fold_beside_answers_and_a_change_ends_every_run() {
     let rows = [
         asked("10:00:00", 20, Reason::NeverRegistered),
-        asked("10:00:01", 21, Reason::RateLimited),
+        asked("10:00:01", 21, Reason::Refused(ProblemCode::RateLimited)),
         asked("10:00:02", 20, Reason::NeverRegistered),
-        asked("10:00:03", 21, Reason::RateLimited),
+        asked("10:00:03", 21, Reason::Refused(ProblemCode::RateLimited)),
         change("10:00:04", ChangeKind::HandleBound, Cause::Proof),
-        asked("10:00:05", 21, Reason::RateLimited),
+        asked("10:00:05", 21, Reason::Refused(ProblemCode::RateLimited)),
         asked("10:00:06", 20, Reason::LiveDevice),
     ];
     let (told, _) = entries(&question(HANDLE), "15:00:00", &rows);
     let counts: Vec<_> = told
         .iter()
         .map(|entry| match entry {
-            Entry::Lookups(run) => (run.reason, run.count),
-            Entry::Change(change) => (change.change, 0),
+            Entry::Lookups(run) => (run.reason.code(), run.count),
+            Entry::Change(entry) => (entry.change.change.code(), 0),
         })
         .collect();
     let expected = [
@@ -74,19 +74,20 @@ fn an_answer_that_differs_ends_a_run_though_no_change_is_recorded() {
 fn what_the_holder_asks_of_its_hidden_handle_is_a_run_of_its_own() {
     let rows = [
         change("09:00:00", ChangeKind::HandleBound, Cause::Proof),
+        change("09:30:00", ChangeKind::HandleHidden, Cause::OwnerRequest),
         asked("10:00:00", 20, Reason::Undiscoverable),
         asked("10:00:01", ANN, Reason::LiveDevice),
         asked("10:00:02", 20, Reason::Undiscoverable),
         asked("10:00:03", ANN, Reason::LiveDevice),
     ];
     let (told, summary) = entries(&question(HANDLE), "10:00:10", &rows);
-    assert_eq!(told.len(), 3, "{told:?}");
-    let (stranger, own) = (lookups(&told[1]), lookups(&told[2]));
+    assert_eq!(told.len(), 4, "{told:?}");
+    let (stranger, own) = (lookups(&told[2]), lookups(&told[3]));
     assert_eq!((stranger.count, stranger.by_its_owner), (2, false));
     assert_eq!((own.count, own.by_its_owner), (2, true));
     assert!(own.sentence.ends_with("; asked by the account that holds it"));
     // What its holder was told of it does not make it blue to strangers, nor the holder wrong.
-    assert_eq!(summary.reason, Some("undiscoverable"));
+    assert_eq!(summary.reason, Some(Reason::Undiscoverable));
     assert_eq!(summary.holders_count, 0);
 }
 

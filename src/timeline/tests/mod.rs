@@ -13,7 +13,8 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
-    query_log::{Cause, ChangeKind, ChangeRecord, LogRow, LookupRecord, Reason, Record, Route},
+    query_log::{LogRow, LookupRecord, Record},
+    vocabulary::{Cause, Change, ChangeKind, HandleLoss, ProblemCode, Reason, Route},
 };
 
 /// 2026-11-23T00:00:00Z.
@@ -37,9 +38,9 @@ fn handle(text: &str) -> Handle {
 
 /// A change of `named` by a device of an account.
 fn change_of(named: &str, time: Timestamp, what: (ChangeKind, Cause), who: (u64, u64)) -> LogRow {
-    let record = ChangeRecord {
+    let record = Change {
         id: ChangeId::from_bits(1),
-        change: what.0,
+        kind: what.0,
         handle: Some(handle(named)),
         device: Some(DeviceId::from_bits(who.0)),
         account: Some(AccountId::from_bits(who.1)),
@@ -54,7 +55,7 @@ fn change(time: &str, kind: ChangeKind, cause: Cause) -> LogRow {
 
 /// A lookup of `named` by a device, which is its own account's.
 fn asked_for(named: &str, time: Timestamp, device: u64, reason: Reason) -> LogRow {
-    let is_answer = reason.number() < 64;
+    let is_answer = !matches!(reason, Reason::Refused(_));
     let route = match (is_answer, reason) {
         (false, _) => None,
         (true, Reason::LiveDevice) => Some(Route::Imessage),
@@ -112,6 +113,6 @@ fn signed_out() -> Vec<LogRow> {
         asked("13:30:00", 20, Reason::LiveDevice),
         asked("13:40:00", 21, Reason::LiveDevice),
         change("13:58:40", ChangeKind::HandleUnbound, Cause::SignOut),
-        asked("14:02:11", 20, Reason::DeviceRemoved),
+        asked("14:02:11", 20, Reason::Lost(HandleLoss::DeviceRemoved)),
     ]
 }

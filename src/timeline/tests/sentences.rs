@@ -48,6 +48,22 @@ fn every_change_of_a_handle_says_what_and_why() {
             C::Silence,
             "D of A no longer counts as live: it has not checked in for too long",
         ),
+        (
+            K::DeviceRevived,
+            C::CheckIn,
+            "D of A counts as live again: it checked in again after its lease had lapsed",
+        ),
+        (
+            K::HandleHidden,
+            C::OwnerRequest,
+            "A hides it from strangers: its owner asked for it on a device that backs it",
+        ),
+        (
+            K::HandleShown,
+            C::OwnerRequest,
+            "A shows it to strangers again: its owner asked for it on a device that backs it",
+        ),
+        (K::HandleImported, C::Import, "it came in for A, backed by D: an imported file says so"),
     ];
     for (kind, cause, expected) in pairs {
         let (device, account) = (format!("device {PHONE_ID}"), format!("account {ANN_ID}"));
@@ -56,6 +72,9 @@ fn every_change_of_a_handle_says_what_and_why() {
             .replace("by D", &format!("by {device}"))
             .replace("of A", &format!("of {account}"));
         let expected = expected.replace("to A,", &format!("to {account},"));
+        let expected = expected.replace("for A,", &format!("for {account},"));
+        let expected = expected.replacen("A hides", &format!("{account} hides"), 1);
+        let expected = expected.replacen("A shows", &format!("{account} shows"), 1);
         assert_eq!(told(&[change("09:12:03", kind, cause)]), format!("09:12:03: {expected}"));
     }
 }
@@ -111,27 +130,32 @@ const REASONS: &[(Led, R, &str)] = &[
     (
         None,
         R::LiveDevice,
-        "blue at 14:02:11: a live device backs it (bound before what the log still holds, or by an import)",
+        "blue at 14:02:11: a live device backs it (bound before what the log still holds)",
     ),
     (
         Some((K::HandleUnbound, C::OwnerRequest)),
-        R::Unbound,
+        R::Lost(HandleLoss::Unbound),
         "green at 14:02:11: its last device gave it up at 13:58:40",
     ),
     (
         None,
-        R::Unbound,
+        R::Lost(HandleLoss::Unbound),
         "green at 14:02:11: its last device gave it up before what the log still holds",
     ),
     (
         Some((K::HandleDeregistered, C::Deregistration)),
-        R::Deregistered,
+        R::Lost(HandleLoss::Deregistered),
         "green at 14:02:11: its owner took it back at 13:58:40, without a device",
     ),
     (
-        Some((K::HandleMoved, C::NewerProof)),
-        R::Moved,
-        "green at 14:02:11: another account proved it at 13:58:40",
+        Some((K::HandleImported, C::Import)),
+        R::LiveDevice,
+        "blue at 14:02:11: a live device backs it (imported 13:58:40)",
+    ),
+    (
+        Some((K::HandleHidden, C::OwnerRequest)),
+        R::Undiscoverable,
+        "green at 14:02:11: its owner hides it from strangers (since 13:58:40)",
     ),
     (
         Some((K::LeaseExpired, C::Silence)),
@@ -145,24 +169,40 @@ const REASONS: &[(Led, R, &str)] = &[
     ),
     (
         Some((K::HandleUnbound, C::SignOut)),
-        R::DeviceRemoved,
+        R::Lost(HandleLoss::DeviceRemoved),
         "green at 14:02:11: its last device signed out at 13:58:40, by its owner",
     ),
     (
         Some((K::HandleUnbound, C::Silence)),
-        R::DeviceRemoved,
+        R::Lost(HandleLoss::DeviceRemoved),
         "green at 14:02:11: its last device was removed at 13:58:40, since it had not checked in for so long",
     ),
     (
         None,
-        R::DeviceRemoved,
+        R::Lost(HandleLoss::DeviceRemoved),
         "green at 14:02:11: its last device signed out or was removed before what the log still holds",
     ),
     (None, R::Undiscoverable, "green at 14:02:11: its owner hides it from strangers"),
-    (None, R::LookupQuota, "refused at 14:02:11: the asker had asked for too many new handles"),
-    (None, R::RateLimited, "refused at 14:02:11: the asker had sent too many requests"),
-    (None, R::RegistryLoading, "refused at 14:02:11: the registry was not loaded yet"),
-    (None, R::Overloaded, "refused at 14:02:11: the service had too much to do at once"),
+    (
+        None,
+        R::Refused(ProblemCode::LookupQuota),
+        "refused at 14:02:11: Too many new handles (lookup-quota)",
+    ),
+    (
+        None,
+        R::Refused(ProblemCode::RateLimited),
+        "refused at 14:02:11: Too many requests (rate-limited)",
+    ),
+    (
+        None,
+        R::Refused(ProblemCode::RegistryLoading),
+        "refused at 14:02:11: The registry is being loaded (registry-loading)",
+    ),
+    (
+        None,
+        R::Refused(ProblemCode::Overloaded),
+        "refused at 14:02:11: The service is overloaded (overloaded)",
+    ),
 ];
 
 #[test]
@@ -178,12 +218,16 @@ fn every_reason_says_what_led_to_it() {
 fn a_reason_does_not_cite_what_did_not_lead_to_it() {
     // An answer with another reason than the last end must have lost its own record.
     let ends = [
-        (K::HandleUnbound, C::OwnerRequest, R::Unbound),
-        (K::HandleUnbound, C::SignOut, R::DeviceRemoved),
-        (K::HandleDeregistered, C::Deregistration, R::Deregistered),
+        (K::HandleUnbound, C::OwnerRequest, R::Lost(HandleLoss::Unbound)),
+        (K::HandleUnbound, C::SignOut, R::Lost(HandleLoss::DeviceRemoved)),
+        (K::HandleDeregistered, C::Deregistration, R::Lost(HandleLoss::Deregistered)),
     ];
     for (kind, cause, own) in ends {
-        for reason in [R::Unbound, R::DeviceRemoved, R::Deregistered] {
+        for reason in [
+            R::Lost(HandleLoss::Unbound),
+            R::Lost(HandleLoss::DeviceRemoved),
+            R::Lost(HandleLoss::Deregistered),
+        ] {
             let rows = [change("13:58:40", kind, cause), asked("14:02:11", 20, reason)];
             assert_eq!(told(&rows).contains("13:58:40"), reason == own, "{}", told(&rows));
         }
@@ -201,7 +245,7 @@ fn another_day_has_its_date_and_an_address_has_no_colour() {
             (ChangeKind::HandleDeregistered, Cause::Deregistration),
             (PHONE, ANN),
         ),
-        asked_for(named, at("14:02:11"), 20, Reason::Deregistered),
+        asked_for(named, at("14:02:11"), 20, Reason::Lost(HandleLoss::Deregistered)),
     ];
     let (sentences, summary) = explained(&question(named), "15:00:00", &rows);
     assert!(sentences[0].starts_with("2026-11-22 23:59:59: it was taken back"));
@@ -209,7 +253,7 @@ fn another_day_has_its_date_and_an_address_has_no_colour() {
         sentences[1],
         "no route at 14:02:11: its owner took it back at 2026-11-22 23:59:59, without a device"
     );
-    assert_eq!(summary.route, Some("none"));
+    assert_eq!(summary.route, Some(Route::None));
 }
 
 #[test]
@@ -224,26 +268,34 @@ fn one_device_of_two_leaves_it_blue_and_says_so() {
     assert_eq!(
         summary.sentence,
         "blue at 15:00:00: a live device backs it (bound 09:10:00 as it joined the account); \
-         so since 09:00:00, as far as the log shows"
+         so since 09:00:00"
     );
 }
 
 #[test]
-fn a_lapsed_device_that_came_back_is_told() {
-    let rows = [
-        change("09:00:00", ChangeKind::HandleBound, Cause::Proof),
-        change("10:00:00", ChangeKind::LeaseExpired, Cause::Silence),
-        asked("10:30:00", 20, Reason::LeaseExpired),
-        asked("11:00:00", 20, Reason::LiveDevice),
+fn a_device_that_came_back_and_a_handle_that_is_shown_again_say_since_when() {
+    let mut rows = vec![
+        change("09:00:00", K::HandleBound, C::Proof),
+        change("10:00:00", K::LeaseExpired, C::Silence),
+        asked("10:30:00", 20, R::LeaseExpired),
+        change("10:45:00", K::DeviceRevived, C::CheckIn),
+        asked("11:00:00", 20, R::LiveDevice),
     ];
     assert_eq!(
         told(&rows),
-        "blue at 11:00:00: a live device backs it (bound 09:00:00 by proof, checked in again after \
-         its lease had lapsed, recorded 10:00:00)"
+        "blue at 11:00:00: a live device backs it (bound 09:00:00 by proof; checked in again after \
+         its lease had lapsed, 10:45:00)"
     );
     let summary = explained(&question(HANDLE), "15:00:00", &rows).1;
-    assert!(summary.sentence.ends_with("so since 11:00:00 at the latest, as far as the log shows"));
-    assert!(summary.since_at_latest);
+    assert!(summary.sentence.ends_with("10:45:00); so since 10:45:00"), "{}", summary.sentence);
+    rows.push(change("12:00:00", K::HandleHidden, C::OwnerRequest));
+    rows.push(change("13:00:00", K::HandleShown, C::OwnerRequest));
+    rows.push(asked("14:00:00", 20, R::LiveDevice));
+    assert_eq!(
+        told(&rows),
+        "blue at 14:00:00: a live device backs it (bound 09:00:00 by proof; shown to strangers \
+         again 13:00:00)"
+    );
 }
 
 #[test]
@@ -269,10 +321,10 @@ fn a_number_found_by_its_other_spelling_says_so() {
     );
     assert!(summary.sentence.contains("other spelling +5491123456789; so since 09:00:00"));
     assert_eq!(summary.other_spellings, [held_as]);
-    assert_eq!(summary.because.unwrap().handle, held_as);
+    assert_eq!(summary.because.unwrap().handle, handle(held_as));
     // Each by itself again: nobody ever proved the one asked about.
     let gone = explained(&question(asked_as), "11:30:00", &rows).1;
-    assert_eq!((gone.route, gone.reason), (Some("sms"), Some("never-registered")));
+    assert_eq!((gone.route, gone.reason), (Some(Route::Sms), Some(R::NeverRegistered)));
     let other = explained(&question(held_as), "11:30:00", &rows).1;
-    assert_eq!(other.reason, Some("device-removed"));
+    assert_eq!(other.reason, Some(R::Lost(HandleLoss::DeviceRemoved)));
 }

@@ -6,8 +6,7 @@ fn holders(now: &str, rows: &[LogRow]) -> Vec<(u64, String)> {
     let summary = explained(&question(HANDLE), now, rows).1;
     assert_eq!(summary.holders_count, summary.holders.len() as u64);
     let of = |holder: Holder| {
-        let device: DeviceId = holder.device.parse().unwrap();
-        (device.bits(), holder.until_at_most.to_string()[11..19].to_owned())
+        (holder.device.bits(), holder.until_at_most.to_string()[11..19].to_owned())
     };
     summary.holders.into_iter().map(of).collect()
 }
@@ -39,9 +38,9 @@ fn green_is_held_for_a_shorter_time() {
 #[test]
 fn a_refusal_leaves_an_asker_with_what_it_was_told() {
     let mut rows = signed_out();
-    rows.push(asked("14:05:00", 21, Reason::RateLimited));
+    rows.push(asked("14:05:00", 21, Reason::Refused(ProblemCode::RateLimited)));
     assert_eq!(holders("14:10:00", &rows).len(), 1);
-    rows.push(asked("14:06:00", 21, Reason::DeviceRemoved));
+    rows.push(asked("14:06:00", 21, Reason::Lost(HandleLoss::DeviceRemoved)));
     assert_eq!(holders("14:10:00", &rows), []);
 }
 
@@ -92,6 +91,6 @@ fn the_other_spelling_has_holders_of_its_own() {
     ];
     let summary = explained(&question(other), "10:02:00", &rows).1;
     // What the log never showed of the first spelling is not known: its asker is not called wrong.
-    let handles: Vec<_> = summary.holders.iter().map(|holder| holder.handle.as_str()).collect();
-    assert_eq!(handles, [other]);
+    let handles: Vec<_> = summary.holders.iter().map(|holder| holder.handle.clone()).collect();
+    assert_eq!(handles, [handle(other)]);
 }

@@ -28,10 +28,10 @@ use crate::{
     ids::{AccountId, VerificationId},
     limits,
     registry::{
-        self, Asker, BindError, Change, ChangeSink, Platform, Recording, Registry, SignUp,
-        SinkRefused,
+        self, Asker, BindError, ChangeSink, Recording, Registry, SignUp, SinkRefused, Unrecorded,
     },
     shutdown::Shutdown,
+    vocabulary::Platform,
 };
 
 const PHONE: &str = "+14155550123";
@@ -45,7 +45,7 @@ impl ChangeSink for NoLog {
         true
     }
 
-    fn record(&self, _: &[Change]) -> Result<Recording, SinkRefused> {
+    fn record(&self, _: &[Unrecorded]) -> Result<Recording, SinkRefused> {
         Ok(future::ready(Ok(())).boxed())
     }
 }

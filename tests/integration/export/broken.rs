@@ -13,7 +13,8 @@ use std::{
 use age::{secrecy::ExposeSecret as _, x25519::Identity};
 use dispatchd::{
     clock::Timestamp,
-    query_log::{Cause, ChangeKind, LogRow},
+    query_log::LogRow,
+    vocabulary::{Cause, ChangeKind},
 };
 
 use super::{Planted, change, done, export_to, said};

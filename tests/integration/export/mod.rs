@@ -15,11 +15,9 @@ use dispatchd::{
     files::DataDirectory,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
-    query_log::{
-        self, Cause, ChangeKind, ChangeRecord, LogOptions, LookupRecord, QueryLog, Reason, Record,
-        Route,
-    },
+    query_log::{self, LogOptions, LookupRecord, QueryLog, Record},
     shutdown::Shutdown,
+    vocabulary::{Cause, Change, ChangeKind, HandleLoss, ProblemCode, Reason, Route},
 };
 
 use crate::harness::{dispatchd, run};
@@ -111,9 +109,9 @@ fn lookup(
     took_us: u32,
 ) -> Record {
     let status = match reason {
-        Reason::TokenInvalid => 401,
-        Reason::LookupQuota => 429,
-        Reason::HandleInvalid => 400,
+        Reason::Refused(ProblemCode::TokenInvalid) => 401,
+        Reason::Refused(ProblemCode::LookupQuota) => 429,
+        Reason::Refused(ProblemCode::HandleInvalid) => 400,
         _ => 200,
     };
     Record::Lookup(LookupRecord {
@@ -130,9 +128,9 @@ fn lookup(
 }
 
 fn change(kind: ChangeKind, handle_of: Option<&str>, device: Option<u64>, cause: Cause) -> Record {
-    Record::Change(ChangeRecord {
+    Record::Change(Change {
         id: ChangeId::from_bits(1),
-        change: kind,
+        kind,
         handle: handle_of.map(handle),
         device: device.map(DeviceId::from_bits),
         account: Some(AccountId::from_bits(1)),
@@ -141,7 +139,8 @@ fn change(kind: ChangeKind, handle_of: Option<&str>, device: Option<u64>, cause:
 }
 
 fn first_hour() -> Vec<Record> {
-    use Reason::{DeviceRemoved, LiveDevice, NeverRegistered};
+    use Reason::{LiveDevice, NeverRegistered};
+    let removed = Reason::Lost(HandleLoss::DeviceRemoved);
     let (blue, green, nothing) = (Some(Route::Imessage), Some(Route::Sms), Some(Route::None));
     let no_address = Record::Lookup(LookupRecord {
         request: RequestId::from_bits(70),
@@ -158,7 +157,7 @@ fn first_hour() -> Vec<Record> {
         change(ChangeKind::HandleBound, Some("+14155550123"), Some(7), Cause::Proof),
         lookup(Some(1), V4, Some("+14155550123"), blue, LiveDevice, 10),
         change(ChangeKind::DeviceRemoved, None, Some(7), Cause::SignOut),
-        lookup(Some(1), V4, Some("+14155550123"), green, DeviceRemoved, 20),
+        lookup(Some(1), V4, Some("+14155550123"), green, removed, 20),
         change(ChangeKind::HandleMoved, Some("ann@example.com"), None, Cause::NewerProof),
         lookup(Some(2), V6, Some("+14155550123"), blue, LiveDevice, 30),
         lookup(Some(2), V6, Some("=1+1@example.com"), nothing, NeverRegistered, 40),
@@ -169,18 +168,18 @@ fn first_hour() -> Vec<Record> {
 }
 
 fn second_hour() -> Vec<Record> {
-    use Reason::{
-        DeviceRemoved, HandleInvalid, LeaseExpired, LookupQuota, NeverRegistered, TokenInvalid,
-    };
+    use ProblemCode::{HandleInvalid, LookupQuota, TokenInvalid};
+    use Reason::{LeaseExpired, NeverRegistered, Refused};
+    let removed = Reason::Lost(HandleLoss::DeviceRemoved);
     let green = Some(Route::Sms);
     vec![
         lookup(Some(2), V6, Some("+14155550199"), green, NeverRegistered, 80),
         lookup(Some(2), V6, Some("+14155550199"), green, LeaseExpired, 90),
-        lookup(Some(2), V6, Some("+14155550123"), green, DeviceRemoved, 100),
-        lookup(None, V4, None, None, TokenInvalid, 110),
-        lookup(None, V6, None, None, TokenInvalid, 120),
-        lookup(Some(1), V4, Some("+14155550177"), None, LookupQuota, 130),
-        lookup(Some(1), V4, None, None, HandleInvalid, 140),
+        lookup(Some(2), V6, Some("+14155550123"), green, removed, 100),
+        lookup(None, V4, None, None, Refused(TokenInvalid), 110),
+        lookup(None, V6, None, None, Refused(TokenInvalid), 120),
+        lookup(Some(1), V4, Some("+14155550177"), None, Refused(LookupQuota), 130),
+        lookup(Some(1), V4, None, None, Refused(HandleInvalid), 140),
     ]
 }
 

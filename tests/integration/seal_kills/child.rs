@@ -16,11 +16,9 @@ use dispatchd::{
     envelope::KeyFiles,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
-    query_log::{
-        Cause, ChangeKind, ChangeRecord, Config, Durability, LogOptions, LookupRecord, QueryLog,
-        Reason, Record, Route,
-    },
+    query_log::{Config, Durability, LogOptions, LookupRecord, QueryLog, Record},
     shutdown::Shutdown,
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,9 +77,9 @@ pub(crate) fn record(n: u64) -> Record {
         _ => Handle::from_canonical(&format!("+1415555{:04}", id % 10_000)),
     };
     if n % 9 == 4 {
-        return Record::Change(ChangeRecord {
+        return Record::Change(Change {
             id: ChangeId::from_bits(id),
-            change: ChangeKind::HandleBound,
+            kind: ChangeKind::HandleBound,
             handle,
             device: Some(DeviceId::from_bits(n % 11)),
             account: None,

@@ -15,14 +15,14 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
-        Cause, ChangeKind, ChangeRecord, Filter, Kind, LogRow, LookupRecord, Order, Reason, Record,
-        Route,
+        Filter, Kind, LogRow, LookupRecord, Order, Record,
         frames::row_view::RowView,
         segment::{
             PartError, PartSink, PartSource, RowSource, Sealed, Wanted, WriteError, WriteOptions,
             write, writer::Written,
         },
     },
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 pub(super) const HOUR: Hour = Hour::from_epoch_hours(498_728);
@@ -228,7 +228,7 @@ prop_compose! {
         id: u64, account in accounts(), device in devices(), handle in few_handles(),
         change in select(ChangeKind::ALL), cause in select(Cause::ALL),
     ) -> Record {
-        Record::Change(ChangeRecord { id: ChangeId::from_bits(id), change, handle, device, account, cause })
+        Record::Change(Change { id: ChangeId::from_bits(id), kind: change, handle, device, account, cause })
     }
 }
 
@@ -255,12 +255,13 @@ prop_compose! {
         handle in few_handles(), device in devices(), account in accounts(),
         ip in select(vec!["192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "::/0", "0.0.0.0/0"]),
         route in select(Route::ALL), reason in select(Reason::ALL), kind in select(vec![Kind::Lookup, Kind::Change]),
-        since in 0..3_700_000_000u64, until in 0..3_700_000_000u64, wanted in prop::collection::vec(0..9u8, 0..3),
+        since in 0..3_700_000_000u64, until in 0..3_700_000_000u64, wanted in prop::collection::vec(0..10u8, 0..3),
     ) -> Filter {
         let start = HOUR.start().as_micros() - 1_000_000;
         let asks = |number: u8| wanted.contains(&number);
         Filter {
             handle: handle.filter(|_| asks(0)),
+            without_handle: asks(9),
             device: device.filter(|_| asks(1)),
             account: account.filter(|_| asks(2)),
             ip: asks(3).then(|| ip.parse().unwrap()),

@@ -8,13 +8,14 @@ use crate::{
     handle::Handle,
     ids::RequestId,
     query_log::{
-        Filter, LogRow, LookupRecord, Order, Reason, Record,
+        Filter, LogRow, LookupRecord, Order, Record,
         frames::row_view::RowView,
         segment::{
             Digest, RowSource, Scan, Sealed, Wanted, WriteError, WriteOptions,
             time_slice::TimeSlice, write,
         },
     },
+    vocabulary::{ProblemCode, Reason},
 };
 
 fn lookup(micros: u64, handle: String) -> LogRow {
@@ -26,7 +27,7 @@ fn lookup(micros: u64, handle: String) -> LogRow {
         ip: None,
         handle: Some(Handle::from_canonical(&handle).unwrap()),
         route: None,
-        reason: Reason::RateLimited,
+        reason: Reason::Refused(ProblemCode::RateLimited),
         status: 429,
         took_us: 3,
     });

@@ -52,7 +52,7 @@ impl Truth {
         let accounts: BTreeSet<_> = self.devices.values().map(|device| device.account).collect();
         let live = |handle: &&Handle| self.probe(handle, now).is_live(now);
         let mut by_platform: BTreeMap<_, _> =
-            Platform::ALL.into_iter().map(|platform| (platform, 0)).collect();
+            Platform::ALL.iter().map(|platform| (*platform, 0)).collect();
         for device in self.devices.values() {
             *by_platform.entry(device.platform).or_default() += 1;
         }

@@ -1,12 +1,12 @@
 //! The model's rules of handles: proved, bound again, given up, taken back, hidden.
 
+use crate::vocabulary::{Cause, ChangeKind, HandleLoss};
 use std::collections::BTreeSet;
 
 use super::{
-    truth::{Claim, Refusal, Truth},
+    truth::{Claim, Refusal, Told, Truth},
     *,
 };
-use crate::registry::{Cause, ChangeKind, HandleLoss, TombstoneReason};
 
 impl Truth {
     pub(super) fn prove(
@@ -29,11 +29,11 @@ impl Truth {
         }
         let (discoverable, mut devices) =
             own.map_or((true, BTreeSet::new()), |claim| (claim.discoverable, claim.devices));
-        devices.insert(id);
+        let is_silent = devices.insert(id) && self.devices[&id].lapse_recorded;
         self.claims
             .insert(handle.clone(), Claim { account, proved_at: now, discoverable, devices });
         self.ended.remove(handle);
-        self.tell([told]);
+        self.tell([told].into_iter().chain(is_silent.then(|| lapse(handle, id, account))));
         Ok(now)
     }
 
@@ -50,7 +50,9 @@ impl Truth {
         let proved_at = claim.proved_at;
         if claim.devices.insert(id) {
             let (kind, cause) = (ChangeKind::HandleBound, Cause::ProofHeld);
-            self.tell([(kind, Some(handle.clone()), Some(id), Some(account), cause)]);
+            let bound = (kind, Some(handle.clone()), Some(id), Some(account), cause);
+            let is_silent = self.devices[&id].lapse_recorded;
+            self.tell([bound].into_iter().chain(is_silent.then(|| lapse(handle, id, account))));
         }
         Ok(Some(proved_at))
     }
@@ -65,7 +67,7 @@ impl Truth {
         if !self.backed(id).contains(handle) {
             return Err(Refusal::NotBound);
         }
-        self.release(handle, id, TombstoneReason::Unbound, now);
+        self.release(handle, id, HandleLoss::Unbound, now);
         let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
         self.tell([(kind, Some(handle.clone()), Some(id), Some(account), cause)]);
         Ok(())
@@ -73,7 +75,7 @@ impl Truth {
 
     pub(super) fn deregister(&mut self, handle: &Handle, now: Timestamp) {
         if let Some(claim) = self.claims.remove(handle) {
-            self.ended.insert(handle.clone(), (TombstoneReason::Deregistered, now));
+            self.ended.insert(handle.clone(), (HandleLoss::Deregistered, now));
             self.lose(claim.account, handle, HandleLoss::Deregistered, now);
             let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
             self.tell([(kind, Some(handle.clone()), None, Some(claim.account), cause)]);
@@ -86,9 +88,21 @@ impl Truth {
         handle: &Handle,
         discoverable: bool,
     ) -> Result<(), Refusal> {
-        self.account_of(id)?;
+        let account = self.account_of(id)?;
         let backed = self.claims.get_mut(handle).filter(|claim| claim.devices.contains(&id));
-        backed.ok_or(Refusal::NotBound)?.discoverable = discoverable;
+        let claim = backed.ok_or(Refusal::NotBound)?;
+        if std::mem::replace(&mut claim.discoverable, discoverable) != discoverable {
+            let kind =
+                if discoverable { ChangeKind::HandleShown } else { ChangeKind::HandleHidden };
+            let (handle, cause) = (Some(handle.clone()), Cause::OwnerRequest);
+            self.tell([(kind, handle, Some(id), Some(account), cause)]);
+        }
         Ok(())
     }
+}
+
+/// A device that has lapsed makes no handle live.
+pub(super) fn lapse(handle: &Handle, device: DeviceId, account: AccountId) -> Told {
+    let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
+    (kind, Some(handle.clone()), Some(device), Some(account), cause)
 }

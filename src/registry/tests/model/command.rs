@@ -5,8 +5,11 @@ use super::{
     truth::{Refusal, Truth},
     *,
 };
-use crate::registry::{
-    BindError, Cause, HandleError, Imported, SignUpError, Ticked, TransferAccount,
+use crate::{
+    registry::{
+        BindError, HandleError, ImportRecords, Imported, SignUpError, Ticked, TransferAccount,
+    },
+    vocabulary::Cause,
 };
 
 /// More than all devices and handles of a history can be due in.
@@ -154,7 +157,9 @@ impl Command {
                     Outcome::Done
                 })
             }
-            Self::Import(piece) => told(registry.import(piece).await, Outcome::Imported),
+            Self::Import(piece) => {
+                told(registry.import(piece, &mut ImportRecords::default()).await, Outcome::Imported)
+            }
         }
     }
 

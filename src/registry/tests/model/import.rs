@@ -6,9 +6,9 @@ use super::{
     truth::{Claim, Device, Told, Truth},
     *,
 };
-use crate::registry::{
-    Cause, ChangeKind, DeviceToken, HandleLoss, Imported, TransferAccount, TransferClaim,
-    TransferDevice,
+use crate::{
+    registry::{DeviceToken, Imported, TransferAccount, TransferClaim, TransferDevice},
+    vocabulary::{Cause, ChangeKind, HandleLoss},
 };
 
 /// Ids that imports make up: few, so that they meet those of earlier imports.
@@ -195,8 +195,22 @@ impl Truth {
             if is_taken {
                 sum.moved += 1;
                 self.lose(self.claims[&handle].account, &handle, HandleLoss::Moved, now);
-                let (kind, device) = (ChangeKind::HandleMoved, backing.first().copied());
-                told.push((kind, Some(handle.clone()), device, Some(account), Cause::Import));
+            }
+            for (place, device) in backing.iter().enumerate() {
+                let kind = match place {
+                    0 if is_taken => ChangeKind::HandleMoved,
+                    0 => ChangeKind::HandleImported,
+                    _ => ChangeKind::HandleBound,
+                };
+                let change =
+                    |kind, cause| (kind, Some(handle.clone()), Some(*device), Some(account), cause);
+                told.push(change(kind, Cause::Import));
+                if place == 0 && !claim.discoverable {
+                    told.push(change(ChangeKind::HandleHidden, Cause::Import));
+                }
+                if self.devices[device].lapse_recorded {
+                    told.push(change(ChangeKind::LeaseExpired, Cause::Silence));
+                }
             }
             self.ended.remove(&handle);
             let proved_at = claim.proved_at.unwrap_or(vouched_at).min(now);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::*;
 use crate::{
     limits,
-    registry::{Cause, ChangeKind, DeviceToken, HandleLoss, LostDetails, TombstoneReason},
+    registry::{DeviceToken, LostDetails},
+    vocabulary::{Cause, ChangeKind, HandleLoss},
 };
 
 /// Devices that operations can mean by number; a few more if all of them are there.
@@ -46,7 +47,7 @@ pub(super) enum Refusal {
 pub(super) struct Truth {
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) claims: BTreeMap<Handle, Claim>,
-    pub(super) ended: BTreeMap<Handle, (TombstoneReason, Timestamp)>,
+    pub(super) ended: BTreeMap<Handle, (HandleLoss, Timestamp)>,
     /// In the order of their loss, whatever the clock said.
     pub(super) lost: BTreeMap<AccountId, Vec<LostDetails>>,
     /// Devices that are or lately were, each with the token it was once given.
@@ -136,7 +137,7 @@ impl Truth {
         &mut self,
         handle: &Handle,
         device: DeviceId,
-        how: TombstoneReason,
+        how: HandleLoss,
         now: Timestamp,
     ) {
         if let Some(claim) = self.claims.get_mut(handle) {
@@ -145,7 +146,7 @@ impl Truth {
                 let account = claim.account;
                 self.claims.remove(handle);
                 self.ended.insert(handle.clone(), (how, now));
-                self.lose(account, handle, how.loss(), now);
+                self.lose(account, handle, how, now);
             }
         }
     }
@@ -170,10 +171,26 @@ impl Truth {
     }
 
     pub(super) fn check_in(&mut self, id: DeviceId, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let mut backed: Vec<_> = self.backed(id).into_iter().map(Some).collect();
+        if backed.is_empty() {
+            backed.push(None);
+        }
         let device = self.devices.get_mut(&id).ok_or(Refusal::DeviceUnknown)?;
+        let (account, was_recorded) = (Some(device.account), device.lapse_recorded);
+        let had_lapsed = device.lease_until() <= now;
         device.checked_in_at = now;
         device.lapse_recorded = false;
-        Ok(device.lease_until())
+        let lease_until = device.lease_until();
+        let lapsed = (ChangeKind::LeaseExpired, Cause::Silence, had_lapsed && !was_recorded);
+        let back = (ChangeKind::DeviceRevived, Cause::CheckIn, had_lapsed || was_recorded);
+        let told = [lapsed, back].into_iter().filter(|(_, _, is_told)| *is_told);
+        let told: Vec<_> = told
+            .flat_map(|(kind, cause, _)| {
+                backed.iter().map(move |handle| (kind, handle.clone(), Some(id), account, cause))
+            })
+            .collect();
+        self.tell(told);
+        Ok(lease_until)
     }
 
     pub(super) fn sign_out(&mut self, id: DeviceId, now: Timestamp) -> Result<(), Refusal> {
@@ -187,7 +204,7 @@ impl Truth {
         let account = Some(own);
         let mut told = vec![(ChangeKind::DeviceRemoved, None, Some(id), account, cause)];
         for handle in self.backed(id) {
-            self.release(&handle, id, TombstoneReason::DeviceRemoved, now);
+            self.release(&handle, id, HandleLoss::DeviceRemoved, now);
             told.push((ChangeKind::HandleUnbound, Some(handle), Some(id), account, cause));
         }
         self.devices.remove(&id);

@@ -10,7 +10,8 @@ use crate::{
     handle::Handle,
     ids::{AccountId, DeviceId},
     limits,
-    registry::{Platform, TransferAccount, TransferClaim, TransferDevice},
+    registry::{TransferAccount, TransferClaim, TransferDevice},
+    vocabulary::Platform,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -65,7 +66,7 @@ pub(super) fn encode_account(account: &TransferAccount, out: Vec<u8>) -> Vec<u8>
 fn stored_device(device: &TransferDevice) -> DeviceV1<'_> {
     DeviceV1 {
         device: device.device.bits().to_le_bytes(),
-        platform: device.platform as u8,
+        platform: device.platform.number(),
         last_check_in_at: device.last_check_in_at.as_micros(),
         registered_at: device.registered_at.map(Timestamp::as_micros),
         name: device.name.as_deref(),
@@ -94,10 +95,10 @@ fn devices(stored: &[DeviceV1<'_>]) -> Result<Vec<TransferDevice>, StagedError> 
         let name = stored.name.map(str::to_owned);
         let fits = |name: &String| (1..=limits::DEVICE_NAME_BYTES_MAX).contains(&name.len());
         require(name.as_ref().is_none_or(fits), "a device's name has a wrong length")?;
-        let platform = Platform::ALL.get(usize::from(stored.platform));
+        let platform = Platform::from_number(stored.platform);
         Ok(TransferDevice {
             device: DeviceId::from_bits(id(stored)),
-            platform: *platform.ok_or(StagedError::Invalid("a platform is unknown"))?,
+            platform: platform.ok_or(StagedError::Invalid("a platform is unknown"))?,
             last_check_in_at: Timestamp::from_micros(stored.last_check_in_at),
             registered_at: stored.registered_at.map(Timestamp::from_micros),
             name,

@@ -12,8 +12,9 @@ use crate::{
     handle::Handle,
     ids::{AccountId, DeviceId},
     limits,
-    registry::{Platform, TransferAccount, TransferClaim, TransferDevice},
+    registry::{TransferAccount, TransferClaim, TransferDevice},
     tables::accounts::source::ImportDigest,
+    vocabulary::Platform,
 };
 
 fn device(id: u64) -> TransferDevice {

@@ -8,8 +8,9 @@ use super::*;
 use crate::{
     handle::Handle,
     ids::{AccountId, DeviceId},
-    registry::{Platform, TransferDevice},
+    registry::TransferDevice,
     tables::accounts::{ExportWriter, FileKind},
+    vocabulary::Platform,
 };
 
 /// Exports accounts, in the format of the path.

@@ -1,0 +1,209 @@
+//! [`Dispatch`]: one lookup from question to answer.
+
+use std::sync::Arc;
+
+use super::{
+    answer::{Answer, Answered, Caller},
+    config::Config,
+    counts::LookupCounts,
+    decide::{self, Decision, Preview},
+    refusal::Refusal,
+};
+use crate::{
+    handle::{Handle, HandleError, PhoneKey, Region},
+    query_log::{AppendAck, QueryLog},
+    quota::Quota,
+    registry::{Asker, HandleState, Loading, Registry, TokenError, View},
+};
+
+/// Answers lookups.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    registry: Arc<Registry>,
+    pub(super) log: QueryLog,
+    pub(super) quota: Arc<Quota>,
+    pub(super) counts: Arc<LookupCounts>,
+    config: Config,
+}
+
+impl Dispatch {
+    /// Answers from `registry`, within `quota`, into `log`.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, log: QueryLog, quota: Arc<Quota>, config: Config) -> Self {
+        Self { registry, log, quota, counts: Arc::default(), config }
+    }
+
+    /// What was answered and refused so far.
+    #[must_use]
+    pub fn counts(&self) -> Arc<LookupCounts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// How long answers may be reused.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What a stranger would be told about `handles` now, all from one point in time. Nobody asks: nothing is recorded,
+    /// nothing counts against a quota, and what comes out is for operators, since it tells who is hidden.
+    ///
+    /// # Errors
+    /// Until the registry is loaded.
+    pub fn preview(&self, handles: &[Handle]) -> Result<Vec<Preview>, Loading> {
+        let view = self.registry.view()?;
+        Ok(handles.iter().map(|handle| decide::preview(&view, handle, &self.config)).collect())
+    }
+
+    /// Which device asks. Counts the request, whatever will become of it.
+    ///
+    /// # Errors
+    /// If no device has this token, or that cannot be told yet, or its account asks too often. The refusal is recorded.
+    pub async fn asker(&self, caller: &Caller, token: Option<&str>) -> Result<Asker, Refusal> {
+        let refusal = match token.map(|token| self.registry.authenticate(token)) {
+            Some(Ok(asker)) => {
+                let Err(exceeded) = self.quota.charge_request(asker.account) else {
+                    return Ok(asker);
+                };
+                let refusal = Refusal::Exceeded(exceeded);
+                return Err(self.refuse(caller, Some(asker), refusal).await);
+            }
+            Some(Err(TokenError::Loading(_))) => Refusal::RegistryLoading,
+            Some(Err(TokenError::Invalid)) | None => Refusal::TokenInvalid,
+        };
+        Err(self.refuse(caller, None, refusal).await)
+    }
+
+    /// Answers for one handle.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; recorded like an answer, unless it is the log that refuses.
+    pub async fn lookup(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        input: &str,
+        region: Option<Region>,
+    ) -> Result<Answered<Answer>, Refusal> {
+        let handle = match self.canonical(input, region) {
+            Ok(handle) => handle,
+            Err(error) => {
+                return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await);
+            }
+        };
+        let allowance = match self.quota.charge_handles(asker.account, std::iter::once(&handle)) {
+            Ok(allowance) => allowance,
+            Err(exceeded) => {
+                let refusal = Refusal::Exceeded(exceeded);
+                let record = self.refused(caller, Some(asker), Some(handle), refusal);
+                return Err(self.refuse_all(caller, refusal, [record].into_iter()).await);
+            }
+        };
+        let (answer, recorded) = self.answer(caller, asker, handle)?;
+        recorded.await?;
+        Ok(Answered { answer, allowance })
+    }
+
+    /// Answers for many handles from one point in time, in the order asked. A malformed one is an item of its own.
+    ///
+    /// # Errors
+    /// See [`Refusal`]; recorded like an answer, unless it is the log that refuses.
+    pub async fn lookup_batch(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        inputs: &[impl AsRef<str>],
+        region: Option<Region>,
+    ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
+        if let Err(exceeded) = self.quota.charge_batch(asker.account, inputs.len()) {
+            let refusal = Refusal::Exceeded(exceeded);
+            return Err(self.refuse(caller, Some(asker), refusal).await);
+        }
+        let handles: Vec<_> =
+            inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
+        let allowance = match self.quota.charge_handles(asker.account, handles.iter().flatten()) {
+            Ok(allowance) => allowance,
+            Err(exceeded) => {
+                let refusal = Refusal::Exceeded(exceeded);
+                let records = handles
+                    .into_iter()
+                    .map(|handle| self.refused(caller, Some(asker), handle.ok(), refusal));
+                return Err(self.refuse_all(caller, refusal, records).await);
+            }
+        };
+        let (answer, recorded) = self.answer_batch(caller, asker, handles)?;
+        recorded.await?;
+        Ok(Answered { answer, allowance })
+    }
+
+    /// Text to handle. A string already in E.164 probes the index first: it holds canonical keys only, so a hit needs
+    /// no parse. Only one that will be answered as a hit counts: were hidden or lapsed handles not parsed either, their
+    /// answers would come faster than those of unknown ones, and tell.
+    fn canonical(&self, input: &str, region: Option<Region>) -> Result<Handle, HandleError> {
+        if let Some(key) = PhoneKey::from_e164(input)
+            && self.registry.view().is_ok_and(|view| is_visibly_live(&view, key))
+        {
+            return Ok(Handle::Phone(key));
+        }
+        Handle::parse(input, region)
+    }
+
+    /// Decides and hands the record over, in one view. Not async: the view must not live across an await.
+    fn answer(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        handle: Handle,
+    ) -> Result<(Answer, AppendAck), Refusal> {
+        let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
+        let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
+        let recorded = self.log.append(&self.answered(caller, asker, &handle, &decision))?;
+        drop(view);
+        Ok((self.phrase(asker, handle, &decision), recorded))
+    }
+
+    fn answer_batch(
+        &self,
+        caller: &Caller,
+        asker: Asker,
+        handles: Vec<Result<Handle, HandleError>>,
+    ) -> Result<(Vec<Result<Answer, HandleError>>, AppendAck), Refusal> {
+        let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
+        // It may have signed out while the body arrived.
+        view.asker(asker.device).ok_or(Refusal::TokenInvalid)?;
+        let decided: Vec<_> = handles
+            .into_iter()
+            .map(|handle| {
+                let handle = handle?;
+                let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
+                Ok((handle, decision))
+            })
+            .collect();
+        let records = decided.iter().map(|item| match item {
+            Ok((handle, decision)) => self.answered(caller, asker, handle, decision),
+            Err(error) => self.refused(caller, Some(asker), None, Refusal::Handle(*error)),
+        });
+        let recorded = self.log.append_all(records)?;
+        drop(view);
+        let phrase = |(handle, decision)| self.phrase(asker, handle, &decision);
+        Ok((decided.into_iter().map(|item| item.map(phrase)).collect(), recorded))
+    }
+
+    fn phrase(&self, asker: Asker, handle: Handle, decision: &Decision) -> Answer {
+        let subject = |account| self.registry.subject(asker.account, account);
+        Answer {
+            handle,
+            route: decision.route,
+            subject: decision.account.map(subject),
+            expires_in: decision.expires_in,
+        }
+    }
+}
+
+/// Whether any asker would be told `imessage`.
+fn is_visibly_live(view: &View<'_>, key: PhoneKey) -> bool {
+    matches!(
+        view.probe_phone(key),
+        HandleState::Claimed { live_until, discoverable: true, .. } if view.now() < live_until
+    )
+}
