@@ -6,11 +6,11 @@ use tokio::runtime;
 
 use super::{
     entry::{End, What},
-    log::AuditState,
+    state::AuditState,
 };
 
-/// Counts the records that a call gives, and writes how many they were when it ends: by [`Audited::finish`], or by being
-/// dropped when the call breaks off or its client goes away.
+/// Counts the records that a call gives, and writes their number when the call ends. [`Audited::finish`] ends it well;
+/// dropping it says that the call broke off or its client went away.
 #[must_use = "a call whose records are not counted looks as if it had given none"]
 #[derive(Debug)]
 pub struct Audited {
@@ -30,7 +30,7 @@ impl Audited {
         self.records += records;
     }
 
-    /// Notes that the call came to its end. Writes to the disk, so it belongs on a thread that may wait.
+    /// Notes that the call is complete. Writes to the disk, so call it on a thread that may wait.
     pub fn finish(mut self) {
         self.is_over = true;
         self.shared.end(self.entry(true));
@@ -42,7 +42,7 @@ impl Audited {
 }
 
 impl Drop for Audited {
-    /// On a runtime's thread nothing may wait: the entry is written by another. [`super::Audit::close`] waits for it.
+    /// A runtime's thread must not wait, so another thread writes the entry. [`super::Audit::close`] waits for it.
     fn drop(&mut self) {
         if self.is_over {
             return;

@@ -1,4 +1,4 @@
-//! Which calls are audited: those that give out records of the query log, or tell about this log.
+//! Which calls are audited: those that give out records of the query log or entries of the audit log.
 
 /// A call that reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub enum Call {
     Verify,
     /// Records as a file.
     Export,
-    /// What became of one handle.
+    /// The history of one handle.
     Timeline,
-    /// Handles whose route went to and fro.
+    /// Handles whose route went back and forth.
     Flips,
     /// Listing the audit log.
     AuditList,

@@ -40,7 +40,7 @@ pub(super) struct Torn {
     pub(super) sha256: LineHash,
 }
 
-/// A line. It has either a `begin` or an `end`.
+/// One line of the log. It has either a `begin` or an `end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Counted from 1 over all files.
@@ -56,7 +56,7 @@ pub(super) struct Entry {
     pub(super) prev: LineHash,
 }
 
-/// What a call's two entries say.
+/// What a call notes: that it begins, or how it ended.
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Begin(Begin),
@@ -83,7 +83,7 @@ impl Entry {
         serde_json::to_vec(self).expect("text, numbers and maps with text for keys are JSON")
     }
 
-    /// Reads a line; none if it is no entry. No part of an entry is one: its last brace is the first that closes it.
+    /// Reads a line; none if it is no entry. A part of an entry is never one: only the last brace closes the object.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
         let entry: Self = serde_json::from_slice(line).ok()?;
         (entry.begin.is_some() != entry.end.is_some()).then_some(entry)
@@ -91,8 +91,8 @@ impl Entry {
 }
 
 impl Torn {
-    /// What these lines come to, none of which is an entry; none if there is no line. Where they ended, in a line's end or
-    /// in a file's, is no part of it: the writer of the next entry ends them.
+    /// The length and hash of lines that are no entries; none if there is no line. Whether the last one had its line end
+    /// does not matter: the writer of the next entry adds it.
     pub(super) fn of(lines: &[Vec<u8>]) -> Option<Self> {
         if lines.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! What a call asked for, as it will be noted.
+//! The filters of a call, as the audit log notes them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use crate::{handle::Handle, query_log::Filter};
 /// The name of the filter that `audit list --handle` looks for.
 pub(super) const HANDLE: &str = "handle";
 
-/// The filters of a call. Personal ones are held in the clear until the entry is made, and print as nothing.
+/// The filters of a call. Personal values stay in the clear until the entry is made; `Debug` prints names only.
 #[derive(Clone, Default)]
 pub struct Filters {
     plain: BTreeMap<&'static str, String>,
@@ -16,14 +16,14 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// None.
+    /// A call without filters.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Those of a search. A filter that is added to the query log's does not compile here until somebody has decided
-    /// whether it is personal.
+    /// The filters of a search. A field added to [`Filter`] does not compile here until somebody has decided whether it is
+    /// personal.
     #[must_use]
     pub fn of(filter: &Filter) -> Self {
         let Filter {

@@ -4,8 +4,8 @@
 //! key of an hour of the query log --HKDF(info)--> key --HMAC-SHA256(kind, 0, value), first 16 bytes--> fingerprint
 //! ```
 //!
-//! A hash without a key could be turned back by trying all phone numbers. With the key of an hour that can be done only
-//! as long as the hour's records can be read anyway; when it is destroyed, the fingerprint is a random number.
+//! Without a key, trying all phone numbers would reverse a hash. With the key of an hour this works only while the hour's
+//! records can be read anyway. Once retention destroys the key, the fingerprint is a random number.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use crate::{
 };
 
 const INFO: &[u8] = b"dispatchd audit fingerprint 1";
-/// Half of HMAC-SHA256: two values of the same fingerprint are not met.
+/// Half of HMAC-SHA256: enough that no two values share a fingerprint.
 const BYTES: usize = 16;
 
-/// A personal value as noted: to be recomputed while the hour's key lives.
+/// A personal value as noted. It can be recomputed while the hour's key exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fingerprint {
     /// Hours since the Unix epoch: whose key.
@@ -38,9 +38,9 @@ pub struct Fingerprint {
 pub enum Noted {
     /// A value that says nothing about a person.
     Plain(String),
-    /// A personal one.
+    /// A personal value.
     Fingerprint(Fingerprint),
-    /// A personal one, when no hour had a key: there was no record to be read either.
+    /// A personal value noted when no hour had a key; then there was no record to read either.
     Unkeyed,
 }
 
@@ -87,7 +87,7 @@ impl FingerprintKey {
     }
 }
 
-/// Knows one value again in the fingerprints of every hour whose key lives.
+/// Recognises one value by its fingerprints, in every hour whose key exists.
 pub(super) struct Recogniser<'a> {
     keyring: &'a Keyring,
     kind: &'a str,

@@ -1,4 +1,4 @@
-//! The calls that were noted, each with how it ended.
+//! Lists the calls that were noted, each with its end.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -16,7 +16,7 @@ use super::{
     files::{FileName, Lines},
     filters::{Filters, HANDLE},
     fingerprint::{Noted, Recogniser},
-    log::AuditState,
+    state::AuditState,
 };
 use crate::{clock::Timestamp, handle::Handle};
 
@@ -29,12 +29,12 @@ pub struct Wanted {
     pub until: Option<Timestamp>,
     /// By this operator, or `local:` and a user's number.
     pub operator: Option<String>,
-    /// That named this handle, as far as keys of its hour are alive.
+    /// That named this handle, in hours whose keys exist.
     pub handle: Option<Handle>,
 }
 
 impl Wanted {
-    /// As noted of the call that lists.
+    /// The filters that the audit log notes for this listing itself.
     #[must_use]
     pub fn filters(&self) -> Filters {
         let Self { since, until, operator, handle } = self;
@@ -61,9 +61,9 @@ pub struct Listed {
     pub call: String,
     /// What it asked for.
     pub filters: BTreeMap<String, Noted>,
-    /// How many records it was given; none if it is under way, or its process ended without a word.
+    /// How many records it gave; null if it is under way, or its process was killed.
     pub records: Option<u64>,
-    /// Whether it came to its end, rather than broke off.
+    /// Whether it was completed, rather than broken off.
     pub whole: Option<bool>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -144,7 +144,7 @@ impl Iterator for Listing {
     }
 }
 
-/// The entries of a file; none if it has expired meanwhile. What is no entry is for a verification to tell.
+/// The entries of a file; none if it has expired meanwhile. Lines that are no entries are skipped: `verify` reports them.
 fn entries(chain: &Chain, (file, len): (FileName, u64)) -> Result<Vec<Entry>, AuditError> {
     let path = chain.path(file);
     let lines = match Lines::open(&path, len) {

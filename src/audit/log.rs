@@ -1,10 +1,6 @@
 //! The audit log as its users hold it.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rustix::process::getuid;
 
@@ -18,6 +14,7 @@ use super::{
     filters::Filters,
     fingerprint::FingerprintKey,
     listing::{Listing, Wanted},
+    state::AuditState,
     verify::{self, VerifyReport},
 };
 use crate::{
@@ -62,29 +59,13 @@ pub struct Audit {
     shared: Arc<AuditState>,
 }
 
-#[derive(Debug)]
-pub(super) struct AuditState {
-    pub(super) chain: Chain,
-    pub(super) keyring: Arc<Keyring>,
-    clock: SharedClock,
-    retention: Duration,
-    endings: Mutex<usize>,
-    tombstones: Condvar,
-}
-
-/// An end entry that is still to be written. Counted until it is dropped, written or not: a runtime that shuts down drops
-/// what it has not begun.
-pub(super) struct Ending(Arc<AuditState>);
-
 impl Audit {
     /// An audit log. Nothing is opened yet: that it cannot be written is for those to hear who want to read.
     #[must_use]
     pub fn new(options: AuditOptions) -> Self {
         let AuditOptions { dir, keyring, clock, retention, disk } = options;
         let chain = Chain::new(dir, disk, Arc::clone(&clock));
-        let (endings, tombstones) = (Mutex::new(0), Condvar::new());
-        let shared = AuditState { chain, keyring, clock, retention, endings, tombstones };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(AuditState::new(chain, keyring, clock, retention)) }
     }
 
     /// Notes that `operator` (a name, or [`local_user`]) makes a call. Durable when this returns, so that what is given
@@ -140,38 +121,7 @@ impl Audit {
     /// Waits until the calls that broke off have their end entries, for a few seconds at most. To be called once no call
     /// is under way.
     pub fn close(&self) {
-        let shared = &self.shared;
-        let endings = shared.endings.lock().unwrap_or_else(PoisonError::into_inner);
-        let patience = limits::AUDIT_CLOSE_PATIENCE;
-        let waited = shared.tombstones.wait_timeout_while(endings, patience, |left| *left > 0);
-        drop(waited);
-    }
-}
-
-impl AuditState {
-    /// Writes an end entry. If that fails the call stays without one: what is known of it is that it began.
-    pub(super) fn end(&self, entry: What) {
-        if let Err(error) = self.chain.append(entry) {
-            tracing::error!(%error, "how many records a call was given could not be noted");
-        }
-    }
-
-    pub(super) fn ending(self: &Arc<Self>) -> Ending {
-        *self.endings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Ending(Arc::clone(self))
-    }
-}
-
-impl Ending {
-    pub(super) fn write(self, entry: What) {
-        self.0.end(entry);
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        *self.0.endings.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.tombstones.notify_all();
+        self.shared.await_endings(limits::AUDIT_CLOSE_PATIENCE);
     }
 }
 

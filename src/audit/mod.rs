@@ -13,18 +13,18 @@
 //!   counts what is given out and writes the second entry however the call ends.
 //! - **Nothing personal**: handles, addresses, devices and accounts are fingerprints under a key that is derived from an
 //!   hour's key of the query log, and die with it. The records themselves are never here.
-//! - **A chain**: each line holds the SHA-256 of the line before. A line that was changed, removed or moved is noticed by
-//!   `verify`. That the newest lines were cut off, or that somebody made the whole chain anew, only they can notice who
-//!   noted the hash of its head elsewhere. (A server that runs meanwhile notices, too: it goes on from what it wrote.)
-//! - **Written by several**: the server, and command lines that read its files. Each append holds the directory's lock and
-//!   goes on from the last line that is there.
+//! - **A chain**: each line holds the SHA-256 of the line before. `verify` finds a line that was changed, removed or moved.
+//!   It cannot detect that the newest lines were cut off, or that the whole chain was made anew: store the hash of its
+//!   head elsewhere and compare it. (A running server detects a cut, since it continues from what it wrote.)
+//! - **Several writers**: the server, and command lines that read its files. Each append holds the directory's lock and
+//!   continues from the last line in the files.
 //!
 //! # What a crash leaves
 //!
 //! A crash while a line is written leaves a part of it at the end of the newest file. Nobody was given a record for it.
-//! The next append leaves these bytes where they are, begins a line of its own, and says in it what it found
-//! (`"torn":{"bytes":…,"sha256":…}`), so that a torn line is told from a forged one, and the chain goes on from the last
-//! whole line. Nothing is ever cut off or set aside, but for bytes that this very append has just failed to write.
+//! The next append leaves these bytes where they are, begins a line of its own, and notes in it what it found
+//! (`"torn":{"bytes":…,"sha256":…}`). So `verify` can distinguish a torn line from a forged one, and the chain continues
+//! from the last whole line. An append removes only bytes that it has just failed to write itself.
 
 mod audited;
 mod call;
@@ -38,6 +38,7 @@ mod filters;
 mod fingerprint;
 mod listing;
 mod log;
+mod state;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -40,7 +40,7 @@ pub struct FaultPosition {
 /// What is in the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyReport {
-    /// Whether the chain is whole: nothing changed, no gap. What a crash tore does not count against it.
+    /// Whether the chain is whole: nothing changed, no gap. Lines torn by a crash are no fault.
     pub sound: bool,
     /// Entries read.
     pub entries: u64,
@@ -52,7 +52,7 @@ pub struct VerifyReport {
     /// When the last entry was made.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
-    /// Hash of the last entry. Noted elsewhere, it shows later that nothing up to it was cut off or made anew.
+    /// Hash of the last entry. Store it elsewhere and compare it later: then nothing up to it was cut off or made anew.
     #[schema(value_type = Option<String>)]
     pub head: Option<LineHash>,
     /// Places where a file is missing.
@@ -119,8 +119,8 @@ impl Walk {
         let is_next = self.expected.is_none_or(|expected| entry.prev == expected);
         // What was torn before the oldest entry may have expired in part, with the file before.
         let may_be_part = self.expected.is_none() && (found.is_none() || entry.torn.is_some());
-        let is_told = entry.torn == found || may_be_part;
-        if !is_next || !is_told {
+        let is_noted = entry.torn == found || may_be_part;
+        if !is_next || !is_noted {
             self.fault(Fault::Changed);
         } else if found.is_some() {
             self.fault(Fault::Torn);
@@ -147,7 +147,7 @@ impl Walk {
 
     fn end(mut self) -> VerifyReport {
         if !self.junk.is_empty() {
-            // Not yet told by an entry after it: so it looks until somebody appends again.
+            // No later entry has noted it yet; the next append will.
             self.fault(Fault::Torn);
         }
         self.report.sound = self.report.changed == 0 && self.report.gaps == 0;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use anyhow::{Context as _, anyhow, bail};
-use reqwest::{Body, RequestBuilder, Response, StatusCode};
+use reqwest::{Body, RequestBuilder, Response};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{errors::UsageError, lines::Lines};
@@ -143,13 +143,14 @@ impl Client {
             .await
             .map_err(reqwest::Error::without_url)
             .with_context(|| format!("no answer from {server}: is the server running?"))?;
+        const NOT_FOUND: u16 = 404;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let body = response.bytes().await.unwrap_or_default();
         match serde_json::from_slice::<Refusal>(&body) {
-            Ok(refusal) if status != StatusCode::NOT_FOUND => Err(refusal.into()),
+            Ok(refusal) if status.as_u16() != NOT_FOUND => Err(refusal.into()),
             _ => bail!(
                 "{server} answered {status}: this is not an operators' listener; name the address in \
                  server.operators (port 8081 by default), not the phones'"

@@ -10,7 +10,7 @@ use crate::config::{self, Config, ConfigError};
 #[derive(Args)]
 pub(super) struct ConfigFile {
     /// The configuration file; without it every key has its default [env: DISPATCHD_CONFIG]
-    #[arg(long = "config", value_name = "FILE")]
+    #[arg(id = "config", long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
 }
 

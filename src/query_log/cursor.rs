@@ -1,11 +1,11 @@
-//! A place in the log, as opaque text that stays good while segments around it are sealed and expire.
+//! A place in the log, as opaque text that stays valid while segments around it are sealed and expire.
 //!
 //! ```text
 //! version (1 byte, 2), at (8), hour (4), file number (4): big endian, base64url
 //! ```
 //!
-//! Within one file no two rows have the same instant ([`super::log_time`]), so nothing else is needed to name a row; in
-//! particular not its index in the file, which a row loses when its segment is sealed.
+//! Within one file no two rows have the same instant ([`super::log_clock`]), so hour, file and instant name a row. Its
+//! index in the file would not do: the row loses it when its segment is sealed.
 
 use std::{fmt, str::FromStr};
 

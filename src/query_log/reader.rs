@@ -1,7 +1,7 @@
 //! The log as its readers hold it: on a running server beside the writer, or on a stopped one's files.
 //!
-//! A reader takes nothing from the writer but how far the files are committed. Every row it gives out is checked against
-//! the retention at that moment, exactly; that the expired ones cannot be opened at all is retention's work.
+//! The only thing that a reader learns from the writer is how far the files are committed. It checks every row against
+//! the retention at the moment it gives it out. Retention itself makes expired rows unreadable by destroying their key.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -48,7 +48,8 @@ impl LogReader {
         &self.sources
     }
 
-    /// Opens the files of a stopped server. Changes nothing: what a crash left unfinished is read as far as it is whole.
+    /// Opens the files of a data directory and changes nothing. A file that a crash left unfinished is read as far as it is
+    /// whole.
     ///
     /// # Errors
     /// If the keys are not in order, or the directory cannot be read.

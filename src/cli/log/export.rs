@@ -122,8 +122,8 @@ impl Export {
         let recipients = Recipients::parse(keys.iter().map(|(_, key)| key.as_str()));
         let recipients = recipients.map_err(wrong)?;
         if recipients.is_none() && ends_in_age(&self.output) {
-            let told = "ends in .age, but nobody is named to encrypt it to: --encrypt-to";
-            return Err(UsageError(format!("{} {told}", self.output.display())).into());
+            let fault = "ends in .age, but no recipient is named: give --encrypt-to";
+            return Err(UsageError(format!("{} {fault}", self.output.display())).into());
         }
         Ok(recipients)
     }

@@ -16,7 +16,7 @@ pub(super) fn print(
     let mut out = stdout().lock();
     if is_json {
         let mut object = serde_json::to_value(imported)?;
-        object["bad_rows"] = bad.map_or(Value::Null, told);
+        object["bad_rows"] = bad.map_or(Value::Null, bad_rows);
         writeln!(out, "{object}")?;
         return Ok(());
     }
@@ -30,7 +30,7 @@ pub(super) fn print(
     Ok(())
 }
 
-fn told(bad: &BadRows) -> Value {
+fn bad_rows(bad: &BadRows) -> Value {
     let row = |row: &crate::tables::accounts::BadRow| json!({"line": row.line, "reason": row.reason.to_string()});
     let first: Vec<_> = bad.first().iter().map(row).collect();
     json!({"total": bad.total(), "first": first})

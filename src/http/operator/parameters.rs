@@ -4,10 +4,8 @@ use axum::{
     extract::{FromRequestParts, Query},
     http::request::Parts,
 };
-use serde::de::{
-    DeserializeOwned,
-    value::{Error, MapDeserializer},
-};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use crate::http::problem::{Code, Problem};
@@ -33,7 +31,8 @@ impl<T: DeserializeOwned + IntoParams, S: Sync> FromRequestParts<S> for Paramete
                 return Err(invalid(format!("the parameter `{name}` appears twice")));
             }
         }
-        let read = T::deserialize(MapDeserializer::<_, Error>::new(pairs.into_iter()));
+        let fields = pairs.into_iter().map(|(name, value)| (name, Value::String(value)));
+        let read = serde_json::from_value(Value::Object(fields.collect()));
         read.map(Self).map_err(|_| invalid("the query is not what this call takes".to_owned()))
     }
 }

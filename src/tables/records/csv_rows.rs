@@ -4,11 +4,11 @@ use std::{fmt::Write as _, io};
 
 use super::{
     columns::{Cell, Column},
-    seal::Output,
+    encryption::Output,
 };
 use crate::query_log::LogRow;
 
-/// Goes before a handle that a spreadsheet could take for a formula or a number.
+/// Written before a handle that a spreadsheet could take for a formula or a number.
 const GUARD: char = '\'';
 
 /// Writes rows behind a header.
@@ -50,7 +50,8 @@ fn write_cell(text: &mut String, cell: &Cell<'_>) {
         Cell::Shown(value) => write!(text, "{value}"),
         Cell::Handle(handle) => {
             let handle = handle.canonical();
-            // Full-width plus and equals signs are formulas, too, in some places: what is no letter or digit is guarded.
+            // Some spreadsheets take full-width plus and equals signs for formulas, too. So everything is guarded that does
+            // not begin with a letter or a digit.
             if !handle.starts_with(char::is_alphanumeric) {
                 text.push(GUARD);
             }

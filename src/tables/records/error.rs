@@ -1,8 +1,8 @@
-//! Why an export does not come about.
+//! Why an export fails.
 
 use std::{error::Error, io, path::PathBuf};
 
-/// Why no file was made; an older one of its name is as it was. No content of a row is in it.
+/// Why no file was made. An older file of the same name is unchanged. The text holds no content of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The file cannot be written.
@@ -13,7 +13,7 @@ pub enum ExportError {
         /// Why.
         source: io::Error,
     },
-    /// The Parquet encoder failed, for want of space perhaps.
+    /// The Parquet encoder failed, perhaps because the disk is full.
     #[error("{}: cannot be written as Parquet: {source}", path.display())]
     Parquet {
         /// The file.
@@ -23,7 +23,7 @@ pub enum ExportError {
     },
 }
 
-/// The text names nobody who could decrypt. It is not quoted: somebody may have taken the secret key for it.
+/// The text is no recipient. The message does not quote it: it may be the secret key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
     /// Not an `age1…` key.
@@ -31,7 +31,7 @@ pub enum RecipientError {
     Unreadable(&'static str),
     /// An identity, which decrypts.
     #[error(
-        "this is a secret key, by which files are decrypted; take the age1… that belongs to it"
+        "this is a secret key, which decrypts files; give the age1… recipient that belongs to it"
     )]
     Secret,
 }

@@ -10,18 +10,18 @@ use parquet::errors::ParquetError;
 
 use super::{
     csv_rows::CsvRows,
+    encryption::{Output, Recipients},
     error::ExportError,
     format::Format,
     parquet_rows::ParquetRows,
-    seal::{Output, Recipients},
 };
 use crate::{files::AtomicFile, query_log::LogRow};
 
 /// Bytes of NDJSON that are written at once.
 pub(super) const NDJSON_BYTES: usize = 64 * 1024;
 
-/// A file being exported. It has its name, and is there at all, only after [`ExportFile::finish`]; dropped before, it
-/// leaves nothing. It is readable by its owner only (mode 0600); what happens to it then is its owner's matter.
+/// A file being exported. It appears under its name only when [`ExportFile::finish`] has completed it; dropped before, it
+/// leaves nothing. Only its owner can read it (mode 0600). It does not expire.
 pub struct ExportFile {
     rows: Encoder,
     path: PathBuf,
@@ -35,7 +35,7 @@ enum Encoder {
     Ndjson { output: Output, lines: Vec<u8> },
 }
 
-/// What goes wrong below, before it is known which file it concerns.
+/// A fault of a lower layer, which does not know the file's path.
 enum Fault {
     Write(io::Error),
     Parquet(Box<dyn Error + Send + Sync>),

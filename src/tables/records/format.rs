@@ -14,7 +14,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// By the end of the file's name, in either case; an `.age` behind it does not matter. None if it says nothing.
+    /// From the file name's extension, in either case; a trailing `.age` is ignored. None for any other extension.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();

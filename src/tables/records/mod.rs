@@ -4,8 +4,8 @@
 //! LogRow -> cell by cell (columns) -> Parquet | CSV | NDJSON -> [age] -> FILE.new -> synced -> FILE
 //! ```
 //!
-//! Memory holds one row group of Parquet, or one buffer, whatever the number of rows. Plaintext of an encrypted export is
-//! never on the disk. A crash leaves at most `FILE.new`, which the next export to FILE replaces.
+//! Memory holds one row group of Parquet, or one buffer, whatever the number of rows. Plaintext of an encrypted export never
+//! reaches the disk. A crash leaves at most `FILE.new`, which the next export to FILE replaces.
 //!
 //! # Columns
 //!
@@ -24,28 +24,28 @@
 //!
 //! NDJSON has the very rows that the operators' API gives, in which a field that a record does not have may be absent.
 //!
-//! # What a spreadsheet makes of a CSV file
+//! # CSV in spreadsheets
 //!
 //! A cell that begins with `+`, `=`, `-` or `@` is taken for a formula or a number, however it is quoted (OWASP, *CSV
 //! Injection*): `+14155550123` loses its plus sign, and the local part of an e-mail address, which strangers choose, may
 //! begin with `=`. So a handle whose first character is neither a letter nor a digit gets an apostrophe before it, as
-//! OWASP advises; one that begins with an apostrophe of its own gets a second. Taking one apostrophe away, where there is
-//! one, gives the handle back, always. No other cell holds characters that a stranger chose.
+//! OWASP advises; one that begins with an apostrophe of its own gets a second. To get the handle back, remove one leading
+//! apostrophe if there is one. No other cell holds characters that a stranger chose.
 //!
-//! Rejected: handles as they are (what this is about), a tab or a space (not seen, and kept by some programs only),
-//! `="…"` (one program's own), `tel:` and `mailto:` before every handle (no file would join with any other).
+//! Rejected: unguarded handles; a tab or a space (invisible, and some programs drop it); `="…"` (one program only);
+//! `tel:` and `mailto:` before every handle (the file would not join with any other).
 
 mod columns;
 mod csv_rows;
+mod encryption;
 mod error;
 mod file;
 mod format;
 mod parquet_rows;
-mod seal;
 #[cfg(test)]
 mod tests;
 
+pub use encryption::Recipients;
 pub use error::{ExportError, RecipientError};
 pub use file::ExportFile;
 pub use format::Format;
-pub use seal::Recipients;

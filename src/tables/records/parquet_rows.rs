@@ -16,7 +16,7 @@ use parquet::{
 
 use super::{
     columns::{Cell, Column},
-    seal::Output,
+    encryption::Output,
 };
 use crate::query_log::LogRow;
 

@@ -173,7 +173,7 @@ async fn what_could_not_be_read_is_told_by_a_server_and_by_files() {
     bytes[parity / 2] ^= 0xFF;
     bytes[parity..].iter_mut().rev().skip(1_024).for_each(|byte| *byte ^= 0xFF);
     fs::write(segment, bytes).unwrap();
-    let told = "damaged frames and 0 unreadable segments were passed over";
+    let told = "damaged places and 0 unreadable segments were passed over";
     let of_files = done(&mut planted.export("files.csv", &[]));
     assert!(of_files.contains(told), "{of_files}");
     let server = Server::on(&planted.data(), &[]).await;

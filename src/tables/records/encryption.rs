@@ -42,7 +42,7 @@ fn parse_one(key: &str) -> Result<Recipient, RecipientError> {
 /// Where an encoder writes to.
 pub(super) enum Output {
     Plain(BufWriter<AtomicFile>),
-    Sealed(Box<StreamWriter<BufWriter<AtomicFile>>>),
+    Encrypted(Box<StreamWriter<BufWriter<AtomicFile>>>),
 }
 
 impl Output {
@@ -53,14 +53,14 @@ impl Output {
         };
         let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
-        Ok(Self::Sealed(Box::new(encryptor.wrap_output(file)?)))
+        Ok(Self::Encrypted(Box::new(encryptor.wrap_output(file)?)))
     }
 
     /// Writes what is left, makes the file durable and gives it its name.
     pub(super) fn finish(self) -> io::Result<()> {
         let file = match self {
             Self::Plain(file) => file,
-            Self::Sealed(sealed) => sealed.finish()?,
+            Self::Encrypted(stream) => stream.finish()?,
         };
         file.into_inner().map_err(io::IntoInnerError::into_error)?.keep()
     }
@@ -71,14 +71,14 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.write(bytes),
-            Self::Sealed(sealed) => sealed.write(bytes),
+            Self::Encrypted(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(file) => file.flush(),
-            Self::Sealed(sealed) => sealed.flush(),
+            Self::Encrypted(stream) => stream.flush(),
         }
     }
 }
