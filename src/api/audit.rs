@@ -1,13 +1,11 @@
 //! Who read the query log: `GET /v1/audit`.
 
-use std::borrow::Cow;
-
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::{
-    Call, Invalid,
+    call::{Call, Invalid},
     parse::{filter_handle, optional, window},
 };
 use crate::{audit::Wanted, clock::Timestamp, operators};
@@ -34,32 +32,16 @@ pub struct AuditRequest {
 }
 
 impl Call for AuditRequest {
-    fn path(&self) -> Cow<'static, str> {
-        "/v1/audit".into()
-    }
+    const PATH: &'static str = "/v1/audit";
+    type Meaning = Wanted;
 
-    fn check(&self, now: Timestamp) -> Result<(), Invalid> {
-        self.resolve(now).map(|_| ())
-    }
-}
-
-impl AuditRequest {
-    /// Which calls; spans count back from `now`.
-    ///
-    /// # Errors
-    /// The first parameter that is wrong.
-    pub fn resolve(&self, now: Timestamp) -> Result<Wanted, Invalid> {
-        let (since, until) = window(self.since.as_deref(), self.until.as_deref(), now)?;
+    fn resolve(&self, now: Timestamp) -> Result<Wanted, Invalid> {
+        let (since, until) = window(&self.since, &self.until, now)?;
         let takes = "an operator's name, or local: and a user's number";
-        let name = |text: &str| operators::is_name(text.trim_start_matches("local:"));
-        let operator = optional("operator", takes, self.operator.as_deref(), |text| {
-            name(text).then(|| text.to_owned())
+        let operator = optional("operator", takes, &self.operator, |text| {
+            operators::is_name(text.trim_start_matches("local:")).then(|| text.to_owned())
         })?;
-        Ok(Wanted {
-            since,
-            until,
-            operator,
-            handle: filter_handle(self.handle.as_deref(), self.region.as_deref())?,
-        })
+        let handle = filter_handle(&self.handle, &self.region)?;
+        Ok(Wanted { since, until, operator, handle })
     }
 }

@@ -1,22 +1,56 @@
-//! What calls have in common: a path, parameters, rows.
+//! What calls have in common: a path, parameters, refusals, rows.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::Invalid;
-use crate::{audit::Listed, clock::Timestamp, query_log::LogRow};
+use crate::{audit::Listed, clock::Timestamp, handle::HandleError, query_log::LogRow};
 
 /// A request of the operators' API, sent as `GET` with its fields as the query.
 pub trait Call: Serialize {
     /// Where it is sent.
-    fn path(&self) -> Cow<'static, str>;
+    const PATH: &'static str;
+    /// What its texts mean.
+    type Meaning;
 
-    /// Whether it can be understood, before anything is sent or opened; spans count back from `now`.
+    /// Reads its fields; spans count back from `now`.
     ///
     /// # Errors
     /// The first parameter that is wrong.
-    fn check(&self, now: Timestamp) -> Result<(), Invalid>;
+    fn resolve(&self, now: Timestamp) -> Result<Self::Meaning, Invalid>;
+
+    /// The path with what it holds of the request.
+    fn path(&self) -> Cow<'static, str> {
+        Self::PATH.into()
+    }
+}
+
+/// What is wrong with a request, and what it takes instead. The text never holds a value that came, other than an instant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Invalid {
+    text: Cow<'static, str>,
+    /// Why the handle that the call is about is none, if that is what is wrong.
+    pub handle: Option<HandleError>,
+}
+
+impl Invalid {
+    /// A request that is wrong as `text` says.
+    #[must_use]
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: text.into(), handle: None }
+    }
+
+    /// A `handle` that is none.
+    #[must_use]
+    pub fn handle(error: HandleError) -> Self {
+        let region = match error {
+            HandleError::NeedsRegion => "; give it as `region`, such as US",
+            _ => "",
+        };
+        let text = format!("`handle` takes a phone number or an e-mail address: {error}{region}");
+        Self { text: text.into(), handle: Some(error) }
+    }
 }
 
 /// A line of an answer of any length.

@@ -7,23 +7,17 @@
 
 mod audit;
 mod call;
-mod flips;
-mod invalid;
-mod page;
+mod log;
 mod parse;
-mod records;
 mod registry;
-mod reports;
 mod why;
 
 pub use audit::AuditRequest;
-pub use call::{Call, Row};
-pub use flips::FlipsRequest;
-pub use invalid::Invalid;
-pub use page::Page;
-pub use records::{Paging, RecordFilter, SearchRequest};
-pub use registry::{ImportPhase, ImportState, LiveFigures, MemoryFigures, RegistryFigures};
-pub use reports::{
-    AuditVerifyRequest, ExportRequest, ForgottenRequest, SegmentsRequest, VerifyRequest,
+pub use call::{Call, Invalid, Row};
+pub use log::{
+    AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter, SearchMeaning,
+    SearchRequest, SegmentsRequest, VerifyRequest,
 };
+pub use parse::page_limit;
+pub use registry::{ImportPhase, ImportState, LiveFigures, MemoryFigures, RegistryFigures};
 pub use why::{Timeline, TimelineLine, WhyRequest};

@@ -2,30 +2,32 @@
 
 use std::str::FromStr;
 
-use super::Invalid;
+use super::call::Invalid;
 use crate::{
     clock::Timestamp,
     handle::{Handle, HandleError, Region},
+    limits,
 };
 
 const INSTANT: &str =
     "an RFC 3339 instant, a date (its midnight, UTC), or a span back from now such as 90m or 7d";
 
-/// Reads a parameter, if it is there.
+/// Reads a parameter with `read`, if it is there.
 pub(super) fn optional<T>(
     name: &str,
     takes: &str,
-    text: Option<&str>,
+    text: &Option<String>,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Invalid> {
-    text.map(|text| read(text).ok_or_else(|| Invalid::parameter(name, takes))).transpose()
+    let wrong = || Invalid::new(format!("`{name}` takes {takes}"));
+    text.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
 /// Reads a value that has a text of its own.
 pub(super) fn value<T: FromStr>(
     name: &str,
     takes: &str,
-    text: Option<&str>,
+    text: &Option<String>,
 ) -> Result<Option<T>, Invalid> {
     optional(name, takes, text, |text| text.parse().ok())
 }
@@ -33,7 +35,7 @@ pub(super) fn value<T: FromStr>(
 /// Reads a word of a closed set.
 pub(super) fn choice<T: Copy>(
     name: &str,
-    text: Option<&str>,
+    text: &Option<String>,
     all: &[T],
     code: impl Fn(T) -> &'static str,
 ) -> Result<Option<T>, Invalid> {
@@ -43,14 +45,34 @@ pub(super) fn choice<T: Copy>(
     optional(name, &takes, text, |text| all.iter().copied().find(|case| code(*case) == text))
 }
 
+/// Reads how much is wanted at most; none for everything.
+pub(super) fn limit(text: &Option<String>) -> Result<Option<usize>, Invalid> {
+    let most = limits::LOG_PAGE_RECORDS_MAX;
+    let takes = format!("a number from 1 on; JSON gives up to {most}, NDJSON everything");
+    optional("limit", &takes, text, |text| text.parse().ok().filter(|limit| *limit > 0))
+}
+
+/// How much an answer has that is given as a whole.
+///
+/// # Errors
+/// If more is wanted than one answer holds.
+pub fn page_limit(wanted: Option<usize>) -> Result<usize, Invalid> {
+    let most = limits::LOG_PAGE_RECORDS_MAX;
+    match wanted.unwrap_or(limits::LOG_PAGE_RECORDS_DEFAULT) {
+        wanted if wanted <= most => Ok(wanted),
+        _ => Err(Invalid::new(format!("`limit` takes up to {most} in JSON; NDJSON gives more"))),
+    }
+}
+
 /// Reads a handle; `region` is the country of a number without a calling code.
-pub(super) fn handle(text: &str, region: Option<&str>) -> Result<Handle, Invalid> {
+pub(super) fn handle(text: &str, region: &Option<String>) -> Result<Handle, Invalid> {
     // In a query a plus sign means a space. Nobody who pastes a number should need to know.
     let text = text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
     match (Handle::parse(&text, None), region) {
         (Err(HandleError::NeedsRegion), Some(region)) => {
-            let takes = "the two letters of a country (ISO 3166-1 alpha-2), such as US";
-            let region = Region::parse(region).map_err(|_| Invalid::parameter("region", takes))?;
+            let takes =
+                "`region` takes the two letters of a country (ISO 3166-1 alpha-2), such as US";
+            let region = Region::parse(region).map_err(|_| Invalid::new(takes))?;
             Handle::parse(&text, Some(region))
         }
         (parsed, _) => parsed,
@@ -60,17 +82,17 @@ pub(super) fn handle(text: &str, region: Option<&str>) -> Result<Handle, Invalid
 
 /// Reads a handle that a filter names. Only a call about one handle says by a code of its own that it is none.
 pub(super) fn filter_handle(
-    text: Option<&str>,
-    region: Option<&str>,
+    text: &Option<String>,
+    region: &Option<String>,
 ) -> Result<Option<Handle>, Invalid> {
-    let parsed = text.map(|text| handle(text, region)).transpose();
-    parsed.map_err(Invalid::of_filter)
+    let parsed = text.as_deref().map(|text| handle(text, region)).transpose();
+    parsed.map_err(|invalid| Invalid::new(invalid.to_string()))
 }
 
 /// Reads an instant, or a span back from `now`.
 pub(super) fn instant(
     name: &str,
-    text: Option<&str>,
+    text: &Option<String>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Invalid> {
     optional(name, INSTANT, text, |text| {
@@ -81,8 +103,8 @@ pub(super) fn instant(
 
 /// Reads a window. `since` must lie before `until`.
 pub(super) fn window(
-    since: Option<&str>,
-    until: Option<&str>,
+    since: &Option<String>,
+    until: &Option<String>,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
     let (since, until) = (instant("since", since, now)?, instant("until", until, now)?);
@@ -121,6 +143,10 @@ mod tests {
     /// 2027-01-15T08:00:00Z.
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
+    fn given(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
     #[test]
     fn instants_are_read_as_people_write_them() {
         for (text, is) in [
@@ -136,7 +162,7 @@ mod tests {
             ("90m", NOW.minus(Duration::from_secs(5_400))),
             ("7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
         ] {
-            assert_eq!(instant("at", Some(text), NOW), Ok(Some(is)), "{text}");
+            assert_eq!(instant("at", &given(text), NOW), Ok(Some(is)), "{text}");
         }
         for text in [
             "",
@@ -147,20 +173,20 @@ mod tests {
             "2027-01-15x",
             "é027-01-15",
         ] {
-            let said = instant("since", Some(text), NOW).unwrap_err().to_string();
+            let said = instant("since", &given(text), NOW).unwrap_err().to_string();
             assert!(said.starts_with("`since` takes an RFC 3339 instant"), "{text}: {said}");
         }
     }
 
     #[test]
     fn a_window_that_is_empty_says_so() {
-        let said = window(Some("5m"), Some("10m"), NOW).unwrap_err().to_string();
+        let said = window(&given("5m"), &given("10m"), NOW).unwrap_err().to_string();
         assert!(
             said.contains("the window is empty") && said.contains("2027-01-15T07:50"),
             "{said}"
         );
-        assert!(window(Some("5m"), Some("5m"), NOW).is_err());
-        assert!(window(Some("10m"), Some("5m"), NOW).is_ok());
+        assert!(window(&given("5m"), &given("5m"), NOW).is_err());
+        assert!(window(&given("10m"), &given("5m"), NOW).is_ok());
     }
 
     #[test]
@@ -171,12 +197,25 @@ mod tests {
             ("ann@example.com", Some("XX"), "ann@example.com"),
             ("(415) 555-0123", Some("us"), "+14155550123"),
         ] {
-            assert_eq!(handle(text, region).unwrap().canonical(), is, "{text}");
+            assert_eq!(handle(text, &region.map(str::to_owned)).unwrap().canonical(), is, "{text}");
         }
-        let needs = handle("4155550123", None).unwrap_err();
+        let needs = handle("4155550123", &None).unwrap_err();
         assert_eq!(needs.handle, Some(HandleError::NeedsRegion));
         assert!(needs.to_string().contains("give it as `region`"));
-        let unknown = handle("4155550123", Some("XX")).unwrap_err().to_string();
+        let unknown = handle("4155550123", &given("XX")).unwrap_err().to_string();
         assert!(unknown.starts_with("`region` takes") && !unknown.contains("XX"), "{unknown}");
+    }
+    #[test]
+    fn what_is_given_as_a_whole_has_a_limit() {
+        for wrong in ["0", "-1", "many", ""] {
+            assert!(limit(&given(wrong)).is_err(), "{wrong}");
+        }
+        assert_eq!(limit(&given("5000")), Ok(Some(5_000)));
+        assert_eq!(page_limit(None), Ok(limits::LOG_PAGE_RECORDS_DEFAULT));
+        assert_eq!(
+            page_limit(Some(limits::LOG_PAGE_RECORDS_MAX)),
+            Ok(limits::LOG_PAGE_RECORDS_MAX)
+        );
+        assert!(page_limit(Some(limits::LOG_PAGE_RECORDS_MAX + 1)).is_err());
     }
 }

@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Call, Invalid, Row,
-    parse::{choice, handle, instant, window},
-    records::{page_limit, stream_limit},
+    call::{Call, Invalid, Row},
+    parse::{choice, handle, instant, limit, window},
 };
 use crate::{
     clock::Timestamp,
@@ -71,50 +70,29 @@ impl Row for TimelineLine {
 }
 
 impl Call for WhyRequest {
-    fn path(&self) -> Cow<'static, str> {
-        let handle = utf8_percent_encode(&self.handle, NON_ALPHANUMERIC);
-        format!("/v1/handles/{handle}/timeline").into()
-    }
+    const PATH: &'static str = "/v1/handles/{handle}/timeline";
+    type Meaning = Question;
 
-    fn check(&self, now: Timestamp) -> Result<(), Invalid> {
-        self.streamed(now).map(|_| ())
-    }
-}
-
-impl WhyRequest {
-    /// What is asked, to be answered as a whole.
-    ///
-    /// # Errors
-    /// The first parameter that is wrong.
-    pub fn whole(&self, now: Timestamp) -> Result<Question, Invalid> {
-        let limit = page_limit(self.limit.as_deref())?;
-        self.resolve(now, Some(limit))
-    }
-
-    /// What is asked, to be answered entry by entry.
-    ///
-    /// # Errors
-    /// The first parameter that is wrong.
-    pub fn streamed(&self, now: Timestamp) -> Result<Question, Invalid> {
-        let limit = stream_limit(self.limit.as_deref())?;
-        self.resolve(now, limit)
-    }
-
-    fn resolve(&self, now: Timestamp, limit: Option<usize>) -> Result<Question, Invalid> {
-        let code = |detail| if detail == Detail::All { "all" } else { "folded" };
-        let all = [Detail::Folded, Detail::All];
-        let at = instant("at", self.at.as_deref(), now)?;
+    fn resolve(&self, now: Timestamp) -> Result<Question, Invalid> {
+        let at = instant("at", &self.at, now)?;
         if let Some(at) = at.filter(|at| *at > now) {
             return Err(Invalid::new(format!("`at` lies in the future: {at}; it is {now}")));
         }
-        let (since, until) = window(self.since.as_deref(), self.until.as_deref(), now)?;
+        let (since, until) = window(&self.since, &self.until, now)?;
+        let code = |detail| if detail == Detail::All { "all" } else { "folded" };
+        let detail = choice("detail", &self.detail, &[Detail::Folded, Detail::All], code)?;
         Ok(Question {
-            handle: handle(&self.handle, self.region.as_deref())?,
+            handle: handle(&self.handle, &self.region)?,
             at,
             since,
             until,
-            detail: choice("detail", self.detail.as_deref(), &all, code)?.unwrap_or_default(),
-            limit,
+            detail: detail.unwrap_or_default(),
+            limit: limit(&self.limit)?,
         })
+    }
+
+    fn path(&self) -> Cow<'static, str> {
+        let handle = utf8_percent_encode(&self.handle, NON_ALPHANUMERIC).to_string();
+        Self::PATH.replace("{handle}", &handle).into()
     }
 }

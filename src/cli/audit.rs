@@ -67,7 +67,7 @@ fn print_report(report: &VerifyReport, json: bool) -> anyhow::Result<()> {
         writeln!(out, "{name:<8} {value}")?;
     }
     for place in &report.places {
-        writeln!(out, "{:<8} {} line {}", cell(&place.fault), place.file, place.line)?;
+        writeln!(out, "{:<8} {} line {}", cell(place.fault), place.file, place.line)?;
     }
     Ok(out.flush()?)
 }

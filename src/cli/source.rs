@@ -1,6 +1,6 @@
 //! What a command works on: a running server, or the files in a data directory.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
@@ -13,7 +13,7 @@ use super::{
     interrupt::Interrupt,
 };
 use crate::{
-    api::RecordFilter,
+    api::{Call as _, RecordFilter},
     audit::local_user,
     clock::{Clock as _, SystemClock},
     config::{Config, ConfigError},
@@ -46,9 +46,12 @@ impl Source {
     where
         C::Answer: DeserializeOwned,
     {
-        call.check(SystemClock.now())?;
+        call.resolve(SystemClock.now())?;
         match self.records()? {
-            Some(records) => Ok(call.answer(&records, &local_user(), &Stop::when(|| false))?),
+            Some(records) => {
+                let never: Stop = Arc::new(|| false);
+                Ok(call.answer(&records, &local_user(), &never)?)
+            }
             None => self.client()?.answer(call),
         }
     }
@@ -62,15 +65,15 @@ impl Source {
     where
         C::Row: DeserializeOwned,
     {
-        call.check(SystemClock.now())?;
+        call.resolve(SystemClock.now())?;
         let Some(records) = self.records()? else {
             return self.client()?.rows(call, take);
         };
         let reading = call.begin(&records, &local_user())?;
         let interrupt = Interrupt::watch()?;
-        let watched = interrupt.clone();
+        let stop: Stop = Arc::new(move || interrupt.has_come());
         let mut failed = None;
-        let outcome = reading.each(&Stop::when(move || watched.has_come()), |row| {
+        let outcome = reading.each(&stop, |row| {
             failed = take(row).err();
             failed.is_none()
         });

@@ -44,13 +44,13 @@ impl Why {
         if !json {
             request.limit.get_or_insert(ENTRIES_SHOWN.to_string());
         }
-        request.check(SystemClock.now())?;
+        request.resolve(SystemClock.now())?;
         let mut story = Output::stdout(json);
         match source.records()? {
             Some(records) => {
                 let reading = request.begin(&records, &crate::audit::local_user())?;
                 let mut failed = None;
-                reading.each(&Stop::when(|| false), |line| {
+                reading.each(&(std::sync::Arc::new(|| false) as Stop), |line| {
                     failed = serde_json::to_vec(&line)
                         .map_err(anyhow::Error::from)
                         .and_then(|line| story.tell(&line))

@@ -1,8 +1,11 @@
 //! Who read the query log.
 
-use super::{Answer, Reading, ReadingError, Records, Rows, Stop, call::give};
+use super::{
+    call::{Answer, Reading, ReadingError, Rows, Stop, give},
+    records::Records,
+};
 use crate::{
-    api::{AuditRequest, AuditVerifyRequest},
+    api::{AuditRequest, AuditVerifyRequest, Call as _},
     audit::{Call, Filters, Listed, VerifyReport},
     query_log::SearchOutcome,
 };
@@ -15,8 +18,8 @@ impl Rows for AuditRequest {
         let (audit, audited) = records.read_audit(by, Call::AuditList, &wanted.filters())?;
         let listing = audit.list(wanted)?;
         Ok(Reading::new(audited, move |stop, take| {
-            let is_whole = give(listing.take_while(|_| !stop.has_come()), take)?;
-            Ok((is_whole && !stop.has_come()).then(SearchOutcome::default))
+            let is_whole = give(listing.take_while(|_| !stop()), take)?;
+            Ok((is_whole && !stop()).then(SearchOutcome::default))
         }))
     }
 }

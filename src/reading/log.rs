@@ -1,10 +1,15 @@
 //! Records, and what the log is made of.
 
-use super::{Answer, Reading, ReadingError, Records, Rows, Stop, call::give};
+use std::sync::Arc;
+
+use super::{
+    call::{Answer, Reading, ReadingError, Rows, Stop, give},
+    records::Records,
+};
 use crate::{
     api::{
-        ExportRequest, FlipsRequest, ForgottenRequest, Page, SearchRequest, SegmentsRequest,
-        VerifyRequest,
+        Call as _, FlipsRequest, ForgottenRequest, Page, RecordFilter, SearchMeaning,
+        SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
     },
     audit::{Audited, Call, Filters},
     query_log::{
@@ -12,30 +17,34 @@ use crate::{
     },
 };
 
-impl SearchRequest {
-    fn search(&self, records: &Records, by: &str) -> Result<(Search, Audited), ReadingError> {
-        let filter = self.filter.resolve(records.now())?;
-        let (order, cursor) = (self.page.order()?, self.page.cursor()?);
-        let filters = Filters::of(&filter)
-            .plain("order", self.page.order.as_deref())
-            .plain("limit", self.page.limit.as_deref())
-            .plain("cursor", self.page.cursor.as_deref());
-        let (reader, audited) = records.read(by, Call::Search, &filters)?;
-        Ok((reader.search(&filter, order, cursor), audited))
-    }
+/// Notes a search and begins it.
+fn search(
+    request: &SearchRequest,
+    meaning: SearchMeaning,
+    records: &Records,
+    by: &str,
+) -> Result<(Search, Audited), ReadingError> {
+    let SearchMeaning { filter, order, after, limit } = meaning;
+    let filters = Filters::of(&filter)
+        .plain("order", request.page.order.as_deref())
+        .plain("limit", limit)
+        .plain("cursor", request.page.cursor.as_deref());
+    let (reader, audited) = records.read(by, Call::Search, &filters)?;
+    Ok((reader.search(&filter, order, after), audited))
 }
 
 impl Rows for SearchRequest {
     type Row = LogRow;
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<LogRow>, ReadingError> {
-        let limit = self.page.stream_limit()?;
-        let (search, audited) = self.search(records, by)?;
+        let meaning = self.resolve(records.now())?;
+        let limit = meaning.limit.unwrap_or(usize::MAX);
+        let (search, audited) = search(self, meaning, records, by)?;
         Ok(Reading::new(audited, move |stop, take| {
-            let stopped = stop.clone();
-            let mut search = search.stop_when(move || stopped.has_come());
+            let stopped = Arc::clone(stop);
+            let mut search = search.stop_when(move || stopped());
             let rows = search.by_ref().take(limit).map(|found| found.map(|(_, row)| row));
-            let is_whole = give(rows, take)? && !stop.has_come();
+            let is_whole = give(rows, take)? && !stop();
             Ok(is_whole.then(|| search.outcome()))
         }))
     }
@@ -46,43 +55,37 @@ impl Answer for SearchRequest {
     type Answer = Page;
 
     fn answer(&self, records: &Records, by: &str, stop: &Stop) -> Result<Page, ReadingError> {
-        let limit = self.page.page_limit()?;
-        let (search, mut audited) = self.search(records, by)?;
-        let stop = stop.clone();
-        let mut search = search.stop_when(move || stop.has_come());
-        let (mut page, mut last) = (Vec::new(), None);
-        let mut has_more = false;
-        for found in search.by_ref() {
-            let (cursor, row) = found?;
-            if page.len() == limit {
-                has_more = true;
-                break;
-            }
-            last = Some(cursor);
-            page.push(row);
-        }
-        audited.add(page.len() as u64);
+        let meaning = self.resolve(records.now())?;
+        let limit = page_limit(meaning.limit)?;
+        let (search, mut audited) = search(self, meaning, records, by)?;
+        let stop = Arc::clone(stop);
+        let mut search = search.stop_when(move || stop());
+        let found = search.by_ref().take(limit).collect::<Result<Vec<_>, _>>()?;
+        let last = found.last().map(|(cursor, _)| cursor.to_string());
+        let has_more = search.next().transpose()?.is_some();
+        audited.add(found.len() as u64);
         audited.finish();
         Ok(Page {
-            records: page,
-            next_cursor: last.filter(|_| has_more).map(|cursor| cursor.to_string()),
+            records: found.into_iter().map(|(_, row)| row).collect(),
+            next_cursor: last.filter(|_| has_more),
             damaged: search.outcome().damaged,
             unreadable_segments: search.outcome().unreadable_segments,
         })
     }
 }
 
-impl Rows for ExportRequest {
+/// An export.
+impl Rows for RecordFilter {
     type Row = LogRow;
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<LogRow>, ReadingError> {
-        let filter = self.filter.resolve(records.now())?;
+        let filter = self.resolve(records.now())?;
         let (reader, audited) = records.read(by, Call::Export, &Filters::of(&filter))?;
         Ok(Reading::new(audited, move |stop, take| {
-            let stopped = stop.clone();
-            let mut walk = reader.walk(&filter).stop_when(move || stopped.has_come());
+            let stopped = Arc::clone(stop);
+            let mut walk = reader.walk(&filter).stop_when(move || stopped());
             let rows = walk.by_ref().map(|found| found.map(|(_, row)| row));
-            let is_whole = give(rows, take)? && !stop.has_come();
+            let is_whole = give(rows, take)? && !stop();
             Ok(is_whole.then(|| walk.outcome()))
         }))
     }
@@ -132,7 +135,7 @@ impl Answer for FlipsRequest {
             .plain("min", Some(query.min))
             .plain("limit", Some(query.limit));
         let (reader, mut audited) = records.read(by, Call::Flips, &filters)?;
-        let report = reader.flips(&query, &|| stop.has_come())?;
+        let report = reader.flips(&query, &|| stop())?;
         if report.stopped {
             return Err(ReadingError::Stopped);
         }

@@ -11,17 +11,11 @@
 
 mod audit;
 mod call;
-mod error;
-mod files;
 mod log;
 mod records;
-mod stop;
 mod tail;
 mod why;
 
-pub use call::{Answer, Reading, Rows};
-pub use error::ReadingError;
-pub use files::DataFiles;
-pub use records::Records;
-pub use stop::Stop;
+pub use call::{Answer, Reading, ReadingError, Rows, Stop};
+pub use records::{DataFiles, Records};
 pub use tail::{Follower, follow};

@@ -1,14 +1,39 @@
 //! The way to the log's records, which leads past the audit log.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::{DataFiles, ReadingError};
+use super::call::ReadingError;
 use crate::{
     audit::{Audit, AuditOptions, Audited, Call, Filters},
     clock::{SharedClock, SystemClock, Timestamp},
     dispatch::{self, Dispatch},
-    query_log::{LogReader, QueryLog},
+    envelope::KeyFiles,
+    query_log::{LogReader, OpenError, QueryLog},
 };
+
+/// A data directory that is read without its server, and what of the configuration matters to readers.
+#[derive(Clone, Debug)]
+pub struct DataFiles {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the root key lies, if not in the data directory.
+    pub root_key: Option<PathBuf>,
+    /// How long records are kept.
+    pub retention: Duration,
+    /// How long audit entries are kept.
+    pub audit_retention: Duration,
+    /// How long askers may reuse an answer.
+    pub dispatch: dispatch::Config,
+}
+
+impl DataFiles {
+    /// A reader of the query log as its files are now.
+    fn reader(&self) -> Result<LogReader, OpenError> {
+        let keys = KeyFiles::new(&self.data.join("keys"), self.root_key.as_deref());
+        let clock = Arc::new(SystemClock);
+        LogReader::open_read_only(&self.data.join("log"), keys, clock, self.retention)
+    }
+}
 
 /// The query log and the audit log of a running server, or of a data directory. Cheap to clone. Its calls read and write
 /// files, so they belong on a thread that may wait.
@@ -61,8 +86,7 @@ impl Records {
         call: Call,
         filters: &Filters,
     ) -> Result<(LogReader, Audited), ReadingError> {
-        let audited = self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)?;
-        Ok((self.unaudited(), audited))
+        Ok((self.unaudited(), self.note(by, call, filters)?))
     }
 
     /// The audit log, once it is noted who reads it.
@@ -72,8 +96,11 @@ impl Records {
         call: Call,
         filters: &Filters,
     ) -> Result<(Audit, Audited), ReadingError> {
-        let audited = self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)?;
-        Ok((self.audit.clone(), audited))
+        Ok((self.audit.clone(), self.note(by, call, filters)?))
+    }
+
+    fn note(&self, by: &str, call: Call, filters: &Filters) -> Result<Audited, ReadingError> {
+        self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)
     }
 
     /// The files of an audited call, opened anew: the key of a new hour is in a new keyring. None of a running server,

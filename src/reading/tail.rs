@@ -1,8 +1,8 @@
 //! Records as they are committed.
 
-use super::{ReadingError, Records};
+use super::{call::ReadingError, records::Records};
 use crate::{
-    api::RecordFilter,
+    api::{Call as _, RecordFilter},
     audit::{Audited, Call, Filters},
     query_log::{Cursor, Filter, LogReader, LogRow, Order, Tail},
 };

@@ -1,8 +1,13 @@
 //! Why a handle is blue or green.
 
-use super::{Answer, Reading, ReadingError, Records, Rows, Stop};
+use std::sync::Arc;
+
+use super::{
+    call::{Answer, Reading, ReadingError, Rows, Stop},
+    records::Records,
+};
 use crate::{
-    api::{Invalid, Timeline, TimelineLine, WhyRequest},
+    api::{Call as _, Invalid, Timeline, TimelineLine, WhyRequest, page_limit},
     audit::{Audited, Call, Filters},
     clock::Timestamp,
     dispatch::{Dispatch, Preview},
@@ -55,8 +60,8 @@ impl Story {
             let previews = self.dispatch.as_ref()?.preview(handles).ok()?;
             Some(previews.into_iter().map(present).collect())
         };
-        let (stop, asked) = (stop.clone(), (self.reuse, self.now));
-        let is_over = move || stop.has_come();
+        let (stop, asked) = (Arc::clone(stop), (self.reuse, self.now));
+        let is_over = move || stop();
         Ok(timeline::read(&self.reader, &self.question, asked, is_over, present, take)?)
     }
 }
@@ -72,7 +77,7 @@ impl Rows for WhyRequest {
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<TimelineLine>, ReadingError> {
         let now = records.now();
-        let (story, audited) = Story::begin(records, by, self.streamed(now)?, now)?;
+        let (story, audited) = Story::begin(records, by, self.resolve(now)?, now)?;
         Ok(Reading::new(audited, move |stop, take| {
             let summary = story.read(stop, &mut |entry| take(TimelineLine::Entry(entry)))?;
             let is_whole = summary.is_some_and(|summary| take(TimelineLine::Summary(summary)));
@@ -87,7 +92,10 @@ impl Answer for WhyRequest {
 
     fn answer(&self, records: &Records, by: &str, stop: &Stop) -> Result<Timeline, ReadingError> {
         let now = records.now();
-        let (story, mut audited) = Story::begin(records, by, self.whole(now)?, now)?;
+        let question = self.resolve(now)?;
+        let limit = Some(page_limit(question.limit)?);
+        let question = Question { limit, ..question };
+        let (story, mut audited) = Story::begin(records, by, question, now)?;
         let mut entries = Vec::new();
         let summary = story.read(stop, &mut |entry| {
             entries.push(entry);

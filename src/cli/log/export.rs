@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    api::{Call as _, ExportRequest},
+    api::{Call as _, RecordFilter},
     cli::{
         errors::UsageError, output_file::may_write, progress::ProgressView,
         reading::print_passed_over, source::Source,
@@ -26,7 +26,7 @@ const SHOW_EVERY_ROWS: u64 = 4_096;
 #[derive(Args)]
 pub(in crate::cli) struct Export {
     #[command(flatten)]
-    request: ExportRequest,
+    request: RecordFilter,
     /// Where to; it is readable by its owner only and appears when it is whole
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -70,7 +70,7 @@ impl Export {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let format = self.format()?;
         let recipients = self.recipients()?;
-        self.request.check(SystemClock.now())?;
+        self.request.resolve(SystemClock.now())?;
         may_write(&self.output, self.force)?;
         let mut file = ExportFile::create(&self.output, format, recipients.as_ref())?;
         let view = ProgressView::stderr();

@@ -15,7 +15,7 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     let min = command.request.resolve(SystemClock.now())?.min;
     let report: Value = match command.source.records()? {
         Some(records) => {
-            let stop = Stop::when(|| false);
+            let stop: Stop = std::sync::Arc::new(|| false);
             serde_json::to_value(command.request.answer(
                 &records,
                 &crate::audit::local_user(),

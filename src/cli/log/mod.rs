@@ -4,7 +4,6 @@ mod bar;
 mod export;
 mod flips;
 mod forgotten;
-mod records;
 mod segments;
 mod verify;
 
@@ -12,7 +11,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::reading::Reading;
+use super::{
+    output::RecordPrinter,
+    reading::{Reading, print_passed_over},
+};
 use crate::api::{
     FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest, VerifyRequest,
 };
@@ -38,8 +40,8 @@ pub(super) enum Log {
 impl Log {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Search(search) => records::search(&search)?,
-            Self::Tail(tail) => records::tail(&tail)?,
+            Self::Search(search) => search_records(&search)?,
+            Self::Tail(tail) => tail_records(&tail)?,
             Self::Export(export) => export.run()?,
             Self::Flips(flips) => flips::run(&flips)?,
             Self::Segments(segments) => segments::run(&segments)?,
@@ -48,4 +50,23 @@ impl Log {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn search_records(search: &Reading<SearchRequest>) -> anyhow::Result<()> {
+    let mut printer = RecordPrinter::stdout(search.json);
+    let outcome = search.source.rows(&search.request, &mut |row| printer.print(&row))?;
+    printer.flush()?;
+    if printer.printed == 0 {
+        eprintln!("dispatchd: no record matches");
+    }
+    outcome.into_iter().for_each(print_passed_over);
+    Ok(())
+}
+
+fn tail_records(tail: &Reading<RecordFilter>) -> anyhow::Result<()> {
+    let mut printer = RecordPrinter::stdout(tail.json);
+    tail.source.follow(&tail.request, &mut |row| {
+        printer.print(&row)?;
+        Ok(printer.flush()?)
+    })
 }

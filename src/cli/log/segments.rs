@@ -22,13 +22,11 @@ pub(super) fn run(command: &Reading<SegmentsRequest>) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let header = ["segment", "state", "from", "records", "bytes", "expires_at"];
     let row = |it: &SegmentSummary| {
-        let (records, bytes) = (it.records.to_string(), it.bytes.to_string());
-        let (from, expires_at) = (it.from.to_string(), it.expires_at.to_string());
-        [it.segment.clone(), cell(&it.state), from, records, bytes, expires_at]
+        let (from, expires_at) = (cell(it.from), cell(it.expires_at));
+        vec![it.segment.clone(), cell(it.state), from, cell(it.records), cell(it.bytes), expires_at]
     };
-    let rows: Vec<_> = segments.iter().map(row).collect();
-    write!(out, "{}{}", table(header, &rows), bar::of(&segments, SystemClock.now()))?;
+    let table = table("segment state from records bytes expires_at", segments.iter().map(row));
+    write!(out, "{table}{}", bar::of(&segments, SystemClock.now()))?;
     Ok(())
 }

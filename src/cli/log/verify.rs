@@ -33,45 +33,15 @@ pub(super) fn run(command: &Reading<VerifyRequest>) -> anyhow::Result<()> {
 }
 
 fn segments(reports: &[SegmentReport]) -> String {
-    let header = [
-        "segment",
-        "state",
-        "key",
-        "records",
-        "damaged",
-        "rebuilt",
-        "forged",
-        "gaps",
-        "lost_records",
-        "torn_bytes",
-        "out_of_order",
-        "overdue",
-        "sound",
-    ];
+    let header = "segment state key records damaged rebuilt forged gaps lost_records torn_bytes \
+                  out_of_order overdue sound";
     let row = |it: &SegmentReport| {
         let counts = [it.records, it.damaged, it.rebuilt, it.forged, it.gaps, it.lost_records];
-        let [records, damaged, rebuilt, forged, gaps, lost] = counts.map(|count| count.to_string());
-        let (state, key) = (cell(&it.state), cell(&it.key));
-        let (torn, out_of_order) = (it.torn_bytes.to_string(), it.out_of_order.to_string());
-        let (overdue, sound) = (it.overdue.to_string(), it.sound.to_string());
-        let segment = it.segment.clone();
-        [
-            segment,
-            state,
-            key,
-            records,
-            damaged,
-            rebuilt,
-            forged,
-            gaps,
-            lost,
-            torn,
-            out_of_order,
-            overdue,
-            sound,
-        ]
+        let head = [it.segment.clone(), cell(it.state), cell(it.key)];
+        let tail = [cell(it.torn_bytes), cell(it.out_of_order), cell(it.overdue), cell(it.sound)];
+        head.into_iter().chain(counts.map(cell)).chain(tail).collect()
     };
-    table(header, &reports.iter().map(row).collect::<Vec<_>>())
+    table(header, reports.iter().map(row))
 }
 
 /// Says which sealed segments are missing or replaced, and what to store to find out later.

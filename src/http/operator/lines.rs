@@ -81,7 +81,7 @@ impl Writer {
     /// Asks whether the client has gone away.
     fn stop(&self) -> Stop {
         let client = self.pieces.clone();
-        Stop::when(move || client.is_closed())
+        Arc::new(move || client.is_closed())
     }
 
     /// Writes a row. False once nobody takes them, or nobody has for [`limits::SLOW_READER_PATIENCE`].

@@ -1,4 +1,4 @@
-//! `GET /v1/log`, `/v1/log/export`, `/v1/log/segments`, `/v1/log/verify`, `/v1/log/forgotten`.
+//! `GET /v1/log`, and `export`, `flips`, `segments`, `verify`, `forgotten` below it.
 
 use axum::{
     Json,
@@ -9,9 +9,12 @@ use axum::{
 
 use super::{access::Reader, lines, parameters::Parameters, reads::Reads};
 use crate::{
-    api::{ExportRequest, ForgottenRequest, Page, SearchRequest, SegmentsRequest, VerifyRequest},
+    api::{
+        FlipsRequest, ForgottenRequest, Page, RecordFilter, SearchRequest, SegmentsRequest,
+        VerifyRequest,
+    },
     http::problem::{Problem, ProblemBody},
-    query_log::{ForgottenReport, SegmentSummary, VerifyReport},
+    query_log::{FlipReport, ForgottenReport, SegmentSummary, VerifyReport},
 };
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
@@ -42,7 +45,7 @@ pub(super) async fn search(
 /// (`dispatchd-records`) and what could not be read (`dispatchd-damaged`, `dispatchd-unreadable-segments`). A stream that
 /// could not be sent to its end breaks off without the last chunk.
 #[utoipa::path(
-    get, path = "/v1/log/export", tag = "log", params(ExportRequest),
+    get, path = "/v1/log/export", tag = "log", params(RecordFilter),
     responses(
         (status = 200, description = "A record a line", content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`", body = ProblemBody),
@@ -54,7 +57,7 @@ pub(super) async fn search(
 pub(super) async fn export(
     Reader(operator): Reader,
     State(reads): State<Reads>,
-    Parameters(request): Parameters<ExportRequest>,
+    Parameters(request): Parameters<RecordFilter>,
 ) -> Result<Response, Problem> {
     reads.rows(operator, request).await
 }
@@ -113,5 +116,25 @@ pub(super) async fn forgotten(
     State(reads): State<Reads>,
     Parameters(request): Parameters<ForgottenRequest>,
 ) -> Result<Json<ForgottenReport>, Problem> {
+    reads.answer(operator, request).await
+}
+
+/// Finds the handles whose route went back and forth, most often first, and the likely cause of each. It reads the whole
+/// window, so over 30 days it takes a while.
+#[utoipa::path(
+    get, path = "/v1/log/flips", tag = "log", params(FlipsRequest),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = 400, description = "`request-invalid`", body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+    ),
+    security(("operator" = [])),
+)]
+pub(super) async fn flips(
+    Reader(operator): Reader,
+    State(reads): State<Reads>,
+    Parameters(request): Parameters<FlipsRequest>,
+) -> Result<Json<FlipReport>, Problem> {
     reads.answer(operator, request).await
 }

@@ -2,7 +2,6 @@
 
 mod access;
 mod audit;
-mod flips;
 mod import;
 mod lines;
 mod log;

@@ -45,8 +45,7 @@ impl Reads {
         call: C,
     ) -> Result<Json<C::Answer>, Problem> {
         let permit = self.search()?;
-        let (answer, _) = self.run(by, call, permit).await?;
-        Ok(answer)
+        self.run(by, call, Some(permit)).await
     }
 
     /// Answers a call that reads no records, however many searches run.
@@ -55,24 +54,27 @@ impl Reads {
         by: Operator,
         call: C,
     ) -> Result<Json<C::Answer>, Problem> {
-        let (answer, ()) = self.run(by, call, ()).await?;
-        Ok(answer)
+        self.run(by, call, None).await
     }
 
-    async fn run<C: Answer, P: Send + 'static>(
+    async fn run<C: Answer>(
         &self,
         by: Operator,
         call: C,
-        permit: P,
-    ) -> Result<(Json<C::Answer>, P), Problem> {
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Json<C::Answer>, Problem> {
         // Dropped with this future when the client goes away.
         let client = CancellationToken::new();
         let _here = client.clone().drop_guard();
-        let stop = Stop::when(move || client.is_cancelled());
+        let stop: Stop = Arc::new(move || client.is_cancelled());
         let records = self.records.clone();
-        let read = spawn_blocking(move || (call.answer(&records, &by.name, &stop), permit)).await;
-        let (answer, permit) = read.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
-        Ok((Json(answer?), permit))
+        let read = spawn_blocking(move || {
+            let answer = call.answer(&records, &by.name, &stop);
+            drop(permit);
+            answer
+        });
+        let answer = read.await.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
+        Ok(Json(answer?))
     }
 
     /// Streams the rows of a call as NDJSON.

@@ -4,8 +4,7 @@ use axum::{Extension, Router};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    audit, flips, import, log, metrics, openapi, registry, snapshot, state::OperatorState, tail,
-    timeline,
+    audit, import, log, metrics, openapi, registry, snapshot, state::OperatorState, tail, timeline,
 };
 use crate::http::{fallback::with_fallbacks, health, phone};
 
@@ -22,7 +21,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::search))
         .routes(routes!(tail::tail))
         .routes(routes!(log::export))
-        .routes(routes!(flips::flips))
+        .routes(routes!(log::flips))
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(log::forgotten))

@@ -1,0 +1,296 @@
+//! Calls that read the query log: `GET /v1/log` and below it.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
+
+use super::{
+    call::{Call, Invalid},
+    parse::{choice, filter_handle, limit, optional, value, window},
+};
+use crate::{
+    clock::Timestamp,
+    limits,
+    query_log::{Cursor, Filter, FlipQuery, Kind, LogRow, Order},
+    vocabulary::{Reason, Route},
+};
+
+/// Which records. Everything named must hold. By itself: all of them, in the order of storage.
+#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RecordFilter {
+    /// Phone number or e-mail address
+    #[arg(long)]
+    pub handle: Option<String>,
+    /// Country of a phone number without a calling code, such as US
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Device id
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Account id
+    #[arg(long)]
+    pub account: Option<String>,
+    /// Address that the lookup came from, or a network such as 192.0.2.0/24
+    #[arg(long)]
+    pub ip: Option<String>,
+    /// Route of the answer: imessage, sms or none
+    #[arg(long)]
+    #[param(inline, value_type = Option<Route>)]
+    pub route: Option<String>,
+    /// Reason of the answer or of the refusal, such as lease-expired
+    #[arg(long)]
+    #[param(inline, value_type = Option<Reason>)]
+    pub reason: Option<String>,
+    /// Kind of record: lookup or change
+    #[arg(long)]
+    #[param(inline, value_type = Option<Kind>)]
+    pub kind: Option<String>,
+    /// From this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this instant: RFC 3339, a date, or a span back from now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+impl Call for RecordFilter {
+    const PATH: &'static str = "/v1/log/export";
+    type Meaning = Filter;
+
+    fn resolve(&self, now: Timestamp) -> Result<Filter, Invalid> {
+        let (since, until) = window(&self.since, &self.until, now)?;
+        Ok(Filter {
+            handle: filter_handle(&self.handle, &self.region)?,
+            without_handle: false,
+            device: value("device", "a device id (d_…)", &self.device)?,
+            account: value("account", "an account id (a_…)", &self.account)?,
+            ip: value("ip", "an IP address, or a network such as 192.0.2.0/24", &self.ip)?,
+            route: choice("route", &self.route, Route::ALL, Route::code)?,
+            reason: choice("reason", &self.reason, Reason::ALL, Reason::code)?,
+            kind: choice("kind", &self.kind, Kind::ALL, Kind::code)?,
+            since,
+            until,
+        })
+    }
+}
+
+/// A search: which records, in what order, and how many.
+#[derive(Clone, Default, Args, Serialize, Deserialize)]
+pub struct SearchRequest {
+    /// Which records.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub filter: RecordFilter,
+    /// Which part of them.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub page: Paging,
+}
+
+/// In what order, how many, and from where.
+#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// desc (newest first, the default) or asc
+    #[arg(long)]
+    pub order: Option<String>,
+    /// Maximum number of records. A page of JSON has 100 by default and takes up to 1,000; NDJSON has no limit
+    #[arg(long, value_name = "N")]
+    #[param(value_type = Option<usize>)]
+    pub limit: Option<String>,
+    /// Where the last page ended: its `next_cursor`
+    #[arg(skip)]
+    pub cursor: Option<String>,
+}
+
+/// What a search asks for.
+pub struct SearchMeaning {
+    /// Which records.
+    pub filter: Filter,
+    /// In what order.
+    pub order: Order,
+    /// Behind which place.
+    pub after: Option<Cursor>,
+    /// How many at most; none for all.
+    pub limit: Option<usize>,
+}
+
+/// A derived implementation does not describe flattened fields.
+impl IntoParams for SearchRequest {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        [RecordFilter::into_params(&place), Paging::into_params(&place)].concat()
+    }
+}
+
+impl Call for SearchRequest {
+    const PATH: &'static str = "/v1/log";
+    type Meaning = SearchMeaning;
+
+    fn resolve(&self, now: Timestamp) -> Result<SearchMeaning, Invalid> {
+        let Paging { order, limit: most, cursor } = &self.page;
+        let code = |order| if order == Order::Asc { "asc" } else { "desc" };
+        let order = choice("order", order, &[Order::Asc, Order::Desc], code)?;
+        Ok(SearchMeaning {
+            filter: self.filter.resolve(now)?,
+            order: order.unwrap_or(Order::Desc),
+            after: value("cursor", "the next_cursor of a page", cursor)?,
+            limit: limit(most)?,
+        })
+    }
+}
+
+/// A page of records.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct Page {
+    /// The records, in the order asked for.
+    pub records: Vec<LogRow>,
+    /// Pass it as `cursor` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// Damaged places that were skipped; absent if none. `/v1/log/verify` says where.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub damaged: u64,
+    /// Segments that could not be read; absent if none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable_segments: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Which flips.
+#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FlipsRequest {
+    /// Lookups from this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Lookups before this instant: RFC 3339, a date, or a span back from now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Minimum number of route changes: 2 (there and back) by default, and no less
+    #[arg(long, value_name = "N")]
+    #[param(value_type = Option<u32>)]
+    pub min: Option<String>,
+    /// Maximum number of handles: 100 by default, up to 1,000
+    #[arg(long, value_name = "N")]
+    #[param(value_type = Option<usize>)]
+    pub limit: Option<String>,
+}
+
+impl Call for FlipsRequest {
+    const PATH: &'static str = "/v1/log/flips";
+    type Meaning = FlipQuery;
+
+    fn resolve(&self, now: Timestamp) -> Result<FlipQuery, Invalid> {
+        let (all, most) = (FlipQuery::default(), limits::LOG_FLIPS_HANDLES_MAX);
+        let min = optional("min", "a number from 2 on", &self.min, |text| {
+            text.parse().ok().filter(|min| *min >= FlipQuery::MIN)
+        })?;
+        let takes = format!("a number from 1 to {most}");
+        let limit = optional("limit", &takes, &self.limit, |text| {
+            text.parse().ok().filter(|limit| (1..=most).contains(limit))
+        })?;
+        let (since, until) = window(&self.since, &self.until, now)?;
+        let (min, limit) = (min.unwrap_or(all.min), limit.unwrap_or(all.limit));
+        Ok(FlipQuery { since, until, min, limit })
+    }
+}
+
+macro_rules! without_parameters {
+    ($($(#[$doc:meta])* $name:ident = $path:literal,)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
+        pub struct $name {}
+
+        impl Call for $name {
+            const PATH: &'static str = $path;
+            type Meaning = ();
+
+            fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
+                Ok(())
+            }
+        }
+    )* };
+}
+
+without_parameters! {
+    /// The hours of the query log.
+    SegmentsRequest = "/v1/log/segments",
+    /// Whether the query log is sound.
+    VerifyRequest = "/v1/log/verify",
+    /// Whether the query log has forgotten what expired.
+    ForgottenRequest = "/v1/log/forgotten",
+    /// Whether the audit log is sound.
+    AuditVerifyRequest = "/v1/audit/verify",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn a_wrong_parameter_is_named_with_what_it_takes_and_not_quoted() {
+        type Set = fn(&mut RecordFilter, String);
+        let cases: [(&str, &str, Set); 8] = [
+            ("handle", "a phone number or an e-mail", |filter, text| filter.handle = Some(text)),
+            ("device", "a device id", |filter, text| filter.device = Some(text)),
+            ("account", "an account id", |filter, text| filter.account = Some(text)),
+            ("ip", "an IP address, or a network", |filter, text| filter.ip = Some(text)),
+            ("route", "imessage, sms or none", |filter, text| filter.route = Some(text)),
+            ("reason", "live-device, never-registered, ", |filter, text| {
+                filter.reason = Some(text)
+            }),
+            ("kind", "lookup or change", |filter, text| filter.kind = Some(text)),
+            ("since", "an RFC 3339 instant", |filter, text| filter.since = Some(text)),
+        ];
+        for (name, takes, set) in cases {
+            let mut filter = RecordFilter::default();
+            set(&mut filter, "4155550123x".to_owned());
+            let said = filter.resolve(NOW).unwrap_err().to_string();
+            assert!(said.starts_with(&format!("`{name}` takes {takes}")), "{said}");
+            assert!(!said.contains("4155550123"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_search_gives_the_newest_first_unless_it_is_asked_otherwise() {
+        assert_eq!(SearchRequest::default().resolve(NOW).unwrap().order, Order::Desc);
+        let wrong = || Some("4155550123x".to_owned());
+        for page in [
+            Paging { order: wrong(), ..Paging::default() },
+            Paging { cursor: wrong(), ..Paging::default() },
+        ] {
+            assert!(SearchRequest { page, ..SearchRequest::default() }.resolve(NOW).is_err());
+        }
+    }
+
+    #[test]
+    fn flips_have_their_defaults_and_their_bounds() {
+        assert_eq!(FlipsRequest::default().resolve(NOW), Ok(FlipQuery::default()));
+        type Set = fn(&mut FlipsRequest, String);
+        let cases: [(&str, Set, &[&str]); 2] = [
+            ("min", |request, text| request.min = Some(text), &["1", "0", "-2", "two-x", ""]),
+            ("limit", |request, text| request.limit = Some(text), &["0", "1001", "all-x"]),
+        ];
+        for (name, set, wrong) in cases {
+            for text in wrong {
+                let mut request = FlipsRequest::default();
+                set(&mut request, (*text).into());
+                let said = request.resolve(NOW).unwrap_err().to_string();
+                assert!(said.starts_with(&format!("`{name}` takes")), "{said}");
+                assert!(text.len() < 5 || !said.contains(text), "{said}");
+            }
+        }
+        let request = FlipsRequest { limit: Some("1000".into()), ..FlipsRequest::default() };
+        assert_eq!(request.resolve(NOW).unwrap().limit, 1_000);
+    }
+}
