@@ -1,114 +1,99 @@
-//! The log's files as this process knows them: what readers see, how far they may read, and in which order files came.
+//! The files of the log: which exist, how far readers may read them, and in which order they were created.
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::segment_name::{LogFileName, SegmentId};
-use crate::clock::Hour;
+use super::{
+    lock::lock,
+    segment_name::{LogFileName, SegmentId},
+};
+use crate::{clock::Hour, files::Disk};
 
-/// What state a segment is in.
+/// The state of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-#[repr(u8)]
 pub enum SegmentState {
-    /// It is being written.
-    Active = 0,
-    /// It is finished, and waits to be sealed.
-    Closed = 1,
-    /// Writing it failed; it ends after its last commit, and the next start finishes it.
-    Abandoned = 2,
-    /// It is not finished, and nobody writes it: seen only by a reader of a stopped server's files.
-    Unfinished = 3,
+    /// This process writes it.
+    Active,
+    /// It is finished and not sealed yet.
+    Closed,
+    /// A write failed. It ends after its last commit; the next start finishes it.
+    Abandoned,
+    /// It is not finished and no process writes it. Only a reader of a stopped server's files sees this state.
+    Unfinished,
     /// Its key is missing, though it has not expired.
-    KeyMissing = 4,
-    /// Its head is damaged: nothing in it can be read.
-    Unreadable = 5,
-    /// It is finished and sealed: sorted by handle, compressed, never to change.
-    Sealed = 6,
-}
-
-impl SegmentState {
-    const ALL: [Self; 7] = [
-        Self::Active,
-        Self::Closed,
-        Self::Abandoned,
-        Self::Unfinished,
-        Self::KeyMissing,
-        Self::Unreadable,
-        Self::Sealed,
-    ];
-}
-
-/// In which form a segment's records lie on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Frames, in the order of time.
-    Frames,
-    /// A sealed file, by handle and time.
+    KeyMissing,
+    /// Its header is damaged, so nothing in it can be read.
+    Unreadable,
+    /// It is sealed: sorted by handle, compressed, and never changed again.
     Sealed,
 }
 
-/// One segment, shared between its writer and its readers.
+/// The file format of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A file of frames, in the order of time.
+    Frames,
+    /// A sealed file, sorted by handle and time.
+    Sealed,
+}
+
+/// One segment, shared by its writer and its readers.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) id: SegmentId,
     pub(super) path: PathBuf,
     pub(super) form: Form,
-    /// Files are told apart by when they came: an hour's number says nothing across hours once a clock went back.
+    /// The order of creation. Hours do not give it once a clock went back.
     pub(super) ordinal: u64,
-    bytes: AtomicU64,
-    records: AtomicU64,
-    state: AtomicU8,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    bytes: u64,
+    records: u64,
+    state: SegmentState,
 }
 
 impl Segment {
-    fn new(
-        id: SegmentId,
-        path: PathBuf,
-        form: Form,
-        ordinal: u64,
-        (bytes, records): (u64, u64),
-        state: SegmentState,
-    ) -> Self {
-        let (bytes, records) = (AtomicU64::new(bytes), AtomicU64::new(records));
-        Self { id, path, form, ordinal, bytes, records, state: AtomicU8::new(state as u8) }
-    }
-
-    /// Bytes that are committed: a reader goes no further.
+    /// Committed bytes; a reader never reads further.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Acquire)
+        lock(&self.progress).bytes
     }
 
     pub(super) fn records(&self) -> u64 {
-        self.records.load(Ordering::Acquire)
+        lock(&self.progress).records
     }
 
     pub(super) fn state(&self) -> SegmentState {
-        let state = usize::from(self.state.load(Ordering::Acquire));
-        SegmentState::ALL.get(state).copied().unwrap_or(SegmentState::Unreadable)
+        lock(&self.progress).state
     }
 
-    /// Moves on how far readers may go.
+    /// Lets readers read up to `bytes`.
     pub(super) fn commit(&self, bytes: u64, records: u64) {
-        self.records.store(records, Ordering::Release);
-        self.bytes.store(bytes, Ordering::Release);
+        let mut progress = lock(&self.progress);
+        // A smaller offset would hide committed records from readers.
+        assert!(
+            progress.bytes <= bytes && progress.records <= records,
+            "committed offsets only grow"
+        );
+        (progress.bytes, progress.records) = (bytes, records);
     }
 
     pub(super) fn set_state(&self, state: SegmentState) {
-        self.state.store(state as u8, Ordering::Release);
+        lock(&self.progress).state = state;
     }
 }
 
-/// Every file of the log that this process knows.
+/// Every file of the log.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     dir: PathBuf,
@@ -118,7 +103,7 @@ pub(super) struct Catalog {
 #[derive(Debug, Default)]
 struct State {
     segments: BTreeMap<SegmentId, Arc<Segment>>,
-    /// Files beside the segments that die with their hour.
+    /// Other files, which retention unlinks with their hour.
     others: Vec<(SegmentId, PathBuf)>,
     next_ordinal: u64,
 }
@@ -143,93 +128,121 @@ impl Catalog {
         records: u64,
         state: SegmentState,
     ) -> Arc<Segment> {
-        let mut catalog = self.lock();
-        let ordinal = catalog.next_ordinal;
-        catalog.next_ordinal += 1;
+        let mut catalog = lock(&self.state);
+        let ordinal = catalog.take_ordinal();
         let path = self.path(LogFileName::Frames(id));
-        let segment =
-            Arc::new(Segment::new(id, path, Form::Frames, ordinal, (bytes, records), state));
-        catalog.segments.insert(id, Arc::clone(&segment));
+        let progress = Mutex::new(Progress { bytes, records, state });
+        let segment = Arc::new(Segment { id, path, form: Form::Frames, ordinal, progress });
+        let replaced = catalog.segments.insert(id, Arc::clone(&segment));
+        // Readers and retention would never see the other file again.
+        assert!(replaced.is_none(), "two segments have the same name");
         segment
     }
 
-    /// Adds a sealed segment, or puts it in the place of its frames: from here on readers open the sealed file.
+    /// Adds a sealed segment, or replaces frames by it: from here on readers open the sealed file.
     pub(super) fn add_sealed(&self, id: SegmentId, bytes: u64, records: u64, state: SegmentState) {
-        let mut catalog = self.lock();
-        let ordinal = match catalog.segments.get(&id) {
-            Some(frames) => frames.ordinal,
-            None => {
-                catalog.next_ordinal += 1;
-                catalog.next_ordinal - 1
-            }
-        };
+        let mut catalog = lock(&self.state);
+        let frames = catalog.segments.get(&id).cloned();
+        // Readers switch to the sealed file at once, so a missing record would be lost.
+        assert!(
+            frames.as_ref().is_none_or(|it| it.records() == records),
+            "sealing keeps all records"
+        );
+        let ordinal = frames.map_or_else(|| catalog.take_ordinal(), |frames| frames.ordinal);
         let path = self.path(LogFileName::Sealed(id));
-        let sealed = Segment::new(id, path, Form::Sealed, ordinal, (bytes, records), state);
+        let progress = Mutex::new(Progress { bytes, records, state });
+        let sealed = Segment { id, path, form: Form::Sealed, ordinal, progress };
         catalog.segments.insert(id, Arc::new(sealed));
     }
 
-    /// Notes a file that is no segment and dies with its hour.
+    /// Adds a file that is no segment, so that retention unlinks it with its hour.
     pub(super) fn add_other(&self, id: SegmentId, path: PathBuf) {
-        let mut catalog = self.lock();
+        let mut catalog = lock(&self.state);
         if !catalog.others.iter().any(|other| other.1 == path) {
             catalog.others.push((id, path));
         }
     }
 
-    /// The segment of this name, in its present form.
+    /// The segment with this name, in its present form.
     pub(super) fn get(&self, id: SegmentId) -> Option<Arc<Segment>> {
-        self.lock().segments.get(&id).cloned()
+        lock(&self.state).segments.get(&id).cloned()
     }
 
-    /// A number that no file of this hour has, not even one that was cut or abandoned.
+    /// Whether a segment is in a sealed file now.
+    pub(super) fn is_sealed(&self, id: SegmentId) -> bool {
+        self.get(id).is_some_and(|segment| segment.form == Form::Sealed)
+    }
+
+    /// A number that no file of this hour has, not even a cut or abandoned one.
     pub(super) fn next_number(&self, hour: Hour) -> u32 {
-        let catalog = self.lock();
+        let catalog = lock(&self.state);
         let ids = catalog.segments.keys().chain(catalog.others.iter().map(|other| &other.0));
         let used = ids.filter(|id| id.hour == hour).map(|id| id.number).max();
-        used.unwrap_or(0) + 1
+        let next = used.unwrap_or(0) + 1;
+        // A longer number would make a name that no start recognises.
+        assert!(next < 1_000_000, "an hour has more than 999,999 segments");
+        next
     }
 
     /// Every segment, in order of hour and number.
     pub(super) fn segments(&self) -> Vec<Arc<Segment>> {
-        self.lock().segments.values().cloned().collect()
+        lock(&self.state).segments.values().cloned().collect()
     }
 
-    /// The segments of one hour, in order of their numbers.
+    /// The segments of one hour, in order of number.
     pub(super) fn of_hour(&self, hour: Hour) -> Vec<Arc<Segment>> {
         let from = SegmentId { hour, number: 0 };
         let to = SegmentId { hour, number: u32::MAX };
-        self.lock().segments.range(from..=to).map(|(_, segment)| Arc::clone(segment)).collect()
+        lock(&self.state)
+            .segments
+            .range(from..=to)
+            .map(|(_, segment)| Arc::clone(segment))
+            .collect()
     }
 
-    /// The segment that came first among those with at least this ordinal.
+    /// The oldest segment with at least this ordinal.
     pub(super) fn first_from(&self, ordinal: u64) -> Option<Arc<Segment>> {
-        let catalog = self.lock();
+        let catalog = lock(&self.state);
         let later = catalog.segments.values().filter(|segment| segment.ordinal >= ordinal);
         later.min_by_key(|segment| segment.ordinal).cloned()
     }
 
-    /// The ordinal that the next segment will get.
+    /// The ordinal of the next new segment.
     pub(super) fn next_ordinal(&self) -> u64 {
-        self.lock().next_ordinal
+        lock(&self.state).next_ordinal
     }
 
-    /// Every file of the log, those that are no segments too, with the hour that it dies with.
+    /// Every file of the log, with the segment that it belongs to.
     pub(super) fn files(&self) -> Vec<(SegmentId, PathBuf)> {
-        let catalog = self.lock();
+        let catalog = lock(&self.state);
         let segments = catalog.segments.values().map(|segment| (segment.id, segment.path.clone()));
         segments.chain(catalog.others.iter().cloned()).collect()
     }
 
-    /// Forgets a file that is gone.
+    /// Unlinks a file if it exists, and removes it from the catalog.
+    pub(super) fn unlink(&self, disk: &dyn Disk, id: SegmentId, path: &Path) -> io::Result<()> {
+        match disk.unlink(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                self.remove(id, path);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a file that no longer exists under this name.
     pub(super) fn remove(&self, id: SegmentId, path: &Path) {
-        let mut catalog = self.lock();
+        let mut catalog = lock(&self.state);
         catalog.others.retain(|other| other.1 != path);
         if catalog.segments.get(&id).is_some_and(|segment| segment.path == path) {
             catalog.segments.remove(&id);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl State {
+    fn take_ordinal(&mut self) -> u64 {
+        self.next_ordinal += 1;
+        self.next_ordinal - 1
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator may set about the log.
+//! The section `log` of the configuration.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{clock::span, limits};
 
-/// What an answered query survives.
+/// Which failures the record of an answered lookup survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// A power cut: a record is synced to the disk before its answer leaves.
+    /// A power cut: the log syncs a record to the disk before its answer leaves.
     #[default]
     Disk,
-    /// The end of the process, but not a power cut: a record is in the kernel's hands before its answer leaves.
+    /// A crash of the process but no power cut: the log writes a record to the page cache before its answer leaves.
     Os,
 }
 
@@ -21,9 +21,9 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What an answered query survives.
+    /// Which failures the record of an answered lookup survives.
     pub durability: Durability,
-    /// How long a record stays readable.
+    /// How long a record stays readable; 2 hours to 30 days.
     #[serde(with = "span")]
     pub retention: Duration,
 }
@@ -35,17 +35,17 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Checks what the types do not say.
+    /// Checks the limits of the values.
     ///
     /// # Errors
-    /// The key at fault and what it may be.
+    /// The key at fault, and which values it takes.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let refuse = |why: &str| Err(("retention", why.to_owned()));
         if self.retention > limits::LOG_RETENTION_MAX {
-            return refuse("must be at most 30d: nothing is kept longer than promised");
+            return refuse("must be at most 30d: the service promises to keep no record longer");
         }
         if self.retention < limits::LOG_RETENTION_MIN {
-            return refuse("must be at least 2h: the log is kept and destroyed by the hour");
+            return refuse("must be at least 2h: the log destroys records by the hour");
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::clock::{Hour, Timestamp};
 const VERSION: u8 = 2;
 const BYTES: usize = 17;
 
-/// The place of one row. Rows are ordered by hour, then instant, then file.
+/// The position of one row. Cursors are ordered by hour, then instant, then file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     hour: Hour,
@@ -51,8 +51,8 @@ impl fmt::Display for Cursor {
         let mut bytes = [VERSION; BYTES];
         bytes[1..9].copy_from_slice(&self.at.as_micros().to_be_bytes());
         let words = [self.hour.epoch_hours(), self.number];
-        for (place, word) in bytes[9..].chunks_exact_mut(4).zip(words) {
-            place.copy_from_slice(&word.to_be_bytes());
+        for (bytes, word) in bytes[9..].chunks_exact_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_be_bytes());
         }
         f.write_str(&BASE64URL_NOPAD.encode(&bytes))
     }

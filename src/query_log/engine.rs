@@ -1,9 +1,10 @@
-//! What drives commits: the thread that commits whatever nobody else does, and brings the log back after an error.
+//! The state that writers, flushers and the commit thread share, and the commit thread itself.
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -17,8 +18,9 @@ use super::{
         append_ack::CommitGroup, committer::Committer, flusher, pending::Pending,
         segment_file::WriteError, wakeup::Wakeup,
     },
+    lock::lock,
     retention::Retention,
-    sealer::Sealer,
+    sealer::SealerState,
 };
 use crate::{
     clock::{Hour, SharedClock},
@@ -29,10 +31,13 @@ use crate::{
 };
 
 /// What the writers, the flushers and the commit thread share.
+///
+/// Lock order: `sealer`, `retention`, `committer`, `pending`.
 pub(super) struct LogState {
+    /// Distinguishes the logs of one process.
     pub(super) id: u64,
     pub(super) pending: Mutex<Pending>,
-    /// Taken before `pending`, and held for a whole commit: batches get into the file in the order of their records.
+    /// Locked for a whole commit, so that groups enter the file in the order of their records.
     pub(super) committer: Mutex<Committer>,
     pub(super) writable: AtomicBool,
     pub(super) stopping: AtomicBool,
@@ -41,85 +46,69 @@ pub(super) struct LogState {
     pub(super) catalog: Arc<Catalog>,
     pub(super) keyring: Arc<Keyring>,
     pub(super) config: Config,
-    /// Taken before `committer`; sealing takes it to put a file in its place.
+    /// The sealer locks it while it replaces frames with a sealed file, so that no key is destroyed in between.
     pub(super) retention: Mutex<Retention>,
-    /// Held for a whole round of sealing, and taken before `retention`.
-    pub(super) sealer: Mutex<Sealer>,
-    /// The first ordinal of a segment that this process writes.
-    pub(super) own_from: u64,
+    /// Locked for a whole round of sealing.
+    pub(super) sealer: Mutex<SealerState>,
+    /// The ordinal of the first segment that this process writes.
+    pub(super) first_own_ordinal: u64,
     pub(super) disk: SharedDisk,
-    /// Held as long as anything here lives.
-    #[expect(dead_code, reason = "held, never read")]
+    #[expect(dead_code, reason = "it keeps other processes out until the last clone is dropped")]
     pub(super) directory: FileLock,
 }
 
-/// The log's own thread; ended when dropped.
+/// The log's own thread; dropping this stops it.
 pub(super) struct CommitThread {
     pub(super) shared: Arc<LogState>,
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl LogState {
-    pub(super) fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn committer(&self) -> MutexGuard<'_, Committer> {
-        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn retention(&self) -> MutexGuard<'_, Retention> {
-        self.retention.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn sealer(&self) -> MutexGuard<'_, Sealer> {
-        self.sealer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn ask_commit(&self) {
-        if !flusher::ask_here(self.id) {
-            self.wakeup.ring();
+    /// Has somebody commit soon: this thread's flusher, or else the commit thread.
+    pub(super) fn request_commit(&self) {
+        if !flusher::request_here(self.id) {
+            self.wakeup.notify();
         }
     }
 
-    /// One commit. False if nothing waited.
+    /// Commits the pending records once. False if there were none.
     pub(super) fn commit_pending(&self) -> bool {
-        let mut committer = self.committer();
-        let Some(batch) = self.pending().take(&mut committer.taken) else {
+        let mut committer = lock(&self.committer);
+        let Some(group) = lock(&self.pending).take_group(&mut committer.records) else {
             return false;
         };
-        // Resolved whatever happens, even a panic: nobody waits for ever.
-        let mut batch = Unresolved { batch, committed: false };
+        // The guard resolves the group even after a panic, so that no task waits forever.
+        let mut guard = ResolveOnDrop { group, committed: false };
         match committer.write(self.clock.now()) {
-            Ok(()) => batch.committed = true,
+            Ok(()) => guard.committed = true,
             Err(error) => self.poison(&error),
         }
         drop(committer);
         true
     }
 
-    /// After an error: nothing more is taken, who waits is told, and the commit thread tries again later.
+    /// Refuses appends after a write error and fails the pending ones. The commit thread tries a new segment later.
     fn poison(&self, error: &WriteError) {
         self.writable.store(false, Ordering::Release);
-        let waiting = self.pending().refuse();
-        waiting.resolve(false);
-        tracing::error!(%error, "the log cannot be written; look-ups are refused until it can");
-        self.wakeup.ring();
+        let refused = lock(&self.pending).refuse();
+        refused.resolve(false);
+        tracing::error!(%error, "cannot write the log; lookups are refused until it can be written");
+        self.wakeup.notify();
     }
 
-    /// Tries a fresh segment after an error.
-    pub(super) fn revive(&self) {
-        let mut committer = self.committer();
-        let (closed, hour) = {
-            let pending = self.pending();
-            (pending.is_closed() || pending.is_accepting(), pending.now(&*self.clock).hour())
+    /// Tries a new segment after a write error.
+    pub(super) fn reopen(&self) {
+        let mut committer = lock(&self.committer);
+        let hour = {
+            let pending = lock(&self.pending);
+            if pending.is_closed() || pending.is_accepting() {
+                return;
+            }
+            pending.now(&*self.clock).hour()
         };
-        if closed {
-            return;
-        }
-        match committer.revive(hour, self.clock.now()) {
+        match committer.reopen(hour, self.clock.now()) {
             Ok(()) => {
-                self.pending().accept();
+                lock(&self.pending).accept();
                 self.writable.store(true, Ordering::Release);
                 tracing::info!("the log can be written again");
             }
@@ -127,14 +116,15 @@ impl LogState {
         }
     }
 
-    pub(super) fn end_past_hour(&self) {
+    /// Finishes the active segment once the wall clock and the log's time have left its hour.
+    pub(super) fn finish_past_hour(&self) {
         let now = self.clock.now();
-        let log_hour = self.pending().now(&*self.clock).hour();
-        self.end_active_if(|hour| hour.end() <= now && hour != log_hour);
+        let log_hour = lock(&self.pending).now(&*self.clock).hour();
+        self.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
     }
 
-    pub(super) fn end_active_if(&self, is_due: impl Fn(Hour) -> bool) {
-        let mut committer = self.committer();
+    pub(super) fn finish_active_if(&self, is_due: impl Fn(Hour) -> bool) {
+        let mut committer = lock(&self.committer);
         if committer.active_hour().is_some_and(is_due)
             && let Err(error) = committer.finish()
         {
@@ -146,27 +136,26 @@ impl LogState {
         while !self.stopping.load(Ordering::Acquire) {
             if self.writable.load(Ordering::Acquire) {
                 self.wakeup.wait();
-                self.let_serve();
+                self.yield_to_serving_threads();
                 while self.commit_pending() {
-                    self.let_serve();
+                    self.yield_to_serving_threads();
                 }
             } else {
                 self.pause();
-                self.revive();
+                self.reopen();
             }
         }
     }
 
-    /// A sync costs the same for one record as for a hundred. Where serving threads wait for this processor they go
-    /// first, so that what they are about to append joins this commit; where they have processors of their own this is
-    /// nothing.
-    fn let_serve(&self) {
+    /// Lets serving threads that wait for this processor run first, so that their records join this commit: a sync costs
+    /// the same for one record as for a hundred. It does nothing where those threads have processors of their own.
+    fn yield_to_serving_threads(&self) {
         if self.config.durability == Durability::Disk {
             thread::yield_now();
         }
     }
 
-    /// Waits out the pause before a retry, but not when asked to stop.
+    /// Sleeps until the next retry, or until the log stops.
     fn pause(&self) {
         let step = Duration::from_millis(50);
         let mut left = limits::LOG_RETRY_PAUSE;
@@ -178,13 +167,15 @@ impl LogState {
 }
 
 impl CommitThread {
-    pub(super) fn start(shared: &Arc<LogState>, shutdown: Shutdown) -> std::io::Result<Self> {
+    pub(super) fn start(shared: &Arc<LogState>, shutdown: Shutdown) -> io::Result<Self> {
         let worker = Arc::clone(shared);
         let run = move || {
             if catch_unwind(AssertUnwindSafe(|| worker.run_commits())).is_err() {
                 worker.writable.store(false, Ordering::Release);
-                worker.pending().close();
-                worker.pending().refuse().resolve(false);
+                let mut pending = lock(&worker.pending);
+                pending.close();
+                pending.refuse().resolve(false);
+                drop(pending);
                 shutdown.crashed("query log");
             }
         };
@@ -194,30 +185,30 @@ impl CommitThread {
 
     pub(super) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.wakeup.ring();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It catches its own panics; there is nothing else to hear from it.
-        thread.map(JoinHandle::join);
+        self.shared.wakeup.notify();
+        // The thread catches its own panics, so joining it tells nothing more.
+        lock(&self.thread).take().map(JoinHandle::join);
     }
 }
 
 impl Drop for CommitThread {
     fn drop(&mut self) {
         self.stop();
-        let mut pending = self.shared.pending();
+        let mut pending = lock(&self.shared.pending);
         pending.close();
-        // Without a close this is as good as a crash, but nobody may wait for ever.
+        // Without a call of `close` the pending records are lost as in a crash, but no task may wait forever.
         pending.refuse().resolve(false);
     }
 }
 
-struct Unresolved {
-    batch: Arc<CommitGroup>,
+/// Resolves a group when it is dropped, as committed only if the write succeeded.
+struct ResolveOnDrop {
+    group: Arc<CommitGroup>,
     committed: bool,
 }
 
-impl Drop for Unresolved {
+impl Drop for ResolveOnDrop {
     fn drop(&mut self) {
-        self.batch.resolve(self.committed);
+        self.group.resolve(self.committed);
     }
 }

@@ -1,4 +1,4 @@
-//! The log as its writers hold it: append, and be told when it is there.
+//! The writing side of the log: append records and wait until they are durable.
 
 use std::{
     borrow::Borrow,
@@ -24,12 +24,13 @@ use super::{
         segment_file::SegmentMaker,
         wakeup::Wakeup,
     },
+    lock::lock,
     log_clock::LogClock,
     reader::LogReader,
     record::Record,
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
-    sealer::{SealOutcome, Sealer},
+    sealer::{SealOutcome, SealerState},
 };
 use crate::{
     clock::SharedClock,
@@ -38,47 +39,47 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Tells the logs of one process apart, for the flushers of its threads.
+/// Numbers the logs of one process, so that a thread's flusher knows which log it serves.
 static NEXT_LOG: AtomicU64 = AtomicU64::new(0);
 
-/// What a log is opened with.
+/// How to open a log.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
-    /// The directory of the segments.
+    /// The directory of the segments; created with mode 0700 if it does not exist.
     pub dir: PathBuf,
-    /// Where the keys lie.
+    /// The keyring and the root key.
     pub keys: KeyFiles,
-    /// What the operator set.
+    /// The section `log` of the configuration.
     pub config: Config,
-    /// Where time comes from.
+    /// The wall clock and the boot clock.
     pub clock: SharedClock,
-    /// What changes files.
+    /// Performs every change of a file; tests replace it.
     pub disk: SharedDisk,
 }
 
 impl LogOptions {
-    /// A log in `dir` with its keys in `keys`, on the machine's own disk.
+    /// A log in `dir` with its keys in `keys`, on the operating system's disk.
     #[must_use]
     pub fn new(dir: PathBuf, keys: KeyFiles, config: Config, clock: SharedClock) -> Self {
         Self { dir, keys, config, clock, disk: OsDisk::shared() }
     }
 }
 
-/// The log, open for writing. Cheap to clone.
+/// The log, open for writing. Clones share it.
 #[derive(Clone)]
 pub struct QueryLog {
     shared: Arc<LogState>,
-    /// Ends the commit thread when the last clone goes.
+    /// Dropping the last clone stops the commit thread.
     thread: Arc<CommitThread>,
 }
 
 impl QueryLog {
-    /// Opens the log: locks its directory, opens the keys, repairs what the last process left unfinished. A crash of its
-    /// own thread stops the service through `shutdown`.
+    /// Opens the log: locks its directory, opens the keys, finishes what the last process left unfinished. A panic of the
+    /// commit thread stops the service through `shutdown`.
     ///
     /// # Errors
-    /// If somebody else writes there, the keys are not in order, or a file cannot be read. Damage is no error: it is in
-    /// the report.
+    /// If another process has locked the directory, the keys are invalid, or a file cannot be read. Damage is no error;
+    /// the report lists it.
     pub fn open(
         options: LogOptions,
         shutdown: &Shutdown,
@@ -94,7 +95,7 @@ impl QueryLog {
             durability: config.durability,
         };
         let wakeup = Arc::new(Wakeup::default());
-        let own_from = catalog.next_ordinal();
+        let first_own_ordinal = catalog.next_ordinal();
         let time = LogClock::after(recovered.last);
         let shared = Arc::new(LogState {
             id: NEXT_LOG.fetch_add(1, Ordering::Relaxed),
@@ -108,8 +109,8 @@ impl QueryLog {
             keyring,
             config,
             retention: Mutex::new(retention),
-            sealer: Mutex::new(Sealer::new(recovered.tip)),
-            own_from,
+            sealer: Mutex::new(SealerState::new(recovered.tip)),
+            first_own_ordinal,
             disk,
             directory: recovered.lock,
         });
@@ -117,16 +118,16 @@ impl QueryLog {
         Ok((Self { shared, thread: Arc::new(thread) }, recovered.report))
     }
 
-    /// Hands a record over. It is in the log when the ticket says so, and no answer may leave before.
+    /// Appends a record. No answer may leave before the acknowledgement resolves.
     ///
     /// # Errors
-    /// If too much waits, or the log cannot be written. Then there is no answer either.
+    /// If too many records are pending, or the log cannot be written. Then the caller must not answer.
     pub fn append(&self, record: &Record) -> Result<AppendAck, AppendError> {
         self.append_all([record])
     }
 
-    /// Hands records over that belong together: all of them or none, next to each other, in one commit. The iterator
-    /// runs in the log's critical section, so it must not wait for anything.
+    /// Appends records that belong together: all or none, next to each other, in one commit. The iterator runs in the
+    /// log's critical section, so it must not block.
     ///
     /// # Errors
     /// As [`QueryLog::append`].
@@ -135,55 +136,55 @@ impl QueryLog {
         records: impl IntoIterator<Item = R, IntoIter: ExactSizeIterator>,
     ) -> Result<AppendAck, AppendError> {
         let records = records.into_iter();
-        let ticket = self.shared.pending().append(&*self.shared.clock, records)?;
-        self.shared.ask_commit();
-        Ok(ticket)
+        let ack = lock(&self.shared.pending).append(&*self.shared.clock, records)?;
+        self.shared.request_commit();
+        Ok(ack)
     }
 
-    /// Whether records are taken at present.
+    /// Whether the log accepts records now.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.shared.writable.load(Ordering::Acquire)
     }
 
-    /// Has what this thread's requests append committed, on this thread in `os` mode: to be spawned once on each
-    /// current-thread runtime that serves. Ends at the soft stop; the log's own thread looks after everything from then
-    /// on.
+    /// Commits the records of this thread's requests: on this thread in `os` mode, on the commit thread in `disk` mode.
+    /// Spawn it once on each serving current-thread runtime. It ends at the soft stop; from then on the commit thread
+    /// commits everything.
     pub async fn run_inline_flusher(self, shutdown: Shutdown) {
         let flusher = InlineFlusher { shared: &self.shared, signal: Arc::default() };
         let mut stopping = pin!(shutdown.stopping());
-        let mut adopted = false;
+        let mut registered = false;
         loop {
-            let asked = poll_fn(|context| {
-                if !adopted {
-                    flusher::adopt(self.shared.id, &flusher.signal);
-                    adopted = true;
+            let requested = poll_fn(|context| {
+                if !registered {
+                    flusher::register(self.shared.id, &flusher.signal);
+                    registered = true;
                 }
                 if stopping.as_mut().poll(context).is_ready() {
                     return Poll::Ready(false);
                 }
-                flusher.signal.poll_asked(context).map(|()| true)
+                flusher.signal.poll_requested(context).map(|()| true)
             });
-            if !asked.await {
+            if !requested.await {
                 return;
             }
-            // Everything that is ready in this turn of the runtime joins the commit.
+            // Every request that is ready in this turn of the runtime joins the commit.
             tokio::task::yield_now().await;
             match self.shared.config.durability {
                 Durability::Os => {
                     self.shared.commit_pending();
                 }
-                Durability::Disk => self.shared.wakeup.ring(),
+                Durability::Disk => self.shared.wakeup.notify(),
             }
         }
     }
 
-    /// Commits what waits, on this thread. The log's own threads do so by themselves.
+    /// Commits the pending records on this thread. The log's own threads do so without being called.
     pub fn commit_pending(&self) {
         while self.shared.commit_pending() {}
     }
 
-    /// The reading side.
+    /// A reader that sees every committed record.
     #[must_use]
     pub fn reader(&self) -> LogReader {
         let shared = &self.shared;
@@ -195,52 +196,50 @@ impl QueryLog {
         )
     }
 
-    /// The keys of the hours, for what must be forgotten with the log.
+    /// The keyring of the hours, for other data that must expire with the log.
     #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.shared.keyring)
     }
 
-    /// Destroys what has expired, and ends the active segment if its hour has passed. To be called every minute or so;
-    /// calling it again is harmless.
+    /// Destroys expired keys and files, and finishes the active segment if its hour is over. Call it about every minute;
+    /// an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
-        shared.end_past_hour();
-        let mut retention = shared.retention();
-        let end_hours = |due: &[_]| {
-            shared.end_active_if(|hour| due.contains(&hour));
-        };
-        retention.tick(&*shared.clock, &shared.keyring, &shared.catalog, end_hours)
+        shared.finish_past_hour();
+        let mut retention = lock(&shared.retention);
+        let finish_hours = |due: &[_]| shared.finish_active_if(|hour| due.contains(&hour));
+        retention.tick(&*shared.clock, &shared.keyring, &shared.catalog, finish_hours)
     }
 
-    /// Seals every finished segment that is not sealed yet: minutes of work after a busy hour, so on a thread of low
-    /// priority. Ends early, with nothing half done, when `stop` says so. Only one round runs at a time.
+    /// Seals every finished segment. This takes minutes after a busy hour, so call it on a thread of low priority. It ends
+    /// early when `stop` returns true, and leaves no partial file. Rounds exclude each other.
     pub fn seal(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
-        self.shared.seal(stop)
+        self.shared.seal_all(stop)
     }
 
-    /// Commits what waits, ends the active segment, and takes nothing more.
+    /// Refuses further appends, commits the pending records and finishes the active segment.
     pub fn close(&self) {
-        self.shared.pending().close();
+        lock(&self.shared.pending).close();
         self.shared.writable.store(false, Ordering::Release);
         self.thread.stop();
         self.commit_pending();
-        self.shared.end_active_if(|_| true);
+        self.shared.finish_active_if(|_| true);
     }
 
-    /// As a crash would: nothing is committed or finished. The directory's lock is given up when the last clone goes.
+    /// Stops as a crash would, without committing or finishing anything. Dropping the last clone releases the directory.
     #[cfg(test)]
     pub(super) fn abandon(self) {
-        self.shared.pending().close();
-        self.shared.pending().refuse().resolve(false);
+        lock(&self.shared.pending).close();
+        lock(&self.shared.pending).refuse().resolve(false);
         self.thread.stop();
-        self.shared.committer().forget();
+        lock(&self.shared.committer).drop_active();
     }
 
-    /// Tries a fresh segment now instead of after the pause.
+    /// Tries a new segment now instead of after the pause.
     #[cfg(test)]
-    pub(super) fn revive_now(&self) {
-        self.shared.revive();
+    pub(super) fn reopen_now(&self) {
+        self.shared.reopen();
     }
 }
 
@@ -252,8 +251,8 @@ struct InlineFlusher<'a> {
 impl Drop for InlineFlusher<'_> {
     fn drop(&mut self) {
         self.signal.close();
-        // What it was asked for and has not done.
-        self.shared.wakeup.ring();
+        // The commit thread commits what this flusher was asked for and has not committed.
+        self.shared.wakeup.notify();
     }
 }
 

@@ -1,9 +1,9 @@
-//! The log's own time: the wall's, except that it never goes back over a small step.
+//! The log's own time: the wall clock, but it does not follow a small step back.
 //!
-//! Somebody sets the wall clock back by two hours. Records must not be filed before those already written, so the log's
-//! time goes on from its last instant, at half the pace of the boot clock, until the wall has caught up with it. A step
-//! of more than [`limits::CLOCK_STEP_BACK_MAX`] is believed instead: then the clock had been wrong before, and the log
-//! would be wrong for longer than anybody waits.
+//! Suppose somebody sets the wall clock back by two hours. New records must come after the records already written. So the
+//! log's time continues from its last instant, at half the pace of the boot clock, until the wall clock has caught up.
+//! The log follows a step back of more than [`limits::CLOCK_STEP_BACK_MAX`] at once: the clock must have been wrong before
+//! the step, and catching up would take too long.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::{
     limits,
 };
 
-/// Behind by less than this, the log's time just counts on: many records within one microsecond look the same as a wall
-/// clock that stands still.
+/// If the wall clock is behind by less than this, the log's time advances by one microsecond for each record: many records
+/// in one microsecond look like a wall clock that stands still.
 const PACED_FROM: Duration = Duration::from_secs(1);
 
-/// Gives each record its instant.
+/// Gives each record its instant; instants of one segment strictly increase.
 #[derive(Debug)]
 pub(super) struct LogClock {
     last: Timestamp,
-    /// While well behind: the log's instant and the boot clock's when that began.
+    /// The log's time and the boot clock's time when the wall clock fell behind; none while it is not.
     anchor: Option<(Timestamp, Duration)>,
 }
 
 impl LogClock {
-    /// Goes on after `last`, the newest record on disk.
+    /// Continues after `last`, the newest record on disk.
     pub(super) const fn after(last: Timestamp) -> Self {
         Self { last, anchor: None }
     }
 
-    /// The instant of the next record: later than the one before, unless the wall went back too far to wait for.
+    /// The instant of the next record: later than the last, unless the wall clock went back further than the limit.
     pub(super) fn next(&mut self, clock: &dyn Clock) -> Timestamp {
         let wall = clock.now();
         if wall > self.last {
@@ -43,7 +43,7 @@ impl LogClock {
             let behind_s = behind.as_secs();
             tracing::warn!(
                 behind_s,
-                "the wall clock went back too far to wait for; the log follows it"
+                "the wall clock went back by more than a day; the log follows it"
             );
             self.anchor = None;
             self.last = wall;
@@ -61,13 +61,13 @@ impl LogClock {
         self.last
     }
 
-    /// The instant right after the last one, for more records of the same moment.
+    /// The instant one microsecond after the last, for records appended together.
     pub(super) fn follow(&mut self) -> Timestamp {
         self.last = self.last.plus(Duration::from_micros(1));
         self.last
     }
 
-    /// Where the log's time would be now, without moving it.
+    /// What [`Self::next`] would return now.
     pub(super) fn peek(&self, clock: &dyn Clock) -> Timestamp {
         Self { last: self.last, anchor: self.anchor }.next(clock)
     }
@@ -79,7 +79,7 @@ mod tests {
     use crate::clock::ManualClock;
 
     #[test]
-    fn a_small_step_back_is_waited_for_at_half_pace() {
+    fn after_a_small_step_back_time_runs_at_half_pace() {
         let start = Timestamp::from_secs(1_000_000);
         let clock = ManualClock::at(start);
         let mut time = LogClock::after(Timestamp::EPOCH);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_step_back_is_believed() {
+    fn a_large_step_back_is_followed() {
         let start = Timestamp::from_secs(10_000_000);
         let clock = ManualClock::at(start);
         let mut time = LogClock::after(start.plus(limits::CLOCK_STEP_BACK_MAX));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_within_one_microsecond_counts_on() {
+    fn a_burst_within_one_microsecond_stays_in_order() {
         let start = Timestamp::from_secs(1_000_000);
         let clock = ManualClock::at(start);
         let mut time = LogClock::after(Timestamp::EPOCH);

@@ -1,38 +1,38 @@
-//! The query log: every query and every registry change, readable for 30 days and by nobody after that.
+//! The query log: every lookup and every registry change, readable for 30 days and by nobody afterwards.
 //!
 //! ```text
-//! append -> pending (one mutex, no I/O) -> commit: frames, sealed, one write, [fdatasync] -> tickets resolve -> answers
+//! append -> pending buffer (one mutex, no I/O) -> commit: encrypt frames, one write, [fdatasync] -> resolve acks -> answers
 //!                                             |
-//!                    <data>/log/0000498728-000001.frames    one hour, one file for each start of the process
+//!                    <data>/log/0000498728-000001.frames    one hour; a new file after each start of the process
 //!                                             |
-//!                    sealing, once the hour is over: sorted by handle, Parquet in encrypted chunks, checked, then the frames go
+//!                    sealer, after the hour: sort by handle, write Parquet in encrypted chunks, read back, remove the frames
 //!                                             |
 //!                    <data>/log/0000498728-000001.sealed
 //!                                             |
-//!                    search, tail, segments, verify (own file handles; only as far as committed)
+//!                    search, tail, segments, verify (own file handles; they read only what is committed)
 //!                                             |
-//!                    retention: key of the hour destroyed, root key changed, files unlinked
+//!                    retention: destroy the hour's key, change the root key, unlink the files
 //! ```
 //!
-//! - **No answer without its record**: a [`AppendAck`] resolves when its record is as durable as configured.
-//! - **30 days means 30 days**: every read is clamped to the window, and forgetting destroys keys.
-//! - **Corruption never becomes deletion**: what cannot be read is reported and kept until its hour expires.
+//! - **No answer without its record**: an [`AppendAck`] resolves when its record is as durable as configured.
+//! - **30 days means 30 days**: every read drops expired rows, and retention destroys keys.
+//! - **Corruption never becomes deletion**: the log reports unreadable files and keeps them until their hour expires.
 //!
 //! # Parts
 //!
-//! | part | what it is for |
+//! | part | purpose |
 //! | --- | --- |
-//! | `record`, `json`, `filter`, `cursor`, `segment_name` | what a record is, how it is told, asked for and named |
-//! | `catalog`, `log_time` | the files there are; the log's own time |
-//! | [`frames`] | a segment as it is written: records as bytes, group commit, tickets |
-//! | [`engine`], [`recovery`] | what drives commits; what a start finds |
-//! | [`segment`] | a sealed segment as bytes: Parquet, by handle; knows no file |
-//! | [`sealer`] | from frames to a sealed file, and that file's chain |
-//! | [`search`] | rows in the order of time, in the order of storage, as they come |
-//! | [`flips`] | handles whose route went back and forth |
-//! | [`verify`] | what is damaged, missing, or not forgotten |
-//! | `retention`, `summary` | forgetting; what an operator sees of a segment |
-//! | `log`, `reader` | the writing and the reading side, as the rest of the service holds them |
+//! | `record`, `json`, `filter`, `cursor`, `order`, `segment_name` | what a record is, how it is printed, filtered, ordered and named |
+//! | `catalog`, `log_clock` | the files of the log; the log's own time |
+//! | [`frames`] | a segment while it is written: record encoding, group commit, acknowledgements |
+//! | [`engine`], [`recovery`] | the commit thread; repair at start |
+//! | [`segment`] | the format of a sealed segment: Parquet sorted by handle. It opens no file |
+//! | [`sealer`] | turns frames into a sealed file and links the sealed files to a chain |
+//! | [`search`] | rows by time, rows in storage order, rows as they are committed |
+//! | [`flips`] | handles whose route changed back and forth |
+//! | [`verify`] | damaged, missing and expired files |
+//! | `retention`, `summary` | expiry; the operator's view of a segment |
+//! | `log`, `reader` | the writing and the reading side, as other modules use them |
 
 mod catalog;
 mod config;
@@ -42,8 +42,10 @@ mod filter;
 mod flips;
 mod frames;
 mod json;
+mod lock;
 mod log;
 mod log_clock;
+mod order;
 mod reader;
 mod record;
 mod recovery;
@@ -51,6 +53,7 @@ mod retention;
 mod sealer;
 mod search;
 mod segment;
+mod segment_error;
 mod segment_name;
 mod summary;
 #[cfg(test)]
@@ -65,6 +68,7 @@ pub use flips::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, RegistryCount,
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use json::JsonError;
 pub use log::{LogOptions, QueryLog};
+pub use order::Order;
 pub use reader::LogReader;
 pub use record::{LogRow, LookupRecord, Record};
 pub use recovery::{OpenError, RecoveryReport};
@@ -72,9 +76,8 @@ pub use retention::RetentionOutcome;
 pub use sealer::{SealError, SealOutcome};
 pub use search::tail::{Tail, TailPosition};
 pub use search::walk::Walk;
-pub use search::{Order, ReadError, Search, SearchOutcome};
+pub use search::{ReadError, Search, SearchOutcome};
 pub use segment_name::SegmentId;
 pub use summary::SegmentSummary;
 pub use verify::forgotten::{Finding, FindingKind, ForgottenError, ForgottenReport};
-pub use verify::verify_sealed::ChainReport;
-pub use verify::{KeyState, SegmentReport, VerifyReport};
+pub use verify::{ChainReport, KeyState, SegmentReport, VerifyReport};

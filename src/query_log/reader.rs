@@ -1,4 +1,4 @@
-//! The log as its readers hold it: on a running server beside the writer, or on a stopped one's files.
+//! The reading side of the log: beside the writer of a running server, or over the files of a stopped one.
 //!
 //! The only thing that a reader learns from the writer is how far the files are committed. It checks every row against
 //! the retention at the moment it gives it out. Retention itself makes expired rows unreadable by destroying their key.
@@ -10,11 +10,12 @@ use super::{
     cursor::Cursor,
     filter::Filter,
     flips::{self, FlipQuery, FlipReport},
+    order::Order,
     recovery::{self, OpenError},
     search::{
         tail::{Tail, TailPosition},
         walk::Walk,
-        {Order, ReadError, Search, Sources},
+        {ReadError, Search, Sources},
     },
     summary::{self, SegmentSummary},
     verify::{
@@ -27,7 +28,7 @@ use crate::{
     envelope::{KeyFiles, Keyring},
 };
 
-/// The reading side of the log. Cheap to clone. Its calls read files, so they belong on a thread that may wait.
+/// The reading side of the log. Clones share it. Its calls read files, so make them on a thread that may block.
 #[derive(Clone, Debug)]
 pub struct LogReader {
     sources: Sources,
@@ -52,7 +53,7 @@ impl LogReader {
     /// whole.
     ///
     /// # Errors
-    /// If the keys are not in order, or the directory cannot be read.
+    /// If the keys are invalid, or the directory cannot be read.
     pub fn open_read_only(
         dir: &Path,
         keys: KeyFiles,
@@ -63,19 +64,19 @@ impl LogReader {
         Ok(Self::new(Arc::new(catalog), Arc::new(keyring), clock, retention))
     }
 
-    /// The rows that `filter` asks for, after the place `after` in the given order.
+    /// The rows that match `filter`, behind `after` in this order.
     #[must_use]
     pub fn search(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Search {
         Search::new(self.sources.clone(), filter.clone(), order, after)
     }
 
-    /// The rows that `filter` asks for, all of them, in the order in which they lie on disk.
+    /// All rows that match `filter`, in the order of storage.
     #[must_use]
     pub fn walk(&self, filter: &Filter) -> Walk {
         Walk::new(self.sources.clone(), filter.clone())
     }
 
-    /// The place behind everything that is committed now.
+    /// The position behind every row that is committed now.
     #[must_use]
     pub fn position(&self) -> TailPosition {
         let (catalog, now) = (&self.sources.catalog, self.sources.clock.now());
@@ -87,7 +88,7 @@ impl LogReader {
         }
     }
 
-    /// Follows the log from `position` on.
+    /// The rows that match `filter` and are committed after `position`.
     #[must_use]
     pub fn tail(&self, position: TailPosition, filter: &Filter) -> Tail {
         Tail::new(self.sources.clone(), filter.clone(), position)
@@ -99,20 +100,20 @@ impl LogReader {
         self.sources.horizon()
     }
 
-    /// The keys of the hours, for what must be forgotten with the log.
+    /// The keyring of the hours, for other data that must expire with the log.
     #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.sources.keyring)
     }
 
-    /// The handles whose route went back and forth, most often first. Reads the whole window, on a thread of low priority
-    /// that the caller waits for; `stop` is asked between pages.
+    /// The handles whose route changed back and forth, most changes first. It reads the whole time range on a thread of low
+    /// priority, for which the caller waits, and calls `stop` between pages.
     ///
     /// # Errors
-    /// If the operating system cannot read a segment; damage is none, it is counted.
+    /// If the operating system cannot read a segment. Damage is no error; the report counts it.
     ///
     /// # Panics
-    /// If reading does.
+    /// If reading panics.
     pub fn flips(
         &self,
         query: &FlipQuery,
@@ -127,17 +128,17 @@ impl LogReader {
         summary::summarise(&self.sources)
     }
 
-    /// Reads everything and says what is not as it should be. Changes nothing.
+    /// Reads every segment and reports what is wrong. It changes nothing.
     #[must_use]
     pub fn verify(&self) -> VerifyReport {
         verify::verify(&self.sources)
     }
 
-    /// Looks for what should be forgotten and is still there. Changes nothing.
+    /// Searches for keys, files and records that should have expired. It changes nothing.
     ///
     /// # Errors
-    /// If the directory or the keys cannot be read: then nothing is proved.
+    /// If the directory or the keys cannot be read. Then nothing is proved.
     pub fn prove_forgotten(&self) -> Result<ForgottenReport, ForgottenError> {
-        forgotten::look(&self.sources)
+        forgotten::check(&self.sources)
     }
 }

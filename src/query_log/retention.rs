@@ -1,17 +1,19 @@
-//! Forgetting, hour by hour: the key first, then the files.
+//! Retention destroys expired hours: the key first, then the files.
 //!
 //! An hour is due when its oldest possible record reaches the retention. A tick destroys the keys of all due hours at
-//! once ([`crate::envelope::Keyring::prune`]), and then unlinks every file of a due hour whose key is gone. Each step may
-//! be the last before a crash: a file that is due and has no key is unlinked by the next tick, whoever destroyed the key.
-//! A file that has no key and is *not* due is damage, and stays.
+//! once ([`crate::envelope::Keyring::prune`]), then unlinks every file of a due hour whose key is gone. A crash may come
+//! after any step: the next tick unlinks each file that is due and has no key, whoever destroyed that key. A file that
+//! has no key and is *not* due is damaged, and stays.
 //!
-//! A clock can be wrong in two ways. If it jumps while the process runs, wall and boot clock disagree, and nothing is
-//! destroyed until they agree again or the process starts anew. If it was far ahead when an hour was written, that hour
-//! would stay for ever; so the keyring keeps when each key was first seen, and an hour that is still in the future
-//! expires by that. Once its time has really come it expires by its hour again: a clock that was far *behind* for a
-//! while must not make everything look old.
+//! The clock can be wrong in two ways:
+//!
+//! - It jumps while the process runs. Then wall and boot clock disagree, and retention destroys nothing until they agree
+//!   again or the process restarts.
+//! - It was far ahead when an hour was written. The keyring records when it first saw each key, and an hour in the future
+//!   expires by that instant. As soon as the hour's start has passed it expires by its start again: a clock that was far
+//!   *behind* for a while must not make every hour look old.
 
-use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{catalog::Catalog, segment_name::SegmentId};
 use crate::{
@@ -24,19 +26,19 @@ use crate::{
 /// What one tick did.
 #[derive(Debug, Default)]
 pub struct RetentionOutcome {
-    /// Nothing was destroyed, since the clocks disagree.
+    /// Wall and boot clock disagree, so the tick destroyed nothing.
     pub frozen: bool,
-    /// Hours whose keys were destroyed.
+    /// Hours whose keys the tick destroyed.
     pub hours_destroyed: usize,
     /// Files unlinked.
     pub files_removed: usize,
-    /// Files that could not be unlinked; each tick tries again. Their keys are gone already.
+    /// Files that could not be unlinked. Their keys are gone; the next tick tries again.
     pub files_left: usize,
-    /// Why the keys could not be destroyed, if they could not; the next tick tries again.
+    /// Why no key could be destroyed; the next tick tries again.
     pub error: Option<KeyringError>,
 }
 
-/// The retention of one log.
+/// The state of one log's retention.
 #[derive(Debug)]
 pub(super) struct Retention {
     span: Duration,
@@ -44,23 +46,24 @@ pub(super) struct Retention {
     wall_start: Timestamp,
     boot_start: Duration,
     was_frozen: bool,
-    /// Files of hours that this process destroyed and could not unlink: an hour in the future would not look due.
-    condemned: Vec<Hour>,
+    /// Hours whose keys this process destroyed and whose files it could not unlink. Without this list, files of an hour in
+    /// the future would not look due.
+    unlinkable: Vec<Hour>,
 }
 
 impl Retention {
     pub(super) fn new(clock: &dyn Clock, span: Duration, disk: SharedDisk) -> Self {
         let (wall_start, boot_start) = (clock.now(), clock.boot());
-        Self { span, disk, wall_start, boot_start, was_frozen: false, condemned: Vec::new() }
+        Self { span, disk, wall_start, boot_start, was_frozen: false, unlinkable: Vec::new() }
     }
 
-    /// Destroys what is due. `end_hours` is told which hours these are, so that none of their files stays open.
+    /// Destroys the due hours. It first calls `finish_hours` with them, which closes their open files.
     pub(super) fn tick(
         &mut self,
         clock: &dyn Clock,
         keyring: &Keyring,
         catalog: &Catalog,
-        end_hours: impl FnOnce(&[Hour]),
+        finish_hours: impl FnOnce(&[Hour]),
     ) -> RetentionOutcome {
         let mut outcome = RetentionOutcome { frozen: self.is_frozen(clock), ..Default::default() };
         if outcome.frozen {
@@ -71,22 +74,26 @@ impl Retention {
             outcome.error = Some(error);
             return outcome;
         }
-        let due = due_hours(&keyring.hours(), self.span, now);
+        let hours = keyring.hours();
+        let due = due_hours(&hours, self.span, now);
+        // Destruction is final, so this checks `expiry` without its rules for wrong clocks: no hour goes whose start and
+        // whose key are both younger than the retention.
+        let is_old = |hour: &Hour| hour.start().min(hours[hour]).plus(self.span) <= now;
+        assert!(due.iter().all(is_old), "retention would destroy an hour inside the window");
         if !due.is_empty() {
-            end_hours(&due);
-            self.condemned.extend(&due);
+            finish_hours(&due);
+            self.unlinkable.extend(&due);
             if let Err(error) = keyring.prune(&due) {
-                tracing::error!(%error, hours = due.len(), "expired keys could not be destroyed; trying again");
+                tracing::error!(%error, hours = due.len(), "cannot destroy expired keys; the next tick tries again");
                 outcome.error = Some(error);
                 return outcome;
             }
             outcome.hours_destroyed = due.len();
         }
         let alive = keyring.hours();
-        let condemned = &self.condemned;
         let is_dead = |hour: Hour| {
             !alive.contains_key(&hour)
-                && (expiry(hour, None, self.span, now) <= now || condemned.contains(&hour))
+                && (expiry(hour, None, self.span, now) <= now || self.unlinkable.contains(&hour))
         };
         let files: Vec<_> =
             catalog.files().into_iter().filter(|(id, _)| is_dead(id.hour)).collect();
@@ -102,36 +109,33 @@ impl Retention {
     ) {
         let mut left = Vec::new();
         for (id, path) in files {
-            match self.disk.unlink(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(%error, file = %id, "an expired file cannot be removed; its key is gone, trying again");
+            match catalog.unlink(&*self.disk, id, &path) {
+                Ok(()) => outcome.files_removed += 1,
+                Err(error) => {
+                    tracing::warn!(%error, file = %id, "cannot unlink an expired file; its key is gone and the next tick tries again");
                     outcome.files_left += 1;
                     left.push(id.hour);
                 }
-                _ => {
-                    catalog.remove(id, &path);
-                    outcome.files_removed += 1;
-                }
             }
         }
-        self.condemned.retain(|hour| left.contains(hour));
+        self.unlinkable.retain(|hour| left.contains(hour));
         if outcome.files_removed > 0
             && let Err(error) = self.disk.sync_dir(catalog.dir())
         {
-            // After a crash the names may be back; the next start sees them as due and without a key.
+            // After a crash the names may be back. The next start finds them due and without a key.
             tracing::warn!(%error, "the removal of expired files may not be durable yet");
         }
     }
 
     fn is_frozen(&mut self, clock: &dyn Clock) -> bool {
-        // Signed, in microseconds: the wall may have gone back to before the start.
+        // Signed microseconds: the wall clock may have gone back to before the start.
         let wall = i128::from(clock.now().as_micros()) - i128::from(self.wall_start.as_micros());
         let boot = clock.boot().saturating_sub(self.boot_start).as_micros();
         let apart = wall.abs_diff(i128::try_from(boot).unwrap_or(i128::MAX));
         let frozen = apart > limits::CLOCK_DISAGREEMENT_MAX.as_micros();
         if frozen && !self.was_frozen {
             tracing::error!(
-                "wall clock and boot clock disagree; no log segment is destroyed until they agree or a restart"
+                "wall clock and boot clock disagree; the log destroys no hour until they agree or the process restarts"
             );
         }
         self.was_frozen = frozen;
@@ -139,7 +143,7 @@ impl Retention {
     }
 }
 
-/// When an hour expires. `born`: the earliest wall time at which its key was seen.
+/// When an hour expires. `born` is the earliest wall time at which the keyring held its key.
 pub(super) fn expiry(
     hour: Hour,
     born: Option<Timestamp>,
@@ -148,12 +152,12 @@ pub(super) fn expiry(
 ) -> Timestamp {
     let start = hour.start();
     let born = born.unwrap_or(start);
-    let from_the_future = born.plus(limits::CLOCK_STEP_BACK_MAX) < start;
-    let oldest = if from_the_future && start <= now { start } else { start.min(born) };
+    let was_ahead = born.plus(limits::CLOCK_STEP_BACK_MAX) < start;
+    let oldest = if was_ahead && start <= now { start } else { start.min(born) };
     oldest.plus(span)
 }
 
-/// The hours whose time has come.
+/// The hours that have expired.
 pub(super) fn due_hours(
     hours: &BTreeMap<Hour, Timestamp>,
     span: Duration,

@@ -1,37 +1,37 @@
-//! The names of the files in the log's directory: one writer, one strict parser.
+//! The names of the files in the log's directory. Only this file writes and parses them.
 //!
 //! ```text
-//! 0000498728-000001.frames               a segment as it is written: hour (since the epoch) and file within the hour
-//! 0000498728-000001.sealing              the same while it is being sealed
-//! 0000498728-000001.sealed               the same once that is done and checked; then the frames go
-//! 0000498728-000001-000000004096.cut     what was cut off it, and where: dies with the hour
+//! 0000498728-000001.frames               a segment as it is written: hour since the epoch, number within the hour
+//! 0000498728-000001.sealing              a sealed file that is not complete yet
+//! 0000498728-000001.sealed               a sealed file that was read back and compared; it replaces the frames
+//! 0000498728-000001-000000004096.cut     bytes that recovery cut off a file, and their offset
 //! ```
 //!
-//! Padded with zeros, so that the order of the names is the order of time.
+//! Numbers are padded with zeros, so the order of the names is the order of time.
 
 use std::fmt;
 
 use crate::clock::Hour;
 
-/// Which file: the hour, and the number within the hour.
+/// Identifies a segment in any form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId {
-    /// The hour that it covers.
+    /// The hour of all its records.
     pub hour: Hour,
-    /// Counted from 1; a new one at each start of the process and after each error.
+    /// Counted from 1. Each start of the process and each write error takes a new number.
     pub number: u32,
 }
 
 /// A name in the log's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LogFileName {
-    /// Records as they came.
+    /// Records in the order in which they were appended.
     Frames(SegmentId),
-    /// Sealed records that are not whole yet: of no use to a reader.
+    /// An incomplete sealed file; no reader opens it.
     Sealing(SegmentId),
-    /// Sealed records.
+    /// A complete sealed file.
     Sealed(SegmentId),
-    /// What recovery cut off a file, from this offset.
+    /// Bytes that recovery cut off a file, from this offset on.
     Cut(SegmentId, u64),
 }
 
@@ -42,20 +42,19 @@ impl LogFileName {
         }
     }
 
-    /// Reads a name; none unless it is exactly one that would be written.
+    /// None unless `Display` writes exactly this name.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        if let Some(stem) = name.strip_suffix(".frames") {
-            return SegmentId::parse(stem).map(Self::Frames);
+        let (stem, extension) = name.split_once('.')?;
+        match extension {
+            "frames" => SegmentId::parse(stem).map(Self::Frames),
+            "sealing" => SegmentId::parse(stem).map(Self::Sealing),
+            "sealed" => SegmentId::parse(stem).map(Self::Sealed),
+            "cut" => {
+                let (stem, offset) = stem.rsplit_once('-')?;
+                Some(Self::Cut(SegmentId::parse(stem)?, digits(offset, 12)?))
+            }
+            _ => None,
         }
-        if let Some(stem) = name.strip_suffix(".sealing") {
-            return SegmentId::parse(stem).map(Self::Sealing);
-        }
-        if let Some(stem) = name.strip_suffix(".sealed") {
-            return SegmentId::parse(stem).map(Self::Sealed);
-        }
-        let (stem, offset) = name.strip_suffix(".cut")?.split_at_checked(17)?;
-        let offset = digits(offset.strip_prefix('-')?, 12)?;
-        SegmentId::parse(stem).map(|id| Self::Cut(id, offset))
     }
 }
 
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn near_misses_are_not_ours() {
+    fn near_misses_are_refused() {
         for text in [
             "498728-1.frames",
             "0000498728-000001",

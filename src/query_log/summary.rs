@@ -1,4 +1,4 @@
-//! What an operator sees of a segment.
+//! The operator's view of a segment.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,19 +11,19 @@ use crate::clock::Timestamp;
 pub struct SegmentSummary {
     /// The hour (since the Unix epoch), and the number of the file within the hour.
     pub segment: String,
-    /// What state it is in.
+    /// Its state.
     pub state: SegmentState,
-    /// No record in it is older.
+    /// Its records are at or after this instant.
     #[schema(value_type = String, format = DateTime)]
     pub from: Timestamp,
-    /// Every record in it is older.
+    /// Its records are before this instant.
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
     /// Records in it.
     pub records: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// When its key is destroyed.
+    /// When retention destroys its key.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
 }

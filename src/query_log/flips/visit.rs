@@ -6,11 +6,12 @@ use super::{
     super::{
         catalog::{Form, Segment, SegmentState},
         frames::row_view::RowView,
-        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentReader},
         record::{LogRow, Record},
         sealer::sealed_file,
         search::{ReadError, Sources},
         segment::{HandleEvent, HandlePage, HandleRange, HandleRun, Outcome},
+        segment_error::SegmentError,
         segment_name::SegmentId,
     },
     report::FlipQuery,

@@ -1,17 +1,14 @@
-//! The promise that a record gets into the log, and what keeps it.
+//! What an append returns, and how a commit resolves it.
 //!
-//! All records of one commit share one [`CommitGroup`]; a [`AppendAck`] is a hold on it. So a commit costs one allocation, a record
-//! none, and a commit wakes exactly those whose records it wrote: who waits for the next one waits in another batch.
+//! All records of one commit share one [`CommitGroup`], and an [`AppendAck`] refers to it. So a commit costs one allocation
+//! and a record none. A commit wakes exactly the tasks whose records it wrote: later records belong to another group.
 
 use std::{
     fmt,
     future::Future,
     mem,
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -20,31 +17,28 @@ use super::{
     flusher::{self, Signal},
     wakeup::Wakeup,
 };
+use crate::query_log::lock::lock;
 
-const PENDING: u8 = 0;
-const COMMITTED: u8 = 1;
-const FAILED: u8 = 2;
-
-/// Why a record is not in the log.
+/// Why an append failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// More records wait than the log takes on. Nothing was written.
-    #[error("more records wait for the log than it takes on")]
+    /// Too many records are pending. Nothing was written.
+    #[error("too many records are pending for the log")]
     Overloaded,
-    /// The log cannot be written, or is closed. The record may be on disk or not: there must be no answer.
+    /// The log cannot be written, or is closed. The record may or may not be on disk, so the caller must not answer.
     #[error("the log cannot be written")]
     Unwritable,
 }
 
 /// The records of one commit.
 pub(in crate::query_log) struct CommitGroup {
-    state: AtomicU8,
-    /// By the thread that waits.
-    waiting: Mutex<Vec<Waiters>>,
+    /// None while the commit is pending.
+    outcome: OnceLock<Result<(), AppendError>>,
+    waiters: Mutex<Vec<Waiters>>,
     wakeup: Arc<Wakeup>,
 }
 
-/// Tasks of one thread: one with a flusher, or any other.
+/// The waiting tasks of one thread with a flusher, or of all other threads.
 struct Waiters {
     flusher: Option<Arc<Signal>>,
     wakers: Vec<Waker>,
@@ -52,102 +46,90 @@ struct Waiters {
 
 impl CommitGroup {
     pub(in crate::query_log) fn new(wakeup: &Arc<Wakeup>) -> Arc<Self> {
-        let (state, wakeup) = (AtomicU8::new(PENDING), Arc::clone(wakeup));
-        Arc::new(Self { state, waiting: Mutex::default(), wakeup })
+        let (outcome, waiters) = (OnceLock::new(), Mutex::default());
+        Arc::new(Self { outcome, waiters, wakeup: Arc::clone(wakeup) })
     }
 
-    /// Says how it ended, once, and wakes who waits for it.
+    /// Resolves every acknowledgement of the group, once, and wakes the waiting tasks.
     pub(in crate::query_log) fn resolve(&self, committed: bool) {
-        let outcome = if committed { COMMITTED } else { FAILED };
-        let waiting = {
-            let mut waiting = self.waiting();
-            // Under the lock, so that nobody adds a waker after they were taken.
-            self.state.store(outcome, Ordering::Release);
-            mem::take(&mut *waiting)
+        let outcome = if committed { Ok(()) } else { Err(AppendError::Unwritable) };
+        let waiters = {
+            let mut waiters = lock(&self.waiters);
+            // The lock keeps others from adding a waker after the wakers are taken.
+            let first = self.outcome.set(outcome);
+            // A second outcome would contradict an answer that has already left.
+            assert!(first.is_ok(), "a commit resolves once");
+            mem::take(&mut *waiters)
         };
-        for Waiters { flusher, wakers } in waiting {
+        for Waiters { flusher, wakers } in waiters {
             match flusher {
-                Some(flusher) => flusher.send(wakers),
+                Some(flusher) => flusher.wake_all(wakers),
                 None => wakers.into_iter().for_each(Waker::wake),
             }
         }
     }
 
     fn outcome(&self) -> Option<Result<(), AppendError>> {
-        match self.state.load(Ordering::Acquire) {
-            PENDING => None,
-            COMMITTED => Some(Ok(())),
-            _ => Some(Err(AppendError::Unwritable)),
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiters>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outcome.get().copied()
     }
 }
 
-/// The place of a new waker among those `waiting`.
-fn add(waiting: &mut Vec<Waiters>, waker: Waker) -> (usize, usize) {
+/// Adds a waker and returns its index: that of its thread, and that among the thread's wakers.
+fn add_waker(waiters: &mut Vec<Waiters>, waker: Waker) -> (usize, usize) {
     let flusher = flusher::here();
-    let is_ours = |group: &Waiters| match (&group.flusher, &flusher) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (None, None) => true,
-        _ => false,
-    };
-    let group = waiting.iter().position(is_ours).unwrap_or_else(|| {
-        let wakers = Vec::new();
-        waiting.push(Waiters { flusher, wakers });
-        waiting.len() - 1
+    let is_own =
+        |of: &Waiters| of.flusher.as_ref().map(Arc::as_ptr) == flusher.as_ref().map(Arc::as_ptr);
+    let thread = waiters.iter().position(is_own).unwrap_or_else(|| {
+        waiters.push(Waiters { flusher, wakers: Vec::new() });
+        waiters.len() - 1
     });
-    let place = waiting.get_mut(group).map_or(0, |group| {
-        group.wakers.push(waker);
-        group.wakers.len() - 1
-    });
-    (group, place)
+    let wakers = &mut waiters[thread].wakers;
+    wakers.push(waker);
+    (thread, wakers.len() - 1)
 }
 
-/// A record on its way into the log. Resolves when it is there, as durable as configured, or cannot get there.
+/// The acknowledgement of an append: resolves once the record is as durable as configured, or once its commit failed.
 ///
-/// Dropping it takes nothing back: the record still goes into the log.
+/// Dropping it does not take the record back.
 #[must_use = "no answer may leave before its record is in the log"]
 pub struct AppendAck {
-    batch: Arc<CommitGroup>,
-    /// Where this ticket's waker is in the batch.
+    group: Arc<CommitGroup>,
+    /// The index of this task's waker in the group.
     slot: Option<(usize, usize)>,
 }
 
 impl AppendAck {
-    pub(in crate::query_log) const fn new(batch: Arc<CommitGroup>) -> Self {
-        Self { batch, slot: None }
+    pub(in crate::query_log) const fn new(group: Arc<CommitGroup>) -> Self {
+        Self { group, slot: None }
     }
 
-    /// For no records at all: they are in the log already.
+    /// For an append of no records: it resolves at once.
     pub(in crate::query_log) fn of_nothing(wakeup: &Arc<Wakeup>) -> Self {
-        let batch = CommitGroup::new(wakeup);
-        batch.resolve(true);
-        Self::new(batch)
+        let group = CommitGroup::new(wakeup);
+        group.resolve(true);
+        Self::new(group)
     }
 
-    /// Whether the record is in the log. False also if it cannot get there.
+    /// Whether the record is in the log. False while the commit is pending and after it failed.
     #[must_use]
     pub fn is_committed(&self) -> bool {
-        self.batch.outcome() == Some(Ok(()))
+        self.group.outcome() == Some(Ok(()))
     }
 
-    /// Waits on this thread, for callers without a runtime. Never inside a runtime: it stops everything else there.
+    /// Blocks this thread, for callers outside of a runtime. Inside a runtime it would block every other task.
     ///
     /// # Errors
     /// If the record could not be written.
     pub fn wait_blocking(self) -> Result<(), AppendError> {
-        if let Some(outcome) = self.batch.outcome() {
+        if let Some(outcome) = self.group.outcome() {
             return outcome;
         }
-        // If this thread were to commit by itself later, it would now wait for itself.
-        self.batch.wakeup.ring();
+        // This thread's flusher cannot run while the thread blocks, so the commit thread must commit.
+        self.group.wakeup.notify();
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut ticket = pin!(self);
+        let mut ack = pin!(self);
         loop {
-            match ticket.as_mut().poll(&mut Context::from_waker(&waker)) {
+            match ack.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(outcome) => return outcome,
                 Poll::Pending => thread::park(),
             }
@@ -159,19 +141,18 @@ impl Future for AppendAck {
     type Output = Result<(), AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(outcome) = self.batch.outcome() {
+        if let Some(outcome) = self.group.outcome() {
             return Poll::Ready(outcome);
         }
-        let batch = Arc::clone(&self.batch);
-        let mut waiting = batch.waiting();
-        if let Some(outcome) = batch.outcome() {
+        let group = Arc::clone(&self.group);
+        let mut waiters = lock(&group.waiters);
+        // The commit may have resolved the group before this thread got the lock.
+        if let Some(outcome) = group.outcome() {
             return Poll::Ready(outcome);
         }
-        let known =
-            self.slot.and_then(|(group, place)| waiting.get_mut(group)?.wakers.get_mut(place));
-        match known {
-            Some(waker) => waker.clone_from(context.waker()),
-            None => self.slot = Some(add(&mut waiting, context.waker().clone())),
+        match self.slot {
+            Some((thread, index)) => waiters[thread].wakers[index].clone_from(context.waker()),
+            None => self.slot = Some(add_waker(&mut waiters, context.waker().clone())),
         }
         Poll::Pending
     }
@@ -179,7 +160,7 @@ impl Future for AppendAck {
 
 impl fmt::Debug for AppendAck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppendAck").field("outcome", &self.batch.outcome()).finish()
+        f.debug_struct("AppendAck").field("outcome", &self.group.outcome()).finish()
     }
 }
 

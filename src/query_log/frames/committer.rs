@@ -1,12 +1,13 @@
-//! One commit: what waits is sealed, written, and as durable as configured before anybody hears of it.
+//! One commit: encrypt and write the pending records, and make them as durable as configured, before any ack resolves.
 //!
 //! ```text
-//! pending records -> frames (one hour each) -> sealed -> one write -> [fdatasync] -> readers may see -> askers are woken
+//! pending records -> frames (one hour each) -> encrypt -> one write -> [fdatasync] -> show to readers -> resolve acks
 //! ```
 //!
-//! At the turn of the hour a commit ends one segment and begins the next. Any error poisons: the segment is given up
-//! (after a failed fsync nobody knows what is on disk, and asking again lies), everybody in flight hears `Unwritable`,
-//! and a fresh segment is tried after [`crate::limits::LOG_RETRY_PAUSE`].
+//! At the change of the hour a commit finishes one segment and begins the next. Any error poisons the segment: the log
+//! abandons it and never writes it again, because after a failed fsync nobody knows what is on disk, and a second fsync may
+//! succeed without having written. Every pending append fails with `Unwritable`. The log tries a new segment after
+//! [`crate::limits::LOG_RETRY_PAUSE`].
 
 use super::{
     pending::Records,
@@ -19,29 +20,29 @@ use crate::clock::{Hour, Timestamp};
 pub(in crate::query_log) struct Committer {
     maker: SegmentMaker,
     active: Option<SegmentFile>,
-    /// What is being committed, and the buffer for the next time.
-    pub(in crate::query_log) taken: Records,
+    /// The records of this commit; the buffer is used again for the next.
+    pub(in crate::query_log) records: Records,
 }
 
 impl Committer {
     pub(in crate::query_log) fn new(maker: SegmentMaker) -> Self {
-        Self { maker, active: None, taken: Records::default() }
+        Self { maker, active: None, records: Records::default() }
     }
 
-    /// Writes what was taken. After an error there is no active segment any more.
+    /// Writes `records`. After an error there is no active segment.
     pub(in crate::query_log) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
-        let Self { maker, active, taken } = self;
-        let written = write_frames(maker, active, taken, now);
+        let Self { maker, active, records } = self;
+        let written = write_frames(maker, active, records, now);
         if written.is_err()
             && let Some(failed) = active.take()
         {
-            maker.give_up(failed.segment());
+            maker.abandon(failed.segment());
         }
         written
     }
 
-    /// Tries a fresh segment, after an error.
-    pub(in crate::query_log) fn revive(
+    /// Creates a new segment after an error.
+    pub(in crate::query_log) fn reopen(
         &mut self,
         hour: Hour,
         now: Timestamp,
@@ -52,18 +53,17 @@ impl Committer {
         Ok(())
     }
 
-    /// Forgets the active segment without ending it, as a crash would.
+    /// Drops the active segment without finishing it, as a crash would.
     #[cfg(test)]
-    pub(in crate::query_log) fn forget(&mut self) {
+    pub(in crate::query_log) fn drop_active(&mut self) {
         self.active = None;
     }
 
-    /// The hour of the active segment.
     pub(in crate::query_log) fn active_hour(&self) -> Option<Hour> {
         self.active.as_ref().map(SegmentFile::hour)
     }
 
-    /// Ends the active segment, if there is one.
+    /// Finishes the active segment, if there is one.
     pub(in crate::query_log) fn finish(&mut self) -> Result<(), WriteError> {
         self.active.take().map_or(Ok(()), |active| active.finish().map_err(WriteError::Io))
     }
@@ -76,20 +76,21 @@ fn write_frames(
     now: Timestamp,
 ) -> Result<(), WriteError> {
     for (frame, content) in records.frames() {
+        let hour = frame.first.hour();
         let fits =
-            |segment: &SegmentFile| segment.hour() == frame.hour && segment.has_room(frame.records);
+            |segment: &SegmentFile| segment.hour() == hour && segment.has_room(frame.records);
         if !active.as_ref().is_some_and(fits) {
             if let Some(mut full) = active.take() {
                 if let Err(error) = full.commit() {
-                    maker.give_up(full.segment());
+                    maker.abandon(full.segment());
                     return Err(error.into());
                 }
                 full.finish()?;
             }
-            *active = Some(maker.create(frame.hour, now)?);
+            *active = Some(maker.create(hour, now)?);
         }
         if let Some(segment) = active {
-            segment.seal(frame.records, content);
+            segment.encrypt(frame, content);
         }
     }
     active.as_mut().map_or(Ok(()), |segment| segment.commit().map_err(WriteError::Io))

@@ -1,21 +1,24 @@
-//! What the serving threads themselves do for the log.
+//! The part of a commit that serving threads do themselves.
 //!
-//! Each serving thread may run one flusher. The first append of a turn wakes it; it lets every request that is ready in
-//! this turn join, and then commits for all of them. In `os` mode it does so itself: a commit is one write to the page
-//! cache, some microseconds, and handing it to another thread would cost more. In `disk` mode a sync would stop the
-//! thread, so it rings for the commit thread, once a turn instead of at the first record: one sync covers them all.
+//! Each serving thread may run one flusher. The first append of a turn wakes it. The flusher lets every request that is
+//! ready in this turn append, then commits for all of them:
 //!
-//! It also wakes this thread's requests for the commit thread: to wake a task from another thread costs a system call, so
-//! the commit thread sends all wakers of a batch at once.
+//! - In `os` mode it commits itself. A commit is one write to the page cache and takes some microseconds; to hand it to
+//!   another thread would cost more.
+//! - In `disk` mode a sync would block the serving thread. So the flusher notifies the commit thread, once a turn and not at
+//!   the first record: one sync covers the whole turn.
 //!
-//! A thread knows its flusher by a thread-local, since an append has no other way to say "mine". Where a thread has none
-//! (a synchronous caller, another runtime), the commit thread does it all.
+//! The flusher also wakes this thread's tasks for the commit thread. To wake a task of another thread costs a system call,
+//! so the commit thread sends all wakers of a group at once.
+//!
+//! A thread-local names the thread's flusher, because an append has no other way to find it. For a thread without one (a
+//! synchronous caller, another runtime) the commit thread does everything.
 
 use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -23,48 +26,51 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
+use crate::query_log::lock::lock;
+
 thread_local! {
-    /// This thread's flusher, and the log it is for.
+    /// The id of a log, and this thread's flusher for it.
     static FLUSHER: RefCell<Option<(u64, Arc<Signal>)>> = const { RefCell::new(None) };
 }
 
-/// What wakes a flusher.
+/// Wakes a flusher, and carries the wakers of its thread's tasks.
 #[derive(Debug, Default)]
 pub(in crate::query_log) struct Signal {
-    asked: AtomicBool,
-    /// Tasks of this thread to be woken; none once the flusher has ended.
-    sent: Mutex<Sent>,
+    requested: AtomicBool,
+    /// Tasks that the flusher must wake.
+    queue: Mutex<WakerQueue>,
     waker: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
-struct Sent {
+struct WakerQueue {
     wakers: Vec<Waker>,
+    /// The flusher has ended, so it wakes nobody any more.
     closed: bool,
 }
 
 impl Signal {
-    pub(in crate::query_log) fn ask(&self) {
-        if !self.asked.swap(true, Ordering::AcqRel) {
+    fn request(&self) {
+        if !self.requested.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// Ready when asked; takes the asking. Wakes what was sent.
-    pub(in crate::query_log) fn poll_asked(&self, context: &Context<'_>) -> Poll<()> {
+    /// Ready if a commit was requested since the last call. Wakes the queued tasks.
+    pub(in crate::query_log) fn poll_requested(&self, context: &Context<'_>) -> Poll<()> {
         self.waker.register(context.waker());
-        let sent = mem::take(&mut self.sent().wakers);
-        sent.into_iter().for_each(Waker::wake);
-        if self.asked.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
+        let wakers = mem::take(&mut lock(&self.queue).wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        if self.requested.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Has `wakers` woken on the flusher's thread.
-    pub(in crate::query_log) fn send(self: &Arc<Self>, mut wakers: Vec<Waker>) {
-        if !is_here(self) {
-            let mut sent = self.sent();
-            if !sent.closed {
-                sent.wakers.append(&mut wakers);
-                drop(sent);
+    /// Wakes `wakers` on the flusher's thread, or here if the flusher has ended.
+    pub(in crate::query_log) fn wake_all(self: &Arc<Self>, mut wakers: Vec<Waker>) {
+        if here().is_none_or(|here| !Arc::ptr_eq(&here, self)) {
+            let mut queue = lock(&self.queue);
+            if !queue.closed {
+                queue.wakers.append(&mut wakers);
+                drop(queue);
                 self.waker.wake();
                 return;
             }
@@ -72,40 +78,31 @@ impl Signal {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes nothing more; wakes what was sent.
+    /// Ends the queue and wakes the tasks in it.
     pub(in crate::query_log) fn close(&self) {
-        let mut sent = self.sent();
-        sent.closed = true;
-        let wakers = mem::take(&mut sent.wakers);
-        drop(sent);
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
+        let wakers = mem::take(&mut queue.wakers);
+        drop(queue);
         wakers.into_iter().for_each(Waker::wake);
-    }
-
-    fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// This thread's flusher, whichever log it is for.
+/// This thread's flusher, for whatever log.
 pub(in crate::query_log) fn here() -> Option<Arc<Signal>> {
     FLUSHER.with_borrow(|flusher| flusher.as_ref().map(|(_, signal)| Arc::clone(signal)))
 }
 
-fn is_here(signal: &Arc<Signal>) -> bool {
-    FLUSHER
-        .with_borrow(|flusher| flusher.as_ref().is_some_and(|(_, here)| Arc::ptr_eq(here, signal)))
-}
-
-/// Makes `signal` the one of this thread, for the log `log`.
-pub(in crate::query_log) fn adopt(log: u64, signal: &Arc<Signal>) {
+/// Registers `signal` as this thread's flusher, for the log `log`.
+pub(in crate::query_log) fn register(log: u64, signal: &Arc<Signal>) {
     FLUSHER.with_borrow_mut(|flusher| *flusher = Some((log, Arc::clone(signal))));
 }
 
-/// Asks this thread's flusher of `log` to commit. False if there is none.
-pub(in crate::query_log) fn ask_here(log: u64) -> bool {
+/// Requests a commit from this thread's flusher for `log`. False if there is none.
+pub(in crate::query_log) fn request_here(log: u64) -> bool {
     FLUSHER.with_borrow(|flusher| match flusher {
-        Some((of, signal)) if *of == log && !signal.sent().closed => {
-            signal.ask();
+        Some((of, signal)) if *of == log && !lock(&signal.queue).closed => {
+            signal.request();
             true
         }
         _ => false,

@@ -1,13 +1,17 @@
-//! A segment as it is written: frames of records, one after another, committed for many askers at once.
+//! A segment while it is written: frames of records, with group commit.
 //!
 //! ```text
-//! append -> pending (one mutex, no I/O) -> committer: frames, sealed, one write, [fdatasync] -> tickets resolve
+//! append -> pending (one mutex, no I/O) -> committer: encrypt frames, one write, [fdatasync] -> resolve acks
 //!                                             ^
-//!                 flusher (a serving thread, at the end of its turn) or the engine's thread (alarm)
+//!           flusher (a serving thread, at the end of its turn) or commit thread (waits on the wakeup)
 //! ```
 //!
-//! [`codec`] turns records into what is inside a frame and back, [`row_view`] is a row that is not copied for that,
-//! [`segment_file`] writes a file of frames, [`segment_reader`] reads one in either direction.
+//! | part | purpose |
+//! | --- | --- |
+//! | [`pending`], [`append_ack`] | the buffer of encoded records; what an append returns |
+//! | [`committer`], [`flusher`], [`wakeup`] | one commit; who starts it |
+//! | [`codec`], [`row_view`] | records to the content of a frame and back; a borrowed row |
+//! | [`segment_file`], [`segment_reader`] | write a file of frames; read one in either direction |
 
 pub(in crate::query_log) mod append_ack;
 pub(in crate::query_log) mod codec;

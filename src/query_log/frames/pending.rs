@@ -1,4 +1,4 @@
-//! Records that wait for the next commit, encoded as they come: the critical section of an append.
+//! The buffer of encoded records that the next commit writes. An append encodes its records inside this critical section.
 
 use std::{borrow::Borrow, mem, sync::Arc};
 
@@ -8,31 +8,31 @@ use super::{
     wakeup::Wakeup,
 };
 use crate::{
-    clock::{Clock, Hour, Timestamp},
+    clock::{Clock, Timestamp},
     limits,
     query_log::{log_clock::LogClock, record::Record},
 };
 
-/// A frame in the making: a run of records of one hour.
+/// A frame of the next commit: consecutive records of one hour.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::query_log) struct PendingFrame {
-    pub(in crate::query_log) hour: Hour,
-    /// Where its content starts in the bytes; it ends where the next starts.
-    pub(in crate::query_log) start: usize,
+    /// The offset of its content in the buffer. The content ends where that of the next frame starts.
+    start: usize,
     pub(in crate::query_log) records: u32,
+    pub(in crate::query_log) first: Timestamp,
     pub(in crate::query_log) last: Timestamp,
 }
 
-/// Encoded records, cut into frames.
+/// Encoded records, divided into frames.
 #[derive(Debug, Default)]
 pub(in crate::query_log) struct Records {
-    pub(in crate::query_log) bytes: Vec<u8>,
-    pub(in crate::query_log) frames: Vec<PendingFrame>,
-    pub(in crate::query_log) count: usize,
+    bytes: Vec<u8>,
+    frames: Vec<PendingFrame>,
+    count: usize,
 }
 
 impl Records {
-    pub(in crate::query_log) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.bytes.clear();
         self.frames.clear();
         self.count = 0;
@@ -47,7 +47,7 @@ impl Records {
 
     fn push(&mut self, at: Timestamp, record: &Record) {
         let fits = |frame: &&mut PendingFrame| {
-            frame.hour == at.hour()
+            frame.first.hour() == at.hour()
                 && frame.last <= at
                 && self.bytes.len() - frame.start + RECORD_BYTES_MAX <= limits::LOG_FRAME_BYTES_MAX
         };
@@ -60,7 +60,7 @@ impl Records {
             }
             None => {
                 let start = self.bytes.len();
-                self.frames.push(PendingFrame { hour: at.hour(), start, records: 1, last: at });
+                self.frames.push(PendingFrame { start, records: 1, first: at, last: at });
                 codec::start_frame(&mut self.bytes, at);
                 0
             }
@@ -70,10 +70,10 @@ impl Records {
     }
 }
 
-/// The buffer that appends go to.
+/// The buffer that appends write to, and whether they may.
 pub(in crate::query_log) struct Pending {
     records: Records,
-    batch: Arc<CommitGroup>,
+    group: Arc<CommitGroup>,
     time: LogClock,
     accepting: bool,
     closed: bool,
@@ -82,11 +82,11 @@ pub(in crate::query_log) struct Pending {
 
 impl Pending {
     pub(in crate::query_log) fn new(time: LogClock, wakeup: Arc<Wakeup>) -> Self {
-        let batch = CommitGroup::new(&wakeup);
-        Self { records: Records::default(), batch, time, accepting: true, closed: false, wakeup }
+        let group = CommitGroup::new(&wakeup);
+        Self { records: Records::default(), group, time, accepting: true, closed: false, wakeup }
     }
 
-    /// Takes `records` in, all or none. True if they are the first since the last commit.
+    /// Appends all of `records`, or none.
     pub(in crate::query_log) fn append<R: Borrow<Record>>(
         &mut self,
         clock: &dyn Clock,
@@ -106,32 +106,38 @@ impl Pending {
             let at = if mem::take(&mut first) { self.time.next(clock) } else { self.time.follow() };
             self.records.push(at, record.borrow());
         }
-        Ok(AppendAck::new(Arc::clone(&self.batch)))
+        Ok(AppendAck::new(Arc::clone(&self.group)))
     }
 
-    /// Hands over what waits, and takes an empty buffer for what comes next. None if nothing waits.
-    pub(in crate::query_log) fn take(&mut self, spare: &mut Records) -> Option<Arc<CommitGroup>> {
+    /// Moves the pending records into `spare`, whose buffer then holds the next ones. None if no record is pending.
+    pub(in crate::query_log) fn take_group(
+        &mut self,
+        spare: &mut Records,
+    ) -> Option<Arc<CommitGroup>> {
         if self.records.count == 0 {
             return None;
         }
+        // Each record of the group must be in exactly one frame, or its ack would resolve without it.
+        let in_frames: usize = self.records.frames.iter().map(|frame| frame.records as usize).sum();
+        assert_eq!(in_frames, self.records.count, "the frames hold all pending records");
         spare.clear();
         mem::swap(&mut self.records, spare);
-        Some(mem::replace(&mut self.batch, CommitGroup::new(&self.wakeup)))
+        Some(mem::replace(&mut self.group, CommitGroup::new(&self.wakeup)))
     }
 
-    /// Accepts nothing more for now; what waits is handed back to be told.
+    /// Refuses appends until [`Self::accept`] and drops the pending records. The caller must resolve their group.
     pub(in crate::query_log) fn refuse(&mut self) -> Arc<CommitGroup> {
         self.accepting = false;
         self.records.clear();
-        mem::replace(&mut self.batch, CommitGroup::new(&self.wakeup))
+        mem::replace(&mut self.group, CommitGroup::new(&self.wakeup))
     }
 
-    /// Accepts again, unless closed for good.
+    /// Accepts appends again, unless the log is closed.
     pub(in crate::query_log) fn accept(&mut self) {
         self.accepting = !self.closed;
     }
 
-    /// Accepts nothing ever again; what waits stays, to be committed.
+    /// Refuses appends for good. The pending records stay and can be committed.
     pub(in crate::query_log) fn close(&mut self) {
         self.closed = true;
         self.accepting = false;
@@ -145,7 +151,7 @@ impl Pending {
         self.closed
     }
 
-    /// The log's present time.
+    /// The log's time now.
     pub(in crate::query_log) fn now(&self, clock: &dyn Clock) -> Timestamp {
         self.time.peek(clock)
     }

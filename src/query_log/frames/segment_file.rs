@@ -1,14 +1,17 @@
-//! The segment that is being written.
+//! The segment that this process writes.
 //!
 //! ```text
-//! head (twice)   frames: version, base, records      end frame, once it is finished
+//! header (twice)   frames: version, base, records      end frame, once the segment is finished
 //! ```
 //!
-//! What a crash leaves: during `create`, a file shorter than its head or with a name that is not durable, in which no
-//! record was ever acknowledged; during `append`, a torn last frame, which was not acknowledged either.
+//! What a crash leaves, in both cases without an acknowledged record:
+//!
+//! - during `create`: a file shorter than its header, or a name that is not durable;
+//! - during `append`: a torn last frame.
 
 use std::{io, path::Path, sync::Arc};
 
+use super::pending::PendingFrame;
 use crate::{
     clock::{Hour, Timestamp},
     envelope::{FILE_HEADER_BYTES, FileHeader, FrameSealer, Keyring, KeyringError},
@@ -20,7 +23,7 @@ use crate::{
     },
 };
 
-/// What the frames of the log are for, in the derivation of their keys.
+/// The purpose of the log's frames in the derivation of their keys.
 pub(in crate::query_log) const PURPOSE: u8 = 1;
 
 /// Why the log could not be written.
@@ -32,7 +35,7 @@ pub(in crate::query_log) enum WriteError {
     Keyring(#[from] KeyringError),
 }
 
-/// What new segments are made of.
+/// Creates segments.
 #[derive(Debug)]
 pub(in crate::query_log) struct SegmentMaker {
     pub(in crate::query_log) disk: SharedDisk,
@@ -46,32 +49,36 @@ pub(in crate::query_log) struct SegmentMaker {
 pub(in crate::query_log) struct SegmentFile {
     segment: Arc<Segment>,
     file: Box<dyn DiskFile>,
-    sealer: FrameSealer,
+    encryptor: FrameSealer,
     durability: Durability,
     bytes: u64,
     records: u64,
-    /// Sealed frames that are not written yet.
-    sealed: Vec<u8>,
+    /// Encrypted frames that are not written yet.
+    unwritten: Vec<u8>,
+    /// The instant of the last record.
+    last: Timestamp,
 }
 
 impl SegmentMaker {
-    /// Makes a new segment. Its head and its name are durable when this returns (in `disk`), and so is its hour's key:
-    /// a record must never be on disk without one.
+    /// Creates a segment. When this returns, the key of its hour is durable, and in `disk` mode so are its header and its
+    /// name: no record may be on disk without a key.
     pub(in crate::query_log) fn create(
         &self,
         hour: Hour,
         now: Timestamp,
     ) -> Result<SegmentFile, WriteError> {
         let key = self.keyring.ensure(hour, now)?;
+        // Without its key nobody could ever read the segment.
+        assert!(self.keyring.get(hour).is_some(), "a segment's key exists before the segment");
         let id = SegmentId { hour, number: self.catalog.next_number(hour) };
         let path = self.catalog.path(LogFileName::Frames(id));
         let header = FileHeader::new(PURPOSE, hour, id.number);
-        // Known from here on, so that its number is not taken again and retention finds it, whatever happens next.
+        // The catalog knows it before it exists, so that nobody takes its number and retention finds it after any error.
         let segment = self.catalog.add(id, 0, 0, SegmentState::Active);
         let file = match self.create_file(&path, &header) {
             Ok(file) => file,
             Err(error) => {
-                self.give_up(&segment);
+                self.abandon(&segment);
                 return Err(error.into());
             }
         };
@@ -79,11 +86,12 @@ impl SegmentMaker {
         Ok(SegmentFile {
             segment,
             file,
-            sealer: FrameSealer::new(&key, &header),
+            encryptor: FrameSealer::new(&key, &header),
             durability: self.durability,
             bytes: FILE_HEADER_BYTES,
             records: 0,
-            sealed: Vec::new(),
+            unwritten: Vec::new(),
+            last: hour.start(),
         })
     }
 
@@ -97,16 +105,13 @@ impl SegmentMaker {
         Ok(file)
     }
 
-    /// Leaves a segment as it is after an error: it must not be written again. One without any acknowledged record is
-    /// removed if possible, so that a full disk does not fill with empty files, one for each retry.
-    pub(in crate::query_log) fn give_up(&self, segment: &Segment) {
+    /// Stops writing a segment after an error. It unlinks a segment without acknowledged records if it can: otherwise each
+    /// retry on a full disk would leave another empty file.
+    pub(in crate::query_log) fn abandon(&self, segment: &Segment) {
         segment.set_state(SegmentState::Abandoned);
-        if segment.records() > 0 {
-            return;
-        }
-        match self.disk.unlink(&segment.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {}
-            _ => self.catalog.remove(segment.id, &segment.path),
+        if segment.records() == 0 {
+            // If this fails the file stays in the catalog, and retention tries again.
+            let _ = self.catalog.unlink(&*self.disk, segment.id, &segment.path);
         }
     }
 }
@@ -116,44 +121,47 @@ impl SegmentFile {
         self.segment.id.hour
     }
 
-    /// Whether another frame can be counted; else a new segment is due.
+    /// Whether the frame counters can count these records. If not, the caller begins a new segment.
     pub(in crate::query_log) fn has_room(&self, records: u32) -> bool {
-        self.sealer.has_room(records)
+        self.encryptor.has_room(records)
     }
 
-    /// Seals a frame; written with [`SegmentFile::commit`].
-    pub(in crate::query_log) fn seal(&mut self, records: u32, content: &[u8]) {
-        self.sealer.seal(&mut self.sealed, records, content);
-        self.records += u64::from(records);
+    /// Encrypts a frame. [`SegmentFile::commit`] writes it.
+    pub(in crate::query_log) fn encrypt(&mut self, frame: &PendingFrame, content: &[u8]) {
+        // Readers seek by time and name a row by its instant. A record out of order would be lost to them.
+        let is_later = frame.first > self.last || self.records == 0;
+        assert!(is_later && frame.first.hour() == self.hour(), "records of a segment are in order");
+        self.encryptor.seal(&mut self.unwritten, frame.records, content);
+        self.records += u64::from(frame.records);
+        self.last = frame.last;
     }
 
-    /// Writes what was sealed, as durable as configured, and lets readers see it.
+    /// Writes the encrypted frames, makes them as durable as configured, and shows them to readers.
     pub(in crate::query_log) fn commit(&mut self) -> io::Result<()> {
-        if self.sealed.is_empty() {
+        if self.unwritten.is_empty() {
             return Ok(());
         }
-        self.file.append(&self.sealed)?;
+        self.file.append(&self.unwritten)?;
         if self.durability == Durability::Disk {
             self.file.sync()?;
         }
-        self.bytes += self.sealed.len() as u64;
-        self.sealed.clear();
+        self.bytes += self.unwritten.len() as u64;
+        self.unwritten.clear();
         self.segment.commit(self.bytes, self.records);
         Ok(())
     }
 
-    /// Ends the segment: nothing follows.
+    /// Writes the end frame. No frame may follow it.
     pub(in crate::query_log) fn finish(mut self) -> io::Result<()> {
-        self.sealer.seal_end(&mut self.sealed);
-        let ended = self.commit();
-        self.segment.set_state(match ended {
+        self.encryptor.seal_end(&mut self.unwritten);
+        let finished = self.commit();
+        self.segment.set_state(match finished {
             Ok(()) => SegmentState::Closed,
             Err(_) => SegmentState::Abandoned,
         });
-        ended
+        finished
     }
 
-    /// The segment as readers see it.
     pub(in crate::query_log) fn segment(&self) -> &Segment {
         &self.segment
     }

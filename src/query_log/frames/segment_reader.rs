@@ -1,58 +1,31 @@
-//! Reads the rows of one segment, frame by frame, in either direction.
+//! Reads the rows of one file of frames, frame by frame, in either direction.
 
-use std::{io, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use super::{codec::FrameDecoder, row_view::RowView, segment_file::PURPOSE};
-use crate::envelope::{
-    FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Keyring,
-    Step,
-};
 use crate::{
     clock::Timestamp,
-    query_log::{catalog::Segment, record::LogRow, segment_name::SegmentId},
+    envelope::{FILE_HEADER_BYTES, FrameFile, FrameHeader, FrameKind, FrameOpener, Keyring, Step},
+    query_log::{
+        catalog::Segment, record::LogRow, segment_error::SegmentError, segment_name::SegmentId,
+    },
 };
-/// Less than this is read through instead of searched: a chunk is read at once anyway.
+
+/// The binary search stops at this distance: one read of a chunk covers it.
 const SEEK_BYTES_MIN: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 
-/// Why a segment gives no rows.
-#[derive(Debug)]
-pub(in crate::query_log) enum SegmentError {
-    /// It is not there any more, or has nothing yet.
-    Gone,
-    /// Its key is not in the keyring.
-    NoKey,
-    /// Its head is damaged, or is another segment's.
-    Unreadable,
-    Io(io::Error),
-}
-
-impl From<io::Error> for SegmentError {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::NotFound { Self::Gone } else { Self::Io(error) }
-    }
-}
-
-impl From<FrameFileError> for SegmentError {
-    fn from(error: FrameFileError) -> Self {
-        match error {
-            FrameFileError::Io(error) => error.into(),
-            FrameFileError::Header(_) => Self::Unreadable,
-        }
-    }
-}
-
-/// What one step of reading met.
+/// The result of one step of reading.
 #[derive(Debug)]
 pub(in crate::query_log) enum ReadStep {
     /// The rows of a frame, in the order of the file.
     Frame(Vec<LogRow>),
-    /// Bytes that are not a frame, or a frame that does not open.
+    /// Bytes that are no frame, or a frame that cannot be decrypted.
     Damaged,
-    /// Nothing more in this direction.
+    /// No more rows in this direction.
     Edge,
 }
 
-/// One segment, open for reading up to what is committed.
+/// One segment, open for reading up to its committed length.
 #[derive(Debug)]
 pub(in crate::query_log) struct SegmentReader {
     file: FrameFile,
@@ -71,7 +44,7 @@ impl SegmentReader {
             return Err(SegmentError::Gone);
         }
         let file = FrameFile::open(&segment.path, Some(limit))?;
-        if !belongs(&file, segment.id) {
+        if !has_id(&file, segment.id) {
             return Err(SegmentError::Unreadable);
         }
         let key = keyring.get(segment.id.hour).ok_or(SegmentError::NoKey)?;
@@ -79,17 +52,18 @@ impl SegmentReader {
         Ok(Self { file, opener, id: segment.id, body: Vec::new() })
     }
 
-    /// Where the rows end at present.
+    /// The offset where the committed rows end.
     pub(in crate::query_log) const fn end(&self) -> u64 {
         self.file.limit()
     }
 
-    /// Sees what was committed since.
+    /// Reads up to `limit` from now on.
     pub(in crate::query_log) fn extend(&mut self, limit: u64) {
+        debug_assert!(limit >= self.end(), "committed offsets only grow");
         self.file.extend(limit);
     }
 
-    /// The rows from `offset` on; moves it behind them.
+    /// The rows of the frame at `offset`; moves the offset behind it.
     pub(in crate::query_log) fn after(
         &mut self,
         offset: &mut u64,
@@ -107,8 +81,8 @@ impl SegmentReader {
         }
     }
 
-    /// Gives every row to `each`, as it is decoded, until that breaks off. False if it met damage; rows of a damaged frame may
-    /// have been given before that was seen.
+    /// Passes every row to `each`, as it is decoded, until `each` breaks. False after damage; `each` may then have got the
+    /// first rows of the damaged frame.
     pub(in crate::query_log) fn visit(
         &mut self,
         each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
@@ -136,7 +110,7 @@ impl SegmentReader {
         }
     }
 
-    /// The rows before `end`; moves it before them.
+    /// The rows of the frame that ends at `end`; moves the offset before it.
     pub(in crate::query_log) fn before(&mut self, end: &mut u64) -> Result<ReadStep, SegmentError> {
         loop {
             let step = self.file.before(*end)?;
@@ -151,24 +125,24 @@ impl SegmentReader {
         }
     }
 
-    /// Narrows down where rows around `at` are, without reading the rest. Every row before the first offset is earlier,
-    /// every row from the second offset on is later; both are where a frame starts, or an end of the rows.
+    /// Finds the rows around `at` by binary search. Every row before the first offset is earlier than `at`, every row from
+    /// the second on is later. Each offset is the start of a frame, or an end of the rows.
     pub(in crate::query_log) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
         let (mut from, mut to) = (FILE_HEADER_BYTES, self.end());
-        let mut unsearched = to;
-        while unsearched - from > SEEK_BYTES_MIN {
-            let middle = from + (unsearched - from) / 2;
+        let mut high = to;
+        while high - from > SEEK_BYTES_MIN {
+            let middle = from + (high - from) / 2;
             match self.base_after(middle)? {
-                Some((offset, base)) if base <= at && offset < unsearched => from = offset,
-                Some((offset, base)) if base > at => (unsearched, to) = (middle, to.min(offset)),
-                // Nothing that opens behind the middle: then the first half says.
-                _ => unsearched = middle,
+                Some((offset, base)) if base <= at && offset < high => from = offset,
+                Some((offset, base)) if base > at => (high, to) = (middle, to.min(offset)),
+                // No frame after the middle can be decrypted, so the search continues in the first half.
+                _ => high = middle,
             }
         }
         Ok((from, to))
     }
 
-    /// The first frame that starts at or after `offset`, with the instant of its first row; none if it has no rows.
+    /// The offset of the first frame at or after `offset`, and the instant of its first row. None if it has no rows.
     fn base_after(&mut self, mut offset: u64) -> Result<Option<(u64, Timestamp)>, SegmentError> {
         loop {
             match self.file.after(offset)? {
@@ -184,7 +158,7 @@ impl SegmentReader {
         }
     }
 
-    /// None for the end frame, which has no rows and is no damage either.
+    /// None for the end frame: it has no rows and is not damaged.
     fn rows(&mut self, step: Step) -> Result<Option<ReadStep>, SegmentError> {
         let Step::Frame { offset, header, .. } = step else {
             return Ok(Some(ReadStep::Damaged));
@@ -198,13 +172,13 @@ impl SegmentReader {
     }
 }
 
-/// Whether the file's head says what its name says.
-pub(in crate::query_log) fn belongs(file: &FrameFile, id: SegmentId) -> bool {
+/// Whether the file's header names the segment `id`.
+pub(in crate::query_log) fn has_id(file: &FrameFile, id: SegmentId) -> bool {
     let header = file.header();
     (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number)
 }
 
-/// Decrypts and decodes one frame; none if it is not exactly what was written, in all its rows.
+/// Decrypts and decodes one frame. None unless every row is as it was written.
 pub(in crate::query_log) fn open_frame(
     opener: &FrameOpener,
     header: &FrameHeader,
@@ -217,15 +191,15 @@ pub(in crate::query_log) fn open_frame(
             rows.push(row);
             ControlFlow::Continue(())
         }
-        // Not with an address that the decoder has let through.
+        // Unreachable: the decoder has checked the address.
         None => ControlFlow::Break(()),
     };
     let visited = visit_frame(opener, header, body, id, &mut push)?;
     visited.is_continue().then_some(rows)
 }
 
-/// Decrypts one frame and gives its rows to `each`, until that breaks off; none if it is not exactly what was written, which
-/// is known only at its end.
+/// Decrypts one frame and passes its rows to `each`, until `each` breaks. None if the frame is not as it was written; only
+/// its end shows that.
 fn visit_frame(
     opener: &FrameOpener,
     header: &FrameHeader,

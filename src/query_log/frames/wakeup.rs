@@ -1,42 +1,40 @@
-//! Wakes the commit thread, at no more than the price of an atomic swap while it is awake.
+//! Wakes the commit thread; while that thread is awake this costs one atomic swap.
 
 use std::sync::{
-    Condvar, Mutex, MutexGuard, PoisonError,
+    Condvar, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-/// A bell that one thread listens to.
+use crate::query_log::lock::lock;
+
+/// A notification that one thread waits for.
 #[derive(Debug, Default)]
 pub(in crate::query_log) struct Wakeup {
-    rung: AtomicBool,
+    notified: AtomicBool,
     asleep: Mutex<bool>,
     wake: Condvar,
 }
 
 impl Wakeup {
-    /// Rings: the listener will look at everything done before this call.
-    pub(in crate::query_log) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::SeqCst) && *self.asleep() {
+    /// Notifies the waiting thread. It then sees everything done before this call.
+    pub(in crate::query_log) fn notify(&self) {
+        if !self.notified.swap(true, Ordering::SeqCst) && *lock(&self.asleep) {
             self.wake.notify_one();
         }
     }
 
-    /// Waits for the bell.
+    /// Waits for a notification, or returns at once if one came since the last call.
     pub(in crate::query_log) fn wait(&self) {
-        if self.rung.swap(false, Ordering::SeqCst) {
+        if self.notified.swap(false, Ordering::SeqCst) {
             return;
         }
-        let mut asleep = self.asleep();
+        let mut asleep = lock(&self.asleep);
         *asleep = true;
-        // A ring between the look above and here has set the flag without a notice; the lock orders the two.
-        let quiet = |_: &mut bool| !self.rung.load(Ordering::SeqCst);
-        let woken = self.wake.wait_while(asleep, quiet);
+        // A notification between the swap above and the lock only set the flag. The lock orders the two, so this sees it.
+        let is_quiet = |_: &mut bool| !self.notified.load(Ordering::SeqCst);
+        let woken = self.wake.wait_while(asleep, is_quiet);
         let mut asleep = woken.unwrap_or_else(PoisonError::into_inner);
         *asleep = false;
-        self.rung.store(false, Ordering::SeqCst);
-    }
-
-    fn asleep(&self) -> MutexGuard<'_, bool> {
-        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notified.store(false, Ordering::SeqCst);
     }
 }

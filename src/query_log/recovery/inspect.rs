@@ -1,4 +1,4 @@
-//! What lies in the log's directory, as far as it can be told without keys.
+//! Lists the log's directory and inspects its files without keys.
 
 use std::{
     collections::BTreeSet,
@@ -11,14 +11,15 @@ use crate::{
     envelope::{FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, Step},
     files::{self, LOCK_FILE_NAME},
     query_log::{
-        frames::segment_reader::belongs,
+        frames::segment_reader::has_id,
         segment_name::{LogFileName, SegmentId},
     },
 };
+
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// What lies in the directory.
+/// The files in the directory, by kind.
 #[derive(Debug, Default)]
 pub(in crate::query_log) struct Listing {
     pub(in crate::query_log) frames: BTreeSet<SegmentId>,
@@ -28,18 +29,17 @@ pub(in crate::query_log) struct Listing {
     pub(in crate::query_log) unknown: Vec<OsString>,
 }
 
-/// What a scan without keys says about a segment.
+/// What a scan of the frames without their key finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::query_log) struct Scan {
-    /// Where the last whole frame ends.
+pub(in crate::query_log) struct FrameScan {
+    /// The offset where the last whole frame ends.
     pub(in crate::query_log) whole: u64,
-    pub(in crate::query_log) frames: u64,
     pub(in crate::query_log) next_sequence: u32,
-    /// Records in the file, the lost ones included.
+    /// Records that the writer put into the file, lost ones included.
     pub(in crate::query_log) records: u32,
     /// Damaged places before `whole`.
     pub(in crate::query_log) damaged: u64,
-    /// Places where frames are missing without a trace of them.
+    /// Places where frames are missing although no byte is damaged.
     pub(in crate::query_log) gaps: u64,
     /// The last whole frame is an end frame.
     pub(in crate::query_log) ended: bool,
@@ -62,13 +62,13 @@ pub(in crate::query_log) fn list(dir: &Path) -> io::Result<Listing> {
 }
 
 impl Listing {
-    /// Every segment, in whatever form, in order.
+    /// Every segment in either form, in order.
     pub(in crate::query_log) fn segments(&self) -> Vec<SegmentId> {
         self.frames.union(&self.sealed).copied().collect()
     }
 }
 
-/// What a segment looks like without its key.
+/// The state of a segment, as far as it shows without the key.
 pub(in crate::query_log) enum Inspection {
     Finished {
         bytes: u64,
@@ -76,21 +76,22 @@ pub(in crate::query_log) enum Inspection {
     },
     Unfinished {
         file: FrameFile,
-        scan: Scan,
+        scan: FrameScan,
     },
-    /// It ends within its head, or is all zeros.
-    Unborn,
+    /// It ends within its header, or is all zeros: a crash came before the first record.
+    Blank,
+    /// Its header is damaged.
     Unreadable,
 }
 
-/// Looks at a segment without its key.
-pub(in crate::query_log) fn look(id: SegmentId, path: &Path) -> io::Result<Inspection> {
+/// Inspects a segment without its key.
+pub(in crate::query_log) fn inspect(id: SegmentId, path: &Path) -> io::Result<Inspection> {
     let mut file = match FrameFile::open(path, None) {
-        Ok(file) if belongs(&file, id) => file,
+        Ok(file) if has_id(&file, id) => file,
         Ok(_) => return Ok(Inspection::Unreadable),
         Err(FrameFileError::Io(error)) => return Err(error),
-        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Inspection::Unborn),
-        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Inspection::Unborn),
+        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Inspection::Blank),
+        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Inspection::Blank),
         Err(FrameFileError::Header(_)) => return Ok(Inspection::Unreadable),
     };
     if let Some(end) = file.end_frame()? {
@@ -100,9 +101,9 @@ pub(in crate::query_log) fn look(id: SegmentId, path: &Path) -> io::Result<Inspe
     Ok(Inspection::Unfinished { file, scan })
 }
 
-/// Walks a segment without keys.
-pub(in crate::query_log) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
-    let mut scan = Scan { whole: FILE_HEADER_BYTES, ..Scan::default() };
+/// Scans the frames of a segment without its key.
+fn scan(file: &mut FrameFile) -> io::Result<FrameScan> {
+    let mut scan = FrameScan { whole: FILE_HEADER_BYTES, ..FrameScan::default() };
     let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
     while !scan.ended {
         match file.after(offset)? {
@@ -113,11 +114,10 @@ pub(in crate::query_log) fn scan(file: &mut FrameFile) -> io::Result<Scan> {
                 scan.ended = header.kind == FrameKind::End;
                 scan.next_sequence = header.sequence.saturating_add(1);
                 scan.records = header.first_item.saturating_add(header.items);
-                scan.frames += 1;
                 scan.whole = end;
                 offset = end;
             }
-            // Damage only if something whole follows; else it is the torn tail.
+            // It counts as damage only if a whole frame follows; otherwise it is the torn tail.
             Step::Damage { to, .. } => {
                 torn = true;
                 offset = to;

@@ -1,16 +1,18 @@
-//! A sealed segment on disk: the codec's parts inside an encrypted chunk file, and what the file says without a key.
+//! A sealed segment on disk: the format's parts inside an encrypted chunk file, and the note that needs no key.
 //!
 //! ```text
-//! note     version (1 byte, 1), flags (1: a predecessor is named), zero (2), records (8), first and last instant (8, 8),
+//! note     version (1 byte, 1), flags (1 bit: has a predecessor), zero (2), records (8), first and last instant (8, 8),
 //!          predecessor: hour (4), number (4), link (32); little endian
 //! link     SHA-256("dispatchd sealed 1", hour, number, root, note)
 //! ```
 //!
 //! The root is the Merkle root over the file's encrypted chunks ([`crate::envelope::ChunkFile`]). Each sealed segment
-//! names the link of the one sealed before it, so the sealed segments are a chain: one that was removed or replaced while
-//! its hour is alive is missed by its successor. One that expired is missed too, and its name says that it was due.
-//! Root and note are authenticated under the hour's key; the root can be recomputed without any key. Neither says
-//! anything about a handle: chunks are ciphertext, and instants are those of the hour.
+//! names the link of the segment sealed before it, so the sealed segments form a chain. If a segment is removed or replaced
+//! while its hour is alive, its successor reveals that. An expired segment is missing too, but its name shows that it was
+//! due.
+//!
+//! Root and note are authenticated under the hour's key, and anybody can recompute the root without a key. Neither reveals
+//! a handle: the chunks are ciphertext, and the two instants lie in the hour that the file's name shows.
 
 use std::{io, ops::Range, path::Path, sync::Arc};
 
@@ -19,32 +21,35 @@ use bytes::Bytes;
 
 use crate::{
     clock::{Hour, Timestamp},
-    envelope::{ChunkFile, ChunkFileError, ChunkReadError, ChunkReader, ChunkWriter, Keyring},
+    envelope::{ChunkFile, ChunkReadError, ChunkReader, ChunkWriter, Keyring},
     query_log::{
         catalog::Segment,
-        frames::segment_reader::SegmentError,
-        segment::{PartError, PartSink, PartSource, Sealed, SealedError},
+        segment::{PartError, PartSink, PartSource, Sealed},
+        segment_error::SegmentError,
         segment_name::SegmentId,
     },
 };
 
-/// What a sealed segment's chunks are for, in the derivation of their keys.
+/// The purpose of a sealed segment's chunks in the derivation of their keys.
 pub(in crate::query_log) const PURPOSE: u8 = 2;
 const VERSION: u8 = 1;
 const NAMES_PREDECESSOR: u8 = 1;
 const NOTE_BYTES: usize = 68;
 
-/// Identifies a sealed segment with everything in it.
+/// A hash that identifies a sealed segment with its content.
 pub(in crate::query_log) type Link = [u8; 32];
 
-/// What a sealed file says about itself without a key.
+/// A segment of the chain, with its link.
+pub(in crate::query_log) type ChainTip = (SegmentId, Link);
+
+/// The part of a sealed file that is readable without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::query_log) struct Note {
     pub(in crate::query_log) records: u64,
     pub(in crate::query_log) first: Timestamp,
     pub(in crate::query_log) last: Timestamp,
-    /// The segment sealed before this one, and its link.
-    pub(in crate::query_log) predecessor: Option<(SegmentId, Link)>,
+    /// The segment sealed before this one.
+    pub(in crate::query_log) predecessor: Option<ChainTip>,
 }
 
 impl Note {
@@ -52,8 +57,8 @@ impl Note {
         let mut note = [0; NOTE_BYTES];
         note[0] = VERSION;
         let words = [self.records, self.first.as_micros(), self.last.as_micros()];
-        for (place, word) in note[4..28].chunks_exact_mut(8).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
+        for (bytes, word) in note[4..28].chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
         }
         if let Some((id, link)) = &self.predecessor {
             note[1] = NAMES_PREDECESSOR;
@@ -76,7 +81,7 @@ impl Note {
         };
         let half =
             |at: usize| u32::from_le_bytes([note[at], note[at + 1], note[at + 2], note[at + 3]]);
-        let named = || {
+        let predecessor = || {
             let id = SegmentId { hour: Hour::from_epoch_hours(half(28)), number: half(32) };
             let mut link = [0; 32];
             link.copy_from_slice(&note[36..]);
@@ -86,12 +91,12 @@ impl Note {
             records: word(4),
             first: Timestamp::from_micros(word(12)),
             last: Timestamp::from_micros(word(20)),
-            predecessor: (note[1] == NAMES_PREDECESSOR).then(named),
+            predecessor: (note[1] == NAMES_PREDECESSOR).then(predecessor),
         })
     }
 }
 
-/// The link of a sealed file.
+/// The link of a sealed file, from its parts.
 pub(in crate::query_log) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"dispatchd sealed 1");
@@ -104,7 +109,7 @@ pub(in crate::query_log) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) ->
     link
 }
 
-/// A sealed file whose head and tail are whole, seen without its key.
+/// A sealed file with whole header and note, inspected without its key.
 #[derive(Debug)]
 pub(in crate::query_log) struct SealedFile {
     pub(in crate::query_log) file: ChunkFile,
@@ -113,15 +118,15 @@ pub(in crate::query_log) struct SealedFile {
 }
 
 impl SealedFile {
-    /// Reads head and tail.
+    /// Reads header and note.
     ///
     /// # Errors
-    /// `Unreadable` if they are damaged, or another segment's.
-    pub(in crate::query_log) fn look(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
+    /// `Unreadable` if they are damaged or name another segment.
+    pub(in crate::query_log) fn inspect(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
         let file = ChunkFile::open(path)?;
         let header = file.header();
-        let belongs = (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number);
-        let note = Note::decode(file.note()).filter(|_| belongs).ok_or(SegmentError::Unreadable)?;
+        let has_id = (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number);
+        let note = Note::decode(file.note()).filter(|_| has_id).ok_or(SegmentError::Unreadable)?;
         Ok(Self { file, note, id })
     }
 
@@ -129,8 +134,8 @@ impl SealedFile {
         link(self.id, &self.file.root(), self.file.note())
     }
 
-    /// Opens it with its key.
-    pub(in crate::query_log) fn unlock(
+    /// Opens the chunks with the hour's key.
+    pub(in crate::query_log) fn reader(
         &self,
         keyring: &Keyring,
     ) -> Result<ChunkReader, SegmentError> {
@@ -139,20 +144,20 @@ impl SealedFile {
     }
 }
 
-/// Opens a sealed segment for reading. It holds its file open: to be dropped by a reader that pauses.
+/// Opens a sealed segment for reading. It keeps its file open, so a reader that pauses should drop it.
 pub(in crate::query_log) fn open(
     segment: &Segment,
     keyring: &Keyring,
 ) -> Result<Sealed, SegmentError> {
-    let file = SealedFile::look(&segment.path, segment.id)?;
-    let sealed = Sealed::open(Arc::new(file.unlock(keyring)?), segment.id.hour)?;
+    let file = SealedFile::inspect(&segment.path, segment.id)?;
+    let sealed = Sealed::open(Arc::new(file.reader(keyring)?), segment.id.hour)?;
     if sealed.records() == file.note.records { Ok(sealed) } else { Err(SegmentError::Unreadable) }
 }
 
-/// The parts of the codec, on their way into a chunk file.
+/// Writes the parts of a sealed segment into a chunk file.
 pub(in crate::query_log) struct Parts {
     pub(in crate::query_log) writer: ChunkWriter,
-    /// A chunk file's first part is begun with the file.
+    /// False until the first part, which a chunk file begins by itself.
     pub(in crate::query_log) begun: bool,
 }
 
@@ -182,24 +187,6 @@ impl PartSource for ChunkReader {
             ChunkReadError::Io(error) => PartError::Io(error),
             _ => PartError::Damaged,
         })
-    }
-}
-
-impl From<ChunkFileError> for SegmentError {
-    fn from(error: ChunkFileError) -> Self {
-        match error {
-            ChunkFileError::Io(error) => error.into(),
-            _ => Self::Unreadable,
-        }
-    }
-}
-
-impl From<SealedError> for SegmentError {
-    fn from(error: SealedError) -> Self {
-        match error {
-            SealedError::Io(error) => error.into(),
-            _ => Self::Unreadable,
-        }
     }
 }
 

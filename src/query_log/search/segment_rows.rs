@@ -1,83 +1,80 @@
 //! The rows of one segment that a search asks for, in its order, read piece by piece.
 //!
-//! A segment may be sealed while a search reads its frames. Then the frames are gone, and the search goes on in the sealed
-//! file behind the last row that it has read: the rows are the same, and so is their order.
+//! The sealer may replace a segment's frames while a search reads them. Then the search continues in the sealed file behind
+//! the last row that it has read: the rows and their order are the same.
 
 use std::collections::VecDeque;
 
-use super::{Job, Order};
+use super::job::Job;
 use crate::{
     clock::Timestamp,
     query_log::{
         catalog::{Form, Segment},
         cursor::Cursor,
-        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentReader},
+        order::Order,
         record::LogRow,
         sealer::sealed_file,
-        segment::{RowBatch, TimeHistogram, Wanted},
+        segment::{RowBatch, SliceRequest, TimeHistogram},
+        segment_error::SegmentError,
         segment_name::SegmentId,
     },
 };
-/// Rows of one segment, read up to some place.
-#[derive(Debug)]
-pub(in crate::query_log) struct SegmentRows {
-    pub(in crate::query_log) id: SegmentId,
-    reading: Reading,
-    /// Every row up to this instant (in the search's order, itself included) has been read.
+
+/// The rows of one segment, read up to some instant.
+pub(super) struct SegmentRows {
+    pub(super) id: SegmentId,
+    source: Source,
+    /// Every row up to this instant, itself included, has been read, in the order of the search.
     read_to: Option<Timestamp>,
-    /// Those of a frame.
+    /// Rows of a frame that were read and not given out.
     rows: VecDeque<LogRow>,
-    /// Those of a sealed file.
+    /// Rows of a sealed file that were read and not given out.
     batch: Option<RowBatch>,
-    /// What the last window has learned for the next.
-    survey: Option<TimeHistogram>,
+    /// The row counts that one time slice computed and the next one uses.
+    histogram: Option<TimeHistogram>,
     done: bool,
-    /// Damaged places met since the last time that somebody asked.
+    /// Damaged places found since the last call of [`Self::take_damaged`].
     damaged: u64,
-    /// A sealed file says again at each piece what is damaged in it.
-    told: bool,
+    /// A sealed file reports the same damage with each piece, so the search counts it once.
+    damage_counted: bool,
 }
 
-#[derive(Debug)]
-enum Reading {
-    /// Frames, and the offset where reading goes on.
+enum Source {
+    /// Frames, and the offset of the next one.
     Frames(Box<SegmentReader>, u64),
-    /// A sealed file is opened for each piece, so that nothing is held open while nobody reads.
+    /// A sealed file. It is opened for each piece, so that no file stays open while the caller pauses.
     Sealed,
 }
 
 impl SegmentRows {
-    /// Opens the segment where the search begins in it.
-    pub(in crate::query_log) fn open(segment: &Segment, job: &Job) -> Result<Self, SegmentError> {
-        let reading = match segment.form {
-            Form::Sealed => Reading::Sealed,
+    /// Opens the segment where the search begins.
+    pub(super) fn open(segment: &Segment, job: &Job) -> Result<Self, SegmentError> {
+        let id = segment.id;
+        let source = match segment.form {
+            Form::Sealed => Source::Sealed,
             Form::Frames => {
                 let mut reader = SegmentReader::open(segment, &job.sources.keyring)?;
-                let (from, to) = reader.seek(job.bound())?;
-                let offset = match job.order {
-                    Order::Asc => from,
-                    Order::Desc => to,
-                };
-                Reading::Frames(Box::new(reader), offset)
+                let (from, to) = reader.seek(job.start())?;
+                let offset = if job.order == Order::Asc { from } else { to };
+                Source::Frames(Box::new(reader), offset)
             }
         };
-        let (id, read_to) =
-            (segment.id, job.after.and_then(|after| read_before(after, segment.id, job.order)));
         Ok(Self {
             id,
-            reading,
-            read_to,
+            source,
+            read_to: job.after.and_then(|after| read_before(after, id, job.order)),
             rows: VecDeque::new(),
             batch: None,
-            survey: None,
+            histogram: None,
             done: false,
             damaged: 0,
-            told: false,
+            damage_counted: false,
         })
     }
 
-    /// The place of the next row, if one is at hand.
-    pub(in crate::query_log) fn next_place(&self) -> Option<Cursor> {
+    /// The cursor of the next row in memory.
+    pub(super) fn next_cursor(&self) -> Option<Cursor> {
         let at = match &self.batch {
             Some(batch) => batch.next_at(),
             None => self.rows.front().map(|row| row.at),
@@ -85,7 +82,7 @@ impl SegmentRows {
         at.map(|at| Cursor::new(self.id, at))
     }
 
-    pub(in crate::query_log) fn pop(&mut self) -> Option<(Cursor, LogRow)> {
+    pub(super) fn pop(&mut self) -> Option<(Cursor, LogRow)> {
         let row = match &mut self.batch {
             Some(batch) => batch.pop(),
             None => self.rows.pop_front(),
@@ -97,33 +94,34 @@ impl SegmentRows {
         self.rows.is_empty() && self.batch.as_ref().is_none_or(RowBatch::is_empty)
     }
 
-    /// Nothing is at hand, and nothing more will come.
-    pub(in crate::query_log) fn is_used_up(&self) -> bool {
+    /// Whether every row has been given out.
+    pub(super) fn is_used_up(&self) -> bool {
         self.done && self.is_empty()
     }
 
-    /// Damaged places met since the last call.
-    pub(in crate::query_log) fn take_damaged(&mut self) -> u64 {
+    /// Damaged places found since the last call.
+    pub(super) fn take_damaged(&mut self) -> u64 {
         std::mem::take(&mut self.damaged)
     }
 
-    /// Reads on until a row is at hand, or there is none; at most about `rows_max` rows at a time.
-    pub(in crate::query_log) fn refill(
-        &mut self,
-        job: &Job,
-        rows_max: usize,
-    ) -> Result<(), SegmentError> {
+    /// Reads until a row is in memory or the segment ends; at most about `rows_max` rows at a time.
+    pub(super) fn refill(&mut self, job: &Job, rows_max: usize) -> Result<(), SegmentError> {
         while self.is_empty() && !self.done {
             if job.is_over() {
                 self.done = true;
                 return Ok(());
             }
-            let read = match &self.reading {
-                Reading::Frames(..) => self.read_frame(job),
-                Reading::Sealed => self.read_window(job, rows_max),
+            let read = match &mut self.source {
+                Source::Frames(..) => self.read_frame(job),
+                Source::Sealed => self.read_slice(job, rows_max),
             };
             match read {
-                Err(SegmentError::Gone) if self.was_sealed(job) => self.reading = Reading::Sealed,
+                Err(SegmentError::Gone)
+                    if matches!(self.source, Source::Frames(..))
+                        && job.sources.catalog.is_sealed(self.id) =>
+                {
+                    self.source = Source::Sealed;
+                }
                 Err(error) => {
                     self.done = true;
                     return Err(error);
@@ -134,15 +132,8 @@ impl SegmentRows {
         Ok(())
     }
 
-    /// Whether the frames that are gone are in a sealed file now.
-    fn was_sealed(&self, job: &Job) -> bool {
-        let now = job.sources.catalog.get(self.id);
-        matches!(self.reading, Reading::Frames(..))
-            && now.is_some_and(|now| now.form == Form::Sealed)
-    }
-
     fn read_frame(&mut self, job: &Job) -> Result<(), SegmentError> {
-        let Reading::Frames(reader, offset) = &mut self.reading else {
+        let Source::Frames(reader, offset) = &mut self.source else {
             return Ok(());
         };
         let read = match job.order {
@@ -153,11 +144,11 @@ impl SegmentRows {
             ReadStep::Edge => self.done = true,
             ReadStep::Damaged => self.damaged += 1,
             ReadStep::Frame(rows) => {
-                let edge = match job.order {
+                let last = match job.order {
                     Order::Asc => rows.last(),
                     Order::Desc => rows.first(),
                 };
-                self.read_to = edge.map(|row| row.at).or(self.read_to);
+                self.read_to = last.map(|row| row.at).or(self.read_to);
                 let id = self.id;
                 let wanted = |row: &LogRow| job.wants(Cursor::new(id, row.at), row);
                 self.rows.extend(rows.into_iter().filter(wanted));
@@ -169,26 +160,27 @@ impl SegmentRows {
         Ok(())
     }
 
-    fn read_window(&mut self, job: &Job, rows_max: usize) -> Result<(), SegmentError> {
+    fn read_slice(&mut self, job: &Job, rows_max: usize) -> Result<(), SegmentError> {
         let segment = job.sources.catalog.get(self.id).ok_or(SegmentError::Gone)?;
         let sealed = sealed_file::open(&segment, &job.sources.keyring)?;
-        // Its room is given back first: the next window is as large.
+        // Free the memory first: the next slice is as large.
         (self.rows, self.batch) = (VecDeque::new(), None);
         let (filter, order, stop) = (&job.filter, job.order, &|| job.is_over());
-        let wanted = Wanted { filter, order, from: self.read_to, rows_max, stop };
-        let window = sealed.window(&wanted, &mut self.survey)?;
-        self.done = !window.more || window.stopped;
-        self.read_to = window.read_to;
-        if window.damaged_rows > 0 && !self.told {
-            self.told = true;
+        let request = SliceRequest { filter, order, from: self.read_to, rows_max, stop };
+        let slice = sealed.time_slice(&request, &mut self.histogram)?;
+        self.done = !slice.more || slice.stopped;
+        self.read_to = slice.read_to;
+        if slice.damaged_rows > 0 && !self.damage_counted {
+            self.damage_counted = true;
             self.damaged += 1;
         }
-        self.batch = Some(window.rows);
+        self.batch = Some(slice.rows);
         Ok(())
     }
 }
 
-/// The instant up to which `after` has read a segment, itself included: rows of one instant are ordered by file.
+/// The instant up to which a search that continues after `after` has read this segment, itself included. Rows of one instant
+/// are ordered by file.
 fn read_before(after: Cursor, id: SegmentId, order: Order) -> Option<Timestamp> {
     if after.hour() != id.hour {
         return None;

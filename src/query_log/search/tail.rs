@@ -1,31 +1,33 @@
-//! Rows as they are committed: each exactly once, in the order in which they were written, across segments.
+//! Rows as they are committed: each exactly once, in the order of writing, across segments.
 
-use super::{Order, ReadError, Sources};
+use super::{job::Sources, outcome::ReadError};
 use crate::{
     clock::Timestamp,
     query_log::{
         catalog::{Form, Segment, SegmentState},
         cursor::Cursor,
         filter::Filter,
-        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentReader},
+        order::Order,
         record::LogRow,
         sealer::sealed_file,
-        segment::Wanted,
+        segment::SliceRequest,
+        segment_error::SegmentError,
     },
 };
-/// A place in what this process has written. Means nothing to another process.
+
+/// A position in the rows of this process. Another process cannot use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailPosition {
     ordinal: u64,
     offset: u64,
-    /// Rows of this segment up to this instant have been seen: where to go on once the offset means nothing, since the
-    /// segment was sealed.
-    seen: Timestamp,
+    /// The follower has rows of this segment up to this instant. It replaces the offset once the segment is sealed.
+    read_to: Timestamp,
 }
 
 impl TailPosition {
-    pub(in crate::query_log) const fn new(ordinal: u64, offset: u64, seen: Timestamp) -> Self {
-        Self { ordinal, offset, seen }
+    pub(in crate::query_log) const fn new(ordinal: u64, offset: u64, read_to: Timestamp) -> Self {
+        Self { ordinal, offset, read_to }
     }
 }
 
@@ -48,20 +50,20 @@ impl Tail {
         Self { sources, filter, position, open: None, damaged: 0 }
     }
 
-    /// Where reading goes on.
+    /// The position of the next row.
     #[must_use]
     pub const fn position(&self) -> TailPosition {
         self.position
     }
 
-    /// Damaged places that were skipped so far.
+    /// Damaged places that the tail has skipped so far.
     #[must_use]
     pub const fn damaged(&self) -> u64 {
         self.damaged
     }
 
-    /// The rows committed since the last call: at most about `rows_max`, rounded up to a whole frame, so that a slow
-    /// follower does not hold much. Empty if there is nothing new.
+    /// The rows committed since the last call, at most `rows_max` rounded up to a whole frame: so a slow follower holds little
+    /// memory. Empty if there is no new row.
     ///
     /// # Errors
     /// If a segment cannot be read; the next call tries again.
@@ -74,15 +76,20 @@ impl Tail {
             if segment.ordinal != self.position.ordinal {
                 self.position = TailPosition::new(segment.ordinal, 0, Timestamp::EPOCH);
             }
-            // Asked before the bytes: once it is not active any more, the bytes are the last.
+            // Read the state before the length: the length of a segment that is not active is final.
             let ended = segment.state() != SegmentState::Active;
             let read = match segment.form {
                 Form::Frames => self.read_frames(&segment, rows_max, &mut found),
                 Form::Sealed => self.read_sealed(&segment, rows_max, &mut found),
             };
             match read {
-                // It was sealed while it was read: the next turn finds it in its new form.
-                Err(SegmentError::Gone) if self.was_sealed(&segment) => continue,
+                // The segment was sealed during the read. The next iteration finds the sealed file.
+                Err(SegmentError::Gone)
+                    if segment.form == Form::Frames
+                        && self.sources.catalog.is_sealed(segment.id) =>
+                {
+                    continue;
+                }
                 Err(SegmentError::Io(source)) => {
                     return Err(ReadError { segment: segment.id, source });
                 }
@@ -96,11 +103,6 @@ impl Tail {
         let horizon = self.sources.horizon();
         found.retain(|(_, row)| row.at > horizon && self.filter.matches(row));
         Ok(found)
-    }
-
-    fn was_sealed(&self, segment: &Segment) -> bool {
-        let now = self.sources.catalog.get(segment.id);
-        segment.form == Form::Frames && now.is_some_and(|now| now.form == Form::Sealed)
     }
 
     fn read_frames(
@@ -124,7 +126,7 @@ impl Tail {
                 ReadStep::Edge => break,
                 ReadStep::Damaged => self.damaged += 1,
                 ReadStep::Frame(rows) => {
-                    self.position.seen = rows.last().map_or(self.position.seen, |row| row.at);
+                    self.position.read_to = rows.last().map_or(self.position.read_to, |row| row.at);
                     found.extend(rows.into_iter().map(|row| (Cursor::new(reader.id, row.at), row)));
                 }
             }
@@ -140,15 +142,16 @@ impl Tail {
     ) -> Result<(), SegmentError> {
         self.open = None;
         let sealed = sealed_file::open(segment, &self.sources.keyring)?;
-        let (filter, order, stop, mut known) = (&Filter::default(), Order::Asc, &|| false, None);
+        let (filter, order, stop) = (&Filter::default(), Order::Asc, &|| false);
+        let mut histogram = None;
         while found.len() < rows_max {
-            let from = Some(self.position.seen);
-            let wanted = Wanted { filter, order, from, rows_max, stop };
-            let mut window = sealed.window(&wanted, &mut known)?;
-            self.position.seen = window.read_to.unwrap_or(self.position.seen);
-            let rows = std::iter::from_fn(|| window.rows.pop());
+            let from = Some(self.position.read_to);
+            let request = SliceRequest { filter, order, from, rows_max, stop };
+            let mut slice = sealed.time_slice(&request, &mut histogram)?;
+            self.position.read_to = slice.read_to.unwrap_or(self.position.read_to);
+            let rows = std::iter::from_fn(|| slice.rows.pop());
             found.extend(rows.map(|row| (Cursor::new(segment.id, row.at), row)));
-            if !window.more {
+            if !slice.more {
                 break;
             }
         }

@@ -1,26 +1,27 @@
-//! The threads that open hours for searches: [`limits::LOG_SEARCH_THREADS_MAX`] over all searches of the process, made when
-//! they are first needed and kept, at the lowest priority: a search over thirty days takes the processor's idle time and not
-//! the lookups'.
+//! The background threads that open hours for searches: [`limits::LOG_SEARCH_THREADS_MAX`] for the whole process.
+//!
+//! The first search that needs them starts them, and they stay. They run at the lowest priority, so that a search over
+//! thirty days takes only the processor time that lookups leave.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         mpsc::{self, SyncSender, TrySendError},
     },
     thread,
 };
 
-use crate::{background, limits};
+use crate::{background, limits, query_log::lock::lock};
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// One for each thread; who sends finds out whether it waits for work.
+/// A channel without buffer for each thread: sending succeeds only while the thread waits for work.
 static THREADS: Mutex<Vec<SyncSender<Work>>> = Mutex::new(Vec::new());
 
-/// Has `work` done by a thread that is free now. False if there is none.
-pub(in crate::query_log) fn help(work: impl FnOnce() + Send + 'static) -> bool {
-    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+/// Runs `work` on a free thread. False if there is none.
+pub(super) fn try_spawn(work: impl FnOnce() + Send + 'static) -> bool {
+    let mut threads = lock(&THREADS);
     let mut work: Work = Box::new(work);
     for thread in threads.iter() {
         match thread.try_send(work) {
@@ -37,7 +38,7 @@ pub(in crate::query_log) fn help(work: impl FnOnce() + Send + 'static) -> bool {
         background::lower_priority();
         let mut work = Some(first);
         while let Some(next) = work.take().or_else(|| receiver.recv().ok()) {
-            // Who handed it over hears of a panic by its own means; the thread is for the next.
+            // The search learns of a panic from its queue; this thread serves the next search.
             let _ = catch_unwind(AssertUnwindSafe(next));
         }
     };
@@ -47,7 +48,7 @@ pub(in crate::query_log) fn help(work: impl FnOnce() + Send + 'static) -> bool {
             true
         }
         Err(error) => {
-            tracing::debug!(%error, "no thread to search with");
+            tracing::debug!(%error, "cannot start a search thread; the search opens its hours itself");
             false
         }
     }

@@ -1,13 +1,14 @@
-//! Every matching row, in the order in which it lies on disk: hour by hour, and within a sealed segment by handle and time.
+//! Every matching row in the order of storage: hour by hour, and within a sealed segment by handle and time.
 //!
-//! For who wants all rows and no order of time, an export say: a sealed segment is read once from front to back, while a
-//! search must find each piece of its time among all its handles. Memory holds a page of one segment.
+//! This is for callers that want all rows and no order of time, such as an export. A walk reads a sealed segment once from
+//! front to back, while a search must collect each slice of time from all its pages. Memory holds one batch of one segment.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use super::{
+    job::{Job, Sources},
+    outcome::{ReadError, SearchOutcome},
     segment_rows::SegmentRows,
-    {Job, Order, ReadError, SearchOutcome, Sources},
 };
 use crate::{
     limits,
@@ -15,33 +16,33 @@ use crate::{
         catalog::{Form, Segment, SegmentState},
         cursor::Cursor,
         filter::Filter,
-        frames::segment_reader::SegmentError,
+        order::Order,
         record::LogRow,
         sealer::sealed_file,
         segment::Scan,
+        segment_error::SegmentError,
         segment_name::SegmentId,
     },
 };
+
 /// A running walk.
-#[derive(Debug)]
 pub struct Walk {
     job: Arc<Job>,
+    /// The segments that may have matching rows, oldest first. None until the caller asks for the first row. Segments that
+    /// are created later are not visited, so that a walk ends.
     segments: Option<VecDeque<SegmentId>>,
-    open: Option<(SegmentId, Open)>,
+    open: Option<(SegmentId, OpenSegment)>,
     outcome: SearchOutcome,
 }
 
-enum Open {
+enum OpenSegment {
     Frames(Box<SegmentRows>),
     Sealed(Box<Scan>),
 }
 
-impl std::fmt::Debug for Open {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Frames(_) => "Frames",
-            Self::Sealed(_) => "Sealed",
-        })
+impl fmt::Debug for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
 
@@ -51,7 +52,7 @@ impl Walk {
         Self { job, segments: None, open: None, outcome: SearchOutcome::default() }
     }
 
-    /// Ends the walk as soon as `is_over` says so, though it finds nothing. To be called before the first row is asked for.
+    /// Ends the walk as soon as `is_over` returns true, even between two rows. Call this before asking for the first row.
     #[must_use]
     pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         if let Some(job) = Arc::get_mut(&mut self.job) {
@@ -60,87 +61,70 @@ impl Walk {
         self
     }
 
-    /// What could not be read so far.
+    /// What the walk could not read so far.
     #[must_use]
     pub const fn outcome(&self) -> SearchOutcome {
         self.outcome
     }
 
-    /// The segments that may have rows, oldest first. Those that come later are not visited: a walk has an end.
-    fn begin(&mut self) {
-        if self.segments.is_none() {
-            let hours = self.job.hours();
-            let segments = self.job.sources.catalog.segments();
-            let wanted = segments.iter().filter(|segment| hours.contains(&segment.id.hour));
-            self.segments = Some(wanted.map(|segment| segment.id).collect());
-        }
-    }
-
     fn open_next(&mut self) -> Option<Result<(), ReadError>> {
-        let id = self.segments.as_mut()?.pop_front()?;
-        // One that is gone has expired, unless it was sealed between the two looks.
+        let Self { job, segments, .. } = self;
+        let segments = segments.get_or_insert_with(|| {
+            let (hours, all) = (job.hours(), job.sources.catalog.segments());
+            let wanted = all.iter().filter(|segment| hours.contains(&segment.id.hour));
+            wanted.map(|segment| segment.id).collect()
+        });
+        let id = segments.pop_front()?;
+        // A segment may be sealed between the look-up and the opening, once. After that, a missing file has expired.
         for _ in 0..2 {
             let Some(segment) = self.job.sources.catalog.get(id) else {
                 return Some(Ok(()));
             };
-            match self.enter(&segment) {
+            match self.open(&segment) {
                 Ok(open) => {
                     self.open = Some((id, open));
                     return Some(Ok(()));
                 }
                 Err(SegmentError::Gone) => {}
-                Err(error) => return Some(self.note(id, error)),
+                Err(error) => return Some(self.fail(id, error)),
             }
         }
         Some(Ok(()))
     }
 
-    fn enter(&self, segment: &Segment) -> Result<Open, SegmentError> {
+    fn open(&self, segment: &Segment) -> Result<OpenSegment, SegmentError> {
         if segment.state() == SegmentState::Unreadable {
             return Err(SegmentError::Unreadable);
         }
-        Ok(match segment.form {
-            Form::Frames => Open::Frames(Box::new(SegmentRows::open(segment, &self.job)?)),
-            Form::Sealed => {
-                let sealed = sealed_file::open(segment, &self.job.sources.keyring)?;
-                let job = Arc::clone(&self.job);
-                Open::Sealed(Box::new(
-                    sealed.scan(&self.job.filter).stop_when(move || job.is_over()),
-                ))
-            }
-        })
-    }
-
-    fn note(&mut self, segment: SegmentId, error: SegmentError) -> Result<(), ReadError> {
-        match error {
-            SegmentError::Gone => {}
-            SegmentError::NoKey => {
-                let alive = segment.hour.end() > self.job.sources.horizon();
-                self.outcome.unreadable_segments += u64::from(alive);
-            }
-            SegmentError::Unreadable => self.outcome.unreadable_segments += 1,
-            SegmentError::Io(source) => return Err(ReadError { segment, source }),
+        if segment.form == Form::Frames {
+            return Ok(OpenSegment::Frames(Box::new(SegmentRows::open(segment, &self.job)?)));
         }
-        Ok(())
+        let sealed = sealed_file::open(segment, &self.job.sources.keyring)?;
+        let job = Arc::clone(&self.job);
+        let scan = sealed.scan(&self.job.filter).stop_when(move || job.is_over());
+        Ok(OpenSegment::Sealed(Box::new(scan)))
     }
 
-    /// The next row of the segment that is open; none at its end.
-    fn step(&mut self) -> Option<Result<LogRow, ReadError>> {
+    fn fail(&mut self, segment: SegmentId, error: SegmentError) -> Result<(), ReadError> {
+        self.outcome.count(segment, error, self.job.sources.horizon())
+    }
+
+    /// The next row of the open segment; none at its end.
+    fn next_row(&mut self) -> Option<Result<(Cursor, LogRow), ReadError>> {
         let (id, open) = self.open.as_mut()?;
         let id = *id;
         let failed = match open {
-            Open::Frames(rows) => {
+            OpenSegment::Frames(rows) => {
                 let refilled = rows.refill(&self.job, limits::LOG_SEARCH_ROWS_MAX);
                 self.outcome.damaged += rows.take_damaged();
                 match (refilled, rows.pop()) {
-                    (_, Some((_, row))) => return Some(Ok(row)),
-                    (Ok(()), None) => None,
-                    (Err(error), None) => Some(error),
+                    (_, Some(row)) => return Some(Ok(row)),
+                    (refilled, None) => refilled.err(),
                 }
             }
-            Open::Sealed(scan) => match scan.next() {
-                Some(Ok(row)) => return Some(Ok(row)),
-                Some(Err(error)) => Some(error.into()),
+            OpenSegment::Sealed(scan) => match scan.next() {
+                Some(Ok(row)) => return Some(Ok((Cursor::new(id, row.at), row))),
+                Some(Err(error)) => Some(error),
                 None => {
                     self.outcome.damaged += u64::from(scan.damaged_rows() > 0);
                     None
@@ -148,7 +132,7 @@ impl Walk {
             },
         };
         self.open = None;
-        self.note(id, failed?).err().map(Err)
+        self.fail(id, failed?).err().map(Err)
     }
 }
 
@@ -156,22 +140,17 @@ impl Iterator for Walk {
     type Item = Result<(Cursor, LogRow), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.begin();
-        loop {
-            if self.job.is_over() {
-                return None;
-            }
-            let id = self.open.as_ref().map(|(id, _)| *id);
-            match (self.step(), id) {
-                (Some(Ok(row)), _) if row.at <= self.job.sources.horizon() => {}
-                (Some(Ok(row)), Some(id)) => return Some(Ok((Cursor::new(id, row.at), row))),
-                (Some(Err(error)), _) => return Some(Err(error)),
-                (Some(Ok(_)), None) | (None, _) => {
+        while !self.job.is_over() {
+            match self.next_row() {
+                Some(Ok((_, row))) if row.at <= self.job.sources.horizon() => {}
+                Some(found) => return Some(found),
+                None => {
                     if let Err(error) = self.open_next()? {
                         return Some(Err(error));
                     }
                 }
             }
         }
+        None
     }
 }

@@ -1,35 +1,32 @@
-//! How handles stood, handle by handle: the columns that say so, of the pages that may hold a range of handles.
+//! Reads what happened to a range of handles, handle by handle, from the `handle`, `at` and `outcome` columns.
 
 use std::{io, ops::Range};
 
 use super::{
-    footer::Group,
-    outcome::Outcome,
-    page::{Page, PageFault, Segment},
-    reader::Sealed,
+    footer::Group, outcome::Outcome, page::Page, part::PartError, reader::Sealed,
+    segment_data::SegmentData,
 };
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
 };
 
-/// Handles that follow one another: those behind the first bound up to the second, itself included.
+/// A range of handles: those after the first bound, up to the second, itself included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::query_log) struct HandleRange {
-    /// None: from the first on.
+    /// None: from the first handle on.
     pub(in crate::query_log) after: Option<Handle>,
-    /// None: up to the last.
+    /// None: up to the last handle.
     pub(in crate::query_log) upto: Option<Handle>,
 }
 
 impl HandleRange {
-    /// Whether it holds `handle`.
     pub(in crate::query_log) fn contains(&self, handle: &Handle) -> bool {
         self.after.as_ref().is_none_or(|after| handle > after)
             && self.upto.as_ref().is_none_or(|upto| handle <= upto)
     }
 
-    fn meets_phones(&self, group: &Group, page: usize) -> bool {
+    fn overlaps_phones(&self, group: &Group, page: usize) -> bool {
         let Some((min, max)) = group.phones[page] else { return false };
         let is_behind = match &self.after {
             None => true,
@@ -43,7 +40,7 @@ impl HandleRange {
             }
     }
 
-    fn meets_emails(&self, group: &Group, page: usize) -> bool {
+    fn overlaps_emails(&self, group: &Group, page: usize) -> bool {
         let Some((min, max)) = &group.emails[page] else { return false };
         let is_behind = match &self.after {
             None | Some(Handle::Phone(_)) => true,
@@ -58,75 +55,74 @@ impl HandleRange {
     }
 }
 
-/// What a row says of its handle.
+/// What happened to a handle, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::query_log) struct HandleEvent {
-    /// When.
     pub(in crate::query_log) at: Timestamp,
-    /// What came of a query, or what changed.
+    /// The answer of a lookup, or the change.
     pub(in crate::query_log) outcome: Outcome,
 }
 
-/// Moments of handles, by handle and time.
+/// Events by handle and time.
 #[derive(Debug, Default)]
 pub(in crate::query_log) struct HandleRun {
-    /// With the number of moments up to the handle's last.
+    /// Each handle, and the index in `events` after its last event.
     handles: Vec<(Handle, usize)>,
-    moments: Vec<HandleEvent>,
+    events: Vec<HandleEvent>,
 }
 
 impl HandleRun {
-    /// Adds a moment behind all others.
-    pub(in crate::query_log) fn push(&mut self, handle: Handle, moment: HandleEvent) {
-        self.moments.push(moment);
-        let end = self.moments.len();
+    /// Adds an event after all others.
+    pub(in crate::query_log) fn push(&mut self, handle: Handle, event: HandleEvent) {
+        self.events.push(event);
+        let end = self.events.len();
         match self.handles.last_mut() {
             Some(last) if last.0 == handle => last.1 = end,
             _ => self.handles.push((handle, end)),
         }
     }
 
-    /// Each handle with its moments.
+    /// Each handle with its events.
     pub(in crate::query_log) fn iter(&self) -> impl Iterator<Item = (&Handle, &[HandleEvent])> {
         let mut start = 0;
         self.handles.iter().map(move |(handle, end)| {
-            let moments = &self.moments[start..*end];
+            let events = &self.events[start..*end];
             start = *end;
-            (handle, moments)
+            (handle, events)
         })
     }
 }
 
-/// One step through a sealed segment.
+/// The result of reading one page.
 #[derive(Debug)]
 pub(in crate::query_log) enum HandlePage {
-    /// The rows of a page that are asked for.
+    /// The events of the page in the range.
     Run(HandleRun),
-    /// A page that may hold some and is damaged.
+    /// The page is damaged and may have held events of the range.
     Damaged,
-    /// No further page may hold any.
+    /// No further page holds events of the range.
     End,
 }
 
-/// Reads a sealed segment page by page. The range may become smaller from one page to the next.
+/// Reads a sealed segment page by page. The caller may narrow the range from one page to the next.
 pub(in crate::query_log) struct ByHandle {
-    segment: Segment,
+    segment: SegmentData,
     since: Timestamp,
     until: Timestamp,
-    /// The row group, and the next page of it.
+    /// The row group, and its next page.
     at: (usize, usize),
     last: Option<Handle>,
 }
 
 impl Sealed {
-    /// The rows that have a handle, from `since` on and before `until`.
+    /// The events from `since` on and before `until`.
     pub(in crate::query_log) fn by_handle(&self, since: Timestamp, until: Timestamp) -> ByHandle {
-        ByHandle { segment: self.segment().clone(), since, until, at: (0, 0), last: None }
+        ByHandle { segment: self.data().clone(), since, until, at: (0, 0), last: None }
     }
 
-    /// The last handle of each page, ascending; of every so many pages if there would be more than `most`.
+    /// The last handle of each page, ascending. It skips pages so that there are at most `most`.
     pub(in crate::query_log) fn page_ends(&self, most: usize) -> Vec<Handle> {
-        let groups = &self.segment().footer.groups;
+        let groups = &self.data().footer.groups;
         let pages = groups.iter().map(Group::pages).sum::<usize>();
         let stride = pages.div_ceil(most.max(1)).max(1);
         let ends = groups.iter().flat_map(|group| (0..group.pages()).map(|page| end(group, page)));
@@ -134,7 +130,7 @@ impl Sealed {
     }
 }
 
-/// The last handle of a page; none if it has none.
+/// The last handle of a page; none if no row of it has a handle.
 fn end(group: &Group, page: usize) -> Option<Handle> {
     match (&group.emails[page], group.phones[page]) {
         (Some((_, max)), _) => Handle::from_canonical(std::str::from_utf8(max).ok()?),
@@ -144,7 +140,7 @@ fn end(group: &Group, page: usize) -> Option<Handle> {
 }
 
 impl ByHandle {
-    /// The next page that may hold something of `range`.
+    /// Reads the next page that may hold events of `range`.
     pub(in crate::query_log) fn next_page(
         &mut self,
         range: &HandleRange,
@@ -161,7 +157,7 @@ impl ByHandle {
             self.at.1 += 1;
             let (first, last) = group.ats[page];
             let in_time = u64::from(last) >= since && u64::from(first) < until;
-            let kinds = (range.meets_phones(group, page), range.meets_emails(group, page));
+            let kinds = (range.overlaps_phones(group, page), range.overlaps_emails(group, page));
             if in_time && (kinds.0 || kinds.1) {
                 let mut page = Page::new(&self.segment, self.at.0, page);
                 let read = self.read(&mut page, range, kinds);
@@ -171,32 +167,36 @@ impl ByHandle {
                             run.handles.last().map(|last| last.0.clone()).or(self.last.take());
                         Ok(HandlePage::Run(run))
                     }
-                    Err(PageFault::Damaged) => Ok(HandlePage::Damaged),
-                    Err(PageFault::Io(error)) => Err(error),
+                    Err(PartError::Damaged) => Ok(HandlePage::Damaged),
+                    Err(PartError::Io(error)) => Err(error),
                 };
             }
         }
         Ok(HandlePage::End)
     }
 
-    /// The rows of a page. Those of other handles are not looked at, whatever they are.
+    /// The events of a page. It does not decode rows of other handles, so those may be damaged.
     fn read(
         &self,
         page: &mut Page<'_>,
         range: &HandleRange,
         (phones, emails): (bool, bool),
-    ) -> Result<HandleRun, PageFault> {
+    ) -> Result<HandleRun, PartError> {
         let mut spans = Vec::new();
         if phones {
-            phone_spans(page.phones()?, range, &mut spans)?;
+            add_spans(page.phones()?, range, &mut spans, |bits| {
+                PhoneKey::from_bits(bits.cast_unsigned()).map(Handle::Phone)
+            })?;
         }
         if emails {
-            email_spans(page.emails()?, range, &mut spans)?;
+            add_spans(page.emails()?, range, &mut spans, |text| {
+                Handle::from_canonical(text.as_utf8().ok()?)
+            })?;
         }
-        // Whoever merges runs relies on it.
+        // Callers merge runs, and rely on their order.
         let handles = self.last.iter().chain(spans.iter().map(|span| &span.0));
         if !handles.is_sorted() {
-            return Err(PageFault::Damaged);
+            return Err(PartError::Damaged);
         }
         if spans.is_empty() {
             return Ok(HandleRun::default());
@@ -208,17 +208,17 @@ impl ByHandle {
         let outcomes = page.outcomes()?;
         let mut run = HandleRun::default();
         for (handle, rows) in spans {
-            let before = run.moments.len();
+            let before = run.events.len();
             for row in rows {
                 let at = ats[row];
                 if (self.since..self.until).contains(&at) {
                     let outcome = Outcome::from_bits(outcomes[row].cast_unsigned());
-                    run.moments
-                        .push(HandleEvent { at, outcome: outcome.ok_or(PageFault::Damaged)? });
+                    run.events
+                        .push(HandleEvent { at, outcome: outcome.ok_or(PartError::Damaged)? });
                 }
             }
-            if run.moments.len() > before {
-                run.handles.push((handle, run.moments.len()));
+            if run.events.len() > before {
+                run.handles.push((handle, run.events.len()));
             }
         }
         Ok(run)
@@ -227,38 +227,19 @@ impl ByHandle {
 
 type Span = (Handle, Range<usize>);
 
-fn phone_spans(
-    phones: &[Option<i64>],
+/// Adds the handles of `range`, each with its rows. `values` is the column of phone numbers or that of e-mail addresses.
+fn add_spans<T: PartialEq>(
+    values: &[Option<T>],
     range: &HandleRange,
     spans: &mut Vec<Span>,
-) -> Result<(), PageFault> {
+    to_handle: impl Fn(&T) -> Option<Handle>,
+) -> Result<(), PartError> {
     let mut start = 0;
-    for same in phones.chunk_by(|a, b| a == b) {
+    for same in values.chunk_by(|a, b| a == b) {
         let rows = start..start + same.len();
         start = rows.end;
-        if let Some(bits) = same[0] {
-            let key = PhoneKey::from_bits(bits.cast_unsigned()).ok_or(PageFault::Damaged)?;
-            let handle = Handle::Phone(key);
-            if range.contains(&handle) {
-                spans.push((handle, rows));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn email_spans(
-    emails: &[Option<parquet::data_type::ByteArray>],
-    range: &HandleRange,
-    spans: &mut Vec<Span>,
-) -> Result<(), PageFault> {
-    let mut start = 0;
-    for same in emails.chunk_by(|a, b| a == b) {
-        let rows = start..start + same.len();
-        start = rows.end;
-        if let Some(text) = &same[0] {
-            let text = text.as_utf8().map_err(|_| PageFault::Damaged)?;
-            let handle = Handle::from_canonical(text).ok_or(PageFault::Damaged)?;
+        if let Some(value) = &same[0] {
+            let handle = to_handle(value).ok_or(PartError::Damaged)?;
             if range.contains(&handle) {
                 spans.push((handle, rows));
             }

@@ -1,11 +1,11 @@
-//! Who asked, from which device and address, and how one client lies in a row group's table of clients.
+//! A client (account, device, address), and its encoding in a row group's client table.
 //!
 //! ```text
-//! entries      flags (1), account (8), device (8), IPv4 address or place among the addresses below (4)
-//! addresses    IPv6 address (16), in the order of the entries that point to them
+//! entries      flags (1), account (8), device (8), IPv4 address or index of an IPv6 address (4)
+//! addresses    IPv6 addresses (16 each), in the order of the entries that refer to them
 //! ```
 //!
-//! Little endian; what a flag says is absent is zero. Entry *i* is one small read, whatever the table's size.
+//! Numbers are little endian. Fields without their flag are zero. A reader reads entry *i* alone, whatever the table's size.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,19 +14,18 @@ use crate::{
     query_log::frames::row_view::RowView,
 };
 
-/// Bytes of an entry.
+/// Bytes of an entry in the client table.
 pub(super) const ENTRY_BYTES: usize = 21;
-/// Bytes of an address in the second table.
+/// Bytes of an IPv6 address in the client table.
 pub(super) const ADDRESS_BYTES: usize = 16;
 
 const ACCOUNT: u8 = 1;
 const DEVICE: u8 = 1 << 1;
 const IP_V4: u8 = 1 << 2;
 const IP_V6: u8 = 1 << 3;
-/// What flags there are.
 const ALL_FLAGS: u8 = ACCOUNT | DEVICE | IP_V4 | IP_V6;
 
-/// One client.
+/// The sender of a lookup, or the object of a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Client {
     pub(super) account: Option<AccountId>,
@@ -40,31 +39,31 @@ impl Client {
     }
 }
 
-/// A client in 24 bytes, where there are millions; its IPv6 address, if it has one, is in a list beside it.
+/// A client in 24 bytes, because there are millions in memory. Its IPv6 address is in a separate list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PackedClient {
     account: u64,
     device: u64,
-    /// An IPv4 address, or the place of an IPv6 address.
+    /// An IPv4 address, or the index of an IPv6 address.
     address: u32,
     flags: u8,
 }
 
 impl PackedClient {
-    /// Adds its IPv6 address to the list, if it has one.
+    /// Packs a client, and adds its IPv6 address to the list.
     pub(super) fn new(client: &Client, addresses: &mut Vec<Ipv6Addr>) -> Self {
-        let slim = Self::with_place(client, u32::try_from(addresses.len()).unwrap_or(u32::MAX));
+        let packed = Self::with_index(client, u32::try_from(addresses.len()).unwrap_or(u32::MAX));
         if let Some(IpAddr::V6(ip)) = client.ip {
             addresses.push(ip);
         }
-        slim
+        packed
     }
 
-    fn with_place(client: &Client, place: u32) -> Self {
+    fn with_index(client: &Client, index: u32) -> Self {
         let (address, of_address) = match client.ip {
             None => (0, 0),
             Some(IpAddr::V4(ip)) => (ip.to_bits(), IP_V4),
-            Some(IpAddr::V6(_)) => (place, IP_V6),
+            Some(IpAddr::V6(_)) => (index, IP_V6),
         };
         let of_account = if client.account.is_some() { ACCOUNT } else { 0 };
         let of_device = if client.device.is_some() { DEVICE } else { 0 };
@@ -76,9 +75,9 @@ impl PackedClient {
         }
     }
 
-    /// Whether it stands for this client.
+    /// Whether it is this client, packed.
     pub(super) fn is(&self, client: &Client, addresses: &[Ipv6Addr]) -> bool {
-        if *self != Self::with_place(client, self.address) {
+        if *self != Self::with_index(client, self.address) {
             return false;
         }
         match client.ip {
@@ -87,7 +86,7 @@ impl PackedClient {
         }
     }
 
-    /// None if its address is not among these.
+    /// Unpacks it. None if `addresses` lacks its address.
     pub(super) fn client(&self, addresses: &[Ipv6Addr]) -> Option<Client> {
         let has = |flag: u8| self.flags & flag != 0;
         let ip = if has(IP_V4) {
@@ -104,24 +103,24 @@ impl PackedClient {
         })
     }
 
-    /// The place of its IPv6 address.
-    pub(super) fn place(&self) -> Option<u32> {
+    /// The index of its IPv6 address.
+    pub(super) fn address_index(&self) -> Option<u32> {
         (self.flags & IP_V6 != 0).then_some(self.address)
     }
 
-    /// The same, with its IPv6 address at another place.
-    pub(super) const fn moved(self, place: u32) -> Self {
-        Self { address: place, ..self }
+    /// The same client, with its IPv6 address at another index.
+    pub(super) const fn with_address_index(self, index: u32) -> Self {
+        Self { address: index, ..self }
     }
 
-    /// An entry of the table.
-    pub(super) fn pack(&self) -> [u8; ENTRY_BYTES] {
+    /// Encodes it as an entry of the table.
+    pub(super) fn encode(&self) -> [u8; ENTRY_BYTES] {
         let mut entry = [0; ENTRY_BYTES];
         entry[0] = self.flags;
         entry[1..9].copy_from_slice(&self.account.to_le_bytes());
         entry[9..17].copy_from_slice(&self.device.to_le_bytes());
-        // An IPv4 address in the order of the network.
-        let last = if self.place().is_some() {
+        // IPv4 addresses are in network byte order.
+        let last = if self.address_index().is_some() {
             self.address.to_le_bytes()
         } else {
             self.address.to_be_bytes()
@@ -130,8 +129,8 @@ impl PackedClient {
         entry
     }
 
-    /// None if it is not what [`Self::pack`] gives.
-    pub(super) fn unpack(bytes: &[u8]) -> Option<Self> {
+    /// Decodes an entry. None unless [`Self::encode`] writes these bytes.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
         let flags = bytes[0];
         if flags > ALL_FLAGS || flags & IP_V4 != 0 && flags & IP_V6 != 0 {
@@ -143,19 +142,19 @@ impl PackedClient {
             u64::from_le_bytes(word)
         };
         let last = [bytes[17], bytes[18], bytes[19], bytes[20]];
-        let is_place = flags & IP_V6 != 0;
-        let address = if is_place { u32::from_le_bytes(last) } else { u32::from_be_bytes(last) };
-        let slim = Self { account: word(1), device: word(9), address, flags };
+        let is_index = flags & IP_V6 != 0;
+        let address = if is_index { u32::from_le_bytes(last) } else { u32::from_be_bytes(last) };
+        let packed = Self { account: word(1), device: word(9), address, flags };
         let absent = |flag: u8, value: u64| flags & flag != 0 || value == 0;
-        let is_clean = absent(ACCOUNT, slim.account)
-            && absent(DEVICE, slim.device)
+        let is_clean = absent(ACCOUNT, packed.account)
+            && absent(DEVICE, packed.device)
             && absent(IP_V4 | IP_V6, address.into());
-        is_clean.then_some(slim)
+        is_clean.then_some(packed)
     }
 }
 
-/// An address of the second table.
-pub(super) fn unpack_address(bytes: &[u8]) -> Option<Ipv6Addr> {
+/// Decodes an IPv6 address of the table.
+pub(super) fn decode_address(bytes: &[u8]) -> Option<Ipv6Addr> {
     let octets: [u8; ADDRESS_BYTES] = bytes.try_into().ok()?;
     Some(Ipv6Addr::from(octets))
 }
@@ -182,23 +181,23 @@ pub(super) mod tests {
         #[test]
         fn a_client_survives(clients in prop::collection::vec(client(), 1..20)) {
             let mut addresses = Vec::new();
-            let slim: Vec<PackedClient> =
+            let packed: Vec<PackedClient> =
                 clients.iter().map(|client| PackedClient::new(client, &mut addresses)).collect();
-            for (slim, client) in slim.iter().zip(&clients) {
-                prop_assert_eq!(slim.client(&addresses), Some(*client));
-                prop_assert_eq!(PackedClient::unpack(&slim.pack()), Some(*slim));
+            for (packed, client) in packed.iter().zip(&clients) {
+                prop_assert_eq!(packed.client(&addresses), Some(*client));
+                prop_assert_eq!(PackedClient::decode(&packed.encode()), Some(*packed));
                 for other in &clients {
-                    prop_assert_eq!(slim.is(other, &addresses), other == client);
+                    prop_assert_eq!(packed.is(other, &addresses), other == client);
                 }
             }
         }
 
         #[test]
-        fn only_what_is_packed_is_unpacked(bytes: [u8; ENTRY_BYTES], flags in 0..32u8) {
+        fn only_encoded_entries_decode(bytes: [u8; ENTRY_BYTES], flags in 0..32u8) {
             let mut bytes = bytes;
             bytes[0] = flags;
-            if let Some(slim) = PackedClient::unpack(&bytes) {
-                prop_assert_eq!(slim.pack(), bytes);
+            if let Some(packed) = PackedClient::decode(&bytes) {
+                prop_assert_eq!(packed.encode(), bytes);
             }
         }
     }

@@ -1,21 +1,21 @@
-//! Reads a row group's table of clients, whole or a few.
+//! Reads a row group's client table: all of it, or some entries.
 
 use std::{io, ops::Range};
 
 use super::{
     client::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, PackedClient},
     group::Table,
-    page::Segment,
     part::{self, PartError, PartSource},
+    segment_data::SegmentData,
 };
 use crate::query_log::filter::Filter;
 
-/// Entries between two that are asked for and read through: they cost hardly more than a second reading.
+/// The reader reads two entries at this distance or less in one read: the entries between them cost less than a second read.
 const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
-/// Entries read at once when all are.
+/// Entries in one read of the whole table.
 const RUN_ENTRIES: u32 = if cfg!(test) { 16 } else { 4_096 };
 
-/// The entries of `range`, in order; none for one that is damaged.
+/// The entries of `range`, in order; none for a damaged one.
 fn read_entries(
     source: &dyn PartSource,
     table: &Table,
@@ -23,33 +23,33 @@ fn read_entries(
 ) -> io::Result<Vec<Option<Client>>> {
     let mut entries = Vec::with_capacity(range.len());
     read_items(source, table.start, ENTRY_BYTES, range, &mut |bytes| {
-        entries.push(bytes.and_then(PackedClient::unpack));
+        entries.push(bytes.and_then(PackedClient::decode));
     })?;
-    let addresses = entries.iter().flatten().filter_map(PackedClient::place);
+    let addresses = entries.iter().flatten().filter_map(PackedClient::address_index);
     let bounds = addresses.clone().min().zip(addresses.max());
     let mut found = Vec::new();
-    // Entries name their addresses in order, so those of a run are a run: anything else was not written so.
+    // The writer numbers addresses in the order of the entries, so consecutive entries have consecutive addresses.
     if let Some((first, last)) = bounds
         && last < table.size.addresses
         && (last - first) as usize <= entries.len()
     {
         let start = table.start + u64::from(table.size.entries) * ENTRY_BYTES as u64;
         read_items(source, start, ADDRESS_BYTES, first..last + 1, &mut |bytes| {
-            found.push(bytes.and_then(client::unpack_address));
+            found.push(bytes.and_then(client::decode_address));
         })?;
     }
     let first = bounds.map_or(0, |bounds| bounds.0);
-    let whole = |entry: PackedClient| match entry.place() {
+    let with_address = |entry: PackedClient| match entry.address_index() {
         None => entry.client(&[]),
-        Some(place) => {
-            let ip = (*found.get((place - first) as usize)?)?;
-            entry.moved(0).client(&[ip])
+        Some(index) => {
+            let ip = (*found.get((index - first) as usize)?)?;
+            entry.with_address_index(0).client(&[ip])
         }
     };
-    Ok(entries.into_iter().map(|entry| entry.and_then(whole)).collect())
+    Ok(entries.into_iter().map(|entry| entry.and_then(with_address)).collect())
 }
 
-/// Gives every client of a table in order, none for one that is damaged.
+/// Passes every client of a table to `each`, in order; none for a damaged one.
 pub(super) fn read_all(
     source: &dyn PartSource,
     table: &Table,
@@ -63,7 +63,7 @@ pub(super) fn read_all(
     Ok(())
 }
 
-/// Gives the items of `range` in order, none for one that is damaged: what cannot be read at once is read in halves.
+/// Passes the items of `range` to `each`, in order; none for a damaged one. It reads a damaged range again in halves.
 fn read_items(
     source: &dyn PartSource,
     start: u64,
@@ -86,7 +86,7 @@ fn read_items(
     Ok(())
 }
 
-/// Gives the clients with these numbers, which ascend; none for one that is damaged, or if there is none.
+/// Passes the clients with these ascending numbers to `each`; none for one that is damaged or does not exist.
 pub(super) fn read_some(
     source: &dyn PartSource,
     table: &Table,
@@ -95,7 +95,6 @@ pub(super) fn read_some(
 ) -> io::Result<()> {
     let mut rest = numbers;
     while let Some(first) = rest.first() {
-        // Entries in between are read through, if they are few.
         let gap = rest.windows(2).take(RUN_ENTRIES as usize - 1);
         let near = gap
             .take_while(|pair| pair[1] - pair[0] <= BLOCK_ENTRIES && pair[1] - first < RUN_ENTRIES);
@@ -106,51 +105,52 @@ pub(super) fn read_some(
     Ok(())
 }
 
-/// The same of numbers that lie close together.
+/// As [`read_some`], for numbers close to each other, in one read.
 fn read_run(
     source: &dyn PartSource,
     table: &Table,
     run: &[u32],
     each: &mut dyn FnMut(u32, Option<Client>),
 ) -> io::Result<()> {
-    let there = &run[..run.partition_point(|number| *number < table.size.entries)];
-    if let (Some(first), Some(last)) = (there.first(), there.last()) {
-        let (mut entries, mut number, mut wanted) = (Vec::new(), *first, there.iter().peekable());
+    let existing = &run[..run.partition_point(|number| *number < table.size.entries)];
+    if let (Some(first), Some(last)) = (existing.first(), existing.last()) {
+        let (mut entries, mut number, mut wanted) =
+            (Vec::new(), *first, existing.iter().peekable());
         read_items(source, table.start, ENTRY_BYTES, *first..last + 1, &mut |bytes| {
             if wanted.next_if(|wanted| **wanted == number).is_some() {
-                entries.push((number, bytes.and_then(PackedClient::unpack)));
+                entries.push((number, bytes.and_then(PackedClient::decode)));
             }
             number += 1;
         })?;
         for (number, entry) in entries {
-            each(number, whole(source, table, entry)?);
+            each(number, read_address(source, table, entry)?);
         }
     }
-    run[there.len()..].iter().for_each(|number| each(*number, None));
+    run[existing.len()..].iter().for_each(|number| each(*number, None));
     Ok(())
 }
 
-/// An entry with its address.
-fn whole(
+/// The client of an entry, whose IPv6 address it reads.
+fn read_address(
     source: &dyn PartSource,
     table: &Table,
     entry: Option<PackedClient>,
 ) -> io::Result<Option<Client>> {
-    let Some((entry, place)) = entry.and_then(|entry| Some((entry, entry.place()?))) else {
+    let Some((entry, index)) = entry.and_then(|entry| Some((entry, entry.address_index()?))) else {
         return Ok(entry.and_then(|entry| entry.client(&[])));
     };
     let mut client = None;
-    if place < table.size.addresses {
+    if index < table.size.addresses {
         let start = table.start + u64::from(table.size.entries) * ENTRY_BYTES as u64;
-        read_items(source, start, ADDRESS_BYTES, place..place + 1, &mut |bytes| {
-            let ip = bytes.and_then(client::unpack_address);
-            client = ip.and_then(|ip| entry.moved(0).client(&[ip]));
+        read_items(source, start, ADDRESS_BYTES, index..index + 1, &mut |bytes| {
+            let ip = bytes.and_then(client::decode_address);
+            client = ip.and_then(|ip| entry.with_address_index(0).client(&[ip]));
         })?;
     }
     Ok(client)
 }
 
-/// Numbers of clients.
+/// A set of client numbers, as bits.
 #[derive(Debug, Default)]
 struct Numbers {
     words: Vec<u64>,
@@ -174,7 +174,7 @@ impl Numbers {
     }
 }
 
-/// Which clients of a row group a filter asks for.
+/// The clients of a row group that match a filter.
 #[derive(Debug)]
 pub(super) struct ClientSet {
     wanted: Numbers,
@@ -182,19 +182,19 @@ pub(super) struct ClientSet {
     entries: u32,
 }
 
-/// What is known of a client.
+/// Whether a client matches the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientMatch {
     Wanted,
     Unwanted,
-    /// It cannot be read.
+    /// The entry is damaged, so this is unknown.
     Damaged,
 }
 
 impl ClientSet {
-    /// Reads the whole table. None if it was asked to stop.
+    /// Reads the whole table. None if `stop` returned true.
     pub(super) fn read(
-        segment: &Segment,
+        segment: &SegmentData,
         group: usize,
         filter: &Filter,
         stop: &dyn Fn() -> bool,
@@ -222,12 +222,12 @@ impl ClientSet {
         Ok(Some(set))
     }
 
-    /// Whether no row of the row group can be asked for.
+    /// Whether no row of the row group can match.
     pub(super) const fn is_empty(&self) -> bool {
         !self.wanted.any && !self.damaged.any
     }
 
-    pub(super) fn standing(&self, number: u32) -> ClientMatch {
+    pub(super) fn classify(&self, number: u32) -> ClientMatch {
         if self.wanted.has(number) {
             ClientMatch::Wanted
         } else if self.damaged.has(number) || number >= self.entries {

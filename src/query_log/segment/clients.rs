@@ -1,6 +1,6 @@
-//! The clients of rows that wait to be written: interned, since a batch or a busy phone repeats one row after row.
+//! The clients of the rows in the sort buffer, interned: a batch or a busy phone repeats the same client row after row.
 //!
-//! A table belongs to one row group: so neither who writes nor who reads ever holds more clients than rows of one pass.
+//! A table belongs to one row group, so writer and reader never hold more clients than one pass has rows.
 
 use std::{net::Ipv6Addr, num::NonZeroU64};
 
@@ -11,10 +11,10 @@ use super::{
     digest::RowHasher,
 };
 
-/// Entries that are handed over at once.
+/// Entries in one write.
 const WRITE_ENTRIES: usize = 1_024;
 
-/// How much a row group's table holds.
+/// The size of a row group's client table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TableSize {
     pub(super) entries: u32,
@@ -23,65 +23,66 @@ pub(super) struct TableSize {
 
 /// A client with its hash.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hashed {
+pub(super) struct HashedClient {
     pub(super) client: Client,
-    /// Of a keyed hash: clients are chosen by who asks.
+    /// A keyed hash, because senders choose their clients.
     pub(super) hash: NonZeroU64,
 }
 
-impl Hashed {
+impl HashedClient {
     pub(super) fn is(&self, other: &Self) -> bool {
         self.hash == other.hash && self.client == other.client
     }
 }
 
-/// Clients of rows that wait, each once.
+/// The clients of the rows in the sort buffer, each once.
 #[derive(Debug)]
 pub(super) struct Clients {
     all: Vec<PackedClient>,
     addresses: Vec<Ipv6Addr>,
-    /// Their hashes are not kept: a table that grows makes them again.
-    places: HashTable<u32>,
+    /// Client numbers by hash. It does not keep the hashes: a table that grows computes them again.
+    index: HashTable<u32>,
     hasher: RowHasher,
-    /// In which order they are to be written.
+    /// The order in which to write them.
     order: Vec<u32>,
 }
 
 impl Clients {
-    /// Room for the clients of so many rows: a usual hour has one for five rows or fewer. Growing a table costs a copy of it;
-    /// room that is not used is no memory yet.
+    /// Reserves capacity for the clients of `rows` rows; a usual hour has at most one client for five rows. Growth would copy
+    /// the table, while unused capacity costs no memory.
     pub(super) fn for_rows(rows: usize, hasher: RowHasher) -> Self {
         let clients = rows / 5;
         Self {
             all: Vec::with_capacity(clients),
             addresses: Vec::new(),
-            places: HashTable::with_capacity(clients),
+            index: HashTable::with_capacity(clients),
             hasher,
             order: Vec::new(),
         }
     }
 
-    /// The numbers of clients, new ones of those that are new.
+    /// The numbers of clients; it adds new clients.
     ///
-    /// In three steps for all, each short: the processor then waits for the memory of many look-ups at once.
-    pub(super) fn intern_all(&mut self, clients: &[Hashed]) -> Vec<u32> {
-        let Self { all, addresses, places, .. } = &*self;
-        // Nearly always the right one: its place and seven bits of its hash agree.
-        let guess = |client: &Hashed| places.find(client.hash.get(), |_| true).copied();
+    /// Three short loops over all clients, so that the processor waits for the memory of many look-ups at once.
+    pub(super) fn intern_all(&mut self, clients: &[HashedClient]) -> Vec<u32> {
+        let Self { all, addresses, index, .. } = &*self;
+        // Nearly always right: the bucket and seven bits of the hash match.
+        let guess = |client: &HashedClient| index.find(client.hash.get(), |_| true).copied();
         let guesses: Vec<Option<u32>> = clients.iter().map(guess).collect();
-        let right = |(client, guess): (&Hashed, Option<u32>)| {
+        let right = |(client, guess): (&HashedClient, Option<u32>)| {
             guess.filter(|number| all[*number as usize].is(&client.client, addresses))
         };
         let found: Vec<Option<u32>> = clients.iter().zip(guesses).map(right).collect();
-        let number =
-            |(client, found): (&Hashed, Option<u32>)| found.unwrap_or_else(|| self.intern(client));
+        let number = |(client, found): (&HashedClient, Option<u32>)| {
+            found.unwrap_or_else(|| self.intern(client))
+        };
         clients.iter().zip(found).map(number).collect()
     }
 
-    /// The number of a client, a new one if it is new.
-    fn intern(&mut self, client: &Hashed) -> u32 {
-        let Self { all, addresses, places, hasher, .. } = self;
-        let number = *places
+    /// The number of a client; it adds a new client.
+    fn intern(&mut self, client: &HashedClient) -> u32 {
+        let Self { all, addresses, index, hasher, .. } = self;
+        let number = *index
             .entry(
                 client.hash.get(),
                 |&number| all[number as usize].is(&client.client, addresses),
@@ -95,16 +96,16 @@ impl Clients {
         number
     }
 
-    /// Numbers the clients anew in the order in which `rows` name them, those that none names left out: so they will be
-    /// written. No more can come before [`Self::keep_named`].
+    /// Renumbers the clients in the order in which `rows` use them, which is the order of writing, and leaves unused clients
+    /// out. The caller must call [`Self::drop_unused`] before it adds further clients.
     pub(super) fn renumber<'a>(&mut self, rows: impl Iterator<Item = &'a mut u32>) {
-        const UNNAMED: u32 = u32::MAX;
-        self.places = HashTable::new();
-        let mut numbers = vec![UNNAMED; self.all.len()];
+        const UNUSED: u32 = u32::MAX;
+        self.index = HashTable::new();
+        let mut numbers = vec![UNUSED; self.all.len()];
         self.order = Vec::with_capacity(self.all.len());
         for client in rows {
             let number = &mut numbers[*client as usize];
-            if *number == UNNAMED {
+            if *number == UNUSED {
                 *number = self.order.len() as u32;
                 self.order.push(*client);
             }
@@ -112,32 +113,32 @@ impl Clients {
         }
     }
 
-    /// Forgets the clients that [`Self::renumber`] left out; more can come then.
-    pub(super) fn keep_named(&mut self) {
+    /// Drops the clients that [`Self::renumber`] left out. After that the caller may add clients.
+    pub(super) fn drop_unused(&mut self) {
         let (mut all, mut addresses) = (Vec::with_capacity(self.order.len()), Vec::new());
         for number in std::mem::take(&mut self.order) {
-            all.push(self.take(number, &mut addresses));
+            all.push(self.renumbered(number, &mut addresses));
         }
         (self.all, self.addresses) = (all, addresses);
-        let Self { all, addresses, places, hasher, .. } = self;
-        *places = HashTable::with_capacity(all.len());
+        let Self { all, addresses, index, hasher, .. } = self;
+        *index = HashTable::with_capacity(all.len());
         let hash = |number: &u32| hash(all[*number as usize], addresses, hasher);
         for number in 0..all.len() as u32 {
-            places.insert_unique(hash(&number), number, hash);
+            index.insert_unique(hash(&number), number, hash);
         }
     }
 
-    /// A client, with its address at the end of another list.
-    fn take(&self, number: u32, addresses: &mut Vec<Ipv6Addr>) -> PackedClient {
-        let slim = self.all[number as usize];
-        let Some(place) = slim.place() else { return slim };
-        // Fewer than rows wait, which a u32 counts.
-        let moved = slim.moved(addresses.len() as u32);
-        addresses.push(self.addresses[place as usize]);
-        moved
+    /// A client whose address is moved to the end of `addresses`.
+    fn renumbered(&self, number: u32, addresses: &mut Vec<Ipv6Addr>) -> PackedClient {
+        let packed = self.all[number as usize];
+        let Some(index) = packed.address_index() else { return packed };
+        // There are fewer addresses than rows in the buffer, and a u32 counts those.
+        let renumbered = packed.with_address_index(addresses.len() as u32);
+        addresses.push(self.addresses[index as usize]);
+        renumbered
     }
 
-    /// Gives the table to `write`, piece by piece, in the order of [`Self::renumber`].
+    /// Passes the table to `write`, piece by piece, in the order of [`Self::renumber`].
     pub(super) fn write<E>(
         &self,
         mut write: impl FnMut(&[u8]) -> Result<(), E>,
@@ -147,7 +148,7 @@ impl Clients {
         for numbers in self.order.chunks(WRITE_ENTRIES) {
             piece.clear();
             for number in numbers {
-                piece.extend_from_slice(&self.take(*number, &mut addresses).pack());
+                piece.extend_from_slice(&self.renumbered(*number, &mut addresses).encode());
             }
             write(&piece)?;
         }
@@ -161,13 +162,13 @@ impl Clients {
     }
 }
 
-fn hash(slim: PackedClient, addresses: &[Ipv6Addr], hasher: &RowHasher) -> u64 {
-    // None only if its address is not there, and every address is.
-    slim.client(addresses).map_or(0, |client| hasher.client(&client).get())
+fn hash(packed: PackedClient, addresses: &[Ipv6Addr], hasher: &RowHasher) -> u64 {
+    // `addresses` has the address of every client here.
+    packed.client(addresses).map_or(0, |client| hasher.client(&client).get())
 }
 
 impl TableSize {
-    /// Bytes of the whole table.
+    /// Bytes of the table.
     pub(super) fn bytes(self) -> u64 {
         u64::from(self.entries) * ENTRY_BYTES as u64
             + u64::from(self.addresses) * ADDRESS_BYTES as u64
@@ -196,13 +197,13 @@ mod tests {
             for (which, forget) in asked {
                 let client = *which.get(&known);
                 let hash = hasher.client(&client);
-                let number = clients.intern_all(&[Hashed { client, hash }; 2]);
+                let number = clients.intern_all(&[HashedClient { client, hash }; 2]);
                 prop_assert_eq!(number[0], number[1]);
                 rows.push((client, number[0]));
                 if forget {
                     rows.truncate(rows.len() / 2 + 1);
                     clients.renumber(rows.iter_mut().map(|row| &mut row.1));
-                    clients.keep_named();
+                    clients.drop_unused();
                 }
                 let numbers: HashMap<Client, u32> = rows.iter().copied().collect();
                 prop_assert!(rows.iter().all(|(client, number)| numbers[client] == *number));
@@ -213,11 +214,11 @@ mod tests {
             prop_assert_eq!(size.bytes(), bytes.len() as u64);
             let (entries, addresses) = bytes.split_at(size.entries as usize * ENTRY_BYTES);
             let addresses: Vec<Ipv6Addr> =
-                addresses.chunks(ADDRESS_BYTES).filter_map(super::super::client::unpack_address).collect();
+                addresses.chunks(ADDRESS_BYTES).filter_map(super::super::client::decode_address).collect();
             let mut seen = 0;
             for (client, number) in rows {
                 let entry = &entries[number as usize * ENTRY_BYTES..][..ENTRY_BYTES];
-                prop_assert_eq!(PackedClient::unpack(entry).unwrap().client(&addresses), Some(client));
+                prop_assert_eq!(PackedClient::decode(entry).unwrap().client(&addresses), Some(client));
                 // In the order of the rows.
                 prop_assert!(number <= seen);
                 seen = seen.max(number + 1);

@@ -1,4 +1,4 @@
-//! The columns, and how each is encoded.
+//! The columns and their encodings.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use parquet::{
     schema::types::{ColumnPath, Type, TypePtr},
 };
 
-/// A column, by its place in the file.
+/// A column; the discriminant is its index in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Phone,
@@ -53,20 +53,20 @@ impl Column {
         matches!(self, Self::Phone | Self::Email | Self::Request | Self::Change)
     }
 
-    /// Only where a search prunes by them: the footer is read before anything else.
+    /// Only columns by which a search skips pages have bounds, because every reader must read the footer first.
     const fn has_bounds(self) -> bool {
         matches!(self, Self::Phone | Self::Email | Self::At)
     }
 
-    /// What a page of it is written as. Bytes a row were measured, see each.
+    /// The encoding of a page, chosen by measured bytes a row.
     const fn encoding(self) -> Encoding {
         match self {
-            // Sorted, or close to one another.
+            // Sorted values, or values close to each other.
             Self::Phone | Self::Request | Self::Client => Encoding::DELTA_BINARY_PACKED,
             Self::Email => Encoding::DELTA_BYTE_ARRAY,
-            // Random within a handle's hour, or random altogether.
+            // Random values.
             Self::At | Self::Change => Encoding::PLAIN,
-            // Nearly all of the upper bytes are the same.
+            // Values with nearly the same upper bytes.
             Self::TookUs | Self::Outcome => Encoding::BYTE_STREAM_SPLIT,
         }
     }
@@ -97,13 +97,13 @@ impl Column {
     }
 }
 
-/// The schema of the file.
+/// The Parquet schema of a sealed segment.
 pub(super) fn schema() -> Result<TypePtr, ParquetError> {
     let fields: Result<Vec<_>, _> = Column::ALL.into_iter().map(Column::schema).collect();
     Type::group_type_builder("row").with_fields(fields?).build().map(Arc::new)
 }
 
-/// How the file is written: pages of `page_rows` rows in every column, whatever their bytes.
+/// The writer's properties: pages of `page_rows` rows in every column, whatever their bytes.
 pub(super) fn properties(page_rows: usize) -> Result<WriterPropertiesPtr, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_created_by("dispatchd".to_owned())

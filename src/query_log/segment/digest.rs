@@ -1,4 +1,4 @@
-//! A digest over rows in any order, to compare what was written with what was given.
+//! A digest over rows in any order, to compare the written rows with the source's.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -14,10 +14,10 @@ use crate::{
     query_log::frames::row_view::{Event, HandleView, RowView},
 };
 
-/// Sums of two hashes of whole rows, and how many rows they are.
+/// The sums of two hashes of whole rows, and the number of rows.
 ///
-/// It tells a mistake of this program from its absence; against somebody who chooses rows the bytes' encryption stands.
-/// Two digests agree only within one process: the hash may be another in the next version.
+/// It detects faults of this program. It does not resist an attacker who chooses rows; authenticated encryption protects
+/// against changed bytes. Compare two sums only within one process, because the hash may change with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::query_log) struct RowSum {
     lanes: [u64; 2],
@@ -25,12 +25,11 @@ pub(in crate::query_log) struct RowSum {
 }
 
 impl RowSum {
-    /// Rows summed up.
     pub(in crate::query_log) const fn records(&self) -> u64 {
         self.records
     }
 
-    /// Adds what another has summed up.
+    /// Adds another sum.
     pub(super) const fn add(&mut self, other: &Self) {
         self.lanes[0] = self.lanes[0].wrapping_add(other.lanes[0]);
         self.lanes[1] = self.lanes[1].wrapping_add(other.lanes[1]);
@@ -38,13 +37,13 @@ impl RowSum {
     }
 }
 
-/// A row as words. Whoever writes makes them of the row as the log has it, whoever reads back of the columns and the table
-/// of clients, and neither by the other's code: so what is lost or changed on the way there and back is seen.
+/// The fields of a row, as hashed. The writer makes them from the row of the log, the check from the columns and the client
+/// table. They share no code for that, so the comparison reveals anything lost or changed in between.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RowWords {
-    /// 0 for none, a phone number's bits, or the hash of an address.
+pub(super) struct RowFields {
+    /// 0 for none, the bits of a phone number, or the hash of an e-mail address.
     pub(super) handle: u64,
-    /// Microseconds.
+    /// Microseconds since the epoch.
     pub(super) at: u64,
     /// The bits of a request's or a change's id.
     pub(super) id: u64,
@@ -55,7 +54,7 @@ pub(super) struct RowWords {
     pub(super) client: NonZeroU64,
 }
 
-/// Hashes rows, and what they are made of.
+/// Hashes rows, e-mail addresses and clients under one seed.
 #[derive(Clone, Debug)]
 pub(super) struct RowHasher {
     keys: [u64; 12],
@@ -65,7 +64,7 @@ pub(super) struct RowHasher {
 impl RowHasher {
     pub(super) fn new(seed: u64) -> Self {
         let texts = FixedState::with_seed(seed);
-        Self { keys: std::array::from_fn(|place| texts.hash_one(place)), texts }
+        Self { keys: std::array::from_fn(|index| texts.hash_one(index)), texts }
     }
 
     pub(super) const fn sum(&self) -> RowSum {
@@ -73,7 +72,7 @@ impl RowHasher {
     }
 
     /// Adds a row to a sum.
-    pub(super) fn add(&self, sum: &mut RowSum, row: &RowWords) {
+    pub(super) fn add(&self, sum: &mut RowSum, row: &RowFields) {
         let keys = &self.keys;
         let what = u64::from(row.took_us) << 32 | u64::from(row.codes);
         let first = fold(row.handle ^ keys[0], row.id ^ keys[1]);
@@ -86,8 +85,8 @@ impl RowHasher {
         sum.add(&RowSum { lanes, records: 1 });
     }
 
-    /// The words of a row as the log has it. Every field by name: a new one does not compile until it is among them.
-    pub(super) fn words(&self, row: &RowView<'_>, client: NonZeroU64) -> RowWords {
+    /// The fields of a row of the log. It names every field, so that a new field does not compile until it is hashed.
+    pub(super) fn fields(&self, row: &RowView<'_>, client: NonZeroU64) -> RowFields {
         let RowView { at, handle, account: _, device: _, ip: _, event } = *row;
         let (id, took_us, outcome) = match event {
             Event::Lookup { request, route, reason, status, took_us } => {
@@ -102,17 +101,17 @@ impl RowHasher {
             Some(HandleView::Phone(key)) => key.bits(),
             Some(HandleView::Email(text)) => self.text(text.as_bytes()),
         };
-        RowWords { handle, at: at.as_micros(), id, took_us, codes: codes(outcome), client }
+        RowFields { handle, at: at.as_micros(), id, took_us, codes: codes(outcome), client }
     }
 
-    /// The hash of an address.
+    /// The hash of an e-mail address.
     pub(super) fn text(&self, text: &[u8]) -> u64 {
         let mut hasher = self.texts.build_hasher();
         hasher.write(text);
         hasher.finish()
     }
 
-    /// The hash of a client. Not zero, so that one which is not known takes no room of its own in a table.
+    /// The hash of a client. It is not zero, so that `Option` of it needs no extra memory.
     pub(super) fn client(&self, client: &Client) -> NonZeroU64 {
         let Client { account, device, ip } = client;
         let (kind, ip) = match ip {
@@ -120,19 +119,19 @@ impl RowHasher {
             Some(IpAddr::V4(ip)) => (1, u128::from(ip.to_bits())),
             Some(IpAddr::V6(ip)) => (2, ip.to_bits()),
         };
-        let said = kind | u64::from(account.is_some()) << 2 | u64::from(device.is_some()) << 3;
+        let present = kind | u64::from(account.is_some()) << 2 | u64::from(device.is_some()) << 3;
         let keys = &self.keys;
         let account = account.map_or(0, AccountId::bits);
         let device = device.map_or(0, DeviceId::bits);
         let first = fold(account ^ keys[6], device ^ keys[7]);
-        // Both halves of the address.
         let second = fold(ip as u64 ^ keys[8], (ip >> 64) as u64 ^ keys[9]);
-        let hash = fold(first ^ keys[10] ^ said, second ^ keys[11]);
+        let hash = fold(first ^ keys[10] ^ present, second ^ keys[11]);
         NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN)
     }
 }
 
-/// What came of a row in one number: not the one of the `outcome` column, or a mistake in that would not be seen.
+/// The outcome of a row as a number. It differs from the number in the `outcome` column, so that the comparison reveals a
+/// fault in that one.
 ///
 /// ```text
 /// lookup    0 (1 bit), route (7; 0: none), reason (8), status (16)
@@ -150,7 +149,7 @@ pub(super) fn codes(outcome: Outcome) -> u32 {
     }
 }
 
-/// Both halves of the product: each bit of the result hangs on all bits of both.
+/// Mixes both halves of the product, so that each bit of the result depends on all bits of both inputs.
 const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     product as u64 ^ (product >> 64) as u64

@@ -1,31 +1,31 @@
-//! What may go wrong.
+//! Why a sealed segment could not be written.
 
 use std::io;
 
 use parquet::errors::ParquetError;
 
-/// Why a segment was not sealed. What came into the sink is of no use.
+/// Why a sealed segment could not be written. The bytes in the sink are useless.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::query_log) enum WriteError<E> {
-    /// The rows could not be read.
-    #[error("reading the rows: {0}")]
+    /// The source could not read the rows.
+    #[error("cannot read the rows: {0}")]
     Source(E),
-    /// The sink did not take the bytes.
+    /// The sink could not write the bytes.
     #[error(transparent)]
     Sink(#[from] io::Error),
     /// The rows do not fit the format.
-    #[error("encoding the rows: {0}")]
+    #[error("cannot encode the rows: {0}")]
     Parquet(ParquetError),
-    /// A row is not later than the one before it.
+    /// A row is not later than its predecessor.
     #[error("the rows are not in the order of time")]
     OutOfOrder,
-    /// A row is not of the segment's hour.
-    #[error("a row of another hour")]
+    /// A row belongs to another hour.
+    #[error("a row belongs to another hour")]
     OtherHour,
-    /// A later pass gave other rows than the first.
-    #[error("the rows changed while they were read")]
+    /// A later pass read other rows than the first.
+    #[error("the rows changed between two passes")]
     Changed,
-    /// It was asked to stop.
+    /// The caller asked the writer to stop.
     #[error("stopped")]
     Stopped,
 }
@@ -40,15 +40,4 @@ impl<E> From<ParquetError> for WriteError<E> {
             error => Self::Parquet(error),
         }
     }
-}
-
-/// Why a sealed segment gives nothing.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::query_log) enum SealedError {
-    /// Neither the footer nor its copy says where the rows are.
-    #[error("the sealed segment's footer is damaged")]
-    Unreadable,
-    /// The operating system says.
-    #[error(transparent)]
-    Io(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! Where everything is in a sealed segment: the footer, read once and checked.
+//! The footer of a sealed segment: the positions of all pages. The reader reads and checks it once.
 
 use std::{
     io,
@@ -21,13 +21,12 @@ use parquet::{
 use super::{
     clients::TableSize,
     column::{self, Column},
-    error::SealedError,
     group::Table,
     part::{self, PartError, PartSource, Piece},
 };
-use crate::clock::Hour;
+use crate::{clock::Hour, query_log::segment_error::SegmentError};
 
-/// Rows of a page that are decoded at once, whatever the footer says.
+/// The most rows of a page that the reader decodes, whatever the footer says.
 const PAGE_ROWS_MAX: usize = 1 << 20;
 
 const VERSION_KEY: &str = "dispatchd.sealed";
@@ -35,8 +34,8 @@ const VERSION: &str = "1";
 const HOUR_KEY: &str = "dispatchd.hour";
 const CLIENTS_KEY: &str = "dispatchd.clients";
 
-/// What the footer says besides what Parquet says: the format's version, the hour, and each row group's table of clients.
-pub(super) fn words(hour: Hour, tables: &[Table]) -> [(&'static str, String); 3] {
+/// The metadata that the footer adds to Parquet's: the format's version, the hour, and the client table of each row group.
+pub(super) fn metadata(hour: Hour, tables: &[Table]) -> [(&'static str, String); 3] {
     let table =
         |table: &Table| format!("{} {} {}", table.start, table.size.entries, table.size.addresses);
     let tables: Vec<String> = tables.iter().map(table).collect();
@@ -58,9 +57,9 @@ fn read_tables(text: &str) -> Option<Vec<Table>> {
     if text.is_empty() { Some(Vec::new()) } else { text.split(',').map(table).collect() }
 }
 
-/// Where a page is.
+/// The position of a page in the file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PagePlace {
+pub(super) struct PageExtent {
     pub(super) start: u64,
     pub(super) bytes: u32,
 }
@@ -72,13 +71,13 @@ pub(super) type Bounds<T> = (T, T);
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) table: Table,
-    /// The first row of each page, and one more: how many rows there are.
+    /// The first row of each page, then the number of rows.
     starts: Vec<u32>,
-    places: [Vec<PagePlace>; Column::ALL.len()],
+    extents: [Vec<PageExtent>; Column::ALL.len()],
     compressions: [Compression; Column::ALL.len()],
-    /// Of each page; none if no row of it has a phone number.
+    /// The bounds of each page; none if no row of it has a phone number.
     pub(super) phones: Vec<Option<Bounds<u64>>>,
-    /// Of each page; none if no row of it has an e-mail address.
+    /// The bounds of each page; none if no row of it has an e-mail address.
     pub(super) emails: Vec<Option<Bounds<Box<[u8]>>>>,
     pub(super) ats: Vec<Bounds<u32>>,
 }
@@ -92,8 +91,8 @@ impl Group {
         (self.starts[page + 1] - self.starts[page]) as usize
     }
 
-    pub(super) fn place(&self, column: Column, page: usize) -> PagePlace {
-        self.places[column as usize][page]
+    pub(super) fn extent(&self, column: Column, page: usize) -> PageExtent {
+        self.extents[column as usize][page]
     }
 
     pub(super) const fn compression(&self, column: Column) -> Compression {
@@ -101,7 +100,7 @@ impl Group {
     }
 }
 
-/// The whole footer.
+/// The footer of a sealed segment.
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) groups: Vec<Group>,
@@ -110,20 +109,20 @@ pub(super) struct Footer {
 }
 
 impl Footer {
-    /// Reads the footer, or its copy if that cannot be read.
-    pub(super) fn read(source: &dyn PartSource, hour: Hour) -> Result<Self, SealedError> {
-        let mut last = SealedError::Unreadable;
+    /// Reads the footer, or its copy if the footer is damaged.
+    pub(super) fn read(source: &dyn PartSource, hour: Hour) -> Result<Self, SegmentError> {
+        let mut last = SegmentError::Unreadable;
         for part in [part::FOOTER, part::FOOTER_COPY] {
             match Self::read_part(source, part, hour) {
                 Ok(Some(footer)) => return Ok(footer),
                 Ok(None) => {}
-                Err(error) => last = SealedError::Io(error),
+                Err(error) => last = SegmentError::Io(error),
             }
         }
         Err(last)
     }
 
-    /// None if it is not there, or not what the writer writes.
+    /// None if the part is damaged or the writer did not write it.
     fn read_part(source: &dyn PartSource, part: usize, hour: Hour) -> io::Result<Option<Self>> {
         let bytes = match source.read(part, 0..source.part_bytes(part)) {
             Ok(bytes) => bytes,
@@ -132,7 +131,7 @@ impl Footer {
         };
         let rows_bytes = source.part_bytes(part::ROWS);
         let piece = Piece { start: rows_bytes, bytes };
-        // Parquet checks much, but not all: an index or a length out of range is a panic there.
+        // The parquet crate does not check every index and length; some values out of range make it panic.
         let parsed = catch_unwind(AssertUnwindSafe(|| Self::parse(&piece, rows_bytes, hour)));
         Ok(parsed.ok().and_then(Result::ok).flatten())
     }
@@ -153,12 +152,12 @@ impl Footer {
     }
 
     fn check(metadata: &ParquetMetaData, rows_bytes: u64, hour: Hour) -> Option<Vec<Group>> {
-        let words = metadata.file_metadata().key_value_metadata()?;
-        let word = |key| words.iter().find(|word| word.key == key)?.value.as_deref();
-        let is_ours =
-            word(VERSION_KEY)? == VERSION && word(HOUR_KEY)? == hour.epoch_hours().to_string();
-        let tables = read_tables(word(CLIENTS_KEY)?)?;
-        if !is_ours || tables.len() != metadata.num_row_groups() {
+        let entries = metadata.file_metadata().key_value_metadata()?;
+        let value = |key| entries.iter().find(|entry| entry.key == key)?.value.as_deref();
+        let is_known =
+            value(VERSION_KEY)? == VERSION && value(HOUR_KEY)? == hour.epoch_hours().to_string();
+        let tables = read_tables(value(CLIENTS_KEY)?)?;
+        if !is_known || tables.len() != metadata.num_row_groups() {
             return None;
         }
         let tables = tables.into_iter().enumerate();
@@ -174,10 +173,10 @@ fn group(metadata: &ParquetMetaData, number: usize, table: Table, end: u64) -> O
     let group = metadata.row_group(number);
     let rows = u32::try_from(group.num_rows()).ok()?;
     let starts = starts(index, number, rows)?;
-    let mut places = [const { Vec::new() }; Column::ALL.len()];
+    let mut extents = [const { Vec::new() }; Column::ALL.len()];
     let mut compressions = [Compression::UNCOMPRESSED; Column::ALL.len()];
     for column in Column::ALL {
-        places[column as usize] = page_places(index, number, column, &starts, end)?;
+        extents[column as usize] = page_extents(index, number, column, &starts, end)?;
         compressions[column as usize] = group.columns().get(column as usize)?.compression();
     }
     let pages = starts.len() - 1;
@@ -204,7 +203,7 @@ fn group(metadata: &ParquetMetaData, number: usize, table: Table, end: u64) -> O
     };
     Some(Group {
         table,
-        places,
+        extents,
         compressions,
         phones: (0..pages).map(phone).collect(),
         emails: (0..pages).map(email).collect(),
@@ -213,7 +212,7 @@ fn group(metadata: &ParquetMetaData, number: usize, table: Table, end: u64) -> O
     })
 }
 
-/// The first row of each page of the first column, and the number of rows.
+/// The first row of each page of the first column, then the number of rows.
 fn starts(index: &dyn PageIndexProvider, group: usize, rows: u32) -> Option<Vec<u32>> {
     let locations = index.offset_index(group, 0)?.page_locations();
     let starts = locations.iter().map(|location| u32::try_from(location.first_row_index).ok());
@@ -222,26 +221,26 @@ fn starts(index: &dyn PageIndexProvider, group: usize, rows: u32) -> Option<Vec<
     (starts.len() > 1 && starts[0] == 0 && starts.windows(2).all(fits)).then_some(starts)
 }
 
-/// Where the pages of a column are, if they begin at the same rows as those of the first.
-fn page_places(
+/// The pages of a column. None unless they begin at the same rows as those of the first column.
+fn page_extents(
     index: &dyn PageIndexProvider,
     group: usize,
     column: Column,
     starts: &[u32],
     end: u64,
-) -> Option<Vec<PagePlace>> {
+) -> Option<Vec<PageExtent>> {
     let locations = index.offset_index(group, column as usize)?.page_locations();
     if locations.len() != starts.len() - 1 {
         return None;
     }
-    let place = |(location, first): (&PageLocation, &u32)| {
+    let extent = |(location, first): (&PageLocation, &u32)| {
         let start = u64::try_from(location.offset).ok()?;
         let bytes = u32::try_from(location.compressed_page_size).ok()?;
         let fits = start.checked_add(bytes.into())? <= end
             && location.first_row_index == i64::from(*first);
-        fits.then_some(PagePlace { start, bytes })
+        fits.then_some(PageExtent { start, bytes })
     };
-    locations.iter().zip(starts).map(place).collect()
+    locations.iter().zip(starts).map(extent).collect()
 }
 
 fn column_index(

@@ -1,67 +1,67 @@
-//! One pass over the source: which rows wait for the next row group.
+//! One pass over the source: collects the rows of the next row group.
 //!
-//! A segment of more rows than may wait is read several times, each pass keeping the smallest of the rows that are not yet
-//! written. Where those end is not known beforehand: when memory is full, the rows behind a quantile are dropped, and all
-//! that come behind it from then on. The quantile is such that, if handles go on coming as they did, nine tenths of the
-//! budget are used at the end; never less than half of what waits is kept, so a segment of n budgets takes at most 2n + 1
-//! passes, however its handles are spread over the hour.
+//! The writer reads a segment with more rows than the buffer holds several times. Each pass keeps the smallest rows that are
+//! not written yet. Their upper bound is not known beforehand: when the buffer is full, the pass drops the rows above a
+//! quantile, and from then on skips every row above it. If handles continue to come as before, the quantile fills nine tenths
+//! of the buffer at the end of the pass. The pass always keeps at least half of the buffer, so a segment of n buffers takes
+//! at most 2n + 1 passes, however its handles are spread over the hour.
 
 use std::cmp::Ordering;
 
 use super::{
-    clients::Hashed,
+    clients::HashedClient,
     sort_buffer::{SortBuffer, SortKey},
 };
 use crate::query_log::frames::row_view::RowView;
 
-/// What one pass has met.
-pub(super) struct Pass {
-    /// Rows up to this place are written.
+/// The state of one pass.
+pub(super) struct MergePass {
+    /// Rows up to this key are written.
     after: Option<SortKey>,
-    /// Rows behind this place wait for another pass.
+    /// Rows behind this key are left to the next pass.
     cut: Option<SortKey>,
     total: u64,
     seen: u64,
-    /// Whether rows are left for another pass.
-    pub(super) left: bool,
+    /// Whether rows are left to the next pass.
+    pub(super) has_rest: bool,
 }
 
-impl Pass {
+impl MergePass {
     pub(super) const fn new(after: Option<SortKey>, total: u64) -> Self {
-        Self { after, cut: None, total, seen: 0, left: false }
+        Self { after, cut: None, total, seen: 0, has_rest: false }
     }
 
-    /// Meets the next row, of `client`, `at` microseconds into the hour.
+    /// Offers the next row to the buffer, which takes, skips or leaves it. `at` is in microseconds into the hour.
     pub(super) fn offer(
         &mut self,
         at: u32,
         row: &RowView<'_>,
-        client: &Hashed,
-        waiting: &mut SortBuffer,
+        client: &HashedClient,
+        buffer: &mut SortBuffer,
     ) {
         self.seen += 1;
-        let is_behind = |place: &SortKey| place.compare(row.handle, at) == Ordering::Greater;
+        let is_behind = |key: &SortKey| key.compare(row.handle, at) == Ordering::Greater;
         if !self.after.as_ref().is_none_or(is_behind) {
             return;
         }
         if self.cut.as_ref().is_some_and(is_behind) {
-            self.left = true;
+            self.has_rest = true;
             return;
         }
-        if waiting.is_full() {
-            self.cut = waiting.cut(self.rows_to_keep(waiting.rows.len())).or(self.cut.take());
-            self.left = true;
+        if buffer.is_full() {
+            self.cut = buffer.cut(self.rows_to_keep(buffer.rows.len())).or(self.cut.take());
+            self.has_rest = true;
             if self.cut.as_ref().is_some_and(is_behind) {
                 return;
             }
         }
-        waiting.push(at, row, client);
+        buffer.push(at, row, client);
     }
 
-    fn rows_to_keep(&self, waiting: usize) -> usize {
-        let waiting = waiting as u64;
-        let expected = waiting * 9 / 10 * self.seen.min(self.total) / self.total.max(1);
-        // At most what waits, which fits.
-        expected.max(waiting / 2) as usize
+    fn rows_to_keep(&self, buffered: usize) -> usize {
+        let buffered = buffered as u64;
+        let expected = buffered * 9 / 10 * self.seen.min(self.total) / self.total.max(1);
+        // At most `buffered`, which is a usize.
+        expected.max(buffered / 2) as usize
     }
 }

@@ -1,30 +1,31 @@
-//! Brings rows into the order of a sealed segment, in place: there is no memory for a second copy of them.
+//! Sorts rows by (handle, at) in place: there is no memory for a second copy of them.
 //!
-//! Phone numbers are dealt into buckets by the upper bits that differ, again and again, until a bucket is small enough to be
-//! compared in the processor's cache. So the first bits that all numbers of a country share cost one deal.
+//! Phone numbers: a radix sort distributes them into buckets by their highest differing bits, recursively, until a bucket is
+//! small enough for a comparison sort in the processor's cache. So the leading bits that all numbers of a country share
+//! cost one step.
 //!
-//! Addresses lie somewhere else than their rows, and to compare two waits for memory twice. So eight bytes of each are
-//! fetched at once, for all of them, and sorted as numbers; where those are the same the next eight decide (a multikey
-//! quicksort with caching of characters, Ng and Kakehi 2007).
+//! E-mail addresses: the text is not beside the row, so each comparison of two rows would wait for memory twice. Instead the
+//! sort fetches eight bytes of each address, for all rows at once, and sorts them as numbers. Where those are equal it
+//! continues with the next eight (multikey quicksort with caching of characters, Ng and Kakehi 2007).
 
 use super::row::Row;
 
-/// Rows that are sorted by comparison.
-const FEW: usize = if cfg!(test) { 16 } else { 1_024 };
+/// At most this many rows are sorted by comparison.
+const SMALL: usize = if cfg!(test) { 16 } else { 1_024 };
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
 /// Sorts by (handle, at): rows without a handle, phone numbers, e-mail addresses.
 pub(super) fn sort(rows: &mut [Row], texts: &[u8]) {
-    let emails = part(rows);
+    let emails = partition(rows);
     let (others, emails) = rows.split_at_mut(emails);
-    deal(others);
+    radix_sort(others);
     let mut keys: Vec<Key> = (0..emails.len()).map(|row| Key { bytes: 0, row }).collect();
-    refine(&mut keys, emails, texts, 0);
+    sort_by_text(&mut keys, emails, texts, 0);
     arrange(emails, &mut keys);
 }
 
-/// A row among those with addresses, and some bytes of its address.
+/// The index of a row with an e-mail address, and eight bytes of the address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     bytes: u64,
@@ -34,7 +35,7 @@ struct Key {
 const KEY_BYTES: usize = size_of::<u64>();
 
 /// Sorts rows whose addresses have the same first `depth` bytes.
-fn refine(keys: &mut [Key], rows: &[Row], texts: &[u8], depth: usize) {
+fn sort_by_text(keys: &mut [Key], rows: &[Row], texts: &[u8], depth: usize) {
     let text = |key: &Key| rows[key.row].email().map_or(&[][..], |range| &texts[range]);
     for key in &mut *keys {
         let rest = text(key).get(depth..).unwrap_or_default();
@@ -47,15 +48,15 @@ fn refine(keys: &mut [Key], rows: &[Row], texts: &[u8], depth: usize) {
     let depth = depth + KEY_BYTES;
     for same in keys.chunk_by_mut(|a, b| a.bytes == b.bytes).filter(|same| same.len() > 1) {
         if same.iter().any(|key| text(key).len() > depth) {
-            refine(same, rows, texts, depth);
+            sort_by_text(same, rows, texts, depth);
         } else {
-            // The same but for zeros at the end, which the length tells apart.
+            // Equal except for zero bytes at the end, so the length decides.
             same.sort_unstable_by_key(|key| (text(key).len(), rows[key.row].at));
         }
     }
 }
 
-/// Brings each row to the place of its key, and uses the keys up.
+/// Moves each row to the index of its key. The keys are useless afterwards.
 fn arrange(rows: &mut [Row], keys: &mut [Key]) {
     for start in 0..keys.len() {
         let mut to = start;
@@ -70,8 +71,8 @@ fn arrange(rows: &mut [Row], keys: &mut [Key]) {
     }
 }
 
-/// Brings the rows with e-mail addresses behind the others, and says where they begin.
-fn part(rows: &mut [Row]) -> usize {
+/// Moves the rows with e-mail addresses behind the others. Returns the index of the first one.
+fn partition(rows: &mut [Row]) -> usize {
     let (mut from, mut to) = (0, rows.len());
     while from < to {
         if rows[from].email().is_none() {
@@ -85,8 +86,8 @@ fn part(rows: &mut [Row]) -> usize {
 }
 
 /// Sorts rows without e-mail addresses.
-fn deal(rows: &mut [Row]) {
-    if rows.len() <= FEW {
+fn radix_sort(rows: &mut [Row]) {
+    if rows.len() <= SMALL {
         rows.sort_unstable_by_key(Row::key);
         return;
     }
@@ -110,21 +111,21 @@ fn deal(rows: &mut [Row]) {
         end += *count;
         *count = end;
     }
-    // What lies in a wrong bucket goes to the next place of its own: each swap brings one row home.
+    // Each swap moves one row to the next free index of its bucket.
     for own in 0..BUCKETS {
         while nexts[own] < ends[own] {
-            let home = bucket(&rows[nexts[own]]);
-            if home != own {
-                rows.swap(nexts[own], nexts[home]);
+            let target = bucket(&rows[nexts[own]]);
+            if target != own {
+                rows.swap(nexts[own], nexts[target]);
             }
-            nexts[home] += 1;
+            nexts[target] += 1;
         }
     }
     let mut rest = rows;
     let mut start = 0;
     for end in ends {
         let (of_bucket, behind) = rest.split_at_mut(end - start);
-        deal(of_bucket);
+        radix_sort(of_bucket);
         (rest, start) = (behind, end);
     }
 }

@@ -1,7 +1,6 @@
-//! The same rows of all columns: one page, of which each column is decoded when it is first asked for.
+//! One page: the same rows of all columns. It decodes a column when a caller first needs it.
 
 use std::{
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -18,59 +17,29 @@ use parquet::{
 
 use super::{
     column::Column,
-    footer::{Footer, Group, PagePlace},
+    footer::{Group, PageExtent},
     outcome,
-    part::{self, PartError, PartSource, Piece},
-    row_batch::{Read, RowBatch},
+    part::{self, PartError, Piece},
+    row_batch::{PageRow, RowBatch},
+    segment_data::SegmentData,
 };
-use crate::{clock::Hour, handle::PhoneKey, query_log::frames::row_view::HandleView};
-
-/// Why rows of a page cannot be had.
-#[derive(Debug)]
-pub(super) enum PageFault {
-    /// Their bytes are damaged, or are not what the writer writes.
-    Damaged,
-    Io(io::Error),
-}
-
-impl From<PartError> for PageFault {
-    fn from(error: PartError) -> Self {
-        match error {
-            PartError::Damaged => Self::Damaged,
-            PartError::Io(error) => Self::Io(error),
-        }
-    }
-}
-
-impl From<io::Error> for PageFault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-/// What a page is read from.
-#[derive(Clone)]
-pub(super) struct Segment {
-    pub(super) source: Arc<dyn PartSource>,
-    pub(super) footer: Arc<Footer>,
-    pub(super) hour: Hour,
-}
+use crate::{handle::PhoneKey, query_log::frames::row_view::HandleView};
 
 /// One page of a row group.
 pub(super) struct Page<'a> {
-    segment: &'a Segment,
+    segment: &'a SegmentData,
     group: &'a Group,
     number: usize,
     phones: Option<Vec<Option<i64>>>,
     emails: Option<Vec<Option<ByteArray>>>,
     requests: Option<Vec<Option<i64>>>,
     changes: Option<Vec<Option<i64>>>,
-    /// `at`, `client`, `took_us`, `outcome`.
-    words: [Option<Vec<i32>>; 4],
+    /// The columns `at`, `client`, `took_us`, `outcome`.
+    numbers: [Option<Vec<i32>>; 4],
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(segment: &'a Segment, group: usize, number: usize) -> Self {
+    pub(super) fn new(segment: &'a SegmentData, group: usize, number: usize) -> Self {
         let group = &segment.footer.groups[group];
         Self {
             segment,
@@ -80,7 +49,7 @@ impl<'a> Page<'a> {
             emails: None,
             requests: None,
             changes: None,
-            words: [const { None }; 4],
+            numbers: [const { None }; 4],
         }
     }
 
@@ -98,7 +67,7 @@ impl<'a> Page<'a> {
         self.group.emails[self.number].is_some()
     }
 
-    pub(super) fn phones(&mut self) -> Result<&[Option<i64>], PageFault> {
+    pub(super) fn phones(&mut self) -> Result<&[Option<i64>], PartError> {
         if self.phones.is_none() {
             self.phones = Some(if self.has_phones() {
                 self.optional::<Int64Type>(Column::Phone)?
@@ -109,7 +78,7 @@ impl<'a> Page<'a> {
         Ok(self.phones.as_deref().unwrap_or_default())
     }
 
-    pub(super) fn emails(&mut self) -> Result<&[Option<ByteArray>], PageFault> {
+    pub(super) fn emails(&mut self) -> Result<&[Option<ByteArray>], PartError> {
         if self.emails.is_none() {
             self.emails = Some(if self.has_emails() {
                 self.optional::<ByteArrayType>(Column::Email)?
@@ -120,43 +89,43 @@ impl<'a> Page<'a> {
         Ok(self.emails.as_deref().unwrap_or_default())
     }
 
-    pub(super) fn ats(&mut self) -> Result<&[i32], PageFault> {
-        self.word(0, Column::At)
+    pub(super) fn ats(&mut self) -> Result<&[i32], PartError> {
+        self.number(0, Column::At)
     }
 
-    pub(super) fn clients(&mut self) -> Result<&[i32], PageFault> {
-        self.word(1, Column::Client)
+    pub(super) fn clients(&mut self) -> Result<&[i32], PartError> {
+        self.number(1, Column::Client)
     }
 
-    pub(super) fn outcomes(&mut self) -> Result<&[i32], PageFault> {
-        self.word(3, Column::Outcome)
+    pub(super) fn outcomes(&mut self) -> Result<&[i32], PartError> {
+        self.number(3, Column::Outcome)
     }
 
-    fn word(&mut self, place: usize, column: Column) -> Result<&[i32], PageFault> {
-        if self.words[place].is_none() {
-            self.words[place] = Some(self.dense(column)?);
+    fn number(&mut self, index: usize, column: Column) -> Result<&[i32], PartError> {
+        if self.numbers[index].is_none() {
+            self.numbers[index] = Some(self.dense(column)?);
         }
-        Ok(self.words[place].as_deref().unwrap_or_default())
+        Ok(self.numbers[index].as_deref().unwrap_or_default())
     }
 
-    /// The values of a column that every row has.
-    pub(super) fn dense(&self, column: Column) -> Result<Vec<i32>, PageFault> {
+    /// The values of a required column.
+    pub(super) fn dense(&self, column: Column) -> Result<Vec<i32>, PartError> {
         let (values, _) = self.decode::<Int32Type>(column)?;
-        if values.len() == self.rows() { Ok(values) } else { Err(PageFault::Damaged) }
+        if values.len() == self.rows() { Ok(values) } else { Err(PartError::Damaged) }
     }
 
-    /// The values of a column that not every row has, and a level for each row: 1 if it has one.
+    /// The values of an optional column, and a level for each row: 1 if it has a value.
     pub(super) fn sparse<T: DataType>(
         &self,
         column: Column,
-    ) -> Result<(Vec<T::T>, Vec<i16>), PageFault> {
+    ) -> Result<(Vec<T::T>, Vec<i16>), PartError> {
         let (values, levels) = self.decode::<T>(column)?;
         let present = levels.iter().filter(|level| **level == 1).count();
         let is_whole = levels.len() == self.rows() && present == values.len();
-        if is_whole { Ok((values, levels)) } else { Err(PageFault::Damaged) }
+        if is_whole { Ok((values, levels)) } else { Err(PartError::Damaged) }
     }
 
-    fn optional<T: DataType>(&self, column: Column) -> Result<Vec<Option<T::T>>, PageFault> {
+    fn optional<T: DataType>(&self, column: Column) -> Result<Vec<Option<T::T>>, PartError> {
         let (values, levels) = self.sparse::<T>(column)?;
         let mut values = values.into_iter();
         let value = |level: &i16| if *level == 1 { values.next() } else { None };
@@ -164,34 +133,34 @@ impl<'a> Page<'a> {
     }
 
     /// Values, and a level for each row of an optional column.
-    fn decode<T: DataType>(&self, column: Column) -> Result<(Vec<T::T>, Vec<i16>), PageFault> {
-        let place = self.group.place(column, self.number);
-        let bytes = part::read_rows(&*self.segment.source, place.start, place.bytes.into())?;
-        let piece = Piece { start: place.start, bytes };
-        // Parquet checks much, but not all: an index or a length out of range is a panic there.
+    fn decode<T: DataType>(&self, column: Column) -> Result<(Vec<T::T>, Vec<i16>), PartError> {
+        let extent = self.group.extent(column, self.number);
+        let bytes = part::read_rows(&*self.segment.source, extent.start, extent.bytes.into())?;
+        let piece = Piece { start: extent.start, bytes };
+        // The parquet crate does not check every index and length; some values out of range make it panic.
         let decoded =
-            catch_unwind(AssertUnwindSafe(|| self.decode_piece::<T>(column, place, piece)));
-        decoded.ok().and_then(Result::ok).ok_or(PageFault::Damaged)
+            catch_unwind(AssertUnwindSafe(|| self.decode_piece::<T>(column, extent, piece)));
+        decoded.ok().and_then(Result::ok).ok_or(PartError::Damaged)
     }
 
-    /// Reads the page as if its column had no other: so it is found at once, and no dictionary is looked for.
+    /// Decodes the page as the only page of its column, so that the parquet crate neither searches for it nor for a dictionary.
     fn decode_piece<T: DataType>(
         &self,
         column: Column,
-        place: PagePlace,
+        extent: PageExtent,
         piece: Piece,
     ) -> Result<(Vec<T::T>, Vec<i16>), ParquetError> {
         let rows = self.rows();
         let descriptor = self.segment.footer.schema.column(column as usize);
         let chunk = ColumnChunkMetaData::builder(descriptor.clone())
             .set_compression(self.group.compression(column))
-            .set_data_page_offset(place.start.cast_signed())
-            .set_total_compressed_size(place.bytes.into())
+            .set_data_page_offset(extent.start.cast_signed())
+            .set_total_compressed_size(extent.bytes.into())
             .set_num_values(rows as i64)
             .build()?;
         let location = PageLocation {
-            offset: place.start.cast_signed(),
-            compressed_page_size: place.bytes.cast_signed(),
+            offset: extent.start.cast_signed(),
+            compressed_page_size: extent.bytes.cast_signed(),
             first_row_index: 0,
         };
         let pages = SerializedPageReader::new(Arc::new(piece), &chunk, rows, Some(vec![location]))?;
@@ -201,39 +170,39 @@ impl<'a> Page<'a> {
         Ok((values, levels))
     }
 
-    /// Adds the rows at `places`, which are ascending, to a batch, in which they have no clients yet. If the page turns out
-    /// to be damaged the batch is as it was.
+    /// Adds the rows at `indices`, which ascend, to a batch, which must then resolve their clients. If the page is damaged it
+    /// leaves the batch unchanged.
     pub(super) fn read_into(
         &mut self,
         batch: &mut RowBatch,
-        places: &[u32],
-    ) -> Result<(), PageFault> {
-        self.load(places)?;
+        indices: &[u32],
+    ) -> Result<(), PartError> {
+        self.load(indices)?;
         let before = batch.len();
-        for &place in places {
-            if !self.read(place as usize).is_some_and(|read| batch.push(&read)) {
+        for &index in indices {
+            if !self.row(index as usize).is_some_and(|row| batch.push(&row)) {
                 batch.truncate(before);
-                return Err(PageFault::Damaged);
+                return Err(PartError::Damaged);
             }
         }
         Ok(())
     }
 
-    /// Decodes what the rows at `places` need: `request` and `change` only if one of them is a lookup or a change.
-    fn load(&mut self, places: &[u32]) -> Result<(), PageFault> {
+    /// Decodes the columns that the rows at `indices` need: `request` and `change` only if one of them is of that kind.
+    fn load(&mut self, indices: &[u32]) -> Result<(), PartError> {
         let outcomes = self.outcomes()?;
-        let is_change = |place: &u32| {
+        let is_change = |index: &u32| {
             outcomes
-                .get(*place as usize)
+                .get(*index as usize)
                 .is_some_and(|bits| outcome::is_change(bits.cast_unsigned()))
         };
         let (any_change, any_lookup) =
-            (places.iter().any(is_change), !places.iter().all(is_change));
+            (indices.iter().any(is_change), !indices.iter().all(is_change));
         self.phones()?;
         self.emails()?;
         self.ats()?;
         self.clients()?;
-        self.word(2, Column::TookUs)?;
+        self.number(2, Column::TookUs)?;
         if any_lookup && self.requests.is_none() {
             self.requests = Some(self.optional::<Int64Type>(Column::Request)?);
         }
@@ -243,8 +212,8 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// None if it is not a row that the writer writes.
-    fn read(&self, index: usize) -> Option<Read<'_>> {
+    /// A row. None if the writer does not write such a row.
+    fn row(&self, index: usize) -> Option<PageRow<'_>> {
         let handle = match (self.phones.as_ref()?.get(index)?, self.emails.as_ref()?.get(index)?) {
             (None, None) => None,
             (Some(bits), None) => {
@@ -253,13 +222,13 @@ impl<'a> Page<'a> {
             (None, Some(text)) => Some(HandleView::Email(text.as_utf8().ok()?)),
             (Some(_), Some(_)) => return None,
         };
-        let word = |place: usize| {
-            let words = self.words[place].as_deref()?;
-            words.get(index).map(|word| word.cast_unsigned())
+        let number = |column: usize| {
+            let values = self.numbers[column].as_deref()?;
+            values.get(index).map(|value| value.cast_unsigned())
         };
-        let (at, client, took_us, outcome) = (word(0)?, word(1)?, word(2)?, word(3)?);
+        let (at, client, took_us, outcome) = (number(0)?, number(1)?, number(2)?, number(3)?);
         let ids = if outcome::is_change(outcome) { &self.changes } else { &self.requests };
         let id = ids.as_ref()?.get(index).copied().flatten()?.cast_unsigned();
-        Some(Read { handle, id, at, client, took_us, outcome })
+        Some(PageRow { handle, id, at, client, took_us, outcome })
     }
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of a sealed segment go, and where they come from.
+//! The interface to the bytes of a sealed segment: written part by part, read from anywhere.
 
 use std::{io, ops::Range};
 
@@ -8,40 +8,40 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 
-/// The part of the row groups.
+/// The index of the part with the row groups.
 pub(super) const ROWS: usize = 0;
-/// The part of the footer.
+/// The index of the part with the footer.
 pub(super) const FOOTER: usize = 1;
-/// The part of the footer's copy.
+/// The index of the part with the footer's copy.
 pub(super) const FOOTER_COPY: usize = 2;
 
-/// Takes the bytes of a sealed segment, part after part.
+/// Writes the bytes of a sealed segment, part after part.
 pub(in crate::query_log) trait PartSink: io::Write + Send {
-    /// What is written from now on belongs to the next part. Called before the first part, too.
+    /// Begins the next part. The writer also calls it before the first part.
     fn begin_part(&mut self) -> io::Result<()>;
 }
 
-/// Why bytes of a part cannot be had.
+/// Why bytes of a part cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::query_log) enum PartError {
-    /// They are not what was written, or are not there any more. The bytes around them may be.
+    /// They are damaged or missing. The bytes around them may be whole.
     #[error("damaged")]
     Damaged,
-    /// They could not be read this time.
+    /// The operating system could not read them this time.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Gives the bytes of a sealed segment.
+/// Reads the bytes of a sealed segment.
 pub(in crate::query_log) trait PartSource: Send + Sync {
-    /// Bytes of a part; 0 of one that there is not.
+    /// The length of a part; 0 if it does not exist.
     fn part_bytes(&self, part: usize) -> u64;
 
-    /// Exactly the bytes of `range` in a part.
+    /// Reads exactly the bytes of `range` in a part.
     fn read(&self, part: usize, range: Range<u64>) -> Result<Bytes, PartError>;
 }
 
-/// Reads bytes of the row groups' part that a footer told of: a place outside of it is damage, not a bug.
+/// Reads bytes of the part with the row groups, at a position from the footer. A position outside of it counts as damage.
 pub(super) fn read_rows(
     source: &dyn PartSource,
     start: u64,
@@ -55,8 +55,8 @@ pub(super) fn read_rows(
     if bytes.len() as u64 == length { Ok(bytes) } else { Err(PartError::Damaged) }
 }
 
-/// A piece of the Parquet file, read beforehand, for parquet's own readers: so it is known why bytes cannot be had, which
-/// parquet's errors do not tell.
+/// A piece of the Parquet file in memory, for the readers of the parquet crate. This code reads the piece itself because
+/// errors of that crate do not distinguish damage from I/O errors.
 pub(super) struct Piece {
     /// Its offset in the file.
     pub(super) start: u64,
@@ -69,7 +69,7 @@ impl Piece {
             start.checked_sub(self.start).and_then(|skipped| usize::try_from(skipped).ok());
         match skipped {
             Some(skipped) if skipped <= self.bytes.len() => Ok(self.bytes.slice(skipped..)),
-            _ => Err(ParquetError::EOF("a place outside of what was read".into())),
+            _ => Err(ParquetError::EOF("a position outside of the piece".into())),
         }
     }
 }
@@ -90,7 +90,7 @@ impl ChunkReader for Piece {
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
         let bytes = self.from(start)?;
         if length > bytes.len() {
-            return Err(ParquetError::EOF("a place outside of what was read".into()));
+            return Err(ParquetError::EOF("a position outside of the piece".into()));
         }
         Ok(bytes.slice(..length))
     }

@@ -1,31 +1,32 @@
-//! Which pages and rows of a sealed segment a filter asks for.
+//! Selects the pages and rows of a sealed segment that match a filter.
 
 use std::io;
 
 use super::{
     client_table::{ClientMatch, ClientSet},
     footer::{Bounds, Group},
-    page::{Page, PageFault},
+    page::Page,
+    part::PartError,
 };
 use crate::{
     clock::{Hour, Timestamp},
     handle::Handle,
-    query_log::{filter::Filter, search::Order},
+    query_log::{filter::Filter, order::Order},
 };
 
 /// A filter, in terms of the columns.
 pub(super) struct Predicate<'a> {
     pub(super) filter: &'a Filter,
-    /// Microseconds into the hour: from the first, before the second.
+    /// The time range, in microseconds into the hour: from the first, before the second.
     span: Bounds<u64>,
 }
 
-/// What a page has for a filter.
+/// The rows of a page that match a filter.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    /// Rows that are asked for, by their place in the page.
+    /// Indices of matching rows in the page.
     pub(super) rows: Vec<u32>,
-    /// Rows of which damage hides whether they are asked for.
+    /// Rows for which damage hides whether they match.
     pub(super) damaged: u64,
 }
 
@@ -38,7 +39,7 @@ impl<'a> Predicate<'a> {
         Self { filter, span: (since, until) }
     }
 
-    /// Only what lies behind `from` in this order.
+    /// Restricts the time range to rows behind `from`, in this order.
     pub(super) fn narrow(&mut self, hour: Hour, order: Order, from: Timestamp) {
         let start = hour.start().as_micros();
         match order {
@@ -51,29 +52,29 @@ impl<'a> Predicate<'a> {
         }
     }
 
-    /// The part of the hour that is asked for.
+    /// The time range, in microseconds into the hour.
     pub(super) const fn span(&self) -> Bounds<u64> {
         self.span
     }
 
-    /// Only this part of the hour.
+    /// Sets the time range, in microseconds into the hour.
     pub(super) const fn set_span(&mut self, micros: Bounds<u64>) {
         self.span = micros;
     }
 
-    /// Whether the table of clients must be read first.
-    pub(super) const fn asks_for_clients(&self) -> bool {
+    /// Whether the filter needs the client table.
+    pub(super) const fn needs_clients(&self) -> bool {
         let filter = self.filter;
         filter.account.is_some() || filter.device.is_some() || filter.ip.is_some()
     }
 
-    const fn asks_for_outcomes(&self) -> bool {
+    const fn needs_outcomes(&self) -> bool {
         let filter = self.filter;
         filter.kind.is_some() || filter.route.is_some() || filter.reason.is_some()
     }
 
-    /// Whether a page may hold what is asked for.
-    pub(super) fn may_hold(&self, group: &Group, page: usize) -> bool {
+    /// Whether a page may hold matching rows, by its bounds.
+    pub(super) fn may_match(&self, group: &Group, page: usize) -> bool {
         let (first, last) = group.ats[page];
         let in_time = u64::from(last) >= self.span.0 && u64::from(first) < self.span.1;
         // Rows without a handle come first.
@@ -96,30 +97,30 @@ impl<'a> Predicate<'a> {
             }
     }
 
-    /// The rows of a page that are asked for.
+    /// Selects the matching rows of a page.
     pub(super) fn select(
         &self,
         page: &mut Page<'_>,
         clients: Option<&ClientSet>,
     ) -> io::Result<Selection> {
         let mut selection = Selection { rows: (0..page.rows() as u32).collect(), damaged: 0 };
-        match self.keep_wanted(page, clients, &mut selection) {
-            Err(PageFault::Damaged) => {
+        match self.keep_matching(page, clients, &mut selection) {
+            Err(PartError::Damaged) => {
                 let damaged = selection.damaged + selection.rows.len() as u64;
                 Ok(Selection { rows: Vec::new(), damaged })
             }
-            Err(PageFault::Io(error)) => Err(error),
+            Err(PartError::Io(error)) => Err(error),
             Ok(()) => Ok(selection),
         }
     }
 
-    /// Column by column; `selection` always holds what is still possible.
-    fn keep_wanted(
+    /// Removes rows column by column. After an error `selection` holds the rows that may still match.
+    fn keep_matching(
         &self,
         page: &mut Page<'_>,
         clients: Option<&ClientSet>,
         selection: &mut Selection,
-    ) -> Result<(), PageFault> {
+    ) -> Result<(), PartError> {
         let rows = &mut selection.rows;
         if self.filter.without_handle {
             let phones = page.phones()?;
@@ -149,14 +150,14 @@ impl<'a> Predicate<'a> {
             let at = u64::from(ats[*row as usize].cast_unsigned());
             (self.span.0..self.span.1).contains(&at)
         });
-        if self.asks_for_outcomes() && !rows.is_empty() {
+        if self.needs_outcomes() && !rows.is_empty() {
             self.keep_by_outcome(page, rows)?;
         }
         if let Some(set) = clients
             && !rows.is_empty()
         {
             let numbers = page.clients()?;
-            rows.retain(|row| match set.standing(numbers[*row as usize].cast_unsigned()) {
+            rows.retain(|row| match set.classify(numbers[*row as usize].cast_unsigned()) {
                 ClientMatch::Wanted => true,
                 ClientMatch::Unwanted => false,
                 ClientMatch::Damaged => {
@@ -168,9 +169,9 @@ impl<'a> Predicate<'a> {
         Ok(())
     }
 
-    fn keep_by_outcome(&self, page: &mut Page<'_>, rows: &mut Vec<u32>) -> Result<(), PageFault> {
+    fn keep_by_outcome(&self, page: &mut Page<'_>, rows: &mut Vec<u32>) -> Result<(), PartError> {
         let outcomes = page.outcomes()?;
-        // Few different ones, one after another.
+        // Consecutive rows often have the same outcome.
         let mut last = None;
         let mut unknown = false;
         rows.retain(|row| {
@@ -186,6 +187,6 @@ impl<'a> Predicate<'a> {
             last = Some((bits, matches));
             matches
         });
-        if unknown { Err(PageFault::Damaged) } else { Ok(()) }
+        if unknown { Err(PartError::Damaged) } else { Ok(()) }
     }
 }

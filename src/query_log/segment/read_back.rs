@@ -1,4 +1,4 @@
-//! Reads everything back, and sums it up as the writer did: without making rows of it.
+//! Reads a whole segment and computes its digest from the columns, without building rows.
 
 use std::{io, num::NonZeroU64};
 
@@ -7,27 +7,29 @@ use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int64Type};
 use super::{
     client_table,
     column::Column,
-    digest::{RowHasher, RowSum, RowWords, codes},
+    digest::{RowFields, RowHasher, RowSum, codes},
     outcome::{self, Outcome},
-    page::{Page, PageFault, Segment},
+    page::Page,
+    part::PartError,
+    segment_data::SegmentData,
 };
 use crate::{handle::PhoneKey, ids::RequestId};
 
-/// What was found when everything was read.
+/// The digest of a whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::query_log) struct Digest {
-    /// The sum over the rows that could be read.
+    /// The sum over the readable rows.
     pub(in crate::query_log) sum: RowSum,
-    /// Rows that could be read.
+    /// Readable rows.
     pub(in crate::query_log) records: u64,
-    /// Whether each row stands behind the one before it.
+    /// Whether each row sorts after its predecessor.
     pub(in crate::query_log) sorted: bool,
-    /// Rows that could not be read.
+    /// Unreadable rows.
     pub(in crate::query_log) damaged_rows: u64,
 }
 
 /// See [`Sealed::digest`](super::reader::Sealed::digest).
-pub(super) fn digest(segment: &Segment, seed: u64) -> io::Result<Digest> {
+pub(super) fn digest(segment: &SegmentData, seed: u64) -> io::Result<Digest> {
     let hasher = RowHasher::new(seed);
     let mut sum = hasher.sum();
     let (mut sorted, mut damaged_rows, mut any) = (true, 0, false);
@@ -55,32 +57,32 @@ pub(super) fn digest(segment: &Segment, seed: u64) -> io::Result<Digest> {
                     sum.add(&read.sum);
                     (last, any) = (read.last, read.any);
                 }
-                // No row of it is given to anybody.
-                Err(PageFault::Damaged) => damaged_rows += rows,
-                Err(PageFault::Io(error)) => return Err(error),
+                // A reader gives no row of a damaged page.
+                Err(PartError::Damaged) => damaged_rows += rows,
+                Err(PartError::Io(error)) => return Err(error),
             }
         }
     }
     Ok(Digest { sum, records: sum.records(), sorted, damaged_rows })
 }
 
-/// Where a row stands.
+/// The sort key of a row.
 #[derive(Clone)]
 struct RowKey {
-    /// A phone number's bits, 0 for none, [`ADDRESS`] for an address.
+    /// The bits of a phone number, 0 for none, or [`ADDRESS`].
     handle: u64,
-    /// The last address there was.
+    /// The last e-mail address that was read.
     address: ByteArray,
     at: u32,
 }
 
-/// Behind every phone number.
+/// Marks an e-mail address; it sorts after every phone number.
 const ADDRESS: u64 = u64::MAX;
 
-/// An optional column of a page, row by row.
+/// Iterates over an optional column of a page.
 struct Sparse<T> {
     values: std::vec::IntoIter<T>,
-    /// None if the page has no value.
+    /// None if no row has a value.
     levels: Option<Vec<i16>>,
 }
 
@@ -89,32 +91,32 @@ impl<T> Sparse<T> {
         page: &Page<'_>,
         column: Column,
         any: bool,
-    ) -> Result<Self, PageFault> {
+    ) -> Result<Self, PartError> {
         let (values, levels) = if any { page.sparse::<D>(column)? } else { Default::default() };
         Ok(Self { values: values.into_iter(), levels: any.then_some(levels) })
     }
 
-    /// The value of the next row, which is the one at `index`.
+    /// The value of the next row. `index` must be its index.
     fn next(&mut self, index: usize) -> Option<T> {
         let level = self.levels.as_ref()?.get(index)?;
         if *level == 1 { self.values.next() } else { None }
     }
 }
 
-/// What is summed up of one page.
+/// The digest of one page.
 struct PageSum<'a> {
     hasher: &'a RowHasher,
     sum: RowSum,
     sorted: bool,
-    /// Where the row before stands, if there is any.
+    /// The key of the previous row; only valid if `any`.
     last: RowKey,
     any: bool,
-    /// When the hour began.
+    /// The start of the hour, in microseconds since the epoch.
     start: u64,
 }
 
 impl PageSum<'_> {
-    fn read(&mut self, page: &Page<'_>, clients: &[Option<NonZeroU64>]) -> Result<(), PageFault> {
+    fn read(&mut self, page: &Page<'_>, clients: &[Option<NonZeroU64>]) -> Result<(), PartError> {
         let outcomes = page.dense(Column::Outcome)?;
         let is_change = |bits: &i32| outcome::is_change(bits.cast_unsigned());
         let any_change = outcomes.iter().any(is_change);
@@ -126,46 +128,46 @@ impl PageSum<'_> {
         let mut changes = Sparse::read::<Int64Type>(page, Column::Change, any_change)?;
         let numbers = page.dense(Column::Client)?;
         let tooks = page.dense(Column::TookUs)?;
-        // All at once: the processor then waits for the memory of many at a time, where it waited for each (70 ns a row).
-        let place = |number: &i32| number.cast_unsigned() as usize;
+        // One short loop, so that the processor waits for the memory of many clients at once. Row by row it waited 70 ns each.
+        let index = |number: &i32| number.cast_unsigned() as usize;
         let clients: Vec<Option<NonZeroU64>> =
-            numbers.iter().map(|number| clients.get(place(number)).copied().flatten()).collect();
-        let mut known = None;
-        let words = outcomes.iter().zip(&ats).zip(clients.iter().zip(&tooks));
-        for (index, ((bits, at), (client, took_us))) in words.enumerate() {
-            let codes = known_codes(&mut known, bits.cast_unsigned())?;
+            numbers.iter().map(|number| clients.get(index(number)).copied().flatten()).collect();
+        let mut cache = None;
+        let values = outcomes.iter().zip(&ats).zip(clients.iter().zip(&tooks));
+        for (index, ((bits, at), (client, took_us))) in values.enumerate() {
+            let codes = cached_codes(&mut cache, bits.cast_unsigned())?;
             let at = at.cast_unsigned();
-            let handle = self.place(phones.next(index), emails.next(index), at)?;
+            let handle = self.check_order(phones.next(index), emails.next(index), at)?;
             let id = match (is_change(bits), requests.next(index), changes.next(index)) {
                 (false, Some(count), None) => RequestId::from_count(count.cast_unsigned()).bits(),
                 (true, None, Some(id)) => id.cast_unsigned(),
-                _ => return Err(PageFault::Damaged),
+                _ => return Err(PartError::Damaged),
             };
-            // A row whose client is damaged is damaged alone.
+            // A damaged client costs only its own rows.
             let Some(client) = *client else { continue };
             let (at, took_us) = (self.start + u64::from(at), took_us.cast_unsigned());
-            let row = RowWords { handle, at, id, took_us, codes, client };
+            let row = RowFields { handle, at, id, took_us, codes, client };
             self.hasher.add(&mut self.sum, &row);
         }
         Ok(())
     }
 
-    /// Takes note of where the next row stands, and gives its handle as a word.
-    fn place(
+    /// Compares the next row's sort key with the previous one. Returns the handle as hashed.
+    fn check_order(
         &mut self,
         phone: Option<i64>,
         email: Option<ByteArray>,
         at: u32,
-    ) -> Result<u64, PageFault> {
-        let (handle, word) = match (phone, &email) {
+    ) -> Result<u64, PartError> {
+        let (handle, hashed) = match (phone, &email) {
             (None, None) => (0, 0),
             (Some(bits), None) => {
                 let bits = bits.cast_unsigned();
-                PhoneKey::from_bits(bits).ok_or(PageFault::Damaged)?;
+                PhoneKey::from_bits(bits).ok_or(PartError::Damaged)?;
                 (bits, bits)
             }
             (None, Some(text)) => (ADDRESS, self.hasher.text(text.data())),
-            (Some(_), Some(_)) => return Err(PageFault::Damaged),
+            (Some(_), Some(_)) => return Err(PartError::Damaged),
         };
         let last = &mut self.last;
         if handle == ADDRESS
@@ -181,17 +183,17 @@ impl PageSum<'_> {
         if let Some(text) = email {
             last.address = text;
         }
-        Ok(word)
+        Ok(hashed)
     }
 }
 
-/// The codes of an outcome. Few are different, one after another.
-fn known_codes(known: &mut Option<(u32, u32)>, bits: u32) -> Result<u32, PageFault> {
-    match known {
+/// The codes of an outcome. It remembers the last, because consecutive rows often have the same outcome.
+fn cached_codes(cache: &mut Option<(u32, u32)>, bits: u32) -> Result<u32, PartError> {
+    match cache {
         Some((last, codes)) if *last == bits => Ok(*codes),
         _ => {
-            let codes = codes(Outcome::from_bits(bits).ok_or(PageFault::Damaged)?);
-            *known = Some((bits, codes));
+            let codes = codes(Outcome::from_bits(bits).ok_or(PartError::Damaged)?);
+            *cache = Some((bits, codes));
             Ok(codes)
         }
     }

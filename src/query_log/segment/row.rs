@@ -1,42 +1,43 @@
-//! A row in 32 bytes, as it waits to be written or was read: its text and its client's particulars lie beside it.
+//! A row in 32 bytes, in memory before writing and after reading. Its e-mail address and its client are stored elsewhere.
 
 use std::{cmp::Ordering, ops::Range};
 
-/// The mark of an e-mail address among handles; phone numbers have 50 bits.
+/// Marks an e-mail address; phone numbers have 50 bits.
 const EMAIL: u64 = 1 << 63;
 
-/// Bytes of text for each row of a budget: one row in five has an address of 25 bytes.
+/// Bytes of e-mail addresses for each row of a buffer. Usually one row in five has an address, of 25 bytes.
 pub(super) const TEXT_BYTES_PER_ROW: usize = 32;
 
-/// A row without its text and its client's particulars.
+/// A row without its e-mail address and its client.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::query_log) struct Row {
-    /// 0 for none, a phone number's bits, or [`EMAIL`] with the text's place (32 bits) and length (16).
+    /// 0 for none, the bits of a phone number, or [`EMAIL`] with the offset (32 bits) and length (16) of the text.
     pub(super) handle: u64,
-    /// The count of a request, the id of a change.
+    /// The count of a request, or the id of a change.
     pub(super) id: u64,
     /// Microseconds into the hour.
     pub(super) at: u32,
-    /// A client's number.
+    /// The number of its client.
     pub(super) client: u32,
     pub(super) took_us: u32,
     pub(super) outcome: u32,
 }
 
-/// The `handle` of a row whose text is this, which is put behind the others. Texts must stay below 4 GiB.
+/// Appends an e-mail address to `texts` and returns the `handle` of its row. `texts` must stay below 4 GiB.
 pub(super) fn put_email(texts: &mut Vec<u8>, text: &[u8]) -> u64 {
     let start = texts.len() as u64;
+    debug_assert!(start < 1 << 32 && text.len() < 1 << 16, "the offset would name another text");
     texts.extend_from_slice(text);
     EMAIL | start << 16 | text.len() as u64
 }
 
 impl Row {
-    /// The phone number's bits.
+    /// The bits of its phone number.
     pub(super) fn phone(&self) -> Option<u64> {
         (self.handle != 0 && self.handle & EMAIL == 0).then_some(self.handle)
     }
 
-    /// Where the address stands among the texts.
+    /// The range of its e-mail address in the texts.
     pub(super) fn email(&self) -> Option<Range<usize>> {
         let start = (self.handle >> 16 & u64::from(u32::MAX)) as usize;
         let length = (self.handle & 0xffff) as usize;
@@ -48,7 +49,7 @@ impl Row {
         Self { handle, id: 0, at, client: 0, took_us: 0, outcome: 0 }
     }
 
-    /// By handle, then by time: rows without a handle, phone numbers, addresses by their text.
+    /// The order of a sealed segment: rows without a handle, phone numbers, e-mail addresses by text; then by time.
     pub(super) fn compare(&self, other: &Self, texts: &[u8]) -> Ordering {
         if self.handle & other.handle & EMAIL == 0 {
             return self.key().cmp(&other.key());
@@ -57,7 +58,7 @@ impl Row {
         text(self).cmp(&text(other)).then(self.at.cmp(&other.at))
     }
 
-    /// Orders all but two e-mail addresses.
+    /// A sort key for all rows except those with e-mail addresses.
     pub(super) fn key(&self) -> u128 {
         u128::from(self.handle) << 32 | u128::from(self.at)
     }

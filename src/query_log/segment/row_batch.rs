@@ -1,5 +1,5 @@
-//! Rows that were read, in little room: 32 bytes each, and their texts and clients once, where a [`LogRow`] takes over a
-//! hundred. They become rows of the log one by one, when they are given out.
+//! Rows that were read, in compact form: 32 bytes each, and each client once, where a [`LogRow`] takes over a hundred bytes.
+//! A batch builds a [`LogRow`] only when the caller takes it.
 
 use std::{io, net::Ipv6Addr};
 
@@ -7,8 +7,8 @@ use super::{
     client::{Client, PackedClient},
     client_table,
     outcome::Outcome,
-    page::Segment,
     row::{self, Row, TEXT_BYTES_PER_ROW},
+    segment_data::SegmentData,
 };
 use crate::{
     clock::{Hour, Timestamp},
@@ -16,28 +16,28 @@ use crate::{
     ids::{ChangeId, RequestId},
     query_log::{
         frames::row_view::{Event, HandleView, RowView},
+        order::Order,
         record::LogRow,
-        search::Order,
     },
 };
 
-/// Rows of one segment. Rows are pushed, then get their clients, and are taken from the front.
+/// Rows of one segment. A reader pushes rows, then resolves their clients; the caller takes rows from the front.
 #[derive(Debug)]
 pub(in crate::query_log) struct RowBatch {
     hour: Hour,
     rows: Vec<Row>,
     texts: Vec<u8>,
-    /// What rows name once they have their clients; the number in the segment's table until then.
+    /// The clients of resolved rows. An unresolved row names its client by the number in the row group's table.
     clients: Vec<PackedClient>,
     addresses: Vec<Ipv6Addr>,
-    /// Rows that have their clients.
-    settled: usize,
-    /// Rows that were taken.
+    /// Rows whose clients are resolved.
+    resolved: usize,
+    /// Rows that the caller has taken.
     taken: usize,
 }
 
-/// A row that a page gives: what a batch takes.
-pub(super) struct Read<'a> {
+/// A row as a page has it.
+pub(super) struct PageRow<'a> {
     pub(super) handle: Option<HandleView<'a>>,
     pub(super) id: u64,
     pub(super) at: u32,
@@ -47,8 +47,8 @@ pub(super) struct Read<'a> {
 }
 
 impl RowBatch {
-    /// With room for so many rows: a list that grows has its rows twice for a moment.
-    pub(super) fn with_room(hour: Hour, rows: usize) -> Self {
+    /// Reserves capacity for `rows` rows: a list that grows holds its rows twice for a moment.
+    pub(super) fn with_capacity(hour: Hour, rows: usize) -> Self {
         Self { rows: Vec::with_capacity(rows), ..Self::new(hour) }
     }
 
@@ -59,79 +59,82 @@ impl RowBatch {
             texts: Vec::new(),
             clients: Vec::new(),
             addresses: Vec::new(),
-            settled: 0,
+            resolved: 0,
             taken: 0,
         }
     }
 
-    /// Rows that were pushed and not dropped again.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether it has as many rows as this, or as much text as so many have.
+    /// Whether it has `rows_max` rows, or as much text as so many rows usually have.
     pub(super) fn is_full(&self, rows_max: usize) -> bool {
         self.rows.len() >= rows_max
             || self.texts.len() >= rows_max.saturating_mul(TEXT_BYTES_PER_ROW)
     }
 
-    /// Adds a row. False if it is not one that the writer writes.
-    pub(super) fn push(&mut self, read: &Read<'_>) -> bool {
-        let is_in_hour = self.at(read.at) < self.hour.end();
-        let Some(_) = Outcome::from_bits(read.outcome).filter(|_| is_in_hour) else {
+    /// Adds a row. False if the writer does not write such a row.
+    pub(super) fn push(&mut self, row: &PageRow<'_>) -> bool {
+        let is_in_hour = self.at(row.at) < self.hour.end();
+        let Some(_) = Outcome::from_bits(row.outcome).filter(|_| is_in_hour) else {
             return false;
         };
-        let handle = match read.handle {
+        let handle = match row.handle {
             None => 0,
             Some(HandleView::Phone(key)) => key.bits(),
             Some(HandleView::Email(text)) if !Handle::is_canonical_address(text) => return false,
             Some(HandleView::Email(text)) => row::put_email(&mut self.texts, text.as_bytes()),
         };
-        let Read { id, at, client, took_us, outcome, .. } = *read;
+        let PageRow { id, at, client, took_us, outcome, .. } = *row;
         self.rows.push(Row { handle, id, at, client, took_us, outcome });
         true
     }
 
-    /// Drops the rows behind the first `rows`: a page that turns out to be damaged gives none.
+    /// Drops all but the first `rows` rows, after a page turned out to be damaged.
     pub(super) fn truncate(&mut self, rows: usize) {
         self.rows.truncate(rows);
     }
 
-    /// Reads the clients of the rows that have none yet, all of one row group, in the order of their numbers: each place of
-    /// the table is read and decrypted once, and nothing of it is kept but what is named. Drops the rows whose client is
-    /// damaged, and says how many.
-    pub(super) fn settle(&mut self, segment: &Segment, group: usize) -> io::Result<u64> {
-        let first = self.settled;
+    /// Reads the clients of the unresolved rows, which must belong to one row group. It reads them in the order of their
+    /// numbers, so it decrypts each part of the table once, and keeps only these clients. It drops rows with a damaged client
+    /// and returns their number.
+    pub(super) fn resolve_clients(
+        &mut self,
+        segment: &SegmentData,
+        group: usize,
+    ) -> io::Result<u64> {
+        let first = self.resolved;
         let mut by_number: Vec<(u32, u32)> =
-            self.rows[first..].iter().zip(0..).map(|(row, place)| (row.client, place)).collect();
+            self.rows[first..].iter().zip(0..).map(|(row, index)| (row.client, index)).collect();
         by_number.sort_unstable();
         let mut numbers: Vec<u32> = by_number.iter().map(|(number, _)| *number).collect();
         numbers.dedup();
         let table = &segment.footer.groups[group].table;
-        let (mut known, mut next) = (first_client(self.clients.len()), 0);
+        let (mut known, mut next) = (next_client(self.clients.len()), 0);
         let Self { rows, clients, addresses, .. } = self;
         client_table::read_some(&*segment.source, table, &numbers, &mut |number, client| {
-            let place = client.map(|client| {
+            let index = client.map(|client| {
                 clients.push(PackedClient::new(&client, addresses));
                 known += 1;
                 known - 1
             });
             while let Some((_, row)) = by_number.get(next).filter(|(of, _)| *of == number) {
-                rows[first + *row as usize].client = place.unwrap_or(DAMAGED);
+                rows[first + *row as usize].client = index.unwrap_or(DAMAGED);
                 next += 1;
             }
         })?;
         let before = self.rows.len();
-        let mut place = 0;
+        let mut seen = 0;
         self.rows.retain(|row| {
-            place += 1;
-            place <= first || row.client != DAMAGED
+            seen += 1;
+            seen <= first || row.client != DAMAGED
         });
-        self.settled = self.rows.len();
-        Ok((before - self.settled) as u64)
+        self.resolved = self.rows.len();
+        Ok((before - self.resolved) as u64)
     }
 
-    /// Brings all rows into the order of time.
+    /// Sorts all rows by time.
     pub(super) fn sort(&mut self, order: Order) {
         match order {
             Order::Asc => self.rows.sort_unstable_by_key(|row| row.at),
@@ -139,7 +142,7 @@ impl RowBatch {
         }
     }
 
-    /// Whether all rows were taken.
+    /// Whether the caller has taken all rows.
     pub(in crate::query_log) fn is_empty(&self) -> bool {
         self.taken == self.rows.len()
     }
@@ -149,14 +152,14 @@ impl RowBatch {
         self.rows.get(self.taken).map(|row| self.at(row.at))
     }
 
-    /// The next row.
+    /// Takes the next row.
     pub(in crate::query_log) fn pop(&mut self) -> Option<LogRow> {
-        // What was pushed is a row: none is passed over here.
+        // `push` accepts only rows that convert, so the loop skips none.
         while let Some(row) = self.rows.get(self.taken) {
             let found = self.row(row);
             self.taken += 1;
             if self.is_empty() {
-                // Their room is given back at once: the next batch is as large.
+                // Free the memory at once: the next batch is as large.
                 *self = Self::new(self.hour);
             }
             if found.is_some() {
@@ -193,10 +196,10 @@ impl RowBatch {
     }
 }
 
-/// No client has this number: there are fewer than rows of one batch.
+/// The number of a damaged client. A batch has fewer clients.
 const DAMAGED: u32 = u32::MAX;
 
 /// The number of the next client of a batch.
-fn first_client(clients: usize) -> u32 {
+fn next_client(clients: usize) -> u32 {
     u32::try_from(clients).expect("a batch has fewer clients than rows")
 }

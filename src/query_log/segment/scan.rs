@@ -1,28 +1,26 @@
-//! All rows, in the order in which they lie on disk.
+//! All matching rows, in the order of storage.
 //!
-//! Clients are numbered as their first rows come, so those of later rows lie anywhere: they are read for many rows at once.
+//! Clients are numbered in the order of their first rows, so the clients of later rows are spread over the table. A scan
+//! therefore reads clients for many rows at once.
 
 use std::io;
 
 use super::{
-    client_table::ClientSet,
-    error::SealedError,
-    page::{Page, PageFault, Segment},
-    predicate::Predicate,
-    row_batch::RowBatch,
+    client_table::ClientSet, page::Page, part::PartError, predicate::Predicate,
+    row_batch::RowBatch, segment_data::SegmentData,
 };
 use crate::{
     limits,
-    query_log::{filter::Filter, record::LogRow},
+    query_log::{filter::Filter, record::LogRow, segment_error::SegmentError},
 };
 
 /// Matching rows in the order of storage.
 pub(in crate::query_log) struct Scan {
-    segment: Segment,
+    segment: SegmentData,
     filter: Filter,
-    /// The row group being read, and the next page of it.
+    /// The row group, and its next page.
     at: (usize, usize),
-    /// Which clients are asked for in it, once they are known.
+    /// The matching clients of the row group, once read.
     clients: Option<ClientSet>,
     rows: RowBatch,
     damaged_rows: u64,
@@ -31,7 +29,7 @@ pub(in crate::query_log) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(segment: Segment, filter: Filter) -> Self {
+    pub(super) fn new(segment: SegmentData, filter: Filter) -> Self {
         Self {
             filter,
             at: (0, 0),
@@ -44,7 +42,7 @@ impl Scan {
         }
     }
 
-    /// Ends the scan as soon as `is_over` says so, though it finds nothing.
+    /// Ends the scan as soon as `is_over` returns true, even between two rows.
     pub(in crate::query_log) fn stop_when(
         mut self,
         is_over: impl Fn() -> bool + Send + 'static,
@@ -53,12 +51,12 @@ impl Scan {
         self
     }
 
-    /// Rows met so far that cannot be read and may be asked for.
+    /// Unreadable rows so far that may match.
     pub(in crate::query_log) const fn damaged_rows(&self) -> u64 {
         self.damaged_rows
     }
 
-    /// Reads on in the row group, until the batch is full or the group ends.
+    /// Fills the batch, up to the end of the row group.
     fn read_on(&mut self) -> io::Result<()> {
         let Self { segment, filter, .. } = self;
         let (group, mut page) = self.at;
@@ -66,23 +64,23 @@ impl Scan {
             self.over = true;
             return Ok(());
         };
-        let plan = Predicate::new(filter, segment.hour);
+        let predicate = Predicate::new(filter, segment.hour);
         if *filter == Filter::default() {
             let page_rows = of_group.page_rows(0);
             let rows = limits::LOG_SEALED_BATCH_ROWS.min(of_group.pages() * page_rows) + page_rows;
-            self.rows = RowBatch::with_room(segment.hour, rows);
+            self.rows = RowBatch::with_capacity(segment.hour, rows);
         }
         while page < of_group.pages() && !self.rows.is_full(limits::LOG_SEALED_BATCH_ROWS) {
             let number = page;
             page += 1;
-            if !plan.may_hold(of_group, number) {
+            if !predicate.may_match(of_group, number) {
                 continue;
             }
             if (self.stop)() {
                 self.over = true;
                 return Ok(());
             }
-            if plan.asks_for_clients() && self.clients.is_none() {
+            if predicate.needs_clients() && self.clients.is_none() {
                 self.clients = ClientSet::read(segment, group, filter, &self.stop)?;
                 let Some(clients) = &self.clients else {
                     self.over = true;
@@ -94,15 +92,15 @@ impl Scan {
                 }
             }
             let mut page = Page::new(segment, group, number);
-            let selection = plan.select(&mut page, self.clients.as_ref())?;
+            let selection = predicate.select(&mut page, self.clients.as_ref())?;
             self.damaged_rows += selection.damaged;
             match page.read_into(&mut self.rows, &selection.rows) {
                 Ok(()) => {}
-                Err(PageFault::Damaged) => self.damaged_rows += selection.rows.len() as u64,
-                Err(PageFault::Io(error)) => return Err(error),
+                Err(PartError::Damaged) => self.damaged_rows += selection.rows.len() as u64,
+                Err(PartError::Io(error)) => return Err(error),
             }
         }
-        self.damaged_rows += self.rows.settle(segment, group)?;
+        self.damaged_rows += self.rows.resolve_clients(segment, group)?;
         self.at = (group, page);
         if page == of_group.pages() {
             (self.at, self.clients) = ((group + 1, 0), None);
@@ -112,7 +110,7 @@ impl Scan {
 }
 
 impl Iterator for Scan {
-    type Item = Result<LogRow, SealedError>;
+    type Item = Result<LogRow, SegmentError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

@@ -1,9 +1,9 @@
-//! Rows that wait in memory to be sorted and written.
+//! The rows of the next row group, in memory until they are sorted and written.
 
 use std::cmp::Ordering;
 
 use super::{
-    clients::{Clients, Hashed},
+    clients::{Clients, HashedClient},
     digest::RowHasher,
     order,
     outcome::Outcome,
@@ -14,7 +14,7 @@ use crate::{
     query_log::frames::row_view::{Event, HandleView, RowView},
 };
 
-/// Where a row stands in the order of a sealed segment. No two rows have the same place.
+/// The sort key of a row in a sealed segment. No two rows have the same key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SortKey {
     handle: Option<Handle>,
@@ -22,33 +22,33 @@ pub(super) struct SortKey {
 }
 
 impl SortKey {
-    /// How a row with this handle and instant stands to it.
+    /// Compares a row with this handle and instant to the key.
     pub(super) fn compare(&self, handle: Option<HandleView<'_>>, at: u32) -> Ordering {
         handle.cmp(&self.handle.as_ref().map(HandleView::from)).then(at.cmp(&self.at))
     }
 }
 
-/// Clients that are looked up together: one look-up waits for memory several times, many at once wait for each other's.
+/// Clients that the buffer looks up together, so that the processor waits for the memory of many look-ups at once.
 const CLIENTS_AT_ONCE: usize = if cfg!(test) { 5 } else { 256 };
 
-/// Rows, as many as the budget allows.
+/// At most `rows_max` rows, and their e-mail addresses and clients.
 #[derive(Debug)]
 pub(super) struct SortBuffer {
     pub(super) rows: Vec<Row>,
     pub(super) texts: Vec<u8>,
     pub(super) clients: Clients,
-    /// Clients of the last rows, which have their places here instead of numbers.
-    newest: Vec<Hashed>,
-    /// Rows whose clients have numbers.
+    /// The clients of the last rows. Those rows hold an index into this list, no client number.
+    newest: Vec<HashedClient>,
+    /// Rows that hold a client number.
     numbered: usize,
     rows_max: usize,
     hasher: RowHasher,
 }
 
 impl SortBuffer {
-    /// `hasher` is the one of the clients that will come.
+    /// `hasher` must be the one that hashes the clients.
     pub(super) fn new(rows_max: usize, expected: u64, hasher: RowHasher) -> Self {
-        // Places among the texts have 32 bits.
+        // Offsets into the texts have 32 bits.
         let rows_max = rows_max.clamp(2, 1 << 26);
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         Self {
@@ -68,8 +68,8 @@ impl SortBuffer {
             || self.texts.len() >= text_bytes_max && self.rows.len() >= 2
     }
 
-    /// Takes a row of `client`, `at` microseconds into the hour.
-    pub(super) fn push(&mut self, at: u32, row: &RowView<'_>, client: &Hashed) {
+    /// Adds a row, `at` microseconds into the hour.
+    pub(super) fn push(&mut self, at: u32, row: &RowView<'_>, client: &HashedClient) {
         let (id, took_us) = match row.event {
             Event::Lookup { request, took_us, .. } => (request.count(), took_us),
             Event::Change { id, .. } => (id.bits(), 0),
@@ -79,20 +79,20 @@ impl SortBuffer {
             Some(HandleView::Phone(key)) => key.bits(),
             Some(HandleView::Email(text)) => row::put_email(&mut self.texts, text.as_bytes()),
         };
-        // Rows of a batch come one after another.
+        // Consecutive rows often have the same client.
         if self.newest.last().is_none_or(|last| !last.is(client)) {
             if self.newest.len() == CLIENTS_AT_ONCE {
                 self.number_clients();
             }
             self.newest.push(*client);
         }
-        // A few hundred.
+        // At most `CLIENTS_AT_ONCE`.
         let client = self.newest.len() as u32 - 1;
         let outcome = Outcome::of(row.event).bits();
         self.rows.push(Row { handle, id, at, client, took_us, outcome });
     }
 
-    /// Gives the newest clients their numbers.
+    /// Replaces indices into the newest clients by client numbers.
     fn number_clients(&mut self) {
         let Self { rows, clients, newest, numbered, .. } = self;
         let numbers = clients.intern_all(newest);
@@ -103,7 +103,8 @@ impl SortBuffer {
         *numbered = rows.len();
     }
 
-    /// Drops the rows behind the first `keep` (of at least two, at least one and not all) and says where they end.
+    /// Drops all but the smallest `keep` rows, and returns the key of the largest that it keeps. It keeps at least one row and
+    /// drops at least one; the buffer must hold two.
     pub(super) fn cut(&mut self, keep: usize) -> Option<SortKey> {
         let keep = keep.clamp(1, self.rows.len().checked_sub(1)?);
         self.number_clients();
@@ -111,12 +112,12 @@ impl SortBuffer {
         rows.select_nth_unstable_by(keep - 1, |a, b| a.compare(b, texts));
         rows.truncate(keep);
         self.numbered = keep;
-        let place = self.place(keep - 1);
+        let key = self.key(keep - 1);
         self.drop_unused();
-        place
+        key
     }
 
-    /// Brings the rows into their order and the clients into the order of the rows.
+    /// Sorts the rows, and numbers the clients in the order of the rows.
     pub(super) fn sort(&mut self) {
         self.number_clients();
         let Self { rows, texts, clients, .. } = self;
@@ -124,9 +125,9 @@ impl SortBuffer {
         clients.renumber(rows.iter_mut().map(|row| &mut row.client));
     }
 
-    /// Where the last row stands, once sorted.
+    /// The key of the last row. The buffer must be sorted.
     pub(super) fn last(&self) -> Option<SortKey> {
-        self.place(self.rows.len().checked_sub(1)?)
+        self.key(self.rows.len().checked_sub(1)?)
     }
 
     pub(super) fn clear(&mut self) {
@@ -136,8 +137,8 @@ impl SortBuffer {
         self.clients = Clients::for_rows(self.rows.capacity(), self.hasher.clone());
     }
 
-    /// None only for a text that is no address, and texts come from addresses.
-    fn place(&self, index: usize) -> Option<SortKey> {
+    /// The sort key of a row. None if there is no such row.
+    fn key(&self, index: usize) -> Option<SortKey> {
         let row = self.rows.get(index)?;
         let handle = if let Some(range) = row.email() {
             Some(Handle::from_canonical(std::str::from_utf8(&self.texts[range]).ok()?)?)
@@ -158,6 +159,6 @@ impl SortBuffer {
         }
         self.texts = texts;
         self.clients.renumber(self.rows.iter_mut().map(|row| &mut row.client));
-        self.clients.keep_named();
+        self.clients.drop_unused();
     }
 }

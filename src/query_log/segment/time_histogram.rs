@@ -1,21 +1,20 @@
-//! When the rows that a search asks for happened: counted once, so that each window of it can be read in one go.
+//! The number of matching rows in each part of an hour. A search counts once, then reads each slice of time in one go.
 
 use super::{client_table::ClientSet, footer::Bounds};
-use crate::query_log::search::Order;
+use crate::query_log::order::Order;
 
-/// Parts of an hour in which rows are counted: of 55 ms each, so that one has some thousand rows at a rate of 100,000 a
-/// second.
+/// Slots in an hour, of 55 ms each: at a rate of 100,000 rows a second a slot has some thousand rows.
 const SLOTS: u64 = if cfg!(test) { 64 } else { 65_536 };
 const HOUR_MICROS: u64 = 3_600_000_000;
 
-/// What is known of the rows that one search asks for in one segment.
+/// The counts of one search in one segment.
 pub(in crate::query_log) struct TimeHistogram {
-    /// In each part of the hour. A quarter of a megabyte.
+    /// Rows in each slot. A quarter of a megabyte.
     counts: Vec<u32>,
     pub(super) rows: u64,
-    /// Of each row group, if the filter is about clients: those that it asks for.
+    /// The matching clients of each row group, if the filter needs them and they are read.
     pub(super) clients: Vec<Option<ClientSet>>,
-    /// Rows of which damage hides whether and when they are asked for.
+    /// Rows for which damage hides whether they match.
     pub(super) damaged_rows: u64,
 }
 
@@ -25,13 +24,14 @@ impl std::fmt::Debug for TimeHistogram {
     }
 }
 
-/// A part of the hour, in microseconds: from the first on, before the second.
+/// A part of the hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
+    /// Microseconds into the hour: from the first, before the second.
     pub(super) micros: Bounds<u64>,
-    /// Rows that were counted in it.
+    /// Rows counted in it.
     pub(super) rows: usize,
-    /// Whether rows are asked for behind it, in the order of the search.
+    /// Whether matching rows lie behind it, in the order of the search.
     pub(super) more: bool,
 }
 
@@ -42,14 +42,14 @@ impl TimeHistogram {
 
     /// Counts a row, `at` microseconds into the hour.
     pub(super) fn count(&mut self, at: u32) {
-        // A file of ours has no row behind its hour; damage may look like one.
+        // Only damage can show a row outside of the hour.
         if let Some(count) = self.counts.get_mut(slot(at.into())) {
             *count = count.saturating_add(1);
         }
         self.rows += 1;
     }
 
-    /// The next part of `within` in this order that has rows: `rows_max` at most, or those of one slot.
+    /// The next part of `within`, in this order, with at most `rows_max` rows, or with the rows of one slot.
     pub(super) fn next_span(&self, order: Order, within: Bounds<u64>, rows_max: usize) -> Span {
         let (first, last) = (slot(within.0), slot(within.1.saturating_sub(1)));
         let last = last.min(self.counts.len() - 1);
@@ -78,13 +78,13 @@ impl TimeHistogram {
     }
 }
 
-/// In which part of the hour an instant is.
+/// The slot of an instant.
 fn slot(micros: u64) -> usize {
-    // Below 2^16 times below 2^32.
+    // The product is below 2^48.
     (micros.min(u64::from(u32::MAX)) * SLOTS / HOUR_MICROS) as usize
 }
 
-/// The first microsecond of a part of the hour.
+/// The first microsecond of a slot.
 const fn start(slot: usize) -> u64 {
     (slot as u64 * HOUR_MICROS).div_ceil(SLOTS)
 }

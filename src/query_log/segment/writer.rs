@@ -1,4 +1,4 @@
-//! Rows in the order of time, to parts of a sealed segment.
+//! Writes rows, given in the order of time, as the parts of a sealed segment.
 
 use std::{io, ops::ControlFlow};
 
@@ -6,13 +6,13 @@ use parquet::{file::metadata::KeyValue, file::writer::SerializedFileWriter};
 
 use super::{
     client::Client,
-    clients::Hashed,
+    clients::HashedClient,
     column,
     digest::{RowHasher, RowSum},
     error::WriteError,
     footer,
     group::{Groups, Table},
-    merge_pass::Pass,
+    merge_pass::MergePass,
     part::PartSink,
     sort_buffer::SortBuffer,
 };
@@ -22,36 +22,35 @@ use crate::{
     query_log::frames::row_view::RowView,
 };
 
-/// Rows between two questions whether to stop.
-const ROWS_PER_QUESTION: u64 = 4_096;
+/// Rows between two calls of `stop`.
+const ROWS_PER_STOP_CHECK: u64 = 4_096;
 
-/// The rows of a segment, again and again.
+/// The rows of a segment; the writer reads them several times.
 pub(in crate::query_log) trait RowSource {
-    /// What may go wrong.
+    /// Why the rows cannot be read.
     type Error;
 
-    /// Gives every row, in the order written, until `each` breaks off. Called once for each pass; every call gives the same
-    /// rows.
-    fn pass(
+    /// Passes every row to `each`, in the order of time, until `each` breaks. Each call must pass the same rows.
+    fn for_each_row(
         &mut self,
         each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
     ) -> Result<(), Self::Error>;
 }
 
-/// How to seal.
+/// The limits and the seed of a write.
 pub(in crate::query_log) struct WriteOptions<'a> {
-    /// Rows that may wait in memory.
+    /// The most rows in memory.
     pub(in crate::query_log) rows_max: usize,
     /// Rows in a page.
     pub(in crate::query_log) page_rows: usize,
     /// The seed of the digest.
     pub(in crate::query_log) seed: u64,
-    /// Whether to give up, asked every few thousand rows.
+    /// Whether to stop; called every few thousand rows.
     pub(in crate::query_log) stop: &'a dyn Fn() -> bool,
 }
 
 impl<'a> WriteOptions<'a> {
-    /// With the usual limits.
+    /// The limits of production.
     pub(in crate::query_log) const fn new(seed: u64, stop: &'a dyn Fn() -> bool) -> Self {
         Self {
             rows_max: limits::LOG_SEAL_ROWS_MAX,
@@ -62,21 +61,21 @@ impl<'a> WriteOptions<'a> {
     }
 }
 
-/// What was written.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::query_log) struct Written {
-    /// Rows.
+    /// Rows written.
     pub(in crate::query_log) records: u64,
-    /// The sum over the rows as the source gave them.
+    /// The digest of the source's rows.
     pub(in crate::query_log) sum: RowSum,
-    /// The instants of the first and the last row; none if there is no row.
+    /// The instants of the first and the last row; none without rows.
     pub(in crate::query_log) span: Option<(Timestamp, Timestamp)>,
 }
 
-/// Writes the rows of `hour` into `sink`. `total` is how many rows to expect; a wrong guess costs passes, nothing else.
+/// Writes the rows of `hour` into `sink`. `total` is the expected number of rows; a wrong number costs only more passes.
 ///
 /// # Errors
-/// [`WriteError`]; what is in the sink is of no use then.
+/// [`WriteError`]; then the bytes in the sink are useless.
 pub(in crate::query_log) fn write<S: RowSource>(
     sink: &mut impl PartSink,
     source: &mut S,
@@ -89,24 +88,26 @@ pub(in crate::query_log) fn write<S: RowSource>(
     let properties = column::properties(options.page_rows)?;
     let mut file = SerializedFileWriter::new(Tee { sink, copy: None }, schema, properties)?;
     let hasher = RowHasher::new(options.seed);
-    let mut waiting = SortBuffer::new(options.rows_max, total, hasher.clone());
+    let mut buffer = SortBuffer::new(options.rows_max, total, hasher.clone());
     let mut rows = CheckedSource { source, hour, sum: hasher.sum(), hasher, span: None };
     let (mut tables, mut records, mut after) = (Vec::new(), 0, None);
     loop {
-        let mut pass = Pass::new(after.take(), total);
-        rows.pass(options.stop, |at, row, client| pass.offer(at, row, client, &mut waiting))?;
-        if waiting.rows.is_empty() {
+        let mut pass = MergePass::new(after.take(), total);
+        rows.for_each_row(options.stop, |at, row, client| {
+            pass.offer(at, row, client, &mut buffer)
+        })?;
+        if buffer.rows.is_empty() {
             break;
         }
-        waiting.sort();
-        records += waiting.rows.len() as u64;
-        after = waiting.last();
+        buffer.sort();
+        records += buffer.rows.len() as u64;
+        after = buffer.last();
         #[cfg(test)]
-        super::tests::mistake::make(&mut waiting.rows);
+        mistake::apply(&mut buffer.rows);
         let mut groups =
             Groups { file: &mut file, page_rows: options.page_rows, stop: options.stop };
-        tables.push(groups.write(&mut waiting)?);
-        if !pass.left {
+        tables.push(groups.write(&mut buffer)?);
+        if !pass.has_rest {
             break;
         }
     }
@@ -121,7 +122,7 @@ fn finish<S: PartSink, E>(
     hour: Hour,
     tables: &[Table],
 ) -> Result<(), WriteError<E>> {
-    for (key, value) in footer::words(hour, tables) {
+    for (key, value) in footer::metadata(hour, tables) {
         file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
     }
     file.flush()?;
@@ -136,37 +137,37 @@ fn finish<S: PartSink, E>(
     Ok(())
 }
 
-/// The source, with what is checked about its rows.
+/// The source, and what the writer checks and computes about its rows.
 struct CheckedSource<'a, S> {
     source: &'a mut S,
     hour: Hour,
     hasher: RowHasher,
-    /// Of the first pass.
+    /// The digest of the first pass.
     sum: RowSum,
     span: Option<(Timestamp, Timestamp)>,
 }
 
 impl<S: RowSource> CheckedSource<'_, S> {
-    /// Gives every row to `each`, with its microseconds into the hour and its client.
-    fn pass(
+    /// Passes every row to `each`, with its microseconds into the hour and its client.
+    fn for_each_row(
         &mut self,
         stop: &dyn Fn() -> bool,
-        mut each: impl FnMut(u32, &RowView<'_>, &Hashed),
+        mut each: impl FnMut(u32, &RowView<'_>, &HashedClient),
     ) -> Result<(), WriteError<S::Error>> {
         let (start, end) = (self.hour.start(), self.hour.end());
         let mut fault = None;
         let mut last: Option<Timestamp> = None;
         let mut seen = 0u64;
         let is_first = self.span.is_none();
-        let mut client: Option<Hashed> = None;
+        let mut client: Option<HashedClient> = None;
         let Self { source, hasher, sum, span, .. } = self;
-        let given = source.pass(&mut |row| {
+        let read = source.for_each_row(&mut |row| {
             seen += 1;
             let problem = if row.at < start || row.at >= end {
                 Some(WriteError::OtherHour)
             } else if last.is_some_and(|last| row.at <= last) {
                 Some(WriteError::OutOfOrder)
-            } else if seen.is_multiple_of(ROWS_PER_QUESTION) && stop() {
+            } else if seen.is_multiple_of(ROWS_PER_STOP_CHECK) && stop() {
                 Some(WriteError::Stopped)
             } else {
                 None
@@ -178,29 +179,31 @@ impl<S: RowSource> CheckedSource<'_, S> {
             last = Some(row.at);
             let of_row = Client::of(row);
             let client = match client.filter(|client| client.client == of_row) {
-                // Rows of a batch come one after another.
+                // Consecutive rows often have the same client.
                 Some(client) => client,
-                None => *client.insert(Hashed { client: of_row, hash: hasher.client(&of_row) }),
+                None => {
+                    *client.insert(HashedClient { client: of_row, hash: hasher.client(&of_row) })
+                }
             };
             if is_first {
                 *span = Some((span.map_or(row.at, |span| span.0), row.at));
-                hasher.add(sum, &hasher.words(row, client.hash));
+                hasher.add(sum, &hasher.fields(row, client.hash));
             }
-            // Less than an hour of microseconds, which a u32 holds.
+            // An hour of microseconds fits into a u32.
             each((row.at.as_micros() - start.as_micros()) as u32, row, &client);
             ControlFlow::Continue(())
         });
-        given.map_err(WriteError::Source)?;
+        read.map_err(WriteError::Source)?;
         fault.map_or(Ok(()), Err)
     }
 
-    /// The sum of the first pass, if all its rows were written.
+    /// The digest of the first pass. An error if another number of rows was written.
     fn sum(&self, written: u64) -> Result<RowSum, WriteError<S::Error>> {
         if self.sum.records() == written { Ok(self.sum) } else { Err(WriteError::Changed) }
     }
 }
 
-/// Passes bytes on, and keeps a copy of the footer's.
+/// Writes to the sink, and copies the bytes of the footer.
 struct Tee<'a, S> {
     sink: &'a mut S,
     copy: Option<Vec<u8>>,
@@ -217,5 +220,31 @@ impl<S: PartSink> io::Write for Tee<'_, S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
+    }
+}
+
+/// Faults of the writer, for tests of the read-back.
+#[cfg(test)]
+pub(in crate::query_log) mod mistake {
+    use std::cell::Cell;
+
+    use super::super::row::Row;
+
+    /// Changes rows that are sorted and about to be written.
+    pub(in crate::query_log) type Mistake = fn(&mut Vec<Row>);
+
+    thread_local! {
+        static MISTAKE: Cell<Option<Mistake>> = const { Cell::new(None) };
+    }
+
+    /// The writer makes this mistake on this thread from now on.
+    pub(in crate::query_log) fn set(mistake: Option<Mistake>) {
+        MISTAKE.set(mistake);
+    }
+
+    pub(super) fn apply(rows: &mut Vec<Row>) {
+        if let Some(mistake) = MISTAKE.get() {
+            mistake(rows);
+        }
     }
 }

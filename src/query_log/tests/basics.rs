@@ -1,4 +1,4 @@
-//! Appending, committing, reading back in both orders, following, reopening.
+//! Append, commit, read in both orders, tail, reopen.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn a_crash_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-fn filters_choose() {
+fn filters_select_rows() {
     let bench = Bench::new();
     let log = bench.open();
     for n in 0..40 {
@@ -77,7 +77,7 @@ fn filters_choose() {
 }
 
 #[test]
-fn pages_meet_without_gap_or_overlap() {
+fn pages_join_without_gap_or_overlap() {
     let bench = Bench::new();
     for run in 0..3 {
         let log = bench.open();
@@ -197,10 +197,10 @@ fn an_inline_flusher_commits_for_its_thread_and_stops() {
         shutdown.spawn("flusher", log.clone().run_inline_flusher(shutdown.clone()));
         tokio::task::yield_now().await;
         for n in 0..50 {
-            let tickets: Vec<AppendAck> =
+            let acks: Vec<AppendAck> =
                 (0..4).map(|m| log.append(&lookup(n * 4 + m)).unwrap()).collect();
-            for ticket in tickets {
-                ticket.await.unwrap();
+            for ack in acks {
+                ack.await.unwrap();
             }
         }
         shutdown.stop();

@@ -104,7 +104,7 @@ fn a_lookup_of_a_number_from_ipv4_takes_few_bytes() {
 }
 
 #[test]
-fn json_is_the_contract_s() {
+fn json_matches_the_contract() {
     let at = "2026-11-23T08:41:07.123456Z".parse().unwrap();
     let lookup = LookupRecord {
         request: RequestId::from_bits(1),

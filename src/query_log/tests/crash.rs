@@ -1,4 +1,4 @@
-//! The world stops: at every change of the directory, and at every byte of the last frame.
+//! A power cut at every change of the directory, and at every byte of the last frame.
 
 use std::{collections::BTreeSet, fs, sync::Arc};
 
@@ -12,25 +12,25 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// A record that was acknowledged: from which change on, which, and until when it is to be readable.
+/// An acknowledged record: the change that made it durable, its number, and until when it must be readable.
 struct Ack {
     ops: usize,
     n: u64,
     at: Timestamp,
 }
 
-/// What happened, to compare each crash with.
-struct Story {
+/// The hihistory to which the test compares each crash.
+struct Hihistory {
     sim: SimDisk,
     _live: TempDir,
     acks: Vec<Ack>,
-    /// The wall clock as of each number of changes.
+    /// The wall clock after each number of changes.
     walls: Vec<(usize, Timestamp)>,
     attempted: u64,
 }
 
-/// Five hours with a retention of three: appends, turns of the hour, keys destroyed, a restart.
-fn story() -> Story {
+/// Five hours with a retention of three: appends, changes of the hour, destroyed keys, a restart.
+fn history() -> Hihistory {
     let live = TempDir::new().unwrap();
     let sim = SimDisk::new(live.path());
     let mut bench = Bench::with_disk(Arc::new(sim.clone()));
@@ -54,13 +54,13 @@ fn story() -> Story {
         }
         if run == 0 { log.abandon() } else { log.close() }
     }
-    Story { sim, _live: bench.dir, acks, walls, attempted: n }
+    Hihistory { sim, _live: bench.dir, acks, walls, attempted: n }
 }
 
-fn reopen_and_check(story: &Story, count: usize, torn: usize, survives: Survives) {
+fn reopen_and_check(history: &Hihistory, count: usize, torn: usize, survives: Survives) {
     let crashed = TempDir::new().unwrap();
-    story.sim.crash_at(count, torn, survives, crashed.path());
-    let wall = story.walls.iter().rev().find(|wall| wall.0 <= count).unwrap().1;
+    history.sim.crash_at(count, torn, survives, crashed.path());
+    let wall = history.walls.iter().rev().find(|wall| wall.0 <= count).unwrap().1;
     let clock = ManualClock::at(wall);
     let config = crate::query_log::Config { durability: Durability::Disk, retention: 3 * HOUR };
     let options = options(crashed.path(), &clock, &config, &(Arc::new(UnsyncedDisk) as _));
@@ -77,9 +77,9 @@ fn reopen_and_check(story: &Story, count: usize, torn: usize, survives: Survives
         let found = numbers(&log.reader());
         let unique: BTreeSet<u64> = found.iter().copied().collect();
         assert_eq!(unique.len(), found.len(), "{context}: a record twice");
-        assert!(unique.iter().all(|n| *n < story.attempted), "{context}: an invented record");
-        for ack in story.acks.iter().filter(|ack| ack.ops <= count) {
-            // Destroyed by the hour: what is younger than the retention less one hour is all there.
+        assert!(unique.iter().all(|n| *n < history.attempted), "{context}: an invented record");
+        for ack in history.acks.iter().filter(|ack| ack.ops <= count) {
+            // Retention destroys whole hours, so every record younger than the retention minus one hour exists.
             let (gone, there) = (ack.at <= wall.minus(3 * HOUR), ack.at > wall.minus(2 * HOUR));
             let found = unique.contains(&ack.n);
             assert!(!(gone && found), "{context}: record {} is readable", ack.n);
@@ -102,15 +102,15 @@ fn reopen_and_check(story: &Story, count: usize, torn: usize, survives: Survives
 
 #[test]
 fn a_power_cut_at_any_change_loses_no_acknowledged_record() {
-    let story = story();
-    for count in 0..=story.sim.ops() {
+    let history = history();
+    for count in 0..=history.sim.ops() {
         for survives in Survives::ALL {
-            reopen_and_check(&story, count, 0, survives);
+            reopen_and_check(&history, count, 0, survives);
         }
-        let bytes = story.sim.appended(count);
+        let bytes = history.sim.appended(count);
         for torn in [1, bytes / 2, bytes.saturating_sub(1)] {
             if torn > 0 && torn < bytes {
-                reopen_and_check(&story, count, torn, Survives::Everything);
+                reopen_and_check(&history, count, torn, Survives::Everything);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Damage is reported and kept, and costs no more than where it is.
+//! The log reports damage and keeps the file. Damage costs only the records that it hits.
 
 use std::fs;
 
@@ -34,10 +34,14 @@ fn a_flipped_bit_costs_at_most_its_frame_and_never_makes_a_wrong_record() {
             let found: Vec<_> = search.by_ref().map(|row| row.unwrap().1).collect();
             assert!(found.iter().all(|row| written.contains(row)), "byte {at}: an invented row");
             assert!(found.len() + 1 >= written.len(), "byte {at}: more than a frame lost");
-            let told = search.outcome().damaged > 0 || report.damaged > 0;
-            assert_eq!(found.len() < written.len(), told, "byte {at}: a loss not told of");
+            let counted = search.outcome().damaged > 0 || report.damaged > 0;
+            assert_eq!(
+                found.len() < written.len(),
+                counted,
+                "byte {at}: a loss that is not counted"
+            );
         }
-        // Only the end frame may have been replaced; what was in front of it is where it was.
+        // Recovery may replace only the end frame. The bytes before it are unchanged.
         let now = fs::read(&path).unwrap();
         let kept = now.len().min(whole.len() - 52);
         assert_eq!(now[..kept], flipped[..kept], "byte {at}: something was deleted");
@@ -46,7 +50,7 @@ fn a_flipped_bit_costs_at_most_its_frame_and_never_makes_a_wrong_record() {
 }
 
 #[test]
-fn a_missing_frame_is_told_apart_from_a_torn_tail() {
+fn a_missing_frame_is_distinguished_from_a_torn_tail() {
     let bench = Bench::new();
     let log = bench.open();
     (0..4).for_each(|n| put(&log, &lookup(n)));
@@ -65,7 +69,7 @@ fn a_missing_frame_is_told_apart_from_a_torn_tail() {
 }
 
 #[test]
-fn what_is_not_ours_or_cannot_be_opened_is_reported_and_kept() {
+fn unknown_and_unreadable_files_are_reported_and_kept() {
     let bench = Bench::new();
     let log = bench.open();
     put(&log, &lookup(0));
@@ -73,7 +77,7 @@ fn what_is_not_ours_or_cannot_be_opened_is_reported_and_kept() {
     drop(log);
     let dir = bench.log_dir();
     fs::write(dir.join("notes.txt"), "mine").unwrap();
-    // A segment of an hour that the keyring never knew, and one whose name is not its own.
+    // A segment of an hour without a key, and one whose name does not match its header.
     let whole = fs::read(bench.only_segment()).unwrap();
     fs::write(dir.join("0000498720-000001.frames"), &whole).unwrap();
     let mut headless = whole.clone();
@@ -96,7 +100,7 @@ fn a_segment_without_its_key_is_kept_until_it_expires() {
     put(&log, &lookup(0));
     log.close();
     drop(log);
-    // Another installation's keys: they open none of these files.
+    // The keys of another installation open none of these files.
     fs::remove_dir_all(bench.dir.path().join("keys")).unwrap();
     assert!(bench.try_open().is_err(), "no fresh keys over existing data");
     let other = Bench::new();

@@ -14,24 +14,24 @@ const RETENTION: Duration = Duration::from_secs(4 * 3600);
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// So many records in one commit.
+    /// This many records in one commit.
     Append(u8),
-    /// Both clocks go on, in minutes.
-    Pass(u16),
-    /// Somebody sets the wall clock back, in minutes; within what the log waits for.
+    /// Both clocks advance, in minutes.
+    Advance(u16),
+    /// Somebody sets the wall clock back, in minutes, by a step that the log does not follow.
     StepBack(u16),
     Tick,
     Seal,
-    /// The process ends without a word.
+    /// The process crashes.
     Crash,
-    /// The process ends in order.
+    /// The process stops and starts again.
     Restart,
 }
 
 fn ops() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (1..40u8).prop_map(Op::Append),
-        4 => (1..100u16).prop_map(Op::Pass),
+        4 => (1..100u16).prop_map(Op::Advance),
         1 => (1..50u16).prop_map(Op::StepBack),
         3 => Just(Op::Tick),
         3 => Just(Op::Seal),
@@ -40,10 +40,10 @@ fn ops() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Every record acknowledged, in order, with the wall time then.
+/// Every acknowledged record, in order, with the wall time of its append.
 struct Model {
     records: Vec<(u64, Timestamp)>,
-    /// How far the wall clock was set back in all: by so much a record's instant may lie ahead of the wall.
+    /// The sum of the steps back: a record's instant may be ahead of the wall clock by this much.
     back: Duration,
 }
 
@@ -56,17 +56,17 @@ impl Model {
         assert_eq!(found, backward);
         assert!(found.windows(2).all(|pair| pair[0].at < pair[1].at), "out of order");
         assert!(found.iter().all(|row| row.at > now.minus(RETENTION)), "expired and readable");
-        // What is readable is the newest part of what was acknowledged, without a hole.
+        // The readable records are the newest acknowledged ones, without a gap.
         let numbers: Vec<u64> = found.iter().map(number).collect();
         let all: Vec<u64> = self.records.iter().map(|record| record.0).collect();
         assert!(
             all.ends_with(&numbers),
             "lost, invented, doubled or misplaced: {numbers:?} of {all:?}"
         );
-        // The log's time never runs behind the wall's, so what the wall says is young is there.
+        // The log's time is never behind the wall clock, so every record that is young by the wall clock exists.
         let young = now.minus(RETENTION - HOUR).plus(self.back);
         let due = self.records.iter().filter(|record| record.1 > young).count();
-        assert!(numbers.len() >= due, "younger than promised and gone");
+        assert!(numbers.len() >= due, "lost before the end of the retention");
     }
 }
 
@@ -79,13 +79,15 @@ fn run(ops: &[Op]) {
     for op in ops {
         match op {
             Op::Append(count) => {
-                let batch: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
-                log.append_all(&batch).unwrap().wait_blocking().unwrap();
+                let records: Vec<_> = (next..next + u64::from(*count)).map(lookup).collect();
+                log.append_all(&records).unwrap().wait_blocking().unwrap();
                 let now = bench.clock.now();
                 model.records.extend((next..next + u64::from(*count)).map(|n| (n, now)));
                 next += u64::from(*count);
             }
-            Op::Pass(minutes) => bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes))),
+            Op::Advance(minutes) => {
+                bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes)))
+            }
             Op::StepBack(minutes) => {
                 let step = Duration::from_secs(60 * u64::from(*minutes));
                 bench.clock.set_wall(bench.clock.now().minus(step));
@@ -104,7 +106,7 @@ fn run(ops: &[Op]) {
             }
         }
         model.check(&log, bench.clock.now());
-        // Reopened after every step, by a crash: what only memory knew would show.
+        // A crash after every step reveals state that exists only in memory.
         log.abandon();
         log = bench.open();
         model.check(&log, bench.clock.now());
@@ -123,19 +125,19 @@ proptest! {
     }
 }
 
-/// Found by the property: the hour expired, and then the clock was set back.
+/// The property test found this: the hour expired, then the clock was set back.
 #[test]
 fn a_segment_that_expired_before_the_clock_was_set_back_is_not_missed() {
     run(&[
         Op::Append(1),
         Op::StepBack(13),
-        Op::Pass(31),
-        Op::Pass(63),
-        Op::Pass(86),
+        Op::Advance(31),
+        Op::Advance(63),
+        Op::Advance(86),
         Op::StepBack(10),
         Op::Append(1),
         Op::Seal,
-        Op::Pass(83),
+        Op::Advance(83),
         Op::Tick,
         Op::StepBack(1),
     ]);

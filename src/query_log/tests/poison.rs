@@ -1,4 +1,4 @@
-//! An error of the disk: everybody in flight is told, nothing is retried on the same file, a fresh one takes over.
+//! A disk error fails every pending append. The log never retries on the same file, and continues in a new one.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -20,7 +20,7 @@ fn bench(durability: Durability) -> (Bench, SimDisk) {
 }
 
 #[test]
-fn a_failed_write_or_sync_poisons_until_a_fresh_file_can_be_written() {
+fn a_failed_write_or_sync_poisons_until_a_new_file_can_be_written() {
     for (durability, fails_sync) in
         [(Durability::Disk, true), (Durability::Disk, false), (Durability::Os, false)]
     {
@@ -31,15 +31,15 @@ fn a_failed_write_or_sync_poisons_until_a_fresh_file_can_be_written() {
         let mut tail = reader.tail(reader.position(), &Default::default());
         put(&log, &lookup(1));
         fails.store(true, Ordering::SeqCst);
-        let ticket = log.append(&lookup(2)).unwrap();
-        assert_eq!(ticket.wait_blocking(), Err(AppendError::Unwritable));
+        let ack = log.append(&lookup(2)).unwrap();
+        assert_eq!(ack.wait_blocking(), Err(AppendError::Unwritable));
         assert!(!log.is_writable());
         assert_eq!(log.append(&lookup(3)).err(), Some(AppendError::Unwritable));
-        log.revive_now();
+        log.reopen_now();
         assert!(!log.is_writable());
         assert_eq!(numbers(&reader), [1]);
         fails.store(false, Ordering::SeqCst);
-        log.revive_now();
+        log.reopen_now();
         assert!(log.is_writable());
         put(&log, &lookup(4));
         assert_eq!(numbers(&reader), [1, 4]);
@@ -49,7 +49,7 @@ fn a_failed_write_or_sync_poisons_until_a_fresh_file_can_be_written() {
         assert_eq!(states, [SegmentState::Abandoned, SegmentState::Active]);
         log.close();
         drop(log);
-        // What was refused may be there or not; what was acknowledged is.
+        // A refused record may be on disk; an acknowledged one must be.
         let log = bench.open();
         let found: Vec<_> = numbers(&log.reader()).into_iter().filter(|n| *n != 2).collect();
         assert_eq!(found, [1, 4]);

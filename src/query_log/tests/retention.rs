@@ -1,4 +1,4 @@
-//! 30 days means 30 days: neither longer nor shorter, with clocks that are wrong, and for copies too.
+//! The log keeps a record for 30 days, neither longer nor shorter, also with wrong clocks and in copies.
 
 use std::{
     fs,
@@ -68,7 +68,7 @@ fn an_old_copy_is_dead_with_todays_root_key_and_with_todays_keys() {
     let keys = bench.dir.path().join("keys");
     fs::copy(keys.join("root.key"), first.path().join("keys/root.key")).unwrap();
     assert!(read_only(first.path(), &bench.clock).is_err());
-    // As if it were still the day of the copy: only the key decides.
+    // The clock shows the day of the copy, so only the key prevents reading.
     let then = crate::clock::ManualClock::at(START.plus(2 * HOUR));
     for name in ["root.key", "keyring"] {
         fs::copy(keys.join(name), second.path().join("keys").join(name)).unwrap();

@@ -1,4 +1,4 @@
-//! Sealing changes the form of a segment and nothing that anybody reads.
+//! Sealing changes the form of a segment and no row that a reader gets.
 
 use std::{
     cell::Cell,
@@ -32,7 +32,7 @@ fn files(dir: &std::path::Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Lookups and changes over some hours, every hour but the last ended.
+/// Lookups and changes over some hours, of which all but the last have ended.
 fn filled(bench: &Bench, hours: u64, per_hour: u64) -> QueryLog {
     let log = bench.open();
     for hour in 0..hours {
@@ -112,7 +112,7 @@ fn every_search_gives_the_same_before_and_after() {
 }
 
 #[test]
-fn a_walk_goes_on_when_segments_are_sealed_under_it() {
+fn a_walk_continues_when_segments_are_sealed() {
     for taken in [0, 1, 70, 200, 399] {
         let bench = Bench::new();
         let log = filled(&bench, 2, 200);
@@ -138,7 +138,7 @@ fn ask_files(bench: &Bench) -> Vec<Vec<crate::query_log::LogRow>> {
 }
 
 #[test]
-fn pages_meet_though_segments_are_sealed_and_expire_between_them() {
+fn pages_join_although_segments_are_sealed_and_expire_between_them() {
     for order in [Order::Asc, Order::Desc] {
         let mut bench = Bench::new();
         bench.config.retention = 6 * HOUR;
@@ -161,7 +161,7 @@ fn pages_meet_though_segments_are_sealed_and_expire_between_them() {
             bench.clock.advance(3 * MINUTE);
             log.tick();
         }
-        // What had expired by the time that its page came is not there; nothing else is missing, and nothing is twice.
+        // Rows that expired before their page are missing. No other row is missing, and none comes twice.
         let mut left = all.iter();
         assert!(
             paged.iter().all(|n| left.any(|other| other == n)),
@@ -176,7 +176,7 @@ fn pages_meet_though_segments_are_sealed_and_expire_between_them() {
 }
 
 #[test]
-fn a_search_goes_on_when_its_segment_is_sealed_under_it() {
+fn a_search_continues_when_its_segment_is_sealed() {
     for order in [Order::Asc, Order::Desc] {
         for taken in [0, 1, 70, 200, 399] {
             let bench = Bench::new();
@@ -193,7 +193,7 @@ fn a_search_goes_on_when_its_segment_is_sealed_under_it() {
 }
 
 #[test]
-fn a_tail_that_fell_behind_reads_on_in_the_sealed_segment() {
+fn a_tail_that_fell_behind_continues_in_the_sealed_segment() {
     for read_first in [0, 3, 50] {
         let bench = Bench::new();
         let log = bench.open();
@@ -224,7 +224,7 @@ fn a_tail_that_fell_behind_reads_on_in_the_sealed_segment() {
 }
 
 #[test]
-fn one_that_is_followed_live_or_damaged_is_left_alone() {
+fn a_followed_or_damaged_segment_is_not_sealed() {
     let bench = Bench::new();
     let log = bench.open();
     (0..4).for_each(|n| put(&log, &lookup(n)));
@@ -260,19 +260,19 @@ fn a_mistake_of_the_writer_leaves_the_frames() {
         assert!(files(&bench.log_dir(), "sealing").is_empty(), "{name}");
         assert_eq!(numbers(&log.reader()), all, "{name}");
         log.abandon();
-        // The one that was being written is finished by then, too.
+        // The active segment is finished by then, too.
         assert_eq!(seal(&bench.open()), 2, "{name}: afterwards");
     }
 }
 
 #[test]
-fn what_expires_while_it_is_sealed_leaves_nothing_and_is_no_failure() {
+fn a_segment_that_expires_during_sealing_leaves_no_file_and_no_failure() {
     for moment in 1..40 {
         let bench = Bench::new();
         let log = filled(&bench, 1, 300);
         let asked = Cell::new(0);
         let outcome = log.seal(&|| {
-            // Asked between the segments and while one is written.
+            // The sealer calls it between segments and while it writes one.
             if asked.replace(asked.get() + 1) == moment {
                 bench.clock.advance(31 * 24 * HOUR);
                 assert_eq!(log.tick().hours_destroyed, 2);
@@ -291,7 +291,7 @@ fn what_expires_while_it_is_sealed_leaves_nothing_and_is_no_failure() {
 }
 
 #[test]
-fn a_file_in_the_making_without_frames_is_told_of_unless_its_hour_is_being_removed() {
+fn an_incomplete_file_without_frames_is_reported_unless_its_hour_is_being_removed() {
     let bench = Bench::new();
     let log = filled(&bench, 1, 20);
     log.close();
@@ -312,10 +312,10 @@ fn a_file_in_the_making_without_frames_is_told_of_unless_its_hour_is_being_remov
     assert!(files(&bench.log_dir(), "sealing").is_empty(), "it dies with its hour");
 }
 
-/// A disk that changes one bit of what is written to a file in the making.
+/// A disk that flips one bit of one write to an incomplete sealed file.
 #[derive(Debug)]
 struct LyingDisk {
-    /// Which of its appends.
+    /// The index of the write.
     at: usize,
 }
 
@@ -380,7 +380,7 @@ impl Disk for LyingDisk {
 }
 
 #[test]
-fn what_does_not_read_back_as_written_never_takes_the_place_of_the_frames() {
+fn a_file_that_differs_from_the_frames_never_replaces_them() {
     for at in 1..3 {
         let bench = Bench::with_disk(Arc::new(LyingDisk { at }));
         let log = filled(&bench, 1, 300);
@@ -411,7 +411,7 @@ fn a_stop_leaves_the_frames_and_nothing_else() {
 }
 
 #[test]
-fn a_removed_a_replaced_and_an_expired_segment_are_told_apart() {
+fn a_removed_a_replaced_and_an_expired_segment_are_distinguished() {
     let bench = Bench::new();
     let log = filled(&bench, 5, 20);
     assert_eq!(seal(&log), 5);
@@ -432,12 +432,12 @@ fn a_removed_a_replaced_and_an_expired_segment_are_told_apart() {
         assert_eq!(report.chain.missing, [name], "{removed}");
         assert!(!report.sound);
     }
-    // Nothing inside can tell that the newest was cut off; the head that somebody noted does.
+    // The log cannot detect the removal of the newest segment. A stored head does.
     let cut = chain_of(&|files| fs::remove_file(&files[4]).unwrap());
     assert!(cut.chain.is_sound() && cut.chain.head != sound.head);
     let moved = chain_of(&|files| assert!(fs::copy(&files[0], &files[2]).unwrap() > 0));
     assert!(!moved.sound, "{moved:?}");
-    // The first two expire: their going is no alarm.
+    // The first two segments expire; the report must not list them as missing.
     bench.clock.advance(30 * 24 * HOUR - 4 * HOUR - 2 * MINUTE + Duration::from_secs(1));
     let log = bench.open();
     log.tick();
@@ -471,8 +471,8 @@ fn a_flipped_bit_of_a_sealed_segment_is_never_a_wrong_record() {
         let report = &reader.verify().segments[0];
         let is_chunk = (FILE_HEADER_BYTES as usize..parity.start).contains(&at);
         assert_eq!((report.damaged, report.rebuilt), (is_chunk.into(), is_chunk.into()), "{at}");
-        let is_told = is_chunk || parity.contains(&at);
-        assert_eq!(report.sound, !is_told, "byte {at}: {report:?}");
+        let is_reported = is_chunk || parity.contains(&at);
+        assert_eq!(report.sound, !is_reported, "byte {at}: {report:?}");
         assert_eq!((report.lost_records, report.unreadable), (0, false), "byte {at}: {report:?}");
         assert_eq!(fs::read(&path).unwrap(), flipped, "byte {at}: something was changed");
     }
@@ -489,8 +489,8 @@ fn a_flipped_bit_of_a_sealed_segment_is_never_a_wrong_record() {
         assert!(found.iter().all(|row| written.contains(row)), "byte {at}: an invented row");
         let lost = written.len() - found.len();
         let outcome = search.outcome();
-        let told = outcome.damaged + outcome.unreadable_segments > 0;
-        assert_eq!(lost > 0, told, "byte {at}: a loss not told of");
+        let counted = outcome.damaged + outcome.unreadable_segments > 0;
+        assert_eq!(lost > 0, counted, "byte {at}: a loss that is not counted");
         assert_eq!(outcome.unreadable_segments, 0, "byte {at}: all is lost");
         most = most.max(lost);
         unharmed += usize::from(lost == 0);

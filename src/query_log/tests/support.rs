@@ -58,7 +58,7 @@ impl Bench {
         read_only(self.dir.path(), &self.clock)
     }
 
-    /// The one segment file there is.
+    /// The only file of frames.
     pub(in crate::query_log) fn only_segment(&self) -> std::path::PathBuf {
         let mut found = frames_in(&self.log_dir());
         assert_eq!(found.len(), 1);
@@ -117,7 +117,7 @@ pub(in crate::query_log) fn phone(number: u64) -> Handle {
     Handle::from_canonical(&format!("+1415555{number:04}")).unwrap()
 }
 
-/// Where in a sealed file that of which damaged chunks are rebuilt lies.
+/// The range of the parity in a sealed file.
 pub(in crate::query_log) fn parity_of(path: &Path) -> std::ops::Range<usize> {
     let file = ChunkFile::open(path).unwrap();
     let chunks = file.parts().iter().sum::<u64>() + 16 * file.chunks();
@@ -125,7 +125,7 @@ pub(in crate::query_log) fn parity_of(path: &Path) -> std::ops::Range<usize> {
     start..usize::try_from(file.bytes()).unwrap() - 1_024
 }
 
-/// A lookup that can be told from every other by `n`.
+/// A lookup that `n` distinguishes from every other.
 pub(in crate::query_log) fn lookup(n: u64) -> Record {
     Record::Lookup(LookupRecord {
         request: RequestId::from_bits(n),
@@ -158,7 +158,7 @@ pub(in crate::query_log) fn number(row: &LogRow) -> u64 {
     }
 }
 
-/// Appends and waits until it is committed.
+/// Appends a record and waits for the commit.
 pub(in crate::query_log) fn put(log: &QueryLog, record: &Record) {
     log.append(record).unwrap().wait_blocking().unwrap();
 }

@@ -1,11 +1,13 @@
-//! Whether what was to be forgotten is: no key, no file, no readable record older than the retention.
+//! Checks that the log has forgotten what it must: no key, no file and no readable record is older than the retention.
 //!
-//! The directory and the keys are looked at anew, not what this process remembers of them, and records are opened without
-//! the clamp that every other read goes through: whatever the keys that exist can open is found. What is looked for is
-//! what retention promises: the key and the files of an hour go when its oldest possible record reaches the retention, at
-//! the next tick of a running server. A server that was stopped for longer forgets when it starts; until then this says so.
+//! The check reads the directory and the keys anew and does not trust what this process remembers. It opens records without
+//! the clamp of every other read, so it finds whatever the existing keys can open.
+//!
+//! Retention promises to destroy the key and the files of an hour at the first tick of a running server after the hour's
+//! oldest possible record reaches the retention. A server that was stopped for longer does so when it starts; until then
+//! this check reports the hour.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,39 +19,41 @@ use crate::{
     query_log::{
         catalog::{Form, Segment},
         filter::Filter,
-        frames::segment_reader::{ReadStep, SegmentError, SegmentReader},
+        frames::segment_reader::{ReadStep, SegmentReader},
+        order::Order,
         recovery::inspect::list,
         retention,
         sealer::sealed_file,
-        search::{Order, Sources},
-        segment::Wanted,
+        search::Sources,
+        segment::SliceRequest,
+        segment_error::SegmentError,
         segment_name::{LogFileName, SegmentId},
     },
 };
 
-/// Why it cannot be told.
+/// Why the check cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgottenError {
     /// The log's directory cannot be read.
-    #[error("the log's directory: {0}")]
+    #[error("cannot read the log's directory: {0}")]
     Directory(#[from] io::Error),
     /// The keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyringError),
 }
 
-/// What was looked at, and what should not be there.
+/// What the check read, and what it found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ForgottenReport {
-    /// Whether nothing older than the retention is there.
+    /// Whether the check found nothing older than the retention.
     pub proved: bool,
-    /// When it was looked at.
+    /// The time of the check.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// Nothing that may hold an older record should exist.
+    /// Nothing that may hold a record older than this should exist.
     #[schema(value_type = String, format = DateTime)]
     pub horizon: Timestamp,
-    /// Keys of hours that exist.
+    /// Hours that have a key.
     pub keys: usize,
     /// The first instant of the oldest hour that has a key.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -61,38 +65,39 @@ pub struct ForgottenReport {
     /// The oldest record in them.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest_record: Option<Timestamp>,
-    /// What should not be there.
+    /// What should not exist.
     pub findings: Vec<Finding>,
 }
 
-/// Something that should not be there.
+/// Something that should not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
-    /// Of which kind it is.
+    /// Its kind.
     pub what: FindingKind,
-    /// Its name: an hour's or a file's.
+    /// The hour of a key, or the name of a file.
     pub name: String,
     /// What is wrong with it.
     pub detail: String,
 }
 
-/// Of which kind a finding is.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingKind {
-    /// A key of an hour that has expired.
+    /// A key of an expired hour.
     Key,
-    /// A file of an hour that has expired.
+    /// A file of an expired hour.
     File,
-    /// A record that has expired and can be read.
+    /// An expired record that can be read.
     Record,
     /// A root key that should have been destroyed.
     RootKey,
-    /// A file that is no file of the log.
+    /// A file that is not the log's.
     UnknownFile,
 }
 
-pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
+/// Checks the keys, the files and the records.
+pub(in crate::query_log) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
     let now = sources.clock.now();
     let horizon = now.minus(sources.retention);
     let hours = sources.keyring.reread()?;
@@ -102,7 +107,7 @@ pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, F
     };
     let mut findings = Vec::new();
     let late = |what, name: String, hour: Hour| {
-        let detail = format!("its hour began at {} and should be forgotten", hour.start());
+        let detail = format!("its hour began at {} and has expired", hour.start());
         Finding { what, name, detail }
     };
     for hour in hours.keys().filter(|hour| due(**hour)) {
@@ -124,20 +129,20 @@ pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, F
         findings.push(late(FindingKind::File, name.clone(), id.hour));
     }
     for name in &listing.unknown {
-        let name = name.to_string_lossy().into_owned();
-        let detail = "not a file of the log: what is in it, and how old, cannot be told".to_owned();
-        findings.push(Finding { what: FindingKind::UnknownFile, name, detail });
+        let (what, name) = (FindingKind::UnknownFile, name.to_string_lossy().into_owned());
+        let detail = "not a file of the log; its content and age are unknown".to_owned();
+        findings.push(Finding { what, name, detail });
     }
     let (mut opened, mut oldest_record) = (0, None);
     for segment in sources.catalog.segments() {
-        let Some(first) = first_record(sources, &segment) else {
+        let Some(first) = first_record(sources, &segment).ok().flatten() else {
             continue;
         };
         opened += 1;
         oldest_record = Some(oldest_record.map_or(first, |oldest: Timestamp| oldest.min(first)));
         if first.hour() != segment.id.hour || (first <= horizon && due(first.hour())) {
-            let detail = format!("it can be opened and begins at {first}");
             let (what, name) = (FindingKind::Record, segment.id.to_string());
+            let detail = format!("it can be opened, and its first record is of {first}");
             findings.push(Finding { what, name, detail });
         }
     }
@@ -154,35 +159,32 @@ pub(in crate::query_log) fn look(sources: &Sources) -> Result<ForgottenReport, F
     })
 }
 
-fn file_name(path: &std::path::Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The instant of the first record that opens, whatever its age.
-fn first_record(sources: &Sources, segment: &Arc<Segment>) -> Option<Timestamp> {
-    let read = || -> Result<Option<Timestamp>, SegmentError> {
-        if segment.form == Form::Sealed {
-            let sealed = sealed_file::open(segment, &sources.keyring)?;
-            let (filter, mut known, mut from) = (Filter::default(), None, None);
-            let (order, rows_max, stop) = (Order::Asc, 1, &|| false);
-            loop {
-                let wanted = Wanted { filter: &filter, order, from, rows_max, stop };
-                let window = sealed.window(&wanted, &mut known)?;
-                if !window.rows.is_empty() || !window.more {
-                    return Ok(window.rows.next_at());
-                }
-                from = window.read_to;
-            }
-        }
-        let mut reader = SegmentReader::open(segment, &sources.keyring)?;
-        let mut offset = FILE_HEADER_BYTES;
+/// The instant of the first record that can be decrypted, whatever its age.
+fn first_record(sources: &Sources, segment: &Segment) -> Result<Option<Timestamp>, SegmentError> {
+    if segment.form == Form::Sealed {
+        let sealed = sealed_file::open(segment, &sources.keyring)?;
+        let (filter, mut histogram, mut from) = (Filter::default(), None, None);
+        let (order, rows_max, stop) = (Order::Asc, 1, &|| false);
         loop {
-            match reader.after(&mut offset)? {
-                ReadStep::Edge => return Ok(None),
-                ReadStep::Damaged => {}
-                ReadStep::Frame(rows) => return Ok(rows.first().map(|row| row.at)),
+            let request = SliceRequest { filter: &filter, order, from, rows_max, stop };
+            let slice = sealed.time_slice(&request, &mut histogram)?;
+            if !slice.rows.is_empty() || !slice.more {
+                return Ok(slice.rows.next_at());
             }
+            from = slice.read_to;
         }
-    };
-    read().ok().flatten()
+    }
+    let mut reader = SegmentReader::open(segment, &sources.keyring)?;
+    let mut offset = FILE_HEADER_BYTES;
+    loop {
+        match reader.after(&mut offset)? {
+            ReadStep::Edge => return Ok(None),
+            ReadStep::Damaged => {}
+            ReadStep::Frame(rows) => return Ok(rows.first().map(|row| row.at)),
+        }
+    }
 }

@@ -1,30 +1,10 @@
-//! Mistakes of the writer, to see that the reading back finds them.
-
-use std::cell::Cell;
+//! The read-back detects every mistake of the writer in this list.
 
 use proptest::prelude::*;
 
+pub(in crate::query_log) use super::super::writer::mistake::{Mistake, set};
 use super::{super::row::Row, support::*};
 use crate::{limits, query_log::Filter};
-
-/// Spoils rows that are sorted and about to be written.
-pub(in crate::query_log) type Mistake = fn(&mut Vec<Row>);
-
-thread_local! {
-    static MISTAKE: Cell<Option<Mistake>> = const { Cell::new(None) };
-}
-
-/// From now on the writer makes this mistake on this thread, or none.
-pub(in crate::query_log) fn set(mistake: Option<Mistake>) {
-    MISTAKE.set(mistake);
-}
-
-/// What the writer does with every row group.
-pub(in crate::query_log::segment) fn make(rows: &mut Vec<Row>) {
-    if let Some(mistake) = MISTAKE.get() {
-        mistake(rows);
-    }
-}
 
 /// Exchanges a field of two rows that differ in it.
 fn exchange<T: Copy + PartialEq>(rows: &mut [Row], field: fn(&mut Row) -> &mut T) {
@@ -37,7 +17,7 @@ fn exchange<T: Copy + PartialEq>(rows: &mut [Row], field: fn(&mut Row) -> &mut T
     }
 }
 
-/// What each mistake is, and what it is in the rows.
+/// Each mistake: its name, and the change of the rows.
 pub(in crate::query_log) const MISTAKES: &[(&str, Mistake)] = &[
     ("the client's number is one too large", |rows| {
         let last = rows.iter().map(|row| row.client).max().unwrap_or(0);
@@ -81,14 +61,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_a_mistake_wrote_is_not_what_was_given(rows in rows(400), rows_max in 30..500usize) {
+    fn every_mistake_of_the_writer_is_detected(rows in rows(400), rows_max in 30..500usize) {
         prop_assume!(rows.len() > 20);
         for (name, mistake) in MISTAKES {
             set(Some(*mistake));
-            let spoilt = seal_within(&rows, rows_max, 16);
+            let changed = seal_within(&rows, rows_max, 16);
             set(None);
-            let (parts, written, _) = spoilt.unwrap();
-            // A row group without rows is none that can be read.
+            let (parts, written, _) = changed.unwrap();
+            // The reader refuses a row group without rows.
             let Ok(sealed) = parts.open() else { continue };
             let found = sealed.digest(SEED).unwrap();
             let is_sound = found.sum == written.sum && found.sorted && found.damaged_rows == 0;
@@ -96,7 +76,7 @@ proptest! {
             let mut is_same = stored.is_sorted_by_key(|row| (handle(row).cloned(), row.at));
             stored.sort_by_key(|row| row.at);
             is_same &= stored == rows;
-            // Random rows may be so much alike that a mistake changes nothing.
+            // Random rows may be equal in the changed field, so that a mistake changes nothing.
             prop_assert!(is_same || !is_sound, "{}", name);
         }
     }

@@ -1,4 +1,4 @@
-//! The codec of sealed segments, in memory.
+//! Tests of the format of sealed segments, in memory.
 
 mod damage;
 pub(in crate::query_log) mod mistake;

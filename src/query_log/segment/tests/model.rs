@@ -1,4 +1,4 @@
-//! Whatever rows are sealed, whatever is asked for, the answer is a plain list's.
+//! For any rows and any filter, a sealed segment answers as a plain list does.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ proptest! {
     }
 
     #[test]
-    fn every_filter_finds_what_it_asks_for(rows in rows(400), filters in prop::collection::vec(filters(), 1..8), rows_max in 10..300usize, window_rows in 1..60usize) {
+    fn every_filter_finds_what_it_asks_for(rows in rows(400), filters in prop::collection::vec(filters(), 1..8), rows_max in 10..300usize, slice_rows in 1..60usize) {
         let sealed = seal(&rows, rows_max).open().unwrap();
         for filter in &filters {
             let mut scanned: Vec<LogRow> = sealed.scan(filter).map(Result::unwrap).collect();
@@ -38,13 +38,13 @@ proptest! {
             prop_assert_eq!(scanned, expected(&rows, filter, Order::Asc, None));
             for order in [Order::Asc, Order::Desc] {
                 let wanted = expected(&rows, filter, order, None);
-                prop_assert_eq!(page_through(&sealed, filter, order, None, window_rows), (wanted, 0));
+                prop_assert_eq!(page_through(&sealed, filter, order, None, slice_rows), (wanted, 0));
             }
         }
     }
 
     #[test]
-    fn a_window_begins_behind_any_instant(rows in rows(200), filter in filters(), at in 0..3_700_000_000u64, exact: prop::sample::Index) {
+    fn a_slice_begins_behind_any_instant(rows in rows(200), filter in filters(), at in 0..3_700_000_000u64, exact: prop::sample::Index) {
         let sealed = seal(&rows, 1_000).open().unwrap();
         let mut instants = vec![crate::clock::Timestamp::from_micros(HOUR.start().as_micros() - 5_000_000 + at)];
         if !rows.is_empty() {

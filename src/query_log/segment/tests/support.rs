@@ -1,4 +1,4 @@
-//! Parts in memory, rows at random, and a plain list as the model.
+//! Parts in memory, random rows, and a plain list as the model.
 
 use std::{
     io,
@@ -18,9 +18,10 @@ use crate::{
         Filter, Kind, LogRow, LookupRecord, Order, Record,
         frames::row_view::RowView,
         segment::{
-            PartError, PartSink, PartSource, RowSource, Sealed, Wanted, WriteError, WriteOptions,
-            write, writer::Written,
+            PartError, PartSink, PartSource, RowSource, Sealed, SliceRequest, WriteError,
+            WriteOptions, time_slice::TimeSlice, write, writer::Written,
         },
+        segment_error::SegmentError,
     },
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
@@ -31,13 +32,13 @@ pub(super) const SEED: u64 = 7;
 #[derive(Clone, Default)]
 pub(super) struct Parts {
     pub(super) parts: Vec<Vec<u8>>,
-    /// What cannot be read: bytes of a part.
+    /// The unreadable bytes of a part.
     pub(super) damaged: Option<(usize, Range<u64>)>,
 }
 
 impl io::Write for Parts {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Fewer than asked, now and then.
+        // Short writes, as a sink may make them.
         let written = bytes.len().min(1_000);
         self.parts.last_mut().unwrap().extend_from_slice(&bytes[..written]);
         Ok(written)
@@ -75,12 +76,12 @@ impl PartSource for Parts {
 }
 
 impl Parts {
-    pub(super) fn open(&self) -> Result<Sealed, super::super::SealedError> {
+    pub(super) fn open(&self) -> Result<Sealed, SegmentError> {
         Sealed::open(Arc::new(self.clone()), HOUR)
     }
 }
 
-/// Rows in memory, as a source; counts passes.
+/// A source of rows in memory; it counts passes.
 pub(super) struct Given<'a> {
     pub(super) rows: &'a [LogRow],
     pub(super) passes: usize,
@@ -89,7 +90,10 @@ pub(super) struct Given<'a> {
 impl RowSource for Given<'_> {
     type Error = io::Error;
 
-    fn pass(&mut self, each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>) -> io::Result<()> {
+    fn for_each_row(
+        &mut self,
+        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
+    ) -> io::Result<()> {
         self.passes += 1;
         for row in self.rows {
             if each(&row.into()).is_break() {
@@ -123,7 +127,7 @@ pub(super) fn handle(row: &LogRow) -> Option<&Handle> {
     }
 }
 
-/// All windows from one end to the other: their rows, and the damage that they tell of.
+/// All slices from one end to the other: their rows, and the damage that they count.
 pub(super) fn page_through(
     sealed: &Sealed,
     filter: &Filter,
@@ -131,28 +135,44 @@ pub(super) fn page_through(
     from: Option<Timestamp>,
     rows_max: usize,
 ) -> (Vec<LogRow>, u64) {
-    let (mut all, mut from, mut damaged, mut known) = (Vec::new(), from, 0, None);
-    loop {
-        let wanted = Wanted { filter, order, from, rows_max, stop: &|| false };
-        let mut window = sealed.window(&wanted, &mut known).unwrap();
-        assert!(!window.stopped);
-        damaged = window.damaged_rows.max(damaged);
+    let (mut all, mut damaged) = (Vec::new(), 0);
+    for_each_slice(sealed, filter, order, from, rows_max, |slice| {
+        damaged = slice.damaged_rows.max(damaged);
         let before = all.len();
-        all.extend(std::iter::from_fn(|| window.rows.pop()));
-        assert!(all.len() > before || !window.more || damaged > 0, "a window of nothing");
-        if !window.more {
-            return (all, damaged);
+        all.extend(std::iter::from_fn(|| slice.rows.pop()));
+        assert!(all.len() > before || !slice.more || damaged > 0, "an empty slice before the end");
+    });
+    (all, damaged)
+}
+
+/// Reads slice after slice to the end, and checks that each one makes progress.
+pub(super) fn for_each_slice(
+    sealed: &Sealed,
+    filter: &Filter,
+    order: Order,
+    mut from: Option<Timestamp>,
+    rows_max: usize,
+    mut each: impl FnMut(&mut TimeSlice),
+) {
+    let mut histogram = None;
+    loop {
+        let request = SliceRequest { filter, order, from, rows_max, stop: &|| false };
+        let mut slice = sealed.time_slice(&request, &mut histogram).unwrap();
+        assert!(!slice.stopped);
+        each(&mut slice);
+        if !slice.more {
+            return;
         }
-        let is_on = match order {
-            Order::Asc => window.read_to > from,
-            Order::Desc => from.is_none() || window.read_to < from,
+        let is_progress = match order {
+            Order::Asc => slice.read_to > from,
+            Order::Desc => from.is_none() || slice.read_to < from,
         };
-        assert!(is_on, "no way forward");
-        from = window.read_to;
+        assert!(is_progress, "a slice without progress");
+        from = slice.read_to;
     }
 }
 
-/// What a window should hold.
+/// The rows that the slices should hold.
 pub(super) fn expected(
     rows: &[LogRow],
     filter: &Filter,
@@ -185,7 +205,7 @@ fn few_handles() -> impl Strategy<Value = Option<Handle>> {
         "zoe@example.org",
         "+x@example.org",
     ]);
-    // One is asked for most of the time.
+    // Most rows have one common handle.
     let hot = Just(Some(Handle::from_canonical("+15550000003").unwrap()));
     prop_oneof![
         3 => hot,
@@ -232,7 +252,7 @@ prop_compose! {
     }
 }
 
-/// Rows of [`HOUR`], each later than the one before it.
+/// Rows of [`HOUR`], each later than its predecessor.
 pub(super) fn rows(most: usize) -> impl Strategy<Value = Vec<LogRow>> {
     let delta = prop_oneof![5 => 1..3u64, 3 => 1..3_000_000u64];
     let record = prop_oneof![5 => lookups(), 1 => changes()];
@@ -250,7 +270,7 @@ pub(super) fn rows(most: usize) -> impl Strategy<Value = Vec<LogRow>> {
 }
 
 prop_compose! {
-    /// Mostly one or two things asked for.
+    /// Filters with mostly one or two conditions.
     pub(super) fn filters()(
         handle in few_handles(), device in devices(), account in accounts(),
         ip in select(vec!["192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "::/0", "0.0.0.0/0"]),
@@ -258,18 +278,18 @@ prop_compose! {
         since in 0..3_700_000_000u64, until in 0..3_700_000_000u64, wanted in prop::collection::vec(0..10u8, 0..3),
     ) -> Filter {
         let start = HOUR.start().as_micros() - 1_000_000;
-        let asks = |number: u8| wanted.contains(&number);
+        let has = |number: u8| wanted.contains(&number);
         Filter {
-            handle: handle.filter(|_| asks(0)),
-            without_handle: asks(9),
-            device: device.filter(|_| asks(1)),
-            account: account.filter(|_| asks(2)),
-            ip: asks(3).then(|| ip.parse().unwrap()),
-            route: asks(4).then_some(route),
-            reason: asks(5).then_some(reason),
-            kind: asks(6).then_some(kind),
-            since: asks(7).then(|| Timestamp::from_micros(start + since)),
-            until: asks(8).then(|| Timestamp::from_micros(start + until)),
+            handle: handle.filter(|_| has(0)),
+            without_handle: has(9),
+            device: device.filter(|_| has(1)),
+            account: account.filter(|_| has(2)),
+            ip: has(3).then(|| ip.parse().unwrap()),
+            route: has(4).then_some(route),
+            reason: has(5).then_some(reason),
+            kind: has(6).then_some(kind),
+            since: has(7).then(|| Timestamp::from_micros(start + since)),
+            until: has(8).then(|| Timestamp::from_micros(start + until)),
         }
     }
 }

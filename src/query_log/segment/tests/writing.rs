@@ -1,4 +1,4 @@
-//! What the writer refuses, and how it bounds its passes.
+//! The rows that the writer refuses, and the number of its passes.
 
 use std::{cell::Cell, io, ops::ControlFlow};
 
@@ -11,8 +11,8 @@ use crate::{
         Filter, LogRow, LookupRecord, Order, Record,
         frames::row_view::RowView,
         segment::{
-            Digest, RowSource, Scan, Sealed, Wanted, WriteError, WriteOptions,
-            time_slice::TimeSlice, write,
+            RowSource, Scan, Sealed, SliceRequest, WriteError, WriteOptions, time_slice::TimeSlice,
+            write,
         },
     },
     vocabulary::{ProblemCode, Reason},
@@ -70,25 +70,29 @@ fn reading_stops_when_asked() {
     for patience in 0..70 {
         let asked = Cell::new(0);
         let stop = &|| asked.replace(asked.get() + 1) >= patience;
-        let wanted = Wanted { filter: &filter, order: Order::Asc, from: None, rows_max: 100, stop };
-        let mut window: TimeSlice = sealed.window(&wanted, &mut None).unwrap();
-        let rows = std::iter::from_fn(|| window.rows.pop()).count();
-        // 32 pages are looked through, then read; all their rows are of one moment.
-        assert_eq!((window.stopped, rows), if patience < 64 { (true, 0) } else { (false, 500) });
+        let order = Order::Asc;
+        let request = SliceRequest { filter: &filter, order, from: None, rows_max: 100, stop };
+        let mut slice: TimeSlice = sealed.time_slice(&request, &mut None).unwrap();
+        let rows = std::iter::from_fn(|| slice.rows.pop()).count();
+        // The slice counts and then reads 32 pages; all their rows have nearly the same instant.
+        assert_eq!((slice.stopped, rows), if patience < 64 { (true, 0) } else { (false, 500) });
     }
     let mut scan: Scan = sealed.scan(&filter).stop_when(|| true);
     assert!(scan.next().is_none());
-    let digest: Digest = sealed.digest(SEED).unwrap();
+    let digest = sealed.digest(SEED).unwrap();
     assert_eq!(digest.records, 500);
 }
 
-/// Loses a row after the first pass.
+/// A source that loses a row after the first pass.
 struct Shrinking(Vec<LogRow>);
 
 impl RowSource for Shrinking {
     type Error = io::Error;
 
-    fn pass(&mut self, each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>) -> io::Result<()> {
+    fn for_each_row(
+        &mut self,
+        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
+    ) -> io::Result<()> {
         let _ = self.0.iter().try_for_each(|row| each(&row.into()));
         self.0.pop();
         Ok(())

@@ -1,0 +1,189 @@
+//! Opens the log's directory: for writing, which repairs it, or for reading only, which changes nothing.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    inspect::{Inspection, inspect, list},
+    repair::{RecoveryReport, Repair},
+    sealed_form::{self, ChosenForm},
+};
+use crate::{
+    clock::{Hour, Timestamp},
+    envelope::{KeyFiles, Keyring, KeyringError},
+    files::{FileLock, LockError, SharedDisk},
+    limits,
+    query_log::{
+        catalog::{Catalog, Form, Segment, SegmentState},
+        frames::segment_reader::{ReadStep, SegmentReader},
+        sealer::sealed_file::{ChainTip, SealedFile},
+        segment_name::LogFileName,
+    },
+};
+
+/// How often a reader beside a running server lists the directory.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Why the log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has locked the directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The keyring or the root key is missing or invalid.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A file or the directory cannot be read or repaired.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The operating system cannot start the commit thread.
+    #[error("cannot start the thread of the log: {0}")]
+    Thread(io::Error),
+}
+
+/// An opened directory.
+pub(in crate::query_log) struct Recovered {
+    pub(in crate::query_log) catalog: Catalog,
+    pub(in crate::query_log) keyring: Keyring,
+    pub(in crate::query_log) lock: FileLock,
+    /// The instant of the newest record.
+    pub(in crate::query_log) last: Timestamp,
+    /// The segment sealed last.
+    pub(in crate::query_log) tip: Option<ChainTip>,
+    pub(in crate::query_log) report: RecoveryReport,
+}
+
+pub(in crate::query_log) fn open(
+    dir: &Path,
+    keys: KeyFiles,
+    disk: &SharedDisk,
+    now: Timestamp,
+    retention: Duration,
+) -> Result<Recovered, OpenError> {
+    disk.create_dir(dir).map_err(io_at(dir))?;
+    let lock = FileLock::of_directory(dir)?;
+    let listing = list(dir).map_err(io_at(dir))?;
+    let segments = listing.segments();
+    let keyring = Keyring::open(disk.clone(), keys, !segments.is_empty())?;
+    let catalog = Catalog::new(dir);
+    let mut report = RecoveryReport {
+        segments: segments.len(),
+        unknown: listing.unknown.clone(),
+        ..Default::default()
+    };
+    for (id, path) in &listing.cuts {
+        catalog.add_other(*id, path.clone());
+    }
+    let mut repair =
+        Repair { catalog: &catalog, keyring: &keyring, disk, now, retention, report: &mut report };
+    repair.remove_incomplete(&listing).map_err(io_at(dir))?;
+    for id in segments {
+        let path = catalog.path(LogFileName::Frames(id));
+        if listing.sealed.contains(&id) {
+            let sealed = catalog.path(LogFileName::Sealed(id));
+            let has_frames = listing.frames.contains(&id);
+            if repair.sealed(id, &sealed, has_frames).map_err(io_at(&sealed))? {
+                continue;
+            }
+        }
+        repair.frames(id, &path).map_err(io_at(&path))?;
+    }
+    let last = newest(&catalog, &keyring, now);
+    let tip = sealed_form::tip(&catalog);
+    Ok(Recovered { catalog, keyring, lock, last, tip, report })
+}
+
+/// The instant of the newest record, after which the log's time continues. It ignores hours that lie further ahead than
+/// [`limits::CLOCK_STEP_BACK_MAX`]: the log's time does not wait for those.
+fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
+    let horizon = now.plus(limits::CLOCK_STEP_BACK_MAX);
+    let mut found: Option<(Hour, Timestamp)> = None;
+    for segment in catalog.segments().into_iter().rev() {
+        let hour = segment.id.hour;
+        if found.is_some_and(|(of, _)| of != hour) {
+            break;
+        }
+        if hour.start() <= horizon
+            && let Some(last) = newest_in(&segment, keyring)
+        {
+            found = Some((hour, found.map_or(last, |(_, at)| at.max(last))));
+        }
+    }
+    found.map_or(Timestamp::EPOCH, |(_, at)| at)
+}
+
+/// The instant of the last record that can be read.
+fn newest_in(segment: &Segment, keyring: &Keyring) -> Option<Timestamp> {
+    if segment.form == Form::Sealed {
+        let file = SealedFile::inspect(&segment.path, segment.id).ok()?;
+        return Some(file.note.last);
+    }
+    let mut reader = SegmentReader::open(segment, keyring).ok()?;
+    let mut end = reader.end();
+    loop {
+        match reader.before(&mut end).ok()? {
+            ReadStep::Frame(rows) if !rows.is_empty() => return rows.last().map(|row| row.at),
+            ReadStep::Frame(_) | ReadStep::Damaged => {}
+            ReadStep::Edge => return None,
+        }
+    }
+}
+
+/// Opens the files of a server, stopped or running.
+pub(in crate::query_log) fn open_read_only(
+    dir: &Path,
+    keys: &KeyFiles,
+) -> Result<(Catalog, Keyring), OpenError> {
+    let mut attempt = 1;
+    loop {
+        match try_open(dir, keys.clone()) {
+            // A running server sealed or expired a segment between the listing and the inspection.
+            Err(OpenError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS_MAX =>
+            {
+                attempt += 1;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
+    let listing = list(dir).map_err(io_at(dir))?;
+    let keyring = Keyring::open_read_only(keys)?;
+    let catalog = Catalog::new(dir);
+    for id in listing.segments() {
+        let path = catalog.path(LogFileName::Frames(id));
+        if listing.sealed.contains(&id) {
+            let has_frames = listing.frames.contains(&id);
+            let chosen = sealed_form::choose(&catalog, &keyring, id, has_frames);
+            if chosen.map_err(io_at(&path))? != ChosenForm::Frames {
+                continue;
+            }
+        }
+        let (bytes, records, state) = match inspect(id, &path).map_err(io_at(&path))? {
+            Inspection::Finished { bytes, records } => (bytes, records, SegmentState::Closed),
+            Inspection::Unfinished { file, scan } => {
+                (file.limit(), scan.records.into(), SegmentState::Unfinished)
+            }
+            // No record in it was ever acknowledged.
+            Inspection::Blank => continue,
+            Inspection::Unreadable => (0, 0, SegmentState::Unreadable),
+        };
+        catalog.add(id, bytes, records, state);
+    }
+    Ok((catalog, keyring))
+}
+
+/// Adds the path to an error of the operating system.
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
+    move |source| OpenError::Io { path: path.to_owned(), source }
+}

@@ -1,0 +1,82 @@
+//! Rows in the order of time.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    job::{Job, Sources},
+    open_hour::OpenHour,
+    outcome::{ReadError, SearchOutcome},
+    prefetch::Prefetch,
+};
+use crate::{
+    limits,
+    query_log::{cursor::Cursor, filter::Filter, order::Order, record::LogRow},
+};
+
+/// A running search: gives matching rows in the order of time.
+pub struct Search {
+    job: Arc<Job>,
+    /// None until the caller asks for the first row.
+    running: Option<(Prefetch, OpenHour)>,
+    outcome: SearchOutcome,
+}
+
+impl Search {
+    pub(in crate::query_log) fn new(
+        sources: Sources,
+        filter: Filter,
+        order: Order,
+        after: Option<Cursor>,
+    ) -> Self {
+        let job = Arc::new(Job::new(sources, filter, order, after));
+        Self { job, running: None, outcome: SearchOutcome::default() }
+    }
+
+    /// Ends the search as soon as `is_over` returns true, even between two rows: with a filter that matches little the search
+    /// may read thirty days in between. Call this before asking for the first row.
+    #[must_use]
+    pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        if let Some(job) = Arc::get_mut(&mut self.job) {
+            job.stop_when(is_over);
+        }
+        self
+    }
+
+    /// What the search could not read so far.
+    #[must_use]
+    pub const fn outcome(&self) -> SearchOutcome {
+        self.outcome
+    }
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for Search {
+    type Item = Result<(Cursor, LogRow), ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { job, running, outcome } = self;
+        let (prefetch, open) = running.get_or_insert_with(|| {
+            (Prefetch::new(Arc::clone(job), job.hours()), OpenHour::default())
+        });
+        loop {
+            open.refill(job, limits::LOG_SEARCH_ROWS_MAX);
+            let SearchOutcome { damaged, unreadable_segments } = open.take_outcome();
+            outcome.damaged += damaged;
+            outcome.unreadable_segments += unreadable_segments;
+            if let Some(error) = open.pop_error() {
+                return Some(Err(error));
+            }
+            match open.pop(job.order) {
+                Some((_, row)) if row.at <= job.sources.horizon() => {}
+                Some(found) => return Some(Ok(found)),
+                None if job.is_over() => return None,
+                None => *open = prefetch.next_hour()?,
+            }
+        }
+    }
+}

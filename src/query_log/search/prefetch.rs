@@ -1,0 +1,123 @@
+//! Opens the next hours of a search on background threads while the caller consumes the rows of this one.
+//!
+//! A search opens its hours itself if no thread of [`super::threads`] is free. At most [`limits::LOG_SEARCH_HOURS_AHEAD`]
+//! open hours wait, so memory is bounded.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
+
+use super::{job::Job, open_hour::OpenHour, threads};
+use crate::{clock::Hour, limits, query_log::lock::lock};
+
+/// The hours of one search, in its order.
+pub(super) struct Prefetch {
+    shared: Arc<Shared>,
+    next: usize,
+}
+
+/// What the search shares with the threads that open its hours.
+struct Shared {
+    job: Arc<Job>,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    hours: VecDeque<Hour>,
+    /// The index of the first of `hours`.
+    first: usize,
+    /// The index of the hour that the search waits for.
+    wanted: usize,
+    /// Opened hours by index. None if the thread that opened it panicked.
+    open: BTreeMap<usize, Option<OpenHour>>,
+    /// The search has ended.
+    over: bool,
+}
+
+impl Prefetch {
+    pub(super) fn new(job: Arc<Job>, hours: VecDeque<Hour>) -> Self {
+        let queue = Mutex::new(Queue { hours, ..Queue::default() });
+        let shared = Arc::new(Shared { job, queue, changed: Condvar::new() });
+        Self { shared, next: 0 }
+    }
+
+    /// The next hour, with its first rows. None after the last.
+    ///
+    /// # Panics
+    /// If opening the hour panicked, on whatever thread.
+    pub(super) fn next_hour(&mut self) -> Option<OpenHour> {
+        let index = self.next;
+        self.next += 1;
+        // A search that ends within its first hour needs no threads.
+        if index == 1 {
+            self.shared.start();
+        }
+        let mut queue = lock(&self.shared.queue);
+        queue.wanted = index;
+        self.shared.changed.notify_all();
+        loop {
+            if let Some(open) = queue.open.remove(&index) {
+                return Some(open.expect("a thread that opens an hour of the log does not panic"));
+            }
+            if queue.first > index {
+                // A thread is opening it.
+                queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let hour = queue.pop()?.1;
+            drop(queue);
+            return Some(OpenHour::open(&self.shared.job, hour));
+        }
+    }
+}
+
+impl Drop for Prefetch {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).over = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<(usize, Hour)> {
+        let hour = self.hours.pop_front()?;
+        self.first += 1;
+        Some((self.first - 1, hour))
+    }
+}
+
+impl Shared {
+    /// Starts as many free threads as there are hours for.
+    fn start(self: &Arc<Self>) {
+        let hours = lock(&self.queue).hours.len();
+        for _ in 1..hours.min(limits::LOG_SEARCH_THREADS_MAX + 1) {
+            let shared = Arc::clone(self);
+            if !threads::try_spawn(move || shared.open_hours()) {
+                return;
+            }
+        }
+    }
+
+    fn open_hours(&self) {
+        loop {
+            let is_ahead = |queue: &mut Queue| {
+                !queue.over
+                    && !queue.hours.is_empty()
+                    && queue.first >= queue.wanted + limits::LOG_SEARCH_HOURS_AHEAD
+            };
+            let queue = self.changed.wait_while(lock(&self.queue), is_ahead);
+            let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+            let Some((index, hour)) = queue.pop().filter(|_| !queue.over) else {
+                return;
+            };
+            drop(queue);
+            let open = catch_unwind(AssertUnwindSafe(|| OpenHour::open(&self.job, hour))).ok();
+            lock(&self.queue).open.insert(index, open);
+            self.changed.notify_all();
+        }
+    }
+}
