@@ -2,7 +2,7 @@
 //!
 //! A tick is a plain function that can be called by hand in a test: bounded, idempotent, safe to run twice. It runs on
 //! a thread for blocking work, so that its file I/O never holds up a request. If it panics the service stops with a
-//! failing exit code: a retention that silently died would keep records for ever.
+//! failing exit code: a retention tick that died silently would keep records forever.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::{ids, shutdown::Shutdown};
 
 /// Runs `tick` every `period` until the service stops. The first run comes after a random part of the period, so that
-/// ticks do not all fall together.
+/// ticks do not all run at once.
 pub fn spawn_tick(
     shutdown: &Shutdown,
     name: &'static str,
@@ -37,8 +37,8 @@ pub fn spawn_tick(
     });
 }
 
-/// Gives the calling thread the lowest priority, for good: it runs when nothing else wants the processor. For a thread of
-/// one's own, not one that others borrow.
+/// Gives the calling thread the lowest priority, for good: it runs when nothing else needs the processor. Not for a thread of
+/// a pool.
 pub fn lower_priority() {
     // On Linux this is the thread's, not the process's. If it is refused the thread just keeps the priority that it has.
     let _ = rustix::process::setpriority_process(None, 19);

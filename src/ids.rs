@@ -1,7 +1,7 @@
 //! Opaque ids: 64 random bits, written with a letter that says what they are and 13 characters of base 32.
 //!
-//! Random rather than counted, so that an id tells nothing about how many there are; 64 bits, so that the index and the
-//! log stay small. Whoever stores an id checks that it is new (a million ids meet one with probability 3e-8).
+//! Random rather than counted, so that an id does not reveal how many there are; 64 bits, so that the index and the
+//! log stay small. The module that stores an id checks that it is new (a million ids meet one with probability 3e-8).
 
 use std::{
     borrow::Cow,

@@ -1,9 +1,9 @@
-//! Appending: lock, see where the chain ends, write one line, make it durable.
+//! Appending: lock, find the end of the chain, write one line, make it durable.
 //!
-//! Several processes append, so each append looks at the directory anew. What this process has itself written is
-//! remembered: as long as the newest file is as long as it left it, nothing is read again. If the file is *shorter*, or
-//! gone, somebody cut the log while it was in use: the chain then goes on from what was written, not from what is left, so
-//! that a verification finds the place.
+//! Several processes append, so each append lists the directory again. This process remembers what it has written: while
+//! the newest file has the length that it left, it reads nothing. If the file is *shorter* or missing, somebody cut the log
+//! while it was in use. The chain then continues from what was written, not from what is left, so that a verification finds
+//! the place.
 
 use std::{
     io,
@@ -47,7 +47,7 @@ struct Tail {
     torn: Option<Torn>,
     newest: Option<Newest>,
     /// This process has made the file's name and everything in it durable.
-    is_settled: bool,
+    is_durable_so_far: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -63,13 +63,13 @@ impl Chain {
         Self { dir, disk, clock, known: Mutex::new(None) }
     }
 
-    /// Appends an entry, and returns its number once it is durable. After an error there is no entry, but for one whose
-    /// bytes reached the disk though the system says otherwise; nothing was given for it.
+    /// Appends an entry, and returns its number once it is durable. After an error there is no entry, unless its bytes
+    /// reached the disk although the system reported an error; its call was given no records.
     pub(super) fn append(&self, what: What) -> Result<u64, AuditError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.disk.create_dir(&self.dir).map_err(io_at(&self.dir))?;
         let _lock = self.lock()?;
-        // Forgotten until this append has come to a good end.
+        // Unknown until this append has succeeded.
         let tail = self.tail(known.take())?;
         let at = self.clock.now();
         let n = tail.n + 1;
@@ -85,7 +85,8 @@ impl Chain {
                 (file, self.begin(file, &line).map_err(io_at(&self.path(file)))?)
             }
         };
-        let is_durable = tail.is_settled && tail.newest.is_some_and(|newest| newest.file == file);
+        let is_durable =
+            tail.is_durable_so_far && tail.newest.is_some_and(|newest| newest.file == file);
         if !is_durable {
             self.disk.sync_dir(&self.dir).map_err(io_at(&self.dir))?;
         }
@@ -93,7 +94,7 @@ impl Chain {
         Ok(n)
     }
 
-    /// The right to change the directory, or to see it at rest. Waits.
+    /// Locks the directory, to change it or to read it at rest. Waits.
     pub(super) fn lock(&self) -> Result<FileLock, AuditError> {
         Ok(FileLock::acquire_within(&self.dir.join(LOCK_FILE_NAME), limits::AUDIT_LOCK_PATIENCE)?)
     }
@@ -140,24 +141,24 @@ impl Chain {
             let is_newest = listed.last() == Some(&known.file);
             if len < known.len {
                 tracing::error!(
-                    "the audit log was cut behind this server's back: see `dispatchd audit verify`"
+                    "the audit log was cut while this server was using it: see `dispatchd audit verify`"
                 );
             }
             if len < known.len || (is_newest && len == known.len) {
                 let newest = listed.last().map(|file| self.measure(*file)).transpose()?;
                 let Known { n, hash, .. } = known;
-                let is_settled = is_newest && len == known.len;
-                return Ok(Tail { n, hash, torn: None, newest, is_settled });
+                let is_durable_so_far = is_newest && len == known.len;
+                return Ok(Tail { n, hash, torn: None, newest, is_durable_so_far });
             }
         } else {
-            self.settle(listed.last())?;
+            self.make_durable(listed.last())?;
         }
         self.read_tail(&listed)
     }
 
-    /// Before the first append of this process: a process that was killed may have left names and lines that are not on
-    /// the disk yet, and the chain is about to build on them.
-    fn settle(&self, newest: Option<&FileName>) -> Result<(), AuditError> {
+    /// Before the first append of this process: makes names and lines durable that a killed process may have left in the
+    /// page cache, because the chain continues after them.
+    fn make_durable(&self, newest: Option<&FileName>) -> Result<(), AuditError> {
         let data = files::parent(&self.dir);
         self.disk.sync_dir(data).map_err(io_at(data))?;
         match newest.map(|newest| self.path(*newest)) {
@@ -185,7 +186,7 @@ impl Chain {
             }
         }
         junk.reverse();
-        Ok(Tail { n, hash, torn: Torn::of(&junk), newest, is_settled: false })
+        Ok(Tail { n, hash, torn: Torn::of(&junk), newest, is_durable_so_far: false })
     }
 
     fn measure(&self, file: FileName) -> Result<Newest, AuditError> {
@@ -204,8 +205,8 @@ impl Chain {
         bytes.push(b'\n');
         let mut file = self.disk.open(&self.path(newest.file))?;
         if let Err(error) = file.append(&bytes).and_then(|()| file.sync()) {
-            // What is there of them was promised to nobody, and after a failed sync nothing is known about it. If this
-            // fails too, the next append finds a torn line or an entry without an end.
+            // No caller relies on these bytes, and after a failed sync their state is unknown. If the truncation fails too,
+            // the next append finds a torn line or an entry without an end.
             let _ = file.truncate(newest.len);
             return Err(error);
         }

@@ -1,4 +1,4 @@
-//! Forgetting, by whole days and from the oldest on: what is left is always the end of the chain, without a hole.
+//! Expiry by whole days, oldest first: what remains is always the end of the chain, without a hole.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// What was forgotten.
+/// What has expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
     /// Files removed, each a day.
@@ -18,8 +18,8 @@ pub struct Expired {
 
 /// How many of the files, oldest first, are to be removed.
 ///
-/// A day goes when the newest entry that it can hold is too old. A day that still lies ahead was named by a wrong clock:
-/// its entries are older than the file after it, so it goes when that one does.
+/// A day expires when the newest entry that it can hold is too old. A day in the future was named by a wrong clock: its
+/// entries are older than the file after it, so it expires with that file.
 pub(super) fn due(files: &[FileName], retention: Duration, now: Timestamp) -> usize {
     let (today, horizon) = (Day::of(now), now.minus(retention));
     let mut is_next_due = false;
@@ -42,7 +42,7 @@ pub(super) fn expire(
     now: Timestamp,
 ) -> Result<Expired, AuditError> {
     let list = || files::list(&chain.dir).map_err(super::error::io_at(&chain.dir));
-    // Looked at without the lock first: on almost every tick there is nothing to do.
+    // Checked without the lock first: on almost every tick nothing is due.
     if due(&list()?, retention, now) == 0 {
         return Ok(Expired::default());
     }

@@ -51,7 +51,7 @@ impl FileName {
     }
 
     /// Whether an entry of `day` belongs in this file, the newest. A clock that steps back a little does not begin a new
-    /// one; one that was far ahead must not gather everything that comes after it in a day that never expires.
+    /// file. A clock that was far ahead must not collect all later entries in a day that never expires.
     pub(super) fn takes(self, day: Day) -> bool {
         self.day == day || self.day.0 == day.0.saturating_add(1)
     }

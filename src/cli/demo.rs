@@ -18,11 +18,11 @@ use crate::{
     server::Addresses,
 };
 
-/// Marks a data directory as a demo's, so that sample devices never land among real ones.
+/// Marks a data directory as a demo's, so that sample devices are never added to real ones.
 const MARKER: &str = "demo";
 const OPERATOR: &str = "demo-reader";
 
-/// The sample devices and the handles they prove. The numbers lie in ranges set aside for fiction.
+/// The sample devices and the handles they prove. The numbers are reserved for fiction.
 const DEVICES: &[(&str, &str, &[&str])] = &[
     ("Ann's iPhone", "ios", &["+14155550123", "ann@example.com"]),
     ("Ben's Mac", "macos", &["ben@example.org"]),

@@ -1,4 +1,4 @@
-//! `dispatchd serve`: runs the server until it is told to stop.
+//! `dispatchd serve`: runs the server until a stop signal.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -14,12 +14,12 @@ use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigFile,
-    /// Sign up sample devices, make a few lookups, show the log, print commands to paste; then serve on
+    /// Sign up sample devices, make a few lookups, show the log, print commands to paste; then serve
     #[arg(long)]
     demo: bool,
 }
 
-/// The signals that matter, watched from before the start, so that none is missed.
+/// The signals that the server handles, watched from before the start, so that none is missed.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -71,7 +71,7 @@ impl Serve {
             .build()
             .context("starting the runtime")?;
         let code = runtime.block_on(self.serve(&config));
-        // What still runs on a blocking thread (a search whose client is gone) must not hold up the exit.
+        // A blocking thread (a search whose client has disconnected) must not delay the exit.
         runtime.shutdown_background();
         code
     }
@@ -83,7 +83,7 @@ impl Serve {
         }
         let server = tokio::select! {
             server = Server::start(config, Arc::new(SystemClock)) => server?,
-            // Nothing was answered yet and the files bear a kill at any moment.
+            // Nothing was answered yet, and the files survive a kill at any moment.
             signal = signals.stop() => {
                 tracing::info!(signal, "stopped before it was ready");
                 return Ok(ExitCode::SUCCESS);

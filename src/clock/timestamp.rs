@@ -20,7 +20,7 @@ pub struct Hour(u32);
 impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
-    /// Later than every instant that is met.
+    /// Later than every other instant.
     pub const MAX: Self = Self(u64::MAX);
 
     /// From microseconds since the Unix epoch.

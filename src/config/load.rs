@@ -50,8 +50,8 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     })
 }
 
-/// Where a value that cannot be used was set. A key that is missing beside others of its section was caused by whoever
-/// set those: the variable, or the section's line.
+/// Where a value that cannot be used was set. A key that is missing beside others of its section is blamed on what set
+/// those: the variable, or the section's line.
 fn blamed(text: &str, name: &str, overrides: &[Override], path: &str) -> String {
     let section = |path: &str| path.rsplit_once('.').map(|(section, _)| section.to_owned());
     let last =

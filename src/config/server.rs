@@ -26,7 +26,7 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Threads that serve phones; 0 is one for each processor.
     pub threads: usize,
-    /// How long requests under way may take to finish after a stop was asked for.
+    /// How long requests under way may take to finish after a stop signal.
     #[serde(with = "span")]
     pub grace: Duration,
 }

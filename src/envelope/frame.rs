@@ -14,7 +14,7 @@
 //! +n  4  length of the whole frame, so that a file can be read from its end
 //! ```
 //!
-//! The checksums tell a torn tail from damage without any key. The key is HKDF-SHA256(hour's key, salt of the file), new
+//! The checksums distinguish a torn tail from damage without any key. The key is HKDF-SHA256(hour's key, salt of the file), new
 //! for each file, so the sequence serves as nonce: no two frames of one key share it. An end frame has its own range of
 //! nonces: recovery writes one with the sequence of a frame that was perhaps torn, and that frame may be kept aside.
 
@@ -177,7 +177,7 @@ impl FrameSealer {
         Self { key, seed, file: file.clone(), sequence, items }
     }
 
-    /// Whether the counters have room for another frame of `items`; if not, a new file is due.
+    /// Whether the counters can count another frame of `items`; if not, a new file is due.
     #[must_use]
     pub fn has_room(&self, items: u32) -> bool {
         self.sequence < u32::MAX - 1 && self.items.checked_add(items).is_some()
@@ -186,7 +186,7 @@ impl FrameSealer {
     /// Appends a frame of `items` items to `out`.
     ///
     /// # Panics
-    /// If `content` is longer than [`limits::LOG_FRAME_BYTES_MAX`], or there is no room for `items`.
+    /// If `content` is longer than [`limits::LOG_FRAME_BYTES_MAX`], or the counters cannot count `items` more.
     pub fn seal(&mut self, out: &mut Vec<u8>, items: u32, content: &[u8]) {
         assert!(content.len() <= limits::LOG_FRAME_BYTES_MAX, "a frame is bounded");
         assert!(self.has_room(items), "the counters of a file are bounded");

@@ -239,7 +239,7 @@ impl FrameFile {
         Ok(None)
     }
 
-    /// The bytes from `start`, as many of `bytes` as there are. Read together with what will probably be asked next.
+    /// The bytes from `start`: `bytes` of them, or fewer at the limit. Also reads ahead.
     fn window(&mut self, start: u64, bytes: usize, backwards: bool) -> io::Result<&[u8]> {
         let end = start.saturating_add(bytes as u64).min(self.limit);
         let start = start.min(end);

@@ -10,7 +10,7 @@
 //! 20 32  salt of the subkey
 //! 52  8  zero
 //! 60  4  CRC-32 of bytes 0..60
-//! 64 64  the same again: without the salt nothing in the file could be read, so one flipped bit must not cost it
+//! 64 64  the same again: without the salt nothing in the file can be read, so it must survive a flipped bit
 //! ```
 
 use aws_lc_rs::{
@@ -25,7 +25,7 @@ use crate::{clock::Hour, ids::fill_random};
 const VERSION: u8 = 1;
 const COPY_BYTES: usize = 64;
 
-/// Which of the two formats follows the head. By its magic neither is taken for the other.
+/// Which of the two formats follows the head. Their magics differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
     /// Frames, appended as they come.

@@ -3,15 +3,15 @@
 //! Pruning changes two files as one:
 //!
 //! ```text
-//! 1  root.key := [old, new]     crash after: the keyring still opens with `old`; the start goes back to [old]
-//! 2  keyring  := under `new`    crash after: it opens with `new`; the start goes on to [new]
+//! 1  root.key := [old, new]     crash after: the keyring still opens with `old`; the next start restores [old]
+//! 2  keyring  := under `new`    crash after: it opens with `new`; the next start completes [new]
 //! 3  root.key := [new]          done; the replaced file's bytes are overwritten
 //! ```
 //!
-//! So at every moment exactly one key in root.key opens the keyring, and the start keeps that one alone. Each `:=` is a
-//! new file, synced, renamed into place, its directory synced ([`crate::files::replace`]).
+//! At every moment exactly one key in root.key opens the keyring, and the next start keeps that key alone. Each `:=` is an
+//! atomic replacement ([`crate::files::replace`], for root.key [`crate::files::replace_secret`]).
 //!
-//! After an error in the middle nothing is assumed: the next change reads both files again, as a start would.
+//! After an error in the middle the next change reads both files again, as a start does.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What can be wrong with the keys, each told apart, since each needs something else from the operator.
+//! What can be wrong with the keys. Each fault has a variant of its own, because each needs another action of the operator.
 
 use std::{io, path::PathBuf};
 
@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 pub enum KeyringError {
     /// A keyring or encrypted files are there, but not the root key.
     #[error(
-        "{}: the root key is missing, but encrypted data exists; put the file back, or move the data away to start anew",
+        "{}: the root key is missing, but encrypted data exists; put the file back, or use a new data directory",
         .0.display()
     )]
     RootKeyMissing(PathBuf),
@@ -19,7 +19,7 @@ pub enum KeyringError {
     NoDirectory(PathBuf),
     /// Encrypted files are there, but no keyring.
     #[error(
-        "{}: the keyring is missing, but encrypted data exists; put the file back, or move the data away to start anew",
+        "{}: the keyring is missing, but encrypted data exists; put the file back, or use a new data directory",
         .0.display()
     )]
     KeyringMissing(PathBuf),

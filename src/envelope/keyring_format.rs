@@ -7,7 +7,7 @@
 //! 8   8  id of the root key
 //! 16 12  nonce, random (a root key lives until the next prune: far fewer than 2^32 writings)
 //! 28  n  AES-256-GCM of the entries, 44 bytes each: hour (4), born (8), key (32); tag (16) last
-//! +n  4  CRC-32 of everything before: tells damage from a wrong root key
+//! +n  4  CRC-32 of everything before: distinguishes damage from a wrong root key
 //! ```
 
 use std::{collections::BTreeMap, fmt};
@@ -68,8 +68,8 @@ impl HourKey {
         &self.0
     }
 
-    /// A key for another use than frames, told apart from every other use by `info`: HKDF-SHA256 (RFC 5869) without a
-    /// salt. It can be had again for as long as the hour's key lives, and by nobody after that.
+    /// A key for another use than frames; `info` separates the uses: HKDF-SHA256 (RFC 5869) without a
+    /// salt. It can be derived again as long as the hour's key exists, and not after that.
     #[must_use]
     pub fn derive(&self, info: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);

@@ -1,14 +1,15 @@
-//! Encrypted bytes on disk: frames, chunks, the keyring of hours, the root key that changes, the lock of a directory.
+//! Encryption of what lies on disk: frames, chunks, the keyring of hours, the root key that changes.
 //!
-//! This room knows hours, bytes and keys. It knows no record: what a frame or a chunk holds is its user's business. A file of frames
-//! grows and is read from either end; a [chunk file](chunks) is written once and read anywhere.
+//! This module knows hours, bytes and keys, and no records: its caller decides what a frame or a chunk holds. A
+//! [file of frames](FrameFile) grows and is read from either end; a [chunk file](chunks) is written once and read anywhere. All
+//! reading and writing goes through [`files`](crate::files).
 //!
 //! ```text
 //! root.key  --opens-->  keyring {hour -> key}  --HKDF(salt of the file)-->  subkey  --AES-256-GCM-->  frames, chunks
 //! ```
 //!
-//! Destroying an hour means: a new root key, a new keyring without that hour under it, and the old root key gone from
-//! the disk. Every older copy of the keyring, in any backup, is then as dead as the hour's key.
+//! To destroy an hour, [`Keyring::prune`] writes a new root key and under it a new keyring without that hour, and removes the
+//! old root key from the disk. No older copy of the keyring, in any backup, can be opened then.
 
 mod chunks;
 mod config;

@@ -21,8 +21,8 @@ use super::{
 const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_FILE_NAME: &str = "format";
-/// Names that do not make a directory a used one: a crash before `format` was written leaves the first two; the last is in
-/// every new file system of its own.
+/// Names that an unused directory may hold: a crash before `format` was written leaves the first two; the last is in every
+/// new file system.
 const IGNORED_NAMES: &[&str] = &[LOCK_FILE_NAME, "format.new", "lost+found"];
 
 /// A data directory that this process may change. No other process has one on the same directory.
@@ -86,7 +86,7 @@ pub enum DataDirectoryError {
 }
 
 impl DataDirectory {
-    /// Opens the directory at `path` to change it. A missing or empty one is made a data directory of this version.
+    /// Opens the directory at `path` to change it. One that is missing or holds no files becomes a data directory of this version.
     ///
     /// # Errors
     /// See [`DataDirectoryError`]. A directory that is refused stays as it is.
@@ -107,7 +107,7 @@ impl DataDirectory {
         Ok(Self { _lock: lock })
     }
 
-    /// Makes the directory at `path` a data directory if it is missing or empty. A server may be running on it.
+    /// Makes the directory at `path` a data directory if it is missing or holds no files. A server may be running on it.
     ///
     /// # Errors
     /// As [`DataDirectory::open`].
@@ -135,21 +135,31 @@ impl DataDirectory {
     }
 }
 
-/// True if the directory has this version; false if it is empty.
+/// True if the directory has this version; false if it holds no files.
 fn has_format(path: &Path) -> Result<bool, DataDirectoryError> {
     let file = path.join(FORMAT_FILE_NAME);
     let Some(text) = if_exists(read_text(&file)).map_err(io_at(path))? else {
-        let is_ignored =
-            |name: &std::ffi::OsString| IGNORED_NAMES.iter().any(|ignored| name == ignored);
-        let is_empty = names(path).map_err(io_at(path))?.iter().all(is_ignored);
-        let path = path.to_owned();
-        return if is_empty { Ok(false) } else { Err(DataDirectoryError::NoFormat(path)) };
+        let (is_unused, path) = (is_unused(path).map_err(io_at(path))?, path.to_owned());
+        return if is_unused { Ok(false) } else { Err(DataDirectoryError::NoFormat(path)) };
     };
     match text.strip_suffix('\n').and_then(|number| number.parse().ok()) {
         None => Err(DataDirectoryError::Damaged(file)),
         Some(FORMAT_VERSION) => Ok(true),
         Some(found) => Err(DataDirectoryError::OtherVersion { path: path.to_owned(), found }),
     }
+}
+
+/// Whether there is no file below the directory. Empty directories are mount points: `registry` and `log` may lie on disks
+/// of their own.
+fn is_unused(path: &Path) -> io::Result<bool> {
+    for name in names(path)? {
+        let below = path.join(&name);
+        let is_ignored = IGNORED_NAMES.iter().any(|ignored| name == *ignored);
+        if !is_ignored && !(below.symlink_metadata()?.is_dir() && is_unused(&below)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> DataDirectoryError + '_ {
@@ -198,6 +208,7 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         fs::create_dir(folder.path().join("lost+found")).unwrap();
+        fs::create_dir_all(folder.path().join("registry/lost+found")).unwrap();
         assert!(matches!(
             DataDirectory::check(folder.path()),
             Err(DataDirectoryError::NoFormat(_))
@@ -212,6 +223,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         fs::create_dir(path.join("registry")).unwrap();
+        fs::write(path.join("registry/registry.redb"), "").unwrap();
         for part in ["no file \"format\"", "registry export", "registry import"] {
             assert!(error(path).contains(part), "{part}");
         }

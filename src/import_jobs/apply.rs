@@ -1,4 +1,4 @@
-//! Applies an accepted file, piece by piece, as one of those who change the registry.
+//! Applies an accepted file piece by piece, through the same writer as every other change.
 
 use std::{io, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl ImportState {
-    /// Begins to apply the accepted file. It is applied whether or not anybody watches.
+    /// Begins to apply the accepted file, whether or not the caller keeps the receiver.
     pub(super) fn apply(
         self: &Arc<Self>,
         total: u64,
@@ -37,7 +37,7 @@ impl ImportState {
                     Ended::Unreadable
                 }
             };
-            // Whoever hears the end can begin another.
+            // Set before the end is reported, so that a caller which sees the end can begin another import.
             *shared.current() = Current::Nothing;
             drop(permit);
             tell.send_modify(|applied| applied.ended = Some(ended));
@@ -45,7 +45,7 @@ impl ImportState {
         told
     }
 
-    /// Applies all pieces and removes the file. None if the service stops before.
+    /// Applies all pieces and removes the file. `None` if the service stops before the end.
     async fn apply_all(
         &self,
         tell: &watch::Sender<Applied>,
@@ -65,7 +65,7 @@ impl ImportState {
                 break;
             }
             let accounts = piece.len() as u64;
-            let Some(part) = self.take_in(piece, &mut records).await else {
+            let Some(part) = self.apply_piece(piece, &mut records).await else {
                 return Ok(None);
             };
             imported.add(part);
@@ -82,8 +82,8 @@ impl ImportState {
         Ok(Some(imported))
     }
 
-    /// Takes a piece in, however long the registry refuses changes. None if the service stops.
-    async fn take_in(
+    /// Applies a piece, and retries while the registry refuses changes. `None` if the service stops.
+    async fn apply_piece(
         &self,
         piece: Vec<TransferAccount>,
         records: &mut ImportRecords,

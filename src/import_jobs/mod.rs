@@ -1,16 +1,19 @@
-//! An import that a running server was given: taken in, then applied in the background while everything else goes on.
+//! Imports into a running server: accepted as a whole, then applied in the background while requests are served.
 //!
 //! # Path
 //!
-//! [`ImportJobs::begin`] → [`Upload`] (arriving, as `accepted.staged.new`) → [`Upload::finish`] (checked, synced, renamed to
-//! `accepted.staged`: from here on it is *accepted*) → applied piece by piece through the registry's writer → removed.
-//! One at a time. Once it has arrived it does not matter whether its sender is still there.
+//! 1. [`ImportJobs::begin`] and [`Upload::write`]: the file arrives as `accepted.staged.new`.
+//! 2. [`Upload::finish`]: it is checked, synced and renamed to `accepted.staged`. From here on it is *accepted*; its sender may
+//!    disconnect.
+//! 3. It is applied piece by piece through the registry's writer, and removed.
 //!
-//! # What a crash leaves behind
+//! One import at a time.
 //!
-//! Before the file is accepted, a part of an upload, which the next start removes; nothing of it was applied. After it,
-//! the whole file, and the next start applies it once more from its beginning: each piece is in the registry as a whole
-//! or not at all, and an account that is there stays as it is.
+//! # What a crash leaves
+//!
+//! Before the file is accepted: a part of an upload, of which nothing was applied. The next start removes it. Afterwards: the
+//! complete file, which the next start applies again from its beginning. Each piece is in the registry as a whole or not at
+//! all, and an account that exists stays as it is.
 
 mod apply;
 mod open;

@@ -1,4 +1,4 @@
-//! What an earlier run left behind: parts of uploads, and perhaps an accepted file.
+//! What an earlier run left: parts of uploads, and perhaps an accepted file.
 
 use std::{
     io,
@@ -12,8 +12,8 @@ use super::state::{ACCEPTED, Current, ImportJobs, ImportState};
 use crate::{files, registry::Registry, shutdown::Shutdown, tables::accounts::StagedReader};
 
 impl ImportJobs {
-    /// Opens the directory of imports, in which nothing but an accepted file stays: parts of uploads were never
-    /// accepted, and what an import into a stopped server's files had staged is staged again if it is wanted.
+    /// Opens the directory of imports and removes everything but an accepted file: parts of uploads were never
+    /// accepted, and `registry import --data` stages its file again.
     ///
     /// # Errors
     /// If the directory is there and cannot be cleared.
@@ -43,7 +43,7 @@ impl ImportJobs {
         Ok(Self { shared: Arc::new(ImportState { directory, registry, shutdown, one, current }) })
     }
 
-    /// Goes on with what an earlier run had accepted. To be called once the registry takes changes.
+    /// Continues with the file that an earlier run had accepted. To be called once the registry accepts changes.
     pub fn resume(&self) {
         let mut current = self.shared.current();
         let waiting = match std::mem::replace(&mut *current, Current::Nothing) {
@@ -55,7 +55,7 @@ impl ImportJobs {
         };
         drop(current);
         if let Some((permit, total)) = waiting {
-            tracing::info!(accounts = total, "going on with an import");
+            tracing::info!(accounts = total, "continuing an import");
             drop(self.shared.apply(total, permit));
         }
     }

@@ -1,4 +1,4 @@
-//! A staged file on its way in.
+//! The upload of a staged file.
 
 use std::{
     io::{self, BufReader},
@@ -17,7 +17,7 @@ use crate::{
     tables::accounts::{StagedError, StagedTotals, verify},
 };
 
-/// A staged file that arrives. Dropped before [`Upload::finish`], it goes away.
+/// A staged file that is being received. Dropped before [`Upload::finish`], it is removed.
 pub struct Upload {
     shared: Arc<ImportState>,
     fresh: AtomicFile,
@@ -26,10 +26,10 @@ pub struct Upload {
     permit: OwnedSemaphorePermit,
 }
 
-/// Why a staged file does not arrive.
+/// Why a staged file cannot be received.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// Another import arrives or is applied.
+    /// Another import is received or applied.
     #[error("another import is under way")]
     Busy,
     /// It is longer than [`limits::IMPORT_UPLOAD_BYTES_MAX`].
@@ -40,10 +40,10 @@ pub enum UploadError {
     Write(#[from] io::Error),
 }
 
-/// Why a staged file that arrived is not accepted. Nothing of it stays.
+/// Why a received file is not accepted. It is removed.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// It is none, or is damaged.
+    /// It is not a staged file, or is damaged.
     #[error(transparent)]
     Staged(#[from] StagedError),
     /// It cannot be written.
@@ -74,7 +74,7 @@ impl ImportJobs {
 }
 
 impl Upload {
-    /// Takes more of it.
+    /// Appends to the file.
     ///
     /// # Errors
     /// See [`UploadError`].
@@ -86,7 +86,7 @@ impl Upload {
         Ok(self.output.write_all(bytes).await?)
     }
 
-    /// Checks what has arrived, accepts it and begins to apply it, all of it whether or not the caller waits.
+    /// Checks the received file, accepts it and begins to apply it, whether or not the caller waits.
     ///
     /// # Errors
     /// See [`AcceptError`].
@@ -94,7 +94,7 @@ impl Upload {
         let (tell, told) = oneshot::channel();
         let shutdown = self.shared.shutdown.clone();
         shutdown.spawn("import-check", async move {
-            // A caller that is gone does not want to know.
+            // The caller may have disconnected.
             let _ = tell.send(self.accept().await);
         });
         told.await.map_err(|_| AcceptError::Stopped)?

@@ -1,4 +1,4 @@
-//! Operators: who may read the log, by token and role.
+//! Operators: tokens and roles of those who may read the log.
 //!
 //! The list is one small file, `registry/operators.json`, that the command line changes (under a lock, by writing a new
 //! file and renaming it over the old one) and a running server reads again when it has changed, so that adding or

@@ -1,4 +1,4 @@
-//! `addresses.json`: whoever finds it finds a server that answers there.
+//! `addresses.json`: exists while a server answers at these addresses.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -18,7 +18,7 @@ pub struct Addresses {
     pub operators: SocketAddr,
 }
 
-/// Writes the file. It appears complete, so that whoever sees it can read it.
+/// Writes the file. It appears complete.
 pub(super) fn write(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
     let path = data.join(FILE);
     let text = serde_json::to_vec(&addresses)?;
@@ -26,7 +26,7 @@ pub(super) fn write(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
     written.with_context(|| format!("writing {}", path.display()))
 }
 
-/// A crash leaves the file behind; the next start removes it before it opens anything.
+/// Removes the file. A crash leaves it; the next start removes it before it opens anything.
 pub(super) fn remove(data: &Path) -> anyhow::Result<()> {
     let path = data.join(FILE);
     files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))

@@ -1,22 +1,28 @@
-//! The composition root: opens the rooms, binds, serves, drains.
+//! The composition root: opens the modules, binds, serves, drains.
 //!
 //! # Start
 //!
-//! Lock the data directory, open keys and log (recovery happens here), open the registry's store, bind both listeners,
-//! serve; the index is rebuilt while the listeners already answer `registry-loading`. When it is done an import that a
-//! former run had accepted goes on in the background, and the addresses are written to `addresses.json`: whoever finds
-//! that file finds a server that answers.
+//! 1. Lock the data directory and check its format.
+//! 2. Bind both listeners.
+//! 3. Open keys and log (recovery happens here), then the registry's store.
+//! 4. Serve. While the index is rebuilt, the listeners answer `registry-loading`.
+//! 5. Write `addresses.json`, once lookups are answered. An import that a former run had accepted continues in the
+//!    background.
 //!
 //! # Threads
 //!
-//! Each phone thread has a single-threaded runtime, a listening socket of its own and commits the log's pending records
+//! Each phone thread has a single-threaded runtime and a listening socket of its own, and commits the log's pending records
 //! itself when it may (`durability = "os"`): a lookup is served from accept to answer without changing threads. The
-//! operators' listener and all background work live on the main runtime.
+//! operators' listener and all background work run on the main runtime.
 //!
 //! # Stop
 //!
-//! In this order: `addresses.json` goes; no new connection; requests under way finish (their records are committed
-//! before they do); the registry's writer drains; the audit log's last entries are written; the log flushes and closes its file; the lock falls.
+//! 1. Remove `addresses.json`.
+//! 2. Accept no new connection; requests under way finish. Their records are committed before they do.
+//! 3. Drain the registry's writer.
+//! 4. Write the audit log's last entries.
+//! 5. Flush the log and close its file.
+//! 6. Release the lock.
 
 mod addresses;
 mod modules;
@@ -96,7 +102,7 @@ impl Server {
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
         let opening = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
-            // Recovery reads files: not on a thread that has signals to hear.
+            // Recovery reads files, so it must not run on a thread that waits for signals.
             tokio::task::spawn_blocking(move || modules::open(&config, &clock, &shutdown))
         };
         let modules = opening.await.context("opening the data directory")??;
@@ -143,7 +149,7 @@ impl Server {
         match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {
-                // Threads serve already: they must not outlive the attempt.
+                // Threads serve already; they must not outlive the failed start.
                 server.stop().await;
                 Err(error)
             }
@@ -172,8 +178,7 @@ impl Server {
         ticks::sealing(&self.log, &self.shutdown);
     }
 
-    /// Records leases that lapsed and forgets handles that ended long ago, now: what the service does by itself every
-    /// minute.
+    /// Records leases that lapsed and forgets handles that ended long ago, as the service does by itself every minute.
     pub async fn tick_registry(&self) {
         ticks::upkeep(&self.registry).await;
     }
@@ -198,7 +203,7 @@ impl Server {
             let (service, handle) = (service.clone(), self.phones.clone());
             let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
             let serve = move || {
-                // A task of its own, so that it runs after the requests that are ready, not before.
+                // A task of its own, so that it runs after the requests that are ready.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
                 let serving =
                     AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, service, handle)));
@@ -219,13 +224,13 @@ impl Server {
         Ok(())
     }
 
-    /// Rebuilds the index, hands over changes that a crash kept from the log, and begins to take changes.
+    /// Rebuilds the index, gives the log the changes that a crash kept from it, and begins to accept changes.
     async fn load(&self) -> anyhow::Result<()> {
         let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
         let audit = self.audit.clone();
         let horizon = self.clock.now().minus(self.retention);
         let load = move || -> anyhow::Result<()> {
-            // A server that was off for long starts by forgetting.
+            // A server that was stopped for long destroys expired hours first.
             ticks::retention(&log, &audit);
             handle::warm_up();
             registry.load()?;
@@ -251,7 +256,7 @@ impl Server {
         let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
-        // A listener ends without a word when it cuts connections off; only the time tells.
+        // A listener does not report connections that it cut off; the time shows them.
         let in_time = grace.is_zero() || asked.elapsed() < grace;
         if !in_time {
             tracing::warn!("what had not ended within server.grace was cut off");

@@ -1,4 +1,4 @@
-//! The rooms that keep something, opened in order.
+//! Opens the modules that keep state, in order.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     verification::{DeliveryRouter, VerificationService},
 };
 
-/// The rooms, opened.
+/// The opened modules.
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
     pub(super) intake: ImportJobs,
@@ -33,7 +33,7 @@ pub(super) struct Modules {
 }
 
 impl Modules {
-    /// What the phones' routes work with.
+    /// The state of the phones' routes.
     pub(super) fn phone_state(&self, health: Health, clock: SharedClock) -> PhoneState {
         PhoneState {
             dispatch: self.dispatch.clone(),
@@ -74,7 +74,7 @@ pub(super) fn open(
         ImportJobs::open(directory.join("import"), Arc::clone(&registry), shutdown.clone())
             .context("opening the directory of imports")?;
     let routes = DeliveryRouter::open(&config.ownership, data, clock)
-        .context("opening the ways of codes")?;
+        .context("opening the delivery of codes")?;
     let (routes, shutdown) = (Arc::new(routes), shutdown.clone());
     let ownership =
         VerificationService::new(Arc::clone(&registry), routes, Arc::clone(clock), shutdown);

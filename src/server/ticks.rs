@@ -1,4 +1,4 @@
-//! What runs again and again: forgetting, sealing, the registry's upkeep, the quotas' upkeep, a look whether the writer lives.
+//! Background ticks: retention, sealing, upkeep of registry and quotas, and a check that the registry's writer runs.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -38,7 +38,7 @@ pub(super) fn spawn(shutdown: &Shutdown, modules: &Modules) {
     });
 }
 
-/// Records leases that lapsed, removes devices silent for long, forgets handles that ended long ago, and says so.
+/// Records leases that lapsed, removes devices that were silent for long, forgets handles that ended long ago, and logs it.
 pub(super) async fn upkeep(registry: &Registry) {
     match registry.tick().await {
         Ok(done) if done.lapsed + done.removed + done.forgotten > 0 => {
@@ -50,7 +50,8 @@ pub(super) async fn upkeep(registry: &Registry) {
     }
 }
 
-/// Seals what has ended, and says so. On a thread of its own: the one that runs ticks must keep its priority.
+/// Seals segments whose hour is over, and logs it. On a thread of its own, because the thread that runs ticks must keep its
+/// priority.
 pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
     let outcome = thread::scope(|scope| {
         let seal = || {
@@ -78,7 +79,7 @@ pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
     }
 }
 
-/// Destroys what has expired, and says so. While the clocks disagree nothing is, in the audit log neither.
+/// Destroys what has expired, and logs it. While the clocks disagree it destroys nothing, in the audit log neither.
 pub(super) fn retention(log: &QueryLog, audit: &Audit) {
     let outcome = log.tick();
     if outcome.frozen {

@@ -53,7 +53,7 @@ pub struct ChunkFile {
 }
 
 impl ChunkFile {
-    /// Reads head and tail. Without a key they may still be forged; [`ChunkFile::reader`] tells.
+    /// Reads head and tail. Without a key they may still be forged; [`ChunkFile::reader`] checks that.
     ///
     /// # Errors
     /// If it cannot be read, or one of the two is not whole.

@@ -90,8 +90,8 @@ impl Layout {
         Some(Self { parts: placed, chunks, parity_offset: offset })
     }
 
-    /// Bytes that the file has at least. To be compared with it before anything else is asked: the rest takes a time in
-    /// proportion to the chunks, and a tail may claim four billion.
+    /// The least bytes that the file has. To be compared with its length first: the other methods take time in proportion to
+    /// the chunks, and a forged tail may claim four billion.
     pub(super) const fn least_bytes(&self) -> u64 {
         self.parity_offset + 2 * TAIL_BYTES as u64
     }
@@ -102,7 +102,7 @@ impl Layout {
         parity_end + 2 * TAIL_BYTES as u64
     }
 
-    /// Where the parity of each stripe lies, in order. Computed anew: a file has few stripes, and nearly all are as long as
+    /// Where the parity of each stripe lies, in order. Computed at each call: a file has few stripes, and nearly all are as long as
     /// a chunk can be.
     pub(super) fn parities(&self) -> impl Iterator<Item = Range<u64>> {
         let mut start = self.parity_offset;

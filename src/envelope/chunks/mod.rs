@@ -10,7 +10,7 @@
 //! ```
 //!
 //! All places follow from the lengths of the parts, and the tail has a fixed size: it is found from the file's end. Head
-//! and tail are there twice, and every chunk can be rebuilt: one flipped bit anywhere costs nothing.
+//! and tail are there twice, and every chunk can be rebuilt: one flipped bit anywhere loses nothing.
 //!
 //! The key is HKDF-SHA256(hour's key, salt of the file) with a label of its own. Chunks are counted from 0 through the
 //! file, and the count is the nonce; the tail has a range of nonces of its own. What is authenticated with a chunk

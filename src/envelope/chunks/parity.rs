@@ -8,7 +8,7 @@
 //! lie across two. Reed-Solomon codes would stand more; what this is for is a flipped bit and a bad sector in a file that
 //! cannot be had from anywhere else, at a 64th of its size. A file of one or two chunks is twice as large by it.
 //!
-//! Parity is made of ciphertext, needs no key, and tells as little without one.
+//! Parity is computed from ciphertext: it needs no key and reveals no more than ciphertext does.
 
 use std::ops::Range;
 

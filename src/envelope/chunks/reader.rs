@@ -49,7 +49,7 @@ pub struct ChunkCheck {
 
 /// Reads the content of a chunk file. Holds the file open, and the 16 chunks that were used last; all clones share them.
 ///
-/// A chunk that does not open is rebuilt from its parity each time it is asked for; nothing on disk is changed.
+/// A chunk that does not open is rebuilt from its parity each time it is read; nothing on disk is changed.
 #[derive(Clone, Debug)]
 pub struct ChunkReader(Arc<Opened>);
 
@@ -59,7 +59,7 @@ struct Opened {
     key: ChunkKey,
     layout: Arc<Layout>,
     cache: ChunkCache,
-    /// Whoever runs the service hears of damage once for each reader.
+    /// Logs damage once for each reader.
     said: Once,
 }
 
@@ -158,7 +158,7 @@ impl Opened {
         range: &Range<u64>,
     ) -> Result<(), ChunkReadError> {
         let Ok(mut sealed) = read_run(&self.file, run) else {
-            // One sector that cannot be read must not cost the run.
+            // One unreadable sector must not make the whole run unreadable.
             for place in run {
                 out.extend_from_slice(&self.chunk(place)?[within(&place.covers(), range)]);
             }
@@ -171,7 +171,7 @@ impl Opened {
             };
             let wanted = within(&place.covers(), range);
             out.extend_from_slice(&chunk[wanted.clone()]);
-            // The rest of it will be asked for next; a chunk that was asked for as a whole will not be again.
+            // The caller reads the rest of it next; a chunk that was read whole is not read again.
             if wanted.len() < chunk.len() {
                 self.cache.put(place.id.counter, Bytes::copy_from_slice(chunk));
             }
@@ -219,7 +219,7 @@ impl Opened {
         if let [place] = run {
             return vec![*place];
         }
-        // One sector that cannot be read must not condemn the run.
+        // One unreadable sector must not count the whole run as damaged.
         run.chunks(1).flat_map(|place| self.damaged_in(place)).collect()
     }
 }

@@ -11,7 +11,7 @@
 //! 400  32  root of the hash tree over the chunks and the parities
 //! 432  60  zero
 //! 492  16  tag: AES-256-GCM of nothing, with bytes 0..492 authenticated
-//! 508   4  CRC-32 of (salt, bytes 0..508): tells damage without a key
+//! 508   4  CRC-32 of (salt, bytes 0..508): detects damage without a key
 //! ```
 
 use crc32fast::Hasher;

@@ -104,7 +104,7 @@ impl ChunkWriter {
     /// Ends the last part, writes parity and tail and makes the content durable. The name of the file is the caller's to sync.
     ///
     /// # Errors
-    /// If the disk refuses; then the file is worth nothing, even if it looks whole. If the note is longer than
+    /// If the disk refuses; then the file must not be used, even if it looks complete. If the note is longer than
     /// [`CHUNK_FILE_NOTE_BYTES_MAX`].
     pub fn finish(mut self, note: &[u8]) -> io::Result<ChunkSummary> {
         self.refuse_if_failed()?;

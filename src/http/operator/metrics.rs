@@ -52,7 +52,7 @@ pub(super) async fn metrics(
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
-    // What became of lookups tells about handles to whoever can watch the counts while asking.
+    // A client that asks and watches the counts would learn about handles.
     if !origin.ip.is_loopback() {
         authorize(&headers, &operators, Role::Reader)?;
     }
@@ -131,7 +131,7 @@ impl Collector for Lookups {
         let help = "Handles asked for, by what became of them";
         let mut lookups = encoder.encode_descriptor("lookups", help, None, MetricType::Counter)?;
         for &reason in Reason::ALL {
-            // Hidden handles are counted as unknown ones: the difference is the log's to tell.
+            // Hidden handles are counted as unknown ones; only the log shows the difference.
             let count = match reason {
                 Reason::Undiscoverable => continue,
                 // Most problems are none that a lookup meets.

@@ -31,8 +31,8 @@ const NAME_ENDS: &str = ".tmp";
 /// Bytes read and sent at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Where snapshots are made, few at a time. A snapshot has a name only while it is being written, so a crash leaves at
-/// most a part of one, which the next start removes.
+/// Makes snapshots, few at a time. A snapshot has a name only while it is being written, so a crash leaves at most a part
+/// of one, which the next start removes.
 #[derive(Clone)]
 pub struct Snapshots {
     directory: PathBuf,
@@ -55,12 +55,12 @@ impl Snapshots {
         Ok(Self { directory: directory.to_owned(), permits })
     }
 
-    /// A snapshot as it can be read, and its length. Its name is gone already. Blocks.
+    /// Makes a snapshot and returns it open, without a name, and its length. Blocks.
     fn make(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
         let name = format!("{NAME_BEGINS}{:016x}{NAME_ENDS}", ids::random_u64());
         let path = self.directory.join(name);
         let made = registry.snapshot(&path).and_then(|()| Ok(files::open(&path)?));
-        // Also of a snapshot that failed half way, for want of space perhaps.
+        // Also if the snapshot failed half-way, perhaps for lack of space.
         let removed = files::remove_if_exists(&path);
         let file = made?;
         removed?;
@@ -69,8 +69,8 @@ impl Snapshots {
     }
 }
 
-/// Sends the registry's store as it is at one moment. Changes go on meanwhile. Put in the place of a stopped server's
-/// `registry.redb`, it restores that moment.
+/// Sends the registry's store as it is at one moment, while changes continue. To restore that moment, put the file in the
+/// place of a stopped server's `registry.redb`.
 #[utoipa::path(
     get, path = "/v1/registry/snapshot", tag = "registry",
     responses(
