@@ -155,7 +155,9 @@ fn is_unused(path: &Path) -> io::Result<bool> {
     for name in names(path)? {
         let below = path.join(&name);
         let is_ignored = IGNORED_NAMES.iter().any(|ignored| name == *ignored);
-        if !is_ignored && !(below.symlink_metadata()?.is_dir() && is_unused(&below)?) {
+        let is_empty =
+            || Ok::<_, io::Error>(below.symlink_metadata()?.is_dir() && is_unused(&below)?);
+        if !(is_ignored || is_empty()?) {
             return Ok(false);
         }
     }
