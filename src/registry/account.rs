@@ -21,7 +21,7 @@ pub(super) struct Account {
     pub(super) id: AccountId,
     pub(super) devices: Vec<Device>,
     pub(super) claims: Vec<Claim>,
-    /// What it held until lately, oldest first; shown to its devices.
+    /// Handles that it lost within the last 30 days, oldest first. Its devices may read them.
     pub(super) lost: Vec<Lost>,
 }
 
@@ -139,7 +139,7 @@ impl Device {
 }
 
 impl Lost {
-    /// Whether it was lost so long ago that it must not be told any more.
+    /// Whether the loss has expired and must not be shown any more.
     pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
         self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
     }

@@ -22,6 +22,6 @@ pub struct Counts {
     pub accounts: u64,
     /// Devices by platform; every platform is there.
     pub devices_by_platform: BTreeMap<Platform, u64>,
-    /// What the index takes in memory.
+    /// Memory of the index.
     pub bytes: IndexBytes,
 }

@@ -86,7 +86,8 @@ impl Registry {
     }
 
     /// Starts the writer. Hands `sink` every change of a former run that is not among those which
-    /// `already_recorded` finds in the log, so start before the first lookup is served: what it sees was recorded first.
+    /// `already_recorded` finds in the log. Start before the first lookup is served: the changes that it sees are recorded
+    /// first.
     ///
     /// # Errors
     /// If it is not loaded, is started already, or no thread can be started.
@@ -111,7 +112,7 @@ impl Registry {
         let confirmed = confirmed.iter().map(|row| row.place).collect();
         let mut outbox = ChangeOutbox::new(owed, confirmed);
         outbox.offer_all(sink.as_ref());
-        // From here on lookups are answered: what they see was handed to the log before.
+        // Lookups are answered from here on. The log was handed every change that they see.
         self.shared.show();
         let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);
         let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, outbox);
@@ -122,7 +123,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Shows what was loaded although no writer was started: to compare with a model.
+    /// Answers lookups without a writer: to compare with a model.
     #[cfg(test)]
     pub(super) fn show(&self) {
         self.shared.show();
@@ -142,7 +143,7 @@ impl Registry {
         is_started && writer.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// Carries out what waits, then stops the writer and lets go of the store. Blocks. Reading goes on.
+    /// Executes the waiting commands, stops the writer and closes the store. Blocks. Reads go on.
     pub fn close(&self) {
         // Without a sender the writer ends once its queue is empty.
         drop(self.next_stage(Stage::Closed));

@@ -2,7 +2,7 @@
 
 use crate::{clock::Timestamp, ids::AccountId, limits, vocabulary::HandleLoss};
 
-/// How a handle that nobody holds ended.
+/// The loss of a handle that no account holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tombstone {
     /// Never [`HandleLoss::Moved`]: a handle that moved is held.
@@ -34,7 +34,7 @@ pub enum HandleState {
 }
 
 impl Tombstone {
-    /// Whether it ended so long ago that it must not be told any more.
+    /// Whether the tombstone has expired and must not be shown any more.
     pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
         self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
     }

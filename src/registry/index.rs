@@ -37,7 +37,7 @@ pub(super) struct Index {
     hasher: RandomState,
 }
 
-/// Bytes of the index by what they hold.
+/// Memory of the index, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexBytes {
     /// Accounts: devices with their tokens, handles.
@@ -48,7 +48,7 @@ pub struct IndexBytes {
     pub handle_table: u64,
     /// The table that finds an account by a device.
     pub device_table: u64,
-    /// Handles that nobody holds any more and how they ended.
+    /// Tombstones: handles that no account holds any more, with their loss.
     pub tombstones: u64,
 }
 
@@ -88,7 +88,7 @@ impl Index {
         index.devices.fill(
             threads,
             devices,
-            &|place, tell| tell_devices(arena, hasher, place, tell),
+            &|place, visit| visit_device_hashes(arena, hasher, place, visit),
             |filling| {
                 arena
                     .iter()
@@ -105,7 +105,7 @@ impl Index {
         index.handles.fill(
             threads,
             handles,
-            &|place, tell| tell_handles(arena, hasher, place, tell),
+            &|place, visit| visit_handle_hashes(arena, hasher, place, visit),
             |filling| {
                 arena
                     .iter()
@@ -151,12 +151,12 @@ impl Index {
         self.devices.find(self.hasher.hash_one(id), has_key)
     }
 
-    /// Who holds `handle`.
+    /// The account that holds `handle`.
     pub(super) fn holder(&self, handle: &Handle) -> Option<AccountId> {
         Some(self.arena.get(self.place_of_handle(Name::of(handle))?).account())
     }
 
-    /// How `handle` ended, if nobody holds it, however long ago.
+    /// The tombstone of `handle`, however old; none if an account holds it.
     pub(super) fn tombstone(&self, handle: &Handle) -> Option<Tombstone> {
         self.tombstones.get(handle).copied()
     }
@@ -172,7 +172,7 @@ impl Index {
         self.device(device).map(|(packed, _)| packed.account())
     }
 
-    /// How many pages the accounts take: a scan takes them one at a time, so that changes go on in between.
+    /// Pages of accounts. A scan reads them one at a time, and changes go on in between.
     pub(super) fn pages(&self) -> usize {
         self.arena.pages()
     }
@@ -182,7 +182,7 @@ impl Index {
         self.arena.page(number).map(|(_, packed)| packed)
     }
 
-    /// Every handle that nobody holds any more.
+    /// All tombstones, also those that have expired.
     pub(super) fn tombstones(&self) -> impl Iterator<Item = (&Handle, &Tombstone)> {
         self.tombstones.iter()
     }
@@ -236,17 +236,19 @@ impl Index {
     fn enter(&mut self, place: Slot) {
         let (devices, handles) = self.keys(place);
         let (arena, hasher) = (&self.arena, &self.hasher);
-        self.devices
-            .insert(place, &devices, &|place, tell| tell_devices(arena, hasher, place, tell));
-        self.handles
-            .insert(place, &handles, &|place, tell| tell_handles(arena, hasher, place, tell));
+        self.devices.insert(place, &devices, &|place, visit| {
+            visit_device_hashes(arena, hasher, place, visit)
+        });
+        self.handles.insert(place, &handles, &|place, visit| {
+            visit_handle_hashes(arena, hasher, place, visit)
+        });
     }
 
     /// The hashes of a record's devices and handles.
     fn keys(&self, place: Slot) -> (Vec<u64>, Vec<u64>) {
         let (mut devices, mut handles) = (Vec::new(), Vec::new());
-        tell_devices(&self.arena, &self.hasher, place, &mut |hash| devices.push(hash));
-        tell_handles(&self.arena, &self.hasher, place, &mut |hash| handles.push(hash));
+        visit_device_hashes(&self.arena, &self.hasher, place, &mut |hash| devices.push(hash));
+        visit_handle_hashes(&self.arena, &self.hasher, place, &mut |hash| handles.push(hash));
         (devices, handles)
     }
 
@@ -256,7 +258,7 @@ impl Index {
         (self.handles.len(), self.devices.len())
     }
 
-    /// What it takes in memory.
+    /// Memory of the index.
     pub(super) fn bytes(&self) -> IndexBytes {
         let (accounts, pages) = self.arena.bytes();
         let tombstones = self.tombstones.capacity() * size_of::<(Handle, Tombstone)>();
@@ -274,10 +276,20 @@ fn holds(packed: Packed<'_>, name: Name<'_>) -> bool {
     packed.handles().any(|handle| handle.name() == name)
 }
 
-fn tell_devices(arena: &Arena, hasher: &RandomState, place: Slot, tell: &mut dyn FnMut(u64)) {
-    arena.get(place).devices().for_each(|device| tell(hasher.hash_one(device.id())));
+fn visit_device_hashes(
+    arena: &Arena,
+    hasher: &RandomState,
+    place: Slot,
+    visit: &mut dyn FnMut(u64),
+) {
+    arena.get(place).devices().for_each(|device| visit(hasher.hash_one(device.id())));
 }
 
-fn tell_handles(arena: &Arena, hasher: &RandomState, place: Slot, tell: &mut dyn FnMut(u64)) {
-    arena.get(place).handles().for_each(|handle| tell(hasher.hash_one(handle.name())));
+fn visit_handle_hashes(
+    arena: &Arena,
+    hasher: &RandomState,
+    place: Slot,
+    visit: &mut dyn FnMut(u64),
+) {
+    arena.get(place).handles().for_each(|handle| visit(hasher.hash_one(handle.name())));
 }

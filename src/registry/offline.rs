@@ -54,7 +54,7 @@ impl StoppedRegistry {
         Ok(Self { store: RedbStore::open(dir, clock.now())?, config, clock })
     }
 
-    /// The key by which askers' subjects are made. Whoever has it can tell which subjects are one account's.
+    /// The key by which askers' subjects are made. Its owner can find out which subjects belong to one account.
     #[must_use]
     pub fn subject_key(&self) -> Zeroizing<[u8; 32]> {
         self.store.identity().subject_key
@@ -150,7 +150,7 @@ impl StoppedRegistry {
                         records = after;
                         Ok(planned)
                     });
-                    // If nobody wants more, writing has failed and says why.
+                    // The receiver is gone only if writing failed; that error says why.
                     if ahead.send(planned).is_err() {
                         break;
                     }
@@ -193,7 +193,7 @@ fn read_ahead<'scope>(
     pieces
 }
 
-/// What is to be done for a piece, and what it comes to.
+/// The steps of a piece, and its result.
 fn plan(
     shared: &RegistryState,
     reader: &Overlay,
@@ -212,7 +212,7 @@ fn plan(
     Ok(((steps.into_iter().chain(rows).map(FillStep::of).collect(), imported), records))
 }
 
-/// What is stored, with what the transaction under way has changed of it.
+/// The stored accounts, with the changes of the transaction under way.
 struct Overlay {
     stored: Arc<dyn Reader>,
     changed: Mutex<HashMap<AccountId, Account>>,
@@ -233,7 +233,7 @@ impl Reader for Overlay {
     }
 
     fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
-        // What is changed was there before.
+        // A transaction changes only stored accounts.
         self.stored.known(ids)
     }
 

@@ -1,4 +1,4 @@
-//! [`Registry`]: what can be asked of it and done to it.
+//! [`Registry`]: its changes and its detailed reads.
 //!
 //! Every change is durable in the store, visible to lookups and committed to the log when its call returns `Ok`. A call
 //! that is dropped half way may still happen.
@@ -152,7 +152,7 @@ impl Registry {
     /// # Errors
     /// Until the registry is loaded, or if the store cannot be read.
     pub fn device(&self, id: DeviceId) -> Result<Option<DeviceDetails>, ChangeError> {
-        // First what is visible, then what is durable: it is the same, or newer by a change that is not told yet.
+        // The index first, then the store: the store may be newer, by a change that is not acknowledged yet.
         let loaded = self.shared.loaded().map_err(|Loading| ChangeError::Loading)?;
         let Some((packed, device)) = loaded.device(id) else {
             return Ok(None);

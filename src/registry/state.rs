@@ -1,4 +1,4 @@
-//! What readers and the writer share.
+//! The state that readers and the writer share.
 
 use std::sync::{
     PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -30,7 +30,7 @@ impl RegistryState {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The index to change: nobody decides anything meanwhile.
+    /// The index for a change. No lookup decides meanwhile.
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }

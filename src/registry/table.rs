@@ -14,7 +14,7 @@ const SHARDS: usize = 1 << SHARD_BITS;
 /// The highest bits of a hash, by which hashbrown tells entries of a group apart.
 const TAG_BITS: u32 = 7;
 
-/// Tells the hashes of the keys of the record at a place.
+/// Visits the hashes of the keys of the record at a place.
 pub(super) type HashesOf<'a> = &'a (dyn Fn(Slot, &mut dyn FnMut(u64)) + Sync);
 
 /// Places by the hashes of their records' keys.
@@ -212,7 +212,7 @@ mod tests {
                     table.remove(places[place], &before);
                 }
                 model.insert(places[place], hashes.clone());
-                let known = |place, tell: &mut dyn FnMut(u64)| model[&place].iter().for_each(|hash| tell(*hash));
+                let known = |place, visit: &mut dyn FnMut(u64)| model[&place].iter().for_each(|hash| visit(*hash));
                 table.insert(places[place], &hashes, &known);
                 for (place, hashes) in &model {
                     for hash in hashes {

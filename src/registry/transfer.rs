@@ -1,6 +1,6 @@
 //! Accounts on their way in from a file or out to one.
 //!
-//! The registry knows no file format, and whoever reads or writes files knows no store: this is what both speak.
+//! The registry knows no file format, and the readers and writers of files know no store. Both use these types.
 
 use crate::{
     clock::Timestamp,

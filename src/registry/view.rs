@@ -1,4 +1,4 @@
-//! Reading: lookups, and who asks.
+//! Reads of lookups: the state of handles, and the asking device.
 
 use std::sync::RwLockReadGuard;
 
@@ -16,7 +16,7 @@ use super::{
     token::Presented,
 };
 
-/// Who asks: a device that showed its token.
+/// The asking device, which showed its token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
     /// The device.

@@ -1,19 +1,19 @@
 //! The writer: the one thread that changes the registry.
 //!
-//! It gathers waiting commands that do not meet into a batch, and for each batch, in this order:
+//! It gathers waiting commands that touch different accounts and handles into a batch. For each batch, in this order, it
 //!
 //! 1. plans every command against the index and the stored accounts, which nobody else changes meanwhile;
 //! 2. commits all steps in one durable transaction, with a row for each change record (see
 //!    [`change_outbox`](super::change_outbox));
 //! 3. takes the gate, which no lookup then holds, hands the records to the log's buffer and makes the steps visible;
-//! 4. tells the callers, who then wait for the log's own commit.
+//! 4. answers the callers, who then wait for the log's own commit.
 //!
-//! What a crash leaves behind: before 2 nothing; after 2 a change that nobody was told of, visible after the restart and
-//! recorded then; after 3 the same, unless the log committed the record.
+//! What a crash leaves: before 2 nothing; after 2 a durable change that was not acknowledged, which the restart shows and
+//! records; after 3 the same, unless the log committed the record.
 //!
-//! A store that fails is opened anew with growing pauses, and the batch in doubt is decided by what turns out to be
-//! durable. A log that refuses holds the batch back, invisible, so that the log's order stays the order of what was
-//! true. Until then callers hear that nothing can be changed.
+//! A store that fails is opened again with growing pauses. What is then durable decides whether the batch in doubt took
+//! effect. If the log refuses records, the batch stays invisible until the log takes them: the log's order is the order in
+//! which changes became visible. Meanwhile all other changes are refused.
 
 use std::{
     sync::{
@@ -41,7 +41,7 @@ pub(super) struct Writer {
     reader: Arc<dyn Reader>,
     sink: Arc<dyn ChangeSink>,
     outbox: ChangeOutbox,
-    /// Met a command of the batch before, so it opens the next one.
+    /// It touches what a command of the last batch touched, so it opens the next batch.
     carried: Option<Box<dyn Job>>,
     /// Durable but not visible: the log refused its records.
     held: Option<Transaction>,
@@ -96,7 +96,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let next = self.next();
-            self.look_after();
+            self.maintain();
             match next {
                 Next::Job(job) => self.serve(job),
                 Next::Pause => self.tidy(),
@@ -124,7 +124,7 @@ impl Writer {
         }
     }
 
-    fn look_after(&mut self) {
+    fn maintain(&mut self) {
         let now = Instant::now();
         if self.in_doubt.is_some() && self.reopen_at <= now {
             self.reopen(now);
@@ -166,7 +166,7 @@ impl Writer {
         }
     }
 
-    /// Takes what waits in the queue, as long as it does not meet what was taken before.
+    /// Takes waiting commands, up to the first that touches what another of them touches.
     fn gather(&mut self, first: Box<dyn Job>) -> (Vec<Box<dyn Job>>, Plan) {
         let shared = Arc::clone(&self.shared);
         let reader = Arc::clone(&self.reader);
@@ -191,7 +191,7 @@ impl Writer {
     fn carry_out(&mut self, plan: Plan) -> Result<Recorded, ChangeError> {
         let decided_at = plan.now;
         let (mut steps, changes) = plan.into_steps();
-        // Proved twice within a microsecond: nothing else changes, but both are told.
+        // A second proof within a microsecond changes no account, but has its record.
         if steps.is_empty() && changes.is_empty() {
             return Ok(None);
         }
@@ -254,7 +254,7 @@ impl Writer {
                 self.outbox.put_back(batch.removes);
                 return;
             }
-            // Somebody else wrote while the file was not locked: the index is not what is durable any more.
+            // Another process wrote while the file was not locked: index and store differ.
             Ok(_) => {
                 tracing::error!("another process changed the registry store; restart to read it")
             }
@@ -268,7 +268,7 @@ impl Writer {
     /// Removes rows of records that the log holds, when there is nothing better to do.
     fn tidy(&mut self) {
         if self.outbox.has_confirmed() && self.in_doubt.is_none() && self.held.is_none() {
-            // A failure is in doubt like any other; nobody waits for it.
+            // A failure leaves the batch in doubt like any other. No caller waits for it.
             let _ = self.commit(Transaction::default());
         }
     }

@@ -54,7 +54,7 @@ impl Operation for Prove {
         let Self(id, handle) = self;
         let own = context.account_of(*id).ok_or(BindError::DeviceUnknown)?;
         let foreign = context.holder(handle).filter(|holder| *holder != own);
-        check_room(context, plan, own, handle)?;
+        check_limit(context, plan, own, handle)?;
         if let Some(foreign) = foreign {
             take_from(context, plan, foreign, handle)?;
         }
@@ -98,13 +98,13 @@ fn has_recorded_lapse(account: &Account, device: DeviceId) -> bool {
     account.device(device).is_some_and(|device| device.lapse_recorded)
 }
 
-/// A proof is no check-in: a device that has lapsed backs its new handle in vain, and the log says so.
+/// A proof renews no lease: a handle that only a lapsed device backs is not live. The log says so.
 fn record_lapse(plan: &mut Plan, handle: &Handle, device: DeviceId, account: AccountId) {
     let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
     plan.record(kind, cause, Some(handle), Some(device), Some(account));
 }
 
-fn check_room(
+fn check_limit(
     context: &Context<'_>,
     plan: &mut Plan,
     own: AccountId,
@@ -207,7 +207,7 @@ impl Operation for Deregister {
         context.touches(None, Some(&self.0))
     }
 
-    /// Nothing to do, and nothing to tell, for a handle that nobody holds: that it was not held is the end wanted.
+    /// A handle that no account holds needs no change and no record.
     fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), ChangeError> {
         let holder = context.holder(&self.0);
         let account = match holder {
