@@ -21,7 +21,8 @@
 //!
 //! | module | what it is for |
 //! | --- | --- |
-//! | [`limits`] | every cap, with unit and reason |
+//! | [`limits`] | every limit, with unit and reason |
+//! | `redacted` | `Debug` of types that hold secrets or personal data |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
 //! | [`telemetry`] | the service's own messages, without personal values |
@@ -68,6 +69,7 @@ pub mod operators;
 pub mod query_log;
 pub mod quota;
 pub mod reading;
+mod redacted;
 pub mod registry;
 pub mod server;
 pub mod shutdown;

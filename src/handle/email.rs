@@ -16,7 +16,7 @@
 //! quote, backslash, space or control character, so JSON needs no escapes for it. Letters that only look the same stay
 //! different, since they may belong to two people.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -29,7 +29,7 @@ use idna::{
     uts46::{DnsLength, Hyphens, Uts46},
 };
 
-use crate::{handle::HandleError, limits};
+use crate::{handle::HandleError, limits, redacted::redacted_debug};
 
 /// An e-mail address in canonical form.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,11 +53,7 @@ impl EmailAddress {
     }
 }
 
-impl fmt::Debug for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EmailAddress(…)")
-    }
-}
+redacted_debug!(EmailAddress);
 
 /// Parses an address without a URI scheme.
 pub(super) fn parse(text: &str) -> Result<EmailAddress, HandleError> {
@@ -146,18 +142,12 @@ fn canonical_domain(domain: &str) -> Result<Cow<'_, str>, HandleError> {
         return Err(HandleError::TooLong);
     }
     let (_, last) = ascii.rsplit_once('.').ok_or(HandleError::NotAnAddress)?;
+    // UTS 46 with STD3 has already refused other characters and misplaced hyphens.
+    let is_label = |label: &str| (1..=63).contains(&label.len());
     if !ascii.split('.').all(is_label) || last.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(HandleError::NotAnAddress);
     }
     Ok(ascii)
-}
-
-/// Letters, digits and hyphens, no hyphen at either end (RFC 1123).
-fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }
 
 fn is_refused(c: char) -> bool {

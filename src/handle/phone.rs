@@ -10,7 +10,7 @@
 //! With a plus sign the region has no effect, so a canonical number means the same for every client. A caller may
 //! therefore look up text in the form of E.164 before parsing it: see [`PhoneKey::from_e164`].
 
-use std::{fmt, num::NonZeroU64};
+use std::num::NonZeroU64;
 
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, ParseError, ValidationError};
@@ -21,6 +21,7 @@ use crate::{
         spelling::{self, National},
     },
     limits,
+    redacted::redacted_debug,
 };
 
 /// A phone number in E.164, stored as the integer of its digits. The mapping is exact, since a number has at most 15
@@ -102,11 +103,7 @@ impl PhoneKey {
     }
 }
 
-impl fmt::Debug for PhoneKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PhoneKey(…)")
-    }
-}
+redacted_debug!(PhoneKey, E164);
 
 /// The text of a [`PhoneKey`]: `+` and its digits, on the stack.
 #[derive(Clone, Copy)]
@@ -127,12 +124,6 @@ impl E164 {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
-    }
-}
-
-impl fmt::Debug for E164 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("E164(…)")
     }
 }
 

@@ -1,11 +1,12 @@
 //! Codes of six digits, and their hashes.
 
-use std::fmt;
-
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::ids::{VerificationId, fill_random};
+use crate::{
+    ids::{VerificationId, fill_random},
+    redacted::redacted_debug,
+};
 
 const CODES: u32 = 1_000_000;
 /// The largest multiple of [`CODES`] below 2^32. Random values from here on are drawn again, or some codes would be
@@ -74,17 +75,7 @@ impl CodeHash {
     }
 }
 
-impl fmt::Debug for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Code(…)")
-    }
-}
-
-impl fmt::Debug for CodeHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodeHash(…)")
-    }
-}
+redacted_debug!(Code, CodeHash);
 
 #[cfg(test)]
 mod tests {

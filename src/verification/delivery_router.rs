@@ -22,19 +22,12 @@ pub struct DeliveryRouter {
 }
 
 impl DeliveryRouter {
-    /// Reads the secrets, templates and trusted certificates that `config` names.
+    /// Reads the secrets, templates and trusted certificates that `config` names, without opening the outbox.
     ///
     /// # Errors
     /// If one of them cannot be read or used.
     pub fn check(config: &Config, clock: &SharedClock) -> Result<(), OpenError> {
-        let DeliveryMethod::Section(methods) = &config.delivery else { return Ok(()) };
-        if let DeliveryMethod::Section(mail) = &methods.mail {
-            MailDelivery::open(mail)?;
-        }
-        if let DeliveryMethod::Section(text) = &methods.text {
-            TextDelivery::open(text, Arc::clone(clock))?;
-        }
-        Ok(())
+        Self::with_outbox(config, clock, || Ok(Arc::new(Outbox::stdout()))).map(drop)
     }
 
     /// Opens the methods that `config` names, with one outbox in the directory `data` if any of them is the outbox.
@@ -43,18 +36,25 @@ impl DeliveryRouter {
     /// # Errors
     /// If a file cannot be read or used.
     pub fn open(config: &Config, data: &Path, clock: &SharedClock) -> Result<Self, OpenError> {
-        let both = DeliveryMethods::default();
-        let methods = match &config.delivery {
-            DeliveryMethod::Outbox => &both,
-            DeliveryMethod::Section(methods) => methods,
-        };
         let mut opened: Option<Arc<Outbox>> = None;
-        let mut outbox = || -> Result<Arc<Outbox>, OpenError> {
+        Self::with_outbox(config, clock, || {
             let outbox = match opened.take() {
                 Some(outbox) => outbox,
                 None => Arc::new(Outbox::open(config, data)?),
             };
             Ok(Arc::clone(opened.insert(outbox)))
+        })
+    }
+
+    fn with_outbox(
+        config: &Config,
+        clock: &SharedClock,
+        mut outbox: impl FnMut() -> Result<Arc<Outbox>, OpenError>,
+    ) -> Result<Self, OpenError> {
+        let both = DeliveryMethods::default();
+        let methods = match &config.delivery {
+            DeliveryMethod::Outbox => &both,
+            DeliveryMethod::Section(methods) => methods,
         };
         let mail: Arc<dyn Delivery> = match &methods.mail {
             DeliveryMethod::Outbox => outbox()?,

@@ -11,6 +11,7 @@ use crate::{
     clock::Timestamp,
     ids::{AccountId, DeviceId, fill_random},
     limits,
+    redacted::redacted_debug,
 };
 
 use super::{code::HashKey, error::LinkError};
@@ -62,11 +63,7 @@ impl Redeemed {
     }
 }
 
-impl fmt::Debug for Redeemed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Redeemed(…)")
-    }
-}
+redacted_debug!(Redeemed);
 
 impl LinkCode {
     /// The code. Only the answer to the device may contain it.

@@ -34,26 +34,21 @@ struct Line<'a> {
 }
 
 impl Outbox {
-    /// The outbox that `config` names, with its file in the directory `data`.
+    /// Opens the outbox that `config` names, with its file in the directory `data`. Only the owner can read the file.
     ///
     /// # Errors
     /// If the file cannot be opened or protected.
     pub fn open(config: &Config, data: &Path) -> io::Result<Self> {
         match config.outbox {
-            OutboxKind::File => Self::file(&data.join("outbox.ndjson")),
+            OutboxKind::File => {
+                let file = files::append_private(&data.join("outbox.ndjson"))?;
+                Ok(Self(Target::File(Mutex::new(file))))
+            }
             OutboxKind::Stdout => Ok(Self::stdout()),
         }
     }
 
-    /// Appends to the file at `path`, which only its owner may read.
-    ///
-    /// # Errors
-    /// If it cannot be opened or protected.
-    pub fn file(path: &Path) -> io::Result<Self> {
-        Ok(Self(Target::File(Mutex::new(files::append_private(path)?))))
-    }
-
-    /// Prints to standard output.
+    /// An outbox that prints to standard output.
     #[must_use]
     pub const fn stdout() -> Self {
         Self(Target::Stdout)

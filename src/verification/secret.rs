@@ -1,10 +1,10 @@
 //! Secrets, read from a file or from an environment variable.
 
-use std::{env, fmt, path::Path};
+use std::{env, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::limits;
+use crate::{limits, redacted::redacted_debug};
 
 use super::{error::OpenError, input_files};
 
@@ -44,11 +44,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+redacted_debug!(Secret);
 
 #[cfg(test)]
 mod tests {

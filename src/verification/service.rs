@@ -1,7 +1,6 @@
 //! [`VerificationService`]: sends codes and confirms them.
 
 use std::{
-    fmt,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,6 +10,7 @@ use crate::{
     handle::Handle,
     ids::{AccountId, MessageId, VerificationId},
     limits,
+    redacted::redacted_debug,
     registry::{Asker, BindError, ChangeError, HandleState, Loading, Registry},
     shutdown::Shutdown,
 };
@@ -248,8 +248,4 @@ impl VerificationService {
     }
 }
 
-impl fmt::Debug for VerificationService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("VerificationService(…)")
-    }
-}
+redacted_debug!(VerificationService);

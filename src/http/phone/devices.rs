@@ -11,7 +11,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Device, device_gone};
+use super::device_auth::{Device, device_gone};
 use crate::{
     clock::{SharedClock, Timestamp},
     http::{

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Device, device_gone,
+    device_auth::{Device, device_gone},
     devices::{HeldHandle, secret},
 };
 use crate::{

@@ -1,6 +1,7 @@
 //! The phones' listener.
 
 mod answer;
+mod device_auth;
 mod devices;
 mod handles;
 mod lookup;
@@ -8,25 +9,17 @@ mod verifications;
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{FromRef, FromRequestParts},
-    http::request::Parts,
-};
+use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    auth::bearer,
     edge::Service,
     fallback::with_fallbacks,
     health::{self, Health},
-    problem::{Code, Problem},
     proxies::Proxies,
 };
 use crate::{
-    clock::SharedClock,
-    dispatch::Dispatch,
-    quota::Quota,
-    registry::{Asker, ChangeError, Registry, TokenError},
+    clock::SharedClock, dispatch::Dispatch, quota::Quota, registry::Registry,
     verification::VerificationService,
 };
 
@@ -69,46 +62,4 @@ pub(super) fn described() -> OpenApiRouter<PhoneState> {
         .routes(routes!(verifications::deregister))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-}
-
-/// The device whose token the request carries.
-pub(super) struct Device(pub(super) Asker);
-
-impl<S> FromRequestParts<S> for Device
-where
-    Arc<Registry>: FromRef<S>,
-    S: Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let registry = Arc::<Registry>::from_ref(state);
-        let token = bearer(&parts.headers).ok_or_else(device_gone)?;
-        registry.authenticate(token).map(Self).map_err(|error| match error {
-            TokenError::Invalid => device_gone(),
-            TokenError::Loading(_) => ChangeError::Loading.into(),
-        })
-    }
-}
-
-/// No device has this token, or no longer.
-fn device_gone() -> Problem {
-    Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
-}
-
-impl From<ChangeError> for Problem {
-    fn from(error: ChangeError) -> Self {
-        let (code, detail) = match error {
-            ChangeError::Loading => (Code::RegistryLoading, "the registry is being loaded"),
-            ChangeError::Overloaded => (Code::Overloaded, "slow down and try again"),
-            ChangeError::StoreUnwritable => {
-                (Code::RegistryUnwritable, "no change is acknowledged that is not on disk")
-            }
-            ChangeError::LogUnwritable => {
-                (Code::LogUnwritable, "no change is acknowledged that could not be recorded")
-            }
-            ChangeError::Stopped => (Code::Overloaded, "the service is stopping"),
-        };
-        Self::new(code, detail)
-    }
 }

@@ -33,7 +33,7 @@ pub(super) fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> Grouped 
     let mut block = Block::default();
     let mut bad = BadRows::default();
     for entries in part.chunk_by(|one, other| one.0 == other.0) {
-        let mut builder: Option<AccountBuilder<'_>> = None;
+        let mut builder: Option<AccountBuilder> = None;
         for (_, position) in entries {
             let row = rows.row(*position);
             let builder =

@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct Identity {
     pub(super) bits: u64,
     /// None for an id of this service.
-    pub(super) check: Option<u64>,
+    pub(super) check: Option<[u8; 8]>,
 }
 
 impl Identity {
@@ -49,7 +49,7 @@ impl Identity {
         hashed[domain.len()..len].copy_from_slice(text.as_bytes());
         let hash = digest(&SHA256, &hashed[..len]);
         let (words, _) = hash.as_ref().as_chunks::<8>();
-        Some(Self { bits: u64::from_be_bytes(words[0]), check: Some(u64::from_be_bytes(words[1])) })
+        Some(Self { bits: u64::from_be_bytes(words[0]), check: Some(words[1]) })
     }
 }
 

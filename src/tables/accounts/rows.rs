@@ -106,8 +106,8 @@ impl PieceOfRows {
         }
         let stored = StoredRow {
             line: row.line,
-            account_check: row.account.check.map(u64::to_le_bytes),
-            device_check: row.device.check.map(u64::to_le_bytes),
+            account_check: row.account.check,
+            device_check: row.device.check,
             handle: match &row.handle {
                 None => StoredHandle::None,
                 Some(Handle::Phone(key)) => StoredHandle::Phone(key.bits()),
@@ -189,12 +189,10 @@ impl Rows {
         let body = &self.pieces[position.piece()][start..start + self.body_len(position)];
         let stored: StoredRow<'_> =
             postcard::from_bytes(body).expect("a row that was encoded above");
-        let identity =
-            |bits, check: Option<[u8; 8]>| Identity { bits, check: check.map(u64::from_le_bytes) };
         Row {
             line: stored.line,
-            account: identity(self.account(position), stored.account_check),
-            device: identity(self.device(position), stored.device_check),
+            account: Identity { bits: self.account(position), check: stored.account_check },
+            device: Identity { bits: self.device(position), check: stored.device_check },
             handle: match stored.handle {
                 StoredHandle::None => None,
                 StoredHandle::Phone(bits) => PhoneKey::from_bits(bits).map(Handle::Phone),

@@ -59,7 +59,7 @@ fn the_table_is_bounded_and_drops_keys_with_a_whole_burst() {
     let sent =
         (0..).take_while(|n| charge(&mut sends, &number(*n), u64::from(*n), network).is_ok());
     assert_eq!(sent.count(), (limits::CODE_SEND_KEYS_MAX - 1) / 2);
-    assert_eq!(charge(&mut sends, &number(1_000), 0, network), Err(BeginError::Overloaded));
+    assert_eq!(charge(&mut sends, &number(1_000), 1_000, network), Err(BeginError::Overloaded));
     charge(&mut sends, &number(0), 0, network).expect("its keys are in the table");
     let keys =
         [SendKey::Account(AccountId::from_bits(999)), SendKey::Account(AccountId::from_bits(998))];

@@ -96,7 +96,7 @@ async fn a_code_arrives_and_binds(tls: &str, encryption: &str) {
     let (status, asked) = crate::harness::json_of(request).await;
     assert_eq!(status, 202);
     let mail = post.mails().pop().unwrap();
-    assert_eq!(header(&mail, "Subject: "), "Take your address off Blue");
+    assert_eq!(header(&mail, "Subject: "), "Remove your address from Blue");
     let (status, _) =
         server.confirm(asked["verification"].as_str().unwrap(), &code_of(&mail)).await;
     assert_eq!(status, 200);

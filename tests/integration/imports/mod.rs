@@ -17,13 +17,14 @@ use graph::Sources;
 /// Each module and the modules that it may import, bottom up.
 const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("redacted", &[]),
     ("ids", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
     ("files", &[]),
     ("clock", &[]),
     ("background", &["ids", "shutdown"]),
-    ("handle", &["limits"]),
+    ("handle", &["limits", "redacted"]),
     ("vocabulary", &["handle", "ids"]),
     ("envelope", &["clock", "files", "ids", "limits"]),
     ("registry", &["clock", "files", "handle", "ids", "limits", "vocabulary"]),
@@ -49,7 +50,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("import_jobs", &["tables", "files", "handle", "ids", "limits", "registry", "shutdown"]),
     ("timeline", &["clock", "handle", "ids", "limits", "query_log", "vocabulary"]),
-    ("verification", &["clock", "files", "handle", "ids", "limits", "registry", "shutdown"]),
+    (
+        "verification",
+        &["clock", "files", "handle", "ids", "limits", "redacted", "registry", "shutdown"],
+    ),
     ("operators", &["clock", "files", "ids", "limits"]),
     (
         "dispatch",

@@ -125,7 +125,7 @@ async fn a_bad_row_is_named_and_nothing_comes_in_unless_it_is_skipped() {
     csv(&file, &rows);
     let said = fails(&mut on_files(&data, "import", &[&file]), 1);
     for part in
-        ["line 3: the platform is unknown", "line 6: its handle", "2 bad rows", "--skip-bad"]
+        ["line 3: the platform is unknown", "line 6: the handle", "2 bad rows", "--skip-bad"]
     {
         assert!(said.contains(part), "{part} is not in {said}");
     }

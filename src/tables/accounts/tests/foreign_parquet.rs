@@ -76,7 +76,7 @@ fn rows_are_numbered_from_one() {
     let import = Import::skipping_bad();
     let before_the_epoch = TimestampMicrosecondArray::from(vec![1, -1]).with_timezone("UTC");
     let staged = import.stage(&file(&import, &[])).unwrap();
-    assert_eq!(faults(&staged.bad), [(2, "its handle is not one: not-a-number".into())]);
+    assert_eq!(faults(&staged.bad), [(2, "the handle is invalid: not-a-number".into())]);
     let path = file(
         &import,
         &[

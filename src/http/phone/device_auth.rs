@@ -1,0 +1,58 @@
+//! [`Device`]: authenticates a device by its token.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+
+use crate::{
+    http::{
+        auth::bearer,
+        problem::{Code, Problem},
+    },
+    registry::{Asker, ChangeError, Registry, TokenError},
+};
+
+/// The device whose token the request contains.
+pub(super) struct Device(pub(super) Asker);
+
+impl<S> FromRequestParts<S> for Device
+where
+    Arc<Registry>: FromRef<S>,
+    S: Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let registry = Arc::<Registry>::from_ref(state);
+        let token = bearer(&parts.headers).ok_or_else(device_gone)?;
+        registry.authenticate(token).map(Self).map_err(|error| match error {
+            TokenError::Invalid => device_gone(),
+            TokenError::Loading(_) => ChangeError::Loading.into(),
+        })
+    }
+}
+
+/// The answer to a token that no device has.
+fn device_gone() -> Problem {
+    Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let (code, detail) = match error {
+            ChangeError::Loading => (Code::RegistryLoading, "the registry is being loaded"),
+            ChangeError::Overloaded => (Code::Overloaded, "slow down and try again"),
+            ChangeError::StoreUnwritable => {
+                (Code::RegistryUnwritable, "no change is acknowledged that is not on disk")
+            }
+            ChangeError::LogUnwritable => {
+                (Code::LogUnwritable, "no change is acknowledged that could not be recorded")
+            }
+            ChangeError::Stopped => (Code::Overloaded, "the service is stopping"),
+        };
+        Self::new(code, detail)
+    }
+}
