@@ -3,9 +3,8 @@
 //! The check reads the directory and the keys anew and does not trust what this process remembers. It opens records without
 //! the clamp of every other read, so it finds whatever the existing keys can open.
 //!
-//! Retention promises to destroy the key and the files of an hour at the first tick of a running server after the hour's
-//! oldest possible record reaches the retention. A server that was stopped for longer does so when it starts; until then
-//! this check reports the hour.
+//! An hour is due when its oldest possible record reaches the retention. The next tick of a running server destroys the key
+//! and the files. A server that was stopped at that time does so when it starts; until then this check reports the hour.
 
 use std::io;
 
