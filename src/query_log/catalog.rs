@@ -17,7 +17,7 @@ use super::{
 use crate::{clock::Hour, files::Disk};
 
 /// The state of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SegmentState {
     /// This process writes it.
@@ -31,6 +31,7 @@ pub enum SegmentState {
     /// Its key is missing, though it has not expired.
     KeyMissing,
     /// Its header is damaged, so nothing in it can be read.
+    #[default]
     Unreadable,
     /// It is sealed: sorted by handle, compressed, and never changed again.
     Sealed,

@@ -9,6 +9,7 @@
 
 use std::{fmt, str::FromStr};
 
+use bytes::{Buf as _, BufMut as _};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::segment_name::SegmentId;
@@ -48,12 +49,10 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = [VERSION; BYTES];
-        bytes[1..9].copy_from_slice(&self.at.as_micros().to_be_bytes());
-        let words = [self.hour.epoch_hours(), self.number];
-        for (bytes, word) in bytes[9..].chunks_exact_mut(4).zip(words) {
-            bytes.copy_from_slice(&word.to_be_bytes());
-        }
+        let mut bytes = vec![VERSION];
+        bytes.put_u64(self.at.as_micros());
+        bytes.put_u32(self.hour.epoch_hours());
+        bytes.put_u32(self.number);
         f.write_str(&BASE64URL_NOPAD.encode(&bytes))
     }
 }
@@ -63,17 +62,13 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| CursorError)?;
-        let bytes: [u8; BYTES] = bytes.try_into().map_err(|_| CursorError)?;
-        if bytes[0] != VERSION {
+        let mut bytes = bytes.as_slice();
+        if bytes.len() != BYTES || bytes.get_u8() != VERSION {
             return Err(CursorError);
         }
-        let mut at = [0; 8];
-        at.copy_from_slice(&bytes[1..9]);
-        let word = |at: usize| {
-            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        let (hour, number) = (Hour::from_epoch_hours(word(9)), word(13));
-        Ok(Self { hour, at: Timestamp::from_micros(u64::from_be_bytes(at)), number })
+        let at = Timestamp::from_micros(bytes.get_u64());
+        let hour = Hour::from_epoch_hours(bytes.get_u32());
+        Ok(Self { hour, at, number: bytes.get_u32() })
     }
 }
 

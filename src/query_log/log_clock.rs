@@ -33,18 +33,13 @@ impl LogClock {
     /// The instant of the next record: later than the last, unless the wall clock went back further than the limit.
     pub(super) fn next(&mut self, clock: &dyn Clock) -> Timestamp {
         let wall = clock.now();
-        if wall > self.last {
-            self.anchor = None;
-            self.last = wall;
-            return wall;
-        }
         let behind = self.last.since(wall);
-        if behind > limits::CLOCK_STEP_BACK_MAX {
+        let is_too_far = behind > limits::CLOCK_STEP_BACK_MAX;
+        if is_too_far {
             let behind_s = behind.as_secs();
-            tracing::warn!(
-                behind_s,
-                "the wall clock went back by more than a day; the log follows it"
-            );
+            tracing::warn!(behind_s, "the wall clock went back by over a day; the log follows it");
+        }
+        if wall > self.last || is_too_far {
             self.anchor = None;
             self.last = wall;
             return wall;
@@ -57,7 +52,7 @@ impl LogClock {
             let (at, since) = *self.anchor.get_or_insert((self.last, boot));
             at.plus(boot.saturating_sub(since) / 2)
         };
-        self.last = paced.max(self.last.plus(Duration::from_micros(1)));
+        self.last = paced.max(self.follow());
         self.last
     }
 

@@ -4,10 +4,11 @@
 //! pending records -> frames (one hour each) -> encrypt -> one write -> [fdatasync] -> show to readers -> resolve acks
 //! ```
 //!
-//! At the change of the hour a commit finishes one segment and begins the next. Any error poisons the segment: the log
-//! abandons it and never writes it again, because after a failed fsync nobody knows what is on disk, and a second fsync may
-//! succeed without having written. Every pending append fails with `Unwritable`. The log tries a new segment after
-//! [`crate::limits::LOG_RETRY_PAUSE`].
+//! At the change of the hour a commit finishes one segment and begins the next.
+//!
+//! Any error poisons the segment: the log abandons it and never writes it again. After a failed fsync nobody knows what is on
+//! disk, and a second fsync may report success falsely. Every pending append fails with `Unwritable`. The log tries a new
+//! segment after [`crate::limits::LOG_RETRY_PAUSE`].
 
 use super::{
     pending::Records,

@@ -75,13 +75,7 @@ impl SegmentMaker {
         let header = FileHeader::new(PURPOSE, hour, id.number);
         // The catalog knows it before it exists, so that nobody takes its number and retention finds it after any error.
         let segment = self.catalog.add(id, 0, 0, SegmentState::Active);
-        let file = match self.create_file(&path, &header) {
-            Ok(file) => file,
-            Err(error) => {
-                self.abandon(&segment);
-                return Err(error.into());
-            }
-        };
+        let file = self.create_file(&path, &header).inspect_err(|_| self.abandon(&segment))?;
         segment.commit(FILE_HEADER_BYTES, 0);
         Ok(SegmentFile {
             segment,

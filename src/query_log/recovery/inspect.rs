@@ -1,11 +1,6 @@
 //! Lists the log's directory and inspects its files without keys.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, ffi::OsString, io, path::Path};
 
 use crate::{
     envelope::{FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, Step},
@@ -25,7 +20,7 @@ pub(in crate::query_log) struct Listing {
     pub(in crate::query_log) frames: BTreeSet<SegmentId>,
     pub(in crate::query_log) sealed: BTreeSet<SegmentId>,
     pub(in crate::query_log) sealing: Vec<SegmentId>,
-    pub(in crate::query_log) cuts: Vec<(SegmentId, PathBuf)>,
+    pub(in crate::query_log) cuts: Vec<LogFileName>,
     pub(in crate::query_log) unknown: Vec<OsString>,
 }
 
@@ -53,7 +48,7 @@ pub(in crate::query_log) fn list(dir: &Path) -> io::Result<Listing> {
             Some(LogFileName::Frames(id)) => drop(listing.frames.insert(id)),
             Some(LogFileName::Sealed(id)) => drop(listing.sealed.insert(id)),
             Some(LogFileName::Sealing(id)) => listing.sealing.push(id),
-            Some(LogFileName::Cut(id, _)) => listing.cuts.push((id, dir.join(&name))),
+            Some(cut @ LogFileName::Cut(..)) => listing.cuts.push(cut),
             None if name == LOCK_FILE_NAME => {}
             None => listing.unknown.push(name),
         }
@@ -129,15 +124,26 @@ fn scan(file: &mut FrameFile) -> io::Result<FrameScan> {
 }
 
 fn is_blank(path: &Path) -> io::Result<bool> {
-    let (file, mut at, mut chunk) = (files::open(path)?, 0, vec![0; CHUNK_BYTES]);
+    let mut is_blank = true;
+    for_each_chunk(path, 0, |chunk| {
+        is_blank &= chunk.iter().all(|byte| *byte == 0);
+        Ok(())
+    })?;
+    Ok(is_blank)
+}
+
+/// Passes the bytes of a file from `offset` on to `each`, in chunks.
+pub(super) fn for_each_chunk(
+    path: &Path,
+    mut offset: u64,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let (file, mut chunk) = (files::open(path)?, vec![0; CHUNK_BYTES]);
     loop {
-        let read = files::read_up_to(&file, &mut chunk, at)?;
-        if read == 0 {
-            return Ok(true);
+        match files::read_up_to(&file, &mut chunk, offset)? {
+            0 => return Ok(()),
+            read => each(&chunk[..read])?,
         }
-        if chunk[..read].iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        at += read as u64;
+        offset += CHUNK_BYTES as u64;
     }
 }

@@ -79,8 +79,8 @@ pub(in crate::query_log) fn open(
         unknown: listing.unknown.clone(),
         ..Default::default()
     };
-    for (id, path) in &listing.cuts {
-        catalog.add_other(*id, path.clone());
+    for cut in &listing.cuts {
+        catalog.add_other(cut.segment(), catalog.path(*cut));
     }
     let mut repair =
         Repair { catalog: &catalog, keyring: &keyring, disk, now, retention, report: &mut report };

@@ -2,20 +2,17 @@
 
 use std::{ffi::OsString, io, path::Path, time::Duration};
 
-use super::inspect::{FrameScan, Inspection, inspect};
+use super::inspect::{FrameScan, Inspection, for_each_chunk, inspect};
 use crate::{
     clock::Timestamp,
     envelope::{FrameFile, FrameSealer, Keyring},
-    files::{self, SharedDisk},
+    files::SharedDisk,
     query_log::{
         catalog::{Catalog, SegmentState},
         retention,
         segment_name::{LogFileName, SegmentId},
     },
 };
-
-/// Bytes copied at once to a `.cut` file.
-const COPY_CHUNK_BYTES: usize = 256 * 1024;
 
 /// What recovery found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,15 +130,7 @@ impl Repair<'_> {
         // A start that crashed before it truncated the segment may have left a copy of the same bytes.
         self.catalog.unlink(&**self.disk, id, &aside)?;
         let mut copy = self.disk.create(&aside)?;
-        let (file, mut at, mut chunk) = (files::open(path)?, from, vec![0; COPY_CHUNK_BYTES]);
-        loop {
-            let read = files::read_up_to(&file, &mut chunk, at)?;
-            if read == 0 {
-                break;
-            }
-            copy.append(&chunk[..read])?;
-            at += read as u64;
-        }
+        for_each_chunk(path, from, |chunk| copy.append(chunk))?;
         copy.sync()?;
         self.disk.sync_dir(self.catalog.dir())?;
         self.catalog.add_other(id, aside);

@@ -17,7 +17,7 @@
 use std::{io, ops::Range, path::Path, sync::Arc};
 
 use aws_lc_rs::digest;
-use bytes::Bytes;
+use bytes::{Buf as _, BufMut as _, Bytes};
 
 use crate::{
     clock::{Hour, Timestamp},
@@ -33,7 +33,7 @@ use crate::{
 /// The purpose of a sealed segment's chunks in the derivation of their keys.
 pub(in crate::query_log) const PURPOSE: u8 = 2;
 const VERSION: u8 = 1;
-const NAMES_PREDECESSOR: u8 = 1;
+const HAS_PREDECESSOR: u8 = 1;
 const NOTE_BYTES: usize = 68;
 
 /// A hash that identifies a sealed segment with its content.
@@ -53,45 +53,40 @@ pub(in crate::query_log) struct Note {
 }
 
 impl Note {
-    pub(in crate::query_log) fn encode(&self) -> [u8; NOTE_BYTES] {
-        let mut note = [0; NOTE_BYTES];
-        note[0] = VERSION;
-        let words = [self.records, self.first.as_micros(), self.last.as_micros()];
-        for (bytes, word) in note[4..28].chunks_exact_mut(8).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes());
+    pub(in crate::query_log) fn encode(&self) -> Vec<u8> {
+        let mut note = Vec::with_capacity(NOTE_BYTES);
+        note.extend([VERSION, u8::from(self.predecessor.is_some()), 0, 0]);
+        for number in [self.records, self.first.as_micros(), self.last.as_micros()] {
+            note.put_u64_le(number);
         }
         if let Some((id, link)) = &self.predecessor {
-            note[1] = NAMES_PREDECESSOR;
-            note[28..32].copy_from_slice(&id.hour.epoch_hours().to_le_bytes());
-            note[32..36].copy_from_slice(&id.number.to_le_bytes());
-            note[36..].copy_from_slice(link);
+            note.put_u32_le(id.hour.epoch_hours());
+            note.put_u32_le(id.number);
+            note.extend(link);
         }
+        note.resize(NOTE_BYTES, 0);
         note
     }
 
-    pub(in crate::query_log) fn decode(note: &[u8]) -> Option<Self> {
-        let note: &[u8; NOTE_BYTES] = note.try_into().ok()?;
-        if note[0] != VERSION || note[1] > NAMES_PREDECESSOR || note[2..4] != [0; 2] {
+    pub(in crate::query_log) fn decode(mut note: &[u8]) -> Option<Self> {
+        let (version, flags, zero) =
+            (note.try_get_u8().ok()?, note.try_get_u8().ok()?, note.try_get_u16().ok()?);
+        if note.len() != NOTE_BYTES - 4
+            || version != VERSION
+            || flags > HAS_PREDECESSOR
+            || zero != 0
+        {
             return None;
         }
-        let word = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&note[at..at + 8]);
-            u64::from_le_bytes(bytes)
-        };
-        let half =
-            |at: usize| u32::from_le_bytes([note[at], note[at + 1], note[at + 2], note[at + 3]]);
-        let predecessor = || {
-            let id = SegmentId { hour: Hour::from_epoch_hours(half(28)), number: half(32) };
-            let mut link = [0; 32];
-            link.copy_from_slice(&note[36..]);
-            (id, link)
-        };
+        let records = note.get_u64_le();
+        let (first, last) = (note.get_u64_le(), note.get_u64_le());
+        let (hour, number) = (Hour::from_epoch_hours(note.get_u32_le()), note.get_u32_le());
+        let link = note.try_into().ok()?;
         Some(Self {
-            records: word(4),
-            first: Timestamp::from_micros(word(12)),
-            last: Timestamp::from_micros(word(20)),
-            predecessor: (note[1] == NAMES_PREDECESSOR).then(predecessor),
+            records,
+            first: Timestamp::from_micros(first),
+            last: Timestamp::from_micros(last),
+            predecessor: (flags == HAS_PREDECESSOR).then_some((SegmentId { hour, number }, link)),
         })
     }
 }

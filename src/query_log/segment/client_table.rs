@@ -150,38 +150,6 @@ fn read_address(
     Ok(client)
 }
 
-/// A set of client numbers, as bits.
-#[derive(Debug, Default)]
-struct Numbers {
-    words: Vec<u64>,
-    any: bool,
-}
-
-impl Numbers {
-    fn new(count: u32) -> Self {
-        Self { words: vec![0; count.div_ceil(64) as usize], any: false }
-    }
-
-    fn insert(&mut self, number: u32) {
-        if let Some(word) = self.words.get_mut((number / 64) as usize) {
-            *word |= 1 << (number % 64);
-            self.any = true;
-        }
-    }
-
-    fn has(&self, number: u32) -> bool {
-        self.words.get((number / 64) as usize).is_some_and(|word| word >> (number % 64) & 1 == 1)
-    }
-}
-
-/// The clients of a row group that match a filter.
-#[derive(Debug)]
-pub(super) struct ClientSet {
-    wanted: Numbers,
-    damaged: Numbers,
-    entries: u32,
-}
-
 /// Whether a client matches the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientMatch {
@@ -189,6 +157,13 @@ pub(super) enum ClientMatch {
     Unwanted,
     /// The entry is damaged, so this is unknown.
     Damaged,
+}
+
+/// Which clients of a row group match a filter, by their numbers.
+#[derive(Debug)]
+pub(super) struct ClientSet {
+    matches: Vec<ClientMatch>,
+    is_empty: bool,
 }
 
 impl ClientSet {
@@ -201,40 +176,31 @@ impl ClientSet {
     ) -> io::Result<Option<Self>> {
         let table = &segment.footer.groups[group].table;
         let entries = table.size.entries;
-        let mut set =
-            Self { wanted: Numbers::new(entries), damaged: Numbers::new(entries), entries };
-        let mut first = 0;
-        while first < entries {
+        let mut matches = Vec::new();
+        for first in (0..entries).step_by(RUN_ENTRIES as usize) {
             if stop() {
                 return Ok(None);
             }
             let end = first.saturating_add(RUN_ENTRIES).min(entries);
             let clients = read_entries(&*segment.source, table, first..end)?;
-            for (number, client) in (first..).zip(clients) {
-                match client {
-                    None => set.damaged.insert(number),
-                    Some(client) if is_wanted(&client, filter) => set.wanted.insert(number),
-                    Some(_) => {}
-                }
-            }
-            first = end;
+            matches.extend(clients.into_iter().map(|client| match client {
+                None => ClientMatch::Damaged,
+                Some(client) if is_wanted(&client, filter) => ClientMatch::Wanted,
+                Some(_) => ClientMatch::Unwanted,
+            }));
         }
-        Ok(Some(set))
+        let is_empty = matches.iter().all(|client| *client == ClientMatch::Unwanted);
+        Ok(Some(Self { matches, is_empty }))
     }
 
     /// Whether no row of the row group can match.
     pub(super) const fn is_empty(&self) -> bool {
-        !self.wanted.any && !self.damaged.any
+        self.is_empty
     }
 
+    /// Whether the client with this number matches. A number outside of the table counts as damaged.
     pub(super) fn classify(&self, number: u32) -> ClientMatch {
-        if self.wanted.has(number) {
-            ClientMatch::Wanted
-        } else if self.damaged.has(number) || number >= self.entries {
-            ClientMatch::Damaged
-        } else {
-            ClientMatch::Unwanted
-        }
+        self.matches.get(number as usize).copied().unwrap_or(ClientMatch::Damaged)
     }
 }
 

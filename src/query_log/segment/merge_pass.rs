@@ -3,8 +3,8 @@
 //! The writer reads a segment with more rows than the buffer holds several times. Each pass keeps the smallest rows that are
 //! not written yet. Their upper bound is not known beforehand: when the buffer is full, the pass drops the rows above a
 //! quantile, and from then on skips every row above it. If handles continue to come as before, the quantile fills nine tenths
-//! of the buffer at the end of the pass. The pass always keeps at least half of the buffer, so a segment of n buffers takes
-//! at most 2n + 1 passes, however its handles are spread over the hour.
+//! of the buffer at the end of the pass. The pass always keeps at least half of the buffer. So a segment of n buffers takes
+//! at most 2n + 1 passes, whatever the distribution of its handles.
 
 use std::cmp::Ordering;
 

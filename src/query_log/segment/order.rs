@@ -1,7 +1,7 @@
 //! Sorts rows by (handle, at) in place: there is no memory for a second copy of them.
 //!
-//! Phone numbers: a radix sort distributes them into buckets by their highest differing bits, recursively, until a bucket is
-//! small enough for a comparison sort in the processor's cache. So the leading bits that all numbers of a country share
+//! Phone numbers: a recursive radix sort distributes them into buckets by their highest differing bits. It ends where a bucket
+//! is small enough for a comparison sort in the processor's cache. So the leading bits that all numbers of a country share
 //! cost one step.
 //!
 //! E-mail addresses: the text is not beside the row, so each comparison of two rows would wait for memory twice. Instead the

@@ -69,22 +69,14 @@ impl<'a> Page<'a> {
 
     pub(super) fn phones(&mut self) -> Result<&[Option<i64>], PartError> {
         if self.phones.is_none() {
-            self.phones = Some(if self.has_phones() {
-                self.optional::<Int64Type>(Column::Phone)?
-            } else {
-                vec![None; self.rows()]
-            });
+            self.phones = Some(self.optional::<Int64Type>(Column::Phone, self.has_phones())?);
         }
         Ok(self.phones.as_deref().unwrap_or_default())
     }
 
     pub(super) fn emails(&mut self) -> Result<&[Option<ByteArray>], PartError> {
         if self.emails.is_none() {
-            self.emails = Some(if self.has_emails() {
-                self.optional::<ByteArrayType>(Column::Email)?
-            } else {
-                vec![None; self.rows()]
-            });
+            self.emails = Some(self.optional::<ByteArrayType>(Column::Email, self.has_emails())?);
         }
         Ok(self.emails.as_deref().unwrap_or_default())
     }
@@ -114,25 +106,25 @@ impl<'a> Page<'a> {
         if values.len() == self.rows() { Ok(values) } else { Err(PartError::Damaged) }
     }
 
-    /// The values of an optional column, and a level for each row: 1 if it has a value.
-    pub(super) fn sparse<T: DataType>(
+    /// The values of an optional column. `any`: whether a row has a value; if not, the column need not be read.
+    pub(super) fn optional<T: DataType>(
         &self,
         column: Column,
-    ) -> Result<(Vec<T::T>, Vec<i16>), PartError> {
+        any: bool,
+    ) -> Result<Vec<Option<T::T>>, PartError> {
+        if !any {
+            return Ok(vec![None; self.rows()]);
+        }
         let (values, levels) = self.decode::<T>(column)?;
         let present = levels.iter().filter(|level| **level == 1).count();
-        let is_whole = levels.len() == self.rows() && present == values.len();
-        if is_whole { Ok((values, levels)) } else { Err(PartError::Damaged) }
-    }
-
-    fn optional<T: DataType>(&self, column: Column) -> Result<Vec<Option<T::T>>, PartError> {
-        let (values, levels) = self.sparse::<T>(column)?;
+        if levels.len() != self.rows() || present != values.len() {
+            return Err(PartError::Damaged);
+        }
         let mut values = values.into_iter();
-        let value = |level: &i16| if *level == 1 { values.next() } else { None };
-        Ok(levels.iter().map(value).collect())
+        Ok(levels.iter().map(|level| if *level == 1 { values.next() } else { None }).collect())
     }
 
-    /// Values, and a level for each row of an optional column.
+    /// Values, and for an optional column a level for each row: 1 if it has a value.
     fn decode<T: DataType>(&self, column: Column) -> Result<(Vec<T::T>, Vec<i16>), PartError> {
         let extent = self.group.extent(column, self.number);
         let bytes = part::read_rows(&*self.segment.source, extent.start, extent.bytes.into())?;
@@ -204,10 +196,10 @@ impl<'a> Page<'a> {
         self.clients()?;
         self.number(2, Column::TookUs)?;
         if any_lookup && self.requests.is_none() {
-            self.requests = Some(self.optional::<Int64Type>(Column::Request)?);
+            self.requests = Some(self.optional::<Int64Type>(Column::Request, true)?);
         }
         if any_change && self.changes.is_none() {
-            self.changes = Some(self.optional::<Int64Type>(Column::Change)?);
+            self.changes = Some(self.optional::<Int64Type>(Column::Change, true)?);
         }
         Ok(())
     }

@@ -90,14 +90,8 @@ pub(super) fn read(
     }
     let damaged_rows = reading.damaged_rows.max(counts.damaged_rows);
     if reading.stopped {
-        let rows = RowBatch::new(segment.hour);
-        return Ok(TimeSlice {
-            rows,
-            read_to: request.from,
-            more: true,
-            damaged_rows,
-            stopped: true,
-        });
+        let (rows, read_to) = (RowBatch::new(segment.hour), request.from);
+        return Ok(TimeSlice { rows, read_to, more: true, damaged_rows, stopped: true });
     }
     *histogram = Some(counts);
     let mut rows = reading.rows;

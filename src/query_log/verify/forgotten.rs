@@ -3,11 +3,10 @@
 //! The check reads the directory and the keys anew and does not trust what this process remembers. It opens records without
 //! the clamp of every other read, so it finds whatever the existing keys can open.
 //!
-//! Retention promises to destroy the key and the files of an hour at the first tick of a running server after the hour's
-//! oldest possible record reaches the retention. A server that was stopped for longer does so when it starts; until then
-//! this check reports the hour.
+//! An hour is due when its oldest possible record reaches the retention. The next tick of a running server destroys the key
+//! and the files. A server that was stopped at that time does so when it starts; until then this check reports the hour.
 
-use std::{io, path::Path};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,7 +26,7 @@ use crate::{
         search::Sources,
         segment::SliceRequest,
         segment_error::SegmentError,
-        segment_name::{LogFileName, SegmentId},
+        segment_name::LogFileName,
     },
 };
 
@@ -121,12 +120,9 @@ pub(in crate::query_log) fn check(sources: &Sources) -> Result<ForgottenReport, 
     let names = listing.frames.iter().map(|id| LogFileName::Frames(*id));
     let names = names.chain(listing.sealed.iter().map(|id| LogFileName::Sealed(*id)));
     let names = names.chain(listing.sealing.iter().map(|id| LogFileName::Sealing(*id)));
-    let names: Vec<(SegmentId, String)> = names
-        .map(|name| (name.segment(), name.to_string()))
-        .chain(listing.cuts.iter().map(|(id, path)| (*id, file_name(path))))
-        .collect();
-    for (id, name) in names.iter().filter(|(id, _)| due(id.hour)) {
-        findings.push(late(FindingKind::File, name.clone(), id.hour));
+    let names: Vec<LogFileName> = names.chain(listing.cuts.iter().copied()).collect();
+    for name in names.iter().filter(|name| due(name.segment().hour)) {
+        findings.push(late(FindingKind::File, name.to_string(), name.segment().hour));
     }
     for name in &listing.unknown {
         let (what, name) = (FindingKind::UnknownFile, name.to_string_lossy().into_owned());
@@ -157,10 +153,6 @@ pub(in crate::query_log) fn check(sources: &Sources) -> Result<ForgottenReport, 
         oldest_record,
         findings,
     })
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The instant of the first record that can be decrypted, whatever its age.

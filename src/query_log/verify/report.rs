@@ -7,7 +7,7 @@ use super::chain::ChainReport;
 use crate::query_log::catalog::{Segment, SegmentState};
 
 /// Whether the keyring has a segment's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyState {
     /// It has.
@@ -15,11 +15,12 @@ pub enum KeyState {
     /// It has not, and the hour has expired.
     Destroyed,
     /// It has not, although the hour has not expired.
+    #[default]
     Missing,
 }
 
 /// The report of one segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentReport {
     /// Its name.
     pub segment: String,
@@ -70,24 +71,8 @@ pub struct VerifyReport {
 
 impl SegmentReport {
     pub(super) fn new(segment: &Segment, key: KeyState, overdue: bool) -> Self {
-        Self {
-            segment: segment.id.to_string(),
-            state: segment.state(),
-            key,
-            frames: 0,
-            records: 0,
-            damaged: 0,
-            rebuilt: 0,
-            forged: 0,
-            lost_records: 0,
-            gaps: 0,
-            torn_bytes: 0,
-            out_of_order: 0,
-            overdue,
-            unreadable: false,
-            link: None,
-            sound: false,
-        }
+        let (name, state) = (segment.id.to_string(), segment.state());
+        Self { segment: name, state, key, overdue, ..Self::default() }
     }
 
     /// Sets `sound` from the other fields.
