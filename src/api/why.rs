@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A handle's history and what it comes to.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct Timeline {
     /// Changes and lookups, oldest first; `omitted` of the summary says how many earlier ones are left out.
     pub entries: Vec<Entry>,
@@ -26,13 +26,13 @@ pub struct Timeline {
 }
 
 /// The same line by line: entries, then the summary. `kind` is `change`, `lookups` or `summary`.
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum TimelineLine {
     /// A change, or lookups.
     Entry(Entry),
     /// The last line.
-    Summary(Summary),
+    Summary(Box<Summary>),
 }
 
 /// Which part of a handle's history.

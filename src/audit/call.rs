@@ -1,39 +1,25 @@
-//! Which calls are audited: those that give out records of the query log or entries of the audit log.
+//! Which calls are audited.
 
-/// A call that reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// A search of the query log.
-    Search,
-    /// Following the query log.
-    Tail,
-    /// Reading every segment of the query log to see whether it is sound.
-    Verify,
-    /// Records as a file.
-    Export,
-    /// The history of one handle.
-    Timeline,
-    /// Handles whose route went back and forth.
-    Flips,
-    /// Listing the audit log.
-    AuditList,
-    /// Reading the audit log to see whether it is sound.
-    AuditVerify,
-}
+use crate::vocabulary::codes;
 
-impl Call {
-    /// The stable code, as in the entries.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Tail => "tail",
-            Self::Verify => "verify",
-            Self::Export => "export",
-            Self::Timeline => "timeline",
-            Self::Flips => "flips",
-            Self::AuditList => "audit-list",
-            Self::AuditVerify => "audit-verify",
-        }
+codes! {
+    /// A call that gives out records of the query log, or entries of the audit log.
+    Call {
+        /// A search of the query log.
+        Search = 1 "search",
+        /// Following the query log.
+        Tail = 2 "tail",
+        /// Reading every segment of the query log to see whether it is sound.
+        Verify = 3 "verify",
+        /// Records as a file.
+        Export = 4 "export",
+        /// The history of one handle.
+        Timeline = 5 "timeline",
+        /// Handles whose route went back and forth.
+        Flips = 6 "flips",
+        /// Listing the audit log.
+        AuditList = 7 "audit-list",
+        /// Reading the audit log to see whether it is sound.
+        AuditVerify = 8 "audit-verify",
     }
 }

@@ -17,10 +17,19 @@ pub(super) struct RecordPrinter<W> {
     pub(super) printed: u64,
 }
 
-pub(super) const BLUE: &str = "\x1b[34m";
-pub(super) const GREEN: &str = "\x1b[32m";
-pub(super) const DIM: &str = "\x1b[2m";
-pub(super) const PLAIN: &str = "\x1b[0m";
+const BLUE: &str = "\x1b[34m";
+const GREEN: &str = "\x1b[32m";
+const DIM: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";
+
+/// What begins and ends the colour of a route; of anything else it is dim.
+pub(super) fn paint(route: &str) -> (&'static str, &'static str) {
+    match route {
+        "imessage" => (BLUE, PLAIN),
+        "sms" => (GREEN, PLAIN),
+        _ => (DIM, PLAIN),
+    }
+}
 
 /// Whether standard output takes colour: a terminal that knows colours, and nobody who asked for none.
 pub(super) fn is_coloured() -> bool {
@@ -84,13 +93,7 @@ impl<W: Write> RecordPrinter<W> {
         };
         let handle = handle.as_ref().map_or("-".into(), Handle::canonical);
         let device = device.map_or("-".to_owned(), |id| id.to_string());
-        let paint = match route {
-            _ if !self.colour => "",
-            "imessage" => BLUE,
-            "sms" => GREEN,
-            _ => DIM,
-        };
-        let plain = if paint.is_empty() { "" } else { PLAIN };
+        let (paint, plain) = if self.colour { paint(route) } else { ("", "") };
         writeln!(
             self.out,
             "{:<27} {paint}{route:<8}{plain} {handle:<32} {reason:<16} {device:<15} {request:<19} {status:<6} {}",

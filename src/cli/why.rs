@@ -7,18 +7,16 @@ use std::{
 
 use anyhow::bail;
 use clap::Args;
-use serde_json::Value;
 
 use super::{
-    client::block_on,
-    lines::Lines,
-    output::{BLUE, DIM, GREEN, PLAIN, is_coloured},
-    reading::Reading,
+    output::{is_coloured, paint},
+    reading::{Reading, print_passed_over},
 };
 use crate::{
-    api::{Call as _, WhyRequest},
-    clock::{Clock as _, SystemClock},
-    reading::{Rows as _, Stop},
+    api::{Row as _, TimelineLine as Line, WhyRequest},
+    query_log::SearchOutcome,
+    timeline::{Entry, Summary},
+    vocabulary::Route,
 };
 
 /// Entries shown to people who name no number.
@@ -28,7 +26,7 @@ const HOLDERS_SHOWN: usize = 20;
 
 #[derive(Args)]
 pub(super) struct Why {
-    /// Each lookup by itself, instead of runs of like ones
+    /// Show each lookup by itself, instead of runs of like ones
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -44,39 +42,14 @@ impl Why {
         if !json {
             request.limit.get_or_insert(ENTRIES_SHOWN.to_string());
         }
-        request.resolve(SystemClock.now())?;
-        let mut story = Output::stdout(json);
-        match source.records()? {
-            Some(records) => {
-                let reading = request.begin(&records, &crate::audit::local_user())?;
-                let mut failed = None;
-                reading.each(&(std::sync::Arc::new(|| false) as Stop), |line| {
-                    failed = serde_json::to_vec(&line)
-                        .map_err(anyhow::Error::from)
-                        .and_then(|line| story.tell(&line))
-                        .err();
-                    failed.is_none()
-                })?;
-            }
-            None => {
-                let client = source.client()?;
-                let request = client.get(&request.path()).query(&request);
-                let request = request.header("accept", "application/x-ndjson");
-                block_on(async {
-                    let mut lines = Lines::of(client.send(request).await?);
-                    while let Some(line) = lines.next().await? {
-                        story.tell(&line)?;
-                    }
-                    Ok(())
-                })?;
-            }
-        }
-        story.end()
+        let mut printer = LinePrinter::new(stdout().lock(), json, is_coloured());
+        source.rows(&request, &mut |line| Ok(printer.print(&line)?))?;
+        printer.finish()
     }
 }
 
-/// What is printed: each line's sentence to people, each line as it is with `--json`.
-struct Output<W> {
+/// Prints each line's sentence to people, or each line as JSON.
+struct LinePrinter<W> {
     out: W,
     json: bool,
     colour: bool,
@@ -84,36 +57,34 @@ struct Output<W> {
     has_summary: bool,
 }
 
-impl Output<io::StdoutLock<'static>> {
-    fn stdout(json: bool) -> Self {
-        Self::new(stdout().lock(), json, is_coloured())
-    }
-}
-
-impl<W: Write> Output<W> {
+impl<W: Write> LinePrinter<W> {
     fn new(out: W, json: bool, colour: bool) -> Self {
         Self { out, json, colour, has_entries: false, has_summary: false }
     }
 
-    /// Tells one line, given as its JSON.
-    fn tell(&mut self, line: &[u8]) -> anyhow::Result<()> {
-        let told: Value = serde_json::from_slice(line)?;
-        let is_summary = told.get("kind").and_then(Value::as_str) == Some("summary");
-        self.has_summary |= is_summary;
-        if self.json {
-            self.out.write_all(line)?;
-            self.out.write_all(b"\n")?;
-        } else if is_summary {
-            self.summary(&told)?;
-        } else {
-            self.has_entries = true;
-            self.sentence("  ", &told)?;
+    fn print(&mut self, line: &Line) -> io::Result<()> {
+        self.has_summary |= matches!(line, Line::Summary(_));
+        match line {
+            _ if self.json => {
+                let mut text = Vec::new();
+                line.write(&mut text);
+                text.push(b'\n');
+                self.out.write_all(&text)
+            }
+            Line::Summary(summary) => self.summary(summary),
+            Line::Entry(entry) => {
+                self.has_entries = true;
+                let route = match entry {
+                    Entry::Change(_) => None,
+                    Entry::Lookups(lookups) => Some(lookups.route),
+                };
+                self.sentence("  ", entry.sentence(), route)
+            }
         }
-        Ok(())
     }
 
-    /// All was told, or the stream broke off.
-    fn end(mut self) -> anyhow::Result<ExitCode> {
+    /// Everything was printed, or the answer broke off.
+    fn finish(mut self) -> anyhow::Result<ExitCode> {
         self.out.flush()?;
         if !self.has_summary {
             bail!("the answer broke off: what was printed is not all");
@@ -121,71 +92,81 @@ impl<W: Write> Output<W> {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn sentence(&mut self, indent: &str, told: &Value) -> io::Result<()> {
-        let text = told.get("sentence").and_then(Value::as_str).unwrap_or_default();
-        let route = told.get("route").map(|route| route.as_str().unwrap_or_default());
-        let paint = match route {
-            _ if !self.colour => "",
-            Some("imessage") => BLUE,
-            Some("sms") => GREEN,
-            Some(_) => "",
-            None => DIM,
+    /// Prints a sentence in the colour of its route; dim if it is about no answer.
+    fn sentence(
+        &mut self,
+        indent: &str,
+        text: &str,
+        route: Option<Option<Route>>,
+    ) -> io::Result<()> {
+        let (before, after) = match (self.colour, route) {
+            (false, _) => ("", ""),
+            (true, None) => paint("change"),
+            (true, Some(route)) => paint(route.map_or("refused", Route::code)),
         };
-        let plain = if paint.is_empty() { "" } else { PLAIN };
-        writeln!(self.out, "{indent}{paint}{text}{plain}")
+        writeln!(self.out, "{indent}{before}{text}{after}")
     }
 
-    fn summary(&mut self, told: &Value) -> io::Result<()> {
-        let number = |field: &str| told.get(field).and_then(Value::as_u64).unwrap_or(0);
-        let (omitted, damaged) = (number("omitted"), number("damaged"));
-        let unreadable = number("unreadable_segments");
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        let Summary { omitted, damaged, unreadable_segments, holders_count, .. } = *summary;
         if omitted > 0 {
             writeln!(self.out, "  ({omitted} earlier lines: --limit, --since)")?;
         }
         if self.has_entries {
             writeln!(self.out)?;
         }
-        self.sentence("", told)?;
-        let holders = told.get("holders").and_then(Value::as_array).map(Vec::as_slice);
-        let (holders, count) = (holders.unwrap_or_default(), number("holders_count"));
-        if count > 0 {
-            let at_least = told.get("holders_at_least").and_then(Value::as_bool) == Some(true);
-            let most = if at_least { "at least " } else { "" };
-            let askers = if count == 1 { "asker" } else { "askers" };
-            writeln!(self.out, "{most}{count} {askers} may still go by another answer:")?;
+        self.sentence("", &summary.sentence, Some(summary.route))?;
+        if holders_count > 0 {
+            let most = if summary.holders_at_least { "at least " } else { "" };
+            let askers = if holders_count == 1 { "asker" } else { "askers" };
+            writeln!(self.out, "{most}{holders_count} {askers} may still go by another answer:")?;
         }
-        for holder in holders.iter().take(HOLDERS_SHOWN) {
-            self.sentence("  ", holder)?;
+        for holder in summary.holders.iter().take(HOLDERS_SHOWN) {
+            self.sentence("  ", &holder.sentence, Some(Some(holder.route)))?;
         }
-        if count > HOLDERS_SHOWN as u64 {
+        if holders_count > HOLDERS_SHOWN as u64 {
             writeln!(self.out, "  … --json lists more")?;
         }
         writeln!(self.out, "Times are UTC.")?;
-        if damaged > 0 || unreadable > 0 {
-            eprintln!(
-                "dispatchd: {damaged} damaged frames and {unreadable} unreadable segments were \
-                 passed over; `dispatchd log verify` says which"
-            );
-        }
+        print_passed_over(SearchOutcome { damaged, unreadable_segments });
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    const ENTRY: &[u8] =
-        br#"{"kind":"lookups","route":"imessage","sentence":"blue at 13:40:00: so"}"#;
-    const SUMMARY: &[u8] = br#"{"kind":"summary","route":"sms","sentence":"green at 14:02:11: so","holders":[{"route":"imessage","sentence":"device d was told blue"}],"holders_count":1,"omitted":2}"#;
+    fn lines() -> [Line; 2] {
+        let (at, handle) = ("2026-11-23T13:40:00.000000Z", "+14155550123");
+        let (device, request) = ("d_0000000000000", "r_0000000000000");
+        let entry = json!({
+            "kind": "lookups", "at": at, "last": at, "count": 1, "askers": 1, "devices": [device],
+            "handle": handle, "route": "imessage", "reason": "live-device", "status": 200,
+            "request": request, "sentence": "blue at 13:40:00: so",
+        });
+        let holder = json!({
+            "device": device, "account": null, "handle": handle, "route": "imessage", "told_at": at,
+            "until_at_most": at, "request": request, "sentence": "device d was told blue",
+        });
+        let summary = json!({
+            "kind": "summary", "handle": handle, "other_spellings": [], "at": at, "route": "sms",
+            "reason": "device-removed", "from": "log", "since": null,
+            "sentence": "green at 14:02:11: so", "holders": [holder], "holders_count": 1,
+            "changes": 0, "lookups": 1, "omitted": 2,
+        });
+        [entry, summary].map(|line| serde_json::from_value(line).unwrap())
+    }
 
-    fn told(json: bool, colour: bool, lines: &[&[u8]]) -> (String, bool) {
+    fn printed(json: bool, colour: bool, lines: &[Line]) -> (String, bool) {
         let mut out = Vec::new();
-        let mut story = Output::new(&mut out, json, colour);
+        let mut printer = LinePrinter::new(&mut out, json, colour);
         for line in lines {
-            story.tell(line).unwrap();
+            printer.print(line).unwrap();
         }
-        let is_whole = story.end().is_ok();
+        let is_whole = printer.finish().is_ok();
         (String::from_utf8(out).unwrap(), is_whole)
     }
 
@@ -194,15 +175,17 @@ mod tests {
         let expected = "  blue at 13:40:00: so\n  (2 earlier lines: --limit, --since)\n\n\
                         green at 14:02:11: so\n1 asker may still go by another answer:\n  \
                         device d was told blue\nTimes are UTC.\n";
-        assert_eq!(told(false, false, &[ENTRY, SUMMARY]), (expected.to_owned(), true));
-        let (coloured, _) = told(false, true, &[ENTRY, SUMMARY]);
+        assert_eq!(printed(false, false, &lines()), (expected.to_owned(), true));
+        let (coloured, _) = printed(false, true, &lines());
         assert!(coloured.contains("\x1b[34mblue at") && coloured.contains("\x1b[32mgreen at"));
     }
 
     #[test]
-    fn json_is_passed_on_and_half_an_answer_is_no_answer() {
-        let (text, is_whole) = told(true, true, &[ENTRY, SUMMARY]);
-        assert!(is_whole && text.as_bytes() == [ENTRY, b"\n", SUMMARY, b"\n"].concat());
-        assert!(!told(true, false, &[ENTRY]).1);
+    fn json_is_one_object_a_line_and_half_an_answer_is_no_answer() {
+        let (text, is_whole) = printed(true, true, &lines());
+        let read: Vec<Line> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(is_whole && read == lines());
+        assert!(!printed(true, false, &lines()[..1]).1);
     }
 }

@@ -20,11 +20,6 @@ use crate::{
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
-/// The text is not a row of the log in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a row of the log in JSON")]
-pub struct JsonError;
-
 impl LogRow {
     /// Appends the row as one JSON object, without a line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
@@ -42,14 +37,6 @@ impl LogRow {
         self.write_json(&mut out);
         String::from_utf8(out).unwrap_or_default()
     }
-
-    /// Reads a row back. A change's own id is not in the JSON; it comes back as zero.
-    ///
-    /// # Errors
-    /// If the text is not what [`LogRow::write_json`] writes.
-    pub fn from_json(text: &str) -> Result<Self, JsonError> {
-        serde_json::from_str(text).map_err(|_| JsonError)
-    }
 }
 
 /// As [`LogRow::write_json`] writes it: into JSON only.
@@ -59,10 +46,11 @@ impl Serialize for LogRow {
     }
 }
 
+/// A change's own id is not in the JSON; it comes back as zero.
 impl<'de> Deserialize<'de> for LogRow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let row = RowJson::deserialize(deserializer)?;
-        row.row().ok_or_else(|| de::Error::custom(JsonError))
+        row.row().ok_or_else(|| de::Error::custom("not a row of the log"))
     }
 }
 

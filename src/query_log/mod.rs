@@ -64,9 +64,10 @@ pub use catalog::SegmentState;
 pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
 pub use filter::{Filter, Kind, Network, NetworkError};
-pub use flips::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, RegistryCount, RouteChange};
+pub use flips::{
+    Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
+};
 pub use frames::append_ack::{AppendAck, AppendError};
-pub use json::JsonError;
 pub use log::{LogOptions, QueryLog};
 pub use order::Order;
 pub use reader::LogReader;

@@ -80,7 +80,8 @@ impl Rows for WhyRequest {
         let (story, audited) = Story::begin(records, by, self.resolve(now)?, now)?;
         Ok(Reading::new(audited, move |stop, take| {
             let summary = story.read(stop, &mut |entry| take(TimelineLine::Entry(entry)))?;
-            let is_whole = summary.is_some_and(|summary| take(TimelineLine::Summary(summary)));
+            let is_whole =
+                summary.is_some_and(|summary| take(TimelineLine::Summary(Box::new(summary))));
             Ok(is_whole.then(SearchOutcome::default))
         }))
     }

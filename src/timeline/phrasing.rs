@@ -87,7 +87,7 @@ const fn bound_by(change: ChangeKind, cause: Cause) -> &'static str {
 }
 
 impl Phrasing {
-    /// For an answer made for `today`: an instant on another day is written with its date.
+    /// For an answer given on the day of `today`: an instant on another day is written with its date.
     pub(super) const fn new(today: Timestamp) -> Self {
         Self { today }
     }

@@ -124,7 +124,7 @@ pub(super) async fn forgotten(
 #[utoipa::path(
     get, path = "/v1/log/flips", tag = "log", params(FlipsRequest),
     responses(
-        (status = 200, body = serde_json::Value),
+        (status = 200, body = FlipReport),
         (status = 400, description = "`request-invalid`", body = ProblemBody),
         (status = 401, body = ProblemBody),
         (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     likely::Likely,
-    report::{Flip, FlipQuery, FlipReport, FlipSummary, RegistryCount},
+    report::{Flip, FlipQuery, FlipReport, FlipSummary, LikelyCount, RegistryCount},
     rules,
     state::State,
     visit::Visit,
@@ -80,6 +80,10 @@ impl Findings {
     pub(super) fn report(self, visit: &Visit<'_>) -> FlipReport {
         let mut likely: Vec<_> = self.likely.into_iter().collect();
         likely.sort_by_key(|likely| Reverse(likely.1));
+        let count = |(likely, handles): (Likely, u64)| {
+            let because = likely.sentence().to_owned();
+            LikelyCount { likely, because, handles }
+        };
         FlipReport {
             flips: self.top.into_sorted_vec().into_iter().map(|ranked| ranked.0.0).collect(),
             summary: FlipSummary {
@@ -87,7 +91,7 @@ impl Findings {
                 until: Some(visit.until).filter(|until| *until < Timestamp::MAX),
                 handles: self.handles,
                 changes: self.changes,
-                likely,
+                likely: likely.into_iter().map(count).collect(),
                 damaged: visit.damaged(),
                 unreadable_segments: visit.unreadable_segments(),
             },
@@ -103,8 +107,6 @@ fn flip(state: State, min: u32) -> Option<Flip> {
         return None;
     }
     let likely = rules::likely(&trail);
-    let mut reasons: Vec<_> = trail.reasons.iter().copied().collect();
-    reasons.sort_by_key(|reason| (Reverse(reason.1), reason.0.number()));
     let count = |(kind, count): &((_, _), u32)| RegistryCount {
         change: kind.0,
         cause: kind.1,
@@ -112,16 +114,19 @@ fn flip(state: State, min: u32) -> Option<Flip> {
     };
     let mut registry: Vec<_> = trail.registry.iter().map(count).collect();
     registry.sort_by_key(|it| (Reverse(it.count), it.change.number(), it.cause.number()));
-    let routes = Route::ALL.iter().copied().zip(routes).filter(|route| route.1 > 0);
+    let routes: BTreeMap<_, _> =
+        Route::ALL.iter().copied().zip(routes).filter(|route| route.1 > 0).collect();
     Some(Flip {
         handle,
         changes: trail.changes,
         first_at: trail.first?.at,
         last_at: trail.latest.back()?.at,
-        routes: routes.collect(),
-        latest: trail.latest.into(),
-        reasons,
+        lookups: routes.values().map(|lookups| u64::from(*lookups)).sum(),
+        routes,
+        reasons: trail.reasons.iter().copied().collect(),
         registry,
+        latest: trail.latest.into(),
         likely,
+        because: likely.sentence().to_owned(),
     })
 }

@@ -11,7 +11,6 @@
 //! off is counted in the next range.
 
 mod findings;
-mod json;
 mod likely;
 mod range;
 mod report;
@@ -25,7 +24,9 @@ mod visit;
 use std::thread;
 
 pub use likely::Likely;
-pub use report::{Flip, FlipQuery, FlipReport, FlipSummary, RegistryCount, RouteChange};
+pub use report::{
+    Flip, FlipQuery, FlipReport, FlipSummary, LikelyCount, RegistryCount, RouteChange,
+};
 
 use self::{findings::Findings, range::Milestones, states::States, visit::Visit};
 use super::{

@@ -1,9 +1,16 @@
 //! What is asked about flips, and what is answered.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::likely::Likely;
 use crate::{
+    clock::Timestamp,
+    handle::{self, Handle},
+    limits,
     vocabulary::{Cause, ChangeKind, Reason, Route},
-    {clock::Timestamp, handle::Handle, limits},
 };
 
 /// Which flips to look for.
@@ -32,9 +39,10 @@ impl Default for FlipQuery {
 }
 
 /// A lookup whose route differs from that of the one before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RouteChange {
     /// When it was asked.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The route of the lookup before it.
     pub from: Route,
@@ -45,7 +53,7 @@ pub struct RouteChange {
 }
 
 /// How often the registry changed in one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegistryCount {
     /// What changed.
     pub change: ChangeKind,
@@ -56,49 +64,63 @@ pub struct RegistryCount {
 }
 
 /// A handle whose route went back and forth.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flip {
-    /// The handle.
+    /// The handle, canonical.
+    #[serde(with = "handle::canonical")]
+    #[schema(value_type = String)]
     pub handle: Handle,
-    /// Changes of its route.
+    /// Lookups whose route differed from that of the one before.
     pub changes: u32,
     /// When its route was first seen changed.
+    #[schema(value_type = String, format = DateTime)]
     pub first_at: Timestamp,
     /// When it was last seen changed.
+    #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
-    /// Lookups that were answered, by route; those of other routes are none.
-    pub routes: Vec<(Route, u32)>,
-    /// The latest changes, oldest first; [`limits::LOG_FLIPS_CHANGES_SHOWN`] at most.
-    pub latest: Vec<RouteChange>,
-    /// Reasons of the lookups that changed, most frequent first.
-    pub reasons: Vec<(Reason, u32)>,
+    /// Lookups that were answered.
+    pub lookups: u64,
+    /// Of these, how many had which route.
+    pub routes: BTreeMap<Route, u32>,
+    /// Of the lookups that changed, how many had which reason.
+    pub reasons: BTreeMap<Reason, u32>,
     /// Changes of the registry that concern it, most frequent first.
     pub registry: Vec<RegistryCount>,
+    /// The latest changes, oldest first; [`limits::LOG_FLIPS_CHANGES_SHOWN`] at most.
+    pub latest: Vec<RouteChange>,
     /// The likely cause.
     pub likely: Likely,
+    /// The likely cause as a sentence.
+    pub because: String,
 }
 
-impl Flip {
-    /// Lookups of it that were answered.
-    #[must_use]
-    pub fn lookups(&self) -> u64 {
-        self.routes.iter().map(|route| u64::from(route.1)).sum()
-    }
+/// How many handles flipped for one likely cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LikelyCount {
+    /// The cause.
+    pub likely: Likely,
+    /// The same as a sentence.
+    pub because: String,
+    /// How many handles.
+    pub handles: u64,
 }
 
 /// All handles that flipped, those that are not shown too.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlipSummary {
     /// Lookups from this instant on were counted: what was asked for, as far as it has not expired.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// Lookups before this instant were counted; none if up to the last.
+    /// Lookups before this instant were counted; absent if up to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// Handles that flipped.
     pub handles: u64,
     /// Changes of their routes.
     pub changes: u64,
     /// How many handles have which likely cause, most frequent first.
-    pub likely: Vec<(Likely, u64)>,
+    pub likely: Vec<LikelyCount>,
     /// Damaged places that were passed over: a frame each, or what is damaged in a sealed segment. Lookups that are missing
     /// may hide changes.
     pub damaged: u64,
@@ -107,12 +129,13 @@ pub struct FlipSummary {
 }
 
 /// The handles that flipped, most often first, then by handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlipReport {
     /// As many as were asked for.
     pub flips: Vec<Flip>,
     /// Over all of them.
     pub summary: FlipSummary,
-    /// It was asked to stop, and does not say everything.
+    /// It was asked to stop, and does not say everything: whoever asked to stop reads no answer.
+    #[serde(skip)]
     pub stopped: bool,
 }

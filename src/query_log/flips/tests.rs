@@ -103,12 +103,12 @@ fn flip(handle: &Handle, rows: &[&LogRow], min: u32) -> Option<Flip> {
         return None;
     }
     let count = |reason: &Reason| all.iter().filter(|it| it.reason == *reason).count() as u32;
-    let mut reasons: Vec<_> = Reason::ALL.iter().map(|reason| (*reason, count(reason))).collect();
-    reasons.retain(|reason| reason.1 > 0);
-    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.1));
+    let mut reasons: BTreeMap<_, _> =
+        Reason::ALL.iter().map(|reason| (*reason, count(reason))).collect();
+    reasons.retain(|_, count| *count > 0);
     let of = |route: &Route| answers.iter().filter(|answer| answer.1 == *route).count() as u32;
-    let mut routes: Vec<_> = Route::ALL.iter().map(|route| (*route, of(route))).collect();
-    routes.retain(|route| route.1 > 0);
+    let mut routes: BTreeMap<_, _> = Route::ALL.iter().map(|route| (*route, of(route))).collect();
+    routes.retain(|_, count| *count > 0);
     let mut registry: Vec<_> = registry.into_values().collect();
     registry.sort_by_key(|it| std::cmp::Reverse(it.count));
     // The rules have their own tests; here it matters that they are asked about the right numbers.
@@ -119,16 +119,19 @@ fn flip(handle: &Handle, rows: &[&LogRow], min: u32) -> Option<Flip> {
     for it in &registry {
         (0..it.count).for_each(|_| trail.registry.count((it.change, it.cause)));
     }
+    let likely = rules::likely(&trail);
     Some(Flip {
         handle: handle.clone(),
         changes: all.len() as u32,
         first_at: all.first()?.at,
         last_at: all.last()?.at,
+        lookups: answers.len() as u64,
         routes,
         latest: all[all.len().saturating_sub(10)..].to_vec(),
         reasons,
         registry,
-        likely: rules::likely(&trail),
+        likely,
+        because: likely.sentence().to_owned(),
     })
 }
 
@@ -145,7 +148,8 @@ fn check(bench: &Bench, log: &QueryLog, query: &FlipQuery, budget: usize) -> Vec
     assert_eq!(report.flips, flips, "with {budget} bytes");
     let summary = &report.summary;
     assert_eq!((summary.handles, summary.changes), (handles, changes), "with {budget} bytes");
-    assert_eq!(summary.likely.iter().copied().collect::<BTreeMap<_, _>>(), likely);
+    let counts = summary.likely.iter().map(|it| (it.likely, it.handles));
+    assert_eq!(counts.collect::<BTreeMap<_, _>>(), likely);
     assert_eq!((summary.damaged, summary.unreadable_segments), (0, 0));
     let now = bench.clock.now();
     assert!(summary.since > now.minus(bench.config.retention) && !report.stopped);
@@ -278,7 +282,7 @@ fn a_handle_with_more_rows_than_all_others_costs_no_more() {
         let flips = check(&bench, &log, &FlipQuery::default(), budget);
         assert_eq!((flips.len(), flips[0].handle.clone()), (40, handle(3)));
         assert!(flips[0].changes > 2_000 && flips[0].likely == Likely::LeaseLapses);
-        assert_eq!((flips[0].latest.len(), flips[0].lookups()), (10, 2_103));
+        assert_eq!((flips[0].latest.len(), flips[0].lookups), (10, 2_103));
         assert!(flips[1..].iter().all(|flip| flip.changes == 2));
     }
 }
@@ -466,7 +470,7 @@ fn what_was_taken_of_frames_is_not_taken_again_when_they_are_sealed() {
         let report = find(log.reader().sources(), &whole, PLENTY, &stop).unwrap();
         assert_eq!(report.flips.len(), 40);
         for flip in &report.flips {
-            assert_eq!((flip.changes, flip.lookups()), (249, 250), "sealed at step {step}");
+            assert_eq!((flip.changes, flip.lookups), (249, 250), "sealed at step {step}");
         }
         sealed_midway += usize::from(asked.get() > 251 || asked.get() < 250);
     }

@@ -43,7 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "vocabulary",
         ],
     ),
-    ("audit", &["clock", "envelope", "files", "handle", "limits", "query_log"]),
+    ("audit", &["clock", "envelope", "files", "handle", "limits", "query_log", "vocabulary"]),
     (
         "tables",
         &["clock", "files", "handle", "ids", "limits", "query_log", "registry", "vocabulary"],
