@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{Server, bytes_below, dispatchd, run},
+    harness::{Server, bytes_below, dispatchd, own_port, quoted, run, wait_for_an_hour_to_last},
     wire::{batch, has_exactly},
 };
 
@@ -48,6 +48,7 @@ fn fails(output: &Output) -> (i32, String) {
 }
 
 async fn with_traffic() -> (Server, String) {
+    wait_for_an_hour_to_last();
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
@@ -227,7 +228,7 @@ async fn operators_are_added_listed_and_revoked_on_a_running_server() {
 async fn what_cannot_be_done_is_said_with_its_exit_code() {
     let (server, token) = with_traffic().await;
     let nowhere = server.data.join("nowhere");
-    let mut no_server = command("log search --server http://127.0.0.1:9");
+    let mut no_server = command(&format!("log search --server http://127.0.0.1:{}", own_port()));
     no_server.env("DISPATCHD_TOKEN", &token);
     for (output, code, message) in [
         (run(&mut no_server), 1, "is the server running?"),
@@ -265,10 +266,9 @@ async fn a_reader_that_goes_away_is_no_failure() {
     for _ in 0..3 {
         batch(&server, &ben, &numbers).await;
     }
-    let binary = env!("CARGO_BIN_EXE_dispatchd");
-    for source in
-        [format!("--server {}", server.operators), format!("--data {}", server.data.display())]
-    {
+    let binary = quoted(env!("CARGO_BIN_EXE_dispatchd"));
+    let data = quoted(server.data.to_str().unwrap());
+    for source in [format!("--server {}", server.operators), format!("--data {data}")] {
         for form in ["", "--json"] {
             let script = format!("set -o pipefail; {binary} log search {form} {source} | head -1");
             let mut bash = Command::new("bash");
