@@ -2,6 +2,7 @@
 //! closed, a body that does not end is refused, and others are served meanwhile.
 
 use std::{
+    io::ErrorKind,
     thread,
     time::{Duration, Instant},
 };
@@ -10,41 +11,36 @@ use serde_json::Value;
 
 use crate::{
     connection::{Reply, Wire},
-    harness::Server,
+    harness::{PATIENCE, Server},
 };
-
-/// Ten seconds for a head, and some for a busy machine.
-const HEAD_WITHIN: Duration = Duration::from_secs(15);
-/// Fifteen seconds for a request with its body.
-const BODY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Chunks of 4 KiB that nobody should go on reading: 1 GiB.
 const ENDLESS: usize = 256 * 1024;
 
-/// Sends `first`, then `more` every half second, until the server has had enough. How long that took.
-fn dawdle(url: &str, first: &str, more: &str) -> Duration {
+/// Sends `first`, then `more` every half second, until the server closes the connection.
+fn dawdle(url: &str, first: &str, more: &str) {
     let mut wire = Wire::connect(url).unwrap();
-    let started = Instant::now();
     wire.send(first.as_bytes()).unwrap();
     if more.is_empty() {
-        let _ = wire.drain();
-        return started.elapsed();
+        // A reset is an end, too; only a read that times out is none.
+        let ended = wire.drain().map_err(|error| error.kind());
+        assert_ne!(ended.err(), Some(ErrorKind::WouldBlock), "it is never closed: {first:?}");
+        return;
     }
-    while started.elapsed() < BODY_WITHIN && wire.send(more.as_bytes()).is_ok() {
+    let started = Instant::now();
+    while wire.send(more.as_bytes()).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "the server goes on reading {first:?} {more:?}");
         thread::sleep(Duration::from_millis(500));
     }
-    started.elapsed()
 }
 
 /// A body that stays behind what was announced.
-fn half_body(url: &str, token: &str) -> (Duration, Reply) {
+fn half_body(url: &str, token: &str) -> Reply {
     let mut wire = Wire::connect(url).unwrap();
     let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n";
-    let started = Instant::now();
     wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n{{\"handles\":").as_bytes())
         .unwrap();
-    let reply = wire.reply().unwrap();
-    (started.elapsed(), reply)
+    wire.reply().unwrap()
 }
 
 /// Chunks of a body beyond the limit, `count` of them or until the server has had enough; how many were sent.
@@ -66,10 +62,7 @@ async fn dawdlers_are_cut_off_and_others_are_served_meanwhile() {
         let dawdlers: Vec<_> = urls
             .into_iter()
             .flat_map(|url| heads.map(|(first, more)| (url, first, more)))
-            .map(|(url, first, more)| {
-                let took = scope.spawn(move || dawdle(url, first, more));
-                (first, more, took)
-            })
+            .map(|(url, first, more)| scope.spawn(move || dawdle(url, first, more)))
             .collect();
         let half = scope.spawn(|| half_body(&server.phones, &ann.token));
         let mut large = Wire::connect(&server.phones).unwrap();
@@ -81,12 +74,8 @@ async fn dawdlers_are_cut_off_and_others_are_served_meanwhile() {
         let mut endless = Wire::connect(&server.phones).unwrap();
         let sent = many_chunks(&mut endless, &ann.token, ENDLESS);
         assert!(sent < ENDLESS, "it reads on and on");
-        for (first, more, took) in dawdlers {
-            let took = took.join().unwrap();
-            assert!(took < HEAD_WITHIN, "{first:?} {more:?}: {took:?}");
-        }
-        let (took, refused) = half.join().unwrap();
-        assert!(took < BODY_WITHIN, "{took:?}");
+        dawdlers.into_iter().for_each(|dawdler| dawdler.join().unwrap());
+        let refused = half.join().unwrap();
         assert_eq!(refused.status, 400, "{refused:?}");
         assert_eq!(refused.body["code"], "request-invalid");
     });
