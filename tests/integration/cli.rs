@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{Server, bytes_below, dispatchd, own_port, quoted, run, wait_for_an_hour_to_last},
+    harness::{Server, avoid_end_of_hour, bytes_below, dispatchd, own_port, quoted, run},
     wire::{batch, has_exactly},
 };
 
@@ -48,7 +48,7 @@ fn fails(output: &Output) -> (i32, String) {
 }
 
 async fn with_traffic() -> (Server, String) {
-    wait_for_an_hour_to_last();
+    avoid_end_of_hour();
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;

@@ -29,7 +29,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "in vain: waited until {what}");
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -47,7 +47,7 @@ pub(crate) fn own_port() -> u16 {
 }
 
 /// Waits while the hour is about to end: for a test whose records must lie in one segment.
-pub(crate) fn wait_for_an_hour_to_last() {
+pub(crate) fn avoid_end_of_hour() {
     let left = || SystemClock.now().hour().end().since(SystemClock.now());
     wait_until("the next hour has begun", || left() > Duration::from_secs(30));
 }
