@@ -65,7 +65,7 @@ mod tests {
                 stop.stop();
             }
         });
-        assert!(shutdown.drained(Duration::from_secs(5)).await);
+        assert!(shutdown.drained(Duration::from_secs(60)).await);
         assert!(runs.load(Ordering::SeqCst) >= 3);
         assert!(!shutdown.has_crashed());
     }

@@ -110,7 +110,7 @@ mod tests {
         let soft = shutdown.clone();
         shutdown.spawn("polite", async move { soft.stopping().await });
         shutdown.stop();
-        assert!(shutdown.drained(Duration::from_secs(5)).await);
+        assert!(shutdown.drained(Duration::from_secs(60)).await);
 
         let shutdown = Shutdown::new();
         shutdown.spawn("deaf", std::future::pending());
@@ -124,6 +124,6 @@ mod tests {
         shutdown.spawn("crash", async { panic!("planted") });
         shutdown.stopping().await;
         assert!(shutdown.has_crashed());
-        assert!(shutdown.drained(Duration::from_secs(5)).await);
+        assert!(shutdown.drained(Duration::from_secs(60)).await);
     }
 }

@@ -129,7 +129,7 @@ mod tests {
     const POLICY: RetryPolicy = RetryPolicy {
         attempts: 3,
         attempt_timeout: Duration::from_millis(300),
-        timeout: Duration::from_secs(10),
+        timeout: Duration::from_secs(60),
     };
 
     /// Attempts with these outcomes, in order: the result, the attempts made and the time they took.
@@ -159,12 +159,12 @@ mod tests {
             run(vec![failed(Retry::AfterBackoff), failed(Retry::AfterBackoff), Ok(()), Ok(())])
                 .await;
         assert_eq!((ended, attempts), (Ok(()), 3));
-        assert!((30..5_000).contains(&took.as_millis()), "{took:?}");
+        // Each pause is at least half of its bound, and the second bound is twice the first.
+        assert!(took >= BACKOFF * 3 / 2, "{took:?}");
         let (ended, attempts, _) = run((0..4).map(|_| failed(Retry::AfterBackoff)).collect()).await;
         assert_eq!((ended, attempts), (Err(DeliveryError::NotSent), 3));
-        let (ended, attempts, took) = run(vec![failed(Retry::Never), Ok(())]).await;
+        let (ended, attempts, _) = run(vec![failed(Retry::Never), Ok(())]).await;
         assert_eq!((ended, attempts), (Err(DeliveryError::NotSent), 1));
-        assert!(took < Duration::from_secs(5), "{took:?}");
     }
 
     #[tokio::test]
@@ -181,11 +181,8 @@ mod tests {
         let (ended, _, took) = run(vec![wait(500), Ok(())]).await;
         assert_eq!(ended, Ok(()));
         assert!(took >= Duration::from_millis(500), "{took:?}");
-        let (ended, _, took) = run(vec![wait(10_001), Ok(())]).await;
+        let (ended, _, took) = run(vec![wait(60_001), Ok(())]).await;
         assert_eq!(ended, Err(DeliveryError::NotSent));
-        assert!(
-            took < Duration::from_secs(5),
-            "a pause beyond the deadline is not waited for: {took:?}"
-        );
+        assert!(took < POLICY.timeout, "a pause beyond the deadline is not waited for: {took:?}");
     }
 }

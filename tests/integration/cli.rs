@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{Server, bytes_below, dispatchd, run},
+    harness::{Server, avoid_end_of_hour, bytes_below, dispatchd, own_port, quoted, run},
     wire::{batch, has_exactly},
 };
 
@@ -49,6 +49,7 @@ fn fails(output: &Output) -> (i32, String) {
 }
 
 async fn with_traffic() -> (Server, String) {
+    avoid_end_of_hour();
     let server = Server::start().await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, "+14155550123").await;
@@ -228,12 +229,12 @@ async fn operators_are_added_listed_and_revoked_on_a_running_server() {
 async fn what_cannot_be_done_is_said_with_its_exit_code() {
     let (server, token) = with_traffic().await;
     let nowhere = server.data.join("nowhere");
-    let bare = |words: &str| {
+    let with_token = |words: &str| {
         let mut command = command(words);
         command.env("DISPATCHD_TOKEN", &token);
         command
     };
-    let mut no_server = bare("log search --server http://127.0.0.1:9");
+    let mut no_server = with_token(&format!("log search --server http://127.0.0.1:{}", own_port()));
     for (output, code, message) in [
         (run(&mut no_server), 1, "is the server running?"),
         (ask(&server, "nonsense", "log search"), 1, "token-invalid"),
@@ -255,8 +256,8 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
         (read(&server.data, "audit list --handle 4155550123 --region XX"), 2, "`region` takes"),
         (read(&server.data, "why +14155550123 --at 2100-01-01"), 2, "in the future: 2100-01-01"),
         (read(&server.data, "why +14155550123 --at 60d"), 2, "before the retention: 20"),
-        (run(&mut bare("log search --server 127.0.0.1:8081")), 2, "--server takes a URL"),
-        (run(&mut bare("log search --config /no/such/file")), 64, "/no/such/file"),
+        (run(&mut with_token("log search --server 127.0.0.1:8081")), 2, "--server takes a URL"),
+        (run(&mut with_token("log search --config /no/such/file")), 64, "/no/such/file"),
         (run(&mut command("log search --no-such-thing")), 2, "--no-such-thing"),
         (run(&mut command("log")), 2, "Usage"),
         (run(&mut command("operator add ann --role king")), 2, "king"),
@@ -292,10 +293,9 @@ async fn a_reader_that_goes_away_is_no_failure() {
     for _ in 0..3 {
         batch(&server, &ben, &numbers).await;
     }
-    let binary = env!("CARGO_BIN_EXE_dispatchd");
-    for source in
-        [format!("--server {}", server.operators), format!("--data {}", server.data.display())]
-    {
+    let binary = quoted(env!("CARGO_BIN_EXE_dispatchd"));
+    let data = quoted(server.data.to_str().unwrap());
+    for source in [format!("--server {}", server.operators), format!("--data {data}")] {
         for form in ["", "--json"] {
             let script = format!("set -o pipefail; {binary} log search {form} {source} | head -1");
             let mut bash = Command::new("bash");

@@ -7,7 +7,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -17,16 +17,16 @@ use tempfile::TempDir;
 
 use crate::{
     connection::{Reply, Wire},
-    harness::{PATIENCE, Server, run, say},
+    harness::{PATIENCE, Server, run, say, wait_until},
     ledger::Tally,
     load::Client,
 };
 
 const DISK_BYTES: &str = "16m";
 const CONNECTIONS: u64 = 8;
-/// The longest time from free space to service.
-const RESUMES_WITHIN: Duration = Duration::from_secs(6);
-/// Set for the process that runs in a user namespace of its own.
+/// Steps that the clients make together before the disk is filled, and once there is space again.
+const STEPS: usize = 400;
+/// Set for the process that runs in a name space of its own.
 const UNSHARED: &str = "TEST_UNSHARED";
 
 /// A mounted tmpfs.
@@ -109,7 +109,7 @@ async fn fills_up(test: &str, durability: &str) {
     let client = |number| Client::new(number, 1, outbox.clone());
     let mut clients: Vec<_> = (0..CONNECTIONS).map(client).collect();
     let pid = server.pid();
-    under_load(&server, &mut clients, || fill_and_free(&server, &disk));
+    under_load(&server, &mut clients, |steps| fill_and_free(&server, &disk, steps));
     assert!(server.is_running(), "{}", server.output());
 
     check(&server, &reader, &mut clients).await;
@@ -143,35 +143,47 @@ async fn check(server: &Server, reader: &str, clients: &mut [Client]) {
     assert!(tally.answered > 500, "too little load: {tally:?}");
 }
 
-/// Runs `meanwhile` while every client sends requests. No connection may break.
-fn under_load(server: &Server, clients: &mut [Client], meanwhile: impl FnOnce()) {
+/// How many steps all clients together have made.
+struct Steps(AtomicUsize);
+
+impl Steps {
+    /// Waits until the clients have made [`STEPS`] more.
+    fn wait_for_more(&self) {
+        let before = self.0.load(Ordering::SeqCst);
+        wait_until("there was load", || self.0.load(Ordering::SeqCst) >= before + STEPS);
+    }
+}
+
+/// Runs `meanwhile` while every client is busy; no connection may break.
+fn under_load(server: &Server, clients: &mut [Client], meanwhile: impl FnOnce(&Steps)) {
     struct Stop<'a>(&'a AtomicBool);
     impl Drop for Stop<'_> {
         fn drop(&mut self) {
             self.0.store(true, Ordering::SeqCst);
         }
     }
-    let stop = AtomicBool::new(false);
+    let (stop, steps) = (AtomicBool::new(false), Steps(AtomicUsize::new(0)));
     thread::scope(|scope| {
         let _stop = Stop(&stop);
         for client in clients {
-            let stop = &stop;
+            let (stop, steps) = (&stop, &steps);
             let mut wire = Wire::connect(&server.phones).expect("it accepts");
             scope.spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
                     client.step(&mut wire).expect("the connection holds");
+                    steps.0.fetch_add(1, Ordering::SeqCst);
                     thread::sleep(Duration::from_millis(1));
                 }
             });
         }
-        meanwhile();
+        meanwhile(&steps);
     });
 }
 
-fn fill_and_free(server: &Server, disk: &SmallDisk) {
+fn fill_and_free(server: &Server, disk: &SmallDisk, steps: &Steps) {
     let mut phone = Wire::connect(&server.phones).expect("it accepts");
     let token = sign_up(&mut phone).text("token");
-    thread::sleep(Duration::from_millis(700));
+    steps.wait_for_more();
     let started = Instant::now();
     let unready = loop {
         disk.fill();
@@ -197,15 +209,13 @@ fn fill_and_free(server: &Server, disk: &SmallDisk) {
 
     disk.free();
     let freed = Instant::now();
-    while sign_up(&mut phone).status != 201
-        || get(&mut phone, "/v1/lookup/%2B14155550199", &token).status != 200
-    {
-        assert!(freed.elapsed() < RESUMES_WITHIN, "service did not resume in time");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("service is back", || {
+        sign_up(&mut phone).status == 201
+            && get(&mut phone, "/v1/lookup/%2B14155550199", &token).status == 200
+    });
     say(&format!("back after {:?}", freed.elapsed()));
     assert_eq!(get(&mut phone, "/readyz", "").status, 200);
-    thread::sleep(Duration::from_millis(700));
+    steps.wait_for_more();
 }
 
 /// If only the registry's disk is full, the server refuses changes and answers everything else.
@@ -220,13 +230,15 @@ async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering
     let outbox = server.data.join("outbox.ndjson");
     let client = |number| Client::new(number, 2, outbox.clone());
     let mut clients: Vec<_> = (0..CONNECTIONS).map(client).collect();
-    under_load(&server, &mut clients, || {
+    under_load(&server, &mut clients, |steps| {
         let mut phone = Wire::connect(&server.phones).expect("it accepts");
         let token = sign_up(&mut phone).text("token");
-        thread::sleep(Duration::from_millis(500));
-        let full_until = Instant::now() + Duration::from_secs(4);
+        steps.wait_for_more();
+        let full = Instant::now();
         let mut refused = 0;
-        while Instant::now() < full_until {
+        // Long enough for several vain attempts to begin anew.
+        while full.elapsed() < Duration::from_secs(4) || refused < 20 {
+            assert!(full.elapsed() < PATIENCE, "sign-ups go on: {refused} refused");
             disk.fill();
             let reply = sign_up(&mut phone);
             refused += u32::from(reply.body["code"] == "registry-unwritable");
@@ -234,15 +246,11 @@ async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering
             assert_eq!(asked.status, 200, "{asked:?}");
             thread::sleep(Duration::from_millis(20));
         }
-        assert!(refused > 20, "too few sign-ups were refused: {refused}");
         disk.free();
         let freed = Instant::now();
-        while sign_up(&mut phone).status != 201 {
-            assert!(freed.elapsed() < RESUMES_WITHIN, "service did not resume in time");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("sign-ups are taken", || sign_up(&mut phone).status == 201);
         say(&format!("back after {:?}", freed.elapsed()));
-        thread::sleep(Duration::from_millis(500));
+        steps.wait_for_more();
     });
     check(&server, &reader, &mut clients).await;
     assert!(server.stop().await.success());

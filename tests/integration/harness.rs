@@ -3,22 +3,73 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpListener,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
 use dispatchd::{
+    clock::{Clock as _, SystemClock},
     envelope::{ChunkFile, FILE_HEADER_BYTES},
     server::Addresses,
 };
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The timeout for every local operation.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything local may take before a test gives up on it. It guards against a hang and says nothing about speed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until `is_so`, at most [`PATIENCE`]; `what` names the condition. It blocks the thread, so whatever changes the
+/// condition must run elsewhere.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A free port that no other test gets. It lies below the range from which the kernel takes ports for clients and for
+/// listeners on port 0, where a client of a closed port may even connect to itself. Test processes that run at the same
+/// time start at different ports.
+pub(crate) fn own_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(50);
+    let next = || first.wrapping_add(TAKEN.fetch_add(1, Ordering::SeqCst)) % 20_000;
+    let mut ports = (0..20_000).map(|_| 12_000 + u16::try_from(next()).unwrap());
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("one of 20,000 ports is free")
+}
+
+/// Waits while the hour is about to end: for a test whose records must lie in one segment.
+pub(crate) fn avoid_end_of_hour() {
+    let left = || SystemClock.now().hour().end().since(SystemClock.now());
+    wait_until("the next hour has begun", || left() > Duration::from_secs(30));
+}
+
+/// `text` as one word for a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A client that connects to this machine itself, whatever proxy the environment names.
+pub(crate) fn client() -> ClientBuilder {
+    Client::builder().no_proxy()
+}
+
+/// Whether a code stands in the server's output by itself. What follows `took_us` is a span, which may have six digits,
+/// too.
+pub(crate) fn holds_code(output: &str, code: &str) -> bool {
+    let words = output.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let is_span = |at: usize| words[..at].ends_with(&["took", "us"]);
+    (0..words.len()).any(|at| words[at] == code && !is_span(at))
+}
 
 /// The binary under test. `TEST_BINARY` names another, such as a release build.
 pub(crate) fn dispatchd() -> Command {
@@ -74,7 +125,7 @@ impl Server {
             child: None,
             phones: String::new(),
             operators: String::new(),
-            client: Client::new(),
+            client: client().build().unwrap(),
             _folder: None,
         };
         server.spawn().await;
@@ -89,7 +140,7 @@ impl Server {
             child: None,
             phones: format!("http://{}", addresses.phones),
             operators: format!("http://{}", addresses.operators),
-            client: Client::new(),
+            client: client().build().unwrap(),
             _folder: None,
         }
     }

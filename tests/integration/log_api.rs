@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Device, PATIENCE, Server},
+    harness::{Device, PATIENCE, Server, client},
     wire::{Reply, batch, has_exactly, instant},
 };
 
@@ -29,10 +29,8 @@ async fn some_traffic(server: &mut Server) -> (Device, Device) {
         server.lookup(&ben, handle).await;
     }
     let elsewhere: IpAddr = "127.13.37.42".parse().unwrap();
-    let here = std::mem::replace(
-        &mut server.client,
-        Client::builder().local_address(elsewhere).build().unwrap(),
-    );
+    let here =
+        std::mem::replace(&mut server.client, client().local_address(elsewhere).build().unwrap());
     server.lookup(&ann, "ann@example.com").await;
     batch(server, &ann, &["+14155550124", "+14155550123", "x"]).await;
     server.client = here;

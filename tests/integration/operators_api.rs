@@ -1,10 +1,12 @@
 //! The operators' listener without the log: roles, refusals, counts, metrics, health, OpenAPI.
 
+use dispatchd::config::Config;
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     harness::{Server, dispatchd, run},
+    timed::Timed,
     wire::{Reply, call, has_exactly, link},
 };
 
@@ -89,14 +91,15 @@ async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
 
 #[tokio::test]
 async fn the_registry_counts_what_there_is() {
-    let server = Server::start_with(&[("REGISTRY__LEASE", "3s")]).await;
+    let mut timed = Timed::start().await;
+    let server = &timed.server;
     let old = server.sign_up().await;
     server.prove(&old, "+14155550129").await;
-    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    timed.clock.advance(Config::default().registry.lease);
     let ann = server.sign_up().await;
     server.prove(&ann, "+14155550123").await;
     server.prove(&ann, "ann@example.com").await;
-    link(&server, &ann).await;
+    link(server, &ann).await;
     let token = server.operator_token("reader", "reader");
     let reply = Reply::to(server.operator(&token, "/v1/registry")).await;
     let fields = ["handles", "addresses", "devices", "accounts", "live", "by_platform", "memory"];
@@ -113,6 +116,7 @@ async fn the_registry_counts_what_there_is() {
     has_exactly(memory, &[&parts[..], &["per_handle"]].concat());
     let total: u64 = parts.iter().map(|part| memory[part].as_u64().unwrap()).sum();
     assert_eq!(memory["per_handle"], total / 3);
+    timed.stop().await;
 }
 
 #[tokio::test]

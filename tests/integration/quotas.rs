@@ -60,11 +60,11 @@ async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
     let body = one.refuses(429, "lookup-quota");
     assert_eq!((&body["limit"], &body["cost"]), (&json!("new-handles"), &json!(1)));
     assert_eq!(body["retry_after"], one.retry_after());
-    assert!((60..=87).contains(&one.retry_after()), "{one:?}");
+    assert!((1..=87).contains(&one.retry_after()), "{one:?}");
     let three = ["+14155559997", "+14155559998", "+14155559999", "+14155550001"];
     let three = batch(&server, &ben, &three).await;
     assert_eq!(three.refuses(429, "lookup-quota")["cost"], 3);
-    assert!((180..=260).contains(&three.retry_after()), "{three:?}");
+    assert!((174..=260).contains(&three.retry_after()), "{three:?}");
     for refused in [&one, &three] {
         assert!(!refused.text.contains("sms") && refused.body.get("route").is_none());
         assert!(refused.body.get("answers").is_none());
@@ -76,10 +76,11 @@ async fn beyond_the_limit_is_an_error_that_says_when_and_never_a_route() {
 
 #[tokio::test]
 async fn too_many_requests_are_refused_whatever_they_ask() {
-    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__REQUESTS_PER_MINUTE", "5")];
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__REQUESTS_PER_MINUTE", "2")];
     let server = Server::start_with(&env).await;
     let ben = server.sign_up().await;
-    for _ in 0..5 {
+    // The next one is allowed half a minute later.
+    for _ in 0..2 {
         assert_eq!(get(&server, &ben, "+14155550123").await.status, 200);
     }
     for refused in [
@@ -90,6 +91,6 @@ async fn too_many_requests_are_refused_whatever_they_ask() {
         batch(&server, &ben, &[]).await,
     ] {
         assert_eq!(refused.refuses(429, "rate-limited")["limit"], "requests");
-        assert!((1..=12).contains(&refused.retry_after()));
+        assert!((1..=30).contains(&refused.retry_after()));
     }
 }

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::{
     enumeration::{Search, Secret, StubbornDisk, everything},
-    harness::{bytes_below, dispatchd, run},
+    harness::{bytes_below, client, dispatchd, run},
     seal_kills::record,
     wire::in_process,
 };
@@ -58,7 +58,7 @@ impl Simulated {
         let data = folder.path().join("data");
         let clock = ManualClock::at(SystemClock.now());
         let (server, _) = in_process(&data, &clock).await;
-        let client = Client::new();
+        let client = client().build().unwrap();
         let sign_up = client.post(format!("http://{}/v1/devices", server.addresses().phones));
         let device = sign_up.json(&json!({"platform": "ios"})).send().await.unwrap();
         let device: Value = device.json().await.unwrap();

@@ -2,6 +2,7 @@
 //! half a head. It refuses a body that does not end. Meanwhile it serves other clients.
 
 use std::{
+    io::ErrorKind,
     thread,
     time::{Duration, Instant},
 };
@@ -10,41 +11,36 @@ use serde_json::Value;
 
 use crate::{
     connection::{Reply, Wire},
-    harness::Server,
+    harness::{PATIENCE, Server},
 };
 
-/// The limit for a head is ten seconds; the rest is for a busy machine.
-const HEAD_WITHIN: Duration = Duration::from_secs(15);
-/// The limit for a request with its body is fifteen seconds; the rest is for a busy machine.
-const BODY_WITHIN: Duration = Duration::from_secs(20);
-
-/// The number of 4 KiB chunks in 1 GiB. The server must stop reading much earlier.
+/// Chunks of 4 KiB that nobody should go on reading: 1 GiB.
 const ENDLESS: usize = 256 * 1024;
 
-/// Sends `first`, then `more` every half second, until the server closes the connection. Returns how long that took.
-fn dawdle(url: &str, first: &str, more: &str) -> Duration {
+/// Sends `first`, then `more` every half second, until the server closes the connection.
+fn dawdle(url: &str, first: &str, more: &str) {
     let mut wire = Wire::connect(url).unwrap();
-    let started = Instant::now();
     wire.send(first.as_bytes()).unwrap();
     if more.is_empty() {
-        let _ = wire.drain();
-        return started.elapsed();
+        // A reset is an end, too; only a read that times out is none.
+        let ended = wire.drain().map_err(|error| error.kind());
+        assert_ne!(ended.err(), Some(ErrorKind::WouldBlock), "it is never closed: {first:?}");
+        return;
     }
-    while started.elapsed() < BODY_WITHIN && wire.send(more.as_bytes()).is_ok() {
+    let started = Instant::now();
+    while wire.send(more.as_bytes()).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "the server goes on reading {first:?} {more:?}");
         thread::sleep(Duration::from_millis(500));
     }
-    started.elapsed()
 }
 
-/// Sends a body that is shorter than its announced length.
-fn half_body(url: &str, token: &str) -> (Duration, Reply) {
+/// A body that stays behind what was announced.
+fn half_body(url: &str, token: &str) -> Reply {
     let mut wire = Wire::connect(url).unwrap();
     let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n";
-    let started = Instant::now();
     wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n{{\"handles\":").as_bytes())
         .unwrap();
-    let reply = wire.reply().unwrap();
-    (started.elapsed(), reply)
+    wire.reply().unwrap()
 }
 
 /// Sends up to `count` chunks beyond the body limit, until the server closes the connection. Returns how many it
@@ -67,10 +63,7 @@ async fn dawdlers_are_cut_off_and_others_are_served_meanwhile() {
         let dawdlers: Vec<_> = urls
             .into_iter()
             .flat_map(|url| heads.map(|(first, more)| (url, first, more)))
-            .map(|(url, first, more)| {
-                let took = scope.spawn(move || dawdle(url, first, more));
-                (first, more, took)
-            })
+            .map(|(url, first, more)| scope.spawn(move || dawdle(url, first, more)))
             .collect();
         let half = scope.spawn(|| half_body(&server.phones, &ann.token));
         let mut large = Wire::connect(&server.phones).unwrap();
@@ -81,13 +74,9 @@ async fn dawdlers_are_cut_off_and_others_are_served_meanwhile() {
         assert_eq!(large.body["code"], "body-too-large");
         let mut endless = Wire::connect(&server.phones).unwrap();
         let sent = many_chunks(&mut endless, &ann.token, ENDLESS);
-        assert!(sent < ENDLESS, "the server read the whole endless body");
-        for (first, more, took) in dawdlers {
-            let took = took.join().unwrap();
-            assert!(took < HEAD_WITHIN, "{first:?} {more:?}: {took:?}");
-        }
-        let (took, refused) = half.join().unwrap();
-        assert!(took < BODY_WITHIN, "{took:?}");
+        assert!(sent < ENDLESS, "it reads on and on");
+        dawdlers.into_iter().for_each(|dawdler| dawdler.join().unwrap());
+        let refused = half.join().unwrap();
         assert_eq!(refused.status, 400, "{refused:?}");
         assert_eq!(refused.body["code"], "request-invalid");
     });

@@ -1,17 +1,15 @@
-//! Runs README's tour and the demo as they are written. The test replaces only the ports, and `cargo run --release
-//! --` by the binary under test.
+//! README's tour and the demo, run as they are written. Only ports and spans are replaced, and `cargo run --release --` by
+//! the binary under test.
 
 use std::{
     fs,
-    net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Instant,
 };
 
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, dispatchd, run};
+use crate::harness::{PATIENCE, dispatchd, own_port, quoted, run, wait_until};
 
 const CARGO_RUN: &str = "cargo run --release --";
 
@@ -68,12 +66,22 @@ impl Drop for Running {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// The binary under test, as a word of a script.
+fn binary() -> String {
+    quoted(env!("CARGO_BIN_EXE_dispatchd"))
 }
 
-/// Translates the README's commands into commands for this machine.
+/// In README the live view is read for three seconds, and its reader is there after half of them. On a busy machine it may
+/// take longer: the view has begun once the audit log says so.
+const SPANS: [(&str, &str); 2] = [
+    ("timeout 3 ", "timeout 10 "),
+    (
+        "sleep 1.5",
+        "until grep -qs '\"call\":\"tail\"' data/audit/*.ndjson; do sleep 0.1; done; sleep 0.5",
+    ),
+];
+
+/// Commands of the README as a shell runs them here.
 struct Here<'a> {
     folder: &'a Path,
     phones: u16,
@@ -82,33 +90,36 @@ struct Here<'a> {
 
 impl Here<'_> {
     fn translate(&self, script: &str) -> String {
+        let in_time = |script: String, (said, here): (&str, &str)| script.replace(said, here);
+        let script = SPANS.into_iter().fold(script.to_owned(), in_time);
         script
-            .replace(CARGO_RUN, env!("CARGO_BIN_EXE_dispatchd"))
+            .replace(CARGO_RUN, &binary())
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{}", self.phones))
             .replace("127.0.0.1:8081", &format!("127.0.0.1:{}", self.operators))
     }
 
     fn bash(&self, script: &str) -> Command {
         let mut bash = Command::new("bash");
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("DISPATCHD_")) {
+                bash.env_remove(name);
+            }
+        }
         bash.args(["-e", "-c", &self.translate(script)])
+            .env("no_proxy", "*")
             .current_dir(self.folder)
             .env("DISPATCHD_SERVER__PHONES", format!("127.0.0.1:{}", self.phones))
             .env("DISPATCHD_SERVER__OPERATORS", format!("127.0.0.1:{}", self.operators))
             .env("DISPATCHD_SERVER", format!("http://127.0.0.1:{}", self.operators));
-        for name in ["DISPATCHD_TOKEN", "DISPATCHD_CONFIG", "DISPATCHD_SERVER__DATA"] {
-            bash.env_remove(name);
-        }
         bash
     }
 
     fn serve(&self, line: &str) -> Running {
         let mut bash = self.bash(&format!("exec {line}"));
         let child = bash.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let (running, started) = (Running(child), Instant::now());
-        while !self.folder.join("data/addresses.json").exists() {
-            assert!(started.elapsed() < PATIENCE, "the server does not start");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        let running = Running(child);
+        let addresses = self.folder.join("data/addresses.json");
+        wait_until("the server has started", || addresses.exists());
         running
     }
 }
@@ -116,7 +127,7 @@ impl Here<'_> {
 #[test]
 fn the_tour_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    let here = Here { folder: folder.path(), phones: free_port(), operators: free_port() };
+    let here = Here { folder: folder.path(), phones: own_port(), operators: own_port() };
     let blocks = readme();
     let server =
         blocks.iter().find(|block| block.kind == "sh server").expect("a server is started");
@@ -190,12 +201,13 @@ fn the_demo_prints_commands_that_work() {
         "",
         "REASON",
     ]) {
+        // A live view ends only because it is cut off (28).
+        let is_live = command.contains("/log/tail");
+        let (seconds, code) = if is_live { (2, 28) } else { (PATIENCE.as_secs(), 0) };
         let local = command
-            .replace("curl ", "curl --fail --max-time 2 ")
-            .replace(CARGO_RUN, env!("CARGO_BIN_EXE_dispatchd"));
-        let output = run(Command::new("bash").args(["-c", &local]));
-        // The tail ends only when curl's timeout cuts it off (exit code 28).
-        let code = if command.contains("/log/tail") { 28 } else { 0 };
+            .replace("curl ", &format!("curl --fail --max-time {seconds} "))
+            .replace(CARGO_RUN, &binary());
+        let output = run(Command::new("bash").args(["-c", &local]).env("no_proxy", "*"));
         assert_eq!(output.status.code(), Some(code), "{command}");
         let printed = String::from_utf8(output.stdout).unwrap();
         assert!(printed.contains(expected), "{command}\n{printed}");

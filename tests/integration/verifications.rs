@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use dispatchd::clock::{ManualClock, Timestamp};
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Device, Server},
+    harness::{Device, Server, client},
     wire::{Reply, call, in_process, instant},
 };
 
@@ -90,7 +90,7 @@ async fn a_code_that_comes_too_late_says_so_and_a_new_one_may_be_asked_for() {
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
     let (server, _) = in_process(&folder.path().join("data"), &clock).await;
     let base = format!("http://{}", server.addresses().phones);
-    let client = Client::new();
+    let client = client().build().unwrap();
     let post = async |path: &str, token: &str, body: Value| {
         let request = client.post(format!("{base}{path}")).bearer_auth(token);
         Reply::to(request.json(&body)).await

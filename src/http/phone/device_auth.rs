@@ -36,7 +36,7 @@ where
 }
 
 /// The answer to a token that no device has.
-fn device_gone() -> Problem {
+pub(super) fn device_gone() -> Problem {
     Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
 }
 

@@ -204,7 +204,7 @@ fn an_inline_flusher_commits_for_its_thread_and_stops() {
             }
         }
         shutdown.stop();
-        assert!(shutdown.drained(Duration::from_secs(5)).await);
+        assert!(shutdown.drained(Duration::from_secs(60)).await);
         log.append(&lookup(200)).unwrap().await.unwrap();
     });
     assert_eq!(numbers(&log.reader()), (0..201).collect::<Vec<_>>());

@@ -139,7 +139,7 @@ fn sign_up(link: Option<AccountId>) -> SignUp {
 /// Waits until changes are taken again.
 async fn recovered(registry: &Registry) {
     let nobody = DeviceId::from_bits(0);
-    for _ in 0..5_000 {
+    for _ in 0..60_000 {
         match registry.check_in(nobody).await {
             Err(DeviceError::DeviceUnknown) => return,
             Err(DeviceError::Change(ChangeError::StoreUnwritable | ChangeError::LogUnwritable)) => {

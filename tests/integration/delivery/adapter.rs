@@ -8,7 +8,6 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use reqwest::Client;
 use serde_json::json;
 
 use super::{
@@ -16,7 +15,7 @@ use super::{
     receiver::{Answer, Receiver, signature},
     secret_file, sent, start,
 };
-use crate::python::python;
+use crate::{harness::client, python::python};
 
 struct Adapter {
     child: Child,
@@ -31,6 +30,7 @@ impl Adapter {
         let mut child = Command::new(python())
             .arg(script)
             .env("LISTEN", "127.0.0.1:0")
+            .env("no_proxy", "*")
             .env("DISPATCHD_SECRET_FILE", secret_file(folder))
             .env("STORE", folder.join("sent.db"))
             .env("TWILIO_ACCOUNT_SID", "AC1")
@@ -53,7 +53,9 @@ impl Adapter {
         let body = json!({"id": id, "to": PHONE, "text": "123456 is your code"}).to_string();
         let time = (now() - age).to_string();
         let signature = signature(secret, &time, body.as_bytes());
-        let request = Client::new()
+        let request = client()
+            .build()
+            .unwrap()
             .post(&self.url)
             .header("idempotency-key", id)
             .header("dispatchd-signature", format!("t={time},v1={signature}"))
@@ -135,9 +137,7 @@ async fn the_adapter_believes_signatures_only_and_sends_once() {
     let adapter = Adapter::start(folder.path(), &slow);
     let first = adapter.post("m_4", SECRET, 0);
     let second = async {
-        while slow.received().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        slow.has_received().await;
         adapter.post("m_4", SECRET, 0).await
     };
     tokio::select! {

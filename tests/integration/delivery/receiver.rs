@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use aws_lc_rs::hmac;
@@ -16,7 +17,7 @@ use axum::{
 use data_encoding::HEXLOWER;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::net::TcpListener;
 
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
@@ -43,7 +44,11 @@ struct Shared {
 pub(super) struct Receiver {
     shared: Shared,
     pub(super) address: SocketAddr,
-    serving: JoinHandle<()>,
+}
+
+/// Where the receiver at `address` is sent messages.
+pub(super) fn url_at(address: SocketAddr) -> String {
+    format!("http://{address}/messages")
 }
 
 impl Receiver {
@@ -58,23 +63,23 @@ impl Receiver {
         shared.answers.lock().unwrap().extend(answers.iter().cloned());
         let routes = Router::new().fallback(receive).with_state(shared.clone());
         let serving = async move { axum_serve(listener, routes).await };
-        let serving = tokio::runtime::Handle::current().spawn(serving);
-        Self { shared, address, serving }
+        tokio::runtime::Handle::current().spawn(serving);
+        Self { shared, address }
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}/messages", self.address)
+        url_at(self.address)
     }
 
     pub(super) fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()
     }
 
-    /// Stops the receiver, so that its port refuses connections.
-    pub(super) async fn stop(self) -> Vec<Received> {
-        self.serving.abort();
-        let _ = self.serving.await;
-        self.shared.received.lock().unwrap().clone()
+    /// Waits until something was sent.
+    pub(super) async fn has_received(&self) {
+        while self.received().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

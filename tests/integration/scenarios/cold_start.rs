@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::TcpListener,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     connection::{Reply, Wire},
-    harness::{Device, PATIENCE, Server, say},
+    harness::{Device, PATIENCE, Server, own_port, say},
     load::Dice,
 };
 
@@ -35,16 +34,6 @@ struct Results {
     /// `imessage`.
     blue: AtomicU64,
     is_over: AtomicBool,
-}
-
-/// A port that no other test gets.
-///
-/// It lies outside the range of ephemeral ports. In that range, a client that connects to a closed port can connect
-/// to itself.
-fn own_port() -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (first..first + 1_000).find(is_free).expect("one of a thousand ports is free")
 }
 
 /// One account with all its handles.
