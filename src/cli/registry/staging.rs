@@ -55,7 +55,7 @@ pub(super) fn ready(
     match find(directory, source.digest(options)) {
         Ok(Some(path)) => {
             let accounts = StagedReader::open(&path)?.totals().accounts;
-            eprintln!("dispatchd: continuing with the file that an earlier run staged");
+            eprintln!("dispatchd: found what an earlier run had staged; continuing from it");
             return Ok(Ready { path, accounts, bad: None });
         }
         Ok(None) => {}
