@@ -1,4 +1,4 @@
-//! Ctrl-C while files are read: the reading ends by itself, so that what was printed is counted in the audit log.
+//! Ctrl-C while files are read: reading stops in an orderly way, so that the audit log counts what was printed.
 
 use std::{
     io,
@@ -10,8 +10,8 @@ use std::{
 use super::errors::EXIT_INTERRUPTED;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Whether SIGINT or SIGTERM has come. The second one ends the process at once: the first may have found it waiting for
-/// whoever reads its output.
+/// Whether SIGINT or SIGTERM has come. The second one ends the process at once: after the first it may still wait for a
+/// slow reader of its output.
 #[derive(Clone, Default)]
 pub(super) struct Interrupt(Arc<(Mutex<bool>, Condvar)>);
 

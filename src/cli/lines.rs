@@ -20,7 +20,7 @@ impl Lines {
         Self { body, buffer, start: 0, trailers: HeaderMap::new() }
     }
 
-    /// The next line, without its end; none at the end of the body. A body that breaks off is an error.
+    /// The next line, without its line end; none at the end of the body. A body that breaks off is an error.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut searched = self.start;
         loop {
@@ -47,14 +47,14 @@ impl Lines {
         }
     }
 
-    /// What the server could not read, if it said so behind the last line and nobody in between kept that back.
+    /// What the server could not read, from the trailers; none if a proxy dropped them.
     pub(super) fn outcome(&self) -> Option<SearchOutcome> {
         let damaged = self.trailer("dispatchd-damaged")?;
         let unreadable_segments = self.trailer("dispatchd-unreadable-segments")?;
         Some(SearchOutcome { damaged, unreadable_segments })
     }
 
-    /// A number that the server sent behind the last line, by its name.
+    /// A number from the trailers, by its name.
     pub(super) fn trailer(&self, name: &str) -> Option<u64> {
         self.trailers.get(name)?.to_str().ok()?.parse().ok()
     }

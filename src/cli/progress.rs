@@ -1,4 +1,4 @@
-//! How far a long operation has come: a bar on a terminal, a plain line every ten seconds elsewhere. To standard error.
+//! The progress of a long operation, on standard error: a bar on a terminal, a plain line every ten seconds elsewhere.
 
 use std::{
     cell::RefCell,
@@ -12,7 +12,7 @@ use crate::tables::accounts::{Phase, Progress, Unit};
 
 const PLAIN_LINE_PAUSE: Duration = Duration::from_secs(10);
 const BAR: &str = "{prefix:>11} {wide_bar} {percent:>3} %  {msg}";
-/// Where nobody knows how much there is to do.
+/// For operations of unknown length.
 const COUNT: &str = "{prefix:>11} {msg}";
 
 /// Shows progress until it is dropped, which takes the bar away.
@@ -37,7 +37,7 @@ impl ProgressView {
         Self { shown: RefCell::new(shown) }
     }
 
-    /// Shows that so much is done. May be called as often as there is something to say.
+    /// Shows progress. It may be called any number of times.
     pub(super) fn show(&self, progress: Progress) {
         let now = Instant::now();
         match &mut *self.shown.borrow_mut() {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_knows_how_much_there_is_no_share_and_no_end_are_told() {
+    fn an_operation_of_unknown_length_shows_no_share_and_no_time_left() {
         let mut lines = PlainLines::default();
         let start = Instant::now();
         let unknown = Progress { total: 0, ..rows(20_000) };

@@ -27,10 +27,10 @@ const SHOW_EVERY_ROWS: u64 = 4_096;
 pub(in crate::cli) struct Export {
     #[command(flatten)]
     request: RecordFilter,
-    /// Where to; it is readable by its owner only and appears when it is whole
+    /// The file to write. Only its owner can read it; it appears once it is complete
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// In which form; may be left out if FILE ends in .parquet, .csv or .ndjson, with or without .age
+    /// The format; not needed if FILE ends in .parquet, .csv or .ndjson, with or without .age
     #[arg(long, value_enum)]
     format: Option<FormatName>,
     /// Encrypt to this age recipient (age1…), who alone can read it; may be repeated. Let FILE end in .age
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Export {
     /// Encrypt to the age recipients in this file, one a line; lines that begin with # do not count
     #[arg(long, value_name = "FILE")]
     encrypt_to_file: Vec<PathBuf>,
-    /// Replace the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -96,7 +96,7 @@ impl Export {
         })
     }
 
-    /// Who may read the file; none if everybody may who gets it.
+    /// Who can decrypt the file; none for a plain file.
     fn recipients(&self) -> anyhow::Result<Option<Recipients>> {
         let mut keys: Vec<(String, String)> = Vec::new();
         for (at, key) in self.encrypt_to.iter().enumerate() {

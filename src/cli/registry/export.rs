@@ -25,12 +25,12 @@ use crate::{
 
 #[derive(Args)]
 pub(in crate::cli) struct Export {
-    /// Where to; its name ends in .csv or .parquet. FILE.subject-key is written beside it
+    /// The file to write; its name ends in .csv or .parquet. FILE.subject-key is written beside it
     file: PathBuf,
-    /// Replace the files if they are there
+    /// Replace the files if they exist
     #[arg(long)]
     force: bool,
-    /// Where a running server's registry is copied to meanwhile, instead of FILE.work
+    /// Where the copy of a running server's registry is kept during the export, instead of FILE.work
     #[arg(long, value_name = "DIR", conflicts_with = "data")]
     work_dir: Option<PathBuf>,
     #[command(flatten)]

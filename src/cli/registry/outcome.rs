@@ -1,4 +1,4 @@
-//! What an import came to, for people and for machines.
+//! The result of an import, for people and for machines.
 
 use std::io::{Write as _, stdout};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::staging::list;
 use crate::{registry::Imported, tables::accounts::BadRows};
 
-/// Prints what came in and what did not. Rows that were left out are listed on standard error.
+/// Prints the counts of an import. Rows that were left out are listed on standard error.
 pub(super) fn print(
     imported: &Imported,
     bad: Option<&BadRows>,

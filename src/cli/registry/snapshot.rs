@@ -13,9 +13,9 @@ use crate::{
 
 #[derive(Args)]
 pub(in crate::cli) struct Snapshot {
-    /// Where to; put in the place of a stopped server's registry/registry.redb, it restores the registry
+    /// The file to write; in the place of a stopped server's registry/registry.redb it restores the registry
     file: PathBuf,
-    /// Replace the file if it is there
+    /// Replace the file if it exists
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Snapshot {
 }
 
 impl Snapshot {
-    /// A crash leaves no FILE, or the one before, and perhaps FILE.new, which the next run replaces.
+    /// A crash leaves no FILE, or the earlier one, and perhaps FILE.new, which the next run replaces.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         may_write(&self.file, self.force)?;
         match &self.source.data {

@@ -1,4 +1,4 @@
-//! From a file to a staged file, or to the one that an earlier, interrupted run had made of it.
+//! Stages a file, or finds the staged file that an earlier, interrupted run made of it.
 
 use std::{
     num::NonZeroUsize,
@@ -24,7 +24,7 @@ pub(super) struct Ready {
     pub(super) bad: Option<BadRows>,
 }
 
-/// How the file is read.
+/// The options with which the file is read.
 pub(super) fn options(
     skip_bad: bool,
     region: Option<&str>,
@@ -55,11 +55,13 @@ pub(super) fn ready(
     match find(directory, source.digest(options)) {
         Ok(Some(path)) => {
             let accounts = StagedReader::open(&path)?.totals().accounts;
-            eprintln!("dispatchd: found what an earlier run had staged; going on from there");
+            eprintln!("dispatchd: found what an earlier run had staged; continuing from it");
             return Ok(Ready { path, accounts, bad: None });
         }
         Ok(None) => {}
-        Err(error) => eprintln!("dispatchd: what an earlier run had left: {error}; staging anew"),
+        Err(error) => eprintln!(
+            "dispatchd: the file that an earlier run staged cannot be used: {error}; staging again"
+        ),
     }
     match stage(&source, directory, options, &show) {
         Ok(staged) => {

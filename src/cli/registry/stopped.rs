@@ -19,7 +19,7 @@ pub(super) struct Stopped {
 }
 
 impl Stopped {
-    /// The registry that is there: a mistyped name must not look like an empty one.
+    /// Opens an existing registry: a mistyped name must not look like an empty one.
     pub(super) fn open(data: &Path, config: &Config) -> anyhow::Result<Self> {
         DataDirectory::check(data)?;
         if !data.join("registry").join("registry.redb").is_file() {
@@ -28,7 +28,7 @@ impl Stopped {
         Self::open_or_found(data, config)
     }
 
-    /// The registry that is there, or a new one: a registry may be filled before its server's first start.
+    /// Opens the registry, or makes a new one: it may be filled before its server's first start.
     pub(super) fn open_or_found(data: &Path, config: &Config) -> anyhow::Result<Self> {
         let directory = match DataDirectory::open(data) {
             Err(DataDirectoryError::InUse { .. }) => return Err(runs(data)),

@@ -1,5 +1,5 @@
-//! `FILE.subject-key`: the key by which askers' subjects are made, beside an export. Whoever has it can tell which
-//! subjects are one account's.
+//! `FILE.subject-key`, beside an export: the key that makes the subjects which askers see. Its holder can tell which
+//! subjects belong to one account.
 
 use std::{
     ffi::OsString,

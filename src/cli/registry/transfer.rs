@@ -1,4 +1,4 @@
-//! Files on their way to a server and from one.
+//! Uploads files to a server and downloads them.
 
 use std::{
     ffi::OsString,
@@ -26,9 +26,9 @@ use crate::{
 const CHUNK_BYTES: usize = 256 * 1024;
 const SHOW_EVERY: Duration = Duration::from_millis(200);
 
-/// Where a command keeps a file of everybody's handles while it works: beside the file that it was given, whose owner
-/// has room for it there and keeps it private, unless another place is named. The same at each run, so that what an
-/// interrupted one left is found.
+/// Where a command keeps a file of everybody's handles while it works: beside the file that it was given, unless another
+/// place is named. The owner of that file has space there and keeps it private. The place is the same at each run, so that
+/// the next run finds what an interrupted one left.
 pub(super) struct WorkDirectory {
     pub(super) path: PathBuf,
     is_named: bool,
@@ -91,7 +91,7 @@ pub(super) async fn upload(
     }
 }
 
-/// Fetches a running server's registry into a file that is there whole or not at all.
+/// Downloads a running server's registry into a file that appears only once it is complete.
 pub(super) async fn download(api: &Client, file: &Path, view: &ProgressView) -> anyhow::Result<()> {
     let mut response = api.send(api.get("/v1/registry/snapshot")).await?;
     let total = response.content_length().context("the server does not say how long it is")?;

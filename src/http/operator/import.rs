@@ -50,10 +50,10 @@ pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json
 }
 
 /// Takes a staged file, as `dispatchd registry import` makes it, and applies it. Once the answer has begun the import
-/// goes on by itself, whether or not anybody listens and whatever happens to the server.
+/// continues by itself, even if the client disconnects or the server restarts.
 ///
-/// The answer is a line of JSON now and then, `{"accounts","total"}`, and a last one: `{"imported":{…}}` with what it
-/// came to, or `{"problem":{…}}`.
+/// The answer is a line of JSON now and then, `{"accounts","total"}`, and a last one: `{"imported":{…}}` with its
+/// result, or `{"problem":{…}}`.
 #[utoipa::path(
     post, path = "/v1/registry/import", tag = "registry",
     request_body(content = String, content_type = "application/octet-stream"),
@@ -179,7 +179,7 @@ impl From<UploadError> for Problem {
 impl From<AcceptError> for Problem {
     fn from(error: AcceptError) -> Self {
         match error {
-            // Its text tells what is wrong and nothing of what is in the file.
+            // Its text says what is wrong and holds no content of the file.
             AcceptError::Staged(error) => Self::new(Code::ImportInvalid, error.to_string()),
             AcceptError::Write(error) => unwritable(&error),
             AcceptError::Stopped => Self::new(Code::Overloaded, "the service is stopping"),

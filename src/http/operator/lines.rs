@@ -1,8 +1,9 @@
-//! Answers of any length, line by line, each line counted when it is given; whole or broken off, never half and well ended.
+//! Answers of any length, line by line. Each line is counted when it is given. An answer is complete, or the connection
+//! breaks.
 //!
-//! Behind the last line come trailers (RFC 9110 section 6.5, to clients that send `TE: trailers`): how many there were and
-//! what could not be read, which nobody knows before. A client without them still sees every cut: the last chunk of the
-//! chunked body is missing (RFC 9112 section 8).
+//! Trailers follow the last line (RFC 9110 section 6.5, to clients that send `TE: trailers`): the number of lines and
+//! what could not be read, which is known only then. A client without trailers still detects a broken answer: the last
+//! chunk of the chunked body is missing (RFC 9112 section 8).
 
 use std::{
     io,
@@ -49,7 +50,7 @@ pub(super) fn are_accepted(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains(NDJSON))
 }
 
-/// How an answer came to its end.
+/// What is known at the end of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 struct End {
     lines: u64,
@@ -84,7 +85,7 @@ impl Writer {
         Arc::new(move || client.is_closed())
     }
 
-    /// Writes a row. False once nobody takes them, or nobody has for [`limits::SLOW_READER_PATIENCE`].
+    /// Writes a row. False once the client is gone, or has taken nothing for [`limits::SLOW_READER_PATIENCE`].
     fn write(&mut self, row: &impl Row) -> bool {
         self.lines += u64::from(row.is_record());
         row.write(&mut self.chunk);
@@ -146,7 +147,7 @@ pub(super) fn stream<R: Row>(reading: Reading<R>, permit: OwnedSemaphorePermit) 
     response
 }
 
-/// What was sent, and an error behind it if the sender is gone and did not say that this was all.
+/// The bytes that the reading thread sends; then an error, if it ended without saying that the answer is complete.
 fn body(
     received: mpsc::Receiver<Piece>,
     audited: Audited,
@@ -164,7 +165,7 @@ fn body(
                 }
                 Some(Piece::Whole(end)) => {
                     let _ = ended.set(end);
-                    // Before the answer's end: who has it whole finds it noted.
+                    // Written before the answer ends: a client that has all of it finds the entry complete.
                     let _ = tokio::task::spawn_blocking(move || audited.finish()).await;
                     None
                 }
