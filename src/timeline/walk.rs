@@ -258,9 +258,9 @@ impl Timeline {
         let spelling = &self.spellings[target];
         let is_live = reason == Reason::LiveDevice;
         let because = spelling.because(reason).cloned();
-        let imports = self.bulk_imports.iter().flatten().filter(|began| **began <= at);
+        let mut imports = self.bulk_imports.iter().flatten().filter(|began| **began <= at);
         Evidence {
-            bulk_import: imports.last().filter(|_| is_live && because.is_none()).copied(),
+            bulk_import: imports.next_back().filter(|_| is_live && because.is_none()).copied(),
             because,
             live_since: spelling.live_since().filter(|_| is_live).cloned(),
             through: (target != place).then(|| spelling.handle.clone()),

@@ -1,12 +1,12 @@
 //! Import: accounts from a file.
 //!
-//! An import tells what was true when its file was made, so it must not undo what happened since. An account that is
-//! here already stays as it is: whoever signed a device out here did so after the file was made. A handle that somebody
-//! holds here, or that ended here, comes in only with a later proof. And a claim that nobody has vouched for since the
-//! registry began to forget how handles ended does not come in at all: it may have ended and be forgotten.
+//! A file says what was true when it was made, and must not undo what happened here since. An account that exists here
+//! stays unchanged. A handle that an account here holds, or that ended here, comes in only with a later proof. A claim
+//! without a proof or check-in that is younger than the oldest tombstone does not come in: it may have ended meanwhile.
 //!
-//! The log gets what it needs to explain each handle that comes in: who backs it, whether it is hidden, which devices have
-//! lapsed. Only of a large import it gets one record for most handles: see [`limits::IMPORT_CHANGES_RECORDED_MAX`].
+//! The log gets records of everything that decides for a handle that comes in: which devices back it, whether it is
+//! hidden, which of the devices have lapsed. Beyond [`limits::IMPORT_CHANGES_RECORDED_MAX`] records of one import, one
+//! record stands for all further handles.
 
 use std::collections::HashSet;
 
@@ -57,14 +57,14 @@ impl Operation for Import {
         plan: &mut Plan,
     ) -> Result<(Imported, ImportRecords), ChangeError> {
         let mut imported = Imported::default();
-        let mut met = Met { accounts: context.known(&self.accounts)?, ..Met::default() };
+        let mut seen = Seen { accounts: context.known(&self.accounts)?, ..Seen::default() };
         for mut incoming in std::mem::take(&mut self.accounts) {
-            if !met.accounts.insert(incoming.account) {
+            if !seen.accounts.insert(incoming.account) {
                 imported.accounts_kept += 1;
                 continue;
             }
             let had_handles = !incoming.claims.is_empty();
-            met.sift(&mut incoming, context.config().devices_per_account, &mut imported);
+            seen.sift(&mut incoming, context.config().devices_per_account, &mut imported);
             if had_handles && incoming.claims.is_empty() {
                 imported.devices_refused += incoming.devices.len() as u64;
                 continue;
@@ -76,15 +76,15 @@ impl Operation for Import {
     }
 }
 
-/// What is here already, or came before in the same piece, which the index does not show yet.
+/// Accounts that are stored, and what earlier accounts of the same piece have: the index does not show it yet.
 #[derive(Default)]
-struct Met {
+struct Seen {
     accounts: HashSet<AccountId>,
     devices: HashSet<DeviceId, RandomState>,
     handles: HashSet<Handle, RandomState>,
 }
 
-impl Met {
+impl Seen {
     /// Takes out of `incoming` what another account of the piece has, and what is more than an account may have. Whoever
     /// made the file should have seen to both; here it would be an index that contradicts itself.
     fn sift(
