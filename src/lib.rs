@@ -22,7 +22,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`limits`] | every limit, with unit and reason |
-//! | `redacted` | `Debug` of types that hold secrets or personal data |
+//! | [`redacted`] | `Debug` of types that hold secrets or personal data |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
 //! | [`telemetry`] | the service's own messages, without personal values |
@@ -69,7 +69,7 @@ pub mod operators;
 pub mod query_log;
 pub mod quota;
 pub mod reading;
-mod redacted;
+pub mod redacted;
 pub mod registry;
 pub mod server;
 pub mod shutdown;

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dispatchd::files::DataDirectory;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -42,6 +43,8 @@ impl SmallDisk {
     pub(crate) fn mount(place: &str, test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(place);
+        // Otherwise a mount within the data directory looks like data of another version.
+        DataDirectory::prepare(&folder.path().join("data")).unwrap();
         fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES},mode=0700"), "tmpfs"]);

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dispatchd::files::DataDirectory;
 use serde_json::Value;
 
 use super::{Person, exported, left_in, on_files, on_server, people, printed, stats};
@@ -108,6 +109,7 @@ async fn a_kill_during_a_snapshot_leaves_a_whole_file_or_none() {
         if copy.exists() {
             whole += 1;
             let restored = tempfile::tempdir().unwrap();
+            DataDirectory::prepare(restored.path()).unwrap();
             fs::create_dir(restored.path().join("registry")).unwrap();
             fs::rename(&copy, restored.path().join("registry/registry.redb")).unwrap();
             assert_eq!(exported(restored.path()), rows);
