@@ -107,8 +107,8 @@ impl<W: Write> RecordPrinter<W> {
 mod tests {
     use super::*;
 
-    const LOOKUP: &[u8] = br#"{"at":"2026-11-23T08:41:07.123456Z","kind":"lookup","request":"r_0000000000001","account":"a_0","device":"d_0000000000002","ip":"192.0.2.1","handle":"+14155550123","route":"sms","reason":"device-removed","status":200,"took_us":12}"#;
-    const CHANGE: &[u8] = br#"{"at":"2026-11-23T08:41:08.123456Z","kind":"change","change":"handle-bound","handle":"ann@example.com","device":"d_0000000000002","account":"a_0","cause":"proof"}"#;
+    const LOOKUP: &[u8] = br#"{"at":"2026-11-23T08:41:07.123456Z","kind":"lookup","request":"r_0000000000002","account":"a_0000000000002","device":"d_0000000000002","ip":"192.0.2.1","handle":"+14155550123","route":"sms","reason":"device-removed","status":200,"took_us":12}"#;
+    const CHANGE: &[u8] = br#"{"at":"2026-11-23T08:41:08.123456Z","kind":"change","change":"handle-bound","handle":"ann@example.com","device":"d_0000000000002","account":"a_0000000000002","cause":"proof"}"#;
 
     fn printed(json: bool, colour: bool) -> String {
         let mut out = Vec::new();
