@@ -95,12 +95,15 @@ pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<(
     file.read_exact_at(bytes, offset)
 }
 
-/// Opens a file to append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
+/// Opens a file to read it and append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
 ///
 /// # Errors
 /// What the operating system says.
 pub fn append_private(path: &Path) -> io::Result<File> {
-    let file = give(path, OpenOptions::new().append(true).create(true).mode(0o600).open(path)?)?;
+    let file = give(
+        path,
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?,
+    )?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }

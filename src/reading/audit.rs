@@ -1,7 +1,8 @@
 //! Who read the query log.
 
 use super::{
-    call::{Answer, Reading, ReadingError, Rows, Stop, give},
+    call::{Answer, Reading, Rows, Stop, give},
+    error::ReadingError,
     records::Records,
 };
 use crate::{

@@ -4,41 +4,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::records::Records;
+use super::{error::ReadingError, records::Records};
 use crate::{
-    api::{Call, Invalid, Row},
-    audit::{AuditError, Audited},
-    query_log::{ForgottenError, OpenError, ReadError, SearchOutcome},
+    api::{Call, Row},
+    audit::Audited,
+    query_log::SearchOutcome,
 };
 
 /// Asked now and then while a call reads: whether nobody waits for the answer any more.
 pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// Why a call gives nothing, or not everything.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadingError {
-    /// The request is wrong.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// It cannot be noted who reads, so nothing is read.
-    #[error("nothing is read unless the audit log notes it first: {0}")]
-    NotNoted(#[source] AuditError),
-    /// A segment of the query log cannot be read.
-    #[error(transparent)]
-    Segment(#[from] ReadError),
-    /// The query log of a data directory cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The audit log cannot be read.
-    #[error(transparent)]
-    AuditLog(#[from] AuditError),
-    /// The log's directory or its keys cannot be read.
-    #[error(transparent)]
-    Forgotten(#[from] ForgottenError),
-    /// Nobody waits for the answer any more.
-    #[error("the call was ended before its answer was complete")]
-    Stopped,
-}
 
 /// A call with one answer.
 pub trait Answer: Call + Send + 'static {

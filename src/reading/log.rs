@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    call::{Answer, Reading, ReadingError, Rows, Stop, give},
+    call::{Answer, Reading, Rows, Stop, give},
+    error::ReadingError,
     records::Records,
 };
 use crate::{

@@ -11,11 +11,13 @@
 
 mod audit;
 mod call;
+mod error;
 mod log;
 mod records;
 mod tail;
 mod why;
 
-pub use call::{Answer, Reading, ReadingError, Rows, Stop};
+pub use call::{Answer, Reading, Rows, Stop};
+pub use error::ReadingError;
 pub use records::{DataFiles, Records};
 pub use tail::{Follower, follow};

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::call::ReadingError;
+use super::error::ReadingError;
 use crate::{
     audit::{Audit, AuditOptions, Audited, Call, Filters},
     clock::{SharedClock, SystemClock, Timestamp},

@@ -1,6 +1,6 @@
 //! Records as they are committed.
 
-use super::{call::ReadingError, records::Records};
+use super::{error::ReadingError, records::Records};
 use crate::{
     api::{Call as _, RecordFilter},
     audit::{Audited, Call, Filters},

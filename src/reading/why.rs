@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    call::{Answer, Reading, ReadingError, Rows, Stop},
+    call::{Answer, Reading, Rows, Stop},
+    error::ReadingError,
     records::Records,
 };
 use crate::{

@@ -36,12 +36,22 @@ struct Line<'a> {
 impl Outbox {
     /// Opens the outbox that `config` names, with its file in the directory `data`. Only the owner can read the file.
     ///
+    /// A kill during a write leaves a partial line, of a code that nobody was told of. The line ends here: otherwise the
+    /// next code would be part of it.
+    ///
     /// # Errors
     /// If the file cannot be opened or protected.
     pub fn open(config: &Config, data: &Path) -> io::Result<Self> {
         match config.outbox {
             OutboxKind::File => {
-                let file = files::append_private(&data.join("outbox.ndjson"))?;
+                let mut file = files::append_private(&data.join("outbox.ndjson"))?;
+                let mut last = [b'\n'];
+                if let Some(at) = file.metadata()?.len().checked_sub(1) {
+                    files::read_exact_at(&file, &mut last, at)?;
+                }
+                if last != *b"\n" {
+                    file.write_all(b"\n")?;
+                }
                 Ok(Self(Target::File(Mutex::new(file))))
             }
             OutboxKind::Stdout => Ok(Self::stdout()),
@@ -143,5 +153,19 @@ mod tests {
         let outbox =
             Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("exists on Linux"))));
         assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
+    }
+
+    #[tokio::test]
+    async fn a_partial_line_of_a_killed_server_does_not_corrupt_the_next() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("outbox.ndjson");
+        std::fs::write(&path, "{\"at\":\"2026-11-2").expect("a partial line");
+        for _ in 0..2 {
+            let outbox = Outbox::open(&Config::default(), dir.path()).expect("it opens");
+            outbox.deliver(message("+14155550123")).await.expect("it is written");
+        }
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        let is_json = |line| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        assert_eq!(text.lines().map(is_json).collect::<Vec<_>>(), [false, true, true]);
     }
 }
