@@ -534,14 +534,16 @@ async fn a_life_is_told_step_by_step_and_the_same_by_a_server_and_its_files() {
         assert_eq!(route == "imessage", LIFE[step].1 == "blue", "step {step}: {route}");
     }
     world.minutes_pass(1);
-    let now = world.clock.now().to_string();
+    let moment = world.clock.now().to_string();
+    // The server takes the present from its registry, and files do not have one.
+    world.minutes_pass(1);
     let ask = |extra: &[&str], of: &[&str]| {
         let mut command = why(&[NUMBER, "--limit", "100"]);
         let output = run(command.args(extra).args(of).env("DISPATCHD_TOKEN", &world.reader));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let (at_server, past) = (["--server", &server.operators], ["--at", &now]);
+    let (at_server, past) = (["--server", &server.operators], ["--at", &moment]);
     let told = [ask(&past, &at_server), ask(&[&past[..], &["--json"]].concat(), &at_server)];
     let lines: Vec<_> = told[0].lines().collect();
     assert_eq!(lines[LIFE.len() * 2], "", "{}", told[0]);
