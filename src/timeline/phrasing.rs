@@ -16,6 +16,11 @@ pub(super) struct Phrasing {
     today: Timestamp,
 }
 
+/// Date and time of day, UTC, to the second.
+pub(super) fn date_time(at: Timestamp) -> String {
+    at.to_string().chars().take(19).collect::<String>().replace('T', " ")
+}
+
 /// What a route is called where people talk about bubbles.
 pub(super) const fn colour(route: Option<Route>) -> &'static str {
     match route {
@@ -94,9 +99,11 @@ impl Phrasing {
 
     /// The time of day, UTC, to the second; with the date if it is another day's.
     pub(super) fn time(self, at: Timestamp) -> String {
-        let (text, today) = (at.to_string(), self.today.to_string());
-        let (date, time) = (text.get(..10).unwrap_or(""), text.get(11..19).unwrap_or(""));
-        if today.starts_with(date) { time.to_owned() } else { format!("{date} {time}") }
+        let (text, today) = (date_time(at), self.today.to_string());
+        match text.split_once(' ') {
+            Some((date, time)) if today.starts_with(date) => time.to_owned(),
+            _ => text,
+        }
     }
 
     /// A change: when, what, why.
@@ -200,14 +207,8 @@ impl Phrasing {
     }
 
     /// The answer at an instant, with since when it is so.
-    pub(super) fn verdict(
-        self,
-        at: Timestamp,
-        route: Route,
-        why: &str,
-        since: Option<State>,
-    ) -> String {
-        let (colour, at) = (colour(Some(route)), self.time(at));
+    pub(super) fn verdict(self, at: &str, route: Route, why: &str, since: Option<State>) -> String {
+        let colour = colour(Some(route));
         let since = since.map_or(String::new(), |state| {
             let at_latest = if state.is_exact { "" } else { " at the latest" };
             format!("; so since {}{at_latest}", self.time(state.since))

@@ -3,7 +3,7 @@
 use super::{
     entry::Entry,
     evidence::Evidence,
-    phrasing::colour,
+    phrasing::{colour, date_time},
     present::Present,
     spelling::{State, route_of},
     stale_askers::GivenAnswer,
@@ -111,14 +111,15 @@ impl Timeline {
         from: Source,
         has_origin: bool,
     ) -> String {
+        // A moment that somebody asked for may be of any day.
+        let time = self.past.map_or_else(|| self.phrasing.time(at), date_time);
         let Some(verdict) = verdict else {
-            let time = self.phrasing.time(at);
             let what =
                 if self.has_rows { "nothing that decides its route" } else { "nothing about it" };
             return format!("unknown at {time}: the log has {what}");
         };
         let why = self.phrasing.reason(verdict.reason, &verdict.evidence);
-        let text = self.phrasing.verdict(at, verdict.route, &why, verdict.since);
+        let text = self.phrasing.verdict(&time, verdict.route, &why, verdict.since);
         let limits = match from {
             Source::Log if !has_origin => ", as far as the log shows",
             Source::Registry if !self.has_rows => "; nothing about it is in the log",

@@ -73,7 +73,7 @@ impl Timeline {
     pub fn new(question: &Question, reuse: Reuse, now: Timestamp) -> Self {
         let past = question.past(now);
         Self {
-            phrasing: Phrasing::new(now),
+            phrasing: Phrasing::new(past.unwrap_or(now)),
             spellings: question.spellings().map(Spelling::new).collect(),
             has_rows: false,
             last_change: None,

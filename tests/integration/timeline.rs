@@ -155,20 +155,20 @@ async fn a_moment_that_is_past_is_explained_as_it_was_then() {
     let (world, [_, ben, _]) = signed_out().await;
     let (told, summary) = world.told("at=2026-11-23T09:15:00Z").await;
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(
-        line(&summary)
-            .starts_with("blue at 09:15:00: a live device backs it (bound 09:00:00 by proof)")
-    );
+    assert!(line(&summary).starts_with(
+        "blue at 2026-11-23 09:15:00: a live device backs it (bound 09:00:00 by proof)"
+    ));
     assert_eq!((&summary["from"], &summary["holders_count"]), (&json!("log"), &json!(0)));
     let (_, summary) = world.told("at=9m").await;
     assert!(
-        line(&summary).starts_with("green at 09:21:00: its last device signed out at 09:20:00")
+        line(&summary)
+            .starts_with("green at 2026-11-23 09:21:00: its last device signed out at 09:20:00")
     );
     assert_eq!(summary["holders_count"], 2);
     assert!(line(&summary["last_lookup"]).starts_with("blue at 09:10:00"));
     let (told, summary) = world.told("at=2026-11-23T08:00:00Z").await;
     assert!(told.is_empty() && summary["route"].is_null());
-    assert_eq!(line(&summary), "unknown at 08:00:00: the log has nothing about it");
+    assert_eq!(line(&summary), "unknown at 2026-11-23 08:00:00: the log has nothing about it");
     // The timeline cites the cause of an answer, however old it is.
     world.clock.advance(Duration::from_secs(24 * 3600));
     world.server.route(&ben, NUMBER).await;

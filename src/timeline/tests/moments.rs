@@ -16,12 +16,12 @@ fn a_moment_is_explained_by_what_came_before_it() {
     let before = at_moment("09:00:00");
     assert_eq!((before.route, before.from), (None, Source::Log));
     assert!(before.last_change.is_none() && before.last_lookup.is_none());
-    assert!(before.sentence.starts_with("unknown at 09:00:00: the log has nothing"));
+    assert!(before.sentence.starts_with("unknown at 2026-11-23 09:00:00: the log has nothing"));
 
     let between = at_moment("13:50:00");
     assert_eq!(
         between.sentence,
-        "blue at 13:50:00: a live device backs it (bound 09:12:03 by proof); so since 09:12:03"
+        "blue at 2026-11-23 13:50:00: a live device backs it (bound 09:12:03 by proof); so since 09:12:03"
     );
     let told = between.last_lookup.unwrap();
     assert!(told.sentence().starts_with("blue at 13:40:00: "), "{}", told.sentence());
@@ -31,7 +31,7 @@ fn a_moment_is_explained_by_what_came_before_it() {
     let after = at_moment("14:00:00");
     assert_eq!(
         after.sentence,
-        "green at 14:00:00: its last device signed out at 13:58:40, by its owner; so since \
+        "green at 2026-11-23 14:00:00: its last device signed out at 13:58:40, by its owner; so since \
          13:58:40"
     );
     assert_eq!(after.holders_count, 2);
