@@ -514,7 +514,7 @@ async fn a_life_is_told_step_by_step_and_the_same_by_a_server_and_its_files() {
         let output = run(command.env("DISPATCHD_TOKEN", &admin));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
-    for step in 0..LIFE.len() {
+    for (step, (_, colour)) in LIFE.iter().enumerate() {
         world.minutes_pass(1);
         match step {
             0 => server.prove(&ann, NUMBER).await,
@@ -531,7 +531,7 @@ async fn a_life_is_told_step_by_step_and_the_same_by_a_server_and_its_files() {
         }
         world.minutes_pass(1);
         let route = server.route(&ben, NUMBER).await;
-        assert_eq!(route == "imessage", LIFE[step].1 == "blue", "step {step}: {route}");
+        assert_eq!(route == "imessage", *colour == "blue", "step {step}: {route}");
     }
     world.minutes_pass(1);
     let moment = world.clock.now().to_string();
