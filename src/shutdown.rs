@@ -28,7 +28,6 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// Nothing stopped, no task.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,7 +38,6 @@ impl Shutdown {
     }
 
     /// Whether the soft stop has come.
-    #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.soft.is_cancelled()
     }
@@ -50,7 +48,6 @@ impl Shutdown {
     }
 
     /// Whether a task ended by a panic.
-    #[must_use]
     pub fn has_crashed(&self) -> bool {
         self.crashed.load(Ordering::SeqCst)
     }

@@ -66,7 +66,7 @@ impl Chain {
     /// Appends an entry, and returns its number once it is durable. After an error there is no entry, unless its bytes
     /// reached the disk although the system reported an error; its call was given no records.
     pub(super) fn append(&self, what: What) -> Result<u64, AuditError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         self.disk.create_dir(&self.dir).map_err(io_at(&self.dir))?;
         let _lock = self.lock()?;
         // Unknown until this append has succeeded.

@@ -27,7 +27,6 @@ pub(super) struct Begin {
 pub(super) struct End {
     /// The number of the first.
     pub(super) of: u64,
-    /// How many records were given.
     pub(super) records: u64,
     /// Whether the call came to its end, rather than broke off. Following the log has no other end than breaking off.
     pub(super) whole: bool,

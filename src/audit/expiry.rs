@@ -9,13 +9,6 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// What has expired.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// Files removed, each a day.
-    pub files: usize,
-}
-
 /// How many of the files, oldest first, are to be removed.
 ///
 /// A day expires when the newest entry that it can hold is too old. A day in the future was named by a wrong clock: its
@@ -35,25 +28,22 @@ pub(super) fn due(files: &[FileName], retention: Duration, now: Timestamp) -> us
     due.into_iter().take_while(|is_due| *is_due).count()
 }
 
-/// Removes what is due.
+/// Removes what is due. Returns the number of files, each a day.
 pub(super) fn expire(
     chain: &Chain,
     retention: Duration,
     now: Timestamp,
-) -> Result<Expired, AuditError> {
+) -> Result<usize, AuditError> {
     let list = || files::list(&chain.dir).map_err(super::error::io_at(&chain.dir));
     // Checked without the lock first: on almost every tick nothing is due.
     if due(&list()?, retention, now) == 0 {
-        return Ok(Expired::default());
+        return Ok(0);
     }
     let _lock = chain.lock()?;
     let files = list()?;
-    let mut expired = Expired::default();
-    for file in files.iter().take(due(&files, retention, now)) {
-        chain.remove(*file)?;
-        expired.files += 1;
-    }
-    Ok(expired)
+    let due = due(&files, retention, now);
+    files[..due].iter().try_for_each(|file| chain.remove(*file))?;
+    Ok(due)
 }
 
 #[cfg(test)]

@@ -17,14 +17,12 @@ pub struct Filters {
 
 impl Filters {
     /// A call without filters.
-    #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// The filters of a search. A field added to [`Filter`] does not compile here until somebody has decided whether it is
     /// personal.
-    #[must_use]
     pub fn of(filter: &Filter) -> Self {
         let Filter {
             handle,

@@ -35,7 +35,6 @@ pub struct Wanted {
 
 impl Wanted {
     /// The filters that the audit log notes for this listing itself.
-    #[must_use]
     pub fn filters(&self) -> Filters {
         let Self { since, until, operator, handle } = self;
         let filters = Filters::none().plain("since", *since).plain("until", *until);

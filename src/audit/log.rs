@@ -10,7 +10,7 @@ use super::{
     chain::Chain,
     entry::{Begin, What},
     error::AuditError,
-    expiry::{self, Expired},
+    expiry,
     filters::Filters,
     fingerprint::FingerprintKey,
     listing::{Listing, Wanted},
@@ -24,34 +24,6 @@ use crate::{
     limits,
 };
 
-/// What an audit log is opened with.
-#[derive(Clone, Debug)]
-pub struct AuditOptions {
-    /// Its directory; made with the first entry.
-    pub dir: PathBuf,
-    /// The keys of the query log's hours, whose fingerprints die with them. It may be opened for reading only.
-    pub keyring: Arc<Keyring>,
-    /// Where time comes from.
-    pub clock: SharedClock,
-    /// How long an entry is kept.
-    pub retention: Duration,
-    /// What changes files.
-    pub disk: SharedDisk,
-}
-
-impl AuditOptions {
-    /// An audit log in `dir` on the machine's own disk.
-    #[must_use]
-    pub fn new(
-        dir: PathBuf,
-        keyring: Arc<Keyring>,
-        clock: SharedClock,
-        retention: Duration,
-    ) -> Self {
-        Self { dir, keyring, clock, retention, disk: OsDisk::shared() }
-    }
-}
-
 /// The audit log of one data directory. Cheap to clone. Its calls read and write files, so they belong on a thread that
 /// may wait.
 #[derive(Clone, Debug)]
@@ -60,10 +32,27 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// An audit log. Nothing is opened yet: that it cannot be written is for those to hear who want to read.
-    #[must_use]
-    pub fn new(options: AuditOptions) -> Self {
-        let AuditOptions { dir, keyring, clock, retention, disk } = options;
+    /// An audit log in `dir`, which the first entry creates. Nothing is opened yet: an error is for those who want to read.
+    ///
+    /// The `keyring` has the keys of the query log's hours, whose fingerprints die with them. It may be opened for reading
+    /// only.
+    pub fn new(
+        dir: PathBuf,
+        keyring: Arc<Keyring>,
+        clock: SharedClock,
+        retention: Duration,
+    ) -> Self {
+        Self::on_disk(OsDisk::shared(), dir, keyring, clock, retention)
+    }
+
+    /// As [`Audit::new`], with `disk` for all changes of files.
+    pub(super) fn on_disk(
+        disk: SharedDisk,
+        dir: PathBuf,
+        keyring: Arc<Keyring>,
+        clock: SharedClock,
+        retention: Duration,
+    ) -> Self {
         let chain = Chain::new(dir, disk, Arc::clone(&clock));
         Self { shared: Arc::new(AuditState::new(chain, keyring, clock, retention)) }
     }
@@ -94,26 +83,20 @@ impl Audit {
     }
 
     /// The calls that are noted and wanted, oldest first, each with how it ended.
-    ///
-    /// # Errors
-    /// If the files cannot be read.
     pub fn list(&self, wanted: Wanted) -> Result<Listing, AuditError> {
         Listing::new(&self.shared, wanted)
     }
 
     /// Reads the whole chain and says where it is not what was written.
-    ///
-    /// # Errors
-    /// If the files cannot be read.
     pub fn verify(&self) -> Result<VerifyReport, AuditError> {
         verify::verify(&self.shared.chain)
     }
 
-    /// Removes the days that are older than the retention. To be called now and then; calling it again is harmless.
+    /// Removes the days that are older than the retention, and returns their number. To be called now and then; calling it again is harmless.
     ///
     /// # Errors
     /// If a file cannot be removed; the next call tries again.
-    pub fn expire(&self) -> Result<Expired, AuditError> {
+    pub fn expire(&self) -> Result<usize, AuditError> {
         let shared = &self.shared;
         expiry::expire(&shared.chain, shared.retention, shared.clock.now())
     }
@@ -126,7 +109,6 @@ impl Audit {
 }
 
 /// Who reads files by the command line: `local:` and the user's number. No operator's name has a colon.
-#[must_use]
 pub fn local_user() -> String {
     format!("local:{}", getuid().as_raw())
 }

@@ -65,7 +65,6 @@ pub struct VerifyReport {
     pub places: Vec<FaultPosition>,
 }
 
-/// The chain as far as it was read.
 #[derive(Default)]
 struct Walk {
     report: VerifyReport,

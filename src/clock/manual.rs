@@ -22,7 +22,6 @@ pub struct ManualClock {
 
 impl ManualClock {
     /// A clock that shows `now`.
-    #[must_use]
     pub fn at(now: Timestamp) -> Arc<Self> {
         Arc::new(Self {
             wall_micros: AtomicU64::new(now.as_micros()),

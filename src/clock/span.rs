@@ -16,9 +16,6 @@ const UNITS: &[(&str, u128)] = &[
 ];
 
 /// Writes the span as a whole number of the longest unit that fits: `30d`, `90m`.
-///
-/// # Errors
-/// Those of the serializer.
 pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let nanos = span.as_nanos();
     let fits = |(_, unit): &&(&str, u128)| nanos.is_multiple_of(*unit);

@@ -24,13 +24,11 @@ impl Timestamp {
     pub const MAX: Self = Self(u64::MAX);
 
     /// From microseconds since the Unix epoch.
-    #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
     /// From seconds since the Unix epoch.
-    #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000))
     }
@@ -74,7 +72,6 @@ impl Timestamp {
 
 impl Hour {
     /// From hours since the Unix epoch.
-    #[must_use]
     pub const fn from_epoch_hours(hours: u32) -> Self {
         Self(hours)
     }

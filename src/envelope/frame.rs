@@ -18,15 +18,14 @@
 //! for each file, so the sequence serves as nonce: no two frames of one key share it. An end frame has its own range of
 //! nonces: recovery writes one with the sequence of a frame that was perhaps torn, and that frame may be kept aside.
 
-use std::fmt;
-
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use crc32fast::Hasher;
 
 use super::{header::FileHeader, keyring_format::HourKey};
 use crate::limits;
 
-const MAGIC: &[u8; 4] = b"dfrm";
+/// Begins every frame; a reader searches for it behind damage.
+pub(super) const MAGIC: &[u8; 4] = b"dfrm";
 const TAG_BYTES: usize = 16;
 pub(super) const HEADER_BYTES: usize = 32;
 pub(super) const TRAILER_BYTES: usize = 4;
@@ -38,7 +37,6 @@ const SUBKEY_LABEL: &[u8] = b"dispatchd frames 1 ";
 
 /// Bytes that a frame adds to its content.
 pub const FRAME_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES + TRAILER_BYTES;
-/// Bytes of the longest frame.
 pub(super) const FRAME_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX + TRAILER_BYTES;
 
 /// What a frame is for.
@@ -69,7 +67,6 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// Bytes of the whole frame.
-    #[must_use]
     pub fn frame_bytes(&self) -> u64 {
         u64::from(self.body_bytes) + (HEADER_BYTES + TRAILER_BYTES) as u64
     }
@@ -127,11 +124,6 @@ impl FrameHeader {
     }
 }
 
-/// The magic, to find the next frame behind damage.
-pub(super) const fn magic() -> &'static [u8; 4] {
-    MAGIC
-}
-
 /// A checksum that starts from the file's salt.
 pub(super) fn checksum(seed: &Hasher, bytes: &[u8]) -> u32 {
     let mut hasher = seed.clone();
@@ -153,7 +145,8 @@ fn aad(file: &FileHeader, frame: &FrameHeader) -> [u8; AAD_BYTES] {
     aad
 }
 
-/// Seals frames of one file, in order.
+/// Seals frames of one file, in order. `Debug` of a key prints its algorithm only.
+#[derive(Debug)]
 pub struct FrameSealer {
     key: LessSafeKey,
     seed: Hasher,
@@ -164,21 +157,18 @@ pub struct FrameSealer {
 
 impl FrameSealer {
     /// For a new file.
-    #[must_use]
     pub fn new(key: &HourKey, file: &FileHeader) -> Self {
         Self::resume(key, file, 0, 0)
     }
 
     /// For a file that already has frames. Only to end it: sealing content with a sequence that was used before would
     /// use its nonce twice.
-    #[must_use]
     pub fn resume(key: &HourKey, file: &FileHeader, sequence: u32, items: u32) -> Self {
         let (key, seed) = (file.subkey(key, SUBKEY_LABEL), file.checksum_seed());
         Self { key, seed, file: file.clone(), sequence, items }
     }
 
     /// Whether the counters can count another frame of `items`; if not, a new file is due.
-    #[must_use]
     pub fn has_room(&self, items: u32) -> bool {
         self.sequence < u32::MAX - 1 && self.items.checked_add(items).is_some()
     }
@@ -220,13 +210,8 @@ impl FrameSealer {
     }
 }
 
-impl fmt::Debug for FrameSealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameSealer").field("sequence", &self.sequence).finish_non_exhaustive()
-    }
-}
-
 /// Opens frames of one file.
+#[derive(Debug)]
 pub struct FrameOpener {
     key: LessSafeKey,
     file: FileHeader,
@@ -234,7 +219,6 @@ pub struct FrameOpener {
 
 impl FrameOpener {
     /// For the file with this head.
-    #[must_use]
     pub fn new(key: &HourKey, file: &FileHeader) -> Self {
         Self { key: file.subkey(key, SUBKEY_LABEL), file: file.clone() }
     }
@@ -243,11 +227,5 @@ impl FrameOpener {
     pub fn open<'a>(&self, frame: &FrameHeader, body: &'a mut [u8]) -> Option<&'a [u8]> {
         let aad = Aad::from(aad(&self.file, frame));
         self.key.open_in_place(frame.nonce(), aad, body).ok().map(|content| &*content)
-    }
-}
-
-impl fmt::Debug for FrameOpener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameOpener").field("file", &self.file).finish_non_exhaustive()
     }
 }

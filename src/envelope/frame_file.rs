@@ -11,7 +11,10 @@ use std::{
 use crc32fast::Hasher;
 
 use super::{
-    frame::{self, FRAME_BYTES_MAX, FrameHeader, FrameKind, HEADER_BYTES, TRAILER_BYTES, checksum},
+    frame::{
+        FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, HEADER_BYTES, MAGIC,
+        TRAILER_BYTES, checksum,
+    },
     header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError},
 };
 use crate::files;
@@ -83,13 +86,11 @@ impl FrameFile {
     }
 
     /// The file's head.
-    #[must_use]
     pub const fn header(&self) -> &FileHeader {
         &self.header
     }
 
     /// Where reading ends.
-    #[must_use]
     pub const fn limit(&self) -> u64 {
         self.limit
     }
@@ -103,11 +104,8 @@ impl FrameFile {
     }
 
     /// The frame that ends the file, if it is the last thing in it.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
     pub fn end_frame(&mut self) -> io::Result<Option<FrameHeader>> {
-        let end_bytes = frame::FRAME_OVERHEAD_BYTES as u64;
+        let end_bytes = FRAME_OVERHEAD_BYTES as u64;
         let Some(offset) = self.limit.checked_sub(end_bytes).filter(|at| *at >= FILE_HEADER_BYTES)
         else {
             return Ok(None);
@@ -118,9 +116,6 @@ impl FrameFile {
     }
 
     /// What lies at `offset` and after it.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
     pub fn after(&mut self, offset: u64) -> io::Result<Step> {
         let offset = offset.max(FILE_HEADER_BYTES);
         if offset >= self.limit {
@@ -140,9 +135,6 @@ impl FrameFile {
     }
 
     /// What lies before `end`.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
     pub fn before(&mut self, end: u64) -> io::Result<Step> {
         let end = end.min(self.limit);
         if end <= FILE_HEADER_BYTES {
@@ -168,9 +160,6 @@ impl FrameFile {
     }
 
     /// Copies the body of the frame at `offset` into `body`, to be opened there.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
     pub fn read_body(
         &mut self,
         offset: u64,
@@ -211,27 +200,25 @@ impl FrameFile {
     }
 
     fn magic_after(&mut self, mut at: u64) -> io::Result<Option<u64>> {
-        let magic = frame::magic();
         while at < self.limit {
             let window = self.window(at, SEARCH_BYTES, false)?;
-            if let Some(found) = window.windows(magic.len()).position(|bytes| bytes == magic) {
+            if let Some(found) = window.windows(MAGIC.len()).position(|bytes| bytes == MAGIC) {
                 return Ok(Some(at + found as u64));
             }
             // The magic may lie across the edge.
-            at += (window.len().saturating_sub(magic.len() - 1)).max(1) as u64;
+            at += (window.len().saturating_sub(MAGIC.len() - 1)).max(1) as u64;
         }
         Ok(None)
     }
 
     fn magic_before(&mut self, mut end: u64) -> io::Result<Option<u64>> {
-        let magic = frame::magic();
         // A magic that starts before `end` may reach past it.
         while end > FILE_HEADER_BYTES {
             let start = end.saturating_sub(SEARCH_BYTES as u64).max(FILE_HEADER_BYTES);
-            let reach = (end + magic.len() as u64 - 1).min(self.limit);
+            let reach = (end + MAGIC.len() as u64 - 1).min(self.limit);
             let bytes = usize::try_from(reach - start).unwrap_or(CHUNK_BYTES);
             let window = self.window(start, bytes, true)?;
-            if let Some(found) = window.windows(magic.len()).rposition(|bytes| bytes == magic) {
+            if let Some(found) = window.windows(MAGIC.len()).rposition(|bytes| bytes == MAGIC) {
                 return Ok(Some(start + found as u64));
             }
             end = start;

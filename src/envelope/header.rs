@@ -25,23 +25,10 @@ use crate::{clock::Hour, ids::fill_random};
 const VERSION: u8 = 1;
 const COPY_BYTES: usize = 64;
 
-/// Which of the two formats follows the head. Their magics differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FileKind {
-    /// Frames, appended as they come.
-    Frames,
-    /// Chunks, written once.
-    Chunks,
-}
-
-impl FileKind {
-    const fn magic(self) -> &'static [u8; 8] {
-        match self {
-            Self::Frames => b"DDFRAMES",
-            Self::Chunks => b"DDCHUNKS",
-        }
-    }
-}
+/// The first bytes of a file of frames, which grows.
+pub(super) const FRAMES: &[u8; 8] = b"DDFRAMES";
+/// The first bytes of a chunk file, which is written once.
+pub(super) const CHUNKS: &[u8; 8] = b"DDCHUNKS";
 
 /// Bytes before the first frame or chunk.
 pub const FILE_HEADER_BYTES: u64 = 2 * COPY_BYTES as u64;
@@ -75,7 +62,6 @@ pub enum FileHeaderError {
 
 impl FileHeader {
     /// The head of a new file, with a fresh salt.
-    #[must_use]
     pub fn new(purpose: u8, hour: Hour, number: u32) -> Self {
         let mut salt = [0; 32];
         fill_random(&mut salt);
@@ -83,15 +69,14 @@ impl FileHeader {
     }
 
     /// The bytes at the start of a file of frames.
-    #[must_use]
     pub fn encode(&self) -> [u8; FILE_HEADER_BYTES as usize] {
-        self.encode_as(FileKind::Frames)
+        self.encode_as(FRAMES)
     }
 
-    /// The bytes at the start of a file of that kind.
-    pub(super) fn encode_as(&self, kind: FileKind) -> [u8; FILE_HEADER_BYTES as usize] {
+    /// The bytes at the start of a file with this magic.
+    pub(super) fn encode_as(&self, magic: &[u8; 8]) -> [u8; FILE_HEADER_BYTES as usize] {
         let mut copy = [0; COPY_BYTES];
-        copy[..8].copy_from_slice(kind.magic());
+        copy[..8].copy_from_slice(magic);
         copy[8] = VERSION;
         copy[9] = self.purpose;
         copy[12..16].copy_from_slice(&self.hour.epoch_hours().to_le_bytes());
@@ -100,8 +85,7 @@ impl FileHeader {
         let crc = crc32fast::hash(&copy[..60]);
         copy[60..].copy_from_slice(&crc.to_le_bytes());
         let mut both = [0; FILE_HEADER_BYTES as usize];
-        both[..COPY_BYTES].copy_from_slice(&copy);
-        both[COPY_BYTES..].copy_from_slice(&copy);
+        both.as_chunks_mut().0.fill(copy);
         both
     }
 
@@ -110,16 +94,16 @@ impl FileHeader {
     /// # Errors
     /// If neither copy is whole.
     pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
-        Self::decode_as(FileKind::Frames, bytes)
+        Self::decode_as(FRAMES, bytes)
     }
 
-    /// Reads the first bytes of a file of that kind; one of the other kind is damaged.
-    pub(super) fn decode_as(kind: FileKind, bytes: &[u8]) -> Result<Self, FileHeaderError> {
+    /// Reads the first bytes of a file with this magic; any other magic is damage.
+    pub(super) fn decode_as(magic: &[u8; 8], bytes: &[u8]) -> Result<Self, FileHeaderError> {
         // A file that ends within its head has nothing to read, even if the first copy is whole.
         let bytes = bytes.get(..FILE_HEADER_BYTES as usize).ok_or(FileHeaderError::Short)?;
         let (copies, _) = bytes.as_chunks::<COPY_BYTES>();
         for copy in copies {
-            match decode_copy(kind, copy) {
+            match decode_copy(magic, copy) {
                 Err(FileHeaderError::Damaged) => {}
                 known => return known,
             }
@@ -145,9 +129,9 @@ impl FileHeader {
     }
 }
 
-fn decode_copy(kind: FileKind, copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileHeaderError> {
+fn decode_copy(magic: &[u8; 8], copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileHeaderError> {
     let (body, crc) = copy.split_at(60);
-    if crc != crc32fast::hash(body).to_le_bytes() || &body[..8] != kind.magic() {
+    if crc != crc32fast::hash(body).to_le_bytes() || &body[..8] != magic {
         return Err(FileHeaderError::Damaged);
     }
     if body[8] != VERSION {

@@ -26,7 +26,6 @@ pub struct KeyFiles {
     pub root_key: PathBuf,
 }
 
-/// What the two files hold.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) root: RootKey,
@@ -35,7 +34,6 @@ pub(super) struct Keys {
 
 impl KeyFiles {
     /// `keyring` in `keys_dir`, and `root.key` beside it unless it lies elsewhere (outside the backups, say).
-    #[must_use]
     pub fn new(keys_dir: &Path, root_key_file: Option<&Path>) -> Self {
         let root_key = root_key_file.map_or_else(|| keys_dir.join("root.key"), Path::to_owned);
         Self { keyring: keys_dir.join("keyring"), root_key }

@@ -64,30 +64,22 @@ impl Keyring {
     }
 
     /// Opens the keyring without changing anything, for a reader beside a running or a stopped server.
-    ///
-    /// # Errors
-    /// See [`KeyringError`].
     pub fn open_read_only(files: KeyFiles) -> Result<Self, KeyringError> {
         let keys = files.read()?;
         Ok(Self { files, disk: None, state: State::of(keys) })
     }
 
     /// The key of an hour, if it is alive.
-    #[must_use]
     pub fn get(&self, hour: Hour) -> Option<HourKey> {
         self.lock().keys.entries.get(&hour).map(|entry| entry.key.clone())
     }
 
     /// The hours that are alive, each with the earliest wall time at which it was seen.
-    #[must_use]
     pub fn hours(&self) -> BTreeMap<Hour, Timestamp> {
         self.lock().keys.entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect()
     }
 
     /// The hours of the keyring as it lies on disk at this moment, whatever this process knows.
-    ///
-    /// # Errors
-    /// See [`KeyringError`].
     pub fn reread(&self) -> Result<BTreeMap<Hour, Timestamp>, KeyringError> {
         // Under the lock, so that this process is not in mid-change.
         let _state = self.lock();
@@ -96,9 +88,6 @@ impl Keyring {
     }
 
     /// What a finished change of the keys does not leave, as sentences: a second root key, unfinished files.
-    ///
-    /// # Errors
-    /// See [`KeyringError`].
     pub fn loose_ends(&self) -> Result<Vec<String>, KeyringError> {
         let _state = self.lock();
         self.files.loose_ends()
@@ -119,9 +108,6 @@ impl Keyring {
 
     /// Notes that hours far ahead of `now` have been seen by now: a clock that was wrong when they were written must
     /// not keep them for ever.
-    ///
-    /// # Errors
-    /// If the keyring cannot be written.
     pub fn witness(&self, now: Timestamp) -> Result<(), KeyringError> {
         self.change(|entries| {
             let horizon = now.plus(limits::CLOCK_STEP_BACK_MAX);

@@ -47,7 +47,6 @@ pub struct KeyEntry {
 /// The hours that are alive.
 pub(super) type Entries = BTreeMap<Hour, KeyEntry>;
 
-/// Why a keyring's bytes cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenError {
     /// Not what was written.
@@ -57,7 +56,6 @@ pub(super) enum OpenError {
 }
 
 impl HourKey {
-    /// A new key.
     pub(super) fn random() -> Self {
         let mut key = Self([0; 32]);
         fill_random(&mut key.0);
@@ -70,7 +68,6 @@ impl HourKey {
 
     /// A key for another use than frames; `info` separates the uses: HKDF-SHA256 (RFC 5869) without a
     /// salt. It can be derived again as long as the hour's key exists, and not after that.
-    #[must_use]
     pub fn derive(&self, info: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.0);

@@ -27,7 +27,6 @@ pub(super) struct RootKey {
 }
 
 impl RootKey {
-    /// A new key.
     pub(super) fn random() -> Self {
         let mut root = Self { id: [0; 8], key: [0; 32] };
         fill_random(&mut root.id);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::{Hour, Timestamp},
-    files::sim_disk::{SimDisk, Survives, UnsyncedDisk},
+    files::tests::sim_disk::{SimDisk, Survives, UnsyncedDisk},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_420_800);

@@ -24,7 +24,6 @@ use super::{
     os_disk::OsDisk,
 };
 
-/// What the name of an unfinished file ends in.
 const UNFINISHED_ENDING: &str = ".new";
 
 /// A file being written, with mode 0600. Dropped before [`AtomicFile::keep`], it is removed.
@@ -88,23 +87,16 @@ impl AtomicFile {
     }
 
     /// The name it will have.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Another handle of the unfinished file, to read it from its start.
-    ///
-    /// # Errors
-    /// If it cannot be opened.
     pub fn written(&self) -> io::Result<File> {
         File::open(unfinished_name(&self.path))
     }
 
     /// Makes the file durable and gives it its name, replacing the file of that name.
-    ///
-    /// # Errors
-    /// If it cannot be synced or renamed.
     pub fn keep(mut self) -> io::Result<()> {
         self.synced.sync()?;
         let is_replaced = self.is_secret && self.path.try_exists()?;
@@ -158,9 +150,6 @@ pub fn replace(disk: &SharedDisk, path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// Best effort: a file system that copies on write, or a disk that remaps blocks, keeps the old bytes anyway. The caller
 /// must not depend on it where such media are in use; full-disk encryption is the answer there.
-///
-/// # Errors
-/// As [`replace`].
 pub fn replace_secret(disk: &SharedDisk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = AtomicFile::create_on(disk, path, true)?;
     file.synced.append(bytes)?;
@@ -168,9 +157,6 @@ pub fn replace_secret(disk: &SharedDisk, path: &Path, bytes: &[u8]) -> io::Resul
 }
 
 /// Overwrites and removes what an interrupted replacement of `path` left, if anything.
-///
-/// # Errors
-/// What the operating system says.
 pub fn discard_secret(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let unfinished = unfinished_name(path);
     if !unfinished.try_exists()? {
@@ -198,7 +184,6 @@ pub fn remove_leftovers(directory: &Path, ending: &str) -> io::Result<()> {
 }
 
 /// The name under which the next version of `path` is written.
-#[must_use]
 pub fn unfinished_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED_ENDING);

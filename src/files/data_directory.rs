@@ -108,25 +108,16 @@ impl DataDirectory {
     }
 
     /// Makes the directory at `path` a data directory if it is missing or holds no files. A server may be running on it.
-    ///
-    /// # Errors
-    /// As [`DataDirectory::open`].
     pub fn prepare(path: &Path) -> Result<(), DataDirectoryError> {
         if path.is_dir() && has_format(path)? { Ok(()) } else { Self::open(path).map(drop) }
     }
 
     /// Checks that [`DataDirectory::open`] would not refuse `path`, without changing anything.
-    ///
-    /// # Errors
-    /// See [`DataDirectoryError`].
     pub fn check_usable(path: &Path) -> Result<(), DataDirectoryError> {
         if path.is_dir() { has_format(path).map(drop) } else { Ok(()) }
     }
 
     /// Checks that `path` is a data directory of this version, without changing it.
-    ///
-    /// # Errors
-    /// See [`DataDirectoryError`].
     pub fn check(path: &Path) -> Result<(), DataDirectoryError> {
         if !path.is_dir() {
             return Err(DataDirectoryError::Missing(path.to_owned()));

@@ -9,9 +9,6 @@ use std::{
 };
 
 /// Creates a directory and its missing parents with mode 0700. No error if it exists; its mode then stays.
-///
-/// # Errors
-/// What the operating system says.
 pub fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -27,24 +24,17 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
 }
 
 /// The names in a directory, in no order.
-///
-/// # Errors
-/// What the operating system says.
 pub fn names(path: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// Makes the names in a directory durable.
-///
-/// # Errors
-/// What the operating system says.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     // fsync, not fdatasync: some file systems take the latter as a no-op on a directory.
     File::open(path)?.sync_all()
 }
 
 /// The directory that `path` lies in; `.` for a bare name.
-#[must_use]
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

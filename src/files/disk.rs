@@ -7,39 +7,21 @@ use std::{fmt, io, path::Path, sync::Arc};
 /// Changes directories.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// Creates `path` and its missing parents with mode 0700. No error if it exists.
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Creates a file with mode 0600; an error if the name is taken.
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens an existing file to append to it or to change it.
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Renames a file and replaces the file of that name. Durable only after [`Disk::sync_dir`].
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a name. Durable only after [`Disk::sync_dir`].
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn unlink(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
 
@@ -58,15 +40,9 @@ pub trait DiskFile: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 
     /// Cuts the file to `len` bytes.
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
     /// Overwrites the whole content with zeros, in place.
-    ///
-    /// # Errors
-    /// What the operating system says.
     fn wipe(&mut self) -> io::Result<()>;
 }
 

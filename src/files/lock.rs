@@ -66,18 +66,12 @@ impl FileLock {
     }
 
     /// Locks the file that stands for `dir`, which must exist. Does not wait.
-    ///
-    /// # Errors
-    /// As [`FileLock::acquire`].
     pub fn of_directory(dir: &Path) -> Result<Self, LockError> {
         Self::acquire(&dir.join(LOCK_FILE_NAME))
     }
 
     /// Locks the file at `path` and blocks the thread for up to `patience`. For locks that are held for a moment; a
     /// holder that was stopped half-way must not block others for ever.
-    ///
-    /// # Errors
-    /// As [`FileLock::acquire`].
     pub fn acquire_within(path: &Path, patience: Duration) -> Result<Self, LockError> {
         let started = Instant::now();
         loop {

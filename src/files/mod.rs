@@ -16,9 +16,9 @@ mod disk;
 mod lock;
 mod open;
 mod os_disk;
-#[cfg(test)]
-pub(crate) mod sim_disk;
 mod stamp;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use atomic::{
     AtomicFile, discard_secret, remove_leftovers, replace, replace_secret, unfinished_name,

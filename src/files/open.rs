@@ -13,25 +13,16 @@ pub use std::fs::File;
 pub use tokio::fs::File as AsyncFile;
 
 /// Opens a file for reading.
-///
-/// # Errors
-/// What the operating system says.
 pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
 /// Creates a file with mode 0600, to read and write it; an error if the name is taken.
-///
-/// # Errors
-/// What the operating system says.
 pub fn create(path: &Path) -> io::Result<File> {
     give(path, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?)
 }
 
 /// Opens a file to read and write it, and creates it with mode 0600 if it is missing.
-///
-/// # Errors
-/// What the operating system says.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     give(path, options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?)
@@ -43,9 +34,6 @@ fn give(path: &Path, file: File) -> io::Result<File> {
 }
 
 /// Reads a whole file.
-///
-/// # Errors
-/// What the operating system says.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
@@ -68,9 +56,6 @@ pub fn read_text_up_to(path: &Path, bytes_max: usize, text: &mut String) -> io::
 }
 
 /// Reads from `offset` until `bytes` is full or the file ends. Returns how many bytes were read.
-///
-/// # Errors
-/// What the operating system says.
 pub fn read_up_to(file: &File, bytes: &mut [u8], mut offset: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < bytes.len() {
@@ -96,9 +81,6 @@ pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<(
 }
 
 /// Opens a file to read it and append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
-///
-/// # Errors
-/// What the operating system says.
 pub fn append_private(path: &Path) -> io::Result<File> {
     let file = give(
         path,
@@ -109,18 +91,12 @@ pub fn append_private(path: &Path) -> io::Result<File> {
 }
 
 /// The permission bits of a file or directory, if others than its owner have any.
-///
-/// # Errors
-/// What the operating system says.
 pub fn mode_if_open_to_others(path: &Path) -> io::Result<Option<u32>> {
     let mode = fs::metadata(path)?.permissions().mode() & 0o777;
     Ok((mode & 0o077 != 0).then_some(mode))
 }
 
 /// Removes a file if it exists. Not durable before the directory is synced.
-///
-/// # Errors
-/// What the operating system says.
 pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_file(path)).map(drop)
 }

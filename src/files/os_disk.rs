@@ -19,7 +19,6 @@ pub struct OsDisk;
 
 impl OsDisk {
     /// A shared handle of the machine's file system.
-    #[must_use]
     pub fn shared() -> SharedDisk {
         Arc::new(Self)
     }

@@ -19,17 +19,11 @@ pub struct FileStamp {
 
 impl FileStamp {
     /// The present state of the file at `path`.
-    ///
-    /// # Errors
-    /// What the operating system says.
     pub fn of(path: &Path) -> io::Result<Self> {
         path.metadata().map(|metadata| Self::read(&metadata))
     }
 
     /// The present state of an open file.
-    ///
-    /// # Errors
-    /// What the operating system says.
     pub fn of_open(file: &File) -> io::Result<Self> {
         file.metadata().map(|metadata| Self::read(&metadata))
     }

@@ -94,9 +94,8 @@ impl Segment {
     }
 }
 
-/// Every file of the log.
 #[derive(Debug, Default)]
-pub(super) struct Catalog {
+pub(crate) struct Catalog {
     dir: PathBuf,
     state: Mutex<State>,
 }

@@ -41,7 +41,6 @@ impl Cursor {
     }
 
     /// The instant of the row.
-    #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
     }

@@ -37,13 +37,11 @@ impl Network {
     const MAPPED_BITS: u8 = 96;
 
     /// Whether `ip` lies in it. An IPv4-mapped address counts as its IPv4 form.
-    #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
     }
 
     /// As text, in CIDR form. It is personal, so it has a name instead of a `Display`.
-    #[must_use]
     pub fn canonical(&self) -> String {
         self.0.to_string()
     }
@@ -104,7 +102,6 @@ pub struct Filter {
 
 impl Filter {
     /// Whether a row is asked for.
-    #[must_use]
     pub fn matches(&self, row: &LogRow) -> bool {
         let in_time = self.since.is_none_or(|since| row.at >= since)
             && self.until.is_none_or(|until| row.at < until);

@@ -31,7 +31,6 @@ impl LogRow {
     }
 
     /// The row as one JSON object.
-    #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = Vec::with_capacity(320);
         self.write_json(&mut out);

@@ -59,7 +59,6 @@ pub struct LogOptions {
 
 impl LogOptions {
     /// A log in `dir` with its keys in `keys`, on the operating system's disk.
-    #[must_use]
     pub fn new(dir: PathBuf, keys: KeyFiles, config: Config, clock: SharedClock) -> Self {
         Self { dir, keys, config, clock, disk: OsDisk::shared() }
     }
@@ -68,9 +67,9 @@ impl LogOptions {
 /// The log, open for writing. Clones share it.
 #[derive(Clone)]
 pub struct QueryLog {
-    shared: Arc<LogState>,
+    pub(super) shared: Arc<LogState>,
     /// Dropping the last clone stops the commit thread.
-    thread: Arc<CommitThread>,
+    pub(super) thread: Arc<CommitThread>,
 }
 
 impl QueryLog {
@@ -128,9 +127,6 @@ impl QueryLog {
 
     /// Appends records that belong together: all or none, next to each other, in one commit. The iterator runs in the
     /// log's critical section, so it must not block.
-    ///
-    /// # Errors
-    /// As [`QueryLog::append`].
     pub fn append_all<R: Borrow<Record>>(
         &self,
         records: impl IntoIterator<Item = R, IntoIter: ExactSizeIterator>,
@@ -142,7 +138,6 @@ impl QueryLog {
     }
 
     /// Whether the log accepts records now.
-    #[must_use]
     pub fn is_writable(&self) -> bool {
         self.shared.writable.load(Ordering::Acquire)
     }
@@ -185,7 +180,6 @@ impl QueryLog {
     }
 
     /// A reader that sees every committed record.
-    #[must_use]
     pub fn reader(&self) -> LogReader {
         let shared = &self.shared;
         LogReader::new(
@@ -197,7 +191,6 @@ impl QueryLog {
     }
 
     /// The keyring of the hours, for other data that must expire with the log.
-    #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.shared.keyring)
     }
@@ -225,21 +218,6 @@ impl QueryLog {
         self.thread.stop();
         self.commit_pending();
         self.shared.finish_active_if(|_| true);
-    }
-
-    /// Stops as a crash would, without committing or finishing anything. Dropping the last clone releases the directory.
-    #[cfg(test)]
-    pub(super) fn abandon(self) {
-        lock(&self.shared.pending).close();
-        lock(&self.shared.pending).refuse().resolve(false);
-        self.thread.stop();
-        lock(&self.shared.committer).drop_active();
-    }
-
-    /// Tries a new segment now instead of after the pause.
-    #[cfg(test)]
-    pub(super) fn reopen_now(&self) {
-        self.shared.reopen();
     }
 }
 

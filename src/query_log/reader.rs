@@ -31,7 +31,7 @@ use crate::{
 /// The reading side of the log. Clones share it. Its calls read files, so make them on a thread that may block.
 #[derive(Clone, Debug)]
 pub struct LogReader {
-    sources: Sources,
+    pub(super) sources: Sources,
 }
 
 impl LogReader {
@@ -42,11 +42,6 @@ impl LogReader {
         retention: Duration,
     ) -> Self {
         Self { sources: Sources { catalog, keyring, clock, retention } }
-    }
-
-    #[cfg(test)]
-    pub(super) const fn sources(&self) -> &Sources {
-        &self.sources
     }
 
     /// Opens the files of a data directory and changes nothing. A file that a crash left unfinished is read as far as it is
@@ -65,19 +60,16 @@ impl LogReader {
     }
 
     /// The rows that match `filter`, behind `after` in this order.
-    #[must_use]
     pub fn search(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Search {
         Search::new(self.sources.clone(), filter.clone(), order, after)
     }
 
     /// All rows that match `filter`, in the order of storage.
-    #[must_use]
     pub fn walk(&self, filter: &Filter) -> Walk {
         Walk::new(self.sources.clone(), filter.clone())
     }
 
     /// The position behind every row that is committed now.
-    #[must_use]
     pub fn position(&self) -> TailPosition {
         let (catalog, now) = (&self.sources.catalog, self.sources.clock.now());
         let next = catalog.next_ordinal();
@@ -89,19 +81,16 @@ impl LogReader {
     }
 
     /// The rows that match `filter` and are committed after `position`.
-    #[must_use]
     pub fn tail(&self, position: TailPosition, filter: &Filter) -> Tail {
         Tail::new(self.sources.clone(), filter.clone(), position)
     }
 
     /// Records at or before this instant have expired.
-    #[must_use]
     pub fn horizon(&self) -> Timestamp {
         self.sources.horizon()
     }
 
     /// The keyring of the hours, for other data that must expire with the log.
-    #[must_use]
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.sources.keyring)
     }
@@ -123,13 +112,11 @@ impl LogReader {
     }
 
     /// Every segment, oldest first.
-    #[must_use]
     pub fn segments(&self) -> Vec<SegmentSummary> {
         summary::summarise(&self.sources)
     }
 
     /// Reads every segment and reports what is wrong. It changes nothing.
-    #[must_use]
     pub fn verify(&self) -> VerifyReport {
         verify::verify(&self.sources)
     }

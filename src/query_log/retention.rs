@@ -38,7 +38,6 @@ pub struct RetentionOutcome {
     pub error: Option<KeyringError>,
 }
 
-/// The state of one log's retention.
 #[derive(Debug)]
 pub(super) struct Retention {
     span: Duration,
@@ -157,7 +156,6 @@ pub(super) fn expiry(
     oldest.plus(span)
 }
 
-/// The hours that have expired.
 pub(super) fn due_hours(
     hours: &BTreeMap<Hour, Timestamp>,
     span: Duration,

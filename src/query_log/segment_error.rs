@@ -4,9 +4,8 @@ use std::io;
 
 use crate::envelope::{ChunkFileError, FrameFileError};
 
-/// Why a segment cannot be read.
 #[derive(Debug)]
-pub(in crate::query_log) enum SegmentError {
+pub(crate) enum SegmentError {
     /// The file does not exist any more, or its header is not committed yet.
     Gone,
     /// The keyring has no key for its hour.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::error::ReadingError;
 use crate::{
-    audit::{Audit, AuditOptions, Audited, Call, Filters},
+    audit::{Audit, Audited, Call, Filters},
     clock::{SharedClock, SystemClock, Timestamp},
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
@@ -69,9 +69,9 @@ impl Records {
     pub fn of_files(files: DataFiles) -> Result<Self, ReadingError> {
         let (log, clock) = (files.reader()?, Arc::new(SystemClock));
         let (dir, retention) = (files.data.join("audit"), files.audit_retention);
-        let options = AuditOptions::new(dir, log.keyring(), Arc::clone(&clock) as _, retention);
+        let audit = Audit::new(dir, log.keyring(), Arc::clone(&clock) as _, retention);
         let source = Source::Files { log, files: Arc::new(files) };
-        Ok(Self { source, audit: Audit::new(options), clock })
+        Ok(Self { source, audit, clock })
     }
 
     /// The present.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::{
-    audit::{Audit, AuditOptions},
+    audit::Audit,
     clock::SharedClock,
     config::Config,
     dispatch::Dispatch,
@@ -63,8 +63,7 @@ pub(super) fn open(
     let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
     report_recovery(&report);
     let (keyring, retention) = (log.keyring(), config.audit.retention);
-    let audit =
-        Audit::new(AuditOptions::new(data.join("audit"), keyring, Arc::clone(clock), retention));
+    let audit = Audit::new(data.join("audit"), keyring, Arc::clone(clock), retention);
     let directory = data.join("registry");
     let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;

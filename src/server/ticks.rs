@@ -99,10 +99,8 @@ pub(super) fn retention(log: &QueryLog, audit: &Audit) {
         return;
     }
     match audit.expire() {
-        Ok(expired) if expired.files > 0 => {
-            tracing::info!(days = expired.files, "expired days of the audit log removed");
-        }
-        Ok(_) => {}
+        Ok(0) => {}
+        Ok(days) => tracing::info!(days, "expired days of the audit log removed"),
         Err(error) => tracing::error!(%error, "expired days of the audit log stay for now"),
     }
 }

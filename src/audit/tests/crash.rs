@@ -1,7 +1,7 @@
 //! The world stops: at every change of the directory, and within the lines.
 
 use super::*;
-use crate::files::sim_disk::{SimDisk, Survives};
+use crate::files::tests::sim_disk::{SimDisk, Survives};
 
 /// From which change on a call's first entry was promised, and which it was.
 struct Ack {

@@ -8,11 +8,11 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{Audit, AuditOptions, Call, Filters, Listed, Wanted};
+use super::{Audit, Call, Filters, Listed, Wanted};
 use crate::{
     clock::{Clock as _, ManualClock, Timestamp},
     envelope::{KeyFiles, Keyring},
-    files::{SharedDisk, sim_disk::UnsyncedDisk},
+    files::{SharedDisk, tests::sim_disk::UnsyncedDisk},
     handle::Handle,
 };
 
@@ -47,13 +47,8 @@ impl Bench {
     }
 
     fn open_in(&self, data: &Path, disk: &SharedDisk) -> Audit {
-        Audit::new(AuditOptions {
-            dir: data.join("audit"),
-            keyring: Arc::clone(&self.keyring),
-            clock: Arc::clone(&self.clock) as _,
-            retention: RETENTION,
-            disk: Arc::clone(disk),
-        })
+        let (keyring, clock) = (Arc::clone(&self.keyring), Arc::clone(&self.clock) as _);
+        Audit::on_disk(Arc::clone(disk), data.join("audit"), keyring, clock, RETENTION)
     }
 
     /// The names of the files, oldest first.

@@ -16,7 +16,6 @@ const HELD_CHUNKS: usize = 16;
 pub(super) struct ChunkCache(Mutex<Vec<(u32, Bytes)>>);
 
 impl ChunkCache {
-    /// The chunk, if it is held.
     pub(super) fn get(&self, counter: u32) -> Option<Bytes> {
         let mut held = self.lock();
         let at = held.iter().position(|(chunk, _)| *chunk == counter)?;

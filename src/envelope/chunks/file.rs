@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     envelope::{
-        header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError, FileKind},
+        header::{CHUNKS, FILE_HEADER_BYTES, FileHeader, FileHeaderError},
         keyring_format::HourKey,
     },
     files::{self, File},
@@ -64,7 +64,7 @@ impl ChunkFile {
         let got = files::read_up_to(&file, &mut head, 0)?;
         let copies = read_tails(&file, file_bytes)?;
         let was_tail = copies.iter().any(|copy| is_tail(copy));
-        let header = match FileHeader::decode_as(FileKind::Chunks, &head[..got]) {
+        let header = match FileHeader::decode_as(CHUNKS, &head[..got]) {
             Ok(header) => header,
             Err(FileHeaderError::Version(version)) => return Err(ChunkFileError::Version(version)),
             Err(FileHeaderError::Short) => return Err(ChunkFileError::Short),
@@ -93,45 +93,36 @@ impl ChunkFile {
     }
 
     /// The file's head.
-    #[must_use]
     pub const fn header(&self) -> &FileHeader {
         &self.header
     }
 
     /// What the writer noted.
-    #[must_use]
     pub fn note(&self) -> &[u8] {
         &self.tail.note
     }
 
     /// Plaintext bytes of each part.
-    #[must_use]
     pub fn parts(&self) -> &[u64] {
         &self.tail.parts
     }
 
     /// Root of the hash tree over chunks and parities (RFC 9162 section 2.1.1), as the writer computed it.
-    #[must_use]
     pub const fn root(&self) -> [u8; 32] {
         self.tail.root
     }
 
     /// Chunks in it.
-    #[must_use]
     pub fn chunks(&self) -> u64 {
         self.layout.chunks.into()
     }
 
     /// Bytes of the whole file.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.layout.file_bytes()
     }
 
     /// The root over chunks and parities as they are now on disk: reads the whole file, needs no key.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
     pub fn computed_root(&self) -> io::Result<[u8; 32]> {
         let file = files::open(&self.path)?;
         let mut tree = MerkleTree::default();

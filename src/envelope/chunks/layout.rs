@@ -18,12 +18,9 @@ pub(super) const TAIL_BYTES: usize = 512;
 /// Chunks read at once at most.
 pub(super) const RUN_CHUNKS: usize = 16;
 
-/// One chunk and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChunkPosition {
-    /// Which chunk.
     pub(super) id: ChunkId,
-    /// Where it starts in the file.
     pub(super) offset: u64,
     /// Its bytes on disk, tag included.
     pub(super) sealed_bytes: usize,
@@ -63,11 +60,9 @@ impl Part {
     }
 }
 
-/// The places of all chunks of a file.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     parts: Vec<Part>,
-    /// Chunks in the file.
     pub(super) chunks: u32,
     /// Where the parity of the first stripe starts.
     parity_offset: u64,
@@ -96,7 +91,6 @@ impl Layout {
         self.parity_offset + 2 * TAIL_BYTES as u64
     }
 
-    /// Bytes of the whole file, both tails included.
     pub(super) fn file_bytes(&self) -> u64 {
         let parity_end = self.parities().last().map_or(self.parity_offset, |range| range.end);
         parity_end + 2 * TAIL_BYTES as u64
@@ -114,7 +108,6 @@ impl Layout {
         })
     }
 
-    /// The chunks of a stripe.
     pub(super) fn stripe(&self, stripe: u32) -> impl Iterator<Item = ChunkPosition> {
         parity::members(stripe, self.chunks).map(|counter| self.chunk(counter))
     }

@@ -16,7 +16,6 @@ pub(super) struct MerkleTree {
 }
 
 impl MerkleTree {
-    /// Adds the next entry.
     pub(super) fn push(&mut self, entry: &[u8]) {
         let mut root = hash(&[LEAF, entry]);
         // As in a binary count, each trailing one is a subtree of the same size as what is carried.

@@ -70,7 +70,6 @@ impl ChunkReader {
     }
 
     /// Plaintext bytes of a part; 0 if there is no such part.
-    #[must_use]
     pub fn part_bytes(&self, part: usize) -> u64 {
         self.0.layout.part_bytes(part).unwrap_or_default()
     }
@@ -101,7 +100,6 @@ impl ChunkReader {
     }
 
     /// How many chunks are damaged, and how many of those are not lost. Reads everything.
-    #[must_use]
     pub fn check(&self) -> ChunkCheck {
         self.damaged_places().fold(ChunkCheck::default(), |check, place| ChunkCheck {
             damaged: check.damaged + 1,
@@ -193,7 +191,7 @@ impl Opened {
         let (part, chunk) = place.named();
         let opened = self.key.open(&place.id, &mut sum).map(<[u8]>::len);
         self.said.call_once(|| {
-            let (file, rebuilt) = (self.key.file(), opened.is_some());
+            let (file, rebuilt) = (&self.key.file, opened.is_some());
             let (hour, number) = (file.hour.epoch_hours(), file.number);
             tracing::warn!(
                 hour,

@@ -1,7 +1,5 @@
 //! Seals and opens chunks and tails under the key of their file.
 
-use std::fmt;
-
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 
 use crate::envelope::{header::FileHeader, keyring_format::HourKey};
@@ -13,33 +11,27 @@ const SUBKEY_LABEL: &[u8] = b"dispatchd chunks 1 ";
 const AAD_LABEL: &[u8; 17] = b"dispatchd chunk 1";
 const AAD_BYTES: usize = 32;
 
-/// Which chunk of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ChunkId {
     /// Counted from 0 through the file.
     pub(super) counter: u32,
-    /// Its part.
     pub(super) part: u8,
     /// Counted from 0 in its part.
     pub(super) index: u32,
-    /// Whether its part ends with it.
     pub(super) is_last: bool,
 }
 
-/// The key of one chunk file.
+/// The key of one chunk file. `Debug` of a key prints its algorithm only.
+#[derive(Debug)]
 pub(super) struct ChunkKey {
     key: LessSafeKey,
-    file: FileHeader,
+    /// The head of the file that it is for.
+    pub(super) file: FileHeader,
 }
 
 impl ChunkKey {
     pub(super) fn new(key: &HourKey, file: &FileHeader) -> Self {
         Self { key: file.subkey(key, SUBKEY_LABEL), file: file.clone() }
-    }
-
-    /// The head of the file that it is for.
-    pub(super) const fn file(&self) -> &FileHeader {
-        &self.file
     }
 
     /// Encrypts a chunk in place.
@@ -58,7 +50,6 @@ impl ChunkKey {
         self.tag(nonce(1, 0), &self.tail_aad(tail), &mut [])
     }
 
-    /// Whether this is the tag of that tail.
     pub(super) fn is_tail_tag(&self, tail: &[u8], mut tag: [u8; TAG_BYTES]) -> bool {
         let aad = Aad::from(self.tail_aad(tail));
         self.key.open_in_place(nonce(1, 0), aad, &mut tag).is_ok()
@@ -90,12 +81,6 @@ impl ChunkKey {
         let mut aad = self.chunk_aad(&ChunkId::default()).to_vec();
         aad.extend_from_slice(tail);
         aad
-    }
-}
-
-impl fmt::Debug for ChunkKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChunkKey").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

@@ -35,7 +35,6 @@ const ROOT_AT: usize = NOTE_AT + CHUNK_FILE_NOTE_BYTES_MAX;
 const TAG_AT: usize = CRC_AT - TAG_BYTES;
 const CRC_AT: usize = TAIL_BYTES - 4;
 
-/// What a chunk file's end says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tail {
     /// Plaintext bytes of each part.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     envelope::{
-        header::{FileHeader, FileKind},
+        header::{CHUNKS, FileHeader},
         keyring_format::HourKey,
     },
     files::DiskFile,
@@ -46,13 +46,11 @@ pub struct ChunkWriter {
     parity: Parity,
     /// Plaintext bytes of each part that has begun.
     parts: Vec<u64>,
-    /// The chunk under way.
     next: ChunkId,
     /// Sealed chunks that are to be appended, then the plaintext of the chunk under way.
     pending: Vec<u8>,
     /// Where that plaintext starts.
     open_at: usize,
-    /// Bytes in the file.
     appended: u64,
     is_failed: bool,
 }
@@ -62,9 +60,6 @@ impl ChunkWriter {
     ///
     /// The file gets a salt of its own, whatever `header` says: a salt that is used for two files, as after a failed
     /// attempt, would use each nonce twice.
-    ///
-    /// # Errors
-    /// If the disk refuses.
     pub fn create(file: Box<dyn DiskFile>, key: &HourKey, header: FileHeader) -> io::Result<Self> {
         let FileHeader { purpose, hour, number, salt: _ } = header;
         let header = FileHeader::new(purpose, hour, number);
@@ -76,7 +71,7 @@ impl ChunkWriter {
             parity: Parity::default(),
             parts: vec![0],
             next: ChunkId::default(),
-            pending: header.encode_as(FileKind::Chunks).to_vec(),
+            pending: header.encode_as(CHUNKS).to_vec(),
             open_at: 0,
             appended: 0,
             is_failed: false,

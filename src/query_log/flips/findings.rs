@@ -1,9 +1,6 @@
 //! The handles to show, out of all that flipped: those with the most changes.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    collections::{BTreeMap, BinaryHeap},
-};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     likely::Likely,
@@ -12,40 +9,14 @@ use super::{
     state::State,
     visit::Visit,
 };
-use crate::{clock::Timestamp, vocabulary::Route};
+use crate::{clock::Timestamp, handle::Handle, vocabulary::Route};
 
-/// A flip by its place in the answer: more changes are greater, then the smaller handle.
-#[derive(Debug)]
-struct Ranked(Flip);
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let changes = self.0.changes.cmp(&other.0.changes);
-        changes.then_with(|| other.0.handle.cmp(&self.0.handle))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Ranked {}
-
-/// What was found so far.
 #[derive(Debug)]
 pub(super) struct Findings {
     min: u32,
     limit: usize,
-    /// The smallest is on top, and goes when there are too many.
-    top: BinaryHeap<Reverse<Ranked>>,
+    /// By changes, then the smaller handle is greater. The least goes when there are too many.
+    top: BTreeMap<(u32, Reverse<Handle>), Flip>,
     handles: u64,
     changes: u64,
     likely: BTreeMap<Likely, u64>,
@@ -56,7 +27,7 @@ impl Findings {
         Self {
             min: query.min.max(1),
             limit: query.limit,
-            top: BinaryHeap::new(),
+            top: BTreeMap::new(),
             handles: 0,
             changes: 0,
             likely: BTreeMap::new(),
@@ -71,9 +42,9 @@ impl Findings {
         self.handles += 1;
         self.changes += u64::from(flip.changes);
         *self.likely.entry(flip.likely).or_default() += 1;
-        self.top.push(Reverse(Ranked(flip)));
+        self.top.insert((flip.changes, Reverse(flip.handle.clone())), flip);
         if self.top.len() > self.limit {
-            self.top.pop();
+            self.top.pop_first();
         }
     }
 
@@ -85,7 +56,7 @@ impl Findings {
             LikelyCount { likely, because, handles }
         };
         FlipReport {
-            flips: self.top.into_sorted_vec().into_iter().map(|ranked| ranked.0.0).collect(),
+            flips: self.top.into_values().rev().collect(),
             summary: FlipSummary {
                 since: visit.since,
                 until: Some(visit.until).filter(|until| *until < Timestamp::MAX),

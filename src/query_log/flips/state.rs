@@ -55,7 +55,6 @@ pub(super) struct State {
 /// What there is to say of a handle once something changed.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
-    /// Changes of the route.
     pub(super) changes: u32,
     pub(super) first: Option<RouteChange>,
     /// The latest, oldest first.
@@ -101,7 +100,6 @@ impl State {
         self.trail.get_or_insert_default()
     }
 
-    /// Bytes that it takes, about.
     pub(super) fn bytes(&self) -> usize {
         let text = match &self.handle {
             Handle::Phone(_) => 0,

@@ -7,7 +7,6 @@ use super::{
     state::{self, State},
 };
 
-/// The states of a range of handles.
 #[derive(Debug)]
 pub(super) struct States {
     range: HandleRange,
@@ -35,7 +34,6 @@ impl States {
         &self.range
     }
 
-    /// Bytes of the states, about.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }

@@ -143,7 +143,7 @@ fn all_rows(log: &QueryLog) -> Vec<LogRow> {
 #[track_caller]
 fn check(bench: &Bench, log: &QueryLog, query: &FlipQuery, budget: usize) -> Vec<Flip> {
     let reader = log.reader();
-    let report = find(reader.sources(), query, budget, &|| false).unwrap();
+    let report = find(&reader.sources, query, budget, &|| false).unwrap();
     let (flips, handles, changes, likely) = model(&all_rows(log), query);
     assert_eq!(report.flips, flips, "with {budget} bytes");
     let summary = &report.summary;
@@ -399,7 +399,7 @@ fn it_ends_when_nobody_waits() {
     back_and_forth(&log, &handle(0), 300);
     let asked = Cell::new(0);
     let stop = || asked.replace(asked.get() + 1) == 3;
-    let report = find(log.reader().sources(), &FlipQuery::default(), PLENTY, &stop).unwrap();
+    let report = find(&log.reader().sources, &FlipQuery::default(), PLENTY, &stop).unwrap();
     assert!(report.stopped && asked.get() == 4);
 }
 
@@ -436,7 +436,7 @@ fn segments_may_be_sealed_while_they_are_read() {
             }
             false
         };
-        let report = find(log.reader().sources(), &whole, 4_000, &stop).unwrap();
+        let report = find(&log.reader().sources, &whole, 4_000, &stop).unwrap();
         assert_eq!(report.flips, flips, "sealed at step {step}");
         assert_eq!((report.summary.damaged, report.summary.unreadable_segments), (0, 0));
         met += usize::from(asked.get() >= step);
@@ -467,7 +467,7 @@ fn what_was_taken_of_frames_is_not_taken_again_when_they_are_sealed() {
             }
             false
         };
-        let report = find(log.reader().sources(), &whole, PLENTY, &stop).unwrap();
+        let report = find(&log.reader().sources, &whole, PLENTY, &stop).unwrap();
         assert_eq!(report.flips.len(), 40);
         for flip in &report.flips {
             assert_eq!((flip.changes, flip.lookups), (249, 250), "sealed at step {step}");
@@ -500,7 +500,7 @@ fn damage_is_counted_once_and_the_rest_is_found() {
         std::fs::write(&files[0], &bytes).unwrap();
         for budget in [PLENTY, 2_000] {
             let reader = log.reader();
-            let report = find(reader.sources(), &FlipQuery::default(), budget, &|| false).unwrap();
+            let report = find(&reader.sources, &FlipQuery::default(), budget, &|| false).unwrap();
             let summary = &report.summary;
             let outcome = (summary.damaged, summary.unreadable_segments);
             // Without the first hour a handle changed once, and that is no flip.

@@ -29,13 +29,11 @@ pub(super) struct Visit<'a> {
     stop: &'a dyn Fn() -> bool,
     /// From this instant on: what has expired when reading begins is left out.
     pub(super) since: Timestamp,
-    /// Before this instant.
     pub(super) until: Timestamp,
     segments: Vec<SegmentId>,
     /// Damaged places by segment. Each range meets the same ones again, or some of them.
     damaged: BTreeMap<SegmentId, u64>,
     unreadable: BTreeSet<SegmentId>,
-    /// It was asked to stop.
     pub(super) stopped: bool,
 }
 

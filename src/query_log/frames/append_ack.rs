@@ -31,7 +31,7 @@ pub enum AppendError {
 }
 
 /// The records of one commit.
-pub(in crate::query_log) struct CommitGroup {
+pub(crate) struct CommitGroup {
     /// None while the commit is pending.
     outcome: OnceLock<Result<(), AppendError>>,
     waiters: Mutex<Vec<Waiters>>,
@@ -45,13 +45,13 @@ struct Waiters {
 }
 
 impl CommitGroup {
-    pub(in crate::query_log) fn new(wakeup: &Arc<Wakeup>) -> Arc<Self> {
+    pub(crate) fn new(wakeup: &Arc<Wakeup>) -> Arc<Self> {
         let (outcome, waiters) = (OnceLock::new(), Mutex::default());
         Arc::new(Self { outcome, waiters, wakeup: Arc::clone(wakeup) })
     }
 
     /// Resolves every acknowledgement of the group, once, and wakes the waiting tasks.
-    pub(in crate::query_log) fn resolve(&self, committed: bool) {
+    pub(crate) fn resolve(&self, committed: bool) {
         let outcome = if committed { Ok(()) } else { Err(AppendError::Unwritable) };
         let waiters = {
             let mut waiters = lock(&self.waiters);
@@ -99,19 +99,18 @@ pub struct AppendAck {
 }
 
 impl AppendAck {
-    pub(in crate::query_log) const fn new(group: Arc<CommitGroup>) -> Self {
+    pub(crate) const fn new(group: Arc<CommitGroup>) -> Self {
         Self { group, slot: None }
     }
 
     /// For an append of no records: it resolves at once.
-    pub(in crate::query_log) fn of_nothing(wakeup: &Arc<Wakeup>) -> Self {
+    pub(crate) fn of_nothing(wakeup: &Arc<Wakeup>) -> Self {
         let group = CommitGroup::new(wakeup);
         group.resolve(true);
         Self::new(group)
     }
 
     /// Whether the record is in the log. False while the commit is pending and after it failed.
-    #[must_use]
     pub fn is_committed(&self) -> bool {
         self.group.outcome() == Some(Ok(()))
     }

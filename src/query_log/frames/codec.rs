@@ -15,7 +15,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::row_view::{Event, HandleView, RowView};
-use crate::query_log::record::{LogRow, LookupRecord, Record};
+use crate::query_log::record::{LookupRecord, Record};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
@@ -37,23 +37,23 @@ const EMAIL: u8 = 1 << 5;
 const ROUTE: u8 = 1 << 6;
 
 /// Bytes before the first record of a frame.
-pub(in crate::query_log) const FRAME_START_BYTES: usize = 9;
+pub(crate) const FRAME_START_BYTES: usize = 9;
 /// Bytes of the longest record: fixed parts, longest varints, an IPv6 address, the longest e-mail address.
-pub(in crate::query_log) const RECORD_BYTES_MAX: usize = 80 + limits::EMAIL_BYTES_MAX;
+pub(crate) const RECORD_BYTES_MAX: usize = 80 + limits::EMAIL_BYTES_MAX;
 
 /// The bytes are not what the encoder writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a frame of records of this format")]
-pub(in crate::query_log) struct DecodeError;
+pub(crate) struct DecodeError;
 
 /// Begins a frame whose first record is of `base`.
-pub(in crate::query_log) fn start_frame(out: &mut Vec<u8>, base: Timestamp) {
+pub(crate) fn start_frame(out: &mut Vec<u8>, base: Timestamp) {
     out.push(VERSION);
     out.extend_from_slice(&base.as_micros().to_le_bytes());
 }
 
 /// Appends one record, `delta_us` after the one before.
-pub(in crate::query_log) fn encode(out: &mut Vec<u8>, delta_us: u64, record: &Record) {
+pub(crate) fn encode(out: &mut Vec<u8>, delta_us: u64, record: &Record) {
     let start = out.len();
     match record {
         Record::Lookup(lookup) => encode_lookup(out, delta_us, lookup),
@@ -140,14 +140,14 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 
 /// The records of one frame, in order.
 #[derive(Debug)]
-pub(in crate::query_log) struct FrameDecoder<'a> {
+pub(crate) struct FrameDecoder<'a> {
     bytes: &'a [u8],
     at: u64,
 }
 
 impl<'a> FrameDecoder<'a> {
     /// Reads the start of a frame.
-    pub(in crate::query_log) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let (start, bytes) = bytes.split_first_chunk::<FRAME_START_BYTES>().ok_or(DecodeError)?;
         let (version, base) = start.split_first().ok_or(DecodeError)?;
         if *version != VERSION {
@@ -158,7 +158,7 @@ impl<'a> FrameDecoder<'a> {
     }
 
     /// The instant of the frame's first record.
-    pub(in crate::query_log) const fn base(&self) -> Timestamp {
+    pub(crate) const fn base(&self) -> Timestamp {
         Timestamp::from_micros(self.at)
     }
 
@@ -279,7 +279,7 @@ impl<'a> FrameDecoder<'a> {
     }
 
     /// The next record, for as long as the frame's bytes are there.
-    pub(in crate::query_log) fn next_view(&mut self) -> Option<Result<RowView<'a>, DecodeError>> {
+    pub(crate) fn next_view(&mut self) -> Option<Result<RowView<'a>, DecodeError>> {
         if self.bytes.is_empty() {
             return None;
         }
@@ -289,14 +289,5 @@ impl<'a> FrameDecoder<'a> {
             self.bytes = &[];
         }
         Some(view)
-    }
-}
-
-impl Iterator for FrameDecoder<'_> {
-    type Item = Result<LogRow, DecodeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let view = self.next_view()?;
-        Some(view.and_then(|view| view.row().ok_or(DecodeError)))
     }
 }

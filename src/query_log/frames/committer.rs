@@ -18,20 +18,20 @@ use crate::clock::{Hour, Timestamp};
 
 /// The writing side, used by one thread at a time.
 #[derive(Debug)]
-pub(in crate::query_log) struct Committer {
+pub(crate) struct Committer {
     maker: SegmentMaker,
-    active: Option<SegmentFile>,
+    pub(in crate::query_log) active: Option<SegmentFile>,
     /// The records of this commit; the buffer is used again for the next.
-    pub(in crate::query_log) records: Records,
+    pub(crate) records: Records,
 }
 
 impl Committer {
-    pub(in crate::query_log) fn new(maker: SegmentMaker) -> Self {
+    pub(crate) fn new(maker: SegmentMaker) -> Self {
         Self { maker, active: None, records: Records::default() }
     }
 
     /// Writes `records`. After an error there is no active segment.
-    pub(in crate::query_log) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
         let Self { maker, active, records } = self;
         let written = write_frames(maker, active, records, now);
         if written.is_err()
@@ -43,29 +43,18 @@ impl Committer {
     }
 
     /// Creates a new segment after an error.
-    pub(in crate::query_log) fn reopen(
-        &mut self,
-        hour: Hour,
-        now: Timestamp,
-    ) -> Result<(), WriteError> {
+    pub(crate) fn reopen(&mut self, hour: Hour, now: Timestamp) -> Result<(), WriteError> {
         if self.active.is_none() {
             self.active = Some(self.maker.create(hour, now)?);
         }
         Ok(())
     }
 
-    /// Drops the active segment without finishing it, as a crash would.
-    #[cfg(test)]
-    pub(in crate::query_log) fn drop_active(&mut self) {
-        self.active = None;
-    }
-
-    pub(in crate::query_log) fn active_hour(&self) -> Option<Hour> {
+    pub(crate) fn active_hour(&self) -> Option<Hour> {
         self.active.as_ref().map(SegmentFile::hour)
     }
 
-    /// Finishes the active segment, if there is one.
-    pub(in crate::query_log) fn finish(&mut self) -> Result<(), WriteError> {
+    pub(crate) fn finish(&mut self) -> Result<(), WriteError> {
         self.active.take().map_or(Ok(()), |active| active.finish().map_err(WriteError::Io))
     }
 }

@@ -35,7 +35,7 @@ thread_local! {
 
 /// Wakes a flusher, and carries the wakers of its thread's tasks.
 #[derive(Debug, Default)]
-pub(in crate::query_log) struct Signal {
+pub(crate) struct Signal {
     requested: AtomicBool,
     /// Tasks that the flusher must wake.
     queue: Mutex<WakerQueue>,
@@ -57,7 +57,7 @@ impl Signal {
     }
 
     /// Ready if a commit was requested since the last call. Wakes the queued tasks.
-    pub(in crate::query_log) fn poll_requested(&self, context: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_requested(&self, context: &Context<'_>) -> Poll<()> {
         self.waker.register(context.waker());
         let wakers = mem::take(&mut lock(&self.queue).wakers);
         wakers.into_iter().for_each(Waker::wake);
@@ -65,7 +65,7 @@ impl Signal {
     }
 
     /// Wakes `wakers` on the flusher's thread, or here if the flusher has ended.
-    pub(in crate::query_log) fn wake_all(self: &Arc<Self>, mut wakers: Vec<Waker>) {
+    pub(crate) fn wake_all(self: &Arc<Self>, mut wakers: Vec<Waker>) {
         if here().is_none_or(|here| !Arc::ptr_eq(&here, self)) {
             let mut queue = lock(&self.queue);
             if !queue.closed {
@@ -79,7 +79,7 @@ impl Signal {
     }
 
     /// Ends the queue and wakes the tasks in it.
-    pub(in crate::query_log) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut queue = lock(&self.queue);
         queue.closed = true;
         let wakers = mem::take(&mut queue.wakers);
@@ -89,17 +89,17 @@ impl Signal {
 }
 
 /// This thread's flusher, for whatever log.
-pub(in crate::query_log) fn here() -> Option<Arc<Signal>> {
+pub(crate) fn here() -> Option<Arc<Signal>> {
     FLUSHER.with_borrow(|flusher| flusher.as_ref().map(|(_, signal)| Arc::clone(signal)))
 }
 
 /// Registers `signal` as this thread's flusher, for the log `log`.
-pub(in crate::query_log) fn register(log: u64, signal: &Arc<Signal>) {
+pub(crate) fn register(log: u64, signal: &Arc<Signal>) {
     FLUSHER.with_borrow_mut(|flusher| *flusher = Some((log, Arc::clone(signal))));
 }
 
 /// Requests a commit from this thread's flusher for `log`. False if there is none.
-pub(in crate::query_log) fn request_here(log: u64) -> bool {
+pub(crate) fn request_here(log: u64) -> bool {
     FLUSHER.with_borrow(|flusher| match flusher {
         Some((of, signal)) if *of == log && !lock(&signal.queue).closed => {
             signal.request();

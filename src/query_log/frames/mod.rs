@@ -13,12 +13,12 @@
 //! | [`codec`], [`row_view`] | records to the content of a frame and back; a borrowed row |
 //! | [`segment_file`], [`segment_reader`] | write a file of frames; read one in either direction |
 
-pub(in crate::query_log) mod append_ack;
-pub(in crate::query_log) mod codec;
-pub(in crate::query_log) mod committer;
-pub(in crate::query_log) mod flusher;
-pub(in crate::query_log) mod pending;
-pub(in crate::query_log) mod row_view;
-pub(in crate::query_log) mod segment_file;
-pub(in crate::query_log) mod segment_reader;
-pub(in crate::query_log) mod wakeup;
+pub(crate) mod append_ack;
+pub(crate) mod codec;
+pub(crate) mod committer;
+pub(crate) mod flusher;
+pub(crate) mod pending;
+pub(crate) mod row_view;
+pub(crate) mod segment_file;
+pub(crate) mod segment_reader;
+pub(crate) mod wakeup;

@@ -15,17 +15,17 @@ use crate::{
 
 /// A frame of the next commit: consecutive records of one hour.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::query_log) struct PendingFrame {
+pub(crate) struct PendingFrame {
     /// The offset of its content in the buffer. The content ends where that of the next frame starts.
     start: usize,
-    pub(in crate::query_log) records: u32,
-    pub(in crate::query_log) first: Timestamp,
-    pub(in crate::query_log) last: Timestamp,
+    pub(crate) records: u32,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
 }
 
 /// Encoded records, divided into frames.
 #[derive(Debug, Default)]
-pub(in crate::query_log) struct Records {
+pub(crate) struct Records {
     bytes: Vec<u8>,
     frames: Vec<PendingFrame>,
     count: usize,
@@ -39,7 +39,7 @@ impl Records {
     }
 
     /// Each frame with its content.
-    pub(in crate::query_log) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
         let ends = self.frames.iter().skip(1).map(|frame| frame.start).chain([self.bytes.len()]);
         let content = |(frame, end): (&'_ PendingFrame, usize)| self.bytes.get(frame.start..end);
         self.frames.iter().zip(ends).map(move |pair| (pair.0, content(pair).unwrap_or_default()))
@@ -71,7 +71,7 @@ impl Records {
 }
 
 /// The buffer that appends write to, and whether they may.
-pub(in crate::query_log) struct Pending {
+pub(crate) struct Pending {
     records: Records,
     group: Arc<CommitGroup>,
     time: LogClock,
@@ -81,13 +81,13 @@ pub(in crate::query_log) struct Pending {
 }
 
 impl Pending {
-    pub(in crate::query_log) fn new(time: LogClock, wakeup: Arc<Wakeup>) -> Self {
+    pub(crate) fn new(time: LogClock, wakeup: Arc<Wakeup>) -> Self {
         let group = CommitGroup::new(&wakeup);
         Self { records: Records::default(), group, time, accepting: true, closed: false, wakeup }
     }
 
     /// Appends all of `records`, or none.
-    pub(in crate::query_log) fn append<R: Borrow<Record>>(
+    pub(crate) fn append<R: Borrow<Record>>(
         &mut self,
         clock: &dyn Clock,
         records: impl ExactSizeIterator<Item = R>,
@@ -110,10 +110,7 @@ impl Pending {
     }
 
     /// Moves the pending records into `spare`, whose buffer then holds the next ones. None if no record is pending.
-    pub(in crate::query_log) fn take_group(
-        &mut self,
-        spare: &mut Records,
-    ) -> Option<Arc<CommitGroup>> {
+    pub(crate) fn take_group(&mut self, spare: &mut Records) -> Option<Arc<CommitGroup>> {
         if self.records.count == 0 {
             return None;
         }
@@ -126,33 +123,33 @@ impl Pending {
     }
 
     /// Refuses appends until [`Self::accept`] and drops the pending records. The caller must resolve their group.
-    pub(in crate::query_log) fn refuse(&mut self) -> Arc<CommitGroup> {
+    pub(crate) fn refuse(&mut self) -> Arc<CommitGroup> {
         self.accepting = false;
         self.records.clear();
         mem::replace(&mut self.group, CommitGroup::new(&self.wakeup))
     }
 
     /// Accepts appends again, unless the log is closed.
-    pub(in crate::query_log) fn accept(&mut self) {
+    pub(crate) fn accept(&mut self) {
         self.accepting = !self.closed;
     }
 
     /// Refuses appends for good. The pending records stay and can be committed.
-    pub(in crate::query_log) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.closed = true;
         self.accepting = false;
     }
 
-    pub(in crate::query_log) const fn is_accepting(&self) -> bool {
+    pub(crate) const fn is_accepting(&self) -> bool {
         self.accepting
     }
 
-    pub(in crate::query_log) const fn is_closed(&self) -> bool {
+    pub(crate) const fn is_closed(&self) -> bool {
         self.closed
     }
 
     /// The log's time now.
-    pub(in crate::query_log) fn now(&self, clock: &dyn Clock) -> Timestamp {
+    pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
         self.time.peek(clock)
     }
 }

@@ -12,26 +12,26 @@ use crate::{
 
 /// A [`LogRow`] whose address is not copied.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::query_log) struct RowView<'a> {
-    pub(in crate::query_log) at: Timestamp,
-    pub(in crate::query_log) handle: Option<HandleView<'a>>,
-    pub(in crate::query_log) account: Option<AccountId>,
-    pub(in crate::query_log) device: Option<DeviceId>,
+pub(crate) struct RowView<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) handle: Option<HandleView<'a>>,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) device: Option<DeviceId>,
     /// None of a change.
-    pub(in crate::query_log) ip: Option<IpAddr>,
-    pub(in crate::query_log) event: Event,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) event: Event,
 }
 
 /// What a row says besides who and which handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) enum Event {
+pub(crate) enum Event {
     Lookup { request: RequestId, route: Option<Route>, reason: Reason, status: u16, took_us: u32 },
     Change { id: ChangeId, change: ChangeKind, cause: Cause },
 }
 
 /// In the order of [`Handle`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::query_log) enum HandleView<'a> {
+pub(crate) enum HandleView<'a> {
     Phone(PhoneKey),
     /// Canonical.
     Email(&'a str),
@@ -66,7 +66,7 @@ impl HandleView<'_> {
 
 impl RowView<'_> {
     /// The row itself; none if its address is none.
-    pub(in crate::query_log) fn row(&self) -> Option<LogRow> {
+    pub(crate) fn row(&self) -> Option<LogRow> {
         let Self { at, handle, account, device, ip, event } = *self;
         let handle = match handle {
             None => None,

@@ -24,29 +24,26 @@ use crate::{
 };
 
 /// The purpose of the log's frames in the derivation of their keys.
-pub(in crate::query_log) const PURPOSE: u8 = 1;
+pub(crate) const PURPOSE: u8 = 1;
 
-/// Why the log could not be written.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::query_log) enum WriteError {
+pub(crate) enum WriteError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
 }
 
-/// Creates segments.
 #[derive(Debug)]
-pub(in crate::query_log) struct SegmentMaker {
-    pub(in crate::query_log) disk: SharedDisk,
-    pub(in crate::query_log) keyring: Arc<Keyring>,
-    pub(in crate::query_log) catalog: Arc<Catalog>,
-    pub(in crate::query_log) durability: Durability,
+pub(crate) struct SegmentMaker {
+    pub(crate) disk: SharedDisk,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) durability: Durability,
 }
 
-/// A segment open for writing.
 #[derive(Debug)]
-pub(in crate::query_log) struct SegmentFile {
+pub(crate) struct SegmentFile {
     segment: Arc<Segment>,
     file: Box<dyn DiskFile>,
     encryptor: FrameSealer,
@@ -55,18 +52,13 @@ pub(in crate::query_log) struct SegmentFile {
     records: u64,
     /// Encrypted frames that are not written yet.
     unwritten: Vec<u8>,
-    /// The instant of the last record.
     last: Timestamp,
 }
 
 impl SegmentMaker {
     /// Creates a segment. When this returns, the key of its hour is durable, and in `disk` mode so are its header and its
     /// name: no record may be on disk without a key.
-    pub(in crate::query_log) fn create(
-        &self,
-        hour: Hour,
-        now: Timestamp,
-    ) -> Result<SegmentFile, WriteError> {
+    pub(crate) fn create(&self, hour: Hour, now: Timestamp) -> Result<SegmentFile, WriteError> {
         let key = self.keyring.ensure(hour, now)?;
         // Without its key nobody could ever read the segment.
         assert!(self.keyring.get(hour).is_some(), "a segment's key exists before the segment");
@@ -101,7 +93,7 @@ impl SegmentMaker {
 
     /// Stops writing a segment after an error. It unlinks a segment without acknowledged records if it can: otherwise each
     /// retry on a full disk would leave another empty file.
-    pub(in crate::query_log) fn abandon(&self, segment: &Segment) {
+    pub(crate) fn abandon(&self, segment: &Segment) {
         segment.set_state(SegmentState::Abandoned);
         if segment.records() == 0 {
             // If this fails the file stays in the catalog, and retention tries again.
@@ -111,17 +103,17 @@ impl SegmentMaker {
 }
 
 impl SegmentFile {
-    pub(in crate::query_log) fn hour(&self) -> Hour {
+    pub(crate) fn hour(&self) -> Hour {
         self.segment.id.hour
     }
 
     /// Whether the frame counters can count these records. If not, the caller begins a new segment.
-    pub(in crate::query_log) fn has_room(&self, records: u32) -> bool {
+    pub(crate) fn has_room(&self, records: u32) -> bool {
         self.encryptor.has_room(records)
     }
 
     /// Encrypts a frame. [`SegmentFile::commit`] writes it.
-    pub(in crate::query_log) fn encrypt(&mut self, frame: &PendingFrame, content: &[u8]) {
+    pub(crate) fn encrypt(&mut self, frame: &PendingFrame, content: &[u8]) {
         // Readers seek by time and name a row by its instant. A record out of order would be lost to them.
         let is_later = frame.first > self.last || self.records == 0;
         assert!(is_later && frame.first.hour() == self.hour(), "records of a segment are in order");
@@ -131,7 +123,7 @@ impl SegmentFile {
     }
 
     /// Writes the encrypted frames, makes them as durable as configured, and shows them to readers.
-    pub(in crate::query_log) fn commit(&mut self) -> io::Result<()> {
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
         }
@@ -146,7 +138,7 @@ impl SegmentFile {
     }
 
     /// Writes the end frame. No frame may follow it.
-    pub(in crate::query_log) fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.encryptor.seal_end(&mut self.unwritten);
         let finished = self.commit();
         self.segment.set_state(match finished {
@@ -156,7 +148,7 @@ impl SegmentFile {
         finished
     }
 
-    pub(in crate::query_log) fn segment(&self) -> &Segment {
+    pub(crate) fn segment(&self) -> &Segment {
         &self.segment
     }
 }

@@ -14,9 +14,8 @@ use crate::{
 /// The binary search stops at this distance: one read of a chunk covers it.
 const SEEK_BYTES_MIN: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 
-/// The result of one step of reading.
 #[derive(Debug)]
-pub(in crate::query_log) enum ReadStep {
+pub(crate) enum ReadStep {
     /// The rows of a frame, in the order of the file.
     Frame(Vec<LogRow>),
     /// Bytes that are no frame, or a frame that cannot be decrypted.
@@ -27,18 +26,15 @@ pub(in crate::query_log) enum ReadStep {
 
 /// One segment, open for reading up to its committed length.
 #[derive(Debug)]
-pub(in crate::query_log) struct SegmentReader {
+pub(crate) struct SegmentReader {
     file: FrameFile,
     opener: FrameOpener,
-    pub(in crate::query_log) id: SegmentId,
+    pub(crate) id: SegmentId,
     body: Vec<u8>,
 }
 
 impl SegmentReader {
-    pub(in crate::query_log) fn open(
-        segment: &Segment,
-        keyring: &Keyring,
-    ) -> Result<Self, SegmentError> {
+    pub(crate) fn open(segment: &Segment, keyring: &Keyring) -> Result<Self, SegmentError> {
         let limit = segment.bytes();
         if limit < FILE_HEADER_BYTES {
             return Err(SegmentError::Gone);
@@ -53,21 +49,18 @@ impl SegmentReader {
     }
 
     /// The offset where the committed rows end.
-    pub(in crate::query_log) const fn end(&self) -> u64 {
+    pub(crate) const fn end(&self) -> u64 {
         self.file.limit()
     }
 
     /// Reads up to `limit` from now on.
-    pub(in crate::query_log) fn extend(&mut self, limit: u64) {
+    pub(crate) fn extend(&mut self, limit: u64) {
         debug_assert!(limit >= self.end(), "committed offsets only grow");
         self.file.extend(limit);
     }
 
     /// The rows of the frame at `offset`; moves the offset behind it.
-    pub(in crate::query_log) fn after(
-        &mut self,
-        offset: &mut u64,
-    ) -> Result<ReadStep, SegmentError> {
+    pub(crate) fn after(&mut self, offset: &mut u64) -> Result<ReadStep, SegmentError> {
         loop {
             let step = self.file.after(*offset)?;
             *offset = match step {
@@ -83,7 +76,7 @@ impl SegmentReader {
 
     /// Passes every row to `each`, as it is decoded, until `each` breaks. False after damage; `each` may then have got the
     /// first rows of the damaged frame.
-    pub(in crate::query_log) fn visit(
+    pub(crate) fn visit(
         &mut self,
         each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
     ) -> Result<bool, SegmentError> {
@@ -111,7 +104,7 @@ impl SegmentReader {
     }
 
     /// The rows of the frame that ends at `end`; moves the offset before it.
-    pub(in crate::query_log) fn before(&mut self, end: &mut u64) -> Result<ReadStep, SegmentError> {
+    pub(crate) fn before(&mut self, end: &mut u64) -> Result<ReadStep, SegmentError> {
         loop {
             let step = self.file.before(*end)?;
             *end = match step {
@@ -127,7 +120,7 @@ impl SegmentReader {
 
     /// Finds the rows around `at` by binary search. Every row before the first offset is earlier than `at`, every row from
     /// the second on is later. Each offset is the start of a frame, or an end of the rows.
-    pub(in crate::query_log) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
+    pub(crate) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
         let (mut from, mut to) = (FILE_HEADER_BYTES, self.end());
         let mut high = to;
         while high - from > SEEK_BYTES_MIN {
@@ -172,14 +165,13 @@ impl SegmentReader {
     }
 }
 
-/// Whether the file's header names the segment `id`.
-pub(in crate::query_log) fn has_id(file: &FrameFile, id: SegmentId) -> bool {
+pub(crate) fn has_id(file: &FrameFile, id: SegmentId) -> bool {
     let header = file.header();
     (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number)
 }
 
 /// Decrypts and decodes one frame. None unless every row is as it was written.
-pub(in crate::query_log) fn open_frame(
+pub(crate) fn open_frame(
     opener: &FrameOpener,
     header: &FrameHeader,
     body: &mut [u8],

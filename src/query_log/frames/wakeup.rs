@@ -9,7 +9,7 @@ use crate::query_log::lock::lock;
 
 /// A notification that one thread waits for.
 #[derive(Debug, Default)]
-pub(in crate::query_log) struct Wakeup {
+pub(crate) struct Wakeup {
     notified: AtomicBool,
     asleep: Mutex<bool>,
     wake: Condvar,
@@ -17,14 +17,14 @@ pub(in crate::query_log) struct Wakeup {
 
 impl Wakeup {
     /// Notifies the waiting thread. It then sees everything done before this call.
-    pub(in crate::query_log) fn notify(&self) {
+    pub(crate) fn notify(&self) {
         if !self.notified.swap(true, Ordering::SeqCst) && *lock(&self.asleep) {
             self.wake.notify_one();
         }
     }
 
     /// Waits for a notification, or returns at once if one came since the last call.
-    pub(in crate::query_log) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         if self.notified.swap(false, Ordering::SeqCst) {
             return;
         }

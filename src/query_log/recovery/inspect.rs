@@ -14,34 +14,32 @@ use crate::{
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The files in the directory, by kind.
 #[derive(Debug, Default)]
-pub(in crate::query_log) struct Listing {
-    pub(in crate::query_log) frames: BTreeSet<SegmentId>,
-    pub(in crate::query_log) sealed: BTreeSet<SegmentId>,
-    pub(in crate::query_log) sealing: Vec<SegmentId>,
-    pub(in crate::query_log) cuts: Vec<LogFileName>,
-    pub(in crate::query_log) unknown: Vec<OsString>,
+pub(crate) struct Listing {
+    pub(crate) frames: BTreeSet<SegmentId>,
+    pub(crate) sealed: BTreeSet<SegmentId>,
+    pub(crate) sealing: Vec<SegmentId>,
+    pub(crate) cuts: Vec<LogFileName>,
+    pub(crate) unknown: Vec<OsString>,
 }
 
 /// What a scan of the frames without their key finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::query_log) struct FrameScan {
+pub(crate) struct FrameScan {
     /// The offset where the last whole frame ends.
-    pub(in crate::query_log) whole: u64,
-    pub(in crate::query_log) next_sequence: u32,
+    pub(crate) whole: u64,
+    pub(crate) next_sequence: u32,
     /// Records that the writer put into the file, lost ones included.
-    pub(in crate::query_log) records: u32,
+    pub(crate) records: u32,
     /// Damaged places before `whole`.
-    pub(in crate::query_log) damaged: u64,
+    pub(crate) damaged: u64,
     /// Places where frames are missing although no byte is damaged.
-    pub(in crate::query_log) gaps: u64,
+    pub(crate) gaps: u64,
     /// The last whole frame is an end frame.
-    pub(in crate::query_log) ended: bool,
+    pub(crate) ended: bool,
 }
 
-/// Lists the directory.
-pub(in crate::query_log) fn list(dir: &Path) -> io::Result<Listing> {
+pub(crate) fn list(dir: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for name in files::names(dir)? {
         match name.to_str().and_then(LogFileName::parse) {
@@ -58,13 +56,13 @@ pub(in crate::query_log) fn list(dir: &Path) -> io::Result<Listing> {
 
 impl Listing {
     /// Every segment in either form, in order.
-    pub(in crate::query_log) fn segments(&self) -> Vec<SegmentId> {
+    pub(crate) fn segments(&self) -> Vec<SegmentId> {
         self.frames.union(&self.sealed).copied().collect()
     }
 }
 
 /// The state of a segment, as far as it shows without the key.
-pub(in crate::query_log) enum Inspection {
+pub(crate) enum Inspection {
     Finished {
         bytes: u64,
         records: u64,
@@ -79,8 +77,7 @@ pub(in crate::query_log) enum Inspection {
     Unreadable,
 }
 
-/// Inspects a segment without its key.
-pub(in crate::query_log) fn inspect(id: SegmentId, path: &Path) -> io::Result<Inspection> {
+pub(crate) fn inspect(id: SegmentId, path: &Path) -> io::Result<Inspection> {
     let mut file = match FrameFile::open(path, None) {
         Ok(file) if has_id(&file, id) => file,
         Ok(_) => return Ok(Inspection::Unreadable),
@@ -96,7 +93,6 @@ pub(in crate::query_log) fn inspect(id: SegmentId, path: &Path) -> io::Result<In
     Ok(Inspection::Unfinished { file, scan })
 }
 
-/// Scans the frames of a segment without its key.
 fn scan(file: &mut FrameFile) -> io::Result<FrameScan> {
     let mut scan = FrameScan { whole: FILE_HEADER_BYTES, ..FrameScan::default() };
     let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);

@@ -16,11 +16,11 @@
 //! same file or a shorter one: the `.cut` file is durable before the segment is truncated, and the end frame has the same
 //! bytes each time.
 
-pub(in crate::query_log) mod inspect;
+pub(crate) mod inspect;
 mod open;
 mod repair;
 mod sealed_form;
 
 pub use open::OpenError;
-pub(in crate::query_log) use open::{open, open_read_only};
+pub(crate) use open::{open, open_read_only};
 pub use repair::RecoveryReport;

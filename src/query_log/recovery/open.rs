@@ -49,19 +49,18 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// An opened directory.
-pub(in crate::query_log) struct Recovered {
-    pub(in crate::query_log) catalog: Catalog,
-    pub(in crate::query_log) keyring: Keyring,
-    pub(in crate::query_log) lock: FileLock,
+pub(crate) struct Recovered {
+    pub(crate) catalog: Catalog,
+    pub(crate) keyring: Keyring,
+    pub(crate) lock: FileLock,
     /// The instant of the newest record.
-    pub(in crate::query_log) last: Timestamp,
+    pub(crate) last: Timestamp,
     /// The segment sealed last.
-    pub(in crate::query_log) tip: Option<ChainTip>,
-    pub(in crate::query_log) report: RecoveryReport,
+    pub(crate) tip: Option<ChainTip>,
+    pub(crate) report: RecoveryReport,
 }
 
-pub(in crate::query_log) fn open(
+pub(crate) fn open(
     dir: &Path,
     keys: KeyFiles,
     disk: &SharedDisk,
@@ -138,10 +137,7 @@ fn newest_in(segment: &Segment, keyring: &Keyring) -> Option<Timestamp> {
 }
 
 /// Opens the files of a server, stopped or running.
-pub(in crate::query_log) fn open_read_only(
-    dir: &Path,
-    keys: &KeyFiles,
-) -> Result<(Catalog, Keyring), OpenError> {
+pub(crate) fn open_read_only(dir: &Path, keys: &KeyFiles) -> Result<(Catalog, Keyring), OpenError> {
     let mut attempt = 1;
     loop {
         match try_open(dir, keys.clone()) {
@@ -183,7 +179,6 @@ fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError>
     Ok((catalog, keyring))
 }
 
-/// Adds the path to an error of the operating system.
 fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OpenError + '_ {
     move |source| OpenError::Io { path: path.to_owned(), source }
 }

@@ -33,7 +33,6 @@ pub struct RecoveryReport {
     pub unknown: Vec<OsString>,
 }
 
-/// A repair in progress.
 pub(super) struct Repair<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) keyring: &'a Keyring,

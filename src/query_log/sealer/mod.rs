@@ -17,8 +17,8 @@
 
 mod outcome;
 mod round;
-pub(in crate::query_log) mod sealed_file;
+pub(crate) mod sealed_file;
 mod state;
 
 pub use outcome::{SealError, SealOutcome};
-pub(in crate::query_log) use state::SealerState;
+pub(crate) use state::SealerState;

@@ -22,7 +22,7 @@ use crate::{
 
 impl LogState {
     /// Seals every finished segment that is due, oldest first.
-    pub(in crate::query_log) fn seal_all(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
+    pub(crate) fn seal_all(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
         let mut sealer = lock(&self.sealer);
         let mut outcome = SealOutcome::default();
         for segment in self.catalog.segments() {
@@ -109,7 +109,7 @@ impl LogState {
         let total = segment.records();
         let written = segment::write(&mut parts, &mut frames, segment.id.hour, total, &options)?;
         let (first, last) = written.span.ok_or(SealError::Differs("the frames have no record"))?;
-        if written.records != total {
+        if written.sum.records != total {
             return Err(SealError::Differs("the frames hold another number of records"));
         }
         let note = Note { records: total, first, last, predecessor };

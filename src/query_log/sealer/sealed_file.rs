@@ -31,29 +31,29 @@ use crate::{
 };
 
 /// The purpose of a sealed segment's chunks in the derivation of their keys.
-pub(in crate::query_log) const PURPOSE: u8 = 2;
+pub(crate) const PURPOSE: u8 = 2;
 const VERSION: u8 = 1;
 const HAS_PREDECESSOR: u8 = 1;
 const NOTE_BYTES: usize = 68;
 
 /// A hash that identifies a sealed segment with its content.
-pub(in crate::query_log) type Link = [u8; 32];
+pub(crate) type Link = [u8; 32];
 
 /// A segment of the chain, with its link.
-pub(in crate::query_log) type ChainTip = (SegmentId, Link);
+pub(crate) type ChainTip = (SegmentId, Link);
 
 /// The part of a sealed file that is readable without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) struct Note {
-    pub(in crate::query_log) records: u64,
-    pub(in crate::query_log) first: Timestamp,
-    pub(in crate::query_log) last: Timestamp,
+pub(crate) struct Note {
+    pub(crate) records: u64,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
     /// The segment sealed before this one.
-    pub(in crate::query_log) predecessor: Option<ChainTip>,
+    pub(crate) predecessor: Option<ChainTip>,
 }
 
 impl Note {
-    pub(in crate::query_log) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut note = Vec::with_capacity(NOTE_BYTES);
         note.extend([VERSION, u8::from(self.predecessor.is_some()), 0, 0]);
         for number in [self.records, self.first.as_micros(), self.last.as_micros()] {
@@ -68,7 +68,7 @@ impl Note {
         note
     }
 
-    pub(in crate::query_log) fn decode(mut note: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(mut note: &[u8]) -> Option<Self> {
         let (version, flags, zero) =
             (note.try_get_u8().ok()?, note.try_get_u8().ok()?, note.try_get_u16().ok()?);
         if note.len() != NOTE_BYTES - 4
@@ -91,8 +91,7 @@ impl Note {
     }
 }
 
-/// The link of a sealed file, from its parts.
-pub(in crate::query_log) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
+pub(crate) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"dispatchd sealed 1");
     context.update(&id.hour.epoch_hours().to_le_bytes());
@@ -106,10 +105,10 @@ pub(in crate::query_log) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) ->
 
 /// A sealed file with whole header and note, inspected without its key.
 #[derive(Debug)]
-pub(in crate::query_log) struct SealedFile {
-    pub(in crate::query_log) file: ChunkFile,
-    pub(in crate::query_log) note: Note,
-    pub(in crate::query_log) id: SegmentId,
+pub(crate) struct SealedFile {
+    pub(crate) file: ChunkFile,
+    pub(crate) note: Note,
+    pub(crate) id: SegmentId,
 }
 
 impl SealedFile {
@@ -117,7 +116,7 @@ impl SealedFile {
     ///
     /// # Errors
     /// `Unreadable` if they are damaged or name another segment.
-    pub(in crate::query_log) fn inspect(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
+    pub(crate) fn inspect(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
         let file = ChunkFile::open(path)?;
         let header = file.header();
         let has_id = (header.purpose, header.hour, header.number) == (PURPOSE, id.hour, id.number);
@@ -125,35 +124,28 @@ impl SealedFile {
         Ok(Self { file, note, id })
     }
 
-    pub(in crate::query_log) fn link(&self) -> Link {
+    pub(crate) fn link(&self) -> Link {
         link(self.id, &self.file.root(), self.file.note())
     }
 
-    /// Opens the chunks with the hour's key.
-    pub(in crate::query_log) fn reader(
-        &self,
-        keyring: &Keyring,
-    ) -> Result<ChunkReader, SegmentError> {
+    pub(crate) fn reader(&self, keyring: &Keyring) -> Result<ChunkReader, SegmentError> {
         let key = keyring.get(self.id.hour).ok_or(SegmentError::NoKey)?;
         Ok(self.file.reader(&key)?)
     }
 }
 
 /// Opens a sealed segment for reading. It keeps its file open, so a reader that pauses should drop it.
-pub(in crate::query_log) fn open(
-    segment: &Segment,
-    keyring: &Keyring,
-) -> Result<Sealed, SegmentError> {
+pub(crate) fn open(segment: &Segment, keyring: &Keyring) -> Result<Sealed, SegmentError> {
     let file = SealedFile::inspect(&segment.path, segment.id)?;
     let sealed = Sealed::open(Arc::new(file.reader(keyring)?), segment.id.hour)?;
     if sealed.records() == file.note.records { Ok(sealed) } else { Err(SegmentError::Unreadable) }
 }
 
 /// Writes the parts of a sealed segment into a chunk file.
-pub(in crate::query_log) struct Parts {
-    pub(in crate::query_log) writer: ChunkWriter,
+pub(crate) struct Parts {
+    pub(crate) writer: ChunkWriter,
     /// False until the first part, which a chunk file begins by itself.
-    pub(in crate::query_log) begun: bool,
+    pub(crate) begun: bool,
 }
 
 impl io::Write for Parts {

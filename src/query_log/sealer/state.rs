@@ -6,7 +6,7 @@ use super::sealed_file::ChainTip;
 use crate::query_log::segment_name::SegmentId;
 
 #[derive(Debug, Default)]
-pub(in crate::query_log) struct SealerState {
+pub(crate) struct SealerState {
     /// The segment sealed last; the next sealed file names it.
     pub(super) tip: Option<ChainTip>,
     /// Segments that cannot be sealed because something is wrong with them.
@@ -14,7 +14,7 @@ pub(in crate::query_log) struct SealerState {
 }
 
 impl SealerState {
-    pub(in crate::query_log) fn new(tip: Option<ChainTip>) -> Self {
+    pub(crate) fn new(tip: Option<ChainTip>) -> Self {
         Self { tip, refused: HashSet::new() }
     }
 }

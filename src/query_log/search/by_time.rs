@@ -22,7 +22,7 @@ pub struct Search {
 }
 
 impl Search {
-    pub(in crate::query_log) fn new(
+    pub(crate) fn new(
         sources: Sources,
         filter: Filter,
         order: Order,
@@ -43,7 +43,6 @@ impl Search {
     }
 
     /// What the search could not read so far.
-    #[must_use]
     pub const fn outcome(&self) -> SearchOutcome {
         self.outcome
     }

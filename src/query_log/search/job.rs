@@ -8,18 +8,17 @@ use crate::{
     query_log::{catalog::Catalog, cursor::Cursor, filter::Filter, order::Order, record::LogRow},
 };
 
-/// What every reader of the log reads from.
 #[derive(Clone, Debug)]
-pub(in crate::query_log) struct Sources {
-    pub(in crate::query_log) catalog: Arc<Catalog>,
-    pub(in crate::query_log) keyring: Arc<Keyring>,
-    pub(in crate::query_log) clock: SharedClock,
-    pub(in crate::query_log) retention: Duration,
+pub(crate) struct Sources {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) clock: SharedClock,
+    pub(crate) retention: Duration,
 }
 
 impl Sources {
     /// Rows at or before this instant have expired.
-    pub(in crate::query_log) fn horizon(&self) -> Timestamp {
+    pub(crate) fn horizon(&self) -> Timestamp {
         self.clock.now().minus(self.retention)
     }
 }
@@ -54,7 +53,6 @@ impl Job {
         (self.is_over)()
     }
 
-    /// The instant where the search begins.
     pub(super) fn start(&self) -> Timestamp {
         let after = self.after.map(|after| after.at());
         match self.order {
@@ -71,7 +69,6 @@ impl Job {
         self.filter.until.unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether the search gives this row.
     pub(super) fn wants(&self, cursor: Cursor, row: &LogRow) -> bool {
         let is_behind = self.after.is_none_or(|after| match self.order {
             Order::Asc => cursor > after,

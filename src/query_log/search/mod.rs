@@ -18,10 +18,10 @@ mod open_hour;
 mod outcome;
 mod prefetch;
 mod segment_rows;
-pub(in crate::query_log) mod tail;
+pub(crate) mod tail;
 mod threads;
-pub(in crate::query_log) mod walk;
+pub(crate) mod walk;
 
 pub use by_time::Search;
-pub(in crate::query_log) use job::Sources;
+pub(crate) use job::Sources;
 pub use outcome::{ReadError, SearchOutcome};

@@ -67,7 +67,6 @@ impl OpenHour {
         self.errors.extend(counted.err());
     }
 
-    /// The next I/O error.
     pub(super) fn pop_error(&mut self) -> Option<ReadError> {
         self.errors.pop_front()
     }
@@ -77,7 +76,6 @@ impl OpenHour {
         std::mem::take(&mut self.outcome)
     }
 
-    /// The next row of the hour.
     pub(super) fn pop(&mut self, order: Order) -> Option<(Cursor, LogRow)> {
         let fronts = self.segments.iter().enumerate();
         let fronts = fronts.filter_map(|(index, segment)| Some((segment.next_cursor()?, index)));

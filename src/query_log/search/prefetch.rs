@@ -34,7 +34,6 @@ struct Queue {
     wanted: usize,
     /// Opened hours by index. None if the thread that opened it panicked.
     open: BTreeMap<usize, Option<OpenHour>>,
-    /// The search has ended.
     over: bool,
 }
 

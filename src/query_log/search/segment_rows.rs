@@ -73,7 +73,6 @@ impl SegmentRows {
         })
     }
 
-    /// The cursor of the next row in memory.
     pub(super) fn next_cursor(&self) -> Option<Cursor> {
         let at = match &self.batch {
             Some(batch) => batch.next_at(),

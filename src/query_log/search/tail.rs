@@ -26,7 +26,7 @@ pub struct TailPosition {
 }
 
 impl TailPosition {
-    pub(in crate::query_log) const fn new(ordinal: u64, offset: u64, read_to: Timestamp) -> Self {
+    pub(crate) const fn new(ordinal: u64, offset: u64, read_to: Timestamp) -> Self {
         Self { ordinal, offset, read_to }
     }
 }
@@ -42,22 +42,16 @@ pub struct Tail {
 }
 
 impl Tail {
-    pub(in crate::query_log) const fn new(
-        sources: Sources,
-        filter: Filter,
-        position: TailPosition,
-    ) -> Self {
+    pub(crate) const fn new(sources: Sources, filter: Filter, position: TailPosition) -> Self {
         Self { sources, filter, position, open: None, damaged: 0 }
     }
 
     /// The position of the next row.
-    #[must_use]
     pub const fn position(&self) -> TailPosition {
         self.position
     }
 
     /// Damaged places that the tail has skipped so far.
-    #[must_use]
     pub const fn damaged(&self) -> u64 {
         self.damaged
     }

@@ -47,7 +47,7 @@ impl fmt::Debug for Walk {
 }
 
 impl Walk {
-    pub(in crate::query_log) fn new(sources: Sources, filter: Filter) -> Self {
+    pub(crate) fn new(sources: Sources, filter: Filter) -> Self {
         let job = Arc::new(Job::new(sources, filter, Order::Asc, None));
         Self { job, segments: None, open: None, outcome: SearchOutcome::default() }
     }
@@ -62,7 +62,6 @@ impl Walk {
     }
 
     /// What the walk could not read so far.
-    #[must_use]
     pub const fn outcome(&self) -> SearchOutcome {
         self.outcome
     }

@@ -2,10 +2,7 @@
 
 use std::{io, ops::Range};
 
-use super::{
-    footer::Group, outcome::Outcome, page::Page, part::PartError, reader::Sealed,
-    segment_data::SegmentData,
-};
+use super::{footer::Group, outcome::Outcome, page::Page, part::PartError, sealed::Sealed};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
@@ -13,15 +10,15 @@ use crate::{
 
 /// A range of handles: those after the first bound, up to the second, itself included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::query_log) struct HandleRange {
+pub(crate) struct HandleRange {
     /// None: from the first handle on.
-    pub(in crate::query_log) after: Option<Handle>,
+    pub(crate) after: Option<Handle>,
     /// None: up to the last handle.
-    pub(in crate::query_log) upto: Option<Handle>,
+    pub(crate) upto: Option<Handle>,
 }
 
 impl HandleRange {
-    pub(in crate::query_log) fn contains(&self, handle: &Handle) -> bool {
+    pub(crate) fn contains(&self, handle: &Handle) -> bool {
         self.after.as_ref().is_none_or(|after| handle > after)
             && self.upto.as_ref().is_none_or(|upto| handle <= upto)
     }
@@ -57,23 +54,22 @@ impl HandleRange {
 
 /// What happened to a handle, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) struct HandleEvent {
-    pub(in crate::query_log) at: Timestamp,
+pub(crate) struct HandleEvent {
+    pub(crate) at: Timestamp,
     /// The answer of a lookup, or the change.
-    pub(in crate::query_log) outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 /// Events by handle and time.
 #[derive(Debug, Default)]
-pub(in crate::query_log) struct HandleRun {
+pub(crate) struct HandleRun {
     /// Each handle, and the index in `events` after its last event.
     handles: Vec<(Handle, usize)>,
     events: Vec<HandleEvent>,
 }
 
 impl HandleRun {
-    /// Adds an event after all others.
-    pub(in crate::query_log) fn push(&mut self, handle: Handle, event: HandleEvent) {
+    pub(crate) fn push(&mut self, handle: Handle, event: HandleEvent) {
         self.events.push(event);
         let end = self.events.len();
         match self.handles.last_mut() {
@@ -82,8 +78,7 @@ impl HandleRun {
         }
     }
 
-    /// Each handle with its events.
-    pub(in crate::query_log) fn iter(&self) -> impl Iterator<Item = (&Handle, &[HandleEvent])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Handle, &[HandleEvent])> {
         let mut start = 0;
         self.handles.iter().map(move |(handle, end)| {
             let events = &self.events[start..*end];
@@ -93,9 +88,8 @@ impl HandleRun {
     }
 }
 
-/// The result of reading one page.
 #[derive(Debug)]
-pub(in crate::query_log) enum HandlePage {
+pub(crate) enum HandlePage {
     /// The events of the page in the range.
     Run(HandleRun),
     /// The page is damaged and may have held events of the range.
@@ -105,8 +99,8 @@ pub(in crate::query_log) enum HandlePage {
 }
 
 /// Reads a sealed segment page by page. The caller may narrow the range from one page to the next.
-pub(in crate::query_log) struct ByHandle {
-    segment: SegmentData,
+pub(crate) struct ByHandle {
+    segment: Sealed,
     since: Timestamp,
     until: Timestamp,
     /// The row group, and its next page.
@@ -116,13 +110,13 @@ pub(in crate::query_log) struct ByHandle {
 
 impl Sealed {
     /// The events from `since` on and before `until`.
-    pub(in crate::query_log) fn by_handle(&self, since: Timestamp, until: Timestamp) -> ByHandle {
-        ByHandle { segment: self.data().clone(), since, until, at: (0, 0), last: None }
+    pub(crate) fn by_handle(&self, since: Timestamp, until: Timestamp) -> ByHandle {
+        ByHandle { segment: self.clone(), since, until, at: (0, 0), last: None }
     }
 
     /// The last handle of each page, ascending. It skips pages so that there are at most `most`.
-    pub(in crate::query_log) fn page_ends(&self, most: usize) -> Vec<Handle> {
-        let groups = &self.data().footer.groups;
+    pub(crate) fn page_ends(&self, most: usize) -> Vec<Handle> {
+        let groups = &self.footer.groups;
         let pages = groups.iter().map(Group::pages).sum::<usize>();
         let stride = pages.div_ceil(most.max(1)).max(1);
         let ends = groups.iter().flat_map(|group| (0..group.pages()).map(|page| end(group, page)));
@@ -141,10 +135,7 @@ fn end(group: &Group, page: usize) -> Option<Handle> {
 
 impl ByHandle {
     /// Reads the next page that may hold events of `range`.
-    pub(in crate::query_log) fn next_page(
-        &mut self,
-        range: &HandleRange,
-    ) -> io::Result<HandlePage> {
+    pub(crate) fn next_page(&mut self, range: &HandleRange) -> io::Result<HandlePage> {
         let start = self.segment.hour.start().as_micros();
         let micros = |at: Timestamp| at.as_micros().saturating_sub(start);
         let (since, until) = (micros(self.since), micros(self.until));

@@ -14,9 +14,7 @@ use crate::{
     query_log::frames::row_view::RowView,
 };
 
-/// Bytes of an entry in the client table.
 pub(super) const ENTRY_BYTES: usize = 21;
-/// Bytes of an IPv6 address in the client table.
 pub(super) const ADDRESS_BYTES: usize = 16;
 
 const ACCOUNT: u8 = 1;
@@ -103,7 +101,6 @@ impl PackedClient {
         })
     }
 
-    /// The index of its IPv6 address.
     pub(super) fn address_index(&self) -> Option<u32> {
         (self.flags & IP_V6 != 0).then_some(self.address)
     }
@@ -113,7 +110,6 @@ impl PackedClient {
         Self { address: index, ..self }
     }
 
-    /// Encodes it as an entry of the table.
     pub(super) fn encode(&self) -> [u8; ENTRY_BYTES] {
         let mut entry = [0; ENTRY_BYTES];
         entry[0] = self.flags;
@@ -153,29 +149,16 @@ impl PackedClient {
     }
 }
 
-/// Decodes an IPv6 address of the table.
 pub(super) fn decode_address(bytes: &[u8]) -> Option<Ipv6Addr> {
     let octets: [u8; ADDRESS_BYTES] = bytes.try_into().ok()?;
     Some(Ipv6Addr::from(octets))
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::query_log::segment::tests::support::client;
     use proptest::prelude::*;
-
-    pub(in crate::query_log::segment) fn client() -> impl Strategy<Value = Client> {
-        let ip = prop_oneof![
-            any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
-            any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
-        ];
-        let parts = (any::<Option<u64>>(), any::<Option<u64>>(), prop::option::of(ip));
-        parts.prop_map(|(account, device, ip)| Client {
-            account: account.map(AccountId::from_bits),
-            device: device.map(DeviceId::from_bits),
-            ip,
-        })
-    }
 
     proptest! {
         #[test]

@@ -6,7 +6,7 @@ use super::{
     client::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, PackedClient},
     group::Table,
     part::{self, PartError, PartSource},
-    segment_data::SegmentData,
+    sealed::Sealed,
 };
 use crate::query_log::filter::Filter;
 
@@ -150,7 +150,6 @@ fn read_address(
     Ok(client)
 }
 
-/// Whether a client matches the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientMatch {
     Wanted,
@@ -169,7 +168,7 @@ pub(super) struct ClientSet {
 impl ClientSet {
     /// Reads the whole table. None if `stop` returned true.
     pub(super) fn read(
-        segment: &SegmentData,
+        segment: &Sealed,
         group: usize,
         filter: &Filter,
         stop: &dyn Fn() -> bool,

@@ -11,17 +11,14 @@ use super::{
     digest::RowHasher,
 };
 
-/// Entries in one write.
 const WRITE_ENTRIES: usize = 1_024;
 
-/// The size of a row group's client table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TableSize {
     pub(super) entries: u32,
     pub(super) addresses: u32,
 }
 
-/// A client with its hash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HashedClient {
     pub(super) client: Client,
@@ -43,7 +40,6 @@ pub(super) struct Clients {
     /// Client numbers by hash. It does not keep the hashes: a table that grows computes them again.
     index: HashTable<u32>,
     hasher: RowHasher,
-    /// The order in which to write them.
     order: Vec<u32>,
 }
 
@@ -168,7 +164,6 @@ fn hash(packed: PackedClient, addresses: &[Ipv6Addr], hasher: &RowHasher) -> u64
 }
 
 impl TableSize {
-    /// Bytes of the table.
     pub(super) fn bytes(self) -> u64 {
         u64::from(self.entries) * ENTRY_BYTES as u64
             + u64::from(self.addresses) * ADDRESS_BYTES as u64
@@ -182,7 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::query_log::segment::client::tests::client;
+    use crate::query_log::segment::tests::support::client;
 
     proptest! {
         /// Any sequence of interning and of forgetting those that no row names.

@@ -97,7 +97,6 @@ impl Column {
     }
 }
 
-/// The Parquet schema of a sealed segment.
 pub(super) fn schema() -> Result<TypePtr, ParquetError> {
     let fields: Result<Vec<_>, _> = Column::ALL.into_iter().map(Column::schema).collect();
     Type::group_type_builder("row").with_fields(fields?).build().map(Arc::new)

@@ -19,17 +19,12 @@ use crate::{
 /// It detects faults of this program. It does not resist an attacker who chooses rows; authenticated encryption protects
 /// against changed bytes. Compare two sums only within one process, because the hash may change with the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) struct RowSum {
+pub(crate) struct RowSum {
     lanes: [u64; 2],
-    records: u64,
+    pub(crate) records: u64,
 }
 
 impl RowSum {
-    pub(in crate::query_log) const fn records(&self) -> u64 {
-        self.records
-    }
-
-    /// Adds another sum.
     pub(super) const fn add(&mut self, other: &Self) {
         self.lanes[0] = self.lanes[0].wrapping_add(other.lanes[0]);
         self.lanes[1] = self.lanes[1].wrapping_add(other.lanes[1]);
@@ -43,14 +38,11 @@ impl RowSum {
 pub(super) struct RowFields {
     /// 0 for none, the bits of a phone number, or the hash of an e-mail address.
     pub(super) handle: u64,
-    /// Microseconds since the epoch.
     pub(super) at: u64,
-    /// The bits of a request's or a change's id.
     pub(super) id: u64,
     pub(super) took_us: u32,
     /// See [`codes`].
     pub(super) codes: u32,
-    /// The hash of the client.
     pub(super) client: NonZeroU64,
 }
 
@@ -71,7 +63,6 @@ impl RowHasher {
         RowSum { lanes: [0; 2], records: 0 }
     }
 
-    /// Adds a row to a sum.
     pub(super) fn add(&self, sum: &mut RowSum, row: &RowFields) {
         let keys = &self.keys;
         let what = u64::from(row.took_us) << 32 | u64::from(row.codes);
@@ -104,7 +95,6 @@ impl RowHasher {
         RowFields { handle, at: at.as_micros(), id, took_us, codes: codes(outcome), client }
     }
 
-    /// The hash of an e-mail address.
     pub(super) fn text(&self, text: &[u8]) -> u64 {
         let mut hasher = self.texts.build_hasher();
         hasher.write(text);

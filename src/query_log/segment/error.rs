@@ -6,7 +6,7 @@ use parquet::errors::ParquetError;
 
 /// Why a sealed segment could not be written. The bytes in the sink are useless.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::query_log) enum WriteError<E> {
+pub(crate) enum WriteError<E> {
     /// The source could not read the rows.
     #[error("cannot read the rows: {0}")]
     Source(E),

@@ -57,7 +57,6 @@ fn read_tables(text: &str) -> Option<Vec<Table>> {
     if text.is_empty() { Some(Vec::new()) } else { text.split(',').map(table).collect() }
 }
 
-/// The position of a page in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageExtent {
     pub(super) start: u64,
@@ -67,7 +66,6 @@ pub(super) struct PageExtent {
 /// The smallest and the largest value of a page.
 pub(super) type Bounds<T> = (T, T);
 
-/// One row group.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) table: Table,
@@ -100,7 +98,6 @@ impl Group {
     }
 }
 
-/// The footer of a sealed segment.
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) groups: Vec<Group>,

@@ -19,7 +19,6 @@ pub(super) struct Table {
     pub(super) size: TableSize,
 }
 
-/// Writes row groups to a file.
 pub(super) struct Groups<'a, W: io::Write + Send> {
     pub(super) file: &'a mut SerializedFileWriter<W>,
     pub(super) page_rows: usize,

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::query_log::frames::row_view::RowView;
 
-/// The state of one pass.
 pub(super) struct MergePass {
     /// Rows up to this key are written.
     after: Option<SortKey>,

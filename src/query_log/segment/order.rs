@@ -85,7 +85,6 @@ fn partition(rows: &mut [Row]) -> usize {
     from
 }
 
-/// Sorts rows without e-mail addresses.
 fn radix_sort(rows: &mut [Row]) {
     if rows.len() <= SMALL {
         rows.sort_unstable_by_key(Row::key);
@@ -154,8 +153,11 @@ mod tests {
             let texts: Vec<u8> = (0..64u8).map(|n| n.wrapping_mul(37) % 3).collect();
             let numbered = handles.iter().zip(0..);
             // Places in time in no order, each once.
-            let mut rows: Vec<Row> =
-                numbered.map(|(handle, at)| Row::at(*handle, u32::wrapping_mul(at, 0x9e37_79b1))).collect();
+            let row = |(handle, at): (&u64, u32)| {
+                let at = at.wrapping_mul(0x9e37_79b1);
+                Row { handle: *handle, id: 0, at, client: 0, took_us: 0, outcome: 0 }
+            };
+            let mut rows: Vec<Row> = numbered.map(row).collect();
             let mut wanted = rows.clone();
             wanted.sort_by(|a, b| a.compare(b, &texts));
             sort(&mut rows, &texts);

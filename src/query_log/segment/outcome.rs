@@ -17,13 +17,13 @@ const CHANGE: u32 = 1 << 30;
 
 /// The meaning of a row's `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) enum Outcome {
+pub(crate) enum Outcome {
     Lookup { route: Option<Route>, reason: Reason, status: u16 },
     Change { change: ChangeKind, cause: Cause },
 }
 
 impl Outcome {
-    pub(in crate::query_log) const fn of(event: Event) -> Self {
+    pub(crate) const fn of(event: Event) -> Self {
         match event {
             Event::Lookup { route, reason, status, .. } => Self::Lookup { route, reason, status },
             Event::Change { change, cause, .. } => Self::Change { change, cause },
@@ -78,7 +78,6 @@ impl Outcome {
     }
 }
 
-/// Whether it is a change's.
 pub(super) const fn is_change(bits: u32) -> bool {
     bits & CHANGE != 0
 }

@@ -21,13 +21,12 @@ use super::{
     outcome,
     part::{self, PartError, Piece},
     row_batch::{PageRow, RowBatch},
-    segment_data::SegmentData,
+    sealed::Sealed,
 };
 use crate::{handle::PhoneKey, query_log::frames::row_view::HandleView};
 
-/// One page of a row group.
 pub(super) struct Page<'a> {
-    segment: &'a SegmentData,
+    segment: &'a Sealed,
     group: &'a Group,
     number: usize,
     phones: Option<Vec<Option<i64>>>,
@@ -39,7 +38,7 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(segment: &'a SegmentData, group: usize, number: usize) -> Self {
+    pub(super) fn new(segment: &'a Sealed, group: usize, number: usize) -> Self {
         let group = &segment.footer.groups[group];
         Self {
             segment,
@@ -57,12 +56,10 @@ impl<'a> Page<'a> {
         self.group.page_rows(self.number)
     }
 
-    /// Whether a row of it has a phone number.
     pub(super) fn has_phones(&self) -> bool {
         self.group.phones[self.number].is_some()
     }
 
-    /// Whether a row of it has an e-mail address.
     pub(super) fn has_emails(&self) -> bool {
         self.group.emails[self.number].is_some()
     }
@@ -100,7 +97,6 @@ impl<'a> Page<'a> {
         Ok(self.numbers[index].as_deref().unwrap_or_default())
     }
 
-    /// The values of a required column.
     pub(super) fn dense(&self, column: Column) -> Result<Vec<i32>, PartError> {
         let (values, _) = self.decode::<Int32Type>(column)?;
         if values.len() == self.rows() { Ok(values) } else { Err(PartError::Damaged) }
@@ -170,10 +166,10 @@ impl<'a> Page<'a> {
         indices: &[u32],
     ) -> Result<(), PartError> {
         self.load(indices)?;
-        let before = batch.len();
+        let before = batch.rows.len();
         for &index in indices {
             if !self.row(index as usize).is_some_and(|row| batch.push(&row)) {
-                batch.truncate(before);
+                batch.rows.truncate(before);
                 return Err(PartError::Damaged);
             }
         }

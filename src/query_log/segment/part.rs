@@ -8,22 +8,18 @@ use parquet::{
     file::reader::{ChunkReader, Length},
 };
 
-/// The index of the part with the row groups.
 pub(super) const ROWS: usize = 0;
-/// The index of the part with the footer.
 pub(super) const FOOTER: usize = 1;
-/// The index of the part with the footer's copy.
 pub(super) const FOOTER_COPY: usize = 2;
 
 /// Writes the bytes of a sealed segment, part after part.
-pub(in crate::query_log) trait PartSink: io::Write + Send {
+pub(crate) trait PartSink: io::Write + Send {
     /// Begins the next part. The writer also calls it before the first part.
     fn begin_part(&mut self) -> io::Result<()>;
 }
 
-/// Why bytes of a part cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::query_log) enum PartError {
+pub(crate) enum PartError {
     /// They are damaged or missing. The bytes around them may be whole.
     #[error("damaged")]
     Damaged,
@@ -33,7 +29,7 @@ pub(in crate::query_log) enum PartError {
 }
 
 /// Reads the bytes of a sealed segment.
-pub(in crate::query_log) trait PartSource: Send + Sync {
+pub(crate) trait PartSource: Send + Sync {
     /// The length of a part; 0 if it does not exist.
     fn part_bytes(&self, part: usize) -> u64;
 

@@ -18,13 +18,12 @@ use crate::{
 pub(super) struct Predicate<'a> {
     pub(super) filter: &'a Filter,
     /// The time range, in microseconds into the hour: from the first, before the second.
-    span: Bounds<u64>,
+    pub(super) span: Bounds<u64>,
 }
 
 /// The rows of a page that match a filter.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    /// Indices of matching rows in the page.
     pub(super) rows: Vec<u32>,
     /// Rows for which damage hides whether they match.
     pub(super) damaged: u64,
@@ -52,17 +51,6 @@ impl<'a> Predicate<'a> {
         }
     }
 
-    /// The time range, in microseconds into the hour.
-    pub(super) const fn span(&self) -> Bounds<u64> {
-        self.span
-    }
-
-    /// Sets the time range, in microseconds into the hour.
-    pub(super) const fn set_span(&mut self, micros: Bounds<u64>) {
-        self.span = micros;
-    }
-
-    /// Whether the filter needs the client table.
     pub(super) const fn needs_clients(&self) -> bool {
         let filter = self.filter;
         filter.account.is_some() || filter.device.is_some() || filter.ip.is_some()
@@ -97,7 +85,6 @@ impl<'a> Predicate<'a> {
             }
     }
 
-    /// Selects the matching rows of a page.
     pub(super) fn select(
         &self,
         page: &mut Page<'_>,

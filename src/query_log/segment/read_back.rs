@@ -11,25 +11,20 @@ use super::{
     outcome::{self, Outcome},
     page::Page,
     part::PartError,
-    segment_data::SegmentData,
+    sealed::Sealed,
 };
 use crate::{handle::PhoneKey, ids::RequestId};
 
-/// The digest of a whole segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) struct Digest {
-    /// The sum over the readable rows.
-    pub(in crate::query_log) sum: RowSum,
-    /// Readable rows.
-    pub(in crate::query_log) records: u64,
+pub(crate) struct Digest {
+    /// The sum over the readable rows, and their number.
+    pub(crate) sum: RowSum,
     /// Whether each row sorts after its predecessor.
-    pub(in crate::query_log) sorted: bool,
-    /// Unreadable rows.
-    pub(in crate::query_log) damaged_rows: u64,
+    pub(crate) sorted: bool,
+    pub(crate) damaged_rows: u64,
 }
 
-/// See [`Sealed::digest`](super::reader::Sealed::digest).
-pub(super) fn digest(segment: &SegmentData, seed: u64) -> io::Result<Digest> {
+pub(super) fn digest(segment: &Sealed, seed: u64) -> io::Result<Digest> {
     let hasher = RowHasher::new(seed);
     let mut sum = hasher.sum();
     let (mut sorted, mut damaged_rows, mut any) = (true, 0, false);
@@ -52,7 +47,7 @@ pub(super) fn digest(segment: &SegmentData, seed: u64) -> io::Result<Digest> {
             };
             match read.read(&page, &clients) {
                 Ok(()) => {
-                    damaged_rows += rows - read.sum.records();
+                    damaged_rows += rows - read.sum.records;
                     sorted &= read.sorted;
                     sum.add(&read.sum);
                     (last, any) = (read.last, read.any);
@@ -63,10 +58,9 @@ pub(super) fn digest(segment: &SegmentData, seed: u64) -> io::Result<Digest> {
             }
         }
     }
-    Ok(Digest { sum, records: sum.records(), sorted, damaged_rows })
+    Ok(Digest { sum, sorted, damaged_rows })
 }
 
-/// The sort key of a row.
 #[derive(Clone)]
 struct RowKey {
     /// The bits of a phone number, 0 for none, or [`ADDRESS`].
@@ -79,7 +73,6 @@ struct RowKey {
 /// Marks an e-mail address; it sorts after every phone number.
 const ADDRESS: u64 = u64::MAX;
 
-/// The digest of one page.
 struct PageSum<'a> {
     hasher: &'a RowHasher,
     sum: RowSum,

@@ -1,4 +1,4 @@
-//! A sealed segment, open for reading.
+//! Reading a sealed segment: by time, in the order of storage, or as a whole.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::{
     part::PartSource,
     read_back::{self, Digest},
     scan::Scan,
-    segment_data::SegmentData,
+    sealed::Sealed,
     time_histogram::TimeHistogram,
     time_slice::{self, SliceRequest, TimeSlice},
 };
@@ -16,32 +16,19 @@ use crate::{
     query_log::{filter::Filter, segment_error::SegmentError},
 };
 
-/// A sealed segment. It reads the footer once; clones share it.
-#[derive(Clone)]
-pub(in crate::query_log) struct Sealed {
-    data: SegmentData,
-}
-
 impl Sealed {
     /// Reads the footer of the segment of `hour`.
     ///
     /// # Errors
     /// [`SegmentError::Unreadable`] if footer and copy are damaged or belong to another hour.
-    pub(in crate::query_log) fn open(
-        source: Arc<dyn PartSource>,
-        hour: Hour,
-    ) -> Result<Self, SegmentError> {
+    pub(crate) fn open(source: Arc<dyn PartSource>, hour: Hour) -> Result<Self, SegmentError> {
         let footer = Arc::new(Footer::read(&*source, hour)?);
-        Ok(Self { data: SegmentData { source, footer, hour } })
-    }
-
-    pub(super) const fn data(&self) -> &SegmentData {
-        &self.data
+        Ok(Self { source, footer, hour })
     }
 
     /// Rows in it, damaged ones included.
-    pub(in crate::query_log) fn records(&self) -> u64 {
-        self.data.footer.records
+    pub(crate) fn records(&self) -> u64 {
+        self.footer.records
     }
 
     /// The next matching rows strictly after (`Asc`) or before (`Desc`) an instant, in that order.
@@ -52,24 +39,24 @@ impl Sealed {
     ///
     /// # Errors
     /// [`SegmentError::Io`]. Damage is no error; the slice counts it.
-    pub(in crate::query_log) fn time_slice(
+    pub(crate) fn time_slice(
         &self,
         request: &SliceRequest<'_>,
         histogram: &mut Option<TimeHistogram>,
     ) -> Result<TimeSlice, SegmentError> {
-        time_slice::read(&self.data, request, histogram)
+        time_slice::read(self, request, histogram)
     }
 
     /// Every matching row in the order of storage, (handle, at).
-    pub(in crate::query_log) fn scan(&self, filter: &Filter) -> Scan {
-        Scan::new(self.data.clone(), filter.clone())
+    pub(crate) fn scan(&self, filter: &Filter) -> Scan {
+        Scan::new(self.clone(), filter.clone())
     }
 
     /// Reads the whole segment. With the writer's seed the sum equals the writer's unless a row is lost or changed.
     ///
     /// # Errors
     /// [`SegmentError::Io`].
-    pub(in crate::query_log) fn digest(&self, seed: u64) -> Result<Digest, SegmentError> {
-        Ok(read_back::digest(&self.data, seed)?)
+    pub(crate) fn digest(&self, seed: u64) -> Result<Digest, SegmentError> {
+        Ok(read_back::digest(self, seed)?)
     }
 }

@@ -10,14 +10,13 @@ pub(super) const TEXT_BYTES_PER_ROW: usize = 32;
 
 /// A row without its e-mail address and its client.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::query_log) struct Row {
+pub(crate) struct Row {
     /// 0 for none, the bits of a phone number, or [`EMAIL`] with the offset (32 bits) and length (16) of the text.
     pub(super) handle: u64,
     /// The count of a request, or the id of a change.
     pub(super) id: u64,
     /// Microseconds into the hour.
     pub(super) at: u32,
-    /// The number of its client.
     pub(super) client: u32,
     pub(super) took_us: u32,
     pub(super) outcome: u32,
@@ -32,21 +31,14 @@ pub(super) fn put_email(texts: &mut Vec<u8>, text: &[u8]) -> u64 {
 }
 
 impl Row {
-    /// The bits of its phone number.
     pub(super) fn phone(&self) -> Option<u64> {
         (self.handle != 0 && self.handle & EMAIL == 0).then_some(self.handle)
     }
 
-    /// The range of its e-mail address in the texts.
     pub(super) fn email(&self) -> Option<Range<usize>> {
         let start = (self.handle >> 16 & u64::from(u32::MAX)) as usize;
         let length = (self.handle & 0xffff) as usize;
         (self.handle & EMAIL != 0).then_some(start..start + length)
-    }
-
-    #[cfg(test)]
-    pub(super) const fn at(handle: u64, at: u32) -> Self {
-        Self { handle, id: 0, at, client: 0, took_us: 0, outcome: 0 }
     }
 
     /// The order of a sealed segment: rows without a handle, phone numbers, e-mail addresses by text; then by time.

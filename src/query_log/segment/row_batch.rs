@@ -8,7 +8,7 @@ use super::{
     client_table,
     outcome::Outcome,
     row::{self, Row, TEXT_BYTES_PER_ROW},
-    segment_data::SegmentData,
+    sealed::Sealed,
 };
 use crate::{
     clock::{Hour, Timestamp},
@@ -23,20 +23,18 @@ use crate::{
 
 /// Rows of one segment. A reader pushes rows, then resolves their clients; the caller takes rows from the front.
 #[derive(Debug)]
-pub(in crate::query_log) struct RowBatch {
+pub(crate) struct RowBatch {
     hour: Hour,
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
     texts: Vec<u8>,
     /// The clients of resolved rows. An unresolved row names its client by the number in the row group's table.
     clients: Vec<PackedClient>,
     addresses: Vec<Ipv6Addr>,
     /// Rows whose clients are resolved.
     resolved: usize,
-    /// Rows that the caller has taken.
     taken: usize,
 }
 
-/// A row as a page has it.
 pub(super) struct PageRow<'a> {
     pub(super) handle: Option<HandleView<'a>>,
     pub(super) id: u64,
@@ -64,10 +62,6 @@ impl RowBatch {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Whether it has `rows_max` rows, or as much text as so many rows usually have.
     pub(super) fn is_full(&self, rows_max: usize) -> bool {
         self.rows.len() >= rows_max
@@ -91,19 +85,10 @@ impl RowBatch {
         true
     }
 
-    /// Drops all but the first `rows` rows, after a page turned out to be damaged.
-    pub(super) fn truncate(&mut self, rows: usize) {
-        self.rows.truncate(rows);
-    }
-
     /// Reads the clients of the unresolved rows, which must belong to one row group. It reads them in the order of their
     /// numbers, so it decrypts each part of the table once, and keeps only these clients. It drops rows with a damaged client
     /// and returns their number.
-    pub(super) fn resolve_clients(
-        &mut self,
-        segment: &SegmentData,
-        group: usize,
-    ) -> io::Result<u64> {
+    pub(super) fn resolve_clients(&mut self, segment: &Sealed, group: usize) -> io::Result<u64> {
         let first = self.resolved;
         let mut by_number: Vec<(u32, u32)> =
             self.rows[first..].iter().zip(0..).map(|(row, index)| (row.client, index)).collect();
@@ -111,7 +96,7 @@ impl RowBatch {
         let mut numbers: Vec<u32> = by_number.iter().map(|(number, _)| *number).collect();
         numbers.dedup();
         let table = &segment.footer.groups[group].table;
-        let (mut known, mut next) = (next_client(self.clients.len()), 0);
+        let (mut known, mut next) = (self.clients.len() as u32, 0);
         let Self { rows, clients, addresses, .. } = self;
         client_table::read_some(&*segment.source, table, &numbers, &mut |number, client| {
             let index = client.map(|client| {
@@ -134,7 +119,6 @@ impl RowBatch {
         Ok((before - self.resolved) as u64)
     }
 
-    /// Sorts all rows by time.
     pub(super) fn sort(&mut self, order: Order) {
         match order {
             Order::Asc => self.rows.sort_unstable_by_key(|row| row.at),
@@ -142,18 +126,15 @@ impl RowBatch {
         }
     }
 
-    /// Whether the caller has taken all rows.
-    pub(in crate::query_log) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.taken == self.rows.len()
     }
 
-    /// The instant of the next row.
-    pub(in crate::query_log) fn next_at(&self) -> Option<Timestamp> {
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
         self.rows.get(self.taken).map(|row| self.at(row.at))
     }
 
-    /// Takes the next row.
-    pub(in crate::query_log) fn pop(&mut self) -> Option<LogRow> {
+    pub(crate) fn pop(&mut self) -> Option<LogRow> {
         // `push` accepts only rows that convert, so the loop skips none.
         while let Some(row) = self.rows.get(self.taken) {
             let found = self.row(row);
@@ -196,10 +177,5 @@ impl RowBatch {
     }
 }
 
-/// The number of a damaged client. A batch has fewer clients.
+/// The number of a damaged client. A batch has fewer clients than rows, and fewer rows than this.
 const DAMAGED: u32 = u32::MAX;
-
-/// The number of the next client of a batch.
-fn next_client(clients: usize) -> u32 {
-    u32::try_from(clients).expect("a batch has fewer clients than rows")
-}

@@ -7,20 +7,18 @@ use std::io;
 
 use super::{
     client_table::ClientSet, page::Page, part::PartError, predicate::Predicate,
-    row_batch::RowBatch, segment_data::SegmentData,
+    row_batch::RowBatch, sealed::Sealed,
 };
 use crate::{
     limits,
     query_log::{filter::Filter, record::LogRow, segment_error::SegmentError},
 };
 
-/// Matching rows in the order of storage.
-pub(in crate::query_log) struct Scan {
-    segment: SegmentData,
+pub(crate) struct Scan {
+    segment: Sealed,
     filter: Filter,
     /// The row group, and its next page.
     at: (usize, usize),
-    /// The matching clients of the row group, once read.
     clients: Option<ClientSet>,
     rows: RowBatch,
     damaged_rows: u64,
@@ -29,7 +27,7 @@ pub(in crate::query_log) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(segment: SegmentData, filter: Filter) -> Self {
+    pub(super) fn new(segment: Sealed, filter: Filter) -> Self {
         Self {
             filter,
             at: (0, 0),
@@ -43,16 +41,13 @@ impl Scan {
     }
 
     /// Ends the scan as soon as `is_over` returns true, even between two rows.
-    pub(in crate::query_log) fn stop_when(
-        mut self,
-        is_over: impl Fn() -> bool + Send + 'static,
-    ) -> Self {
+    pub(crate) fn stop_when(mut self, is_over: impl Fn() -> bool + Send + 'static) -> Self {
         self.stop = Box::new(is_over);
         self
     }
 
     /// Unreadable rows so far that may match.
-    pub(in crate::query_log) const fn damaged_rows(&self) -> u64 {
+    pub(crate) const fn damaged_rows(&self) -> u64 {
         self.damaged_rows
     }
 

@@ -7,8 +7,8 @@ use crate::query_log::order::Order;
 const SLOTS: u64 = if cfg!(test) { 64 } else { 65_536 };
 const HOUR_MICROS: u64 = 3_600_000_000;
 
-/// The counts of one search in one segment.
-pub(in crate::query_log) struct TimeHistogram {
+#[derive(Debug)]
+pub(crate) struct TimeHistogram {
     /// Rows in each slot. A quarter of a megabyte.
     counts: Vec<u32>,
     pub(super) rows: u64,
@@ -18,18 +18,10 @@ pub(in crate::query_log) struct TimeHistogram {
     pub(super) damaged_rows: u64,
 }
 
-impl std::fmt::Debug for TimeHistogram {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TimeHistogram").field("rows", &self.rows).finish_non_exhaustive()
-    }
-}
-
-/// A part of the hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     /// Microseconds into the hour: from the first, before the second.
     pub(super) micros: Bounds<u64>,
-    /// Rows counted in it.
     pub(super) rows: usize,
     /// Whether matching rows lie behind it, in the order of the search.
     pub(super) more: bool,
@@ -78,13 +70,11 @@ impl TimeHistogram {
     }
 }
 
-/// The slot of an instant.
 fn slot(micros: u64) -> usize {
     // The product is below 2^48.
     (micros.min(u64::from(u32::MAX)) * SLOTS / HOUR_MICROS) as usize
 }
 
-/// The first microsecond of a slot.
 const fn start(slot: usize) -> u64 {
     (slot as u64 * HOUR_MICROS).div_ceil(SLOTS)
 }

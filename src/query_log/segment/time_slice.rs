@@ -15,7 +15,7 @@ use super::{
     part::PartError,
     predicate::Predicate,
     row_batch::RowBatch,
-    segment_data::SegmentData,
+    sealed::Sealed,
     time_histogram::{Span, TimeHistogram},
 };
 use crate::{
@@ -26,40 +26,37 @@ use crate::{
 /// Decoded pages of the first step that the second step uses again: a handle has one or two.
 const PAGES_KEPT: usize = 4;
 
-/// A slice of time.
 #[derive(Debug)]
-pub(in crate::query_log) struct TimeSlice {
+pub(crate) struct TimeSlice {
     /// The rows in the order of the request. It may be empty although `more` is true: the counted rows may be damaged.
-    pub(in crate::query_log) rows: RowBatch,
+    pub(crate) rows: RowBatch,
     /// Every row up to this instant, itself included, has been read, in the order of the request. The next slice's `from`.
-    pub(in crate::query_log) read_to: Option<Timestamp>,
+    pub(crate) read_to: Option<Timestamp>,
     /// Whether matching rows lie behind that.
-    pub(in crate::query_log) more: bool,
+    pub(crate) more: bool,
     /// Unreadable rows that may match. The next slice may count them again, so a caller takes the largest number.
-    pub(in crate::query_log) damaged_rows: u64,
+    pub(crate) damaged_rows: u64,
     /// `stop` returned true, so rows and damage may be missing.
-    pub(in crate::query_log) stopped: bool,
+    pub(crate) stopped: bool,
 }
 
-/// Which slice to read.
 #[derive(Clone, Copy)]
-pub(in crate::query_log) struct SliceRequest<'a> {
-    pub(in crate::query_log) filter: &'a Filter,
-    pub(in crate::query_log) order: Order,
+pub(crate) struct SliceRequest<'a> {
+    pub(crate) filter: &'a Filter,
+    pub(crate) order: Order,
     /// Only rows behind this instant, in this order.
-    pub(in crate::query_log) from: Option<Timestamp>,
+    pub(crate) from: Option<Timestamp>,
     /// The approximate number of rows.
-    pub(in crate::query_log) rows_max: usize,
+    pub(crate) rows_max: usize,
     /// Whether to stop; called between pages.
-    pub(in crate::query_log) stop: &'a dyn Fn() -> bool,
+    pub(crate) stop: &'a dyn Fn() -> bool,
 }
 
 /// Row group and page, and the indices of rows in it.
 type PageRows = ((usize, usize), Vec<u32>);
 
-/// See [`Sealed::time_slice`](super::reader::Sealed::time_slice).
 pub(super) fn read(
-    segment: &SegmentData,
+    segment: &Sealed,
     request: &SliceRequest<'_>,
     histogram: &mut Option<TimeHistogram>,
 ) -> Result<TimeSlice, SegmentError> {
@@ -80,7 +77,7 @@ pub(super) fn read(
         Some(counts) => (counts, None),
         None => reading.count()?,
     };
-    let mut span = Span { micros: reading.predicate.span(), rows: 0, more: false };
+    let mut span = Span { micros: reading.predicate.span, rows: 0, more: false };
     if let Some(found) = found {
         reading.read_found(found)?;
     } else if !reading.stopped {
@@ -108,7 +105,7 @@ pub(super) fn read(
 }
 
 struct Reading<'a> {
-    segment: &'a SegmentData,
+    segment: &'a Sealed,
     predicate: Predicate<'a>,
     request: SliceRequest<'a>,
     pages: HashMap<(usize, usize), Page<'a>>,
@@ -178,7 +175,6 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Reads the rows with these indices.
     fn read_found(&mut self, found: Vec<PageRows>) -> io::Result<()> {
         let (segment, mut pages) = (self.segment, std::mem::take(&mut self.pages));
         let open = |(key, rows): PageRows| {
@@ -192,7 +188,7 @@ impl<'a> Reading<'a> {
     fn read_span(&mut self, micros: Bounds<u64>, counts: &TimeHistogram) -> io::Result<()> {
         let segment = self.segment;
         let mut predicate = Predicate::new(self.request.filter, segment.hour);
-        predicate.set_span(micros);
+        predicate.span = micros;
         let mut hidden = 0;
         let groups = segment.footer.groups.iter().enumerate();
         let pages = groups.flat_map(|(group, of_group)| {

@@ -22,12 +22,15 @@ use crate::{
     query_log::frames::row_view::RowView,
 };
 
+#[cfg(test)]
+#[path = "tests/planted.rs"]
+pub(super) mod planted;
+
 /// Rows between two calls of `stop`.
 const ROWS_PER_STOP_CHECK: u64 = 4_096;
 
 /// The rows of a segment; the writer reads them several times.
-pub(in crate::query_log) trait RowSource {
-    /// Why the rows cannot be read.
+pub(crate) trait RowSource {
     type Error;
 
     /// Passes every row to `each`, in the order of time, until `each` breaks. Each call must pass the same rows.
@@ -37,21 +40,17 @@ pub(in crate::query_log) trait RowSource {
     ) -> Result<(), Self::Error>;
 }
 
-/// The limits and the seed of a write.
-pub(in crate::query_log) struct WriteOptions<'a> {
-    /// The most rows in memory.
-    pub(in crate::query_log) rows_max: usize,
-    /// Rows in a page.
-    pub(in crate::query_log) page_rows: usize,
-    /// The seed of the digest.
-    pub(in crate::query_log) seed: u64,
+pub(crate) struct WriteOptions<'a> {
+    pub(crate) rows_max: usize,
+    pub(crate) page_rows: usize,
+    pub(crate) seed: u64,
     /// Whether to stop; called every few thousand rows.
-    pub(in crate::query_log) stop: &'a dyn Fn() -> bool,
+    pub(crate) stop: &'a dyn Fn() -> bool,
 }
 
 impl<'a> WriteOptions<'a> {
     /// The limits of production.
-    pub(in crate::query_log) const fn new(seed: u64, stop: &'a dyn Fn() -> bool) -> Self {
+    pub(crate) const fn new(seed: u64, stop: &'a dyn Fn() -> bool) -> Self {
         Self {
             rows_max: limits::LOG_SEAL_ROWS_MAX,
             page_rows: limits::LOG_SEALED_PAGE_ROWS,
@@ -61,22 +60,19 @@ impl<'a> WriteOptions<'a> {
     }
 }
 
-/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::query_log) struct Written {
-    /// Rows written.
-    pub(in crate::query_log) records: u64,
+pub(crate) struct Written {
     /// The digest of the source's rows.
-    pub(in crate::query_log) sum: RowSum,
+    pub(crate) sum: RowSum,
     /// The instants of the first and the last row; none without rows.
-    pub(in crate::query_log) span: Option<(Timestamp, Timestamp)>,
+    pub(crate) span: Option<(Timestamp, Timestamp)>,
 }
 
 /// Writes the rows of `hour` into `sink`. `total` is the expected number of rows; a wrong number costs only more passes.
 ///
 /// # Errors
 /// [`WriteError`]; then the bytes in the sink are useless.
-pub(in crate::query_log) fn write<S: RowSource>(
+pub(crate) fn write<S: RowSource>(
     sink: &mut impl PartSink,
     source: &mut S,
     hour: Hour,
@@ -103,7 +99,7 @@ pub(in crate::query_log) fn write<S: RowSource>(
         records += buffer.rows.len() as u64;
         after = buffer.last();
         #[cfg(test)]
-        mistake::apply(&mut buffer.rows);
+        planted::apply(&mut buffer.rows);
         let mut groups =
             Groups { file: &mut file, page_rows: options.page_rows, stop: options.stop };
         tables.push(groups.write(&mut buffer)?);
@@ -114,7 +110,7 @@ pub(in crate::query_log) fn write<S: RowSource>(
     let sum = rows.sum(records)?;
     let span = rows.span;
     finish(file, hour, &tables)?;
-    Ok(Written { records, sum, span })
+    Ok(Written { sum, span })
 }
 
 fn finish<S: PartSink, E>(
@@ -199,7 +195,7 @@ impl<S: RowSource> CheckedSource<'_, S> {
 
     /// The digest of the first pass. An error if another number of rows was written.
     fn sum(&self, written: u64) -> Result<RowSum, WriteError<S::Error>> {
-        if self.sum.records() == written { Ok(self.sum) } else { Err(WriteError::Changed) }
+        if self.sum.records == written { Ok(self.sum) } else { Err(WriteError::Changed) }
     }
 }
 
@@ -220,31 +216,5 @@ impl<S: PartSink> io::Write for Tee<'_, S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
-    }
-}
-
-/// Faults of the writer, for tests of the read-back.
-#[cfg(test)]
-pub(in crate::query_log) mod mistake {
-    use std::cell::Cell;
-
-    use super::super::row::Row;
-
-    /// Changes rows that are sorted and about to be written.
-    pub(in crate::query_log) type Mistake = fn(&mut Vec<Row>);
-
-    thread_local! {
-        static MISTAKE: Cell<Option<Mistake>> = const { Cell::new(None) };
-    }
-
-    /// The writer makes this mistake on this thread from now on.
-    pub(in crate::query_log) fn set(mistake: Option<Mistake>) {
-        MISTAKE.set(mistake);
-    }
-
-    pub(super) fn apply(rows: &mut Vec<Row>) {
-        if let Some(mistake) = MISTAKE.get() {
-            mistake(rows);
-        }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
         LogRow, LookupRecord, Record,
-        frames::codec::{self, FrameDecoder},
+        frames::codec::{self, DecodeError, FrameDecoder},
     },
     vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
@@ -148,5 +148,14 @@ fn json_matches_the_contract() {
         r#"{"at":1,"kind":"change"}"#,
     ] {
         assert!(serde_json::from_str::<LogRow>(wrong).is_err());
+    }
+}
+
+impl Iterator for FrameDecoder<'_> {
+    type Item = Result<LogRow, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let view = self.next_view()?;
+        Some(view.and_then(|view| view.row().ok_or(DecodeError)))
     }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::support::*;
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
-    files::sim_disk::{SimDisk, Survives, UnsyncedDisk},
+    files::tests::sim_disk::{SimDisk, Survives, UnsyncedDisk},
     query_log::{Durability, QueryLog},
     shutdown::Shutdown,
 };

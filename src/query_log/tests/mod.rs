@@ -8,4 +8,4 @@ mod model;
 mod poison;
 mod retention;
 mod sealer;
-pub(in crate::query_log) mod support;
+pub(crate) mod support;

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::support::*;
 use crate::{
-    files::sim_disk::SimDisk,
+    files::tests::sim_disk::SimDisk,
     query_log::{AppendError, Durability, SegmentState},
 };
 
@@ -35,11 +35,11 @@ fn a_failed_write_or_sync_poisons_until_a_new_file_can_be_written() {
         assert_eq!(ack.wait_blocking(), Err(AppendError::Unwritable));
         assert!(!log.is_writable());
         assert_eq!(log.append(&lookup(3)).err(), Some(AppendError::Unwritable));
-        log.reopen_now();
+        log.shared.reopen();
         assert!(!log.is_writable());
         assert_eq!(numbers(&reader), [1]);
         fails.store(false, Ordering::SeqCst);
-        log.reopen_now();
+        log.shared.reopen();
         assert!(log.is_writable());
         put(&log, &lookup(4));
         assert_eq!(numbers(&reader), [1, 4]);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::support::*;
 use crate::{
     clock::Clock,
-    files::sim_disk::SimDisk,
+    files::tests::sim_disk::SimDisk,
     query_log::{Filter, Order, QueryLog},
 };
 

@@ -14,7 +14,7 @@ use super::support::*;
 use crate::{
     clock::Clock,
     envelope::FILE_HEADER_BYTES,
-    files::{Disk, DiskFile, sim_disk::UnsyncedDisk},
+    files::{Disk, DiskFile, tests::sim_disk::UnsyncedDisk},
     query_log::{
         Cursor, Filter, Kind, Order, QueryLog, SearchOutcome, SegmentState, sealer::SealError,
         segment::tests::mistake,

@@ -7,66 +7,66 @@ use tempfile::TempDir;
 use crate::{
     clock::{ManualClock, Timestamp},
     envelope::{ChunkFile, FILE_HEADER_BYTES, KeyFiles},
-    files::{SharedDisk, sim_disk::UnsyncedDisk},
+    files::{SharedDisk, tests::sim_disk::UnsyncedDisk},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
         Config, Durability, Filter, LogOptions, LogReader, LogRow, LookupRecord, OpenError, Order,
-        QueryLog, Record, RecoveryReport,
+        QueryLog, Record, RecoveryReport, lock::lock,
     },
     shutdown::Shutdown,
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 /// 2026-11-23T08:00:00Z.
-pub(in crate::query_log) const START: Timestamp = Timestamp::from_secs(1_795_420_800);
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_795_420_800);
 
-pub(in crate::query_log) struct Bench {
-    pub(in crate::query_log) dir: TempDir,
-    pub(in crate::query_log) clock: Arc<ManualClock>,
-    pub(in crate::query_log) config: Config,
-    pub(in crate::query_log) disk: SharedDisk,
+pub(crate) struct Bench {
+    pub(crate) dir: TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) config: Config,
+    pub(crate) disk: SharedDisk,
 }
 
 impl Bench {
-    pub(in crate::query_log) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_disk(Arc::new(UnsyncedDisk))
     }
 
-    pub(in crate::query_log) fn with_disk(disk: SharedDisk) -> Self {
+    pub(crate) fn with_disk(disk: SharedDisk) -> Self {
         let config = Config { durability: Durability::Os, ..Config::default() };
         Self { dir: TempDir::new().unwrap(), clock: ManualClock::at(START), config, disk }
     }
 
-    pub(in crate::query_log) fn options(&self) -> LogOptions {
+    pub(crate) fn options(&self) -> LogOptions {
         options(self.dir.path(), &self.clock, &self.config, &self.disk)
     }
 
-    pub(in crate::query_log) fn try_open(&self) -> Result<(QueryLog, RecoveryReport), OpenError> {
+    pub(crate) fn try_open(&self) -> Result<(QueryLog, RecoveryReport), OpenError> {
         QueryLog::open(self.options(), &Shutdown::new())
     }
 
-    pub(in crate::query_log) fn open(&self) -> QueryLog {
+    pub(crate) fn open(&self) -> QueryLog {
         self.try_open().unwrap().0
     }
 
-    pub(in crate::query_log) fn log_dir(&self) -> std::path::PathBuf {
+    pub(crate) fn log_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("log")
     }
 
-    pub(in crate::query_log) fn read_only(&self) -> Result<LogReader, OpenError> {
+    pub(crate) fn read_only(&self) -> Result<LogReader, OpenError> {
         read_only(self.dir.path(), &self.clock)
     }
 
     /// The only file of frames.
-    pub(in crate::query_log) fn only_segment(&self) -> std::path::PathBuf {
+    pub(crate) fn only_segment(&self) -> std::path::PathBuf {
         let mut found = frames_in(&self.log_dir());
         assert_eq!(found.len(), 1);
         found.remove(0)
     }
 }
 
-pub(in crate::query_log) fn options(
+pub(crate) fn options(
     data: &Path,
     clock: &Arc<ManualClock>,
     config: &Config,
@@ -82,16 +82,13 @@ pub(in crate::query_log) fn options(
     }
 }
 
-pub(in crate::query_log) fn read_only(
-    data: &Path,
-    clock: &Arc<ManualClock>,
-) -> Result<LogReader, OpenError> {
+pub(crate) fn read_only(data: &Path, clock: &Arc<ManualClock>) -> Result<LogReader, OpenError> {
     let keys = KeyFiles::new(&data.join("keys"), None);
     let retention = Config::default().retention;
     LogReader::open_read_only(&data.join("log"), keys, Arc::clone(clock) as _, retention)
 }
 
-pub(in crate::query_log) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|it| it == "frames")).collect();
@@ -99,7 +96,7 @@ pub(in crate::query_log) fn frames_in(dir: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
-pub(in crate::query_log) fn copy_dir(from: &Path, to: &Path) {
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -113,12 +110,12 @@ pub(in crate::query_log) fn copy_dir(from: &Path, to: &Path) {
     std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
 }
 
-pub(in crate::query_log) fn phone(number: u64) -> Handle {
+pub(crate) fn phone(number: u64) -> Handle {
     Handle::from_canonical(&format!("+1415555{number:04}")).unwrap()
 }
 
 /// The range of the parity in a sealed file.
-pub(in crate::query_log) fn parity_of(path: &Path) -> std::ops::Range<usize> {
+pub(crate) fn parity_of(path: &Path) -> std::ops::Range<usize> {
     let file = ChunkFile::open(path).unwrap();
     let chunks = file.parts().iter().sum::<u64>() + 16 * file.chunks();
     let start = usize::try_from(FILE_HEADER_BYTES + chunks).unwrap();
@@ -126,7 +123,7 @@ pub(in crate::query_log) fn parity_of(path: &Path) -> std::ops::Range<usize> {
 }
 
 /// A lookup that `n` distinguishes from every other.
-pub(in crate::query_log) fn lookup(n: u64) -> Record {
+pub(crate) fn lookup(n: u64) -> Record {
     Record::Lookup(LookupRecord {
         request: RequestId::from_bits(n),
         account: Some(AccountId::from_bits(n % 7)),
@@ -140,7 +137,7 @@ pub(in crate::query_log) fn lookup(n: u64) -> Record {
     })
 }
 
-pub(in crate::query_log) fn change(n: u64) -> Record {
+pub(crate) fn change(n: u64) -> Record {
     Record::Change(Change {
         id: ChangeId::from_bits(n),
         kind: ChangeKind::HandleBound,
@@ -151,7 +148,7 @@ pub(in crate::query_log) fn change(n: u64) -> Record {
     })
 }
 
-pub(in crate::query_log) fn number(row: &LogRow) -> u64 {
+pub(crate) fn number(row: &LogRow) -> u64 {
     match &row.record {
         Record::Lookup(lookup) => lookup.request.bits(),
         Record::Change(change) => change.id.bits(),
@@ -159,16 +156,26 @@ pub(in crate::query_log) fn number(row: &LogRow) -> u64 {
 }
 
 /// Appends a record and waits for the commit.
-pub(in crate::query_log) fn put(log: &QueryLog, record: &Record) {
+pub(crate) fn put(log: &QueryLog, record: &Record) {
     log.append(record).unwrap().wait_blocking().unwrap();
 }
 
-pub(in crate::query_log) fn rows(reader: &LogReader, filter: &Filter, order: Order) -> Vec<LogRow> {
+pub(crate) fn rows(reader: &LogReader, filter: &Filter, order: Order) -> Vec<LogRow> {
     reader.search(filter, order, None).map(|row| row.unwrap().1).collect()
 }
 
-pub(in crate::query_log) fn numbers(reader: &LogReader) -> Vec<u64> {
+pub(crate) fn numbers(reader: &LogReader) -> Vec<u64> {
     rows(reader, &Filter::default(), Order::Asc).iter().map(number).collect()
 }
 
-pub(in crate::query_log) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+impl QueryLog {
+    /// Stops as a crash would, without committing or finishing anything. Dropping the last clone releases the directory.
+    pub(in crate::query_log) fn abandon(self) {
+        lock(&self.shared.pending).close();
+        lock(&self.shared.pending).refuse().resolve(false);
+        self.thread.stop();
+        lock(&self.shared.committer).active = None;
+    }
+}

@@ -33,7 +33,6 @@ pub struct ChainReport {
 
 impl ChainReport {
     /// Whether nothing was removed or replaced. Expired segments may be missing.
-    #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.missing.is_empty() && self.replaced.is_empty() && self.loose.is_empty()
     }

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-pub(in crate::query_log) fn verify(sources: &Sources) -> VerifyReport {
+pub(crate) fn verify(sources: &Sources) -> VerifyReport {
     let found = sources.catalog.segments();
     let segments: Vec<_> = found.iter().map(|segment| verify_segment(sources, segment)).collect();
     let chain = chain::check(sources, &found);
@@ -130,8 +130,8 @@ fn check_sealed(sources: &Sources, segment: &Segment, report: &mut SegmentReport
         (report.damaged, report.rebuilt) = (check.damaged, check.rebuilt);
         report.frames = file.file.chunks().saturating_sub(report.damaged);
         let found = Sealed::open(Arc::new(reader), segment.id.hour)?.digest(0)?;
-        report.records = found.records;
-        report.lost_records = file.note.records.saturating_sub(found.records);
+        report.records = found.sum.records;
+        report.lost_records = file.note.records.saturating_sub(found.sum.records);
         report.out_of_order = u64::from(!found.sorted);
         Ok(())
     };

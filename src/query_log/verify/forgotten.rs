@@ -95,8 +95,7 @@ pub enum FindingKind {
     UnknownFile,
 }
 
-/// Checks the keys, the files and the records.
-pub(in crate::query_log) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
+pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
     let now = sources.clock.now();
     let horizon = now.minus(sources.retention);
     let hours = sources.keyring.reread()?;

@@ -9,9 +9,9 @@
 
 mod chain;
 mod check;
-pub(in crate::query_log) mod forgotten;
+pub(crate) mod forgotten;
 mod report;
 
 pub use chain::ChainReport;
-pub(in crate::query_log) use check::verify;
+pub(crate) use check::verify;
 pub use report::{KeyState, SegmentReport, VerifyReport};

@@ -206,9 +206,7 @@ fn source() -> Vec<(String, String)> {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         (name, fs::read_to_string(path).unwrap())
     };
-    let is_test = |file: &str| {
-        file.contains("/tests") || file.ends_with("tests.rs") || file.ends_with("sim_disk.rs")
-    };
+    let is_test = |file: &str| file.contains("/tests") || file.ends_with("tests.rs");
     source_files(&root).into_iter().map(read).filter(|(file, _)| !is_test(file)).collect()
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock::Hour,
     envelope::{FileHeader, HourKey, frame::checksum, header::FILE_HEADER_BYTES},
-    files::{Disk, sim_disk::UnsyncedDisk},
+    files::{Disk, tests::sim_disk::UnsyncedDisk},
 };
 
 const HEAD: usize = FILE_HEADER_BYTES as usize;

@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     envelope::{
         chunks::{layout::Layout, seal::ChunkKey, tail::Tail},
-        header::FileKind,
+        header::{CHUNKS, FRAMES},
     },
-    files::sim_disk::{SimDisk, Survives},
+    files::tests::sim_disk::{SimDisk, Survives},
 };
 
 #[test]
@@ -94,7 +94,5 @@ fn a_tail_is_read_as_it_was_written() {
     let bytes = tail.encode(layout.chunks, &key, &seed);
     assert_eq!(Tail::decode(&bytes, &seed).unwrap().0, tail);
     assert!(Tail::decode(&bytes, &header(1).checksum_seed()).is_none(), "another file's");
-    assert!(
-        FileHeader::decode_as(FileKind::Frames, &header(1).encode_as(FileKind::Chunks)).is_err()
-    );
+    assert!(FileHeader::decode_as(FRAMES, &header(1).encode_as(CHUNKS)).is_err());
 }

@@ -10,7 +10,7 @@ fn check(parts: &Parts, rows: &[LogRow], filters: &[Filter]) -> u64 {
     let sealed = parts.open().unwrap();
     let digest = sealed.digest(SEED).unwrap();
     assert!(digest.sorted);
-    assert_eq!(digest.records + digest.damaged_rows, rows.len() as u64);
+    assert_eq!(digest.sum.records + digest.damaged_rows, rows.len() as u64);
     let scan = |filter: &Filter| {
         let mut scan = sealed.scan(filter);
         let mut found: Vec<LogRow> = scan.by_ref().map(Result::unwrap).collect();
@@ -70,7 +70,7 @@ proptest! {
         }
         if let Ok(sealed) = parts.open() {
             let digest = sealed.digest(SEED).unwrap();
-            prop_assert!(digest.records + digest.damaged_rows <= sealed.records());
+            prop_assert!(digest.sum.records + digest.damaged_rows <= sealed.records());
             for_each_slice(&sealed, &Filter::default(), Order::Desc, None, 9, |slice| {
                 while slice.rows.pop().is_some() {}
             });

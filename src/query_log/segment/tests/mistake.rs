@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-pub(in crate::query_log) use super::super::writer::mistake::{Mistake, set};
+pub(crate) use super::super::writer::planted::{Mistake, set};
 use super::{super::row::Row, support::*};
 use crate::{limits, query_log::Filter};
 
@@ -18,7 +18,7 @@ fn exchange<T: Copy + PartialEq>(rows: &mut [Row], field: fn(&mut Row) -> &mut T
 }
 
 /// Each mistake: its name, and the change of the rows.
-pub(in crate::query_log) const MISTAKES: &[(&str, Mistake)] = &[
+pub(crate) const MISTAKES: &[(&str, Mistake)] = &[
     ("the client's number is one too large", |rows| {
         let last = rows.iter().map(|row| row.client).max().unwrap_or(0);
         let row = rows.iter_mut().find(|row| row.client < last);

@@ -1,7 +1,7 @@
 //! Tests of the format of sealed segments, in memory.
 
 mod damage;
-pub(in crate::query_log) mod mistake;
+pub(crate) mod mistake;
 mod model;
-mod support;
+pub(super) mod support;
 mod writing;

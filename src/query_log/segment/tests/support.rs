@@ -19,7 +19,7 @@ use crate::{
         frames::row_view::RowView,
         segment::{
             PartError, PartSink, PartSource, RowSource, Sealed, SliceRequest, WriteError,
-            WriteOptions, time_slice::TimeSlice, write, writer::Written,
+            WriteOptions, client::Client, time_slice::TimeSlice, write, writer::Written,
         },
         segment_error::SegmentError,
     },
@@ -292,4 +292,17 @@ prop_compose! {
             until: has(8).then(|| Timestamp::from_micros(start + until)),
         }
     }
+}
+
+pub(in crate::query_log::segment) fn client() -> impl Strategy<Value = Client> {
+    let ip = prop_oneof![
+        any::<u32>().prop_map(|bits| IpAddr::V4(std::net::Ipv4Addr::from_bits(bits))),
+        any::<u128>().prop_map(|bits| IpAddr::V6(std::net::Ipv6Addr::from_bits(bits))),
+    ];
+    let parts = (any::<Option<u64>>(), any::<Option<u64>>(), prop::option::of(ip));
+    parts.prop_map(|(account, device, ip)| Client {
+        account: account.map(AccountId::from_bits),
+        device: device.map(DeviceId::from_bits),
+        ip,
+    })
 }

@@ -80,7 +80,7 @@ fn reading_stops_when_asked() {
     let mut scan: Scan = sealed.scan(&filter).stop_when(|| true);
     assert!(scan.next().is_none());
     let digest = sealed.digest(SEED).unwrap();
-    assert_eq!(digest.records, 500);
+    assert_eq!(digest.sum.records, 500);
 }
 
 /// A source that loses a row after the first pass.

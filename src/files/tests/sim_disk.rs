@@ -12,10 +12,7 @@ use std::{
     },
 };
 
-use super::{
-    disk::{Disk, DiskFile},
-    os_disk::OsDisk,
-};
+use crate::files::{Disk, DiskFile, OsDisk};
 
 /// One change, with paths relative to the root.
 #[derive(Clone, Debug)]
