@@ -123,12 +123,6 @@ impl Registry {
         Ok(())
     }
 
-    /// Answers lookups without a writer: to compare with a model.
-    #[cfg(test)]
-    pub(super) fn show(&self) {
-        self.shared.show();
-    }
-
     /// Whether lookups are answered and changes taken.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -34,7 +34,6 @@ mod load;
 mod offline;
 mod operations;
 mod packed;
-mod scan;
 mod state;
 mod store;
 mod subject;

@@ -12,11 +12,10 @@ use super::{
         CheckIn, Deregister, Import, ImportRecords, Imported, Prove, Rebind, SetDiscoverable,
         SignOut, SignUp, SignedUp, Ticked, Unbind, choose, unreadable,
     },
-    counts::Counts,
+    counts::{self, Counts},
     device::{DeviceDetails, HandleDetails, LostDetails},
     directory::Registry,
     error::{BindError, ChangeError, DeviceError, HandleError, Loading, SignUpError},
-    scan,
     store::StoreError,
     transfer::TransferAccount,
 };
@@ -205,6 +204,6 @@ impl Registry {
     /// Until the registry is loaded.
     pub fn counts(&self, now: Timestamp) -> Result<Counts, Loading> {
         self.shared.loaded().map(drop)?;
-        Ok(scan::counts(&self.shared, now))
+        Ok(counts::counts(&self.shared, now))
     }
 }

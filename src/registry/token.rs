@@ -9,7 +9,7 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 use data_encoding::BASE64URL_NOPAD;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::ids::{DeviceId, fill_random};
 
@@ -106,12 +106,6 @@ fn hash(secret: &str) -> TokenHash {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest::digest(&digest::SHA256, secret.as_bytes()).as_ref()[..16]);
     TokenHash(bytes)
-}
-
-impl Zeroize for DeviceToken {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
-    }
 }
 
 impl fmt::Debug for DeviceToken {
