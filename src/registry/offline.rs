@@ -31,8 +31,8 @@ use super::{
     transfer::TransferAccount,
 };
 
-/// Accounts planned at once.
-const PIECE_ACCOUNTS: usize = if cfg!(test) { 2 } else { 4_096 };
+/// Accounts planned at once: enough to occupy both threads.
+const PIECE_ACCOUNTS: usize = 4_096;
 /// Pieces planned ahead of the one that is being written.
 const PIECES_AHEAD: usize = 4;
 
@@ -41,6 +41,8 @@ pub struct StoppedRegistry {
     store: RedbStore,
     config: Config,
     clock: SharedClock,
+    /// Accounts planned at once.
+    pub(super) piece_accounts: usize,
 }
 
 impl StoppedRegistry {
@@ -49,7 +51,8 @@ impl StoppedRegistry {
     /// # Errors
     /// If the store is in use, as it is by a running server, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
-        Ok(Self { store: RedbStore::open(dir, clock.now())?, config, clock })
+        let store = RedbStore::open(dir, clock.now())?;
+        Ok(Self { store, config, clock, piece_accounts: PIECE_ACCOUNTS })
     }
 
     /// The key by which askers' subjects are made. Its owner can find out which subjects belong to one account.
@@ -139,7 +142,7 @@ impl StoppedRegistry {
             let (ahead, pieces) = sync_channel(PIECES_AHEAD);
             let (shared, reader) = (&shared, reader.as_ref());
             // One thread reads, one plans, this one writes.
-            let read = read_ahead(scope, accounts);
+            let read = read_ahead(scope, accounts, self.piece_accounts);
             scope.spawn(move || {
                 for piece in read {
                     let planned = piece.and_then(|accounts| {
@@ -180,11 +183,12 @@ impl StoppedRegistry {
 fn read_ahead<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     mut accounts: impl Iterator<Item = Result<TransferAccount, String>> + Send + 'scope,
+    piece_accounts: usize,
 ) -> Receiver<Result<Vec<TransferAccount>, StoreError>> {
     let (ahead, pieces) = sync_channel(PIECES_AHEAD);
     scope.spawn(move || {
         loop {
-            let piece = accounts.by_ref().take(PIECE_ACCOUNTS).collect::<Result<Vec<_>, _>>();
+            let piece = accounts.by_ref().take(piece_accounts).collect::<Result<Vec<_>, _>>();
             let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
             if ahead.send(piece.map_err(StoreError::Source)).is_err() || is_last {
                 break;

@@ -15,7 +15,7 @@ use super::{
     counts::{self, Counts},
     device::{DeviceDetails, HandleDetails, LostDetails},
     directory::Registry,
-    error::{BindError, ChangeError, DeviceError, HandleError, Loading, SignUpError},
+    error::{BindError, ChangeError, DeviceError, Loading, SignUpError},
     store::StoreError,
     transfer::TransferAccount,
 };
@@ -72,7 +72,7 @@ impl Registry {
     ///
     /// # Errors
     /// If it does not back it, there is no such device, or no change can be made.
-    pub async fn unbind(&self, device: DeviceId, handle: Handle) -> Result<(), HandleError> {
+    pub async fn unbind(&self, device: DeviceId, handle: Handle) -> Result<(), DeviceError> {
         self.submit(Unbind(device, handle)).await
     }
 
@@ -93,7 +93,7 @@ impl Registry {
         device: DeviceId,
         handle: Handle,
         discoverable: bool,
-    ) -> Result<HandleDetails, HandleError> {
+    ) -> Result<HandleDetails, DeviceError> {
         self.submit(SetDiscoverable { device, handle, discoverable }).await
     }
 

@@ -100,6 +100,7 @@ impl OnFile {
         self.registry = None;
         let stopped = StoppedRegistry::open(&self.dir, config(), self.clock.clone());
         let mut stopped = stopped.expect("it is stopped");
+        stopped.piece_accounts = 2;
         let mut heard = 0;
         let imported =
             stopped.import(piece.clone().into_iter().map(Ok), &mut |so_far| heard = so_far);
