@@ -4,7 +4,6 @@
 //! log stay small. The module that stores an id checks that it is new (a million ids meet one with probability 3e-8).
 
 use std::{
-    borrow::Cow,
     fmt,
     str::FromStr,
     sync::{
@@ -14,24 +13,13 @@ use std::{
 };
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use data_encoding::{Encoding, Specification};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
-};
+use utoipa::ToSchema;
 
 /// Crockford's base 32, in lower case: no letter that reads like a digit.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// A letter, an underscore, 13 digits.
 const TEXT_BYTES: usize = 15;
-
-static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut spec = Specification::new();
-    spec.symbols.extend(ALPHABET.iter().map(|digit| char::from(*digit)));
-    spec.check_trailing_bits = true;
-    spec.encoding().expect("the alphabet is 32 different ASCII characters")
-});
 
 /// The text is not an id of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,21 +55,36 @@ fn id_text(letter: char, id: u64) -> [u8; TEXT_BYTES] {
     text
 }
 
-fn write_id(f: &mut fmt::Formatter<'_>, letter: char, id: u64) -> fmt::Result {
-    let text = id_text(letter, id);
-    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
-}
-
 fn parse_id(text: &str, letter: char) -> Option<u64> {
-    let digits = text.strip_prefix(letter)?.strip_prefix('_')?;
-    let bytes = BASE32.decode(digits.as_bytes()).ok()?;
-    bytes.try_into().ok().map(u64::from_be_bytes)
+    parse_digits(text.strip_prefix(letter)?.strip_prefix('_')?)
 }
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $letter:literal) => {
+/// The 64 bits of an id's 13 digits: 65 bits, the last of which must be zero. Allocates nothing: it runs for every lookup.
+pub(crate) fn parse_digits(digits: &str) -> Option<u64> {
+    if digits.len() != TEXT_BYTES - 2 {
+        return None;
+    }
+    let mut bits = 0u128;
+    for digit in digits.bytes() {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'h' => digit - b'a' + 10,
+            b'j' | b'k' => digit - b'j' + 18,
+            b'm' | b'n' => digit - b'm' + 20,
+            b'p'..=b't' => digit - b'p' + 22,
+            b'v'..=b'z' => digit - b'v' + 27,
+            _ => return None,
+        };
+        bits = bits << 5 | u128::from(value);
+    }
+    (bits & 1 == 0).then(|| u64::try_from(bits >> 1).ok())?
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident $letter:literal,)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+        #[schema(value_type = String)]
         pub struct $name(u64);
 
         impl $name {
@@ -106,13 +109,13 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_id(f, $letter, self.0)
+                f.write_str(std::str::from_utf8(&id_text($letter, self.0)).unwrap_or_default())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_id(f, $letter, self.0)
+                fmt::Display::fmt(self, f)
             }
         }
 
@@ -128,18 +131,6 @@ macro_rules! id {
             }
         }
 
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().schema_type(Type::String).into()
-            }
-        }
-
-        impl ToSchema for $name {
-            fn name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-        }
-
         impl FromStr for $name {
             type Err = IdError;
 
@@ -147,39 +138,23 @@ macro_rules! id {
                 parse_id(text, $letter).map(Self).ok_or(IdError($letter))
             }
         }
-    };
+    )*};
 }
 
-id!(
+ids! {
     /// One person's devices and handles.
-    AccountId,
-    'a'
-);
-id!(
+    AccountId 'a',
     /// One device.
-    DeviceId,
-    'd'
-);
-id!(
+    DeviceId 'd',
     /// One request, as in `X-Request-Id` and in every record it made.
-    RequestId,
-    'r'
-);
-id!(
+    RequestId 'r',
     /// One verification session.
-    VerificationId,
-    'v'
-);
-id!(
+    VerificationId 'v',
     /// One message with a code, the same however often it is tried to deliver it.
-    MessageId,
-    'm'
-);
-id!(
+    MessageId 'm',
     /// One registry change: lets a change record that was perhaps already written be recognised after a crash.
-    ChangeId,
-    'c'
-);
+    ChangeId 'c',
+}
 
 impl RequestId {
     /// Its text, without an allocation.

@@ -1,7 +1,5 @@
 //! Request bodies: bounded in size and time. No error quotes them.
 
-use std::time::Duration;
-
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
@@ -91,12 +89,6 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
         let (line, column) = (error.line(), error.column());
         Problem::new(Code::RequestInvalid, format!("{what} (line {line}, column {column})"))
     })
-}
-
-/// Parses a span in a query parameter, for example `90m` or `7d`.
-#[must_use]
-pub fn parse_span(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok()
 }
 
 #[cfg(test)]

@@ -124,11 +124,8 @@ impl From<Exceeded> for Problem {
             }
             Limit::Requests | Limit::SignUps | Limit::Changes => "wait as long as Retry-After says",
         };
-        Self::new(exceeded.limit.problem(), detail)
-            .retry_after(exceeded.retry_after)
-            .with("limit", exceeded.limit.name())
-            .with("cost", exceeded.cost)
-            .with("retry_after", whole_seconds(exceeded.retry_after))
+        let limited = Self::limited(exceeded.limit.name(), detail, exceeded.retry_after);
+        Self { code: exceeded.limit.problem(), ..limited }.with("cost", exceeded.cost)
     }
 }
 

@@ -1,9 +1,13 @@
 //! How much there is: figures for operators.
 
-use crate::vocabulary::Platform;
 use std::collections::BTreeMap;
 
-use super::index::IndexBytes;
+use super::{
+    index::IndexBytes,
+    packed::{Name, Packed},
+    state::RegistryState,
+};
+use crate::{clock::Timestamp, vocabulary::Platform};
 
 /// Figures of the whole registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,4 +28,37 @@ pub struct Counts {
     pub devices_by_platform: BTreeMap<Platform, u64>,
     /// Memory of the index.
     pub bytes: IndexBytes,
+}
+
+/// Counts page by page: while changes go on, the figures are of no one instant.
+pub(super) fn counts(shared: &RegistryState, now: Timestamp) -> Counts {
+    let mut counts = Counts {
+        devices_by_platform: Platform::ALL.iter().map(|platform| (*platform, 0)).collect(),
+        ..Counts::default()
+    };
+    let pages = shared.read().pages();
+    for page in 0..pages {
+        let index = shared.read();
+        for packed in index.page(page) {
+            count(&mut counts, &packed, shared, now);
+        }
+    }
+    counts.bytes = shared.read().bytes();
+    counts
+}
+
+fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &RegistryState, now: Timestamp) {
+    let lease = shared.config.lease;
+    counts.accounts += 1;
+    for device in packed.devices() {
+        counts.devices += 1;
+        counts.devices_live += u64::from(now < device.last_check_in_at().plus(lease));
+        *counts.devices_by_platform.entry(device.platform()).or_default() += 1;
+    }
+    for handle in packed.handles() {
+        counts.handles += 1;
+        counts.addresses += u64::from(matches!(handle.name(), Name::Email(_)));
+        let probe = packed.probe(handle.name(), lease);
+        counts.handles_live += u64::from(probe.is_some_and(|probe| probe.is_live(now)));
+    }
 }

@@ -22,12 +22,11 @@ use super::{
     change_sink::ChangeSink,
     commands::{Job, Operation, QueuedCommand},
     config::Config,
-    error::{ChangeError, Loading, OpenError, TokenError},
+    error::{ChangeError, OpenError},
     load,
     state::RegistryState,
     store::{Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
-    view::{Asker, View},
     writer::Writer,
 };
 
@@ -123,12 +122,6 @@ impl Registry {
         Ok(())
     }
 
-    /// Answers lookups without a writer: to compare with a model.
-    #[cfg(test)]
-    pub(super) fn show(&self) {
-        self.shared.show();
-    }
-
     /// Whether lookups are answered and changes taken.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -153,22 +146,6 @@ impl Registry {
         {
             tracing::error!("the registry's writer crashed");
         }
-    }
-
-    /// The registry at one point in time.
-    ///
-    /// # Errors
-    /// Until it is loaded.
-    pub fn view(&self) -> Result<View<'_>, Loading> {
-        self.shared.view()
-    }
-
-    /// Whose token this is.
-    ///
-    /// # Errors
-    /// If it is nobody's, or until the registry is loaded.
-    pub fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
-        self.shared.authenticate(token)
     }
 
     /// What the account `asking` may know of the account `found`. The same after a restart.

@@ -59,12 +59,15 @@ pub enum SignUpError {
     Change(#[from] ChangeError),
 }
 
-/// Something about a device could not be done.
+/// Something about a device, or a handle that it backs, could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// There is no such device (any more).
     #[error("no such device")]
     DeviceUnknown,
+    /// The device does not back this handle.
+    #[error("the device does not back this handle")]
+    NotBound,
     /// Nothing wrong with the request.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -82,20 +85,6 @@ pub enum BindError {
         /// How many it may hold.
         handles_max: usize,
     },
-    /// Nothing wrong with the request.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-}
-
-/// A bound handle could not be changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandleError {
-    /// There is no such device (any more).
-    #[error("no such device")]
-    DeviceUnknown,
-    /// The device does not back this handle.
-    #[error("the device does not back this handle")]
-    NotBound,
     /// Nothing wrong with the request.
     #[error(transparent)]
     Change(#[from] ChangeError),

@@ -252,12 +252,6 @@ impl Index {
         (devices, handles)
     }
 
-    /// How many handles and devices are found: to compare with a model.
-    #[cfg(test)]
-    pub(super) fn found(&self) -> (usize, usize) {
-        (self.handles.len(), self.devices.len())
-    }
-
     /// Memory of the index.
     pub(super) fn bytes(&self) -> IndexBytes {
         let (accounts, pages) = self.arena.bytes();
@@ -292,4 +286,14 @@ fn visit_handle_hashes(
     visit: &mut dyn FnMut(u64),
 ) {
     arena.get(place).handles().for_each(|handle| visit(hasher.hash_one(handle.name())));
+}
+
+#[cfg(test)]
+mod tests {
+    impl super::Index {
+        /// How many handles and devices are found: to compare with a model.
+        pub(in crate::registry) fn found(&self) -> (usize, usize) {
+            (self.handles.len(), self.devices.len())
+        }
+    }
 }

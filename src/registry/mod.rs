@@ -34,7 +34,6 @@ mod load;
 mod offline;
 mod operations;
 mod packed;
-mod scan;
 mod state;
 mod store;
 mod subject;
@@ -53,9 +52,7 @@ pub use config::Config;
 pub use counts::Counts;
 pub use device::{DeviceDetails, HandleDetails, LostDetails};
 pub use directory::Registry;
-pub use error::{
-    BindError, ChangeError, DeviceError, HandleError, Loading, OpenError, SignUpError, TokenError,
-};
+pub use error::{BindError, ChangeError, DeviceError, Loading, OpenError, SignUpError, TokenError};
 pub use handle_state::HandleState;
 pub use index::IndexBytes;
 pub use offline::StoppedRegistry;

@@ -1,10 +1,10 @@
 //! The registry of a stopped server: filled and read as a whole.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         mpsc::{Receiver, sync_channel},
     },
     thread,
@@ -22,19 +22,17 @@ use super::{
     change_outbox::ChangeOutbox,
     commands::{Context, Import, ImportRecords, Imported, Operation as _, Plan},
     config::Config,
-    counts::Counts,
+    counts::{self, Counts},
     error::OpenError,
     load,
-    packed::Packed,
-    scan,
     state::RegistryState,
-    store::{FillStep, Identity, Mutation, Reader, RedbStore, Store as _, StoreError, Unrecorded},
+    store::{FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
     subject::SubjectKey,
     transfer::TransferAccount,
 };
 
-/// Accounts planned at once.
-const PIECE_ACCOUNTS: usize = if cfg!(test) { 2 } else { 4_096 };
+/// Accounts planned at once: enough to occupy both threads.
+const PIECE_ACCOUNTS: usize = 4_096;
 /// Pieces planned ahead of the one that is being written.
 const PIECES_AHEAD: usize = 4;
 
@@ -43,6 +41,8 @@ pub struct StoppedRegistry {
     store: RedbStore,
     config: Config,
     clock: SharedClock,
+    /// Accounts planned at once.
+    pub(super) piece_accounts: usize,
 }
 
 impl StoppedRegistry {
@@ -51,7 +51,8 @@ impl StoppedRegistry {
     /// # Errors
     /// If the store is in use, as it is by a running server, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
-        Ok(Self { store: RedbStore::open(dir, clock.now())?, config, clock })
+        let store = RedbStore::open(dir, clock.now())?;
+        Ok(Self { store, config, clock, piece_accounts: PIECE_ACCOUNTS })
     }
 
     /// The key by which askers' subjects are made. Its owner can find out which subjects belong to one account.
@@ -108,7 +109,7 @@ impl StoppedRegistry {
     /// If the store cannot be read, or its accounts contradict one another.
     pub fn counts(&mut self, now: Timestamp) -> Result<Counts, OpenError> {
         let (shared, _) = self.loaded()?;
-        Ok(scan::counts(&shared, now))
+        Ok(counts::counts(&shared, now))
     }
 
     fn loaded(&mut self) -> Result<(RegistryState, Vec<Unrecorded>), OpenError> {
@@ -132,21 +133,24 @@ impl StoppedRegistry {
     ) -> Result<Imported, OpenError> {
         let (shared, unrecorded) = self.loaded()?;
         let founded_at = self.store.identity().founded_at;
-        let reader = Overlay { stored: self.store.reader(), changed: Mutex::default() };
+        let (reader, mut changed) = (self.store.reader(), HashMap::new());
         let batch = self.store.last_batch() + 1;
         let mut outbox = ChangeOutbox::new(unrecorded, Vec::new());
         let mut records = ImportRecords::default();
         let mut imported = Imported::default();
         thread::scope(|scope| {
             let (ahead, pieces) = sync_channel(PIECES_AHEAD);
-            let (shared, reader) = (&shared, &reader);
+            let (shared, reader) = (&shared, reader.as_ref());
             // One thread reads, one plans, this one writes.
-            let read = read_ahead(scope, accounts);
+            let read = read_ahead(scope, accounts, self.piece_accounts);
             scope.spawn(move || {
                 for piece in read {
                     let planned = piece.and_then(|accounts| {
                         let piece = Import { accounts, founded_at, records };
-                        let (planned, after) = plan(shared, reader, &mut outbox, piece)?;
+                        let context =
+                            Context { shared, reader, changed: &changed, now: shared.clock.now() };
+                        let (planned, after, accounts) = plan(&context, &mut outbox, piece)?;
+                        changed.extend(accounts);
                         records = after;
                         Ok(planned)
                     });
@@ -179,11 +183,12 @@ impl StoppedRegistry {
 fn read_ahead<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     mut accounts: impl Iterator<Item = Result<TransferAccount, String>> + Send + 'scope,
+    piece_accounts: usize,
 ) -> Receiver<Result<Vec<TransferAccount>, StoreError>> {
     let (ahead, pieces) = sync_channel(PIECES_AHEAD);
     scope.spawn(move || {
         loop {
-            let piece = accounts.by_ref().take(PIECE_ACCOUNTS).collect::<Result<Vec<_>, _>>();
+            let piece = accounts.by_ref().take(piece_accounts).collect::<Result<Vec<_>, _>>();
             let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
             if ahead.send(piece.map_err(StoreError::Source)).is_err() || is_last {
                 break;
@@ -193,64 +198,20 @@ fn read_ahead<'scope>(
     pieces
 }
 
-/// The steps of a piece, and its result.
+type Planned = ((Vec<FillStep>, Imported), ImportRecords, HashMap<AccountId, Account>);
+
+/// The steps of a piece and its result; what of the import is recorded by now; the stored accounts that it changed.
 fn plan(
-    shared: &RegistryState,
-    reader: &Overlay,
+    context: &Context<'_>,
     outbox: &mut ChangeOutbox,
     mut piece: Import,
-) -> Result<((Vec<FillStep>, Imported), ImportRecords), StoreError> {
-    let context = Context { shared, reader, now: shared.clock.now() };
+) -> Result<Planned, StoreError> {
     let mut plan = Plan::at(context.now);
-    let planned = piece.plan(&context, &mut plan);
+    let planned = piece.plan(context, &mut plan);
     let (imported, records) = planned.map_err(|error| StoreError::Source(error.to_string()))?;
-    for account in plan.changed() {
-        reader.changed().insert(account.id, account.clone());
-    }
+    let changed = plan.changed().map(|account| (account.id, account.clone())).collect();
     let (steps, changes) = plan.into_steps();
     let rows = outbox.place(changes, context.now).into_iter().map(Mutation::PutUnrecorded);
-    Ok(((steps.into_iter().chain(rows).map(FillStep::of).collect(), imported), records))
-}
-
-/// The stored accounts, with the changes of the transaction under way.
-struct Overlay {
-    stored: Arc<dyn Reader>,
-    changed: Mutex<HashMap<AccountId, Account>>,
-}
-
-impl Overlay {
-    fn changed(&self) -> MutexGuard<'_, HashMap<AccountId, Account>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Reader for Overlay {
-    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        match self.changed().get(&id) {
-            Some(account) => Ok(Some(account.clone())),
-            None => self.stored.account(id),
-        }
-    }
-
-    fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
-        // A transaction changes only stored accounts.
-        self.stored.known(ids)
-    }
-
-    fn packed(
-        &self,
-        part: usize,
-        parts: usize,
-        visit: &mut dyn FnMut(Packed<'_>),
-    ) -> Result<(), StoreError> {
-        self.stored.packed(part, parts, visit)
-    }
-
-    fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
-        self.stored.accounts(visit)
-    }
-
-    fn copy(&self, to: &Path) -> Result<(), StoreError> {
-        self.stored.copy(to)
-    }
+    let steps = steps.into_iter().chain(rows).map(FillStep::of).collect();
+    Ok(((steps, imported), records, changed))
 }

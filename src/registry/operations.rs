@@ -12,11 +12,10 @@ use super::{
         CheckIn, Deregister, Import, ImportRecords, Imported, Prove, Rebind, SetDiscoverable,
         SignOut, SignUp, SignedUp, Ticked, Unbind, choose, unreadable,
     },
-    counts::Counts,
+    counts::{self, Counts},
     device::{DeviceDetails, HandleDetails, LostDetails},
     directory::Registry,
-    error::{BindError, ChangeError, DeviceError, HandleError, Loading, SignUpError},
-    scan,
+    error::{BindError, ChangeError, DeviceError, Loading, SignUpError},
     store::StoreError,
     transfer::TransferAccount,
 };
@@ -73,7 +72,7 @@ impl Registry {
     ///
     /// # Errors
     /// If it does not back it, there is no such device, or no change can be made.
-    pub async fn unbind(&self, device: DeviceId, handle: Handle) -> Result<(), HandleError> {
+    pub async fn unbind(&self, device: DeviceId, handle: Handle) -> Result<(), DeviceError> {
         self.submit(Unbind(device, handle)).await
     }
 
@@ -94,7 +93,7 @@ impl Registry {
         device: DeviceId,
         handle: Handle,
         discoverable: bool,
-    ) -> Result<HandleDetails, HandleError> {
+    ) -> Result<HandleDetails, DeviceError> {
         self.submit(SetDiscoverable { device, handle, discoverable }).await
     }
 
@@ -205,6 +204,6 @@ impl Registry {
     /// Until the registry is loaded.
     pub fn counts(&self, now: Timestamp) -> Result<Counts, Loading> {
         self.shared.loaded().map(drop)?;
-        Ok(scan::counts(&self.shared, now))
+        Ok(counts::counts(&self.shared, now))
     }
 }

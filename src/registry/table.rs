@@ -97,12 +97,6 @@ impl Table {
         })
     }
 
-    /// How many entries there are: to compare with a model.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.0.len()).sum()
-    }
-
     /// Bytes that the tables take.
     pub(super) fn bytes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.0.allocation_size() as u64).sum()
@@ -191,6 +185,13 @@ mod tests {
         packed::{Packed, pack},
         tests::accounts::device,
     };
+
+    impl Table {
+        /// How many entries there are: to compare with a model.
+        pub(in crate::registry) fn len(&self) -> usize {
+            self.shards.iter().map(|shard| shard.0.len()).sum()
+        }
+    }
 
     /// Hashes of one shard that often have the same tag and lie side by side.
     fn hashes() -> impl Strategy<Value = Vec<u64>> {

@@ -9,9 +9,9 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 use data_encoding::BASE64URL_NOPAD;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::ids::{DeviceId, fill_random};
+use crate::ids::{DeviceId, fill_random, parse_digits};
 
 const PREFIX: &str = "dd_";
 const ID_DIGITS: usize = 13;
@@ -77,41 +77,14 @@ impl Presented {
             return None;
         }
         let (digits, secret) = text.strip_prefix(PREFIX)?.split_at(ID_DIGITS);
-        Some(Self { device: DeviceId::from_bits(id_bits(digits)?), secret: hash(secret) })
+        Some(Self { device: DeviceId::from_bits(parse_digits(digits)?), secret: hash(secret) })
     }
-}
-
-/// The 64 bits of an id's 13 digits of base 32 (see [`crate::ids`]): 65 bits, the last of which must be zero.
-fn id_bits(digits: &str) -> Option<u64> {
-    let mut bits = 0u128;
-    for digit in digits.bytes() {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'h' => digit - b'a' + 10,
-            b'j' | b'k' => digit - b'j' + 18,
-            b'm' | b'n' => digit - b'm' + 20,
-            b'p'..=b't' => digit - b'p' + 22,
-            b'v'..=b'z' => digit - b'v' + 27,
-            _ => return None,
-        };
-        bits = bits << 5 | u128::from(value);
-    }
-    if bits & 1 == 1 {
-        return None;
-    }
-    u64::try_from(bits >> 1).ok()
 }
 
 fn hash(secret: &str) -> TokenHash {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest::digest(&digest::SHA256, secret.as_bytes()).as_ref()[..16]);
     TokenHash(bytes)
-}
-
-impl Zeroize for DeviceToken {
-    fn zeroize(&mut self) {
-        self.0.zeroize();
-    }
 }
 
 impl fmt::Debug for DeviceToken {

@@ -9,10 +9,10 @@ use crate::{
 };
 
 use super::{
+    directory::Registry,
     error::{Loading, TokenError},
     handle_state::HandleState,
     index::Index,
-    state::RegistryState,
     token::Presented,
 };
 
@@ -60,16 +60,24 @@ impl View<'_> {
     }
 }
 
-impl RegistryState {
-    pub(super) fn view(&self) -> Result<View<'_>, Loading> {
-        let index = self.loaded()?;
+impl Registry {
+    /// The registry at one point in time.
+    ///
+    /// # Errors
+    /// Until it is loaded.
+    pub fn view(&self) -> Result<View<'_>, Loading> {
+        let index = self.shared.loaded()?;
         // Time is read inside the gate, so that it belongs to the same order.
-        Ok(View { index, now: self.clock.now() })
+        Ok(View { index, now: self.shared.clock.now() })
     }
 
-    pub(super) fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// If it is nobody's, or until the registry is loaded.
+    pub fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
         let presented = Presented::parse(token);
-        let index = self.loaded()?;
+        let index = self.shared.loaded()?;
         let presented = presented.ok_or(TokenError::Invalid)?;
         let (packed, device) = index.device(presented.device).ok_or(TokenError::Invalid)?;
         if !device.token_hash().matches(&presented) {

@@ -16,6 +16,7 @@
 //! which changes became visible. Meanwhile all other changes are refused.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -170,7 +171,8 @@ impl Writer {
     fn gather(&mut self, first: Box<dyn Job>) -> (Vec<Box<dyn Job>>, Plan) {
         let shared = Arc::clone(&self.shared);
         let reader = Arc::clone(&self.reader);
-        let context = Context { shared: &shared, reader: reader.as_ref(), now: shared.clock.now() };
+        let (now, changed) = (shared.clock.now(), HashMap::new());
+        let context = Context { shared: &shared, reader: reader.as_ref(), changed: &changed, now };
         let (mut plan, mut touched, mut jobs) =
             (Plan::at(context.now), Touched::default(), Vec::new());
         let mut next = Some(first);

@@ -1,4 +1,4 @@
-//! A change, as a timeline cites it.
+//! A change, as a timeline cites it, and what an answer rests on.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,4 +42,19 @@ impl ChangeRef {
             account: change.account,
         })
     }
+}
+
+/// Why an answer was what it was.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    /// The change that led to it.
+    pub(super) because: Option<ChangeRef>,
+    /// The change since which a handle that was bound before is live: a check-in, or that it is shown again.
+    pub(super) live_since: Option<ChangeRef>,
+    /// The last import before it that did not record its handles one by one; only if nothing else led to it.
+    pub(super) bulk_import: Option<Timestamp>,
+    /// The other spelling that decided.
+    pub(super) through: Option<Handle>,
+    /// Whether the holder asked.
+    pub(super) by_its_owner: bool,
 }

@@ -27,8 +27,6 @@
 
 mod change_ref;
 mod entry;
-mod evidence;
-mod latest;
 mod phrasing;
 mod present;
 mod question;

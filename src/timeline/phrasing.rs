@@ -2,7 +2,10 @@
 //!
 //! The matches name every case: a new code does not compile without its words.
 
-use super::{change_ref::ChangeRef, evidence::Evidence, spelling::State};
+use super::{
+    change_ref::{ChangeRef, Evidence},
+    spelling::State,
+};
 use crate::{
     clock::Timestamp,
     vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
+    change_ref::Evidence,
     entry::{Entry, LookupsEntry},
-    evidence::Evidence,
     phrasing::Phrasing,
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! What a timeline comes to at its moment.
 
 use super::{
+    change_ref::Evidence,
     entry::Entry,
-    evidence::Evidence,
     phrasing::{colour, date_time},
     present::Present,
     spelling::{State, route_of},

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    change_ref::ChangeRef,
+    change_ref::{ChangeRef, Evidence},
     entry::{ChangeEntry, Entry},
-    evidence::Evidence,
     phrasing::Phrasing,
     present::Present,
     question::{Detail, Question, Reuse},

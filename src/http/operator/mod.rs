@@ -12,11 +12,9 @@ mod reads;
 mod registry;
 mod routes;
 mod snapshot;
-mod state;
 mod tail;
 mod timeline;
 
 pub use reads::Reads;
-pub use routes::routes;
+pub use routes::{OperatorState, routes};
 pub use snapshot::Snapshots;
-pub use state::OperatorState;

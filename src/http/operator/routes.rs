@@ -1,12 +1,50 @@
 //! The routes of the operators' listener.
 
-use axum::{Extension, Router};
+use std::sync::Arc;
+
+use axum::{Extension, Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    audit, import, log, metrics, openapi, registry, snapshot, state::OperatorState, tail, timeline,
+    audit, import, log, metrics, openapi, reads::Reads, registry, snapshot, snapshot::Snapshots,
+    tail, timeline,
 };
-use crate::http::{fallback::with_fallbacks, health, phone};
+use crate::{
+    clock::SharedClock,
+    dispatch::LookupCounts,
+    http::{
+        fallback::with_fallbacks,
+        health::{self, Health},
+        phone,
+    },
+    import_jobs::ImportJobs,
+    operators::Operators,
+    registry::Registry,
+    shutdown::Shutdown,
+};
+
+/// What the operators' routes work with.
+#[derive(Clone, FromRef)]
+pub struct OperatorState {
+    /// Who may call.
+    pub operators: Arc<Operators>,
+    /// Reads the query log and the audit log.
+    pub reads: Reads,
+    /// The directory.
+    pub registry: Arc<Registry>,
+    /// Takes imports in.
+    pub intake: ImportJobs,
+    /// Makes snapshots of the registry.
+    pub snapshots: Snapshots,
+    /// What became of lookups.
+    pub lookups: Arc<LookupCounts>,
+    /// Whether the service can answer.
+    pub health: Health,
+    /// The present.
+    pub clock: SharedClock,
+    /// The stop signals.
+    pub shutdown: Shutdown,
+}
 
 /// The operators' routes.
 pub fn routes(state: OperatorState) -> Router {

@@ -40,6 +40,11 @@ pub(super) fn device_gone() -> Problem {
     Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
 }
 
+/// The answer about a handle that the device does not back.
+pub(super) fn not_bound() -> Problem {
+    Problem::new(Code::HandleNotBound, "GET /v1/devices/me lists the handles that it backs")
+}
+
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         let (code, detail) = match error {

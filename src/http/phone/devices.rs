@@ -11,7 +11,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::device_auth::{Device, device_gone};
+use super::device_auth::{Device, device_gone, not_bound};
 use crate::{
     clock::{SharedClock, Timestamp},
     http::{
@@ -21,9 +21,9 @@ use crate::{
     },
     limits,
     quota::Quota,
-    registry::{ChangeError, DeviceError, Registry, SignUp, SignUpError},
+    registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignUpError},
     verification::{LinkError, Redeemed, VerificationService},
-    vocabulary::{HandleLoss, Platform},
+    vocabulary::Platform,
 };
 
 /// A new device.
@@ -98,46 +98,10 @@ pub(super) async fn sign_up(
 /// A device as its owner sees it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MeResponse {
-    device: String,
-    account: String,
-    platform: Platform,
-    name: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    registered_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    last_check_in_at: Timestamp,
-    /// Until then the device counts as live; a check-in moves it on.
-    #[schema(value_type = String, format = DateTime)]
-    lease_expires_at: Timestamp,
-    /// Seconds until then; a device that sees it run low checks in.
+    #[serde(flatten)]
+    device: DeviceDetails,
+    /// Seconds until the lease ends; a device that sees it run low checks in.
     expires_in: u64,
-    /// The handles that this device backs.
-    handles: Vec<HeldHandle>,
-    /// The handles that its account held within the last 30 days and holds no more.
-    lost_handles: Vec<LostHandle>,
-}
-
-/// A handle that is its owner's no more.
-#[derive(Serialize, ToSchema)]
-pub(super) struct LostHandle {
-    #[schema(example = "+14155550123")]
-    handle: String,
-    #[schema(value_type = String, format = DateTime)]
-    lost_at: Timestamp,
-    /// `moved`: another account proved it later. `deregistered`: it was taken back with a code. `unbound`,
-    /// `device-removed`: the last device that backed it gave it up, or signed out.
-    reason: HandleLoss,
-}
-
-/// A handle as its owner sees it.
-#[derive(Serialize, ToSchema)]
-pub(super) struct HeldHandle {
-    #[schema(example = "+14155550123")]
-    pub(super) handle: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub(super) proved_at: Timestamp,
-    /// Whether strangers may find it.
-    pub(super) discoverable: bool,
 }
 
 /// The device whose token this is.
@@ -154,29 +118,8 @@ pub(super) async fn me(
     let device = tokio::task::spawn_blocking(move || registry.device(asker.device)).await;
     let device = device.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
     let device = device.ok_or_else(device_gone)?;
-    let handles = device.handles.iter().map(|held| HeldHandle {
-        handle: held.handle.canonical().into_owned(),
-        proved_at: held.proved_at,
-        discoverable: held.discoverable,
-    });
-    let lost = device.lost.iter().map(|lost| LostHandle {
-        handle: lost.handle.canonical().into_owned(),
-        lost_at: lost.at,
-        reason: lost.how,
-    });
-    let body = MeResponse {
-        device: device.device.to_string(),
-        account: device.account.to_string(),
-        platform: device.platform,
-        name: device.name.clone(),
-        registered_at: device.registered_at,
-        last_check_in_at: device.last_check_in_at,
-        lease_expires_at: device.lease_expires_at,
-        expires_in: seconds_left(device.lease_expires_at, clock.now()),
-        handles: handles.collect(),
-        lost_handles: lost.collect(),
-    };
-    Ok(secret(Json(body)))
+    let expires_in = seconds_left(device.lease_expires_at, clock.now());
+    Ok(secret(Json(MeResponse { device, expires_in })))
 }
 
 /// The device checked in.
@@ -304,6 +247,7 @@ impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::DeviceUnknown => device_gone(),
+            DeviceError::NotBound => not_bound(),
             DeviceError::Change(error) => error.into(),
         }
     }

@@ -6,14 +6,14 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    device_auth::{Device, device_gone},
-    devices::{HeldHandle, secret},
+    device_auth::{Device, device_gone, not_bound},
+    devices::secret,
 };
 use crate::{
     clock::Timestamp,
@@ -25,7 +25,7 @@ use crate::{
         problem::{Code, Problem, ProblemBody},
     },
     quota::Quota,
-    registry::{BindError, HandleError, Registry},
+    registry::{BindError, HandleDetails, Registry},
     verification::{BeginError, Begun, Verification, VerificationService},
 };
 
@@ -158,7 +158,7 @@ pub(super) struct HandleChange {
     params(("handle" = String, Path, description = "Percent-encoded")),
     request_body = HandleChange,
     responses(
-        (status = 200, body = HeldHandle),
+        (status = 200, body = HandleDetails),
         (status = 400, description = "`request-invalid`", body = ProblemBody),
         (status = 401, body = ProblemBody),
         (status = 404, description = "`handle-not-bound`", body = ProblemBody),
@@ -175,29 +175,13 @@ pub(super) async fn set_discoverable(
     quota.charge_change(asker.account)?;
     let handle = parse_own(path)?;
     let held = registry.set_discoverable(asker.device, handle, change.discoverable).await?;
-    let handle = held.handle.canonical().into_owned();
-    let (proved_at, discoverable) = (held.proved_at, held.discoverable);
-    Ok(secret(Json(HeldHandle { handle, proved_at, discoverable }).into_response()))
+    Ok(secret(Json(held)))
 }
 
 /// What is no handle, or not even text, is certainly none that this device backs.
 fn parse_own(path: Result<Path<String>, PathRejection>) -> Result<Handle, Problem> {
     let Path(text) = path.map_err(|_| not_bound())?;
     Handle::parse(&text, None).map_err(|_| not_bound())
-}
-
-fn not_bound() -> Problem {
-    Problem::new(Code::HandleNotBound, "GET /v1/devices/me lists the handles that it backs")
-}
-
-impl From<HandleError> for Problem {
-    fn from(error: HandleError) -> Self {
-        match error {
-            HandleError::DeviceUnknown => device_gone(),
-            HandleError::NotBound => not_bound(),
-            HandleError::Change(error) => error.into(),
-        }
-    }
 }
 
 impl From<BindError> for Problem {

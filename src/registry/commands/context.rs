@@ -1,6 +1,6 @@
 //! What a command may read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::touched::Touch;
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
 pub(in crate::registry) struct Context<'a> {
     pub(in crate::registry) shared: &'a RegistryState,
     pub(in crate::registry) reader: &'a dyn Reader,
+    /// Stored accounts as earlier plans of the same transaction change them.
+    pub(in crate::registry) changed: &'a HashMap<AccountId, Account>,
     pub(in crate::registry) now: Timestamp,
 }
 
@@ -50,7 +52,10 @@ impl Context<'_> {
         &self,
         id: AccountId,
     ) -> Result<Option<Account>, ChangeError> {
-        self.reader.account(id).map_err(unreadable)
+        match self.changed.get(&id) {
+            Some(account) => Ok(Some(account.clone())),
+            None => self.reader.account(id).map_err(unreadable),
+        }
     }
 
     /// Which of the accounts on their way in are here already.

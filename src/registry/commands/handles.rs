@@ -14,7 +14,7 @@ use super::{
 use crate::registry::{
     account::{Account, Claim},
     device::HandleDetails,
-    error::{BindError, ChangeError, HandleError},
+    error::{BindError, ChangeError, DeviceError},
     inline_vec::InlineVec,
 };
 
@@ -170,23 +170,23 @@ fn backing<'p>(
     plan: &'p mut Plan,
     device: DeviceId,
     handle: &Handle,
-) -> Result<&'p mut Account, HandleError> {
-    let account = own_account(context, plan, device)?.ok_or(HandleError::DeviceUnknown)?;
+) -> Result<&'p mut Account, DeviceError> {
+    let account = own_account(context, plan, device)?.ok_or(DeviceError::DeviceUnknown)?;
     match account.claim(handle) {
         Some(claim) if claim.devices.contains(&device) => Ok(account),
-        _ => Err(HandleError::NotBound),
+        _ => Err(DeviceError::NotBound),
     }
 }
 
 impl Operation for Unbind {
     type Done = ();
-    type Error = HandleError;
+    type Error = DeviceError;
 
     fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
         context.touches(Some(self.0), Some(&self.1))
     }
 
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), HandleError> {
+    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), DeviceError> {
         let Self(device, handle) = self;
         let account = backing(context, plan, *device, handle)?;
         let id = account.id;
@@ -226,7 +226,7 @@ impl Operation for Deregister {
 
 impl Operation for SetDiscoverable {
     type Done = HandleDetails;
-    type Error = HandleError;
+    type Error = DeviceError;
 
     fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
         context.touches(Some(self.device), Some(&self.handle))
@@ -236,11 +236,11 @@ impl Operation for SetDiscoverable {
         &mut self,
         context: &Context<'_>,
         plan: &mut Plan,
-    ) -> Result<HandleDetails, HandleError> {
+    ) -> Result<HandleDetails, DeviceError> {
         let Self { device, handle, discoverable } = self;
         let account = backing(context, plan, *device, handle)?;
         let id = account.id;
-        let claim = account.claim_mut(handle).ok_or(HandleError::NotBound)?;
+        let claim = account.claim_mut(handle).ok_or(DeviceError::NotBound)?;
         let proved_at = claim.proved_at;
         let was_discoverable = std::mem::replace(&mut claim.discoverable, *discoverable);
         if was_discoverable != *discoverable {

@@ -11,9 +11,7 @@ mod rows;
 mod tables;
 
 #[cfg(test)]
-pub(super) mod memory;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use error::StoreError;
 pub use mutation::Unrecorded;

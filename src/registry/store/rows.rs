@@ -21,7 +21,7 @@ use super::{
 use crate::registry::{
     account::{Account, Claim, Device, Lost},
     handle_state::Tombstone,
-    packed::{HEAD_BYTES, Packed, pack},
+    packed::{HEAD_BYTES, Packed, PackedHandle, pack},
 };
 
 pub(super) const ACCOUNTS: &str = "accounts";
@@ -41,12 +41,6 @@ struct RestV2<'a> {
     proved_at: Vec<u64>,
     #[serde(borrow)]
     lost: Vec<(&'a [u8], u8, u64)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EndedV2 {
-    how: u8,
-    at: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,25 +77,22 @@ fn encode<T: Serialize>(row: &T) -> Vec<u8> {
     postcard::to_extend(row, vec![VERSION]).expect("a vector takes whatever is written")
 }
 
-fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Option<u8>> {
+fn decode<'a, T: Deserialize<'a>>(table: &'static str, bytes: &'a [u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
-        Some((&VERSION, row)) => match postcard::take_from_bytes(row) {
-            Ok((row, [])) => Ok(row),
-            _ => Err(None),
-        },
-        Some((&version, _)) if version > VERSION => Err(Some(version)),
-        _ => Err(None),
+        Some((&VERSION, row)) => decode_whole(table, row),
+        Some((&version, _)) if version > VERSION => Err(StoreError::FormatUnknown(version)),
+        _ => Err(StoreError::RowUnreadable(table)),
     }
 }
 
-fn decode_in<'a, T: Deserialize<'a>>(
+fn decode_whole<'a, T: Deserialize<'a>>(
     table: &'static str,
-    bytes: &'a [u8],
+    row: &'a [u8],
 ) -> Result<T, StoreError> {
-    decode(bytes).map_err(|version| match version {
-        Some(version) => StoreError::FormatUnknown(version),
-        None => StoreError::RowUnreadable(table),
-    })
+    match postcard::take_from_bytes(row) {
+        Ok((row, [])) => Ok(row),
+        _ => Err(StoreError::RowUnreadable(table)),
+    }
 }
 
 pub(super) fn write_account(account: &Account) -> Vec<u8> {
@@ -156,10 +147,7 @@ pub(super) fn read_packed(key: u64, row: &[u8]) -> Result<Packed<'_>, StoreError
 pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> {
     let (packed, rest) = split_account(key, row)?;
     let unreadable = || StoreError::RowUnreadable(ACCOUNTS);
-    let rest: RestV2<'_> = match postcard::take_from_bytes(rest) {
-        Ok((rest, [])) => rest,
-        _ => return Err(unreadable()),
-    };
+    let rest: RestV2<'_> = decode_whole(ACCOUNTS, rest)?;
     if rest.devices.len() != packed.devices().len() || rest.proved_at.len() != packed.handles_len()
     {
         return Err(unreadable());
@@ -177,7 +165,7 @@ pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> 
             lapse_recorded: device.lapse_recorded(),
         })
         .collect();
-    let claim = |(handle, proved_at): (crate::registry::packed::PackedHandle<'_>, u64)| {
+    let claim = |(handle, proved_at): (PackedHandle<'_>, u64)| {
         let backing = devices.iter().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
         Some(Claim {
             handle: handle.handle()?,
@@ -200,16 +188,16 @@ pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> 
 }
 
 pub(super) fn write_ended(ended: Tombstone) -> Vec<u8> {
-    encode(&EndedV2 { how: ended.how.number(), at: ended.at.as_micros() })
+    encode(&(ended.how.number(), ended.at.as_micros()))
 }
 
 pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
-    let row: EndedV2 = decode_in(ENDED, bytes)?;
+    let (how, at): (u8, u64) = decode(ENDED, bytes)?;
     let handle = read_handle(key).ok_or(StoreError::RowUnreadable(ENDED))?;
     // A handle that moved is held: it has no tombstone.
-    let how = HandleLoss::from_number(row.how).filter(|how| *how != HandleLoss::Moved);
+    let how = HandleLoss::from_number(how).filter(|how| *how != HandleLoss::Moved);
     let how = how.ok_or(StoreError::RowUnreadable(ENDED))?;
-    Ok(Row::Tombstone(handle, Tombstone { how, at: Timestamp::from_micros(row.at) }))
+    Ok(Row::Tombstone(handle, Tombstone { how, at: Timestamp::from_micros(at) }))
 }
 
 pub(super) fn write_unrecorded(row: &Unrecorded) -> Vec<u8> {
@@ -226,7 +214,7 @@ pub(super) fn write_unrecorded(row: &Unrecorded) -> Vec<u8> {
 }
 
 pub(super) fn read_unrecorded(place: u64, bytes: &[u8]) -> Result<Unrecorded, StoreError> {
-    let row: ChangeV2 = decode_in(UNRECORDED, bytes)?;
+    let row: ChangeV2 = decode(UNRECORDED, bytes)?;
     let decided_at = Timestamp::from_micros(row.at);
     let change = change(row).ok_or(StoreError::RowUnreadable(UNRECORDED))?;
     Ok(Unrecorded { place, decided_at, change })

@@ -1,7 +1,8 @@
 //! The tables of the embedded store, and what each step does to them.
 
 use redb::{
-    Durability, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition, WriteTransaction,
+    Durability, Key, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
+    TableDefinition, WriteTransaction,
 };
 use zeroize::Zeroizing;
 
@@ -54,33 +55,24 @@ pub(super) fn write_identity(
 pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), StoreError> {
     let reading = from.begin_read().map_err(failed)?;
     let writing = to.begin_write().map_err(failed)?;
-    {
-        let (source, mut target) =
-            (reading.open_table(META).map_err(failed)?, writing.open_table(META).map_err(failed)?);
-        for row in source.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            target.insert(key.value(), value.value()).map_err(failed)?;
-        }
-        for table in [ACCOUNTS, UNRECORDED] {
-            let (source, mut target) = (
-                reading.open_table(table).map_err(failed)?,
-                writing.open_table(table).map_err(failed)?,
-            );
-            for row in source.iter().map_err(failed)? {
-                let (key, value) = row.map_err(failed)?;
-                target.insert(key.value(), value.value()).map_err(failed)?;
-            }
-        }
-        let (source, mut target) = (
-            reading.open_table(ENDED).map_err(failed)?,
-            writing.open_table(ENDED).map_err(failed)?,
-        );
-        for row in source.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            target.insert(key.value(), value.value()).map_err(failed)?;
-        }
-    }
+    copy_table(&reading, &writing, META)?;
+    copy_table(&reading, &writing, ACCOUNTS)?;
+    copy_table(&reading, &writing, ENDED)?;
+    copy_table(&reading, &writing, UNRECORDED)?;
     writing.commit().map_err(failed)
+}
+
+fn copy_table<K: Key + 'static>(
+    reading: &ReadTransaction,
+    writing: &WriteTransaction,
+    table: TableDefinition<'_, K, &'static [u8]>,
+) -> Result<(), StoreError> {
+    let mut target = writing.open_table(table).map_err(failed)?;
+    for row in reading.open_table(table).map_err(failed)?.iter().map_err(failed)? {
+        let (key, value) = row.map_err(failed)?;
+        target.insert(key.value(), value.value()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// What is the store's own, and the number of its last batch. None if these are not our tables.

@@ -23,7 +23,7 @@ use futures_util::{FutureExt, future};
 
 use super::{
     ChangeError, ChangeSink, Config, DeviceError, Recording, Registry, SignUp, SignedUp,
-    SinkFailed, SinkRefused, Unrecorded, store::memory::MemoryStore,
+    SinkFailed, SinkRefused, Unrecorded, store::tests::memory::MemoryStore,
 };
 use crate::{
     clock::{Clock, ManualClock, Timestamp},

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     limits,
     registry::{
-        BindError, HandleError, HandleState, Loading, LostDetails, SignUpError, Ticked, TokenError,
+        BindError, DeviceError, HandleState, Loading, LostDetails, SignUpError, Ticked, TokenError,
     },
     vocabulary::{Cause, ChangeKind, HandleLoss},
 };
@@ -67,7 +67,7 @@ async fn the_newest_proof_takes_the_handle_from_every_device_of_the_former_accou
     for device in [old.device, old_second.device] {
         bench.registry.check_in(device).await.expect("it is known");
         assert_eq!(bench.registry.rebind(device, phone.clone()).await, Ok(None));
-        assert_eq!(bench.registry.unbind(device, phone.clone()).await, Err(HandleError::NotBound));
+        assert_eq!(bench.registry.unbind(device, phone.clone()).await, Err(DeviceError::NotBound));
         let details = bench.registry.device(device).expect("loaded").expect("it is known");
         assert!(details.handles.is_empty());
         let lost = LostDetails { handle: phone.clone(), how: HandleLoss::Moved, at: moved_at };

@@ -6,9 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    registry::{
-        BindError, HandleError, ImportRecords, Imported, SignUpError, Ticked, TransferAccount,
-    },
+    registry::{BindError, ImportRecords, Imported, SignUpError, Ticked, TransferAccount},
     vocabulary::Cause,
 };
 
@@ -72,20 +70,11 @@ impl From<BindError> for Outcome {
     }
 }
 
-impl From<HandleError> for Outcome {
-    fn from(error: HandleError) -> Self {
-        match error {
-            HandleError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
-            HandleError::NotBound => Self::Refused(Refusal::NotBound),
-            HandleError::Change(error) => Self::Failed(error),
-        }
-    }
-}
-
 impl From<DeviceError> for Outcome {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
+            DeviceError::NotBound => Self::Refused(Refusal::NotBound),
             DeviceError::Change(error) => Self::Failed(error),
         }
     }

@@ -110,7 +110,7 @@ impl Pair {
         let clock = self.bench.clock.clone();
         let reopened = Registry::with_store(Box::new(durable), config(), clock);
         reopened.load().expect("what is durable can be loaded");
-        reopened.show();
+        reopened.shared.show();
         self.truth.check(&reopened, self.bench.clock.now());
     }
 }

@@ -11,8 +11,12 @@ use zeroize::Zeroizing;
 
 use crate::{clock::Timestamp, handle::Handle, ids::AccountId};
 
-use super::{Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows};
-use crate::registry::{account::Account, handle_state::Tombstone, packed::Packed};
+use crate::registry::{
+    account::Account,
+    handle_state::Tombstone,
+    packed::Packed,
+    store::{Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows},
+};
 
 /// What is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The format of rows, and the embedded store's ways to say no.
 
+pub(in crate::registry) mod memory;
+
 use std::{
     fs::{self, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
