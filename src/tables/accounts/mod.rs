@@ -49,9 +49,6 @@ mod conflicts;
 mod csv_source;
 mod error;
 mod export;
-mod export_csv;
-mod export_parquet;
-mod export_row;
 mod grouping;
 mod identity;
 mod kind;
@@ -70,7 +67,7 @@ mod tests;
 
 pub use bad_rows::{BadRow, BadRows, Reason};
 pub use columns::ColumnError;
-pub use error::{ExportError, StageError};
+pub use error::StageError;
 pub use export::ExportWriter;
 pub use kind::{FileKind, KindError};
 pub use options::StageOptions;
