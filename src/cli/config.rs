@@ -2,7 +2,6 @@
 
 use std::{
     io::{Write as _, stdout},
-    process::ExitCode,
     sync::Arc,
 };
 
@@ -26,7 +25,7 @@ pub(super) enum ConfigCommand {
 }
 
 impl ConfigCommand {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Check(file) => {
                 check(&file.load()?)?;
@@ -34,7 +33,7 @@ impl ConfigCommand {
             }
             Self::Show(file) => write!(stdout(), "{}", file.load()?.to_toml()?)?,
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 

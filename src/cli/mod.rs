@@ -66,7 +66,7 @@ enum Command {
 pub fn run() -> ExitCode {
     telemetry::silence_panics();
     let outcome = match Cli::parse().command {
-        Command::Serve(serve) => serve.run(),
+        Command::Serve(serve) => return serve.run().unwrap_or_else(|error| errors::report(&error)),
         Command::Log(log) => log.run(),
         Command::Audit(audit) => audit.run(),
         Command::Why(why) => why.run(),
@@ -74,7 +74,7 @@ pub fn run() -> ExitCode {
         Command::Operator(operator) => operator.run(),
         Command::Config(config) => config.run(),
     };
-    outcome.unwrap_or_else(|error| errors::report(&error))
+    outcome.map_or_else(|error| errors::report(&error), |()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use std::{
     io::{Write as _, stdout},
     path::PathBuf,
-    process::ExitCode,
 };
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use super::environment::ConfigFile;
 use crate::{
@@ -23,7 +22,7 @@ pub(super) enum Operator {
         name: String,
         /// What it may do
         #[arg(long, value_enum)]
-        role: RoleName,
+        role: Role,
         #[command(flatten)]
         data: DataDirectory,
     },
@@ -77,29 +76,12 @@ impl DataDirectory {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum RoleName {
-    /// Reads the log, timelines and the registry's figures
-    Reader,
-    /// Everything
-    Admin,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Reader => Self::Reader,
-            RoleName::Admin => Self::Admin,
-        }
-    }
-}
-
 impl Operator {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let mut out = stdout().lock();
         match self {
             Self::Add { name, role, data } => {
-                let token = data.prepared()?.add(&name, role.into(), SystemClock.now())?;
+                let token = data.prepared()?.add(&name, role, SystemClock.now())?;
                 writeln!(out, "{}", token.reveal())?;
             }
             Self::List { data, json } => {
@@ -121,6 +103,6 @@ impl Operator {
             }
             Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }

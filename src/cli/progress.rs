@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::tables::accounts::{Phase, Progress, Unit};
 
@@ -123,26 +123,13 @@ fn pace(progress: Progress, taken: Duration) -> String {
 fn amount(count: u64, unit: Unit) -> String {
     match unit {
         Unit::Bytes => format!("{:.1} MB", count as f64 / 1e6),
-        Unit::Rows => format!("{} rows", grouped(count)),
-        Unit::Accounts => format!("{} accounts", grouped(count)),
+        Unit::Rows => format!("{} rows", HumanCount(count)),
+        Unit::Accounts => format!("{} accounts", HumanCount(count)),
     }
 }
 
 fn span(secs: u64) -> String {
     format!("{}:{:02}", secs / 60, secs % 60)
-}
-
-/// With a comma between thousands.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

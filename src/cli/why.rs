@@ -1,9 +1,6 @@
 //! `dispatchd why HANDLE`.
 
-use std::{
-    io::{self, Write, stdout},
-    process::ExitCode,
-};
+use std::io::{self, Write, stdout};
 
 use anyhow::bail;
 use clap::Args;
@@ -34,7 +31,7 @@ pub(super) struct Why {
 }
 
 impl Why {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let Self { all, reading: Reading { mut request, json, source } } = self;
         if all {
             request.detail = Some("all".to_owned());
@@ -84,12 +81,12 @@ impl<W: Write> LinePrinter<W> {
     }
 
     /// Everything was printed, or the answer broke off.
-    fn finish(mut self) -> anyhow::Result<ExitCode> {
+    fn finish(mut self) -> anyhow::Result<()> {
         self.out.flush()?;
         if !self.has_summary {
             bail!("the answer broke off: what was printed is not all");
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// Prints a sentence in the colour of its route; dim if it is about no answer.

@@ -7,7 +7,7 @@ use serde::Deserialize as _;
 use super::{
     environment::{self, Override, Variables},
     error::ConfigError,
-    sections::Config,
+    sections::{Config, Invalid},
     tree,
 };
 use crate::files;
@@ -38,8 +38,8 @@ pub fn load(
     }
     environment::refuse_unknown(&others, &tree)?;
     config.validate().map_err(|invalid| {
-        let path = invalid.path();
-        ConfigError::new(blamed(&text, &name, &overrides, &path), format!("{path} {}", invalid.why))
+        let Invalid { path, why } = invalid;
+        ConfigError::new(blamed(&text, &name, &overrides, &path), format!("{path} {why}"))
     })?;
     Ok(config)
 }

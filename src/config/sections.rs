@@ -31,26 +31,22 @@ pub struct Config {
 
 /// A value of the right type that cannot be used.
 pub(super) struct Invalid {
-    section: &'static str,
-    key: &'static str,
-    pub(super) why: String,
-}
-
-impl Invalid {
     /// The key with its sections, separated by dots.
-    pub(super) fn path(&self) -> String {
-        format!("{}.{}", self.section, self.key)
-    }
+    pub(super) path: String,
+    pub(super) why: String,
 }
 
 impl Config {
     pub(super) fn validate(&self) -> Result<(), Invalid> {
-        let in_section = |section| move |(key, why)| Invalid { section, key, why };
+        let in_section = |section: &'static str| {
+            move |(key, why): (&str, String)| Invalid { path: format!("{section}.{key}"), why }
+        };
         self.server.validate().map_err(in_section("server"))?;
         self.log.validate().map_err(in_section("log"))?;
         self.audit.validate().map_err(in_section("audit"))?;
         self.registry.validate().map_err(in_section("registry"))?;
-        self.ownership.validate().map_err(in_section("ownership"))?;
+        let ownership = self.ownership.validate();
+        ownership.map_err(|error| Invalid { path: error.key, why: error.why })?;
         self.dispatch.validate().map_err(in_section("dispatch"))?;
         self.quota.validate().map_err(in_section("quota"))
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
+use clap::ValueEnum;
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -25,12 +26,12 @@ impl TokenHash {
 }
 
 /// What an operator may do. A later role may do all that an earlier one may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads the log, timelines and the registry's figures.
+    /// Reads the log, timelines and the registry's figures
     Reader,
-    /// Everything.
+    /// Everything
     Admin,
 }
 

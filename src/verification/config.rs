@@ -7,7 +7,7 @@ use serde::{
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::{mail::MailConfig, text::TextConfig};
+use super::{error::OpenError, mail::MailConfig, text::TextConfig};
 
 const OUTBOX: &str = "outbox";
 
@@ -57,15 +57,15 @@ impl Config {
     ///
     /// # Errors
     /// The first invalid key, and what is wrong with its value.
-    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+    pub fn validate(&self) -> Result<(), OpenError> {
         let DeliveryMethod::Section(methods) = &self.delivery else {
             return Ok(());
         };
         if let DeliveryMethod::Section(mail) = &methods.mail {
-            mail.validate()?;
+            mail.validate().map_err(OpenError::of_mail)?;
         }
         if let DeliveryMethod::Section(text) = &methods.text {
-            text.validate()?;
+            text.validate().map_err(OpenError::of_text)?;
         }
         Ok(())
     }

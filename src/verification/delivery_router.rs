@@ -58,11 +58,16 @@ impl DeliveryRouter {
         };
         let mail: Arc<dyn Delivery> = match &methods.mail {
             DeliveryMethod::Outbox => outbox()?,
-            DeliveryMethod::Section(mail) => Arc::new(MailDelivery::open(mail)?),
+            DeliveryMethod::Section(mail) => {
+                Arc::new(MailDelivery::open(mail).map_err(OpenError::of_mail)?)
+            }
         };
         let text: Arc<dyn Delivery> = match &methods.text {
             DeliveryMethod::Outbox => outbox()?,
-            DeliveryMethod::Section(text) => Arc::new(TextDelivery::open(text, Arc::clone(clock))?),
+            DeliveryMethod::Section(text) => {
+                let opened = TextDelivery::open(text, Arc::clone(clock));
+                Arc::new(opened.map_err(OpenError::of_text)?)
+            }
         };
         Ok(Self { mail, text })
     }

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use super::method_config::InvalidKey;
 use crate::registry::{BindError, ChangeError};
 
 /// The limit on sent codes that a request exceeded.
@@ -97,20 +98,26 @@ pub enum LinkError {
 
 /// A delivery method cannot be opened: the configuration key, and what is wrong with its value.
 #[derive(Debug, thiserror::Error)]
-#[error("ownership.{key}: {why}")]
+#[error("{key}: {why}")]
 pub struct OpenError {
-    key: &'static str,
-    why: String,
+    /// The key with its sections, separated by dots.
+    pub key: String,
+    /// What is wrong with its value.
+    pub why: String,
 }
 
-impl From<(&'static str, String)> for OpenError {
-    fn from((key, why): (&'static str, String)) -> Self {
-        Self { key, why }
+impl OpenError {
+    pub(super) fn of_mail((key, why): InvalidKey) -> Self {
+        Self { key: format!("ownership.delivery.mail.{key}"), why }
+    }
+
+    pub(super) fn of_text((key, why): InvalidKey) -> Self {
+        Self { key: format!("ownership.delivery.text.{key}"), why }
     }
 }
 
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
-        Self { key: "outbox", why: error.to_string() }
+        Self { key: "ownership.outbox".into(), why: error.to_string() }
     }
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{limits, redacted::redacted_debug};
 
-use super::{error::OpenError, input_files};
+use super::{input_files, method_config::InvalidKey};
 
 /// A password or key. Dropping it wipes the memory; `Debug` does not print it.
 pub(super) struct Secret(Zeroizing<String>);
@@ -17,7 +17,7 @@ impl Secret {
     pub(super) fn read(
         (file_key, file): (&'static str, Option<&Path>),
         (variable_key, variable): (&'static str, Option<&str>),
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, InvalidKey> {
         let bytes_max = limits::SECRET_BYTES_MAX;
         let (key, text) = match (file, variable) {
             (Some(path), _) => (file_key, input_files::read_text(path, bytes_max)),
@@ -35,7 +35,7 @@ impl Secret {
             secret if secret.len() > bytes_max => Err(format!("is longer than {bytes_max} bytes")),
             secret => Ok(Self(Zeroizing::new(secret.to_owned()))),
         };
-        text.and_then(check).map_err(|why| OpenError::from((key, why)))
+        text.and_then(check).map_err(|why| (key, why))
     }
 
     /// The secret itself. It must not be logged or stored.
@@ -63,17 +63,16 @@ mod tests {
             [(String::new(), "empty"), (" \n".into(), "empty"), ("x".repeat(4097), "longer")]
         {
             std::fs::write(&path, &text).expect("written");
-            let error = read().expect_err("refused").to_string();
-            assert!(error.contains("some.key_file") && error.contains(part), "{error}");
+            let (key, error) = read().expect_err("refused");
+            assert!(key == "some.key_file" && error.contains(part), "{error}");
         }
         std::fs::write(&path, b"\xFF\xFEopen").expect("written");
         assert!(read().is_err());
         std::fs::remove_file(&path).expect("removed");
-        let error = read().expect_err("refused").to_string();
-        assert!(error.contains("some.key_file") && error.contains("cannot be read"), "{error}");
+        let (key, error) = read().expect_err("refused");
+        assert!(key == "some.key_file" && error.contains("cannot be read"), "{error}");
         let variable = ("some.key_env", Some("NO_SUCH_VARIABLE"));
-        let error = Secret::read(("some.key_file", None), variable).expect_err("refused");
-        let error = error.to_string();
-        assert!(error.contains("some.key_env") && error.contains("NO_SUCH_VARIABLE"), "{error}");
+        let (key, error) = Secret::read(("some.key_file", None), variable).expect_err("refused");
+        assert!(key == "some.key_env" && error.contains("NO_SUCH_VARIABLE"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
     api::{Call as _, RecordFilter},
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Export {
     output: PathBuf,
     /// The format; not needed if FILE ends in .parquet, .csv or .ndjson, with or without .age
     #[arg(long, value_enum)]
-    format: Option<FormatName>,
+    format: Option<Format>,
     /// Encrypt to this age recipient (age1…), who alone can read it; may be repeated. Let FILE end in .age
     #[arg(long, value_name = "RECIPIENT")]
     encrypt_to: Vec<String>,
@@ -44,26 +44,6 @@ pub(in crate::cli) struct Export {
     force: bool,
     #[command(flatten)]
     source: Source,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum FormatName {
-    /// Typed columns, for DuckDB, pyarrow, pandas
-    Parquet,
-    /// For spreadsheets; see README about handles
-    Csv,
-    /// The rows as the API gives them
-    Ndjson,
-}
-
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Self {
-        match name {
-            FormatName::Parquet => Self::Parquet,
-            FormatName::Csv => Self::Csv,
-            FormatName::Ndjson => Self::Ndjson,
-        }
-    }
 }
 
 impl Export {
@@ -89,7 +69,7 @@ impl Export {
 
     fn format(&self) -> Result<Format, UsageError> {
         let of_name = || Format::of(&self.output);
-        self.format.map(Format::from).or_else(of_name).ok_or_else(|| {
+        self.format.or_else(of_name).ok_or_else(|| {
             let takes =
                 "--format, or a name that ends in .parquet, .csv or .ndjson (.age behind it)";
             UsageError(format!("{}: which format? Give {takes}", self.output.display()))

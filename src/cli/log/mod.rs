@@ -7,8 +7,6 @@ mod forgotten;
 mod segments;
 mod verify;
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 
 use super::{
@@ -38,17 +36,16 @@ pub(super) enum Log {
 }
 
 impl Log {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Search(search) => search_records(&search)?,
-            Self::Tail(tail) => tail_records(&tail)?,
-            Self::Export(export) => export.run()?,
-            Self::Flips(flips) => flips::run(&flips)?,
-            Self::Segments(segments) => segments::run(&segments)?,
-            Self::Verify(verify) => verify::run(&verify)?,
-            Self::ProveForgotten(forgotten) => forgotten::run(&forgotten)?,
+            Self::Search(search) => search_records(&search),
+            Self::Tail(tail) => tail_records(&tail),
+            Self::Export(export) => export.run(),
+            Self::Flips(flips) => flips::run(&flips),
+            Self::Segments(segments) => segments::run(&segments),
+            Self::Verify(verify) => verify::run(&verify),
+            Self::ProveForgotten(forgotten) => forgotten::run(&forgotten),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }
 

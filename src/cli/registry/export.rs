@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use anyhow::Context as _;
@@ -20,7 +19,10 @@ use crate::{
         source::Source,
     },
     registry::StoppedRegistry,
-    tables::accounts::{ExportError, ExportWriter, FileKind, Phase, Progress, Unit},
+    tables::{
+        ExportError,
+        accounts::{ExportWriter, FileKind, Phase, Progress, Unit},
+    },
 };
 
 #[derive(Args)]
@@ -38,7 +40,7 @@ pub(in crate::cli) struct Export {
 }
 
 impl Export {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         let kind = FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         may_write(&self.file, self.force)?;
         may_write(&subject_key::path(&self.file), self.force)?;
@@ -60,7 +62,7 @@ impl Export {
             "dispatchd: {accounts} accounts are in {}, and the key of their subjects beside it",
             self.file.display()
         );
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// Writes the key first: a crash in between leaves a key without accounts, never accounts without their key.

@@ -7,7 +7,6 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use anyhow::{Context as _, bail};
@@ -60,7 +59,7 @@ pub(in crate::cli) struct Import {
 }
 
 impl Import {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         // Before anything is made or asked: a mistyped name ends here.
         FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         File::open(&self.file).with_context(|| self.file.display().to_string())?;
@@ -71,7 +70,7 @@ impl Import {
             None => block_on(self.to_server(&options))?,
         };
         outcome::print(&imported, ready.bad.as_ref(), self.json)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// All or nothing. A crash before the end leaves the registry as it was, and the staged file for the next run.

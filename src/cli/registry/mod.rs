@@ -10,8 +10,6 @@ mod stopped;
 mod subject_key;
 mod transfer;
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 
 #[derive(Subcommand)]
@@ -27,7 +25,7 @@ pub(super) enum Registry {
 }
 
 impl Registry {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Import(import) => import.run(),
             Self::Export(export) => export.run(),

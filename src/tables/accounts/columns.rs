@@ -1,5 +1,7 @@
 //! The columns of a file, and their positions.
 
+use crate::tables::cell::{ColumnHead, ColumnKind};
+
 /// A known column. The required ones are first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
@@ -58,14 +60,12 @@ impl Column {
     const fn is_required(self) -> bool {
         self as usize <= Self::LastCheckInAt as usize
     }
-}
 
-/// The type of a column's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ColumnKind {
-    Text,
-    Instant,
-    Flag,
+    /// The column of an export, which has every handle and flag.
+    pub(super) const fn head(self) -> ColumnHead {
+        let may_be_null = !self.is_required() && !matches!(self, Self::Discoverable);
+        ColumnHead { name: self.name(), kind: self.kind(), may_be_null }
+    }
 }
 
 /// Why a header cannot be used.

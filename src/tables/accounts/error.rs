@@ -1,4 +1,4 @@
-//! Why a staging or an export failed.
+//! Why a staging failed.
 
 use std::{error::Error, io, path::PathBuf};
 
@@ -39,20 +39,4 @@ pub enum StageError {
         /// The I/O error.
         source: io::Error,
     },
-}
-
-/// Why an export failed. No file was created, and an older file of the same name is unchanged.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The file cannot be written.
-    #[error("{}: cannot be written: {source}", path.display())]
-    Write {
-        /// The file of the export.
-        path: PathBuf,
-        /// The I/O error.
-        source: io::Error,
-    },
-    /// The Parquet encoder failed.
-    #[error("the Parquet file cannot be written: {0}")]
-    Parquet(#[source] Box<dyn Error + Send + Sync>),
 }

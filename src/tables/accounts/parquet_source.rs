@@ -12,10 +12,10 @@ use parquet::arrow::arrow_reader::{
 use super::{
     bad_rows::Reason,
     cells::{Cell, Cells},
-    columns::{Column, ColumnError, ColumnKind, Layout},
+    columns::{Column, ColumnError, Layout},
     error::StageError,
 };
-use crate::files::File;
+use crate::{files::File, tables::cell::ColumnKind};
 
 /// Rows of one batch: few enough to distribute to threads, and enough to read fast.
 const BATCH_ROWS: usize = 8_192;
@@ -75,7 +75,7 @@ fn check_type(column: Column, found: &DataType) -> Result<(), ColumnError> {
         ),
         (ColumnKind::Instant, _) => (false, "a timestamp adjusted to UTC, or a string"),
         (ColumnKind::Flag, _) => (false, "a boolean or a string"),
-        (ColumnKind::Text, _) => (false, "a string"),
+        _ => (false, "a string"),
     };
     if fits { Ok(()) } else { Err(ColumnError::Type(column.name(), expected)) }
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, Read as _},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
 };
 
@@ -11,15 +12,33 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{
     error::StageError,
     kind::FileKind,
-    options::StageOptions,
     progress::{Phase, Progress, Unit},
 };
-use crate::files::{self, File, FileStamp};
+use crate::{
+    clock::Timestamp,
+    files::{self, File, FileStamp},
+    handle::Region,
+};
 
 const READ_BYTES: usize = 1024 * 1024;
 
+/// How a source is read.
+#[derive(Clone, Debug)]
+pub struct StageOptions {
+    /// Leave out bad rows. Otherwise one bad row prevents the staged file.
+    pub skip_bad: bool,
+    /// The region of phone numbers without a calling code. None: their rows are bad.
+    pub region: Option<Region>,
+    /// The most devices that one account may have.
+    pub devices_per_account: usize,
+    /// The present. Instants more than a day later are bad.
+    pub now: Timestamp,
+    /// Threads that parse, in addition to the one that reads.
+    pub threads: NonZeroUsize,
+}
+
 /// The SHA-256 of a source and of the options that affect its staged file.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImportDigest([u8; 32]);
 
 impl ImportDigest {
@@ -39,12 +58,6 @@ impl ImportDigest {
 impl fmt::Display for ImportDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for ImportDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -11,12 +11,11 @@ use super::{
     conflicts,
     error::StageError,
     grouping,
-    options::StageOptions,
     pieces::{Piece, Pieces},
     pipeline,
     progress::{Phase, Progress, Unit},
     rows::{PieceOfRows, Rows},
-    source::{ImportDigest, Source},
+    source::{ImportDigest, Source, StageOptions},
     staged::{StagedTotals, StagedWriter},
 };
 

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::{
-    clock::Timestamp,
     handle::Handle,
     query_log::{Kind, LogRow, Record},
+    tables::cell::{Cell, ColumnHead, ColumnKind},
     vocabulary::Route,
 };
 
@@ -27,18 +27,6 @@ pub(super) enum Column {
     Cause,
 }
 
-/// What a row has in a column.
-pub(super) enum Cell<'a> {
-    /// The record has no such field, or nobody knows it.
-    Null,
-    Time(Timestamp),
-    Number(u32),
-    Code(&'static str),
-    Handle(&'a Handle),
-    /// Ids and addresses: letters, digits, and punctuation that no program takes for a formula.
-    Shown(&'a dyn fmt::Display),
-}
-
 impl Column {
     /// In the order of the file.
     pub(super) const ALL: [Self; 13] = [
@@ -57,31 +45,32 @@ impl Column {
         Self::Cause,
     ];
 
-    /// As the API calls it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::At => "at",
-            Self::Kind => "kind",
-            Self::Request => "request",
-            Self::Account => "account",
-            Self::Device => "device",
-            Self::Ip => "ip",
-            Self::Handle => "handle",
-            Self::Route => "route",
-            Self::Reason => "reason",
-            Self::Status => "status",
-            Self::TookUs => "took_us",
-            Self::Change => "change",
-            Self::Cause => "cause",
-        }
+    /// The column of the file. Its name is that in the API.
+    pub(super) const fn head(self) -> ColumnHead {
+        let (name, kind) = match self {
+            Self::At => ("at", ColumnKind::Instant),
+            Self::Kind => ("kind", ColumnKind::Text),
+            Self::Request => ("request", ColumnKind::Text),
+            Self::Account => ("account", ColumnKind::Text),
+            Self::Device => ("device", ColumnKind::Text),
+            Self::Ip => ("ip", ColumnKind::Text),
+            Self::Handle => ("handle", ColumnKind::Text),
+            Self::Route => ("route", ColumnKind::Text),
+            Self::Reason => ("reason", ColumnKind::Text),
+            Self::Status => ("status", ColumnKind::Int32),
+            Self::TookUs => ("took_us", ColumnKind::Int64),
+            Self::Change => ("change", ColumnKind::Text),
+            Self::Cause => ("cause", ColumnKind::Text),
+        };
+        ColumnHead { name, kind, may_be_null: !matches!(self, Self::At | Self::Kind) }
     }
 
     /// What `row` has here.
     pub(super) fn of(self, row: &LogRow) -> Cell<'_> {
         match (self, &row.record) {
-            (Self::At, _) => Cell::Time(row.at),
-            (Self::Kind, Record::Lookup(_)) => Cell::Code(Kind::Lookup.code()),
-            (Self::Kind, Record::Change(_)) => Cell::Code(Kind::Change.code()),
+            (Self::At, _) => Cell::Instant(row.at),
+            (Self::Kind, Record::Lookup(_)) => code(Kind::Lookup.code()),
+            (Self::Kind, Record::Change(_)) => code(Kind::Change.code()),
             (Self::Request, Record::Lookup(lookup)) => Cell::Shown(&lookup.request),
             (Self::Account, Record::Lookup(lookup)) => shown(lookup.account.as_ref()),
             (Self::Account, Record::Change(change)) => shown(change.account.as_ref()),
@@ -91,18 +80,22 @@ impl Column {
             (Self::Handle, Record::Lookup(lookup)) => handle(lookup.handle.as_ref()),
             (Self::Handle, Record::Change(change)) => handle(change.handle.as_ref()),
             (Self::Route, Record::Lookup(lookup)) => {
-                lookup.route.map_or(Cell::Null, |route: Route| Cell::Code(route.code()))
+                lookup.route.map_or(Cell::Null, |route: Route| code(route.code()))
             }
-            (Self::Reason, Record::Lookup(lookup)) => Cell::Code(lookup.reason.code()),
+            (Self::Reason, Record::Lookup(lookup)) => code(lookup.reason.code()),
             (Self::Status, Record::Lookup(lookup)) => Cell::Number(lookup.status.into()),
             (Self::TookUs, Record::Lookup(lookup)) => Cell::Number(lookup.took_us),
-            (Self::Change, Record::Change(change)) => Cell::Code(change.kind.code()),
-            (Self::Cause, Record::Change(change)) => Cell::Code(change.cause.code()),
+            (Self::Change, Record::Change(change)) => code(change.kind.code()),
+            (Self::Cause, Record::Change(change)) => code(change.cause.code()),
             (Self::Request | Self::Ip | Self::Route | Self::Reason, Record::Change(_))
             | (Self::Status | Self::TookUs, Record::Change(_))
             | (Self::Change | Self::Cause, Record::Lookup(_)) => Cell::Null,
         }
     }
+}
+
+fn code(code: &'static str) -> Cell<'static> {
+    Cell::Text(code.into())
 }
 
 fn shown<T: fmt::Display>(value: Option<&T>) -> Cell<'_> {

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use clap::ValueEnum;
+
 /// The form of an export's rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Apache Parquet, zstd.
+    /// Typed columns, for DuckDB, pyarrow, pandas
     Parquet,
-    /// Comma-separated values (RFC 4180) with a header, UTF-8.
+    /// For spreadsheets; see README about handles
     Csv,
-    /// One JSON object a line, as the operators' API gives it.
+    /// The rows as the API gives them
     Ndjson,
 }
 

@@ -36,16 +36,11 @@
 //! `tel:` and `mailto:` before every handle (the file would not join with any other).
 
 mod columns;
-mod csv_rows;
-mod encryption;
-mod error;
 mod file;
 mod format;
-mod parquet_rows;
 #[cfg(test)]
 mod tests;
 
-pub use encryption::Recipients;
-pub use error::{ExportError, RecipientError};
+pub use super::output::{RecipientError, Recipients};
 pub use file::ExportFile;
 pub use format::Format;

@@ -8,14 +8,13 @@ use crate::clock::span;
 
 use super::{
     super::{
-        method_config::{InvalidKey, Keys, TemplateSources, check_retries, is_loopback, keys},
+        method_config::{InvalidKey, check_retries, is_loopback, load_templates},
         retry::RetryPolicy,
         template::ByPurpose,
     },
     composer::{BUILT_IN, Composer, MailTemplate},
 };
 
-const KEYS: Keys = keys!("delivery.mail");
 const CONNECTIONS_MAX: usize = 512;
 
 /// How the server sends codes by mail.
@@ -107,12 +106,12 @@ impl MailConfig {
     fn check_server(&self) -> Result<(), InvalidKey> {
         if self.host.is_empty() || self.host.contains(|c: char| c.is_whitespace() || c == '/') {
             let why = "must be the name or address of the mail server";
-            return Err(("delivery.mail.host", why.into()));
+            return Err(("host", why.into()));
         }
         let is_plain = self.encryption == Encryption::None;
         if is_plain && !self.allow_unencrypted && !is_loopback(&self.host) {
             let why = "\"none\" is for loopback only, unless allow_unencrypted = true";
-            return Err(("delivery.mail.encryption", why.into()));
+            return Err(("encryption", why.into()));
         }
         let why = match (&self.user, &self.password_file, &self.password_env) {
             (None, None, None) | (Some(_), Some(_), None) | (Some(_), None, Some(_)) => None,
@@ -120,31 +119,27 @@ impl MailConfig {
             (Some(_), ..) => Some("needs a password: set either password_file or password_env"),
         };
         if let Some(why) = why {
-            return Err(("delivery.mail.user", why.into()));
+            return Err(("user", why.into()));
         }
         if !(1..=CONNECTIONS_MAX).contains(&self.connections) {
             let why = format!("must be from 1 to {CONNECTIONS_MAX}");
-            return Err(("delivery.mail.connections", why));
+            return Err(("connections", why));
         }
-        check_retries(self.retries(), &KEYS)
+        check_retries(self.retries())
     }
 
     /// Reads the sender and the templates.
     pub(super) fn composer(&self) -> Result<Composer, InvalidKey> {
-        let sources = TemplateSources {
-            service: &self.service,
-            files: ByPurpose {
-                bind: self.bind_template.as_deref(),
-                deregister: self.deregister_template.as_deref(),
-            },
-            built_in: BUILT_IN,
+        let files = ByPurpose {
+            bind: self.bind_template.as_deref(),
+            deregister: self.deregister_template.as_deref(),
         };
-        let templates = sources.load(&KEYS, MailTemplate::parse)?;
+        let templates = load_templates(&self.service, files, &BUILT_IN, MailTemplate::parse)?;
         if self.from.is_empty() {
             let why = "is missing: it is the address that mails come from";
-            return Err(("delivery.mail.from", why.into()));
+            return Err(("from", why.into()));
         }
-        Composer::new(&self.from, templates).map_err(|why| ("delivery.mail.from", why))
+        Composer::new(&self.from, templates).map_err(|why| ("from", why))
     }
 
     pub(super) const fn retries(&self) -> RetryPolicy {
@@ -203,7 +198,7 @@ mod tests {
             let mut config = good();
             change(&mut config);
             let (named, why) = config.validate().expect_err(key);
-            assert_eq!(named, format!("delivery.mail.{key}"), "{why}");
+            assert_eq!(named, format!("{key}"), "{why}");
         }
     }
 

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     delivery::{Delivery, DeliveryError, Message},
-    error::OpenError,
+    method_config::InvalidKey,
     retry::RetryPolicy,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct MailDelivery {
 
 impl MailDelivery {
     /// Reads the password, the templates and the trusted certificates that `config` names.
-    pub(super) fn open(config: &MailConfig) -> Result<Self, OpenError> {
+    pub(super) fn open(config: &MailConfig) -> Result<Self, InvalidKey> {
         let composer = config.composer()?;
         let server = SmtpServer::open(config, composer.domain())?;
         Ok(Self { composer, server, retries: config.retries() })

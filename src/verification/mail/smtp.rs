@@ -25,8 +25,8 @@ use tokio::{
 
 use super::{
     super::{
-        error::OpenError,
         input_files::read_certificates,
+        method_config::InvalidKey,
         retry::{AttemptError, Deadlines, Retry},
         secret::Secret,
     },
@@ -52,15 +52,15 @@ pub(super) struct SmtpServer {
 
 impl SmtpServer {
     /// Reads the password and the trusted certificates. `domain` is the name for EHLO where `config` has none.
-    pub(super) fn open(config: &MailConfig, domain: &str) -> Result<Self, OpenError> {
+    pub(super) fn open(config: &MailConfig, domain: &str) -> Result<Self, InvalidKey> {
         let tls = match config.encryption {
             Encryption::None => None,
             Encryption::StartTls | Encryption::Tls => Some(tls_parameters(config)?),
         };
-        let credentials = |user: &String| -> Result<_, OpenError> {
+        let credentials = |user: &String| -> Result<_, InvalidKey> {
             let password = Secret::read(
-                ("delivery.mail.password_file", config.password_file.as_deref()),
-                ("delivery.mail.password_env", config.password_env.as_deref()),
+                ("password_file", config.password_file.as_deref()),
+                ("password_env", config.password_env.as_deref()),
             )?;
             Ok(Credentials::new(user.clone(), password.expose().to_owned()))
         };
@@ -193,8 +193,8 @@ fn is_tls_failure(error: &Error) -> bool {
     false
 }
 
-fn tls_parameters(config: &MailConfig) -> Result<TlsParameters, OpenError> {
-    let failed = |why| OpenError::from(("delivery.mail.ca_file", why));
+fn tls_parameters(config: &MailConfig) -> Result<TlsParameters, InvalidKey> {
+    let failed = |why| ("ca_file", why);
     let mut tls = TlsParameters::builder(config.host.clone());
     if let Some(path) = &config.ca_file {
         let parse = |pem: &[u8]| Certificate::from_pem(pem).ok();

@@ -8,12 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::span;
 
 use super::super::{
-    method_config::{InvalidKey, Keys, TemplateSources, check_retries, is_loopback, keys},
+    method_config::{InvalidKey, check_retries, is_loopback, load_templates},
     retry::RetryPolicy,
     template::{ByPurpose, Template},
 };
 
-const KEYS: Keys = keys!("delivery.text");
 /// The templates that are used where the configuration names no file.
 const BUILT_IN: ByPurpose<&str> = ByPurpose {
     bind: "{code} is your {service} code, valid for {minutes} minutes. Share it with nobody.",
@@ -74,15 +73,15 @@ impl TextConfig {
         self.gateway_url()?;
         if self.secret_file.is_some() == self.secret_env.is_some() {
             let why = "or secret_env must be set, and not both: the gateway must know who posts";
-            return Err(("delivery.text.secret_file", why.into()));
+            return Err(("secret_file", why.into()));
         }
-        check_retries(self.retries(), &KEYS)?;
+        check_retries(self.retries())?;
         self.templates().map(drop)
     }
 
     /// The URL to post to, if codes may be sent there.
     pub(super) fn gateway_url(&self) -> Result<Url, InvalidKey> {
-        let invalid = |why: &str| ("delivery.text.url", why.to_owned());
+        let invalid = |why: &str| ("url", why.to_owned());
         let not_https = || invalid("must be the https:// URL that messages are posted to");
         let url = Url::parse(&self.url).map_err(|_| not_https())?;
         let is_local =
@@ -103,15 +102,11 @@ impl TextConfig {
 
     /// Reads the templates.
     pub(super) fn templates(&self) -> Result<ByPurpose<Template>, InvalidKey> {
-        let sources = TemplateSources {
-            service: &self.service,
-            files: ByPurpose {
-                bind: self.bind_template.as_deref(),
-                deregister: self.deregister_template.as_deref(),
-            },
-            built_in: BUILT_IN,
+        let files = ByPurpose {
+            bind: self.bind_template.as_deref(),
+            deregister: self.deregister_template.as_deref(),
         };
-        sources.load(&KEYS, Template::new)
+        load_templates(&self.service, files, &BUILT_IN, Template::new)
     }
 
     pub(super) const fn retries(&self) -> RetryPolicy {
@@ -160,7 +155,7 @@ mod tests {
             let mut config = good();
             change(&mut config);
             let (named, why) = config.validate().expect_err(key);
-            assert_eq!(named, format!("delivery.text.{key}"), "{why}");
+            assert_eq!(named, format!("{key}"), "{why}");
         }
     }
 

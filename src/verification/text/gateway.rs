@@ -23,8 +23,8 @@ use crate::clock::SharedClock;
 
 use super::{
     super::{
-        error::OpenError,
         input_files::read_certificates,
+        method_config::InvalidKey,
         retry::{AttemptError, Deadlines, Retry},
         secret::Secret,
     },
@@ -46,16 +46,16 @@ pub(super) struct Gateway {
 
 impl Gateway {
     /// Reads the secret and the trusted certificates that `config` names.
-    pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, OpenError> {
+    pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, InvalidKey> {
         let url = config.gateway_url()?;
-        let file = ("delivery.text.secret_file", config.secret_file.as_deref());
-        let variable = ("delivery.text.secret_env", config.secret_env.as_deref());
+        let file = ("secret_file", config.secret_file.as_deref());
+        let variable = ("secret_env", config.secret_env.as_deref());
         let secret = Secret::read(file, variable)?;
         if secret.expose().len() < SECRET_BYTES_MIN {
             let key = if file.1.is_some() { file.0 } else { variable.0 };
-            return Err((key, format!("must have at least {SECRET_BYTES_MIN} bytes")).into());
+            return Err((key, format!("must have at least {SECRET_BYTES_MIN} bytes")));
         }
-        let client = client(config, &url).map_err(|why| ("delivery.text.ca_file", why))?;
+        let client = client(config, &url).map_err(|why| ("ca_file", why))?;
         Ok(Self { client, url, signer: Signer::new(secret.expose()), clock })
     }
 

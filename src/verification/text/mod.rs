@@ -12,7 +12,7 @@ use crate::clock::SharedClock;
 
 use super::{
     delivery::{Delivery, DeliveryError, Message},
-    error::OpenError,
+    method_config::InvalidKey,
     retry::RetryPolicy,
     template::{ByPurpose, Template},
 };
@@ -40,7 +40,7 @@ struct Body<'a> {
 
 impl TextDelivery {
     /// Reads the secret, the templates and the trusted certificates that `config` names.
-    pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, OpenError> {
+    pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, InvalidKey> {
         let templates = config.templates()?;
         Ok(Self { templates, gateway: Gateway::open(config, clock)?, retries: config.retries() })
     }

@@ -1,4 +1,4 @@
-//! Where the bytes of an export go: into the file, or through age into the file.
+//! The output of an export: the file, or age encryption into the file.
 //!
 //! The format is age-encryption.org/v1 with X25519 recipients: chunks of 64 KiB, each authenticated, the last one marked,
 //! so that a file that was cut does not decrypt to its end. Nothing but ciphertext is given to the operating system.
@@ -10,7 +10,6 @@ use std::{
 
 use age::{Encryptor, stream::StreamWriter, x25519::Recipient};
 
-use super::error::RecipientError;
 use crate::files::AtomicFile;
 
 /// Who can decrypt an export: each of them, alone. Never empty.
@@ -37,6 +36,19 @@ fn parse_one(key: &str) -> Result<Recipient, RecipientError> {
         return Err(RecipientError::Secret);
     }
     Recipient::from_str(key).map_err(RecipientError::Unreadable)
+}
+
+/// The text is no recipient. The message does not quote it: it may be the secret key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecipientError {
+    /// Not an `age1…` key.
+    #[error("not an age recipient (age1…): {0}")]
+    Unreadable(&'static str),
+    /// An identity, which decrypts.
+    #[error(
+        "this is a secret key, which decrypts files; give the age1… recipient that belongs to it"
+    )]
+    Secret,
 }
 
 /// Where an encoder writes to.

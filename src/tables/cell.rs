@@ -1,0 +1,34 @@
+//! The columns of a table, and the values in them.
+
+use std::{borrow::Cow, fmt};
+
+use crate::{clock::Timestamp, handle::Handle};
+
+/// The type of a column's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ColumnKind {
+    Text,
+    Instant,
+    Flag,
+    Int32,
+    Int64,
+}
+
+/// What a file says about a column.
+pub(super) struct ColumnHead {
+    pub(super) name: &'static str,
+    pub(super) kind: ColumnKind,
+    pub(super) may_be_null: bool,
+}
+
+/// The value of one column in one row.
+pub(super) enum Cell<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    Handle(&'a Handle),
+    /// An id or an address: letters, digits, and punctuation that no program takes for a formula.
+    Shown(&'a dyn fmt::Display),
+    Instant(Timestamp),
+    Flag(bool),
+    Number(u32),
+}
