@@ -7,9 +7,27 @@
 //!
 //! # The path of one query
 //!
-//! [`http`] (limits, request id, who asks) → [`handle`] (text to canonical handle, or a named refusal) → [`dispatch`]
-//! (quota, decide from the [`registry`], record, answer) → [`query_log`] (in the log, as durable as configured) →
-//! [`http`] (body) → out. If the log cannot take the record there is no answer, only a 503 that says so.
+//! If the log cannot take the record there is no answer, only a 503 that says so. The modules in a path name the
+//! file: `http::edge::Edge` is in `src/http/edge.rs`.
+//!
+//! | step | where |
+//! | --- | --- |
+//! | start the listeners | `server::Server::serve_phones`, `http::listen::serve` |
+//! | limit the connections | `http::edge::Edge` |
+//! | assign the request id; take the router or the shortcut past it | `http::edge::Connection` |
+//! | read a `GET` without a query string | `http::phone::lookup::Direct`, the shortcut |
+//! | read any other lookup | `http::phone::lookup::lookup`, `http::phone::lookup::lookup_batch` |
+//! | find the asking device (`registry/view.rs`); charge the request | `dispatch::lookup::Dispatch::asker` |
+//! | make a handle of the text | `dispatch::lookup::Dispatch::canonical`, `handle::Handle::parse` |
+//! | charge the handle | `quota::limiter::Quota::charge_handles` |
+//! | take a view of the registry | `dispatch::lookup::Dispatch::answer`, `registry::directory::Registry::view` |
+//! | decide | `dispatch::decide::decide`, `registry::view::View::probe` |
+//! | make the record (`dispatch/record.rs`) | `dispatch::lookup::Dispatch::answered`; of a refusal `dispatch::lookup::Dispatch::refused` |
+//! | put it into the log's buffer | `query_log::log::QueryLog::append`, `query_log::frames::pending::Pending::append` |
+//! | commit the buffer | `query_log::log::QueryLog::run_inline_flusher`, `query_log::engine::LogState::commit_pending` |
+//! | wake the lookup | `query_log::frames::append_ack::CommitGroup::resolve` |
+//! | write the body | `http::phone::answer::single`, `http::phone::answer::batch` |
+//! | add the request id | `http::edge::Answering` |
 //!
 //! # One order
 //!
@@ -33,12 +51,12 @@
 //! | [`vocabulary`] | routes, reasons, changes, causes, platforms, problem codes: one enum each |
 //! | [`envelope`] | encryption of what lies on disk: frames, chunks with their parity, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
-//! | [`import_jobs`] | an import that a running server was given: accepted, applied in the background |
-//! | [`verification`] | proofs: verification sessions, codes, their delivery by outbox, mail and text gateway |
+//! | [`verification`] | proofs: sessions, codes, their delivery by outbox, mail and text gateway; section `ownership` |
 //! | [`quota`] | who may ask how much |
 //! | [`query_log`] | the log: record, writer, recovery, sealing, retention, search, flips |
 //! | [`audit`] | who read the log: a chain of entries kept longer than the log |
 //! | [`tables`] | accounts in and out of files, rows of the log out: CSV, Parquet, NDJSON |
+//! | [`import_jobs`] | an import that a running server was given: accepted, applied in the background |
 //! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`operators`] | operators' tokens and roles |
@@ -49,7 +67,7 @@
 //! | [`server`] | composition root: opens, binds, serves, drains |
 //! | [`cli`] | one file for each command |
 //!
-//! Who may import whom is a table in `tests/integration/imports.rs`, checked against the `use crate::` lines.
+//! Who may import whom is a table in `tests/integration/imports/mod.rs`, checked against the `use crate::` lines.
 
 pub mod api;
 pub mod audit;

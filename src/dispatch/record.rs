@@ -17,7 +17,7 @@ impl Dispatch {
     }
 
     /// As [`Dispatch::refuse`], with the records at hand. Not every refusal is recorded: see
-    /// [`Quota::may_record_refusal`].
+    /// [`Quota::may_record_refusal`](crate::quota::Quota::may_record_refusal).
     pub(super) async fn refuse_all(
         &self,
         caller: &Caller,

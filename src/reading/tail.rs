@@ -42,8 +42,8 @@ enum Place {
 }
 
 impl Follower {
-    /// The records since the last call, and whether all that was committed has been looked at: if not, there is no reason
-    /// to wait before the next call, although none may match.
+    /// The records since the last call, and whether the call reached the end of the log. If it did not, call again at
+    /// once, even if no record matched.
     ///
     /// # Errors
     /// If a segment cannot be read.

@@ -25,9 +25,13 @@ pub struct Asker {
     pub account: AccountId,
 }
 
-/// The registry at one point in time. As long as it is held no change becomes visible, so hold it for microseconds: to
-/// decide and to hand the decision's record to the log's buffer. It cannot be held across an await in a task. Whoever
-/// holds it asks the registry nothing else: a change that waits in between would wait for both for ever.
+/// The registry at one point in time.
+///
+/// While a view is held, no change becomes visible. So hold it for microseconds: decide, and hand the record to the log's
+/// buffer. It cannot be held across an await in a task.
+///
+/// Take no second view while you hold one, and call nothing that takes one, such as `authenticate`. It would wait behind
+/// a waiting change, and that change waits for the first view: a deadlock.
 #[must_use = "a view orders what is decided under it"]
 pub struct View<'a> {
     index: RwLockReadGuard<'a, Index>,

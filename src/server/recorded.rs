@@ -9,8 +9,10 @@ use crate::{
     registry::Unrecorded,
 };
 
-/// Which of `changes` need not be recorded: those that the last run recorded without learning that it had, and those
-/// that would have expired by now. None has its record earlier than it was decided, so only the end of the log is read.
+/// Which of `changes` need no record any more. The log holds some of them already: the last run ended before it learned
+/// that. The others were decided before `horizon`, so their records would have expired.
+///
+/// A change is recorded after it was decided. So the search goes back to the oldest decision only.
 pub(super) fn already_recorded(
     log: &QueryLog,
     changes: &[Unrecorded],

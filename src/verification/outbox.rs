@@ -36,8 +36,8 @@ struct Line<'a> {
 impl Outbox {
     /// Opens the outbox that `config` names, with its file in the directory `data`. Only the owner can read the file.
     ///
-    /// A kill during a write leaves a partial line, of a code that nobody was told of. The line ends here: otherwise the
-    /// next code would be part of it.
+    /// If the server was killed during a write, the last line is partial. Opening ends that line, so that the next code
+    /// gets a line of its own. The code of the partial line was never acknowledged.
     ///
     /// # Errors
     /// If the file cannot be opened or protected.

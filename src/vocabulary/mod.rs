@@ -1,9 +1,21 @@
-//! The closed sets that the registry, the log, the timeline and the edge share: each is one enum, and nobody maps one to
-//! another.
+//! The enums that the registry, the log, the timeline and the edge share. No module has an enum of its own for the same
+//! set.
 //!
 //! A case has a *code* (JSON, command line, API) and a *number* (disk). Both are stable; a number is never reused. The
-//! macro [`codes!`](codes) makes an enum with both ways to read them. To add a case, add its line; the compiler then names
-//! every place that must say something about it.
+//! macro [`codes!`](codes!) makes an enum with both ways to read them.
+//!
+//! # To add a case
+//!
+//! Add its line. The compiler names the matches without a wildcard, such as `timeline/phrasing.rs`: `what`. It does not
+//! name these places:
+//!
+//! - matches with `_` or `matches!`; search for a case that is like the new one, such as `HandleHidden`;
+//! - README, "A record", which lists the codes;
+//! - the words that tests expect: `timeline/tests/sentences.rs`;
+//! - for a change: the command that records it (`registry/commands/`), the random operations (`registry/tests/model/`),
+//!   and the rules of flips (`query_log/flips/rules.rs`).
+//!
+//! The title of a problem is free text. Tests pin a few titles in `timeline/tests/sentences.rs` only.
 
 mod change;
 mod codes;

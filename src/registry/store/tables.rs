@@ -24,7 +24,7 @@ const META_FORMAT: &str = "format";
 const META_SUBJECT_KEY: &str = "subject_key";
 const META_FOUNDED_AT: &str = "founded_at";
 const META_BATCH: &str = "batch";
-/// Format 1, never released, kept devices and handles in tables of their own.
+/// The version of these tables and rows. A store with another version is refused.
 const FORMAT: u8 = 2;
 
 /// Makes all tables and what is the store's own.
