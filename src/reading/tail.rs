@@ -22,7 +22,7 @@ pub fn follow(
     let filter = request.resolve(records.now())?;
     let (reader, audited) = records.read(by, Call::Tail, &Filters::of(&filter))?;
     let place = match records.dispatch() {
-        Some(_) => Place::Server(reader.tail(reader.position(), &filter)),
+        Some(_) => Place::Server(Box::new(reader.tail(reader.position(), &filter))),
         None => Place::Files { filter, after: newest(&reader)? },
     };
     Ok((Follower { records: records.clone(), place }, audited))
@@ -36,7 +36,7 @@ pub struct Follower {
 
 enum Place {
     /// The writer says how far the log is committed.
-    Server(Tail),
+    Server(Box<Tail>),
     /// Files have no writer to ask: each look searches behind the last record seen.
     Files { filter: Filter, after: Option<Cursor> },
 }
