@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use crate::{
     api::ForgottenRequest,
-    cli::{reading::Reading, table::cell},
+    cli::{source::Reading, table::cell},
     query_log::{FindingKind, ForgottenReport},
 };
 
@@ -29,7 +29,7 @@ fn describe(report: &ForgottenReport) -> String {
         let is_found = findings.iter().any(|finding| kinds.contains(&finding.what));
         if is_found { "NO " } else { "ok " }
     };
-    let oldest = |at: Option<_>| at.map_or_else(|| "none".to_owned(), |at| cell(at));
+    let oldest = |at: Option<_>| at.map_or_else(|| "none".to_owned(), cell);
     let (key, record) = (oldest(report.oldest_key), oldest(report.oldest_record));
     let mut lines = vec![
         format!("looked at {at}; nothing may be older than {horizon}"),
