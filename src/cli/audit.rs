@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::bail;
 use clap::Subcommand;
 
-use super::{reading::Reading, table::cell};
+use super::{source::Reading, table::cell};
 use crate::{
     api::{AuditRequest, AuditVerifyRequest},
     audit::{Fingerprint, Listed, Noted, VerifyReport},

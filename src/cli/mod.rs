@@ -17,7 +17,6 @@ mod operator;
 mod output;
 mod output_file;
 mod progress;
-mod reading;
 mod registry;
 mod serve;
 mod source;

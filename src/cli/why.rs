@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     output::{is_coloured, paint},
-    reading::{Reading, print_passed_over},
+    source::{Reading, print_passed_over},
 };
 use crate::{
     api::{Row as _, TimelineLine as Line, WhyRequest},

@@ -16,7 +16,6 @@
 //! all, and an account that exists stays as it is.
 
 mod apply;
-mod open;
 mod state;
 mod upload;
 

@@ -6,8 +6,7 @@ use std::{
 };
 
 use super::{
-    error::OperatorsError,
-    file,
+    file::{self, OperatorsError},
     operator::{Operator, OperatorToken, Role, TokenHash, is_name},
 };
 use crate::{clock::Timestamp, files::FileStamp, limits};

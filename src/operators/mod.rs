@@ -5,11 +5,10 @@
 //! revoking an operator needs no restart. It holds names, roles and SHA-256 hashes of 256-bit random tokens, never a
 //! token: a slow password hash would add nothing to that many random bits.
 
-mod error;
 mod file;
 mod list;
 mod operator;
 
-pub use error::OperatorsError;
+pub use file::OperatorsError;
 pub use list::Operators;
 pub use operator::{Operator, OperatorToken, Role, is_name};

@@ -11,8 +11,10 @@ use clap::Args;
 use crate::{
     api::{Call as _, RecordFilter},
     cli::{
-        errors::UsageError, output_file::may_write, progress::ProgressView,
-        reading::print_passed_over, source::Source,
+        errors::UsageError,
+        output_file::may_write,
+        progress::ProgressView,
+        source::{Source, print_passed_over},
     },
     clock::{Clock as _, SystemClock},
     query_log::{LogRow, SearchOutcome},

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     api::{Call as _, FlipsRequest},
     cli::{
-        reading::{Reading, print_passed_over},
+        source::{Reading, print_passed_over},
         table::table,
     },
     clock::{Clock as _, SystemClock},

@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use crate::{
     api::ForgottenRequest,
-    cli::{reading::Reading, table::cell},
+    cli::{source::Reading, table::cell},
     query_log::{FindingKind, ForgottenReport},
 };
 

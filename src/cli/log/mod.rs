@@ -11,7 +11,7 @@ use clap::Subcommand;
 
 use super::{
     output::RecordPrinter,
-    reading::{Reading, print_passed_over},
+    source::{Reading, print_passed_over},
 };
 use crate::api::{
     FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest, VerifyRequest,

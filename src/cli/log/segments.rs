@@ -6,7 +6,7 @@ use super::bar;
 use crate::{
     api::SegmentsRequest,
     cli::{
-        reading::Reading,
+        source::Reading,
         table::{cell, table},
     },
     clock::{Clock as _, SystemClock},

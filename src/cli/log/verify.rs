@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::{
     api::VerifyRequest,
     cli::{
-        reading::Reading,
+        source::Reading,
         table::{cell, table},
     },
     query_log::{ChainReport, SegmentReport},

@@ -6,15 +6,16 @@
 
 use std::{
     fs::{self, File},
+    io::{Write as _, stdout},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{
-    outcome,
     staging::{self, Ready},
     stopped::Stopped,
     subject_key,
@@ -31,7 +32,9 @@ use crate::{
     },
     config::Config,
     registry::{Imported, TransferAccount},
-    tables::accounts::{FileKind, Phase, Progress, StageOptions, StagedReader, Unit},
+    tables::accounts::{
+        BadRow, BadRows, FileKind, Phase, Progress, StageOptions, StagedReader, Unit,
+    },
 };
 
 const PATH: &str = "/v1/registry/import";
@@ -69,7 +72,7 @@ impl Import {
             Some(data) => self.to_files(data, &config, &options)?,
             None => block_on(self.to_server(&options))?,
         };
-        outcome::print(&imported, ready.bad.as_ref(), self.json)?;
+        print(&imported, ready.bad.as_ref(), self.json)?;
         Ok(())
     }
 
@@ -171,4 +174,46 @@ async fn send(api: &Client, ready: &Ready, view: &ProgressView) -> anyhow::Resul
         let Line { accounts: done, total, .. } = line;
         view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
     }
+}
+
+/// Prints the counts of an import. Rows that were left out are listed on standard error.
+fn print(imported: &Imported, bad: Option<&BadRows>, is_json: bool) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    if is_json {
+        let mut object = serde_json::to_value(imported)?;
+        object["bad_rows"] = bad.map_or(Value::Null, bad_rows);
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    for (count, words) in counts(imported) {
+        writeln!(out, "{count:>12}  {words}")?;
+    }
+    if let Some(bad) = bad {
+        writeln!(out, "{:>12}  bad rows left out", bad.total())?;
+        staging::list(bad);
+    }
+    Ok(())
+}
+
+fn bad_rows(bad: &BadRows) -> Value {
+    let row = |row: &BadRow| json!({"line": row.line, "reason": row.reason.to_string()});
+    let first: Vec<_> = bad.first().iter().map(row).collect();
+    json!({"total": bad.total(), "first": first})
+}
+
+fn counts(imported: &Imported) -> [(u64, &'static str); 9] {
+    [
+        (imported.accounts, "accounts came in"),
+        (imported.devices, "devices came in"),
+        (imported.handles, "handles came in"),
+        (imported.moved, "of these moved here from an account with an older proof"),
+        (imported.accounts_kept, "accounts were here already and stay as they are"),
+        (imported.handles_held, "handles stay with an account that proved them later"),
+        (imported.handles_ended, "handles ended here after they were proved, and stay so"),
+        (imported.handles_stale, "handles are too old to say whether they have ended"),
+        (
+            imported.devices_refused,
+            "devices were silent for too long, in use, or without an account",
+        ),
+    ]
 }

@@ -2,7 +2,6 @@
 
 mod export;
 mod import;
-mod outcome;
 mod snapshot;
 mod staging;
 mod stats;

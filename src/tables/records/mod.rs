@@ -31,9 +31,6 @@
 //! begin with `=`. So a handle whose first character is neither a letter nor a digit gets an apostrophe before it, as
 //! OWASP advises; one that begins with an apostrophe of its own gets a second. To get the handle back, remove one leading
 //! apostrophe if there is one. No other cell holds characters that a stranger chose.
-//!
-//! Rejected: unguarded handles; a tab or a space (invisible, and some programs drop it); `="…"` (one program only);
-//! `tel:` and `mailto:` before every handle (the file would not join with any other).
 
 mod columns;
 mod file;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    account_codec::is_canonical, error::StagedError, reader::StagedReader, totals::StagedTotals,
+    account_codec::is_canonical, error::StagedError, layout::StagedTotals, reader::StagedReader,
 };
 use crate::{files, tables::accounts::source::ImportDigest};
 

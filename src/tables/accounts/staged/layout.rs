@@ -1,7 +1,9 @@
 //! Header, block head, end and checksums of a staged file as bytes.
 
-use super::{error::StagedError, totals::StagedTotals};
-use crate::tables::accounts::source::ImportDigest;
+use std::ops::AddAssign;
+
+use super::error::StagedError;
+use crate::{registry::TransferAccount, tables::accounts::source::ImportDigest};
 
 const MAGIC: &[u8; 8] = b"DDSTAGED";
 const VERSION: u32 = 1;
@@ -9,6 +11,32 @@ pub(super) const HEADER_BYTES: usize = 76;
 pub(super) const BLOCK_HEAD_BYTES: usize = 16;
 /// Without the zero, which distinguishes the end from a block.
 pub(super) const END_BYTES: usize = 60;
+
+/// What a staged file contains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StagedTotals {
+    /// Accounts.
+    pub accounts: u64,
+    /// Devices of all accounts.
+    pub devices: u64,
+    /// Handles of all accounts.
+    pub handles: u64,
+}
+
+impl From<&TransferAccount> for StagedTotals {
+    fn from(account: &TransferAccount) -> Self {
+        let (devices, handles) = (account.devices.len() as u64, account.claims.len() as u64);
+        Self { accounts: 1, devices, handles }
+    }
+}
+
+impl AddAssign for StagedTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.accounts += other.accounts;
+        self.devices += other.devices;
+        self.handles += other.handles;
+    }
+}
 
 /// The header of a staged file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

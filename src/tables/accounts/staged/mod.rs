@@ -33,7 +33,6 @@ mod error;
 mod file;
 mod layout;
 mod reader;
-mod totals;
 mod writer;
 
 #[cfg(test)]
@@ -41,6 +40,6 @@ mod tests;
 
 pub use error::StagedError;
 pub use file::{find, verify};
+pub use layout::StagedTotals;
 pub use reader::StagedReader;
-pub use totals::StagedTotals;
 pub(super) use writer::{Block, StagedWriter};

@@ -11,9 +11,9 @@ use super::{
     account_codec::decode_account,
     error::StagedError,
     layout::{
-        BLOCK_HEAD_BYTES, BlockHead, END_BYTES, HEADER_BYTES, Header, decode_end, verify_crc,
+        BLOCK_HEAD_BYTES, BlockHead, END_BYTES, HEADER_BYTES, Header, StagedTotals, decode_end,
+        verify_crc,
     },
-    totals::StagedTotals,
 };
 use crate::{
     files::{self, File},

@@ -10,8 +10,9 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{
     account_codec::encode_account,
     file::{self, ENDING},
-    layout::{BLOCK_HEAD_BYTES, BlockHead, HEADER_BYTES, Header, encode_end, push_crc},
-    totals::StagedTotals,
+    layout::{
+        BLOCK_HEAD_BYTES, BlockHead, HEADER_BYTES, Header, StagedTotals, encode_end, push_crc,
+    },
 };
 use crate::{
     files::{AtomicFile, create_dir, remove_leftovers},
