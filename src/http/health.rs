@@ -11,7 +11,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::problem::{Code, Problem, ProblemBody};
+use super::problem::{Code, Problem};
 use crate::{query_log::QueryLog, registry::Registry};
 
 /// Checks whether the service can answer lookups.
@@ -64,7 +64,7 @@ pub(super) async fn livez() -> StatusCode {
     get, path = "/readyz", tag = "health",
     responses(
         (status = 200, body = Ready),
-        (status = 503, description = "`registry-loading`, `log-unwritable`; `missing` names it", body = ProblemBody),
+        (status = 503, description = "`registry-loading`, `log-unwritable`; `missing` names it"),
     ),
 )]
 pub(super) async fn readyz(State(health): State<Health>) -> Response {

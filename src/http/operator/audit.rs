@@ -6,7 +6,7 @@ use super::{access::Admin, parameters::Parameters, reads::Reads};
 use crate::{
     api::{AuditRequest, AuditVerifyRequest},
     audit::{Listed, VerifyReport},
-    http::problem::{Problem, ProblemBody},
+    http::problem::Problem,
 };
 
 /// Lists the calls that read the log, oldest first, one JSON object a line. A personal filter is an hour and a fingerprint
@@ -15,10 +15,8 @@ use crate::{
     get, path = "/v1/audit", tag = "audit", params(AuditRequest),
     responses(
         (status = 200, description = "A call a line", body = Listed, content_type = "application/x-ndjson"),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 403, description = "`role-insufficient`", body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]
@@ -35,10 +33,8 @@ pub(super) async fn list(
     get, path = "/v1/audit/verify", tag = "audit",
     responses(
         (status = 200, body = VerifyReport),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 403, description = "`role-insufficient`", body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]

@@ -22,7 +22,7 @@ use crate::{
     api::{ImportPhase, ImportState},
     http::{
         body,
-        problem::{Code, Problem, ProblemBody},
+        problem::{Code, Problem},
     },
     import_jobs::{AcceptError, Applied, Ended, ImportJobs, Upload, UploadError},
     limits,
@@ -37,8 +37,7 @@ const LINE_PAUSE: Duration = Duration::from_millis(200);
     get, path = "/v1/registry/import", tag = "registry",
     responses(
         (status = 200, body = ImportState),
-        (status = 401, body = ProblemBody),
-        (status = 403, description = "`role-insufficient`", body = ProblemBody),
+        (status = 403, description = "`role-insufficient`"),
     ),
     security(("operator" = [])),
 )]
@@ -59,12 +58,11 @@ pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json
     request_body(content = String, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "Accepted; lines of progress", content_type = "application/x-ndjson"),
-        (status = 400, description = "`request-invalid`: it broke off or took too long", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 403, description = "`role-insufficient`", body = ProblemBody),
-        (status = 413, description = "`body-too-large`", body = ProblemBody),
-        (status = 422, description = "`import-invalid`", body = ProblemBody),
-        (status = 503, description = "`overloaded`: another import is under way; `registry-unwritable`", body = ProblemBody),
+        (status = 400, description = "`request-invalid`: it broke off or took too long"),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 413, description = "`body-too-large`"),
+        (status = 422, description = "`import-invalid`"),
+        (status = 503, description = "`overloaded`: another import is under way; `registry-unwritable`"),
     ),
     security(("operator" = [])),
 )]

@@ -13,7 +13,7 @@ use crate::{
         FlipsRequest, ForgottenRequest, Page, RecordFilter, SearchRequest, SegmentsRequest,
         VerifyRequest,
     },
-    http::problem::{Problem, ProblemBody},
+    http::problem::Problem,
     query_log::{FlipReport, ForgottenReport, SegmentSummary, VerifyReport},
 };
 
@@ -22,9 +22,7 @@ use crate::{
     get, path = "/v1/log", tag = "log", params(SearchRequest),
     responses(
         (status = 200, body = Page),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]
@@ -48,9 +46,7 @@ pub(super) async fn search(
     get, path = "/v1/log/export", tag = "log", params(RecordFilter),
     responses(
         (status = 200, description = "A record a line", content_type = "application/x-ndjson"),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]
@@ -67,8 +63,6 @@ pub(super) async fn export(
     get, path = "/v1/log/segments", tag = "log",
     responses(
         (status = 200, body = Vec<SegmentSummary>),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
     ),
     security(("operator" = [])),
 )]
@@ -85,9 +79,7 @@ pub(super) async fn segments(
     get, path = "/v1/log/verify", tag = "log",
     responses(
         (status = 200, body = VerifyReport),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]
@@ -105,9 +97,7 @@ pub(super) async fn verify(
     get, path = "/v1/log/forgotten", tag = "log",
     responses(
         (status = 200, body = ForgottenReport),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`", body = ProblemBody),
+        (status = 503, description = "`overloaded`"),
     ),
     security(("operator" = [])),
 )]
@@ -125,9 +115,7 @@ pub(super) async fn forgotten(
     get, path = "/v1/log/flips", tag = "log", params(FlipsRequest),
     responses(
         (status = 200, body = FlipReport),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]

@@ -20,7 +20,7 @@ use crate::{
     http::{
         edge::Origin,
         health::Health,
-        problem::{Code, Problem, ProblemBody},
+        problem::{Code, Problem},
     },
     operators::{Operators, Role},
     registry::Registry,
@@ -41,7 +41,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
             (String = "text/plain"),
             (String = "application/openmetrics-text"),
         )),
-        (status = 401, description = "From elsewhere than loopback it takes a token", body = ProblemBody),
+        (status = 401, description = "From elsewhere than loopback it takes a token"),
     ),
 )]
 pub(super) async fn metrics(

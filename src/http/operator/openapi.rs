@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -17,12 +17,17 @@ use utoipa::{
     },
 };
 
+use crate::http::problem::ProblemBody;
+
 /// What the derive needs; everything else comes from the handlers.
 #[derive(utoipa::OpenApi)]
-#[openapi(info(
-    title = "dispatchd",
-    description = "The dispatch directory: is this handle on the messaging service, and which way does the message go?"
-))]
+#[openapi(
+    info(
+        title = "dispatchd",
+        description = "The dispatch directory: is this handle on the messaging service, and which way does the message go?"
+    ),
+    components(schemas(ProblemBody))
+)]
 struct Title;
 
 /// The description of both listeners, as JSON.
@@ -37,7 +42,7 @@ impl Description {
         let items = whole.get_mut("paths").and_then(Value::as_object_mut);
         for item in items.into_iter().flat_map(Map::values_mut) {
             let operations = item.as_object_mut().into_iter().flat_map(Map::values_mut);
-            operations.for_each(name_responses);
+            operations.for_each(complete_responses);
         }
         Self(whole.to_string().into())
     }
@@ -48,15 +53,30 @@ impl Description {
     }
 }
 
-/// Gives each response of an operation that has no description the name of its status: OpenAPI demands one.
-fn name_responses(operation: &mut Value) {
-    let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
-    for (status, response) in responses.into_iter().flatten() {
-        let status = status.parse::<StatusCode>().ok();
-        let name = status.and_then(|status| status.canonical_reason());
-        if let Some(response) = response.as_object_mut() {
-            let description = response.entry("description");
-            description.or_insert_with(|| name.unwrap_or("Answered").into());
+/// Adds what all operations have in common: the refusals of a token and of a malformed request, the body of a refusal,
+/// and as the description of a response that has none the name of its status, since OpenAPI demands one.
+fn complete_responses(operation: &mut Value) {
+    let (takes_token, takes_body) =
+        (operation.get("security").is_some(), operation.get("requestBody").is_some());
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if takes_token {
+        responses.entry("401").or_insert_with(|| json!({"description": "`token-invalid`"}));
+    }
+    if takes_token || takes_body {
+        responses.entry("400").or_insert_with(|| json!({"description": "`request-invalid`"}));
+    }
+    for (status, response) in responses.iter_mut() {
+        let Ok(status) = status.parse::<StatusCode>() else { continue };
+        let Some(response) = response.as_object_mut() else { continue };
+        if response.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
+            let name = status.canonical_reason().unwrap_or("Answered");
+            response.insert("description".to_owned(), name.into());
+        }
+        if status.is_client_error() || status.is_server_error() {
+            let body = json!({"schema": {"$ref": "#/components/schemas/ProblemBody"}});
+            response.insert("content".to_owned(), json!({"application/problem+json": body}));
         }
     }
 }

@@ -102,6 +102,19 @@ mod tests {
         ] {
             assert!(described["paths"][path][method].is_object(), "{method} {path}");
         }
+        let text = description.text();
+        for (_, rest) in text
+            .match_indices("\"#/components/schemas/")
+            .map(|(at, mark)| text.split_at(at + mark.len()))
+        {
+            let name = rest.split('"').next().unwrap();
+            assert!(
+                described["components"]["schemas"][name].is_object(),
+                "{name} is not described"
+            );
+        }
+        let me = &described["paths"]["/v1/devices/me"]["get"]["responses"];
+        assert!(me["401"]["content"]["application/problem+json"].is_object());
         let schemes = &described["components"]["securitySchemes"];
         assert_eq!(schemes["device"]["scheme"], "bearer");
         assert_eq!(schemes["operator"]["scheme"], "bearer");

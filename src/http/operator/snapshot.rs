@@ -21,7 +21,7 @@ use tokio::{
 use super::{access::Admin, reads::permit};
 use crate::{
     files::{self, AsyncFile, File},
-    http::problem::{Code, Problem, ProblemBody},
+    http::problem::{Code, Problem},
     ids, limits,
     registry::{Registry, StoreError},
 };
@@ -75,9 +75,8 @@ impl Snapshots {
     get, path = "/v1/registry/snapshot", tag = "registry",
     responses(
         (status = 200, description = "The store", content_type = "application/octet-stream"),
-        (status = 401, body = ProblemBody),
-        (status = 403, description = "`role-insufficient`", body = ProblemBody),
-        (status = 503, description = "`overloaded`, `registry-unwritable`", body = ProblemBody),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 503, description = "`overloaded`, `registry-unwritable`"),
     ),
     security(("operator" = [])),
 )]

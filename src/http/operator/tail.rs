@@ -16,7 +16,7 @@ use super::{access::Reader, parameters::Parameters, reads::Reads};
 use crate::{
     api::RecordFilter,
     audit::Audited,
-    http::problem::{Code, Problem, ProblemBody},
+    http::problem::{Code, Problem},
     query_log::LogRow,
     reading::{Follower, follow},
     shutdown::Shutdown,
@@ -30,9 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
     get, path = "/v1/log/tail", tag = "log", params(RecordFilter),
     responses(
         (status = 200, description = "One event for each record", body = LogRow, content_type = "text/event-stream"),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]

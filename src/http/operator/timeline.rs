@@ -9,7 +9,7 @@ use axum::{
 use super::{access::Reader, lines, parameters::Parameters, reads::Reads};
 use crate::{
     api::{Timeline, WhyRequest},
-    http::problem::{Code, Problem, ProblemBody},
+    http::problem::{Code, Problem},
 };
 
 /// Why is it blue or green? Changes and lookups of one handle in one order, each with its reason in a sentence; at the
@@ -21,9 +21,8 @@ use crate::{
     params(("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded"), WhyRequest),
     responses(
         (status = 200, body = Timeline),
-        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 503, description = "`overloaded`, `audit-unwritable`", body = ProblemBody),
+        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
+        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]

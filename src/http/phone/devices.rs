@@ -17,7 +17,7 @@ use crate::{
     http::{
         body::JsonBody,
         edge::Origin,
-        problem::{Code, Problem, ProblemBody},
+        problem::{Code, Problem},
     },
     limits,
     quota::Quota,
@@ -58,11 +58,10 @@ pub(super) struct SignUpResponse {
     request_body = SignUpRequest,
     responses(
         (status = 201, body = SignUpResponse),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 403, description = "`link-code-invalid`", body = ProblemBody),
-        (status = 409, description = "`too-many-devices`", body = ProblemBody),
-        (status = 429, description = "`rate-limited`", body = ProblemBody),
-        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`", body = ProblemBody),
+        (status = 403, description = "`link-code-invalid`"),
+        (status = 409, description = "`too-many-devices`"),
+        (status = 429, description = "`rate-limited`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
 )]
 pub(super) async fn sign_up(
@@ -107,7 +106,7 @@ pub(super) struct MeResponse {
 /// The device whose token this is.
 #[utoipa::path(
     get, path = "/v1/devices/me", tag = "devices",
-    responses((status = 200, body = MeResponse), (status = 401, body = ProblemBody)),
+    responses((status = 200, body = MeResponse)),
     security(("device" = [])),
 )]
 pub(super) async fn me(
@@ -139,7 +138,7 @@ fn seconds_left(lease_expires_at: Timestamp, now: Timestamp) -> u64 {
 /// Renews the device's lease. Renews a device, never a handle: one that went elsewhere does not come back.
 #[utoipa::path(
     post, path = "/v1/devices/me/check-in", tag = "devices",
-    responses((status = 200, body = CheckInResponse), (status = 401, body = ProblemBody)),
+    responses((status = 200, body = CheckInResponse)),
     security(("device" = [])),
 )]
 pub(super) async fn check_in(
@@ -157,7 +156,7 @@ pub(super) async fn check_in(
 /// Signs the device out: it and its bindings are gone, from the next lookup on.
 #[utoipa::path(
     delete, path = "/v1/devices/me", tag = "devices",
-    responses((status = 204), (status = 401, body = ProblemBody)),
+    responses((status = 204)),
     security(("device" = [])),
 )]
 pub(super) async fn sign_out(
@@ -182,8 +181,7 @@ pub(super) struct LinkCodeResponse {
     post, path = "/v1/devices/me/link-codes", tag = "devices",
     responses(
         (status = 201, body = LinkCodeResponse),
-        (status = 401, body = ProblemBody),
-        (status = 429, description = "`rate-limited`", body = ProblemBody),
+        (status = 429, description = "`rate-limited`"),
     ),
     security(("device" = [])),
 )]

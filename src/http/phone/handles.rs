@@ -22,7 +22,7 @@ use crate::{
     http::{
         body::JsonBody,
         edge::Origin,
-        problem::{Code, Problem, ProblemBody},
+        problem::{Code, Problem},
     },
     quota::Quota,
     registry::{BindError, HandleDetails, Registry},
@@ -91,11 +91,10 @@ pub(super) struct ProvedResponse {
     responses(
         (status = 200, description = "The account held the proof already", body = ProvedResponse),
         (status = 202, description = "A code was sent", body = VerificationResponse),
-        (status = 400, description = "`handle-invalid`, `request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 409, description = "`too-many-handles-held`", body = ProblemBody),
-        (status = 429, description = "`rate-limited`", body = ProblemBody),
-        (status = 502, description = "`delivery-failed`", body = ProblemBody),
+        (status = 400, description = "`handle-invalid`, `request-invalid`"),
+        (status = 409, description = "`too-many-handles-held`"),
+        (status = 429, description = "`rate-limited`"),
+        (status = 502, description = "`delivery-failed`"),
     ),
     security(("device" = [])),
 )]
@@ -127,8 +126,7 @@ pub(super) async fn claim(
     params(("handle" = String, Path, description = "Percent-encoded")),
     responses(
         (status = 204),
-        (status = 401, body = ProblemBody),
-        (status = 404, description = "`handle-not-bound`", body = ProblemBody),
+        (status = 404, description = "`handle-not-bound`"),
     ),
     security(("device" = [])),
 )]
@@ -159,9 +157,7 @@ pub(super) struct HandleChange {
     request_body = HandleChange,
     responses(
         (status = 200, body = HandleDetails),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 404, description = "`handle-not-bound`", body = ProblemBody),
+        (status = 404, description = "`handle-not-bound`"),
     ),
     security(("device" = [])),
 )]

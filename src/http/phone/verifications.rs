@@ -19,7 +19,7 @@ use crate::{
     http::{
         body::JsonBody,
         edge::Origin,
-        problem::{Code, Problem, ProblemBody},
+        problem::{Code, Problem},
     },
     ids::VerificationId,
     limits,
@@ -49,11 +49,10 @@ pub(super) struct DeregisteredResponse {
     request_body = CodeRequest,
     responses(
         (status = 200, description = "Bound (`proved_at`) or taken back (`deregistered`)", body = ProvedResponse),
-        (status = 400, description = "`request-invalid`", body = ProblemBody),
-        (status = 403, description = "`code-wrong`; `attempts_left` says how often it may be tried", body = ProblemBody),
-        (status = 404, description = "`verification-unknown`", body = ProblemBody),
-        (status = 410, description = "`code-expired`", body = ProblemBody),
-        (status = 429, description = "`rate-limited`: the attempts are used up", body = ProblemBody),
+        (status = 403, description = "`code-wrong`; `attempts_left` says how often it may be tried"),
+        (status = 404, description = "`verification-unknown`"),
+        (status = 410, description = "`code-expired`"),
+        (status = 429, description = "`rate-limited`: the attempts are used up"),
     ),
 )]
 pub(super) async fn confirm(
@@ -81,9 +80,9 @@ pub(super) async fn confirm(
     request_body = HandleRequest,
     responses(
         (status = 202, description = "A code was sent", body = VerificationResponse),
-        (status = 400, description = "`handle-invalid`, `request-invalid`", body = ProblemBody),
-        (status = 429, description = "`rate-limited`", body = ProblemBody),
-        (status = 502, description = "`delivery-failed`", body = ProblemBody),
+        (status = 400, description = "`handle-invalid`, `request-invalid`"),
+        (status = 429, description = "`rate-limited`"),
+        (status = 502, description = "`delivery-failed`"),
     ),
 )]
 pub(super) async fn deregister(
