@@ -65,6 +65,10 @@ fn every_change_of_a_handle_says_what_and_why() {
         ),
         (K::HandleImported, C::Import, "it came in for A, backed by D: an imported file says so"),
     ];
+    for kind in K::ALL {
+        let names_a_handle = ![K::DeviceRegistered, K::DeviceRemoved].contains(kind);
+        assert_eq!(pairs.iter().any(|(said, ..)| said == kind), names_a_handle, "{kind}");
+    }
     for (kind, cause, expected) in pairs {
         let (device, account) = (format!("device {PHONE_ID}"), format!("account {ANN_ID}"));
         let expected = expected.replacen("D of", &format!("{device} of"), 1);
