@@ -17,16 +17,20 @@ use utoipa::{
     },
 };
 
-use crate::http::problem::ProblemBody;
+use crate::{
+    http::problem::ProblemBody,
+    query_log::Kind,
+    vocabulary::{Reason, Route},
+};
 
-/// What the derive needs; everything else comes from the handlers.
+/// What the derive needs, with the types that only parameters name; everything else comes from the handlers.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "dispatchd",
         description = "The dispatch directory: is this handle on the messaging service, and which way does the message go?"
     ),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody, Kind, Reason, Route))
 )]
 struct Title;
 
