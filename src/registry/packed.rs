@@ -102,7 +102,7 @@ fn word(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// A packed account, to read. Made of bytes that [`pack`](super::pack()) wrote or [`Packed::check`] found to be such.
+/// A packed account, to read. Made of bytes that [`pack`] wrote or [`Packed::check`] found to be such.
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'a>(&'a [u8]);
 
