@@ -182,7 +182,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("parquet::", &["tables/", "query_log/segment/"]),
     ("arrow_", &["tables/"]),
     ("csv::", &["tables/"]),
-    ("use age::", &["tables/records/"]),
+    ("use age::", &["tables/output.rs"]),
     ("indicatif", &["cli/progress.rs"]),
 ];
 
