@@ -81,7 +81,7 @@ impl Filters {
     pub(super) fn noted(&self, key: Option<&FingerprintKey>) -> BTreeMap<String, Noted> {
         let plain = self.plain.iter().map(|(name, value)| (*name, Noted::Plain(value.clone())));
         let personal = self.personal.iter().map(|(name, value)| {
-            let taken = key.map(|key| Noted::Fingerprint(key.take(name, value)));
+            let taken = key.map(|key| Noted::Fingerprint(key.fingerprint(name, value)));
             (*name, taken.unwrap_or(Noted::Unkeyed))
         });
         plain.chain(personal).map(|(name, noted)| (name.to_owned(), noted)).collect()

@@ -76,7 +76,7 @@ impl FingerprintKey {
     }
 
     /// The fingerprint of a value; the same text as a handle and as something else has two.
-    pub(super) fn take(&self, kind: &str, value: &str) -> Fingerprint {
+    pub(super) fn fingerprint(&self, kind: &str, value: &str) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.key);
         for part in [kind.as_bytes(), &[0], value.as_bytes()] {
             context.update(part);
@@ -107,7 +107,7 @@ impl<'a> Recogniser<'a> {
         let (keyring, kind, value) = (self.keyring, self.kind, self.value);
         let taken = self.known.entry(noted.hour).or_insert_with(|| {
             let key = FingerprintKey::alive(keyring, Hour::from_epoch_hours(noted.hour))?;
-            Some(key.take(kind, value))
+            Some(key.fingerprint(kind, value))
         });
         taken.as_ref() == Some(noted)
     }

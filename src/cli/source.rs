@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often a tail over files looks for new records.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(super) struct Source {
@@ -97,12 +97,12 @@ impl Source {
         let (mut follower, mut audited) = follow(&records, &local_user(), filter)?;
         let interrupt = Interrupt::watch()?;
         loop {
-            let (rows, is_at_end) = follower.look(&audited)?;
+            let (rows, is_at_end) = follower.next_rows(&audited)?;
             for row in rows {
                 audited.add(1);
                 take(row)?;
             }
-            let pause = if is_at_end { LOOK_EVERY } else { Duration::ZERO };
+            let pause = if is_at_end { POLL_EVERY } else { Duration::ZERO };
             if interrupt.wait(pause) {
                 return Err(Interrupted.into());
             }

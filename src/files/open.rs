@@ -19,16 +19,22 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Creates a file with mode 0600, to read and write it; an error if the name is taken.
 pub fn create(path: &Path) -> io::Result<File> {
-    give(path, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?)
+    give_to_owner(
+        path,
+        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?,
+    )
 }
 
 /// Opens a file to read and write it, and creates it with mode 0600 if it is missing.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    give(path, options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?)
+    give_to_owner(
+        path,
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?,
+    )
 }
 
-fn give(path: &Path, file: File) -> io::Result<File> {
+fn give_to_owner(path: &Path, file: File) -> io::Result<File> {
     give_to_owner_of(parent(path), &file)?;
     Ok(file)
 }
@@ -82,7 +88,7 @@ pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<(
 
 /// Opens a file to read it and append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
 pub fn append_private(path: &Path) -> io::Result<File> {
-    let file = give(
+    let file = give_to_owner(
         path,
         OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?,
     )?;

@@ -1,7 +1,7 @@
 //! Who read the query log.
 
 use super::{
-    call::{Answer, Reading, Rows, Stop, give},
+    call::{Answer, Reading, Rows, Stop, send_rows},
     error::ReadingError,
     records::Records,
 };
@@ -19,7 +19,7 @@ impl Rows for AuditRequest {
         let (audit, audited) = records.read_audit(by, Call::AuditList, &wanted.filters())?;
         let listing = audit.list(wanted)?;
         Ok(Reading::new(audited, move |stop, take| {
-            let is_whole = give(listing.take_while(|_| !stop()), take)?;
+            let is_whole = send_rows(listing.take_while(|_| !stop()), take)?;
             Ok((is_whole && !stop()).then(SearchOutcome::default))
         }))
     }

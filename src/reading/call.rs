@@ -89,7 +89,7 @@ impl<R: Row> Reading<R> {
 }
 
 /// Hands `rows` on until there are no more. False if nobody wants more.
-pub(super) fn give<T, E: Into<ReadingError>>(
+pub(super) fn send_rows<T, E: Into<ReadingError>>(
     rows: impl Iterator<Item = Result<T, E>>,
     take: Take<'_, T>,
 ) -> Result<bool, ReadingError> {

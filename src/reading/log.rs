@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    call::{Answer, Reading, Rows, Stop, give},
+    call::{Answer, Reading, Rows, Stop, send_rows},
     error::ReadingError,
     records::Records,
 };
@@ -45,7 +45,7 @@ impl Rows for SearchRequest {
             let stopped = Arc::clone(stop);
             let mut search = search.stop_when(move || stopped());
             let rows = search.by_ref().take(limit).map(|found| found.map(|(_, row)| row));
-            let is_whole = give(rows, take)? && !stop();
+            let is_whole = send_rows(rows, take)? && !stop();
             Ok(is_whole.then(|| search.outcome()))
         }))
     }
@@ -86,7 +86,7 @@ impl Rows for RecordFilter {
             let stopped = Arc::clone(stop);
             let mut walk = reader.walk(&filter).stop_when(move || stopped());
             let rows = walk.by_ref().map(|found| found.map(|(_, row)| row));
-            let is_whole = give(rows, take)? && !stop();
+            let is_whole = send_rows(rows, take)? && !stop();
             Ok(is_whole.then(|| walk.outcome()))
         }))
     }

@@ -21,20 +21,20 @@ pub fn follow(
 ) -> Result<(Follower, Audited), ReadingError> {
     let filter = request.resolve(records.now())?;
     let (reader, audited) = records.read(by, Call::Tail, &Filters::of(&filter))?;
-    let place = match records.dispatch() {
-        Some(_) => Place::Server(Box::new(reader.tail(reader.position(), &filter))),
-        None => Place::Files { filter, after: newest(&reader)? },
+    let position = match records.dispatch() {
+        Some(_) => Position::Server(Box::new(reader.tail(reader.position(), &filter))),
+        None => Position::Files { filter, after: newest(&reader)? },
     };
-    Ok((Follower { records: records.clone(), place }, audited))
+    Ok((Follower { records: records.clone(), position }, audited))
 }
 
 /// Follows the log.
 pub struct Follower {
     records: Records,
-    place: Place,
+    position: Position,
 }
 
-enum Place {
+enum Position {
     /// The writer says how far the log is committed.
     Server(Box<Tail>),
     /// Files have no writer to ask: each look searches behind the last record seen.
@@ -47,15 +47,15 @@ impl Follower {
     ///
     /// # Errors
     /// If a segment cannot be read.
-    pub fn look(&mut self, audited: &Audited) -> Result<(Vec<LogRow>, bool), ReadingError> {
-        match &mut self.place {
-            Place::Server(tail) => {
+    pub fn next_rows(&mut self, audited: &Audited) -> Result<(Vec<LogRow>, bool), ReadingError> {
+        match &mut self.position {
+            Position::Server(tail) => {
                 let from = tail.position();
                 let rows = tail.next_rows(ROWS_AT_ONCE)?;
                 let is_at_end = tail.position() == from;
                 Ok((rows.into_iter().map(|(_, row)| row).collect(), is_at_end))
             }
-            Place::Files { filter, after } => {
+            Position::Files { filter, after } => {
                 let Some(reader) = self.records.reopened(audited)? else {
                     return Ok((Vec::new(), true));
                 };

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// One reading of one handle's history, noted already.
-struct Story {
+struct HandleHistory {
     reader: LogReader,
     dispatch: Option<Dispatch>,
     reuse: Reuse,
@@ -26,7 +26,7 @@ struct Story {
     now: Timestamp,
 }
 
-impl Story {
+impl HandleHistory {
     fn begin(
         records: &Records,
         by: &str,
@@ -78,9 +78,9 @@ impl Rows for WhyRequest {
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<TimelineLine>, ReadingError> {
         let now = records.now();
-        let (story, audited) = Story::begin(records, by, self.resolve(now)?, now)?;
+        let (history, audited) = HandleHistory::begin(records, by, self.resolve(now)?, now)?;
         Ok(Reading::new(audited, move |stop, take| {
-            let summary = story.read(stop, &mut |entry| take(TimelineLine::Entry(entry)))?;
+            let summary = history.read(stop, &mut |entry| take(TimelineLine::Entry(entry)))?;
             let is_whole =
                 summary.is_some_and(|summary| take(TimelineLine::Summary(Box::new(summary))));
             Ok(is_whole.then(SearchOutcome::default))
@@ -97,9 +97,9 @@ impl Answer for WhyRequest {
         let question = self.resolve(now)?;
         let limit = Some(page_limit(question.limit)?);
         let question = Question { limit, ..question };
-        let (story, mut audited) = Story::begin(records, by, question, now)?;
+        let (history, mut audited) = HandleHistory::begin(records, by, question, now)?;
         let mut entries = Vec::new();
-        let summary = story.read(stop, &mut |entry| {
+        let summary = history.read(stop, &mut |entry| {
             entries.push(entry);
             true
         })?;

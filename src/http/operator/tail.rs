@@ -67,7 +67,7 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
                 }
                 return Some((Ok(Event::default().data(row.to_json())), following));
             }
-            if !following.look().await {
+            if !following.fetch().await {
                 return None;
             }
         }
@@ -76,12 +76,12 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
 
 impl Following {
     /// Reads what is new; waits a moment if nothing is. False if there is nothing more to come.
-    async fn look(&mut self) -> bool {
+    async fn fetch(&mut self) -> bool {
         let Some((mut tail, audited)) = self.tail.take() else {
             return false;
         };
         let read = spawn_blocking(move || {
-            let found = tail.look(&audited);
+            let found = tail.next_rows(&audited);
             (tail, audited, found)
         });
         let is_at_end = match read.await {

@@ -35,7 +35,7 @@ impl Findings {
     }
 
     /// Takes a handle of which every row has been seen.
-    pub(super) fn take(&mut self, state: State) {
+    pub(super) fn add(&mut self, state: State) {
         let Some(flip) = flip(state, self.min) else {
             return;
         };

@@ -77,7 +77,7 @@ fn find(
         }
         let bytes = states.bytes();
         let (done, states) = states.finish();
-        states.into_iter().for_each(|state| findings.take(state));
+        states.into_iter().for_each(|state| findings.add(state));
         if done.upto.is_none() {
             break;
         }

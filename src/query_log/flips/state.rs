@@ -80,7 +80,7 @@ impl State {
     }
 
     /// Takes the handle's next moment that [`counts`].
-    pub(super) fn take(&mut self, moment: &HandleEvent) {
+    pub(super) fn apply(&mut self, moment: &HandleEvent) {
         match moment.outcome {
             Outcome::Change { change, cause } => self.trail().registry.count((change, cause)),
             Outcome::Lookup { route: None, .. } => {}

@@ -47,7 +47,7 @@ impl States {
     }
 
     /// Takes rows whose handles are not before those taken since [`Self::begin_run`].
-    pub(super) fn take(&mut self, run: &HandleRun) {
+    pub(super) fn apply(&mut self, run: &HandleRun) {
         for (handle, moments) in run.iter() {
             if !self.range.contains(handle) || !moments.iter().any(state::counts) {
                 continue;
@@ -64,7 +64,7 @@ impl States {
             if let Some(state) = self.merged.last_mut() {
                 self.bytes -= state.bytes();
                 let counted = moments.iter().filter(|moment| state::counts(moment));
-                counted.for_each(|moment| state.take(moment));
+                counted.for_each(|moment| state.apply(moment));
                 self.bytes += state.bytes();
             }
         }

@@ -304,7 +304,7 @@ fn states_stay_within_the_budget_and_a_cut_forgets_what_is_behind_it() {
     let mut states = States::new(HandleRange::default(), budget);
     for turn in 0..6 {
         states.begin_run();
-        states.take(&run(turn * 7..turn * 7 + 25));
+        states.apply(&run(turn * 7..turn * 7 + 25));
         assert!(states.bytes() <= budget, "{} bytes", states.bytes());
     }
     let bytes = states.bytes();

@@ -139,7 +139,7 @@ impl<'a> Visit<'a> {
                 return Ok(());
             }
             match pages.next_page(states.range())? {
-                HandlePage::Run(run) => states.take(&run),
+                HandlePage::Run(run) => states.apply(&run),
                 HandlePage::Damaged => _ = self.damaged.insert(segment.id, 1),
                 HandlePage::End => return Ok(()),
             }
@@ -180,10 +180,10 @@ impl<'a> Visit<'a> {
             waiting.extend(in_time.filter_map(|row| handle_moment(row, states.range())));
             *since = last.map_or(*since, |last| after(last).max(*since));
             if waiting.len() >= limits::LOG_FLIPS_FRAME_ROWS {
-                take(&mut waiting, states);
+                apply_waiting(&mut waiting, states);
             }
         };
-        take(&mut waiting, states);
+        apply_waiting(&mut waiting, states);
         let known = self.damaged.entry(segment.id).or_default();
         *known = damaged.max(*known);
         ended
@@ -207,12 +207,12 @@ fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, HandleEven
 }
 
 /// Brings rows in the order of time into the order of handles, and takes them.
-fn take(waiting: &mut Vec<(Handle, HandleEvent)>, states: &mut States) {
+fn apply_waiting(waiting: &mut Vec<(Handle, HandleEvent)>, states: &mut States) {
     waiting.sort_by(|a, b| a.0.cmp(&b.0));
     let mut run = HandleRun::default();
     for (handle, moment) in waiting.drain(..) {
         run.push(handle, moment);
     }
     states.begin_run();
-    states.take(&run);
+    states.apply(&run);
 }

@@ -14,12 +14,12 @@ use crate::{clock::Hour, limits, query_log::lock::lock};
 
 /// The hours of one search, in its order.
 pub(super) struct Prefetch {
-    shared: Arc<Shared>,
+    shared: Arc<PrefetchState>,
     next: usize,
 }
 
 /// What the search shares with the threads that open its hours.
-struct Shared {
+struct PrefetchState {
     job: Arc<Job>,
     queue: Mutex<Queue>,
     changed: Condvar,
@@ -40,7 +40,7 @@ struct Queue {
 impl Prefetch {
     pub(super) fn new(job: Arc<Job>, hours: VecDeque<Hour>) -> Self {
         let queue = Mutex::new(Queue { hours, ..Queue::default() });
-        let shared = Arc::new(Shared { job, queue, changed: Condvar::new() });
+        let shared = Arc::new(PrefetchState { job, queue, changed: Condvar::new() });
         Self { shared, next: 0 }
     }
 
@@ -89,7 +89,7 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl PrefetchState {
     /// Starts as many free threads as there are hours for.
     fn start(self: &Arc<Self>) {
         let hours = lock(&self.queue).hours.len();

@@ -57,7 +57,8 @@ impl Operation for Import {
         plan: &mut Plan,
     ) -> Result<(Imported, ImportRecords), ChangeError> {
         let mut imported = Imported::default();
-        let mut seen = Seen { accounts: context.known(&self.accounts)?, ..Seen::default() };
+        let mut seen =
+            SeenInPiece { accounts: context.known(&self.accounts)?, ..SeenInPiece::default() };
         for mut incoming in std::mem::take(&mut self.accounts) {
             if !seen.accounts.insert(incoming.account) {
                 imported.accounts_kept += 1;
@@ -78,13 +79,13 @@ impl Operation for Import {
 
 /// Accounts that are stored, and what earlier accounts of the same piece have: the index does not show it yet.
 #[derive(Default)]
-struct Seen {
+struct SeenInPiece {
     accounts: HashSet<AccountId>,
     devices: HashSet<DeviceId, RandomState>,
     handles: HashSet<Handle, RandomState>,
 }
 
-impl Seen {
+impl SeenInPiece {
     /// Takes out of `incoming` what another account of the piece has, and what is more than an account may have. Whoever
     /// made the file should have seen to both; here it would be an index that contradicts itself.
     fn sift(
@@ -251,7 +252,7 @@ fn record(
     let begun = devices().take(1).map(|device| (begun, Cause::Import, device));
     let changes: Vec<_> = begun.chain(backed).chain(hidden).chain(lapsed).collect();
     let fits = plan.changes.len() + changes.len() <= limits::IMPORT_PIECE_CHANGES_MAX;
-    if fits && (is_known || records.take(changes.len())) {
+    if fits && (is_known || records.reserve(changes.len())) {
         for (kind, cause, device) in changes {
             plan.record(kind, cause, Some(&claim.handle), Some(device), Some(account.id));
         }

@@ -50,7 +50,7 @@ pub struct ImportRecords {
 
 impl ImportRecords {
     /// Whether `changes` more are recorded one by one.
-    pub(in crate::registry) fn take(&mut self, changes: usize) -> bool {
+    pub(in crate::registry) fn reserve(&mut self, changes: usize) -> bool {
         let fits =
             !self.is_summarised && self.changes + changes <= limits::IMPORT_CHANGES_RECORDED_MAX;
         self.changes += if fits { changes } else { 0 };
@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn beyond_the_limit_one_record_stands_for_all_others() {
         let mut records = ImportRecords::default();
-        assert!(records.take(limits::IMPORT_CHANGES_RECORDED_MAX - 1));
-        assert!(!records.take(2) && records.summarise());
+        assert!(records.reserve(limits::IMPORT_CHANGES_RECORDED_MAX - 1));
+        assert!(!records.reserve(2) && records.summarise());
         // A smaller one that would fit comes later: it is among the others.
-        assert!(!records.take(1) && !records.summarise());
+        assert!(!records.reserve(1) && !records.summarise());
     }
 }

@@ -105,7 +105,7 @@ async fn of_a_large_import_the_log_hears_once_and_of_each_handle_that_it_knows()
     bench.sink.log().clear();
     let now = bench.clock.now();
     let mut records = ImportRecords::default();
-    assert!(records.take(crate::limits::IMPORT_CHANGES_RECORDED_MAX));
+    assert!(records.reserve(crate::limits::IMPORT_CHANGES_RECORDED_MAX));
     let first = vec![arriving(1, brought, now), arriving(2, moved, now)];
     for piece in [first, vec![arriving(3, more, now)]] {
         bench.registry.import(piece, &mut records).await.expect("changes are taken");
