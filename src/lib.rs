@@ -12,22 +12,22 @@
 //!
 //! | step | where |
 //! | --- | --- |
-//! | start the listeners | [`server::Server::serve_phones`], [`http::listen::serve`] |
-//! | limit the connections | [`http::edge::Edge`] |
-//! | assign the request id; take the router or the shortcut past it | [`http::edge::Connection`] |
+//! | start the listeners | `server::Server::serve_phones`, `http::listen::serve` |
+//! | limit the connections | `http::edge::Edge` |
+//! | assign the request id; take the router or the shortcut past it | `http::edge::Connection` |
 //! | read a `GET` without a query string | `http::phone::lookup::Direct`, the shortcut |
 //! | read any other lookup | `http::phone::lookup::lookup`, `http::phone::lookup::lookup_batch` |
-//! | find the asking device (`registry/view.rs`); charge the request | [`dispatch::lookup::Dispatch::asker`] |
-//! | make a handle of the text | [`dispatch::lookup::Dispatch::canonical`], [`handle::Handle::parse`] |
-//! | charge the handle | [`quota::limiter::Quota::charge_handles`] |
-//! | take a view of the registry | [`dispatch::lookup::Dispatch::answer`], [`registry::Registry::view`] |
-//! | decide | [`dispatch::decide::decide`], [`registry::view::View::probe`] |
-//! | make the record (`dispatch/record.rs`) | [`dispatch::lookup::Dispatch::answered`]; of a refusal [`dispatch::lookup::Dispatch::refused`] |
-//! | put it into the log's buffer | [`query_log::log::QueryLog::append`], [`query_log::frames::pending::Pending::append`] |
-//! | commit the buffer | [`query_log::log::QueryLog::run_inline_flusher`], [`query_log::engine::LogState::commit_pending`] |
-//! | wake the lookup | [`query_log::frames::append_ack::CommitGroup::resolve`] |
-//! | write the body | [`http::phone::answer::single`], [`http::phone::answer::batch`] |
-//! | add the request id | [`http::edge::Answering`] |
+//! | find the asking device (`registry/view.rs`); charge the request | `dispatch::lookup::Dispatch::asker` |
+//! | make a handle of the text | `dispatch::lookup::Dispatch::canonical`, `handle::Handle::parse` |
+//! | charge the handle | `quota::limiter::Quota::charge_handles` |
+//! | take a view of the registry | `dispatch::lookup::Dispatch::answer`, `registry::view::Registry::view` |
+//! | decide | `dispatch::decide::decide`, `registry::view::View::probe` |
+//! | make the record | `dispatch::record::Dispatch::answer_record`; of a refusal `dispatch::record::Dispatch::refusal_record` |
+//! | put it into the log's buffer | `query_log::log::QueryLog::append`, `query_log::frames::pending::Pending::append` |
+//! | commit the buffer | `query_log::log::QueryLog::run_inline_flusher`, `query_log::engine::LogState::commit_pending` |
+//! | wake the lookup | `query_log::frames::append_ack::CommitGroup::resolve` |
+//! | write the body | `http::phone::answer::single`, `http::phone::answer::batch` |
+//! | add the request id | `http::edge::Answering` |
 //!
 //! # One order
 //!

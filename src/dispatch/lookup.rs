@@ -95,7 +95,7 @@ impl Dispatch {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
-                let record = self.refused(caller, Some(asker), Some(handle), refusal);
+                let record = self.refusal_record(caller, Some(asker), Some(handle), refusal);
                 return Err(self.refuse_all(caller, refusal, [record].into_iter()).await);
             }
         };
@@ -127,7 +127,7 @@ impl Dispatch {
                 let refusal = Refusal::Exceeded(exceeded);
                 let records = handles
                     .into_iter()
-                    .map(|handle| self.refused(caller, Some(asker), handle.ok(), refusal));
+                    .map(|handle| self.refusal_record(caller, Some(asker), handle.ok(), refusal));
                 return Err(self.refuse_all(caller, refusal, records).await);
             }
         };
@@ -157,7 +157,7 @@ impl Dispatch {
     ) -> Result<(Answer, AppendAck), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
         let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
-        let recorded = self.log.append(&self.answered(caller, asker, &handle, &decision))?;
+        let recorded = self.log.append(&self.answer_record(caller, asker, &handle, &decision))?;
         drop(view);
         Ok((self.phrase(asker, handle, &decision), recorded))
     }
@@ -180,8 +180,8 @@ impl Dispatch {
             })
             .collect();
         let records = decided.iter().map(|item| match item {
-            Ok((handle, decision)) => self.answered(caller, asker, handle, decision),
-            Err(error) => self.refused(caller, Some(asker), None, Refusal::Handle(*error)),
+            Ok((handle, decision)) => self.answer_record(caller, asker, handle, decision),
+            Err(error) => self.refusal_record(caller, Some(asker), None, Refusal::Handle(*error)),
         });
         let recorded = self.log.append_all(records)?;
         drop(view);

@@ -12,7 +12,7 @@ impl Dispatch {
     /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
     /// that instead.
     pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
-        let record = self.refused(caller, asker, None, refusal);
+        let record = self.refusal_record(caller, asker, None, refusal);
         self.refuse_all(caller, refusal, [record].into_iter()).await
     }
 
@@ -52,7 +52,7 @@ impl Dispatch {
         Ok(())
     }
 
-    pub(super) fn answered(
+    pub(super) fn answer_record(
         &self,
         caller: &Caller,
         asker: Asker,
@@ -63,7 +63,7 @@ impl Dispatch {
         self.record(caller, Some(asker), Some(handle.clone()), route, reason, 200)
     }
 
-    pub(super) fn refused(
+    pub(super) fn refusal_record(
         &self,
         caller: &Caller,
         asker: Option<Asker>,

@@ -298,3 +298,25 @@ fn every_module_is_on_the_map() {
         assert!(map.contains(&format!("[`{module}`]")), "lib.rs does not mention {module}");
     }
 }
+
+/// `lib.rs` names private functions, which rustdoc cannot link.
+#[test]
+fn the_path_of_a_lookup_on_the_map_exists() {
+    let files: BTreeMap<_, _> = source().into_iter().collect();
+    let (_, map) = files["lib.rs"].split_once("# The path of one query").unwrap();
+    let (map, _) = map.split_once("# One order").unwrap();
+    let named: Vec<_> = map.split('`').skip(1).step_by(2).filter(|it| it.contains("::")).collect();
+    assert!(named.len() > 15, "{named:?}");
+    for path in named {
+        let words: Vec<_> = path.split("::").collect();
+        let file = (1..words.len()).rev().find_map(|depth| {
+            let stem = words[..depth].join("/");
+            files.get(&format!("{stem}.rs")).or_else(|| files.get(&format!("{stem}/mod.rs")))
+        });
+        let name = words.last().unwrap();
+        let is_there = |text: &&String| {
+            ["fn", "struct", "enum"].iter().any(|kind| text.contains(&format!("{kind} {name}")))
+        };
+        assert!(file.filter(is_there).is_some(), "{path} is not there");
+    }
+}
