@@ -13,7 +13,7 @@ use super::{
     atomic,
     directory::{create_dir, names},
     lock::{FileLock, LOCK_FILE_NAME, LockError},
-    open::{if_exists, read_text},
+    open::{if_exists, read},
     os_disk::OsDisk,
 };
 
@@ -129,11 +129,12 @@ impl DataDirectory {
 /// True if the directory has this version; false if it holds no files.
 fn has_format(path: &Path) -> Result<bool, DataDirectoryError> {
     let file = path.join(FORMAT_FILE_NAME);
-    let Some(text) = if_exists(read_text(&file)).map_err(io_at(path))? else {
+    let Some(bytes) = if_exists(read(&file)).map_err(io_at(path))? else {
         let (is_unused, path) = (is_unused(path).map_err(io_at(path))?, path.to_owned());
         return if is_unused { Ok(false) } else { Err(DataDirectoryError::NoFormat(path)) };
     };
-    match text.strip_suffix('\n').and_then(|number| number.parse().ok()) {
+    let number = bytes.strip_suffix(b"\n").and_then(|number| str::from_utf8(number).ok());
+    match number.and_then(|number| number.parse().ok()) {
         None => Err(DataDirectoryError::Damaged(file)),
         Some(FORMAT_VERSION) => Ok(true),
         Some(found) => Err(DataDirectoryError::OtherVersion { path: path.to_owned(), found }),
@@ -224,7 +225,7 @@ mod tests {
         for part in ["version 7", "reads version 1", "registry export", "registry import"] {
             assert!(error(path).contains(part), "{part}");
         }
-        for garbage in ["", "one\n", "1", "1\n\n", "-1\n"] {
+        for garbage in [&b""[..], b"one\n", b"1", b"1\n\n", b"-1\n", b"\xff\n"] {
             fs::write(path.join("format"), garbage).unwrap();
             assert!(error(path).contains("format: damaged"), "{garbage:?}");
         }
