@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
@@ -54,43 +57,50 @@ pub(super) struct Segment {
     pub(super) form: Form,
     /// The order of creation. Hours do not give it once a clock went back.
     pub(super) ordinal: u64,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    bytes: u64,
-    records: u64,
-    state: SegmentState,
+    /// No lock: a reader runs at the lowest priority, and one that holds a lock would stop the thread that commits.
+    bytes: AtomicU64,
+    records: AtomicU64,
+    /// Changes when the segment is finished, not with a commit.
+    state: Mutex<SegmentState>,
 }
 
 impl Segment {
+    fn new(
+        id: SegmentId,
+        path: PathBuf,
+        form: Form,
+        ordinal: u64,
+        (bytes, records): (u64, u64),
+        state: SegmentState,
+    ) -> Self {
+        let (bytes, records, state) = (bytes.into(), records.into(), Mutex::new(state));
+        Self { id, path, form, ordinal, bytes, records, state }
+    }
+
     /// Committed bytes; a reader never reads further.
     pub(super) fn bytes(&self) -> u64 {
-        lock(&self.progress).bytes
+        self.bytes.load(Ordering::Acquire)
     }
 
     pub(super) fn records(&self) -> u64 {
-        lock(&self.progress).records
+        self.records.load(Ordering::Acquire)
     }
 
     pub(super) fn state(&self) -> SegmentState {
-        lock(&self.progress).state
+        *lock(&self.state)
     }
 
     /// Lets readers read up to `bytes`.
     pub(super) fn commit(&self, bytes: u64, records: u64) {
-        let mut progress = lock(&self.progress);
-        // A smaller offset would hide committed records from readers.
-        assert!(
-            progress.bytes <= bytes && progress.records <= records,
-            "committed offsets only grow"
-        );
-        (progress.bytes, progress.records) = (bytes, records);
+        // A smaller offset would hide committed records from readers. Only one thread commits.
+        let (bytes_before, records_before) = (self.bytes(), self.records());
+        assert!(bytes_before <= bytes && records_before <= records, "committed offsets only grow");
+        self.records.store(records, Ordering::Release);
+        self.bytes.store(bytes, Ordering::Release);
     }
 
     pub(super) fn set_state(&self, state: SegmentState) {
-        lock(&self.progress).state = state;
+        *lock(&self.state) = state;
     }
 }
 
@@ -131,8 +141,8 @@ impl Catalog {
         let mut catalog = lock(&self.state);
         let ordinal = catalog.take_ordinal();
         let path = self.path(LogFileName::Frames(id));
-        let progress = Mutex::new(Progress { bytes, records, state });
-        let segment = Arc::new(Segment { id, path, form: Form::Frames, ordinal, progress });
+        let segment = Segment::new(id, path, Form::Frames, ordinal, (bytes, records), state);
+        let segment = Arc::new(segment);
         let replaced = catalog.segments.insert(id, Arc::clone(&segment));
         // Readers and retention would never see the other file again.
         assert!(replaced.is_none(), "two segments have the same name");
@@ -150,8 +160,7 @@ impl Catalog {
         );
         let ordinal = frames.map_or_else(|| catalog.take_ordinal(), |frames| frames.ordinal);
         let path = self.path(LogFileName::Sealed(id));
-        let progress = Mutex::new(Progress { bytes, records, state });
-        let sealed = Segment { id, path, form: Form::Sealed, ordinal, progress };
+        let sealed = Segment::new(id, path, Form::Sealed, ordinal, (bytes, records), state);
         catalog.segments.insert(id, Arc::new(sealed));
     }
 

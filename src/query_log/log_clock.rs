@@ -12,8 +12,8 @@ use crate::{
     limits,
 };
 
-/// If the wall clock is behind by less than this, the log's time advances by one microsecond for each record: many records
-/// in one microsecond look like a wall clock that stands still.
+/// If the wall clock is behind by less than this, the log's time advances by one microsecond for each record. Many
+/// records in one microsecond look like a wall clock that stands still.
 const PACED_FROM: Duration = Duration::from_secs(1);
 
 /// Gives each record its instant; instants of one segment strictly increase.

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How often a tail looks for new records. A look costs one comparison when there is none.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// Follows the log: every record committed from now on that matches.
 #[utoipa::path(
@@ -99,7 +99,7 @@ impl Following {
         // Rows that do not match are no reason to wait: a tail with a filter would fall behind a busy log for ever.
         if self.ready.is_empty() && is_at_end {
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(POLL_EVERY) => {}
                 () = self.shutdown.stopping() => return false,
             }
         }

@@ -13,7 +13,7 @@
 //! | an unknown name | report and keep |
 //!
 //! Recovery deletes only bytes that exist whole in another file. After a crash between two steps the next start finds the
-//! same file or a shorter one: the `.cut` file is durable before the segment is truncated, and the end frame has the same
+//! same file or a shorter one. The `.cut` file is durable before the segment is truncated. The end frame has the same
 //! bytes each time.
 
 pub(crate) mod inspect;
