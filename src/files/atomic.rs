@@ -20,8 +20,7 @@ use std::{
 
 use super::{
     directory,
-    disk::{Disk, DiskFile, SharedDisk},
-    os_disk::OsDisk,
+    disk::{Disk, DiskFile, OsDisk, SharedDisk},
 };
 
 const UNFINISHED_ENDING: &str = ".new";
@@ -41,9 +40,7 @@ pub struct AtomicFile {
 
 impl AtomicFile {
     /// Begins the file that will be at `path`, and removes what an interrupted attempt left.
-    ///
-    /// # Errors
-    /// If it cannot be created; `ResourceBusy` if another process is writing it at this moment.
+    /// `ResourceBusy` if another process is writing it at this moment.
     pub fn create(path: &Path) -> io::Result<Self> {
         Self::create_on(&OsDisk::shared(), path, false)
     }
@@ -55,9 +52,7 @@ impl AtomicFile {
     }
 
     /// Has the file that will be at `path` written by `make`, which gets the name to write to.
-    ///
-    /// # Errors
-    /// If `make` fails; what it wrote is removed.
+    /// If `make` fails, what it wrote is removed.
     pub fn made_by<E: From<io::Error>>(
         path: &Path,
         make: impl FnOnce(&Path) -> Result<(), E>,
@@ -170,9 +165,6 @@ pub fn discard_secret(disk: &dyn Disk, path: &Path) -> io::Result<()> {
 }
 
 /// Removes what interrupted attempts left in `directory`, of files whose names end in `ending`.
-///
-/// # Errors
-/// If the directory cannot be read, or a file in it cannot be removed.
 pub fn remove_leftovers(directory: &Path, ending: &str) -> io::Result<()> {
     let ending = format!("{ending}{UNFINISHED_ENDING}");
     for name in directory::names(directory)? {

@@ -12,9 +12,9 @@ use std::{
 use super::{
     atomic,
     directory::{create_dir, names},
+    disk::OsDisk,
     lock::{FileLock, LOCK_FILE_NAME, LockError},
     open::{if_exists, read},
-    os_disk::OsDisk,
 };
 
 /// The version that this binary reads and writes. To be raised with every change of a format on disk.

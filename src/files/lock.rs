@@ -49,9 +49,6 @@ fn holder(pid: Option<u32>) -> String {
 
 impl FileLock {
     /// Locks the file at `path`, which is created if it is missing. Does not wait.
-    ///
-    /// # Errors
-    /// If another holder has it, or the file cannot be opened.
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let failed = |source| LockError::Io { path: path.to_owned(), source };
         let file = open::open_or_create(path).map_err(failed)?;

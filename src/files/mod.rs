@@ -15,8 +15,6 @@ mod directory;
 mod disk;
 mod lock;
 mod open;
-mod os_disk;
-mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -25,11 +23,9 @@ pub use atomic::{
 };
 pub use data_directory::{DataDirectory, DataDirectoryError};
 pub use directory::{create_dir, names, parent, sync_dir};
-pub use disk::{Disk, DiskFile, SharedDisk};
+pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use lock::{FileLock, LOCK_FILE_NAME, LockError};
 pub use open::{
-    AsyncFile, File, append_private, create, if_exists, mode_if_open_to_others, open,
+    AsyncFile, File, FileStamp, append_private, create, if_exists, mode_if_open_to_others, open,
     open_or_create, read, read_exact_at, read_text, read_text_up_to, read_up_to, remove_if_exists,
 };
-pub use os_disk::OsDisk;
-pub use stamp::FileStamp;

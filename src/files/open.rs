@@ -1,9 +1,9 @@
-//! Opening and reading files, and removing single ones.
+//! Opening and reading files, removing single ones, and whether one has changed since it was read.
 
 use std::{
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, Metadata, OpenOptions, Permissions},
     io::{self, Read as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -79,9 +79,7 @@ pub fn read_up_to(file: &File, bytes: &mut [u8], mut offset: u64) -> io::Result<
 }
 
 /// Fills `bytes` from `offset`.
-///
-/// # Errors
-/// What the operating system says; `UnexpectedEof` if the file ends before.
+/// `UnexpectedEof` if the file ends before.
 pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(bytes, offset)
 }
@@ -108,12 +106,38 @@ pub fn remove_if_exists(path: &Path) -> io::Result<()> {
 }
 
 /// The outcome of a call on a file that may be missing.
-///
-/// # Errors
-/// Every error but `NotFound`.
 pub fn if_exists<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         outcome => outcome.map(Some),
+    }
+}
+
+/// Tells one state of a file from another: a replaced file has another inode, a changed one another change time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    inode: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl FileStamp {
+    /// The present state of the file at `path`.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        path.metadata().map(Self::from)
+    }
+
+    /// The present state of an open file.
+    pub fn of_open(file: &File) -> io::Result<Self> {
+        file.metadata().map(Self::from)
+    }
+}
+
+impl From<Metadata> for FileStamp {
+    fn from(metadata: Metadata) -> Self {
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Self { inode: metadata.ino(), bytes: metadata.len(), changed }
     }
 }
