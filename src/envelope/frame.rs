@@ -36,7 +36,7 @@ const BODY_BYTES_MAX: usize = limits::LOG_FRAME_BYTES_MAX + TAG_BYTES;
 const SUBKEY_LABEL: &[u8] = b"dispatchd frames 1 ";
 
 /// Bytes that a frame adds to its content.
-pub const FRAME_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES + TRAILER_BYTES;
+pub(super) const FRAME_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES + TRAILER_BYTES;
 pub(super) const FRAME_BYTES_MAX: usize = HEADER_BYTES + BODY_BYTES_MAX + TRAILER_BYTES;
 
 /// What a frame is for.

@@ -15,7 +15,7 @@ use super::{
         FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, HEADER_BYTES, MAGIC,
         TRAILER_BYTES, checksum,
     },
-    header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError},
+    header::{FILE_HEADER_BYTES, FRAMES, FileError, FileHeader},
 };
 use crate::files;
 
@@ -23,17 +23,6 @@ use crate::files;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes searched at once for the next frame behind damage.
 const SEARCH_BYTES: usize = 4 * 1024;
-
-/// Why a file cannot be read at all.
-#[derive(Debug, thiserror::Error)]
-pub enum FrameFileError {
-    /// The operating system refuses.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// Its head is not whole.
-    #[error(transparent)]
-    Header(#[from] FileHeaderError),
-}
 
 /// What lies next in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +60,11 @@ pub struct FrameFile {
 
 impl FrameFile {
     /// Opens the file; reads no further than `limit`, or than its present end.
-    ///
-    /// # Errors
-    /// If it cannot be read, or its head is damaged.
-    pub fn open(path: &Path, limit: Option<u64>) -> Result<Self, FrameFileError> {
+    pub fn open(path: &Path, limit: Option<u64>) -> Result<Self, FileError> {
         let file = files::open(path)?;
         let mut head = vec![0; FILE_HEADER_BYTES as usize];
         let got = files::read_up_to(&file, &mut head, 0)?;
-        let header = FileHeader::decode(&head[..got])?;
+        let header = FileHeader::decode(FRAMES, &head[..got])?;
         let len = file.metadata()?.len();
         let limit = limit.map_or(len, |limit| limit.min(len));
         let seed = header.checksum_seed();

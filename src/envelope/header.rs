@@ -13,6 +13,8 @@
 //! 64 64  the same again: without the salt nothing in the file can be read, so it must survive a flipped bit
 //! ```
 
+use std::io;
+
 use aws_lc_rs::{
     aead::{AES_256_GCM, LessSafeKey, UnboundKey},
     hkdf,
@@ -46,18 +48,25 @@ pub struct FileHeader {
     pub salt: [u8; 32],
 }
 
-/// Why a file's head cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FileHeaderError {
-    /// Too short: the file was being made when the process or the machine stopped.
-    #[error("the file ends within its head")]
+/// Why a file of frames or of chunks cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refuses.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There is no whole head, or a chunk file has no whole tail: the file was being written when the process or the
+    /// machine stopped, or it was cut.
+    #[error("the file ends within its head or before its tail")]
     Short,
-    /// Both copies are damaged.
-    #[error("both copies of the file's head are damaged")]
+    /// Both copies of the head or of the tail are damaged, or it is no such file.
+    #[error("both copies of the file's head or tail are damaged")]
     Damaged,
     /// Written by a later version of this program.
     #[error("format version {0} is not known to this program")]
     Version(u8),
+    /// The tail of a chunk file was not sealed with this key: it was changed, or the key is another hour's.
+    #[error("the file's tail does not match its key")]
+    Forged,
 }
 
 impl FileHeader {
@@ -89,26 +98,18 @@ impl FileHeader {
         both
     }
 
-    /// Reads the first bytes of a file of frames.
-    ///
-    /// # Errors
-    /// If neither copy is whole.
-    pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
-        Self::decode_as(FRAMES, bytes)
-    }
-
     /// Reads the first bytes of a file with this magic; any other magic is damage.
-    pub(super) fn decode_as(magic: &[u8; 8], bytes: &[u8]) -> Result<Self, FileHeaderError> {
+    pub(super) fn decode(magic: &[u8; 8], bytes: &[u8]) -> Result<Self, FileError> {
         // A file that ends within its head has nothing to read, even if the first copy is whole.
-        let bytes = bytes.get(..FILE_HEADER_BYTES as usize).ok_or(FileHeaderError::Short)?;
+        let bytes = bytes.get(..FILE_HEADER_BYTES as usize).ok_or(FileError::Short)?;
         let (copies, _) = bytes.as_chunks::<COPY_BYTES>();
         for copy in copies {
             match decode_copy(magic, copy) {
-                Err(FileHeaderError::Damaged) => {}
+                Err(FileError::Damaged) => {}
                 known => return known,
             }
         }
-        Err(FileHeaderError::Damaged)
+        Err(FileError::Damaged)
     }
 
     /// What every checksum within this file starts from, so that a piece of another file, or a stale block of the
@@ -129,13 +130,13 @@ impl FileHeader {
     }
 }
 
-fn decode_copy(magic: &[u8; 8], copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileHeaderError> {
+fn decode_copy(magic: &[u8; 8], copy: &[u8; COPY_BYTES]) -> Result<FileHeader, FileError> {
     let (body, crc) = copy.split_at(60);
     if crc != crc32fast::hash(body).to_le_bytes() || &body[..8] != magic {
-        return Err(FileHeaderError::Damaged);
+        return Err(FileError::Damaged);
     }
     if body[8] != VERSION {
-        return Err(FileHeaderError::Version(body[8]));
+        return Err(FileError::Version(body[8]));
     }
     let word = |at: usize| u32::from_le_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
     let mut salt = [0; 32];

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    keyring_error::KeyringError,
     keyring_format::{self, Entries, OpenError},
     root_key::{self, RootKey},
 };
@@ -16,6 +16,74 @@ use crate::files::{self, SharedDisk};
 
 /// How often a reader beside a running server reads again when it met the two files in mid-change.
 const READ_ATTEMPTS_MAX: u32 = 5;
+const ROOT_KEY: &str = "root key";
+const KEYRING: &str = "keyring";
+
+/// Section `[keys]` of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The root key's file, to keep it outside the data directory and its backups. None: `<data>/keys/root.key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_key: Option<PathBuf>,
+}
+
+/// Why the keyring cannot be opened or changed. Each fault needs another action of the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// Encrypted files or the other of the two files are there, but not this one: the root key or the keyring.
+    #[error(
+        "{}: the {} is missing, but encrypted data exists; put the file back, or use a new data directory",
+        .path.display(), .what
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// `keys.root_key` lies in a directory that does not exist.
+    #[error(
+        "{}: the directory of the root key does not exist; run: install -d -m 700 {}",
+        .0.display(), .0.display()
+    )]
+    NoDirectory(PathBuf),
+    /// The root key is another one than the keyring was written under: one of the two comes from a backup.
+    #[error("{}: this root key does not open the keyring {}", .root_key.display(), .keyring.display())]
+    WrongRootKey {
+        /// The root key's file.
+        root_key: PathBuf,
+        /// The keyring's file.
+        keyring: PathBuf,
+    },
+    /// The file's content is not what was written.
+    #[error("{}: damaged", .0.display())]
+    Damaged(PathBuf),
+    /// Others than the owner may read a secret.
+    #[error(
+        "{}: mode {mode:03o} lets others read it; run: chmod {wanted:03o} {}",
+        .path.display(), .path.display()
+    )]
+    TooOpen {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What they should be.
+        wanted: u32,
+    },
+    /// Opened for reading only.
+    #[error("{}: opened for reading only", .0.display())]
+    ReadOnly(PathBuf),
+    /// The operating system refuses.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
 
 /// Where the keys lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +108,6 @@ impl KeyFiles {
     }
 
     /// Checks that the root key's directory exists, unless it is the keyring's own, which is created.
-    ///
-    /// # Errors
-    /// [`KeyringError::NoDirectory`].
     pub fn check_directory(&self) -> Result<(), KeyringError> {
         let dir = files::parent(&self.root_key);
         let is_there = dir == files::parent(&self.keyring) || dir.is_dir();
@@ -67,10 +132,10 @@ impl KeyFiles {
     fn create_missing(&self, disk: &SharedDisk, has_data: bool) -> Result<(), KeyringError> {
         let (has_root, has_keyring) = (exists(&self.root_key)?, exists(&self.keyring)?);
         if !has_root && (has_keyring || has_data) {
-            return Err(KeyringError::RootKeyMissing(self.root_key.clone()));
+            return Err(missing(&self.root_key, ROOT_KEY));
         }
         if !has_keyring && has_data {
-            return Err(KeyringError::KeyringMissing(self.keyring.clone()));
+            return Err(missing(&self.keyring, KEYRING));
         }
         if !has_root {
             self.write_roots(disk, &[&RootKey::random()])?;
@@ -111,7 +176,7 @@ impl KeyFiles {
     /// Reads both files, and counts the root keys.
     fn read_once(&self) -> Result<(Keys, usize), KeyringError> {
         // The keyring first: if the root key changes in between, its file for a while holds both.
-        let keyring = read_secret(&self.keyring, KeyringError::KeyringMissing)?;
+        let keyring = read_secret(&self.keyring, KEYRING)?;
         let roots = self.read_roots()?;
         match keyring_format::open(&keyring, &roots) {
             Ok((entries, root)) => {
@@ -142,7 +207,7 @@ impl KeyFiles {
     }
 
     fn read_roots(&self) -> Result<Vec<RootKey>, KeyringError> {
-        let bytes = read_secret(&self.root_key, KeyringError::RootKeyMissing)?;
+        let bytes = read_secret(&self.root_key, ROOT_KEY)?;
         root_key::decode(&bytes).ok_or_else(|| KeyringError::Damaged(self.root_key.clone()))
     }
 
@@ -167,15 +232,16 @@ impl KeyFiles {
     }
 }
 
-fn read_secret(
-    path: &Path,
-    missing: fn(PathBuf) -> KeyringError,
-) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
     if !exists(path)? {
-        return Err(missing(path.to_owned()));
+        return Err(missing(path, what));
     }
     refuse_open_mode(path, 0o600)?;
     files::read(path).map(Zeroizing::new).map_err(io_at(path))
+}
+
+fn missing(path: &Path, what: &'static str) -> KeyringError {
+    KeyringError::Missing { path: path.to_owned(), what }
 }
 
 fn refuse_open_mode(path: &Path, wanted: u32) -> Result<(), KeyringError> {

@@ -19,8 +19,7 @@ use std::{
 };
 
 use super::{
-    key_files::{KeyFiles, Keys},
-    keyring_error::KeyringError,
+    key_files::{KeyFiles, KeyringError, Keys},
     keyring_format::{Entries, HourKey, KeyEntry},
     root_key::RootKey,
 };
@@ -94,9 +93,6 @@ impl Keyring {
     }
 
     /// The key of an hour; made, and durable before this returns, if there is none.
-    ///
-    /// # Errors
-    /// If the keyring cannot be written; then there is no new key.
     pub fn ensure(&self, hour: Hour, now: Timestamp) -> Result<HourKey, KeyringError> {
         self.change(|entries| {
             let is_new = !entries.contains_key(&hour);

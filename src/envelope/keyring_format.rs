@@ -37,11 +37,10 @@ pub struct HourKey([u8; 32]);
 
 /// One hour of the keyring.
 #[derive(Clone, Debug)]
-pub struct KeyEntry {
+pub(super) struct KeyEntry {
     /// The earliest wall time at which the key was seen.
-    pub born: Timestamp,
-    /// The key.
-    pub key: HourKey,
+    pub(super) born: Timestamp,
+    pub(super) key: HourKey,
 }
 
 /// The hours that are alive.

@@ -12,27 +12,20 @@
 //! old root key from the disk. No older copy of the keyring, in any backup, can be opened then.
 
 mod chunks;
-mod config;
 mod frame;
 mod frame_file;
 mod header;
 mod key_files;
 mod keyring;
-mod keyring_error;
 mod keyring_format;
 mod root_key;
 #[cfg(test)]
 mod tests;
 
-pub use chunks::{
-    CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, ChunkCheck, ChunkFile, ChunkFileError,
-    ChunkReadError, ChunkReader, ChunkSummary, ChunkWriter,
-};
-pub use config::Config;
-pub use frame::{FRAME_OVERHEAD_BYTES, FrameHeader, FrameKind, FrameOpener, FrameSealer};
-pub use frame_file::{FrameFile, FrameFileError, Step};
-pub use header::{FILE_HEADER_BYTES, FileHeader, FileHeaderError};
-pub use key_files::KeyFiles;
+pub use chunks::{ChunkCheck, ChunkFile, ChunkReadError, ChunkReader, ChunkSummary, ChunkWriter};
+pub use frame::{FrameHeader, FrameKind, FrameOpener, FrameSealer};
+pub use frame_file::{FrameFile, Step};
+pub use header::{FILE_HEADER_BYTES, FileError, FileHeader};
+pub use key_files::{Config, KeyFiles, KeyringError};
 pub use keyring::Keyring;
-pub use keyring_error::KeyringError;
-pub use keyring_format::{HourKey, KeyEntry};
+pub use keyring_format::HourKey;

@@ -121,7 +121,7 @@ fn io_read(file: &fs::File, out: &mut Vec<u8>) {
 #[test]
 fn each_thing_that_can_be_wrong_is_told_apart() {
     let dir = TempDir::new().unwrap();
-    assert!(matches!(open(dir.path(), true), Err(KeyringError::RootKeyMissing(_))));
+    assert!(matches!(open(dir.path(), true), Err(KeyringError::Missing { what: "root key", .. })));
     open(dir.path(), false).unwrap().ensure(hour(0), NOW).unwrap();
     let names = files(dir.path());
     let (root, ring) = (fs::read(&names.root_key).unwrap(), fs::read(&names.keyring).unwrap());
@@ -133,10 +133,10 @@ fn each_thing_that_can_be_wrong_is_told_apart() {
         }
     };
     fs::remove_file(&names.root_key).unwrap();
-    assert!(matches!(open(dir.path(), false), Err(KeyringError::RootKeyMissing(_))));
+    assert!(matches!(open(dir.path(), false), Err(KeyringError::Missing { what: "root key", .. })));
     restore();
     fs::remove_file(&names.keyring).unwrap();
-    assert!(matches!(open(dir.path(), true), Err(KeyringError::KeyringMissing(_))));
+    assert!(matches!(open(dir.path(), true), Err(KeyringError::Missing { what: "keyring", .. })));
     restore();
     for at in 0..ring.len() {
         let mut damaged = ring.clone();

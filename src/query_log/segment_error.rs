@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::envelope::{ChunkFileError, FrameFileError};
+use crate::envelope::FileError;
 
 #[derive(Debug)]
 pub(crate) enum SegmentError {
@@ -22,19 +22,10 @@ impl From<io::Error> for SegmentError {
     }
 }
 
-impl From<FrameFileError> for SegmentError {
-    fn from(error: FrameFileError) -> Self {
+impl From<FileError> for SegmentError {
+    fn from(error: FileError) -> Self {
         match error {
-            FrameFileError::Io(error) => error.into(),
-            FrameFileError::Header(_) => Self::Unreadable,
-        }
-    }
-}
-
-impl From<ChunkFileError> for SegmentError {
-    fn from(error: ChunkFileError) -> Self {
-        match error {
-            ChunkFileError::Io(error) => error.into(),
+            FileError::Io(error) => error.into(),
             _ => Self::Unreadable,
         }
     }

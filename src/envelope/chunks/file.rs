@@ -4,7 +4,6 @@ use std::{
     cmp::Ordering,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::{
@@ -16,31 +15,11 @@ use super::{
 };
 use crate::{
     envelope::{
-        header::{CHUNKS, FILE_HEADER_BYTES, FileHeader, FileHeaderError},
+        header::{CHUNKS, FILE_HEADER_BYTES, FileError, FileHeader},
         keyring_format::HourKey,
     },
     files::{self, File},
 };
-
-/// Why a chunk file cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ChunkFileError {
-    /// The operating system refuses.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// There is no whole tail: the file was being written when the process or the machine stopped, or it was cut.
-    #[error("the file ends before its tail")]
-    Short,
-    /// Both copies of the head or of the tail are damaged, or it is no chunk file.
-    #[error("both copies of the file's head or tail are damaged")]
-    Damaged,
-    /// Written by a later version of this program.
-    #[error("format version {0} is not known to this program")]
-    Version(u8),
-    /// The tail was not sealed with this key: it was changed, or the key is another hour's.
-    #[error("the file's tail does not match its key")]
-    Forged,
-}
 
 /// A chunk file. The file itself is open only while it is read, so a caller may keep one of these for each of its files.
 #[derive(Clone, Debug)]
@@ -48,48 +27,41 @@ pub struct ChunkFile {
     path: PathBuf,
     header: FileHeader,
     tail: Tail,
-    layout: Arc<Layout>,
+    layout: Layout,
     sealed_tail: [u8; TAIL_BYTES],
 }
 
 impl ChunkFile {
     /// Reads head and tail. Without a key they may still be forged; [`ChunkFile::reader`] checks that.
-    ///
-    /// # Errors
-    /// If it cannot be read, or one of the two is not whole.
-    pub fn open(path: &Path) -> Result<Self, ChunkFileError> {
+    pub fn open(path: &Path) -> Result<Self, FileError> {
         let file = files::open(path)?;
         let file_bytes = file.metadata()?.len();
         let mut head = [0; FILE_HEADER_BYTES as usize];
         let got = files::read_up_to(&file, &mut head, 0)?;
         let copies = read_tails(&file, file_bytes)?;
         let was_tail = copies.iter().any(|copy| is_tail(copy));
-        let header = match FileHeader::decode_as(CHUNKS, &head[..got]) {
-            Ok(header) => header,
-            Err(FileHeaderError::Version(version)) => return Err(ChunkFileError::Version(version)),
-            Err(FileHeaderError::Short) => return Err(ChunkFileError::Short),
+        let header = FileHeader::decode(CHUNKS, &head[..got]).map_err(|error| match error {
             // The machine stopped before the disk had any of it but the length.
-            Err(FileHeaderError::Damaged) if head.iter().all(|byte| *byte == 0) && !was_tail => {
-                return Err(ChunkFileError::Short);
+            FileError::Damaged if head.iter().all(|byte| *byte == 0) && !was_tail => {
+                FileError::Short
             }
-            Err(FileHeaderError::Damaged) => return Err(ChunkFileError::Damaged),
-        };
+            error => error,
+        })?;
         if !was_tail {
-            return Err(ChunkFileError::Short);
+            return Err(FileError::Short);
         }
         let seed = header.checksum_seed();
         let read = copies.iter().find_map(|copy| Some((copy, Tail::decode(copy, &seed)?)));
-        let (sealed_tail, (tail, layout)) = read.ok_or(ChunkFileError::Damaged)?;
+        let (sealed_tail, (tail, layout)) = read.ok_or(FileError::Damaged)?;
         if layout.least_bytes() > file_bytes {
-            return Err(ChunkFileError::Short);
+            return Err(FileError::Short);
         }
         match layout.file_bytes().cmp(&file_bytes) {
-            Ordering::Greater => return Err(ChunkFileError::Short),
-            Ordering::Less => return Err(ChunkFileError::Damaged),
+            Ordering::Greater => return Err(FileError::Short),
+            Ordering::Less => return Err(FileError::Damaged),
             Ordering::Equal => {}
         }
-        let (path, layout, sealed_tail) = (path.into(), Arc::new(layout), *sealed_tail);
-        Ok(Self { path, header, tail, layout, sealed_tail })
+        Ok(Self { path: path.into(), header, tail, layout, sealed_tail: *sealed_tail })
     }
 
     /// The file's head.
@@ -144,13 +116,13 @@ impl ChunkFile {
     /// Opens the file to read its content.
     ///
     /// # Errors
-    /// [`ChunkFileError::Forged`] if the tail was not sealed with this key; if the file cannot be opened.
-    pub fn reader(&self, key: &HourKey) -> Result<ChunkReader, ChunkFileError> {
+    /// [`FileError::Forged`] if the tail was not sealed with this key; if the file cannot be opened.
+    pub fn reader(&self, key: &HourKey) -> Result<ChunkReader, FileError> {
         let key = ChunkKey::new(key, &self.header);
         if !is_sealed_with(&self.sealed_tail, &key) {
-            return Err(ChunkFileError::Forged);
+            return Err(FileError::Forged);
         }
-        Ok(ChunkReader::new(files::open(&self.path)?, key, Arc::clone(&self.layout)))
+        Ok(ChunkReader::new(files::open(&self.path)?, key, self.layout.clone()))
     }
 }
 

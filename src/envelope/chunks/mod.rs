@@ -21,11 +21,10 @@
 //! elsewhere): an RFC 9162 section 2.1.1 tree, whose entries are the chunks and then the parities as they lie on disk. The
 //! tail itself has a checksum. *With the key* each chunk is checked as it is read, and the tail before anything else.
 //!
-//! A crash before [`ChunkWriter::finish`] returns leaves a file without a whole tail ([`ChunkFileError::Short`]), or,
+//! A crash before [`ChunkWriter::finish`] returns leaves a file without a whole tail ([`FileError::Short`](super::FileError::Short)), or,
 //! as the disk may keep the last bytes and lose earlier ones, a file whose chunks do not open. So the file is written
 //! under another name, and gets its own only then.
 
-mod cache;
 mod file;
 mod layout;
 mod merkle;
@@ -37,7 +36,6 @@ mod tail;
 mod tests;
 mod writer;
 
-pub use file::{ChunkFile, ChunkFileError};
+pub use file::ChunkFile;
 pub use reader::{ChunkCheck, ChunkReadError, ChunkReader};
-pub use tail::{CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX};
 pub use writer::{ChunkSummary, ChunkWriter};

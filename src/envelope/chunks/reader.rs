@@ -3,13 +3,12 @@
 use std::{
     io, iter,
     ops::Range,
-    sync::{Arc, Once},
+    sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
 use bytes::Bytes;
 
 use super::{
-    cache::ChunkCache,
     layout::{ChunkPosition, Layout, RUN_CHUNKS, read_bytes, read_run},
     parity,
     seal::ChunkKey,
@@ -47,72 +46,58 @@ pub struct ChunkCheck {
     pub rebuilt: u64,
 }
 
-/// Reads the content of a chunk file. Holds the file open, and the 16 chunks that were used last; all clones share them.
+/// Reads the content of a chunk file. Holds the file open, and the 16 chunks that were used last.
 ///
 /// A chunk that does not open is rebuilt from its parity each time it is read; nothing on disk is changed.
-#[derive(Clone, Debug)]
-pub struct ChunkReader(Arc<Opened>);
-
-#[derive(Debug)]
-struct Opened {
+pub struct ChunkReader {
     file: File,
     key: ChunkKey,
-    layout: Arc<Layout>,
+    layout: Layout,
     cache: ChunkCache,
     /// Logs damage once for each reader.
     said: Once,
 }
 
 impl ChunkReader {
-    pub(super) fn new(file: File, key: ChunkKey, layout: Arc<Layout>) -> Self {
-        let (cache, said) = (ChunkCache::default(), Once::new());
-        Self(Arc::new(Opened { file, key, layout, cache, said }))
+    pub(super) fn new(file: File, key: ChunkKey, layout: Layout) -> Self {
+        Self { file, key, layout, cache: ChunkCache::default(), said: Once::new() }
     }
 
     /// Plaintext bytes of a part; 0 if there is no such part.
     pub fn part_bytes(&self, part: usize) -> u64 {
-        self.0.layout.part_bytes(part).unwrap_or_default()
+        self.layout.part_bytes(part).unwrap_or_default()
     }
 
     /// Some bytes of a part. No copy is made if they lie in one chunk; then they keep that chunk (64 KiB) in memory.
-    ///
-    /// # Errors
-    /// If a chunk that holds some of them is damaged or cannot be read, or the part does not have them.
     pub fn read(&self, part: usize, range: Range<u64>) -> Result<Bytes, ChunkReadError> {
-        let part_bytes = self.0.layout.part_bytes(part);
+        let part_bytes = self.layout.part_bytes(part);
         if range.start > range.end || part_bytes.is_none_or(|bytes| range.end > bytes) {
             return Err(ChunkReadError::Outside { part });
         }
-        let places: Vec<ChunkPosition> = self.0.layout.holding(part, &range).collect();
+        let places: Vec<ChunkPosition> = self.layout.holding(part, &range).collect();
         match &places[..] {
             [] => Ok(Bytes::new()),
             [place] => {
-                let chunk = self.0.chunk(place)?;
+                let chunk = self.chunk(place)?;
                 Ok(chunk.slice(within(&place.covers(), &range)))
             }
-            places => self.0.read_across(places, &range),
+            places => self.read_across(places, &range),
         }
-    }
-
-    /// The chunks that do not open or cannot be read, as (part, chunk in the part). Reads everything, as it is on disk.
-    pub fn damaged(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        self.damaged_places().map(|place| place.named())
     }
 
     /// How many chunks are damaged, and how many of those are not lost. Reads everything.
     pub fn check(&self) -> ChunkCheck {
-        self.damaged_places().fold(ChunkCheck::default(), |check, place| ChunkCheck {
+        self.damaged().fold(ChunkCheck::default(), |check, place| ChunkCheck {
             damaged: check.damaged + 1,
-            rebuilt: check.rebuilt + u64::from(self.0.rebuild(&place).is_ok()),
+            rebuilt: check.rebuilt + u64::from(self.rebuild(&place).is_ok()),
         })
     }
 
-    fn damaged_places(&self) -> impl Iterator<Item = ChunkPosition> + '_ {
-        self.0.layout.runs().flat_map(|run| self.0.damaged_in(&run))
+    /// The chunks that do not open or cannot be read. Reads everything, as it is on disk.
+    pub(super) fn damaged(&self) -> impl Iterator<Item = ChunkPosition> + '_ {
+        self.layout.runs().flat_map(|run| self.damaged_in(&run))
     }
-}
 
-impl Opened {
     fn chunk(&self, place: &ChunkPosition) -> Result<Bytes, ChunkReadError> {
         if let Some(chunk) = self.cache.get(place.id.counter) {
             return Ok(chunk);
@@ -141,7 +126,8 @@ impl Opened {
                 rest = after;
                 continue;
             }
-            let missing = after.iter().take_while(|place| !self.cache.holds(place.id.counter));
+            let missing =
+                after.iter().take_while(|place| self.cache.get(place.id.counter).is_none());
             let (run, after) = rest.split_at(1 + missing.take(RUN_CHUNKS - 1).count());
             self.read_run_into(&mut out, run, range)?;
             rest = after;
@@ -241,4 +227,58 @@ fn within(covered: &Range<u64>, range: &Range<u64>) -> Range<usize> {
     let to = range.end.min(covered.end) - covered.start;
     let index = |at: u64| usize::try_from(at).expect("a chunk has 64 KiB");
     index(from)..index(to)
+}
+
+/// 1 MiB for each reader: eight columns, each with the chunk it leaves and the one it enters.
+const HELD_CHUNKS: usize = 16;
+
+/// Opened chunks by their count in the file, the least recently used first. Without the cache every page would open its chunk
+/// again, since several columns are read in turn. The chunks are so few that a search is no slower than a map.
+#[derive(Default)]
+struct ChunkCache(Mutex<Vec<(u32, Bytes)>>);
+
+impl ChunkCache {
+    fn get(&self, counter: u32) -> Option<Bytes> {
+        let mut held = self.lock();
+        let at = held.iter().position(|(chunk, _)| *chunk == counter)?;
+        held[at..].rotate_left(1);
+        held.last().map(|(_, bytes)| bytes.clone())
+    }
+
+    /// Holds a chunk, in place of the one that was not used for longest.
+    fn put(&self, counter: u32, bytes: Bytes) {
+        let mut held = self.lock();
+        // Two threads may have opened the same chunk.
+        if held.iter().any(|(chunk, _)| *chunk == counter) {
+            return;
+        }
+        if held.len() == HELD_CHUNKS {
+            held.remove(0);
+        }
+        held.push((counter, bytes));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u32, Bytes)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let cache = ChunkCache::default();
+        let bytes = |n: u32| Bytes::from(n.to_le_bytes().to_vec());
+        (0..16).for_each(|n| cache.put(n, bytes(n)));
+        assert_eq!(cache.get(0), Some(bytes(0)));
+        cache.put(16, bytes(16));
+        cache.put(16, bytes(16));
+        let left: Vec<u32> = (0..20).filter(|n| cache.get(*n).is_some()).collect();
+        assert_eq!(left, [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        for n in left {
+            assert_eq!(cache.get(n), Some(bytes(n)));
+        }
+    }
 }

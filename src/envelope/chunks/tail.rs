@@ -24,14 +24,14 @@ use super::{
 use crate::envelope::frame::checksum;
 
 /// Bytes of the longest note that a chunk file takes.
-pub const CHUNK_FILE_NOTE_BYTES_MAX: usize = 256;
+pub(super) const NOTE_BYTES_MAX: usize = 256;
 /// The most parts that a chunk file has.
-pub const CHUNK_FILE_PARTS_MAX: usize = 16;
+pub(super) const PARTS_MAX: usize = 16;
 
 const MAGIC: &[u8; 8] = b"DDCHTAIL";
 const PARTS_AT: usize = 16;
-const NOTE_AT: usize = PARTS_AT + 8 * CHUNK_FILE_PARTS_MAX;
-const ROOT_AT: usize = NOTE_AT + CHUNK_FILE_NOTE_BYTES_MAX;
+const NOTE_AT: usize = PARTS_AT + 8 * PARTS_MAX;
+const ROOT_AT: usize = NOTE_AT + NOTE_BYTES_MAX;
 const TAG_AT: usize = CRC_AT - TAG_BYTES;
 const CRC_AT: usize = TAIL_BYTES - 4;
 

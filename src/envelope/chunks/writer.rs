@@ -1,9 +1,6 @@
 //! Writes a chunk file.
 
-use std::{
-    fmt,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use crc32fast::Hasher;
 
@@ -12,7 +9,7 @@ use super::{
     merkle::MerkleTree,
     parity::Parity,
     seal::{ChunkId, ChunkKey},
-    tail::{CHUNK_FILE_NOTE_BYTES_MAX, CHUNK_FILE_PARTS_MAX, Tail},
+    tail::{NOTE_BYTES_MAX, PARTS_MAX, Tail},
 };
 use crate::{
     envelope::{
@@ -81,12 +78,10 @@ impl ChunkWriter {
     }
 
     /// Ends the part under way; the next begins.
-    ///
-    /// # Errors
-    /// If the disk refuses, or the file has [`CHUNK_FILE_PARTS_MAX`] parts.
+    /// An error if the file has [`PARTS_MAX`] parts.
     pub fn begin_part(&mut self) -> io::Result<()> {
         self.refuse_if_failed()?;
-        if self.parts.len() == CHUNK_FILE_PARTS_MAX {
+        if self.parts.len() == PARTS_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many parts"));
         }
         self.end_part()?;
@@ -100,10 +95,10 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// If the disk refuses; then the file must not be used, even if it looks complete. If the note is longer than
-    /// [`CHUNK_FILE_NOTE_BYTES_MAX`].
+    /// [`NOTE_BYTES_MAX`].
     pub fn finish(mut self, note: &[u8]) -> io::Result<ChunkSummary> {
         self.refuse_if_failed()?;
-        if note.len() > CHUNK_FILE_NOTE_BYTES_MAX {
+        if note.len() > NOTE_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the note is too long"));
         }
         self.end_part()?;
@@ -180,14 +175,5 @@ impl Write for ChunkWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         self.refuse_if_failed()
-    }
-}
-
-impl fmt::Debug for ChunkWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChunkWriter")
-            .field("key", &self.key)
-            .field("next", &self.next)
-            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ffi::OsString, io, path::Path};
 
 use crate::{
-    envelope::{FILE_HEADER_BYTES, FileHeaderError, FrameFile, FrameFileError, FrameKind, Step},
+    envelope::{FILE_HEADER_BYTES, FileError, FrameFile, FrameKind, Step},
     files::{self, LOCK_FILE_NAME},
     query_log::{
         frames::segment_reader::has_id,
@@ -81,10 +81,10 @@ pub(crate) fn inspect(id: SegmentId, path: &Path) -> io::Result<Inspection> {
     let mut file = match FrameFile::open(path, None) {
         Ok(file) if has_id(&file, id) => file,
         Ok(_) => return Ok(Inspection::Unreadable),
-        Err(FrameFileError::Io(error)) => return Err(error),
-        Err(FrameFileError::Header(FileHeaderError::Short)) => return Ok(Inspection::Blank),
-        Err(FrameFileError::Header(_)) if is_blank(path)? => return Ok(Inspection::Blank),
-        Err(FrameFileError::Header(_)) => return Ok(Inspection::Unreadable),
+        Err(FileError::Io(error)) => return Err(error),
+        Err(FileError::Short) => return Ok(Inspection::Blank),
+        Err(_) if is_blank(path)? => return Ok(Inspection::Blank),
+        Err(_) => return Ok(Inspection::Unreadable),
     };
     if let Some(end) = file.end_frame()? {
         return Ok(Inspection::Finished { bytes: file.limit(), records: end.first_item.into() });

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     envelope::{
-        FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Step,
+        FILE_HEADER_BYTES, FileError, FrameFile, FrameHeader, FrameKind, FrameOpener, Step,
     },
     query_log::{
         catalog::{Form, Segment, SegmentState},
@@ -59,7 +59,7 @@ fn check_frames(
     segment: &Segment,
     limit: u64,
     report: &mut SegmentReport,
-) -> Result<bool, FrameFileError> {
+) -> Result<bool, FileError> {
     let mut file = FrameFile::open(&segment.path, Some(limit))?;
     if !has_id(&file, segment.id) {
         return Ok(false);

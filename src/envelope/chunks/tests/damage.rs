@@ -87,16 +87,16 @@ fn a_file_that_is_cut_anywhere_is_short() {
     for len in (0..written.bytes.len()).rev() {
         disk.set_len(len as u64).unwrap();
         let opened = written.open();
-        assert!(matches!(opened, Err(ChunkFileError::Short)), "{len} bytes: {opened:?}");
+        assert!(matches!(opened, Err(FileError::Short)), "{len} bytes: {opened:?}");
     }
     // What the disk gives for pages that it never got.
     for len in [0, HEAD, written.bytes.len()] {
         written.replace(&vec![0; len]);
-        assert!(matches!(written.open(), Err(ChunkFileError::Short)), "{len} zeros");
+        assert!(matches!(written.open(), Err(FileError::Short)), "{len} zeros");
     }
     let longer = [&written.bytes[..], &written.bytes[written.bytes.len() - TAIL_BYTES..]].concat();
     written.replace(&longer);
-    assert!(matches!(written.open(), Err(ChunkFileError::Damaged)));
+    assert!(matches!(written.open(), Err(FileError::Damaged)));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn both_copies_damaged_is_no_crash() {
         bytes[at] ^= 1;
         bytes[at + copy] ^= 1;
         written.replace(&bytes);
-        assert!(matches!(written.open(), Err(ChunkFileError::Damaged)), "byte {at} of {len}");
+        assert!(matches!(written.open(), Err(FileError::Damaged)), "byte {at} of {len}");
     }
     let mut later = written.bytes.clone();
     for copy in later[..HEAD].chunks_exact_mut(HEAD / 2) {
@@ -119,7 +119,7 @@ fn both_copies_damaged_is_no_crash() {
         copy[60..].copy_from_slice(&crc);
     }
     written.replace(&later);
-    assert!(matches!(written.open(), Err(ChunkFileError::Version(2))));
+    assert!(matches!(written.open(), Err(FileError::Version(2))));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn neither_kind_of_file_is_taken_for_the_other() {
     let long = [7; 4096];
     for rest in [&[][..], &long, &written.bytes[HEAD..]] {
         written.replace(&[&header(7).encode()[..], rest].concat());
-        assert!(matches!(written.open(), Err(ChunkFileError::Damaged)));
+        assert!(matches!(written.open(), Err(FileError::Damaged)));
     }
 }
 
@@ -146,10 +146,7 @@ fn absurd_lengths_are_damage() {
                 }
             });
             let opened = written.open();
-            assert!(
-                matches!(opened, Err(ChunkFileError::Damaged)),
-                "{parts} of {bytes}: {opened:?}"
-            );
+            assert!(matches!(opened, Err(FileError::Damaged)), "{parts} of {bytes}: {opened:?}");
             written.replace(&written.bytes);
         }
     }
@@ -160,7 +157,7 @@ fn absurd_lengths_are_damage() {
         tail[16..24].copy_from_slice(&(u64::from(chunks) * CHUNK_BYTES as u64).to_le_bytes());
     });
     let opened = written.open();
-    assert!(matches!(opened, Err(ChunkFileError::Short)), "{opened:?}");
+    assert!(matches!(opened, Err(FileError::Short)), "{opened:?}");
     written.replace(&written.bytes);
     let changes: [fn(&mut [u8]); 6] = [
         |tail| tail[8] = 0,
@@ -172,7 +169,7 @@ fn absurd_lengths_are_damage() {
     ];
     for (n, change) in changes.into_iter().enumerate() {
         written.replace_tails(&written.bytes, change);
-        assert!(matches!(written.open(), Err(ChunkFileError::Damaged)), "change {n}");
+        assert!(matches!(written.open(), Err(FileError::Damaged)), "change {n}");
         written.replace(&written.bytes);
     }
 }
