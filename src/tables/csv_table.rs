@@ -13,19 +13,10 @@ use super::{
 /// Written before a handle that a spreadsheet could take for a formula or a number.
 const GUARD: char = '\'';
 
-/// Who reads the file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum CsvReader {
-    /// An import: handles stay as they are.
-    Import,
-    /// A spreadsheet: handles are guarded, and lines end with CR LF.
-    Spreadsheet,
-}
-
 /// Writes rows after a header.
 pub(super) struct CsvTable {
     writer: csv::Writer<Output>,
-    reader: CsvReader,
+    for_spreadsheet: bool,
     text: String,
 }
 
@@ -33,15 +24,13 @@ impl CsvTable {
     pub(super) fn new(
         output: Output,
         columns: &[ColumnHead],
-        reader: CsvReader,
+        for_spreadsheet: bool,
     ) -> io::Result<Self> {
-        let terminator = match reader {
-            CsvReader::Import => csv::Terminator::Any(b'\n'),
-            CsvReader::Spreadsheet => csv::Terminator::CRLF,
-        };
+        let terminator =
+            if for_spreadsheet { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
         let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(output);
         writer.write_record(columns.iter().map(|column| column.name))?;
-        Ok(Self { writer, reader, text: String::new() })
+        Ok(Self { writer, for_spreadsheet, text: String::new() })
     }
 
     pub(super) fn write<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) -> io::Result<()> {
@@ -72,7 +61,7 @@ impl CsvTable {
                 // Some spreadsheets take full-width plus and equals signs for formulas, too. So everything is guarded
                 // that does not begin with a letter or a digit.
                 let is_safe = handle.starts_with(char::is_alphanumeric);
-                if self.reader == CsvReader::Spreadsheet && !is_safe {
+                if self.for_spreadsheet && !is_safe {
                     text.push(GUARD);
                 }
                 text.write_str(&handle)

@@ -2,7 +2,6 @@
 
 mod cell;
 mod csv_table;
-mod error;
 mod output;
 mod parquet_table;
 mod table_file;
@@ -10,4 +9,4 @@ mod table_file;
 pub mod accounts;
 pub mod records;
 
-pub use error::ExportError;
+pub use table_file::ExportError;

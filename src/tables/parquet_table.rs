@@ -45,17 +45,18 @@ enum Builder {
 
 impl ParquetTable {
     pub(super) fn new(output: Output, columns: &[ColumnHead]) -> io::Result<Self> {
-        let field = |column: &ColumnHead| {
-            Field::new(column.name, data_type(column.kind), column.may_be_null)
+        let column = |column: &ColumnHead| {
+            let (data_type, builder) = Builder::new(column.kind);
+            (Field::new(column.name, data_type, column.may_be_null), builder)
         };
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let (fields, builders): (Vec<_>, _) = columns.iter().map(column).unzip();
+        let schema = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .build();
         let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties));
         let writer = writer.map_err(io::Error::other)?;
-        let builders = columns.iter().map(|column| Builder::new(column.kind)).collect();
         Ok(Self { writer, schema, builders, rows: 0 })
     }
 
@@ -79,26 +80,18 @@ impl ParquetTable {
     }
 }
 
-fn data_type(kind: ColumnKind) -> DataType {
-    match kind {
-        ColumnKind::Text => DataType::Utf8,
-        ColumnKind::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        ColumnKind::Flag => DataType::Boolean,
-        ColumnKind::Int32 => DataType::Int32,
-        ColumnKind::Int64 => DataType::Int64,
-    }
-}
-
 impl Builder {
-    fn new(kind: ColumnKind) -> Self {
+    fn new(kind: ColumnKind) -> (DataType, Self) {
         match kind {
-            ColumnKind::Text => Self::Text(StringBuilder::new()),
+            ColumnKind::Text => (DataType::Utf8, Self::Text(StringBuilder::new())),
             ColumnKind::Instant => {
-                Self::Instant(TimestampMicrosecondBuilder::new().with_data_type(data_type(kind)))
+                let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+                let builder = TimestampMicrosecondBuilder::new().with_data_type(utc.clone());
+                (utc, Self::Instant(builder))
             }
-            ColumnKind::Flag => Self::Flag(BooleanBuilder::new()),
-            ColumnKind::Int32 => Self::Int32(Int32Builder::new()),
-            ColumnKind::Int64 => Self::Int64(Int64Builder::new()),
+            ColumnKind::Flag => (DataType::Boolean, Self::Flag(BooleanBuilder::new())),
+            ColumnKind::Int32 => (DataType::Int32, Self::Int32(Int32Builder::new())),
+            ColumnKind::Int64 => (DataType::Int64, Self::Int64(Int64Builder::new())),
         }
     }
 

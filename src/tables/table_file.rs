@@ -7,16 +7,29 @@ use std::{
 
 use super::{
     cell::{Cell, ColumnHead},
-    csv_table::{CsvReader, CsvTable},
-    error::ExportError,
+    csv_table::CsvTable,
     output::{Output, Recipients},
     parquet_table::ParquetTable,
 };
 use crate::files::AtomicFile;
 
+/// Why an export failed. No file was created, and an older file of the same name is unchanged. The error contains no
+/// content of a row.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: cannot be written: {source}", path.display())]
+pub struct ExportError {
+    /// The file of the export.
+    pub path: PathBuf,
+    /// The I/O error, or the error of the Parquet encoder.
+    pub source: io::Error,
+}
+
 /// The form of a file's rows.
 pub(super) enum TableFormat {
-    Csv(CsvReader),
+    /// For a spreadsheet, handles are guarded and lines end with CR LF.
+    Csv {
+        for_spreadsheet: bool,
+    },
     Parquet,
     /// Lines of any text.
     Lines,
@@ -47,8 +60,8 @@ impl TableFile {
         let encoder = || -> io::Result<Encoder> {
             let output = Output::new(AtomicFile::create(path)?, recipients)?;
             Ok(match format {
-                TableFormat::Csv(reader) => {
-                    Encoder::Csv(Box::new(CsvTable::new(output, columns, reader)?))
+                TableFormat::Csv { for_spreadsheet } => {
+                    Encoder::Csv(Box::new(CsvTable::new(output, columns, for_spreadsheet)?))
                 }
                 TableFormat::Parquet => {
                     Encoder::Parquet(Box::new(ParquetTable::new(output, columns)?))

@@ -93,13 +93,11 @@ impl BadRows {
     pub const FIRST: usize = 20;
 
     /// The number of all bad rows.
-    #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
     /// The first [`BadRows::FIRST`] bad rows by line.
-    #[must_use]
     pub fn first(&self) -> Vec<BadRow> {
         let mut first: Vec<_> = self.first.iter().copied().collect();
         first.sort_unstable();

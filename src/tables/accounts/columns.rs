@@ -32,39 +32,30 @@ impl Column {
         Self::TokenHash,
     ];
 
-    pub(super) const fn name(self) -> &'static str {
-        const NAMES: [&str; Column::ALL.len()] = [
-            "handle",
-            "account",
-            "device",
-            "platform",
-            "last_check_in_at",
-            "proved_at",
-            "registered_at",
-            "discoverable",
-            "name",
-            "token_hash",
-        ];
-        NAMES[self as usize]
+    /// The column of an export, which has every handle and flag.
+    pub(super) const fn head(self) -> ColumnHead {
+        use ColumnKind::{Flag, Instant, Text};
+        let (name, kind, may_be_null) = match self {
+            Self::Handle => ("handle", Text, false),
+            Self::Account => ("account", Text, false),
+            Self::Device => ("device", Text, false),
+            Self::Platform => ("platform", Text, false),
+            Self::LastCheckInAt => ("last_check_in_at", Instant, false),
+            Self::ProvedAt => ("proved_at", Instant, true),
+            Self::RegisteredAt => ("registered_at", Instant, true),
+            Self::Discoverable => ("discoverable", Flag, false),
+            Self::Name => ("name", Text, true),
+            Self::TokenHash => ("token_hash", Text, true),
+        };
+        ColumnHead { name, kind, may_be_null }
     }
 
-    /// The type of the column's values.
-    pub(super) const fn kind(self) -> ColumnKind {
-        match self {
-            Self::LastCheckInAt | Self::ProvedAt | Self::RegisteredAt => ColumnKind::Instant,
-            Self::Discoverable => ColumnKind::Flag,
-            _ => ColumnKind::Text,
-        }
+    pub(super) const fn name(self) -> &'static str {
+        self.head().name
     }
 
     const fn is_required(self) -> bool {
         self as usize <= Self::LastCheckInAt as usize
-    }
-
-    /// The column of an export, which has every handle and flag.
-    pub(super) const fn head(self) -> ColumnHead {
-        let may_be_null = !self.is_required() && !matches!(self, Self::Discoverable);
-        ColumnHead { name: self.name(), kind: self.kind(), may_be_null }
     }
 }
 

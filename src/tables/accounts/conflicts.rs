@@ -2,8 +2,6 @@
 
 use std::thread;
 
-use crate::{clock::Timestamp, handle::Handle};
-
 use super::{
     bad_rows::{BadRows, Reason},
     rows::{Entry, Row, RowPosition, Rows},
@@ -46,54 +44,35 @@ fn resolve_handles(rows: &mut Rows, index: &[Entry], bad: &mut BadRows) {
         if accounts.all(|account| Some(account) == first) {
             continue;
         }
-        let mut claims: Vec<_> =
-            positions.filter_map(|position| Claim::of(&rows.row(position), position)).collect();
+        let mut claims: Vec<_> = positions.map(|position| (position, rows.row(position))).collect();
         // Different handles may have the same hash.
-        claims.sort_by(|one, other| {
-            (&one.handle, one.position).cmp(&(&other.handle, other.position))
+        claims.sort_by(|(one_at, one), (other_at, other)| {
+            (&one.handle, one_at).cmp(&(&other.handle, other_at))
         });
-        for contested in claims.chunk_by(|one, other| one.handle == other.handle) {
-            let winner = winner(contested);
-            for claim in contested.iter().filter(|claim| Some(claim.account) != winner) {
-                refuse(rows, bad, claim.position, Reason::HandleElsewhere);
-            }
+        let contested = claims.chunk_by(|(_, one), (_, other)| one.handle == other.handle);
+        let losers: Vec<_> = contested.flat_map(losers).collect();
+        for position in losers {
+            refuse(rows, bad, position, Reason::HandleElsewhere);
         }
     }
 }
 
-/// One row's claim on a handle.
-struct Claim {
-    handle: Handle,
-    position: RowPosition,
-    account: u64,
-    proved_at: Option<Timestamp>,
-    last_check_in_at: Timestamp,
-}
-
-impl Claim {
-    fn of(row: &Row<'_>, position: RowPosition) -> Option<Self> {
-        Some(Self {
-            handle: row.handle.clone()?,
-            position,
-            account: row.account.bits,
-            proved_at: row.proved_at,
-            last_check_in_at: row.last_check_in_at,
-        })
-    }
-}
-
-/// The account with the newest proof; of several equal ones, the account of the first row. An account's proof is that of
-/// its first row or, if that row has none, the last check-in of its devices.
-fn winner(claims: &[Claim]) -> Option<u64> {
+/// The rows whose account loses the handle. The account with the newest proof keeps it; of several equal proofs, the one of
+/// the first row counts. An account's proof is that of its first row or, if that row has none, the last check-in of its devices.
+fn losers(claims: &[(RowPosition, Row<'_>)]) -> impl Iterator<Item = RowPosition> {
     let mut by_account: Vec<_> = claims.iter().collect();
-    by_account.sort_by_key(|claim| (claim.account, claim.position));
-    let proofs = by_account.chunk_by(|one, other| one.account == other.account).map(|claims| {
-        let first = claims[0];
-        let check_ins = claims.iter().filter(|c| c.proved_at.is_none()).map(|c| c.last_check_in_at);
-        let proof = first.proved_at.or_else(|| check_ins.max());
-        (proof, std::cmp::Reverse(first.position), first.account)
+    by_account.sort_by_key(|(position, row)| (row.account.bits, *position));
+    let claims_of_one =
+        by_account.chunk_by(|(_, one), (_, other)| one.account.bits == other.account.bits);
+    let proofs = claims_of_one.map(|claims| {
+        let (position, first) = claims[0];
+        let check_ins = claims.iter().filter(|(_, row)| row.proved_at.is_none());
+        let proof =
+            first.proved_at.or_else(|| check_ins.map(|(_, row)| row.last_check_in_at).max());
+        (proof, std::cmp::Reverse(*position), first.account.bits)
     });
-    proofs.max().map(|(_, _, account)| account)
+    let winner = proofs.max().map(|(_, _, account)| account);
+    claims.iter().filter(move |(_, row)| Some(row.account.bits) != winner).map(|(at, _)| *at)
 }
 
 fn groups(index: &[Entry]) -> impl Iterator<Item = &[Entry]> {

@@ -13,7 +13,7 @@ use super::{
     bad_rows::Reason,
     cells::{Cell, Cells},
     columns::{Column, ColumnError, Layout},
-    error::StageError,
+    source::StageError,
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";

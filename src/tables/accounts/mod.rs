@@ -26,8 +26,7 @@
 //! 2. [`stage()`] reads and checks every row, sorts the rows, groups them by account and writes a *staged file*.
 //! 3. [`StagedReader`] returns the accounts in ascending order of their ids.
 //!
-//! Only step 3 is repeated after an interruption: [`find`] finds the staged file of the same source and options, and a
-//! reader can begin after the last account that was applied.
+//! Only step 3 is repeated after an interruption: [`find`] finds the staged file of the same source and options.
 //!
 //! # Bad rows
 //!
@@ -47,11 +46,8 @@ mod cells;
 mod columns;
 mod conflicts;
 mod csv_source;
-mod error;
 mod export;
-mod grouping;
 mod identity;
-mod kind;
 mod parquet_source;
 mod pieces;
 mod pipeline;
@@ -66,10 +62,8 @@ mod tests;
 
 pub use bad_rows::{BadRow, BadRows, Reason};
 pub use columns::ColumnError;
-pub use error::StageError;
 pub use export::ExportWriter;
-pub use kind::{FileKind, KindError};
 pub use progress::{Phase, Progress, Unit};
-pub use source::{ImportDigest, Source, StageOptions};
+pub use source::{FileKind, ImportDigest, KindError, Source, StageError, StageOptions};
 pub use stage::{Staged, stage};
 pub use staged::{StagedError, StagedReader, StagedTotals, find, verify};

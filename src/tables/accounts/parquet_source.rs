@@ -13,9 +13,12 @@ use super::{
     bad_rows::Reason,
     cells::{Cell, Cells},
     columns::{Column, ColumnError, Layout},
-    error::StageError,
+    source::StageError,
 };
-use crate::{files::File, tables::cell::ColumnKind};
+use crate::{
+    files::File,
+    tables::cell::{ColumnHead, ColumnKind},
+};
 
 /// Rows of one batch: few enough to distribute to threads, and enough to read fast.
 const BATCH_ROWS: usize = 8_192;
@@ -30,13 +33,13 @@ pub(super) struct ParquetPiece {
 /// Reads a file in batches.
 pub(super) struct ParquetSource {
     reader: ParquetRecordBatchReader,
-    pub(super) layout: Layout,
     pub(super) rows_read: u64,
     pub(super) rows_total: u64,
 }
 
 impl ParquetSource {
-    pub(super) fn new(file: File) -> Result<Self, StageError> {
+    /// Reads the layout of the rows.
+    pub(super) fn open(file: File) -> Result<(Layout, Self), StageError> {
         // Ignores the Arrow schema that a writer may have stored. A column then has the type of its values: dictionaries,
         // views and large strings become plain strings.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -46,13 +49,13 @@ impl ParquetSource {
         let layout = Layout::from_names(fields.iter().map(|field| field.name().as_str()))?;
         for column in Column::ALL {
             if let Some(position) = layout.position(column) {
-                check_type(column, fields[position].data_type())?;
+                check_type(column.head(), fields[position].data_type())?;
             }
         }
         let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
         let reader = builder.with_batch_size(BATCH_ROWS).build();
         let reader = reader.map_err(|error| StageError::Parquet(error.into()))?;
-        Ok(Self { reader, layout, rows_read: 0, rows_total })
+        Ok((layout, Self { reader, rows_read: 0, rows_total }))
     }
 
     /// The next batch. None at the end.
@@ -65,9 +68,9 @@ impl ParquetSource {
     }
 }
 
-fn check_type(column: Column, found: &DataType) -> Result<(), ColumnError> {
+fn check_type(column: ColumnHead, found: &DataType) -> Result<(), ColumnError> {
     let is_utc = |zone: &str| ["UTC", "+00:00"].contains(&zone);
-    let (fits, expected) = match (column.kind(), found) {
+    let (fits, expected) = match (column.kind, found) {
         (_, DataType::Utf8) | (ColumnKind::Flag, DataType::Boolean) => return Ok(()),
         (ColumnKind::Instant, DataType::Timestamp(unit, zone)) => (
             *unit != TimeUnit::Second && zone.as_deref().is_some_and(is_utc),
@@ -77,7 +80,7 @@ fn check_type(column: Column, found: &DataType) -> Result<(), ColumnError> {
         (ColumnKind::Flag, _) => (false, "a boolean or a string"),
         _ => (false, "a string"),
     };
-    if fits { Ok(()) } else { Err(ColumnError::Type(column.name(), expected)) }
+    if fits { Ok(()) } else { Err(ColumnError::Type(column.name, expected)) }
 }
 
 /// Calls `row` for each row of a piece, with its number.

@@ -1,15 +1,15 @@
 //! Splits a source of either format into pieces. One thread splits, and several parse the pieces.
 
+use std::iter;
+
 use super::{
     bad_rows::Reason,
     cells::Cells,
     columns::{ColumnError, Layout},
     csv_source::{self, CsvPiece, CsvSource},
-    error::StageError,
-    kind::FileKind,
     parquet_source::{self, ParquetPiece, ParquetSource},
     progress::{Phase, Progress, Unit},
-    source::Source,
+    source::{FileKind, Source, StageError},
 };
 
 /// Some rows of a source, in its format.
@@ -28,69 +28,38 @@ impl Piece {
     }
 }
 
-/// Iterates over the pieces of a source.
-pub(super) struct Pieces<'a> {
-    splitter: Splitter,
-    layout: Layout,
-    bytes_total: u64,
+type Pieces<'a> = Box<dyn Iterator<Item = Result<Piece, StageError>> + 'a>;
+
+/// The layout of a source's rows, and its pieces.
+pub(super) fn open<'a>(
+    source: &Source,
     progress: &'a dyn Fn(Progress),
-}
-
-enum Splitter {
-    /// With the first piece, from which the header was read.
-    Csv(Option<CsvPiece>, CsvSource),
-    Parquet(ParquetSource),
-}
-
-impl<'a> Pieces<'a> {
-    pub(super) fn open(
-        source: &Source,
-        progress: &'a dyn Fn(Progress),
-    ) -> Result<Self, StageError> {
-        let file = source.file()?;
-        let (splitter, layout) = match source.kind() {
-            FileKind::Csv => {
-                let mut csv = CsvSource::new(file);
-                let mut first = csv.next_piece()?.ok_or(ColumnError::NoHeader)?;
-                let layout = csv_source::split_header(&mut first)?;
-                (Splitter::Csv(Some(first), csv), layout)
-            }
-            FileKind::Parquet => {
-                let parquet = ParquetSource::new(file)?;
-                let layout = parquet.layout.clone();
-                (Splitter::Parquet(parquet), layout)
-            }
-        };
-        Ok(Self { splitter, layout, bytes_total: source.bytes(), progress })
-    }
-
-    pub(super) const fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    fn next_piece(&mut self) -> Result<Option<Piece>, StageError> {
-        let phase = Phase::Reading;
-        let (piece, progress) = match &mut self.splitter {
-            Splitter::Csv(first, csv) => {
-                let piece = if first.is_some() { first.take() } else { csv.next_piece()? };
-                let (done, total) = (csv.bytes_read, self.bytes_total);
-                (piece.map(Piece::Csv), Progress { phase, unit: Unit::Bytes, done, total })
-            }
-            Splitter::Parquet(parquet) => {
-                let piece = parquet.next_piece()?;
-                let (done, total) = (parquet.rows_read, parquet.rows_total);
-                (piece.map(Piece::Parquet), Progress { phase, unit: Unit::Rows, done, total })
-            }
-        };
-        (self.progress)(progress);
-        Ok(piece)
-    }
-}
-
-impl Iterator for Pieces<'_> {
-    type Item = Result<Piece, StageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.next_piece().transpose()
+) -> Result<(Layout, Pieces<'a>), StageError> {
+    let (file, bytes_total) = (source.file()?, source.bytes());
+    let report = move |unit, done, total| {
+        progress(Progress { phase: Phase::Reading, unit, done, total });
+    };
+    match source.kind() {
+        FileKind::Csv => {
+            let mut csv = CsvSource::new(file);
+            let mut first = csv.next_piece()?.ok_or(ColumnError::NoHeader)?;
+            let layout = csv_source::split_header(&mut first)?;
+            let mut first = Some(first);
+            let pieces = iter::from_fn(move || {
+                let piece = first.take().map_or_else(|| csv.next_piece(), |first| Ok(Some(first)));
+                report(Unit::Bytes, csv.bytes_read, bytes_total);
+                piece.transpose()
+            });
+            Ok((layout, Box::new(pieces.map(|piece| piece.map(Piece::Csv)))))
+        }
+        FileKind::Parquet => {
+            let (layout, mut parquet) = ParquetSource::open(file)?;
+            let pieces = iter::from_fn(move || {
+                let piece = parquet.next_piece();
+                report(Unit::Rows, parquet.rows_read, parquet.rows_total);
+                piece.transpose()
+            });
+            Ok((layout, Box::new(pieces.map(|piece| piece.map(Piece::Parquet)))))
+        }
     }
 }

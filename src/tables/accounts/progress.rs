@@ -21,7 +21,6 @@ pub enum Phase {
 
 impl Phase {
     /// The name of the phase in messages.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hashing => "hashing",

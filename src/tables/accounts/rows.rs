@@ -68,20 +68,9 @@ struct StoredRow<'a> {
 
 /// The position of a row: the number of its piece and the offset in it. Positions sort in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RowPosition(u64);
-
-impl RowPosition {
-    const fn new(piece: usize, start: usize) -> Self {
-        Self((piece as u64) << 32 | start as u64)
-    }
-
-    const fn piece(self) -> usize {
-        (self.0 >> 32) as usize
-    }
-
-    const fn start(self) -> usize {
-        (self.0 & 0xffff_ffff) as usize
-    }
+pub(super) struct RowPosition {
+    piece: u32,
+    start: u32,
 }
 
 /// An entry of an index: the sort key, and the position of the row.
@@ -149,14 +138,14 @@ impl Rows {
     /// An index of the rows that are not bad and have a `key`, sorted by key and then in the order of the file.
     pub(super) fn index(&self, key: impl Fn(&Self, RowPosition) -> Option<u64>) -> Vec<Entry> {
         let mut index = Vec::with_capacity(usize::try_from(self.count).unwrap_or(0));
-        for (number, piece) in self.pieces.iter().enumerate() {
+        for (piece, bytes) in (0..).zip(&self.pieces) {
             let mut start = 0;
-            while start < piece.len() {
-                let position = RowPosition::new(number, start);
+            while (start as usize) < bytes.len() {
+                let position = RowPosition { piece, start };
                 if !self.is_bad(position) {
                     index.extend(key(self, position).map(|key| (key, position)));
                 }
-                start += HEAD_BYTES + self.body_len(position);
+                start += HEAD_BYTES as u32 + u32::from(self.body_len(position));
             }
         }
         index.sort_unstable();
@@ -173,20 +162,19 @@ impl Rows {
 
     /// The hash of the handle. None for a row without a handle.
     pub(super) fn handle_hash(&self, position: RowPosition) -> Option<u64> {
-        (self.head(position)[2] & HAS_HANDLE != 0).then(|| self.word(position, 19))
+        (self.bytes_at(position)[2] & HAS_HANDLE != 0).then(|| self.word(position, 19))
     }
 
     pub(super) fn is_bad(&self, position: RowPosition) -> bool {
-        self.head(position)[2] & BAD != 0
+        self.bytes_at(position)[2] & BAD != 0
     }
 
     pub(super) fn mark_bad(&mut self, position: RowPosition) {
-        self.pieces[position.piece()][position.start() + 2] |= BAD;
+        self.pieces[position.piece as usize][position.start as usize + 2] |= BAD;
     }
 
     pub(super) fn row(&self, position: RowPosition) -> Row<'_> {
-        let start = position.start() + HEAD_BYTES;
-        let body = &self.pieces[position.piece()][start..start + self.body_len(position)];
+        let body = &self.bytes_at(position)[HEAD_BYTES..][..self.body_len(position).into()];
         let stored: StoredRow<'_> =
             postcard::from_bytes(body).expect("a row that was encoded above");
         Row {
@@ -208,18 +196,18 @@ impl Rows {
         }
     }
 
-    fn head(&self, position: RowPosition) -> &[u8] {
-        let start = position.start();
-        &self.pieces[position.piece()][start..start + HEAD_BYTES]
+    /// The bytes of a row, and of all rows after it in its piece.
+    fn bytes_at(&self, position: RowPosition) -> &[u8] {
+        &self.pieces[position.piece as usize][position.start as usize..]
     }
 
-    fn body_len(&self, position: RowPosition) -> usize {
-        let head = self.head(position);
-        usize::from(u16::from_le_bytes([head[0], head[1]]))
+    fn body_len(&self, position: RowPosition) -> u16 {
+        let row = self.bytes_at(position);
+        u16::from_le_bytes([row[0], row[1]])
     }
 
     fn word(&self, position: RowPosition, at: usize) -> u64 {
-        let (words, _) = self.head(position)[at..].as_chunks::<8>();
+        let (words, _) = self.bytes_at(position)[at..].as_chunks::<8>();
         u64::from_le_bytes(words[0])
     }
 }

@@ -1,6 +1,7 @@
 //! [`Source`]: the file to import, its format, and the digest by which its staged file is found again.
 
 use std::{
+    error::Error,
     fmt,
     io::{self, Read as _},
     num::NonZeroUsize,
@@ -8,10 +9,11 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    error::StageError,
-    kind::FileKind,
+    bad_rows::BadRows,
+    columns::ColumnError,
     progress::{Phase, Progress, Unit},
 };
 use crate::{
@@ -21,6 +23,69 @@ use crate::{
 };
 
 const READ_BYTES: usize = 1024 * 1024;
+
+/// A format of imports and exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// Comma-separated values with a header, UTF-8.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// The ending of a file name is no known format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: the name must end in .csv or .parquet", .0.display())]
+pub struct KindError(PathBuf);
+
+impl FileKind {
+    /// The format of the file at `path`. The case of the ending does not matter.
+    pub fn of(path: &Path) -> Result<Self, KindError> {
+        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => Err(KindError(path.to_owned())),
+        }
+    }
+}
+
+/// Why a file was not staged. The error contains no content of a row.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The ending of the file name is no known format.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+    /// An I/O error occurred on the source.
+    #[error("the source cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// The source changed during the staging.
+    #[error("the source changed while it was read")]
+    SourceChanged,
+    /// The header is invalid.
+    #[error(transparent)]
+    Columns(#[from] ColumnError),
+    /// A record is longer than [`crate::limits::IMPORT_RECORD_BYTES_MAX`].
+    #[error("the record on line {line} is too long; check whether its quotes are closed")]
+    RecordTooLong {
+        /// The line on which the record begins.
+        line: u64,
+    },
+    /// The Parquet file is damaged, or uses an unsupported feature.
+    #[error("the Parquet file cannot be read: {0}")]
+    Parquet(#[source] Box<dyn Error + Send + Sync>),
+    /// Some rows are bad, and the options do not skip bad rows.
+    #[error("{} rows are bad", .0.total())]
+    BadRows(BadRows),
+    /// The staged file cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The directory of the staged file.
+        path: PathBuf,
+        /// The I/O error.
+        source: io::Error,
+    },
+}
 
 /// How a source is read.
 #[derive(Clone, Debug)]
@@ -38,22 +103,8 @@ pub struct StageOptions {
 }
 
 /// The SHA-256 of a source and of the options that affect its staged file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ImportDigest([u8; 32]);
-
-impl ImportDigest {
-    /// From stored bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, to store.
-    #[must_use]
-    pub const fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportDigest(pub(super) [u8; 32]);
 
 impl fmt::Display for ImportDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,9 +123,6 @@ pub struct Source {
 
 impl Source {
     /// Opens the file at `path`, and reads it once for its digest.
-    ///
-    /// # Errors
-    /// If the ending of its name is no known format, or it cannot be read.
     pub fn open(path: &Path, progress: &dyn Fn(Progress)) -> Result<Self, StageError> {
         let kind = FileKind::of(path)?;
         let file = files::open(path).map_err(StageError::Read)?;
@@ -88,7 +136,6 @@ impl Source {
     }
 
     /// The digest that identifies this import.
-    #[must_use]
     pub fn digest(&self, options: &StageOptions) -> ImportDigest {
         let mut context = Context::new(&SHA256);
         context.update(b"dispatchd import 1\n");
@@ -104,13 +151,11 @@ impl Source {
     }
 
     /// The size of the file in bytes.
-    #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.stamp.bytes
     }
 
     /// The format of the file.
-    #[must_use]
     pub const fn kind(&self) -> FileKind {
         self.kind
     }
@@ -146,4 +191,21 @@ pub(super) fn digest_bytes(context: Context) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_the_name_is_the_format() {
+        assert_eq!(FileKind::of(Path::new("a/b.csv")), Ok(FileKind::Csv));
+        assert_eq!(FileKind::of(Path::new("b.old.PARQUET")), Ok(FileKind::Parquet));
+        for other in ["b", "csv", "b.csv.zst", "b.csv/", "b.txt", ".csv"] {
+            let kind = FileKind::of(Path::new(other));
+            assert_eq!(kind.is_ok(), other == "b.csv/", "{other}");
+        }
+        let error = FileKind::of(Path::new("b.txt")).unwrap_err().to_string();
+        assert!(error.contains(".csv") && error.contains(".parquet"), "{error}");
+    }
 }

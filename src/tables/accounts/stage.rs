@@ -1,23 +1,25 @@
-//! [`stage()`]: reads a source and writes its staged file.
+//! [`stage()`]: reads a source, groups its rows into accounts and writes them to a staged file.
 
 use std::path::{Path, PathBuf};
 
 use foldhash::quality::RandomState;
 
 use super::{
+    account::AccountBuilder,
     bad_rows::BadRows,
     cells::CellReader,
     columns::Layout,
     conflicts,
-    error::StageError,
-    grouping,
-    pieces::{Piece, Pieces},
+    pieces::{self, Piece},
     pipeline,
     progress::{Phase, Progress, Unit},
-    rows::{PieceOfRows, Rows},
-    source::{ImportDigest, Source, StageOptions},
-    staged::{StagedTotals, StagedWriter},
+    rows::{Entry, PieceOfRows, Rows},
+    source::{ImportDigest, Source, StageError, StageOptions},
+    staged::{Block, StagedTotals, StagedWriter},
 };
+
+/// The approximate number of rows in a block. 4,096 rows with the longest handles and names fit into a block.
+const BLOCK_ROWS: usize = if cfg!(test) { 8 } else { 4_096 };
 
 /// The result of a staging.
 #[derive(Clone, Debug)]
@@ -52,10 +54,10 @@ pub fn stage(
     let digest = source.digest(options);
     let mut writer = StagedWriter::create(directory, digest).map_err(failed)?;
 
-    let read = read(source, options, progress)?;
+    let (mut rows, mut bad) = read(source, options, progress)?;
     source.check_unchanged()?;
-    let (mut rows, mut bad) = (read.rows, read.bad);
     let total = rows.count;
+    let rows_total = total + bad.total();
     let sorted = |done| {
         progress(Progress { phase: Phase::Sorting, unit: Unit::Rows, done, total });
     };
@@ -68,14 +70,14 @@ pub fn stage(
     let mut done = 0;
     pipeline::in_order(
         options.threads.get(),
-        grouping::parts(&index).map(Ok),
-        |part| grouping::group(&rows, part, options.devices_per_account),
-        |grouped| {
-            bad.absorb(&grouped.bad);
-            done += grouped.rows;
+        parts(&index).map(Ok),
+        |part| (part.len() as u64, group(&rows, part, options.devices_per_account)),
+        |(part_rows, (block, part_bad))| {
+            bad.absorb(&part_bad);
+            done += part_rows;
             let total = index.len() as u64;
             progress(Progress { phase: Phase::Writing, unit: Unit::Rows, done, total });
-            writer.write(&grouped.block)
+            writer.write(&block)
         },
     )
     .map_err(failed)?;
@@ -83,38 +85,30 @@ pub fn stage(
         return Err(StageError::BadRows(bad));
     }
     let (path, totals) = writer.finish().map_err(failed)?;
-    Ok(Staged { path, digest, rows: read.rows_total, totals, bad })
+    Ok(Staged { path, digest, rows: rows_total, totals, bad })
 }
 
 /// The rows of a source that passed the checks of their cells, and the bad ones.
-struct Read {
-    rows: Rows,
-    bad: BadRows,
-    rows_total: u64,
-}
-
 fn read(
     source: &Source,
     options: &StageOptions,
     progress: &dyn Fn(Progress),
-) -> Result<Read, StageError> {
-    let pieces = Pieces::open(source, progress)?;
-    let layout = pieces.layout().clone();
+) -> Result<(Rows, BadRows), StageError> {
+    let (layout, pieces) = pieces::open(source, progress)?;
     // The random seed prevents a file whose handles all have the same hash.
     let hasher = RandomState::default();
-    let mut read = Read { rows: Rows::default(), bad: BadRows::default(), rows_total: 0 };
+    let (mut rows, mut bad) = (Rows::default(), BadRows::default());
     pipeline::in_order(
         options.threads.get(),
         pieces,
         |piece| parse(&piece, &layout, options, &hasher),
-        |(rows, bad)| {
-            read.rows_total += rows.count + bad.total();
-            read.rows.add(rows);
-            read.bad.absorb(&bad);
+        |(piece_rows, piece_bad)| {
+            rows.add(piece_rows);
+            bad.absorb(&piece_bad);
             Ok(())
         },
     )?;
-    Ok(read)
+    Ok((rows, bad))
 }
 
 fn parse(
@@ -133,4 +127,36 @@ fn parse(
         }
     });
     (rows, bad)
+}
+
+/// Splits an index that is sorted by account, so that no account is in two parts.
+fn parts(mut index: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+    std::iter::from_fn(move || {
+        let (last, _) = index.get(BLOCK_ROWS - 1).or_else(|| index.last())?;
+        let end = index.partition_point(|(account, _)| account <= last);
+        let (part, rest) = index.split_at(end);
+        index = rest;
+        Some(part)
+    })
+}
+
+/// Builds the accounts of one part.
+fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> (Block, BadRows) {
+    let (mut block, mut bad) = (Block::default(), BadRows::default());
+    for entries in part.chunk_by(|one, other| one.0 == other.0) {
+        let mut builder: Option<AccountBuilder> = None;
+        for (_, position) in entries {
+            let row = rows.row(*position);
+            let builder =
+                builder.get_or_insert_with(|| AccountBuilder::new(row.account, devices_max));
+            if let Err(reason) = builder.add(&row) {
+                bad.add(row.line, reason);
+            }
+        }
+        if let Some(account) = builder.and_then(AccountBuilder::finish) {
+            block.push(&account);
+        }
+    }
+    block.finish();
+    (block, bad)
 }

@@ -2,16 +2,41 @@
 
 use std::path::Path;
 
-use super::{columns::Column, format::Format};
+use clap::ValueEnum;
+
+use super::columns::{COLUMNS, cells};
 use crate::{
     query_log::LogRow,
     tables::{
-        csv_table::CsvReader,
-        error::ExportError,
         output::Recipients,
-        table_file::{TableFile, TableFormat},
+        table_file::{ExportError, TableFile, TableFormat},
     },
 };
+
+/// The form of an export's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Typed columns, for DuckDB, pyarrow, pandas
+    Parquet,
+    /// For spreadsheets; see README about handles
+    Csv,
+    /// The rows as the API gives them
+    Ndjson,
+}
+
+impl Format {
+    /// From the file name's extension, in either case; a trailing `.age` is ignored. None for any other extension.
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let name = name.strip_suffix(".age").unwrap_or(&name);
+        match Path::new(name).extension()?.to_str()? {
+            "parquet" => Some(Self::Parquet),
+            "csv" => Some(Self::Csv),
+            "ndjson" => Some(Self::Ndjson),
+            _ => None,
+        }
+    }
+}
 
 /// A file being exported. It appears under its name only when [`ExportFile::finish`] has completed it; dropped before, it
 /// leaves nothing. Only its owner can read it (mode 0600). It does not expire.
@@ -22,9 +47,6 @@ pub struct ExportFile {
 
 impl ExportFile {
     /// Begins a file that will be at `path`; if there are recipients, encrypted to them.
-    ///
-    /// # Errors
-    /// If it cannot be made, or another process is making it.
     pub fn create(
         path: &Path,
         format: Format,
@@ -32,34 +54,43 @@ impl ExportFile {
     ) -> Result<Self, ExportError> {
         let format = match format {
             Format::Parquet => TableFormat::Parquet,
-            Format::Csv => TableFormat::Csv(CsvReader::Spreadsheet),
+            Format::Csv => TableFormat::Csv { for_spreadsheet: true },
             Format::Ndjson => TableFormat::Lines,
         };
-        let columns = Column::ALL.map(Column::head);
-        Ok(Self { rows: TableFile::create(path, format, &columns, recipients)?, records: 0 })
+        Ok(Self { rows: TableFile::create(path, format, &COLUMNS, recipients)?, records: 0 })
     }
 
     /// Appends a row.
-    ///
-    /// # Errors
-    /// If it cannot be written. Then the file cannot be finished.
     pub fn write(&mut self, row: &LogRow) -> Result<(), ExportError> {
         self.records += 1;
-        let cells = Column::ALL.iter().map(|column| column.of(row));
-        self.rows.write(cells, |line| row.write_json(line))
+        self.rows.write(cells(row).into_iter(), |line| row.write_json(line))
     }
 
     /// Rows so far.
-    #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
     }
 
     /// Makes the file durable and gives it its name, replacing what has it. A file without rows is valid, too.
-    ///
-    /// # Errors
-    /// If it cannot be written to the end.
     pub fn finish(self) -> Result<(), ExportError> {
         self.rows.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_decides() {
+        let of = |name: &str| Format::of(Path::new(name));
+        assert_eq!(of("a/log.parquet"), Some(Format::Parquet));
+        assert_eq!(of("log.old.CSV.Age"), Some(Format::Csv));
+        assert_eq!(of("log.ndjson.age"), Some(Format::Ndjson));
+        for nothing in
+            ["log", "csv", "log.age", "log.csv.gz", "log.json", ".csv", ".csv.age", "log.age.age"]
+        {
+            assert_eq!(of(nothing), None, "{nothing}");
+        }
     }
 }

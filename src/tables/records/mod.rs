@@ -34,10 +34,8 @@
 
 mod columns;
 mod file;
-mod format;
 #[cfg(test)]
 mod tests;
 
 pub use super::output::{RecipientError, Recipients};
-pub use file::ExportFile;
-pub use format::Format;
+pub use file::{ExportFile, Format};

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use postcard::fixint::le;
 use serde::{Deserialize, Serialize};
 
-use super::error::StagedError;
+use super::layout::StagedError;
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -15,17 +16,19 @@ use crate::{
 };
 
 #[derive(Serialize, Deserialize)]
-struct AccountV1<'a> {
-    account: [u8; 8],
+struct StoredAccount<'a> {
+    #[serde(with = "le")]
+    account: u64,
     #[serde(borrow)]
-    devices: Vec<DeviceV1<'a>>,
+    devices: Vec<StoredDevice<'a>>,
     #[serde(borrow)]
-    claims: Vec<ClaimV1<'a>>,
+    claims: Vec<StoredClaim<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct DeviceV1<'a> {
-    device: [u8; 8],
+struct StoredDevice<'a> {
+    #[serde(with = "le")]
+    device: u64,
     platform: u8,
     last_check_in_at: u64,
     registered_at: Option<u64>,
@@ -34,7 +37,7 @@ struct DeviceV1<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ClaimV1<'a> {
+struct StoredClaim<'a> {
     #[serde(borrow)]
     handle: Cow<'a, str>,
     proved_at: Option<u64>,
@@ -45,59 +48,55 @@ struct ClaimV1<'a> {
 
 /// Appends an account. Its devices must be in ascending order of their ids, and its claims of their canonical text.
 pub(super) fn encode_account(account: &TransferAccount, out: Vec<u8>) -> Vec<u8> {
-    let index = |device: &DeviceId| {
-        let index = account.devices.binary_search_by_key(device, |device| device.device);
-        u16::try_from(index.expect("a claim names devices of its account")).expect("at most 255")
-    };
-    let claims = account.claims.iter().map(|claim| ClaimV1 {
-        handle: claim.handle.canonical(),
-        proved_at: claim.proved_at.map(Timestamp::as_micros),
-        discoverable: claim.discoverable,
-        devices: claim.devices.iter().map(index).collect(),
-    });
-    let stored = AccountV1 {
-        account: account.account.bits().to_le_bytes(),
-        devices: account.devices.iter().map(stored_device).collect(),
-        claims: claims.collect(),
-    };
-    postcard::to_extend(&stored, out).expect("an account serializes")
-}
-
-fn stored_device(device: &TransferDevice) -> DeviceV1<'_> {
-    DeviceV1 {
-        device: device.device.bits().to_le_bytes(),
+    let devices = account.devices.iter().map(|device| StoredDevice {
+        device: device.device.bits(),
         platform: device.platform.number(),
         last_check_in_at: device.last_check_in_at.as_micros(),
         registered_at: device.registered_at.map(Timestamp::as_micros),
         name: device.name.as_deref(),
         token_hash: device.token_hash,
-    }
+    });
+    let index = |device: &DeviceId| {
+        let index = account.devices.binary_search_by_key(device, |device| device.device);
+        u16::try_from(index.expect("a claim names devices of its account")).expect("at most 255")
+    };
+    let claims = account.claims.iter().map(|claim| StoredClaim {
+        handle: claim.handle.canonical(),
+        proved_at: claim.proved_at.map(Timestamp::as_micros),
+        discoverable: claim.discoverable,
+        devices: claim.devices.iter().map(index).collect(),
+    });
+    let stored = StoredAccount {
+        account: account.account.bits(),
+        devices: devices.collect(),
+        claims: claims.collect(),
+    };
+    postcard::to_extend(&stored, out).expect("an account serializes")
 }
 
 /// Decodes the account at the front of `bytes`, and returns the bytes after it.
 pub(super) fn decode_account(bytes: &[u8]) -> Result<(TransferAccount, &[u8]), StagedError> {
-    let (stored, rest) = postcard::take_from_bytes::<AccountV1<'_>>(bytes)
+    let (stored, rest) = postcard::take_from_bytes::<StoredAccount<'_>>(bytes)
         .map_err(|_| StagedError::Invalid("an account cannot be read"))?;
     let devices = devices(&stored.devices)?;
     let claims = claims(&stored.claims, &devices)?;
-    let account = AccountId::from_bits(u64::from_le_bytes(stored.account));
+    let account = AccountId::from_bits(stored.account);
     Ok((TransferAccount { account, devices, claims }, rest))
 }
 
-fn devices(stored: &[DeviceV1<'_>]) -> Result<Vec<TransferDevice>, StagedError> {
+fn devices(stored: &[StoredDevice<'_>]) -> Result<Vec<TransferDevice>, StagedError> {
     require(!stored.is_empty(), "an account has no device")?;
     let is_bounded = stored.len() <= limits::STAGED_DEVICES_PER_ACCOUNT_MAX;
     require(is_bounded, "an account has too many devices")?;
-    let id = |stored: &DeviceV1<'_>| u64::from_le_bytes(stored.device);
-    let is_sorted = stored.is_sorted_by(|one, other| id(one) < id(other));
+    let is_sorted = stored.is_sorted_by(|one, other| one.device < other.device);
     require(is_sorted, "an account's devices are not in order")?;
-    let device = |stored: &DeviceV1<'_>| {
+    let device = |stored: &StoredDevice<'_>| {
         let name = stored.name.map(str::to_owned);
         let fits = |name: &String| (1..=limits::DEVICE_NAME_BYTES_MAX).contains(&name.len());
         require(name.as_ref().is_none_or(fits), "a device's name has a wrong length")?;
         let platform = Platform::from_number(stored.platform);
         Ok(TransferDevice {
-            device: DeviceId::from_bits(id(stored)),
+            device: DeviceId::from_bits(stored.device),
             platform: platform.ok_or(StagedError::Invalid("a platform is unknown"))?,
             last_check_in_at: Timestamp::from_micros(stored.last_check_in_at),
             registered_at: stored.registered_at.map(Timestamp::from_micros),
@@ -109,14 +108,14 @@ fn devices(stored: &[DeviceV1<'_>]) -> Result<Vec<TransferDevice>, StagedError> 
 }
 
 fn claims(
-    stored: &[ClaimV1<'_>],
+    stored: &[StoredClaim<'_>],
     devices: &[TransferDevice],
 ) -> Result<Vec<TransferClaim>, StagedError> {
     let is_bounded = stored.len() <= limits::HANDLES_PER_ACCOUNT_MAX;
     require(is_bounded, "an account has too many handles")?;
     let is_sorted = stored.is_sorted_by(|one, other| one.handle < other.handle);
     require(is_sorted, "an account's handles are not in order")?;
-    let claim = |stored: &ClaimV1<'_>| {
+    let claim = |stored: &StoredClaim<'_>| {
         require(!stored.devices.is_empty(), "a handle has no device")?;
         let is_sorted = stored.devices.is_sorted_by(|one, other| one < other);
         require(is_sorted, "a handle's devices are not in order")?;

@@ -1,25 +1,62 @@
-//! Header, block head, end and checksums of a staged file as bytes.
+//! Header, blocks and checksums of a staged file as bytes, and why they are refused.
 
-use std::ops::AddAssign;
+use std::{io, ops::AddAssign};
 
-use super::error::StagedError;
+use postcard::fixint::le;
+use serde::{Deserialize, Serialize};
+
 use crate::{registry::TransferAccount, tables::accounts::source::ImportDigest};
 
 const MAGIC: &[u8; 8] = b"DDSTAGED";
-const VERSION: u32 = 1;
-pub(super) const HEADER_BYTES: usize = 76;
-pub(super) const BLOCK_HEAD_BYTES: usize = 16;
-/// Without the zero, which distinguishes the end from a block.
-pub(super) const END_BYTES: usize = 60;
+const VERSION: u8 = 1;
+pub(super) const HEADER_BYTES: usize = 101;
+/// Bytes of a block before its payload: the length of the payload.
+pub(super) const BLOCK_HEAD_BYTES: usize = 4;
+pub(super) const CRC_BYTES: usize = 4;
+
+/// Why a staged file cannot be used. The error contains no content of the file.
+#[derive(Debug, thiserror::Error)]
+pub enum StagedError {
+    /// An I/O error occurred.
+    #[error("the staged file cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// The file does not begin with the magic.
+    #[error("the file is not a staged file")]
+    NotStaged,
+    /// Another version of this program wrote the file.
+    #[error("the staged file has the unknown version {0}")]
+    Version(u8),
+    /// The file ends early.
+    #[error("the staged file is cut off")]
+    CutOff,
+    /// A checksum does not match.
+    #[error("the staged file is damaged")]
+    Damaged,
+    /// The checksums match, but the content is impossible.
+    #[error("the content of the staged file is impossible: {0}")]
+    Invalid(&'static str),
+}
+
+impl From<io::Error> for StagedError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::CutOff,
+            _ => Self::Read(error),
+        }
+    }
+}
 
 /// What a staged file contains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedTotals {
     /// Accounts.
+    #[serde(with = "le")]
     pub accounts: u64,
     /// Devices of all accounts.
+    #[serde(with = "le")]
     pub devices: u64,
     /// Handles of all accounts.
+    #[serde(with = "le")]
     pub handles: u64,
 }
 
@@ -38,20 +75,19 @@ impl AddAssign for StagedTotals {
     }
 }
 
-/// The header of a staged file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The header of a staged file after its magic and version. Every value has a fixed length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) digest: ImportDigest,
     pub(super) totals: StagedTotals,
+    /// SHA-256 of the blocks.
+    pub(super) sha256: [u8; 32],
 }
 
 impl Header {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(self.digest.bytes());
-        push_totals(&mut bytes, self.totals);
+        let start = [&MAGIC[..], &[VERSION]].concat();
+        let mut bytes = postcard::to_extend(self, start).expect("a header serializes");
         push_crc(&mut bytes);
         bytes
     }
@@ -60,82 +96,14 @@ impl Header {
         if !bytes.starts_with(MAGIC) {
             return Err(StagedError::NotStaged);
         }
-        let mut rest = verify_crc(bytes)?;
-        let _: [u8; 8] = read(&mut rest)?;
-        let version = u32::from_le_bytes(read(&mut rest)?);
-        let zero: [u8; 4] = read(&mut rest)?;
-        if version != VERSION || zero != [0; 4] {
-            return Err(StagedError::Version(version));
+        match &verify_crc(bytes)?[MAGIC.len()..] {
+            [VERSION, header @ ..] => {
+                postcard::from_bytes(header).map_err(|_| StagedError::Damaged)
+            }
+            [version, ..] => Err(StagedError::Version(*version)),
+            [] => Err(StagedError::CutOff),
         }
-        let digest = ImportDigest::from_bytes(read(&mut rest)?);
-        Ok(Self { digest, totals: read_totals(&mut rest)? })
     }
-}
-
-/// The head of a block, before its payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BlockHead {
-    pub(super) payload_bytes: u32,
-    pub(super) accounts: u32,
-    pub(super) last: u64,
-}
-
-impl BlockHead {
-    pub(super) fn encode(self) -> [u8; BLOCK_HEAD_BYTES] {
-        let mut bytes = [0; BLOCK_HEAD_BYTES];
-        bytes[..4].copy_from_slice(&self.payload_bytes.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.accounts.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.last.to_le_bytes());
-        bytes
-    }
-
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, StagedError> {
-        let mut rest = bytes;
-        Ok(Self {
-            payload_bytes: u32::from_le_bytes(read(&mut rest)?),
-            accounts: u32::from_le_bytes(read(&mut rest)?),
-            last: u64::from_le_bytes(read(&mut rest)?),
-        })
-    }
-}
-
-/// The end, including its zero.
-pub(super) fn encode_end(totals: StagedTotals, sha256: &[u8; 32]) -> Vec<u8> {
-    let mut bytes = vec![0; 4];
-    push_totals(&mut bytes, totals);
-    bytes.extend_from_slice(sha256);
-    push_crc(&mut bytes);
-    bytes
-}
-
-/// The totals and the SHA-256 of an end, whose bytes include the zero.
-pub(super) fn decode_end(
-    bytes: &[u8; 4 + END_BYTES],
-) -> Result<(StagedTotals, [u8; 32]), StagedError> {
-    let mut rest = verify_crc(bytes)?;
-    let _: [u8; 4] = read(&mut rest)?;
-    Ok((read_totals(&mut rest)?, read(&mut rest)?))
-}
-
-fn push_totals(bytes: &mut Vec<u8>, totals: StagedTotals) {
-    for count in [totals.accounts, totals.devices, totals.handles] {
-        bytes.extend_from_slice(&count.to_le_bytes());
-    }
-}
-
-fn read_totals(rest: &mut &[u8]) -> Result<StagedTotals, StagedError> {
-    Ok(StagedTotals {
-        accounts: u64::from_le_bytes(read(rest)?),
-        devices: u64::from_le_bytes(read(rest)?),
-        handles: u64::from_le_bytes(read(rest)?),
-    })
-}
-
-/// Splits `N` bytes off the front of `rest`.
-fn read<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], StagedError> {
-    let (first, after) = rest.split_first_chunk::<N>().ok_or(StagedError::CutOff)?;
-    *rest = after;
-    Ok(*first)
 }
 
 /// Appends the CRC-32 of all bytes.
@@ -146,7 +114,7 @@ pub(super) fn push_crc(bytes: &mut Vec<u8>) {
 
 /// Checks the CRC-32 at the end of `bytes`, and returns the bytes before it.
 pub(super) fn verify_crc(bytes: &[u8]) -> Result<&[u8], StagedError> {
-    let (content, crc) = bytes.split_last_chunk::<4>().ok_or(StagedError::CutOff)?;
+    let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(StagedError::CutOff)?;
     let matches = crc32fast::hash(content) == u32::from_le_bytes(*crc);
     matches.then_some(content).ok_or(StagedError::Damaged)
 }

@@ -3,24 +3,16 @@
 //! ```text
 //! header:
 //! 0   8   magic "DDSTAGED"
-//! 8   4   version, 1
-//! 12  4   zero
-//! 16  32  digest of the import
-//! 48  24  accounts, devices, handles (8 each)
-//! 72  4   CRC-32 of all preceding bytes
+//! 8   1   version, 1
+//! 9   32  digest of the import
+//! 41  24  accounts, devices, handles (8 each)
+//! 65  32  SHA-256 of the blocks
+//! 97  4   CRC-32 of all preceding bytes
 //!
-//! blocks, each:
-//! 0   4   bytes of the payload, at least 1
-//! 4   4   accounts in the payload
-//! 8   8   id of the last of them
-//! 16  n   payload: accounts, encoded with postcard
+//! blocks up to the end, each:
+//! 0   4   bytes of the payload
+//! 4   n   payload: accounts, encoded with postcard
 //! +n  4   CRC-32 of all preceding bytes of the block
-//!
-//! end:
-//! 0   4   zero
-//! 4   24  accounts, devices, handles, as in the header
-//! 28  32  SHA-256 of the blocks and then of the header
-//! 60  4   CRC-32 of all preceding bytes of the end
 //! ```
 //!
 //! Numbers are little-endian. The writer writes the header last, when it knows the totals.
@@ -29,8 +21,6 @@
 //! accounts have the same device or handle without holding all accounts. Whoever applies them must check that.
 
 mod account_codec;
-mod error;
-mod file;
 mod layout;
 mod reader;
 mod writer;
@@ -38,8 +28,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use error::StagedError;
-pub use file::{find, verify};
-pub use layout::StagedTotals;
-pub use reader::StagedReader;
+pub use layout::{StagedError, StagedTotals};
+pub use reader::{StagedReader, find, verify};
 pub(super) use writer::{Block, StagedWriter};

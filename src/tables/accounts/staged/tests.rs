@@ -4,7 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{
     account_codec::encode_account,
-    layout::{self, BlockHead, Header, encode_end, push_crc},
+    layout::{HEADER_BYTES, Header, push_crc},
     *,
 };
 use crate::{
@@ -45,11 +45,10 @@ fn account(id: u64) -> TransferAccount {
     }
 }
 
-fn block(accounts: &[TransferAccount], count: u32, last: u64, extra: &[u8]) -> Vec<u8> {
+fn block(accounts: &[TransferAccount], extra: &[u8]) -> Vec<u8> {
     let mut payload = accounts.iter().fold(Vec::new(), |out, each| encode_account(each, out));
     payload.extend_from_slice(extra);
-    let payload_bytes = u32::try_from(payload.len()).unwrap();
-    let mut bytes = BlockHead { payload_bytes, accounts: count, last }.encode().to_vec();
+    let mut bytes = u32::try_from(payload.len()).unwrap().to_le_bytes().to_vec();
     bytes.extend(payload);
     push_crc(&mut bytes);
     bytes
@@ -57,11 +56,10 @@ fn block(accounts: &[TransferAccount], count: u32, last: u64, extra: &[u8]) -> V
 
 /// A file of these blocks with these totals.
 fn file(blocks: &[Vec<u8>], totals: StagedTotals) -> Vec<u8> {
-    let header = Header { digest: ImportDigest::from_bytes([9; 32]), totals }.encode();
     let blocks = blocks.concat();
-    let sha256 = digest(&SHA256, &[&blocks[..], &header].concat());
-    let end = encode_end(totals, sha256.as_ref().try_into().unwrap());
-    [header, blocks, end].concat()
+    let sha256 = digest(&SHA256, &blocks).as_ref().try_into().unwrap();
+    let header = Header { digest: ImportDigest([9; 32]), totals, sha256 }.encode();
+    [header, blocks].concat()
 }
 
 const fn totals(accounts: u64, devices: u64, handles: u64) -> StagedTotals {
@@ -70,7 +68,7 @@ const fn totals(accounts: u64, devices: u64, handles: u64) -> StagedTotals {
 
 /// Why a file of one block with one account is refused.
 fn refusal(account: &TransferAccount) -> String {
-    let blocks = [block(std::slice::from_ref(account), 1, account.account.bits(), &[])];
+    let blocks = [block(std::slice::from_ref(account), &[])];
     let (devices, handles) = (account.devices.len() as u64, account.claims.len() as u64);
     match verify(&file(&blocks, totals(1, devices, handles))[..]) {
         Ok(_) => "none".into(),
@@ -119,7 +117,7 @@ fn an_impossible_account_is_refused() {
         // The reader refuses it as well, since such text would break the lines of the log.
         let mut bad = account(1);
         bad.claims[1] = claim(text);
-        let bytes = file(&[block(&[bad], 1, 1, &[])], totals(1, 2, 2));
+        let bytes = file(&[block(&[bad], &[])], totals(1, 2, 2));
         let outcome = StagedReader::new(&bytes[..]).unwrap().next_batch(1);
         assert!(matches!(outcome, Err(StagedError::Invalid(_))), "{text}");
     }
@@ -128,42 +126,38 @@ fn an_impossible_account_is_refused() {
 }
 
 #[test]
-fn accounts_and_blocks_must_be_in_order_and_counted() {
-    let one = |id| block(&[account(id)], 1, id, &[]);
+fn accounts_must_be_in_order_and_counted() {
+    let one = |id| block(&[account(id)], &[]);
     let check = |blocks: &[Vec<u8>], totals| {
         verify(&file(blocks, totals)[..]).map(drop).map_err(|error| error.to_string())
     };
     let invalid = |what: &str| Err(format!("the content of the staged file is impossible: {what}"));
     assert_eq!(check(&[one(1), one(2)], totals(2, 4, 4)), Ok(()));
     assert_eq!(check(&[], totals(0, 0, 0)), Ok(()));
-    assert_eq!(check(&[one(2), one(1)], totals(2, 4, 4)), invalid("blocks are not in order"));
-    assert_eq!(check(&[one(2), one(2)], totals(2, 4, 4)), invalid("blocks are not in order"));
-    let swapped = block(&[account(2), account(1)], 2, 2, &[]);
-    assert_eq!(check(&[swapped], totals(2, 4, 4)), invalid("accounts are not in order"));
-    let wrong_last = block(&[account(1), account(2)], 2, 3, &[]);
-    assert_eq!(check(&[wrong_last], totals(2, 4, 4)), invalid("accounts are not in order"));
-    let extra = block(&[account(1)], 1, 1, &[0]);
-    assert_eq!(
-        check(&[extra], totals(1, 2, 2)),
-        invalid("a block contains more than its accounts")
-    );
-    let fewer = block(&[account(1)], 2, 2, &[]);
-    assert!(check(&[fewer], totals(2, 4, 4)).is_err());
-    let none = block(&[], 0, 1, &[0]);
-    assert_eq!(check(&[none], totals(0, 0, 0)), invalid("a block contains no account"));
+    let out_of_order = invalid("accounts are not in order");
+    assert_eq!(check(&[one(2), one(1)], totals(2, 4, 4)), out_of_order);
+    assert_eq!(check(&[one(2), one(2)], totals(2, 4, 4)), out_of_order);
+    let swapped = block(&[account(2), account(1)], &[]);
+    assert_eq!(check(&[swapped], totals(2, 4, 4)), out_of_order);
+    let extra = block(&[account(1)], &[0]);
+    assert_eq!(check(&[extra], totals(1, 2, 2)), invalid("an account cannot be read"));
+    let none = block(&[], &[]);
+    assert_eq!(check(&[none], totals(1, 2, 2)), invalid("a block contains no account"));
+    for wrong in [totals(1, 2, 2), totals(3, 4, 4)] {
+        assert!(check(&[one(1), one(2)], wrong).is_err());
+    }
+    let both = block(&[account(1), account(2)], &[]);
     for wrong in [totals(1, 4, 4), totals(2, 3, 4), totals(2, 4, 5)] {
-        assert_eq!(check(&[one(1), one(2)], wrong), invalid("the totals are wrong"));
+        assert_eq!(check(&[both.clone()], wrong), invalid("the totals are wrong"));
     }
 }
 
 #[test]
 fn blocks_of_two_files_do_not_make_a_third() {
-    // Each block and the end are valid; only the SHA-256 over all of them differs.
-    let one = block(&[account(1)], 1, 1, &[]);
-    let other = block(&[account(2)], 1, 2, &[]);
+    // Header and blocks are valid; only the SHA-256 of the blocks differs.
+    let (one, other) = (block(&[account(1)], &[]), block(&[account(2)], &[]));
     let mut bytes = file(&[one], totals(1, 2, 2));
-    let end = bytes.len() - 4 - layout::END_BYTES;
-    bytes.splice(layout::HEADER_BYTES..end, other);
+    bytes.splice(HEADER_BYTES.., other);
     assert!(matches!(verify(&bytes[..]), Err(StagedError::Damaged)));
 }
 
@@ -176,8 +170,7 @@ fn bytes_after_the_end_are_an_error() {
 
 #[test]
 fn a_false_length_allocates_nothing() {
-    let mut bytes = file(&[], totals(0, 0, 0));
-    bytes.truncate(layout::HEADER_BYTES);
+    let mut bytes = file(&[], totals(1, 1, 1));
     let mut long = bytes.clone();
     long.extend_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(verify(&long[..]), Err(StagedError::Damaged)));

@@ -9,101 +9,96 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{
     account_codec::encode_account,
-    file::{self, ENDING},
-    layout::{
-        BLOCK_HEAD_BYTES, BlockHead, HEADER_BYTES, Header, StagedTotals, encode_end, push_crc,
-    },
+    layout::{BLOCK_HEAD_BYTES, HEADER_BYTES, Header, StagedTotals, push_crc},
 };
 use crate::{
     files::{AtomicFile, create_dir, remove_leftovers},
+    ids::AccountId,
     limits,
     registry::TransferAccount,
     tables::accounts::source::{ImportDigest, digest_bytes},
 };
 
+/// The ending of the name of a staged file.
+const ENDING: &str = ".staged";
+
+/// The path of the staged file of the import `digest`.
+pub(super) fn path(directory: &Path, digest: ImportDigest) -> PathBuf {
+    directory.join(format!("{digest}{ENDING}"))
+}
+
 /// A block of encoded accounts.
-pub(in crate::tables::accounts) struct Block {
+pub(crate) struct Block {
     bytes: Vec<u8>,
-    last: u64,
+    last: Option<AccountId>,
     totals: StagedTotals,
 }
 
 impl Default for Block {
     fn default() -> Self {
-        Self { bytes: vec![0; BLOCK_HEAD_BYTES], last: 0, totals: StagedTotals::default() }
+        let (bytes, totals) = (vec![0; BLOCK_HEAD_BYTES], StagedTotals::default());
+        Self { bytes, last: None, totals }
     }
 }
 
 impl Block {
     /// Adds an account, whose id must be higher than those before it.
-    pub(in crate::tables::accounts) fn push(&mut self, account: &TransferAccount) {
-        let id = account.account.bits();
-        assert!(self.totals.accounts == 0 || id > self.last, "accounts are in ascending order");
+    pub(crate) fn push(&mut self, account: &TransferAccount) {
+        assert!(self.last < Some(account.account), "accounts are in ascending order");
         self.bytes = encode_account(account, std::mem::take(&mut self.bytes));
-        self.last = id;
+        self.last = Some(account.account);
         self.totals += account.into();
     }
 
-    /// Adds head and checksum. Called on the thread that made the block, to relieve the one that writes the file.
-    pub(in crate::tables::accounts) fn finish(&mut self) {
+    /// Adds length and checksum. Called on the thread that made the block, to relieve the one that writes the file.
+    pub(crate) fn finish(&mut self) {
         let payload = self.bytes.len() - BLOCK_HEAD_BYTES;
         assert!(payload <= limits::STAGED_BLOCK_BYTES_MAX, "grouping bounds the rows of a block");
-        let head = BlockHead {
-            payload_bytes: u32::try_from(payload).expect("below the limit"),
-            accounts: u32::try_from(self.totals.accounts)
-                .expect("an account has at least one byte"),
-            last: self.last,
-        };
-        self.bytes[..BLOCK_HEAD_BYTES].copy_from_slice(&head.encode());
+        let payload = u32::try_from(payload).expect("below the limit");
+        self.bytes[..BLOCK_HEAD_BYTES].copy_from_slice(&payload.to_le_bytes());
         push_crc(&mut self.bytes);
     }
 }
 
 /// Writes a staged file. If dropped before [`StagedWriter::finish`], it leaves no file.
-pub(in crate::tables::accounts) struct StagedWriter {
+pub(crate) struct StagedWriter {
     fresh: AtomicFile,
     digest: ImportDigest,
     totals: StagedTotals,
     sha256: Context,
-    last: Option<u64>,
+    last: Option<AccountId>,
 }
 
 impl StagedWriter {
     /// Begins the file of the import `digest`, and removes files of interrupted stagings from `directory`.
-    pub(in crate::tables::accounts) fn create(
-        directory: &Path,
-        digest: ImportDigest,
-    ) -> io::Result<Self> {
+    pub(crate) fn create(directory: &Path, digest: ImportDigest) -> io::Result<Self> {
         create_dir(directory)?;
         remove_leftovers(directory, ENDING)?;
-        let mut fresh = AtomicFile::create(&file::path(directory, digest))?;
+        let mut fresh = AtomicFile::create(&path(directory, digest))?;
         fresh.file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
         let totals = StagedTotals::default();
         Ok(Self { fresh, digest, totals, sha256: Context::new(&SHA256), last: None })
     }
 
     /// Appends a finished block, unless it has no account.
-    pub(in crate::tables::accounts) fn write(&mut self, block: &Block) -> io::Result<()> {
-        if block.totals.accounts == 0 {
+    pub(crate) fn write(&mut self, block: &Block) -> io::Result<()> {
+        if block.last.is_none() {
             return Ok(());
         }
-        assert!(self.last.is_none_or(|last| last < block.last), "blocks are in ascending order");
-        self.last = Some(block.last);
+        assert!(self.last < block.last, "blocks are in ascending order");
+        self.last = block.last;
         self.totals += block.totals;
         self.sha256.update(&block.bytes);
         self.fresh.file.write_all(&block.bytes)
     }
 
     /// Makes the file durable, and gives it its name.
-    pub(in crate::tables::accounts) fn finish(mut self) -> io::Result<(PathBuf, StagedTotals)> {
-        let header = Header { digest: self.digest, totals: self.totals }.encode();
-        self.sha256.update(&header);
-        let end = encode_end(self.totals, &digest_bytes(self.sha256));
-        self.fresh.file.write_all(&end)?;
+    pub(crate) fn finish(mut self) -> io::Result<(PathBuf, StagedTotals)> {
+        let (digest, totals, sha256) = (self.digest, self.totals, digest_bytes(self.sha256));
         self.fresh.file.rewind()?;
-        self.fresh.file.write_all(&header)?;
+        self.fresh.file.write_all(&Header { digest, totals, sha256 }.encode())?;
         let path = self.fresh.path().to_owned();
         self.fresh.keep()?;
-        Ok((path, self.totals))
+        Ok((path, totals))
     }
 }

@@ -9,10 +9,7 @@ use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
 use super::{export::export, *};
-use crate::{
-    ids::AccountId,
-    tables::accounts::{StagedError, verify},
-};
+use crate::tables::accounts::{StagedError, verify};
 
 /// A staged file of some accounts in several blocks.
 static SOME: LazyLock<(Vec<u8>, Vec<TransferAccount>)> = LazyLock::new(|| {
@@ -89,21 +86,6 @@ fn no_account_follows_an_error() {
 }
 
 #[test]
-fn a_reader_begins_after_any_account() {
-    let (bytes, whole) = some();
-    for (place, account) in whole.iter().enumerate() {
-        for after in [account.account, AccountId::from_bits(account.account.bits() - 1)] {
-            let mut reader = StagedReader::new(&bytes[..]).unwrap();
-            reader.start_after(after);
-            let rest = reader.next_batch(1_000).unwrap();
-            let first = if after == account.account { place + 1 } else { place };
-            assert_eq!(rest, whole[first..]);
-            assert!(reader.next_batch(1).unwrap().is_empty());
-        }
-    }
-}
-
-#[test]
 fn a_stream_of_single_bytes_is_read() {
     struct Slow<'a>(&'a [u8]);
     impl Read for Slow<'_> {
@@ -121,11 +103,11 @@ fn a_stream_of_single_bytes_is_read() {
 #[test]
 fn other_files_and_other_versions_are_refused() {
     let (mut bytes, _) = some();
-    assert!(matches!(read(&[b'x'; 100][..]).1, Err(StagedError::NotStaged)));
+    assert!(matches!(read(&[b'x'; 200][..]).1, Err(StagedError::NotStaged)));
     // Version 2, with a correct checksum.
     bytes[8] = 2;
-    let crc = crc32fast::hash(&bytes[..72]);
-    bytes[72..76].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[..97]);
+    bytes[97..101].copy_from_slice(&crc.to_le_bytes());
     assert!(matches!(read(&bytes[..]).1, Err(StagedError::Version(2))));
 }
 
@@ -156,16 +138,15 @@ fn the_format_is_frozen() {
     assert_eq!(HEXLOWER.encode(&bytes), FROZEN);
 }
 
-/// Header, one block, end.
+/// Header, one block.
 const FROZEN: &str = concat!(
-    "44445354414745440100000000000000996229f3e42d2117e35b0ee6e980fb7e7bcc4d8b1af3adb5",
-    "f012c1599919f60a020000000000000003000000000000000200000000000000052ba1d7",
-    "810000000200000004000000000000000100000000000000020200000000000000018080ee8b8a96",
-    "9803000103416e6e000300000000000000048080ee8b8a969803000000020c2b3134313535353530",
-    "3132330180c0909dc89398030101000f616e6e406578616d706c652e636f6d000001010400000000",
-    "000000010500000000000000068080ee8b8a969803000000005f996cba",
-    "00000000020000000000000003000000000000000200000000000000b04a3f6dae7a3a70eb5f8d3c",
-    "aad54aabfe98b03fa1b8c0c45759b70c8173bc2782f7cba1",
+    "444453544147454401996229f3e42d2117e35b0ee6e980fb7e7bcc4d8b1af3adb5f012c1599919f6",
+    "0a020000000000000003000000000000000200000000000000db9ea08845fc33f253a87afa0ac46c",
+    "c854689dc4843221fd21314e112863dc188398729e",
+    "810000000100000000000000020200000000000000018080ee8b8a969803000103416e6e00030000",
+    "0000000000048080ee8b8a969803000000020c2b31343135353535303132330180c0909dc8939803",
+    "0101000f616e6e406578616d706c652e636f6d000001010400000000000000010500000000000000",
+    "068080ee8b8a96980300000000a4c222b7",
 );
 
 proptest! {
