@@ -148,7 +148,7 @@ fn accounts_must_be_in_order_and_counted() {
     }
     let both = block(&[account(1), account(2)], &[]);
     for wrong in [totals(1, 4, 4), totals(2, 3, 4), totals(2, 4, 5)] {
-        assert_eq!(check(&[both.clone()], wrong), invalid("the totals are wrong"));
+        assert_eq!(check(std::slice::from_ref(&both), wrong), invalid("the totals are wrong"));
     }
 }
 
