@@ -19,22 +19,16 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Creates a file with mode 0600, to read and write it; an error if the name is taken.
 pub fn create(path: &Path) -> io::Result<File> {
-    give_to_owner(
-        path,
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?,
-    )
+    open_private(path, OpenOptions::new().write(true).create_new(true))
 }
 
 /// Opens a file to read and write it, and creates it with mode 0600 if it is missing.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    give_to_owner(
-        path,
-        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?,
-    )
+    open_private(path, OpenOptions::new().write(true).create(true).truncate(false))
 }
 
-fn give_to_owner(path: &Path, file: File) -> io::Result<File> {
+fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let file = options.read(true).mode(0o600).open(path)?;
     give_to_owner_of(parent(path), &file)?;
     Ok(file)
 }
@@ -86,10 +80,7 @@ pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<(
 
 /// Opens a file to read it and append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
 pub fn append_private(path: &Path) -> io::Result<File> {
-    let file = give_to_owner(
-        path,
-        OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?,
-    )?;
+    let file = open_private(path, OpenOptions::new().append(true).create(true))?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
