@@ -45,12 +45,6 @@ struct State {
     is_uncertain: bool,
 }
 
-impl State {
-    fn of(keys: Keys) -> Mutex<Self> {
-        Mutex::new(Self { keys, is_uncertain: false })
-    }
-}
-
 impl Keyring {
     /// Opens the keyring, or creates it when there is neither key nor data. Finishes or undoes a change that a crash
     /// interrupted.
@@ -59,13 +53,17 @@ impl Keyring {
     /// See [`KeyringError`]. Nothing is created where `has_data` says that encrypted files exist.
     pub fn open(disk: SharedDisk, files: KeyFiles, has_data: bool) -> Result<Self, KeyringError> {
         let keys = files.open(&disk, has_data)?;
-        Ok(Self { files, disk: Some(disk), state: State::of(keys) })
+        Ok(Self::new(files, Some(disk), keys))
     }
 
     /// Opens the keyring without changing anything, for a reader beside a running or a stopped server.
     pub fn open_read_only(files: KeyFiles) -> Result<Self, KeyringError> {
         let keys = files.read()?;
-        Ok(Self { files, disk: None, state: State::of(keys) })
+        Ok(Self::new(files, None, keys))
+    }
+
+    fn new(files: KeyFiles, disk: Option<SharedDisk>, keys: Keys) -> Self {
+        Self { files, disk, state: Mutex::new(State { keys, is_uncertain: false }) }
     }
 
     /// The key of an hour, if it is alive.

@@ -35,7 +35,6 @@ const TAG_BYTES: usize = 16;
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct HourKey([u8; 32]);
 
-/// One hour of the keyring.
 #[derive(Clone, Debug)]
 pub(super) struct KeyEntry {
     /// The earliest wall time at which the key was seen.
@@ -43,7 +42,6 @@ pub(super) struct KeyEntry {
     pub(super) key: HourKey,
 }
 
-/// The hours that are alive.
 pub(super) type Entries = BTreeMap<Hour, KeyEntry>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +86,6 @@ fn cipher(root: &RootKey) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, root.bytes()).expect("a root key has 32 bytes"))
 }
 
-/// The bytes of a keyring under `root`.
 pub(super) fn seal(entries: &Entries, root: &RootKey) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(SEALED_AT + entries.len() * ENTRY_BYTES + TAG_BYTES + 4);
     bytes.extend_from_slice(MAGIC);

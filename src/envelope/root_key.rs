@@ -49,7 +49,6 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// The bytes of a file with these keys.
 pub(super) fn encode(roots: &[&RootKey]) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(12 + roots.len() * KEY_BYTES));
     bytes.extend_from_slice(MAGIC);

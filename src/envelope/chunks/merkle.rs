@@ -2,7 +2,6 @@
 
 use aws_lc_rs::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
 
-/// A SHA-256.
 pub(super) type Hash = [u8; SHA256_OUTPUT_LEN];
 
 const LEAF: &[u8] = &[0];

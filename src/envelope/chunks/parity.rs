@@ -17,7 +17,6 @@ pub(super) const STRIPE_CHUNKS: u32 = if cfg!(test) { 4 } else { 64 };
 /// Stripes whose chunks take turns.
 const LANES: u32 = 2;
 
-/// The stripe of the chunk with this count.
 pub(super) const fn stripe_of(counter: u32) -> u32 {
     counter / (LANES * STRIPE_CHUNKS) * LANES + counter % LANES
 }
@@ -51,7 +50,6 @@ pub(super) fn add(sum: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) struct Parity {
     /// Stripes that are whole, one after another.
     whole: Vec<u8>,
-    /// Where each ends.
     ends: Vec<usize>,
     /// Stripes under way.
     open: [Vec<u8>; LANES as usize],
@@ -68,7 +66,6 @@ impl Parity {
         }
     }
 
-    /// The parity of each stripe, in order.
     pub(super) fn finish(mut self) -> (Vec<u8>, Vec<Range<usize>>) {
         self.close();
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

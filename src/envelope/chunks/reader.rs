@@ -208,7 +208,6 @@ impl ChunkReader {
     }
 }
 
-/// Each chunk of a run with its bytes.
 fn pieces<'a>(
     run: &'a [ChunkPosition],
     mut sealed: &'a mut [u8],

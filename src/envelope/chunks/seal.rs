@@ -25,7 +25,6 @@ pub(super) struct ChunkId {
 #[derive(Debug)]
 pub(super) struct ChunkKey {
     key: LessSafeKey,
-    /// The head of the file that it is for.
     pub(super) file: FileHeader,
 }
 
@@ -34,7 +33,6 @@ impl ChunkKey {
         Self { key: file.subkey(key, SUBKEY_LABEL), file: file.clone() }
     }
 
-    /// Encrypts a chunk in place.
     pub(super) fn seal(&self, id: &ChunkId, chunk: &mut [u8]) -> [u8; TAG_BYTES] {
         self.tag(nonce(0, id.counter), &self.chunk_aad(id), chunk)
     }

@@ -23,9 +23,7 @@ use super::{
 };
 use crate::envelope::frame::checksum;
 
-/// Bytes of the longest note that a chunk file takes.
 pub(super) const NOTE_BYTES_MAX: usize = 256;
-/// The most parts that a chunk file has.
 pub(super) const PARTS_MAX: usize = 16;
 
 const MAGIC: &[u8; 8] = b"DDCHTAIL";
@@ -95,7 +93,6 @@ pub(super) fn is_tail(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// Whether a copy was sealed with this key.
 pub(super) fn is_sealed_with(bytes: &[u8; TAIL_BYTES], key: &ChunkKey) -> bool {
     let mut tag = [0; TAG_BYTES];
     tag.copy_from_slice(&bytes[TAG_AT..CRC_AT]);
