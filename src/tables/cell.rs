@@ -4,7 +4,6 @@ use std::{borrow::Cow, fmt};
 
 use crate::{clock::Timestamp, handle::Handle};
 
-/// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnKind {
     Text,
@@ -14,14 +13,12 @@ pub(super) enum ColumnKind {
     Int64,
 }
 
-/// What a file says about a column.
 pub(super) struct ColumnHead {
     pub(super) name: &'static str,
     pub(super) kind: ColumnKind,
     pub(super) may_be_null: bool,
 }
 
-/// The value of one column in one row.
 pub(super) enum Cell<'a> {
     Null,
     Text(Cow<'a, str>),

@@ -13,7 +13,6 @@ use super::{
 /// Written before a handle that a spreadsheet could take for a formula or a number.
 const GUARD: char = '\'';
 
-/// Writes rows after a header.
 pub(super) struct CsvTable {
     writer: csv::Writer<Output>,
     for_spreadsheet: bool,

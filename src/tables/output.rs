@@ -51,7 +51,6 @@ pub enum RecipientError {
     Secret,
 }
 
-/// Where an encoder writes to.
 pub(super) enum Output {
     Plain(BufWriter<AtomicFile>),
     Encrypted(Box<StreamWriter<BufWriter<AtomicFile>>>),

@@ -20,7 +20,6 @@ use super::{
     output::Output,
 };
 
-/// Rows of one Arrow batch.
 const BATCH_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
 /// Rows of one row group: what DuckDB gives to one thread at a time (122,880 at least), and some ten megabytes of memory.
 const ROW_GROUP_ROWS: usize = if cfg!(test) { 64 } else { 131_072 };
@@ -34,7 +33,6 @@ pub(super) struct ParquetTable {
     rows: usize,
 }
 
-/// Collects the values of one column.
 enum Builder {
     Text(StringBuilder),
     Instant(TimestampMicrosecondBuilder),

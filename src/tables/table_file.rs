@@ -24,7 +24,6 @@ pub struct ExportError {
     pub source: io::Error,
 }
 
-/// The form of a file's rows.
 pub(super) enum TableFormat {
     /// For a spreadsheet, handles are guarded and lines end with CR LF.
     Csv {

@@ -86,12 +86,10 @@ pub enum ColumnError {
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     positions: [Option<usize>; Column::ALL.len()],
-    /// The number of cells in a record.
     pub(super) width: usize,
 }
 
 impl Layout {
-    /// The layout that a header names.
     pub(super) fn from_names<'a>(
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, ColumnError> {

@@ -25,14 +25,12 @@ pub(super) struct CsvPiece {
     line: u64,
 }
 
-/// Splits a file into pieces.
 pub(super) struct CsvSource {
     file: File,
     /// Bytes that were read after the last piece: the beginning of a record.
     rest: Vec<u8>,
     line: u64,
     is_at_end: bool,
-    /// Bytes that were read from the file.
     pub(super) bytes_read: u64,
 }
 
@@ -41,7 +39,6 @@ impl CsvSource {
         Self { file, rest: Vec::new(), line: 1, is_at_end: false, bytes_read: 0 }
     }
 
-    /// The next piece. None at the end.
     pub(super) fn next_piece(&mut self) -> Result<Option<CsvPiece>, StageError> {
         if self.is_at_end {
             return Ok(None);

@@ -13,7 +13,6 @@ use crate::{
     limits,
 };
 
-/// The id of an account or a device in a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) bits: u64,

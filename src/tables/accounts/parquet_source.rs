@@ -5,8 +5,11 @@ use arrow_array::{
     TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow_schema::{DataType, TimeUnit};
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+use parquet::{
+    arrow::arrow_reader::{
+        ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    },
+    errors::ParquetError,
 };
 
 use super::{
@@ -23,14 +26,12 @@ use crate::{
 /// Rows of one batch: few enough to distribute to threads, and enough to read fast.
 const BATCH_ROWS: usize = 8_192;
 
-/// A batch of rows.
 pub(super) struct ParquetPiece {
     batch: RecordBatch,
     /// The number of the first row, counted from 1.
     row: u64,
 }
 
-/// Reads a file in batches.
 pub(super) struct ParquetSource {
     reader: ParquetRecordBatchReader,
     pub(super) rows_read: u64,
@@ -43,8 +44,7 @@ impl ParquetSource {
         // Ignores the Arrow schema that a writer may have stored. A column then has the type of its values: dictionaries,
         // views and large strings become plain strings.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-            .map_err(|error| StageError::Parquet(error.into()))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
         let fields = builder.schema().fields();
         let layout = Layout::from_names(fields.iter().map(|field| field.name().as_str()))?;
         for column in Column::ALL {
@@ -53,15 +53,13 @@ impl ParquetSource {
             }
         }
         let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let reader = builder.with_batch_size(BATCH_ROWS).build();
-        let reader = reader.map_err(|error| StageError::Parquet(error.into()))?;
+        let reader = builder.with_batch_size(BATCH_ROWS).build()?;
         Ok((layout, Self { reader, rows_read: 0, rows_total }))
     }
 
-    /// The next batch. None at the end.
     pub(super) fn next_piece(&mut self) -> Result<Option<ParquetPiece>, StageError> {
         let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch.map_err(|error| StageError::Parquet(error.into()))?;
+        let batch = batch.map_err(ParquetError::from)?;
         let row = self.rows_read + 1;
         self.rows_read += batch.num_rows() as u64;
         Ok(Some(ParquetPiece { batch, row }))
@@ -98,7 +96,6 @@ pub(super) fn read(
     }
 }
 
-/// The values of a column in one batch.
 enum Values<'a> {
     None,
     Text(&'a StringArray),

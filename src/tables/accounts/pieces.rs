@@ -12,7 +12,6 @@ use super::{
     source::{FileKind, Source, StageError},
 };
 
-/// Some rows of a source, in its format.
 pub(super) enum Piece {
     Csv(CsvPiece),
     Parquet(ParquetPiece),
@@ -35,11 +34,11 @@ pub(super) fn open<'a>(
     source: &Source,
     progress: &'a dyn Fn(Progress),
 ) -> Result<(Layout, Pieces<'a>), StageError> {
-    let (file, bytes_total) = (source.file()?, source.bytes());
+    let (file, bytes_total) = (source.file()?, source.stamp.bytes);
     let report = move |unit, done, total| {
         progress(Progress { phase: Phase::Reading, unit, done, total });
     };
-    match source.kind() {
+    match source.kind {
         FileKind::Csv => {
             let mut csv = CsvSource::new(file);
             let mut first = csv.next_piece()?.ok_or(ColumnError::NoHeader)?;

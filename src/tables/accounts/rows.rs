@@ -28,7 +28,6 @@ const HEAD_BYTES: usize = 27;
 const BAD: u8 = 1;
 const HAS_HANDLE: u8 = 2;
 
-/// The values of one row.
 #[derive(Clone)]
 pub(super) struct Row<'a> {
     pub(super) line: u64,
@@ -76,7 +75,6 @@ pub(super) struct RowPosition {
 /// An entry of an index: the sort key, and the position of the row.
 pub(super) type Entry = (u64, RowPosition);
 
-/// The encoded rows of one piece.
 #[derive(Default)]
 pub(super) struct PieceOfRows {
     bytes: Vec<u8>,
@@ -119,11 +117,9 @@ impl PieceOfRows {
     }
 }
 
-/// All rows of an import.
 #[derive(Default)]
 pub(super) struct Rows {
     pieces: Vec<Box<[u8]>>,
-    /// The number of all rows.
     pub(super) count: u64,
 }
 

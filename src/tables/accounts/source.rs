@@ -1,7 +1,6 @@
 //! [`Source`]: the file to import, its format, and the digest by which its staged file is found again.
 
 use std::{
-    error::Error,
     fmt,
     io::{self, Read as _},
     num::NonZeroUsize,
@@ -9,6 +8,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
+use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -73,7 +73,7 @@ pub enum StageError {
     },
     /// The Parquet file is damaged, or uses an unsupported feature.
     #[error("the Parquet file cannot be read: {0}")]
-    Parquet(#[source] Box<dyn Error + Send + Sync>),
+    Parquet(#[from] ParquetError),
     /// Some rows are bad, and the options do not skip bad rows.
     #[error("{} rows are bad", .0.total())]
     BadRows(BadRows),
@@ -116,9 +116,9 @@ impl fmt::Display for ImportDigest {
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
-    kind: FileKind,
+    pub(super) kind: FileKind,
     sha256: [u8; 32],
-    stamp: FileStamp,
+    pub(super) stamp: FileStamp,
 }
 
 impl Source {
@@ -148,16 +148,6 @@ impl Source {
         );
         context.update(options.as_bytes());
         ImportDigest(digest_bytes(context))
-    }
-
-    /// The size of the file in bytes.
-    pub const fn bytes(&self) -> u64 {
-        self.stamp.bytes
-    }
-
-    /// The format of the file.
-    pub const fn kind(&self) -> FileKind {
-        self.kind
     }
 
     pub(super) fn file(&self) -> Result<File, StageError> {

@@ -140,7 +140,6 @@ fn parts(mut index: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     })
 }
 
-/// Builds the accounts of one part.
 fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> (Block, BadRows) {
     let (mut block, mut bad) = (Block::default(), BadRows::default());
     for entries in part.chunk_by(|one, other| one.0 == other.0) {

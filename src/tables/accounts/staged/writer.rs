@@ -19,7 +19,6 @@ use crate::{
     tables::accounts::source::{ImportDigest, digest_bytes},
 };
 
-/// The ending of the name of a staged file.
 const ENDING: &str = ".staged";
 
 /// The path of the staged file of the import `digest`.
@@ -27,7 +26,6 @@ pub(super) fn path(directory: &Path, digest: ImportDigest) -> PathBuf {
     directory.join(format!("{digest}{ENDING}"))
 }
 
-/// A block of encoded accounts.
 pub(crate) struct Block {
     bytes: Vec<u8>,
     last: Option<AccountId>,
