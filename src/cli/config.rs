@@ -44,6 +44,6 @@ fn check(config: &Config) -> anyhow::Result<()> {
     DataDirectory::check_usable(data)?;
     KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref()).check_directory()?;
     let clock: SharedClock = Arc::new(SystemClock);
-    DeliveryRouter::check(&config.ownership, &clock)?;
+    DeliveryRouter::open(&config.ownership, None, &clock)?;
     Ok(())
 }

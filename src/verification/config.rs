@@ -62,10 +62,10 @@ impl Config {
             return Ok(());
         };
         if let DeliveryMethod::Section(mail) = &methods.mail {
-            mail.validate().map_err(OpenError::of_mail)?;
+            mail.validate().map_err(OpenError::of("mail"))?;
         }
         if let DeliveryMethod::Section(text) = &methods.text {
-            text.validate().map_err(OpenError::of_text)?;
+            text.validate().map_err(OpenError::of("text"))?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! [`Delivery`]: the interface of everything that sends codes.
 
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 use crate::{
     clock::Timestamp,
@@ -28,7 +29,8 @@ pub struct Message {
 }
 
 /// What confirming a code does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Purpose {
     /// It binds the handle to a device.
     Bind,
@@ -61,17 +63,6 @@ pub enum DeliveryError {
     /// The code was handed over, and no answer came. It may arrive.
     #[error("it is not known whether the code was sent")]
     PerhapsSent,
-}
-
-impl Purpose {
-    /// The value in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Bind => "bind",
-            Self::Deregister => "deregister",
-        }
-    }
 }
 
 impl SentBy {

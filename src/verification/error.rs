@@ -1,6 +1,6 @@
 //! What can go wrong, one type for each operation.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use super::method_config::InvalidKey;
 use crate::registry::{BindError, ChangeError};
@@ -107,17 +107,8 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    pub(super) fn of_mail((key, why): InvalidKey) -> Self {
-        Self { key: format!("ownership.delivery.mail.{key}"), why }
-    }
-
-    pub(super) fn of_text((key, why): InvalidKey) -> Self {
-        Self { key: format!("ownership.delivery.text.{key}"), why }
-    }
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> Self {
-        Self { key: "ownership.outbox".into(), why: error.to_string() }
+    /// An error of a key of the delivery method `name`.
+    pub(super) fn of(name: &'static str) -> impl Fn(InvalidKey) -> Self {
+        move |(key, why)| Self { key: format!("ownership.delivery.{name}.{key}"), why }
     }
 }

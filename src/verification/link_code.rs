@@ -3,7 +3,7 @@
 //! A link code is ten characters of base 32 without look-alikes, that is 50 random bits. It works once, for ten minutes.
 //! Only its keyed hash is kept, in memory.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
@@ -62,8 +62,6 @@ impl Redeemed {
         self.issued.device
     }
 }
-
-redacted_debug!(Redeemed);
 
 impl LinkCode {
     /// The code. Only the answer to the device may contain it.
@@ -134,11 +132,7 @@ fn normalize(text: &str) -> Option<Zeroizing<String>> {
     (code.len() == CHARS).then_some(code)
 }
 
-impl fmt::Debug for LinkCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinkCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
-    }
-}
+redacted_debug!(LinkCode, Redeemed);
 
 #[cfg(test)]
 mod tests {
@@ -170,10 +164,7 @@ mod tests {
             Some(account)
         );
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);
-        assert_eq!(
-            format!("{code:?}"),
-            format!("LinkCode {{ expires_at: {:?}, .. }}", code.expires_at)
-        );
+        assert_eq!(format!("{code:?}"), "LinkCode(…)");
     }
 
     #[test]

@@ -236,16 +236,15 @@ impl VerificationService {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    #[cfg(test)]
-    pub(super) fn sessions_open(&self) -> usize {
-        self.state().sessions.len()
-    }
-
-    #[cfg(test)]
-    pub(super) fn deliveries(&self) -> usize {
-        self.deliveries.count()
-    }
 }
 
 redacted_debug!(VerificationService);
+
+#[cfg(test)]
+mod tests {
+    impl super::VerificationService {
+        pub(in crate::verification) fn sessions_open(&self) -> usize {
+            self.state().sessions.len()
+        }
+    }
+}

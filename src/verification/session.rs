@@ -271,11 +271,15 @@ impl Sessions {
             self.remove(id);
         }
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        assert_eq!(self.by_id.len(), self.by_end.len());
-        assert!(self.by_requester.len() <= self.by_id.len());
-        self.by_id.len()
+#[cfg(test)]
+mod tests {
+    impl super::Sessions {
+        pub(in crate::verification) fn len(&self) -> usize {
+            assert_eq!(self.by_id.len(), self.by_end.len());
+            assert!(self.by_requester.len() <= self.by_id.len());
+            self.by_id.len()
+        }
     }
 }

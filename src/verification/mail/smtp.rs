@@ -25,10 +25,8 @@ use tokio::{
 
 use super::{
     super::{
-        input_files::read_certificates,
-        method_config::InvalidKey,
+        method_config::{InvalidKey, Secret, read_certificates},
         retry::{AttemptError, Deadlines, Retry},
-        secret::Secret,
     },
     composer::ComposedMail,
     config::{Encryption, MailConfig},

@@ -156,9 +156,7 @@ async fn a_delivery_ends_though_its_client_has_disconnected() {
         assert!((&mut asking).now_or_never().is_none(), "it is being delivered");
         drop(asking);
         outcome_tx.send_replace(Some(outcome));
-        while bench.service.deliveries() > 0 {
-            tokio::task::yield_now().await;
-        }
+        assert!(bench.shutdown.drained(Duration::from_secs(60)).await, "the delivery ends");
         let valid = if outcome.is_ok() { bench.delivery.code() } else { former };
         let answer = bench.service.confirm(id, &valid).await;
         assert!(answer.is_ok(), "{outcome:?}: {answer:?}");
