@@ -7,7 +7,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{demo, environment::ConfigFile};
+use super::{config::ConfigFile, demo};
 use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
 
 #[derive(Args)]

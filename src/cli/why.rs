@@ -40,7 +40,7 @@ impl Why {
             request.limit.get_or_insert(ENTRIES_SHOWN.to_string());
         }
         let mut printer = LinePrinter::new(stdout().lock(), json, is_coloured());
-        source.rows(&request, &mut |line| Ok(printer.print(&line)?))?;
+        source.rows(&request, |line| Ok(printer.print(&line)?))?;
         printer.finish()
     }
 }

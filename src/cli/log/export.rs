@@ -12,7 +12,7 @@ use crate::{
     api::{Call as _, RecordFilter},
     cli::{
         errors::UsageError,
-        output_file::may_write,
+        output::may_write,
         progress::ProgressView,
         source::{Source, print_passed_over},
     },
@@ -58,7 +58,7 @@ impl Export {
         let view = ProgressView::stderr();
         let outcome = self
             .source
-            .rows(&self.request, &mut |row| add(&mut file, &row, &view))
+            .rows(&self.request, |row| add(&mut file, &row, &view))
             .context("there is no file")?;
         drop(view);
         // Another process may have made it meanwhile.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     cli::{
-        client::block_on, errors::UsageError, output_file::may_write, progress::ProgressView,
+        client::block_on, errors::UsageError, output::may_write, progress::ProgressView,
         source::Source,
     },
     registry::StoppedRegistry,

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,9 +25,9 @@ use super::{
 use crate::{
     api::{ImportPhase, ImportState},
     cli::{
-        client::{Client, Refusal, block_on},
+        client::{Client, Lines, Refusal, block_on},
         errors::UsageError,
-        lines::Lines,
+        output::print_json,
         progress::ProgressView,
         source::Source,
     },
@@ -108,7 +109,7 @@ impl Import {
     async fn to_server(&self, options: &StageOptions) -> anyhow::Result<(Ready, Imported)> {
         let api = self.source.client()?;
         // Before the long work: may this be done at all, and is the server free?
-        let state: ImportState = api.send(api.get(PATH)).await?.json().await?;
+        let state: ImportState = api.json(api.request(Method::GET, PATH)).await?;
         if state.state == ImportPhase::Applying {
             let ImportState { accounts, total, .. } = state;
             bail!("the server applies another import: {accounts} of {total} accounts so far");
@@ -178,13 +179,12 @@ async fn send(api: &Client, ready: &Ready, view: &ProgressView) -> anyhow::Resul
 
 /// Prints the counts of an import. Rows that were left out are listed on standard error.
 fn print(imported: &Imported, bad: Option<&BadRows>, is_json: bool) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
     if is_json {
         let mut object = serde_json::to_value(imported)?;
         object["bad_rows"] = bad.map_or(Value::Null, bad_rows);
-        writeln!(out, "{object}")?;
-        return Ok(());
+        return print_json(&object);
     }
+    let mut out = stdout().lock();
     for (count, words) in counts(imported) {
         writeln!(out, "{count:>12}  {words}")?;
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{stopped::Stopped, transfer};
 use crate::{
-    cli::{client::block_on, output_file::may_write, progress::ProgressView, source::Source},
+    cli::{client::block_on, output::may_write, progress::ProgressView, source::Source},
     files::AtomicFile,
 };
 

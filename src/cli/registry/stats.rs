@@ -3,11 +3,12 @@
 use std::io::{Write, stdout};
 
 use clap::Args;
+use reqwest::Method;
 
 use super::stopped::Stopped;
 use crate::{
     api::RegistryFigures,
-    cli::{client::block_on, source::Source},
+    cli::{client::block_on, output::print_json, source::Source},
     clock::{Clock as _, SystemClock},
 };
 
@@ -29,18 +30,13 @@ impl Stats {
             }
             None => {
                 let client = self.source.client()?;
-                block_on(async {
-                    Ok(client.send(client.get("/v1/registry")).await?.json().await?)
-                })?
+                block_on(client.json(client.request(Method::GET, "/v1/registry")))?
             }
         };
-        let mut out = stdout().lock();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(&figures)?)?;
-        } else {
-            print(&figures, &mut out)?;
+        match self.json {
+            true => print_json(&figures),
+            false => Ok(print(&figures, &mut stdout().lock())?),
         }
-        Ok(())
     }
 }
 
