@@ -56,7 +56,6 @@ enum Command {
 }
 
 /// Parses the arguments, runs the command and gives the exit code: 0, 1 failed, 2 usage, 64 bad configuration.
-#[must_use]
 pub fn run() -> ExitCode {
     telemetry::silence_panics();
     let outcome = match Cli::parse().command {

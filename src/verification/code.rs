@@ -30,7 +30,6 @@ impl Code {
     }
 
     /// The digits. Only the message to the handle may contain them.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -54,9 +54,6 @@ pub enum OutboxKind {
 
 impl Config {
     /// Checks the values and reads the templates, but no secrets: only the server may need to read those.
-    ///
-    /// # Errors
-    /// The first invalid key, and what is wrong with its value.
     pub fn validate(&self) -> Result<(), OpenError> {
         let DeliveryMethod::Section(methods) = &self.delivery else {
             return Ok(());

@@ -67,7 +67,6 @@ pub enum DeliveryError {
 
 impl SentBy {
     /// The kind of message that reaches `handle`.
-    #[must_use]
     pub const fn for_handle(handle: &Handle) -> Self {
         match handle {
             Handle::Phone(_) => Self::Sms,
@@ -76,7 +75,6 @@ impl SentBy {
     }
 
     /// The value in JSON.
-    #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
             Self::Sms => "sms",

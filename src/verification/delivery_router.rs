@@ -24,9 +24,6 @@ pub struct DeliveryRouter {
 impl DeliveryRouter {
     /// Opens the methods that `config` names: reads secrets, templates and trusted certificates, and connects to nothing.
     /// Opens the outbox in the directory `data` if any method needs it; without `data` none, for a check.
-    ///
-    /// # Errors
-    /// The configuration key whose file cannot be read or used.
     pub fn open(
         config: &Config,
         data: Option<&Path>,

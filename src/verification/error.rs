@@ -20,7 +20,6 @@ pub enum SendLimit {
 
 impl SendLimit {
     /// The limit's name in answers.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Resend => "resend",

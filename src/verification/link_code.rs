@@ -52,7 +52,6 @@ pub struct Redeemed {
 
 impl Redeemed {
     /// The account that the code joins.
-    #[must_use]
     pub fn account(&self) -> AccountId {
         self.issued.account
     }
@@ -65,7 +64,6 @@ impl Redeemed {
 
 impl LinkCode {
     /// The code. Only the answer to the device may contain it.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.code
     }

@@ -77,7 +77,6 @@ impl VerificationService {
     ///
     /// # Panics
     /// Outside of a runtime.
-    #[must_use]
     pub fn new(
         registry: Arc<Registry>,
         delivery: Arc<dyn Delivery>,
@@ -90,9 +89,6 @@ impl VerificationService {
 
     /// Binds `handle` to the asking device if its account has proved it before; otherwise sends a code to it. `from` is
     /// the client's address.
-    ///
-    /// # Errors
-    /// If a limit is exceeded, the code cannot be sent, or the registry cannot bind the handle.
     pub async fn begin_binding(
         &self,
         asker: Asker,
@@ -111,9 +107,6 @@ impl VerificationService {
 
     /// Sends a code that takes `handle` from every device. Does not ask the registry whether the handle is held, so that
     /// the answer cannot reveal it.
-    ///
-    /// # Errors
-    /// If a limit is exceeded, or the code cannot be sent.
     pub async fn begin_deregistration(
         &self,
         handle: Handle,
@@ -178,9 +171,6 @@ impl VerificationService {
     }
 
     /// Binds or deregisters the session's handle if `code` is the one that was sent last.
-    ///
-    /// # Errors
-    /// If the code is another one, the session has ended or is unknown, or the registry cannot make the change.
     pub async fn confirm(
         &self,
         verification: VerificationId,
@@ -211,9 +201,6 @@ impl VerificationService {
     }
 
     /// Issues a code with which another device joins the asker's account.
-    ///
-    /// # Errors
-    /// If the account, or all accounts together, have too many open link codes.
     pub fn issue_link_code(&self, asker: Asker) -> Result<LinkCode, LinkError> {
         self.state().link_codes.issue(&self.key, asker.account, asker.device, self.clock.now())
     }

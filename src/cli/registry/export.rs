@@ -26,7 +26,7 @@ use crate::{
 };
 
 #[derive(Args)]
-pub(in crate::cli) struct Export {
+pub(crate) struct Export {
     /// The file to write; its name ends in .csv or .parquet. FILE.subject-key is written beside it
     file: PathBuf,
     /// Replace the files if they exist
@@ -102,7 +102,8 @@ fn write_all(
 /// before the next one.
 struct Copy {
     directory: PathBuf,
-    work: WorkDirectory,
+    /// Removed after the directory below it.
+    _work: WorkDirectory,
 }
 
 impl Copy {
@@ -116,13 +117,12 @@ impl Copy {
         }
         crate::files::create_dir(&directory)
             .with_context(|| format!("making {}", directory.display()))?;
-        Ok(Self { directory, work })
+        Ok(Self { directory, _work: work })
     }
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
-        self.work.remove_if_empty();
     }
 }

@@ -43,7 +43,7 @@ const PATH: &str = "/v1/registry/import";
 const BATCH_ACCOUNTS: usize = 1_024;
 
 #[derive(Args)]
-pub(in crate::cli) struct Import {
+pub(crate) struct Import {
     /// The file; its name ends in .csv or .parquet
     file: PathBuf,
     /// Leave bad rows out; without this one bad row means that nothing is imported
@@ -122,11 +122,9 @@ impl Import {
         }
         let view = ProgressView::stderr();
         let work = WorkDirectory::make(self.work_dir.as_deref(), &self.file)?;
-        let staged = staging::ready(&self.file, &work.path, options, &view);
-        let ready = staged.inspect_err(|_| work.remove_if_empty())?;
+        let ready = staging::ready(&self.file, &work.path, options, &view)?;
         let imported = send(&api, &ready, &view).await?;
         fs::remove_file(&ready.path).context("removing the staged file")?;
-        work.remove_if_empty();
         Ok((ready, imported))
     }
 }

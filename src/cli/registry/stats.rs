@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[derive(Args)]
-pub(in crate::cli) struct Stats {
+pub(crate) struct Stats {
     /// Print one JSON object
     #[arg(long)]
     json: bool,

@@ -47,9 +47,11 @@ impl WorkDirectory {
             .with_context(|| format!("{} (--work-dir names another place)", path.display()))?;
         Ok(Self { path, is_named })
     }
+}
 
+impl Drop for WorkDirectory {
     /// Removes it, unless somebody named it or it holds something.
-    pub(super) fn remove_if_empty(&self) {
+    fn drop(&mut self) {
         if !self.is_named {
             let _ = fs::remove_dir(&self.path);
         }
