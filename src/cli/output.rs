@@ -17,18 +17,15 @@ use crate::{
     vocabulary::Route,
 };
 
-const BLUE: &str = "\x1b[34m";
-const GREEN: &str = "\x1b[32m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
-
-/// What begins and ends the colour of a route; of anything else it is dim.
-pub(super) fn paint(route: &str) -> (&'static str, &'static str) {
-    match route {
-        "imessage" => (BLUE, PLAIN),
-        "sms" => (GREEN, PLAIN),
-        _ => (DIM, PLAIN),
-    }
+/// What begins and ends the colour of a route (blue, green; of anything else it is dim), if there is colour at all.
+pub(super) fn paint(route: &str, colour: bool) -> (&'static str, &'static str) {
+    let begin = match route {
+        _ if !colour => return ("", ""),
+        "imessage" => "\x1b[34m",
+        "sms" => "\x1b[32m",
+        _ => "\x1b[2m",
+    };
+    (begin, "\x1b[0m")
 }
 
 /// Whether standard output takes colour: a terminal that knows colours, and nobody who asked for none.
@@ -91,7 +88,7 @@ impl<W: Write> RowPrinter<W> {
 fn align(columns: &[(&str, usize)], cells: &[String], colour: bool) -> String {
     let mut line = String::new();
     for ((name, width), cell) in columns.iter().zip(cells) {
-        let (before, after) = if colour && *name == "ROUTE" { paint(cell) } else { ("", "") };
+        let (before, after) = paint(cell, colour && *name == "ROUTE");
         let _ = write!(line, "{before}{cell:<width$}{after} ");
     }
     line.truncate(line.trim_end().len());

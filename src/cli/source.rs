@@ -28,7 +28,6 @@ use crate::{
     api::{Call as _, RecordFilter},
     audit::local_user,
     clock::{Clock as _, SystemClock},
-    config::{Config, ConfigError},
     files::DataDirectory,
     query_log::{LogRow, SearchOutcome},
     reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
@@ -43,7 +42,7 @@ pub(super) struct Source {
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     pub(super) data: Option<PathBuf>,
     #[command(flatten)]
-    config: ConfigFile,
+    pub(super) config: ConfigFile,
     /// The operators' address of the server to ask [env: DISPATCHD_SERVER] [default: server.operators of the configuration]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -123,10 +122,6 @@ impl Source {
         }
     }
 
-    pub(super) fn config(&self) -> Result<Config, ConfigError> {
-        self.config.load()
-    }
-
     /// What is in the data directory named; none if none is named.
     pub(super) fn records(&self) -> anyhow::Result<Option<Records>> {
         let Some(data) = self.data.clone() else {
@@ -136,7 +131,7 @@ impl Source {
         if !data.join("log").is_dir() {
             bail!("{} is no data directory: it has no log/", data.display());
         }
-        let config = self.config()?;
+        let config = self.config.load()?;
         Ok(Some(Records::of_files(DataFiles {
             data,
             root_key: config.keys.root_key,
@@ -160,7 +155,9 @@ impl Source {
         };
         match self.server.clone().or_else(|| variable("DISPATCHD_SERVER")) {
             Some(server) => Client::new(&server, &token),
-            None => Client::new(&format!("http://{}", self.config()?.server.operators), &token),
+            None => {
+                Client::new(&format!("http://{}", self.config.load()?.server.operators), &token)
+            }
         }
     }
 }

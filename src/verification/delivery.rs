@@ -38,15 +38,6 @@ pub enum Purpose {
     Deregister,
 }
 
-/// By which kind of message a code was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SentBy {
-    /// By text message.
-    Sms,
-    /// By mail.
-    Email,
-}
-
 /// Sends codes.
 pub trait Delivery: Send + Sync {
     /// Sends `message`, or hands it to another program so that a crash of this process does not lose it. Returns within
@@ -63,22 +54,4 @@ pub enum DeliveryError {
     /// The code was handed over, and no answer came. It may arrive.
     #[error("it is not known whether the code was sent")]
     PerhapsSent,
-}
-
-impl SentBy {
-    /// The kind of message that reaches `handle`.
-    pub const fn for_handle(handle: &Handle) -> Self {
-        match handle {
-            Handle::Phone(_) => Self::Sms,
-            Handle::Email(_) => Self::Email,
-        }
-    }
-
-    /// The value in JSON.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Email => "email",
-        }
-    }
 }

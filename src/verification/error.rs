@@ -5,39 +5,15 @@ use std::time::Duration;
 use super::method_config::InvalidKey;
 use crate::registry::{BindError, ChangeError};
 
-/// The limit on sent codes that a request exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SendLimit {
-    /// The pause between two codes of one session.
-    Resend,
-    /// Codes to one handle in a day.
-    Handle,
-    /// Codes that one account requests in a day.
-    Account,
-    /// Codes that one network requests in a day.
-    Network,
-}
-
-impl SendLimit {
-    /// The limit's name in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Resend => "resend",
-            Self::Handle => "codes-per-handle",
-            Self::Account => "codes-per-account",
-            Self::Network => "codes-per-network",
-        }
-    }
-}
-
 /// No code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BeginError {
     /// The request exceeds a limit on sent codes.
     #[error("too many codes were requested")]
     RateLimited {
-        /// The first limit that was exceeded.
-        limit: SendLimit,
+        /// The first limit that was exceeded: `resend` (the pause between two codes of one session),
+        /// `codes-per-handle`, `codes-per-account` or `codes-per-network` (codes in a day).
+        limit: &'static str,
         /// The same request can succeed after this span.
         retry_after: Duration,
     },

@@ -36,7 +36,6 @@ pub(super) struct LinkCodes {
 }
 
 /// Who requested a code, and when it expires.
-#[derive(Clone, Copy)]
 struct Issued {
     account: AccountId,
     device: DeviceId,
@@ -47,19 +46,11 @@ struct Issued {
 #[must_use = "it names the account to join"]
 pub struct Redeemed {
     hash: [u8; 32],
-    issued: Issued,
-}
-
-impl Redeemed {
     /// The account that the code joins.
-    pub fn account(&self) -> AccountId {
-        self.issued.account
-    }
-
+    pub account: AccountId,
     /// The device that requested the code.
-    pub(super) fn device(&self) -> DeviceId {
-        self.issued.device
-    }
+    pub(super) device: DeviceId,
+    expires_at: Timestamp,
 }
 
 impl LinkCode {
@@ -96,13 +87,14 @@ impl LinkCodes {
     pub(super) fn redeem(&mut self, key: &HashKey, text: &str, now: Timestamp) -> Option<Redeemed> {
         let code = normalize(text)?;
         let hash = key.hash(PREFIX, code.as_bytes());
-        let issued = self.open.remove(&hash)?;
-        (now < issued.expires_at).then_some(Redeemed { hash, issued })
+        let Issued { account, device, expires_at } = self.open.remove(&hash)?;
+        (now < expires_at).then_some(Redeemed { hash, account, device, expires_at })
     }
 
     /// Makes a redeemed code valid again for the rest of its lifetime.
     pub(super) fn restore(&mut self, redeemed: Redeemed) {
-        self.open.insert(redeemed.hash, redeemed.issued);
+        let Redeemed { hash, account, device, expires_at } = redeemed;
+        self.open.insert(hash, Issued { account, device, expires_at });
     }
 }
 
@@ -144,7 +136,7 @@ mod tests {
         text: &str,
         now: Timestamp,
     ) -> Option<AccountId> {
-        codes.redeem(key, text, now).map(|redeemed| redeemed.account())
+        codes.redeem(key, text, now).map(|redeemed| redeemed.account)
     }
 
     fn fixture() -> (LinkCodes, HashKey, Timestamp) {
@@ -171,7 +163,7 @@ mod tests {
         let account = AccountId::from_bits(1);
         let code = codes.issue(&key, account, DEVICE, now).expect("below the limits");
         let redeemed = codes.redeem(&key, code.expose(), now).expect("it is valid");
-        assert_eq!(redeemed.device(), DEVICE);
+        assert_eq!(redeemed.device, DEVICE);
         codes.restore(redeemed);
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), Some(account));
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);

@@ -108,7 +108,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 /// Reads UTF-8 text of at most `bytes_max` bytes. The error never quotes the text.
-pub(super) fn read_text(path: &Path, bytes_max: usize) -> Result<Zeroizing<String>, String> {
+fn read_text(path: &Path, bytes_max: usize) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     files::read_text_up_to(path, bytes_max, &mut text).map_err(|error| unreadable(path, &error))?;
     if text.len() > bytes_max {

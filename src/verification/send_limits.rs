@@ -8,10 +8,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use crate::{handle::Handle, ids::AccountId, limits};
 
-use super::{
-    delivery::Purpose,
-    error::{BeginError, SendLimit},
-};
+use super::{delivery::Purpose, error::BeginError};
 
 /// What codes are counted by.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -32,11 +29,12 @@ pub(super) struct SendLimits {
 }
 
 impl SendKey {
-    const fn limit(&self) -> (SendLimit, u32) {
+    /// The name of the limit in answers, and the burst.
+    const fn limit(&self) -> (&'static str, u32) {
         match self {
-            Self::Handle(..) => (SendLimit::Handle, limits::CODE_SENDS_PER_HANDLE_MAX),
-            Self::Account(_) => (SendLimit::Account, limits::CODE_SENDS_PER_ACCOUNT_MAX),
-            Self::Network(_) => (SendLimit::Network, limits::CODE_SENDS_PER_NETWORK_MAX),
+            Self::Handle(..) => ("codes-per-handle", limits::CODE_SENDS_PER_HANDLE_MAX),
+            Self::Account(_) => ("codes-per-account", limits::CODE_SENDS_PER_ACCOUNT_MAX),
+            Self::Network(_) => ("codes-per-network", limits::CODE_SENDS_PER_NETWORK_MAX),
         }
     }
 

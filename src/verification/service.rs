@@ -130,14 +130,9 @@ impl VerificationService {
     ) -> Result<Verification, BeginError> {
         let permit = self.deliveries.permit()?;
         let (now, purpose, code) = (self.clock.now(), requester.purpose(), Code::random());
-        let keys: Vec<_> = [
-            Some(SendKey::Handle(purpose, handle.clone())),
-            account.map(SendKey::Account),
-            from.map(limits::network_of).map(SendKey::Network),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut keys = vec![SendKey::Handle(purpose, handle.clone())];
+        keys.extend(account.map(SendKey::Account));
+        keys.extend(from.map(limits::network_of).map(SendKey::Network));
         // Charged before the code is sent, so that two requests at once cannot both pass the limit.
         let (planned, verification) = {
             let mut state = self.state();
@@ -147,9 +142,9 @@ impl VerificationService {
             let begun = state.sessions.begin_send(&planned, requester, &handle, hash, now);
             (planned, begun)
         };
-        let (id, verification_id) = (MessageId::random(), planned.verification);
+        let (id, at) = (MessageId::random(), now);
         let message =
-            Message { id, to: handle, code, verification: verification_id, purpose, at: now };
+            Message { id, to: handle, code, verification: planned.verification, purpose, at };
         let state = Arc::clone(&self.state);
         let undo = move |error| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,8 +206,8 @@ impl VerificationService {
     /// device in after the owner has signed the phone out.
     pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
         let redeemed = self.state().link_codes.redeem(&self.key, code, self.clock.now())?;
-        let issuer = self.registry.view().ok()?.asker(redeemed.device())?;
-        (issuer.account == redeemed.account()).then_some(redeemed)
+        let issuer = self.registry.view().ok()?.asker(redeemed.device)?;
+        (issuer.account == redeemed.account).then_some(redeemed)
     }
 
     /// Makes a redeemed code valid again, because the sign-up that used it failed.

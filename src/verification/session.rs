@@ -15,8 +15,8 @@ use crate::{
 
 use super::{
     code::CodeHash,
-    delivery::{DeliveryError, Purpose, SentBy},
-    error::{BeginError, ConfirmError, SendLimit},
+    delivery::{DeliveryError, Purpose},
+    error::{BeginError, ConfirmError},
 };
 
 /// Who requests a code, and what for.
@@ -37,8 +37,6 @@ pub struct Verification {
     pub verification: VerificationId,
     /// The handle that the code is sent to.
     pub handle: Handle,
-    /// How the code is sent.
-    pub sent_by: SentBy,
     /// The code is valid before this instant.
     pub expires_at: Timestamp,
     /// From this instant on another code may be requested.
@@ -75,6 +73,16 @@ pub(super) struct PlannedSend {
     before: Option<(VerificationId, Session)>,
 }
 
+impl Verification {
+    /// The kind of message that the code is sent by: `sms` or `email`.
+    pub const fn sent_by(&self) -> &'static str {
+        match self.handle {
+            Handle::Phone(_) => "sms",
+            Handle::Email(_) => "email",
+        }
+    }
+}
+
 impl Requester {
     pub(super) const fn purpose(&self) -> Purpose {
         match self {
@@ -104,7 +112,6 @@ impl Session {
         Verification {
             verification,
             handle: self.handle.clone(),
-            sent_by: SentBy::for_handle(&self.handle),
             expires_at: self.expires_at,
             next_send_at: self.next_send_at,
             attempts_left: self.attempts_left,
@@ -134,7 +141,7 @@ impl Sessions {
         if let Some((id, session)) = &before {
             if now < session.next_send_at {
                 let retry_after = session.next_send_at.since(now);
-                return Err(BeginError::RateLimited { limit: SendLimit::Resend, retry_after });
+                return Err(BeginError::RateLimited { limit: "resend", retry_after });
             }
             let continues = matches!(requester, Requester::Bind(_));
             if continues && session.attempts_left > 0 && now < session.expires_at {

@@ -44,7 +44,7 @@ impl Export {
         let kind = FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         may_write(&self.file, self.force)?;
         may_write(&subject_key::path(&self.file), self.force)?;
-        let config = self.source.config()?;
+        let config = self.source.config.load()?;
         let view = ProgressView::stderr();
         let accounts = if let Some(data) = &self.source.data {
             let stopped = Stopped::open(data, &config)?;

@@ -67,7 +67,7 @@ impl Import {
         // Before anything is made or asked: a mistyped name ends here.
         FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         File::open(&self.file).with_context(|| self.file.display().to_string())?;
-        let config = self.source.config()?;
+        let config = self.source.config.load()?;
         let options = staging::options(self.skip_bad, self.region.as_deref(), &config)?;
         let (ready, imported) = match &self.source.data {
             Some(data) => self.to_files(data, &config, &options)?,

@@ -57,7 +57,7 @@ impl Snapshot {
         may_write(&self.file, self.force)?;
         match &self.source.data {
             Some(data) => {
-                let stopped = Stopped::open(data, &self.source.config()?)?;
+                let stopped = Stopped::open(data, &self.source.config.load()?)?;
                 let copy = AtomicFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
                 copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
             }

@@ -25,7 +25,7 @@ impl Stats {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let figures: RegistryFigures = match &self.source.data {
             Some(data) => {
-                let mut stopped = Stopped::open(data, &self.source.config()?)?;
+                let mut stopped = Stopped::open(data, &self.source.config.load()?)?;
                 stopped.registry.counts(SystemClock.now())?.into()
             }
             None => {

@@ -98,11 +98,6 @@ impl Default for MailConfig {
 impl MailConfig {
     /// Checks the values and reads the templates.
     pub(in super::super) fn validate(&self) -> Result<(), InvalidKey> {
-        self.check_server()?;
-        self.composer().map(drop)
-    }
-
-    fn check_server(&self) -> Result<(), InvalidKey> {
         if self.host.is_empty() || self.host.contains(|c: char| c.is_whitespace() || c == '/') {
             let why = "must be the name or address of the mail server";
             return Err(("host", why.into()));
@@ -124,7 +119,8 @@ impl MailConfig {
             let why = format!("must be from 1 to {CONNECTIONS_MAX}");
             return Err(("connections", why));
         }
-        self.retries().map(drop)
+        self.retries()?;
+        self.composer().map(drop)
     }
 
     /// Reads the sender and the templates.

@@ -168,6 +168,6 @@ impl Bench {
     }
 }
 
-fn limited(limit: SendLimit, secs: u64) -> BeginError {
+fn limited(limit: &'static str, secs: u64) -> BeginError {
     BeginError::RateLimited { limit, retry_after: Duration::from_secs(secs) }
 }
