@@ -15,10 +15,8 @@ use crate::{
     reading::{Answer, Rows},
 };
 
-/// One JSON object a line.
 const NDJSON: &str = "application/x-ndjson";
 
-/// The operators' API of a running server.
 pub(super) struct Client {
     http: reqwest::Client,
     server: String,
@@ -65,7 +63,6 @@ impl Client {
         Ok(Self { http: http.build()?, server, token })
     }
 
-    /// The answer of a call.
     pub(super) async fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
     where
         C::Answer: DeserializeOwned,
@@ -73,15 +70,12 @@ impl Client {
         self.json(self.call(call).header("accept", "application/json")).await
     }
 
-    /// The rows of a call, each as it arrives; what the server passed over, unless somebody on the way keeps that back.
-    pub(super) async fn rows<C: Rows>(
+    /// The rows of a call as they arrive. The outcome is none if a proxy dropped the trailers.
+    pub(super) async fn rows<C: Rows<Row: DeserializeOwned>>(
         &self,
         call: &C,
         mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>>
-    where
-        C::Row: DeserializeOwned,
-    {
+    ) -> anyhow::Result<Option<SearchOutcome>> {
         let request = self.call(call).header("accept", NDJSON).header("te", "trailers");
         let mut lines = Lines::of(self.send(request).await?);
         let mut records = 0;
@@ -96,7 +90,6 @@ impl Client {
         Ok(lines.outcome())
     }
 
-    /// Records as they are written, until the server ends.
     pub(super) async fn follow(
         &self,
         filter: &RecordFilter,
@@ -120,7 +113,6 @@ impl Client {
         self.request(Method::GET, &call.path()).query(call)
     }
 
-    /// The answer in JSON, if it is good.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
@@ -197,14 +189,13 @@ impl Lines {
     }
 
     /// What the server could not read, from the trailers; none if a proxy dropped them.
-    pub(super) fn outcome(&self) -> Option<SearchOutcome> {
+    fn outcome(&self) -> Option<SearchOutcome> {
         let damaged = self.trailer("dispatchd-damaged")?;
         let unreadable_segments = self.trailer("dispatchd-unreadable-segments")?;
         Some(SearchOutcome { damaged, unreadable_segments })
     }
 
-    /// A number from the trailers, by its name.
-    pub(super) fn trailer(&self, name: &str) -> Option<u64> {
+    fn trailer(&self, name: &str) -> Option<u64> {
         self.trailers.get(name)?.to_str().ok()?.parse().ok()
     }
 }

@@ -17,7 +17,6 @@ use crate::{
     verification::DeliveryRouter,
 };
 
-/// Where the configuration comes from.
 #[derive(Args)]
 pub(super) struct ConfigFile {
     /// The configuration file; without it every key has its default [env: DISPATCHD_CONFIG]

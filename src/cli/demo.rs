@@ -49,7 +49,6 @@ pub(super) fn mark_directory(data: &Path) -> anyhow::Result<()> {
         .context("marking the data directory as a demo's")
 }
 
-/// Runs the demo against a server that has just started.
 pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
     let phones = format!("http://{}", addresses.phones);
     let stranger = Client::new(&phones, "")?;
@@ -116,7 +115,6 @@ async fn prove(phone: &Client, handle: &str, data: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The code that was sent for a verification.
 fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
     let file = files::open(outbox)
         .context("the demo reads codes from the outbox file: leave ownership.outbox = \"file\"")?;

@@ -86,7 +86,9 @@ impl Operator {
             }
             Self::List { data, json } => {
                 let operators = data.existing()?.list()?;
-                let row = |it: &operators::Operator| json!({"name": it.name, "role": it.role.name(), "added_at": it.added_at});
+                let row = |it: &operators::Operator| {
+                    json!({"name": it.name, "role": it.role.name(), "added_at": it.added_at})
+                };
                 let rows: Vec<_> = operators.iter().map(row).collect();
                 print_rows(json, "name role added_at", &rows)?;
             }

@@ -78,7 +78,6 @@ impl<W: Write> RowPrinter<W> {
         writeln!(self.out, "{}", align(R::COLUMNS, &row.cells(), self.colour))
     }
 
-    /// Makes what was printed visible.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }

@@ -28,14 +28,12 @@ struct Shown {
 }
 
 impl ProgressView {
-    /// A view for standard error, as it is.
     pub(super) fn stderr() -> Self {
         let bar = || ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let bar = io::stderr().is_terminal().then(bar);
         Self(RefCell::new(Shown { bar, ..Shown::default() }))
     }
 
-    /// Shows progress. It may be called any number of times.
     pub(super) fn show(&self, progress: Progress) {
         if let Some(line) = self.0.borrow_mut().show(progress, Instant::now()) {
             eprintln!("{line}");

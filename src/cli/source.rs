@@ -52,7 +52,6 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The answer of a call.
     pub(super) fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
     where
         C::Answer: DeserializeOwned,
@@ -68,14 +67,11 @@ impl Source {
     }
 
     /// The rows of a call, one by one; what was passed over, if that is known.
-    pub(super) fn rows<C: Rows>(
+    pub(super) fn rows<C: Rows<Row: DeserializeOwned>>(
         &self,
         call: &C,
         mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>>
-    where
-        C::Row: DeserializeOwned,
-    {
+    ) -> anyhow::Result<Option<SearchOutcome>> {
         call.resolve(SystemClock.now())?;
         let Some(records) = self.records()? else {
             return block_on(self.client()?.rows(call, take));

@@ -94,7 +94,6 @@ impl<W: Write> LinePrinter<W> {
         Ok(())
     }
 
-    /// Prints a sentence in the colour of its route.
     fn sentence(&mut self, indent: &str, text: &str, route: &str) -> io::Result<()> {
         let (before, after) = paint(route, self.colour);
         writeln!(self.out, "{indent}{before}{text}{after}")

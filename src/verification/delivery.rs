@@ -46,12 +46,10 @@ pub trait Delivery: Send + Sync {
 }
 
 /// A delivery did not succeed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryError {
     /// The code was certainly not sent.
-    #[error("the code was not sent")]
     NotSent,
     /// The code was handed over, and no answer came. It may arrive.
-    #[error("it is not known whether the code was sent")]
     PerhapsSent,
 }

@@ -35,7 +35,6 @@ pub(super) struct LinkCodes {
     open: HashMap<[u8; 32], Issued>,
 }
 
-/// Who requested a code, and when it expires.
 struct Issued {
     account: AccountId,
     device: DeviceId,

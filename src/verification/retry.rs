@@ -33,13 +33,10 @@ pub(super) struct Deadlines {
 /// A failed attempt. Its texts are constants of this program, since a server's answer may quote a handle.
 #[derive(Debug)]
 pub(super) struct AttemptError {
-    /// The step that failed.
     pub(super) stage: &'static str,
-    /// How it failed.
     pub(super) kind: &'static str,
     /// The status that the server answered with, if any.
     pub(super) status: Option<u16>,
-    /// Whether the message may have been sent all the same.
     pub(super) perhaps_sent: bool,
     pub(super) retry: Retry,
 }

@@ -16,7 +16,6 @@ pub(super) enum SendKey {
     /// The recipient. Deregistrations count separately: whoever requests them must not use up the codes with which the
     /// owner proves the handle.
     Handle(Purpose, Handle),
-    /// The account that requests the code.
     Account(AccountId),
     /// The network that the request comes from, as [`limits::network_of`] returns it.
     Network(IpAddr),
@@ -62,7 +61,6 @@ impl SendLimits {
         Ok(())
     }
 
-    /// Refunds a code that was not sent.
     pub(super) fn refund(&mut self, keys: &[SendKey]) {
         for key in keys {
             if let Some(full_at) = self.full_at.get_mut(key) {

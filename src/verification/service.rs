@@ -176,13 +176,13 @@ impl VerificationService {
         let session = self.state().sessions.confirm(verification, &hash, self.clock.now())?;
         let outcome = self.apply(&session).await;
         if let Err(ConfirmError::Change(_) | ConfirmError::Bind(BindError::Change(_))) = outcome {
-            self.state().sessions.restore(verification, session);
+            self.state().sessions.restore(session);
         }
         outcome
     }
 
     async fn apply(&self, session: &Session) -> Result<Confirmed, ConfirmError> {
-        let handle = session.handle.clone();
+        let handle = session.shown.handle.clone();
         match session.requester {
             Requester::Bind(device) => {
                 let proved_at = self.registry.prove(device, handle.clone()).await?;

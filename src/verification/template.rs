@@ -12,7 +12,6 @@ const CODE: &str = "{code}";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template(String);
 
-/// A value for each [`Purpose`].
 #[derive(Clone, Debug)]
 pub(super) struct ByPurpose<T> {
     pub(super) bind: T,
@@ -29,7 +28,6 @@ impl Template {
         Ok(Self(filled.trim_end().to_owned()))
     }
 
-    /// The text with its code.
     pub(super) fn fill(&self, code: &Code) -> Zeroizing<String> {
         Zeroizing::new(self.0.replace(CODE, code.expose()))
     }

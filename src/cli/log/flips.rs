@@ -34,7 +34,6 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line for each handle.
 fn flips(flips: &[Flip]) -> String {
     let row = |flip: &Flip| {
         let handle = flip.handle.canonical().into_owned();
@@ -52,7 +51,6 @@ fn reasons(flip: &Flip) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
-/// The summary for people.
 fn describe(summary: &FlipSummary, min: u32) -> Vec<String> {
     let FlipSummary { handles, changes, .. } = summary;
     let head = match handles {

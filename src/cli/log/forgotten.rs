@@ -26,7 +26,6 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The report for people.
 fn describe(report: &ForgottenReport) -> String {
     use FindingKind::{File, Key, Record, RootKey, UnknownFile};
     let ForgottenReport { at, horizon, keys, files, opened, findings, .. } = report;

@@ -39,7 +39,6 @@ use crate::{
 };
 
 const PATH: &str = "/v1/registry/import";
-/// Accounts read at once.
 const BATCH_ACCOUNTS: usize = 1_024;
 
 #[derive(Args)]

@@ -58,7 +58,6 @@ impl Drop for WorkDirectory {
     }
 }
 
-/// Posts a file, in pieces.
 pub(super) async fn upload(
     api: &Client,
     to: &str,

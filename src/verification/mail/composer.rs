@@ -36,14 +36,12 @@ If you did not request this, somebody else entered your address. You need not do
 ",
 };
 
-/// The subject and the text of a mail.
 #[derive(Clone, Debug)]
 pub(super) struct MailTemplate {
     subject: String,
     text: Template,
 }
 
-/// Composes mails from one sender.
 pub(super) struct Composer {
     from: Mailbox,
     templates: ByPurpose<MailTemplate>,
@@ -106,7 +104,6 @@ impl Composer {
         Ok(ComposedMail { from: self.from.email.clone(), to, content })
     }
 
-    /// The domain of the sender's address.
     pub(super) fn domain(&self) -> &str {
         self.from.email.domain()
     }

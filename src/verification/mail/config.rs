@@ -123,7 +123,6 @@ impl MailConfig {
         self.composer().map(drop)
     }
 
-    /// Reads the sender and the templates.
     pub(super) fn composer(&self) -> Result<Composer, InvalidKey> {
         let files = [&self.bind_template, &self.deregister_template];
         let templates = load_templates(&self.service, files, &BUILT_IN, MailTemplate::parse)?;

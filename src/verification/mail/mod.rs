@@ -21,7 +21,6 @@ use smtp::SmtpServer;
 
 pub use config::{Encryption, MailConfig};
 
-/// Sends codes by mail.
 pub(super) struct MailDelivery {
     composer: Composer,
     server: SmtpServer,

@@ -36,7 +36,6 @@ use super::{
 /// How long to wait for the answer to QUIT. The server has accepted the mail by then.
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The mail server, and how to connect to it.
 pub(super) struct SmtpServer {
     config: MailConfig,
     tls: Option<TlsParameters>,

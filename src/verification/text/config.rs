@@ -100,7 +100,6 @@ impl TextConfig {
         Ok(url)
     }
 
-    /// Reads the templates.
     pub(super) fn templates(&self) -> Result<ByPurpose<Template>, InvalidKey> {
         let files = [&self.bind_template, &self.deregister_template];
         load_templates(&self.service, files, &BUILT_IN, Template::new)

@@ -38,7 +38,6 @@ const STAGE: &str = "post";
 /// A shorter secret could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 
-/// A client of the gateway.
 pub(super) struct Gateway {
     client: Client,
     url: Url,

@@ -20,7 +20,6 @@ use gateway::Gateway;
 
 pub use config::TextConfig;
 
-/// Sends codes by text message.
 pub(super) struct TextDelivery {
     templates: ByPurpose<Template>,
     gateway: Gateway,
