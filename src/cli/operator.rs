@@ -87,7 +87,8 @@ impl Operator {
             Self::List { data, json } => {
                 let operators = data.existing()?.list()?;
                 let row = |it: &operators::Operator| {
-                    json!({"name": it.name, "role": it.role.name(), "added_at": it.added_at})
+                    let role = it.role.name();
+                    json!({"name": it.name, "role": role, "added_at": it.added_at})
                 };
                 let rows: Vec<_> = operators.iter().map(row).collect();
                 print_rows(json, "name role added_at", &rows)?;
