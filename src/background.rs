@@ -21,7 +21,8 @@ pub fn spawn_tick(
     let tick = Arc::new(tick);
     let stop = shutdown.clone();
     shutdown.spawn(name, async move {
-        let mut interval = interval_at(Instant::now() + part_of(period), period);
+        let first = period * (ids::random_u64() % 1_000) as u32 / 1_000;
+        let mut interval = interval_at(Instant::now() + first, period);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -42,11 +43,6 @@ pub fn spawn_tick(
 pub fn lower_priority() {
     // On Linux this is the thread's, not the process's. If it is refused the thread just keeps the priority that it has.
     let _ = rustix::process::setpriority_process(None, 19);
-}
-
-fn part_of(period: Duration) -> Duration {
-    let thousandths = u32::try_from(ids::random_u64() % 1_000).unwrap_or(0);
-    period * thousandths / 1_000
 }
 
 #[cfg(test)]

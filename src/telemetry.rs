@@ -6,13 +6,11 @@
 //!
 //! A panic's message may quote a value, so the panic hook reports the place and drops the message.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{
-    filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
+use tracing_subscriber::{filter::Targets, prelude::*};
 
 /// Section `[telemetry]` of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,16 +68,12 @@ pub fn start(config: &Config) {
     let filter = Targets::new()
         .with_default(ours.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), ours);
-    let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let started = match config.format {
-        Format::Text => {
-            let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-            registry.with(layer.with_ansi(is_terminal)).try_init()
-        }
-        Format::Json => registry.with(layer.json()).try_init(),
+    let layer = match config.format {
+        Format::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+        Format::Json => layer.json().boxed(),
     };
-    if started.is_err() {
+    if tracing_subscriber::registry().with(filter).with(layer).try_init().is_err() {
         tracing::debug!("messages are already being printed");
     }
 }

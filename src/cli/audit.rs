@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use anyhow::bail;
 use clap::Subcommand;
 
-use super::{source::Reading, table::cell};
+use super::{
+    output::{RowPrinter, TableRow, cell, print_json},
+    source::Reading,
+};
 use crate::{
     api::{AuditRequest, AuditVerifyRequest},
     audit::{Fingerprint, Listed, Noted, VerifyReport},
@@ -23,17 +26,19 @@ impl Audit {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::List(list) => {
-                let mut printer =
-                    CallPrinter { out: io::stdout().lock(), json: list.json, printed: 0 };
-                list.source.rows(&list.request, &mut |call| Ok(printer.print(&call)?))?;
-                printer.out.flush()?;
+                let mut printer = RowPrinter::stdout(list.json);
+                list.source.rows(&list.request, |call| Ok(printer.print(&call)?))?;
+                printer.flush()?;
                 if printer.printed == 0 {
                     eprintln!("dispatchd: no call matches");
                 }
             }
             Self::Verify(verify) => {
                 let report = verify.source.answer(&verify.request)?;
-                print_report(&report, verify.json)?;
+                match verify.json {
+                    true => print_json(&report)?,
+                    false => print_report(&report)?,
+                }
                 if !report.sound {
                     bail!("the audit log is not sound");
                 }
@@ -44,24 +49,11 @@ impl Audit {
     }
 }
 
-fn print_report(report: &VerifyReport, json: bool) -> anyhow::Result<()> {
+fn print_report(report: &VerifyReport) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    if json {
-        writeln!(out, "{}", serde_json::to_string(report)?)?;
-        return Ok(out.flush()?);
-    }
-    let VerifyReport { entries, files, from, until, head, gaps, torn, changed, .. } = report;
-    for (name, value) in [
-        ("entries", cell(entries)),
-        ("files", cell(files)),
-        ("from", cell(from)),
-        ("until", cell(until)),
-        ("head", cell(head)),
-        ("gaps", cell(gaps)),
-        ("torn", cell(torn)),
-        ("changed", cell(changed)),
-    ] {
-        writeln!(out, "{name:<8} {value}")?;
+    let fields = serde_json::to_value(report)?;
+    for name in ["entries", "files", "from", "until", "head", "gaps", "torn", "changed"] {
+        writeln!(out, "{name:<8} {}", cell(&fields[name]))?;
     }
     for place in &report.places {
         writeln!(out, "{:<8} {} line {}", cell(place.fault), place.file, place.line)?;
@@ -69,29 +61,14 @@ fn print_report(report: &VerifyReport, json: bool) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Prints calls: as JSON, or as a table for people.
-struct CallPrinter<W> {
-    out: W,
-    json: bool,
-    printed: u64,
-}
+impl TableRow for Listed {
+    const COLUMNS: &'static [(&'static str, usize)] =
+        &[("AT", 27), ("OPERATOR", 16), ("CALL", 12), ("RECORDS", 9), ("FILTERS", 0)];
 
-impl<W: Write> CallPrinter<W> {
-    fn print(&mut self, call: &Listed) -> io::Result<()> {
-        self.printed += 1;
-        if self.json {
-            return writeln!(self.out, "{}", serde_json::to_string(call)?);
-        }
-        if self.printed == 1 {
-            let [at, operator, call, records] = ["AT", "OPERATOR", "CALL", "RECORDS"];
-            writeln!(self.out, "{at:<27} {operator:<16} {call:<12} {records:>9}  FILTERS")?;
-        }
-        let Listed { at, operator, call, filters, records, .. } = call;
-        let (at, records) = (at.to_string(), cell(records));
+    fn cells(&self) -> Vec<String> {
+        let Self { at, operator, call, filters, records, .. } = self;
         let filters: Vec<_> = filters.iter().map(|(name, noted)| filter(name, noted)).collect();
-        let filters = filters.join(" ");
-        let row = format!("{at:<27} {operator:<16} {call:<12} {records:>9}  {filters}");
-        writeln!(self.out, "{}", row.trim_end())
+        vec![cell(at), cell(operator), cell(call), cell(records), filters.join(" ")]
     }
 }
 
@@ -112,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_table_has_one_header_and_says_what_was_asked_for() {
-        let mut printer = CallPrinter { out: Vec::new(), json: false, printed: 0 };
+        let mut out = Vec::new();
+        let mut printer = RowPrinter::new(&mut out, false, false);
         let listed = serde_json::json!({
             "n": 1, "at": "2026-11-23T08:41:07.123456Z", "operator": "ann", "call": "search",
             "filters": {"handle": {"hour": 498_728, "fingerprint": "5f0c"}, "ip": null, "route": "sms"},
@@ -122,10 +100,10 @@ mod tests {
         printer.print(&listed).unwrap();
         (listed.filters, listed.records) = (Default::default(), None);
         printer.print(&listed).unwrap();
-        let printed = String::from_utf8(printer.out).unwrap();
+        let printed = String::from_utf8(out).unwrap();
         let lines: Vec<_> = printed.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(lines[1].ends_with(" 12  handle=498728:5f0c ip=? route=sms"), "{printed}");
+        assert!(lines[1].ends_with(" 12        handle=498728:5f0c ip=? route=sms"), "{printed}");
         assert!(lines[2].ends_with(" -"), "{printed}");
         let column = lines[0].find("OPERATOR").unwrap();
         assert!(lines[1][column..].starts_with("ann "));

@@ -3,20 +3,20 @@
 use std::future::Future;
 
 use anyhow::{Context as _, anyhow, bail};
-use reqwest::{Body, RequestBuilder, Response};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
+use reqwest::{Body, Method, RequestBuilder, Response, header::HeaderMap};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{errors::UsageError, lines::Lines};
+use super::errors::UsageError;
 use crate::{
-    api::{Call, RecordFilter},
+    api::{Call, RecordFilter, Row as _},
     query_log::{LogRow, SearchOutcome},
     reading::{Answer, Rows},
 };
 
-/// One JSON object a line.
 const NDJSON: &str = "application/x-ndjson";
 
-/// The operators' API of a running server.
 pub(super) struct Client {
     http: reqwest::Client,
     server: String,
@@ -63,75 +63,61 @@ impl Client {
         Ok(Self { http: http.build()?, server, token })
     }
 
-    /// The answer of a call.
-    pub(super) fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
+    pub(super) async fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
     where
         C::Answer: DeserializeOwned,
     {
-        block_on(async {
-            let response = self.send(self.request(call).header("accept", "application/json"));
-            Ok(response.await?.json().await.map_err(reqwest::Error::without_url)?)
-        })
+        self.json(self.call(call).header("accept", "application/json")).await
     }
 
-    /// The rows of a call, each as it arrives; what the server passed over, unless somebody on the way keeps that back.
-    pub(super) fn rows<C: Rows>(
+    /// The rows of a call as they arrive. The outcome is none if a proxy dropped the trailers.
+    pub(super) async fn rows<C: Rows<Row: DeserializeOwned>>(
         &self,
         call: &C,
-        take: &mut dyn FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>>
-    where
-        C::Row: DeserializeOwned,
-    {
-        use crate::api::Row as _;
-        block_on(async {
-            let request = self.request(call).header("accept", NDJSON).header("te", "trailers");
-            let mut lines = Lines::of(self.send(request).await?);
-            let mut records = 0;
-            while let Some(line) = lines.next().await.context("the server's answer breaks off")? {
-                let row: C::Row = read(&line)?;
-                records += u64::from(row.is_record());
-                take(row)?;
-            }
-            if lines.trailer("dispatchd-records").is_some_and(|sent| sent != records) {
-                bail!("not as many records arrived as the server sent");
-            }
-            Ok(lines.outcome())
-        })
+        mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<SearchOutcome>> {
+        let request = self.call(call).header("accept", NDJSON).header("te", "trailers");
+        let mut lines = Lines::of(self.send(request).await?);
+        let mut records = 0;
+        while let Some(line) = lines.next().await.context("the server's answer breaks off")? {
+            let row: C::Row = read(&line)?;
+            records += u64::from(row.is_record());
+            take(row)?;
+        }
+        if lines.trailer("dispatchd-records").is_some_and(|sent| sent != records) {
+            bail!("not as many records arrived as the server sent");
+        }
+        Ok(lines.outcome())
     }
 
-    /// Records as they are written, until the server ends.
-    pub(super) fn follow(
+    pub(super) async fn follow(
         &self,
         filter: &RecordFilter,
-        take: &mut dyn FnMut(LogRow) -> anyhow::Result<()>,
+        mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        block_on(async {
-            let request = self.get("/v1/log/tail").query(filter);
-            let response = self.send(request.header("accept", "text/event-stream")).await?;
-            let mut lines = Lines::of(response);
-            while let Some(line) = lines.next().await? {
-                if let Some(record) = line.strip_prefix(b"data: ") {
-                    take(read(record)?)?;
-                }
+        let request = self.request(Method::GET, "/v1/log/tail").query(filter);
+        let mut lines = Lines::of(self.send(request.header("accept", "text/event-stream")).await?);
+        while let Some(line) = lines.next().await? {
+            if let Some(record) = line.strip_prefix(b"data: ") {
+                take(read(record)?)?;
             }
-            bail!("the server ended the stream")
-        })
+        }
+        bail!("the server ended the stream")
     }
 
-    /// A GET.
-    pub(super) fn get(&self, path: &str) -> RequestBuilder {
-        self.http.get(format!("{}{path}", self.server))
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.server))
     }
 
-    /// A POST of bytes whose answer is good.
-    pub(super) async fn post(&self, path: &str, body: Body) -> anyhow::Result<Response> {
-        let request = self.http.post(format!("{}{path}", self.server)).body(body);
-        self.send(request.header("content-type", "application/octet-stream")).await
+    fn call(&self, call: &impl Call) -> RequestBuilder {
+        self.request(Method::GET, &call.path()).query(call)
     }
 
-    fn request(&self, call: &impl Call) -> RequestBuilder {
-        self.get(&call.path()).query(call)
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> anyhow::Result<T> {
+        Ok(self.send(request).await?.json().await.map_err(reqwest::Error::without_url)?)
     }
 
     /// The answer, if it is good.
@@ -163,4 +149,53 @@ impl Client {
 fn read<T: DeserializeOwned>(line: &[u8]) -> anyhow::Result<T> {
     let unknown = |_| anyhow!("the server sends what is no record; is it a newer version?");
     serde_json::from_slice(line).map_err(unknown)
+}
+
+/// The lines of a body as it arrives.
+pub(super) struct Lines {
+    body: Body,
+    buffer: BytesMut,
+    trailers: HeaderMap,
+}
+
+impl Lines {
+    pub(super) fn of(response: Response) -> Self {
+        let (buffer, trailers) = (BytesMut::new(), HeaderMap::new());
+        Self { body: response.into(), buffer, trailers }
+    }
+
+    /// The next line, without its line end; none at the end of the body. A body that breaks off is an error.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<BytesMut>> {
+        let mut searched = 0;
+        loop {
+            let mut fresh = self.buffer.iter().skip(searched);
+            if let Some(end) = fresh.position(|byte| *byte == b'\n') {
+                let mut line = self.buffer.split_to(searched + end + 1);
+                line.truncate(searched + end);
+                return Ok(Some(line));
+            }
+            searched = self.buffer.len();
+            let Some(frame) = self.body.frame().await else {
+                if !self.buffer.is_empty() {
+                    bail!("the server's answer ends within a line");
+                }
+                return Ok(None);
+            };
+            match frame.map_err(reqwest::Error::without_url)?.into_data() {
+                Ok(chunk) => self.buffer.extend_from_slice(&chunk),
+                Err(frame) => self.trailers = frame.into_trailers().unwrap_or_default(),
+            }
+        }
+    }
+
+    /// What the server could not read, from the trailers; none if a proxy dropped them.
+    fn outcome(&self) -> Option<SearchOutcome> {
+        let damaged = self.trailer("dispatchd-damaged")?;
+        let unreadable_segments = self.trailer("dispatchd-unreadable-segments")?;
+        Some(SearchOutcome { damaged, unreadable_segments })
+    }
+
+    fn trailer(&self, name: &str) -> Option<u64> {
+        self.trailers.get(name)?.to_str().ok()?.parse().ok()
+    }
 }

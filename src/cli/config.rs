@@ -1,20 +1,38 @@
-//! `dispatchd config check|show`.
+//! `dispatchd config check|show`, and where every command has its configuration from.
 
 use std::{
+    env,
     io::{Write as _, stdout},
+    path::PathBuf,
     sync::Arc,
 };
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use super::environment::ConfigFile;
 use crate::{
     clock::{SharedClock, SystemClock},
-    config::Config,
+    config::{self, Config, ConfigError},
     envelope::KeyFiles,
     files::DataDirectory,
     verification::DeliveryRouter,
 };
+
+#[derive(Args)]
+pub(super) struct ConfigFile {
+    /// The configuration file; without it every key has its default [env: DISPATCHD_CONFIG]
+    #[arg(id = "config", long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads the configuration from the file named here, or from the one that `DISPATCHD_CONFIG` names. An empty
+    /// variable counts as unset.
+    pub(super) fn load(&self) -> Result<Config, ConfigError> {
+        let named = || env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty());
+        let file = self.file.clone().or_else(|| named().map(PathBuf::from));
+        config::load(file.as_deref(), env::vars_os())
+    }
+}
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
@@ -44,6 +62,6 @@ fn check(config: &Config) -> anyhow::Result<()> {
     DataDirectory::check_usable(data)?;
     KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref()).check_directory()?;
     let clock: SharedClock = Arc::new(SystemClock);
-    DeliveryRouter::check(&config.ownership, &clock)?;
+    DeliveryRouter::open(&config.ownership, None, &clock)?;
     Ok(())
 }

@@ -7,11 +7,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use reqwest::{Client, Response};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::output::RecordPrinter;
+use super::{
+    client::Client,
+    output::{RowPrinter, cell},
+};
 use crate::{
+    api::{Paging, RecordFilter, SearchRequest},
     clock::{Clock as _, SystemClock},
     files::{self, DataDirectory, OsDisk},
     operators::{Operators, Role},
@@ -45,29 +49,30 @@ pub(super) fn mark_directory(data: &Path) -> anyhow::Result<()> {
         .context("marking the data directory as a demo's")
 }
 
-/// Runs the demo against a server that has just started.
 pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
-    let api = Api {
-        // No certificates are looked for: the server is this very process.
-        client: Client::builder().no_proxy().tls_certs_only([]).build()?,
-        base: format!("http://{}", addresses.phones),
-    };
+    let phones = format!("http://{}", addresses.phones);
+    let stranger = Client::new(&phones, "")?;
     say("\nSigning up sample devices (codes come from the outbox):")?;
     let mut tokens = Vec::new();
     for (name, platform, handles) in DEVICES {
-        let token = api.sign_up(name, platform).await?;
+        let request = json!({"name": name, "platform": platform});
+        let device = post(&stranger, "/v1/devices", &request).await?;
+        let token = device["token"].as_str().context("no token in the answer")?.to_owned();
+        let phone = Client::new(&phones, &token)?;
         for handle in *handles {
-            api.prove(&token, handle, data).await?;
+            prove(&phone, handle, data).await?;
         }
         say(&format!("  {name:<18} {}", handles.join(", ")))?;
         tokens.push(token);
     }
     // The last device signs out: its number turns green at the next lookup.
     let gone = tokens.pop().context("there are sample devices")?;
-    api.send(api.client.delete(api.url("/v1/devices/me")).bearer_auth(&gone)).await?;
+    let phone = Client::new(&phones, &gone)?;
+    phone.send(phone.request(Method::DELETE, "/v1/devices/me")).await?;
     say("  Dan signs out again.")?;
 
     let asker = tokens.last().context("there are sample devices")?;
+    let phone = Client::new(&phones, asker)?;
     say("\nChloé asks which way her messages go:")?;
     for handle in [
         "+1 (415) 555-0123",
@@ -76,9 +81,8 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
         "+14155550199",
         "nobody@example.net",
     ] {
-        let answer = api.lookup(asker, handle).await?;
-        let text =
-            |field: &str| answer.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let answers = post(&phone, "/v1/lookup", &json!({"handles": [handle]})).await?;
+        let text = |field: &str| cell(&answers["answers"][0][field]);
         say(&format!("  {handle:<20} {:<9} {}", text("route"), text("subject")))?;
     }
 
@@ -96,89 +100,47 @@ fn say(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(stdout().lock(), "{line}")?)
 }
 
-struct Api {
-    client: Client,
-    base: String,
+async fn post(client: &Client, path: &str, body: &Value) -> anyhow::Result<Value> {
+    client.json(client.request(Method::POST, path).json(body)).await
 }
 
-impl Api {
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Response> {
-        let response = request.send().await.map_err(reqwest::Error::without_url)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let problem: Value = response.json().await.unwrap_or_default();
-        let code = problem.get("code").and_then(Value::as_str).unwrap_or("no code");
-        bail!("the server answered {status} ({code})")
-    }
-
-    async fn sign_up(&self, name: &str, platform: &str) -> anyhow::Result<String> {
-        let body = json!({"name": name, "platform": platform});
-        let response = self.send(self.client.post(self.url("/v1/devices")).json(&body)).await?;
-        let device: Value = response.json().await?;
-        let token =
-            device.get("token").and_then(Value::as_str).context("no token in the answer")?;
-        Ok(token.to_owned())
-    }
-
-    /// Asks for a code, reads it from the outbox as the phone's owner would from a message, and sends it back.
-    async fn prove(&self, token: &str, handle: &str, data: &Path) -> anyhow::Result<()> {
-        let claim = self.client.post(self.url("/v1/devices/me/handles")).bearer_auth(token);
-        let response = self.send(claim.json(&json!({"handle": handle}))).await?;
-        let started: Value = response.json().await?;
-        let Some(verification) = started.get("verification").and_then(Value::as_str) else {
-            return Ok(());
-        };
-        let code = code_for(&data.join("outbox.ndjson"), verification)?;
-        let path = format!("/v1/verifications/{verification}");
-        self.send(self.client.post(self.url(&path)).json(&json!({"code": code}))).await?;
-        Ok(())
-    }
-
-    async fn lookup(&self, token: &str, handle: &str) -> anyhow::Result<Value> {
-        let request = self.client.post(self.url("/v1/lookup")).bearer_auth(token);
-        let response = self.send(request.json(&json!({"handles": [handle]}))).await?;
-        let mut answers: Value = response.json().await?;
-        Ok(answers.pointer_mut("/answers/0").map(Value::take).unwrap_or_default())
-    }
+/// Asks for a code, reads it from the outbox as the phone's owner would from a message, and sends it back.
+async fn prove(phone: &Client, handle: &str, data: &Path) -> anyhow::Result<()> {
+    let started = post(phone, "/v1/devices/me/handles", &json!({"handle": handle})).await?;
+    let Some(verification) = started["verification"].as_str() else {
+        return Ok(());
+    };
+    let code = code_for(&data.join("outbox.ndjson"), verification)?;
+    post(phone, &format!("/v1/verifications/{verification}"), &json!({"code": code})).await?;
+    Ok(())
 }
 
-/// The code that was sent for a verification.
 fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
     let file = files::open(outbox)
         .context("the demo reads codes from the outbox file: leave ownership.outbox = \"file\"")?;
     let mut code = None;
     for line in BufReader::new(file).lines() {
         let message: Value = serde_json::from_str(&line?)?;
-        if message.get("verification").and_then(Value::as_str) == Some(verification) {
-            code = message.get("code").and_then(Value::as_str).map(str::to_owned);
+        if message["verification"].as_str() == Some(verification) {
+            code = message["code"].as_str().map(str::to_owned);
         }
     }
     code.context("the code is not in the outbox")
 }
 
 async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
-    let response = Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()?
-        .get(format!("http://{}/v1/log?since=1h&order=asc", addresses.operators))
-        .bearer_auth(token)
-        .header("accept", "application/x-ndjson")
-        .send()
-        .await?
-        .error_for_status()?;
-    let records = response.bytes().await?;
-    let mut rows = RecordPrinter::stdout(false);
-    for line in records.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        rows.print(&serde_json::from_slice(line)?)?;
-    }
-    Ok(rows.flush()?)
+    let filter = RecordFilter { since: Some("1h".into()), ..RecordFilter::default() };
+    let page = Paging { order: Some("asc".into()), ..Paging::default() };
+    let operator = Client::new(&format!("http://{}", addresses.operators), token)?;
+    let mut rows = Vec::new();
+    let take = |row| {
+        rows.push(row);
+        Ok(())
+    };
+    operator.rows(&SearchRequest { filter, page }, take).await?;
+    let mut printer = RowPrinter::stdout(false);
+    rows.iter().try_for_each(|row| printer.print(row))?;
+    Ok(printer.flush()?)
 }
 
 fn print_commands(addresses: Addresses, device: &str, operator: &str) -> anyhow::Result<()> {

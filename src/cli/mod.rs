@@ -8,19 +8,14 @@ mod audit;
 mod client;
 mod config;
 mod demo;
-mod environment;
 mod errors;
-mod interrupt;
-mod lines;
 mod log;
 mod operator;
 mod output;
-mod output_file;
 mod progress;
 mod registry;
 mod serve;
 mod source;
-mod table;
 mod why;
 
 use std::process::ExitCode;
@@ -61,7 +56,6 @@ enum Command {
 }
 
 /// Parses the arguments, runs the command and gives the exit code: 0, 1 failed, 2 usage, 64 bad configuration.
-#[must_use]
 pub fn run() -> ExitCode {
     telemetry::silence_panics();
     let outcome = match Cli::parse().command {

@@ -6,12 +6,13 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
-use super::environment::ConfigFile;
+use super::{config::ConfigFile, output::print_rows};
 use crate::{
     clock::{Clock as _, SystemClock},
     files,
-    operators::{Operators, Role},
+    operators::{self, Operators, Role},
 };
 
 #[derive(Subcommand)]
@@ -78,28 +79,19 @@ impl DataDirectory {
 
 impl Operator {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let mut out = stdout().lock();
         match self {
             Self::Add { name, role, data } => {
                 let token = data.prepared()?.add(&name, role, SystemClock.now())?;
-                writeln!(out, "{}", token.reveal())?;
+                writeln!(stdout(), "{}", token.reveal())?;
             }
             Self::List { data, json } => {
                 let operators = data.existing()?.list()?;
-                if !json {
-                    writeln!(out, "{:<24} {:<8} ADDED", "NAME", "ROLE")?;
-                }
-                for operator in operators.iter() {
-                    let (name, added_at) = (&operator.name, operator.added_at);
-                    let role = operator.role.name();
-                    if json {
-                        let line =
-                            serde_json::json!({"name": name, "role": role, "added_at": added_at});
-                        writeln!(out, "{line}")?;
-                    } else {
-                        writeln!(out, "{name:<24} {role:<8} {added_at}")?;
-                    }
-                }
+                let row = |it: &operators::Operator| {
+                    let role = it.role.name();
+                    json!({"name": it.name, "role": role, "added_at": it.added_at})
+                };
+                let rows: Vec<_> = operators.iter().map(row).collect();
+                print_rows(json, "name role added_at", &rows)?;
             }
             Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
         }

@@ -1,34 +1,31 @@
-//! Rows of the log on a terminal or in a pipe.
+//! What commands write: rows as they come, reports, files.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write},
+    path::Path,
+};
+
+use anyhow::bail;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
+    api::Row,
     handle::Handle,
     query_log::{LogRow, Record},
     vocabulary::Route,
 };
 
-/// Prints records: as JSON, or as a table for people.
-pub(super) struct RecordPrinter<W> {
-    out: W,
-    json: bool,
-    colour: bool,
-    line: Vec<u8>,
-    pub(super) printed: u64,
-}
-
-const BLUE: &str = "\x1b[34m";
-const GREEN: &str = "\x1b[32m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
-
-/// What begins and ends the colour of a route; of anything else it is dim.
-pub(super) fn paint(route: &str) -> (&'static str, &'static str) {
-    match route {
-        "imessage" => (BLUE, PLAIN),
-        "sms" => (GREEN, PLAIN),
-        _ => (DIM, PLAIN),
-    }
+/// What begins and ends the colour of a route (blue, green; of anything else it is dim), if there is colour at all.
+pub(super) fn paint(route: &str, colour: bool) -> (&'static str, &'static str) {
+    let begin = match route {
+        _ if !colour => return ("", ""),
+        "imessage" => "\x1b[34m",
+        "sms" => "\x1b[32m",
+        _ => "\x1b[2m",
+    };
+    (begin, "\x1b[0m")
 }
 
 /// Whether standard output takes colour: a terminal that knows colours, and nobody who asked for none.
@@ -38,69 +35,140 @@ pub(super) fn is_coloured() -> bool {
     io::stdout().is_terminal() && !is_refused && !is_dumb
 }
 
-impl RecordPrinter<io::StdoutLock<'static>> {
+/// A row with its columns for people.
+pub(super) trait TableRow: Row {
+    /// Names and widths. A longer cell moves the cells behind it.
+    const COLUMNS: &'static [(&'static str, usize)];
+
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Prints rows as they come: as JSON, one object a line, or as a table for people.
+pub(super) struct RowPrinter<W> {
+    out: W,
+    json: bool,
+    colour: bool,
+    line: Vec<u8>,
+    pub(super) printed: u64,
+}
+
+impl RowPrinter<io::StdoutLock<'static>> {
     pub(super) fn stdout(json: bool) -> Self {
         Self::new(io::stdout().lock(), json, is_coloured())
     }
 }
 
-impl<W: Write> RecordPrinter<W> {
+impl<W: Write> RowPrinter<W> {
     pub(super) fn new(out: W, json: bool, colour: bool) -> Self {
         Self { out, json, colour, line: Vec::new(), printed: 0 }
     }
 
-    /// Prints one record.
-    pub(super) fn print(&mut self, row: &LogRow) -> anyhow::Result<()> {
+    pub(super) fn print<R: TableRow>(&mut self, row: &R) -> io::Result<()> {
         self.printed += 1;
         if self.json {
             self.line.clear();
-            row.write_json(&mut self.line);
+            row.write(&mut self.line);
             self.line.push(b'\n');
-            return Ok(self.out.write_all(&self.line)?);
+            return self.out.write_all(&self.line);
         }
         if self.printed == 1 {
-            self.header()?;
+            let names: Vec<_> = R::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
+            writeln!(self.out, "{}", align(R::COLUMNS, &names, false))?;
         }
-        Ok(self.row(row)?)
+        writeln!(self.out, "{}", align(R::COLUMNS, &row.cells(), self.colour))
     }
 
-    /// Makes what was printed visible.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
 
-    fn header(&mut self) -> io::Result<()> {
-        writeln!(
-            self.out,
-            "{:<27} {:<8} {:<32} {:<16} {:<15} {:<19} {:<6} FROM",
-            "AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS"
-        )
+/// One line of a table. Colours the route.
+fn align(columns: &[(&str, usize)], cells: &[String], colour: bool) -> String {
+    let mut line = String::new();
+    for ((name, width), cell) in columns.iter().zip(cells) {
+        let (before, after) = paint(cell, colour && *name == "ROUTE");
+        let _ = write!(line, "{before}{cell:<width$}{after} ");
     }
+    line.truncate(line.trim_end().len());
+    line
+}
 
-    fn row(&mut self, row: &LogRow) -> io::Result<()> {
-        let (route, reason, request, status) = match &row.record {
+impl TableRow for LogRow {
+    const COLUMNS: &'static [(&'static str, usize)] = &[
+        ("AT", 27),
+        ("ROUTE", 8),
+        ("HANDLE", 32),
+        ("REASON", 16),
+        ("DEVICE", 15),
+        ("REQUEST", 19),
+        ("STATUS", 6),
+        ("FROM", 0),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let (route, handle, reason, device, request, status, ip) = match &self.record {
             Record::Lookup(it) => {
                 let route = it.route.map_or("-", Route::code);
-                (route, it.reason.code(), it.request.to_string(), it.status.to_string())
+                let (request, status) = (it.request.to_string(), cell(it.status));
+                (route, &it.handle, it.reason.code(), it.device, request, status, it.ip)
             }
             Record::Change(it) => {
-                ("change", it.cause.code(), it.kind.code().to_owned(), "-".to_owned())
+                let (kind, none) = (it.kind.code().to_owned(), "-".to_owned());
+                ("change", &it.handle, it.cause.code(), it.device, kind, none, None)
             }
         };
-        let (handle, device, ip) = match &row.record {
-            Record::Lookup(it) => (&it.handle, it.device, it.ip),
-            Record::Change(it) => (&it.handle, it.device, None),
-        };
-        let handle = handle.as_ref().map_or("-".into(), Handle::canonical);
-        let device = device.map_or("-".to_owned(), |id| id.to_string());
-        let (paint, plain) = if self.colour { paint(route) } else { ("", "") };
-        writeln!(
-            self.out,
-            "{:<27} {paint}{route:<8}{plain} {handle:<32} {reason:<16} {device:<15} {request:<19} {status:<6} {}",
-            row.at.to_string(),
-            ip.map_or("-".to_owned(), |ip| ip.to_string()),
-        )
+        let handle = cell(handle.as_ref().map(Handle::canonical));
+        let (at, route, reason) = (self.at.to_string(), route.to_owned(), reason.to_owned());
+        vec![at, route, handle, reason, cell(device), request, status, cell(ip)]
     }
+}
+
+/// A cell: a text or a code as it is, a number in digits, `-` for what is not there.
+pub(super) fn cell(value: impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => text,
+        Ok(Value::Null) | Err(_) => "-".to_owned(),
+        Ok(value) => value.to_string(),
+    }
+}
+
+/// Rows in columns as wide as their widest cell, two spaces apart, under a header of words.
+pub(super) fn table(header: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
+    let header: Vec<_> = header.split(' ').map(str::to_uppercase).collect();
+    let rows: Vec<_> = std::iter::once(header.clone()).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count() + 1).max();
+    let names = header.iter().enumerate();
+    let columns: Vec<_> = names.map(|(at, name)| (&**name, width(at).unwrap_or(0))).collect();
+    rows.iter().map(|row| align(&columns, row, false) + "\n").collect()
+}
+
+/// Prints a report of many rows: as JSON, one object a line, or as a table of these fields.
+pub(super) fn print_rows(json: bool, fields: &str, rows: &[impl Serialize]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        for row in rows {
+            writeln!(out, "{}", serde_json::to_string(row)?)?;
+        }
+        return Ok(out.flush()?);
+    }
+    let rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    let cells = |row: &Value| fields.split(' ').map(|field| cell(&row[field])).collect();
+    write!(out, "{}", table(fields, rows.iter().map(cells)))?;
+    Ok(out.flush()?)
+}
+
+/// Prints a report as one JSON object.
+pub(super) fn print_json(report: &impl Serialize) -> anyhow::Result<()> {
+    print_rows(true, "", &[report])
+}
+
+/// Refuses to write over a file unless that was asked for.
+pub(super) fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
+    if !force && path.exists() {
+        bail!("{} is there already; --force replaces it", path.display());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -112,9 +180,9 @@ mod tests {
 
     fn printed(json: bool, colour: bool) -> String {
         let mut out = Vec::new();
-        let mut rows = RecordPrinter::new(&mut out, json, colour);
+        let mut rows = RowPrinter::new(&mut out, json, colour);
         for line in [LOOKUP, CHANGE] {
-            rows.print(&serde_json::from_slice(line).unwrap()).unwrap();
+            rows.print(&serde_json::from_slice::<LogRow>(line).unwrap()).unwrap();
         }
         String::from_utf8(out).unwrap()
     }

@@ -16,92 +16,70 @@ const BAR: &str = "{prefix:>11} {wide_bar} {percent:>3} %  {msg}";
 const COUNT: &str = "{prefix:>11} {msg}";
 
 /// Shows progress until it is dropped, which takes the bar away.
-pub(super) struct ProgressView {
-    shown: RefCell<Shown>,
-}
+pub(super) struct ProgressView(RefCell<Shown>);
 
-enum Shown {
-    Bar { bar: ProgressBar, phase: Option<(Phase, Instant)> },
-    Lines(PlainLines),
+#[derive(Default)]
+struct Shown {
+    /// None: plain lines.
+    bar: Option<ProgressBar>,
+    /// The phase under way, and when it began.
+    phase: Option<(Phase, Instant)>,
+    last_line: Option<Instant>,
 }
 
 impl ProgressView {
-    /// A view for standard error, as it is.
     pub(super) fn stderr() -> Self {
-        let shown = if io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            Shown::Bar { bar, phase: None }
-        } else {
-            Shown::Lines(PlainLines::default())
-        };
-        Self { shown: RefCell::new(shown) }
+        let bar = || ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = io::stderr().is_terminal().then(bar);
+        Self(RefCell::new(Shown { bar, ..Shown::default() }))
     }
 
-    /// Shows progress. It may be called any number of times.
     pub(super) fn show(&self, progress: Progress) {
-        let now = Instant::now();
-        match &mut *self.shown.borrow_mut() {
-            Shown::Bar { bar, phase } => {
-                let began = match phase {
-                    Some((current, began)) if *current == progress.phase => *began,
-                    _ => {
-                        *phase = Some((progress.phase, now));
-                        let template = if progress.total == 0 { COUNT } else { BAR };
-                        let style = ProgressStyle::with_template(template);
-                        bar.set_style(style.expect("the template is a constant"));
-                        bar.set_prefix(progress.phase.name());
-                        now
-                    }
-                };
-                bar.set_length(progress.total);
-                bar.set_position(progress.done);
-                bar.set_message(pace(progress, now - began));
-            }
-            Shown::Lines(lines) => {
-                if let Some(line) = lines.line(progress, now) {
-                    eprintln!("{line}");
-                }
-            }
+        if let Some(line) = self.0.borrow_mut().show(progress, Instant::now()) {
+            eprintln!("{line}");
         }
     }
 }
 
-impl Drop for ProgressView {
-    fn drop(&mut self) {
-        if let Shown::Bar { bar, .. } = &*self.shown.borrow() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Decides when a plain line is due, and writes it.
-#[derive(Default)]
-struct PlainLines {
-    phase: Option<(Phase, Instant)>,
-    last: Option<Instant>,
-}
-
-impl PlainLines {
-    fn line(&mut self, progress: Progress, now: Instant) -> Option<String> {
+impl Shown {
+    /// Moves the bar. Without a bar, returns the plain line if one is due.
+    fn show(&mut self, progress: Progress, now: Instant) -> Option<String> {
         let began = match self.phase {
             Some((phase, began)) if phase == progress.phase => began,
             _ => {
+                if let Some(bar) = &self.bar {
+                    let template = if progress.total == 0 { COUNT } else { BAR };
+                    let style = ProgressStyle::with_template(template);
+                    bar.set_style(style.expect("the template is a constant"));
+                    bar.set_prefix(progress.phase.name());
+                }
                 self.phase = Some((progress.phase, now));
                 now
             }
         };
-        // The first line comes after the first pause: what is quick says nothing.
-        let last = *self.last.get_or_insert(now);
-        if now - last < PLAIN_LINE_PAUSE {
+        if let Some(bar) = &self.bar {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+            bar.set_message(pace(progress, now - began));
             return None;
         }
-        self.last = Some(now);
+        // The first line comes after the first pause: what is quick says nothing.
+        if now - *self.last_line.get_or_insert(now) < PLAIN_LINE_PAUSE {
+            return None;
+        }
+        self.last_line = Some(now);
         let (phase, pace) = (progress.phase.name(), pace(progress, now - began));
         let share = progress.done.saturating_mul(100).checked_div(progress.total);
-        Some(match share {
-            Some(share) => format!("{phase}: {share} %, {pace}"),
-            None => format!("{phase}: {pace}"),
-        })
+        let share = share.map_or_else(String::new, |share| format!("{share} %, "));
+        Some(format!("{phase}: {share}{pace}"))
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
     }
 }
 
@@ -142,36 +120,36 @@ mod tests {
 
     #[test]
     fn a_plain_line_says_phase_share_rate_and_time_left_every_ten_seconds() {
-        let mut lines = PlainLines::default();
+        let mut lines = Shown::default();
         let start = Instant::now();
         let after = |secs| start + Duration::from_secs(secs);
-        assert_eq!(lines.line(rows(0), start), None);
-        assert_eq!(lines.line(rows(4_000_000), after(9)), None);
+        assert_eq!(lines.show(rows(0), start), None);
+        assert_eq!(lines.show(rows(4_000_000), after(9)), None);
         assert_eq!(
-            lines.line(rows(5_000_000), after(10)).as_deref(),
+            lines.show(rows(5_000_000), after(10)).as_deref(),
             Some("writing: 38 %, 5,000,000 rows, 500,000 rows/s, 0:16 left")
         );
-        assert_eq!(lines.line(rows(5_000_001), after(19)), None);
-        assert!(lines.line(rows(6_000_000), after(20)).is_some());
+        assert_eq!(lines.show(rows(5_000_001), after(19)), None);
+        assert!(lines.show(rows(6_000_000), after(20)).is_some());
     }
 
     #[test]
     fn a_new_phase_has_a_rate_of_its_own() {
-        let mut lines = PlainLines::default();
+        let mut lines = Shown::default();
         let start = Instant::now();
         let read = Progress { phase: Phase::Reading, unit: Unit::Bytes, done: 9, total: 0 };
-        assert_eq!(lines.line(read, start), None);
-        let line = lines.line(rows(1_234), start + Duration::from_secs(11));
+        assert_eq!(lines.show(read, start), None);
+        let line = lines.show(rows(1_234), start + Duration::from_secs(11));
         assert_eq!(line.as_deref(), Some("writing: 0 %, 1,234 rows"));
     }
 
     #[test]
     fn an_operation_of_unknown_length_shows_no_share_and_no_time_left() {
-        let mut lines = PlainLines::default();
+        let mut lines = Shown::default();
         let start = Instant::now();
         let unknown = Progress { total: 0, ..rows(20_000) };
-        assert_eq!(lines.line(unknown, start), None);
-        let line = lines.line(unknown, start + Duration::from_secs(10));
+        assert_eq!(lines.show(unknown, start), None);
+        let line = lines.show(unknown, start + Duration::from_secs(10));
         assert_eq!(line.as_deref(), Some("writing: 20,000 rows, 2,000 rows/s"));
     }
 

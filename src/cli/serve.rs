@@ -7,7 +7,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{demo, environment::ConfigFile};
+use super::{config::ConfigFile, demo};
 use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
 
 #[derive(Args)]
@@ -19,31 +19,14 @@ pub(super) struct Serve {
     demo: bool,
 }
 
-/// The signals that the server handles, watched from before the start, so that none is missed.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn watch() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for SIGTERM or SIGINT. SIGHUP changes nothing: the configuration is read at start only.
-    async fn stop(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => {
-                    tracing::info!("SIGHUP ignored: restart to read the configuration again");
-                }
+/// Waits for SIGTERM or SIGINT. SIGHUP changes nothing: the configuration is read at start only.
+async fn stop([terminate, interrupt, hang_up]: &mut [Signal; 3]) -> &'static str {
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return "SIGTERM",
+            _ = interrupt.recv() => return "SIGINT",
+            _ = hang_up.recv() => {
+                tracing::info!("SIGHUP ignored: restart to read the configuration again");
             }
         }
     }
@@ -77,14 +60,17 @@ impl Serve {
     }
 
     async fn serve(&self, config: &Config) -> anyhow::Result<ExitCode> {
-        let mut signals = Signals::watch()?;
+        // Watched from before the start, so that none is missed.
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let [terminate, interrupt, hang_up] = kinds.map(signal);
+        let mut signals = [terminate?, interrupt?, hang_up?];
         if self.demo {
             demo::mark_directory(&config.server.data)?;
         }
         let server = tokio::select! {
             server = Server::start(config, Arc::new(SystemClock)) => server?,
             // Nothing was answered yet, and the files survive a kill at any moment.
-            signal = signals.stop() => {
+            signal = stop(&mut signals) => {
                 tracing::info!(signal, "stopped before it was ready");
                 return Ok(ExitCode::SUCCESS);
             }
@@ -103,7 +89,7 @@ impl Serve {
             });
         }
         tokio::select! {
-            signal = signals.stop() => tracing::info!(signal, "stopping"),
+            signal = stop(&mut signals) => tracing::info!(signal, "stopping"),
             () = shutdown.stopping() => tracing::info!("stopping"),
         }
         tokio::select! {
@@ -111,7 +97,7 @@ impl Serve {
                 tracing::info!(ended_well, "stopped");
                 Ok(if ended_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
-            signal = signals.stop() => {
+            signal = stop(&mut signals) => {
                 tracing::warn!(signal, "second signal: stopping at once");
                 Ok(ExitCode::FAILURE)
             }

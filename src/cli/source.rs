@@ -1,22 +1,33 @@
 //! What a command works on: a running server, or the files in a data directory.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env, fs, io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde::de::DeserializeOwned;
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{
-    client::Client,
-    environment::{self, ConfigFile},
-    errors::Interrupted,
-    interrupt::Interrupt,
+    client::{Client, block_on},
+    config::ConfigFile,
+    errors::{EXIT_INTERRUPTED, Interrupted},
 };
 use crate::{
     api::{Call as _, RecordFilter},
     audit::local_user,
     clock::{Clock as _, SystemClock},
-    config::{Config, ConfigError},
     files::DataDirectory,
     query_log::{LogRow, SearchOutcome},
     reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
@@ -31,7 +42,7 @@ pub(super) struct Source {
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     pub(super) data: Option<PathBuf>,
     #[command(flatten)]
-    config: ConfigFile,
+    pub(super) config: ConfigFile,
     /// The operators' address of the server to ask [env: DISPATCHD_SERVER] [default: server.operators of the configuration]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -41,7 +52,6 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The answer of a call.
     pub(super) fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
     where
         C::Answer: DeserializeOwned,
@@ -52,22 +62,19 @@ impl Source {
                 let never: Stop = Arc::new(|| false);
                 Ok(call.answer(&records, &local_user(), &never)?)
             }
-            None => self.client()?.answer(call),
+            None => block_on(self.client()?.answer(call)),
         }
     }
 
     /// The rows of a call, one by one; what was passed over, if that is known.
-    pub(super) fn rows<C: Rows>(
+    pub(super) fn rows<C: Rows<Row: DeserializeOwned>>(
         &self,
         call: &C,
-        take: &mut dyn FnMut(C::Row) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Option<SearchOutcome>>
-    where
-        C::Row: DeserializeOwned,
-    {
+        mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<SearchOutcome>> {
         call.resolve(SystemClock.now())?;
         let Some(records) = self.records()? else {
-            return self.client()?.rows(call, take);
+            return block_on(self.client()?.rows(call, take));
         };
         let reading = call.begin(&records, &local_user())?;
         let interrupt = Interrupt::watch()?;
@@ -88,11 +95,11 @@ impl Source {
     pub(super) fn follow(
         &self,
         filter: &RecordFilter,
-        take: &mut dyn FnMut(LogRow) -> anyhow::Result<()>,
+        mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         filter.resolve(SystemClock.now())?;
         let Some(records) = self.records()? else {
-            return self.client()?.follow(filter, take);
+            return block_on(self.client()?.follow(filter, take));
         };
         let (mut follower, mut audited) = follow(&records, &local_user(), filter)?;
         let interrupt = Interrupt::watch()?;
@@ -103,14 +110,12 @@ impl Source {
                 take(row)?;
             }
             let pause = if is_at_end { POLL_EVERY } else { Duration::ZERO };
-            if interrupt.wait(pause) {
+            // The signal unparks this thread, also if it comes before.
+            thread::park_timeout(pause);
+            if interrupt.has_come() {
                 return Err(Interrupted.into());
             }
         }
-    }
-
-    pub(super) fn config(&self) -> Result<Config, ConfigError> {
-        self.config.load()
     }
 
     /// What is in the data directory named; none if none is named.
@@ -122,7 +127,7 @@ impl Source {
         if !data.join("log").is_dir() {
             bail!("{} is no data directory: it has no log/", data.display());
         }
-        let config = self.config()?;
+        let config = self.config.load()?;
         Ok(Some(Records::of_files(DataFiles {
             data,
             root_key: config.keys.root_key,
@@ -137,16 +142,18 @@ impl Source {
         let token = match &self.token_file {
             Some(file) => fs::read_to_string(file)
                 .with_context(|| format!("token file {}", file.display()))?,
-            None => environment::text("DISPATCHD_TOKEN").ok_or_else(|| {
+            None => variable("DISPATCHD_TOKEN").ok_or_else(|| {
                 anyhow!(
                     "no operator token: set DISPATCHD_TOKEN or --token-file (`dispatchd operator add \
                      NAME --role reader` makes one), or read files with --data DIR"
                 )
             })?,
         };
-        match self.server.clone().or_else(|| environment::text("DISPATCHD_SERVER")) {
+        match self.server.clone().or_else(|| variable("DISPATCHD_SERVER")) {
             Some(server) => Client::new(&server, &token),
-            None => Client::new(&format!("http://{}", self.config()?.server.operators), &token),
+            None => {
+                Client::new(&format!("http://{}", self.config.load()?.server.operators), &token)
+            }
         }
     }
 }
@@ -161,6 +168,47 @@ pub(super) struct Reading<R: Args> {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) source: Source,
+}
+
+/// The value of an environment variable, unless it is empty or not UTF-8.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Ctrl-C while files are read: reading stops in an orderly way, so that the audit log counts what was printed.
+struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Watches SIGINT and SIGTERM from now on, on a thread of its own. The second signal ends the process at once: after
+    /// the first it may still wait for a slow reader of its output.
+    fn watch() -> io::Result<Self> {
+        let has_come = Arc::new(AtomicBool::new(false));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (mut int, mut term) = {
+            let _entered = runtime.enter();
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        };
+        let (noted, waiting) = (Arc::clone(&has_come), thread::current());
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = int.recv() => {}
+                        _ = term.recv() => {}
+                    }
+                    if noted.swap(true, Ordering::SeqCst) {
+                        std::process::exit(EXIT_INTERRUPTED.into());
+                    }
+                    waiting.unpark();
+                }
+            });
+        })?;
+        Ok(Self(has_come))
+    }
+
+    fn has_come(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// Says what a search could not read.

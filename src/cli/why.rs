@@ -40,9 +40,14 @@ impl Why {
             request.limit.get_or_insert(ENTRIES_SHOWN.to_string());
         }
         let mut printer = LinePrinter::new(stdout().lock(), json, is_coloured());
-        source.rows(&request, &mut |line| Ok(printer.print(&line)?))?;
+        source.rows(&request, |line| Ok(printer.print(&line)?))?;
         printer.finish()
     }
+}
+
+/// What colours an answer: its route, if it has one.
+fn code(route: Option<Route>) -> &'static str {
+    route.map_or("refused", Route::code)
 }
 
 /// Prints each line's sentence to people, or each line as JSON.
@@ -72,8 +77,8 @@ impl<W: Write> LinePrinter<W> {
             Line::Entry(entry) => {
                 self.has_entries = true;
                 let route = match entry {
-                    Entry::Change(_) => None,
-                    Entry::Lookups(lookups) => Some(lookups.route),
+                    Entry::Change(_) => "change",
+                    Entry::Lookups(lookups) => code(lookups.route),
                 };
                 self.sentence("  ", entry.sentence(), route)
             }
@@ -89,18 +94,8 @@ impl<W: Write> LinePrinter<W> {
         Ok(())
     }
 
-    /// Prints a sentence in the colour of its route; dim if it is about no answer.
-    fn sentence(
-        &mut self,
-        indent: &str,
-        text: &str,
-        route: Option<Option<Route>>,
-    ) -> io::Result<()> {
-        let (before, after) = match (self.colour, route) {
-            (false, _) => ("", ""),
-            (true, None) => paint("change"),
-            (true, Some(route)) => paint(route.map_or("refused", Route::code)),
-        };
+    fn sentence(&mut self, indent: &str, text: &str, route: &str) -> io::Result<()> {
+        let (before, after) = paint(route, self.colour);
         writeln!(self.out, "{indent}{before}{text}{after}")
     }
 
@@ -112,14 +107,14 @@ impl<W: Write> LinePrinter<W> {
         if self.has_entries {
             writeln!(self.out)?;
         }
-        self.sentence("", &summary.sentence, Some(summary.route))?;
+        self.sentence("", &summary.sentence, code(summary.route))?;
         if holders_count > 0 {
             let most = if summary.holders_at_least { "at least " } else { "" };
             let askers = if holders_count == 1 { "asker" } else { "askers" };
             writeln!(self.out, "{most}{holders_count} {askers} may still go by another answer:")?;
         }
         for holder in summary.holders.iter().take(HOLDERS_SHOWN) {
-            self.sentence("  ", &holder.sentence, Some(Some(holder.route)))?;
+            self.sentence("  ", &holder.sentence, code(Some(holder.route)))?;
         }
         if holders_count > HOLDERS_SHOWN as u64 {
             writeln!(self.out, "  … --json lists more")?;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{error::ConfigError, sections::Config};
+use super::sections::{Config, ConfigError};
 use crate::verification::{DeliveryMethod, DeliveryMethods, MailConfig, TextConfig};
 
 /// What every variable of this service begins with.

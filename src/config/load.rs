@@ -6,17 +6,12 @@ use serde::Deserialize as _;
 
 use super::{
     environment::{self, Override, Variables},
-    error::ConfigError,
-    sections::{Config, Invalid},
+    sections::{Config, ConfigError},
     tree,
 };
 use crate::files;
 
 /// Reads the configuration from `file` (without one, every key has its default) and the variables in `env`.
-///
-/// # Errors
-/// If the file cannot be read, a key is unknown or has an impossible value, or a variable that begins with `DISPATCHD_`
-/// means nothing.
 pub fn load(
     file: Option<&Path>,
     env: impl IntoIterator<Item = (OsString, OsString)>,
@@ -37,8 +32,7 @@ pub fn load(
             .map_err(|why| ConfigError::of_variable(&change.variable, why))?;
     }
     environment::refuse_unknown(&others, &tree)?;
-    config.validate().map_err(|invalid| {
-        let Invalid { path, why } = invalid;
+    config.validate().map_err(|(path, why)| {
         ConfigError::new(blamed(&text, &name, &overrides, &path), format!("{path} {why}"))
     })?;
     Ok(config)

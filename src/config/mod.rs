@@ -14,7 +14,6 @@
 //! No secret is ever read from the file.
 
 mod environment;
-mod error;
 mod load;
 mod sections;
 mod server;
@@ -22,7 +21,6 @@ mod server;
 mod tests;
 mod tree;
 
-pub use error::ConfigError;
 pub use load::load;
-pub use sections::Config;
+pub use sections::{Config, ConfigError};
 pub use server::ServerConfig;

@@ -1,8 +1,10 @@
 //! All sections together.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
-use super::{error::ConfigError, server::ServerConfig};
+use super::server::ServerConfig;
 use crate::{audit, dispatch, envelope, query_log, quota, registry, telemetry, verification};
 
 /// Everything that can be configured. See `config/dispatchd.toml` for each key's meaning.
@@ -29,32 +31,41 @@ pub struct Config {
     pub telemetry: telemetry::Config,
 }
 
-/// A value of the right type that cannot be used.
-pub(super) struct Invalid {
-    /// The key with its sections, separated by dots.
-    pub(super) path: String,
-    pub(super) why: String,
+/// Why a configuration cannot be used, and where the fault is.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {}", .why.trim_end())]
+pub struct ConfigError {
+    place: String,
+    why: String,
+}
+
+impl ConfigError {
+    /// A fault at `place`: a file, a line of it, or a variable.
+    pub(super) fn new(place: impl Into<String>, why: impl Display) -> Self {
+        Self { place: place.into(), why: why.to_string() }
+    }
+
+    pub(super) fn of_variable(name: &str, why: impl Display) -> Self {
+        Self::new(format!("environment variable {name}"), why)
+    }
 }
 
 impl Config {
-    pub(super) fn validate(&self) -> Result<(), Invalid> {
+    /// The error is the first key whose value cannot be used, with its sections, and what is wrong with it.
+    pub(super) fn validate(&self) -> Result<(), (String, String)> {
         let in_section = |section: &'static str| {
-            move |(key, why): (&str, String)| Invalid { path: format!("{section}.{key}"), why }
+            move |(key, why): (&str, String)| (format!("{section}.{key}"), why)
         };
         self.server.validate().map_err(in_section("server"))?;
         self.log.validate().map_err(in_section("log"))?;
         self.audit.validate().map_err(in_section("audit"))?;
         self.registry.validate().map_err(in_section("registry"))?;
-        let ownership = self.ownership.validate();
-        ownership.map_err(|error| Invalid { path: error.key, why: error.why })?;
+        self.ownership.validate().map_err(|error| (error.key, error.why))?;
         self.dispatch.validate().map_err(in_section("dispatch"))?;
         self.quota.validate().map_err(in_section("quota"))
     }
 
     /// The whole configuration as TOML, defaults included.
-    ///
-    /// # Errors
-    /// None that a configuration which was read can cause.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|error| ConfigError::new("configuration", error))
     }

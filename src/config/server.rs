@@ -45,16 +45,11 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// Checks the values.
-    ///
-    /// # Errors
-    /// The key at fault and what it may be.
+    /// Checks the values. The error is the key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if self.threads > THREADS_MAX {
-            return Err((
-                "threads",
-                format!("must be at most {THREADS_MAX}; 0 is one for each processor"),
-            ));
+            let why = format!("must be at most {THREADS_MAX}; 0 is one for each processor");
+            return Err(("threads", why));
         }
         if self.data.as_os_str().is_empty() {
             return Err(("data", "must name a directory".into()));
@@ -66,7 +61,6 @@ impl ServerConfig {
     }
 
     /// Threads that serve phones, at least one.
-    #[must_use]
     pub fn phone_threads(&self) -> usize {
         match self.threads {
             0 => thread::available_parallelism().map_or(1, usize::from),

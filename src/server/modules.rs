@@ -72,7 +72,7 @@ pub(super) fn open(
     let intake =
         ImportJobs::open(directory.join("import"), Arc::clone(&registry), shutdown.clone())
             .context("opening the directory of imports")?;
-    let routes = DeliveryRouter::open(&config.ownership, data, clock)
+    let routes = DeliveryRouter::open(&config.ownership, Some(data), clock)
         .context("opening the delivery of codes")?;
     let (routes, shutdown) = (Arc::new(routes), shutdown.clone());
     let ownership =

@@ -54,18 +54,15 @@ pub enum OutboxKind {
 
 impl Config {
     /// Checks the values and reads the templates, but no secrets: only the server may need to read those.
-    ///
-    /// # Errors
-    /// The first invalid key, and what is wrong with its value.
     pub fn validate(&self) -> Result<(), OpenError> {
         let DeliveryMethod::Section(methods) = &self.delivery else {
             return Ok(());
         };
         if let DeliveryMethod::Section(mail) = &methods.mail {
-            mail.validate().map_err(OpenError::of_mail)?;
+            mail.validate().map_err(OpenError::of("mail"))?;
         }
         if let DeliveryMethod::Section(text) = &methods.text {
-            text.validate().map_err(OpenError::of_text)?;
+            text.validate().map_err(OpenError::of("text"))?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! [`Delivery`]: the interface of everything that sends codes.
 
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 use crate::{
     clock::Timestamp,
@@ -28,21 +29,13 @@ pub struct Message {
 }
 
 /// What confirming a code does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Purpose {
     /// It binds the handle to a device.
     Bind,
     /// It takes the handle from every device.
     Deregister,
-}
-
-/// By which kind of message a code was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SentBy {
-    /// By text message.
-    Sms,
-    /// By mail.
-    Email,
 }
 
 /// Sends codes.
@@ -53,43 +46,10 @@ pub trait Delivery: Send + Sync {
 }
 
 /// A delivery did not succeed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryError {
     /// The code was certainly not sent.
-    #[error("the code was not sent")]
     NotSent,
     /// The code was handed over, and no answer came. It may arrive.
-    #[error("it is not known whether the code was sent")]
     PerhapsSent,
-}
-
-impl Purpose {
-    /// The value in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Bind => "bind",
-            Self::Deregister => "deregister",
-        }
-    }
-}
-
-impl SentBy {
-    /// The kind of message that reaches `handle`.
-    #[must_use]
-    pub const fn for_handle(handle: &Handle) -> Self {
-        match handle {
-            Handle::Phone(_) => Self::Sms,
-            Handle::Email(_) => Self::Email,
-        }
-    }
-
-    /// The value in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Email => "email",
-        }
-    }
 }

@@ -22,51 +22,37 @@ pub struct DeliveryRouter {
 }
 
 impl DeliveryRouter {
-    /// Reads the secrets, templates and trusted certificates that `config` names, without opening the outbox.
-    ///
-    /// # Errors
-    /// If one of them cannot be read or used.
-    pub fn check(config: &Config, clock: &SharedClock) -> Result<(), OpenError> {
-        Self::with_outbox(config, clock, || Ok(Arc::new(Outbox::stdout()))).map(drop)
-    }
-
-    /// Opens the methods that `config` names, with one outbox in the directory `data` if any of them is the outbox.
-    /// Reads secrets, templates and trusted certificates, and connects to nothing.
-    ///
-    /// # Errors
-    /// If a file cannot be read or used.
-    pub fn open(config: &Config, data: &Path, clock: &SharedClock) -> Result<Self, OpenError> {
-        let mut opened: Option<Arc<Outbox>> = None;
-        Self::with_outbox(config, clock, || {
-            let outbox = match opened.take() {
-                Some(outbox) => outbox,
-                None => Arc::new(Outbox::open(config, data)?),
-            };
-            Ok(Arc::clone(opened.insert(outbox)))
-        })
-    }
-
-    fn with_outbox(
+    /// Opens the methods that `config` names: reads secrets, templates and trusted certificates, and connects to nothing.
+    /// Opens the outbox in the directory `data` if any method needs it; without `data` none, for a check.
+    pub fn open(
         config: &Config,
+        data: Option<&Path>,
         clock: &SharedClock,
-        mut outbox: impl FnMut() -> Result<Arc<Outbox>, OpenError>,
     ) -> Result<Self, OpenError> {
-        let both = DeliveryMethods::default();
         let methods = match &config.delivery {
-            DeliveryMethod::Outbox => &both,
+            DeliveryMethod::Outbox => &DeliveryMethods::default(),
             DeliveryMethod::Section(methods) => methods,
         };
-        let mail: Arc<dyn Delivery> = match &methods.mail {
-            DeliveryMethod::Outbox => outbox()?,
+        let uses_outbox =
+            methods.mail == DeliveryMethod::Outbox || methods.text == DeliveryMethod::Outbox;
+        let outbox: Arc<dyn Delivery> = Arc::new(match data.filter(|_| uses_outbox) {
+            Some(data) => Outbox::open(config, data).map_err(|error| OpenError {
+                key: "ownership.outbox".into(),
+                why: error.to_string(),
+            })?,
+            None => Outbox::stdout(),
+        });
+        let mail = match &methods.mail {
+            DeliveryMethod::Outbox => Arc::clone(&outbox),
             DeliveryMethod::Section(mail) => {
-                Arc::new(MailDelivery::open(mail).map_err(OpenError::of_mail)?)
+                Arc::new(MailDelivery::open(mail).map_err(OpenError::of("mail"))?)
             }
         };
-        let text: Arc<dyn Delivery> = match &methods.text {
-            DeliveryMethod::Outbox => outbox()?,
+        let text = match &methods.text {
+            DeliveryMethod::Outbox => outbox,
             DeliveryMethod::Section(text) => {
                 let opened = TextDelivery::open(text, Arc::clone(clock));
-                Arc::new(opened.map_err(OpenError::of_text)?)
+                Arc::new(opened.map_err(OpenError::of("text"))?)
             }
         };
         Ok(Self { mail, text })

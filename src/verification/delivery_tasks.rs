@@ -52,11 +52,6 @@ impl DeliveryTasks {
         permits.try_acquire_owned().map_err(|_| BeginError::Overloaded)
     }
 
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        limits::DELIVERIES_MAX - self.permits.available_permits()
-    }
-
     /// Delivers `message`, and calls `undo` if that fails. Both continue if the caller stops waiting.
     pub(super) async fn deliver(
         &self,

@@ -1,35 +1,9 @@
 //! What can go wrong, one type for each operation.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use super::method_config::InvalidKey;
 use crate::registry::{BindError, ChangeError};
-
-/// The limit on sent codes that a request exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SendLimit {
-    /// The pause between two codes of one session.
-    Resend,
-    /// Codes to one handle in a day.
-    Handle,
-    /// Codes that one account requests in a day.
-    Account,
-    /// Codes that one network requests in a day.
-    Network,
-}
-
-impl SendLimit {
-    /// The limit's name in answers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Resend => "resend",
-            Self::Handle => "codes-per-handle",
-            Self::Account => "codes-per-account",
-            Self::Network => "codes-per-network",
-        }
-    }
-}
 
 /// No code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +11,9 @@ pub enum BeginError {
     /// The request exceeds a limit on sent codes.
     #[error("too many codes were requested")]
     RateLimited {
-        /// The first limit that was exceeded.
-        limit: SendLimit,
+        /// The first limit that was exceeded: `resend` (the pause between two codes of one session),
+        /// `codes-per-handle`, `codes-per-account` or `codes-per-network` (codes in a day).
+        limit: &'static str,
         /// The same request can succeed after this span.
         retry_after: Duration,
     },
@@ -107,17 +82,8 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    pub(super) fn of_mail((key, why): InvalidKey) -> Self {
-        Self { key: format!("ownership.delivery.mail.{key}"), why }
-    }
-
-    pub(super) fn of_text((key, why): InvalidKey) -> Self {
-        Self { key: format!("ownership.delivery.text.{key}"), why }
-    }
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> Self {
-        Self { key: "ownership.outbox".into(), why: error.to_string() }
+    /// An error of a key of the delivery method `name`.
+    pub(super) fn of(name: &'static str) -> impl Fn(InvalidKey) -> Self {
+        move |(key, why)| Self { key: format!("ownership.delivery.{name}.{key}"), why }
     }
 }

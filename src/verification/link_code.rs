@@ -3,7 +3,7 @@
 //! A link code is ten characters of base 32 without look-alikes, that is 50 random bits. It works once, for ten minutes.
 //! Only its keyed hash is kept, in memory.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
@@ -35,8 +35,6 @@ pub(super) struct LinkCodes {
     open: HashMap<[u8; 32], Issued>,
 }
 
-/// Who requested a code, and when it expires.
-#[derive(Clone, Copy)]
 struct Issued {
     account: AccountId,
     device: DeviceId,
@@ -47,27 +45,15 @@ struct Issued {
 #[must_use = "it names the account to join"]
 pub struct Redeemed {
     hash: [u8; 32],
-    issued: Issued,
-}
-
-impl Redeemed {
     /// The account that the code joins.
-    #[must_use]
-    pub fn account(&self) -> AccountId {
-        self.issued.account
-    }
-
+    pub account: AccountId,
     /// The device that requested the code.
-    pub(super) fn device(&self) -> DeviceId {
-        self.issued.device
-    }
+    pub(super) device: DeviceId,
+    expires_at: Timestamp,
 }
-
-redacted_debug!(Redeemed);
 
 impl LinkCode {
     /// The code. Only the answer to the device may contain it.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.code
     }
@@ -100,13 +86,14 @@ impl LinkCodes {
     pub(super) fn redeem(&mut self, key: &HashKey, text: &str, now: Timestamp) -> Option<Redeemed> {
         let code = normalize(text)?;
         let hash = key.hash(PREFIX, code.as_bytes());
-        let issued = self.open.remove(&hash)?;
-        (now < issued.expires_at).then_some(Redeemed { hash, issued })
+        let Issued { account, device, expires_at } = self.open.remove(&hash)?;
+        (now < expires_at).then_some(Redeemed { hash, account, device, expires_at })
     }
 
     /// Makes a redeemed code valid again for the rest of its lifetime.
     pub(super) fn restore(&mut self, redeemed: Redeemed) {
-        self.open.insert(redeemed.hash, redeemed.issued);
+        let Redeemed { hash, account, device, expires_at } = redeemed;
+        self.open.insert(hash, Issued { account, device, expires_at });
     }
 }
 
@@ -134,11 +121,7 @@ fn normalize(text: &str) -> Option<Zeroizing<String>> {
     (code.len() == CHARS).then_some(code)
 }
 
-impl fmt::Debug for LinkCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinkCode").field("expires_at", &self.expires_at).finish_non_exhaustive()
-    }
-}
+redacted_debug!(LinkCode, Redeemed);
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +135,7 @@ mod tests {
         text: &str,
         now: Timestamp,
     ) -> Option<AccountId> {
-        codes.redeem(key, text, now).map(|redeemed| redeemed.account())
+        codes.redeem(key, text, now).map(|redeemed| redeemed.account)
     }
 
     fn fixture() -> (LinkCodes, HashKey, Timestamp) {
@@ -170,10 +153,7 @@ mod tests {
             Some(account)
         );
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);
-        assert_eq!(
-            format!("{code:?}"),
-            format!("LinkCode {{ expires_at: {:?}, .. }}", code.expires_at)
-        );
+        assert_eq!(format!("{code:?}"), "LinkCode(…)");
     }
 
     #[test]
@@ -182,7 +162,7 @@ mod tests {
         let account = AccountId::from_bits(1);
         let code = codes.issue(&key, account, DEVICE, now).expect("below the limits");
         let redeemed = codes.redeem(&key, code.expose(), now).expect("it is valid");
-        assert_eq!(redeemed.device(), DEVICE);
+        assert_eq!(redeemed.device, DEVICE);
         codes.restore(redeemed);
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), Some(account));
         assert_eq!(redeem(&mut codes, &key, code.expose(), now), None);

@@ -12,25 +12,23 @@ use zeroize::Zeroizing;
 
 use super::{
     config::{Config, OutboxKind},
-    delivery::{Delivery, DeliveryError, Message},
+    delivery::{Delivery, DeliveryError, Message, Purpose},
 };
-use crate::files::{self, File};
+use crate::{
+    files::{self, File},
+    ids::VerificationId,
+};
 
-/// Writes codes to a file or to standard output.
-pub struct Outbox(Target);
-
-enum Target {
-    File(Mutex<File>),
-    Stdout,
-}
+/// Writes codes to a file, or to standard output if it has none.
+pub struct Outbox(Option<Mutex<File>>);
 
 #[derive(Serialize)]
 struct Line<'a> {
     at: String,
     to: &'a str,
     code: &'a str,
-    verification: String,
-    purpose: &'static str,
+    verification: VerificationId,
+    purpose: Purpose,
 }
 
 impl Outbox {
@@ -38,9 +36,6 @@ impl Outbox {
     ///
     /// If the server was killed during a write, the last line is partial. Opening ends that line, so that the next code
     /// gets a line of its own. The code of the partial line was never acknowledged.
-    ///
-    /// # Errors
-    /// If the file cannot be opened or protected.
     pub fn open(config: &Config, data: &Path) -> io::Result<Self> {
         match config.outbox {
             OutboxKind::File => {
@@ -52,16 +47,15 @@ impl Outbox {
                 if last != *b"\n" {
                     file.write_all(b"\n")?;
                 }
-                Ok(Self(Target::File(Mutex::new(file))))
+                Ok(Self(Some(Mutex::new(file))))
             }
             OutboxKind::Stdout => Ok(Self::stdout()),
         }
     }
 
     /// An outbox that prints to standard output.
-    #[must_use]
     pub const fn stdout() -> Self {
-        Self(Target::Stdout)
+        Self(None)
     }
 
     fn append(&self, message: &Message) -> io::Result<()> {
@@ -69,13 +63,13 @@ impl Outbox {
             at: message.at.to_string(),
             to: &message.to.canonical(),
             code: message.code.expose(),
-            verification: message.verification.to_string(),
-            purpose: message.purpose.code(),
+            verification: message.verification,
+            purpose: message.purpose,
         };
         let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
         text.push(b'\n');
         match &self.0 {
-            Target::File(file) => {
+            Some(file) => {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
                 let before_bytes = file.metadata()?.len();
                 let written = file.write_all(&text);
@@ -86,7 +80,7 @@ impl Outbox {
                 }
                 written
             }
-            Target::Stdout => io::stdout().lock().write_all(&text),
+            None => io::stdout().lock().write_all(&text),
         }
     }
 }
@@ -107,12 +101,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::{
-        clock::Timestamp,
-        handle::Handle,
-        ids::{MessageId, VerificationId},
-        verification::{Code, Purpose},
-    };
+    use crate::{clock::Timestamp, handle::Handle, ids::MessageId, verification::Code};
 
     fn message(to: &str) -> Message {
         Message {
@@ -150,8 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_is_an_error() {
-        let outbox =
-            Outbox(Target::File(Mutex::new(File::create("/dev/full").expect("exists on Linux"))));
+        let outbox = Outbox(Some(Mutex::new(File::create("/dev/full").expect("exists on Linux"))));
         assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
     }
 

@@ -12,7 +12,7 @@ use crate::ids::{VerificationId, random_u64};
 use super::delivery::DeliveryError;
 
 /// The backoff after the first failed attempt; it doubles with each further one, up to [`BACKOFF_MAX`].
-const BACKOFF: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 250 });
+const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// How often and for how long one message is attempted.
@@ -33,13 +33,10 @@ pub(super) struct Deadlines {
 /// A failed attempt. Its texts are constants of this program, since a server's answer may quote a handle.
 #[derive(Debug)]
 pub(super) struct AttemptError {
-    /// The step that failed.
     pub(super) stage: &'static str,
-    /// How it failed.
     pub(super) kind: &'static str,
     /// The status that the server answered with, if any.
     pub(super) status: Option<u16>,
-    /// Whether the message may have been sent all the same.
     pub(super) perhaps_sent: bool,
     pub(super) retry: Retry,
 }
@@ -71,16 +68,12 @@ impl AttemptError {
 
 impl RetryPolicy {
     /// Makes attempts until one succeeds, one forbids the next, or the attempts or the time run out.
-    pub(super) async fn deliver<F, A>(
+    pub(super) async fn deliver<A: Future<Output = Result<(), AttemptError>> + Send>(
         &self,
         method: &'static str,
         verification: VerificationId,
-        attempt: F,
-    ) -> Result<(), DeliveryError>
-    where
-        F: Fn(Deadlines) -> A + Send,
-        A: Future<Output = Result<(), AttemptError>> + Send,
-    {
+        attempt: impl Fn(Deadlines) -> A + Send,
+    ) -> Result<(), DeliveryError> {
         let all = Instant::now() + self.timeout;
         let (mut number, mut perhaps_sent) = (1, false);
         loop {

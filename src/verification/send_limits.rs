@@ -8,10 +8,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use crate::{handle::Handle, ids::AccountId, limits};
 
-use super::{
-    delivery::Purpose,
-    error::{BeginError, SendLimit},
-};
+use super::{delivery::Purpose, error::BeginError};
 
 /// What codes are counted by.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -19,7 +16,6 @@ pub(super) enum SendKey {
     /// The recipient. Deregistrations count separately: whoever requests them must not use up the codes with which the
     /// owner proves the handle.
     Handle(Purpose, Handle),
-    /// The account that requests the code.
     Account(AccountId),
     /// The network that the request comes from, as [`limits::network_of`] returns it.
     Network(IpAddr),
@@ -32,11 +28,12 @@ pub(super) struct SendLimits {
 }
 
 impl SendKey {
-    const fn limit(&self) -> (SendLimit, u32) {
+    /// The name of the limit in answers, and the burst.
+    const fn limit(&self) -> (&'static str, u32) {
         match self {
-            Self::Handle(..) => (SendLimit::Handle, limits::CODE_SENDS_PER_HANDLE_MAX),
-            Self::Account(_) => (SendLimit::Account, limits::CODE_SENDS_PER_ACCOUNT_MAX),
-            Self::Network(_) => (SendLimit::Network, limits::CODE_SENDS_PER_NETWORK_MAX),
+            Self::Handle(..) => ("codes-per-handle", limits::CODE_SENDS_PER_HANDLE_MAX),
+            Self::Account(_) => ("codes-per-account", limits::CODE_SENDS_PER_ACCOUNT_MAX),
+            Self::Network(_) => ("codes-per-network", limits::CODE_SENDS_PER_NETWORK_MAX),
         }
     }
 
@@ -64,7 +61,6 @@ impl SendLimits {
         Ok(())
     }
 
-    /// Refunds a code that was not sent.
     pub(super) fn refund(&mut self, keys: &[SendKey]) {
         for key in keys {
             if let Some(full_at) = self.full_at.get_mut(key) {

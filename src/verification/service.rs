@@ -77,7 +77,6 @@ impl VerificationService {
     ///
     /// # Panics
     /// Outside of a runtime.
-    #[must_use]
     pub fn new(
         registry: Arc<Registry>,
         delivery: Arc<dyn Delivery>,
@@ -90,9 +89,6 @@ impl VerificationService {
 
     /// Binds `handle` to the asking device if its account has proved it before; otherwise sends a code to it. `from` is
     /// the client's address.
-    ///
-    /// # Errors
-    /// If a limit is exceeded, the code cannot be sent, or the registry cannot bind the handle.
     pub async fn begin_binding(
         &self,
         asker: Asker,
@@ -111,9 +107,6 @@ impl VerificationService {
 
     /// Sends a code that takes `handle` from every device. Does not ask the registry whether the handle is held, so that
     /// the answer cannot reveal it.
-    ///
-    /// # Errors
-    /// If a limit is exceeded, or the code cannot be sent.
     pub async fn begin_deregistration(
         &self,
         handle: Handle,
@@ -137,14 +130,9 @@ impl VerificationService {
     ) -> Result<Verification, BeginError> {
         let permit = self.deliveries.permit()?;
         let (now, purpose, code) = (self.clock.now(), requester.purpose(), Code::random());
-        let keys: Vec<_> = [
-            Some(SendKey::Handle(purpose, handle.clone())),
-            account.map(SendKey::Account),
-            from.map(limits::network_of).map(SendKey::Network),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let mut keys = vec![SendKey::Handle(purpose, handle.clone())];
+        keys.extend(account.map(SendKey::Account));
+        keys.extend(from.map(limits::network_of).map(SendKey::Network));
         // Charged before the code is sent, so that two requests at once cannot both pass the limit.
         let (planned, verification) = {
             let mut state = self.state();
@@ -154,9 +142,9 @@ impl VerificationService {
             let begun = state.sessions.begin_send(&planned, requester, &handle, hash, now);
             (planned, begun)
         };
-        let (id, verification_id) = (MessageId::random(), planned.verification);
+        let (id, at) = (MessageId::random(), now);
         let message =
-            Message { id, to: handle, code, verification: verification_id, purpose, at: now };
+            Message { id, to: handle, code, verification: planned.verification, purpose, at };
         let state = Arc::clone(&self.state);
         let undo = move |error| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,9 +166,6 @@ impl VerificationService {
     }
 
     /// Binds or deregisters the session's handle if `code` is the one that was sent last.
-    ///
-    /// # Errors
-    /// If the code is another one, the session has ended or is unknown, or the registry cannot make the change.
     pub async fn confirm(
         &self,
         verification: VerificationId,
@@ -191,13 +176,13 @@ impl VerificationService {
         let session = self.state().sessions.confirm(verification, &hash, self.clock.now())?;
         let outcome = self.apply(&session).await;
         if let Err(ConfirmError::Change(_) | ConfirmError::Bind(BindError::Change(_))) = outcome {
-            self.state().sessions.restore(verification, session);
+            self.state().sessions.restore(session);
         }
         outcome
     }
 
     async fn apply(&self, session: &Session) -> Result<Confirmed, ConfirmError> {
-        let handle = session.handle.clone();
+        let handle = session.shown.handle.clone();
         match session.requester {
             Requester::Bind(device) => {
                 let proved_at = self.registry.prove(device, handle.clone()).await?;
@@ -211,9 +196,6 @@ impl VerificationService {
     }
 
     /// Issues a code with which another device joins the asker's account.
-    ///
-    /// # Errors
-    /// If the account, or all accounts together, have too many open link codes.
     pub fn issue_link_code(&self, asker: Asker) -> Result<LinkCode, LinkError> {
         self.state().link_codes.issue(&self.key, asker.account, asker.device, self.clock.now())
     }
@@ -224,8 +206,8 @@ impl VerificationService {
     /// device in after the owner has signed the phone out.
     pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
         let redeemed = self.state().link_codes.redeem(&self.key, code, self.clock.now())?;
-        let issuer = self.registry.view().ok()?.asker(redeemed.device())?;
-        (issuer.account == redeemed.account()).then_some(redeemed)
+        let issuer = self.registry.view().ok()?.asker(redeemed.device)?;
+        (issuer.account == redeemed.account).then_some(redeemed)
     }
 
     /// Makes a redeemed code valid again, because the sign-up that used it failed.
@@ -236,16 +218,15 @@ impl VerificationService {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    #[cfg(test)]
-    pub(super) fn sessions_open(&self) -> usize {
-        self.state().sessions.len()
-    }
-
-    #[cfg(test)]
-    pub(super) fn deliveries(&self) -> usize {
-        self.deliveries.count()
-    }
 }
 
 redacted_debug!(VerificationService);
+
+#[cfg(test)]
+mod tests {
+    impl super::VerificationService {
+        pub(in crate::verification) fn sessions_open(&self) -> usize {
+            self.state().sessions.len()
+        }
+    }
+}

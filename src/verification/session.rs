@@ -15,8 +15,8 @@ use crate::{
 
 use super::{
     code::CodeHash,
-    delivery::{DeliveryError, Purpose, SentBy},
-    error::{BeginError, ConfirmError, SendLimit},
+    delivery::{DeliveryError, Purpose},
+    error::{BeginError, ConfirmError},
 };
 
 /// Who requests a code, and what for.
@@ -37,8 +37,6 @@ pub struct Verification {
     pub verification: VerificationId,
     /// The handle that the code is sent to.
     pub handle: Handle,
-    /// How the code is sent.
-    pub sent_by: SentBy,
     /// The code is valid before this instant.
     pub expires_at: Timestamp,
     /// From this instant on another code may be requested.
@@ -50,13 +48,11 @@ pub struct Verification {
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) requester: Requester,
-    pub(super) handle: Handle,
+    /// The part that the requester sees.
+    pub(super) shown: Verification,
     /// None: no code is valid.
     code: Option<CodeHash>,
-    expires_at: Timestamp,
-    next_send_at: Timestamp,
     sends: u32,
-    attempts_left: u8,
 }
 
 #[derive(Default)]
@@ -72,7 +68,17 @@ pub(super) struct Sessions {
 pub(super) struct PlannedSend {
     pub(super) verification: VerificationId,
     /// The requester's latest session before this code.
-    before: Option<(VerificationId, Session)>,
+    before: Option<Session>,
+}
+
+impl Verification {
+    /// The kind of message that the code is sent by: `sms` or `email`.
+    pub const fn sent_by(&self) -> &'static str {
+        match self.handle {
+            Handle::Phone(_) => "sms",
+            Handle::Email(_) => "email",
+        }
+    }
 }
 
 impl Requester {
@@ -93,30 +99,11 @@ fn pause(sends: u32) -> Duration {
 impl Session {
     /// The table reports a session as expired for one more lifetime of a code, and as unknown from then on.
     fn unknown_from(&self) -> Timestamp {
-        self.expires_at.plus(limits::CODE_LIFETIME)
+        self.shown.expires_at.plus(limits::CODE_LIFETIME)
     }
 
     fn key(&self) -> (Requester, Handle) {
-        (self.requester.clone(), self.handle.clone())
-    }
-
-    fn to_verification(&self, verification: VerificationId) -> Verification {
-        Verification {
-            verification,
-            handle: self.handle.clone(),
-            sent_by: SentBy::for_handle(&self.handle),
-            expires_at: self.expires_at,
-            next_send_at: self.next_send_at,
-            attempts_left: self.attempts_left,
-        }
-    }
-
-    /// Replaces the code. The attempts stay as they are.
-    fn set_code(&mut self, code: CodeHash, now: Timestamp) {
-        self.code = Some(code);
-        self.sends = self.sends.saturating_add(1);
-        self.expires_at = now.plus(limits::CODE_LIFETIME);
-        self.next_send_at = now.plus(pause(self.sends));
+        (self.requester.clone(), self.shown.handle.clone())
     }
 }
 
@@ -130,15 +117,15 @@ impl Sessions {
     ) -> Result<PlannedSend, BeginError> {
         self.remove_expired(now);
         let known = self.by_requester.get(&(requester.clone(), handle.clone()));
-        let before = known.and_then(|id| Some((*id, self.by_id.get(id)?.clone())));
-        if let Some((id, session)) = &before {
-            if now < session.next_send_at {
-                let retry_after = session.next_send_at.since(now);
-                return Err(BeginError::RateLimited { limit: SendLimit::Resend, retry_after });
+        let before = known.and_then(|id| self.by_id.get(id)).cloned();
+        if let Some(Session { shown, .. }) = &before {
+            if now < shown.next_send_at {
+                let retry_after = shown.next_send_at.since(now);
+                return Err(BeginError::RateLimited { limit: "resend", retry_after });
             }
             let continues = matches!(requester, Requester::Bind(_));
-            if continues && session.attempts_left > 0 && now < session.expires_at {
-                return Ok(PlannedSend { verification: *id, before });
+            if continues && shown.attempts_left > 0 && now < shown.expires_at {
+                return Ok(PlannedSend { verification: shown.verification, before });
             }
         }
         if self.by_id.len() >= limits::VERIFICATIONS_MAX {
@@ -147,7 +134,7 @@ impl Sessions {
         Ok(PlannedSend { verification: VerificationId::random(), before })
     }
 
-    /// Makes `code` the valid code of the planned session.
+    /// Makes `code` the valid code of the planned session. The attempts of an open session stay as they are.
     pub(super) fn begin_send(
         &mut self,
         planned: &PlannedSend,
@@ -156,25 +143,26 @@ impl Sessions {
         code: CodeHash,
         now: Timestamp,
     ) -> Verification {
-        let id = planned.verification;
-        // The pauses grow from one deregistration to the next as they do within a session.
-        let sends_before = match (&requester, &planned.before) {
-            (Requester::Deregister(_), Some((_, before))) => before.sends,
-            _ => 0,
-        };
-        let mut session = self.remove(id).unwrap_or_else(|| Session {
-            requester,
-            handle: handle.clone(),
-            code: None,
-            expires_at: now,
-            next_send_at: now,
-            sends: sends_before,
-            attempts_left: limits::CODE_ATTEMPTS_MAX,
+        let verification = planned.verification;
+        let mut session = self.remove(verification).unwrap_or_else(|| {
+            // The pauses grow from one deregistration to the next as they do within a session.
+            let sends = match (&requester, &planned.before) {
+                (Requester::Deregister(_), Some(before)) => before.sends,
+                _ => 0,
+            };
+            let (handle, attempts_left) = (handle.clone(), limits::CODE_ATTEMPTS_MAX);
+            let (expires_at, next_send_at) = (now, now);
+            let shown =
+                Verification { verification, handle, expires_at, next_send_at, attempts_left };
+            Session { requester, shown, code: None, sends }
         });
-        session.set_code(code, now);
-        let verification = session.to_verification(id);
-        self.insert(id, session);
-        verification
+        session.code = Some(code);
+        session.sends = session.sends.saturating_add(1);
+        session.shown.expires_at = now.plus(limits::CODE_LIFETIME);
+        session.shown.next_send_at = now.plus(pause(session.sends));
+        let shown = session.shown.clone();
+        self.insert(session);
+        shown
     }
 
     /// Makes the former code valid again, since the new one was not delivered.
@@ -183,30 +171,33 @@ impl Sessions {
     /// - What was confirmed meanwhile stays confirmed.
     /// - A code that was perhaps sent keeps its pause, or requests in quick succession could flood a phone.
     pub(super) fn undo_send(&mut self, planned: PlannedSend, error: DeliveryError) {
-        let id = planned.verification;
-        let Some(mut session) = self.remove(id) else {
+        let Some(mut session) = self.remove(planned.verification) else {
             return;
         };
-        let (former, other) = match planned.before {
-            Some((before, former)) if before == id => (Some(former), None),
-            Some((before, _)) => (None, Some(before)),
-            None => (None, None),
+        let (former, earlier) = match planned.before {
+            Some(before) if before.shown.verification == planned.verification => {
+                (Some(before), None)
+            }
+            before => (None, before),
         };
         match (error, former) {
-            (DeliveryError::NotSent, Some(former)) => {
-                let attempts_left = former.attempts_left.min(session.attempts_left);
-                self.insert(id, Session { attempts_left, ..former });
+            (DeliveryError::NotSent, Some(mut former)) => {
+                let attempts_left = &mut former.shown.attempts_left;
+                *attempts_left = session.shown.attempts_left.min(*attempts_left);
+                self.insert(former);
             }
             (DeliveryError::NotSent, None) => {
                 // Makes the earlier session the requester's latest again, unless it was confirmed meanwhile.
-                if let Some((other, earlier)) = other.and_then(|id| Some((id, self.remove(id)?))) {
-                    self.insert(other, earlier);
+                if let Some(earlier) = earlier.and_then(|it| self.remove(it.shown.verification)) {
+                    self.insert(earlier);
                 }
             }
             (DeliveryError::PerhapsSent, former) => {
                 session.code = former.as_ref().and_then(|former| former.code);
-                session.expires_at = former.map_or(session.expires_at, |former| former.expires_at);
-                self.insert(id, session);
+                if let Some(former) = former {
+                    session.shown.expires_at = former.shown.expires_at;
+                }
+                self.insert(session);
             }
         }
     }
@@ -220,15 +211,16 @@ impl Sessions {
     ) -> Result<Session, ConfirmError> {
         self.remove_expired(now);
         let session = self.by_id.get_mut(&id).ok_or(ConfirmError::Unknown)?;
-        if session.attempts_left == 0 {
+        let Verification { expires_at, attempts_left, .. } = &mut session.shown;
+        if *attempts_left == 0 {
             return Err(ConfirmError::TooManyAttempts);
         }
-        if session.expires_at <= now {
+        if *expires_at <= now {
             return Err(ConfirmError::Expired);
         }
         if !session.code.is_some_and(|sent| sent.matches(code)) {
-            session.attempts_left -= 1;
-            return Err(match session.attempts_left {
+            *attempts_left -= 1;
+            return Err(match *attempts_left {
                 0 => ConfirmError::TooManyAttempts,
                 attempts_left => ConfirmError::CodeWrong { attempts_left },
             });
@@ -237,13 +229,14 @@ impl Sessions {
     }
 
     /// Restores a confirmed session that had no effect, unless its requester has begun another one meanwhile.
-    pub(super) fn restore(&mut self, id: VerificationId, session: Session) {
+    pub(super) fn restore(&mut self, session: Session) {
         if !self.by_requester.contains_key(&session.key()) {
-            self.insert(id, session);
+            self.insert(session);
         }
     }
 
-    fn insert(&mut self, id: VerificationId, session: Session) {
+    fn insert(&mut self, session: Session) {
+        let id = session.shown.verification;
         // An older session of the same requester stays in `by_id` until it ends, so that its id keeps its meaning.
         self.by_requester.insert(session.key(), id);
         self.by_end.insert((session.unknown_from(), id));
@@ -271,11 +264,15 @@ impl Sessions {
             self.remove(id);
         }
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        assert_eq!(self.by_id.len(), self.by_end.len());
-        assert!(self.by_requester.len() <= self.by_id.len());
-        self.by_id.len()
+#[cfg(test)]
+mod tests {
+    impl super::Sessions {
+        pub(in crate::verification) fn len(&self) -> usize {
+            assert_eq!(self.by_id.len(), self.by_end.len());
+            assert!(self.by_requester.len() <= self.by_id.len());
+            self.by_id.len()
+        }
     }
 }

@@ -1,12 +1,10 @@
 //! Message templates: texts with placeholders for the code, its lifetime in minutes and the service's name.
 
-use std::path::Path;
-
 use zeroize::Zeroizing;
 
 use crate::limits;
 
-use super::{code::Code, delivery::Purpose, input_files};
+use super::{code::Code, delivery::Purpose};
 
 const CODE: &str = "{code}";
 
@@ -14,7 +12,6 @@ const CODE: &str = "{code}";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template(String);
 
-/// A value for each [`Purpose`].
 #[derive(Clone, Debug)]
 pub(super) struct ByPurpose<T> {
     pub(super) bind: T,
@@ -31,50 +28,24 @@ impl Template {
         Ok(Self(filled.trim_end().to_owned()))
     }
 
-    /// The text with its code.
     pub(super) fn fill(&self, code: &Code) -> Zeroizing<String> {
         Zeroizing::new(self.0.replace(CODE, code.expose()))
     }
 }
 
-/// Fills `{minutes}` and `{service}`, keeps `{code}`, and refuses any other word in braces.
+/// Fills `{minutes}` and `{service}`, keeps `{code}`, and refuses any other word in braces. A brace that begins no
+/// placeholder is text.
 pub(super) fn fill_all_but_code(text: &str, service: &str) -> Result<String, String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0));
+    let mut words = words.filter(|word| !word.is_empty() && word.chars().all(is_word));
+    if let Some(unknown) = words.find(|word| !["code", "minutes", "service"].contains(word)) {
+        return Err(format!(
+            "has {{{unknown}}}; the placeholders are {{code}}, {{minutes}}, {{service}}"
+        ));
+    }
     let minutes = (limits::CODE_LIFETIME.as_secs() / 60).to_string();
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, brace)) = rest.split_once('{') {
-        filled.push_str(before);
-        let is_word = |(word, _): &(&str, &str)| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        };
-        // A brace that begins no placeholder is text.
-        let Some((word, after)) = brace.split_once('}').filter(is_word) else {
-            filled.push('{');
-            rest = brace;
-            continue;
-        };
-        filled.push_str(match word {
-            "code" => CODE,
-            "minutes" => &minutes,
-            "service" => service,
-            other => {
-                return Err(format!(
-                    "has {{{other}}}; the placeholders are {{code}}, {{minutes}}, {{service}}"
-                ));
-            }
-        });
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-/// Refuses a name that would break a mail's subject line, or that looks like a placeholder.
-pub(super) fn check_service(service: &str) -> Result<(), String> {
-    if service.trim().is_empty() || service.chars().any(|c| c.is_control() || "{}".contains(c)) {
-        return Err("must be a name on one line, without braces".into());
-    }
-    Ok(())
+    Ok(text.replace("{minutes}", &minutes).replace("{service}", service))
 }
 
 impl<T> ByPurpose<T> {
@@ -84,12 +55,6 @@ impl<T> ByPurpose<T> {
             Purpose::Deregister => &self.deregister,
         }
     }
-}
-
-/// Reads a template's file, with line feeds as line ends.
-pub(super) fn read(path: &Path) -> Result<String, String> {
-    let text = input_files::read_text(path, limits::TEMPLATE_BYTES_MAX)?;
-    Ok(text.replace("\r\n", "\n"))
 }
 
 #[cfg(test)]
@@ -115,9 +80,6 @@ mod tests {
         ] {
             let why = Template::new(text, "Blue").expect_err(text);
             assert!(why.contains(part), "{why}");
-        }
-        for service in ["", " ", "a\nb", "{code}"] {
-            assert!(check_service(service).is_err(), "{service}");
         }
     }
 }

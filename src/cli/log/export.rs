@@ -1,9 +1,6 @@
 //! `dispatchd log export --output FILE`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -12,7 +9,7 @@ use crate::{
     api::{Call as _, RecordFilter},
     cli::{
         errors::UsageError,
-        output_file::may_write,
+        output::may_write,
         progress::ProgressView,
         source::{Source, print_passed_over},
     },
@@ -58,7 +55,7 @@ impl Export {
         let view = ProgressView::stderr();
         let outcome = self
             .source
-            .rows(&self.request, &mut |row| add(&mut file, &row, &view))
+            .rows(&self.request, |row| add(&mut file, &row, &view))
             .context("there is no file")?;
         drop(view);
         // Another process may have made it meanwhile.
@@ -103,7 +100,9 @@ impl Export {
         };
         let recipients = Recipients::parse(keys.iter().map(|(_, key)| key.as_str()));
         let recipients = recipients.map_err(wrong)?;
-        if recipients.is_none() && ends_in_age(&self.output) {
+        let ends_in_age =
+            self.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("age"));
+        if recipients.is_none() && ends_in_age {
             let fault = "ends in .age, but no recipient is named: give --encrypt-to";
             return Err(UsageError(format!("{} {fault}", self.output.display())).into());
         }
@@ -136,8 +135,4 @@ fn add(file: &mut ExportFile, row: &LogRow, view: &ProgressView) -> anyhow::Resu
         view.show(Progress { phase: Phase::Writing, unit: Unit::Rows, done, total: 0 });
     }
     Ok(())
-}
-
-fn ends_in_age(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("age"))
 }

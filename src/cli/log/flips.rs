@@ -8,8 +8,8 @@ use std::{
 use crate::{
     api::{Call as _, FlipsRequest},
     cli::{
+        output::{print_json, print_rows, table},
         source::{Reading, print_passed_over},
-        table::table,
     },
     clock::{Clock as _, SystemClock},
     query_log::{Flip, FlipSummary, SearchOutcome},
@@ -18,18 +18,13 @@ use crate::{
 pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     let min = command.request.resolve(SystemClock.now())?.min;
     let report = command.source.answer(&command.request)?;
-    let mut out = stdout().lock();
     if command.json {
-        for flip in &report.flips {
-            writeln!(out, "{}", serde_json::to_string(flip)?)?;
-        }
-        writeln!(out, "{}", serde_json::to_string(&report.summary)?)?;
-        return Ok(());
+        print_rows(true, "", &report.flips)?;
+        return print_json(&report.summary);
     }
     if !report.flips.is_empty() {
-        write!(out, "{}", flips(&report.flips))?;
+        write!(stdout(), "{}", flips(&report.flips))?;
     }
-    out.flush()?;
     let summary = &report.summary;
     for line in describe(summary, min) {
         eprintln!("dispatchd: {line}");
@@ -39,7 +34,6 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line for each handle.
 fn flips(flips: &[Flip]) -> String {
     let row = |flip: &Flip| {
         let handle = flip.handle.canonical().into_owned();
@@ -57,7 +51,6 @@ fn reasons(flip: &Flip) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
-/// The summary for people.
 fn describe(summary: &FlipSummary, min: u32) -> Vec<String> {
     let FlipSummary { handles, changes, .. } = summary;
     let head = match handles {

@@ -1,10 +1,15 @@
 //! `dispatchd log prove-forgotten`: looks for what the log must not have any more.
 
+use std::io::{Write as _, stdout};
+
 use anyhow::bail;
 
 use crate::{
     api::ForgottenRequest,
-    cli::{source::Reading, table::cell},
+    cli::{
+        output::{cell, print_json},
+        source::Reading,
+    },
     query_log::{FindingKind, ForgottenReport},
 };
 
@@ -12,8 +17,8 @@ use crate::{
 pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
     let report = command.source.answer(&command.request)?;
     match command.json {
-        true => println!("{}", serde_json::to_string(&report)?),
-        false => print!("{}", describe(&report)),
+        true => print_json(&report)?,
+        false => write!(stdout(), "{}", describe(&report))?,
     }
     if !report.proved {
         bail!("not everything that should be forgotten is");
@@ -21,7 +26,6 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The report for people.
 fn describe(report: &ForgottenReport) -> String {
     use FindingKind::{File, Key, Record, RootKey, UnknownFile};
     let ForgottenReport { at, horizon, keys, files, opened, findings, .. } = report;

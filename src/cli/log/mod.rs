@@ -1,6 +1,5 @@
 //! `dispatchd log search|tail|export|flips|segments|verify|prove-forgotten`.
 
-mod bar;
 mod export;
 mod flips;
 mod forgotten;
@@ -10,7 +9,7 @@ mod verify;
 use clap::Subcommand;
 
 use super::{
-    output::RecordPrinter,
+    output::RowPrinter,
     source::{Reading, print_passed_over},
 };
 use crate::api::{
@@ -50,8 +49,8 @@ impl Log {
 }
 
 fn search_records(search: &Reading<SearchRequest>) -> anyhow::Result<()> {
-    let mut printer = RecordPrinter::stdout(search.json);
-    let outcome = search.source.rows(&search.request, &mut |row| printer.print(&row))?;
+    let mut printer = RowPrinter::stdout(search.json);
+    let outcome = search.source.rows(&search.request, |row| Ok(printer.print(&row)?))?;
     printer.flush()?;
     if printer.printed == 0 {
         eprintln!("dispatchd: no record matches");
@@ -61,8 +60,8 @@ fn search_records(search: &Reading<SearchRequest>) -> anyhow::Result<()> {
 }
 
 fn tail_records(tail: &Reading<RecordFilter>) -> anyhow::Result<()> {
-    let mut printer = RecordPrinter::stdout(tail.json);
-    tail.source.follow(&tail.request, &mut |row| {
+    let mut printer = RowPrinter::stdout(tail.json);
+    tail.source.follow(&tail.request, |row| {
         printer.print(&row)?;
         Ok(printer.flush()?)
     })

@@ -1,32 +1,110 @@
-//! `dispatchd log segments`.
+//! `dispatchd log segments`: a table of the log's files, and a bar of the days that it still knows.
 
-use std::io::{Write as _, stdout};
+use std::{fmt::Write as _, io::Write as _};
 
-use super::bar;
 use crate::{
     api::SegmentsRequest,
-    cli::{
-        source::Reading,
-        table::{cell, table},
-    },
-    clock::{Clock as _, SystemClock},
-    query_log::SegmentSummary,
+    cli::{output::print_rows, source::Reading},
+    clock::{Clock as _, SystemClock, Timestamp},
+    query_log::{SegmentState, SegmentSummary},
 };
+
+/// Columns of the bar: twelve hours each at the longest retention.
+const CELLS: usize = 60;
+const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 pub(super) fn run(command: &Reading<SegmentsRequest>) -> anyhow::Result<()> {
     let segments = command.source.answer(&command.request)?;
-    let mut out = stdout().lock();
-    if command.json {
-        for segment in &segments {
-            writeln!(out, "{}", serde_json::to_string(segment)?)?;
-        }
-        return Ok(());
+    print_rows(command.json, "segment state from records bytes expires_at", &segments)?;
+    if !command.json {
+        write!(std::io::stdout(), "{}", bar(&segments, SystemClock.now()))?;
     }
-    let row = |it: &SegmentSummary| {
-        let (from, expires_at) = (cell(it.from), cell(it.expires_at));
-        vec![it.segment.clone(), cell(it.state), from, cell(it.records), cell(it.bytes), expires_at]
-    };
-    let table = table("segment state from records bytes expires_at", segments.iter().map(row));
-    write!(out, "{table}{}", bar::of(&segments, SystemClock.now()))?;
     Ok(())
+}
+
+const fn is_well(state: SegmentState) -> bool {
+    matches!(state, SegmentState::Active | SegmentState::Closed | SegmentState::Sealed)
+}
+
+/// The bar with its legend; empty if there is no segment. One column is so many hours of records: the taller, the more;
+/// `·` none, `!` something in it cannot be read.
+fn bar(segments: &[SegmentSummary], now: Timestamp) -> String {
+    // Every hour lives as long as the retention says; one from a wrong clock may not.
+    let Some(span) = segments.iter().map(|part| part.expires_at.since(part.from)).max() else {
+        return String::new();
+    };
+    let (start, span_us) = (now.minus(span), span.as_micros().max(1));
+    let (mut records, mut broken) = ([0u64; CELLS], [false; CELLS]);
+    for part in segments {
+        let at = part.from.since(start).as_micros() * CELLS as u128 / span_us;
+        let cell = usize::try_from(at).unwrap_or(CELLS).min(CELLS - 1);
+        records[cell] += part.records;
+        broken[cell] |= !is_well(part.state);
+    }
+    let most = records.iter().max().copied().unwrap_or(0).max(1);
+    let cells = records.iter().zip(broken).map(|(records, broken)| match records {
+        _ if broken => '!',
+        0 => '·',
+        records => level(*records, most),
+    });
+    let mut out = String::from("\n");
+    let hours = span.as_secs_f64() / 3600.0;
+    let _ = writeln!(out, "{}", cells.collect::<String>());
+    let _ = writeln!(out, "{:<30}{:>30}", format!("{} ago", days(hours)), "now");
+    let each = days(hours / CELLS as f64);
+    let _ =
+        writeln!(out, "a column is {each}, the tallest {most} records; · none, ! cannot be read");
+    let sum = |of: fn(&SegmentSummary) -> u64| segments.iter().map(of).sum::<u64>();
+    let (all, bytes) = (sum(|part| part.records), sum(|part| part.bytes));
+    let next = segments.iter().map(|part| part.expires_at).min();
+    let next =
+        next.map_or_else(String::new, |next| format!("; the next key is destroyed at {next}"));
+    let (count, s) = (segments.len(), if segments.len() == 1 { "" } else { "s" });
+    let _ = writeln!(out, "{all} records in {count} segment{s}, {bytes} bytes{next}");
+    out
+}
+
+fn level(records: u64, most: u64) -> char {
+    let step = u128::from(records) * LEVELS.len() as u128 / (u128::from(most) + 1);
+    LEVELS[usize::try_from(step).unwrap_or(0).min(LEVELS.len() - 1)]
+}
+
+fn days(hours: f64) -> String {
+    if hours >= 48.0 { format!("{:.0}d", hours / 24.0) } else { format!("{hours:.1}h") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn segment(from: Timestamp, records: u64, state: SegmentState) -> SegmentSummary {
+        let (segment, until, expires_at) = (String::new(), from.plus(HOUR), from.plus(720 * HOUR));
+        SegmentSummary { segment, state, from, until, records, bytes: 10, expires_at }
+    }
+
+    #[test]
+    fn columns_stand_where_their_hours_are() {
+        let now = Timestamp::from_secs(1_795_420_800);
+        let segments = [
+            segment(now.minus(719 * HOUR), 1, SegmentState::Sealed),
+            segment(now.minus(360 * HOUR), 80, SegmentState::Sealed),
+            segment(now.minus(HOUR), 40, SegmentState::Active),
+            segment(now.minus(100 * HOUR), 40, SegmentState::KeyMissing),
+        ];
+        let bar = bar(&segments, now);
+        let cells: Vec<char> = bar.lines().nth(1).unwrap().chars().collect();
+        assert_eq!(cells.len(), CELLS);
+        assert_eq!((cells[0], cells[30], cells[59], cells[51]), ('▁', '█', '▄', '!'));
+        assert_eq!(cells.iter().filter(|cell| **cell == '·').count(), 56);
+        assert!(bar.contains("30d ago") && bar.contains("a column is 12.0h"), "{bar}");
+        assert!(bar.contains("161 records in 4 segments, 40 bytes"), "{bar}");
+    }
+
+    #[test]
+    fn an_empty_log_has_no_bar() {
+        assert_eq!(bar(&[], Timestamp::EPOCH), "");
+    }
 }

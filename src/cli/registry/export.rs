@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     cli::{
-        client::block_on, errors::UsageError, output_file::may_write, progress::ProgressView,
+        client::block_on, errors::UsageError, output::may_write, progress::ProgressView,
         source::Source,
     },
     registry::StoppedRegistry,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 #[derive(Args)]
-pub(in crate::cli) struct Export {
+pub(crate) struct Export {
     /// The file to write; its name ends in .csv or .parquet. FILE.subject-key is written beside it
     file: PathBuf,
     /// Replace the files if they exist
@@ -44,7 +44,7 @@ impl Export {
         let kind = FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         may_write(&self.file, self.force)?;
         may_write(&subject_key::path(&self.file), self.force)?;
-        let config = self.source.config()?;
+        let config = self.source.config.load()?;
         let view = ProgressView::stderr();
         let accounts = if let Some(data) = &self.source.data {
             let stopped = Stopped::open(data, &config)?;
@@ -102,7 +102,8 @@ fn write_all(
 /// before the next one.
 struct Copy {
     directory: PathBuf,
-    work: WorkDirectory,
+    /// Removed after the directory below it.
+    _work: WorkDirectory,
 }
 
 impl Copy {
@@ -116,13 +117,12 @@ impl Copy {
         }
         crate::files::create_dir(&directory)
             .with_context(|| format!("making {}", directory.display()))?;
-        Ok(Self { directory, work })
+        Ok(Self { directory, _work: work })
     }
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
-        self.work.remove_if_empty();
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,9 +25,9 @@ use super::{
 use crate::{
     api::{ImportPhase, ImportState},
     cli::{
-        client::{Client, Refusal, block_on},
+        client::{Client, Lines, Refusal, block_on},
         errors::UsageError,
-        lines::Lines,
+        output::print_json,
         progress::ProgressView,
         source::Source,
     },
@@ -38,11 +39,10 @@ use crate::{
 };
 
 const PATH: &str = "/v1/registry/import";
-/// Accounts read at once.
 const BATCH_ACCOUNTS: usize = 1_024;
 
 #[derive(Args)]
-pub(in crate::cli) struct Import {
+pub(crate) struct Import {
     /// The file; its name ends in .csv or .parquet
     file: PathBuf,
     /// Leave bad rows out; without this one bad row means that nothing is imported
@@ -66,7 +66,7 @@ impl Import {
         // Before anything is made or asked: a mistyped name ends here.
         FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         File::open(&self.file).with_context(|| self.file.display().to_string())?;
-        let config = self.source.config()?;
+        let config = self.source.config.load()?;
         let options = staging::options(self.skip_bad, self.region.as_deref(), &config)?;
         let (ready, imported) = match &self.source.data {
             Some(data) => self.to_files(data, &config, &options)?,
@@ -108,7 +108,7 @@ impl Import {
     async fn to_server(&self, options: &StageOptions) -> anyhow::Result<(Ready, Imported)> {
         let api = self.source.client()?;
         // Before the long work: may this be done at all, and is the server free?
-        let state: ImportState = api.send(api.get(PATH)).await?.json().await?;
+        let state: ImportState = api.json(api.request(Method::GET, PATH)).await?;
         if state.state == ImportPhase::Applying {
             let ImportState { accounts, total, .. } = state;
             bail!("the server applies another import: {accounts} of {total} accounts so far");
@@ -121,11 +121,9 @@ impl Import {
         }
         let view = ProgressView::stderr();
         let work = WorkDirectory::make(self.work_dir.as_deref(), &self.file)?;
-        let staged = staging::ready(&self.file, &work.path, options, &view);
-        let ready = staged.inspect_err(|_| work.remove_if_empty())?;
+        let ready = staging::ready(&self.file, &work.path, options, &view)?;
         let imported = send(&api, &ready, &view).await?;
         fs::remove_file(&ready.path).context("removing the staged file")?;
-        work.remove_if_empty();
         Ok((ready, imported))
     }
 }
@@ -178,13 +176,12 @@ async fn send(api: &Client, ready: &Ready, view: &ProgressView) -> anyhow::Resul
 
 /// Prints the counts of an import. Rows that were left out are listed on standard error.
 fn print(imported: &Imported, bad: Option<&BadRows>, is_json: bool) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
     if is_json {
         let mut object = serde_json::to_value(imported)?;
         object["bad_rows"] = bad.map_or(Value::Null, bad_rows);
-        writeln!(out, "{object}")?;
-        return Ok(());
+        return print_json(&object);
     }
+    let mut out = stdout().lock();
     for (count, words) in counts(imported) {
         writeln!(out, "{count:>12}  {words}")?;
     }

@@ -2,14 +2,20 @@
 
 mod export;
 mod import;
-mod snapshot;
 mod staging;
 mod stats;
 mod stopped;
 mod subject_key;
 mod transfer;
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use self::stopped::Stopped;
+use super::{client::block_on, output::may_write, progress::ProgressView, source::Source};
+use crate::files::AtomicFile;
 
 #[derive(Subcommand)]
 pub(super) enum Registry {
@@ -18,7 +24,7 @@ pub(super) enum Registry {
     /// Write every account to a CSV or Parquet file that an import can read
     Export(export::Export),
     /// Copy the registry's store as it is at one moment
-    Snapshot(snapshot::Snapshot),
+    Snapshot(Snapshot),
     /// Count handles, devices and accounts, and what the index takes in memory
     Stats(stats::Stats),
 }
@@ -31,5 +37,37 @@ impl Registry {
             Self::Snapshot(snapshot) => snapshot.run(),
             Self::Stats(stats) => stats.run(),
         }
+    }
+}
+
+#[derive(Args)]
+pub(super) struct Snapshot {
+    /// The file to write; in the place of a stopped server's registry/registry.redb it restores the registry
+    file: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+impl Snapshot {
+    /// A crash leaves no FILE, or the earlier one, and perhaps FILE.new, which the next run replaces.
+    fn run(self) -> anyhow::Result<()> {
+        may_write(&self.file, self.force)?;
+        match &self.source.data {
+            Some(data) => {
+                let stopped = Stopped::open(data, &self.source.config.load()?)?;
+                let copy = AtomicFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
+                copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
+            }
+            None => {
+                let api = self.source.client()?;
+                let view = ProgressView::stderr();
+                block_on(transfer::download(&api, &self.file, &view))?;
+            }
+        }
+        eprintln!("dispatchd: the registry is in {}", self.file.display());
+        Ok(())
     }
 }

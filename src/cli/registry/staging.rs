@@ -16,7 +16,6 @@ use crate::{
     tables::accounts::{BadRows, Source, StageError, StageOptions, StagedReader, find, stage},
 };
 
-/// A staged file that can be applied.
 pub(super) struct Ready {
     pub(super) path: PathBuf,
     pub(super) accounts: u64,
@@ -24,7 +23,6 @@ pub(super) struct Ready {
     pub(super) bad: Option<BadRows>,
 }
 
-/// The options with which the file is read.
 pub(super) fn options(
     skip_bad: bool,
     region: Option<&str>,

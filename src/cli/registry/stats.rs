@@ -3,16 +3,17 @@
 use std::io::{Write, stdout};
 
 use clap::Args;
+use reqwest::Method;
 
 use super::stopped::Stopped;
 use crate::{
     api::RegistryFigures,
-    cli::{client::block_on, source::Source},
+    cli::{client::block_on, output::print_json, source::Source},
     clock::{Clock as _, SystemClock},
 };
 
 #[derive(Args)]
-pub(in crate::cli) struct Stats {
+pub(crate) struct Stats {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -24,23 +25,18 @@ impl Stats {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let figures: RegistryFigures = match &self.source.data {
             Some(data) => {
-                let mut stopped = Stopped::open(data, &self.source.config()?)?;
+                let mut stopped = Stopped::open(data, &self.source.config.load()?)?;
                 stopped.registry.counts(SystemClock.now())?.into()
             }
             None => {
                 let client = self.source.client()?;
-                block_on(async {
-                    Ok(client.send(client.get("/v1/registry")).await?.json().await?)
-                })?
+                block_on(client.json(client.request(Method::GET, "/v1/registry")))?
             }
         };
-        let mut out = stdout().lock();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(&figures)?)?;
-        } else {
-            print(&figures, &mut out)?;
+        match self.json {
+            true => print_json(&figures),
+            false => Ok(print(&figures, &mut stdout().lock())?),
         }
-        Ok(())
     }
 }
 

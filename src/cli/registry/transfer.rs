@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use futures_util::stream;
-use reqwest::{Body, Response};
+use reqwest::{Body, Method, Response};
 use tokio::{fs::File, io::AsyncReadExt as _, time::sleep};
 
 use crate::{
@@ -47,16 +47,17 @@ impl WorkDirectory {
             .with_context(|| format!("{} (--work-dir names another place)", path.display()))?;
         Ok(Self { path, is_named })
     }
+}
 
+impl Drop for WorkDirectory {
     /// Removes it, unless somebody named it or it holds something.
-    pub(super) fn remove_if_empty(&self) {
+    fn drop(&mut self) {
         if !self.is_named {
             let _ = fs::remove_dir(&self.path);
         }
     }
 }
 
-/// Posts a file, in pieces.
 pub(super) async fn upload(
     api: &Client,
     to: &str,
@@ -78,7 +79,8 @@ pub(super) async fn upload(
         });
         (!is_over).then_some((piece, (reading, counted)))
     });
-    let posting = api.post(to, Body::wrap_stream(pieces));
+    let request = api.request(Method::POST, to).body(Body::wrap_stream(pieces));
+    let posting = api.send(request.header("content-type", "application/octet-stream"));
     tokio::pin!(posting);
     loop {
         tokio::select! {
@@ -93,7 +95,7 @@ pub(super) async fn upload(
 
 /// Downloads a running server's registry into a file that appears only once it is complete.
 pub(super) async fn download(api: &Client, file: &Path, view: &ProgressView) -> anyhow::Result<()> {
-    let mut response = api.send(api.get("/v1/registry/snapshot")).await?;
+    let mut response = api.send(api.request(Method::GET, "/v1/registry/snapshot")).await?;
     let total = response.content_length().context("the server does not say how long it is")?;
     let writing = || format!("writing {}", file.display());
     let mut fresh = AtomicFile::create(file).with_context(writing)?;

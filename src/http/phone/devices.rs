@@ -22,7 +22,7 @@ use crate::{
     limits,
     quota::Quota,
     registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignUpError},
-    verification::{LinkError, Redeemed, VerificationService},
+    verification::{LinkError, VerificationService},
     vocabulary::Platform,
 };
 
@@ -77,7 +77,7 @@ pub(super) async fn sign_up(
         None => None,
     };
     let SignUpRequest { platform, name, .. } = request;
-    let link = linked.as_ref().map(Redeemed::account);
+    let link = linked.as_ref().map(|linked| linked.account);
     let signed_up = registry.sign_up(SignUp { platform, name, link }).await;
     if let (Err(error), Some(linked)) = (&signed_up, linked)
         && came_to_nothing(error)

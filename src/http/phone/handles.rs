@@ -68,7 +68,7 @@ impl From<Verification> for VerificationResponse {
         Self {
             verification: verification.verification.to_string(),
             handle: verification.handle.canonical().into_owned(),
-            sent_by: verification.sent_by.code(),
+            sent_by: verification.sent_by(),
             expires_at: verification.expires_at,
             next_send_at: verification.next_send_at,
             attempts_left: verification.attempts_left,
@@ -198,7 +198,7 @@ impl From<BeginError> for Problem {
         match error {
             BeginError::RateLimited { limit, retry_after } => {
                 let detail = "a code was sent already, or too many were asked for";
-                Self::limited(limit.name(), detail, retry_after)
+                Self::limited(limit, detail, retry_after)
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
             BeginError::DeliveryFailed { retry_after } => {

@@ -15,8 +15,6 @@ use super::super::{
     template::{ByPurpose, Template, fill_all_but_code},
 };
 
-const SUBJECT: &str = "Subject:";
-
 /// The templates that are used where the configuration names no file.
 pub(super) const BUILT_IN: ByPurpose<&str> = ByPurpose {
     bind: "Subject: Your {service} code
@@ -38,14 +36,12 @@ If you did not request this, somebody else entered your address. You need not do
 ",
 };
 
-/// The subject and the text of a mail.
 #[derive(Clone, Debug)]
 pub(super) struct MailTemplate {
     subject: String,
     text: Template,
 }
 
-/// Composes mails from one sender.
 pub(super) struct Composer {
     from: Mailbox,
     templates: ByPurpose<MailTemplate>,
@@ -59,16 +55,12 @@ pub(super) struct ComposedMail {
     pub(super) content: Zeroizing<Vec<u8>>,
 }
 
-/// Why no mail can be composed, without the address.
-#[derive(Debug)]
-pub(super) struct ComposeError(pub(super) &'static str);
-
 impl MailTemplate {
     /// Parses a line with `Subject:`, an empty line and the text.
     pub(super) fn parse(text: &str, service: &str) -> Result<Self, String> {
         let form = "must begin with a line `Subject: …` and an empty line";
         let (head, text) = text.split_once("\n\n").ok_or(form)?;
-        let subject = head.strip_prefix(SUBJECT).ok_or(form)?.trim();
+        let subject = head.strip_prefix("Subject:").ok_or(form)?.trim();
         if subject.is_empty() || subject.contains('\n') {
             return Err(form.into());
         }
@@ -90,10 +82,9 @@ impl Composer {
     }
 
     /// Composes the mail with the code of `message`. Id and date are those of the message, so that every attempt sends the
-    /// same mail.
-    pub(super) fn compose(&self, message: &Message) -> Result<ComposedMail, ComposeError> {
-        let to: Address =
-            message.to.canonical().parse().map_err(|_| ComposeError("address-not-for-mail"))?;
+    /// same mail. The error does not contain the address.
+    pub(super) fn compose(&self, message: &Message) -> Result<ComposedMail, &'static str> {
+        let to: Address = message.to.canonical().parse().map_err(|_| "address-not-for-mail")?;
         let template = self.templates.get(message.purpose);
         let id = format!("<{}@{}>", message.id, self.domain());
         let secs = i64::try_from(message.at.as_secs()).unwrap_or(i64::MAX);
@@ -108,12 +99,11 @@ impl Composer {
             // RFC 3834: neither vacation replies nor mailing lists answer such a mail.
             .raw_header(header("Auto-Submitted", "auto-generated".into()))
             .singlepart(SinglePart::plain(text.to_string()))
-            .map_err(|_| ComposeError("mail-not-composed"))?;
+            .map_err(|_| "mail-not-composed")?;
         let content = Zeroizing::new(mail.formatted());
         Ok(ComposedMail { from: self.from.email.clone(), to, content })
     }
 
-    /// The domain of the sender's address.
     pub(super) fn domain(&self) -> &str {
         self.from.email.domain()
     }

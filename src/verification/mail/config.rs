@@ -8,9 +8,8 @@ use crate::clock::span;
 
 use super::{
     super::{
-        method_config::{InvalidKey, check_retries, is_loopback, load_templates},
+        method_config::{self, InvalidKey, is_loopback, load_templates},
         retry::RetryPolicy,
-        template::ByPurpose,
     },
     composer::{BUILT_IN, Composer, MailTemplate},
 };
@@ -99,11 +98,6 @@ impl Default for MailConfig {
 impl MailConfig {
     /// Checks the values and reads the templates.
     pub(in super::super) fn validate(&self) -> Result<(), InvalidKey> {
-        self.check_server()?;
-        self.composer().map(drop)
-    }
-
-    fn check_server(&self) -> Result<(), InvalidKey> {
         if self.host.is_empty() || self.host.contains(|c: char| c.is_whitespace() || c == '/') {
             let why = "must be the name or address of the mail server";
             return Err(("host", why.into()));
@@ -125,15 +119,12 @@ impl MailConfig {
             let why = format!("must be from 1 to {CONNECTIONS_MAX}");
             return Err(("connections", why));
         }
-        check_retries(self.retries())
+        self.retries()?;
+        self.composer().map(drop)
     }
 
-    /// Reads the sender and the templates.
     pub(super) fn composer(&self) -> Result<Composer, InvalidKey> {
-        let files = ByPurpose {
-            bind: self.bind_template.as_deref(),
-            deregister: self.deregister_template.as_deref(),
-        };
+        let files = [&self.bind_template, &self.deregister_template];
         let templates = load_templates(&self.service, files, &BUILT_IN, MailTemplate::parse)?;
         if self.from.is_empty() {
             let why = "is missing: it is the address that mails come from";
@@ -142,12 +133,8 @@ impl MailConfig {
         Composer::new(&self.from, templates).map_err(|why| ("from", why))
     }
 
-    pub(super) const fn retries(&self) -> RetryPolicy {
-        RetryPolicy {
-            attempts: self.attempts,
-            attempt_timeout: self.attempt_timeout,
-            timeout: self.timeout,
-        }
+    pub(super) fn retries(&self) -> Result<RetryPolicy, InvalidKey> {
+        method_config::retries(self.attempts, self.attempt_timeout, self.timeout)
     }
 
     pub(super) fn port(&self) -> u16 {

@@ -21,7 +21,6 @@ use smtp::SmtpServer;
 
 pub use config::{Encryption, MailConfig};
 
-/// Sends codes by mail.
 pub(super) struct MailDelivery {
     composer: Composer,
     server: SmtpServer,
@@ -33,7 +32,7 @@ impl MailDelivery {
     pub(super) fn open(config: &MailConfig) -> Result<Self, InvalidKey> {
         let composer = config.composer()?;
         let server = SmtpServer::open(config, composer.domain())?;
-        Ok(Self { composer, server, retries: config.retries() })
+        Ok(Self { composer, server, retries: config.retries()? })
     }
 }
 
@@ -41,8 +40,7 @@ impl Delivery for MailDelivery {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             let verification = message.verification;
-            let mail = self.composer.compose(&message).map_err(|error| {
-                let kind = error.0;
+            let mail = self.composer.compose(&message).map_err(|kind| {
                 tracing::warn!(%verification, method = "mail", kind, "a code was not delivered");
                 DeliveryError::NotSent
             })?;

@@ -5,6 +5,7 @@
 use std::{
     error::Error as _,
     io::{self, ErrorKind},
+    iter,
     time::Duration,
 };
 
@@ -25,10 +26,8 @@ use tokio::{
 
 use super::{
     super::{
-        input_files::read_certificates,
-        method_config::InvalidKey,
+        method_config::{InvalidKey, Secret, read_certificates},
         retry::{AttemptError, Deadlines, Retry},
-        secret::Secret,
     },
     composer::ComposedMail,
     config::{Encryption, MailConfig},
@@ -37,17 +36,12 @@ use super::{
 /// How long to wait for the answer to QUIT. The server has accepted the mail by then.
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The mail server, and how to connect to it.
 pub(super) struct SmtpServer {
-    host: String,
-    port: u16,
-    encryption: Encryption,
+    config: MailConfig,
     tls: Option<TlsParameters>,
     credentials: Option<Credentials>,
     hello: ClientId,
     connections: Semaphore,
-    /// The time limit for each address of the host, so that an unreachable one leaves time for another.
-    connect_timeout: Duration,
 }
 
 impl SmtpServer {
@@ -65,14 +59,11 @@ impl SmtpServer {
             Ok(Credentials::new(user.clone(), password.expose().to_owned()))
         };
         Ok(Self {
-            host: config.host.clone(),
-            port: config.port(),
-            encryption: config.encryption,
+            config: config.clone(),
             tls,
             credentials: config.user.as_ref().map(credentials).transpose()?,
             hello: ClientId::Domain(config.hello.as_deref().unwrap_or(domain).to_owned()),
             connections: Semaphore::new(config.connections),
-            connect_timeout: config.attempt_timeout / 2,
         })
     }
 
@@ -138,13 +129,15 @@ impl SmtpServer {
 
     async fn connect(&self, stage: &mut &'static str) -> Result<AsyncSmtpConnection, AttemptError> {
         *stage = "connect";
-        let server = (self.host.as_str(), self.port);
-        let implicit_tls = self.tls.clone().filter(|_| self.encryption == Encryption::Tls);
-        let limit = Some(self.connect_timeout);
+        let encryption = self.config.encryption;
+        let server = (self.config.host.as_str(), self.config.port());
+        let implicit_tls = self.tls.clone().filter(|_| encryption == Encryption::Tls);
+        // For each address of the host, so that an unreachable one leaves time for another.
+        let limit = Some(self.config.attempt_timeout / 2);
         let connecting =
             AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, implicit_tls, None);
         let mut connection = connecting.await.map_err(|e| not_sent(stage, &e))?;
-        if let (Encryption::StartTls, Some(tls)) = (self.encryption, &self.tls) {
+        if let (Encryption::StartTls, Some(tls)) = (encryption, &self.tls) {
             *stage = "starttls";
             if !connection.can_starttls() {
                 return Err(AttemptError::not_sent(stage, "server-without-starttls", Retry::Never));
@@ -153,7 +146,7 @@ impl SmtpServer {
             starting.await.map_err(|e| not_sent(stage, &e))?;
         }
         // Both branches above guarantee this. It keeps code and password secret.
-        if self.encryption != Encryption::None && !connection.is_encrypted() {
+        if encryption != Encryption::None && !connection.is_encrypted() {
             return Err(AttemptError::not_sent(stage, "not-encrypted", Retry::Never));
         }
         Ok(connection)
@@ -183,14 +176,10 @@ fn not_sent(stage: &'static str, error: &Error) -> AttemptError {
 
 /// Whether the TLS library refused the server's certificate or messages.
 fn is_tls_failure(error: &Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::InvalidData) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    let mut causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::InvalidData)
+    })
 }
 
 fn tls_parameters(config: &MailConfig) -> Result<TlsParameters, InvalidKey> {

@@ -119,6 +119,7 @@ struct Bench {
     registry: Arc<Registry>,
     delivery: FakeDelivery,
     clock: Arc<ManualClock>,
+    shutdown: Shutdown,
     _dir: tempfile::TempDir,
 }
 
@@ -138,14 +139,14 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
         let registry = open(dir.path(), clock.clone());
-        let delivery = FakeDelivery::default();
+        let (delivery, shutdown) = (FakeDelivery::default(), Shutdown::new());
         let service = VerificationService::new(
             registry.clone(),
             Arc::new(delivery.clone()),
             clock.clone(),
-            Shutdown::new(),
+            shutdown.clone(),
         );
-        Self { service, registry, delivery, clock, _dir: dir }
+        Self { service, registry, delivery, clock, shutdown, _dir: dir }
     }
 
     async fn asker(&self) -> Asker {
@@ -167,6 +168,6 @@ impl Bench {
     }
 }
 
-fn limited(limit: SendLimit, secs: u64) -> BeginError {
+fn limited(limit: &'static str, secs: u64) -> BeginError {
     BeginError::RateLimited { limit, retry_after: Duration::from_secs(secs) }
 }

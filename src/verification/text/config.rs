@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::span;
 
 use super::super::{
-    method_config::{InvalidKey, check_retries, is_loopback, load_templates},
+    method_config::{self, InvalidKey, is_loopback, load_templates},
     retry::RetryPolicy,
     template::{ByPurpose, Template},
 };
@@ -75,7 +75,7 @@ impl TextConfig {
             let why = "or secret_env must be set, and not both: the gateway must know who posts";
             return Err(("secret_file", why.into()));
         }
-        check_retries(self.retries())?;
+        self.retries()?;
         self.templates().map(drop)
     }
 
@@ -100,21 +100,13 @@ impl TextConfig {
         Ok(url)
     }
 
-    /// Reads the templates.
     pub(super) fn templates(&self) -> Result<ByPurpose<Template>, InvalidKey> {
-        let files = ByPurpose {
-            bind: self.bind_template.as_deref(),
-            deregister: self.deregister_template.as_deref(),
-        };
+        let files = [&self.bind_template, &self.deregister_template];
         load_templates(&self.service, files, &BUILT_IN, Template::new)
     }
 
-    pub(super) const fn retries(&self) -> RetryPolicy {
-        RetryPolicy {
-            attempts: self.attempts,
-            attempt_timeout: self.attempt_timeout,
-            timeout: self.timeout,
-        }
+    pub(super) fn retries(&self) -> Result<RetryPolicy, InvalidKey> {
+        method_config::retries(self.attempts, self.attempt_timeout, self.timeout)
     }
 }
 

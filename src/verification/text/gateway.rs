@@ -9,9 +9,14 @@
 //! | other 5xx, or none | it may have accepted the message | yes |
 //!
 //! Every attempt sends the same `Idempotency-Key`, by which the gateway must recognise a message that it has accepted.
+//!
+//! `Dispatchd-Signature: t=<Unix seconds>,v1=<hex>` signs it: hex is HMAC-SHA-256 of `<t>.<body>` with the shared secret.
+//! The signature covers the time, so that the receiver can refuse a replayed request.
 
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use reqwest::{
     Certificate, Client, StatusCode as Status, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
@@ -19,28 +24,24 @@ use reqwest::{
 };
 use tokio::time::Instant;
 
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Timestamp};
 
 use super::{
     super::{
-        input_files::read_certificates,
-        method_config::InvalidKey,
+        method_config::{InvalidKey, Secret, read_certificates},
         retry::{AttemptError, Deadlines, Retry},
-        secret::Secret,
     },
     config::TextConfig,
-    signature::{self, Signer},
 };
 
 const STAGE: &str = "post";
 /// A shorter secret could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
 
-/// A client of the gateway.
 pub(super) struct Gateway {
     client: Client,
     url: Url,
-    signer: Signer,
+    secret: hmac::Key,
     clock: SharedClock,
 }
 
@@ -56,7 +57,7 @@ impl Gateway {
             return Err((key, format!("must have at least {SECRET_BYTES_MIN} bytes")));
         }
         let client = client(config, &url).map_err(|why| ("ca_file", why))?;
-        Ok(Self { client, url, signer: Signer::new(secret.expose()), clock })
+        Ok(Self { client, url, secret: signing_key(secret.expose()), clock })
     }
 
     /// Posts `body` once; `id` is the message's id.
@@ -67,14 +68,14 @@ impl Gateway {
         deadlines: Deadlines,
     ) -> Result<(), AttemptError> {
         let left = deadlines.attempt.saturating_duration_since(Instant::now());
-        let signature = self.signer.sign(body, self.clock.now());
+        let signature = sign(&self.secret, body, self.clock.now());
         let request = self
             .client
             .post(self.url.clone())
             .timeout(left)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("idempotency-key", id)
-            .header(signature::HEADER, signature)
+            .header("dispatchd-signature", signature)
             .body(body.to_vec());
         match request.send().await {
             Ok(response) => outcome(response.status(), response.headers()),
@@ -90,6 +91,20 @@ impl Gateway {
             }
         }
     }
+}
+
+fn signing_key(secret: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())
+}
+
+/// The signature of a body that is sent at `now`.
+fn sign(key: &hmac::Key, body: &[u8], now: Timestamp) -> String {
+    let time = now.as_secs().to_string();
+    let mut context = hmac::Context::with_key(key);
+    context.update(time.as_bytes());
+    context.update(b".");
+    context.update(body);
+    format!("t={time},v1={}", HEXLOWER.encode(context.sign().as_ref()))
 }
 
 fn outcome(status: Status, headers: &HeaderMap) -> Result<(), AttemptError> {
@@ -167,5 +182,19 @@ mod tests {
         for status in [200, 201, 202, 204] {
             assert!(outcome(Status::from_u16(status).expect("a status"), &after("3")).is_ok());
         }
+    }
+
+    #[test]
+    fn the_signature_is_what_openssl_computes() {
+        // printf '1795423267.{"to":"+14155550123"}' | openssl dgst -sha256 -hmac 'a secret of the tests'
+        let key = signing_key("a secret of the tests");
+        let body = br#"{"to":"+14155550123"}"#;
+        let at = Timestamp::from_secs(1_795_423_267);
+        assert_eq!(
+            sign(&key, body, at),
+            "t=1795423267,v1=d491604c4d7223a937f975c23cb6f8ce6dd17a37a465321337007b4b66b134e0"
+        );
+        assert_ne!(sign(&key, body, at), sign(&key, body, Timestamp::from_secs(1_795_423_268)));
+        assert_ne!(sign(&key, body, at), sign(&signing_key("another secret"), body, at));
     }
 }

@@ -2,16 +2,15 @@
 
 mod config;
 mod gateway;
-mod signature;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::clock::SharedClock;
+use crate::{clock::SharedClock, ids::VerificationId};
 
 use super::{
-    delivery::{Delivery, DeliveryError, Message},
+    delivery::{Delivery, DeliveryError, Message, Purpose},
     method_config::InvalidKey,
     retry::RetryPolicy,
     template::{ByPurpose, Template},
@@ -21,7 +20,6 @@ use gateway::Gateway;
 
 pub use config::TextConfig;
 
-/// Sends codes by text message.
 pub(super) struct TextDelivery {
     templates: ByPurpose<Template>,
     gateway: Gateway,
@@ -34,15 +32,15 @@ struct Body<'a> {
     id: &'a str,
     to: &'a str,
     text: &'a str,
-    verification: String,
-    purpose: &'static str,
+    verification: VerificationId,
+    purpose: Purpose,
 }
 
 impl TextDelivery {
     /// Reads the secret, the templates and the trusted certificates that `config` names.
     pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, InvalidKey> {
-        let templates = config.templates()?;
-        Ok(Self { templates, gateway: Gateway::open(config, clock)?, retries: config.retries() })
+        let (templates, retries) = (config.templates()?, config.retries()?);
+        Ok(Self { templates, gateway: Gateway::open(config, clock)?, retries })
     }
 }
 
@@ -55,8 +53,8 @@ impl Delivery for TextDelivery {
                 id: &id,
                 to: &message.to.canonical(),
                 text: &text,
-                verification: message.verification.to_string(),
-                purpose: message.purpose.code(),
+                verification: message.verification,
+                purpose: message.purpose,
             };
             // A struct of strings always serializes.
             let body = Zeroizing::new(serde_json::to_vec(&body).unwrap_or_default());
