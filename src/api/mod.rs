@@ -5,19 +5,17 @@
 //! the parameter that is wrong, in the same words for both. Answers and rows are the types of the module that makes them
 //! (a record, a segment's report, a timeline's entry), or stand here.
 
-mod audit;
 mod call;
 mod log;
 mod parse;
 mod registry;
 mod why;
 
-pub use audit::AuditRequest;
 pub use call::{Call, Invalid, Row};
 pub use log::{
-    AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter, SearchMeaning,
-    SearchRequest, SegmentsRequest, VerifyRequest,
+    AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
+    SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use parse::page_limit;
-pub use registry::{ImportPhase, ImportState, LiveFigures, MemoryFigures, RegistryFigures};
+pub use registry::{ImportPhase, ImportState};
 pub use why::{Timeline, TimelineLine, WhyRequest};

@@ -47,7 +47,6 @@ pub struct Preview {
 /// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
 /// that two spellings held by two people never answer for each other. To a stranger nobody holds a hidden one: else a
 /// hidden spelling would show by what its equivalent is answered.
-#[must_use]
 pub(super) fn decide(
     view: &View<'_>,
     handle: &Handle,
@@ -98,7 +97,6 @@ fn is_held(probe: &HandleState, asking: Option<AccountId>) -> bool {
     matches!(*probe, HandleState::Claimed { account, discoverable, .. } if discoverable || Some(account) == asking)
 }
 
-/// The decision for what the registry knows.
 fn judge(
     probe: HandleState,
     is_phone: bool,
@@ -133,7 +131,6 @@ fn judge(
 
 /// The route that a whole group can use. `none` where some member has none (or is no handle at all), `mixed` where
 /// members differ.
-#[must_use]
 pub fn together(routes: impl Iterator<Item = Option<Route>>) -> &'static str {
     let mut common: Option<Route> = None;
     let mut is_mixed = false;

@@ -5,18 +5,13 @@
 //! order is the order in which things were true.
 
 mod answer;
-mod changes;
 mod config;
-mod counts;
 mod decide;
 mod lookup;
 mod record;
-mod refusal;
 
-pub use answer::{Answer, Answered, Caller};
-pub use changes::LogSink;
+pub use answer::{Answer, Caller, Refusal};
 pub use config::Config;
-pub use counts::LookupCounts;
 pub use decide::{Decision, Preview, together};
-pub use lookup::Dispatch;
-pub use refusal::Refusal;
+pub use lookup::{Dispatch, LookupCounts};
+pub use record::LogSink;

@@ -29,27 +29,12 @@ pub(super) struct Ready {
 
 impl Health {
     /// Checks that `registry` is loaded and `log` can be written.
-    #[must_use]
     pub fn new(registry: Arc<Registry>, log: QueryLog) -> Self {
         Self { registry, log }
     }
 
-    /// Whether the query log takes records at present.
     pub(super) fn is_log_writable(&self) -> bool {
         self.log.is_writable()
-    }
-
-    fn missing(&self) -> Option<(Code, &'static str)> {
-        if !self.registry.is_ready() {
-            Some((Code::RegistryLoading, "the registry is being loaded"))
-        } else if !self.is_log_writable() {
-            Some((
-                Code::LogUnwritable,
-                "the query log cannot be written; check the free space of the data disk",
-            ))
-        } else {
-            None
-        }
     }
 }
 
@@ -68,14 +53,13 @@ pub(super) async fn livez() -> StatusCode {
     ),
 )]
 pub(super) async fn readyz(State(health): State<Health>) -> Response {
-    match health.missing() {
-        None => Json(Ready { ready: true }).into_response(),
-        Some((code, detail)) => {
-            let missing = match code {
-                Code::RegistryLoading => "registry",
-                _ => "log",
-            };
-            Problem::new(code, detail).with("missing", vec![missing]).into_response()
-        }
-    }
+    let (code, missing, detail) = if !health.registry.is_ready() {
+        (Code::RegistryLoading, "registry", "the registry is being loaded")
+    } else if !health.is_log_writable() {
+        let detail = "the query log cannot be written; check the free space of the data disk";
+        (Code::LogUnwritable, "log", detail)
+    } else {
+        return Json(Ready { ready: true }).into_response();
+    };
+    Problem::new(code, detail).with("missing", vec![missing]).into_response()
 }

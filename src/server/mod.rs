@@ -24,7 +24,6 @@
 //! 5. Flush the log and close its file.
 //! 6. Release the lock.
 
-mod addresses;
 mod modules;
 mod recorded;
 mod ticks;
@@ -32,7 +31,7 @@ mod ticks;
 use std::{
     net::{SocketAddr, TcpListener},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -41,13 +40,14 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::Audit,
     clock::SharedClock,
     config::Config,
     dispatch::LogSink,
-    files::DataDirectory,
+    files::{self, DataDirectory, OsDisk},
     handle,
     http::{
         self,
@@ -63,7 +63,17 @@ use crate::{
     shutdown::Shutdown,
 };
 
-pub use addresses::Addresses;
+/// Exists while a server answers at the addresses in it.
+const ADDRESSES: &str = "addresses.json";
+
+/// Where the listeners are, as in `addresses.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The phones' listener.
+    pub phones: SocketAddr,
+    /// The operators' listener.
+    pub operators: SocketAddr,
+}
 
 /// A running server.
 #[derive(Debug)]
@@ -93,7 +103,7 @@ impl Server {
     pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Self> {
         let data = config.server.data.clone();
         let directory = DataDirectory::open(&data)?;
-        addresses::remove(&data)?;
+        remove_addresses(&data)?;
         let shutdown = Shutdown::new();
         let (phones, phone_sockets) =
             listen::bind(config.server.phones, config.server.phone_threads())
@@ -146,7 +156,7 @@ impl Server {
         };
         ticks::spawn(&server.shutdown, &modules);
         let ready = ready.inspect(|()| modules.intake.resume());
-        match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
+        match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {
                 // Threads serve already; they must not outlive the failed start.
@@ -157,13 +167,11 @@ impl Server {
     }
 
     /// Where the listeners are.
-    #[must_use]
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
 
     /// The stop signals.
-    #[must_use]
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
     }
@@ -237,7 +245,7 @@ impl Server {
             let reader = log.clone();
             let recorded =
                 move |changes: &[Unrecorded]| recorded::already_recorded(&reader, changes, horizon);
-            Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
+            Ok(registry.start(Arc::new(LogSink(log)), &recorded)?)
         };
         tokio::task::spawn_blocking(load).await.context("loading the registry")??;
         Ok(())
@@ -249,10 +257,10 @@ impl Server {
         let Self { data, grace, shutdown, registry, log, audit, .. } = self;
         let (phones, operators, phone_threads) = (self.phones, self.operators, self.phone_threads);
         let asked = Instant::now();
-        let removed = addresses::remove(&data).is_ok();
+        let removed = remove_addresses(&data).is_ok();
         shutdown.stop();
-        listen::stop(&phones, grace);
-        listen::stop(&operators, grace);
+        phones.graceful_shutdown(Some(grace));
+        operators.graceful_shutdown(Some(grace));
         let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
@@ -269,4 +277,18 @@ impl Server {
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
+}
+
+/// Writes the file of addresses. It appears complete.
+fn write_addresses(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
+    let path = data.join(ADDRESSES);
+    let text = serde_json::to_vec(&addresses)?;
+    let written = files::replace(&OsDisk::shared(), &path, &text);
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Removes the file of addresses. A crash leaves it; the next start removes it before it opens anything.
+fn remove_addresses(data: &Path) -> anyhow::Result<()> {
+    let path = data.join(ADDRESSES);
+    files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))
 }

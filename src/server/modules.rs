@@ -20,7 +20,6 @@ use crate::{
     verification::{DeliveryRouter, VerificationService},
 };
 
-/// The opened modules.
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
     pub(super) intake: ImportJobs,
@@ -33,7 +32,6 @@ pub(super) struct Modules {
 }
 
 impl Modules {
-    /// The state of the phones' routes.
     pub(super) fn phone_state(&self, health: Health, clock: SharedClock) -> PhoneState {
         PhoneState {
             dispatch: self.dispatch.clone(),
@@ -45,7 +43,6 @@ impl Modules {
         }
     }
 
-    /// What operators read.
     pub(super) fn records(&self, clock: SharedClock) -> Records {
         Records::of_server(self.log.clone(), self.audit.clone(), self.dispatch.clone(), clock)
     }

@@ -3,9 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    change_ref::Evidence,
     entry::{Entry, LookupsEntry},
-    phrasing::Phrasing,
+    phrasing::{Evidence, Phrasing},
 };
 use crate::{
     clock::Timestamp,
@@ -27,7 +26,6 @@ pub(super) struct Kind {
     pub(super) by_its_owner: bool,
 }
 
-/// A run that is still open.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) kind: Kind,
@@ -76,7 +74,6 @@ impl Run {
         }
     }
 
-    /// The run as an entry of the timeline.
     pub(super) fn entry(self, handle: Handle, phrasing: Phrasing) -> Entry {
         let askers = match (self.askers.len(), self.has_more_askers) {
             (number, true) => format!("at least {number} devices"),

@@ -1,6 +1,6 @@
 //! One spelling of a handle: the fold over its changes.
 
-use super::change_ref::ChangeRef;
+use super::entry::ChangeRef;
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -17,7 +17,6 @@ pub(super) struct State {
     pub(super) is_exact: bool,
 }
 
-/// A device that backs the spelling.
 #[derive(Clone, Debug)]
 struct Backing {
     device: Option<DeviceId>,
@@ -70,7 +69,6 @@ impl Spelling {
         self.is(Reason::LiveDevice) || self.is(Reason::LeaseExpired)
     }
 
-    /// Whether the log tells of a device that backs it.
     pub(super) fn is_backed(&self) -> bool {
         !self.backing.is_empty()
     }
@@ -89,7 +87,6 @@ impl Spelling {
         is_news
     }
 
-    /// Takes a change of this spelling.
     pub(super) fn change(&mut self, change: &ChangeRef) {
         match change.change {
             ChangeKind::HandleBound => self.bind(change),

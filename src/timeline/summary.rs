@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{change_ref::ChangeRef, entry::Entry};
+use super::entry::{ChangeRef, Entry, is_default};
 use crate::{
     clock::Timestamp,
     handle::{self, Handle},
@@ -115,8 +115,4 @@ pub struct Holder {
     pub request: RequestId,
     /// The same in words.
     pub sentence: String,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

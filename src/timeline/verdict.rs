@@ -1,10 +1,8 @@
 //! What a timeline comes to at its moment.
 
 use super::{
-    change_ref::Evidence,
     entry::Entry,
-    phrasing::{colour, date_time},
-    present::Present,
+    phrasing::{Evidence, colour, date_time},
     spelling::{State, route_of},
     stale_askers::GivenAnswer,
     summary::{Holder, Source, Summary, SummaryKind},
@@ -12,11 +10,11 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    dispatch::Preview,
     limits,
     vocabulary::{Reason, Route},
 };
 
-/// The answer that a summary is about.
 struct Verdict {
     route: Route,
     reason: Reason,
@@ -28,7 +26,7 @@ impl Timeline {
     /// No more rows: appends what is still open and says what it comes to. `present` is what the registry says of each
     /// spelling, in the order of [`Question::spellings`](super::Question::spellings). Without it, and for a moment that is
     /// past, the log has to do.
-    pub fn finish(mut self, present: Option<&[Present]>, out: &mut Vec<Entry>) -> Summary {
+    pub fn finish(mut self, present: Option<&[Preview]>, out: &mut Vec<Entry>) -> Summary {
         self.close(out);
         let present = present.filter(|_| self.past.is_none());
         let at = present.and_then(<[_]>::first).map_or(self.past.unwrap_or(self.now), |it| it.at);
@@ -39,7 +37,7 @@ impl Timeline {
     }
 
     /// What it comes to at the moment `at`; `present` is what the registry says, if it was asked.
-    fn summary(&self, at: Timestamp, moment: &Moment, present: Option<&[Present]>) -> Summary {
+    fn summary(&self, at: Timestamp, moment: &Moment, present: Option<&[Preview]>) -> Summary {
         let now = present.and_then(<[_]>::first);
         let verdict = match now {
             Some(now) => Some(self.of_registry(now, moment)),
@@ -79,19 +77,14 @@ impl Timeline {
     }
 
     /// What the registry says, with what the log tells about how it came to be.
-    fn of_registry(&self, present: &Present, moment: &Moment) -> Verdict {
+    fn of_registry(&self, present: &Preview, moment: &Moment) -> Verdict {
+        let (route, reason) = (present.decision.route, present.decision.reason);
         let decides = present.through.as_ref().and_then(|handle| self.place(handle));
         let known = moment.states.first().copied().flatten().map(|(_, state)| state);
-        let exact = |since| State { reason: present.reason, since, is_exact: true };
-        Verdict {
-            route: present.route,
-            reason: present.reason,
-            since: present
-                .since
-                .map(exact)
-                .or_else(|| known.filter(|state| state.reason == present.reason)),
-            evidence: self.rests_on(0, decides.unwrap_or(0), present.reason, present.at),
-        }
+        let exact = present.since.map(|since| State { reason, since, is_exact: true });
+        let since = exact.or(known.filter(|state| state.reason == reason));
+        let evidence = self.rests_on(0, decides.unwrap_or(0), reason, present.at);
+        Verdict { route, reason, since, evidence }
     }
 
     fn of_log(&self, moment: &Moment) -> Option<Verdict> {
@@ -118,20 +111,24 @@ impl Timeline {
                 if self.has_rows { "nothing that decides its route" } else { "nothing about it" };
             return format!("unknown at {time}: the log has {what}");
         };
+        let colour = colour(Some(verdict.route));
         let why = self.phrasing.reason(verdict.reason, &verdict.evidence);
-        let text = self.phrasing.verdict(&time, verdict.route, &why, verdict.since);
+        let since = verdict.since.map_or(String::new(), |state| {
+            let at_latest = if state.is_exact { "" } else { " at the latest" };
+            format!("; since {}{at_latest}", self.phrasing.time(state.since))
+        });
         let limits = match from {
             Source::Log if !has_origin => ", as far as the log shows",
             Source::Registry if !self.has_rows => "; nothing about it is in the log",
             Source::Log | Source::Registry => "",
         };
-        text + limits
+        format!("{colour} at {time}: {why}{since}{limits}")
     }
 
     /// Whether a stranger would be told another way now. The holder is none: it may see what it hides from others.
-    fn is_wrong(&self, answer: &GivenAnswer, moment: &Moment, present: Option<&[Present]>) -> bool {
+    fn is_wrong(&self, answer: &GivenAnswer, moment: &Moment, present: Option<&[Preview]>) -> bool {
         let (reason, right, holder) = match present.and_then(|all| all.get(answer.spelling)) {
-            Some(present) => (present.reason, present.route, present.holder),
+            Some(present) => (present.decision.reason, present.decision.route, present.holder),
             None => match moment.states.get(answer.spelling).copied().flatten() {
                 Some((target, State { reason, .. })) => {
                     (reason, self.route(answer.spelling, reason), self.spellings[target].account)

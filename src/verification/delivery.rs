@@ -1,6 +1,8 @@
 //! [`Delivery`]: the interface of everything that sends codes.
 
 use futures_util::future::BoxFuture;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -37,7 +39,8 @@ pub enum Purpose {
 }
 
 /// By which kind of message a code was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum SentBy {
     /// By text message.
     Sms,
@@ -81,15 +84,6 @@ impl SentBy {
         match handle {
             Handle::Phone(_) => Self::Sms,
             Handle::Email(_) => Self::Email,
-        }
-    }
-
-    /// The value in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::Email => "email",
         }
     }
 }

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::{
     clock::Timestamp,
-    handle::Handle,
+    handle::{self, Handle},
     ids::{DeviceId, VerificationId},
     limits,
 };
@@ -31,17 +34,22 @@ pub(super) enum Requester {
 }
 
 /// A session, as the answer to its requester shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Verification {
     /// The session's id. Only the requester receives it.
+    #[schema(example = "v_0123456789abc")]
     pub verification: VerificationId,
-    /// The handle that the code is sent to.
+    /// The handle that the code is sent to, canonical.
+    #[serde(with = "handle::canonical")]
+    #[schema(value_type = String)]
     pub handle: Handle,
     /// How the code is sent.
     pub sent_by: SentBy,
     /// The code is valid before this instant.
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// From this instant on another code may be requested.
+    #[schema(value_type = String, format = DateTime)]
     pub next_send_at: Timestamp,
     /// How many wrong codes the session still accepts.
     pub attempts_left: u8,

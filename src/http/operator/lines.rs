@@ -35,7 +35,6 @@ use crate::{
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks read ahead of a slow client; then the reading waits.
 const CHUNKS_AHEAD: usize = 4;
-/// What is sent, as `Accept` names it.
 const NDJSON: &str = "application/x-ndjson";
 
 const RECORDS: HeaderName = HeaderName::from_static("dispatchd-records");
@@ -50,14 +49,12 @@ pub(super) fn are_accepted(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains(NDJSON))
 }
 
-/// What is known at the end of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 struct End {
     lines: u64,
     outcome: SearchOutcome,
 }
 
-/// What the reading thread hands over.
 enum Piece {
     Lines {
         bytes: Bytes,
@@ -67,7 +64,6 @@ enum Piece {
     Whole(End),
 }
 
-/// The reading thread's end.
 struct Writer {
     pieces: mpsc::Sender<Piece>,
     runtime: Handle,
@@ -79,7 +75,6 @@ struct Writer {
 }
 
 impl Writer {
-    /// Asks whether the client has gone away.
     fn stop(&self) -> Stop {
         let client = self.pieces.clone();
         Arc::new(move || client.is_closed())

@@ -16,9 +16,8 @@ use prometheus_client::{
 
 use super::access::authorize;
 use crate::{
-    dispatch::LookupCounts,
+    dispatch::{Caller, LookupCounts},
     http::{
-        edge::Origin,
         health::Health,
         problem::{Code, Problem},
     },
@@ -30,7 +29,6 @@ use crate::{
 /// The OpenMetrics text format, as a media range and as a content type.
 const OPENMETRICS_RANGE: &str = "application/openmetrics-text";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The text format of Prometheus.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counts since the start, and what works now: in the text format of Prometheus, or in OpenMetrics if `Accept` names it.
@@ -45,7 +43,7 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
     ),
 )]
 pub(super) async fn metrics(
-    origin: Origin,
+    caller: Caller,
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
     State(health): State<Health>,
@@ -53,7 +51,7 @@ pub(super) async fn metrics(
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
     // A client that asks and watches the counts would learn about handles.
-    if !origin.ip.is_loopback() {
+    if !caller.ip.is_loopback() {
         authorize(&headers, &operators, Role::Reader)?;
     }
     let mut metrics = Metrics::with_prefix("dispatchd");

@@ -14,8 +14,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     edge::Service,
-    fallback::with_fallbacks,
     health::{self, Health},
+    problem::with_fallbacks,
     proxies::Proxies,
 };
 use crate::{
