@@ -8,8 +8,10 @@
 mod call;
 mod log;
 mod parse;
-mod registry;
 mod why;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use call::{Call, Invalid, Row};
 pub use log::{
@@ -17,5 +19,25 @@ pub use log::{
     SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use parse::page_limit;
-pub use registry::{ImportPhase, ImportState};
 pub use why::{Timeline, TimelineLine, WhyRequest};
+
+/// How far the import is that a server accepted last.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct ImportState {
+    /// Whether it is being applied.
+    pub state: ImportPhase,
+    /// Accounts that were applied.
+    pub accounts: u64,
+    /// Accounts that are to be applied.
+    pub total: u64,
+}
+
+/// Whether an import is being applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportPhase {
+    /// It is.
+    Applying,
+    /// Everything that was accepted is applied.
+    None,
+}

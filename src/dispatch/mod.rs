@@ -1,8 +1,7 @@
 //! One lookup from question to answer: quota, decide, record, answer.
 //!
 //! Whatever is asked, an answer leaves only after its record is in the log; so do refusals, as far as the log can take
-//! them. The registry's view is held while deciding *and* handing the record over (no I/O in between), so the log's
-//! order is the order in which things were true.
+//! them. The crate's documentation says why their order in the log is the order in which things were true.
 
 mod answer;
 mod config;

@@ -14,28 +14,10 @@ use utoipa::ToSchema;
 use super::problem::{Code, Problem};
 use crate::{query_log::QueryLog, registry::Registry};
 
-/// Checks whether the service can answer lookups.
-#[derive(Clone, Debug)]
-pub struct Health {
-    registry: Arc<Registry>,
-    log: QueryLog,
-}
-
 /// The answer of a service that is ready.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ready {
     ready: bool,
-}
-
-impl Health {
-    /// Checks that `registry` is loaded and `log` can be written.
-    pub fn new(registry: Arc<Registry>, log: QueryLog) -> Self {
-        Self { registry, log }
-    }
-
-    pub(super) fn is_log_writable(&self) -> bool {
-        self.log.is_writable()
-    }
 }
 
 /// Reports that the server runs.
@@ -52,10 +34,13 @@ pub(super) async fn livez() -> StatusCode {
         (status = 503, description = "`registry-loading`, `log-unwritable`; `missing` names it"),
     ),
 )]
-pub(super) async fn readyz(State(health): State<Health>) -> Response {
-    let (code, missing, detail) = if !health.registry.is_ready() {
+pub(super) async fn readyz(
+    State(registry): State<Arc<Registry>>,
+    State(log): State<QueryLog>,
+) -> Response {
+    let (code, missing, detail) = if !registry.is_ready() {
         (Code::RegistryLoading, "registry", "the registry is being loaded")
-    } else if !health.is_log_writable() {
+    } else if !log.is_writable() {
         let detail = "the query log cannot be written; check the free space of the data disk";
         (Code::LogUnwritable, "log", detail)
     } else {

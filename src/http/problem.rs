@@ -93,10 +93,6 @@ impl Problem {
         self.code
     }
 
-    fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
     /// Its body, as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         let body = ProblemBody {
@@ -129,7 +125,8 @@ impl From<Exceeded> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.to_json()));
-        *response.status_mut() = self.status();
+        let status = StatusCode::from_u16(self.code.status());
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);

@@ -42,9 +42,9 @@ use axum::Router;
 use axum_server::Handle;
 use serde::{Deserialize, Serialize};
 
+use self::modules::Modules;
 use crate::{
-    audit::Audit,
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     config::Config,
     dispatch::LogSink,
     files::{self, DataDirectory, OsDisk},
@@ -52,14 +52,14 @@ use crate::{
     http::{
         self,
         edge::Service,
-        health::Health,
         listen,
         operator::{OperatorState, Reads},
+        phone::PhoneState,
         proxies::Proxies,
     },
     operators::Operators,
-    query_log::QueryLog,
-    registry::{Registry, Unrecorded},
+    reading::Records,
+    registry::Unrecorded,
     shutdown::Shutdown,
 };
 
@@ -76,20 +76,15 @@ pub struct Addresses {
 }
 
 /// A running server.
-#[derive(Debug)]
 pub struct Server {
     addresses: Addresses,
     data: PathBuf,
     grace: Duration,
     shutdown: Shutdown,
-    registry: Arc<Registry>,
-    log: QueryLog,
-    audit: Audit,
+    modules: Modules,
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
-    clock: SharedClock,
-    retention: Duration,
     _directory: DataDirectory,
 }
 
@@ -117,18 +112,26 @@ impl Server {
         };
         let modules = opening.await.context("opening the data directory")??;
 
-        let health = Health::new(Arc::clone(&modules.registry), modules.log.clone());
         let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
-        let phone_service =
-            http::phone::service(modules.phone_state(health.clone(), Arc::clone(&clock)), proxies);
+        let phone_state = PhoneState {
+            dispatch: modules.dispatch.clone(),
+            registry: Arc::clone(&modules.registry),
+            verifications: Arc::clone(&modules.ownership),
+            quota: Arc::clone(&modules.quota),
+            log: modules.log.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let phone_service = http::phone::service(phone_state, proxies);
+        let (log, audit, dispatch) =
+            (modules.log.clone(), modules.audit.clone(), modules.dispatch.clone());
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&data)),
-            reads: Reads::new(modules.records(Arc::clone(&clock))),
+            reads: Reads::new(Records::of_server(log, audit, dispatch, Arc::clone(&clock))),
             registry: Arc::clone(&modules.registry),
             intake: modules.intake.clone(),
             snapshots: modules.snapshots.clone(),
             lookups: modules.dispatch.counts(),
-            health,
+            log: modules.log.clone(),
             clock: Arc::clone(&clock),
             shutdown: shutdown.clone(),
         });
@@ -137,25 +140,22 @@ impl Server {
             addresses: Addresses { phones, operators },
             data,
             grace: config.server.grace,
-            registry: Arc::clone(&modules.registry),
-            log: modules.log.clone(),
-            audit: modules.audit.clone(),
+            modules,
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
-            clock,
-            retention: config.log.retention,
             shutdown,
             _directory: directory,
         };
         server.serve_operators(operator_sockets, &operator_routes);
+        let horizon = clock.now().minus(config.log.retention);
         let serving = server.serve_phones(phone_sockets, &phone_service);
         let ready = match serving {
-            Ok(()) => server.load().await,
+            Ok(()) => server.load(horizon).await,
             Err(error) => Err(error),
         };
-        ticks::spawn(&server.shutdown, &modules);
-        let ready = ready.inspect(|()| modules.intake.resume());
+        ticks::spawn(&server.shutdown, &server.modules);
+        let ready = ready.inspect(|()| server.modules.intake.resume());
         match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {
@@ -178,17 +178,17 @@ impl Server {
 
     /// Destroys the hours of the log and the days of the audit log that have expired, now: what the service does by itself every minute.
     pub fn tick_retention(&self) {
-        ticks::retention(&self.log, &self.audit);
+        ticks::retention(&self.modules.log, &self.modules.audit);
     }
 
     /// Seals the hours of the log that have ended, now: what the service does by itself twice a minute.
     pub fn tick_sealing(&self) {
-        ticks::sealing(&self.log, &self.shutdown);
+        ticks::sealing(&self.modules.log, &self.shutdown);
     }
 
     /// Records leases that lapsed and forgets handles that ended long ago, as the service does by itself every minute.
     pub async fn tick_registry(&self) {
-        ticks::upkeep(&self.registry).await;
+        ticks::upkeep(&self.modules.registry).await;
     }
 
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
@@ -209,7 +209,7 @@ impl Server {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (service, handle) = (service.clone(), self.phones.clone());
-            let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
+            let (log, shutdown) = (self.modules.log.clone(), self.shutdown.clone());
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
@@ -233,10 +233,10 @@ impl Server {
     }
 
     /// Rebuilds the index, gives the log the changes that a crash kept from it, and begins to accept changes.
-    async fn load(&self) -> anyhow::Result<()> {
-        let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
-        let audit = self.audit.clone();
-        let horizon = self.clock.now().minus(self.retention);
+    /// What was decided before `horizon` needs no record.
+    async fn load(&self, horizon: Timestamp) -> anyhow::Result<()> {
+        let Modules { registry, log, audit, .. } = &self.modules;
+        let (registry, log, audit) = (Arc::clone(registry), log.clone(), audit.clone());
         let load = move || -> anyhow::Result<()> {
             // A server that was stopped for long destroys expired hours first.
             ticks::retention(&log, &audit);
@@ -254,7 +254,7 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self { data, grace, shutdown, registry, log, audit, .. } = self;
+        let Self { data, grace, shutdown, modules, .. } = self;
         let (phones, operators, phone_threads) = (self.phones, self.operators, self.phone_threads);
         let asked = Instant::now();
         let removed = remove_addresses(&data).is_ok();
@@ -270,9 +270,9 @@ impl Server {
             tracing::warn!("what had not ended within server.grace was cut off");
         }
         let close = move || {
-            registry.close();
-            audit.close();
-            log.close();
+            modules.registry.close();
+            modules.audit.close();
+            modules.log.close();
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()

@@ -142,39 +142,35 @@ impl Phrasing {
     }
 
     fn cause_of(self, reason: Reason, evidence: &Evidence) -> String {
-        let because = evidence.because.as_ref();
-        let at = because.map(|change| self.time(change.at));
+        let at = evidence.because.as_ref().map(|change| self.time(change.at));
         let when = at.as_ref().map_or(FORGOTTEN.to_owned(), |at| format!("at {at}"));
-        match (reason, at) {
-            (Reason::LiveDevice, _) => self.live(evidence),
-            (Reason::NeverRegistered, _) => {
+        let noted = |word| at.as_ref().map_or(String::new(), |at| format!(" ({word} {at})"));
+        match reason {
+            Reason::LiveDevice => self.live(evidence),
+            Reason::NeverRegistered => {
                 "nobody ever proved it, or so long ago that it is forgotten".to_owned()
             }
-            (Reason::LeaseExpired, recorded) => {
-                let recorded = recorded.map_or(String::new(), |at| format!(" (recorded {at})"));
-                format!("none of its devices has checked in within the lease{recorded}")
+            Reason::LeaseExpired => {
+                format!("none of its devices has checked in within the lease{}", noted("recorded"))
             }
-            (Reason::Undiscoverable, Some(at)) => {
-                format!("its owner hides it from strangers (since {at})")
+            Reason::Undiscoverable => {
+                format!("its owner hides it from strangers{}", noted("since"))
             }
-            (Reason::Undiscoverable, None) => "its owner hides it from strangers".to_owned(),
-            (Reason::Lost(how), _) => match (how, because.map(|change| change.cause)) {
-                (HandleLoss::Unbound, _) => format!("its last device gave it up {when}"),
-                (HandleLoss::Deregistered, _) => {
-                    format!("its owner took it back {when}, without a device")
+            Reason::Lost(HandleLoss::Unbound) => format!("its last device gave it up {when}"),
+            Reason::Lost(HandleLoss::Deregistered) => {
+                format!("its owner took it back {when}, without a device")
+            }
+            Reason::Lost(HandleLoss::Moved) => format!("another account proved it {when}"),
+            Reason::Lost(HandleLoss::DeviceRemoved) => {
+                match evidence.because.as_ref().map(|change| change.cause) {
+                    None => format!("its last device signed out or was removed {when}"),
+                    Some(Cause::Silence) => format!(
+                        "its last device was removed {when}, since it had not checked in for so long"
+                    ),
+                    Some(_) => format!("its last device signed out {when}, by its owner"),
                 }
-                (HandleLoss::Moved, _) => format!("another account proved it {when}"),
-                (HandleLoss::DeviceRemoved, None) => {
-                    format!("its last device signed out or was removed {when}")
-                }
-                (HandleLoss::DeviceRemoved, Some(Cause::Silence)) => format!(
-                    "its last device was removed {when}, since it had not checked in for so long"
-                ),
-                (HandleLoss::DeviceRemoved, Some(_)) => {
-                    format!("its last device signed out {when}, by its owner")
-                }
-            },
-            (Reason::Refused(code), _) => format!("{} ({code})", code.title()),
+            }
+            Reason::Refused(code) => format!("{} ({code})", code.title()),
         }
     }
 
@@ -198,20 +194,5 @@ impl Phrasing {
         });
         let own = if evidence.by_its_owner { "; asked by the account that holds it" } else { "" };
         format!("a live device backs it ({bound}{back}){own}")
-    }
-
-    pub(super) fn lookups(
-        self,
-        route: Option<Route>,
-        (first, last): (Timestamp, Timestamp),
-        (count, askers): (u64, &str),
-        why: &str,
-    ) -> String {
-        let (colour, first) = (colour(route), self.time(first));
-        if count == 1 {
-            return format!("{colour} at {first}: {why}");
-        }
-        let last = self.time(last);
-        format!("{colour} {count} times from {first} to {last}, asked by {askers}: {why}")
     }
 }

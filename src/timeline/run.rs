@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{
     entry::{Entry, LookupsEntry},
-    phrasing::{Evidence, Phrasing},
+    phrasing::{Evidence, Phrasing, colour},
 };
 use crate::{
     clock::Timestamp,
@@ -82,8 +82,13 @@ impl Run {
         };
         let Kind { route, reason, status, by_its_owner, .. } = self.kind;
         let why = phrasing.reason(reason, &self.evidence);
-        let sentence =
-            phrasing.lookups(route, (self.first, self.last), (self.count, &askers), &why);
+        let (colour, first) = (colour(route), phrasing.time(self.first));
+        let sentence = if self.count == 1 {
+            format!("{colour} at {first}: {why}")
+        } else {
+            let (count, last) = (self.count, phrasing.time(self.last));
+            format!("{colour} {count} times from {first} to {last}, asked by {askers}: {why}")
+        };
         Entry::Lookups(LookupsEntry {
             at: self.first,
             last: self.last,

@@ -17,11 +17,9 @@ use prometheus_client::{
 use super::access::authorize;
 use crate::{
     dispatch::{Caller, LookupCounts},
-    http::{
-        health::Health,
-        problem::{Code, Problem},
-    },
+    http::problem::{Code, Problem},
     operators::{Operators, Role},
+    query_log::QueryLog,
     registry::Registry,
     vocabulary::Reason,
 };
@@ -46,7 +44,7 @@ pub(super) async fn metrics(
     caller: Caller,
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
-    State(health): State<Health>,
+    State(log): State<QueryLog>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
@@ -56,17 +54,13 @@ pub(super) async fn metrics(
     }
     let mut metrics = Metrics::with_prefix("dispatchd");
     metrics.register_collector(Box::new(Lookups(counts)));
-    let gauge = |is_so: bool| ConstGauge::new(i64::from(is_so));
-    metrics.register(
-        "log_writable",
-        "Whether the query log takes records",
-        gauge(health.is_log_writable()),
-    );
-    metrics.register(
-        "registry_ready",
-        "Whether the registry is loaded",
-        gauge(registry.is_ready()),
-    );
+    let works = [
+        ("log_writable", "Whether the query log takes records", log.is_writable()),
+        ("registry_ready", "Whether the registry is loaded", registry.is_ready()),
+    ];
+    for (name, help, is_so) in works {
+        metrics.register(name, help, ConstGauge::new(i64::from(is_so)));
+    }
     let mut text = String::new();
     encode(&mut text, &metrics)
         .map_err(|_| Problem::new(Code::Internal, "the counts could not be written"))?;

@@ -57,7 +57,7 @@ pub(super) async fn counts(
 
 /// Makes snapshots, few at a time. A snapshot has a name only while it is being written, so a crash leaves at most a part
 /// of one, which the next start removes.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Snapshots {
     directory: PathBuf,
     permits: Arc<Semaphore>,

@@ -14,13 +14,10 @@ use super::{
 use crate::{
     clock::SharedClock,
     dispatch::LookupCounts,
-    http::{
-        health::{self, Health},
-        phone,
-        problem::with_fallbacks,
-    },
+    http::{health, phone, problem::with_fallbacks},
     import_jobs::ImportJobs,
     operators::Operators,
+    query_log::QueryLog,
     registry::Registry,
     shutdown::Shutdown,
 };
@@ -40,8 +37,8 @@ pub struct OperatorState {
     pub snapshots: Snapshots,
     /// What became of lookups.
     pub lookups: Arc<LookupCounts>,
-    /// Whether the service can answer.
-    pub health: Health,
+    /// The query log, for whether it takes records.
+    pub log: QueryLog,
     /// The present.
     pub clock: SharedClock,
     /// The stop signals.
@@ -113,6 +110,10 @@ mod tests {
         assert!(missing.is_empty(), "{missing:?} have no description");
         let me = &described["paths"]["/v1/devices/me"]["get"]["responses"];
         assert!(me["401"]["content"]["application/problem+json"].is_object());
+        let listed = &described["paths"]["/v1/audit"]["get"]["responses"];
+        assert_eq!(listed["403"]["description"], "`role-insufficient`");
+        assert_eq!(listed["503"]["description"], "`overloaded`, `audit-unwritable`");
+        assert!(described["paths"]["/v1/log"]["get"]["responses"]["403"].is_null());
         let schemes = &described["components"]["securitySchemes"];
         assert_eq!(schemes["device"]["scheme"], "bearer");
         assert_eq!(schemes["operator"]["scheme"], "bearer");
