@@ -54,14 +54,14 @@ pub(super) fn decide(
     config: &Config,
 ) -> Decision {
     let (held, _) = find(view, handle, asking);
-    judge(held, matches!(handle, Handle::Phone(_)), asking, view.now(), config)
+    judge(held, handle, asking, view.now(), config)
 }
 
 /// The same for a stranger, with what only operators may know.
 pub(super) fn preview(view: &View<'_>, handle: &Handle, config: &Config) -> Preview {
     let (held, through) = find(view, handle, None);
     let at = view.now();
-    let decision = judge(held, matches!(handle, Handle::Phone(_)), None, at, config);
+    let decision = judge(held, handle, None, at, config);
     let (holder, since, live_until) = match held {
         HandleState::Claimed { account, live_until, .. } if at < live_until => {
             (Some(account), None, Some(live_until))
@@ -99,16 +99,14 @@ fn is_held(probe: &HandleState, asking: Option<AccountId>) -> bool {
 
 fn judge(
     probe: HandleState,
-    is_phone: bool,
+    handle: &Handle,
     asking: Option<AccountId>,
     now: Timestamp,
     config: &Config,
 ) -> Decision {
-    let not_served = |reason| Decision {
-        route: if is_phone { Route::Sms } else { Route::None },
-        reason,
-        account: None,
-        expires_in: config.reuse_other,
+    let not_served = |reason| {
+        let (route, expires_in) = (route_of(reason, handle), config.reuse_other);
+        Decision { route, reason, account: None, expires_in }
     };
     match probe {
         // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
@@ -126,6 +124,15 @@ fn judge(
         },
         HandleState::Tombstone { how, .. } => not_served(Reason::Lost(how)),
         HandleState::Unknown => not_served(Reason::NeverRegistered),
+    }
+}
+
+/// The route of an answer for `handle` with this reason.
+pub const fn route_of(reason: Reason, handle: &Handle) -> Route {
+    match (reason, handle) {
+        (Reason::LiveDevice, _) => Route::Imessage,
+        (_, Handle::Phone(_)) => Route::Sms,
+        (_, Handle::Email(_)) => Route::None,
     }
 }
 
@@ -158,7 +165,9 @@ mod tests {
     const OTHER: AccountId = AccountId::from_bits(2);
 
     fn judged(probe: HandleState, is_phone: bool) -> (Route, Reason, u64) {
-        let decision = judge(probe, is_phone, Some(ASKING), NOW, &Config::default());
+        let handle = if is_phone { "+14155550123" } else { "ann@example.com" };
+        let handle = Handle::from_canonical(handle).unwrap();
+        let decision = judge(probe, &handle, Some(ASKING), NOW, &Config::default());
         assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
         (decision.route, decision.reason, decision.expires_in.as_secs())
     }

@@ -11,6 +11,6 @@ mod record;
 
 pub use answer::{Answer, Caller, Refusal};
 pub use config::Config;
-pub use decide::{Decision, Preview, together};
+pub use decide::{Decision, Preview, route_of, together};
 pub use lookup::{Dispatch, LookupCounts};
 pub use record::LogSink;

@@ -5,7 +5,7 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
-    vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},
+    vocabulary::{Cause, ChangeKind, HandleLoss, Reason},
 };
 
 /// What a stranger would be told of a spelling by itself, and since when.
@@ -39,15 +39,6 @@ pub(super) struct Spelling {
     ended: Option<(HandleLoss, ChangeRef)>,
     /// The change that made the state what it is; none if an answer showed it.
     turn: Option<ChangeRef>,
-}
-
-/// The route of an answer to a stranger, by its reason.
-pub(super) fn route_of(reason: Reason, handle: &Handle) -> Route {
-    match (reason, handle) {
-        (Reason::LiveDevice, _) => Route::Imessage,
-        (_, Handle::Phone(_)) => Route::Sms,
-        (_, Handle::Email(_)) => Route::None,
-    }
 }
 
 impl Spelling {

@@ -7,8 +7,9 @@ use super::{
     phrasing::{Evidence, Phrasing},
     question::{Detail, Question},
     run::{Kind, Run},
-    spelling::{Spelling, State},
-    stale_askers::{GivenAnswer, StaleAskers},
+    spelling::Spelling,
+    stale_askers::StaleAskers,
+    summary::Moment,
 };
 use crate::{
     clock::Timestamp,
@@ -17,19 +18,6 @@ use crate::{
     query_log::{LogRow, LookupRecord, Record},
     vocabulary::Reason,
 };
-
-/// How things were at the moment that is explained.
-#[derive(Clone, Debug)]
-pub(super) struct Moment {
-    /// For each spelling what a stranger would be told, as the log shows it, and the spelling that decides.
-    pub(super) states: Vec<Option<(usize, State)>>,
-    /// What the first spelling's answer rests on.
-    pub(super) evidence: Evidence,
-    /// Whether the log holds the beginning of what decides for the first spelling.
-    pub(super) has_origin: bool,
-    /// Who may go by which answer, and whether there may be more.
-    pub(super) held: (Vec<GivenAnswer>, bool),
-}
 
 /// The history of one handle, built from its rows, oldest first.
 #[derive(Debug)]
@@ -51,7 +39,7 @@ pub struct Timeline {
     evidence: Vec<(Kind, Arc<Evidence>)>,
     /// When large imports began, oldest first; none if that was not asked yet.
     bulk_imports: Option<Vec<Timestamp>>,
-    askers: StaleAskers,
+    pub(super) askers: StaleAskers,
     /// The last lookup before the moment.
     last_lookup: Option<Run>,
     pub(super) moment: Option<Moment>,
@@ -244,27 +232,6 @@ impl Timeline {
             through: (target != place).then(|| spelling.handle.clone()),
             by_its_owner: false,
         }
-    }
-
-    /// What a stranger would be told of the spelling at `place`, as the log shows it.
-    fn state(&self, place: usize) -> Option<(usize, State)> {
-        let own = &self.spellings[place];
-        let mut others = self.spellings.iter().enumerate();
-        let held = others.find(|(other, spelling)| *other != place && spelling.is_held());
-        match held {
-            Some((other, spelling)) if !own.is_held() => Some((other, spelling.state?)),
-            _ => Some((place, own.state?)),
-        }
-    }
-
-    pub(super) fn moment_at(&self, at: Timestamp) -> Moment {
-        let states: Vec<_> = (0..self.spellings.len()).map(|place| self.state(place)).collect();
-        let first = states.first().copied().flatten();
-        let evidence = first.map_or(Evidence::default(), |(target, state)| {
-            self.rests_on(0, target, state.reason, at)
-        });
-        let has_origin = first.is_some_and(|(target, _)| self.spellings[target].has_origin);
-        Moment { states, evidence, has_origin, held: self.askers.at(at) }
     }
 
     /// Ends every open run: what follows is another step.
