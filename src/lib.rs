@@ -57,8 +57,8 @@
 //! | [`audit`] | who read the log: a chain of entries kept longer than the log |
 //! | [`tables`] | accounts in and out of files, rows of the log out: CSV, Parquet, NDJSON |
 //! | [`import_jobs`] | an import that a running server was given: accepted, applied in the background |
-//! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`dispatch`] | one lookup from question to answer |
+//! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`operators`] | operators' tokens and roles |
 //! | [`api`] | the operators' calls that read: one type for each request and each answer |
 //! | [`reading`] | each of these calls once: noted in the audit log, then read |

@@ -116,11 +116,11 @@ pub const AUDIT_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 pub const AUDIT_PLACES_MAX: usize = 100;
 /// Askers of one handle whose last answer a timeline keeps, to report who still uses an outdated one. About 60 bytes each.
 /// For a handle that more devices asked for within the hour, the timeline reports "at least" this number.
-pub const TIMELINE_HOLDERS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
+pub const TIMELINE_HOLDERS_MAX: usize = 65_536;
 /// Of [`TIMELINE_HOLDERS_MAX`], the askers that a timeline lists.
-pub const TIMELINE_HOLDERS_LISTED_MAX: usize = if cfg!(test) { 4 } else { 1_000 };
+pub const TIMELINE_HOLDERS_LISTED_MAX: usize = 1_000;
 /// Different askers that one folded entry of a timeline counts; beyond it, the entry reports "at least" this number.
-pub const TIMELINE_ASKERS_MAX: usize = if cfg!(test) { 8 } else { 8_192 };
+pub const TIMELINE_ASKERS_MAX: usize = 8_192;
 /// Of [`TIMELINE_ASKERS_MAX`], the askers that an entry names.
 pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
 
@@ -215,7 +215,7 @@ pub const STAGED_DEVICES_PER_ACCOUNT_MAX: usize = 255;
 /// Bytes of one block of a staged file, which a reader holds in memory. The largest possible account has 0.5 MiB.
 pub const STAGED_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one record of an import file. A longer one has a quote that is not closed.
-pub const IMPORT_RECORD_BYTES_MAX: usize = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
+pub const IMPORT_RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// How far in the future an instant of an import file may be: the clocks of two systems differ by less.
 pub const IMPORT_FUTURE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of a staged file that a running server accepts. Ten million handles need about 1 GB. One call must not fill the
@@ -241,7 +241,6 @@ pub const REGISTRY_SNAPSHOTS_MAX: usize = 1;
 
 /// The network of an address, by which limits count: an IPv4 address, or the /64 of an IPv6 address. A /64 is the smallest
 /// assignment to one site (RFC 6177).
-#[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),

@@ -71,7 +71,7 @@ pub(crate) fn register(data: &Path, count: usize) -> anyhow::Result<Population> 
     let (log, _) = QueryLog::open(options, &Shutdown::new())?;
     let registry = Registry::open(&data.join("registry"), registry::Config::default(), clock)?;
     registry.load()?;
-    registry.start(Arc::new(LogSink::new(log.clone())), &|_| HashSet::new())?;
+    registry.start(Arc::new(LogSink(log.clone())), &|_| HashSet::new())?;
     let population = runtime.block_on(fill(&registry, count))?;
     registry.close();
     log.close();

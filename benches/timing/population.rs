@@ -70,7 +70,7 @@ impl Population {
         let (log, _) = QueryLog::open(options, &Shutdown::new())?;
         let registry = Registry::open(&data.join("registry"), registry::Config::default(), clock)?;
         registry.load()?;
-        registry.start(Arc::new(LogSink::new(log.clone())), &|_| HashSet::new())?;
+        registry.start(Arc::new(LogSink(log.clone())), &|_| HashSet::new())?;
         let mut population = Self {
             registered: Vec::new(),
             hidden: Vec::new(),

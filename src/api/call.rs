@@ -4,19 +4,20 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::{audit::Listed, clock::Timestamp, handle::HandleError, query_log::LogRow};
+use crate::{
+    audit::Listed, clock::Timestamp, handle::HandleError, operators::Role, query_log::LogRow,
+};
 
 /// A request of the operators' API, sent as `GET` with its fields as the query.
 pub trait Call: Serialize {
     /// Where it is sent.
     const PATH: &'static str;
+    /// The least role of an operator who may send it.
+    const ROLE: Role = Role::Reader;
     /// What its texts mean.
     type Meaning;
 
     /// Reads its fields; spans count back from `now`.
-    ///
-    /// # Errors
-    /// The first parameter that is wrong.
     fn resolve(&self, now: Timestamp) -> Result<Self::Meaning, Invalid>;
 
     /// The path with what it holds of the request.
@@ -36,13 +37,11 @@ pub struct Invalid {
 
 impl Invalid {
     /// A request that is wrong as `text` says.
-    #[must_use]
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self { text: text.into(), handle: None }
     }
 
     /// A `handle` that is none.
-    #[must_use]
     pub fn handle(error: HandleError) -> Self {
         let region = match error {
             HandleError::NeedsRegion => "; give it as `region`, such as US",

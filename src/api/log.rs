@@ -1,4 +1,4 @@
-//! Calls that read the query log: `GET /v1/log` and below it.
+//! Calls that read the query log, or who read it: `GET /v1/log`, `GET /v1/audit` and below them.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,10 @@ use super::{
     parse::{choice, filter_handle, limit, optional, value, window},
 };
 use crate::{
+    audit::Wanted,
     clock::Timestamp,
     limits,
+    operators::{Role, is_name},
     query_log::{Cursor, Filter, FlipQuery, Kind, LogRow, Order},
     vocabulary::{Reason, Route},
 };
@@ -203,14 +205,52 @@ impl Call for FlipsRequest {
     }
 }
 
+/// Which calls. Everything named must hold.
+#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditRequest {
+    /// Begun from this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Begun before this instant: RFC 3339, a date, or a span back from now
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Made by this operator, or by `local:` and the number of a user of the machine
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
+    /// Calls that named this phone number or e-mail address, as far back as the query log can be read
+    #[arg(long)]
+    pub handle: Option<String>,
+    /// Country of a phone number without a calling code, such as US
+    #[arg(long)]
+    pub region: Option<String>,
+}
+
+impl Call for AuditRequest {
+    const PATH: &'static str = "/v1/audit";
+    const ROLE: Role = Role::Admin;
+    type Meaning = Wanted;
+
+    fn resolve(&self, now: Timestamp) -> Result<Wanted, Invalid> {
+        let (since, until) = window(&self.since, &self.until, now)?;
+        let takes = "an operator's name, or local: and a user's number";
+        let operator = optional("operator", takes, &self.operator, |text| {
+            is_name(text.trim_start_matches("local:")).then(|| text.to_owned())
+        })?;
+        let handle = filter_handle(&self.handle, &self.region)?;
+        Ok(Wanted { since, until, operator, handle })
+    }
+}
+
 macro_rules! without_parameters {
-    ($($(#[$doc:meta])* $name:ident = $path:literal,)*) => { $(
+    ($($(#[$doc:meta])* $name:ident = $path:literal for $role:ident,)*) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
         pub struct $name {}
 
         impl Call for $name {
             const PATH: &'static str = $path;
+            const ROLE: Role = Role::$role;
             type Meaning = ();
 
             fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
@@ -222,13 +262,13 @@ macro_rules! without_parameters {
 
 without_parameters! {
     /// The hours of the query log.
-    SegmentsRequest = "/v1/log/segments",
+    SegmentsRequest = "/v1/log/segments" for Reader,
     /// Whether the query log is sound.
-    VerifyRequest = "/v1/log/verify",
+    VerifyRequest = "/v1/log/verify" for Reader,
     /// Whether the query log has forgotten what expired.
-    ForgottenRequest = "/v1/log/forgotten",
+    ForgottenRequest = "/v1/log/forgotten" for Reader,
     /// Whether the audit log is sound.
-    AuditVerifyRequest = "/v1/audit/verify",
+    AuditVerifyRequest = "/v1/audit/verify" for Admin,
 }
 
 #[cfg(test)]

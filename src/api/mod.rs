@@ -5,19 +5,39 @@
 //! the parameter that is wrong, in the same words for both. Answers and rows are the types of the module that makes them
 //! (a record, a segment's report, a timeline's entry), or stand here.
 
-mod audit;
 mod call;
 mod log;
 mod parse;
-mod registry;
 mod why;
 
-pub use audit::AuditRequest;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 pub use call::{Call, Invalid, Row};
 pub use log::{
-    AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter, SearchMeaning,
-    SearchRequest, SegmentsRequest, VerifyRequest,
+    AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
+    SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use parse::page_limit;
-pub use registry::{ImportPhase, ImportState, LiveFigures, MemoryFigures, RegistryFigures};
 pub use why::{Timeline, TimelineLine, WhyRequest};
+
+/// How far the import is that a server accepted last.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct ImportState {
+    /// Whether it is being applied.
+    pub state: ImportPhase,
+    /// Accounts that were applied.
+    pub accounts: u64,
+    /// Accounts that are to be applied.
+    pub total: u64,
+}
+
+/// Whether an import is being applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportPhase {
+    /// It is.
+    Applying,
+    /// Everything that was accepted is applied.
+    None,
+}

@@ -23,7 +23,6 @@ pub(super) fn optional<T>(
     text.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
-/// Reads a value that has a text of its own.
 pub(super) fn value<T: FromStr>(
     name: &str,
     takes: &str,
@@ -32,7 +31,6 @@ pub(super) fn value<T: FromStr>(
     optional(name, takes, text, |text| text.parse().ok())
 }
 
-/// Reads a word of a closed set.
 pub(super) fn choice<T: Copy>(
     name: &str,
     text: &Option<String>,
@@ -53,9 +51,6 @@ pub(super) fn limit(text: &Option<String>) -> Result<Option<usize>, Invalid> {
 }
 
 /// How much an answer has that is given as a whole.
-///
-/// # Errors
-/// If more is wanted than one answer holds.
 pub fn page_limit(wanted: Option<usize>) -> Result<usize, Invalid> {
     let most = limits::LOG_PAGE_RECORDS_MAX;
     match wanted.unwrap_or(limits::LOG_PAGE_RECORDS_DEFAULT) {
@@ -89,7 +84,6 @@ pub(super) fn filter_handle(
     parsed.map_err(|invalid| Invalid::new(invalid.to_string()))
 }
 
-/// Reads an instant, or a span back from `now`.
 pub(super) fn instant(
     name: &str,
     text: &Option<String>,

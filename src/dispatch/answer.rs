@@ -1,4 +1,4 @@
-//! Who asks, and what comes back.
+//! Who asks, and what comes back: an answer or a refusal.
 
 use std::{
     net::IpAddr,
@@ -6,17 +6,22 @@ use std::{
 };
 
 use crate::{
-    handle::Handle, ids::RequestId, quota::Allowance, registry::Subject, vocabulary::Route,
+    handle::{Handle, HandleError},
+    ids::RequestId,
+    query_log::AppendError,
+    quota::Exceeded,
+    registry::Subject,
+    vocabulary::{ProblemCode, Route},
 };
 
-/// Who asks, as far as the edge knows.
+/// Who asks, as far as the edge knows before it reads the request.
 #[derive(Clone, Copy)]
 pub struct Caller {
-    /// The request.
+    /// The request's id, which the answer and every record of the request contain.
     pub request: RequestId,
-    /// Where it came from.
+    /// The client's address.
     pub ip: IpAddr,
-    /// When it arrived.
+    /// When the request arrived.
     pub arrived: Instant,
 }
 
@@ -33,11 +38,45 @@ pub struct Answer {
     pub expires_in: Duration,
 }
 
-/// A lookup that was answered.
-#[derive(Debug)]
-pub struct Answered<A> {
-    /// The answer.
-    pub answer: A,
-    /// What the account has left; nothing if quotas are off.
-    pub allowance: Option<Allowance>,
+/// Why there is no answer. Never to be read as `sms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No device has this token.
+    TokenInvalid,
+    /// The text is no handle.
+    Handle(HandleError),
+    /// The request is malformed as a whole.
+    Malformed(ProblemCode),
+    /// A limit was exceeded.
+    Exceeded(Exceeded),
+    /// The registry is being loaded.
+    RegistryLoading,
+    /// The log cannot be written.
+    LogUnwritable,
+    /// The log's queue is full.
+    Overloaded,
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Overloaded => Self::Overloaded,
+            AppendError::Unwritable => Self::LogUnwritable,
+        }
+    }
+}
+
+impl Refusal {
+    /// The problem that the asker gets, and the reason of the record.
+    pub const fn code(self) -> ProblemCode {
+        match self {
+            Self::TokenInvalid => ProblemCode::TokenInvalid,
+            Self::Handle(_) => ProblemCode::HandleInvalid,
+            Self::Malformed(code) => code,
+            Self::Exceeded(exceeded) => exceeded.limit.problem(),
+            Self::RegistryLoading => ProblemCode::RegistryLoading,
+            Self::LogUnwritable => ProblemCode::LogUnwritable,
+            Self::Overloaded => ProblemCode::Overloaded,
+        }
+    }
 }

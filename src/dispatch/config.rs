@@ -26,9 +26,6 @@ impl Default for Config {
 
 impl Config {
     /// Checks the values.
-    ///
-    /// # Errors
-    /// The key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let day = Duration::from_secs(24 * 3600);
         for (key, value) in [("reuse_live", self.reuse_live), ("reuse_other", self.reuse_other)] {

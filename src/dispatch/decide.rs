@@ -47,7 +47,6 @@ pub struct Preview {
 /// The spelling asked for comes first. Only if nobody holds that one do its equivalents count (`+54 9…` for `+54…`), so
 /// that two spellings held by two people never answer for each other. To a stranger nobody holds a hidden one: else a
 /// hidden spelling would show by what its equivalent is answered.
-#[must_use]
 pub(super) fn decide(
     view: &View<'_>,
     handle: &Handle,
@@ -55,14 +54,14 @@ pub(super) fn decide(
     config: &Config,
 ) -> Decision {
     let (held, _) = find(view, handle, asking);
-    judge(held, matches!(handle, Handle::Phone(_)), asking, view.now(), config)
+    judge(held, handle, asking, view.now(), config)
 }
 
 /// The same for a stranger, with what only operators may know.
 pub(super) fn preview(view: &View<'_>, handle: &Handle, config: &Config) -> Preview {
     let (held, through) = find(view, handle, None);
     let at = view.now();
-    let decision = judge(held, matches!(handle, Handle::Phone(_)), None, at, config);
+    let decision = judge(held, handle, None, at, config);
     let (holder, since, live_until) = match held {
         HandleState::Claimed { account, live_until, .. } if at < live_until => {
             (Some(account), None, Some(live_until))
@@ -98,19 +97,16 @@ fn is_held(probe: &HandleState, asking: Option<AccountId>) -> bool {
     matches!(*probe, HandleState::Claimed { account, discoverable, .. } if discoverable || Some(account) == asking)
 }
 
-/// The decision for what the registry knows.
 fn judge(
     probe: HandleState,
-    is_phone: bool,
+    handle: &Handle,
     asking: Option<AccountId>,
     now: Timestamp,
     config: &Config,
 ) -> Decision {
-    let not_served = |reason| Decision {
-        route: if is_phone { Route::Sms } else { Route::None },
-        reason,
-        account: None,
-        expires_in: config.reuse_other,
+    let not_served = |reason| {
+        let (route, expires_in) = (route_of(reason, handle), config.reuse_other);
+        Decision { route, reason, account: None, expires_in }
     };
     match probe {
         // Told apart from `never-registered` in the log only: a stranger's answer is the same to the byte.
@@ -131,9 +127,17 @@ fn judge(
     }
 }
 
+/// The route of an answer for `handle` with this reason.
+pub const fn route_of(reason: Reason, handle: &Handle) -> Route {
+    match (reason, handle) {
+        (Reason::LiveDevice, _) => Route::Imessage,
+        (_, Handle::Phone(_)) => Route::Sms,
+        (_, Handle::Email(_)) => Route::None,
+    }
+}
+
 /// The route that a whole group can use. `none` where some member has none (or is no handle at all), `mixed` where
 /// members differ.
-#[must_use]
 pub fn together(routes: impl Iterator<Item = Option<Route>>) -> &'static str {
     let mut common: Option<Route> = None;
     let mut is_mixed = false;
@@ -161,7 +165,9 @@ mod tests {
     const OTHER: AccountId = AccountId::from_bits(2);
 
     fn judged(probe: HandleState, is_phone: bool) -> (Route, Reason, u64) {
-        let decision = judge(probe, is_phone, Some(ASKING), NOW, &Config::default());
+        let handle = if is_phone { "+14155550123" } else { "ann@example.com" };
+        let handle = Handle::from_canonical(handle).unwrap();
+        let decision = judge(probe, &handle, Some(ASKING), NOW, &Config::default());
         assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
         (decision.route, decision.reason, decision.expires_in.as_secs())
     }

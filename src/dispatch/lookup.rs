@@ -1,20 +1,43 @@
 //! [`Dispatch`]: one lookup from question to answer.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use super::{
-    answer::{Answer, Answered, Caller},
+    answer::{Answer, Caller, Refusal},
     config::Config,
-    counts::LookupCounts,
     decide::{self, Decision, Preview},
-    refusal::Refusal,
 };
 use crate::{
     handle::{Handle, HandleError, PhoneKey, Region},
     query_log::{AppendAck, QueryLog},
-    quota::Quota,
+    quota::{Allowance, Quota},
     registry::{Asker, HandleState, Loading, Registry, TokenError, View},
+    vocabulary::Reason,
 };
+
+/// How many lookups ended with each reason, by the reason's number.
+#[derive(Debug)]
+pub struct LookupCounts([AtomicU64; 256]);
+
+impl Default for LookupCounts {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; 256])
+    }
+}
+
+impl LookupCounts {
+    pub(super) fn count(&self, reason: Reason) {
+        self.0[usize::from(reason.number())].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Handles asked for that ended this way, since the start.
+    pub fn of(&self, reason: Reason) -> u64 {
+        self.0[usize::from(reason.number())].load(Ordering::Relaxed)
+    }
+}
 
 /// Answers lookups.
 #[derive(Clone, Debug)]
@@ -28,19 +51,16 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// Answers from `registry`, within `quota`, into `log`.
-    #[must_use]
     pub fn new(registry: Arc<Registry>, log: QueryLog, quota: Arc<Quota>, config: Config) -> Self {
         Self { registry, log, quota, counts: Arc::default(), config }
     }
 
     /// What was answered and refused so far.
-    #[must_use]
     pub fn counts(&self) -> Arc<LookupCounts> {
         Arc::clone(&self.counts)
     }
 
     /// How long answers may be reused.
-    #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -74,17 +94,15 @@ impl Dispatch {
         Err(self.refuse(caller, None, refusal).await)
     }
 
-    /// Answers for one handle.
-    ///
-    /// # Errors
-    /// See [`Refusal`]; recorded like an answer, unless it is the log that refuses.
+    /// Answers for one handle; with what the account has left, unless quotas are off. A refusal is recorded like an answer,
+    /// unless the log refuses.
     pub async fn lookup(
         &self,
         caller: &Caller,
         asker: Asker,
         input: &str,
         region: Option<Region>,
-    ) -> Result<Answered<Answer>, Refusal> {
+    ) -> Result<(Answer, Option<Allowance>), Refusal> {
         let handle = match self.canonical(input, region) {
             Ok(handle) => handle,
             Err(error) => {
@@ -101,20 +119,18 @@ impl Dispatch {
         };
         let (answer, recorded) = self.answer(caller, asker, handle)?;
         recorded.await?;
-        Ok(Answered { answer, allowance })
+        Ok((answer, allowance))
     }
 
-    /// Answers for many handles from one point in time, in the order asked. A malformed one is an item of its own.
-    ///
-    /// # Errors
-    /// See [`Refusal`]; recorded like an answer, unless it is the log that refuses.
+    /// Answers as [`Self::lookup`] for many handles from one point in time, in the order asked. A malformed one is an item
+    /// of its own.
     pub async fn lookup_batch(
         &self,
         caller: &Caller,
         asker: Asker,
         inputs: &[impl AsRef<str>],
         region: Option<Region>,
-    ) -> Result<Answered<Vec<Result<Answer, HandleError>>>, Refusal> {
+    ) -> Result<(Vec<Result<Answer, HandleError>>, Option<Allowance>), Refusal> {
         if let Err(exceeded) = self.quota.charge_batch(asker.account, inputs.len()) {
             let refusal = Refusal::Exceeded(exceeded);
             return Err(self.refuse(caller, Some(asker), refusal).await);
@@ -133,7 +149,7 @@ impl Dispatch {
         };
         let (answer, recorded) = self.answer_batch(caller, asker, handles)?;
         recorded.await?;
-        Ok(Answered { answer, allowance })
+        Ok((answer, allowance))
     }
 
     /// Text to handle. A string already in E.164 probes the index first: it holds canonical keys only, so a hit needs

@@ -1,11 +1,15 @@
-//! The record of an answer or a refusal.
+//! Records of answers, refusals and changes.
 
-use super::{answer::Caller, decide::Decision, lookup::Dispatch, refusal::Refusal};
+use super::{
+    answer::{Caller, Refusal},
+    decide::Decision,
+    lookup::Dispatch,
+};
 use crate::{
     handle::Handle,
-    query_log::{LookupRecord, Record},
-    registry::Asker,
-    vocabulary::{ProblemCode, Reason, Route},
+    query_log::{LookupRecord, QueryLog, Record},
+    registry::{Asker, ChangeSink, Recording, SinkFailed, SinkRefused, Unrecorded},
+    vocabulary::{Reason, Route},
 };
 
 impl Dispatch {
@@ -32,24 +36,6 @@ impl Dispatch {
             Err(error) => Err(error),
         };
         committed.map_or_else(Refusal::from, |()| refusal)
-    }
-
-    /// Records a request that was malformed as a whole, as far as refusals are recorded.
-    ///
-    /// # Errors
-    /// If the log cannot take the record.
-    pub async fn record_malformed(
-        &self,
-        caller: &Caller,
-        asker: Asker,
-        code: ProblemCode,
-    ) -> Result<(), Refusal> {
-        let reason = Reason::Refused(code);
-        let record = self.record(caller, Some(asker), None, None, reason, code.status());
-        if self.quota.may_record_refusal(caller.ip, 1) {
-            self.log.append(&record)?.await?;
-        }
-        Ok(())
     }
 
     pub(super) fn answer_record(
@@ -95,5 +81,24 @@ impl Dispatch {
             status,
             took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
         })
+    }
+}
+
+/// Records the registry's changes in the query log.
+#[derive(Clone, Debug)]
+pub struct LogSink(
+    /// The log.
+    pub QueryLog,
+);
+
+impl ChangeSink for LogSink {
+    fn is_writable(&self) -> bool {
+        self.0.is_writable()
+    }
+
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+        let records = changes.iter().map(|row| Record::Change(row.change.clone()));
+        let acknowledged = self.0.append_all(records).map_err(|_| SinkRefused)?;
+        Ok(Box::pin(async move { acknowledged.await.map_err(|_| SinkFailed) }))
     }
 }

@@ -6,7 +6,6 @@ use crate::limits;
 
 /// The token of an `Authorization: Bearer` header. None if it is missing, empty or longer than
 /// [`limits::TOKEN_BYTES_MAX`].
-#[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

@@ -25,34 +25,24 @@ use futures_util::{
     FutureExt as _, TryFutureExt as _,
     future::{BoxFuture, CatchUnwind, Either, UnwrapOrElse},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::util::Oneshot;
 
 use super::{
     problem::{Code, Problem},
     proxies::Proxies,
 };
-use crate::{ids::RequestId, limits};
+use crate::{dispatch::Caller, ids::RequestId, limits};
 
 /// The header that carries the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The origin of a request, known before the request is read.
-#[derive(Clone, Copy)]
-pub struct Origin {
-    /// The request's id, which the answer and every record of the request contain.
-    pub request: RequestId,
-    /// The client's address.
-    pub ip: IpAddr,
-    /// When the request arrived.
-    pub arrived: Instant,
-}
-
-impl<S: Sync> FromRequestParts<S> for Origin {
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let origin = parts.extensions.get::<Self>().copied();
-        origin.ok_or_else(|| Problem::new(Code::Internal, "the request has no origin"))
+        let caller = parts.extensions.get::<Self>().copied();
+        caller.ok_or_else(|| Problem::new(Code::Internal, "the request has no caller"))
     }
 }
 
@@ -62,7 +52,7 @@ pub trait Shortcut: Send + Sync {
     fn matches(&self, method: &Method, uri: &Uri) -> bool;
 
     /// Answers a request that matches. Ignores its body, if any.
-    fn answer(self: Arc<Self>, head: Parts, origin: Origin) -> BoxFuture<'static, Response>;
+    fn answer(self: Arc<Self>, head: Parts, caller: Caller) -> BoxFuture<'static, Response>;
 }
 
 /// The service of one listener.
@@ -80,8 +70,8 @@ pub struct Service {
 #[derive(Clone)]
 pub struct Edge {
     service: Arc<Service>,
-    /// Counts open connections: the edge has one reference, and each connection has another.
-    open: Arc<()>,
+    /// A permit for each connection.
+    permits: Arc<Semaphore>,
 }
 
 /// The listener has [`limits::CONNECTIONS_MAX`] connections, and closes the new one.
@@ -89,24 +79,20 @@ pub struct Edge {
 #[error("too many connections")]
 pub struct TooManyConnections;
 
-/// Counts one open connection, however often its service is cloned.
-struct Open(
-    #[expect(dead_code, reason = "the reference count is the number of connections")] Arc<()>,
-);
-
 /// The service of one connection.
 #[derive(Clone)]
 pub struct Connection {
     service: Arc<Service>,
     ip: IpAddr,
-    _open: Arc<Open>,
+    /// One permit, however often the connection's service is cloned.
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl Edge {
     /// An edge that passes requests to `service`.
-    #[must_use]
     pub fn new(service: Service) -> Self {
-        Self { service: Arc::new(service), open: Arc::new(()) }
+        let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+        Self { service: Arc::new(service), permits }
     }
 }
 
@@ -120,13 +106,11 @@ impl tower::Service<SocketAddr> for Edge {
     }
 
     fn call(&mut self, peer: SocketAddr) -> Self::Future {
-        if Arc::strong_count(&self.open) > limits::CONNECTIONS_MAX {
-            return ready(Err(TooManyConnections));
-        }
-        ready(Ok(Connection {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| TooManyConnections);
+        ready(permit.map(|permit| Connection {
             service: Arc::clone(&self.service),
             ip: peer.ip().to_canonical(),
-            _open: Arc::new(Open(Arc::clone(&self.open))),
+            _permit: Arc::new(permit),
         }))
     }
 }
@@ -145,7 +129,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answering {
-        let origin = Origin {
+        let caller = Caller {
             request: RequestId::next(),
             ip: self.service.proxies.origin(self.ip, request.headers()),
             arrived: Instant::now(),
@@ -153,20 +137,16 @@ where
         let answer = match &self.service.shortcut {
             Some(shortcut) if shortcut.matches(request.method(), request.uri()) => {
                 let head = request.into_parts().0;
-                Either::Left(Arc::clone(shortcut).answer(head, origin))
+                Either::Left(Arc::clone(shortcut).answer(head, caller))
             }
             _ => {
                 let mut request = request.map(Body::new);
-                request.extensions_mut().insert(origin);
+                request.extensions_mut().insert(caller);
                 let routed = tower::ServiceExt::oneshot(self.service.routes.clone(), request);
                 Either::Right(routed.unwrap_or_else(NEVER))
             }
         };
-        Answering {
-            answer: AssertUnwindSafe(answer).catch_unwind(),
-            request: origin.request,
-            arrived: origin.arrived,
-        }
+        Answering { answer: AssertUnwindSafe(answer).catch_unwind(), caller }
     }
 }
 
@@ -182,8 +162,7 @@ const NEVER: fn(Infallible) -> Response = |never| match never {};
 /// The future of the final answer: adds the request id, and replaces a panic with a problem.
 pub struct Answering {
     answer: CatchUnwind<AssertUnwindSafe<Answer>>,
-    request: RequestId,
-    arrived: Instant,
+    caller: Caller,
 }
 
 impl Future for Answering {
@@ -197,13 +176,13 @@ impl Future for Answering {
             Err(_) => Problem::new(Code::Internal, "the service failed to process this request")
                 .into_response(),
         };
-        if let Ok(id) = HeaderValue::from_bytes(&self.request.text()) {
+        if let Ok(id) = HeaderValue::from_bytes(&self.caller.request.text()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         tracing::trace!(
-            request = %self.request,
+            request = %self.caller.request,
             status = response.status().as_u16(),
-            took_us = self.arrived.elapsed().as_micros(),
+            took_us = self.caller.arrived.elapsed().as_micros(),
             "answered"
         );
         Poll::Ready(Ok(response))

@@ -14,43 +14,10 @@ use utoipa::ToSchema;
 use super::problem::{Code, Problem};
 use crate::{query_log::QueryLog, registry::Registry};
 
-/// Checks whether the service can answer lookups.
-#[derive(Clone, Debug)]
-pub struct Health {
-    registry: Arc<Registry>,
-    log: QueryLog,
-}
-
 /// The answer of a service that is ready.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Ready {
     ready: bool,
-}
-
-impl Health {
-    /// Checks that `registry` is loaded and `log` can be written.
-    #[must_use]
-    pub fn new(registry: Arc<Registry>, log: QueryLog) -> Self {
-        Self { registry, log }
-    }
-
-    /// Whether the query log takes records at present.
-    pub(super) fn is_log_writable(&self) -> bool {
-        self.log.is_writable()
-    }
-
-    fn missing(&self) -> Option<(Code, &'static str)> {
-        if !self.registry.is_ready() {
-            Some((Code::RegistryLoading, "the registry is being loaded"))
-        } else if !self.is_log_writable() {
-            Some((
-                Code::LogUnwritable,
-                "the query log cannot be written; check the free space of the data disk",
-            ))
-        } else {
-            None
-        }
-    }
 }
 
 /// Reports that the server runs.
@@ -67,15 +34,17 @@ pub(super) async fn livez() -> StatusCode {
         (status = 503, description = "`registry-loading`, `log-unwritable`; `missing` names it"),
     ),
 )]
-pub(super) async fn readyz(State(health): State<Health>) -> Response {
-    match health.missing() {
-        None => Json(Ready { ready: true }).into_response(),
-        Some((code, detail)) => {
-            let missing = match code {
-                Code::RegistryLoading => "registry",
-                _ => "log",
-            };
-            Problem::new(code, detail).with("missing", vec![missing]).into_response()
-        }
-    }
+pub(super) async fn readyz(
+    State(registry): State<Arc<Registry>>,
+    State(log): State<QueryLog>,
+) -> Response {
+    let (code, missing, detail) = if !registry.is_ready() {
+        (Code::RegistryLoading, "registry", "the registry is being loaded")
+    } else if !log.is_writable() {
+        let detail = "the query log cannot be written; check the free space of the data disk";
+        (Code::LogUnwritable, "log", detail)
+    } else {
+        return Json(Ready { ready: true }).into_response();
+    };
+    Problem::new(code, detail).with("missing", vec![missing]).into_response()
 }

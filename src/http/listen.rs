@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    time::Duration,
 };
 
 use axum_server::Handle;
@@ -40,10 +39,7 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     Ok((address, listeners?))
 }
 
-/// Serves `service` on `listener` until [`stop`] is called with `handle`.
-///
-/// # Errors
-/// If the listener cannot be used.
+/// Serves `service` on `listener` until `handle` shuts it down.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
@@ -68,11 +64,6 @@ pub async fn serve(
         })
         .serve(Edge::new(service))
         .await
-}
-
-/// Stops the server of `handle`: it accepts no connection, and requests in progress may finish within `grace`.
-pub fn stop(handle: &Handle<SocketAddr>, grace: Duration) {
-    handle.graceful_shutdown(Some(grace));
 }
 
 #[cfg(test)]

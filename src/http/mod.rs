@@ -6,7 +6,6 @@
 pub mod auth;
 pub mod body;
 pub mod edge;
-mod fallback;
 pub mod health;
 pub mod listen;
 pub mod operator;

@@ -6,6 +6,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use axum::{
+    Router,
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -59,14 +60,12 @@ pub struct ProblemBody<'a> {
 
 impl Problem {
     /// A refusal; `detail` says what to do and never what was sent.
-    #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
         Self { code, detail, retry_after: RETRY_AFTER_DEFAULT, fields: Map::new() }
     }
 
     /// `rate-limited`: which limit, what the call cost and when to come again.
-    #[must_use]
     pub fn limited(limit: &str, detail: &'static str, retry_after: Duration) -> Self {
         Self::new(Code::RateLimited, detail)
             .retry_after(retry_after)
@@ -90,17 +89,11 @@ impl Problem {
     }
 
     /// Its code.
-    #[must_use]
     pub fn code(&self) -> Code {
         self.code
     }
 
-    fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
     /// Its body, as JSON.
-    #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let body = ProblemBody {
             kind: format!("urn:dispatchd:problem:{}", self.code),
@@ -132,7 +125,8 @@ impl From<Exceeded> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.to_json()));
-        *response.status_mut() = self.status();
+        let status = StatusCode::from_u16(self.code.status());
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
@@ -145,6 +139,17 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Adds the answers `not-found` and `method-not-allowed` to `routes`.
+pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    let not_found = "GET /openapi.json on the operators' listener lists the paths";
+    let method = "GET /openapi.json on the operators' listener lists the methods of this path";
+    routes
+        .fallback(move || async move { Problem::new(Code::NotFound, not_found).into_response() })
+        .method_not_allowed_fallback(move || async move {
+            Problem::new(Code::MethodNotAllowed, method).into_response()
+        })
 }
 
 #[cfg(test)]

@@ -31,7 +31,6 @@ impl Proxies {
 
     /// The client's address: that of the peer, unless the peer is a trusted proxy. An entry that is no address ends the
     /// list, and the proxy that appended it counts as the client.
-    #[must_use]
     pub fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut origin = peer;
         if !self.contain(peer) {

@@ -5,10 +5,8 @@
 //! revoking an operator needs no restart. It holds names, roles and SHA-256 hashes of 256-bit random tokens, never a
 //! token: a slow password hash would add nothing to that many random bits.
 
-mod file;
 mod list;
 mod operator;
 
-pub use file::OperatorsError;
-pub use list::Operators;
+pub use list::{Operators, OperatorsError};
 pub use operator::{Operator, OperatorToken, Role, is_name};

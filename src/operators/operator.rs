@@ -1,14 +1,12 @@
 //! One operator: name, role, and its token, of which only a hash is kept.
 
-use std::fmt;
-
 use aws_lc_rs::{constant_time, digest};
 use clap::ValueEnum;
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{clock::Timestamp, ids};
+use crate::{clock::Timestamp, ids, redacted::redacted_debug};
 
 /// What every operator token begins with, so that a leaked one is recognised by scanners.
 const TOKEN_PREFIX: &str = "do_";
@@ -37,7 +35,6 @@ pub enum Role {
 
 impl Role {
     /// The role's name, as on the command line.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -83,20 +80,14 @@ impl OperatorToken {
     }
 
     /// The text to hand to the operator.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for OperatorToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OperatorToken(…)")
-    }
-}
+redacted_debug!(OperatorToken);
 
 /// Whether an operator could have this name: 1 to 64 letters, digits, `.`, `_` and `-`.
-#[must_use]
 pub fn is_name(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(legal)

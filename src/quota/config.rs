@@ -31,9 +31,6 @@ impl Default for Config {
 
 impl Config {
     /// Checks the values.
-    ///
-    /// # Errors
-    /// The first invalid key, and what is wrong with its value.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let batch = limits::BATCH_HANDLES_MAX;
         if (self.new_handles_per_day as usize) < batch {

@@ -41,7 +41,6 @@ pub enum Limit {
 
 impl Limit {
     /// The problem of a request that exceeds it.
-    #[must_use]
     pub const fn problem(self) -> ProblemCode {
         match self {
             Self::NewHandles => ProblemCode::LookupQuota,
@@ -50,7 +49,6 @@ impl Limit {
     }
 
     /// The limit's name in answers.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::NewHandles => "new-handles",
@@ -62,7 +60,6 @@ impl Limit {
 }
 
 /// A span in whole seconds, rounded up and at least 1, as `Retry-After` requires.
-#[must_use]
 pub fn whole_seconds(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }

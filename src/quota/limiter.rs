@@ -34,7 +34,6 @@ pub struct Quota {
 
 impl Quota {
     /// Counters at zero.
-    #[must_use]
     pub fn new(config: Config, clock: SharedClock) -> Self {
         Self {
             new_handles: NewHandles::new(config.new_handles_per_day),
@@ -48,24 +47,17 @@ impl Quota {
     }
 
     /// Whether quotas apply.
-    #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.config.enabled
     }
 
     /// Charges one lookup request.
-    ///
-    /// # Errors
-    /// If the account exceeds its requests.
     pub fn charge_request(&self, account: AccountId) -> Result<(), Exceeded> {
         self.charge(&self.requests, &account, Limit::Requests, 1)
     }
 
     /// Charges a batch for its length, in addition to its request. Repeats are free of the limit on new handles, but the
     /// log needs a record for each of them.
-    ///
-    /// # Errors
-    /// If the account exceeds its requests.
     pub fn charge_batch(&self, account: AccountId, handles: usize) -> Result<(), Exceeded> {
         let cost = handles / limits::BATCH_HANDLES_PER_REQUEST;
         self.charge(&self.requests, &account, Limit::Requests, cost)
@@ -73,9 +65,6 @@ impl Quota {
 
     /// Charges those of `handles` that `account` has not asked for in 30 days: all of them or, if they are too many, none.
     /// Returns what is left; none if quotas are disabled.
-    ///
-    /// # Errors
-    /// If the account exceeds its new handles.
     pub fn charge_handles<'a>(
         &self,
         account: AccountId,
@@ -88,17 +77,11 @@ impl Quota {
     }
 
     /// Charges one sign-up to the network of `ip`.
-    ///
-    /// # Errors
-    /// If the network exceeds its sign-ups.
     pub fn charge_sign_up(&self, ip: IpAddr) -> Result<(), Exceeded> {
         self.charge(&self.sign_ups, &limits::network_of(ip), Limit::SignUps, 1)
     }
 
     /// Charges one change of the registry to `account`.
-    ///
-    /// # Errors
-    /// If the account exceeds its changes.
     pub fn charge_change(&self, account: AccountId) -> Result<(), Exceeded> {
         self.charge(&self.changes, &account, Limit::Changes, 1)
     }

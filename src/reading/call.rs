@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{error::ReadingError, records::Records};
+use super::records::{ReadingError, Records};
 use crate::{
     api::{Call, Row},
     audit::Audited,
@@ -16,13 +16,12 @@ pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A call with one answer.
 pub trait Answer: Call + Send + 'static {
+    /// Whether it reads much. A server answers few such calls at once.
+    const IS_COSTLY: bool = true;
     /// What it gives.
     type Answer: Serialize + Send + 'static;
 
     /// Notes the call as made by the operator `by`, and reads.
-    ///
-    /// # Errors
-    /// If the request is wrong, it cannot be noted, or something cannot be read.
     fn answer(
         &self,
         records: &Records,
@@ -37,9 +36,6 @@ pub trait Rows: Call + Send + 'static {
     type Row: Row;
 
     /// Notes the call as made by the operator `by`.
-    ///
-    /// # Errors
-    /// If the request is wrong, or it cannot be noted.
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<Self::Row>, ReadingError>;
 }
 

@@ -1,20 +1,20 @@
-//! Records, and what the log is made of.
+//! Records, what the log is made of, and who read it.
 
 use std::sync::Arc;
 
 use super::{
     call::{Answer, Reading, Rows, Stop, send_rows},
-    error::ReadingError,
-    records::Records,
+    records::{ReadingError, Records},
 };
 use crate::{
     api::{
-        Call as _, FlipsRequest, ForgottenRequest, Page, RecordFilter, SearchMeaning,
-        SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
+        AuditRequest, AuditVerifyRequest, Call as _, FlipsRequest, ForgottenRequest, Page,
+        RecordFilter, SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest, page_limit,
     },
-    audit::{Audited, Call, Filters},
+    audit::{self, Audited, Call, Filters, Listed},
     query_log::{
-        Filter, FlipReport, ForgottenReport, LogRow, Search, SegmentSummary, VerifyReport,
+        Filter, FlipReport, ForgottenReport, LogRow, Search, SearchOutcome, SegmentSummary,
+        VerifyReport,
     },
 };
 
@@ -105,6 +105,7 @@ impl Answer for VerifyRequest {
 
 /// Sizes of hours: no records, no entry.
 impl Answer for SegmentsRequest {
+    const IS_COSTLY: bool = false;
     type Answer = Vec<SegmentSummary>;
 
     fn answer(&self, records: &Records, _: &str, _: &Stop) -> Result<Self::Answer, ReadingError> {
@@ -141,6 +142,36 @@ impl Answer for FlipsRequest {
             return Err(ReadingError::Stopped);
         }
         audited.add(report.flips.len() as u64);
+        audited.finish();
+        Ok(report)
+    }
+}
+
+impl Rows for AuditRequest {
+    type Row = Listed;
+
+    fn begin(&self, records: &Records, by: &str) -> Result<Reading<Listed>, ReadingError> {
+        let wanted = self.resolve(records.now())?;
+        let (audit, audited) = records.read_audit(by, Call::AuditList, &wanted.filters())?;
+        let listing = audit.list(wanted)?;
+        Ok(Reading::new(audited, move |stop, take| {
+            let is_whole = send_rows(listing.take_while(|_| !stop()), take)?;
+            Ok((is_whole && !stop()).then(SearchOutcome::default))
+        }))
+    }
+}
+
+impl Answer for AuditVerifyRequest {
+    type Answer = audit::VerifyReport;
+
+    fn answer(
+        &self,
+        records: &Records,
+        by: &str,
+        _: &Stop,
+    ) -> Result<audit::VerifyReport, ReadingError> {
+        let (audit, audited) = records.read_audit(by, Call::AuditVerify, &Filters::none())?;
+        let report = audit.verify()?;
         audited.finish();
         Ok(report)
     }

@@ -9,15 +9,12 @@
 //! A [`Records`] gives a reader of records only together with the entry that says who reads what, so a call that is not
 //! audited does not compile. Rows are handed on one by one: memory does not grow with the answer.
 
-mod audit;
 mod call;
-mod error;
 mod log;
 mod records;
 mod tail;
 mod why;
 
 pub use call::{Answer, Reading, Rows, Stop};
-pub use error::ReadingError;
-pub use records::{DataFiles, Records};
+pub use records::{DataFiles, ReadingError, Records};
 pub use tail::{Follower, follow};

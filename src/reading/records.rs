@@ -2,14 +2,40 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use super::error::ReadingError;
 use crate::{
-    audit::{Audit, Audited, Call, Filters},
+    api::Invalid,
+    audit::{Audit, AuditError, Audited, Call, Filters},
     clock::{SharedClock, SystemClock, Timestamp},
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
-    query_log::{LogReader, OpenError, QueryLog},
+    query_log::{ForgottenError, LogReader, OpenError, QueryLog, ReadError},
 };
+
+/// Why a call gives nothing, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadingError {
+    /// The request is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// It cannot be noted who reads, so nothing is read.
+    #[error("nothing is read unless the audit log notes it first: {0}")]
+    NotNoted(#[source] AuditError),
+    /// A segment of the query log cannot be read.
+    #[error(transparent)]
+    Segment(#[from] ReadError),
+    /// The query log of a data directory cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The audit log cannot be read.
+    #[error(transparent)]
+    AuditLog(#[from] AuditError),
+    /// The log's directory or its keys cannot be read.
+    #[error(transparent)]
+    Forgotten(#[from] ForgottenError),
+    /// Nobody waits for the answer any more.
+    #[error("the call was ended before its answer was complete")]
+    Stopped,
+}
 
 /// A data directory that is read without its server, and what of the configuration matters to readers.
 #[derive(Clone, Debug)]
@@ -27,7 +53,6 @@ pub struct DataFiles {
 }
 
 impl DataFiles {
-    /// A reader of the query log as its files are now.
     fn reader(&self) -> Result<LogReader, OpenError> {
         let keys = KeyFiles::new(&self.data.join("keys"), self.root_key.as_deref());
         let clock = Arc::new(SystemClock);
@@ -52,7 +77,6 @@ enum Source {
 
 impl Records {
     /// Those of a running server. `dispatch` says what would be answered now.
-    #[must_use]
     pub const fn of_server(
         log: QueryLog,
         audit: Audit,
@@ -63,9 +87,6 @@ impl Records {
     }
 
     /// Those in a data directory, whether or not a server writes there: it notes its own readers in the same audit log.
-    ///
-    /// # Errors
-    /// If the keys are not in order, or the directory cannot be read.
     pub fn of_files(files: DataFiles) -> Result<Self, ReadingError> {
         let (log, clock) = (files.reader()?, Arc::new(SystemClock));
         let (dir, retention) = (files.data.join("audit"), files.audit_retention);
@@ -74,7 +95,6 @@ impl Records {
         Ok(Self { source, audit, clock })
     }
 
-    /// The present.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -1,6 +1,6 @@
 //! Records as they are committed.
 
-use super::{error::ReadingError, records::Records};
+use super::records::{ReadingError, Records};
 use crate::{
     api::{Call as _, RecordFilter},
     audit::{Audited, Call, Filters},
@@ -11,9 +11,6 @@ use crate::{
 const ROWS_AT_ONCE: usize = 1_000;
 
 /// Notes the call as made by the operator `by`, and follows the log from now on.
-///
-/// # Errors
-/// If the request is wrong, it cannot be noted, or the log cannot be read.
 pub fn follow(
     records: &Records,
     by: &str,
@@ -44,9 +41,6 @@ enum Position {
 impl Follower {
     /// The records since the last call, and whether the call reached the end of the log. If it did not, call again at
     /// once, even if no record matched.
-    ///
-    /// # Errors
-    /// If a segment cannot be read.
     pub fn next_rows(&mut self, audited: &Audited) -> Result<(Vec<LogRow>, bool), ReadingError> {
         match &mut self.position {
             Position::Server(tail) => {

@@ -4,73 +4,49 @@ use std::sync::Arc;
 
 use super::{
     call::{Answer, Reading, Rows, Stop},
-    error::ReadingError,
-    records::Records,
+    records::{ReadingError, Records},
 };
 use crate::{
     api::{Call as _, Invalid, Timeline, TimelineLine, WhyRequest, page_limit},
-    audit::{Audited, Call, Filters},
+    audit::{Call, Filters},
     clock::Timestamp,
-    dispatch::{Dispatch, Preview},
-    handle::Handle,
-    query_log::{Filter, LogReader, SearchOutcome},
-    timeline::{self, Entry, Present, Question, Reuse, Summary},
+    query_log::{Filter, SearchOutcome},
+    timeline::{self, Question},
 };
 
-/// One reading of one handle's history, noted already.
-struct HandleHistory {
-    reader: LogReader,
-    dispatch: Option<Dispatch>,
-    reuse: Reuse,
+/// Notes who asks `question`, and begins to read a handle's history.
+fn begin(
+    records: &Records,
+    by: &str,
     question: Question,
     now: Timestamp,
-}
-
-impl HandleHistory {
-    fn begin(
-        records: &Records,
-        by: &str,
-        question: Question,
-        now: Timestamp,
-    ) -> Result<(Self, Audited), ReadingError> {
-        let Question { handle, at, since, until, detail, limit } = &question;
-        let (handle, since, until) = (Some(handle.clone()), *since, *until);
-        let filter = Filter { handle, since, until, ..Filter::default() };
-        let all = (*detail == timeline::Detail::All).then_some("all");
-        let filters =
-            Filters::of(&filter).plain("at", *at).plain("detail", all).plain("limit", *limit);
-        let (reader, audited) = records.read(by, Call::Timeline, &filters)?;
-        if let Some(at) = at.filter(|at| *at <= reader.horizon()) {
-            let oldest = reader.horizon();
-            let text = format!("`at` lies before the retention: {at}; records go back to {oldest}");
-            return Err(Invalid::new(text).into());
-        }
-        let (config, dispatch) = (records.dispatch_config(), records.dispatch().cloned());
-        let reuse = Reuse { live: config.reuse_live, other: config.reuse_other };
-        Ok((Self { reader, dispatch, reuse, question, now }, audited))
+) -> Result<Reading<TimelineLine>, ReadingError> {
+    let Question { handle, at, since, until, detail, limit } = &question;
+    let (handle, since, until) = (Some(handle.clone()), *since, *until);
+    let filter = Filter { handle, since, until, ..Filter::default() };
+    let all = (*detail == timeline::Detail::All).then_some("all");
+    let filters = Filters::of(&filter).plain("at", *at).plain("detail", all).plain("limit", *limit);
+    let (reader, audited) = records.read(by, Call::Timeline, &filters)?;
+    if let Some(at) = at.filter(|at| *at <= reader.horizon()) {
+        let oldest = reader.horizon();
+        let text = format!("`at` lies before the retention: {at}; records go back to {oldest}");
+        return Err(Invalid::new(text).into());
     }
-
-    /// None if it was stopped, or nobody takes entries any more.
-    fn read(
-        &self,
-        stop: &Stop,
-        take: &mut dyn FnMut(Entry) -> bool,
-    ) -> Result<Option<Summary>, ReadingError> {
-        // A registry's store cannot be opened without writing to it, so for files the log has to do.
-        let present = |handles: &[Handle]| {
-            let previews = self.dispatch.as_ref()?.preview(handles).ok()?;
-            Some(previews.into_iter().map(present).collect())
-        };
-        let (stop, asked) = (Arc::clone(stop), (self.reuse, self.now));
-        let is_over = move || stop();
-        Ok(timeline::read(&self.reader, &self.question, asked, is_over, present, take)?)
-    }
-}
-
-fn present(preview: Preview) -> Present {
-    let Preview { at, decision, holder, through, since, live_until } = preview;
-    let (route, reason) = (decision.route, decision.reason);
-    Present { at, route, reason, holder, through, since, live_until }
+    let records = records.clone();
+    Ok(Reading::new(audited, move |stop, take| {
+        let stop = Arc::clone(stop);
+        let summary = timeline::read(
+            &reader,
+            &question,
+            (records.dispatch_config(), now),
+            move || stop(),
+            // A registry's store cannot be opened without writing to it, so for files the log has to do.
+            |handles| records.dispatch()?.preview(handles).ok(),
+            &mut |entry| take(TimelineLine::Entry(entry)),
+        )?;
+        let is_whole = summary.is_some_and(|last| take(TimelineLine::Summary(Box::new(last))));
+        Ok(is_whole.then(SearchOutcome::default))
+    }))
 }
 
 impl Rows for WhyRequest {
@@ -78,17 +54,10 @@ impl Rows for WhyRequest {
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<TimelineLine>, ReadingError> {
         let now = records.now();
-        let (history, audited) = HandleHistory::begin(records, by, self.resolve(now)?, now)?;
-        Ok(Reading::new(audited, move |stop, take| {
-            let summary = history.read(stop, &mut |entry| take(TimelineLine::Entry(entry)))?;
-            let is_whole =
-                summary.is_some_and(|summary| take(TimelineLine::Summary(Box::new(summary))));
-            Ok(is_whole.then(SearchOutcome::default))
-        }))
+        begin(records, by, self.resolve(now)?, now)
     }
 }
 
-/// The same as a whole.
 impl Answer for WhyRequest {
     type Answer = Timeline;
 
@@ -96,16 +65,15 @@ impl Answer for WhyRequest {
         let now = records.now();
         let question = self.resolve(now)?;
         let limit = Some(page_limit(question.limit)?);
-        let question = Question { limit, ..question };
-        let (history, mut audited) = HandleHistory::begin(records, by, question, now)?;
-        let mut entries = Vec::new();
-        let summary = history.read(stop, &mut |entry| {
-            entries.push(entry);
+        let reading = begin(records, by, Question { limit, ..question }, now)?;
+        let (mut entries, mut summary) = (Vec::new(), None);
+        reading.each(stop, |line| {
+            match line {
+                TimelineLine::Entry(entry) => entries.push(entry),
+                TimelineLine::Summary(last) => summary = Some(*last),
+            }
             true
         })?;
-        let summary = summary.ok_or(ReadingError::Stopped)?;
-        audited.add(entries.len() as u64);
-        audited.finish();
-        Ok(Timeline { entries, summary })
+        Ok(Timeline { entries, summary: summary.ok_or(ReadingError::Stopped)? })
     }
 }

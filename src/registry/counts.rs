@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::{
     index::IndexBytes,
     packed::{Name, Packed},
@@ -10,7 +13,7 @@ use super::{
 use crate::{clock::Timestamp, vocabulary::Platform};
 
 /// Figures of the whole registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     /// Handles that an account holds.
     pub handles: u64,
@@ -25,8 +28,10 @@ pub struct Counts {
     /// Accounts.
     pub accounts: u64,
     /// Devices by platform; every platform is there.
+    #[serde(rename = "by_platform")]
     pub devices_by_platform: BTreeMap<Platform, u64>,
     /// Memory of the index.
+    #[serde(rename = "memory")]
     pub bytes: IndexBytes,
 }
 

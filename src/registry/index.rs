@@ -8,6 +8,8 @@
 use std::{collections::HashMap, hash::BuildHasher as _, time::Duration};
 
 use foldhash::quality::RandomState;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -38,7 +40,7 @@ pub(super) struct Index {
 }
 
 /// Memory of the index, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IndexBytes {
     /// Accounts: devices with their tokens, handles.
     pub accounts: u64,

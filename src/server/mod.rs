@@ -24,7 +24,6 @@
 //! 5. Flush the log and close its file.
 //! 6. Release the lock.
 
-mod addresses;
 mod modules;
 mod recorded;
 mod ticks;
@@ -32,7 +31,7 @@ mod ticks;
 use std::{
     net::{SocketAddr, TcpListener},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -41,45 +40,51 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
+use serde::{Deserialize, Serialize};
 
+use self::modules::Modules;
 use crate::{
-    audit::Audit,
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     config::Config,
     dispatch::LogSink,
-    files::DataDirectory,
+    files::{self, DataDirectory, OsDisk},
     handle,
     http::{
         self,
         edge::Service,
-        health::Health,
         listen,
         operator::{OperatorState, Reads},
+        phone::PhoneState,
         proxies::Proxies,
     },
     operators::Operators,
-    query_log::QueryLog,
-    registry::{Registry, Unrecorded},
+    reading::Records,
+    registry::Unrecorded,
     shutdown::Shutdown,
 };
 
-pub use addresses::Addresses;
+/// Exists while a server answers at the addresses in it.
+const ADDRESSES: &str = "addresses.json";
+
+/// Where the listeners are, as in `addresses.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The phones' listener.
+    pub phones: SocketAddr,
+    /// The operators' listener.
+    pub operators: SocketAddr,
+}
 
 /// A running server.
-#[derive(Debug)]
 pub struct Server {
     addresses: Addresses,
     data: PathBuf,
     grace: Duration,
     shutdown: Shutdown,
-    registry: Arc<Registry>,
-    log: QueryLog,
-    audit: Audit,
+    modules: Modules,
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
-    clock: SharedClock,
-    retention: Duration,
     _directory: DataDirectory,
 }
 
@@ -93,7 +98,7 @@ impl Server {
     pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Self> {
         let data = config.server.data.clone();
         let directory = DataDirectory::open(&data)?;
-        addresses::remove(&data)?;
+        remove_addresses(&data)?;
         let shutdown = Shutdown::new();
         let (phones, phone_sockets) =
             listen::bind(config.server.phones, config.server.phone_threads())
@@ -107,18 +112,26 @@ impl Server {
         };
         let modules = opening.await.context("opening the data directory")??;
 
-        let health = Health::new(Arc::clone(&modules.registry), modules.log.clone());
         let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
-        let phone_service =
-            http::phone::service(modules.phone_state(health.clone(), Arc::clone(&clock)), proxies);
+        let phone_state = PhoneState {
+            dispatch: modules.dispatch.clone(),
+            registry: Arc::clone(&modules.registry),
+            verifications: Arc::clone(&modules.ownership),
+            quota: Arc::clone(&modules.quota),
+            log: modules.log.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let phone_service = http::phone::service(phone_state, proxies);
+        let (log, audit, dispatch) =
+            (modules.log.clone(), modules.audit.clone(), modules.dispatch.clone());
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&data)),
-            reads: Reads::new(modules.records(Arc::clone(&clock))),
+            reads: Reads::new(Records::of_server(log, audit, dispatch, Arc::clone(&clock))),
             registry: Arc::clone(&modules.registry),
             intake: modules.intake.clone(),
             snapshots: modules.snapshots.clone(),
             lookups: modules.dispatch.counts(),
-            health,
+            log: modules.log.clone(),
             clock: Arc::clone(&clock),
             shutdown: shutdown.clone(),
         });
@@ -127,26 +140,23 @@ impl Server {
             addresses: Addresses { phones, operators },
             data,
             grace: config.server.grace,
-            registry: Arc::clone(&modules.registry),
-            log: modules.log.clone(),
-            audit: modules.audit.clone(),
+            modules,
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
-            clock,
-            retention: config.log.retention,
             shutdown,
             _directory: directory,
         };
         server.serve_operators(operator_sockets, &operator_routes);
+        let horizon = clock.now().minus(config.log.retention);
         let serving = server.serve_phones(phone_sockets, &phone_service);
         let ready = match serving {
-            Ok(()) => server.load().await,
+            Ok(()) => server.load(horizon).await,
             Err(error) => Err(error),
         };
-        ticks::spawn(&server.shutdown, &modules);
-        let ready = ready.inspect(|()| modules.intake.resume());
-        match ready.and_then(|()| addresses::write(&server.data, server.addresses)) {
+        ticks::spawn(&server.shutdown, &server.modules);
+        let ready = ready.inspect(|()| server.modules.intake.resume());
+        match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {
                 // Threads serve already; they must not outlive the failed start.
@@ -157,30 +167,28 @@ impl Server {
     }
 
     /// Where the listeners are.
-    #[must_use]
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
 
     /// The stop signals.
-    #[must_use]
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
     }
 
     /// Destroys the hours of the log and the days of the audit log that have expired, now: what the service does by itself every minute.
     pub fn tick_retention(&self) {
-        ticks::retention(&self.log, &self.audit);
+        ticks::retention(&self.modules.log, &self.modules.audit);
     }
 
     /// Seals the hours of the log that have ended, now: what the service does by itself twice a minute.
     pub fn tick_sealing(&self) {
-        ticks::sealing(&self.log, &self.shutdown);
+        ticks::sealing(&self.modules.log, &self.shutdown);
     }
 
     /// Records leases that lapsed and forgets handles that ended long ago, as the service does by itself every minute.
     pub async fn tick_registry(&self) {
-        ticks::upkeep(&self.registry).await;
+        ticks::upkeep(&self.modules.registry).await;
     }
 
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
@@ -201,7 +209,7 @@ impl Server {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (service, handle) = (service.clone(), self.phones.clone());
-            let (log, shutdown) = (self.log.clone(), self.shutdown.clone());
+            let (log, shutdown) = (self.modules.log.clone(), self.shutdown.clone());
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
@@ -225,10 +233,10 @@ impl Server {
     }
 
     /// Rebuilds the index, gives the log the changes that a crash kept from it, and begins to accept changes.
-    async fn load(&self) -> anyhow::Result<()> {
-        let (registry, log) = (Arc::clone(&self.registry), self.log.clone());
-        let audit = self.audit.clone();
-        let horizon = self.clock.now().minus(self.retention);
+    /// What was decided before `horizon` needs no record.
+    async fn load(&self, horizon: Timestamp) -> anyhow::Result<()> {
+        let Modules { registry, log, audit, .. } = &self.modules;
+        let (registry, log, audit) = (Arc::clone(registry), log.clone(), audit.clone());
         let load = move || -> anyhow::Result<()> {
             // A server that was stopped for long destroys expired hours first.
             ticks::retention(&log, &audit);
@@ -237,7 +245,7 @@ impl Server {
             let reader = log.clone();
             let recorded =
                 move |changes: &[Unrecorded]| recorded::already_recorded(&reader, changes, horizon);
-            Ok(registry.start(Arc::new(LogSink::new(log)), &recorded)?)
+            Ok(registry.start(Arc::new(LogSink(log)), &recorded)?)
         };
         tokio::task::spawn_blocking(load).await.context("loading the registry")??;
         Ok(())
@@ -246,13 +254,13 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self { data, grace, shutdown, registry, log, audit, .. } = self;
+        let Self { data, grace, shutdown, modules, .. } = self;
         let (phones, operators, phone_threads) = (self.phones, self.operators, self.phone_threads);
         let asked = Instant::now();
-        let removed = addresses::remove(&data).is_ok();
+        let removed = remove_addresses(&data).is_ok();
         shutdown.stop();
-        listen::stop(&phones, grace);
-        listen::stop(&operators, grace);
+        phones.graceful_shutdown(Some(grace));
+        operators.graceful_shutdown(Some(grace));
         let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
@@ -262,11 +270,25 @@ impl Server {
             tracing::warn!("what had not ended within server.grace was cut off");
         }
         let close = move || {
-            registry.close();
-            audit.close();
-            log.close();
+            modules.registry.close();
+            modules.audit.close();
+            modules.log.close();
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
+}
+
+/// Writes the file of addresses. It appears complete.
+fn write_addresses(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
+    let path = data.join(ADDRESSES);
+    let text = serde_json::to_vec(&addresses)?;
+    let written = files::replace(&OsDisk::shared(), &path, &text);
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Removes the file of addresses. A crash leaves it; the next start removes it before it opens anything.
+fn remove_addresses(data: &Path) -> anyhow::Result<()> {
+    let path = data.join(ADDRESSES);
+    files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))
 }

@@ -10,17 +10,15 @@ use crate::{
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
-    http::{health::Health, operator::Snapshots, phone::PhoneState},
+    http::operator::Snapshots,
     import_jobs::ImportJobs,
     query_log::{self, LogOptions, QueryLog},
     quota::Quota,
-    reading::Records,
     registry::Registry,
     shutdown::Shutdown,
     verification::{DeliveryRouter, VerificationService},
 };
 
-/// The opened modules.
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
     pub(super) intake: ImportJobs,
@@ -30,25 +28,6 @@ pub(super) struct Modules {
     pub(super) quota: Arc<Quota>,
     pub(super) ownership: Arc<VerificationService>,
     pub(super) dispatch: Dispatch,
-}
-
-impl Modules {
-    /// The state of the phones' routes.
-    pub(super) fn phone_state(&self, health: Health, clock: SharedClock) -> PhoneState {
-        PhoneState {
-            dispatch: self.dispatch.clone(),
-            registry: Arc::clone(&self.registry),
-            verifications: Arc::clone(&self.ownership),
-            quota: Arc::clone(&self.quota),
-            health,
-            clock,
-        }
-    }
-
-    /// What operators read.
-    pub(super) fn records(&self, clock: SharedClock) -> Records {
-        Records::of_server(self.log.clone(), self.audit.clone(), self.dispatch.clone(), clock)
-    }
 }
 
 /// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet.

@@ -3,13 +3,45 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::change_ref::ChangeRef;
 use crate::{
     clock::Timestamp,
     handle::{self, Handle},
-    ids::{DeviceId, RequestId},
-    vocabulary::{Reason, Route},
+    ids::{AccountId, DeviceId, RequestId},
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
+
+/// A change of a handle with its place in time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeRef {
+    /// When the log took it.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The spelling concerned, canonical: not always the one that was asked for.
+    #[serde(with = "handle::canonical")]
+    #[schema(value_type = String)]
+    pub handle: Handle,
+    /// What changed.
+    pub change: ChangeKind,
+    /// Why.
+    pub cause: Cause,
+    /// The device concerned.
+    pub device: Option<DeviceId>,
+    /// The account concerned.
+    pub account: Option<AccountId>,
+}
+
+impl ChangeRef {
+    pub(super) fn of(at: Timestamp, change: &Change) -> Option<Self> {
+        Some(Self {
+            at,
+            handle: change.handle.clone()?,
+            change: change.kind,
+            cause: change.cause,
+            device: change.device,
+            account: change.account,
+        })
+    }
+}
 
 /// One step of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,7 +55,6 @@ pub enum Entry {
 
 impl Entry {
     /// What it says in a sentence.
-    #[must_use]
     pub fn sentence(&self) -> &str {
         match self {
             Self::Change(change) => &change.sentence,
@@ -56,7 +87,7 @@ pub struct LookupsEntry {
     /// By how many different devices; see `askers_at_least`.
     pub askers: u64,
     /// Whether there were more askers than are counted.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub askers_at_least: bool,
     /// Some of the devices, the first that asked.
     pub devices: Vec<DeviceId>,
@@ -73,7 +104,7 @@ pub struct LookupsEntry {
     /// The last request.
     pub request: RequestId,
     /// Whether it was asked by the account that holds the handle, which sees it though it is hidden.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub by_its_owner: bool,
     /// The change that led to the answer; absent if there is none or the log no longer holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +113,6 @@ pub struct LookupsEntry {
     pub sentence: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
-fn is_false(flag: &bool) -> bool {
-    !*flag
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

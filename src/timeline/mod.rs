@@ -25,10 +25,8 @@
 //! Memory is bounded: one open run for each kind of answer, and the last answer of each of
 //! [`TIMELINE_HOLDERS_MAX`](crate::limits::TIMELINE_HOLDERS_MAX) askers within the time it may be reused.
 
-mod change_ref;
 mod entry;
 mod phrasing;
-mod present;
 mod question;
 mod read;
 mod run;
@@ -40,10 +38,8 @@ mod tests;
 mod verdict;
 mod walk;
 
-pub use change_ref::ChangeRef;
-pub use entry::{ChangeEntry, Entry, LookupsEntry};
-pub use present::Present;
-pub use question::{Detail, Question, Reuse};
+pub use entry::{ChangeEntry, ChangeRef, Entry, LookupsEntry};
+pub use question::{Detail, Question};
 pub use read::read;
 pub use summary::{Holder, Source, Summary, SummaryKind};
 pub use walk::Timeline;

@@ -2,16 +2,27 @@
 //!
 //! The matches name every case: a new code does not compile without its words.
 
-use super::{
-    change_ref::{ChangeRef, Evidence},
-    spelling::State,
-};
+use super::entry::ChangeRef;
 use crate::{
     clock::Timestamp,
+    handle::Handle,
     vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},
 };
 
 const FORGOTTEN: &str = "before what the log still holds";
+
+/// Why an answer was what it was.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) because: Option<ChangeRef>,
+    /// The change since which a handle that was bound before is live: a check-in, or that it is shown again.
+    pub(super) live_since: Option<ChangeRef>,
+    /// The last import before it that did not record its handles one by one; only if nothing else led to it.
+    pub(super) bulk_import: Option<Timestamp>,
+    /// The other spelling that decided.
+    pub(super) through: Option<Handle>,
+    pub(super) by_its_owner: bool,
+}
 
 /// Words for somebody who reads on the day of an instant.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +45,6 @@ pub(super) const fn colour(route: Option<Route>) -> &'static str {
     }
 }
 
-/// What a change did.
 fn what(change: &ChangeRef) -> String {
     let device = change.device.map_or("a device".to_owned(), |id| format!("device {id}"));
     let account = change.account.map_or("an account".to_owned(), |id| format!("account {id}"));
@@ -55,7 +65,6 @@ fn what(change: &ChangeRef) -> String {
     }
 }
 
-/// Why a change happened.
 const fn why(change: ChangeKind, cause: Cause) -> &'static str {
     match cause {
         Cause::SignUp => "it signed up by itself",
@@ -63,34 +72,37 @@ const fn why(change: ChangeKind, cause: Cause) -> &'static str {
         Cause::SignOut => "it signed out, by its owner",
         Cause::Proof => "the code sent to the handle was answered",
         Cause::ProofHeld => "the account had proved the handle already",
-        Cause::OwnerRequest => match change {
-            ChangeKind::HandleUnbound => "it gave the handle up, by its owner",
-            _ => "its owner asked for it on a device that backs it",
-        },
+        Cause::OwnerRequest if matches!(change, ChangeKind::HandleUnbound) => {
+            "it gave the handle up, by its owner"
+        }
+        Cause::OwnerRequest => "its owner asked for it on a device that backs it",
         Cause::Deregistration => "its owner answered the code of a deregistration",
         Cause::NewerProof => "that account proved it later",
         Cause::Silence => "it has not checked in for too long",
-        Cause::Import => match change {
-            ChangeKind::HandleMoved => "an imported file held a later proof",
-            _ => "an imported file says so",
-        },
+        Cause::Import if matches!(change, ChangeKind::HandleMoved) => {
+            "an imported file held a later proof"
+        }
+        Cause::Import => "an imported file says so",
         Cause::CheckIn => "it checked in again after its lease had lapsed",
     }
 }
 
-/// How a binding came about, after "bound at ...".
-const fn bound_by(change: ChangeKind, cause: Cause) -> &'static str {
+/// How a binding came about: what goes before its time, and what after.
+const fn bound_by(change: ChangeKind, cause: Cause) -> (&'static str, &'static str) {
     match (change, cause) {
         (ChangeKind::HandleMoved, Cause::Import) => {
-            " by an import with a later proof than another account's"
+            ("moved", " by an import with a later proof than another account's")
         }
-        (ChangeKind::HandleMoved, _) => " by a later proof than another account's",
-        (ChangeKind::HandleImported, _) => "",
-        (_, Cause::Proof) => " by proof",
-        (_, Cause::ProofHeld) => " by a proof that its account held already",
-        (_, Cause::Linked) => " as it joined the account",
-        (_, Cause::Import) => " by an import",
-        _ => " for a cause that binds nothing",
+        (ChangeKind::HandleMoved, _) => ("moved", " by a later proof than another account's"),
+        (ChangeKind::HandleImported, _) => ("imported", ""),
+        (_, Cause::Proof) => ("bound", " by proof"),
+        (_, Cause::ProofHeld) => ("bound", " by a proof that its account held already"),
+        (_, Cause::Linked) => ("bound", " as it joined the account"),
+        (_, Cause::Import) => ("bound", " by an import"),
+        (_, Cause::SignUp | Cause::SignOut | Cause::OwnerRequest | Cause::Deregistration)
+        | (_, Cause::NewerProof | Cause::Silence | Cause::CheckIn) => {
+            ("bound", " for a cause that binds nothing")
+        }
     }
 }
 
@@ -109,7 +121,6 @@ impl Phrasing {
         }
     }
 
-    /// A change: when, what, why.
     pub(super) fn change(self, change: &ChangeRef, others_back_it: bool) -> String {
         let still = if others_back_it && change.change == ChangeKind::HandleUnbound {
             "; another of its devices still does"
@@ -131,51 +142,43 @@ impl Phrasing {
     }
 
     fn cause_of(self, reason: Reason, evidence: &Evidence) -> String {
-        let because = evidence.because.as_ref();
-        let at = because.map(|change| self.time(change.at));
+        let at = evidence.because.as_ref().map(|change| self.time(change.at));
         let when = at.as_ref().map_or(FORGOTTEN.to_owned(), |at| format!("at {at}"));
-        match (reason, at) {
-            (Reason::LiveDevice, _) => self.live(evidence),
-            (Reason::NeverRegistered, _) => {
+        let noted = |word| at.as_ref().map_or(String::new(), |at| format!(" ({word} {at})"));
+        match reason {
+            Reason::LiveDevice => self.live(evidence),
+            Reason::NeverRegistered => {
                 "nobody ever proved it, or so long ago that it is forgotten".to_owned()
             }
-            (Reason::LeaseExpired, recorded) => {
-                let recorded = recorded.map_or(String::new(), |at| format!(" (recorded {at})"));
-                format!("none of its devices has checked in within the lease{recorded}")
+            Reason::LeaseExpired => {
+                format!("none of its devices has checked in within the lease{}", noted("recorded"))
             }
-            (Reason::Undiscoverable, Some(at)) => {
-                format!("its owner hides it from strangers (since {at})")
+            Reason::Undiscoverable => {
+                format!("its owner hides it from strangers{}", noted("since"))
             }
-            (Reason::Undiscoverable, None) => "its owner hides it from strangers".to_owned(),
-            (Reason::Lost(how), _) => match (how, because.map(|change| change.cause)) {
-                (HandleLoss::Unbound, _) => format!("its last device gave it up {when}"),
-                (HandleLoss::Deregistered, _) => {
-                    format!("its owner took it back {when}, without a device")
+            Reason::Lost(HandleLoss::Unbound) => format!("its last device gave it up {when}"),
+            Reason::Lost(HandleLoss::Deregistered) => {
+                format!("its owner took it back {when}, without a device")
+            }
+            Reason::Lost(HandleLoss::Moved) => format!("another account proved it {when}"),
+            Reason::Lost(HandleLoss::DeviceRemoved) => {
+                match evidence.because.as_ref().map(|change| change.cause) {
+                    None => format!("its last device signed out or was removed {when}"),
+                    Some(Cause::Silence) => format!(
+                        "its last device was removed {when}, since it had not checked in for so long"
+                    ),
+                    Some(_) => format!("its last device signed out {when}, by its owner"),
                 }
-                (HandleLoss::Moved, _) => format!("another account proved it {when}"),
-                (HandleLoss::DeviceRemoved, None) => {
-                    format!("its last device signed out or was removed {when}")
-                }
-                (HandleLoss::DeviceRemoved, Some(Cause::Silence)) => format!(
-                    "its last device was removed {when}, since it had not checked in for so long"
-                ),
-                (HandleLoss::DeviceRemoved, Some(_)) => {
-                    format!("its last device signed out {when}, by its owner")
-                }
-            },
-            (Reason::Refused(code), _) => format!("{} ({code})", code.title()),
+            }
+            Reason::Refused(code) => format!("{} ({code})", code.title()),
         }
     }
 
     fn live(self, evidence: &Evidence) -> String {
         let bound = match (&evidence.because, evidence.bulk_import) {
             (Some(ChangeRef { at, change, cause, .. }), _) => {
-                let verb = match change {
-                    ChangeKind::HandleMoved => "moved",
-                    ChangeKind::HandleImported => "imported",
-                    _ => "bound",
-                };
-                format!("{verb} {}{}", self.time(*at), bound_by(*change, *cause))
+                let (verb, by) = bound_by(*change, *cause);
+                format!("{verb} {}{by}", self.time(*at))
             }
             (None, Some(at)) => {
                 format!("bound {FORGOTTEN}, or by the import of {}", self.time(at))
@@ -191,31 +194,5 @@ impl Phrasing {
         });
         let own = if evidence.by_its_owner { "; asked by the account that holds it" } else { "" };
         format!("a live device backs it ({bound}{back}){own}")
-    }
-
-    /// Lookups with the same answer: how many, when, by how many, why.
-    pub(super) fn lookups(
-        self,
-        route: Option<Route>,
-        (first, last): (Timestamp, Timestamp),
-        (count, askers): (u64, &str),
-        why: &str,
-    ) -> String {
-        let (colour, first) = (colour(route), self.time(first));
-        if count == 1 {
-            return format!("{colour} at {first}: {why}");
-        }
-        let last = self.time(last);
-        format!("{colour} {count} times from {first} to {last}, asked by {askers}: {why}")
-    }
-
-    /// The answer at an instant, with since when it is so.
-    pub(super) fn verdict(self, at: &str, route: Route, why: &str, since: Option<State>) -> String {
-        let colour = colour(Some(route));
-        let since = since.map_or(String::new(), |state| {
-            let at_latest = if state.is_exact { "" } else { " at the latest" };
-            format!("; so since {}{at_latest}", self.time(state.since))
-        });
-        format!("{colour} at {at}: {why}{since}")
     }
 }

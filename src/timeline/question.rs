@@ -14,15 +14,6 @@ pub enum Detail {
     All,
 }
 
-/// How long an asker may go by an answer, at most. The log does not hold it; it follows from the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reuse {
-    /// By `imessage`.
-    pub live: Duration,
-    /// By `sms` or `none`.
-    pub other: Duration,
-}
-
 /// What is asked about a handle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {

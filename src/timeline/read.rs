@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use super::{
     entry::Entry,
-    present::Present,
-    question::{Question, Reuse, STEP},
+    question::{Question, STEP},
     summary::Summary,
     walk::Timeline,
 };
 use crate::{
     clock::Timestamp,
+    dispatch::{self, Preview},
     handle::Handle,
     query_log::{Cursor, Filter, Kind, LogReader, LogRow, Order, ReadError, Record, Search},
     vocabulary::ChangeKind,
@@ -20,11 +20,11 @@ use crate::{
 fn searches(
     question: &Question,
     reader: &LogReader,
-    reuse: Reuse,
+    reuse: &dispatch::Config,
     now: Timestamp,
 ) -> Vec<Vec<Search>> {
     let past = question.past(now);
-    let may_hold = past.unwrap_or(now).minus(reuse.live.max(reuse.other));
+    let may_hold = past.unwrap_or(now).minus(reuse.reuse_live.max(reuse.reuse_other));
     let from = question.since.map(|since| since.min(may_hold));
     let until = past.map(|past| past.plus(STEP).max(question.window_end(now)));
     let search = |kind, since, until| -> Vec<Search> {
@@ -37,7 +37,6 @@ fn searches(
     before.into_iter().chain([search(None, from, until)]).collect()
 }
 
-/// When the imports began that did not record their handles one by one, oldest first.
 fn bulk_imports(reader: &LogReader) -> Result<Vec<Timestamp>, ReadError> {
     let filter = Filter { without_handle: true, kind: Some(Kind::Change), ..Filter::default() };
     let mut began = Vec::new();
@@ -128,12 +127,12 @@ impl<'a> Latest<'a> {
 pub fn read(
     reader: &LogReader,
     question: &Question,
-    (reuse, now): (Reuse, Timestamp),
+    (reuse, now): (&dispatch::Config, Timestamp),
     is_over: impl Fn() -> bool + Clone + Send + Sync + 'static,
-    present: impl FnOnce(&[Handle]) -> Option<Vec<Present>>,
+    present: impl FnOnce(&[Handle]) -> Option<Vec<Preview>>,
     each: &mut dyn FnMut(Entry) -> bool,
 ) -> Result<Option<Summary>, ReadError> {
-    let mut timeline = Timeline::new(question, reuse, now);
+    let mut timeline = Timeline::new(question, reuse.clone(), now);
     let (mut out, mut entries) = (Vec::new(), Latest::new(question.limit, each));
     let (mut damaged, mut unreadable_segments) = (0, 0);
     for searches in searches(question, reader, reuse, now) {

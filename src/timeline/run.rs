@@ -3,9 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    change_ref::Evidence,
     entry::{Entry, LookupsEntry},
-    phrasing::Phrasing,
+    phrasing::{Evidence, Phrasing, colour},
 };
 use crate::{
     clock::Timestamp,
@@ -27,7 +26,6 @@ pub(super) struct Kind {
     pub(super) by_its_owner: bool,
 }
 
-/// A run that is still open.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) kind: Kind,
@@ -76,7 +74,6 @@ impl Run {
         }
     }
 
-    /// The run as an entry of the timeline.
     pub(super) fn entry(self, handle: Handle, phrasing: Phrasing) -> Entry {
         let askers = match (self.askers.len(), self.has_more_askers) {
             (number, true) => format!("at least {number} devices"),
@@ -85,8 +82,13 @@ impl Run {
         };
         let Kind { route, reason, status, by_its_owner, .. } = self.kind;
         let why = phrasing.reason(reason, &self.evidence);
-        let sentence =
-            phrasing.lookups(route, (self.first, self.last), (self.count, &askers), &why);
+        let (colour, first) = (colour(route), phrasing.time(self.first));
+        let sentence = if self.count == 1 {
+            format!("{colour} at {first}: {why}")
+        } else {
+            let (count, last) = (self.count, phrasing.time(self.last));
+            format!("{colour} {count} times from {first} to {last}, asked by {askers}: {why}")
+        };
         Entry::Lookups(LookupsEntry {
             at: self.first,
             last: self.last,

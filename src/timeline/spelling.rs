@@ -1,11 +1,11 @@
 //! One spelling of a handle: the fold over its changes.
 
-use super::change_ref::ChangeRef;
+use super::entry::ChangeRef;
 use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
-    vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},
+    vocabulary::{Cause, ChangeKind, HandleLoss, Reason},
 };
 
 /// What a stranger would be told of a spelling by itself, and since when.
@@ -17,7 +17,6 @@ pub(super) struct State {
     pub(super) is_exact: bool,
 }
 
-/// A device that backs the spelling.
 #[derive(Clone, Debug)]
 struct Backing {
     device: Option<DeviceId>,
@@ -42,15 +41,6 @@ pub(super) struct Spelling {
     turn: Option<ChangeRef>,
 }
 
-/// The route of an answer to a stranger, by its reason.
-pub(super) fn route_of(reason: Reason, handle: &Handle) -> Route {
-    match (reason, handle) {
-        (Reason::LiveDevice, _) => Route::Imessage,
-        (_, Handle::Phone(_)) => Route::Sms,
-        (_, Handle::Email(_)) => Route::None,
-    }
-}
-
 impl Spelling {
     pub(super) fn new(handle: Handle) -> Self {
         Self {
@@ -70,7 +60,6 @@ impl Spelling {
         self.is(Reason::LiveDevice) || self.is(Reason::LeaseExpired)
     }
 
-    /// Whether the log tells of a device that backs it.
     pub(super) fn is_backed(&self) -> bool {
         !self.backing.is_empty()
     }
@@ -89,7 +78,6 @@ impl Spelling {
         is_news
     }
 
-    /// Takes a change of this spelling.
     pub(super) fn change(&mut self, change: &ChangeRef) {
         match change.change {
             ChangeKind::HandleBound => self.bind(change),

@@ -4,15 +4,13 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     clock::Timestamp,
+    dispatch,
     ids::{AccountId, DeviceId, RequestId},
     limits,
     query_log::LookupRecord,
     vocabulary::Route,
 };
 
-use super::question::Reuse;
-
-/// An asker's last answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GivenAnswer {
     pub(super) device: DeviceId,
@@ -29,7 +27,7 @@ pub(super) struct GivenAnswer {
 /// The last answer of each asker that may still be gone by.
 #[derive(Clone, Debug)]
 pub(super) struct StaleAskers {
-    reuse: Reuse,
+    reuse: dispatch::Config,
     answers: HashMap<(DeviceId, usize), GivenAnswer>,
     has_more: bool,
     /// Before this instant a full map is not searched for what has run out: it was, and nothing had.
@@ -37,7 +35,7 @@ pub(super) struct StaleAskers {
 }
 
 impl StaleAskers {
-    pub(super) fn new(reuse: Reuse) -> Self {
+    pub(super) fn new(reuse: dispatch::Config) -> Self {
         Self { reuse, answers: HashMap::new(), has_more: false, next_sweep: Timestamp::EPOCH }
     }
 
@@ -46,7 +44,8 @@ impl StaleAskers {
         let (Some(device), Some(route), 200) = (lookup.device, lookup.route, lookup.status) else {
             return;
         };
-        let span = if route == Route::Imessage { self.reuse.live } else { self.reuse.other };
+        let span =
+            if route == Route::Imessage { self.reuse.reuse_live } else { self.reuse.reuse_other };
         let (account, request) = (lookup.account, lookup.request);
         let answer =
             GivenAnswer { device, spelling, account, at, route, request, until: at.plus(span) };

@@ -3,7 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{change_ref::ChangeRef, entry::Entry};
+use super::{
+    entry::{ChangeRef, Entry, is_default},
+    phrasing::Evidence,
+    spelling::State,
+    stale_askers::GivenAnswer,
+};
 use crate::{
     clock::Timestamp,
     handle::{self, Handle},
@@ -117,6 +122,18 @@ pub struct Holder {
     pub sentence: String,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+/// How things were at the moment that is explained.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    pub(super) at: Timestamp,
+    /// For each spelling the reason of an answer to a stranger, and the account that holds the handle.
+    pub(super) reasons: Vec<Option<(Reason, Option<AccountId>)>>,
+    /// Since when the first spelling's answer is so.
+    pub(super) since: Option<State>,
+    /// What the first spelling's answer rests on.
+    pub(super) evidence: Evidence,
+    /// Whether the log holds the beginning of what decides for the first spelling.
+    pub(super) has_origin: bool,
+    /// Who may go by which answer, and whether there may be more.
+    pub(super) held: (Vec<GivenAnswer>, bool),
 }

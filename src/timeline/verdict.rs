@@ -1,70 +1,98 @@
 //! What a timeline comes to at its moment.
 
 use super::{
-    change_ref::Evidence,
     entry::Entry,
-    phrasing::{colour, date_time},
-    present::Present,
-    spelling::{State, route_of},
+    phrasing::{Evidence, colour, date_time},
+    spelling::State,
     stale_askers::GivenAnswer,
-    summary::{Holder, Source, Summary, SummaryKind},
-    walk::{Moment, Timeline},
+    summary::{Holder, Moment, Source, Summary, SummaryKind},
+    walk::Timeline,
 };
 use crate::{
     clock::Timestamp,
+    dispatch::{Preview, route_of},
     limits,
     vocabulary::{Reason, Route},
 };
-
-/// The answer that a summary is about.
-struct Verdict {
-    route: Route,
-    reason: Reason,
-    since: Option<State>,
-    evidence: Evidence,
-}
 
 impl Timeline {
     /// No more rows: appends what is still open and says what it comes to. `present` is what the registry says of each
     /// spelling, in the order of [`Question::spellings`](super::Question::spellings). Without it, and for a moment that is
     /// past, the log has to do.
-    pub fn finish(mut self, present: Option<&[Present]>, out: &mut Vec<Entry>) -> Summary {
+    pub fn finish(mut self, present: Option<&[Preview]>, out: &mut Vec<Entry>) -> Summary {
         self.close(out);
         let present = present.filter(|_| self.past.is_none());
-        let at = present.and_then(<[_]>::first).map_or(self.past.unwrap_or(self.now), |it| it.at);
-        match self.moment.take() {
-            Some(moment) => self.summary(at, &moment, None),
-            None => self.summary(at, &self.moment_at(at), present),
+        let moment = self.moment.take();
+        let moment = moment.or_else(|| present.and_then(|all| self.moment_of_registry(all)));
+        let at = self.past.unwrap_or(self.now);
+        self.summary(&moment.unwrap_or_else(|| self.moment_at(at)), present)
+    }
+
+    /// What a stranger would be told of the spelling at `place`, as the log shows it.
+    fn state(&self, place: usize) -> Option<(usize, State)> {
+        let own = &self.spellings[place];
+        let mut others = self.spellings.iter().enumerate();
+        let held = others.find(|(other, spelling)| *other != place && spelling.is_held());
+        match held {
+            Some((other, spelling)) if !own.is_held() => Some((other, spelling.state?)),
+            _ => Some((place, own.state?)),
         }
     }
 
-    /// What it comes to at the moment `at`; `present` is what the registry says, if it was asked.
-    fn summary(&self, at: Timestamp, moment: &Moment, present: Option<&[Present]>) -> Summary {
-        let now = present.and_then(<[_]>::first);
-        let verdict = match now {
-            Some(now) => Some(self.of_registry(now, moment)),
-            None => self.of_log(moment),
-        };
+    /// How things are after the rows so far, as the log shows it.
+    pub(super) fn moment_at(&self, at: Timestamp) -> Moment {
+        let states: Vec<_> = (0..self.spellings.len()).map(|place| self.state(place)).collect();
+        let first = states.first().copied().flatten();
+        let reason =
+            |(target, state): (usize, State)| (state.reason, self.spellings[target].account);
+        Moment {
+            at,
+            reasons: states.into_iter().map(|state| state.map(reason)).collect(),
+            since: first.map(|(_, state)| state),
+            evidence: first.map_or(Evidence::default(), |(target, state)| {
+                self.rests_on(0, target, state.reason, at)
+            }),
+            has_origin: first.is_some_and(|(target, _)| self.spellings[target].has_origin),
+            held: self.askers.at(at),
+        }
+    }
+
+    /// What the registry says, with what the log tells about how it came to be.
+    fn moment_of_registry(&self, present: &[Preview]) -> Option<Moment> {
+        let first = present.first()?;
+        let reason = first.decision.reason;
+        let decides = first.through.as_ref().and_then(|handle| self.place(handle));
+        let logged = self.moment_at(first.at);
+        let exact = first.since.map(|since| State { reason, since, is_exact: true });
+        Some(Moment {
+            reasons: present.iter().map(|it| Some((it.decision.reason, it.holder))).collect(),
+            since: exact.or(logged.since.filter(|state| state.reason == reason)),
+            evidence: self.rests_on(0, decides.unwrap_or(0), reason, first.at),
+            ..logged
+        })
+    }
+
+    /// `present` is what the registry says, if it was asked.
+    fn summary(&self, moment: &Moment, present: Option<&[Preview]>) -> Summary {
+        let reason = moment.reasons.first().copied().flatten().map(|(reason, _)| reason);
         let from = if present.is_some() { Source::Registry } else { Source::Log };
         let (held, holders_at_least) = &moment.held;
-        let wrong = || held.iter().filter(|answer| self.is_wrong(answer, moment, present));
+        let wrong = || held.iter().filter(|answer| self.is_wrong(answer, moment));
         let listed = wrong().take(limits::TIMELINE_HOLDERS_LISTED_MAX);
         let mut spellings = self.spellings.iter().map(|spelling| &spelling.handle);
-        let sentence = self.headline(at, verdict.as_ref(), from, moment.has_origin);
-        let since = verdict.as_ref().and_then(|verdict| verdict.since);
         Summary {
             kind: SummaryKind::Summary,
             handle: spellings.next().expect("a question has a handle").clone(),
             other_spellings: spellings.map(|it| it.canonical().into_owned()).collect(),
-            at,
-            route: verdict.as_ref().map(|verdict| verdict.route),
-            reason: verdict.as_ref().map(|verdict| verdict.reason),
+            at: moment.at,
+            route: reason.map(|reason| self.route(0, reason)),
+            reason,
             from,
-            since: since.map(|state| state.since),
-            since_at_latest: since.is_some_and(|state| !state.is_exact),
-            live_until: now.and_then(|now| now.live_until),
-            because: verdict.and_then(|verdict| verdict.evidence.because),
-            sentence,
+            since: moment.since.map(|state| state.since),
+            since_at_latest: moment.since.is_some_and(|state| !state.is_exact),
+            live_until: present.and_then(<[_]>::first).and_then(|now| now.live_until),
+            because: moment.evidence.because.clone(),
+            sentence: self.headline(moment, reason, from),
             last_change: self.last_change.as_ref().map(|it| self.change_entry(it, false)),
             last_lookup: self.last_lookup(),
             holders: listed.map(|answer| self.holder(answer)).collect(),
@@ -78,71 +106,37 @@ impl Timeline {
         }
     }
 
-    /// What the registry says, with what the log tells about how it came to be.
-    fn of_registry(&self, present: &Present, moment: &Moment) -> Verdict {
-        let decides = present.through.as_ref().and_then(|handle| self.place(handle));
-        let known = moment.states.first().copied().flatten().map(|(_, state)| state);
-        let exact = |since| State { reason: present.reason, since, is_exact: true };
-        Verdict {
-            route: present.route,
-            reason: present.reason,
-            since: present
-                .since
-                .map(exact)
-                .or_else(|| known.filter(|state| state.reason == present.reason)),
-            evidence: self.rests_on(0, decides.unwrap_or(0), present.reason, present.at),
-        }
-    }
-
-    fn of_log(&self, moment: &Moment) -> Option<Verdict> {
-        let (_, state) = moment.states.first().copied().flatten()?;
-        Some(Verdict {
-            route: self.route(0, state.reason),
-            reason: state.reason,
-            since: Some(state),
-            evidence: moment.evidence.clone(),
-        })
-    }
-
-    fn headline(
-        &self,
-        at: Timestamp,
-        verdict: Option<&Verdict>,
-        from: Source,
-        has_origin: bool,
-    ) -> String {
+    fn headline(&self, moment: &Moment, reason: Option<Reason>, from: Source) -> String {
         // A moment that somebody asked for may be of any day.
-        let time = self.past.map_or_else(|| self.phrasing.time(at), date_time);
-        let Some(verdict) = verdict else {
+        let time = self.past.map_or_else(|| self.phrasing.time(moment.at), date_time);
+        let Some(reason) = reason else {
             let what =
                 if self.has_rows { "nothing that decides its route" } else { "nothing about it" };
             return format!("unknown at {time}: the log has {what}");
         };
-        let why = self.phrasing.reason(verdict.reason, &verdict.evidence);
-        let text = self.phrasing.verdict(&time, verdict.route, &why, verdict.since);
+        let colour = colour(Some(self.route(0, reason)));
+        let why = self.phrasing.reason(reason, &moment.evidence);
+        let since = moment.since.map_or(String::new(), |state| {
+            let at_latest = if state.is_exact { "" } else { " at the latest" };
+            format!("; since {}{at_latest}", self.phrasing.time(state.since))
+        });
         let limits = match from {
-            Source::Log if !has_origin => ", as far as the log shows",
+            Source::Log if !moment.has_origin => ", as far as the log shows",
             Source::Registry if !self.has_rows => "; nothing about it is in the log",
             Source::Log | Source::Registry => "",
         };
-        text + limits
+        format!("{colour} at {time}: {why}{since}{limits}")
     }
 
     /// Whether a stranger would be told another way now. The holder is none: it may see what it hides from others.
-    fn is_wrong(&self, answer: &GivenAnswer, moment: &Moment, present: Option<&[Present]>) -> bool {
-        let (reason, right, holder) = match present.and_then(|all| all.get(answer.spelling)) {
-            Some(present) => (present.reason, present.route, present.holder),
-            None => match moment.states.get(answer.spelling).copied().flatten() {
-                Some((target, State { reason, .. })) => {
-                    (reason, self.route(answer.spelling, reason), self.spellings[target].account)
-                }
-                None => return false,
-            },
+    fn is_wrong(&self, answer: &GivenAnswer, moment: &Moment) -> bool {
+        let Some((reason, holder)) = moment.reasons.get(answer.spelling).copied().flatten() else {
+            return false;
         };
         let sees_its_own = reason == Reason::Undiscoverable
             && answer.account.is_some()
             && answer.account == holder;
-        !sees_its_own && right != answer.route
+        !sees_its_own && self.route(answer.spelling, reason) != answer.route
     }
 
     fn holder(&self, answer: &GivenAnswer) -> Holder {

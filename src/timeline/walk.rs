@@ -3,43 +3,21 @@
 use std::sync::Arc;
 
 use super::{
-    change_ref::{ChangeRef, Evidence},
-    entry::{ChangeEntry, Entry},
-    phrasing::Phrasing,
-    present::Present,
-    question::{Detail, Question, Reuse},
+    entry::{ChangeEntry, ChangeRef, Entry},
+    phrasing::{Evidence, Phrasing},
+    question::{Detail, Question},
     run::{Kind, Run},
-    spelling::{Spelling, State},
-    stale_askers::{GivenAnswer, StaleAskers},
+    spelling::Spelling,
+    stale_askers::StaleAskers,
+    summary::Moment,
 };
 use crate::{
     clock::Timestamp,
+    dispatch::{self, Preview},
     handle::Handle,
     query_log::{LogRow, LookupRecord, Record},
     vocabulary::Reason,
 };
-
-/// A lookup with what its answer rests on.
-#[derive(Clone, Debug)]
-struct LastLookup {
-    at: Timestamp,
-    kind: Kind,
-    evidence: Arc<Evidence>,
-    lookup: LookupRecord,
-}
-
-/// How things were at the moment that is explained.
-#[derive(Clone, Debug)]
-pub(super) struct Moment {
-    /// For each spelling what a stranger would be told, as the log shows it, and the spelling that decides.
-    pub(super) states: Vec<Option<(usize, State)>>,
-    /// What the first spelling's answer rests on.
-    pub(super) evidence: Evidence,
-    /// Whether the log holds the beginning of what decides for the first spelling.
-    pub(super) has_origin: bool,
-    /// Who may go by which answer, and whether there may be more.
-    pub(super) held: (Vec<GivenAnswer>, bool),
-}
 
 /// The history of one handle, built from its rows, oldest first.
 #[derive(Debug)]
@@ -61,15 +39,15 @@ pub struct Timeline {
     evidence: Vec<(Kind, Arc<Evidence>)>,
     /// When large imports began, oldest first; none if that was not asked yet.
     bulk_imports: Option<Vec<Timestamp>>,
-    askers: StaleAskers,
-    last_lookup: Option<LastLookup>,
+    pub(super) askers: StaleAskers,
+    /// The last lookup before the moment.
+    last_lookup: Option<Run>,
     pub(super) moment: Option<Moment>,
 }
 
 impl Timeline {
     /// Nothing read yet. `now` is when the question is asked.
-    #[must_use]
-    pub fn new(question: &Question, reuse: Reuse, now: Timestamp) -> Self {
+    pub fn new(question: &Question, reuse: dispatch::Config, now: Timestamp) -> Self {
         let past = question.past(now);
         Self {
             phrasing: Phrasing::new(past.unwrap_or(now)),
@@ -123,11 +101,10 @@ impl Timeline {
             && place.is_some_and(|place| self.lacks_binding(self.target(place, lookup.reason)))
     }
 
-    /// The same for what the registry says.
-    pub(super) fn needs_bulk_imports_for(&self, present: Option<&[Present]>) -> bool {
+    pub(super) fn needs_bulk_imports_for(&self, present: Option<&[Preview]>) -> bool {
         present.and_then(<[_]>::first).is_some_and(|now| {
             let decides = now.through.as_ref().and_then(|handle| self.place(handle));
-            now.reason == Reason::LiveDevice && self.lacks_binding(decides.unwrap_or(0))
+            now.decision.reason == Reason::LiveDevice && self.lacks_binding(decides.unwrap_or(0))
         })
     }
 
@@ -135,12 +112,10 @@ impl Timeline {
         self.bulk_imports.is_none() && self.spellings[place].because(Reason::LiveDevice).is_none()
     }
 
-    /// When the imports began that did not record their handles one by one, oldest first.
     pub(super) fn set_bulk_imports(&mut self, began: Vec<Timestamp>) {
         self.bulk_imports = Some(began);
     }
 
-    /// Which of the spellings this is.
     pub(super) fn place(&self, handle: &Handle) -> Option<usize> {
         self.spellings.iter().position(|spelling| spelling.handle == *handle)
     }
@@ -173,31 +148,29 @@ impl Timeline {
     fn lookup(&mut self, place: usize, at: Timestamp, lookup: &LookupRecord, out: &mut Vec<Entry>) {
         let by_its_owner = self.is_owner(place, lookup);
         let (route, reason, status) = (lookup.route, lookup.reason, lookup.status);
+        let kind = Kind { spelling: place, route, reason, status, by_its_owner };
         if status == 200 && route.is_some() {
-            if self.contradicts(place, by_its_owner, reason, at) {
+            if self.contradicts(kind, at) {
                 self.close(out);
             }
             if !self.is_past_moment(at) {
                 self.askers.answered(at, place, lookup);
             }
         }
-        let kind = Kind { spelling: place, route, reason, status, by_its_owner };
         let evidence = self.evidence_of(kind, at);
+        let alone = || Run::new(kind, Arc::clone(&evidence), at, lookup);
         if self.is_in_window(at) {
             self.lookups += 1;
-            match (self.detail, self.runs.iter_mut().find(|run| run.kind == kind)) {
-                (Detail::All, _) => {
-                    let alone = Run::new(kind, Arc::clone(&evidence), at, lookup);
-                    out.push(self.entry(alone));
-                }
-                (Detail::Folded, Some(run)) => run.add(at, lookup),
-                (Detail::Folded, None) => {
-                    self.runs.push(Run::new(kind, Arc::clone(&evidence), at, lookup));
-                }
+            if self.detail == Detail::All {
+                out.push(self.entry(alone()));
+            } else if let Some(run) = self.runs.iter_mut().find(|run| run.kind == kind) {
+                run.add(at, lookup);
+            } else {
+                self.runs.push(alone());
             }
         }
         if !self.is_past_moment(at) {
-            self.last_lookup = Some(LastLookup { at, kind, evidence, lookup: lookup.clone() });
+            self.last_lookup = Some(alone());
         }
     }
 
@@ -208,18 +181,12 @@ impl Timeline {
     }
 
     /// Takes an answer. True if it contradicts what the changes and answers before it come to.
-    fn contradicts(
-        &mut self,
-        place: usize,
-        by_its_owner: bool,
-        reason: Reason,
-        at: Timestamp,
-    ) -> bool {
-        let target = self.target(place, reason);
+    fn contradicts(&mut self, kind: Kind, at: Timestamp) -> bool {
+        let target = self.target(kind.spelling, kind.reason);
         let spelling = &mut self.spellings[target];
         // A holder sees its own handle whether or not it hides it.
-        let sees_its_own = by_its_owner && spelling.is(Reason::Undiscoverable);
-        !sees_its_own && spelling.answered(reason, at)
+        let sees_its_own = kind.by_its_owner && spelling.is(Reason::Undiscoverable);
+        !sees_its_own && spelling.answered(kind.reason, at)
     }
 
     /// Which spelling an answer for the one at `place` came from: what dispatch decides, as far as the log tells.
@@ -267,27 +234,6 @@ impl Timeline {
         }
     }
 
-    /// What a stranger would be told of the spelling at `place`, as the log shows it.
-    fn state(&self, place: usize) -> Option<(usize, State)> {
-        let own = &self.spellings[place];
-        let mut others = self.spellings.iter().enumerate();
-        let held = others.find(|(other, spelling)| *other != place && spelling.is_held());
-        match held {
-            Some((other, spelling)) if !own.is_held() => Some((other, spelling.state?)),
-            _ => Some((place, own.state?)),
-        }
-    }
-
-    pub(super) fn moment_at(&self, at: Timestamp) -> Moment {
-        let states: Vec<_> = (0..self.spellings.len()).map(|place| self.state(place)).collect();
-        let first = states.first().copied().flatten();
-        let evidence = first.map_or(Evidence::default(), |(target, state)| {
-            self.rests_on(0, target, state.reason, at)
-        });
-        let has_origin = first.is_some_and(|(target, _)| self.spellings[target].has_origin);
-        Moment { states, evidence, has_origin, held: self.askers.at(at) }
-    }
-
     /// Ends every open run: what follows is another step.
     pub(super) fn close(&mut self, out: &mut Vec<Entry>) {
         let runs = std::mem::take(&mut self.runs);
@@ -300,9 +246,7 @@ impl Timeline {
         run.entry(handle, self.phrasing)
     }
 
-    /// The last lookup before the moment, as an entry of its own.
     pub(super) fn last_lookup(&self) -> Option<Entry> {
-        let last = self.last_lookup.as_ref()?;
-        Some(self.entry(Run::new(last.kind, Arc::clone(&last.evidence), last.at, &last.lookup)))
+        self.last_lookup.clone().map(|run| self.entry(run))
     }
 }

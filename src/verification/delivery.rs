@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
@@ -38,6 +39,16 @@ pub enum Purpose {
     Deregister,
 }
 
+/// By which kind of message a code was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SentBy {
+    /// By text message.
+    Sms,
+    /// By mail.
+    Email,
+}
+
 /// Sends codes.
 pub trait Delivery: Send + Sync {
     /// Sends `message`, or hands it to another program so that a crash of this process does not lose it. Returns within
@@ -52,4 +63,14 @@ pub enum DeliveryError {
     NotSent,
     /// The code was handed over, and no answer came. It may arrive.
     PerhapsSent,
+}
+
+impl SentBy {
+    /// The kind of message that reaches `handle`.
+    pub const fn for_handle(handle: &Handle) -> Self {
+        match handle {
+            Handle::Phone(_) => Self::Sms,
+            Handle::Email(_) => Self::Email,
+        }
+    }
 }

@@ -32,7 +32,7 @@ mod tests;
 
 pub use code::Code;
 pub use config::{Config, DeliveryMethod, DeliveryMethods, OutboxKind};
-pub use delivery::{Delivery, DeliveryError, Message, Purpose};
+pub use delivery::{Delivery, DeliveryError, Message, Purpose, SentBy};
 pub use delivery_router::DeliveryRouter;
 pub use error::{BeginError, ConfirmError, LinkError, OpenError};
 pub use link_code::{LinkCode, Redeemed};

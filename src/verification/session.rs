@@ -6,16 +6,19 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::{
     clock::Timestamp,
-    handle::Handle,
+    handle::{self, Handle},
     ids::{DeviceId, VerificationId},
     limits,
 };
 
 use super::{
     code::CodeHash,
-    delivery::{DeliveryError, Purpose},
+    delivery::{DeliveryError, Purpose, SentBy},
     error::{BeginError, ConfirmError},
 };
 
@@ -31,15 +34,22 @@ pub(super) enum Requester {
 }
 
 /// A session, as the answer to its requester shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Verification {
     /// The session's id. Only the requester receives it.
+    #[schema(example = "v_0123456789abc")]
     pub verification: VerificationId,
-    /// The handle that the code is sent to.
+    /// The handle that the code is sent to, canonical.
+    #[serde(with = "handle::canonical")]
+    #[schema(value_type = String)]
     pub handle: Handle,
+    /// How the code is sent.
+    pub sent_by: SentBy,
     /// The code is valid before this instant.
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// From this instant on another code may be requested.
+    #[schema(value_type = String, format = DateTime)]
     pub next_send_at: Timestamp,
     /// How many wrong codes the session still accepts.
     pub attempts_left: u8,
@@ -69,16 +79,6 @@ pub(super) struct PlannedSend {
     pub(super) verification: VerificationId,
     /// The requester's latest session before this code.
     before: Option<Session>,
-}
-
-impl Verification {
-    /// The kind of message that the code is sent by: `sms` or `email`.
-    pub const fn sent_by(&self) -> &'static str {
-        match self.handle {
-            Handle::Phone(_) => "sms",
-            Handle::Email(_) => "email",
-        }
-    }
 }
 
 impl Requester {
@@ -150,10 +150,17 @@ impl Sessions {
                 (Requester::Deregister(_), Some(before)) => before.sends,
                 _ => 0,
             };
-            let (handle, attempts_left) = (handle.clone(), limits::CODE_ATTEMPTS_MAX);
+            let (handle, sent_by) = (handle.clone(), SentBy::for_handle(handle));
+            let attempts_left = limits::CODE_ATTEMPTS_MAX;
             let (expires_at, next_send_at) = (now, now);
-            let shown =
-                Verification { verification, handle, expires_at, next_send_at, attempts_left };
+            let shown = Verification {
+                verification,
+                handle,
+                sent_by,
+                expires_at,
+                next_send_at,
+                attempts_left,
+            };
             Session { requester, shown, code: None, sends }
         });
         session.code = Some(code);

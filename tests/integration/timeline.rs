@@ -122,7 +122,7 @@ async fn a_sign_out_is_named_with_its_time_and_so_is_who_still_believes_blue() {
     assert_eq!(told, expected);
     assert_eq!(
         line(&summary),
-        "green at 09:30:00: its last device signed out at 09:20:00, by its owner; so since 09:20:00"
+        "green at 09:30:00: its last device signed out at 09:20:00, by its owner; since 09:20:00"
     );
     assert_eq!((&summary["from"], &summary["handle"]), (&json!("registry"), &json!(NUMBER)));
     assert_eq!((&summary["route"], &summary["reason"]), (&json!("sms"), &json!("device-removed")));
@@ -195,7 +195,7 @@ async fn a_moved_handle_stays_blue_and_names_both_accounts() {
     assert!(told[2].ends_with("that account proved it later"), "{told:?}");
     let moved = "a live device backs it (moved 09:10:00 by a later proof than another account's)";
     assert_eq!(told[3], format!("blue at 09:10:00: {moved}"));
-    assert_eq!(line(&summary), format!("blue at 09:20:00: {moved}; so since 09:00:00"));
+    assert_eq!(line(&summary), format!("blue at 09:20:00: {moved}; since 09:00:00"));
     // The blue answers before the move are still right.
     assert_eq!(summary["holders_count"], 0);
     assert!(summary["live_until"].as_str().unwrap().starts_with("2026-12-07T09:"));
@@ -213,13 +213,13 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_told() {
     assert_eq!(server.route(&ben, NUMBER).await, "sms");
     let (_, summary) = world.told("").await;
     let none = "none of its devices has checked in within the lease";
-    assert_eq!(line(&summary), format!("green at 09:01:00: {none}; so since 09:00:00"));
+    assert_eq!(line(&summary), format!("green at 09:01:00: {none}; since 09:00:00"));
     world.running.tick_registry().await;
     let (told, summary) = world.told("").await;
     assert!(told[2].contains("no longer counts as live: it has not checked in"), "{told:?}");
     assert_eq!(
         line(&summary),
-        format!("green at 09:01:00: {none} (recorded 09:01:00); so since 09:00:00")
+        format!("green at 09:01:00: {none} (recorded 09:01:00); since 09:00:00")
     );
     let check_in = "/v1/devices/me/check-in";
     assert_eq!(call(server, Method::POST, check_in, Some(&ann.token), None).await.status, 200);
@@ -230,7 +230,7 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_told() {
         "bound 2026-11-23 09:00:00 by proof; checked in again after its lease had lapsed, 09:01:00";
     assert_eq!(
         line(&summary),
-        format!("blue at 09:02:00: a live device backs it ({back}); so since 09:01:00")
+        format!("blue at 09:02:00: a live device backs it ({back}); since 09:01:00")
     );
     // Ben may use his green answer for five minutes.
     assert_eq!(summary["holders"][0]["device"], ben.device);

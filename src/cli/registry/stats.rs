@@ -7,9 +7,9 @@ use reqwest::Method;
 
 use super::stopped::Stopped;
 use crate::{
-    api::RegistryFigures,
     cli::{client::block_on, output::print_json, source::Source},
     clock::{Clock as _, SystemClock},
+    registry::Counts,
 };
 
 #[derive(Args)]
@@ -23,10 +23,10 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let figures: RegistryFigures = match &self.source.data {
+        let figures: Counts = match &self.source.data {
             Some(data) => {
                 let mut stopped = Stopped::open(data, &self.source.config.load()?)?;
-                stopped.registry.counts(SystemClock.now())?.into()
+                stopped.registry.counts(SystemClock.now())?
             }
             None => {
                 let client = self.source.client()?;
@@ -40,20 +40,20 @@ impl Stats {
     }
 }
 
-fn print(figures: &RegistryFigures, out: &mut impl Write) -> std::io::Result<()> {
+fn print(figures: &Counts, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{:<14} {:>14} {:>14}", "REGISTRY", "ALL", "LIVE")?;
     let row = |out: &mut dyn Write, name: &str, all: u64, live: Option<u64>| {
         let live = live.map_or_else(String::new, |live| live.to_string());
         writeln!(out, "{}", format!("{name:<14} {all:>14} {live:>14}").trim_end())
     };
-    row(out, "handles", figures.handles, Some(figures.live.handles))?;
+    row(out, "handles", figures.handles, Some(figures.handles_live))?;
     row(out, "  addresses", figures.addresses, None)?;
-    row(out, "devices", figures.devices, Some(figures.live.devices))?;
-    for (platform, devices) in &figures.by_platform {
+    row(out, "devices", figures.devices, Some(figures.devices_live))?;
+    for (platform, devices) in &figures.devices_by_platform {
         row(out, &format!("  {platform}"), *devices, None)?;
     }
     row(out, "accounts", figures.accounts, None)?;
-    let memory = &figures.memory;
+    let memory = &figures.bytes;
     writeln!(out, "\n{:<14} {:>14} {:>14}", "MEMORY", "BYTES", "PER HANDLE")?;
     let parts = [
         ("accounts", memory.accounts),
@@ -65,5 +65,5 @@ fn print(figures: &RegistryFigures, out: &mut impl Write) -> std::io::Result<()>
     for (name, bytes) in parts {
         row(out, name, bytes, bytes.checked_div(figures.handles))?;
     }
-    row(out, "total", parts.iter().map(|(_, bytes)| bytes).sum(), memory.per_handle)
+    row(out, "total", memory.total(), memory.total().checked_div(figures.handles))
 }

@@ -15,33 +15,17 @@ use crate::{
     operators::{Operator, Operators, Role},
 };
 
-/// An operator who may read.
-pub(super) struct Reader(pub(super) Operator);
-
-impl<S> FromRequestParts<S> for Reader
-where
-    Arc<Operators>: FromRef<S>,
-    S: Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authorize(&parts.headers, &Arc::from_ref(state), Role::Reader).map(Self)
-    }
-}
-
 /// An operator who may do everything.
-pub(super) struct Admin(pub(super) Operator);
+pub(super) struct Admin;
 
-impl<S> FromRequestParts<S> for Admin
+impl<S: Sync> FromRequestParts<S> for Admin
 where
     Arc<Operators>: FromRef<S>,
-    S: Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authorize(&parts.headers, &Arc::from_ref(state), Role::Admin).map(Self)
+        authorize(&parts.headers, &Arc::from_ref(state), Role::Admin).map(|_| Self)
     }
 }
 

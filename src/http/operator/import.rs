@@ -29,17 +29,13 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Pause between two lines of progress.
 const LINE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Says how far the accepted import is applied.
 #[utoipa::path(
     get, path = "/v1/registry/import", tag = "registry",
-    responses(
-        (status = 200, body = ImportState),
-        (status = 403, description = "`role-insufficient`"),
-    ),
-    security(("operator" = [])),
+    responses((status = 200, body = ImportState)),
+    security(("operator" = ["admin"])),
 )]
 pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json<ImportState> {
     let applied = intake.applied();
@@ -59,12 +55,11 @@ pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json
     responses(
         (status = 200, description = "Accepted; lines of progress", content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`: it broke off or took too long"),
-        (status = 403, description = "`role-insufficient`"),
         (status = 413, description = "`body-too-large`"),
         (status = 422, description = "`import-invalid`"),
         (status = 503, description = "`overloaded`: another import is under way; `registry-unwritable`"),
     ),
-    security(("operator" = [])),
+    security(("operator" = ["admin"])),
 )]
 pub(super) async fn import(
     admin: Result<Admin, Problem>,
@@ -73,7 +68,7 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Response, Problem> {
     let begun = match admin {
-        Ok(Admin(_)) => intake.begin().await.map_err(Problem::from),
+        Ok(Admin) => intake.begin().await.map_err(Problem::from),
         Err(refused) => Err(refused),
     };
     let upload = match begun {
@@ -122,7 +117,6 @@ async fn receive(mut upload: Upload, mut body: Body) -> Result<Upload, Problem> 
     Ok(upload)
 }
 
-/// Lines of progress, until the import has ended.
 fn lines(applied: watch::Receiver<Applied>) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(Some(applied), |watched| async move {
         let mut watched = watched?;

@@ -35,7 +35,6 @@ use crate::{
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks read ahead of a slow client; then the reading waits.
 const CHUNKS_AHEAD: usize = 4;
-/// What is sent, as `Accept` names it.
 const NDJSON: &str = "application/x-ndjson";
 
 const RECORDS: HeaderName = HeaderName::from_static("dispatchd-records");
@@ -50,36 +49,25 @@ pub(super) fn are_accepted(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains(NDJSON))
 }
 
-/// What is known at the end of an answer.
-#[derive(Clone, Copy, Debug, Default)]
-struct End {
-    lines: u64,
-    outcome: SearchOutcome,
-}
+/// How many lines of a whole answer count, and what could not be read.
+type End = (u64, SearchOutcome);
 
-/// What the reading thread hands over.
 enum Piece {
-    Lines {
-        bytes: Bytes,
-        lines: u64,
-    },
+    /// Lines, and how many of them count.
+    Lines(Bytes, u64),
     /// Nothing follows. Without it the answer broke off.
-    Whole(End),
+    Whole(SearchOutcome),
 }
 
-/// The reading thread's end.
 struct Writer {
     pieces: mpsc::Sender<Piece>,
     runtime: Handle,
     chunk: Vec<u8>,
     /// Lines in the chunk that count.
     lines: u64,
-    /// Lines that counted before.
-    sent: u64,
 }
 
 impl Writer {
-    /// Asks whether the client has gone away.
     fn stop(&self) -> Stop {
         let client = self.pieces.clone();
         Arc::new(move || client.is_closed())
@@ -96,8 +84,7 @@ impl Writer {
     fn send(&mut self) -> bool {
         let bytes = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES + 1024));
         let lines = std::mem::take(&mut self.lines);
-        self.sent += lines;
-        self.hand_over(Piece::Lines { bytes: bytes.into(), lines })
+        self.hand_over(Piece::Lines(bytes.into(), lines))
     }
 
     fn hand_over(&self, piece: Piece) -> bool {
@@ -107,8 +94,7 @@ impl Writer {
 
     fn end(mut self, outcome: SearchOutcome) {
         if self.chunk.is_empty() || self.send() {
-            let end = End { lines: self.sent, outcome };
-            self.hand_over(Piece::Whole(end));
+            self.hand_over(Piece::Whole(outcome));
         }
     }
 }
@@ -121,7 +107,7 @@ impl Writer {
 pub(super) fn stream<R: Row>(reading: Reading<R>, permit: OwnedSemaphorePermit) -> Response {
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
     let runtime = Handle::current();
-    let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0, sent: 0 };
+    let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0 };
     let Reading { audited, read } = reading;
     let reading = move || {
         let _permit = permit;
@@ -153,32 +139,34 @@ fn body(
     audited: Audited,
     ended: Arc<OnceLock<End>>,
 ) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::unfold((received, Some(audited)), move |(mut received, audited)| {
+    stream::unfold((received, Some(audited), 0), move |(mut received, audited, sent)| {
         let ended = Arc::clone(&ended);
         async move {
             // Dropped with the answer's body, the entry says that it broke off, and after how many lines.
             let mut audited = audited?;
             match received.recv().await {
-                Some(Piece::Lines { bytes, lines }) => {
+                Some(Piece::Lines(bytes, lines)) => {
                     audited.add(lines);
-                    Some((Ok(bytes), (received, Some(audited))))
+                    Some((Ok(bytes), (received, Some(audited), sent + lines)))
                 }
-                Some(Piece::Whole(end)) => {
-                    let _ = ended.set(end);
+                Some(Piece::Whole(outcome)) => {
+                    let _ = ended.set((sent, outcome));
                     // Written before the answer ends: a client that has all of it finds the entry complete.
                     let _ = tokio::task::spawn_blocking(move || audited.finish()).await;
                     None
                 }
-                None => Some((Err(io::Error::other("the answer broke off")), (received, None))),
+                None => {
+                    Some((Err(io::Error::other("the answer broke off")), (received, None, sent)))
+                }
             }
         }
     })
 }
 
-fn trailers(end: &End) -> HeaderMap {
+fn trailers((lines, outcome): &End) -> HeaderMap {
     HeaderMap::from_iter([
-        (RECORDS, end.lines.into()),
-        (DAMAGED, end.outcome.damaged.into()),
-        (UNREADABLE_SEGMENTS, end.outcome.unreadable_segments.into()),
+        (RECORDS, (*lines).into()),
+        (DAMAGED, outcome.damaged.into()),
+        (UNREADABLE_SEGMENTS, outcome.unreadable_segments.into()),
     ])
 }

@@ -16,13 +16,10 @@ use prometheus_client::{
 
 use super::access::authorize;
 use crate::{
-    dispatch::LookupCounts,
-    http::{
-        edge::Origin,
-        health::Health,
-        problem::{Code, Problem},
-    },
+    dispatch::{Caller, LookupCounts},
+    http::problem::{Code, Problem},
     operators::{Operators, Role},
+    query_log::QueryLog,
     registry::Registry,
     vocabulary::Reason,
 };
@@ -30,7 +27,6 @@ use crate::{
 /// The OpenMetrics text format, as a media range and as a content type.
 const OPENMETRICS_RANGE: &str = "application/openmetrics-text";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The text format of Prometheus.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counts since the start, and what works now: in the text format of Prometheus, or in OpenMetrics if `Accept` names it.
@@ -45,30 +41,26 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
     ),
 )]
 pub(super) async fn metrics(
-    origin: Origin,
+    caller: Caller,
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
-    State(health): State<Health>,
+    State(log): State<QueryLog>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
 ) -> Result<Response, Problem> {
     // A client that asks and watches the counts would learn about handles.
-    if !origin.ip.is_loopback() {
+    if !caller.ip.is_loopback() {
         authorize(&headers, &operators, Role::Reader)?;
     }
     let mut metrics = Metrics::with_prefix("dispatchd");
     metrics.register_collector(Box::new(Lookups(counts)));
-    let gauge = |is_so: bool| ConstGauge::new(i64::from(is_so));
-    metrics.register(
-        "log_writable",
-        "Whether the query log takes records",
-        gauge(health.is_log_writable()),
-    );
-    metrics.register(
-        "registry_ready",
-        "Whether the registry is loaded",
-        gauge(registry.is_ready()),
-    );
+    let works = [
+        ("log_writable", "Whether the query log takes records", log.is_writable()),
+        ("registry_ready", "Whether the registry is loaded", registry.is_ready()),
+    ];
+    for (name, help, is_so) in works {
+        metrics.register(name, help, ConstGauge::new(i64::from(is_so)));
+    }
     let mut text = String::new();
     encode(&mut text, &metrics)
         .map_err(|_| Problem::new(Code::Internal, "the counts could not be written"))?;

@@ -35,41 +35,35 @@ use crate::{
 struct Title;
 
 /// The description of both listeners, as JSON.
-#[derive(Clone)]
-pub(super) struct Description(Arc<str>);
-
-impl Description {
-    /// Of the two listeners.
-    pub(super) fn of(phones: OpenApi, operators: OpenApi) -> Self {
-        // Strings, maps and numbers: this cannot fail to serialize.
-        let mut whole = serde_json::to_value(merge(phones, operators)).unwrap_or_default();
-        let items = whole.get_mut("paths").and_then(Value::as_object_mut);
-        for item in items.into_iter().flat_map(Map::values_mut) {
-            let operations = item.as_object_mut().into_iter().flat_map(Map::values_mut);
-            operations.for_each(complete_responses);
-        }
-        Self(whole.to_string().into())
+pub(super) fn describe(phones: OpenApi, operators: OpenApi) -> Arc<str> {
+    // Strings, maps and numbers: this cannot fail to serialize.
+    let mut whole = serde_json::to_value(merge(phones, operators)).unwrap_or_default();
+    let items = whole.get_mut("paths").and_then(Value::as_object_mut);
+    for item in items.into_iter().flat_map(Map::values_mut) {
+        let operations = item.as_object_mut().into_iter().flat_map(Map::values_mut);
+        operations.for_each(complete_responses);
     }
-
-    /// The JSON.
-    pub(super) fn text(&self) -> &str {
-        &self.0
-    }
+    whole.to_string().into()
 }
 
-/// Adds what all operations have in common: the refusals of a token and of a malformed request, the body of a refusal,
-/// and as the description of a response that has none the name of its status, since OpenAPI demands one.
+/// Adds what operations have in common: the refusals that follow from their token, their body and their tag, the body of a
+/// refusal, and as the description of a response that has none the name of its status, since OpenAPI demands one.
 fn complete_responses(operation: &mut Value) {
-    let (takes_token, takes_body) =
-        (operation.get("security").is_some(), operation.get("requestBody").is_some());
+    let has = |pointer| operation.pointer(pointer).is_some();
+    let (takes_token, takes_body) = (has("/security"), has("/requestBody"));
+    let reads_log = operation.pointer("/tags/0").is_some_and(|tag| tag == "log" || tag == "audit");
+    let common = [
+        (takes_token || takes_body, "400", "`request-invalid`"),
+        (takes_token, "401", "`token-invalid`"),
+        (has("/security/0/operator/0"), "403", "`role-insufficient`"),
+        (reads_log, "503", "`overloaded`, `audit-unwritable`"),
+        (has("/security/0/device"), "503", "`registry-loading`, `log-unwritable`, `overloaded`"),
+    ];
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
         return;
     };
-    if takes_token {
-        responses.entry("401").or_insert_with(|| json!({"description": "`token-invalid`"}));
-    }
-    if takes_token || takes_body {
-        responses.entry("400").or_insert_with(|| json!({"description": "`request-invalid`"}));
+    for (_, status, codes) in common.into_iter().filter(|(applies, ..)| *applies) {
+        responses.entry(status).or_insert_with(|| json!({"description": codes}));
     }
     for (status, response) in responses.iter_mut() {
         let Ok(status) = status.parse::<StatusCode>() else { continue };
@@ -112,6 +106,6 @@ fn merge(phones: OpenApi, operators: OpenApi) -> OpenApi {
     get, path = "/openapi.json", tag = "description",
     responses((status = 200, description = "OpenAPI 3.1 of both listeners", content_type = "application/json")),
 )]
-pub(super) async fn openapi(Extension(description): Extension<Description>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], description.text().to_owned()).into_response()
+pub(super) async fn openapi(Extension(description): Extension<Arc<str>>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], description.to_string()).into_response()
 }

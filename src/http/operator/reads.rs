@@ -2,19 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::{Json, response::Response};
+use axum::{
+    Json,
+    extract::{FromRef, FromRequestParts, Query},
+    http::{Uri, request::Parts},
+    response::{IntoResponse as _, Response},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
-use super::lines;
+use super::{access::authorize, lines};
 use crate::{
-    api::Invalid,
+    api::{Call, Invalid},
     http::problem::{Code, Problem},
     limits,
-    operators::Operator,
+    operators::Operators,
     reading::{Answer, ReadingError, Records, Rows, Stop},
 };
 
@@ -29,61 +37,12 @@ pub struct Reads {
 
 impl Reads {
     /// No call is under way.
-    #[must_use]
     pub fn new(records: Records) -> Self {
         Self {
             records,
             searches: Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX)),
             tails: Arc::new(Semaphore::new(limits::LOG_TAILS_MAX)),
         }
-    }
-
-    /// Answers a call. Reading stops when the client goes away.
-    pub(super) async fn answer<C: Answer>(
-        &self,
-        by: Operator,
-        call: C,
-    ) -> Result<Json<C::Answer>, Problem> {
-        let permit = self.search()?;
-        self.run(by, call, Some(permit)).await
-    }
-
-    /// Answers a call that reads no records, however many searches run.
-    pub(super) async fn answer_cheap<C: Answer>(
-        &self,
-        by: Operator,
-        call: C,
-    ) -> Result<Json<C::Answer>, Problem> {
-        self.run(by, call, None).await
-    }
-
-    async fn run<C: Answer>(
-        &self,
-        by: Operator,
-        call: C,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<Json<C::Answer>, Problem> {
-        // Dropped with this future when the client goes away.
-        let client = CancellationToken::new();
-        let _here = client.clone().drop_guard();
-        let stop: Stop = Arc::new(move || client.is_cancelled());
-        let records = self.records.clone();
-        let read = spawn_blocking(move || {
-            let answer = call.answer(&records, &by.name, &stop);
-            drop(permit);
-            answer
-        });
-        let answer = read.await.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
-        Ok(Json(answer?))
-    }
-
-    /// Streams the rows of a call as NDJSON.
-    pub(super) async fn rows<C: Rows>(&self, by: Operator, call: C) -> Result<Response, Problem> {
-        let permit = self.search()?;
-        let records = self.records.clone();
-        let begun = spawn_blocking(move || call.begin(&records, &by.name)).await;
-        let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
-        Ok(lines::stream(reading, permit))
     }
 
     fn search(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -93,6 +52,98 @@ impl Reads {
     /// Leave to follow the log.
     pub(super) fn tail(&self) -> Result<OwnedSemaphorePermit, Problem> {
         permit(&self.tails, "the server follows the log for as many clients as it can")
+    }
+}
+
+/// A call of an operator whose role is enough for it.
+pub(super) struct Asked<C> {
+    pub(super) request: C,
+    /// The operator's name.
+    pub(super) by: String,
+    pub(super) reads: Reads,
+    /// Whether the client takes rows one by one.
+    takes_lines: bool,
+}
+
+impl<C: Call + DeserializeOwned + IntoParams, S: Sync> FromRequestParts<S> for Asked<C>
+where
+    Arc<Operators>: FromRef<S>,
+    Reads: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let by = authorize(&parts.headers, &Arc::from_ref(state), C::ROLE)?.name;
+        let (request, takes_lines) = (read_query(&parts.uri)?, lines::are_accepted(&parts.headers));
+        Ok(Self { request, by, reads: Reads::from_ref(state), takes_lines })
+    }
+}
+
+/// Reads a request that came as a query. What is unknown or appears twice is refused by name; values are never quoted back.
+fn read_query<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T, Problem> {
+    let invalid = |detail: String| Problem::new(Code::RequestInvalid, detail);
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let Query(pairs) = pairs.map_err(|_| invalid("the query is not UTF-8".to_owned()))?;
+    let known: Vec<_> = T::into_params(|| None).into_iter().map(|known| known.name).collect();
+    for (at, (name, _)) in pairs.iter().enumerate() {
+        if !known.contains(name) {
+            let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let shown = shown(name);
+            return Err(invalid(format!("{shown} is unknown; this call takes {takes}")));
+        }
+        if pairs.iter().take(at).any(|(before, _)| before == name) {
+            return Err(invalid(format!("the parameter `{name}` appears twice")));
+        }
+    }
+    let fields = pairs.into_iter().map(|(name, value)| (name, Value::String(value)));
+    let request = serde_json::from_value(Value::Object(fields.collect()));
+    request.map_err(|_| invalid("the query is not what this call takes".to_owned()))
+}
+
+/// An unknown name, if it looks like one: a handle that somebody forgot to name must not be quoted back.
+fn shown(name: &str) -> String {
+    const NAME_BYTES_MAX: usize = 32;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
+    match is_name && (1..=NAME_BYTES_MAX).contains(&name.len()) {
+        true => format!("the parameter `{name}`"),
+        false => "a parameter".to_owned(),
+    }
+}
+
+impl<C: Answer> Asked<C> {
+    /// Answers the call as a whole. Reading stops when the client goes away.
+    pub(super) async fn answer(self) -> Result<Response, Problem> {
+        let Self { request, by, reads, .. } = self;
+        let permit = C::IS_COSTLY.then(|| reads.search()).transpose()?;
+        // Dropped with this future when the client goes away.
+        let client = CancellationToken::new();
+        let _here = client.clone().drop_guard();
+        let stop: Stop = Arc::new(move || client.is_cancelled());
+        let read = spawn_blocking(move || {
+            let answer = request.answer(&reads.records, &by, &stop);
+            drop(permit);
+            answer
+        });
+        let answer = read.await.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
+        Ok(Json(answer?).into_response())
+    }
+}
+
+impl<C: Rows> Asked<C> {
+    /// Streams the rows of the call as NDJSON.
+    pub(super) async fn rows(self) -> Result<Response, Problem> {
+        let Self { request, by, reads, .. } = self;
+        let permit = reads.search()?;
+        let begun = spawn_blocking(move || request.begin(&reads.records, &by)).await;
+        let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
+        Ok(lines::stream(reading, permit))
+    }
+}
+
+impl<C: Rows + Answer> Asked<C> {
+    /// Streams the rows of the call, or answers it as a whole: as the client accepts it.
+    pub(super) async fn rows_or_answer(self) -> Result<Response, Problem> {
+        if self.takes_lines { self.rows().await } else { self.answer().await }
     }
 }
 

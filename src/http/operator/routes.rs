@@ -6,19 +6,18 @@ use axum::{Extension, Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    audit, import, log, metrics, openapi, reads::Reads, registry, snapshot, snapshot::Snapshots,
-    tail, timeline,
+    import, log, metrics, openapi,
+    reads::Reads,
+    registry::{self, Snapshots},
+    tail,
 };
 use crate::{
     clock::SharedClock,
     dispatch::LookupCounts,
-    http::{
-        fallback::with_fallbacks,
-        health::{self, Health},
-        phone,
-    },
+    http::{health, phone, problem::with_fallbacks},
     import_jobs::ImportJobs,
     operators::Operators,
+    query_log::QueryLog,
     registry::Registry,
     shutdown::Shutdown,
 };
@@ -38,8 +37,8 @@ pub struct OperatorState {
     pub snapshots: Snapshots,
     /// What became of lookups.
     pub lookups: Arc<LookupCounts>,
-    /// Whether the service can answer.
-    pub health: Health,
+    /// The query log, for whether it takes records.
+    pub log: QueryLog,
     /// The present.
     pub clock: SharedClock,
     /// The stop signals.
@@ -50,7 +49,7 @@ pub struct OperatorState {
 pub fn routes(state: OperatorState) -> Router {
     let (router, described) = described().split_for_parts();
     let phones = phone::described().split_for_parts().1;
-    let description = Extension(openapi::Description::of(phones, described));
+    let description = Extension(openapi::describe(phones, described));
     with_fallbacks(router.layer(description)).with_state(state)
 }
 
@@ -63,12 +62,12 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::segments))
         .routes(routes!(log::verify))
         .routes(routes!(log::forgotten))
-        .routes(routes!(audit::list))
-        .routes(routes!(audit::verify))
-        .routes(routes!(timeline::timeline))
+        .routes(routes!(log::list_readers))
+        .routes(routes!(log::verify_audit))
+        .routes(routes!(log::timeline))
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
-        .routes(routes!(snapshot::snapshot))
+        .routes(routes!(registry::snapshot))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(health::livez))
@@ -83,8 +82,8 @@ mod tests {
     fn both_listeners_are_described_in_3_1() {
         let phones = phone::described().split_for_parts().1;
         let operators = described().split_for_parts().1;
-        let description = openapi::Description::of(phones, operators);
-        let described: serde_json::Value = serde_json::from_str(description.text()).unwrap();
+        let description = openapi::describe(phones, operators);
+        let described: serde_json::Value = serde_json::from_str(&description).unwrap();
         assert!(described["openapi"].as_str().unwrap().starts_with("3.1"));
         for (path, method) in [
             ("/v1/lookup/{handle}", "get"),
@@ -102,7 +101,7 @@ mod tests {
         ] {
             assert!(described["paths"][path][method].is_object(), "{method} {path}");
         }
-        let named = description.text().split("\"#/components/schemas/").skip(1);
+        let named = description.split("\"#/components/schemas/").skip(1);
         let schemas = &described["components"]["schemas"];
         let missing: Vec<_> = named
             .map(|rest| rest.split('"').next().unwrap())
@@ -111,6 +110,10 @@ mod tests {
         assert!(missing.is_empty(), "{missing:?} have no description");
         let me = &described["paths"]["/v1/devices/me"]["get"]["responses"];
         assert!(me["401"]["content"]["application/problem+json"].is_object());
+        let listed = &described["paths"]["/v1/audit"]["get"]["responses"];
+        assert_eq!(listed["403"]["description"], "`role-insufficient`");
+        assert_eq!(listed["503"]["description"], "`overloaded`, `audit-unwritable`");
+        assert!(described["paths"]["/v1/log"]["get"]["responses"]["403"].is_null());
         let schemes = &described["components"]["securitySchemes"];
         assert_eq!(schemes["device"]["scheme"], "bearer");
         assert_eq!(schemes["operator"]["scheme"], "bearer");

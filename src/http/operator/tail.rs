@@ -12,7 +12,7 @@ use axum::{
 use futures_util::stream::{self, Stream};
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
-use super::{access::Reader, parameters::Parameters, reads::Reads};
+use super::reads::Asked;
 use crate::{
     api::RecordFilter,
     audit::Audited,
@@ -30,18 +30,15 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
     get, path = "/v1/log/tail", tag = "log", params(RecordFilter),
     responses(
         (status = 200, description = "One event for each record", body = LogRow, content_type = "text/event-stream"),
-        (status = 503, description = "`overloaded`, `audit-unwritable`"),
     ),
     security(("operator" = [])),
 )]
 pub(super) async fn tail(
-    Reader(operator): Reader,
-    State(reads): State<Reads>,
     State(shutdown): State<Shutdown>,
-    Parameters(request): Parameters<RecordFilter>,
+    Asked { request, by, reads, .. }: Asked<RecordFilter>,
 ) -> Result<Response, Problem> {
     let permit = reads.tail()?;
-    let begun = spawn_blocking(move || follow(&reads.records, &operator.name, &request)).await;
+    let begun = spawn_blocking(move || follow(&reads.records, &by, &request)).await;
     let begun = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
     let (ready, tail) = (VecDeque::new(), Some(begun?));
     let following = Following { ready, tail, shutdown, _permit: permit };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    dispatch::{Answer, Answered, together},
+    dispatch::{Answer, together},
     handle::HandleError,
     http::problem::Code,
     quota::{Allowance, Limit, whole_seconds},
@@ -43,19 +43,17 @@ pub(super) struct AnswerBody {
     pub expires_in: u64,
 }
 
-/// Writes the answer to one lookup.
-pub(super) fn single(input: &str, answered: &Answered<Answer>) -> Response {
+pub(super) fn single(input: &str, answer: &Answer, allowance: Option<Allowance>) -> Response {
     let mut json = Vec::with_capacity(192);
-    write_answer(&mut json, input, &answered.answer);
-    respond(json, answered.answer.expires_in.as_secs(), answered.allowance)
+    write_answer(&mut json, input, answer);
+    respond(json, answer.expires_in.as_secs(), allowance)
 }
 
-/// Writes the answers to a batch.
 pub(super) fn batch(
     inputs: &[impl AsRef<str>],
-    answered: &Answered<Vec<Result<Answer, HandleError>>>,
+    answers: &[Result<Answer, HandleError>],
+    allowance: Option<Allowance>,
 ) -> Response {
-    let answers = &answered.answer;
     let mut json = Vec::with_capacity(32 + answers.len() * 160);
     json.extend_from_slice(b"{\"answers\":[");
     for (index, (input, answer)) in inputs.iter().zip(answers).enumerate() {
@@ -72,7 +70,7 @@ pub(super) fn batch(
     json.extend_from_slice(together(routes).as_bytes());
     json.extend_from_slice(b"\"}");
     let reuse = answers.iter().flatten().map(|answer| answer.expires_in.as_secs()).min();
-    respond(json, reuse.unwrap_or(0), answered.allowance)
+    respond(json, reuse.unwrap_or(0), allowance)
 }
 
 fn write_answer(json: &mut Vec<u8>, input: &str, answer: &Answer) {

@@ -35,7 +35,6 @@ where
     }
 }
 
-/// The answer to a token that no device has.
 pub(super) fn device_gone() -> Problem {
     Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
 }

@@ -14,14 +14,15 @@ use utoipa::ToSchema;
 use super::device_auth::{Device, device_gone, not_bound};
 use crate::{
     clock::{SharedClock, Timestamp},
+    dispatch::Caller,
     http::{
         body::JsonBody,
-        edge::Origin,
         problem::{Code, Problem},
     },
+    ids::{AccountId, DeviceId},
     limits,
     quota::Quota,
-    registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignUpError},
+    registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignUpError, SignedUp},
     verification::{LinkError, VerificationService},
     vocabulary::Platform,
 };
@@ -42,9 +43,9 @@ pub(super) struct SignUpRequest {
 #[derive(Serialize, ToSchema)]
 pub(super) struct SignUpResponse {
     #[schema(example = "d_0123456789abc")]
-    device: String,
+    device: DeviceId,
     #[schema(example = "a_0123456789abc")]
-    account: String,
+    account: AccountId,
     /// Shown once; the service keeps a hash.
     token: String,
     /// Until then the device counts as live.
@@ -68,10 +69,10 @@ pub(super) async fn sign_up(
     State(registry): State<Arc<Registry>>,
     State(verifications): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
-    origin: Origin,
+    caller: Caller,
     JsonBody(request): JsonBody<SignUpRequest>,
 ) -> Result<Response, Problem> {
-    quota.charge_sign_up(origin.ip)?;
+    quota.charge_sign_up(caller.ip)?;
     let linked = match &request.link_code {
         Some(code) => Some(verifications.redeem_link_code(code).ok_or_else(link_code_invalid)?),
         None => None,
@@ -84,13 +85,9 @@ pub(super) async fn sign_up(
     {
         verifications.restore_link_code(linked);
     }
-    let device = signed_up?;
-    let body = SignUpResponse {
-        device: device.device.to_string(),
-        account: device.account.to_string(),
-        token: device.token.expose().to_owned(),
-        lease_expires_at: device.lease_expires_at,
-    };
+    let SignedUp { device, account, token, lease_expires_at } = signed_up?;
+    let token = token.expose().to_owned();
+    let body = SignUpResponse { device, account, token, lease_expires_at };
     Ok(secret((StatusCode::CREATED, Json(body))))
 }
 

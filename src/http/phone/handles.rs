@@ -17,11 +17,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    dispatch::Refusal,
+    dispatch::{Caller, Refusal},
     handle::{Handle, Region},
     http::{
         body::JsonBody,
-        edge::Origin,
         problem::{Code, Problem},
     },
     quota::Quota,
@@ -47,35 +46,6 @@ impl HandleRequest {
     }
 }
 
-/// A code is on its way.
-#[derive(Serialize, ToSchema)]
-pub(super) struct VerificationResponse {
-    #[schema(example = "v_0123456789abc")]
-    verification: String,
-    handle: String,
-    /// `sms` or `email`.
-    sent_by: &'static str,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
-    /// Until then, asking again is `rate-limited`.
-    #[schema(value_type = String, format = DateTime)]
-    next_send_at: Timestamp,
-    attempts_left: u8,
-}
-
-impl From<Verification> for VerificationResponse {
-    fn from(verification: Verification) -> Self {
-        Self {
-            verification: verification.verification.to_string(),
-            handle: verification.handle.canonical().into_owned(),
-            sent_by: verification.sent_by(),
-            expires_at: verification.expires_at,
-            next_send_at: verification.next_send_at,
-            attempts_left: verification.attempts_left,
-        }
-    }
-}
-
 /// A handle whose ownership is proved.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProvedResponse {
@@ -90,7 +60,7 @@ pub(super) struct ProvedResponse {
     request_body = HandleRequest,
     responses(
         (status = 200, description = "The account held the proof already", body = ProvedResponse),
-        (status = 202, description = "A code was sent", body = VerificationResponse),
+        (status = 202, description = "A code was sent", body = Verification),
         (status = 400, description = "`handle-invalid`, `request-invalid`"),
         (status = 409, description = "`too-many-handles-held`"),
         (status = 429, description = "`rate-limited`"),
@@ -102,21 +72,18 @@ pub(super) async fn claim(
     State(verifications): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
     Device(asker): Device,
-    origin: Origin,
+    caller: Caller,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
     quota.charge_change(asker.account)?;
     let handle = request.parse()?;
-    let from = quota.is_enabled().then_some(origin.ip);
+    let from = quota.is_enabled().then_some(caller.ip);
     match verifications.begin_binding(asker, handle, from).await? {
         Begun::Bound { handle, proved_at } => {
             let handle = handle.canonical().into_owned();
             Ok(secret(Json(ProvedResponse { handle, proved_at })))
         }
-        Begun::Sent(verification) => {
-            let body = VerificationResponse::from(verification);
-            Ok(secret((StatusCode::ACCEPTED, Json(body))))
-        }
+        Begun::Sent(verification) => Ok(secret((StatusCode::ACCEPTED, Json(verification)))),
     }
 }
 

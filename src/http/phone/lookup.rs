@@ -20,7 +20,7 @@ use crate::{
     http::{
         auth::bearer,
         body,
-        edge::{Origin, Shortcut},
+        edge::Shortcut,
         problem::{Code, Problem},
     },
     limits,
@@ -46,18 +46,16 @@ pub(super) struct LookupQuery {
         (status = 200, body = AnswerBody),
         (status = 400, description = "`handle-invalid`; `reason` says why"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
-        (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
 pub(super) async fn lookup(
     State(dispatch): State<Dispatch>,
-    origin: Origin,
+    caller: Caller,
     headers: HeaderMap,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
     query: Result<Query<LookupQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
-    let caller = Caller::from(origin);
     let asker = dispatch.asker(&caller, bearer(&headers)).await?;
     let (Ok(Path(input)), Ok(Query(query))) = (path, query) else {
         return malformed(&dispatch, &caller, asker, unreadable()).await;
@@ -68,8 +66,8 @@ pub(super) async fn lookup(
             return Err(dispatch.refuse(&caller, Some(asker), Refusal::Handle(error)).await.into());
         }
     };
-    let answered = dispatch.lookup(&caller, asker, &input, region).await?;
-    Ok(answer::single(&input, &answered))
+    let (answer, allowance) = dispatch.lookup(&caller, asker, &input, region).await?;
+    Ok(answer::single(&input, &answer, allowance))
 }
 
 /// The single lookup past the router, which costs more than the lookup itself. Takes only what needs nothing of a
@@ -86,16 +84,16 @@ impl Shortcut for Direct {
             && uri.path().strip_prefix(PATH).is_some_and(is_segment)
     }
 
-    fn answer(self: Arc<Self>, head: Parts, origin: Origin) -> BoxFuture<'static, Response> {
+    fn answer(self: Arc<Self>, head: Parts, caller: Caller) -> BoxFuture<'static, Response> {
         let answer = async move {
-            let (dispatch, caller) = (&self.0, Caller::from(origin));
+            let dispatch = &self.0;
             let asker = dispatch.asker(&caller, bearer(&head.headers)).await?;
             let segment = head.uri.path().strip_prefix(PATH).unwrap_or_default();
             let Ok(input) = percent_decode_str(segment).decode_utf8() else {
                 return malformed(dispatch, &caller, asker, unreadable()).await;
             };
-            let answered = dispatch.lookup(&caller, asker, &input, None).await?;
-            Ok(answer::single(&input, &answered))
+            let (answer, allowance) = dispatch.lookup(&caller, asker, &input, None).await?;
+            Ok(answer::single(&input, &answer, allowance))
         };
         Box::pin(answer.map(IntoResponse::into_response))
     }
@@ -164,16 +162,14 @@ pub(super) struct ItemError {
         (status = 413, description = "`body-too-large`"),
         (status = 422, description = "`too-many-handles`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
-        (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
 pub(super) async fn lookup_batch(
     State(dispatch): State<Dispatch>,
-    origin: Origin,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let caller = Caller::from(origin);
     let (Parts { headers, .. }, body): (Parts, Body) = request.into_parts();
     let asker = match dispatch.asker(&caller, bearer(&headers)).await {
         Ok(asker) => asker,
@@ -190,8 +186,8 @@ pub(super) async fn lookup_batch(
         Ok(batch) => batch,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let answered = dispatch.lookup_batch(&caller, asker, &inputs, region).await?;
-    Ok(answer::batch(&inputs, &answered))
+    let (answers, allowance) = dispatch.lookup_batch(&caller, asker, &inputs, region).await?;
+    Ok(answer::batch(&inputs, &answers, allowance))
 }
 
 fn read_batch(body: &[u8]) -> Result<(Vec<Cow<'_, str>>, Option<Region>), Problem> {
@@ -215,13 +211,9 @@ async fn malformed(
     asker: Asker,
     problem: Problem,
 ) -> Result<Response, Problem> {
-    dispatch.record_malformed(caller, asker, problem.code()).await?;
-    Err(problem)
-}
-
-impl From<Origin> for Caller {
-    fn from(origin: Origin) -> Self {
-        Self { request: origin.request, ip: origin.ip, arrived: origin.arrived }
+    match dispatch.refuse(caller, Some(asker), Refusal::Malformed(problem.code())).await {
+        Refusal::Malformed(_) => Err(problem),
+        refusal => Err(refusal.into()),
     }
 }
 
@@ -233,6 +225,7 @@ impl From<Refusal> for Problem {
                 let detail = error.to_string();
                 return Self::new(refusal.code(), detail).with("reason", error.reason());
             }
+            Refusal::Malformed(_) => "the request is malformed",
             Refusal::TokenInvalid => "send `Authorization: Bearer` and the device's token",
             Refusal::RegistryLoading => "nothing can be said about any handle yet",
             Refusal::LogUnwritable => "no answer is given that could not be recorded",

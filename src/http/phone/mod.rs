@@ -12,14 +12,9 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    edge::Service,
-    fallback::with_fallbacks,
-    health::{self, Health},
-    proxies::Proxies,
-};
+use super::{edge::Service, health, problem::with_fallbacks, proxies::Proxies};
 use crate::{
-    clock::SharedClock, dispatch::Dispatch, quota::Quota, registry::Registry,
+    clock::SharedClock, dispatch::Dispatch, query_log::QueryLog, quota::Quota, registry::Registry,
     verification::VerificationService,
 };
 
@@ -34,8 +29,8 @@ pub struct PhoneState {
     pub verifications: Arc<VerificationService>,
     /// Limits of sign-ups and changes.
     pub quota: Arc<Quota>,
-    /// Readiness.
-    pub health: Health,
+    /// The query log, for readiness.
+    pub log: QueryLog,
     /// The time, for spans in answers.
     pub clock: SharedClock,
 }

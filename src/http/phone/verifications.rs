@@ -13,18 +13,18 @@ use utoipa::ToSchema;
 
 use super::{
     devices::secret,
-    handles::{HandleRequest, ProvedResponse, VerificationResponse},
+    handles::{HandleRequest, ProvedResponse},
 };
 use crate::{
+    dispatch::Caller,
     http::{
         body::JsonBody,
-        edge::Origin,
         problem::{Code, Problem},
     },
     ids::VerificationId,
     limits,
     quota::Quota,
-    verification::{ConfirmError, Confirmed, VerificationService},
+    verification::{ConfirmError, Confirmed, Verification, VerificationService},
 };
 
 /// The code as it was received.
@@ -79,7 +79,7 @@ pub(super) async fn confirm(
     post, path = "/v1/deregistrations", tag = "handles",
     request_body = HandleRequest,
     responses(
-        (status = 202, description = "A code was sent", body = VerificationResponse),
+        (status = 202, description = "A code was sent", body = Verification),
         (status = 400, description = "`handle-invalid`, `request-invalid`"),
         (status = 429, description = "`rate-limited`"),
         (status = 502, description = "`delivery-failed`"),
@@ -88,13 +88,13 @@ pub(super) async fn confirm(
 pub(super) async fn deregister(
     State(verifications): State<Arc<VerificationService>>,
     State(quota): State<Arc<Quota>>,
-    origin: Origin,
+    caller: Caller,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
     let handle = request.parse()?;
-    let from = quota.is_enabled().then_some(origin.ip);
+    let from = quota.is_enabled().then_some(caller.ip);
     let verification = verifications.begin_deregistration(handle, from).await?;
-    Ok(secret((StatusCode::ACCEPTED, Json(VerificationResponse::from(verification)))))
+    Ok(secret((StatusCode::ACCEPTED, Json(verification))))
 }
 
 impl From<ConfirmError> for Problem {

@@ -6,11 +6,12 @@ mod moments;
 mod sentences;
 mod stale_askers;
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use super::*;
 use crate::{
     clock::Timestamp,
+    dispatch::{self, Decision, Preview},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{LogRow, LookupRecord, Record},
@@ -19,7 +20,10 @@ use crate::{
 
 /// 2026-11-23T00:00:00Z.
 const DAY: Timestamp = Timestamp::from_secs(1_795_392_000);
-const REUSE: Reuse = Reuse { live: Duration::from_secs(3600), other: Duration::from_secs(300) };
+const REUSE: dispatch::Config = dispatch::Config {
+    reuse_live: Duration::from_secs(3600),
+    reuse_other: Duration::from_secs(300),
+};
 const HANDLE: &str = "+14155550123";
 /// The device and the account that hold the handle where one does.
 const PHONE: u64 = 1;
@@ -78,6 +82,13 @@ fn asked_for(named: &str, time: Timestamp, device: u64, reason: Reason) -> LogRo
 
 fn asked(time: &str, device: u64, reason: Reason) -> LogRow {
     asked_for(HANDLE, at(time), device, reason)
+}
+
+/// A lookup by each of `devices`, a microsecond apart.
+fn crowd(time: &str, devices: Range<u64>, reason: Reason) -> Vec<LogRow> {
+    let nth = |micros| at(time).plus(Duration::from_micros(micros));
+    let of = |(micros, device)| asked_for(HANDLE, nth(micros), device, reason);
+    (0..).zip(devices).map(of).collect()
 }
 
 fn question(named: &str) -> Question {

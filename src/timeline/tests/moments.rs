@@ -21,7 +21,7 @@ fn a_moment_is_explained_by_what_came_before_it() {
     let between = at_moment("13:50:00");
     assert_eq!(
         between.sentence,
-        "blue at 2026-11-23 13:50:00: a live device backs it (bound 09:12:03 by proof); so since 09:12:03"
+        "blue at 2026-11-23 13:50:00: a live device backs it (bound 09:12:03 by proof); since 09:12:03"
     );
     let told = between.last_lookup.unwrap();
     assert!(told.sentence().starts_with("blue at 13:40:00: "), "{}", told.sentence());
@@ -31,7 +31,7 @@ fn a_moment_is_explained_by_what_came_before_it() {
     let after = at_moment("14:00:00");
     assert_eq!(
         after.sentence,
-        "green at 2026-11-23 14:00:00: its last device signed out at 13:58:40, by its owner; so since \
+        "green at 2026-11-23 14:00:00: its last device signed out at 13:58:40, by its owner; since \
          13:58:40"
     );
     assert_eq!(after.holders_count, 2);
@@ -61,10 +61,9 @@ fn the_registry_decides_the_present_and_the_log_says_how_it_came() {
     let ask = |reason, route, rows: &[LogRow]| {
         let mut timeline = Timeline::new(&question(HANDLE), REUSE, at("14:30:00"));
         rows.iter().for_each(|row| timeline.row(row, &mut Vec::new()));
-        let present = Present {
+        let present = Preview {
             at: at("14:30:01"),
-            route,
-            reason,
+            decision: Decision { route, reason, account: None, expires_in: Duration::ZERO },
             holder: None,
             through: None,
             since: None,
@@ -76,7 +75,7 @@ fn the_registry_decides_the_present_and_the_log_says_how_it_came() {
     assert_eq!((agreed.from, agreed.at), (Source::Registry, at("14:30:01")));
     assert_eq!(
         agreed.sentence,
-        "green at 14:30:01: its last device signed out at 13:58:40, by its owner; so since 13:58:40"
+        "green at 14:30:01: its last device signed out at 13:58:40, by its owner; since 13:58:40"
     );
     assert_eq!(agreed.holders_count, 1);
     // A record that was damaged is not read.
@@ -154,7 +153,7 @@ fn a_large_import_is_a_possible_beginning() {
     assert_eq!(
         summary.sentence,
         format!(
-            "blue at 15:00:00: {bound} 14:00:00); so since 13:00:00 at the latest, as far as the \
+            "blue at 15:00:00: {bound} 14:00:00); since 13:00:00 at the latest, as far as the \
              log shows"
         )
     );

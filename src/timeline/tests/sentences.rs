@@ -272,7 +272,7 @@ fn one_device_of_two_leaves_it_blue_and_says_so() {
     assert_eq!(
         summary.sentence,
         "blue at 15:00:00: a live device backs it (bound 09:10:00 as it joined the account); \
-         so since 09:00:00"
+         since 09:00:00"
     );
 }
 
@@ -291,7 +291,7 @@ fn a_device_that_came_back_and_a_handle_that_is_shown_again_say_since_when() {
          its lease had lapsed, 10:45:00)"
     );
     let summary = explained(&question(HANDLE), "15:00:00", &rows).1;
-    assert!(summary.sentence.ends_with("10:45:00); so since 10:45:00"), "{}", summary.sentence);
+    assert!(summary.sentence.ends_with("10:45:00); since 10:45:00"), "{}", summary.sentence);
     rows.push(change("12:00:00", K::HandleHidden, C::OwnerRequest));
     rows.push(change("13:00:00", K::HandleShown, C::OwnerRequest));
     rows.push(asked("14:00:00", 20, R::LiveDevice));
@@ -323,7 +323,7 @@ fn a_number_found_by_its_other_spelling_says_so() {
         "blue at 10:00:00: a live device backs it (bound 09:00:00 by proof); found by the \
          number's other spelling +5491123456789"
     );
-    assert!(summary.sentence.contains("other spelling +5491123456789; so since 09:00:00"));
+    assert!(summary.sentence.contains("other spelling +5491123456789; since 09:00:00"));
     assert_eq!(summary.other_spellings, [held_as]);
     assert_eq!(summary.because.unwrap().handle, handle(held_as));
     // Each by itself again: nobody ever proved the one asked about.

@@ -8,7 +8,7 @@ async fn the_code_binds_the_handle_once() {
     let asker = bench.asker().await;
     let begun = bench.begin(asker, PHONE).await.expect("sent");
     let now = bench.clock.now();
-    assert_eq!((begun.sent_by(), begun.attempts_left), ("sms", limits::CODE_ATTEMPTS_MAX));
+    assert_eq!((begun.sent_by, begun.attempts_left), (SentBy::Sms, limits::CODE_ATTEMPTS_MAX));
     assert_eq!(
         (begun.expires_at, begun.next_send_at),
         (now.plus(limits::CODE_LIFETIME), now.plus(limits::CODE_RESEND_PAUSE))
@@ -44,7 +44,7 @@ async fn a_handle_that_the_account_has_proved_needs_no_code() {
 async fn wrong_codes_end_the_session() {
     let bench = Bench::new();
     let begun = bench.begin(bench.asker().await, "a@example.org").await.expect("sent");
-    assert_eq!(begun.sent_by(), "email");
+    assert_eq!(begun.sent_by, SentBy::Email);
     for attempts_left in (1..limits::CODE_ATTEMPTS_MAX).rev() {
         let answer = bench.service.confirm(begun.verification, &bench.delivery.wrong()).await;
         assert_eq!(answer, Err(ConfirmError::CodeWrong { attempts_left }));
@@ -138,7 +138,7 @@ async fn a_deregistration_answers_the_same_whether_or_not_the_handle_is_held() {
     let free =
         bench.service.begin_deregistration(handle("+14155550124"), None).await.expect("sent");
     let same =
-        |one: &Verification| (one.sent_by(), one.expires_at, one.next_send_at, one.attempts_left);
+        |one: &Verification| (one.sent_by, one.expires_at, one.next_send_at, one.attempts_left);
     assert_eq!(same(&held), same(&free));
     let answer = bench.service.confirm(free.verification, &bench.delivery.code()).await;
     assert_eq!(answer, Ok(Confirmed::Deregistered { handle: handle("+14155550124") }));

@@ -49,16 +49,16 @@ const TABLE: &[(&str, &[&str])] = &[
         &["clock", "files", "handle", "ids", "limits", "query_log", "registry", "vocabulary"],
     ),
     ("import_jobs", &["tables", "files", "handle", "ids", "limits", "registry", "shutdown"]),
-    ("timeline", &["clock", "handle", "ids", "limits", "query_log", "vocabulary"]),
     (
         "verification",
         &["clock", "files", "handle", "ids", "limits", "redacted", "registry", "shutdown"],
     ),
-    ("operators", &["clock", "files", "ids", "limits"]),
+    ("operators", &["clock", "files", "ids", "limits", "redacted"]),
     (
         "dispatch",
         &["clock", "handle", "ids", "limits", "query_log", "quota", "registry", "vocabulary"],
     ),
+    ("timeline", &["clock", "dispatch", "handle", "ids", "limits", "query_log", "vocabulary"]),
     (
         "api",
         &[
