@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
+    directory::Registry,
+    error::Loading,
     index::IndexBytes,
     packed::{Name, Packed},
     state::RegistryState,
@@ -28,6 +30,14 @@ pub struct Counts {
     pub devices_by_platform: BTreeMap<Platform, u64>,
     /// Memory of the index.
     pub bytes: IndexBytes,
+}
+
+impl Registry {
+    /// Figures at `now`. Scans the index: for operators, and not on a serving thread.
+    pub fn counts(&self, now: Timestamp) -> Result<Counts, Loading> {
+        self.shared.loaded().map(drop)?;
+        Ok(counts(&self.shared, now))
+    }
 }
 
 /// Counts page by page: while changes go on, the figures are of no one instant.

@@ -292,7 +292,7 @@ fn visit_handle_hashes(
 mod tests {
     impl super::Index {
         /// How many handles and devices are found: to compare with a model.
-        pub(in crate::registry) fn found(&self) -> (usize, usize) {
+        pub(crate) fn found(&self) -> (usize, usize) {
             (self.handles.len(), self.devices.len())
         }
     }

@@ -188,7 +188,7 @@ mod tests {
 
     impl Table {
         /// How many entries there are: to compare with a model.
-        pub(in crate::registry) fn len(&self) -> usize {
+        pub(crate) fn len(&self) -> usize {
             self.shards.iter().map(|shard| shard.0.len()).sum()
         }
     }

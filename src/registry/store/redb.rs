@@ -26,9 +26,7 @@ use crate::{
 };
 
 use super::{
-    error::StoreError,
-    interface::{Identity, Reader, Store},
-    mutation::{Mutation, Row},
+    interface::{Identity, Mutation, Reader, Row, Store, StoreError},
     rows,
     tables::{self, ACCOUNTS, Tables, failed},
 };
@@ -42,7 +40,7 @@ const REDB_MAGIC: &[u8; 4] = b"redb";
 type Opener = fn(&Path) -> Result<Database, StoreError>;
 
 /// A store in one file.
-pub(in crate::registry) struct RedbStore {
+pub(crate) struct RedbStore {
     path: PathBuf,
     opener: Opener,
     opened: Arc<Opened>,
@@ -51,7 +49,7 @@ pub(in crate::registry) struct RedbStore {
 }
 
 /// A step of [`RedbStore::fill`].
-pub(in crate::registry) enum FillStep {
+pub(crate) enum FillStep {
     /// The row of an account.
     Account(u64, Vec<u8>),
     /// Anything else.
@@ -74,7 +72,7 @@ impl Opened {
 
 impl RedbStore {
     /// Opens the store in `dir`, which is made if missing, and the store founded `now` if there is none.
-    pub(in crate::registry) fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
         Self::open_by(dir, now, |path| open_database(FileBackend::new, path))
     }
 
@@ -92,7 +90,7 @@ impl RedbStore {
     }
 
     /// How many accounts are stored.
-    pub(in crate::registry) fn accounts(&self) -> Result<u64, StoreError> {
+    pub(crate) fn accounts(&self) -> Result<u64, StoreError> {
         let reading = self.opened.get()?.begin_read().map_err(failed)?;
         reading.open_table(ACCOUNTS).map_err(failed)?.len().map_err(failed)
     }
@@ -101,7 +99,7 @@ impl RedbStore {
 impl RedbStore {
     /// Commits all steps that `next` gives, piece by piece until one is empty, as one batch: all or none. Accounts in
     /// the order of their ids are the fastest.
-    pub(in crate::registry) fn fill(
+    pub(crate) fn fill(
         &mut self,
         batch: u64,
         next: &mut dyn FnMut() -> Result<Vec<FillStep>, StoreError>,
@@ -123,10 +121,7 @@ impl RedbStore {
     }
 
     /// Takes another identity over.
-    pub(in crate::registry) fn set_identity(
-        &mut self,
-        identity: &Identity,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
         let writing = self.opened.get()?.begin_write().map_err(failed)?;
         tables::write_identity(&writing, identity)?;
         writing.commit().map_err(failed)?;
@@ -151,7 +146,7 @@ impl RedbStore {
 
 impl FillStep {
     /// `mutation` with as much of the work done as needs no transaction.
-    pub(in crate::registry) fn of(mutation: Mutation) -> Self {
+    pub(crate) fn of(mutation: Mutation) -> Self {
         match mutation {
             Mutation::PutAccount { account, .. } => {
                 Self::Account(account.id.bits(), rows::write_account(&account))

@@ -7,9 +7,7 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    error::StoreError,
-    interface::Identity,
-    mutation::{Mutation, Row},
+    interface::{Identity, Mutation, Row, StoreError},
     rows,
 };
 use crate::{clock::Timestamp, ids};

@@ -28,7 +28,7 @@ use crate::{
     ids::{AccountId, VerificationId},
     limits,
     registry::{
-        self, Asker, BindError, ChangeSink, Recording, Registry, SignUp, SinkRefused, Unrecorded,
+        self, Asker, ChangeSink, DeviceError, Recording, Registry, SignUp, SinkRefused, Unrecorded,
     },
     shutdown::Shutdown,
     vocabulary::Platform,
