@@ -66,9 +66,6 @@ pub enum Ended {
 impl ImportJobs {
     /// Opens the directory of imports and removes everything but an accepted file: parts of uploads were never
     /// accepted, and `registry import --data` stages its file again.
-    ///
-    /// # Errors
-    /// If the directory is there and cannot be cleared.
     pub fn open(
         directory: PathBuf,
         registry: Arc<Registry>,
@@ -113,7 +110,6 @@ impl ImportJobs {
     }
 
     /// The progress of the accepted import, if there is one.
-    #[must_use]
     pub fn applied(&self) -> Option<Applied> {
         match &*self.shared.current() {
             Current::Nothing => None,

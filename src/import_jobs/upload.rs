@@ -56,9 +56,6 @@ pub enum AcceptError {
 
 impl ImportJobs {
     /// Begins an upload, unless another is under way or being applied.
-    ///
-    /// # Errors
-    /// See [`UploadError`].
     pub async fn begin(&self) -> Result<Upload, UploadError> {
         let permit = Arc::clone(&self.shared.one).try_acquire_owned();
         let permit = permit.map_err(|_| UploadError::Busy)?;
@@ -75,9 +72,6 @@ impl ImportJobs {
 
 impl Upload {
     /// Appends to the file.
-    ///
-    /// # Errors
-    /// See [`UploadError`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
         self.bytes += bytes.len() as u64;
         if self.bytes > limits::IMPORT_UPLOAD_BYTES_MAX {
@@ -87,9 +81,6 @@ impl Upload {
     }
 
     /// Checks the received file, accepts it and begins to apply it, whether or not the caller waits.
-    ///
-    /// # Errors
-    /// See [`AcceptError`].
     pub async fn finish(self) -> Result<watch::Receiver<Applied>, AcceptError> {
         let (tell, told) = oneshot::channel();
         let shutdown = self.shared.shutdown.clone();

@@ -38,10 +38,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Checks what the types do not.
-    ///
-    /// # Errors
-    /// The key at fault and what it may be.
+    /// Checks what the types do not. An error is the key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if !(LEASE_MIN..=LEASE_MAX).contains(&self.lease) {
             return Err(("lease", "must be between 1s and 365d".into()));

@@ -50,9 +50,6 @@ enum Stage {
 
 impl Registry {
     /// Opens the store in `dir` and makes it if there is none. Nothing is loaded yet.
-    ///
-    /// # Errors
-    /// If the store is in use, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
         Ok(Self::with_store(Box::new(RedbStore::open(dir, clock.now())?), config, clock))
     }
@@ -69,9 +66,6 @@ impl Registry {
     }
 
     /// Builds the index from the store. Blocks: seconds for ten million handles.
-    ///
-    /// # Errors
-    /// If a row cannot be read, or rows contradict one another. Nothing is served then.
     pub fn load(&self) -> Result<(), OpenError> {
         let Stage::Opened(mut store) = self.next_stage(Stage::Loading) else {
             return Err(OpenError::OutOfOrder);
@@ -84,9 +78,6 @@ impl Registry {
     /// Starts the writer. Hands `sink` every change of a former run that is not among those which
     /// `needs_no_record` finds in the log. Start before the first lookup is served: the changes that it sees are recorded
     /// first.
-    ///
-    /// # Errors
-    /// If it is not loaded, is started already, or no thread can be started.
     pub fn start(
         &self,
         sink: Arc<dyn ChangeSink>,
@@ -120,13 +111,11 @@ impl Registry {
     }
 
     /// Whether lookups are answered and changes taken.
-    #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(&*self.stage(), Stage::Started(_)) && !self.has_crashed()
     }
 
     /// Whether the writer ended by a panic; then every change hears [`ChangeError::Stopped`].
-    #[must_use]
     pub fn has_crashed(&self) -> bool {
         let is_started = matches!(&*self.stage(), Stage::Started(_));
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);

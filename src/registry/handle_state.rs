@@ -50,7 +50,6 @@ impl Tombstone {
 
 impl HandleState {
     /// Whether some device that backs the handle has checked in within its lease.
-    #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         matches!(self, Self::Claimed { live_until, .. } if now < *live_until)
     }

@@ -46,25 +46,18 @@ pub struct StoppedRegistry {
 
 impl StoppedRegistry {
     /// Opens the store in `dir` and makes it if there is none.
-    ///
-    /// # Errors
-    /// If the store is in use, as it is by a running server, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
         let store = RedbStore::open(dir, clock.now())?;
         Ok(Self { store, config, clock, piece_accounts: PIECE_ACCOUNTS })
     }
 
     /// The key by which askers' subjects are made. Its owner can find out which subjects belong to one account.
-    #[must_use]
     pub fn subject_key(&self) -> Zeroizing<[u8; 32]> {
         self.store.identity().subject_key
     }
 
     /// Takes another registry's subject key over, so that askers see the subjects they saw there. False if there are
     /// accounts already: their subjects must not change.
-    ///
-    /// # Errors
-    /// If the store cannot be read or written.
     pub fn adopt_subject_key(&mut self, key: Zeroizing<[u8; 32]>) -> Result<bool, StoreError> {
         let mut is_empty = true;
         self.store.reader().accounts(&mut |_| {
@@ -79,33 +72,21 @@ impl StoppedRegistry {
     }
 
     /// Shows every account, in the order of their ids, as long as `visit` says to go on.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
     pub fn export(&self, visit: &mut dyn FnMut(TransferAccount) -> bool) -> Result<(), StoreError> {
         self.store.reader().accounts(&mut |account| visit(account.into()))
     }
 
     /// How many accounts there are.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
     pub fn accounts(&self) -> Result<u64, StoreError> {
         self.store.accounts()
     }
 
     /// Writes the store into a new file at `path`, as [`Registry::snapshot`](super::Registry::snapshot) does.
-    ///
-    /// # Errors
-    /// If the store cannot be read, or the file exists or cannot be written.
     pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
         self.store.reader().copy(path)
     }
 
     /// Figures at `now`, with the memory that a server would take.
-    ///
-    /// # Errors
-    /// If the store cannot be read, or its accounts contradict one another.
     pub fn counts(&mut self, now: Timestamp) -> Result<Counts, OpenError> {
         let (shared, _) = self.loaded()?;
         Ok(counts::counts(&shared, now))
