@@ -59,11 +59,7 @@ impl StoppedRegistry {
     /// Takes another registry's subject key over, so that askers see the subjects they saw there. False if there are
     /// accounts already: their subjects must not change.
     pub fn adopt_subject_key(&mut self, key: Zeroizing<[u8; 32]>) -> Result<bool, StoreError> {
-        let mut is_empty = true;
-        self.store.reader().accounts(&mut |_| {
-            is_empty = false;
-            false
-        })?;
+        let is_empty = self.store.accounts()? == 0;
         if is_empty {
             let founded_at = self.store.identity().founded_at;
             self.store.set_identity(&Identity { subject_key: key, founded_at })?;
