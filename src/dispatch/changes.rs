@@ -2,7 +2,7 @@
 
 use crate::{
     query_log::{QueryLog, Record},
-    registry::{ChangeSink, Recording, SinkFailed, SinkRefused, Unrecorded},
+    registry::{ChangeSink, Recording, SinkFailed, Unrecorded},
 };
 
 /// Records the registry's changes in the query log.
@@ -24,9 +24,9 @@ impl ChangeSink for LogSink {
         self.log.is_writable()
     }
 
-    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         let records = changes.iter().map(|row| Record::Change(row.change.clone()));
-        let acknowledged = self.log.append_all(records).map_err(|_| SinkRefused)?;
+        let acknowledged = self.log.append_all(records).map_err(|_| SinkFailed)?;
         Ok(Box::pin(async move { acknowledged.await.map_err(|_| SinkFailed) }))
     }
 }

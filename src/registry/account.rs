@@ -165,10 +165,3 @@ impl Device {
         self.last_check_in_at.plus(lease)
     }
 }
-
-impl LostDetails {
-    /// Whether the loss has expired and must not be shown any more.
-    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
-        self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
-    }
-}

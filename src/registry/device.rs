@@ -7,6 +7,7 @@ use super::{
     account::LostDetails,
     directory::Registry,
     error::{ChangeError, Loading},
+    handle_state::is_forgotten,
     plan::unreadable,
 };
 use crate::{
@@ -87,7 +88,7 @@ impl Registry {
             .collect();
         handles.sort_by(|one, other| one.handle.canonical().cmp(&other.handle.canonical()));
         let now = self.shared.clock.now();
-        let lost = stored.lost.iter().filter(|lost| !lost.is_forgotten(now));
+        let lost = stored.lost.iter().filter(|lost| !is_forgotten(lost.at, now));
         let mut lost: Vec<_> = lost.cloned().collect();
         lost.sort_by(|one, other| {
             (one.at, one.handle.canonical()).cmp(&(other.at, other.handle.canonical()))

@@ -15,7 +15,7 @@ use foldhash::quality::RandomState;
 
 use crate::{
     clock::Timestamp,
-    handle::{Handle, PhoneKey},
+    handle::Handle,
     ids::{AccountId, DeviceId},
 };
 
@@ -102,13 +102,6 @@ impl Index {
     pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> HandleState {
         let tombstone = || self.tombstones.get(handle).map(|tombstone| tombstone.probe(now));
         self.probe_name(Name::of(handle)).or_else(tombstone).unwrap_or(HandleState::Unknown)
-    }
-
-    pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> HandleState {
-        let held = self.probe_name(Name::Phone(phone.bits()));
-        let tombstone =
-            || self.tombstones.get(&Handle::Phone(phone)).map(|tombstone| tombstone.probe(now));
-        held.or_else(tombstone).unwrap_or(HandleState::Unknown)
     }
 
     fn probe_name(&self, name: Name<'_>) -> Option<HandleState> {

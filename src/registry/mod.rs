@@ -45,7 +45,7 @@ mod writer;
 mod tests;
 
 pub use account::LostDetails;
-pub use change_outbox::{ChangeSink, Recording, SinkFailed, SinkRefused};
+pub use change_outbox::{ChangeSink, Recording, SinkFailed};
 pub use commands::{ImportRecords, Imported, SignUp, SignedUp, Ticked};
 pub use config::Config;
 pub use counts::Counts;

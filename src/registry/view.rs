@@ -4,7 +4,7 @@ use std::sync::RwLockReadGuard;
 
 use crate::{
     clock::Timestamp,
-    handle::{Handle, PhoneKey},
+    handle::Handle,
     ids::{AccountId, DeviceId},
 };
 
@@ -47,11 +47,6 @@ impl View<'_> {
     /// What is known about `handle`.
     pub fn probe(&self, handle: &Handle) -> HandleState {
         self.index.probe(handle, self.now)
-    }
-
-    /// What is known about a phone number.
-    pub fn probe_phone(&self, phone: PhoneKey) -> HandleState {
-        self.index.probe_phone(phone, self.now)
     }
 
     /// The device as an asker, if it has not signed out since its token was checked.

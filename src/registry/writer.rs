@@ -196,7 +196,7 @@ impl Writer {
     }
 
     fn commit(&mut self, mut batch: Transaction) -> Result<Recorded, ChangeError> {
-        batch.removes = self.outbox.take_confirmed();
+        batch.removes = std::mem::take(&mut self.outbox.confirmed);
         let removals = batch.removes.iter().map(|place| Mutation::RemoveUnrecorded(*place));
         batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
@@ -246,7 +246,7 @@ impl Writer {
             }
             Ok(durable) if durable + 1 == number => {
                 tracing::info!("the registry store works again; the batch in doubt is lost");
-                self.outbox.put_back(batch.removes);
+                self.outbox.confirmed.extend(batch.removes);
                 return;
             }
             // Another process wrote while the file was not locked: index and store differ.
@@ -262,7 +262,8 @@ impl Writer {
 
     /// Removes rows of records that the log holds, when there is nothing better to do.
     fn tidy(&mut self) {
-        if self.outbox.has_confirmed() && self.in_doubt.is_none() && self.held.is_none() {
+        let has_confirmed = !self.outbox.confirmed.is_empty();
+        if has_confirmed && self.in_doubt.is_none() && self.held.is_none() {
             // A failure leaves the batch in doubt like any other. No caller waits for it.
             let _ = self.commit(Transaction::default());
         }

@@ -19,6 +19,7 @@ use crate::registry::{
     config::Config,
     directory::Registry,
     error::{ChangeError, Loading},
+    handle_state::is_forgotten,
     job::Touches,
     packed::Packed,
     plan::Plan,
@@ -79,7 +80,7 @@ fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Due> {
     }
     accounts.truncate(limits::REGISTRY_TICK_ITEMS_MAX);
     let index = shared.read();
-    let forgotten = index.tombstones().filter(|(_, tombstone)| tombstone.is_forgotten(now));
+    let forgotten = index.tombstones().filter(|(_, tombstone)| is_forgotten(tombstone.at, now));
     let forgotten: Vec<_> =
         forgotten.map(|(handle, _)| handle.clone()).take(limits::REGISTRY_TICK_ITEMS_MAX).collect();
     drop(index);
@@ -92,8 +93,7 @@ fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Due> {
 }
 
 fn is_due(packed: &Packed<'_>, config: &Config, now: Timestamp) -> bool {
-    let forgets = |at: Timestamp| at.plus(limits::TOMBSTONE_LIFETIME) <= now;
-    packed.oldest_loss().is_some_and(forgets)
+    packed.oldest_loss().is_some_and(|at| is_forgotten(at, now))
         || packed.devices().any(|device| {
             let silent_since = device.last_check_in_at();
             let has_lapsed = !device.lapse_recorded() && silent_since.plus(config.lease) <= now;
@@ -107,7 +107,7 @@ fn sweep(plan: &mut Plan, due: &Due) -> Result<Ticked, ChangeError> {
         sweep_account(plan, *id, &mut ticked)?;
     }
     for handle in &due.forgotten {
-        if plan.tombstone(handle).is_some_and(|tombstone| tombstone.is_forgotten(plan.now)) {
+        if plan.tombstone(handle).is_some_and(|tombstone| is_forgotten(tombstone.at, plan.now)) {
             ticked.forgotten += 1;
             plan.forget_end(handle);
         }
@@ -122,7 +122,7 @@ fn sweep_account(plan: &mut Plan, id: AccountId, ticked: &mut Ticked) -> Result<
         return Ok(());
     };
     let lost = account.lost.len();
-    account.lost.retain(|lost| !lost.is_forgotten(now));
+    account.lost.retain(|lost| !is_forgotten(lost.at, now));
     ticked.forgotten += lost - account.lost.len();
     let is_silent = |device: &Device, span| device.last_check_in_at.plus(span) <= now;
     let mut lapsed = Vec::new();

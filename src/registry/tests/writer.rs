@@ -22,7 +22,7 @@ impl ChangeSink for SlowSink {
         true
     }
 
-    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         let first = self.is_at_work.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(at_work) = first {
             at_work.send(()).expect("the test listens");
