@@ -35,7 +35,6 @@ pub fn fill_random(bytes: &mut [u8]) {
 }
 
 /// 64 bits from the operating system's random source.
-#[must_use]
 pub fn random_u64() -> u64 {
     let mut bytes = [0; 8];
     fill_random(&mut bytes);
@@ -89,19 +88,16 @@ macro_rules! ids {
 
         impl $name {
             /// A new id.
-            #[must_use]
             pub fn random() -> Self {
                 Self(random_u64())
             }
 
             /// From its 64 bits, as stored.
-            #[must_use]
             pub const fn from_bits(bits: u64) -> Self {
                 Self(bits)
             }
 
             /// Its 64 bits, to store.
-            #[must_use]
             pub const fn bits(self) -> u64 {
                 self.0
             }
@@ -158,21 +154,18 @@ ids! {
 
 impl RequestId {
     /// Its text, without an allocation.
-    #[must_use]
     pub fn text(self) -> [u8; TEXT_BYTES] {
         id_text('r', self.0)
     }
 
     /// The next id of this process: a counter that begins at a random number, scrambled by a bijection, so that ids never
     /// repeat within a process, look random, and cost a nanosecond.
-    #[must_use]
     pub fn next() -> Self {
         static COUNTER: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random_u64()));
         Self::from_count(COUNTER.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The id of a place in the count: the finalizer of SplitMix64 over a multiple of the golden ratio's 64 bits.
-    #[must_use]
     pub const fn from_count(count: u64) -> Self {
         let mut bits = count.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -182,7 +175,6 @@ impl RequestId {
 
     /// The place in the count, the inverse of [`Self::from_count`]: what was asked soon after one another has places close
     /// to one another, so stored together they take three bytes instead of eight. Exact for any id, however it was made.
-    #[must_use]
     pub const fn count(self) -> u64 {
         // Each shift is undone by shifting on, each product by the inverse of its odd factor modulo 2^64.
         let mut bits = self.0;

@@ -219,7 +219,7 @@ impl Dispatch {
 /// Whether any asker would be told `imessage`.
 fn is_visibly_live(view: &View<'_>, key: PhoneKey) -> bool {
     matches!(
-        view.probe_phone(key),
+        view.probe(&Handle::Phone(key)),
         HandleState::Claimed { live_until, discoverable: true, .. } if view.now() < live_until
     )
 }

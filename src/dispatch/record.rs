@@ -8,7 +8,7 @@ use super::{
 use crate::{
     handle::Handle,
     query_log::{LookupRecord, QueryLog, Record},
-    registry::{Asker, ChangeSink, Recording, SinkFailed, SinkRefused, Unrecorded},
+    registry::{Asker, ChangeSink, Recording, SinkFailed, Unrecorded},
     vocabulary::{Reason, Route},
 };
 
@@ -96,9 +96,9 @@ impl ChangeSink for LogSink {
         self.0.is_writable()
     }
 
-    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         let records = changes.iter().map(|row| Record::Change(row.change.clone()));
-        let acknowledged = self.0.append_all(records).map_err(|_| SinkRefused)?;
+        let acknowledged = self.0.append_all(records).map_err(|_| SinkFailed)?;
         Ok(Box::pin(async move { acknowledged.await.map_err(|_| SinkFailed) }))
     }
 }

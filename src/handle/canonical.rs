@@ -5,17 +5,11 @@ use serde::{Deserialize as _, Deserializer, Serializer, de};
 use super::Handle;
 
 /// Writes the canonical text.
-///
-/// # Errors
-/// Those of the serializer.
 pub fn serialize<S: Serializer>(handle: &Handle, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&handle.canonical())
 }
 
-/// Reads the canonical text.
-///
-/// # Errors
-/// If it is no such text; the error does not repeat it.
+/// Reads the canonical text. An error does not repeat it.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Handle, D::Error> {
     let text = String::deserialize(deserializer)?;
     Handle::from_canonical(&text).ok_or_else(|| de::Error::custom("not a canonical handle"))

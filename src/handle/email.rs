@@ -37,7 +37,6 @@ pub struct EmailAddress(Arc<str>);
 
 impl EmailAddress {
     /// The canonical text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

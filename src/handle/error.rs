@@ -32,7 +32,6 @@ pub enum HandleError {
 
 impl HandleError {
     /// The reason in the API. The values are part of its contract.
-    #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Empty => "empty",

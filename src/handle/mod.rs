@@ -42,10 +42,8 @@ impl Handle {
     /// Parses a handle: E.164 with or without separators, a national number of `region`, an e-mail address, a `tel:` or a
     /// `mailto:` URI. Ignores white space at both ends.
     ///
-    /// Text with an `@` and `mailto:` URIs are parsed as an address, all other text as a number.
-    ///
-    /// # Errors
-    /// The first reason why the text is no handle.
+    /// Text with an `@` and `mailto:` URIs are parsed as an address, all other text as a number. An error is the first
+    /// reason why the text is no handle.
     pub fn parse(input: &str, region: Option<Region>) -> Result<Self, HandleError> {
         if input.len() > limits::HANDLE_INPUT_BYTES_MAX {
             return Err(HandleError::TooLong);
@@ -68,7 +66,6 @@ impl Handle {
     }
 
     /// The canonical text: E.164, or the e-mail address in lower case with its domain as A-labels.
-    #[must_use]
     pub fn canonical(&self) -> Cow<'_, str> {
         match self {
             Self::Phone(key) => Cow::Owned(key.e164().as_str().to_owned()),
@@ -86,7 +83,6 @@ impl Handle {
 
     /// Reads stored text that [`Handle::canonical`] returned. It checks only the form, so other text needs
     /// [`Handle::parse`].
-    #[must_use]
     pub fn from_canonical(text: &str) -> Option<Self> {
         // The `@` decides, since an address may begin with a plus sign, too.
         if text.contains('@') {
@@ -96,7 +92,6 @@ impl Handle {
     }
 
     /// Whether [`Handle::from_canonical`] reads this as an address. Makes no copy.
-    #[must_use]
     pub fn is_canonical_address(text: &str) -> bool {
         EmailAddress::fits(text)
     }

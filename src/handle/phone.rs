@@ -40,7 +40,6 @@ impl PhoneKey {
     ///
     /// This is the fast path of a lookup. It may query an index of canonical handles with this key first. A hit is correct,
     /// since a canonical number parses to itself in every region. Only a miss needs the parser.
-    #[must_use]
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?.as_bytes();
         if !(7..=15).contains(&digits.len()) || digits.first() == Some(&b'0') {
@@ -57,19 +56,16 @@ impl PhoneKey {
     }
 
     /// The integer of the digits, to store.
-    #[must_use]
     pub const fn bits(self) -> u64 {
         self.0.get()
     }
 
     /// From a stored integer. None if it has fewer than 7 or more than 15 digits.
-    #[must_use]
     pub fn from_bits(bits: u64) -> Option<Self> {
         (KEY_MIN..KEY_END).contains(&bits).then(|| NonZeroU64::new(bits).map(Self))?
     }
 
     /// The text, without an allocation.
-    #[must_use]
     pub fn e164(self) -> E164 {
         let mut text = E164 { bytes: [b'+'; 16], start: 16 };
         let mut rest = self.bits();
@@ -86,7 +82,6 @@ impl PhoneKey {
 
     /// The other spelling of the same subscriber, where both are valid numbers: Argentina with and without the 9, Brazil
     /// with and without the ninth digit.
-    #[must_use]
     pub fn other_spelling(self) -> Option<Self> {
         spelling::other_spelling(self.bits()).and_then(Self::from_bits)
     }
@@ -114,14 +109,12 @@ pub struct E164 {
 
 impl E164 {
     /// The text as `str`.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         // The bytes are ASCII, so the default is never used.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// The text as bytes, all ASCII.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[self.start..]
     }

@@ -5,14 +5,14 @@ use std::{io, sync::Arc};
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::state::{Applied, Current, Ended, ImportState};
+use super::state::{Applied, Current, Ended, ImportJobs};
 use crate::{
     files, limits,
     registry::{ChangeError, ImportRecords, Imported, TransferAccount},
     tables::accounts::{StagedError, StagedReader},
 };
 
-impl ImportState {
+impl ImportJobs {
     /// Begins to apply the accepted file, whether or not the caller keeps the receiver.
     pub(super) fn apply(
         self: &Arc<Self>,
@@ -21,9 +21,9 @@ impl ImportState {
     ) -> watch::Receiver<Applied> {
         let (tell, told) = watch::channel(Applied { total, ..Applied::default() });
         *self.current() = Current::Applying(told.clone());
-        let shared = Arc::clone(self);
+        let jobs = Arc::clone(self);
         self.shutdown.spawn("import", async move {
-            let ended = match shared.apply_all(&tell).await {
+            let ended = match jobs.apply_all(&tell).await {
                 Ok(Some(imported)) => {
                     tracing::info!(?imported, "an import is applied");
                     Ended::Imported(imported)
@@ -38,7 +38,7 @@ impl ImportState {
                 }
             };
             // Set before the end is reported, so that a caller which sees the end can begin another import.
-            *shared.current() = Current::Nothing;
+            *jobs.current() = Current::Nothing;
             drop(permit);
             tell.send_modify(|applied| applied.ended = Some(ended));
         });
@@ -96,12 +96,7 @@ impl ImportState {
             let error = match self.registry.import(piece.clone(), records).await {
                 Ok(part) => return Some(part),
                 Err(ChangeError::Stopped) => return None,
-                Err(
-                    error @ (ChangeError::Loading
-                    | ChangeError::Overloaded
-                    | ChangeError::StoreUnwritable
-                    | ChangeError::LogUnwritable),
-                ) => error,
+                Err(error) => error,
             };
             if !is_refused {
                 tracing::warn!(%error, "an import waits until changes can be made");

@@ -20,4 +20,4 @@ mod state;
 mod upload;
 
 pub use state::{Applied, Ended, ImportJobs};
-pub use upload::{AcceptError, Upload, UploadError};
+pub use upload::{Upload, UploadError};

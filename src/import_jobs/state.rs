@@ -18,13 +18,8 @@ use crate::{
 /// The name of an accepted file.
 const ACCEPTED: &str = "accepted.staged";
 
-/// Accepts imports, one at a time. Cheap to clone.
-#[derive(Clone)]
+/// Accepts imports, one at a time.
 pub struct ImportJobs {
-    pub(super) shared: Arc<ImportState>,
-}
-
-pub(super) struct ImportState {
     pub(super) directory: PathBuf,
     pub(super) registry: Arc<Registry>,
     pub(super) shutdown: Shutdown,
@@ -66,14 +61,11 @@ pub enum Ended {
 impl ImportJobs {
     /// Opens the directory of imports and removes everything but an accepted file: parts of uploads were never
     /// accepted, and `registry import --data` stages its file again.
-    ///
-    /// # Errors
-    /// If the directory is there and cannot be cleared.
     pub fn open(
         directory: PathBuf,
         registry: Arc<Registry>,
         shutdown: Shutdown,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Arc<Self>> {
         clear(&directory)?;
         let one = Arc::new(Semaphore::new(1));
         let mut current = Current::Nothing;
@@ -91,39 +83,31 @@ impl ImportJobs {
                 (Ok(_), Err(_)) => {}
             }
         }
-        let current = Mutex::new(current);
-        Ok(Self { shared: Arc::new(ImportState { directory, registry, shutdown, one, current }) })
+        Ok(Arc::new(Self { directory, registry, shutdown, one, current: Mutex::new(current) }))
     }
 
     /// Continues with the file that an earlier run had accepted. To be called once the registry accepts changes.
-    pub fn resume(&self) {
-        let mut current = self.shared.current();
-        let waiting = match std::mem::replace(&mut *current, Current::Nothing) {
-            Current::Waiting(permit, total) => Some((permit, total)),
-            other => {
-                *current = other;
-                None
+    pub fn resume(self: &Arc<Self>) {
+        let mut current = self.current();
+        match std::mem::replace(&mut *current, Current::Nothing) {
+            Current::Waiting(permit, total) => {
+                drop(current);
+                tracing::info!(accounts = total, "continuing an import");
+                drop(self.apply(total, permit));
             }
-        };
-        drop(current);
-        if let Some((permit, total)) = waiting {
-            tracing::info!(accounts = total, "continuing an import");
-            drop(self.shared.apply(total, permit));
+            other => *current = other,
         }
     }
 
     /// The progress of the accepted import, if there is one.
-    #[must_use]
     pub fn applied(&self) -> Option<Applied> {
-        match &*self.shared.current() {
+        match &*self.current() {
             Current::Nothing => None,
             Current::Waiting(_, total) => Some(Applied { total: *total, ..Applied::default() }),
             Current::Applying(applied) => Some(*applied.borrow()),
         }
     }
-}
 
-impl ImportState {
     /// The name of the accepted file.
     pub(super) fn accepted(&self) -> PathBuf {
         self.directory.join(ACCEPTED)

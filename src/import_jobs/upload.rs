@@ -10,7 +10,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, oneshot, watch},
 };
 
-use super::state::{Applied, ImportJobs, ImportState};
+use super::state::{Applied, ImportJobs};
 use crate::{
     files::{AsyncFile, AtomicFile, create_dir},
     limits,
@@ -19,14 +19,14 @@ use crate::{
 
 /// A staged file that is being received. Dropped before [`Upload::finish`], it is removed.
 pub struct Upload {
-    shared: Arc<ImportState>,
+    jobs: Arc<ImportJobs>,
     fresh: AtomicFile,
     output: AsyncFile,
     bytes: u64,
     permit: OwnedSemaphorePermit,
 }
 
-/// Why a staged file cannot be received.
+/// Why a staged file cannot be received, or is not accepted. It is removed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// Another import is received or applied.
@@ -35,14 +35,6 @@ pub enum UploadError {
     /// It is longer than [`limits::IMPORT_UPLOAD_BYTES_MAX`].
     #[error("the staged file is too long")]
     TooLarge,
-    /// It cannot be written.
-    #[error("the staged file cannot be written: {0}")]
-    Write(#[from] io::Error),
-}
-
-/// Why a received file is not accepted. It is removed.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
     /// It is not a staged file, or is damaged.
     #[error(transparent)]
     Staged(#[from] StagedError),
@@ -56,28 +48,22 @@ pub enum AcceptError {
 
 impl ImportJobs {
     /// Begins an upload, unless another is under way or being applied.
-    ///
-    /// # Errors
-    /// See [`UploadError`].
-    pub async fn begin(&self) -> Result<Upload, UploadError> {
-        let permit = Arc::clone(&self.shared.one).try_acquire_owned();
+    pub async fn begin(self: &Arc<Self>) -> Result<Upload, UploadError> {
+        let permit = Arc::clone(&self.one).try_acquire_owned();
         let permit = permit.map_err(|_| UploadError::Busy)?;
-        let shared = Arc::clone(&self.shared);
+        let jobs = Arc::clone(self);
         let fresh = tokio::task::spawn_blocking(move || {
-            create_dir(&shared.directory)?;
-            AtomicFile::create(&shared.accepted())
+            create_dir(&jobs.directory)?;
+            AtomicFile::create(&jobs.accepted())
         });
         let fresh = fresh.await.map_err(io::Error::other)??;
         let output = AsyncFile::from_std(fresh.file.try_clone()?);
-        Ok(Upload { shared: Arc::clone(&self.shared), fresh, output, bytes: 0, permit })
+        Ok(Upload { jobs: Arc::clone(self), fresh, output, bytes: 0, permit })
     }
 }
 
 impl Upload {
     /// Appends to the file.
-    ///
-    /// # Errors
-    /// See [`UploadError`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
         self.bytes += bytes.len() as u64;
         if self.bytes > limits::IMPORT_UPLOAD_BYTES_MAX {
@@ -87,23 +73,20 @@ impl Upload {
     }
 
     /// Checks the received file, accepts it and begins to apply it, whether or not the caller waits.
-    ///
-    /// # Errors
-    /// See [`AcceptError`].
-    pub async fn finish(self) -> Result<watch::Receiver<Applied>, AcceptError> {
+    pub async fn finish(self) -> Result<watch::Receiver<Applied>, UploadError> {
         let (tell, told) = oneshot::channel();
-        let shutdown = self.shared.shutdown.clone();
+        let shutdown = self.jobs.shutdown.clone();
         shutdown.spawn("import-check", async move {
             // The caller may have disconnected.
             let _ = tell.send(self.accept().await);
         });
-        told.await.map_err(|_| AcceptError::Stopped)?
+        told.await.map_err(|_| UploadError::Stopped)?
     }
 
-    async fn accept(mut self) -> Result<watch::Receiver<Applied>, AcceptError> {
+    async fn accept(mut self) -> Result<watch::Receiver<Applied>, UploadError> {
         self.output.flush().await?;
-        let Self { shared, fresh, permit, .. } = self;
-        let checking = tokio::task::spawn_blocking(move || -> Result<StagedTotals, AcceptError> {
+        let Self { jobs, fresh, permit, .. } = self;
+        let checking = tokio::task::spawn_blocking(move || -> Result<StagedTotals, UploadError> {
             let (_, totals) = verify(BufReader::new(fresh.written()?))?;
             fresh.keep()?;
             Ok(totals)
@@ -115,6 +98,6 @@ impl Upload {
             handles = totals.handles,
             "an import is accepted"
         );
-        Ok(shared.apply(totals.accounts, permit))
+        Ok(jobs.apply(totals.accounts, permit))
     }
 }

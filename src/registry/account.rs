@@ -5,15 +5,18 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::{
     clock::Timestamp,
-    handle::Handle,
+    handle::{self, Handle},
     ids::{AccountId, DeviceId},
     limits,
     vocabulary::{HandleLoss, Platform},
 };
 
-use super::{inline_vec::InlineVec, token::TokenHash};
+use super::token::TokenHash;
 
 /// One person's devices and handles. An account is there as long as it has a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub(super) struct Account {
     pub(super) devices: Vec<Device>,
     pub(super) claims: Vec<Claim>,
     /// Handles that it lost within the last 30 days, oldest first. Its devices may read them.
-    pub(super) lost: Vec<Lost>,
+    pub(super) lost: Vec<LostDetails>,
 }
 
 /// A device of an account.
@@ -48,15 +51,24 @@ pub(super) struct Claim {
     /// Whether strangers may find it.
     pub(super) discoverable: bool,
     /// The devices that back it; never empty, since a claim ends with its last device.
-    pub(super) devices: InlineVec<DeviceId>,
+    pub(super) devices: Vec<DeviceId>,
 }
 
-/// A handle that the account does not hold any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lost {
-    pub(super) handle: Handle,
-    pub(super) how: HandleLoss,
-    pub(super) at: Timestamp,
+/// A handle that an account does not hold any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LostDetails {
+    /// The handle.
+    #[serde(with = "handle::canonical")]
+    #[schema(value_type = String, example = "+14155550123")]
+    pub handle: Handle,
+    /// `moved`: another account proved it later. `deregistered`: it was taken back with a code. `unbound`,
+    /// `device-removed`: the last device that backed it gave it up, or signed out.
+    #[serde(rename = "reason")]
+    pub how: HandleLoss,
+    /// When.
+    #[serde(rename = "lost_at")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
 }
 
 impl Account {
@@ -80,6 +92,11 @@ impl Account {
         self.claims.iter_mut().find(|claim| claim.handle == *handle)
     }
 
+    /// Whether the log says that the device has lapsed, for each handle that it backed then.
+    pub(super) fn has_recorded_lapse(&self, device: DeviceId) -> bool {
+        self.device(device).is_some_and(|device| device.lapse_recorded)
+    }
+
     /// The handles that `device` backs.
     pub(super) fn backed(&self, device: DeviceId) -> Vec<Handle> {
         let backed = self.claims.iter().filter(|claim| claim.devices.contains(&device));
@@ -97,7 +114,7 @@ impl Account {
         let Some(claim) = self.claim_mut(handle) else {
             return false;
         };
-        claim.devices = claim.devices.without(&device);
+        claim.devices.retain(|one| *one != device);
         let has_ended = claim.devices.is_empty();
         if has_ended {
             self.lose(handle, how, now);
@@ -112,7 +129,7 @@ impl Account {
         if self.lost.len() >= limits::LOST_HANDLES_PER_ACCOUNT_MAX {
             self.lost.remove(0);
         }
-        self.lost.push(Lost { handle: handle.clone(), how, at });
+        self.lost.push(LostDetails { handle: handle.clone(), how, at });
     }
 
     /// Whether rows that were read make sense: devices and handles once each, a claim's devices its account's own.
@@ -124,10 +141,21 @@ impl Account {
             self.claims[..place].iter().all(|one| one.handle != self.claims[place].handle)
         });
         let own = |claim: &Claim| {
-            let backing = claim.devices.as_slice();
+            let backing = &claim.devices;
             !backing.is_empty() && once(backing) && backing.iter().all(|id| devices.contains(id))
         };
         !devices.is_empty() && once(&devices) && claims_once && self.claims.iter().all(own)
+    }
+}
+
+impl Claim {
+    /// Has `device` back the claim. False if it did already.
+    pub(super) fn add(&mut self, device: DeviceId) -> bool {
+        let is_new = !self.devices.contains(&device);
+        if is_new {
+            self.devices.push(device);
+        }
+        is_new
     }
 }
 
@@ -135,12 +163,5 @@ impl Device {
     /// Until when the device counts as live.
     pub(super) fn lease_until(&self, lease: Duration) -> Timestamp {
         self.last_check_in_at.plus(lease)
-    }
-}
-
-impl Lost {
-    /// Whether the loss has expired and must not be shown any more.
-    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
-        self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
     }
 }

@@ -7,13 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::packed::{HEAD_BYTES, Packed};
+use super::packed::Packed;
 
 const WORD_BYTES: usize = 4;
 const PAGE_BYTES: usize = 1 << 18;
 const WORDS_PER_PAGE: u32 = (PAGE_BYTES / WORD_BYTES) as u32;
-/// Where a record's number of devices is.
-const DEVICES_AT: usize = 10;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +45,7 @@ impl Page {
             at += packed.bytes().len().next_multiple_of(WORD_BYTES);
             Some((place, packed))
         });
-        all.filter(|(_, packed)| packed.bytes()[DEVICES_AT] > 0)
+        all.filter(|(_, packed)| packed.devices().len() > 0)
     }
 }
 
@@ -139,7 +137,7 @@ impl Arena {
     }
 }
 
-const _: () = assert!(HEAD_BYTES > DEVICES_AT && PAGE_BYTES > u16::MAX as usize);
+const _: () = assert!(PAGE_BYTES > u16::MAX as usize);
 
 #[cfg(test)]
 mod tests {

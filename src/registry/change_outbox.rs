@@ -1,4 +1,4 @@
-//! The changes that the log does not hold yet.
+//! The changes that the log does not hold yet, and the trait by which it takes them.
 //!
 //! A transactional outbox: the commit that makes a change durable also stores its record as an `unrecorded` row, so a
 //! crash between store and log loses no record. A row goes, with some later commit, once the log has committed the
@@ -13,23 +13,41 @@ use futures_util::{
 
 use crate::{clock::Timestamp, limits, vocabulary::Change};
 
-use super::{
-    change_sink::{ChangeSink, SinkFailed},
-    store::Unrecorded,
-};
+use super::store::Unrecorded;
+
+/// Resolves when the log has committed what was handed to it, or has failed to.
+pub type Recording = BoxFuture<'static, Result<(), SinkFailed>>;
+
+/// The log, which records changes. The registry knows it by this trait only.
+pub trait ChangeSink: Send + Sync {
+    /// Whether the log takes records at the moment. A hint: changes are refused before anything is done.
+    fn is_writable(&self) -> bool;
+
+    /// Takes `changes`, all or none, in this order, after everything handed over before. Called while no lookup can
+    /// decide: it must only fill a buffer.
+    ///
+    /// The log goes on whether or not the future is polled; it only says how it ended. If the log takes no records at the
+    /// moment, the registry offers the same changes again later.
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed>;
+}
+
+/// The log takes no records at the moment, or could not commit what it had taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the log cannot record changes")]
+pub struct SinkFailed;
 
 /// Resolves when a batch's records are committed; none if there was nothing to record.
-pub(super) type Recorded = Option<Shared<BoxFuture<'static, Result<(), SinkFailed>>>>;
+pub(super) type Recorded = Option<Shared<Recording>>;
 
 #[derive(Default)]
 pub(super) struct ChangeOutbox {
     next_place: u64,
     /// Handed to the log, which has neither committed nor failed them yet.
-    in_flight: VecDeque<(Vec<Unrecorded>, Recorded)>,
+    in_flight: VecDeque<(Vec<Unrecorded>, Shared<Recording>)>,
     /// The log must take these before any other, in the order of their places.
-    owed: VecDeque<Unrecorded>,
+    owed: Vec<Unrecorded>,
     /// Places of those that the log holds: their rows may go.
-    confirmed: Vec<u64>,
+    pub(super) confirmed: Vec<u64>,
 }
 
 impl ChangeOutbox {
@@ -38,7 +56,7 @@ impl ChangeOutbox {
         assert!(is_in_order(&owed), "the store reads unrecorded changes in their order");
         let places = owed.iter().map(|row| row.place).chain(confirmed.iter().copied());
         let next_place = places.max().map_or(0, |last| last + 1);
-        Self { next_place, owed: owed.into(), confirmed, ..Self::default() }
+        Self { next_place, owed, confirmed, ..Self::default() }
     }
 
     /// Gives `changes` their places.
@@ -60,22 +78,22 @@ impl ChangeOutbox {
             return Ok(None);
         }
         let Ok(recording) = sink.record(&rows) else { return Err(rows) };
-        let recorded = Some(recording.shared());
-        self.in_flight.push_back((rows, recorded.clone()));
-        Ok(recorded)
+        let recording = recording.shared();
+        self.in_flight.push_back((rows, recording.clone()));
+        Ok(Some(recording))
     }
 
     /// Notes what the log has committed, or failed to commit, since.
     pub(super) fn confirm(&mut self) {
-        while let Some((_, recorded)) = self.in_flight.front() {
-            let outcome = recorded.clone().map_or(Some(Ok(())), FutureExt::now_or_never);
-            let Some(outcome) = outcome else { break };
-            let Some((rows, _)) = self.in_flight.pop_front() else { break };
+        while let Some((_, recording)) = self.in_flight.front()
+            && let Some(outcome) = recording.clone().now_or_never()
+            && let Some((rows, _)) = self.in_flight.pop_front()
+        {
             match outcome {
                 Ok(()) => self.confirmed.extend(rows.iter().map(|row| row.place)),
                 Err(SinkFailed) => {
                     self.owed.extend(rows);
-                    self.owed.make_contiguous().sort_unstable_by_key(|row| row.place);
+                    self.owed.sort_unstable_by_key(|row| row.place);
                 }
             }
         }
@@ -90,9 +108,7 @@ impl ChangeOutbox {
         let count = self.owed.len().min(limits::REGISTRY_OFFER_CHANGES_MAX);
         let rows = self.owed.drain(..count).collect();
         let taken = self.hand_over(sink, rows);
-        taken
-            .map_err(|rows| rows.into_iter().rev().for_each(|row| self.owed.push_front(row)))
-            .is_ok()
+        taken.map_err(|rows| drop(self.owed.splice(0..0, rows))).is_ok()
     }
 
     /// Offers all changes that are owed, as long as the log takes them. Blocks while it commits all but the last of them.
@@ -120,21 +136,6 @@ impl ChangeOutbox {
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.owed.is_empty() && self.confirmed.is_empty()
     }
-
-    /// Whether there are rows to remove.
-    pub(super) fn has_confirmed(&self) -> bool {
-        !self.confirmed.is_empty()
-    }
-
-    /// Places whose rows the next commit is to remove.
-    pub(super) fn take_confirmed(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.confirmed)
-    }
-
-    /// That commit was lost.
-    pub(super) fn put_back(&mut self, confirmed: Vec<u64>) {
-        self.confirmed.extend(confirmed);
-    }
 }
 
 fn is_in_order(rows: &[Unrecorded]) -> bool {
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
     use crate::{
         ids::ChangeId,
-        registry::{Recording, SinkRefused},
+        registry::Recording,
         vocabulary::{Cause, ChangeKind},
     };
 
@@ -175,7 +176,7 @@ mod tests {
             true
         }
 
-        fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+        fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
             let mut taken = self.0.lock().unwrap();
             taken.push(places(changes));
             let outcome = if taken.len() == 1 { Err(SinkFailed) } else { Ok(()) };

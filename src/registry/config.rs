@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::packed::DEVICES_MAX;
 use crate::clock::span;
 
 const SECS_PER_DAY: u64 = 24 * 3600;
 const LEASE_MIN: Duration = Duration::from_secs(1);
 const LEASE_MAX: Duration = Duration::from_secs(365 * SECS_PER_DAY);
 const FORGET_AFTER_MAX: Duration = Duration::from_secs(3650 * SECS_PER_DAY);
-/// What an account's packed form has room for.
-const DEVICES_PER_ACCOUNT_MAX: usize = super::packed::DEVICES_MAX;
 
 /// How long devices count as live, and how many an account may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,10 +37,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Checks what the types do not.
-    ///
-    /// # Errors
-    /// The key at fault and what it may be.
+    /// Checks what the types do not. An error is the key at fault and what it may be.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if !(LEASE_MIN..=LEASE_MAX).contains(&self.lease) {
             return Err(("lease", "must be between 1s and 365d".into()));
@@ -49,8 +45,8 @@ impl Config {
         if !(self.lease..=FORGET_AFTER_MAX).contains(&self.forget_after) {
             return Err(("forget_after", "must be between the lease and 3650d".into()));
         }
-        if !(1..=DEVICES_PER_ACCOUNT_MAX).contains(&self.devices_per_account) {
-            let why = format!("must be between 1 and {DEVICES_PER_ACCOUNT_MAX}");
+        if !(1..=DEVICES_MAX).contains(&self.devices_per_account) {
+            let why = format!("must be between 1 and {DEVICES_MAX}");
             return Err(("devices_per_account", why));
         }
         Ok(())

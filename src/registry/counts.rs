@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    directory::Registry,
+    error::Loading,
     index::IndexBytes,
     packed::{Name, Packed},
     state::RegistryState,
@@ -33,6 +35,14 @@ pub struct Counts {
     /// Memory of the index.
     #[serde(rename = "memory")]
     pub bytes: IndexBytes,
+}
+
+impl Registry {
+    /// Figures at `now`. Scans the index: for operators, and not on a serving thread.
+    pub fn counts(&self, now: Timestamp) -> Result<Counts, Loading> {
+        self.shared.loaded().map(drop)?;
+        Ok(counts(&self.shared, now))
+    }
 }
 
 /// Counts page by page: while changes go on, the figures are of no one instant.

@@ -3,11 +3,18 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{
+    account::LostDetails,
+    directory::Registry,
+    error::{ChangeError, Loading},
+    handle_state::is_forgotten,
+    plan::unreadable,
+};
 use crate::{
     clock::Timestamp,
     handle::{self, Handle},
     ids::{AccountId, DeviceId},
-    vocabulary::{HandleLoss, Platform},
+    vocabulary::Platform,
 };
 
 /// A device as its owner sees it.
@@ -38,23 +45,6 @@ pub struct DeviceDetails {
     pub lost: Vec<LostDetails>,
 }
 
-/// A handle that is its owner's no more, as the former owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LostDetails {
-    /// The handle.
-    #[serde(with = "handle::canonical")]
-    #[schema(value_type = String, example = "+14155550123")]
-    pub handle: Handle,
-    /// `moved`: another account proved it later. `deregistered`: it was taken back with a code. `unbound`,
-    /// `device-removed`: the last device that backed it gave it up, or signed out.
-    #[serde(rename = "reason")]
-    pub how: HandleLoss,
-    /// When.
-    #[serde(rename = "lost_at")]
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-}
-
 /// A handle as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HandleDetails {
@@ -67,4 +57,52 @@ pub struct HandleDetails {
     pub proved_at: Timestamp,
     /// Whether strangers may find it.
     pub discoverable: bool,
+}
+
+impl Registry {
+    /// A device, with the handles it backs, or `None` if there is no such device. Reads the store, so not on a serving
+    /// thread.
+    pub fn device(&self, id: DeviceId) -> Result<Option<DeviceDetails>, ChangeError> {
+        // The index first, then the store: the store may be newer, by a change that is not acknowledged yet.
+        let loaded = self.shared.loaded().map_err(|Loading| ChangeError::Loading)?;
+        let Some((packed, device)) = loaded.device(id) else {
+            return Ok(None);
+        };
+        let (account, last_check_in_at) = (packed.account(), device.last_check_in_at());
+        let place = packed.devices().position(|device| device.id() == id).unwrap_or_default();
+        let backed = packed.handles().filter(|handle| handle.is_backed_by(place));
+        let visible: Vec<_> =
+            backed.filter_map(|handle| Some((handle.handle()?, handle.discoverable()))).collect();
+        drop(loaded);
+        let stored = self.reader.account(account).map_err(unreadable)?;
+        let Some((stored, device)) = stored.as_ref().and_then(|one| Some((one, one.device(id)?)))
+        else {
+            return Ok(None);
+        };
+        let mut handles: Vec<_> = visible
+            .into_iter()
+            .filter_map(|(handle, discoverable)| {
+                let proved_at = stored.claim(&handle)?.proved_at;
+                Some(HandleDetails { handle, proved_at, discoverable })
+            })
+            .collect();
+        handles.sort_by(|one, other| one.handle.canonical().cmp(&other.handle.canonical()));
+        let now = self.shared.clock.now();
+        let lost = stored.lost.iter().filter(|lost| !is_forgotten(lost.at, now));
+        let mut lost: Vec<_> = lost.cloned().collect();
+        lost.sort_by(|one, other| {
+            (one.at, one.handle.canonical()).cmp(&(other.at, other.handle.canonical()))
+        });
+        Ok(Some(DeviceDetails {
+            device: id,
+            account,
+            platform: device.platform,
+            name: device.name.clone().map(Into::into),
+            registered_at: device.registered_at,
+            last_check_in_at,
+            lease_expires_at: last_check_in_at.plus(self.shared.config.lease),
+            handles,
+            lost,
+        }))
+    }
 }

@@ -12,18 +12,17 @@ use std::{
 };
 
 use crate::{
-    clock::{SharedClock, Timestamp},
+    clock::SharedClock,
     ids::{AccountId, ChangeId},
     limits,
 };
 
 use super::{
-    change_outbox::ChangeOutbox,
-    change_sink::ChangeSink,
-    commands::{Job, Operation, QueuedCommand},
+    change_outbox::{ChangeOutbox, ChangeSink},
     config::Config,
     error::{ChangeError, OpenError},
-    load,
+    job::{Job, Touches},
+    plan::Plan,
     state::RegistryState,
     store::{Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
@@ -36,7 +35,7 @@ use super::{
 pub struct Registry {
     pub(super) shared: Arc<RegistryState>,
     pub(super) reader: Arc<dyn Reader>,
-    pub(super) founded_at: Timestamp,
+    subject_key: SubjectKey,
     stage: Mutex<Stage>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -45,25 +44,21 @@ enum Stage {
     Opened(Box<dyn Store>),
     Loading,
     Loaded(Box<dyn Store>, Vec<Unrecorded>),
-    Started(SyncSender<Box<dyn Job>>),
+    Started(SyncSender<Job>),
     Closed,
 }
 
 impl Registry {
     /// Opens the store in `dir` and makes it if there is none. Nothing is loaded yet.
-    ///
-    /// # Errors
-    /// If the store is in use, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
         Ok(Self::with_store(Box::new(RedbStore::open(dir, clock.now())?), config, clock))
     }
 
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
         let identity = store.identity();
-        let subject_key = SubjectKey::new(&identity.subject_key);
         Self {
-            founded_at: identity.founded_at,
-            shared: Arc::new(RegistryState::new(config, clock, subject_key)),
+            subject_key: SubjectKey::new(&identity.subject_key),
+            shared: Arc::new(RegistryState::new(config, clock, identity.founded_at)),
             reader: store.reader(),
             stage: Mutex::new(Stage::Opened(store)),
             writer: Mutex::default(),
@@ -71,35 +66,28 @@ impl Registry {
     }
 
     /// Builds the index from the store. Blocks: seconds for ten million handles.
-    ///
-    /// # Errors
-    /// If a row cannot be read, or rows contradict one another. Nothing is served then.
     pub fn load(&self) -> Result<(), OpenError> {
         let Stage::Opened(mut store) = self.next_stage(Stage::Loading) else {
             return Err(OpenError::OutOfOrder);
         };
-        let (index, unrecorded) = load::load(store.as_mut(), self.shared.config.lease)?;
-        *self.shared.write() = index;
+        let unrecorded = self.shared.load(store.as_mut())?;
         self.next_stage(Stage::Loaded(store, unrecorded));
         Ok(())
     }
 
     /// Starts the writer. Hands `sink` every change of a former run that is not among those which
-    /// `already_recorded` finds in the log. Start before the first lookup is served: the changes that it sees are recorded
+    /// `needs_no_record` finds in the log. Start before the first lookup is served: the changes that it sees are recorded
     /// first.
-    ///
-    /// # Errors
-    /// If it is not loaded, is started already, or no thread can be started.
     pub fn start(
         &self,
         sink: Arc<dyn ChangeSink>,
-        already_recorded: &dyn Fn(&[Unrecorded]) -> HashSet<ChangeId>,
+        needs_no_record: &dyn Fn(&[Unrecorded]) -> HashSet<ChangeId>,
     ) -> Result<(), OpenError> {
         let Stage::Loaded(store, unrecorded) = self.next_stage(Stage::Loading) else {
             return Err(OpenError::OutOfOrder);
         };
         let recorded =
-            if unrecorded.is_empty() { HashSet::new() } else { already_recorded(&unrecorded) };
+            if unrecorded.is_empty() { HashSet::new() } else { needs_no_record(&unrecorded) };
         let (confirmed, owed): (Vec<_>, Vec<_>) =
             unrecorded.into_iter().partition(|row| recorded.contains(&row.change.id));
         if !owed.is_empty() {
@@ -123,13 +111,11 @@ impl Registry {
     }
 
     /// Whether lookups are answered and changes taken.
-    #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(&*self.stage(), Stage::Started(_)) && !self.has_crashed()
     }
 
     /// Whether the writer ended by a panic; then every change hears [`ChangeError::Stopped`].
-    #[must_use]
     pub fn has_crashed(&self) -> bool {
         let is_started = matches!(&*self.stage(), Stage::Started(_));
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,15 +135,28 @@ impl Registry {
     }
 
     /// What the account `asking` may know of the account `found`. The same after a restart.
-    #[must_use]
     pub fn subject(&self, asking: AccountId, found: AccountId) -> Subject {
-        self.shared.subject_key.subject(asking, found)
+        self.subject_key.subject(asking, found)
     }
 
-    /// Has `operation` carried out and waits until it is durable, visible and recorded.
-    pub(super) async fn submit<O: Operation>(&self, operation: O) -> Result<O::Done, O::Error> {
-        let (job, answer) = QueuedCommand::new(operation);
-        self.enqueue(Box::new(job))?;
+    /// Writes the store as it is at one moment into a new file at `path`, which can take the place of a stopped server's
+    /// `registry.redb`. Changes go on meanwhile. Blocks: seconds for ten million handles.
+    pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
+        self.reader.copy(path)
+    }
+
+    /// Queues the command that `plan` plans, and waits until it is durable, visible and recorded.
+    pub(super) async fn submit<D, E>(
+        &self,
+        touches: Touches,
+        plan: impl FnOnce(&mut Plan) -> Result<D, E> + Send + 'static,
+    ) -> Result<D, E>
+    where
+        D: Send + 'static,
+        E: From<ChangeError> + Send + 'static,
+    {
+        let (job, answer) = Job::new(touches, plan);
+        self.enqueue(job)?;
         let (done, recorded) = answer.await.map_err(|_| ChangeError::Stopped)??;
         if let Some(recorded) = recorded {
             recorded.await.map_err(|_| ChangeError::LogUnwritable)?;
@@ -165,7 +164,7 @@ impl Registry {
         Ok(done)
     }
 
-    fn enqueue(&self, job: Box<dyn Job>) -> Result<(), ChangeError> {
+    fn enqueue(&self, job: Job) -> Result<(), ChangeError> {
         match &*self.stage() {
             Stage::Started(sender) => sender.try_send(job).map_err(|error| match error {
                 TrySendError::Full(_) => ChangeError::Overloaded,

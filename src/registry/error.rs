@@ -39,9 +39,21 @@ pub enum ChangeError {
     Stopped,
 }
 
-/// A device could not sign up.
+/// A command of a device could not be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignUpError {
+pub enum DeviceError {
+    /// There is no such device (any more).
+    #[error("no such device")]
+    DeviceUnknown,
+    /// The device does not back this handle.
+    #[error("the device does not back this handle")]
+    NotBound,
+    /// The account holds as many handles as it may hold.
+    #[error("the account holds {handles_max} handles already")]
+    TooManyHandles {
+        /// How many it may hold.
+        handles_max: usize,
+    },
     /// The account to join has no device any more, so it is gone.
     #[error("the account to join is gone")]
     AccountGone,
@@ -54,37 +66,6 @@ pub enum SignUpError {
     /// The device's name is longer than [`crate::limits::DEVICE_NAME_BYTES_MAX`].
     #[error("the device's name is too long")]
     NameTooLong,
-    /// Nothing wrong with the request.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-}
-
-/// Something about a device, or a handle that it backs, could not be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeviceError {
-    /// There is no such device (any more).
-    #[error("no such device")]
-    DeviceUnknown,
-    /// The device does not back this handle.
-    #[error("the device does not back this handle")]
-    NotBound,
-    /// Nothing wrong with the request.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-}
-
-/// A handle could not be bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    /// There is no such device (any more).
-    #[error("no such device")]
-    DeviceUnknown,
-    /// The account holds as many handles as it may hold.
-    #[error("the account holds {handles_max} handles already")]
-    TooManyHandles {
-        /// How many it may hold.
-        handles_max: usize,
-    },
     /// Nothing wrong with the request.
     #[error(transparent)]
     Change(#[from] ChangeError),

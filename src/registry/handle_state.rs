@@ -33,15 +33,15 @@ pub enum HandleState {
     Unknown,
 }
 
-impl Tombstone {
-    /// Whether the tombstone has expired and must not be shown any more.
-    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
-        self.at.plus(limits::TOMBSTONE_LIFETIME) <= now
-    }
+/// Whether a loss at this instant has expired and must not be shown any more.
+pub(super) fn is_forgotten(lost_at: Timestamp, now: Timestamp) -> bool {
+    lost_at.plus(limits::TOMBSTONE_LIFETIME) <= now
+}
 
+impl Tombstone {
     pub(super) fn probe(&self, now: Timestamp) -> HandleState {
         // Exact, whether or not the tick has removed it yet.
-        if self.is_forgotten(now) {
+        if is_forgotten(self.at, now) {
             return HandleState::Unknown;
         }
         HandleState::Tombstone { how: self.how, at: self.at }
@@ -50,7 +50,6 @@ impl Tombstone {
 
 impl HandleState {
     /// Whether some device that backs the handle has checked in within its lease.
-    #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         matches!(self, Self::Claimed { live_until, .. } if now < *live_until)
     }

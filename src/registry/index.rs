@@ -5,7 +5,11 @@
 //!
 //! Only [`Index::apply`] changes anything, and only the writer's thread calls it, with the gate closed.
 
-use std::{collections::HashMap, hash::BuildHasher as _, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hash},
+    time::Duration,
+};
 
 use foldhash::quality::RandomState;
 use serde::{Deserialize, Serialize};
@@ -13,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Timestamp,
-    handle::{Handle, PhoneKey},
+    handle::Handle,
     ids::{AccountId, DeviceId},
 };
 
@@ -56,7 +60,6 @@ pub struct IndexBytes {
 
 impl IndexBytes {
     /// All of it.
-    #[must_use]
     pub const fn total(&self) -> u64 {
         self.accounts + self.spare + self.handle_table + self.device_table + self.tombstones
     }
@@ -74,10 +77,8 @@ impl Index {
         }
     }
 
-    /// An index of the accounts in `arena`, built by `threads` threads.
-    ///
-    /// # Errors
-    /// If two accounts have the same handle or the same device.
+    /// An index of the accounts in `arena`, built by `threads` threads. An error if two accounts have the same handle or
+    /// the same device.
     pub(super) fn of(lease: Duration, arena: Arena, threads: usize) -> Result<Self, StoreError> {
         let mut index = Self { arena, ..Self::new(lease) };
         let (mut devices, mut handles) = (0, 0);
@@ -85,59 +86,24 @@ impl Index {
             devices += packed.devices().len() as u64;
             handles += packed.handles_len() as u64;
         }
-        let (arena, hasher) = (&index.arena, &index.hasher);
+        let of = (&index.arena, &index.hasher);
         let damaged = |what| StoreError::Damaged(format!("two accounts have the same {what}"));
-        index.devices.fill(
-            threads,
-            devices,
-            &|place, visit| visit_device_hashes(arena, hasher, place, visit),
-            |filling| {
-                arena
-                    .iter()
-                    .all(|(place, packed)| {
-                        packed.devices().all(|device| {
-                            let (id, hash) = (device.id(), hasher.hash_one(device.id()));
-                            filling.take(hash, place, |other| arena.get(other).device(id).is_some())
-                        })
-                    })
-                    .then_some(())
-                    .ok_or_else(|| damaged("device"))
-            },
-        )?;
-        index.handles.fill(
-            threads,
-            handles,
-            &|place, visit| visit_handle_hashes(arena, hasher, place, visit),
-            |filling| {
-                arena
-                    .iter()
-                    .all(|(place, packed)| {
-                        packed.handles().all(|handle| {
-                            let (name, hash) = (handle.name(), hasher.hash_one(handle.name()));
-                            filling.take(hash, place, |other| holds(arena.get(other), name))
-                        })
-                    })
-                    .then_some(())
-                    .ok_or_else(|| damaged("handle"))
-            },
-        )?;
+        fill(&mut index.devices, threads, devices, of, |packed| {
+            packed.devices().map(|one| one.id())
+        })
+        .then_some(())
+        .ok_or_else(|| damaged("device"))?;
+        fill(&mut index.handles, threads, handles, of, |packed| {
+            packed.handles().map(|one| one.name())
+        })
+        .then_some(())
+        .ok_or_else(|| damaged("handle"))?;
         Ok(index)
     }
 
     pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> HandleState {
-        let held = self.probe_name(Name::of(handle));
-        held.unwrap_or_else(|| {
-            self.tombstones
-                .get(handle)
-                .map_or(HandleState::Unknown, |tombstone| tombstone.probe(now))
-        })
-    }
-
-    pub(super) fn probe_phone(&self, phone: PhoneKey, now: Timestamp) -> HandleState {
-        let held = self.probe_name(Name::Phone(phone.bits()));
-        let tombstone =
-            || self.tombstones.get(&Handle::Phone(phone)).map(|tombstone| tombstone.probe(now));
-        held.or_else(tombstone).unwrap_or(HandleState::Unknown)
+        let tombstone = || self.tombstones.get(handle).map(|tombstone| tombstone.probe(now));
+        self.probe_name(Name::of(handle)).or_else(tombstone).unwrap_or(HandleState::Unknown)
     }
 
     fn probe_name(&self, name: Name<'_>) -> Option<HandleState> {
@@ -212,18 +178,18 @@ impl Index {
         };
         let before = self.place_of_device(known_by).expect(KNOWN);
         let keys = self.keys(before);
-        if self.arena.replace(before, packed) {
-            if self.keys(before) != keys {
-                self.devices.remove(before, &keys.0);
-                self.handles.remove(before, &keys.1);
-                self.enter(before);
-            }
+        let is_replaced = self.arena.replace(before, packed);
+        if is_replaced && self.keys(before) == keys {
             return;
         }
         self.devices.remove(before, &keys.0);
         self.handles.remove(before, &keys.1);
-        self.arena.remove(before);
-        let place = self.arena.insert(packed);
+        let place = if is_replaced {
+            before
+        } else {
+            self.arena.remove(before);
+            self.arena.insert(packed)
+        };
         self.enter(place);
     }
 
@@ -239,19 +205,18 @@ impl Index {
         let (devices, handles) = self.keys(place);
         let (arena, hasher) = (&self.arena, &self.hasher);
         self.devices.insert(place, &devices, &|place, visit| {
-            visit_device_hashes(arena, hasher, place, visit)
+            device_hashes(arena.get(place), hasher).for_each(visit)
         });
         self.handles.insert(place, &handles, &|place, visit| {
-            visit_handle_hashes(arena, hasher, place, visit)
+            handle_hashes(arena.get(place), hasher).for_each(visit)
         });
     }
 
     /// The hashes of a record's devices and handles.
     fn keys(&self, place: Slot) -> (Vec<u64>, Vec<u64>) {
-        let (mut devices, mut handles) = (Vec::new(), Vec::new());
-        visit_device_hashes(&self.arena, &self.hasher, place, &mut |hash| devices.push(hash));
-        visit_handle_hashes(&self.arena, &self.hasher, place, &mut |hash| handles.push(hash));
-        (devices, handles)
+        let packed = self.arena.get(place);
+        let devices = device_hashes(packed, &self.hasher).collect();
+        (devices, handle_hashes(packed, &self.hasher).collect())
     }
 
     /// Memory of the index.
@@ -272,29 +237,40 @@ fn holds(packed: Packed<'_>, name: Name<'_>) -> bool {
     packed.handles().any(|handle| handle.name() == name)
 }
 
-fn visit_device_hashes(
-    arena: &Arena,
-    hasher: &RandomState,
-    place: Slot,
-    visit: &mut dyn FnMut(u64),
-) {
-    arena.get(place).devices().for_each(|device| visit(hasher.hash_one(device.id())));
+fn device_hashes(packed: Packed<'_>, hasher: &RandomState) -> impl Iterator<Item = u64> {
+    packed.devices().map(|device| hasher.hash_one(device.id()))
 }
 
-fn visit_handle_hashes(
-    arena: &Arena,
-    hasher: &RandomState,
-    place: Slot,
-    visit: &mut dyn FnMut(u64),
-) {
-    arena.get(place).handles().for_each(|handle| visit(hasher.hash_one(handle.name())));
+fn handle_hashes(packed: Packed<'_>, hasher: &RandomState) -> impl Iterator<Item = u64> {
+    packed.handles().map(|handle| hasher.hash_one(handle.name()))
+}
+
+/// Fills the table with the `expected` keys of all accounts. False if two accounts have the same key.
+fn fill<'a, K: Hash + PartialEq, I: Iterator<Item = K>>(
+    table: &mut Table,
+    threads: usize,
+    expected: u64,
+    (arena, hasher): (&'a Arena, &RandomState),
+    keys: impl Fn(Packed<'a>) -> I + Sync,
+) -> bool {
+    let hashes_of = |place, visit: &mut dyn FnMut(u64)| {
+        keys(arena.get(place)).for_each(|key| visit(hasher.hash_one(key)));
+    };
+    table.fill(threads, expected, &hashes_of, |filling| {
+        arena.iter().all(|(place, packed)| {
+            keys(packed).all(|key| {
+                let has_key = |other| keys(arena.get(other)).any(|one| one == key);
+                filling.take(hasher.hash_one(&key), place, has_key)
+            })
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
     impl super::Index {
         /// How many handles and devices are found: to compare with a model.
-        pub(in crate::registry) fn found(&self) -> (usize, usize) {
+        pub(crate) fn found(&self) -> (usize, usize) {
             (self.handles.len(), self.devices.len())
         }
     }

@@ -20,14 +20,13 @@ use crate::{
 use super::{
     account::Account,
     change_outbox::ChangeOutbox,
-    commands::{Context, Import, ImportRecords, Imported, Operation as _, Plan},
+    commands::{ImportRecords, Imported, import},
     config::Config,
     counts::{self, Counts},
     error::OpenError,
-    load,
+    plan::Plan,
     state::RegistryState,
     store::{FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
-    subject::SubjectKey,
     transfer::TransferAccount,
 };
 
@@ -47,31 +46,20 @@ pub struct StoppedRegistry {
 
 impl StoppedRegistry {
     /// Opens the store in `dir` and makes it if there is none.
-    ///
-    /// # Errors
-    /// If the store is in use, as it is by a running server, damaged, not ours or not accessible.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
         let store = RedbStore::open(dir, clock.now())?;
         Ok(Self { store, config, clock, piece_accounts: PIECE_ACCOUNTS })
     }
 
     /// The key by which askers' subjects are made. Its owner can find out which subjects belong to one account.
-    #[must_use]
     pub fn subject_key(&self) -> Zeroizing<[u8; 32]> {
         self.store.identity().subject_key
     }
 
     /// Takes another registry's subject key over, so that askers see the subjects they saw there. False if there are
     /// accounts already: their subjects must not change.
-    ///
-    /// # Errors
-    /// If the store cannot be read or written.
     pub fn adopt_subject_key(&mut self, key: Zeroizing<[u8; 32]>) -> Result<bool, StoreError> {
-        let mut is_empty = true;
-        self.store.reader().accounts(&mut |_| {
-            is_empty = false;
-            false
-        })?;
+        let is_empty = self.store.accounts()? == 0;
         if is_empty {
             let founded_at = self.store.identity().founded_at;
             self.store.set_identity(&Identity { subject_key: key, founded_at })?;
@@ -80,44 +68,31 @@ impl StoppedRegistry {
     }
 
     /// Shows every account, in the order of their ids, as long as `visit` says to go on.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
     pub fn export(&self, visit: &mut dyn FnMut(TransferAccount) -> bool) -> Result<(), StoreError> {
         self.store.reader().accounts(&mut |account| visit(account.into()))
     }
 
     /// How many accounts there are.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
     pub fn accounts(&self) -> Result<u64, StoreError> {
         self.store.accounts()
     }
 
     /// Writes the store into a new file at `path`, as [`Registry::snapshot`](super::Registry::snapshot) does.
-    ///
-    /// # Errors
-    /// If the store cannot be read, or the file exists or cannot be written.
     pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
         self.store.reader().copy(path)
     }
 
     /// Figures at `now`, with the memory that a server would take.
-    ///
-    /// # Errors
-    /// If the store cannot be read, or its accounts contradict one another.
     pub fn counts(&mut self, now: Timestamp) -> Result<Counts, OpenError> {
         let (shared, _) = self.loaded()?;
         Ok(counts::counts(&shared, now))
     }
 
-    fn loaded(&mut self) -> Result<(RegistryState, Vec<Unrecorded>), OpenError> {
-        let subject_key = SubjectKey::new(&self.store.identity().subject_key);
-        let shared = RegistryState::new(self.config.clone(), Arc::clone(&self.clock), subject_key);
-        let (index, unrecorded) = load::load(&mut self.store, self.config.lease)?;
-        *shared.write() = index;
-        Ok((shared, unrecorded))
+    fn loaded(&mut self) -> Result<(Arc<RegistryState>, Vec<Unrecorded>), OpenError> {
+        let (config, founded_at) = (self.config.clone(), self.store.identity().founded_at);
+        let shared = RegistryState::new(config, Arc::clone(&self.clock), founded_at);
+        let unrecorded = shared.load(&mut self.store)?;
+        Ok((Arc::new(shared), unrecorded))
     }
 
     /// Takes `accounts` in, all or none: they are one transaction, so a crash at any moment leaves the registry as it
@@ -132,27 +107,23 @@ impl StoppedRegistry {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported, OpenError> {
         let (shared, unrecorded) = self.loaded()?;
-        let founded_at = self.store.identity().founded_at;
-        let (reader, mut changed) = (self.store.reader(), HashMap::new());
-        let batch = self.store.last_batch() + 1;
+        let (reader, batch) = (self.store.reader(), self.store.last_batch() + 1);
         let mut outbox = ChangeOutbox::new(unrecorded, Vec::new());
-        let mut records = ImportRecords::default();
+        let (mut earlier, mut records) = (HashMap::new(), ImportRecords::default());
         let mut imported = Imported::default();
         thread::scope(|scope| {
             let (ahead, pieces) = sync_channel(PIECES_AHEAD);
-            let (shared, reader) = (&shared, reader.as_ref());
             // One thread reads, one plans, this one writes.
             let read = read_ahead(scope, accounts, self.piece_accounts);
             scope.spawn(move || {
                 for piece in read {
                     let planned = piece.and_then(|accounts| {
-                        let piece = Import { accounts, founded_at, records };
-                        let context =
-                            Context { shared, reader, changed: &changed, now: shared.clock.now() };
-                        let (planned, after, accounts) = plan(&context, &mut outbox, piece)?;
-                        changed.extend(accounts);
-                        records = after;
-                        Ok(planned)
+                        let mut plan = Plan::new(Arc::clone(&shared), Arc::clone(&reader));
+                        plan.earlier = std::mem::take(&mut earlier);
+                        let part = import(&mut plan, accounts, &mut records)
+                            .map_err(|error| StoreError::Source(error.to_string()))?;
+                        earlier = std::mem::take(&mut plan.earlier);
+                        Ok((steps(plan, &mut outbox, &mut earlier), part))
                     });
                     // The receiver is gone only if writing failed; that error says why.
                     if ahead.send(planned).is_err() {
@@ -198,20 +169,19 @@ fn read_ahead<'scope>(
     pieces
 }
 
-type Planned = ((Vec<FillStep>, Imported), ImportRecords, HashMap<AccountId, Account>);
-
-/// The steps of a piece and its result; what of the import is recorded by now; the stored accounts that it changed.
-fn plan(
-    context: &Context<'_>,
+/// The steps of a plan. Adds the stored accounts that it changed to `earlier`.
+fn steps(
+    plan: Plan,
     outbox: &mut ChangeOutbox,
-    mut piece: Import,
-) -> Result<Planned, StoreError> {
-    let mut plan = Plan::at(context.now);
-    let planned = piece.plan(context, &mut plan);
-    let (imported, records) = planned.map_err(|error| StoreError::Source(error.to_string()))?;
-    let changed = plan.changed().map(|account| (account.id, account.clone())).collect();
+    earlier: &mut HashMap<AccountId, Account>,
+) -> Vec<FillStep> {
+    let now = plan.now;
     let (steps, changes) = plan.into_steps();
-    let rows = outbox.place(changes, context.now).into_iter().map(Mutation::PutUnrecorded);
-    let steps = steps.into_iter().chain(rows).map(FillStep::of).collect();
-    Ok(((steps, imported), records, changed))
+    for step in &steps {
+        if let Mutation::PutAccount { account, known_by: Some(_) } = step {
+            earlier.insert(account.id, account.clone());
+        }
+    }
+    let rows = outbox.place(changes, now).into_iter().map(Mutation::PutUnrecorded);
+    steps.into_iter().chain(rows).map(FillStep::of).collect()
 }

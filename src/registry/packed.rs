@@ -63,7 +63,7 @@ pub(super) fn pack(account: &Account) -> Vec<u8> {
         out.push(device.platform.number() | lapse);
     }
     for claim in &account.claims {
-        let is_partly = claim.devices.as_slice().len() < account.devices.len();
+        let is_partly = claim.devices.len() < account.devices.len();
         let discoverable = if claim.discoverable { DISCOVERABLE } else { 0 };
         let flags = discoverable | if is_partly { PARTLY } else { 0 };
         match &claim.handle {

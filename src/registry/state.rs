@@ -1,13 +1,23 @@
 //! The state that readers and the writer share.
 
-use std::sync::{
-    PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    num::NonZero,
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Timestamp};
 
-use super::{config::Config, error::Loading, index::Index, subject::SubjectKey};
+use super::{
+    arena::Arena,
+    config::Config,
+    error::Loading,
+    index::Index,
+    store::{Mutation, Row, Store, StoreError, Unrecorded},
+};
 
 pub(super) struct RegistryState {
     /// The index behind the gate, which is the one order: a lookup holds it for reading while it decides and hands over
@@ -15,14 +25,15 @@ pub(super) struct RegistryState {
     gate: RwLock<Index>,
     pub(super) config: Config,
     pub(super) clock: SharedClock,
-    pub(super) subject_key: SubjectKey,
+    /// When the store was made: it knows all that ended since.
+    pub(super) founded_at: Timestamp,
     is_loaded: AtomicBool,
 }
 
 impl RegistryState {
-    pub(super) fn new(config: Config, clock: SharedClock, subject_key: SubjectKey) -> Self {
+    pub(super) fn new(config: Config, clock: SharedClock, founded_at: Timestamp) -> Self {
         let gate = RwLock::new(Index::new(config.lease));
-        Self { gate, config, clock, subject_key, is_loaded: AtomicBool::new(false) }
+        Self { gate, config, clock, founded_at, is_loaded: AtomicBool::new(false) }
     }
 
     /// The index, whether or not lookups are answered yet.
@@ -43,5 +54,46 @@ impl RegistryState {
     /// The index, once lookups are answered.
     pub(super) fn loaded(&self) -> Result<RwLockReadGuard<'_, Index>, Loading> {
         if self.is_loaded.load(Ordering::Acquire) { Ok(self.read()) } else { Err(Loading) }
+    }
+
+    /// Builds the index from the store, by as many threads as there are processors. Returns the changes that the log
+    /// is not known to hold.
+    pub(super) fn load(&self, store: &mut dyn Store) -> Result<Vec<Unrecorded>, StoreError> {
+        self.load_by(thread::available_parallelism().map_or(1, NonZero::get), store)
+    }
+
+    /// The same by so many threads. Each reads a part of the accounts into an arena of its own, so that they share
+    /// nothing. Then each fills shards of the tables of its own.
+    pub(super) fn load_by(
+        &self,
+        threads: usize,
+        store: &mut dyn Store,
+    ) -> Result<Vec<Unrecorded>, StoreError> {
+        let reader = store.reader();
+        let read = |part| {
+            let mut arena = Arena::default();
+            reader.packed(part, threads, &mut |packed| {
+                arena.insert(packed);
+            })?;
+            Ok::<_, StoreError>(arena)
+        };
+        let arenas: Vec<_> = thread::scope(|scope| {
+            let readers: Vec<_> =
+                (0..threads).map(|part| scope.spawn(move || read(part))).collect();
+            let join = |reader: thread::ScopedJoinHandle<'_, _>| {
+                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            readers.into_iter().map(join).collect::<Result<_, StoreError>>()
+        })?;
+        let mut arena = Arena::default();
+        arenas.into_iter().for_each(|part| arena.append(part));
+        let mut index = Index::of(self.config.lease, arena, threads)?;
+        let mut unrecorded = Vec::new();
+        store.load(&mut |row| match row {
+            Row::Tombstone(handle, ended) => index.apply(Mutation::PutTombstone(handle, ended)),
+            Row::Unrecorded(row) => unrecorded.push(row),
+        })?;
+        *self.write() = index;
+        Ok(unrecorded)
     }
 }

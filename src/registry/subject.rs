@@ -41,7 +41,6 @@ impl SubjectKey {
 
 impl Subject {
     /// The id as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }

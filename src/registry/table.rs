@@ -66,14 +66,14 @@ impl Table {
     }
 
     /// Fills an empty table with `expected` keys, by several threads, each with shards of its own. `fill` is called on
-    /// each with what decides whether a hash is its own, and with what takes it.
-    pub(super) fn fill<E: Send>(
+    /// each with what decides whether a hash is its own, and with what takes it. True if each call returned true.
+    pub(super) fn fill(
         &mut self,
         threads: usize,
         expected: u64,
         hashes_of: HashesOf<'_>,
-        fill: impl Fn(&mut Filling<'_>) -> Result<(), E> + Sync,
-    ) -> Result<(), E> {
+        fill: impl Fn(&mut Filling<'_>) -> bool + Sync,
+    ) -> bool {
         let share = SHARDS.div_ceil(threads.max(1));
         // Three standard deviations above the mean, so that next to no shard has to grow.
         let mean = expected as f64 / SHARDS as f64;
@@ -91,7 +91,7 @@ impl Table {
                     })
                 })
                 .collect();
-            workers.into_iter().try_for_each(|worker| {
+            workers.into_iter().all(|worker| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })
         })
@@ -188,7 +188,7 @@ mod tests {
 
     impl Table {
         /// How many entries there are: to compare with a model.
-        pub(in crate::registry) fn len(&self) -> usize {
+        pub(crate) fn len(&self) -> usize {
             self.shards.iter().map(|shard| shard.0.len()).sum()
         }
     }

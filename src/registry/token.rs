@@ -53,7 +53,6 @@ impl DeviceToken {
     }
 
     /// The token itself, for the one answer that shows it.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }

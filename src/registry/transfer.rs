@@ -67,7 +67,7 @@ impl From<Account> for TransferAccount {
             handle: claim.handle,
             proved_at: Some(claim.proved_at),
             discoverable: claim.discoverable,
-            devices: claim.devices.as_slice().to_vec(),
+            devices: claim.devices,
         });
         Self { account: account.id, devices: devices.collect(), claims: claims.collect() }
     }

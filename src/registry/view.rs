@@ -4,7 +4,7 @@ use std::sync::RwLockReadGuard;
 
 use crate::{
     clock::Timestamp,
-    handle::{Handle, PhoneKey},
+    handle::Handle,
     ids::{AccountId, DeviceId},
 };
 
@@ -40,25 +40,16 @@ pub struct View<'a> {
 
 impl View<'_> {
     /// The view's point in time, by which leases are judged.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
     /// What is known about `handle`.
-    #[must_use]
     pub fn probe(&self, handle: &Handle) -> HandleState {
         self.index.probe(handle, self.now)
     }
 
-    /// What is known about a phone number.
-    #[must_use]
-    pub fn probe_phone(&self, phone: PhoneKey) -> HandleState {
-        self.index.probe_phone(phone, self.now)
-    }
-
     /// The device as an asker, if it has not signed out since its token was checked.
-    #[must_use]
     pub fn asker(&self, device: DeviceId) -> Option<Asker> {
         self.index.account_of(device).map(|account| Asker { device, account })
     }
@@ -66,9 +57,6 @@ impl View<'_> {
 
 impl Registry {
     /// The registry at one point in time.
-    ///
-    /// # Errors
-    /// Until it is loaded.
     pub fn view(&self) -> Result<View<'_>, Loading> {
         let index = self.shared.loaded()?;
         // Time is read inside the gate, so that it belongs to the same order.
@@ -76,9 +64,6 @@ impl Registry {
     }
 
     /// Whose token this is.
-    ///
-    /// # Errors
-    /// If it is nobody's, or until the registry is loaded.
     pub fn authenticate(&self, token: &str) -> Result<Asker, TokenError> {
         let presented = Presented::parse(token);
         let index = self.shared.loaded()?;

@@ -16,7 +16,6 @@
 //! which changes became visible. Meanwhile all other changes are refused.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -27,23 +26,23 @@ use std::{
 use crate::limits;
 
 use super::{
-    change_outbox::{ChangeOutbox, Recorded},
-    change_sink::ChangeSink,
-    commands::{Context, Job, Plan, Touched},
+    change_outbox::{ChangeOutbox, ChangeSink, Recorded},
     error::ChangeError,
+    job::{Answer, Job, Touched},
+    plan::Plan,
     state::RegistryState,
     store::{Mutation, Reader, Store, Unrecorded},
 };
 
 pub(super) struct Writer {
     shared: Arc<RegistryState>,
-    queue: Receiver<Box<dyn Job>>,
+    queue: Receiver<Job>,
     store: Box<dyn Store>,
     reader: Arc<dyn Reader>,
     sink: Arc<dyn ChangeSink>,
     outbox: ChangeOutbox,
     /// It touches what a command of the last batch touched, so it opens the next batch.
-    carried: Option<Box<dyn Job>>,
+    carried: Option<Job>,
     /// Durable but not visible: the log refused its records.
     held: Option<Transaction>,
     /// Perhaps durable: the store failed while committing it.
@@ -63,7 +62,7 @@ struct Transaction {
 }
 
 enum Next {
-    Job(Box<dyn Job>),
+    Job(Job),
     Pause,
     Closed,
 }
@@ -71,7 +70,7 @@ enum Next {
 impl Writer {
     pub(super) fn new(
         shared: Arc<RegistryState>,
-        queue: Receiver<Box<dyn Job>>,
+        queue: Receiver<Job>,
         store: Box<dyn Store>,
         sink: Arc<dyn ChangeSink>,
         outbox: ChangeOutbox,
@@ -155,39 +154,33 @@ impl Writer {
         }
     }
 
-    fn serve(&mut self, first: Box<dyn Job>) {
+    fn serve(&mut self, first: Job) {
         if let Some(refusal) = self.refusal() {
-            first.finish(Err(refusal));
-            return;
+            return first.refuse(refusal);
         }
-        let (jobs, plan) = self.gather(first);
+        let (answers, plan) = self.gather(first);
         let outcome = self.carry_out(plan);
-        for job in jobs {
-            job.finish(outcome.clone());
+        for answer in answers {
+            answer(outcome.clone());
         }
     }
 
     /// Takes waiting commands, up to the first that touches what another of them touches.
-    fn gather(&mut self, first: Box<dyn Job>) -> (Vec<Box<dyn Job>>, Plan) {
-        let shared = Arc::clone(&self.shared);
-        let reader = Arc::clone(&self.reader);
-        let (now, changed) = (shared.clock.now(), HashMap::new());
-        let context = Context { shared: &shared, reader: reader.as_ref(), changed: &changed, now };
-        let (mut plan, mut touched, mut jobs) =
-            (Plan::at(context.now), Touched::default(), Vec::new());
+    fn gather(&mut self, first: Job) -> (Vec<Answer>, Plan) {
+        let mut plan = Plan::new(Arc::clone(&self.shared), Arc::clone(&self.reader));
+        let (mut touched, mut answers) = (Touched::default(), Vec::new());
         let mut next = Some(first);
-        while let Some(mut job) = next {
-            if !touched.add(job.touches(&context)) {
+        while let Some(job) = next {
+            if !touched.add(&job.touches, &self.shared.read()) {
                 self.carried = Some(job);
                 break;
             }
-            job.plan(&context, &mut plan);
-            jobs.push(job);
-            let has_room = jobs.len() < limits::REGISTRY_COMMIT_CHANGES_MAX
+            answers.push(job.plan(&mut plan));
+            let has_room = answers.len() < limits::REGISTRY_COMMIT_CHANGES_MAX
                 && plan.changes.len() < limits::REGISTRY_COMMIT_CHANGES_MAX;
             next = if has_room { self.queue.try_recv().ok() } else { None };
         }
-        (jobs, plan)
+        (answers, plan)
     }
 
     fn carry_out(&mut self, plan: Plan) -> Result<Recorded, ChangeError> {
@@ -203,7 +196,7 @@ impl Writer {
     }
 
     fn commit(&mut self, mut batch: Transaction) -> Result<Recorded, ChangeError> {
-        batch.removes = self.outbox.take_confirmed();
+        batch.removes = std::mem::take(&mut self.outbox.confirmed);
         let removals = batch.removes.iter().map(|place| Mutation::RemoveUnrecorded(*place));
         batch.steps.extend(removals);
         let number = self.store.last_batch() + 1;
@@ -253,7 +246,7 @@ impl Writer {
             }
             Ok(durable) if durable + 1 == number => {
                 tracing::info!("the registry store works again; the batch in doubt is lost");
-                self.outbox.put_back(batch.removes);
+                self.outbox.confirmed.extend(batch.removes);
                 return;
             }
             // Another process wrote while the file was not locked: index and store differ.
@@ -269,7 +262,8 @@ impl Writer {
 
     /// Removes rows of records that the log holds, when there is nothing better to do.
     fn tidy(&mut self) {
-        if self.outbox.has_confirmed() && self.in_doubt.is_none() && self.held.is_none() {
+        let has_confirmed = !self.outbox.confirmed.is_empty();
+        if has_confirmed && self.in_doubt.is_none() && self.held.is_none() {
             // A failure leaves the batch in doubt like any other. No caller waits for it.
             let _ = self.commit(Transaction::default());
         }

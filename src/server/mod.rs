@@ -244,7 +244,7 @@ impl Server {
             registry.load()?;
             let reader = log.clone();
             let recorded =
-                move |changes: &[Unrecorded]| recorded::already_recorded(&reader, changes, horizon);
+                move |changes: &[Unrecorded]| recorded::needs_no_record(&reader, changes, horizon);
             Ok(registry.start(Arc::new(LogSink(log)), &recorded)?)
         };
         tokio::task::spawn_blocking(load).await.context("loading the registry")??;

@@ -21,7 +21,7 @@ use crate::{
 
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
-    pub(super) intake: ImportJobs,
+    pub(super) intake: Arc<ImportJobs>,
     pub(super) snapshots: Snapshots,
     pub(super) log: QueryLog,
     pub(super) audit: Audit,

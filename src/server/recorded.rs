@@ -13,7 +13,7 @@ use crate::{
 /// that. The others were decided before `horizon`, so their records would have expired.
 ///
 /// A change is recorded after it was decided. So the search goes back to the oldest decision only.
-pub(super) fn already_recorded(
+pub(super) fn needs_no_record(
     log: &QueryLog,
     changes: &[Unrecorded],
     horizon: Timestamp,

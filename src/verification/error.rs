@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::method_config::InvalidKey;
-use crate::registry::{BindError, ChangeError};
+use crate::registry::{ChangeError, DeviceError};
 
 /// No code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum BeginError {
     },
     /// The account has proved the handle before, but the registry could not bind it.
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Bind(#[from] DeviceError),
 }
 
 /// A code did not confirm anything.
@@ -51,7 +51,7 @@ pub enum ConfirmError {
     TooManyAttempts,
     /// The code was right, but the registry could not bind the handle. The session stays open if a retry can help.
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Bind(#[from] DeviceError),
     /// The code was right, but the registry could not deregister the handle. The session stays open.
     #[error(transparent)]
     Change(#[from] ChangeError),

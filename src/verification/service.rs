@@ -11,7 +11,7 @@ use crate::{
     ids::{AccountId, MessageId, VerificationId},
     limits,
     redacted::redacted_debug,
-    registry::{Asker, BindError, ChangeError, HandleState, Loading, Registry},
+    registry::{Asker, ChangeError, DeviceError, HandleState, Loading, Registry},
     shutdown::Shutdown,
 };
 
@@ -115,7 +115,7 @@ impl VerificationService {
         self.send(Requester::Deregister(from.map(limits::network_of)), handle, None, from).await
     }
 
-    fn holds(&self, account: AccountId, handle: &Handle) -> Result<bool, BindError> {
+    fn holds(&self, account: AccountId, handle: &Handle) -> Result<bool, DeviceError> {
         let view = self.registry.view().map_err(|Loading| ChangeError::Loading)?;
         let state = view.probe(handle);
         Ok(matches!(state, HandleState::Claimed { account: holder, .. } if holder == account))
@@ -175,7 +175,7 @@ impl VerificationService {
         // Removed while the registry works, so that a code works once.
         let session = self.state().sessions.confirm(verification, &hash, self.clock.now())?;
         let outcome = self.apply(&session).await;
-        if let Err(ConfirmError::Change(_) | ConfirmError::Bind(BindError::Change(_))) = outcome {
+        if let Err(ConfirmError::Change(_) | ConfirmError::Bind(DeviceError::Change(_))) = outcome {
             self.state().sessions.restore(session);
         }
         outcome

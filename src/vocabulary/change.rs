@@ -1,4 +1,4 @@
-//! What changes in the registry, and why.
+//! What changes in the registry, why, and the kinds of devices.
 
 use super::codes::codes;
 use crate::{
@@ -79,4 +79,22 @@ pub struct Change {
     pub account: Option<AccountId>,
     /// Why.
     pub cause: Cause,
+}
+
+codes! {
+    /// What kind of device it is.
+    Platform {
+        /// A phone.
+        Ios = 1 "ios",
+        /// A tablet.
+        Ipados = 2 "ipados",
+        /// A computer.
+        Macos = 3 "macos",
+        /// A watch.
+        Watchos = 4 "watchos",
+        /// A headset.
+        Visionos = 5 "visionos",
+        /// Anything else.
+        Other = 6 "other",
+    }
 }

@@ -40,7 +40,6 @@ macro_rules! codes {
             };
 
             /// The code in JSON, on the command line and in the API. Stable.
-            #[must_use]
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$case => $code,)*
@@ -49,7 +48,6 @@ macro_rules! codes {
             }
 
             /// The number on disk. Stable, never reused, never 0.
-            #[must_use]
             pub const fn number(self) -> u8 {
                 match self {
                     $(Self::$case => $number,)*
@@ -58,36 +56,23 @@ macro_rules! codes {
             }
 
             /// From the number on disk.
-            #[must_use]
-            pub fn from_number(number: u8) -> Option<Self> {
-                match number {
-                    $($number => Some(Self::$case),)*
-                    _ => {
-                        $($(
-                            let inner = number.checked_sub($offset).and_then(<$inner>::from_number);
-                            if let Some(inner) = inner {
-                                return Some(Self::$nest(inner));
-                            }
-                        )*)?
-                        None
+            pub const fn from_number(number: u8) -> Option<Self> {
+                const BY_NUMBER: [Option<$name>; 256] = {
+                    let mut all = [None; 256];
+                    let mut next = 0;
+                    while next < <$name>::ALL.len() {
+                        let case = <$name>::ALL[next];
+                        all[case.number() as usize] = Some(case);
+                        next += 1;
                     }
-                }
+                    all
+                };
+                BY_NUMBER[number as usize]
             }
 
             /// From the code.
-            #[must_use]
             pub fn from_code(code: &str) -> Option<Self> {
-                match code {
-                    $($code => Some(Self::$case),)*
-                    _ => {
-                        $($(
-                            if let Some(inner) = <$inner>::from_code(code) {
-                                return Some(Self::$nest(inner));
-                            }
-                        )*)?
-                        None
-                    }
-                }
+                Self::ALL.iter().copied().find(|case| case.code() == code)
             }
         }
 

@@ -20,11 +20,9 @@
 mod change;
 mod codes;
 mod lookup;
-mod platform;
 mod problem;
 
-pub use change::{Cause, Change, ChangeKind};
+pub use change::{Cause, Change, ChangeKind, Platform};
 pub(crate) use codes::{CodeVisitor, code_schema, codes};
 pub use lookup::{HandleLoss, Reason, Route};
-pub use platform::Platform;
 pub use problem::{ProblemCode, Retry};

@@ -24,19 +24,16 @@ macro_rules! problems {
 
         impl ProblemCode {
             /// The HTTP status.
-            #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$case => $status,)* }
             }
 
             /// What it means, in a few words.
-            #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$case => $title,)* }
             }
 
             /// Whether to try again.
-            #[must_use]
             pub const fn retry(self) -> Retry {
                 match self { $(Self::$case => Retry::$retry,)* }
             }

@@ -1,6 +1,6 @@
 //! `POST /v1/registry/import` and `GET` of the same: a staged file in, and how far it is applied.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
@@ -24,7 +24,7 @@ use crate::{
         body,
         problem::{Code, Problem},
     },
-    import_jobs::{AcceptError, Applied, Ended, ImportJobs, Upload, UploadError},
+    import_jobs::{Applied, Ended, ImportJobs, Upload, UploadError},
     limits,
     shutdown::Shutdown,
 };
@@ -37,7 +37,7 @@ const LINE_PAUSE: Duration = Duration::from_millis(200);
     responses((status = 200, body = ImportState)),
     security(("operator" = ["admin"])),
 )]
-pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json<ImportState> {
+pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) -> Json<ImportState> {
     let applied = intake.applied();
     let state = if applied.is_some() { ImportPhase::Applying } else { ImportPhase::None };
     let Applied { accounts, total, .. } = applied.unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) async fn progress(_: Admin, State(intake): State<ImportJobs>) -> Json
 )]
 pub(super) async fn import(
     admin: Result<Admin, Problem>,
-    State(intake): State<ImportJobs>,
+    State(intake): State<Arc<ImportJobs>>,
     State(shutdown): State<Shutdown>,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -163,26 +163,14 @@ impl From<UploadError> for Problem {
                 let bytes_max = limits::IMPORT_UPLOAD_BYTES_MAX;
                 Self::new(Code::BodyTooLarge, format!("a staged file is at most {bytes_max} bytes"))
             }
-            UploadError::Write(error) => unwritable(&error),
-        }
-    }
-}
-
-impl From<AcceptError> for Problem {
-    fn from(error: AcceptError) -> Self {
-        match error {
             // Its text says what is wrong and holds no content of the file.
-            AcceptError::Staged(error) => Self::new(Code::ImportInvalid, error.to_string()),
-            AcceptError::Write(error) => unwritable(&error),
-            AcceptError::Stopped => Self::new(Code::Overloaded, "the service is stopping"),
+            UploadError::Staged(error) => Self::new(Code::ImportInvalid, error.to_string()),
+            UploadError::Write(error) => {
+                tracing::error!(%error, "an import could not be taken in");
+                let detail = "the staged file could not be written; is the disk full?";
+                Self::new(Code::RegistryUnwritable, detail)
+            }
+            UploadError::Stopped => Self::new(Code::Overloaded, "the service is stopping"),
         }
     }
-}
-
-fn unwritable(error: &std::io::Error) -> Problem {
-    tracing::error!(%error, "an import could not be taken in");
-    Problem::new(
-        Code::RegistryUnwritable,
-        "the staged file could not be written; is the disk full?",
-    )
 }

@@ -32,7 +32,7 @@ pub struct OperatorState {
     /// The directory.
     pub registry: Arc<Registry>,
     /// Takes imports in.
-    pub intake: ImportJobs,
+    pub intake: Arc<ImportJobs>,
     /// Makes snapshots of the registry.
     pub snapshots: Snapshots,
     /// What became of lookups.

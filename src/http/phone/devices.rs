@@ -22,7 +22,7 @@ use crate::{
     ids::{AccountId, DeviceId},
     limits,
     quota::Quota,
-    registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignUpError, SignedUp},
+    registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignedUp},
     verification::{LinkError, VerificationService},
     vocabulary::Platform,
 };
@@ -201,11 +201,11 @@ pub(super) async fn issue_link_code(
 }
 
 /// Whether a sign-up certainly did not happen. If the log failed it may have.
-fn came_to_nothing(error: &SignUpError) -> bool {
+fn came_to_nothing(error: &DeviceError) -> bool {
     !matches!(
         error,
-        SignUpError::AccountGone
-            | SignUpError::Change(ChangeError::LogUnwritable | ChangeError::Stopped)
+        DeviceError::AccountGone
+            | DeviceError::Change(ChangeError::LogUnwritable | ChangeError::Stopped)
     )
 }
 
@@ -221,28 +221,24 @@ pub(super) fn secret(response: impl IntoResponse) -> Response {
     response
 }
 
-impl From<SignUpError> for Problem {
-    fn from(error: SignUpError) -> Self {
-        match error {
-            SignUpError::AccountGone => link_code_invalid(),
-            SignUpError::TooManyDevices { devices_max } => {
-                let detail = format!("an account has at most {devices_max} devices; sign one out");
-                Self::new(Code::TooManyDevices, detail)
-            }
-            SignUpError::NameTooLong => {
-                let bytes_max = limits::DEVICE_NAME_BYTES_MAX;
-                Self::new(Code::RequestInvalid, format!("a name is at most {bytes_max} bytes"))
-            }
-            SignUpError::Change(error) => error.into(),
-        }
-    }
-}
-
 impl From<DeviceError> for Problem {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::DeviceUnknown => device_gone(),
             DeviceError::NotBound => not_bound(),
+            DeviceError::TooManyHandles { handles_max } => {
+                let detail = format!("an account holds at most {handles_max} handles; give one up");
+                Self::new(Code::TooManyHandlesHeld, detail)
+            }
+            DeviceError::AccountGone => link_code_invalid(),
+            DeviceError::TooManyDevices { devices_max } => {
+                let detail = format!("an account has at most {devices_max} devices; sign one out");
+                Self::new(Code::TooManyDevices, detail)
+            }
+            DeviceError::NameTooLong => {
+                let bytes_max = limits::DEVICE_NAME_BYTES_MAX;
+                Self::new(Code::RequestInvalid, format!("a name is at most {bytes_max} bytes"))
+            }
             DeviceError::Change(error) => error.into(),
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    device_auth::{Device, device_gone, not_bound},
+    device_auth::{Device, not_bound},
     devices::secret,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         problem::{Code, Problem},
     },
     quota::Quota,
-    registry::{BindError, HandleDetails, Registry},
+    registry::{HandleDetails, Registry},
     verification::{BeginError, Begun, Verification, VerificationService},
 };
 
@@ -145,19 +145,6 @@ pub(super) async fn set_discoverable(
 fn parse_own(path: Result<Path<String>, PathRejection>) -> Result<Handle, Problem> {
     let Path(text) = path.map_err(|_| not_bound())?;
     Handle::parse(&text, None).map_err(|_| not_bound())
-}
-
-impl From<BindError> for Problem {
-    fn from(error: BindError) -> Self {
-        match error {
-            BindError::DeviceUnknown => device_gone(),
-            BindError::TooManyHandles { handles_max } => {
-                let detail = format!("an account holds at most {handles_max} handles; give one up");
-                Self::new(Code::TooManyHandlesHeld, detail)
-            }
-            BindError::Change(error) => error.into(),
-        }
-    }
 }
 
 impl From<BeginError> for Problem {

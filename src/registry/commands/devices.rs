@@ -2,15 +2,18 @@
 
 use crate::{
     clock::Timestamp,
+    handle::Handle,
     ids::{AccountId, DeviceId},
     limits,
     vocabulary::{Cause, ChangeKind, HandleLoss, Platform},
 };
 
-use super::{context::Context, operation::Operation, plan::Plan, touched::Touch};
 use crate::registry::{
     account::{Account, Device},
-    error::{ChangeError, DeviceError, SignUpError},
+    directory::Registry,
+    error::{ChangeError, DeviceError},
+    job::Touches,
+    plan::Plan,
     token::DeviceToken,
 };
 
@@ -38,70 +41,76 @@ pub struct SignedUp {
     pub lease_expires_at: Timestamp,
 }
 
-pub(in crate::registry) struct CheckIn(pub(in crate::registry) DeviceId);
-
-pub(in crate::registry) struct SignOut(pub(in crate::registry) DeviceId);
-
-impl Operation for SignUp {
-    type Done = SignedUp;
-    type Error = SignUpError;
-
-    fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
-        self.link.map(Touch::Account).into_iter().collect()
+impl Registry {
+    /// Signs a device up. One that joins an account backs all of its handles.
+    pub async fn sign_up(&self, request: SignUp) -> Result<SignedUp, DeviceError> {
+        let touches = Touches { account: request.link, ..Touches::default() };
+        self.submit(touches, |plan| sign_up(plan, request)).await
     }
 
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<SignedUp, SignUpError> {
-        if self.name.as_ref().is_some_and(|name| name.len() > limits::DEVICE_NAME_BYTES_MAX) {
-            return Err(SignUpError::NameTooLong);
-        }
-        let id = new_device(context);
-        let token = DeviceToken::issue(id);
-        let device = Device {
-            id,
-            token_hash: token.hash(),
-            registered_at: context.now,
-            last_check_in_at: context.now,
-            name: self.name.take().map(String::into_boxed_str),
-            platform: self.platform,
-            lapse_recorded: false,
+    /// Renews a device's lease, and nothing else. Returns until when it now counts as live.
+    pub async fn check_in(&self, device: DeviceId) -> Result<Timestamp, DeviceError> {
+        let touches = Touches { device: Some(device), ..Touches::default() };
+        self.submit(touches, move |plan| check_in(plan, device)).await
+    }
+
+    /// Removes a device with its bindings.
+    pub async fn sign_out(&self, device: DeviceId) -> Result<(), DeviceError> {
+        let touches = Touches { device: Some(device), ..Touches::default() };
+        let sign_out = move |plan: &mut Plan| {
+            let account = plan.account_of(device).ok_or(DeviceError::DeviceUnknown)?;
+            Ok(remove_device(plan, account, device, Cause::SignOut)?)
         };
-        let lease_expires_at = device.lease_until(context.config().lease);
-        let (account, cause, joined) = match self.link {
-            Some(account) => (account, Cause::Linked, join(context, plan, account, device)?),
-            None => (found(context, plan, device)?, Cause::SignUp, Vec::new()),
-        };
-        plan.record(ChangeKind::DeviceRegistered, cause, None, Some(id), Some(account));
-        for handle in &joined {
-            plan.record(ChangeKind::HandleBound, cause, Some(handle), Some(id), Some(account));
-        }
-        Ok(SignedUp { device: id, account, token, lease_expires_at })
+        self.submit(touches, sign_out).await
     }
 }
 
+fn sign_up(plan: &mut Plan, request: SignUp) -> Result<SignedUp, DeviceError> {
+    if request.name.as_ref().is_some_and(|name| name.len() > limits::DEVICE_NAME_BYTES_MAX) {
+        return Err(DeviceError::NameTooLong);
+    }
+    let id = new_device(plan);
+    let token = DeviceToken::issue(id);
+    let device = Device {
+        id,
+        token_hash: token.hash(),
+        registered_at: plan.now,
+        last_check_in_at: plan.now,
+        name: request.name.map(String::into_boxed_str),
+        platform: request.platform,
+        lapse_recorded: false,
+    };
+    let lease_expires_at = device.lease_until(plan.shared.config.lease);
+    let (account, cause, joined) = match request.link {
+        Some(account) => (account, Cause::Linked, join(plan, account, device)?),
+        None => (found(plan, device)?, Cause::SignUp, Vec::new()),
+    };
+    plan.record(ChangeKind::DeviceRegistered, cause, None, Some(id), Some(account));
+    for handle in &joined {
+        plan.record(ChangeKind::HandleBound, cause, Some(handle), Some(id), Some(account));
+    }
+    Ok(SignedUp { device: id, account, token, lease_expires_at })
+}
+
 /// Adds the device to an account, of which it backs every handle.
-fn join(
-    context: &Context<'_>,
-    plan: &mut Plan,
-    id: AccountId,
-    device: Device,
-) -> Result<Vec<crate::handle::Handle>, SignUpError> {
-    let devices_max = context.config().devices_per_account;
-    let account = plan.account(context, id)?.ok_or(SignUpError::AccountGone)?;
+fn join(plan: &mut Plan, id: AccountId, device: Device) -> Result<Vec<Handle>, DeviceError> {
+    let devices_max = plan.shared.config.devices_per_account;
+    let account = plan.account(id)?.ok_or(DeviceError::AccountGone)?;
     if account.devices.len() >= devices_max {
-        return Err(SignUpError::TooManyDevices { devices_max });
+        return Err(DeviceError::TooManyDevices { devices_max });
     }
     for claim in &mut account.claims {
-        claim.devices = claim.devices.with(device.id);
+        claim.add(device.id);
     }
     account.devices.push(device);
     Ok(account.claims.iter().map(|claim| claim.handle.clone()).collect())
 }
 
-/// A new account of this one device. Two new ids in one batch meet with probability 2^-64 a pair: only ids that are
-/// there already are looked at.
-fn found(context: &Context<'_>, plan: &mut Plan, device: Device) -> Result<AccountId, ChangeError> {
+/// A new account of this one device. Checks only stored ids: two new ids in one batch are the same with probability
+/// 2^-64 a pair.
+fn found(plan: &mut Plan, device: Device) -> Result<AccountId, ChangeError> {
     let mut id = AccountId::random();
-    while context.stored(id)?.is_some() {
+    while plan.stored(id)?.is_some() {
         id = AccountId::random();
     }
     let mut account = Account::new(id);
@@ -110,90 +119,49 @@ fn found(context: &Context<'_>, plan: &mut Plan, device: Device) -> Result<Accou
     Ok(id)
 }
 
-fn new_device(context: &Context<'_>) -> DeviceId {
+fn new_device(plan: &Plan) -> DeviceId {
     std::iter::repeat_with(DeviceId::random)
-        .find(|id| context.account_of(*id).is_none())
+        .find(|id| plan.account_of(*id).is_none())
         .unwrap_or_else(DeviceId::random)
 }
 
-/// The account of `device`, to be changed.
-pub(super) fn own_account<'p>(
-    context: &Context<'_>,
-    plan: &'p mut Plan,
-    device: DeviceId,
-) -> Result<Option<&'p mut Account>, ChangeError> {
-    match context.account_of(device) {
-        Some(account) => plan.account(context, account),
-        None => Ok(None),
+/// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
+fn check_in(plan: &mut Plan, id: DeviceId) -> Result<Timestamp, DeviceError> {
+    let (now, lease) = (plan.now, plan.shared.config.lease);
+    let account = plan.own_account(id)?;
+    let (own, backed) = (account.id, account.backed(id));
+    let device = account.device_mut(id).ok_or(DeviceError::DeviceUnknown)?;
+    let was_recorded = device.lapse_recorded;
+    let had_lapsed = device.lease_until(lease) <= now;
+    // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
+    device.last_check_in_at = now;
+    device.lapse_recorded = false;
+    // The upkeep did not come in time to record the lapse: without its record the return makes no sense.
+    if had_lapsed && !was_recorded {
+        plan.record_device(ChangeKind::LeaseExpired, Cause::Silence, &backed, id, own);
     }
-}
-
-impl Operation for CheckIn {
-    type Done = Timestamp;
-    type Error = DeviceError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(Some(self.0), None)
+    if had_lapsed || was_recorded {
+        plan.record_device(ChangeKind::DeviceRevived, Cause::CheckIn, &backed, id, own);
     }
-
-    /// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Timestamp, DeviceError> {
-        let lease = context.config().lease;
-        let account = own_account(context, plan, self.0)?.ok_or(DeviceError::DeviceUnknown)?;
-        let (id, backed) = (account.id, account.backed(self.0));
-        let device = account.device_mut(self.0).ok_or(DeviceError::DeviceUnknown)?;
-        let was_recorded = device.lapse_recorded;
-        let had_lapsed = device.lease_until(lease) <= context.now;
-        // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
-        device.last_check_in_at = context.now;
-        device.lapse_recorded = false;
-        let lease_until = device.lease_until(lease);
-        // The upkeep did not come in time to record the lapse: without its record the return makes no sense.
-        if had_lapsed && !was_recorded {
-            plan.record_device(ChangeKind::LeaseExpired, Cause::Silence, &backed, self.0, id);
-        }
-        if had_lapsed || was_recorded {
-            plan.record_device(ChangeKind::DeviceRevived, Cause::CheckIn, &backed, self.0, id);
-        }
-        Ok(lease_until)
-    }
-}
-
-impl Operation for SignOut {
-    type Done = ();
-    type Error = DeviceError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(Some(self.0), None)
-    }
-
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), DeviceError> {
-        let account = context.account_of(self.0).ok_or(DeviceError::DeviceUnknown)?;
-        remove_device(context, plan, account, self.0, Cause::SignOut)?;
-        Ok(())
-    }
+    Ok(now.plus(lease))
 }
 
 /// Takes a device out of its account with its bindings; claims that it alone backed end.
 pub(super) fn remove_device(
-    context: &Context<'_>,
     plan: &mut Plan,
     id: AccountId,
     device: DeviceId,
     cause: Cause,
 ) -> Result<(), ChangeError> {
-    let Some(account) = plan.account(context, id)? else {
+    let now = plan.now;
+    let Some(account) = plan.account(id)? else {
         return Ok(());
     };
     let backed = account.backed(device);
-    let mut tombstone = Vec::new();
-    for handle in &backed {
-        if account.release(handle, device, HandleLoss::DeviceRemoved, context.now) {
-            tombstone.push(handle);
-        }
-    }
+    let mut ended = backed.clone();
+    ended.retain(|handle| account.release(handle, device, HandleLoss::DeviceRemoved, now));
     account.devices.retain(|one| one.id != device);
-    for handle in tombstone {
+    for handle in &ended {
         plan.end(handle, HandleLoss::DeviceRemoved);
     }
     for handle in &backed {

@@ -8,246 +8,195 @@ use crate::{
     vocabulary::{Cause, ChangeKind, HandleLoss},
 };
 
-use super::{
-    context::Context, devices::own_account, operation::Operation, plan::Plan, touched::Touch,
-};
 use crate::registry::{
     account::{Account, Claim},
     device::HandleDetails,
-    error::{BindError, ChangeError, DeviceError},
-    inline_vec::InlineVec,
+    directory::Registry,
+    error::{ChangeError, DeviceError},
+    job::Touches,
+    plan::Plan,
 };
 
-pub(in crate::registry) struct Prove(
-    pub(in crate::registry) DeviceId,
-    pub(in crate::registry) Handle,
-);
-
-pub(in crate::registry) struct Rebind(
-    pub(in crate::registry) DeviceId,
-    pub(in crate::registry) Handle,
-);
-
-pub(in crate::registry) struct Unbind(
-    pub(in crate::registry) DeviceId,
-    pub(in crate::registry) Handle,
-);
-
-pub(in crate::registry) struct Deregister(pub(in crate::registry) Handle);
-
-pub(in crate::registry) struct SetDiscoverable {
-    pub(in crate::registry) device: DeviceId,
-    pub(in crate::registry) handle: Handle,
-    pub(in crate::registry) discoverable: bool,
+/// What a command of `device` about `handle` touches.
+fn both(device: DeviceId, handle: &Handle) -> Touches {
+    Touches { device: Some(device), handle: Some(handle.clone()), ..Touches::default() }
 }
 
-impl Operation for Prove {
-    type Done = Timestamp;
-    type Error = BindError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(Some(self.0), Some(&self.1))
+impl Registry {
+    /// Gives `handle`, whose ownership was just verified, to the device and its account, whoever held it before.
+    /// Returns the moment of the proof. A handle that its account hid stays hidden as long as it is held; after it
+    /// ended or moved it is shown.
+    pub async fn prove(&self, device: DeviceId, handle: Handle) -> Result<Timestamp, DeviceError> {
+        self.submit(both(device, &handle), move |plan| prove(plan, device, &handle)).await
     }
 
-    /// The newest proof wins, at once: what another account held moves over and none of its devices keeps it.
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Timestamp, BindError> {
-        let Self(id, handle) = self;
-        let own = context.account_of(*id).ok_or(BindError::DeviceUnknown)?;
-        let foreign = context.holder(handle).filter(|holder| *holder != own);
-        check_limit(context, plan, own, handle)?;
-        if let Some(foreign) = foreign {
-            take_from(context, plan, foreign, handle)?;
-        }
-        let account = plan.account(context, own)?.ok_or(BindError::DeviceUnknown)?;
-        account.lost.retain(|lost| lost.handle != *handle);
-        let was_backing = match account.claim_mut(handle) {
-            Some(claim) => {
-                let was_backing = claim.devices.contains(id);
-                claim.proved_at = context.now;
-                claim.devices = claim.devices.with(*id);
-                was_backing
-            }
-            None => {
-                account.claims.push(Claim {
-                    handle: handle.clone(),
-                    proved_at: context.now,
-                    discoverable: true,
-                    devices: InlineVec::One(*id),
-                });
-                false
-            }
-        };
-        let is_silent = !was_backing && has_recorded_lapse(account, *id);
-        if context.tombstone(handle).is_some() {
-            plan.forget_end(handle);
-        }
-        let (kind, cause) = match foreign {
-            Some(_) => (ChangeKind::HandleMoved, Cause::NewerProof),
-            None => (ChangeKind::HandleBound, Cause::Proof),
-        };
-        plan.record(kind, cause, Some(handle), Some(*id), Some(own));
-        if is_silent {
-            record_lapse(plan, handle, *id, own);
-        }
-        Ok(context.now)
+    /// Lets the device back a handle that its account holds already, and returns when that was proved. `None` if the
+    /// account does not hold it.
+    pub async fn rebind(
+        &self,
+        device: DeviceId,
+        handle: Handle,
+    ) -> Result<Option<Timestamp>, DeviceError> {
+        self.submit(both(device, &handle), move |plan| rebind(plan, device, &handle)).await
+    }
+
+    /// The device gives a handle up.
+    pub async fn unbind(&self, device: DeviceId, handle: Handle) -> Result<(), DeviceError> {
+        self.submit(both(device, &handle), move |plan| unbind(plan, device, &handle)).await
+    }
+
+    /// Takes a handle from every device. If nobody holds it, that needs no change and no record.
+    pub async fn deregister(&self, handle: Handle) -> Result<(), ChangeError> {
+        let touches = Touches { handle: Some(handle.clone()), ..Touches::default() };
+        self.submit(touches, move |plan| deregister(plan, &handle)).await
+    }
+
+    /// Shows a handle to strangers or hides it from them.
+    pub async fn set_discoverable(
+        &self,
+        device: DeviceId,
+        handle: Handle,
+        discoverable: bool,
+    ) -> Result<HandleDetails, DeviceError> {
+        let touches = both(device, &handle);
+        self.submit(touches, move |plan| set_discoverable(plan, device, handle, discoverable)).await
     }
 }
 
-/// Whether the log says that the device has lapsed, for each handle that it backed then.
-fn has_recorded_lapse(account: &Account, device: DeviceId) -> bool {
-    account.device(device).is_some_and(|device| device.lapse_recorded)
-}
-
-/// A proof renews no lease: a handle that only a lapsed device backs is not live. The log says so.
-fn record_lapse(plan: &mut Plan, handle: &Handle, device: DeviceId, account: AccountId) {
-    let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
-    plan.record(kind, cause, Some(handle), Some(device), Some(account));
-}
-
-fn check_limit(
-    context: &Context<'_>,
-    plan: &mut Plan,
-    own: AccountId,
-    handle: &Handle,
-) -> Result<(), BindError> {
-    let account = plan.account(context, own)?.ok_or(BindError::DeviceUnknown)?;
+/// The newest proof wins, at once: what another account held moves over and none of its devices keeps it.
+fn prove(plan: &mut Plan, id: DeviceId, handle: &Handle) -> Result<Timestamp, DeviceError> {
+    let now = plan.now;
+    let account = plan.own_account(id)?;
+    let own = account.id;
     let handles_max = limits::HANDLES_PER_ACCOUNT_MAX;
     if account.claim(handle).is_none() && account.claims.len() >= handles_max {
-        return Err(BindError::TooManyHandles { handles_max });
+        return Err(DeviceError::TooManyHandles { handles_max });
     }
-    Ok(())
+    let foreign = plan.holder(handle).filter(|holder| *holder != own);
+    if let Some(foreign) = foreign {
+        take_from(plan, foreign, handle)?;
+    }
+    let account = plan.own_account(id)?;
+    account.lost.retain(|lost| lost.handle != *handle);
+    let is_new = if let Some(claim) = account.claim_mut(handle) {
+        claim.proved_at = now;
+        claim.add(id)
+    } else {
+        let (handle, devices) = (handle.clone(), vec![id]);
+        account.claims.push(Claim { handle, proved_at: now, discoverable: true, devices });
+        true
+    };
+    let is_silent = is_new && account.has_recorded_lapse(id);
+    plan.forget_end(handle);
+    let (kind, cause) = match foreign {
+        Some(_) => (ChangeKind::HandleMoved, Cause::NewerProof),
+        None => (ChangeKind::HandleBound, Cause::Proof),
+    };
+    record_binding(plan, (kind, cause), handle, id, own, is_silent);
+    Ok(now)
+}
+
+/// Records that the device backs the handle. That renews no lease: a handle that only a lapsed device backs is not live,
+/// and the log says so.
+fn record_binding(
+    plan: &mut Plan,
+    (kind, cause): (ChangeKind, Cause),
+    handle: &Handle,
+    device: DeviceId,
+    account: AccountId,
+    is_silent: bool,
+) {
+    plan.record(kind, cause, Some(handle), Some(device), Some(account));
+    if is_silent {
+        let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
+        plan.record(kind, cause, Some(handle), Some(device), Some(account));
+    }
 }
 
 /// The account loses `handle` to a newer proof.
 pub(super) fn take_from(
-    context: &Context<'_>,
     plan: &mut Plan,
     holder: AccountId,
     handle: &Handle,
 ) -> Result<(), ChangeError> {
-    if let Some(account) = plan.account(context, holder)? {
-        account.lose(handle, HandleLoss::Moved, context.now);
+    let now = plan.now;
+    if let Some(account) = plan.account(holder)? {
+        account.lose(handle, HandleLoss::Moved, now);
     }
     Ok(())
 }
 
-impl Operation for Rebind {
-    type Done = Option<Timestamp>;
-    type Error = BindError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(Some(self.0), Some(&self.1))
+/// Only a proof that the account holds now counts: once the handle has ended it takes a new one.
+fn rebind(
+    plan: &mut Plan,
+    id: DeviceId,
+    handle: &Handle,
+) -> Result<Option<Timestamp>, DeviceError> {
+    let account = plan.own_account(id)?;
+    let (own, is_silent) = (account.id, account.has_recorded_lapse(id));
+    let Some(claim) = account.claim_mut(handle) else {
+        return Ok(None);
+    };
+    let proved_at = claim.proved_at;
+    if claim.add(id) {
+        let what = (ChangeKind::HandleBound, Cause::ProofHeld);
+        record_binding(plan, what, handle, id, own, is_silent);
     }
-
-    /// Only a proof that the account holds now counts: once the handle has ended it takes a new one.
-    fn plan(
-        &mut self,
-        context: &Context<'_>,
-        plan: &mut Plan,
-    ) -> Result<Option<Timestamp>, BindError> {
-        let Self(id, handle) = self;
-        let account = own_account(context, plan, *id)?.ok_or(BindError::DeviceUnknown)?;
-        let (own, is_silent) = (account.id, has_recorded_lapse(account, *id));
-        let Some(claim) = account.claim_mut(handle) else {
-            return Ok(None);
-        };
-        let proved_at = claim.proved_at;
-        if !claim.devices.contains(id) {
-            claim.devices = claim.devices.with(*id);
-            let (kind, cause) = (ChangeKind::HandleBound, Cause::ProofHeld);
-            plan.record(kind, cause, Some(handle), Some(*id), Some(own));
-            if is_silent {
-                record_lapse(plan, handle, *id, own);
-            }
-        }
-        Ok(Some(proved_at))
-    }
+    Ok(Some(proved_at))
 }
 
 /// The account of `device`, if that backs `handle`.
 fn backing<'p>(
-    context: &Context<'_>,
     plan: &'p mut Plan,
     device: DeviceId,
     handle: &Handle,
 ) -> Result<&'p mut Account, DeviceError> {
-    let account = own_account(context, plan, device)?.ok_or(DeviceError::DeviceUnknown)?;
+    let account = plan.own_account(device)?;
     match account.claim(handle) {
         Some(claim) if claim.devices.contains(&device) => Ok(account),
         _ => Err(DeviceError::NotBound),
     }
 }
 
-impl Operation for Unbind {
-    type Done = ();
-    type Error = DeviceError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(Some(self.0), Some(&self.1))
+fn unbind(plan: &mut Plan, device: DeviceId, handle: &Handle) -> Result<(), DeviceError> {
+    let now = plan.now;
+    let account = backing(plan, device, handle)?;
+    let id = account.id;
+    if account.release(handle, device, HandleLoss::Unbound, now) {
+        plan.end(handle, HandleLoss::Unbound);
     }
-
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), DeviceError> {
-        let Self(device, handle) = self;
-        let account = backing(context, plan, *device, handle)?;
-        let id = account.id;
-        if account.release(handle, *device, HandleLoss::Unbound, context.now) {
-            plan.end(handle, HandleLoss::Unbound);
-        }
-        let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
-        plan.record(kind, cause, Some(handle), Some(*device), Some(id));
-        Ok(())
-    }
+    let (kind, cause) = (ChangeKind::HandleUnbound, Cause::OwnerRequest);
+    plan.record(kind, cause, Some(handle), Some(device), Some(id));
+    Ok(())
 }
 
-impl Operation for Deregister {
-    type Done = ();
-    type Error = ChangeError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(None, Some(&self.0))
+fn deregister(plan: &mut Plan, handle: &Handle) -> Result<(), ChangeError> {
+    let now = plan.now;
+    let Some(holder) = plan.holder(handle) else {
+        return Ok(());
+    };
+    if let Some(account) = plan.account(holder)? {
+        account.lose(handle, HandleLoss::Deregistered, now);
+        plan.end(handle, HandleLoss::Deregistered);
+        let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
+        plan.record(kind, cause, Some(handle), None, Some(holder));
     }
-
-    /// A handle that no account holds needs no change and no record.
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<(), ChangeError> {
-        let holder = context.holder(&self.0);
-        let account = match holder {
-            Some(holder) => plan.account(context, holder)?,
-            None => None,
-        };
-        if let Some(account) = account {
-            account.lose(&self.0, HandleLoss::Deregistered, context.now);
-            plan.end(&self.0, HandleLoss::Deregistered);
-            let (kind, cause) = (ChangeKind::HandleDeregistered, Cause::Deregistration);
-            plan.record(kind, cause, Some(&self.0), None, holder);
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-impl Operation for SetDiscoverable {
-    type Done = HandleDetails;
-    type Error = DeviceError;
-
-    fn touches(&self, context: &Context<'_>) -> Vec<Touch> {
-        context.touches(Some(self.device), Some(&self.handle))
+fn set_discoverable(
+    plan: &mut Plan,
+    device: DeviceId,
+    handle: Handle,
+    discoverable: bool,
+) -> Result<HandleDetails, DeviceError> {
+    let account = backing(plan, device, &handle)?;
+    let id = account.id;
+    let claim = account.claim_mut(&handle).ok_or(DeviceError::NotBound)?;
+    let proved_at = claim.proved_at;
+    if std::mem::replace(&mut claim.discoverable, discoverable) != discoverable {
+        let kind = if discoverable { ChangeKind::HandleShown } else { ChangeKind::HandleHidden };
+        plan.record(kind, Cause::OwnerRequest, Some(&handle), Some(device), Some(id));
     }
-
-    fn plan(
-        &mut self,
-        context: &Context<'_>,
-        plan: &mut Plan,
-    ) -> Result<HandleDetails, DeviceError> {
-        let Self { device, handle, discoverable } = self;
-        let account = backing(context, plan, *device, handle)?;
-        let id = account.id;
-        let claim = account.claim_mut(handle).ok_or(DeviceError::NotBound)?;
-        let proved_at = claim.proved_at;
-        let was_discoverable = std::mem::replace(&mut claim.discoverable, *discoverable);
-        if was_discoverable != *discoverable {
-            let kind =
-                if *discoverable { ChangeKind::HandleShown } else { ChangeKind::HandleHidden };
-            plan.record(kind, Cause::OwnerRequest, Some(handle), Some(*device), Some(id));
-        }
-        Ok(HandleDetails { handle: handle.clone(), proved_at, discoverable: *discoverable })
-    }
+    Ok(HandleDetails { handle, proved_at, discoverable })
 }

@@ -13,12 +13,8 @@ use std::collections::HashSet;
 use foldhash::quality::RandomState;
 
 use super::{
-    context::Context,
     handles::take_from,
     imported::{ImportRecords, Imported},
-    operation::Operation,
-    plan::Plan,
-    touched::Touch,
 };
 use crate::{
     clock::Timestamp,
@@ -27,54 +23,58 @@ use crate::{
     limits,
     registry::{
         account::{Account, Claim, Device},
+        directory::Registry,
         error::ChangeError,
+        job::Touches,
+        plan::Plan,
         token::TokenHash,
         transfer::{TransferAccount, TransferClaim, TransferDevice},
     },
     vocabulary::{Cause, ChangeKind},
 };
 
-/// One piece of an import.
-pub(in crate::registry) struct Import {
-    pub(in crate::registry) accounts: Vec<TransferAccount>,
-    /// When the store was made: it knows all that ended since.
-    pub(in crate::registry) founded_at: Timestamp,
-    /// What of the pieces before it was recorded.
-    pub(in crate::registry) records: ImportRecords,
+impl Registry {
+    /// Takes in a piece of an import: accounts in the order of their ids, each handle and device in one of them. Pieces
+    /// of a few hundred keep lookups and other changes from waiting. Taking the same piece in again changes nothing.
+    /// `records` is the import's own, from its first piece to its last.
+    pub async fn import(
+        &self,
+        accounts: Vec<TransferAccount>,
+        records: &mut ImportRecords,
+    ) -> Result<Imported, ChangeError> {
+        let mut after = *records;
+        let touches = Touches { everything: true, ..Touches::default() };
+        let piece = move |plan: &mut Plan| Ok((import(plan, accounts, &mut after)?, after));
+        let (imported, after) = self.submit::<_, ChangeError>(touches, piece).await?;
+        *records = after;
+        Ok(imported)
+    }
 }
 
-impl Operation for Import {
-    type Done = (Imported, ImportRecords);
-    type Error = ChangeError;
-
-    fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
-        vec![Touch::Everything]
-    }
-
-    fn plan(
-        &mut self,
-        context: &Context<'_>,
-        plan: &mut Plan,
-    ) -> Result<(Imported, ImportRecords), ChangeError> {
-        let mut imported = Imported::default();
-        let mut seen =
-            SeenInPiece { accounts: context.known(&self.accounts)?, ..SeenInPiece::default() };
-        for mut incoming in std::mem::take(&mut self.accounts) {
-            if !seen.accounts.insert(incoming.account) {
-                imported.accounts_kept += 1;
-                continue;
-            }
-            let had_handles = !incoming.claims.is_empty();
-            seen.sift(&mut incoming, context.config().devices_per_account, &mut imported);
-            if had_handles && incoming.claims.is_empty() {
-                imported.devices_refused += incoming.devices.len() as u64;
-                continue;
-            }
-            let mut piece = (&mut imported, &mut self.records);
-            take_in(context, plan, incoming, self.founded_at, &mut piece)?;
+/// Plans one piece of an import. `records` says what of the pieces before it was recorded.
+pub(crate) fn import(
+    plan: &mut Plan,
+    accounts: Vec<TransferAccount>,
+    records: &mut ImportRecords,
+) -> Result<Imported, ChangeError> {
+    let ids: Vec<_> = accounts.iter().map(|account| account.account).collect();
+    let mut seen = SeenInPiece { accounts: plan.known(&ids)?, ..SeenInPiece::default() };
+    let mut piece = Piece { plan, records, imported: Imported::default() };
+    for mut incoming in accounts {
+        if !seen.accounts.insert(incoming.account) {
+            piece.imported.accounts_kept += 1;
+            continue;
         }
-        Ok((imported, self.records))
+        let had_handles = !incoming.claims.is_empty();
+        let devices_max = piece.plan.shared.config.devices_per_account;
+        seen.sift(&mut incoming, devices_max, &mut piece.imported);
+        if had_handles && incoming.claims.is_empty() {
+            piece.imported.devices_refused += incoming.devices.len() as u64;
+            continue;
+        }
+        piece.take_in(incoming)?;
     }
+    Ok(piece.imported)
 }
 
 /// Accounts that are stored, and what earlier accounts of the same piece have: the index does not show it yet.
@@ -104,75 +104,155 @@ impl SeenInPiece {
     }
 }
 
-/// Why a claim does not come in.
-enum Refused {
-    Held,
-    Tombstone,
-    Stale,
+/// A piece of an import on its way into a plan.
+struct Piece<'a> {
+    plan: &'a mut Plan,
+    records: &'a mut ImportRecords,
+    imported: Imported,
 }
 
-fn take_in(
-    context: &Context<'_>,
-    plan: &mut Plan,
-    incoming: TransferAccount,
-    founded_at: Timestamp,
-    (imported, records): &mut (&mut Imported, &mut ImportRecords),
-) -> Result<(), ChangeError> {
-    let mut account = Account::new(incoming.account);
-    let devices = incoming.devices.len() as u64;
-    account.devices = incoming.devices.into_iter().filter_map(|one| device(context, one)).collect();
-    imported.devices_refused += devices - account.devices.len() as u64;
-    let mut is_all_refused = !incoming.claims.is_empty();
-    for mut claim in incoming.claims {
-        claim.devices.retain(|device| account.device(*device).is_some());
-        let vouched_at = vouched_at(&account, &claim);
-        if claim.devices.is_empty() {
-            imported.handles_stale += 1;
-            continue;
-        }
-        match judge(context, plan, &claim, vouched_at, founded_at)? {
-            Err(Refused::Held) => imported.handles_held += 1,
-            Err(Refused::Tombstone) => imported.handles_ended += 1,
-            Err(Refused::Stale) => imported.handles_stale += 1,
-            Ok(is_move) => {
+impl Piece<'_> {
+    fn take_in(&mut self, incoming: TransferAccount) -> Result<(), ChangeError> {
+        let mut account = Account::new(incoming.account);
+        let devices = incoming.devices.len() as u64;
+        account.devices =
+            incoming.devices.into_iter().filter_map(|device| self.device(device)).collect();
+        self.imported.devices_refused += devices - account.devices.len() as u64;
+        let mut is_all_refused = !incoming.claims.is_empty();
+        for mut claim in incoming.claims {
+            claim.devices.retain(|device| account.device(*device).is_some());
+            let vouched_at = vouched_at(&account, &claim);
+            if claim.devices.is_empty() {
+                self.imported.handles_stale += 1;
+                continue;
+            }
+            if let Some(from) = self.judge(&claim, vouched_at)? {
                 is_all_refused = false;
-                imported.moved += u64::from(is_move);
-                let is_known = is_move || context.tombstone(&claim.handle).is_some();
-                hold(context, plan, &mut account, claim, vouched_at, is_move)?;
-                record(plan, &account, is_move, is_known, records);
+                self.hold(&mut account, claim, vouched_at, from)?;
             }
         }
+        // An account none of whose handles came in has left: its devices and their tokens must not come back either.
+        if is_all_refused || account.devices.is_empty() {
+            self.imported.devices_refused += account.devices.len() as u64;
+            return Ok(());
+        }
+        self.imported.accounts += 1;
+        self.imported.devices += account.devices.len() as u64;
+        self.imported.handles += account.claims.len() as u64;
+        self.plan.add(account);
+        Ok(())
     }
-    // An account none of whose handles came in has left: its devices and their tokens must not come back either.
-    if is_all_refused || account.devices.is_empty() {
-        imported.devices_refused += account.devices.len() as u64;
-        return Ok(());
+
+    /// `None` if the device does not come in.
+    fn device(&self, incoming: TransferDevice) -> Option<Device> {
+        let (now, config) = (self.plan.now, &self.plan.shared.config);
+        // A clock that ran ahead elsewhere must not make a lease longer here.
+        let last_check_in_at = incoming.last_check_in_at.min(now);
+        let is_forgotten = last_check_in_at.plus(config.forget_after) <= now;
+        if is_forgotten || self.plan.account_of(incoming.device).is_some() {
+            return None;
+        }
+        Some(Device {
+            id: incoming.device,
+            token_hash: incoming.token_hash.map_or(TokenHash::NONE, TokenHash),
+            registered_at: incoming.registered_at.unwrap_or(last_check_in_at).min(now),
+            last_check_in_at,
+            name: incoming.name.map(String::into_boxed_str),
+            platform: incoming.platform,
+            // The record of the handle that comes in says so, too.
+            lapse_recorded: last_check_in_at.plus(config.lease) <= now,
+        })
     }
-    imported.accounts += 1;
-    imported.devices += account.devices.len() as u64;
-    imported.handles += account.claims.len() as u64;
-    plan.add(account);
-    Ok(())
+
+    /// Where a claim comes from, or `None` if it does not come in.
+    fn judge(
+        &mut self,
+        claim: &TransferClaim,
+        vouched_at: Timestamp,
+    ) -> Result<Option<Origin>, ChangeError> {
+        let now = self.plan.now;
+        let is_later = |than: Timestamp| claim.proved_at.is_some_and(|at| than < at && at <= now);
+        // If an earlier piece of the import took the handle from this account, nobody holds it any more.
+        if let Some(holder) = self.plan.holder(&claim.handle)
+            && let Some(account) = self.plan.account(holder)?
+            && let Some(held) = account.claim(&claim.handle)
+        {
+            let comes_in = is_later(held.proved_at);
+            self.imported.handles_held += u64::from(!comes_in);
+            return Ok(comes_in.then_some(Origin::Holder(holder)));
+        }
+        let tombstone = self.plan.tombstone(&claim.handle);
+        if tombstone.is_some_and(|tombstone| !is_later(tombstone.at)) {
+            self.imported.handles_ended += 1;
+            return Ok(None);
+        }
+        let forgets_before = now.minus(limits::TOMBSTONE_LIFETIME);
+        if self.plan.shared.founded_at < forgets_before && vouched_at < forgets_before {
+            self.imported.handles_stale += 1;
+            return Ok(None);
+        }
+        Ok(Some(if tombstone.is_some() { Origin::Tombstone } else { Origin::Unknown }))
+    }
+
+    fn hold(
+        &mut self,
+        account: &mut Account,
+        claim: TransferClaim,
+        vouched_at: Timestamp,
+        from: Origin,
+    ) -> Result<(), ChangeError> {
+        if let Origin::Holder(holder) = from {
+            self.imported.moved += 1;
+            take_from(self.plan, holder, &claim.handle)?;
+        }
+        self.plan.forget_end(&claim.handle);
+        account.claims.push(Claim {
+            handle: claim.handle,
+            proved_at: claim.proved_at.unwrap_or(vouched_at).min(self.plan.now),
+            discoverable: claim.discoverable,
+            devices: claim.devices,
+        });
+        self.record(account, from);
+        Ok(())
+    }
+
+    /// Records the newest claim of `account`. One that the log may know, since the handle moved or had ended here, is not left
+    /// to the record that stands for many.
+    fn record(&mut self, account: &Account, from: Origin) {
+        let Some(claim) = account.claims.last() else { return };
+        let begun = match from {
+            Origin::Holder(_) => ChangeKind::HandleMoved,
+            Origin::Tombstone | Origin::Unknown => ChangeKind::HandleImported,
+        };
+        let devices = || claim.devices.iter().copied();
+        let backed =
+            devices().skip(1).map(|device| (ChangeKind::HandleBound, Cause::Import, device));
+        let hidden = devices().take(usize::from(!claim.discoverable));
+        let hidden = hidden.map(|device| (ChangeKind::HandleHidden, Cause::Import, device));
+        let lapsed =
+            devices().filter(|id| account.device(*id).is_some_and(|one| one.lapse_recorded));
+        let lapsed = lapsed.map(|device| (ChangeKind::LeaseExpired, Cause::Silence, device));
+        let begun = devices().take(1).map(|device| (begun, Cause::Import, device));
+        let changes: Vec<_> = begun.chain(backed).chain(hidden).chain(lapsed).collect();
+        let fits = self.plan.changes.len() + changes.len() <= limits::IMPORT_PIECE_CHANGES_MAX;
+        if fits && (from != Origin::Unknown || self.records.reserve(changes.len())) {
+            for (kind, cause, device) in changes {
+                self.plan.record(kind, cause, Some(&claim.handle), Some(device), Some(account.id));
+            }
+        } else if self.records.summarise() {
+            self.plan.record(ChangeKind::HandleImported, Cause::Import, None, None, None);
+        }
+    }
 }
 
-fn device(context: &Context<'_>, incoming: TransferDevice) -> Option<Device> {
-    let config = context.config();
-    // A clock that ran ahead elsewhere must not make a lease longer here.
-    let last_check_in_at = incoming.last_check_in_at.min(context.now);
-    let is_forgotten = last_check_in_at.plus(config.forget_after) <= context.now;
-    if is_forgotten || context.account_of(incoming.device).is_some() {
-        return None;
-    }
-    Some(Device {
-        id: incoming.device,
-        token_hash: incoming.token_hash.map_or(TokenHash::NONE, TokenHash),
-        registered_at: incoming.registered_at.unwrap_or(last_check_in_at).min(context.now),
-        last_check_in_at,
-        name: incoming.name.map(String::into_boxed_str),
-        platform: incoming.platform,
-        // The record of the handle that comes in says so, too.
-        lapse_recorded: last_check_in_at.plus(config.lease) <= context.now,
-    })
+/// What the registry knows of a handle that comes in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// This account holds it.
+    Holder(AccountId),
+    /// It has a tombstone.
+    Tombstone,
+    Unknown,
 }
 
 /// The last time somebody vouched for a claim: its proof, or else a check-in of a device that backs it.
@@ -180,83 +260,4 @@ fn vouched_at(account: &Account, claim: &TransferClaim) -> Timestamp {
     let backing = account.devices.iter().filter(|device| claim.devices.contains(&device.id));
     let checked_in_at = backing.map(|device| device.last_check_in_at).max();
     claim.proved_at.max(checked_in_at).unwrap_or_default()
-}
-
-/// Whether a claim comes in, and if so whether somebody holds it now.
-fn judge(
-    context: &Context<'_>,
-    plan: &mut Plan,
-    claim: &TransferClaim,
-    vouched_at: Timestamp,
-    founded_at: Timestamp,
-) -> Result<Result<bool, Refused>, ChangeError> {
-    let is_later =
-        |than: Timestamp| claim.proved_at.is_some_and(|at| than < at && at <= context.now);
-    if let Some(holder) = context.holder(&claim.handle) {
-        // A piece of the import may have taken the handle from this account before: then nobody holds it any more.
-        let held = plan.account(context, holder)?.and_then(|account| account.claim(&claim.handle));
-        if let Some(held) = held {
-            return Ok(if is_later(held.proved_at) { Ok(true) } else { Err(Refused::Held) });
-        }
-    }
-    if let Some(tombstone) = context.tombstone(&claim.handle)
-        && !is_later(tombstone.at)
-    {
-        return Ok(Err(Refused::Tombstone));
-    }
-    let forgets_before = context.now.minus(limits::TOMBSTONE_LIFETIME);
-    let may_be_forgotten = founded_at < forgets_before && vouched_at < forgets_before;
-    Ok(if may_be_forgotten { Err(Refused::Stale) } else { Ok(false) })
-}
-
-fn hold(
-    context: &Context<'_>,
-    plan: &mut Plan,
-    account: &mut Account,
-    claim: TransferClaim,
-    vouched_at: Timestamp,
-    is_move: bool,
-) -> Result<(), ChangeError> {
-    if is_move && let Some(holder) = context.holder(&claim.handle) {
-        take_from(context, plan, holder, &claim.handle)?;
-    }
-    if context.tombstone(&claim.handle).is_some() {
-        plan.forget_end(&claim.handle);
-    }
-    account.claims.push(Claim {
-        handle: claim.handle,
-        proved_at: claim.proved_at.unwrap_or(vouched_at).min(context.now),
-        discoverable: claim.discoverable,
-        devices: claim.devices.into_iter().collect(),
-    });
-    Ok(())
-}
-
-/// Records the newest claim of `account`. One that the log may know, since the handle moved or had ended here, is not left
-/// to the record that stands for many.
-fn record(
-    plan: &mut Plan,
-    account: &Account,
-    is_move: bool,
-    is_known: bool,
-    records: &mut ImportRecords,
-) {
-    let Some(claim) = account.claims.last() else { return };
-    let begun = if is_move { ChangeKind::HandleMoved } else { ChangeKind::HandleImported };
-    let devices = || claim.devices.iter().copied();
-    let backed = devices().skip(1).map(|device| (ChangeKind::HandleBound, Cause::Import, device));
-    let hidden = devices().take(usize::from(!claim.discoverable));
-    let hidden = hidden.map(|device| (ChangeKind::HandleHidden, Cause::Import, device));
-    let lapsed = devices().filter(|id| account.device(*id).is_some_and(|one| one.lapse_recorded));
-    let lapsed = lapsed.map(|device| (ChangeKind::LeaseExpired, Cause::Silence, device));
-    let begun = devices().take(1).map(|device| (begun, Cause::Import, device));
-    let changes: Vec<_> = begun.chain(backed).chain(hidden).chain(lapsed).collect();
-    let fits = plan.changes.len() + changes.len() <= limits::IMPORT_PIECE_CHANGES_MAX;
-    if fits && (is_known || records.reserve(changes.len())) {
-        for (kind, cause, device) in changes {
-            plan.record(kind, cause, Some(&claim.handle), Some(device), Some(account.id));
-        }
-    } else if records.summarise() {
-        plan.record(ChangeKind::HandleImported, Cause::Import, None, None, None);
-    }
 }

@@ -50,7 +50,7 @@ pub struct ImportRecords {
 
 impl ImportRecords {
     /// Whether `changes` more are recorded one by one.
-    pub(in crate::registry) fn reserve(&mut self, changes: usize) -> bool {
+    pub(crate) fn reserve(&mut self, changes: usize) -> bool {
         let fits =
             !self.is_summarised && self.changes + changes <= limits::IMPORT_CHANGES_RECORDED_MAX;
         self.changes += if fits { changes } else { 0 };

@@ -1,20 +1,29 @@
 //! Upkeep: saying once that a lease lapsed, removing devices silent for long, forgetting what ended long ago.
 //!
-//! None of it decides anything: a lookup compares times itself. A pure choice scans the index, then [`Sweep`] checks each
-//! item again in its place among the changes, so that a device which checked in meanwhile is left alone.
+//! None of it decides anything: a lookup compares times itself. [`choose`] scans the index, then [`sweep`] checks each item again
+//! in its place among the changes, so that a device which checked in meanwhile is left alone.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::AccountId,
+    limits,
     vocabulary::{Cause, ChangeKind},
-    {clock::Timestamp, handle::Handle, ids::AccountId, limits},
 };
 
-use super::{
-    context::Context, devices::remove_device, operation::Operation, plan::Plan, touched::Touch,
-};
+use super::devices::remove_device;
 use crate::registry::{
-    account::Device, config::Config, error::ChangeError, packed::Packed, state::RegistryState,
+    account::Device,
+    config::Config,
+    directory::Registry,
+    error::{ChangeError, Loading},
+    handle_state::is_forgotten,
+    job::Touches,
+    packed::Packed,
+    plan::Plan,
+    state::RegistryState,
 };
 
 /// What one tick did.
@@ -28,15 +37,37 @@ pub struct Ticked {
     pub forgotten: usize,
 }
 
+impl Registry {
+    /// Records lapsed leases and forgets handles that ended long ago: a bounded part of what is due. Can be called at
+    /// any time; lookups do not depend on it. After an error the next tick goes on from there.
+    pub async fn tick(&self) -> Result<Ticked, ChangeError> {
+        let shared = Arc::clone(&self.shared);
+        // The scan reads the whole index, so it must not run on a serving thread.
+        let scan = tokio::task::spawn_blocking(move || {
+            shared.loaded().map(drop).map_err(|Loading| ChangeError::Loading)?;
+            Ok(choose(&shared, shared.clock.now()))
+        });
+        let mut ticked = Ticked::default();
+        for due in scan.await.map_err(|_| ChangeError::Stopped)?? {
+            let touches = Touches { everything: true, ..Touches::default() };
+            let part = self.submit(touches, move |plan| sweep(plan, &due)).await?;
+            ticked.lapsed += part.lapsed;
+            ticked.removed += part.removed;
+            ticked.forgotten += part.forgotten;
+        }
+        Ok(ticked)
+    }
+}
+
 /// What is due, at most one commit's worth of it.
-#[derive(Clone, Debug, Default)]
-pub(in crate::registry) struct Sweep {
+#[derive(Default)]
+struct Due {
     accounts: Vec<AccountId>,
     forgotten: Vec<Handle>,
 }
 
 /// Scans the index for what is due, bounded, in pieces that fit a commit. Lets changes go on in between.
-pub(in crate::registry) fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Sweep> {
+fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Due> {
     let mut accounts = Vec::new();
     let pages = shared.read().pages();
     for page in 0..pages {
@@ -49,21 +80,20 @@ pub(in crate::registry) fn choose(shared: &RegistryState, now: Timestamp) -> Vec
     }
     accounts.truncate(limits::REGISTRY_TICK_ITEMS_MAX);
     let index = shared.read();
-    let forgotten = index.tombstones().filter(|(_, tombstone)| tombstone.is_forgotten(now));
+    let forgotten = index.tombstones().filter(|(_, tombstone)| is_forgotten(tombstone.at, now));
     let forgotten: Vec<_> =
         forgotten.map(|(handle, _)| handle.clone()).take(limits::REGISTRY_TICK_ITEMS_MAX).collect();
     drop(index);
     let piece = limits::REGISTRY_COMMIT_CHANGES_MAX;
     let accounts =
-        accounts.chunks(piece).map(|ids| Sweep { accounts: ids.to_vec(), ..Sweep::default() });
+        accounts.chunks(piece).map(|ids| Due { accounts: ids.to_vec(), ..Due::default() });
     let forgotten =
-        forgotten.chunks(piece).map(|all| Sweep { forgotten: all.to_vec(), ..Sweep::default() });
+        forgotten.chunks(piece).map(|all| Due { forgotten: all.to_vec(), ..Due::default() });
     accounts.chain(forgotten).collect()
 }
 
 fn is_due(packed: &Packed<'_>, config: &Config, now: Timestamp) -> bool {
-    let forgets = |at: Timestamp| at.plus(limits::TOMBSTONE_LIFETIME) <= now;
-    packed.oldest_loss().is_some_and(forgets)
+    packed.oldest_loss().is_some_and(|at| is_forgotten(at, now))
         || packed.devices().any(|device| {
             let silent_since = device.last_check_in_at();
             let has_lapsed = !device.lapse_recorded() && silent_since.plus(config.lease) <= now;
@@ -71,47 +101,30 @@ fn is_due(packed: &Packed<'_>, config: &Config, now: Timestamp) -> bool {
         })
 }
 
-impl Operation for Sweep {
-    type Done = Ticked;
-    type Error = ChangeError;
-
-    fn touches(&self, _: &Context<'_>) -> Vec<Touch> {
-        vec![Touch::Everything]
+fn sweep(plan: &mut Plan, due: &Due) -> Result<Ticked, ChangeError> {
+    let mut ticked = Ticked::default();
+    for id in &due.accounts {
+        sweep_account(plan, *id, &mut ticked)?;
     }
-
-    fn plan(&mut self, context: &Context<'_>, plan: &mut Plan) -> Result<Ticked, ChangeError> {
-        let mut ticked = Ticked::default();
-        for id in &self.accounts {
-            sweep_account(context, plan, *id, &mut ticked)?;
+    for handle in &due.forgotten {
+        if plan.tombstone(handle).is_some_and(|tombstone| is_forgotten(tombstone.at, plan.now)) {
+            ticked.forgotten += 1;
+            plan.forget_end(handle);
         }
-        for handle in &self.forgotten {
-            if context
-                .tombstone(handle)
-                .is_some_and(|tombstone| tombstone.is_forgotten(context.now))
-            {
-                ticked.forgotten += 1;
-                plan.forget_end(handle);
-            }
-        }
-        Ok(ticked)
     }
+    Ok(ticked)
 }
 
-fn sweep_account(
-    context: &Context<'_>,
-    plan: &mut Plan,
-    id: AccountId,
-    ticked: &mut Ticked,
-) -> Result<(), ChangeError> {
-    let (lease, forget_after) = (context.config().lease, context.config().forget_after);
-    let Some(account) = plan.account(context, id)? else {
+fn sweep_account(plan: &mut Plan, id: AccountId, ticked: &mut Ticked) -> Result<(), ChangeError> {
+    let (now, lease) = (plan.now, plan.shared.config.lease);
+    let forget_after = plan.shared.config.forget_after;
+    let Some(account) = plan.account(id)? else {
         return Ok(());
     };
     let lost = account.lost.len();
-    account.lost.retain(|lost| !lost.is_forgotten(context.now));
+    account.lost.retain(|lost| !is_forgotten(lost.at, now));
     ticked.forgotten += lost - account.lost.len();
-    let is_silent =
-        |device: &Device, span: Duration| device.last_check_in_at.plus(span) <= context.now;
+    let is_silent = |device: &Device, span| device.last_check_in_at.plus(span) <= now;
     let mut lapsed = Vec::new();
     for device in &mut account.devices {
         // The account's row says that the lapse is recorded, in the commit that also holds the record: neither a crash
@@ -131,7 +144,7 @@ fn sweep_account(
         plan.record_device(ChangeKind::LeaseExpired, Cause::Silence, &backed, device, id);
     }
     for device in gone {
-        remove_device(context, plan, id, device, Cause::Silence)?;
+        remove_device(plan, id, device, Cause::Silence)?;
     }
     Ok(())
 }

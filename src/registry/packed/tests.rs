@@ -64,7 +64,7 @@ fn one_phone_with_one_number_takes_52_bytes() {
         handle: Handle::from_canonical("+14155550123").expect("canonical"),
         proved_at: Timestamp::EPOCH,
         discoverable: true,
-        devices: crate::registry::inline_vec::InlineVec::One(id),
+        devices: vec![id],
     });
     assert_eq!(pack(&one).len(), 52);
 }

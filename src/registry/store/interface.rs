@@ -1,30 +1,33 @@
-//! The traits that a store implements.
+//! The traits that a store implements: what it stores, the steps that change it, and why it cannot be used.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use zeroize::Zeroizing;
 
-use super::{
-    error::StoreError,
-    mutation::{Mutation, Row},
-};
 use crate::{
     clock::Timestamp,
-    ids::AccountId,
-    registry::{account::Account, packed::Packed},
+    handle::Handle,
+    ids::{AccountId, DeviceId},
+    registry::{account::Account, handle_state::Tombstone, packed::Packed},
+    vocabulary::Change,
 };
 
 /// What is the store's own: made with it and kept with it.
 #[derive(Clone)]
-pub(in crate::registry) struct Identity {
+pub(crate) struct Identity {
     /// The key of [`crate::registry::Subject`].
-    pub(in crate::registry) subject_key: Zeroizing<[u8; 32]>,
+    pub(crate) subject_key: Zeroizing<[u8; 32]>,
     /// When the store was made: it knows nothing of what ended before.
-    pub(in crate::registry) founded_at: Timestamp,
+    pub(crate) founded_at: Timestamp,
 }
 
 /// A durable set of rows. Used by one thread at a time.
-pub(in crate::registry) trait Store: Send {
+pub(crate) trait Store: Send {
     fn identity(&self) -> Identity;
 
     /// The number of the last batch that was committed.
@@ -45,7 +48,7 @@ pub(in crate::registry) trait Store: Send {
 }
 
 /// Reads what is committed.
-pub(in crate::registry) trait Reader: Send + Sync {
+pub(crate) trait Reader: Send + Sync {
     /// An account.
     fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
 
@@ -65,4 +68,71 @@ pub(in crate::registry) trait Reader: Send + Sync {
 
     /// Writes all there is at this moment into a new store file.
     fn copy(&self, to: &Path) -> Result<(), StoreError>;
+}
+
+/// A change that the log is not known to hold yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// Its place in the order of all changes of this store.
+    pub(crate) place: u64,
+    /// When it was decided: the log has its record later, never earlier.
+    pub decided_at: Timestamp,
+    /// The change.
+    pub change: Change,
+}
+
+/// What is in the store besides accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Row {
+    Tombstone(Handle, Tombstone),
+    Unrecorded(Unrecorded),
+}
+
+/// One step of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    PutAccount {
+        account: Account,
+        /// A device by which the index finds the account as it was; none if it is new.
+        known_by: Option<DeviceId>,
+    },
+    RemoveAccount {
+        id: AccountId,
+        /// A device by which the index finds it.
+        known_by: DeviceId,
+    },
+    PutTombstone(Handle, Tombstone),
+    RemoveTombstone(Handle),
+    PutUnrecorded(Unrecorded),
+    /// By its place.
+    RemoveUnrecorded(u64),
+}
+
+/// The store cannot be used. Never holds a row's content.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("the registry store {0} is in use by another process")]
+    Locked(PathBuf),
+    /// The file is something else.
+    #[error("{0} is not a registry store")]
+    NotOurs(PathBuf),
+    /// Another version of dispatchd wrote it.
+    #[error("the registry store was written by another version (format {0})")]
+    FormatUnknown(u8),
+    /// Its content contradicts itself.
+    #[error("the registry store is damaged: {0}")]
+    Damaged(String),
+    /// A row cannot be read.
+    #[error("the registry store has an unreadable row in table {0}")]
+    RowUnreadable(&'static str),
+    /// The operating system.
+    #[error("the registry store cannot be read or written: {0}")]
+    Io(#[from] io::Error),
+    /// What was to be stored could not be had.
+    #[error("{0}")]
+    Source(String),
+    /// A commit failed before; the store has not been opened anew yet.
+    #[error("the registry store failed before and is not open")]
+    NotOpen,
 }

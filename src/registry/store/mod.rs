@@ -3,9 +3,7 @@
 //! The index and the store apply the same [`Mutation`]s, so they cannot disagree: what is visible is what is durable.
 //! The embedded store is [`redb::RedbStore`]; a clustered one comes behind the same traits.
 
-mod error;
 mod interface;
-mod mutation;
 mod redb;
 mod rows;
 mod tables;
@@ -13,9 +11,7 @@ mod tables;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use error::StoreError;
-pub use mutation::Unrecorded;
+pub use interface::{StoreError, Unrecorded};
 
-pub(super) use interface::{Identity, Reader, Store};
-pub(super) use mutation::{Mutation, Row};
+pub(super) use interface::{Identity, Mutation, Reader, Row, Store};
 pub(super) use redb::{FillStep, RedbStore};

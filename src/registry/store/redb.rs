@@ -14,7 +14,7 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _,
     ReadableTableMetadata as _, StorageBackend, StorageError, backends::FileBackend,
 };
 
@@ -26,11 +26,9 @@ use crate::{
 };
 
 use super::{
-    error::StoreError,
-    interface::{Identity, Reader, Store},
-    mutation::{Mutation, Row},
+    interface::{Identity, Mutation, Reader, Row, Store, StoreError},
     rows,
-    tables::{self, ACCOUNTS, Tables, failed},
+    tables::{self, ACCOUNTS, Tables},
 };
 use crate::registry::{account::Account, packed::Packed};
 
@@ -42,7 +40,7 @@ const REDB_MAGIC: &[u8; 4] = b"redb";
 type Opener = fn(&Path) -> Result<Database, StoreError>;
 
 /// A store in one file.
-pub(in crate::registry) struct RedbStore {
+pub(crate) struct RedbStore {
     path: PathBuf,
     opener: Opener,
     opened: Arc<Opened>,
@@ -51,7 +49,7 @@ pub(in crate::registry) struct RedbStore {
 }
 
 /// A step of [`RedbStore::fill`].
-pub(in crate::registry) enum FillStep {
+pub(crate) enum FillStep {
     /// The row of an account.
     Account(u64, Vec<u8>),
     /// Anything else.
@@ -67,6 +65,10 @@ impl Opened {
         database.clone().ok_or(StoreError::NotOpen)
     }
 
+    fn table(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, StoreError> {
+        Ok(self.get()?.begin_read()?.open_table(ACCOUNTS)?)
+    }
+
     fn set(&self, database: Option<Database>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = database.map(Arc::new);
     }
@@ -74,7 +76,7 @@ impl Opened {
 
 impl RedbStore {
     /// Opens the store in `dir`, which is made if missing, and the store founded `now` if there is none.
-    pub(in crate::registry) fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
         Self::open_by(dir, now, |path| open_database(FileBackend::new, path))
     }
 
@@ -86,22 +88,19 @@ impl RedbStore {
         files::sync_dir(dir)?;
         files::sync_dir(files::parent(dir))?;
         found_if_empty(&database, &path, now)?;
-        let (identity, last_batch) = read_meta(&database, &path)?;
+        let (identity, last_batch) = tables::read_meta(&database, &path)?;
         let opened = Arc::new(Opened(RwLock::new(Some(Arc::new(database)))));
         Ok(Self { path, opened, identity, last_batch, opener })
     }
 
     /// How many accounts are stored.
-    pub(in crate::registry) fn accounts(&self) -> Result<u64, StoreError> {
-        let reading = self.opened.get()?.begin_read().map_err(failed)?;
-        reading.open_table(ACCOUNTS).map_err(failed)?.len().map_err(failed)
+    pub(crate) fn accounts(&self) -> Result<u64, StoreError> {
+        Ok(self.opened.table()?.len()?)
     }
-}
 
-impl RedbStore {
     /// Commits all steps that `next` gives, piece by piece until one is empty, as one batch: all or none. Accounts in
     /// the order of their ids are the fastest.
-    pub(in crate::registry) fn fill(
+    pub(crate) fn fill(
         &mut self,
         batch: u64,
         next: &mut dyn FnMut() -> Result<Vec<FillStep>, StoreError>,
@@ -123,13 +122,10 @@ impl RedbStore {
     }
 
     /// Takes another identity over.
-    pub(in crate::registry) fn set_identity(
-        &mut self,
-        identity: &Identity,
-    ) -> Result<(), StoreError> {
-        let writing = self.opened.get()?.begin_write().map_err(failed)?;
+    pub(crate) fn set_identity(&mut self, identity: &Identity) -> Result<(), StoreError> {
+        let writing = self.opened.get()?.begin_write()?;
         tables::write_identity(&writing, identity)?;
-        writing.commit().map_err(failed)?;
+        writing.commit()?;
         self.identity = identity.clone();
         Ok(())
     }
@@ -151,7 +147,7 @@ impl RedbStore {
 
 impl FillStep {
     /// `mutation` with as much of the work done as needs no transaction.
-    pub(in crate::registry) fn of(mutation: Mutation) -> Self {
+    pub(crate) fn of(mutation: Mutation) -> Self {
         match mutation {
             Mutation::PutAccount { account, .. } => {
                 Self::Account(account.id.bits(), rows::write_account(&account))
@@ -186,7 +182,7 @@ impl Store for RedbStore {
         // First let go of the old one: the file is locked.
         self.opened.set(None);
         let database = (self.opener)(&self.path)?;
-        (self.identity, self.last_batch) = read_meta(&database, &self.path)?;
+        (self.identity, self.last_batch) = tables::read_meta(&database, &self.path)?;
         self.opened.set(Some(database));
         Ok(self.last_batch)
     }
@@ -194,18 +190,16 @@ impl Store for RedbStore {
 
 impl Reader for Opened {
     fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let reading = self.get()?.begin_read().map_err(failed)?;
-        let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
-        let row = accounts.get(id.bits()).map_err(failed)?;
+        let accounts = self.table()?;
+        let row = accounts.get(id.bits())?;
         row.map(|row| rows::read_account(id.bits(), row.value())).transpose()
     }
 
     fn known(&self, ids: &[AccountId]) -> Result<HashSet<AccountId>, StoreError> {
-        let reading = self.get()?.begin_read().map_err(failed)?;
-        let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
+        let accounts = self.table()?;
         let mut known = HashSet::new();
         for id in ids {
-            if accounts.get(id.bits()).map_err(failed)?.is_some() {
+            if accounts.get(id.bits())?.is_some() {
                 known.insert(*id);
             }
         }
@@ -218,23 +212,21 @@ impl Reader for Opened {
         parts: usize,
         visit: &mut dyn FnMut(Packed<'_>),
     ) -> Result<(), StoreError> {
-        let reading = self.get()?.begin_read().map_err(failed)?;
-        let accounts = reading.open_table(ACCOUNTS).map_err(failed)?;
+        let accounts = self.table()?;
         // Ids are random, so equal parts of all ids are equal parts of the rows.
         let share = u64::MAX / parts.max(1) as u64;
         let first = share * part as u64;
         let last = if part + 1 == parts { u64::MAX } else { first + share - 1 };
-        for row in accounts.range(first..=last).map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
+        for row in accounts.range(first..=last)? {
+            let (key, value) = row?;
             visit(rows::read_packed(key.value(), value.value())?);
         }
         Ok(())
     }
 
     fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError> {
-        let reading = self.get()?.begin_read().map_err(failed)?;
-        for row in reading.open_table(ACCOUNTS).map_err(failed)?.iter().map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
+        for row in self.table()?.iter()? {
+            let (key, value) = row?;
             if !visit(rows::read_account(key.value(), value.value())?) {
                 break;
             }
@@ -278,7 +270,7 @@ fn open_error(error: DatabaseError, path: &Path) -> StoreError {
         DatabaseError::Storage(StorageError::Io(error)) if is_content(&error) => {
             StoreError::Damaged(error.to_string())
         }
-        DatabaseError::Storage(error) => failed(error),
+        DatabaseError::Storage(error) => error.into(),
         other => StoreError::Damaged(other.to_string()),
     }
 }
@@ -290,15 +282,11 @@ fn is_content(error: &io::Error) -> bool {
 
 /// Founds a new store, in one transaction: a crash leaves an empty file or a whole store.
 fn found_if_empty(database: &Database, path: &Path, now: Timestamp) -> Result<(), StoreError> {
-    let writing = database.begin_write().map_err(failed)?;
-    if writing.list_tables().map_err(failed)?.next().is_some() {
-        return writing.abort().map_err(failed);
+    let writing = database.begin_write()?;
+    if writing.list_tables()?.next().is_some() {
+        return Ok(writing.abort()?);
     }
     tracing::info!(path = %path.display(), "a new registry store");
     tables::found(&writing, now)?;
-    writing.commit().map_err(failed)
-}
-
-fn read_meta(database: &Database, path: &Path) -> Result<(Identity, u64), StoreError> {
-    tables::read_meta(database)?.ok_or_else(|| StoreError::NotOurs(path.to_owned()))
+    Ok(writing.commit()?)
 }

@@ -14,12 +14,9 @@ use crate::{
     vocabulary::{Cause, Change, ChangeKind, HandleLoss},
 };
 
-use super::{
-    error::StoreError,
-    mutation::{Row, Unrecorded},
-};
+use super::interface::{Row, StoreError, Unrecorded};
 use crate::registry::{
-    account::{Account, Claim, Device, Lost},
+    account::{Account, Claim, Device, LostDetails},
     handle_state::Tombstone,
     packed::{HEAD_BYTES, Packed, PackedHandle, pack},
 };
@@ -177,7 +174,7 @@ pub(super) fn read_account(key: u64, row: &[u8]) -> Result<Account, StoreError> 
     let claims: Option<Vec<_>> = packed.handles().zip(rest.proved_at).map(claim).collect();
     let lost = |(key, how, at): (&[u8], u8, u64)| {
         let (handle, how) = (read_handle(key)?, HandleLoss::from_number(how)?);
-        Some(Lost { handle, how, at: Timestamp::from_micros(at) })
+        Some(LostDetails { handle, how, at: Timestamp::from_micros(at) })
     };
     let lost: Option<Vec<_>> = rest.lost.into_iter().map(lost).collect();
     let (Some(claims), Some(lost)) = (claims, lost) else {

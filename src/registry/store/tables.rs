@@ -1,5 +1,7 @@
 //! The tables of the embedded store, and what each step does to them.
 
+use std::path::Path;
+
 use redb::{
     Durability, Key, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
     TableDefinition, WriteTransaction,
@@ -7,9 +9,7 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    error::StoreError,
-    interface::Identity,
-    mutation::{Mutation, Row},
+    interface::{Identity, Mutation, Row, StoreError},
     rows,
 };
 use crate::{clock::Timestamp, ids};
@@ -32,8 +32,8 @@ pub(super) fn found(writing: &WriteTransaction, now: Timestamp) -> Result<(), St
     let mut subject_key = Zeroizing::new([0; 32]);
     ids::fill_random(subject_key.as_mut());
     {
-        let mut meta = writing.open_table(META).map_err(failed)?;
-        meta.insert(META_FORMAT, &[FORMAT][..]).map_err(failed)?;
+        let mut meta = writing.open_table(META)?;
+        meta.insert(META_FORMAT, &[FORMAT][..])?;
     }
     write_identity(writing, &Identity { subject_key, founded_at: now })?;
     number(writing, 0)?;
@@ -45,21 +45,22 @@ pub(super) fn write_identity(
     writing: &WriteTransaction,
     identity: &Identity,
 ) -> Result<(), StoreError> {
-    let mut meta = writing.open_table(META).map_err(failed)?;
-    meta.insert(META_SUBJECT_KEY, &identity.subject_key[..]).map_err(failed)?;
+    let mut meta = writing.open_table(META)?;
+    meta.insert(META_SUBJECT_KEY, &identity.subject_key[..])?;
     let founded_at = identity.founded_at.as_micros().to_be_bytes();
-    meta.insert(META_FOUNDED_AT, &founded_at[..]).map(drop).map_err(failed)
+    meta.insert(META_FOUNDED_AT, &founded_at[..])?;
+    Ok(())
 }
 
 /// Copies all tables as one reading sees them into a new database: sorted rows into empty tables, in one transaction.
 pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), StoreError> {
-    let reading = from.begin_read().map_err(failed)?;
-    let writing = to.begin_write().map_err(failed)?;
+    let reading = from.begin_read()?;
+    let writing = to.begin_write()?;
     copy_table(&reading, &writing, META)?;
     copy_table(&reading, &writing, ACCOUNTS)?;
     copy_table(&reading, &writing, ENDED)?;
     copy_table(&reading, &writing, UNRECORDED)?;
-    writing.commit().map_err(failed)
+    Ok(writing.commit()?)
 }
 
 fn copy_table<K: Key + 'static>(
@@ -67,26 +68,28 @@ fn copy_table<K: Key + 'static>(
     writing: &WriteTransaction,
     table: TableDefinition<'_, K, &'static [u8]>,
 ) -> Result<(), StoreError> {
-    let mut target = writing.open_table(table).map_err(failed)?;
-    for row in reading.open_table(table).map_err(failed)?.iter().map_err(failed)? {
-        let (key, value) = row.map_err(failed)?;
-        target.insert(key.value(), value.value()).map_err(failed)?;
+    let mut target = writing.open_table(table)?;
+    for row in reading.open_table(table)?.iter()? {
+        let (key, value) = row?;
+        target.insert(key.value(), value.value())?;
     }
     Ok(())
 }
 
-/// What is the store's own, and the number of its last batch. None if these are not our tables.
-pub(super) fn read_meta(database: &redb::Database) -> Result<Option<(Identity, u64)>, StoreError> {
-    let reading = database.begin_read().map_err(failed)?;
+/// What is the store's own, and the number of its last batch.
+pub(super) fn read_meta(
+    database: &redb::Database,
+    path: &Path,
+) -> Result<(Identity, u64), StoreError> {
+    let reading = database.begin_read()?;
     // Somebody else's redb file has other tables.
-    let Ok(meta) = reading.open_table(META) else {
-        return Ok(None);
-    };
-    let value = |name| meta.get(name).map_err(failed);
+    let not_ours = || StoreError::NotOurs(path.to_owned());
+    let meta = reading.open_table(META).map_err(|_| not_ours())?;
+    let value = |name| meta.get(name);
     match value(META_FORMAT)?.as_ref().map(|format| format.value()) {
         Some(&[FORMAT]) => {}
         Some(&[format]) => return Err(StoreError::FormatUnknown(format)),
-        _ => return Ok(None),
+        _ => return Err(not_ours()),
     }
     let damaged = || StoreError::RowUnreadable("meta");
     let key = value(META_SUBJECT_KEY)?.ok_or_else(damaged)?;
@@ -98,7 +101,7 @@ pub(super) fn read_meta(database: &redb::Database) -> Result<Option<(Identity, u
         subject_key: Zeroizing::new(key.value().try_into().map_err(|_| damaged())?),
         founded_at: Timestamp::from_micros(number(META_FOUNDED_AT)?),
     };
-    Ok(Some((identity, number(META_BATCH)?)))
+    Ok((identity, number(META_BATCH)?))
 }
 
 /// Every row that is no account.
@@ -106,13 +109,13 @@ pub(super) fn load(
     database: &redb::Database,
     visit: &mut dyn FnMut(Row),
 ) -> Result<(), StoreError> {
-    let reading = database.begin_read().map_err(failed)?;
-    for row in reading.open_table(ENDED).map_err(failed)?.iter().map_err(failed)? {
-        let (key, value) = row.map_err(failed)?;
+    let reading = database.begin_read()?;
+    for row in reading.open_table(ENDED)?.iter()? {
+        let (key, value) = row?;
         visit(rows::read_ended(key.value(), value.value())?);
     }
-    for row in reading.open_table(UNRECORDED).map_err(failed)?.iter().map_err(failed)? {
-        let (key, value) = row.map_err(failed)?;
+    for row in reading.open_table(UNRECORDED)?.iter()? {
+        let (key, value) = row?;
         visit(Row::Unrecorded(rows::read_unrecorded(key.value(), value.value())?));
     }
     Ok(())
@@ -124,18 +127,19 @@ pub(super) fn commit(
     batch: u64,
     write: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut writing = database.begin_write().map_err(failed)?;
+    let mut writing = database.begin_write()?;
     // The default, said aloud: an acknowledged change survives a power cut.
-    writing.set_durability(Durability::Immediate).map_err(failed)?;
+    writing.set_durability(Durability::Immediate)?;
     write(&mut Tables::open(&writing)?)?;
     number(&writing, batch)?;
-    writing.commit().map_err(failed)
+    Ok(writing.commit()?)
 }
 
 /// Notes the number of the batch that is being committed.
 pub(super) fn number(writing: &WriteTransaction, batch: u64) -> Result<(), StoreError> {
-    let mut meta = writing.open_table(META).map_err(failed)?;
-    meta.insert(META_BATCH, &batch.to_be_bytes()[..]).map(drop).map_err(failed)
+    let mut meta = writing.open_table(META)?;
+    meta.insert(META_BATCH, &batch.to_be_bytes()[..])?;
+    Ok(())
 }
 
 /// The tables of one transaction.
@@ -148,43 +152,52 @@ pub(super) struct Tables<'t> {
 impl<'t> Tables<'t> {
     pub(super) fn open(writing: &'t WriteTransaction) -> Result<Self, StoreError> {
         Ok(Self {
-            accounts: writing.open_table(ACCOUNTS).map_err(failed)?,
-            ended: writing.open_table(ENDED).map_err(failed)?,
-            unrecorded: writing.open_table(UNRECORDED).map_err(failed)?,
+            accounts: writing.open_table(ACCOUNTS)?,
+            ended: writing.open_table(ENDED)?,
+            unrecorded: writing.open_table(UNRECORDED)?,
         })
     }
 
     pub(super) fn put_account(&mut self, id: u64, row: &[u8]) -> Result<(), StoreError> {
-        self.accounts.insert(id, row).map(drop).map_err(failed)
+        self.accounts.insert(id, row)?;
+        Ok(())
     }
 
     pub(super) fn apply(&mut self, mutation: &Mutation) -> Result<(), StoreError> {
         match mutation {
             Mutation::PutAccount { account, .. } => {
-                self.accounts.insert(account.id.bits(), &rows::write_account(account)[..]).map(drop)
+                self.put_account(account.id.bits(), &rows::write_account(account))?;
             }
-            Mutation::RemoveAccount { id, .. } => self.accounts.remove(id.bits()).map(drop),
-            Mutation::PutTombstone(handle, end) => self
-                .ended
-                .insert(&rows::handle_key(handle)[..], &rows::write_ended(*end)[..])
-                .map(drop),
+            Mutation::RemoveAccount { id, .. } => drop(self.accounts.remove(id.bits())?),
+            Mutation::PutTombstone(handle, end) => {
+                let (key, row) = (rows::handle_key(handle), rows::write_ended(*end));
+                self.ended.insert(&key[..], &row[..])?;
+            }
             Mutation::RemoveTombstone(handle) => {
-                self.ended.remove(&rows::handle_key(handle)[..]).map(drop)
+                self.ended.remove(&rows::handle_key(handle)[..])?;
             }
             Mutation::PutUnrecorded(row) => {
-                self.unrecorded.insert(row.place, &rows::write_unrecorded(row)[..]).map(drop)
+                self.unrecorded.insert(row.place, &rows::write_unrecorded(row)[..])?;
             }
-            Mutation::RemoveUnrecorded(place) => self.unrecorded.remove(place).map(drop),
+            Mutation::RemoveUnrecorded(place) => drop(self.unrecorded.remove(place)?),
         }
-        .map_err(failed)
+        Ok(())
     }
 }
 
 /// redb's many error types say one of three things.
-pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
-    match error.into() {
-        redb::Error::Io(error) => StoreError::Io(error),
-        redb::Error::PreviousIo | redb::Error::DatabaseClosed => StoreError::NotOpen,
-        other => StoreError::Damaged(other.to_string()),
-    }
+macro_rules! from_redb {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for StoreError {
+            fn from(error: redb::$error) -> Self {
+                match error.into() {
+                    redb::Error::Io(error) => Self::Io(error),
+                    redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::NotOpen,
+                    other => Self::Damaged(other.to_string()),
+                }
+            }
+        }
+    )*};
 }
+
+from_redb!(CommitError, SetDurabilityError, StorageError, TableError, TransactionError);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     registry::{
-        account::{Account, Claim, Device, Lost},
+        account::{Account, Claim, Device, LostDetails},
         token::TokenHash,
     },
     vocabulary::HandleLoss,
@@ -65,7 +65,7 @@ pub(in crate::registry) fn account() -> impl Strategy<Value = Account> {
         HandleLoss::DeviceRemoved,
     ];
     let lost = (handles(), prop::sample::select(hows.to_vec()), times());
-    let lost = lost.prop_map(|(handle, how, at)| Lost { handle, how, at });
+    let lost = lost.prop_map(|(handle, how, at)| LostDetails { handle, how, at });
     (any::<u64>(), devices(), claims, prop::collection::vec(lost, 0..3)).prop_map(
         |(id, devices, claims, lost)| {
             let mut account =

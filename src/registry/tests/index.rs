@@ -14,9 +14,8 @@ use crate::{
         arena::Arena,
         handle_state::Tombstone,
         index::Index,
-        inline_vec::InlineVec,
-        load::load_by,
         packed::{Packed, pack},
+        state::RegistryState,
         store::{Mutation, RedbStore, Store},
     },
     vocabulary::HandleLoss,
@@ -185,7 +184,7 @@ fn an_index_made_of_all_accounts_at_once_is_the_same_by_any_number_of_threads() 
         model.values().find_map(|account| account.claims.first()).expect("one holds").clone();
     let mut last = model.last_entry().expect("there are some");
     let backing = last.get().devices[0].id;
-    last.get_mut().claims.push(Claim { devices: InlineVec::One(backing), ..held });
+    last.get_mut().claims.push(Claim { devices: vec![backing], ..held });
     for threads in [1, 2, 3] {
         let mut arena = Arena::default();
         for account in model.values() {
@@ -220,8 +219,10 @@ fn how_handles_ended_is_kept_beside_them() {
 /// Loads `store` by several threads and compares with what one thread loads, which is `model`.
 fn check_loads(store: &mut dyn Store, model: &Model, ended: usize) {
     for threads in [1, 2, 3, 5, 16] {
-        let (index, rows) = load_by(threads, store, LEASE).expect("nobody meets");
+        let state = RegistryState::new(config(), ManualClock::at(NOW), NOW);
+        let rows = state.load_by(threads, store).expect("nobody meets");
         assert!(rows.is_empty());
+        let index = state.read();
         check_whole(&index, model);
         assert_eq!(index.tombstones().count(), ended);
     }

@@ -4,10 +4,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::{accounts::device, *};
 use crate::{
-    registry::{
-        account::{Account, Claim},
-        inline_vec::InlineVec,
-    },
+    registry::account::{Account, Claim},
     vocabulary::HandleLoss,
 };
 
@@ -63,7 +60,7 @@ impl Maker {
             _ => phone(number),
         };
         let backing = account.devices[self.below(account.devices.len())].id;
-        let (proved_at, devices) = (NOW, InlineVec::One(backing));
+        let (proved_at, devices) = (NOW, vec![backing]);
         account.claims.push(Claim { handle, proved_at, discoverable: true, devices });
     }
 
@@ -77,7 +74,8 @@ impl Maker {
                 let old = std::mem::replace(&mut account.devices[place], device(new)).id;
                 for claim in &mut account.claims {
                     if claim.devices.contains(&old) {
-                        claim.devices = claim.devices.without(&old).with(DeviceId::from_bits(new));
+                        claim.devices.retain(|one| *one != old);
+                        claim.add(DeviceId::from_bits(new));
                     }
                 }
             }

@@ -23,7 +23,7 @@ use futures_util::{FutureExt, future};
 
 use super::{
     ChangeError, ChangeSink, Config, DeviceError, Recording, Registry, SignUp, SignedUp,
-    SinkFailed, SinkRefused, Unrecorded, store::tests::memory::MemoryStore,
+    SinkFailed, Unrecorded, store::tests::memory::MemoryStore,
 };
 use crate::{
     clock::{Clock, ManualClock, Timestamp},
@@ -72,11 +72,11 @@ impl ChangeSink for TestSink {
         !self.is_down.load(Ordering::SeqCst)
     }
 
-    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         assert!(!changes.is_empty(), "nothing is no record");
         let is_refused = self.refuse_next.swap(false, Ordering::SeqCst);
         if is_refused || self.refuse_all.load(Ordering::SeqCst) || !self.is_writable() {
-            return Err(SinkRefused);
+            return Err(SinkFailed);
         }
         if self.fail_next.swap(false, Ordering::SeqCst) {
             return Ok(future::ready(Err(SinkFailed)).boxed());

@@ -27,7 +27,7 @@ impl ChangeSink for Log {
         true
     }
 
-    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         self.records().extend(changes.iter().map(|row| Record::Change(row.change.clone())));
         Ok(future::ready(Ok(())).boxed())
     }

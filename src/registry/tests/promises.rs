@@ -3,9 +3,7 @@
 use super::*;
 use crate::{
     limits,
-    registry::{
-        BindError, DeviceError, HandleState, Loading, LostDetails, SignUpError, Ticked, TokenError,
-    },
+    registry::{DeviceError, HandleState, Loading, LostDetails, Ticked, TokenError},
     vocabulary::{Cause, ChangeKind, HandleLoss},
 };
 
@@ -186,7 +184,7 @@ async fn an_account_is_bounded() {
     }
     let devices_max = DEVICES_PER_ACCOUNT;
     let refused = bench.registry.sign_up(sign_up(Some(first.account))).await;
-    assert_eq!(refused, Err(SignUpError::TooManyDevices { devices_max }));
+    assert_eq!(refused, Err(DeviceError::TooManyDevices { devices_max }));
     let handles_max = limits::HANDLES_PER_ACCOUNT_MAX;
     let handles: Vec<_> =
         (0..=handles_max).map(|number| handle(&format!("+1415555{number:04}"))).collect();
@@ -194,11 +192,11 @@ async fn an_account_is_bounded() {
         bench.registry.prove(first.device, one.clone()).await.expect("there is room");
     }
     let refused = bench.registry.prove(first.device, handles[handles_max].clone()).await;
-    assert_eq!(refused, Err(BindError::TooManyHandles { handles_max }));
+    assert_eq!(refused, Err(DeviceError::TooManyHandles { handles_max }));
     bench.registry.prove(first.device, handles[0].clone()).await.expect("it holds this one");
     let name = Some("x".repeat(limits::DEVICE_NAME_BYTES_MAX + 1));
     let refused = bench.registry.sign_up(SignUp { name, ..sign_up(None) }).await;
-    assert_eq!(refused, Err(SignUpError::NameTooLong));
+    assert_eq!(refused, Err(DeviceError::NameTooLong));
 }
 
 #[tokio::test]

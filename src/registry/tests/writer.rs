@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::{
-    registry::{BindError, HandleState},
+    registry::{DeviceError, HandleState},
     vocabulary::ChangeKind,
 };
 
@@ -22,7 +22,7 @@ impl ChangeSink for SlowSink {
         true
     }
 
-    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         let first = self.is_at_work.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(at_work) = first {
             at_work.send(()).expect("the test listens");
@@ -93,7 +93,7 @@ async fn a_full_disk_changes_nothing_and_service_resumes_when_there_is_space() {
     let (before, told) = (bench.store.disk().clone(), bench.sink.log().len());
     bench.store.disk().fail_next = Some(false);
     bench.store.disk().reopens_failing = u32::MAX;
-    let failed = BindError::Change(ChangeError::StoreUnwritable);
+    let failed = DeviceError::Change(ChangeError::StoreUnwritable);
     for _ in 0..3 {
         assert_eq!(bench.registry.prove(device, phone.clone()).await, Err(failed));
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -115,7 +115,7 @@ async fn a_commit_in_doubt_that_proves_durable_becomes_visible_and_recorded_once
     let device = bench.device().await.device;
     let phone = handle("+14155550123");
     bench.store.disk().fail_next = Some(true);
-    let failed = BindError::Change(ChangeError::StoreUnwritable);
+    let failed = DeviceError::Change(ChangeError::StoreUnwritable);
     assert_eq!(bench.registry.prove(device, phone.clone()).await, Err(failed));
     recovered(&bench.registry).await;
     assert!(bench.is_live(&phone));
@@ -164,7 +164,7 @@ async fn a_change_is_not_seen_before_the_log_has_it() {
     let phone = handle("+14155550123");
     bench.sink.refuse_all.store(true, Ordering::SeqCst);
     let refused = bench.registry.prove(device, phone.clone()).await;
-    assert_eq!(refused, Err(BindError::Change(ChangeError::LogUnwritable)));
+    assert_eq!(refused, Err(DeviceError::Change(ChangeError::LogUnwritable)));
     let accounts = bench.store.disk().accounts.clone();
     assert!(accounts.values().all(|account| account.claim(&phone).is_some()), "it is durable");
     tokio::time::sleep(Duration::from_millis(20)).await;

@@ -28,7 +28,7 @@ use crate::{
     ids::{AccountId, VerificationId},
     limits,
     registry::{
-        self, Asker, BindError, ChangeSink, Recording, Registry, SignUp, SinkRefused, Unrecorded,
+        self, Asker, ChangeSink, DeviceError, Recording, Registry, SignUp, SinkFailed, Unrecorded,
     },
     shutdown::Shutdown,
     vocabulary::Platform,
@@ -45,7 +45,7 @@ impl ChangeSink for NoLog {
         true
     }
 
-    fn record(&self, _: &[Unrecorded]) -> Result<Recording, SinkRefused> {
+    fn record(&self, _: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         Ok(future::ready(Ok(())).boxed())
     }
 }

@@ -175,7 +175,7 @@ async fn a_right_code_stays_valid_while_the_registry_refuses_changes() {
     bench.registry.close();
     for _ in 0..2 {
         let answer = bench.service.confirm(begun.verification, &bench.delivery.code()).await;
-        assert!(matches!(answer, Err(ConfirmError::Bind(BindError::Change(_)))), "{answer:?}");
+        assert!(matches!(answer, Err(ConfirmError::Bind(DeviceError::Change(_)))), "{answer:?}");
     }
 }
 
@@ -186,7 +186,7 @@ async fn a_device_that_signed_out_meanwhile_binds_nothing() {
     let begun = bench.begin(asker, PHONE).await.expect("sent");
     bench.registry.sign_out(asker.device).await.expect("it is known");
     let answer = bench.service.confirm(begun.verification, &bench.delivery.code()).await;
-    assert_eq!(answer, Err(ConfirmError::Bind(BindError::DeviceUnknown)));
+    assert_eq!(answer, Err(ConfirmError::Bind(DeviceError::DeviceUnknown)));
     assert!(!bench.is_live(PHONE));
 }
 

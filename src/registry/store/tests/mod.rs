@@ -19,9 +19,8 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId},
     registry::{
-        account::{Account, Claim, Device, Lost},
+        account::{Account, Claim, Device, LostDetails},
         handle_state::Tombstone,
-        inline_vec::InlineVec,
         tests::accounts::{account, handles},
         token::TokenHash,
     },
@@ -144,11 +143,8 @@ fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
     let account = Account {
         id: AccountId::from_bits(0xfedc_ba98_7654_3210),
         devices: vec![device(first, Some("Zoë"), true), device(second, None, false)],
-        claims: vec![
-            claim(&phone, false, InlineVec::One(second)),
-            claim(&mail, true, [first, second].into_iter().collect()),
-        ],
-        lost: vec![Lost { handle: phone.clone(), how: HandleLoss::Moved, at }],
+        claims: vec![claim(&phone, false, vec![second]), claim(&mail, true, vec![first, second])],
+        lost: vec![LostDetails { handle: phone.clone(), how: HandleLoss::Moved, at }],
     };
     let change = Change {
         id: ChangeId::from_bits(77),

@@ -6,7 +6,7 @@ use super::{
     *,
 };
 use crate::{
-    registry::{BindError, ImportRecords, Imported, SignUpError, Ticked, TransferAccount},
+    registry::{DeviceError, ImportRecords, Imported, Ticked, TransferAccount},
     vocabulary::Cause,
 };
 
@@ -60,33 +60,17 @@ fn at(proved_at: Option<Timestamp>) -> Outcome {
     proved_at.map_or(Outcome::Nothing, Outcome::At)
 }
 
-impl From<BindError> for Outcome {
-    fn from(error: BindError) -> Self {
-        match error {
-            BindError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
-            BindError::TooManyHandles { .. } => Self::TooMany,
-            BindError::Change(error) => Self::Failed(error),
-        }
-    }
-}
-
 impl From<DeviceError> for Outcome {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::DeviceUnknown => Self::Refused(Refusal::DeviceUnknown),
             DeviceError::NotBound => Self::Refused(Refusal::NotBound),
+            DeviceError::TooManyHandles { .. } | DeviceError::TooManyDevices { .. } => {
+                Self::TooMany
+            }
+            DeviceError::AccountGone => Self::Gone,
+            DeviceError::NameTooLong => unreachable!("names are short"),
             DeviceError::Change(error) => Self::Failed(error),
-        }
-    }
-}
-
-impl From<SignUpError> for Outcome {
-    fn from(error: SignUpError) -> Self {
-        match error {
-            SignUpError::AccountGone => Self::Gone,
-            SignUpError::TooManyDevices { .. } => Self::TooMany,
-            SignUpError::NameTooLong => unreachable!("names are short"),
-            SignUpError::Change(error) => Self::Failed(error),
         }
     }
 }
