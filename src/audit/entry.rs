@@ -1,4 +1,4 @@
-//! One line of the audit log.
+//! One line of the audit log, and which calls it notes.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,7 +7,29 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::fingerprint::Noted;
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, vocabulary::codes};
+
+codes! {
+    /// A call that gives out records of the query log, or entries of the audit log.
+    Call {
+        /// A search of the query log.
+        Search = 1 "search",
+        /// Following the query log.
+        Tail = 2 "tail",
+        /// Reading every segment of the query log to see whether it is sound.
+        Verify = 3 "verify",
+        /// Records as a file.
+        Export = 4 "export",
+        /// The history of one handle.
+        Timeline = 5 "timeline",
+        /// Handles whose route went back and forth.
+        Flips = 6 "flips",
+        /// Listing the audit log.
+        AuditList = 7 "audit-list",
+        /// Reading the audit log to see whether it is sound.
+        AuditVerify = 8 "audit-verify",
+    }
+}
 
 /// SHA-256 of a line's bytes, without the line's end.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -17,7 +39,7 @@ pub struct LineHash([u8; 32]);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begin {
     pub(super) operator: String,
-    /// A code of [`super::Call`]; text, so that an older program can read a newer one's.
+    /// A code of [`Call`]; text, so that an older program can read a newer one's.
     pub(super) call: String,
     pub(super) filters: BTreeMap<String, Noted>,
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    io,
     sync::Arc,
 };
 
@@ -10,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    chain::Chain,
+    chain::{AuditError, Chain},
     entry::{Begin, End, Entry},
-    error::{AuditError, io_at},
-    files::{FileName, Lines},
+    files::FileName,
     filters::{Filters, HANDLE},
     fingerprint::{Noted, Recogniser},
     state::AuditState,
@@ -144,16 +142,10 @@ impl Iterator for Listing {
 }
 
 /// The entries of a file; none if it has expired meanwhile. Lines that are no entries are skipped: `verify` reports them.
-fn entries(chain: &Chain, (file, len): (FileName, u64)) -> Result<Vec<Entry>, AuditError> {
-    let path = chain.path(file);
-    let lines = match Lines::open(&path, len) {
-        Ok(lines) => lines,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io_at(&path)(error)),
-    };
+fn entries(chain: &Chain, file: (FileName, u64)) -> Result<Vec<Entry>, AuditError> {
     let mut entries = Vec::new();
-    for line in lines {
-        entries.extend(Entry::read(&line.map_err(io_at(&path))?));
+    for line in chain.lines(file)?.into_iter().flatten() {
+        entries.extend(Entry::read(&line?));
     }
     Ok(entries)
 }

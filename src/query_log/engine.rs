@@ -15,8 +15,11 @@ use super::{
     catalog::Catalog,
     config::{Config, Durability},
     frames::{
-        append_ack::CommitGroup, committer::Committer, flusher, pending::Pending,
-        segment_file::WriteError, wakeup::Wakeup,
+        append_ack::CommitGroup,
+        committer::Committer,
+        flusher::{self, Wakeup},
+        pending::Pending,
+        segment_file::WriteError,
     },
     lock::lock,
     retention::Retention,
@@ -101,7 +104,7 @@ impl LogState {
         let mut committer = lock(&self.committer);
         let hour = {
             let pending = lock(&self.pending);
-            if pending.is_closed() || pending.is_accepting() {
+            if !pending.may_reopen() {
                 return;
             }
             pending.now(&*self.clock).hour()

@@ -19,10 +19,9 @@ use super::{
     frames::{
         append_ack::{AppendAck, AppendError},
         committer::Committer,
-        flusher::{self, Signal},
+        flusher::{self, Signal, Wakeup},
         pending::Pending,
         segment_file::SegmentMaker,
-        wakeup::Wakeup,
     },
     lock::lock,
     log_clock::LogClock,
@@ -31,6 +30,7 @@ use super::{
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
     sealer::{SealOutcome, SealerState},
+    search::Sources,
 };
 use crate::{
     clock::SharedClock,
@@ -181,13 +181,10 @@ impl QueryLog {
 
     /// A reader that sees every committed record.
     pub fn reader(&self) -> LogReader {
-        let shared = &self.shared;
-        LogReader::new(
-            Arc::clone(&shared.catalog),
-            Arc::clone(&shared.keyring),
-            Arc::clone(&shared.clock),
-            shared.config.retention,
-        )
+        let LogState { catalog, keyring, clock, config, .. } = &*self.shared;
+        let (catalog, keyring, clock) =
+            (Arc::clone(catalog), Arc::clone(keyring), Arc::clone(clock));
+        LogReader { sources: Sources { catalog, keyring, clock, retention: config.retention } }
     }
 
     /// The keyring of the hours, for other data that must expire with the log.

@@ -3,8 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
-    likely::Likely,
-    report::{Flip, FlipQuery, FlipReport, FlipSummary, LikelyCount, RegistryCount},
+    report::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount},
     rules,
     state::State,
     visit::Visit,
@@ -63,8 +62,8 @@ impl Findings {
                 handles: self.handles,
                 changes: self.changes,
                 likely: likely.into_iter().map(count).collect(),
-                damaged: visit.damaged(),
-                unreadable_segments: visit.unreadable_segments(),
+                damaged: visit.damaged.values().sum(),
+                unreadable_segments: visit.unreadable.len() as u64,
             },
             stopped: visit.stopped,
         }
@@ -78,12 +77,8 @@ fn flip(state: State, min: u32) -> Option<Flip> {
         return None;
     }
     let likely = rules::likely(&trail);
-    let count = |(kind, count): &((_, _), u32)| RegistryCount {
-        change: kind.0,
-        cause: kind.1,
-        count: *count,
-    };
-    let mut registry: Vec<_> = trail.registry.iter().map(count).collect();
+    let count = |((change, cause), count)| RegistryCount { change, cause, count };
+    let mut registry: Vec<_> = trail.registry.into_iter().map(count).collect();
     registry.sort_by_key(|it| (Reverse(it.count), it.change.number(), it.cause.number()));
     let routes: BTreeMap<_, _> =
         Route::ALL.iter().copied().zip(routes).filter(|route| route.1 > 0).collect();
@@ -94,7 +89,7 @@ fn flip(state: State, min: u32) -> Option<Flip> {
         last_at: trail.latest.back()?.at,
         lookups: routes.values().map(|lookups| u64::from(*lookups)).sum(),
         routes,
-        reasons: trail.reasons.iter().copied().collect(),
+        reasons: trail.reasons.into_iter().collect(),
         registry,
         latest: trail.latest.into(),
         likely,

@@ -11,7 +11,6 @@
 //! off is counted in the next range.
 
 mod findings;
-mod likely;
 mod range;
 mod report;
 mod rules;
@@ -23,12 +22,11 @@ mod visit;
 
 use std::thread;
 
-pub use likely::Likely;
 pub use report::{
-    Flip, FlipQuery, FlipReport, FlipSummary, LikelyCount, RegistryCount, RouteChange,
+    Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 
-use self::{findings::Findings, range::Milestones, states::States, visit::Visit};
+use self::{findings::Findings, states::States, visit::Visit};
 use super::{
     search::{ReadError, Sources},
     segment::HandleRange,
@@ -81,8 +79,8 @@ fn find(
         if done.upto.is_none() {
             break;
         }
-        let milestones = milestones.get_or_insert_with(|| Milestones::new(visit.page_ends()));
-        range = milestones.next(done, bytes, budget);
+        let milestones = milestones.get_or_insert_with(|| visit.page_ends());
+        range = range::next(milestones, done, bytes, budget);
     }
     Ok(findings.report(&visit))
 }

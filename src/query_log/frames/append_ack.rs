@@ -13,10 +13,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use super::{
-    flusher::{self, Signal},
-    wakeup::Wakeup,
-};
+use super::flusher::{self, Signal, Wakeup};
 use crate::query_log::lock::lock;
 
 /// Why an append failed.

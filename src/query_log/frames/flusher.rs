@@ -1,4 +1,4 @@
-//! The part of a commit that serving threads do themselves.
+//! The part of a commit that serving threads do themselves, and what wakes the commit thread.
 //!
 //! Each serving thread may run one flusher. The first append of a turn wakes it. The flusher lets every request that is
 //! ready in this turn append, then commits for all of them:
@@ -18,7 +18,7 @@ use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -107,4 +107,36 @@ pub(crate) fn request_here(log: u64) -> bool {
         }
         _ => false,
     })
+}
+
+/// A notification that the commit thread waits for. While that thread is awake, it costs one atomic swap.
+#[derive(Debug, Default)]
+pub(crate) struct Wakeup {
+    notified: AtomicBool,
+    asleep: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Wakeup {
+    /// Notifies the waiting thread. It then sees everything done before this call.
+    pub(crate) fn notify(&self) {
+        if !self.notified.swap(true, Ordering::SeqCst) && *lock(&self.asleep) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for a notification, or returns at once if one came since the last call.
+    pub(crate) fn wait(&self) {
+        if self.notified.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let mut asleep = lock(&self.asleep);
+        *asleep = true;
+        // A notification between the swap above and the lock only set the flag. The lock orders the two, so this sees it.
+        let is_quiet = |_: &mut bool| !self.notified.load(Ordering::SeqCst);
+        let woken = self.wake.wait_while(asleep, is_quiet);
+        let mut asleep = woken.unwrap_or_else(PoisonError::into_inner);
+        *asleep = false;
+        self.notified.store(false, Ordering::SeqCst);
+    }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, mem, sync::Arc};
 use super::{
     append_ack::{AppendAck, AppendError, CommitGroup},
     codec::{self, RECORD_BYTES_MAX},
-    wakeup::Wakeup,
+    flusher::Wakeup,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -140,12 +140,9 @@ impl Pending {
         self.accepting = false;
     }
 
-    pub(crate) const fn is_accepting(&self) -> bool {
-        self.accepting
-    }
-
-    pub(crate) const fn is_closed(&self) -> bool {
-        self.closed
+    /// Whether it refuses appends only until [`Self::accept`].
+    pub(crate) const fn may_reopen(&self) -> bool {
+        !self.accepting && !self.closed
     }
 
     /// The log's time now.

@@ -2,12 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use super::{codec::FrameDecoder, row_view::RowView, segment_file::PURPOSE};
+use super::{codec::FrameDecoder, segment_file::PURPOSE};
 use crate::{
     clock::Timestamp,
     envelope::{FILE_HEADER_BYTES, FrameFile, FrameHeader, FrameKind, FrameOpener, Keyring, Step},
     query_log::{
-        catalog::Segment, record::LogRow, segment_error::SegmentError, segment_name::SegmentId,
+        catalog::Segment,
+        record::{EachRow, LogRow, RowView},
+        segment_error::SegmentError,
+        segment_name::SegmentId,
     },
 };
 
@@ -76,10 +79,7 @@ impl SegmentReader {
 
     /// Passes every row to `each`, as it is decoded, until `each` breaks. False after damage; `each` may then have got the
     /// first rows of the damaged frame.
-    pub(crate) fn visit(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> Result<bool, SegmentError> {
+    pub(crate) fn visit(&mut self, each: &mut EachRow<'_>) -> Result<bool, SegmentError> {
         let mut next = FILE_HEADER_BYTES;
         loop {
             let (offset, header) = match self.file.after(next)? {
@@ -143,7 +143,7 @@ impl SegmentReader {
                 Step::Frame { offset, header, .. } if header.kind == FrameKind::Content => {
                     self.file.read_body(offset, &header, &mut self.body)?;
                     let content = self.opener.open(&header, &mut self.body);
-                    let decoder = content.and_then(|content| FrameDecoder::new(content).ok());
+                    let decoder = content.and_then(FrameDecoder::new);
                     return Ok(decoder.map(|decoder| (offset, decoder.base())));
                 }
                 Step::Frame { .. } | Step::Edge => return Ok(None),
@@ -197,15 +197,15 @@ fn visit_frame(
     header: &FrameHeader,
     body: &mut [u8],
     id: SegmentId,
-    each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
+    each: &mut EachRow<'_>,
 ) -> Option<ControlFlow<()>> {
-    let mut decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
+    let mut decoder = FrameDecoder::new(opener.open(header, body)?)?;
     if decoder.base().hour() != id.hour {
         return None;
     }
     let mut rows = 0;
-    while let Some(view) = decoder.next_view() {
-        if each(&view.ok()?).is_break() {
+    while !decoder.is_at_end() {
+        if each(&decoder.next_view()?).is_break() {
             return Some(ControlFlow::Break(()));
         }
         rows += 1;

@@ -174,7 +174,7 @@ fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError>
             Inspection::Blank => continue,
             Inspection::Unreadable => (0, 0, SegmentState::Unreadable),
         };
-        catalog.add(id, bytes, records, state);
+        catalog.add(Form::Frames, id, bytes, records, state);
     }
     Ok((catalog, keyring))
 }

@@ -42,7 +42,7 @@ pub(super) fn choose(
         Err(SegmentError::Gone) => return Err(io::ErrorKind::NotFound.into()),
         Err(_) if has_frames => return Ok(ChosenForm::Frames),
         Err(_) => {
-            catalog.add_sealed(id, 0, 0, SegmentState::Unreadable);
+            catalog.add(Form::Sealed, id, 0, 0, SegmentState::Unreadable);
             return Ok(ChosenForm::Sealed);
         }
     };
@@ -59,7 +59,7 @@ pub(super) fn choose(
         Ok(_) if has_frames => (SegmentState::Sealed, ChosenForm::SealedOverFrames),
         Ok(_) => (SegmentState::Sealed, ChosenForm::Sealed),
     };
-    catalog.add_sealed(id, bytes, records, state);
+    catalog.add(Form::Sealed, id, bytes, records, state);
     Ok(chosen)
 }
 

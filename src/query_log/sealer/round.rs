@@ -1,21 +1,22 @@
 //! One round of sealing.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{
-    outcome::{SealError, SealOutcome},
     sealed_file::{ChainTip, Link, Note, PURPOSE, Parts, SealedFile},
-    state::SealerState,
+    state::{SealOutcome, SealerState},
 };
 use crate::{
-    envelope::{ChunkWriter, FileHeader, HourKey, Keyring},
+    envelope::{ChunkWriter, FileHeader, HourKey},
     ids, limits,
     query_log::{
         catalog::{Form, Segment, SegmentState},
         engine::LogState,
-        frames::{row_view::RowView, segment_reader::SegmentReader},
+        frames::segment_reader::SegmentReader,
         lock::lock,
-        segment::{self, RowSource, WriteOptions},
+        record::EachRow,
+        segment::{self, WriteOptions},
+        segment_error::SealError,
         segment_name::LogFileName,
     },
 };
@@ -104,7 +105,14 @@ impl LogState {
         let header = FileHeader::new(PURPOSE, segment.id.hour, segment.id.number);
         let writer = ChunkWriter::create(self.disk.create(path)?, key, header)?;
         let mut parts = Parts { writer, begun: false };
-        let mut frames = Frames { segment, keyring: &self.keyring };
+        let mut frames = |each: &mut EachRow<'_>| {
+            let is_whole = SegmentReader::open(segment, &self.keyring)?.visit(each)?;
+            if is_whole {
+                Ok(())
+            } else {
+                Err(SealError::Damaged("a frame is not as it was written"))
+            }
+        };
         let options = WriteOptions::new(ids::random_u64(), stop);
         let total = segment.records();
         let written = segment::write(&mut parts, &mut frames, segment.id.hour, total, &options)?;
@@ -140,7 +148,7 @@ impl LogState {
         }
         self.disk.rename(incomplete, &self.catalog.path(LogFileName::Sealed(id)))?;
         // From here on the catalog knows both files, so retention finds them after any error.
-        self.catalog.add_sealed(id, bytes, segment.records(), SegmentState::Sealed);
+        self.catalog.add(Form::Sealed, id, bytes, segment.records(), SegmentState::Sealed);
         self.catalog.remove(id, incomplete);
         self.catalog.add_other(id, segment.path.clone());
         let durable = self.disk.sync_dir(self.catalog.dir());
@@ -152,23 +160,5 @@ impl LogState {
             tracing::warn!(%error, segment = %id, "the removal of sealed frames may not be durable yet");
         }
         Ok(())
-    }
-}
-
-/// The rows of a finished segment, from its first frame to its end frame.
-struct Frames<'a> {
-    segment: &'a Segment,
-    keyring: &'a Keyring,
-}
-
-impl RowSource for Frames<'_> {
-    type Error = SealError;
-
-    fn for_each_row(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), SealError> {
-        let is_whole = SegmentReader::open(self.segment, self.keyring)?.visit(each)?;
-        if is_whole { Ok(()) } else { Err(SealError::Damaged) }
     }
 }

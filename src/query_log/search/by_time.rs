@@ -1,16 +1,19 @@
 //! Rows in the order of time.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use super::{
-    job::{Job, Sources},
+    job::{Job, ReadError, SearchOutcome, Sources},
     open_hour::OpenHour,
-    outcome::{ReadError, SearchOutcome},
     prefetch::Prefetch,
 };
 use crate::{
     limits,
-    query_log::{cursor::Cursor, filter::Filter, order::Order, record::LogRow},
+    query_log::{
+        cursor::Cursor,
+        filter::{Filter, Order},
+        record::LogRow,
+    },
 };
 
 /// A running search: gives matching rows in the order of time.
@@ -36,9 +39,7 @@ impl Search {
     /// may read thirty days in between. Call this before asking for the first row.
     #[must_use]
     pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        if let Some(job) = Arc::get_mut(&mut self.job) {
-            job.stop_when(is_over);
-        }
+        Job::stop_when(&mut self.job, is_over);
         self
     }
 
@@ -64,10 +65,10 @@ impl Iterator for Search {
         });
         loop {
             open.refill(job, limits::LOG_SEARCH_ROWS_MAX);
-            let SearchOutcome { damaged, unreadable_segments } = open.take_outcome();
+            let SearchOutcome { damaged, unreadable_segments } = mem::take(&mut open.outcome);
             outcome.damaged += damaged;
             outcome.unreadable_segments += unreadable_segments;
-            if let Some(error) = open.pop_error() {
+            if let Some(error) = open.errors.pop_front() {
                 return Some(Err(error));
             }
             match open.pop(job.order) {

@@ -1,14 +1,13 @@
 //! Rows as they are committed: each exactly once, in the order of writing, across segments.
 
-use super::{job::Sources, outcome::ReadError};
+use super::job::{ReadError, Sources};
 use crate::{
     clock::Timestamp,
     query_log::{
         catalog::{Form, Segment, SegmentState},
         cursor::Cursor,
-        filter::Filter,
+        filter::{Filter, Order},
         frames::segment_reader::{ReadStep, SegmentReader},
-        order::Order,
         record::LogRow,
         sealer::sealed_file,
         segment::SliceRequest,
@@ -84,10 +83,8 @@ impl Tail {
                 {
                     continue;
                 }
-                Err(SegmentError::Io(source)) => {
-                    return Err(ReadError { segment: segment.id, source });
-                }
-                _ => {}
+                Err(error) => _ = self.sources.is_lost(segment.id, error)?,
+                Ok(()) => {}
             }
             if found.len() >= rows_max || !ended {
                 break;

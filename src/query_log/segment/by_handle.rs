@@ -2,10 +2,15 @@
 
 use std::{io, ops::Range};
 
-use super::{footer::Group, outcome::Outcome, page::Page, part::PartError, sealed::Sealed};
+use super::{
+    footer::{Group, Sealed},
+    page::Page,
+    part::PartError,
+};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
+    query_log::record::Outcome,
 };
 
 /// A range of handles: those after the first bound, up to the second, itself included.

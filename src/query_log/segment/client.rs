@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::frames::row_view::RowView,
+    query_log::record::RowView,
 };
 
 pub(super) const ENTRY_BYTES: usize = 21;

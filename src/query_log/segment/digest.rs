@@ -8,10 +8,10 @@ use std::{
 
 use foldhash::quality::FixedState;
 
-use super::{client::Client, outcome::Outcome};
+use super::client::Client;
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::frames::row_view::{Event, HandleView, RowView},
+    query_log::record::{HandleView, Outcome, RowView},
 };
 
 /// The sums of two hashes of whole rows, and the number of rows.
@@ -78,15 +78,7 @@ impl RowHasher {
 
     /// The fields of a row of the log. It names every field, so that a new field does not compile until it is hashed.
     pub(super) fn fields(&self, row: &RowView<'_>, client: NonZeroU64) -> RowFields {
-        let RowView { at, handle, account: _, device: _, ip: _, event } = *row;
-        let (id, took_us, outcome) = match event {
-            Event::Lookup { request, route, reason, status, took_us } => {
-                (request.bits(), took_us, Outcome::Lookup { route, reason, status })
-            }
-            Event::Change { id, change, cause } => {
-                (id.bits(), 0, Outcome::Change { change, cause })
-            }
-        };
+        let RowView { at, handle, account: _, device: _, ip: _, id, took_us, outcome } = *row;
         let handle = match handle {
             None => 0,
             Some(HandleView::Phone(key)) => key.bits(),

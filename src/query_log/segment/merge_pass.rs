@@ -12,7 +12,7 @@ use super::{
     clients::HashedClient,
     sort_buffer::{SortBuffer, SortKey},
 };
-use crate::query_log::frames::row_view::RowView;
+use crate::query_log::record::RowView;
 
 pub(super) struct MergePass {
     /// Rows up to this key are written.

@@ -17,9 +17,8 @@ use crate::{
     limits,
     query_log::{
         catalog::{Form, Segment},
-        filter::Filter,
+        filter::{Filter, Order},
         frames::segment_reader::{ReadStep, SegmentReader},
-        order::Order,
         recovery::inspect::list,
         retention,
         sealer::sealed_file,
