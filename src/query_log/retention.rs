@@ -13,7 +13,7 @@
 //!   expires by that instant. As soon as the hour's start has passed it expires by its start again: a clock that was far
 //!   *behind* for a while must not make every hour look old.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use super::{catalog::Catalog, segment_name::SegmentId};
 use crate::{
@@ -74,7 +74,10 @@ impl Retention {
             return outcome;
         }
         let hours = keyring.hours();
-        let due = due_hours(&hours, self.span, now);
+        let is_due = |(hour, born): &(&Hour, &Timestamp)| {
+            expiry(**hour, Some(**born), self.span, now) <= now
+        };
+        let due: Vec<Hour> = hours.iter().filter(is_due).map(|(hour, _)| *hour).collect();
         // Destruction is final, so this checks `expiry` without its rules for wrong clocks: no hour goes whose start and
         // whose key are both younger than the retention.
         let is_old = |hour: &Hour| hour.start().min(hours[hour]).plus(self.span) <= now;
@@ -154,15 +157,4 @@ pub(super) fn expiry(
     let was_ahead = born.plus(limits::CLOCK_STEP_BACK_MAX) < start;
     let oldest = if was_ahead && start <= now { start } else { start.min(born) };
     oldest.plus(span)
-}
-
-pub(super) fn due_hours(
-    hours: &BTreeMap<Hour, Timestamp>,
-    span: Duration,
-    now: Timestamp,
-) -> Vec<Hour> {
-    let due = |(hour, born): (&Hour, &Timestamp)| {
-        (expiry(*hour, Some(*born), span, now) <= now).then_some(*hour)
-    };
-    hours.iter().filter_map(due).collect()
 }
