@@ -32,7 +32,7 @@ codes! {
 }
 
 /// SHA-256 of a line's bytes, without the line's end.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineHash([u8; 32]);
 
 /// The first entry of a call: durable before anything is given.
@@ -134,12 +134,6 @@ impl LineHash {
 impl fmt::Display for LineHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for LineHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

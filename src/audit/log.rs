@@ -60,10 +60,7 @@ impl Audit {
     }
 
     /// Notes that `operator` (a name, or [`local_user`]) makes a call. Durable when this returns, so that what is given
-    /// out afterwards has its entry whatever happens.
-    ///
-    /// # Errors
-    /// If the entry cannot be made durable. Then nothing may be given.
+    /// out afterwards has its entry whatever happens. After an error nothing may be given.
     pub fn begin(
         &self,
         operator: &str,

@@ -161,7 +161,6 @@ impl Catalog {
         lock(&self.state).segments.get(&id).cloned()
     }
 
-    /// Whether a segment is in a sealed file now.
     pub(super) fn is_sealed(&self, id: SegmentId) -> bool {
         self.get(id).is_some_and(|segment| segment.form == Form::Sealed)
     }
@@ -196,7 +195,6 @@ impl Catalog {
         later.min_by_key(|segment| segment.ordinal).cloned()
     }
 
-    /// The ordinal of the next new segment.
     pub(super) fn next_ordinal(&self) -> u64 {
         lock(&self.state).next_ordinal
     }

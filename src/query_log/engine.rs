@@ -119,13 +119,6 @@ impl LogState {
         }
     }
 
-    /// Finishes the active segment once the wall clock and the log's time have left its hour.
-    pub(super) fn finish_past_hour(&self) {
-        let now = self.clock.now();
-        let log_hour = lock(&self.pending).now(&*self.clock).hour();
-        self.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
-    }
-
     pub(super) fn finish_active_if(&self, is_due: impl Fn(Hour) -> bool) {
         let mut committer = lock(&self.committer);
         if committer.active_hour().is_some_and(is_due)
@@ -158,7 +151,6 @@ impl LogState {
         }
     }
 
-    /// Sleeps until the next retry, or until the log stops.
     fn pause(&self) {
         let step = Duration::from_millis(50);
         let mut left = limits::LOG_RETRY_PAUSE;

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-use super::record::{LogRow, Outcome, RowView};
+use super::record::{Client, LogRow, Outcome, RowView};
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -113,25 +113,20 @@ pub struct Filter {
 impl Filter {
     /// Whether a row is asked for.
     pub fn matches(&self, row: &LogRow) -> bool {
-        let RowView { at, handle, account, device, ip, outcome, .. } = RowView::from(row);
+        let RowView { at, handle, client, outcome, .. } = RowView::from(row);
         self.since.is_none_or(|since| at >= since)
             && self.until.is_none_or(|until| at < until)
             && self.handle.as_ref().is_none_or(|wanted| handle == Some(wanted.into()))
             && !(self.without_handle && handle.is_some())
-            && self.matches_client(account, device, ip)
+            && self.matches_client(&client)
             && self.matches_outcome(outcome)
     }
 
-    /// Whether its conditions on account, device and address hold. The row of a change has no address.
-    pub(super) fn matches_client(
-        &self,
-        account: Option<AccountId>,
-        device: Option<DeviceId>,
-        ip: Option<IpAddr>,
-    ) -> bool {
-        self.account.is_none_or(|wanted| account == Some(wanted))
-            && self.device.is_none_or(|wanted| device == Some(wanted))
-            && self.ip.is_none_or(|net| ip.is_some_and(|ip| net.contains(ip)))
+    /// Whether its conditions on account, device and address hold.
+    pub(super) fn matches_client(&self, client: &Client) -> bool {
+        self.account.is_none_or(|wanted| client.account == Some(wanted))
+            && self.device.is_none_or(|wanted| client.device == Some(wanted))
+            && self.ip.is_none_or(|net| client.ip.is_some_and(|ip| net.contains(ip)))
     }
 
     /// Whether its conditions on kind, route and reason hold.

@@ -74,11 +74,7 @@ pub struct QueryLog {
 
 impl QueryLog {
     /// Opens the log: locks its directory, opens the keys, finishes what the last process left unfinished. A panic of the
-    /// commit thread stops the service through `shutdown`.
-    ///
-    /// # Errors
-    /// If another process has locked the directory, the keys are invalid, or a file cannot be read. Damage is no error;
-    /// the report lists it.
+    /// commit thread stops the service through `shutdown`. Damage is no error; the report lists it.
     pub fn open(
         options: LogOptions,
         shutdown: &Shutdown,
@@ -117,10 +113,7 @@ impl QueryLog {
         Ok((Self { shared, thread: Arc::new(thread) }, recovered.report))
     }
 
-    /// Appends a record. No answer may leave before the acknowledgement resolves.
-    ///
-    /// # Errors
-    /// If too many records are pending, or the log cannot be written. Then the caller must not answer.
+    /// Appends a record. No answer may leave before the acknowledgement resolves, and none after an error.
     pub fn append(&self, record: &Record) -> Result<AppendAck, AppendError> {
         self.append_all([record])
     }
@@ -192,11 +185,13 @@ impl QueryLog {
         Arc::clone(&self.shared.keyring)
     }
 
-    /// Destroys expired keys and files, and finishes the active segment if its hour is over. Call it about every minute;
-    /// an additional call does no harm.
+    /// Destroys expired keys and files, and finishes the active segment once the wall clock and the log's time have left its
+    /// hour. Call it about every minute; an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
-        shared.finish_past_hour();
+        let now = shared.clock.now();
+        let log_hour = lock(&shared.pending).now(&*shared.clock).hour();
+        shared.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
         let mut retention = lock(&shared.retention);
         let finish_hours = |due: &[_]| shared.finish_active_if(|hour| due.contains(&hour));
         retention.tick(&*shared.clock, &shared.keyring, &shared.catalog, finish_hours)

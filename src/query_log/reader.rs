@@ -18,7 +18,7 @@ use super::{
     search::{
         tail::{Tail, TailPosition},
         walk::Walk,
-        {ReadError, Search, Sources},
+        {Job, ReadError, Search, Sources},
     },
     verify::{
         forgotten::{self, ForgottenError, ForgottenReport},
@@ -61,9 +61,6 @@ pub struct LogReader {
 impl LogReader {
     /// Opens the files of a data directory and changes nothing. A file that a crash left unfinished is read as far as it is
     /// whole.
-    ///
-    /// # Errors
-    /// If the keys are invalid, or the directory cannot be read.
     pub fn open_read_only(
         dir: &Path,
         keys: KeyFiles,
@@ -77,7 +74,7 @@ impl LogReader {
 
     /// The rows that match `filter`, behind `after` in this order.
     pub fn search(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Search {
-        Search::new(self.sources.clone(), filter.clone(), order, after)
+        Search::new(Job::new(self.sources.clone(), filter.clone(), order, after))
     }
 
     /// All rows that match `filter`, in the order of storage.
@@ -112,13 +109,7 @@ impl LogReader {
     }
 
     /// The handles whose route changed back and forth, most changes first. It reads the whole time range on a thread of low
-    /// priority, for which the caller waits, and calls `stop` between pages.
-    ///
-    /// # Errors
-    /// If the operating system cannot read a segment. Damage is no error; the report counts it.
-    ///
-    /// # Panics
-    /// If reading panics.
+    /// priority, for which the caller waits, and calls `stop` between pages. Damage is no error; the report counts it.
     pub fn flips(
         &self,
         query: &FlipQuery,
@@ -151,10 +142,7 @@ impl LogReader {
         verify::verify(&self.sources)
     }
 
-    /// Searches for keys, files and records that should have expired. It changes nothing.
-    ///
-    /// # Errors
-    /// If the directory or the keys cannot be read. Then nothing is proved.
+    /// Searches for keys, files and records that should have expired. It changes nothing. An error proves nothing.
     pub fn prove_forgotten(&self) -> Result<ForgottenReport, ForgottenError> {
         forgotten::check(&self.sources)
     }

@@ -1,6 +1,6 @@
 //! What one row of the log says: owned, and as it lies in a frame.
 
-use std::{fmt, net::IpAddr, ops::ControlFlow};
+use std::{net::IpAddr, ops::ControlFlow};
 
 use crate::{
     clock::Timestamp,
@@ -51,14 +51,11 @@ pub struct LogRow {
 }
 
 /// A [`LogRow`] whose address is not copied, for readers that decode millions of rows and keep none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct RowView<'a> {
     pub(crate) at: Timestamp,
     pub(crate) handle: Option<HandleView<'a>>,
-    pub(crate) account: Option<AccountId>,
-    pub(crate) device: Option<DeviceId>,
-    /// None for a change.
-    pub(crate) ip: Option<IpAddr>,
+    pub(crate) client: Client,
     /// The bits of the request of a lookup, or of the id of a change.
     pub(crate) id: u64,
     /// 0 for a change.
@@ -68,6 +65,15 @@ pub(crate) struct RowView<'a> {
 
 /// Gets one row after another, until it breaks.
 pub(crate) type EachRow<'a> = dyn FnMut(&RowView<'_>) -> ControlFlow<()> + 'a;
+
+/// The sender of a lookup, or the object of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Client {
+    pub(crate) account: Option<AccountId>,
+    pub(crate) device: Option<DeviceId>,
+    /// None for a change.
+    pub(crate) ip: Option<IpAddr>,
+}
 
 /// The answer of a lookup, or what changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +88,6 @@ pub(crate) enum HandleView<'a> {
     Phone(PhoneKey),
     /// Canonical.
     Email(&'a str),
-}
-
-impl fmt::Debug for HandleView<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HandleView(…)")
-    }
 }
 
 impl<'a> From<&'a Handle> for HandleView<'a> {
@@ -114,7 +114,8 @@ impl HandleView<'_> {
 impl RowView<'_> {
     /// The row itself; none if its address is none.
     pub(crate) fn row(&self) -> Option<LogRow> {
-        let Self { at, handle, account, device, ip, id, took_us, outcome } = *self;
+        let Self { at, handle, client, id, took_us, outcome } = *self;
+        let Client { account, device, ip } = client;
         let handle = match handle {
             None => None,
             Some(view) => Some(view.handle()?),
@@ -144,19 +145,24 @@ impl<'a> From<&'a LogRow> for RowView<'a> {
     fn from(LogRow { at, record }: &'a LogRow) -> Self {
         match record {
             Record::Lookup(lookup) => {
-                let LookupRecord { account, device, ip, route, reason, status, took_us, .. } =
-                    *lookup;
-                let handle = lookup.handle.as_ref().map(HandleView::from);
-                let (id, outcome) =
-                    (lookup.request.bits(), Outcome::Lookup { route, reason, status });
-                Self { at: *at, handle, account, device, ip, id, took_us, outcome }
+                let LookupRecord { account, device, ip, route, reason, status, .. } = *lookup;
+                Self {
+                    at: *at,
+                    handle: lookup.handle.as_ref().map(HandleView::from),
+                    client: Client { account, device, ip },
+                    id: lookup.request.bits(),
+                    took_us: lookup.took_us,
+                    outcome: Outcome::Lookup { route, reason, status },
+                }
             }
-            Record::Change(change) => {
-                let Change { id, kind, account, device, cause, .. } = *change;
-                let handle = change.handle.as_ref().map(HandleView::from);
-                let (id, outcome) = (id.bits(), Outcome::Change { change: kind, cause });
-                Self { at: *at, handle, account, device, ip: None, id, took_us: 0, outcome }
-            }
+            Record::Change(change) => Self {
+                at: *at,
+                handle: change.handle.as_ref().map(HandleView::from),
+                client: Client { account: change.account, device: change.device, ip: None },
+                id: change.id.bits(),
+                took_us: 0,
+                outcome: Outcome::Change { change: change.kind, cause: change.cause },
+            },
         }
     }
 }

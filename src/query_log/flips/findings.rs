@@ -1,4 +1,4 @@
-//! The handles to show, out of all that flipped: those with the most changes.
+//! The flipped handles with the most changes, and counts over all flipped handles.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -14,7 +14,7 @@ use crate::{clock::Timestamp, handle::Handle, vocabulary::Route};
 pub(super) struct Findings {
     min: u32,
     limit: usize,
-    /// By changes, then the smaller handle is greater. The least goes when there are too many.
+    /// By changes; of equal ones the smaller handle is greater. The least goes when there are too many.
     top: BTreeMap<(u32, Reverse<Handle>), Flip>,
     handles: u64,
     changes: u64,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::{
         catalog::{Form, Segment, SegmentState},
+        filter::Order,
         frames::segment_reader::{ReadStep, SegmentReader},
         record::{LogRow, Record, RowView},
         sealer::sealed_file,
@@ -22,7 +23,6 @@ use crate::{
     limits,
 };
 
-/// What is read, and what could not be.
 pub(super) struct Visit<'a> {
     sources: &'a Sources,
     stop: &'a dyn Fn() -> bool,
@@ -138,7 +138,7 @@ impl<'a> Visit<'a> {
                 self.stopped = true;
                 return Ok(());
             }
-            let rows = match reader.after(&mut offset) {
+            let rows = match reader.next(Order::Asc, &mut offset) {
                 Err(error) => break Err(error),
                 Ok(ReadStep::Edge) => break Ok(()),
                 Ok(ReadStep::Damaged) => {

@@ -4,7 +4,6 @@
 //! and a record none. A commit wakes exactly the tasks whose records it wrote: later records belong to another group.
 
 use std::{
-    fmt,
     future::Future,
     mem,
     pin::{Pin, pin},
@@ -113,9 +112,6 @@ impl AppendAck {
     }
 
     /// Blocks this thread, for callers outside of a runtime. Inside a runtime it would block every other task.
-    ///
-    /// # Errors
-    /// If the record could not be written.
     pub fn wait_blocking(self) -> Result<(), AppendError> {
         if let Some(outcome) = self.group.outcome() {
             return outcome;
@@ -151,12 +147,6 @@ impl Future for AppendAck {
             None => self.slot = Some(add_waker(&mut waiters, context.waker().clone())),
         }
         Poll::Pending
-    }
-}
-
-impl fmt::Debug for AppendAck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppendAck").field("outcome", &self.group.outcome()).finish()
     }
 }
 

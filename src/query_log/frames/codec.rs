@@ -21,7 +21,7 @@ use crate::{
     handle::{Handle, PhoneKey},
     ids::{AccountId, DeviceId},
     limits,
-    query_log::record::{HandleView, LookupRecord, Outcome, Record, RowView},
+    query_log::record::{Client, HandleView, LookupRecord, Outcome, Record, RowView},
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
@@ -40,7 +40,6 @@ const ROUTE: u8 = 1 << 6;
 /// Bytes of the longest record: fixed parts, longest varints, an IPv6 address, the longest e-mail address.
 pub(crate) const RECORD_BYTES_MAX: usize = 80 + limits::EMAIL_BYTES_MAX;
 
-/// Begins a frame whose first record is of `base`.
 pub(crate) fn start_frame(out: &mut Vec<u8>, base: Timestamp) {
     out.put_u8(VERSION);
     out.put_u64_le(base.as_micros());
@@ -136,15 +135,14 @@ pub(crate) struct FrameDecoder<'a> {
 }
 
 impl<'a> FrameDecoder<'a> {
-    /// Reads the start of a frame.
     pub(crate) fn new(mut bytes: &'a [u8]) -> Option<Self> {
         let version = bytes.try_get_u8().ok()?;
         let at = bytes.try_get_u64_le().ok()?;
         (version == VERSION).then_some(Self { bytes, at })
     }
 
-    /// The instant of the frame's first record.
-    pub(crate) const fn base(&self) -> Timestamp {
+    /// The instant of the record read last; before the first record, that of the first.
+    pub(crate) const fn at(&self) -> Timestamp {
         Timestamp::from_micros(self.at)
     }
 
@@ -177,10 +175,10 @@ impl<'a> FrameDecoder<'a> {
             _ => Some(Route::from_number(self.byte()?)?),
         };
         let (account, device) = self.who(flags)?;
-        let ip = self.ip(flags)?;
+        let client = Client { account, device, ip: self.ip(flags)? };
         let handle = self.handle(flags)?;
         let outcome = Outcome::Lookup { route, reason, status };
-        Some(RowView { at: self.base(), handle, account, device, ip, id, took_us, outcome })
+        Some(RowView { at: self.at(), handle, client, id, took_us, outcome })
     }
 
     fn change(&mut self, flags: u8) -> Option<RowView<'a>> {
@@ -191,17 +189,9 @@ impl<'a> FrameDecoder<'a> {
         let change = ChangeKind::from_number(self.byte()?)?;
         let cause = Cause::from_number(self.byte()?)?;
         let (account, device) = self.who(flags)?;
+        let client = Client { account, device, ip: None };
         let (handle, outcome) = (self.handle(flags)?, Outcome::Change { change, cause });
-        Some(RowView {
-            at: self.base(),
-            handle,
-            account,
-            device,
-            ip: None,
-            id,
-            took_us: 0,
-            outcome,
-        })
+        Some(RowView { at: self.at(), handle, client, id, took_us: 0, outcome })
     }
 
     fn byte(&mut self) -> Option<u8> {

@@ -37,7 +37,6 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     requested: AtomicBool,
-    /// Tasks that the flusher must wake.
     queue: Mutex<WakerQueue>,
     waker: AtomicWaker,
 }
@@ -78,7 +77,6 @@ impl Signal {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends the queue and wakes the tasks in it.
     pub(crate) fn close(&self) {
         let mut queue = lock(&self.queue);
         queue.closed = true;
@@ -93,7 +91,6 @@ pub(crate) fn here() -> Option<Arc<Signal>> {
     FLUSHER.with_borrow(|flusher| flusher.as_ref().map(|(_, signal)| Arc::clone(signal)))
 }
 
-/// Registers `signal` as this thread's flusher, for the log `log`.
 pub(crate) fn register(log: u64, signal: &Arc<Signal>) {
     FLUSHER.with_borrow_mut(|flusher| *flusher = Some((log, Arc::clone(signal))));
 }

@@ -1,10 +1,4 @@
 //! A segment while it is written: frames of records, with group commit.
-//!
-//! ```text
-//! append -> pending (one mutex, no I/O) -> committer: encrypt frames, one write, [fdatasync] -> resolve acks
-//!                                             ^
-//!           flusher (a serving thread, at the end of its turn) or commit thread (waits on the wakeup)
-//! ```
 
 pub(crate) mod append_ack;
 pub(crate) mod codec;

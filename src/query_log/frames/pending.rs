@@ -38,7 +38,6 @@ impl Records {
         self.count = 0;
     }
 
-    /// Each frame with its content.
     pub(crate) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
         let ends = self.frames.iter().skip(1).map(|frame| frame.start).chain([self.bytes.len()]);
         let content = |(frame, end): (&'_ PendingFrame, usize)| self.bytes.get(frame.start..end);
@@ -145,7 +144,6 @@ impl Pending {
         !self.accepting && !self.closed
     }
 
-    /// The log's time now.
     pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
         self.time.peek(clock)
     }

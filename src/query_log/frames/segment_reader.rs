@@ -8,6 +8,7 @@ use crate::{
     envelope::{FILE_HEADER_BYTES, FrameFile, FrameHeader, FrameKind, FrameOpener, Keyring, Step},
     query_log::{
         catalog::Segment,
+        filter::Order,
         record::{EachRow, LogRow, RowView},
         segment_error::SegmentError,
         segment_name::SegmentId,
@@ -56,23 +57,36 @@ impl SegmentReader {
         self.file.limit()
     }
 
-    /// Reads up to `limit` from now on.
     pub(crate) fn extend(&mut self, limit: u64) {
         debug_assert!(limit >= self.end(), "committed offsets only grow");
         self.file.extend(limit);
     }
 
-    /// The rows of the frame at `offset`; moves the offset behind it.
-    pub(crate) fn after(&mut self, offset: &mut u64) -> Result<ReadStep, SegmentError> {
+    /// The rows of the next frame from `offset` on, in this order; moves the offset past the frame.
+    pub(crate) fn next(
+        &mut self,
+        order: Order,
+        offset: &mut u64,
+    ) -> Result<ReadStep, SegmentError> {
         loop {
-            let step = self.file.after(*offset)?;
-            *offset = match step {
-                Step::Frame { end, .. } => end,
-                Step::Damage { to, .. } => to,
-                Step::Edge => return Ok(ReadStep::Edge),
+            let step = match order {
+                Order::Asc => self.file.after(*offset)?,
+                Order::Desc => self.file.before(*offset)?,
             };
-            if let Some(rows) = self.rows(step)? {
-                return Ok(rows);
+            let (from, to) = match step {
+                Step::Edge => return Ok(ReadStep::Edge),
+                Step::Damage { from, to } => (from, to),
+                Step::Frame { offset, end, .. } => (offset, end),
+            };
+            *offset = if order == Order::Asc { to } else { from };
+            let Step::Frame { header, .. } = step else {
+                return Ok(ReadStep::Damaged);
+            };
+            // The end frame has no rows and is not damaged.
+            if header.kind == FrameKind::Content {
+                self.file.read_body(from, &header, &mut self.body)?;
+                let rows = open_frame(&self.opener, &header, &mut self.body, self.id);
+                return Ok(rows.map_or(ReadStep::Damaged, ReadStep::Frame));
             }
         }
     }
@@ -103,21 +117,6 @@ impl SegmentReader {
         }
     }
 
-    /// The rows of the frame that ends at `end`; moves the offset before it.
-    pub(crate) fn before(&mut self, end: &mut u64) -> Result<ReadStep, SegmentError> {
-        loop {
-            let step = self.file.before(*end)?;
-            *end = match step {
-                Step::Frame { offset, .. } => offset,
-                Step::Damage { from, .. } => from,
-                Step::Edge => return Ok(ReadStep::Edge),
-            };
-            if let Some(rows) = self.rows(step)? {
-                return Ok(rows);
-            }
-        }
-    }
-
     /// Finds the rows around `at` by binary search. Every row before the first offset is earlier than `at`, every row from
     /// the second on is later. Each offset is the start of a frame, or an end of the rows.
     pub(crate) fn seek(&mut self, at: Timestamp) -> Result<(u64, u64), SegmentError> {
@@ -144,24 +143,11 @@ impl SegmentReader {
                     self.file.read_body(offset, &header, &mut self.body)?;
                     let content = self.opener.open(&header, &mut self.body);
                     let decoder = content.and_then(FrameDecoder::new);
-                    return Ok(decoder.map(|decoder| (offset, decoder.base())));
+                    return Ok(decoder.map(|decoder| (offset, decoder.at())));
                 }
                 Step::Frame { .. } | Step::Edge => return Ok(None),
             }
         }
-    }
-
-    /// None for the end frame: it has no rows and is not damaged.
-    fn rows(&mut self, step: Step) -> Result<Option<ReadStep>, SegmentError> {
-        let Step::Frame { offset, header, .. } = step else {
-            return Ok(Some(ReadStep::Damaged));
-        };
-        if header.kind == FrameKind::End {
-            return Ok(None);
-        }
-        self.file.read_body(offset, &header, &mut self.body)?;
-        let rows = open_frame(&self.opener, &header, &mut self.body, self.id);
-        Ok(Some(rows.map_or(ReadStep::Damaged, ReadStep::Frame)))
     }
 }
 
@@ -200,7 +186,7 @@ fn visit_frame(
     each: &mut EachRow<'_>,
 ) -> Option<ControlFlow<()>> {
     let mut decoder = FrameDecoder::new(opener.open(header, body)?)?;
-    if decoder.base().hour() != id.hour {
+    if decoder.at().hour() != id.hour {
         return None;
     }
     let mut rows = 0;

@@ -18,6 +18,7 @@ use crate::{
     limits,
     query_log::{
         catalog::{Catalog, Form, Segment, SegmentState},
+        filter::Order,
         frames::segment_reader::{ReadStep, SegmentReader},
         sealer::sealed_file::{ChainTip, SealedFile},
         segment_name::LogFileName,
@@ -128,7 +129,7 @@ fn newest_in(segment: &Segment, keyring: &Keyring) -> Option<Timestamp> {
     let mut reader = SegmentReader::open(segment, keyring).ok()?;
     let mut end = reader.end();
     loop {
-        match reader.before(&mut end).ok()? {
+        match reader.next(Order::Desc, &mut end).ok()? {
             ReadStep::Frame(rows) if !rows.is_empty() => return rows.last().map(|row| row.at),
             ReadStep::Frame(_) | ReadStep::Damaged => {}
             ReadStep::Edge => return None,

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    sealed_file::{ChainTip, Link, Note, PURPOSE, Parts, SealedFile},
+    sealed_file::{ChainTip, Link, Note, PURPOSE, SealedFile},
     state::{SealOutcome, SealerState},
 };
 use crate::{
@@ -103,8 +103,7 @@ impl LogState {
         stop: &dyn Fn() -> bool,
     ) -> Result<(u64, Link), SealError> {
         let header = FileHeader::new(PURPOSE, segment.id.hour, segment.id.number);
-        let writer = ChunkWriter::create(self.disk.create(path)?, key, header)?;
-        let mut parts = Parts { writer, begun: false };
+        let mut writer = ChunkWriter::create(self.disk.create(path)?, key, header)?;
         let mut frames = |each: &mut EachRow<'_>| {
             let is_whole = SegmentReader::open(segment, &self.keyring)?.visit(each)?;
             if is_whole {
@@ -115,13 +114,13 @@ impl LogState {
         };
         let options = WriteOptions::new(ids::random_u64(), stop);
         let total = segment.records();
-        let written = segment::write(&mut parts, &mut frames, segment.id.hour, total, &options)?;
+        let written = segment::write(&mut writer, &mut frames, segment.id.hour, total, &options)?;
         let (first, last) = written.span.ok_or(SealError::Differs("the frames have no record"))?;
         if written.sum.records != total {
             return Err(SealError::Differs("the frames hold another number of records"));
         }
         let note = Note { records: total, first, last, predecessor };
-        let summary = parts.writer.finish(&note.encode())?;
+        let summary = writer.finish(&note.encode())?;
         let file = SealedFile::inspect(path, segment.id)?;
         if file.note != note || file.file.computed_root()? != summary.root {
             return Err(SealError::Differs("its note or its root is not the same"));

@@ -1,19 +1,15 @@
 //! Rows in the order of time.
 
-use std::{fmt, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
 use super::{
-    job::{Job, ReadError, SearchOutcome, Sources},
+    job::{Job, ReadError, SearchOutcome},
     open_hour::OpenHour,
     prefetch::Prefetch,
 };
 use crate::{
     limits,
-    query_log::{
-        cursor::Cursor,
-        filter::{Filter, Order},
-        record::LogRow,
-    },
+    query_log::{cursor::Cursor, record::LogRow},
 };
 
 /// A running search: gives matching rows in the order of time.
@@ -25,14 +21,8 @@ pub struct Search {
 }
 
 impl Search {
-    pub(crate) fn new(
-        sources: Sources,
-        filter: Filter,
-        order: Order,
-        after: Option<Cursor>,
-    ) -> Self {
-        let job = Arc::new(Job::new(sources, filter, order, after));
-        Self { job, running: None, outcome: SearchOutcome::default() }
+    pub(crate) fn new(job: Job) -> Self {
+        Self { job: Arc::new(job), running: None, outcome: SearchOutcome::default() }
     }
 
     /// Ends the search as soon as `is_over` returns true, even between two rows: with a filter that matches little the search
@@ -46,12 +36,6 @@ impl Search {
     /// What the search could not read so far.
     pub const fn outcome(&self) -> SearchOutcome {
         self.outcome
-    }
-}
-
-impl fmt::Debug for Search {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Search").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
 

@@ -60,7 +60,7 @@ pub struct SearchOutcome {
 }
 
 /// What a search asks for, shared by its threads.
-pub(super) struct Job {
+pub(crate) struct Job {
     pub(super) sources: Sources,
     pub(super) filter: Filter,
     pub(super) order: Order,
@@ -70,7 +70,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(
+    pub(crate) fn new(
         sources: Sources,
         filter: Filter,
         order: Order,
@@ -90,7 +90,6 @@ impl Job {
         }
     }
 
-    /// Whether nobody waits for the rows any more.
     pub(super) fn is_over(&self) -> bool {
         (self.is_over)()
     }

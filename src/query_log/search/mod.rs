@@ -13,5 +13,5 @@ pub(crate) mod tail;
 pub(crate) mod walk;
 
 pub use by_time::Search;
-pub(crate) use job::Sources;
+pub(crate) use job::{Job, Sources};
 pub use job::{ReadError, SearchOutcome};

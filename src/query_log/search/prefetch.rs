@@ -50,10 +50,7 @@ impl Prefetch {
         Self { shared, next: 0 }
     }
 
-    /// The next hour, with its first rows. None after the last.
-    ///
-    /// # Panics
-    /// If opening the hour panicked, on whatever thread.
+    /// The next hour, with its first rows. None after the last. It panics if opening the hour panicked on another thread.
     pub(super) fn next_hour(&mut self) -> Option<OpenHour> {
         let index = self.next;
         self.next += 1;

@@ -92,7 +92,6 @@ impl SegmentRows {
         self.rows.is_empty() && self.batch.as_ref().is_none_or(RowBatch::is_empty)
     }
 
-    /// Whether every row has been given out.
     pub(super) fn is_used_up(&self) -> bool {
         self.done && self.is_empty()
     }
@@ -129,11 +128,7 @@ impl SegmentRows {
         let Source::Frames(reader, offset) = &mut self.source else {
             return Ok(());
         };
-        let read = match job.order {
-            Order::Asc => reader.after(offset)?,
-            Order::Desc => reader.before(offset)?,
-        };
-        match read {
+        match reader.next(job.order, offset)? {
             ReadStep::Edge => self.done = true,
             ReadStep::Damaged => self.damaged += 1,
             ReadStep::Frame(rows) => {

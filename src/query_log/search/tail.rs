@@ -56,10 +56,7 @@ impl Tail {
     }
 
     /// The rows committed since the last call, at most `rows_max` rounded up to a whole frame: so a slow follower holds little
-    /// memory. Empty if there is no new row.
-    ///
-    /// # Errors
-    /// If a segment cannot be read; the next call tries again.
+    /// memory. Empty if there is no new row. After an error the next call tries again.
     pub fn next_rows(&mut self, rows_max: usize) -> Result<Vec<(Cursor, LogRow)>, ReadError> {
         let mut found = Vec::new();
         while found.len() < rows_max {
@@ -113,7 +110,7 @@ impl Tail {
         };
         reader.extend(limit);
         while found.len() < rows_max {
-            match reader.after(&mut self.position.offset)? {
+            match reader.next(Order::Asc, &mut self.position.offset)? {
                 ReadStep::Edge => break,
                 ReadStep::Damaged => self.damaged += 1,
                 ReadStep::Frame(rows) => {

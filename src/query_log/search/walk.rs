@@ -3,7 +3,7 @@
 //! This is for callers that want all rows and no order of time, such as an export. A walk reads a sealed segment once from
 //! front to back, while a search must collect each slice of time from all its pages. Memory holds one batch of one segment.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     job::{Job, ReadError, SearchOutcome, Sources},
@@ -36,12 +36,6 @@ pub struct Walk {
 enum OpenSegment {
     Frames(Box<SegmentRows>),
     Sealed(Box<Scan>),
-}
-
-impl fmt::Debug for Walk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Walk").field("outcome", &self.outcome).finish_non_exhaustive()
-    }
 }
 
 impl Walk {

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::record::RowView,
+    query_log::record::Client,
 };
 
 pub(super) const ENTRY_BYTES: usize = 21;
@@ -22,20 +22,6 @@ const DEVICE: u8 = 1 << 1;
 const IP_V4: u8 = 1 << 2;
 const IP_V6: u8 = 1 << 3;
 const ALL_FLAGS: u8 = ACCOUNT | DEVICE | IP_V4 | IP_V6;
-
-/// The sender of a lookup, or the object of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Client {
-    pub(super) account: Option<AccountId>,
-    pub(super) device: Option<DeviceId>,
-    pub(super) ip: Option<IpAddr>,
-}
-
-impl Client {
-    pub(super) const fn of(row: &RowView<'_>) -> Self {
-        Self { account: row.account, device: row.device, ip: row.ip }
-    }
-}
 
 /// A client in 24 bytes, because there are millions in memory. Its IPv6 address is in a separate list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::{io, ops::Range};
 
 use super::{
-    client::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, PackedClient},
+    client::{self, ADDRESS_BYTES, ENTRY_BYTES, PackedClient},
     footer::Sealed,
     group::Table,
     part::{self, PartError, PartSource},
 };
-use crate::query_log::filter::Filter;
+use crate::query_log::{filter::Filter, record::Client};
 
 /// The reader reads two entries at this distance or less in one read: the entries between them cost less than a second read.
 const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
@@ -134,7 +134,6 @@ fn read_run(
     Ok(())
 }
 
-/// The client of an entry, whose IPv6 address it reads.
 fn read_address(
     source: &dyn PartSource,
     table: &Table,
@@ -181,11 +180,7 @@ impl ClientSet {
         let is_whole = read_all(&*segment.source, table, stop, &mut |client| {
             matches.push(match client {
                 None => ClientMatch::Damaged,
-                Some(Client { account, device, ip })
-                    if filter.matches_client(account, device, ip) =>
-                {
-                    ClientMatch::Wanted
-                }
+                Some(client) if filter.matches_client(&client) => ClientMatch::Wanted,
                 Some(_) => ClientMatch::Unwanted,
             });
         })?;

@@ -8,10 +8,9 @@ use std::{
 
 use foldhash::quality::FixedState;
 
-use super::client::Client;
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::record::{HandleView, Outcome, RowView},
+    query_log::record::{Client, HandleView, Outcome, RowView},
 };
 
 /// The sums of two hashes of whole rows, and the number of rows.
@@ -41,7 +40,6 @@ pub(super) struct RowFields {
     pub(super) at: u64,
     pub(super) id: u64,
     pub(super) took_us: u32,
-    /// See [`codes`].
     pub(super) codes: u32,
     pub(super) client: NonZeroU64,
 }
@@ -78,7 +76,7 @@ impl RowHasher {
 
     /// The fields of a row of the log. It names every field, so that a new field does not compile until it is hashed.
     pub(super) fn fields(&self, row: &RowView<'_>, client: NonZeroU64) -> RowFields {
-        let RowView { at, handle, account: _, device: _, ip: _, id, took_us, outcome } = *row;
+        let RowView { at, handle, client: _, id, took_us, outcome } = *row;
         let handle = match handle {
             None => 0,
             Some(HandleView::Phone(key)) => key.bits(),

@@ -21,7 +21,6 @@ pub(super) struct MergePass {
     cut: Option<SortKey>,
     total: u64,
     seen: u64,
-    /// Whether rows are left to the next pass.
     pub(super) has_rest: bool,
 }
 

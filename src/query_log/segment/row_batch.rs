@@ -4,7 +4,7 @@
 use std::{io, net::Ipv6Addr};
 
 use super::{
-    client::{Client, PackedClient},
+    client::PackedClient,
     client_table,
     footer::Sealed,
     row::{self, Row, TEXT_BYTES_PER_ROW},
@@ -140,15 +140,14 @@ impl RowBatch {
 
     fn row(&self, row: &Row) -> Option<LogRow> {
         let handle = row.view(&self.texts)?;
-        let Client { account, device, ip } =
-            self.clients.get(row.client as usize)?.client(&self.addresses)?;
+        let client = self.clients.get(row.client as usize)?.client(&self.addresses)?;
         let outcome = Outcome::from_bits(row.outcome)?;
         let id = match outcome {
             Outcome::Lookup { .. } => RequestId::from_count(row.id).bits(),
             Outcome::Change { .. } => row.id,
         };
         let (at, took_us) = (self.at(row.at), row.took_us);
-        RowView { at, handle, account, device, ip, id, took_us, outcome }.row()
+        RowView { at, handle, client, id, took_us, outcome }.row()
     }
 }
 

@@ -45,7 +45,6 @@ pub(crate) struct SliceRequest<'a> {
     pub(crate) order: Order,
     /// Only rows behind this instant, in this order.
     pub(crate) from: Option<Timestamp>,
-    /// The approximate number of rows.
     pub(crate) rows_max: usize,
     /// Whether to stop; called between pages.
     pub(crate) stop: &'a dyn Fn() -> bool,
@@ -191,7 +190,6 @@ impl<'a> Reading<'a> {
         self.read(found.into_iter().map(open))
     }
 
-    /// Reads every matching row of a part of the hour.
     fn read_span(&mut self, micros: Bounds<u64>, counts: &TimeHistogram) -> io::Result<()> {
         let segment = self.segment;
         let mut predicate = Predicate::new(self.request.filter, segment.hour);

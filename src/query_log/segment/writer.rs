@@ -5,7 +5,6 @@ use std::{io, ops::ControlFlow};
 use parquet::{file::metadata::KeyValue, file::writer::SerializedFileWriter};
 
 use super::{
-    client::Client,
     clients::HashedClient,
     column,
     digest::{RowHasher, RowSum},
@@ -72,7 +71,6 @@ pub(crate) fn write(
     total: u64,
     options: &WriteOptions<'_>,
 ) -> Result<Written, SealError> {
-    sink.begin_part()?;
     let schema = column::schema()?;
     let properties = column::properties(options.page_rows)?;
     let mut file = SerializedFileWriter::new(Tee { sink, copy: None }, schema, properties)?;
@@ -168,12 +166,12 @@ impl CheckedSource<'_, '_> {
                 return ControlFlow::Break(());
             }
             last = Some(row.at);
-            let of_row = Client::of(row);
-            let client = match client.filter(|client| client.client == of_row) {
-                // Consecutive rows often have the same client.
+            // Consecutive rows often have the same client.
+            let client = match client.filter(|client| client.client == row.client) {
                 Some(client) => client,
                 None => {
-                    *client.insert(HashedClient { client: of_row, hash: hasher.client(&of_row) })
+                    let hash = hasher.client(&row.client);
+                    *client.insert(HashedClient { client: row.client, hash })
                 }
             };
             if is_first {

@@ -171,7 +171,7 @@ fn first_record(sources: &Sources, segment: &Segment) -> Result<Option<Timestamp
     let mut reader = SegmentReader::open(segment, &sources.keyring)?;
     let mut offset = FILE_HEADER_BYTES;
     loop {
-        match reader.after(&mut offset)? {
+        match reader.next(Order::Asc, &mut offset)? {
             ReadStep::Edge => return Ok(None),
             ReadStep::Damaged => {}
             ReadStep::Frame(rows) => return Ok(rows.first().map(|row| row.at)),

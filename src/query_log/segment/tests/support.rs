@@ -11,9 +11,9 @@ use crate::{
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
         Filter, Kind, LogRow, LookupRecord, Order, Record,
-        record::EachRow,
+        record::{Client, EachRow},
         segment::{
-            PartError, PartSink, PartSource, Sealed, SliceRequest, WriteOptions, client::Client,
+            PartError, PartSink, PartSource, Sealed, SliceRequest, WriteOptions,
             time_slice::TimeSlice, write, writer::Written,
         },
         segment_error::{SealError, SegmentError},
@@ -24,11 +24,17 @@ use crate::{
 pub(super) const HOUR: Hour = Hour::from_epoch_hours(498_728);
 pub(super) const SEED: u64 = 7;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) parts: Vec<Vec<u8>>,
     /// The unreadable bytes of a part.
     pub(super) damaged: Option<(usize, Range<u64>)>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { parts: vec![Vec::new()], damaged: None }
+    }
 }
 
 impl io::Write for Parts {
