@@ -96,7 +96,7 @@ impl Chain {
         let tail = self.tail(known.take())?;
         let at = self.clock.now();
         let n = tail.n + 1;
-        let line = Entry::new(n, at, what, tail.torn, tail.hash).to_line();
+        let line = Entry { n, at, what, torn: tail.torn, prev: tail.hash }.to_line();
         let day = Day::of(at);
         let (file, len) = match tail.newest {
             Some(newest) if newest.file.takes(day) => {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     chain::{AuditError, Chain},
-    entry::{Begin, End, Entry},
+    entry::{End, Entry, What},
     files::FileName,
     filters::{Filters, HANDLE},
     fingerprint::{Noted, Recogniser},
@@ -83,7 +83,9 @@ impl Listing {
         let mut ends = HashMap::new();
         for file in &files {
             for entry in entries(&shared.chain, *file)? {
-                ends.extend(entry.end.map(|end| (end.of, (entry.at, end))));
+                if let What::End(end) = entry.what {
+                    ends.insert(end.of, (entry.at, end));
+                }
             }
         }
         let (shared, ready) = (Arc::clone(shared), VecDeque::new());
@@ -96,18 +98,17 @@ impl Listing {
         let mut named =
             handle.as_deref().map(|handle| Recogniser::new(&self.shared.keyring, HANDLE, handle));
         for entry in entries(&self.shared.chain, file)? {
-            let Entry { n, at, begin: Some(begin), .. } = entry else {
+            let Entry { n, at, what: What::Begin { operator, call, filters }, .. } = entry else {
                 continue;
             };
-            let Wanted { since, until, operator, handle: _ } = &self.wanted;
-            let is_wanted = since.is_none_or(|since| at >= since)
-                && until.is_none_or(|until| at < until)
-                && operator.as_ref().is_none_or(|operator| *operator == begin.operator)
-                && named.as_mut().is_none_or(|named| {
-                    begin.filters.get(HANDLE).is_some_and(|noted| named.is(noted))
-                });
+            let wanted = &self.wanted;
+            let is_wanted = wanted.since.is_none_or(|since| at >= since)
+                && wanted.until.is_none_or(|until| at < until)
+                && wanted.operator.as_ref().is_none_or(|wanted| *wanted == operator)
+                && named
+                    .as_mut()
+                    .is_none_or(|named| filters.get(HANDLE).is_some_and(|noted| named.is(noted)));
             if is_wanted {
-                let Begin { operator, call, filters } = begin;
                 let end = self.ends.get(&n);
                 self.ready.push_back(Listed {
                     n,

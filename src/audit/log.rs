@@ -10,7 +10,7 @@ use rustix::process::getuid;
 
 use super::{
     chain::{AuditError, Chain, io_at},
-    entry::{Begin, Call, What},
+    entry::{Call, What},
     files::{self, Day, FileName},
     filters::Filters,
     fingerprint::FingerprintKey,
@@ -72,12 +72,9 @@ impl Audit {
             true => FingerprintKey::present(&shared.keyring, shared.chain.clock.now())?,
             false => None,
         };
-        let begin = Begin {
-            operator: operator.to_owned(),
-            call: call.code().to_owned(),
-            filters: filters.noted(key.as_ref()),
-        };
-        let of = shared.chain.append(What::Begin(begin))?;
+        let (operator, call) = (operator.to_owned(), call.code().to_owned());
+        let begin = What::Begin { operator, call, filters: filters.noted(key.as_ref()) };
+        let of = shared.chain.append(begin)?;
         Ok(Audited::new(Arc::clone(shared), of))
     }
 
