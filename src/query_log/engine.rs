@@ -12,8 +12,7 @@ use std::{
 };
 
 use super::{
-    catalog::Catalog,
-    config::{Config, Durability},
+    config::Durability,
     frames::{
         append_ack::CommitGroup,
         committer::Committer,
@@ -24,10 +23,10 @@ use super::{
     lock::lock,
     retention::Retention,
     sealer::SealerState,
+    search::Sources,
 };
 use crate::{
-    clock::{Hour, SharedClock},
-    envelope::Keyring,
+    clock::Hour,
     files::{FileLock, SharedDisk},
     limits,
     shutdown::Shutdown,
@@ -45,10 +44,8 @@ pub(super) struct LogState {
     pub(super) writable: AtomicBool,
     pub(super) stopping: AtomicBool,
     pub(super) wakeup: Arc<Wakeup>,
-    pub(super) clock: SharedClock,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) config: Config,
+    pub(super) sources: Sources,
+    pub(super) durability: Durability,
     /// The sealer locks it while it replaces frames with a sealed file, so that no key is destroyed in between.
     pub(super) retention: Mutex<Retention>,
     /// Locked for a whole round of sealing.
@@ -82,7 +79,7 @@ impl LogState {
         };
         // The guard resolves the group even after a panic, so that no task waits forever.
         let mut guard = ResolveOnDrop { group, committed: false };
-        match committer.write(self.clock.now()) {
+        match committer.write(self.sources.clock.now()) {
             Ok(()) => guard.committed = true,
             Err(error) => self.poison(&error),
         }
@@ -107,9 +104,9 @@ impl LogState {
             if !pending.may_reopen() {
                 return;
             }
-            pending.now(&*self.clock).hour()
+            pending.now(&*self.sources.clock).hour()
         };
-        match committer.reopen(hour, self.clock.now()) {
+        match committer.reopen(hour, self.sources.clock.now()) {
             Ok(()) => {
                 lock(&self.pending).accept();
                 self.writable.store(true, Ordering::Release);
@@ -131,7 +128,8 @@ impl LogState {
     fn run_commits(&self) {
         while !self.stopping.load(Ordering::Acquire) {
             if self.writable.load(Ordering::Acquire) {
-                self.wakeup.wait();
+                // Returns at once after a notification since the last call, and may return without one.
+                thread::park();
                 self.yield_to_serving_threads();
                 while self.commit_pending() {
                     self.yield_to_serving_threads();
@@ -146,7 +144,7 @@ impl LogState {
     /// Lets serving threads that wait for this processor run first, so that their records join this commit: a sync costs
     /// the same for one record as for a hundred. It does nothing where those threads have processors of their own.
     fn yield_to_serving_threads(&self) {
-        if self.config.durability == Durability::Disk {
+        if self.durability == Durability::Disk {
             thread::yield_now();
         }
     }
@@ -175,6 +173,7 @@ impl CommitThread {
             }
         };
         let thread = thread::Builder::new().name("query-log".into()).spawn(run)?;
+        shared.wakeup.set_thread(thread.thread());
         Ok(Self { shared: Arc::clone(shared), thread: Mutex::new(Some(thread)) })
     }
 

@@ -82,7 +82,7 @@ impl QueryLog {
         let LogOptions { dir, keys, config, clock, disk } = options;
         let recovered = recovery::open(&dir, keys, &disk, clock.now(), config.retention)?;
         let (catalog, keyring) = (Arc::new(recovered.catalog), Arc::new(recovered.keyring));
-        let retention = Retention::new(&*clock, config.retention, Arc::clone(&disk));
+        let retention = Retention::new(&*clock, Arc::clone(&disk));
         let maker = SegmentMaker {
             disk: Arc::clone(&disk),
             keyring: Arc::clone(&keyring),
@@ -99,10 +99,8 @@ impl QueryLog {
             writable: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             wakeup,
-            clock,
-            catalog,
-            keyring,
-            config,
+            sources: Sources { catalog, keyring, clock, retention: config.retention },
+            durability: config.durability,
             retention: Mutex::new(retention),
             sealer: Mutex::new(SealerState::new(recovered.tip)),
             first_own_ordinal,
@@ -125,7 +123,7 @@ impl QueryLog {
         records: impl IntoIterator<Item = R, IntoIter: ExactSizeIterator>,
     ) -> Result<AppendAck, AppendError> {
         let records = records.into_iter();
-        let ack = lock(&self.shared.pending).append(&*self.shared.clock, records)?;
+        let ack = lock(&self.shared.pending).append(&*self.shared.sources.clock, records)?;
         self.shared.request_commit();
         Ok(ack)
     }
@@ -158,7 +156,7 @@ impl QueryLog {
             }
             // Every request that is ready in this turn of the runtime joins the commit.
             tokio::task::yield_now().await;
-            match self.shared.config.durability {
+            match self.shared.durability {
                 Durability::Os => {
                     self.shared.commit_pending();
                 }
@@ -174,27 +172,24 @@ impl QueryLog {
 
     /// A reader that sees every committed record.
     pub fn reader(&self) -> LogReader {
-        let LogState { catalog, keyring, clock, config, .. } = &*self.shared;
-        let (catalog, keyring, clock) =
-            (Arc::clone(catalog), Arc::clone(keyring), Arc::clone(clock));
-        LogReader { sources: Sources { catalog, keyring, clock, retention: config.retention } }
+        LogReader { sources: self.shared.sources.clone() }
     }
 
     /// The keyring of the hours, for other data that must expire with the log.
     pub fn keyring(&self) -> Arc<Keyring> {
-        Arc::clone(&self.shared.keyring)
+        Arc::clone(&self.shared.sources.keyring)
     }
 
     /// Destroys expired keys and files, and finishes the active segment once the wall clock and the log's time have left its
     /// hour. Call it about every minute; an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
-        let now = shared.clock.now();
-        let log_hour = lock(&shared.pending).now(&*shared.clock).hour();
+        let now = shared.sources.clock.now();
+        let log_hour = lock(&shared.pending).now(&*shared.sources.clock).hour();
         shared.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
         let mut retention = lock(&shared.retention);
         let finish_hours = |due: &[_]| shared.finish_active_if(|hour| due.contains(&hour));
-        retention.tick(&*shared.clock, &shared.keyring, &shared.catalog, finish_hours)
+        retention.tick(&shared.sources, finish_hours)
     }
 
     /// Seals every finished segment. This takes minutes after a busy hour, so call it on a thread of low priority. It ends

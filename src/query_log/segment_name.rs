@@ -23,7 +23,7 @@ pub struct SegmentId {
 }
 
 /// A name in the log's directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LogFileName {
     Frames(SegmentId),
     Sealing(SegmentId),

@@ -6,10 +6,9 @@
 use std::{
     future::Future,
     mem,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Arc, Mutex, OnceLock},
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::{Context, Poll, Waker},
 };
 
 use super::flusher::{self, Signal, Wakeup};
@@ -118,14 +117,7 @@ impl AppendAck {
         }
         // This thread's flusher cannot run while the thread blocks, so the commit thread must commit.
         self.group.wakeup.notify();
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut ack = pin!(self);
-        loop {
-            match ack.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(outcome) => return outcome,
-                Poll::Pending => thread::park(),
-            }
-        }
+        *self.group.outcome.wait()
     }
 }
 
@@ -147,13 +139,5 @@ impl Future for AppendAck {
             None => self.slot = Some(add_waker(&mut waiters, context.waker().clone())),
         }
         Poll::Pending
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

@@ -18,10 +18,11 @@ use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
+    thread::Thread,
 };
 
 use futures_util::task::AtomicWaker;
@@ -106,34 +107,20 @@ pub(crate) fn request_here(log: u64) -> bool {
     })
 }
 
-/// A notification that the commit thread waits for. While that thread is awake, it costs one atomic swap.
+/// Wakes the commit thread, which parks. While that thread is awake, this costs one atomic swap.
 #[derive(Debug, Default)]
-pub(crate) struct Wakeup {
-    notified: AtomicBool,
-    asleep: Mutex<bool>,
-    wake: Condvar,
-}
+pub(crate) struct Wakeup(OnceLock<Thread>);
 
 impl Wakeup {
-    /// Notifies the waiting thread. It then sees everything done before this call.
-    pub(crate) fn notify(&self) {
-        if !self.notified.swap(true, Ordering::SeqCst) && *lock(&self.asleep) {
-            self.wake.notify_one();
-        }
+    /// Sets the commit thread, before anybody can append: nobody hears an earlier notification.
+    pub(crate) fn set_thread(&self, thread: &Thread) {
+        assert!(self.0.set(thread.clone()).is_ok(), "a log has one commit thread");
     }
 
-    /// Waits for a notification, or returns at once if one came since the last call.
-    pub(crate) fn wait(&self) {
-        if self.notified.swap(false, Ordering::SeqCst) {
-            return;
+    /// Notifies the commit thread. It then sees everything done before this call.
+    pub(crate) fn notify(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
         }
-        let mut asleep = lock(&self.asleep);
-        *asleep = true;
-        // A notification between the swap above and the lock only set the flag. The lock orders the two, so this sees it.
-        let is_quiet = |_: &mut bool| !self.notified.load(Ordering::SeqCst);
-        let woken = self.wake.wait_while(asleep, is_quiet);
-        let mut asleep = woken.unwrap_or_else(PoisonError::into_inner);
-        *asleep = false;
-        self.notified.store(false, Ordering::SeqCst);
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn open(
         unknown: listing.unknown.clone(),
         ..Default::default()
     };
-    for cut in &listing.cuts {
+    for cut in listing.names.iter().filter(|name| matches!(name, LogFileName::Cut(..))) {
         catalog.add_other(cut.segment(), catalog.path(*cut));
     }
     let mut repair =
@@ -87,10 +87,10 @@ pub(crate) fn open(
     repair.remove_incomplete(&listing).map_err(io_at(dir))?;
     for id in segments {
         let path = catalog.path(LogFileName::Frames(id));
-        if listing.sealed.contains(&id) {
+        if listing.has(LogFileName::Sealed(id)) {
             let sealed = catalog.path(LogFileName::Sealed(id));
-            let has_frames = listing.frames.contains(&id);
-            if repair.sealed(id, &sealed, has_frames).map_err(io_at(&sealed))? {
+            let has_frames = listing.has(LogFileName::Frames(id));
+            if repair.sealed(id, has_frames).map_err(io_at(&sealed))? {
                 continue;
             }
         }
@@ -159,8 +159,8 @@ fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError>
     let catalog = Catalog::new(dir);
     for id in listing.segments() {
         let path = catalog.path(LogFileName::Frames(id));
-        if listing.sealed.contains(&id) {
-            let has_frames = listing.frames.contains(&id);
+        if listing.has(LogFileName::Sealed(id)) {
+            let has_frames = listing.has(LogFileName::Frames(id));
             let chosen = sealed_form::choose(&catalog, &keyring, id, has_frames);
             if chosen.map_err(io_at(&path))? != ChosenForm::Frames {
                 continue;

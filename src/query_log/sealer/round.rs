@@ -15,6 +15,7 @@ use crate::{
         frames::segment_reader::SegmentReader,
         lock::lock,
         record::EachRow,
+        search::Sources,
         segment::{self, WriteOptions},
         segment_error::SealError,
         segment_name::LogFileName,
@@ -26,7 +27,7 @@ impl LogState {
     pub(crate) fn seal_all(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
         let mut sealer = lock(&self.sealer);
         let mut outcome = SealOutcome::default();
-        for segment in self.catalog.segments() {
+        for segment in self.sources.catalog.segments() {
             if stop() {
                 break;
             }
@@ -55,7 +56,7 @@ impl LogState {
     /// Whether to seal a segment now. The sealer leaves a segment of this process alone for a while after its hour, so that
     /// live followers can read it to its end.
     fn is_due(&self, segment: &Segment) -> bool {
-        let ended = segment.id.hour.end().plus(limits::LOG_SEAL_GRACE) <= self.clock.now();
+        let ended = segment.id.hour.end().plus(limits::LOG_SEAL_GRACE) <= self.sources.clock.now();
         (segment.form, segment.state()) == (Form::Frames, SegmentState::Closed)
             && segment.records() > 0
             && (ended || segment.ordinal < self.first_own_ordinal)
@@ -67,12 +68,12 @@ impl LogState {
         sealer: &mut SealerState,
         stop: &dyn Fn() -> bool,
     ) -> Result<u64, SealError> {
-        let id = segment.id;
-        let key = self.keyring.get(id.hour).ok_or(SealError::Expired)?;
-        let incomplete = self.catalog.path(LogFileName::Sealing(id));
-        self.catalog.unlink(&*self.disk, id, &incomplete)?;
+        let (id, Sources { catalog, keyring, .. }) = (segment.id, &self.sources);
+        let key = keyring.get(id.hour).ok_or(SealError::Expired)?;
+        let incomplete = catalog.path(LogFileName::Sealing(id));
+        catalog.unlink(&*self.disk, id, &incomplete)?;
         // The catalog knows the file before it exists, so that retention finds it after any error.
-        self.catalog.add_other(id, incomplete.clone());
+        catalog.add_other(id, incomplete.clone());
         let written = self.write_sealed(segment, &key, &incomplete, sealer.tip, stop).and_then(
             |(bytes, link)| {
                 self.replace_frames(segment, &incomplete, bytes).map(|()| (bytes, link))
@@ -85,9 +86,9 @@ impl LogState {
             }
             Err(error) => {
                 // If this fails the file stays in the catalog, and retention tries again.
-                let _ = self.catalog.unlink(&*self.disk, id, &incomplete);
+                let _ = catalog.unlink(&*self.disk, id, &incomplete);
                 // Retention may remove the frames while the sealer reads them. Such an error is no fault of the segment.
-                let is_alive = self.keyring.get(id.hour).is_some();
+                let is_alive = keyring.get(id.hour).is_some();
                 Err(if is_alive { error } else { SealError::Expired })
             }
         }
@@ -105,7 +106,7 @@ impl LogState {
         let header = FileHeader::new(PURPOSE, segment.id.hour, segment.id.number);
         let mut writer = ChunkWriter::create(self.disk.create(path)?, key, header)?;
         let mut frames = |each: &mut EachRow<'_>| {
-            let is_whole = SegmentReader::open(segment, &self.keyring)?.visit(each)?;
+            let is_whole = SegmentReader::open(segment, &self.sources.keyring)?.visit(each)?;
             if is_whole {
                 Ok(())
             } else {
@@ -125,7 +126,7 @@ impl LogState {
         if file.note != note || file.file.computed_root()? != summary.root {
             return Err(SealError::Differs("its note or its root is not the same"));
         }
-        let reader = Arc::new(file.reader(&self.keyring)?);
+        let reader = Arc::new(file.reader(&self.sources.keyring)?);
         let found = segment::Sealed::open(reader, segment.id.hour)?.digest(options.seed)?;
         if found.sum != written.sum || !found.sorted || found.damaged_rows > 0 {
             return Err(SealError::Differs("the records are not the same"));
@@ -140,22 +141,22 @@ impl LogState {
         incomplete: &Path,
         bytes: u64,
     ) -> Result<(), SealError> {
-        let id = segment.id;
+        let (id, Sources { catalog, keyring, .. }) = (segment.id, &self.sources);
         let _retention = lock(&self.retention);
-        if self.keyring.get(id.hour).is_none() {
+        if keyring.get(id.hour).is_none() {
             return Err(SealError::Expired);
         }
-        self.disk.rename(incomplete, &self.catalog.path(LogFileName::Sealed(id)))?;
+        self.disk.rename(incomplete, &catalog.path(LogFileName::Sealed(id)))?;
         // From here on the catalog knows both files, so retention finds them after any error.
-        self.catalog.add(Form::Sealed, id, bytes, segment.records(), SegmentState::Sealed);
-        self.catalog.remove(id, incomplete);
-        self.catalog.add_other(id, segment.path.clone());
-        let durable = self.disk.sync_dir(self.catalog.dir());
-        let removed = durable.and_then(|()| self.catalog.unlink(&*self.disk, id, &segment.path));
+        catalog.add(Form::Sealed, id, bytes, segment.records(), SegmentState::Sealed);
+        catalog.remove(id, incomplete);
+        catalog.add_other(id, segment.path.clone());
+        let durable = self.disk.sync_dir(catalog.dir());
+        let removed = durable.and_then(|()| catalog.unlink(&*self.disk, id, &segment.path));
         if let Err(error) = removed {
             // Both forms stay. Readers use the sealed file; the next start removes the frames.
             tracing::warn!(%error, segment = %id, "cannot remove the frames of a sealed segment");
-        } else if let Err(error) = self.disk.sync_dir(self.catalog.dir()) {
+        } else if let Err(error) = self.disk.sync_dir(catalog.dir()) {
             tracing::warn!(%error, segment = %id, "the removal of sealed frames may not be durable yet");
         }
         Ok(())

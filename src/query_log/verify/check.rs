@@ -9,12 +9,11 @@ use utoipa::ToSchema;
 use super::chain::{self, ChainReport};
 use crate::{
     clock::Timestamp,
-    envelope::{
-        FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener, Step,
-    },
+    envelope::{FILE_HEADER_BYTES, FrameFile, FrameFileError, FrameHeader, FrameKind, FrameOpener},
     query_log::{
         catalog::{Form, Segment, SegmentState},
         frames::segment_reader::{has_id, open_frame},
+        recovery::inspect::scan,
         retention,
         sealer::sealed_file::SealedFile,
         search::Sources,
@@ -106,11 +105,10 @@ fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
     let (name, state) = (segment.id.to_string(), segment.state());
     let mut report =
         SegmentReport { segment: name, state, key, overdue, ..SegmentReport::default() };
-    let limit = segment.bytes();
     if segment.form == Form::Sealed {
         report.unreadable = !check_sealed(sources, segment, &mut report);
-    } else if limit >= FILE_HEADER_BYTES || state == SegmentState::Unreadable {
-        let checked = check_frames(sources, segment, limit, &mut report);
+    } else if segment.bytes() >= FILE_HEADER_BYTES || state == SegmentState::Unreadable {
+        let checked = check_frames(sources, segment, &mut report);
         report.unreadable = !checked.unwrap_or(false);
     }
     let faults = report.damaged + report.forged + report.gaps + report.lost_records;
@@ -125,37 +123,25 @@ fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
 fn check_frames(
     sources: &Sources,
     segment: &Segment,
-    limit: u64,
     report: &mut SegmentReport,
 ) -> Result<bool, FrameFileError> {
-    let mut file = FrameFile::open(&segment.path, Some(limit))?;
+    let mut file = FrameFile::open(&segment.path, Some(segment.bytes()))?;
     if !has_id(&file, segment.id) {
         return Ok(false);
     }
     let key = sources.keyring.get(segment.id.hour);
     let opener = key.map(|key| FrameOpener::new(&key, file.header()));
-    let (mut offset, mut sequence, mut torn) = (FILE_HEADER_BYTES, 0, 0);
     let (mut body, mut last) = (Vec::new(), None);
-    loop {
-        match file.after(offset)? {
-            Step::Frame { offset: at, end, header } => {
-                report.damaged += u64::from(torn > 0);
-                report.gaps += u64::from(torn == 0 && header.sequence != sequence);
-                report.frames += 1;
-                (torn, sequence, offset) = (0, header.sequence.saturating_add(1), end);
-                if let Some(opener) = &opener {
-                    file.read_body(at, &header, &mut body)?;
-                    check_frame(opener, &header, &mut body, segment, &mut last, report);
-                }
-            }
-            Step::Damage { from, to } => {
-                torn += to - from;
-                offset = to;
-            }
-            Step::Edge => break,
+    let scan = scan(&mut file, |file, offset, header| {
+        report.frames += 1;
+        if let Some(opener) = &opener {
+            file.read_body(offset, header, &mut body)?;
+            check_frame(opener, header, &mut body, segment, &mut last, report);
         }
-    }
-    report.torn_bytes = torn;
+        Ok(())
+    })?;
+    (report.damaged, report.gaps) = (scan.damaged, scan.gaps);
+    report.torn_bytes = file.limit().saturating_sub(scan.whole);
     Ok(true)
 }
 

@@ -25,7 +25,6 @@ use crate::{
         search::Sources,
         segment::SliceRequest,
         segment_error::SegmentError,
-        segment_name::LogFileName,
     },
 };
 
@@ -115,11 +114,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         findings.push(Finding { what: FindingKind::RootKey, name, detail });
     }
     let listing = list(sources.catalog.dir())?;
-    let names = listing.frames.iter().map(|id| LogFileName::Frames(*id));
-    let names = names.chain(listing.sealed.iter().map(|id| LogFileName::Sealed(*id)));
-    let names = names.chain(listing.sealing.iter().map(|id| LogFileName::Sealing(*id)));
-    let names: Vec<LogFileName> = names.chain(listing.cuts.iter().copied()).collect();
-    for name in names.iter().filter(|name| due(name.segment().hour)) {
+    for name in listing.names.iter().filter(|name| due(name.segment().hour)) {
         findings.push(late(FindingKind::File, name.to_string(), name.segment().hour));
     }
     for name in &listing.unknown {
@@ -146,7 +141,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         horizon,
         keys: hours.len(),
         oldest_key: hours.keys().next().map(|hour| hour.start()),
-        files: names.len(),
+        files: listing.names.len(),
         opened,
         oldest_record,
         findings,
