@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     entry::{Entry, LineHash, Torn, What},
-    files::{Day, FileName, Lines, list},
+    files::{Day, FileName, lines, list},
 };
 use crate::{
     clock::SharedClock,
@@ -143,7 +143,7 @@ impl Chain {
         (file, len): (FileName, u64),
     ) -> Result<Option<impl Iterator<Item = Result<Vec<u8>, AuditError>>>, AuditError> {
         let path = self.path(file);
-        let lines = files::if_exists(Lines::open(&path, len)).map_err(io_at(&path))?;
+        let lines = files::if_exists(lines(&path, len)).map_err(io_at(&path))?;
         Ok(lines.map(|lines| lines.map(move |line| line.map_err(io_at(&path)))))
     }
 
