@@ -36,7 +36,7 @@ pub struct Tail {
     sources: Sources,
     filter: Filter,
     position: TailPosition,
-    open: Option<(u64, SegmentReader)>,
+    open: Option<SegmentReader>,
     damaged: u64,
 }
 
@@ -99,16 +99,12 @@ impl Tail {
         rows_max: usize,
         found: &mut Vec<(Cursor, LogRow)>,
     ) -> Result<(), SegmentError> {
-        let limit = segment.bytes();
-        if self.open.as_ref().is_none_or(|open| open.0 != segment.ordinal) {
-            self.open = None;
-            let reader = SegmentReader::open(segment, &self.sources.keyring)?;
-            self.open = Some((segment.ordinal, reader));
-        }
-        let Some((_, reader)) = &mut self.open else {
-            return Ok(());
+        let reader = match self.open.take().filter(|open| open.id == segment.id) {
+            Some(reader) => reader,
+            None => SegmentReader::open(segment, &self.sources.keyring)?,
         };
-        reader.extend(limit);
+        let reader = self.open.insert(reader);
+        reader.extend(segment.bytes());
         while found.len() < rows_max {
             match reader.next(Order::Asc, &mut self.position.offset)? {
                 ReadStep::Edge => break,
