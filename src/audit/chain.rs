@@ -13,21 +13,44 @@ use std::{
 
 use super::{
     entry::{Entry, LineHash, Torn, What},
-    error::{AuditError, io_at},
-    files::{Day, FileName, list},
+    files::{Day, FileName, lines, list},
 };
 use crate::{
     clock::SharedClock,
-    files::{self, FileLock, LOCK_FILE_NAME, SharedDisk},
+    envelope::KeyringError,
+    files::{self, FileLock, LOCK_FILE_NAME, LockError, SharedDisk},
     limits,
 };
+
+/// Why the audit log cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Another process has held the lock for too long, or it cannot be taken.
+    #[error("the audit log cannot be written or read: {0}")]
+    Lock(#[from] LockError),
+    /// There is no key to take fingerprints with.
+    #[error("the audit log cannot be written: {0}")]
+    Keyring(#[from] KeyringError),
+    /// A file or the directory cannot be read or written.
+    #[error("the audit log cannot be written or read: {}: {source}", .path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+pub(super) fn io_at(path: &Path) -> impl FnOnce(io::Error) -> AuditError + '_ {
+    move |source| AuditError::Io { path: path.to_owned(), source }
+}
 
 /// The chain of entries in one directory.
 #[derive(Debug)]
 pub(super) struct Chain {
     pub(super) dir: PathBuf,
     disk: SharedDisk,
-    clock: SharedClock,
+    pub(super) clock: SharedClock,
     known: Mutex<Option<Known>>,
 }
 
@@ -73,7 +96,7 @@ impl Chain {
         let tail = self.tail(known.take())?;
         let at = self.clock.now();
         let n = tail.n + 1;
-        let line = Entry::new(n, at, what, tail.torn, tail.hash).to_line();
+        let line = Entry { n, at, what, torn: tail.torn, prev: tail.hash }.to_line();
         let day = Day::of(at);
         let (file, len) = match tail.newest {
             Some(newest) if newest.file.takes(day) => {
@@ -112,6 +135,16 @@ impl Chain {
             Ok((file, path.metadata().map_err(io_at(&path))?.len()))
         };
         listed.into_iter().map(measure).collect()
+    }
+
+    /// The lines of a file up to `len` bytes. None if the file has expired meanwhile.
+    pub(super) fn lines(
+        &self,
+        (file, len): (FileName, u64),
+    ) -> Result<Option<impl Iterator<Item = Result<Vec<u8>, AuditError>>>, AuditError> {
+        let path = self.path(file);
+        let lines = files::if_exists(lines(&path, len)).map_err(io_at(&path))?;
+        Ok(lines.map(|lines| lines.map(move |line| line.map_err(io_at(&path)))))
     }
 
     /// Removes the oldest file, durably: a crash must not leave a hole where a later one is removed. To be called with

@@ -25,10 +25,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Checks what the types do not say.
-    ///
-    /// # Errors
-    /// The key at fault and what it may be.
+    /// Checks the limits of the values. The error is the key at fault, and which values it takes.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let refuse = |why: &str| Err(("retention", why.to_owned()));
         if self.retention < limits::AUDIT_RETENTION_MIN {

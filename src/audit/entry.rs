@@ -1,4 +1,4 @@
-//! One line of the audit log.
+//! One line of the audit log, and which calls it notes.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,20 +7,33 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::fingerprint::Noted;
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, vocabulary::codes};
+
+codes! {
+    /// A call that gives out records of the query log, or entries of the audit log.
+    Call {
+        /// A search of the query log.
+        Search = 1 "search",
+        /// Following the query log.
+        Tail = 2 "tail",
+        /// Reading every segment of the query log to see whether it is sound.
+        Verify = 3 "verify",
+        /// Records as a file.
+        Export = 4 "export",
+        /// The history of one handle.
+        Timeline = 5 "timeline",
+        /// Handles whose route went back and forth.
+        Flips = 6 "flips",
+        /// Listing the audit log.
+        AuditList = 7 "audit-list",
+        /// Reading the audit log to see whether it is sound.
+        AuditVerify = 8 "audit-verify",
+    }
+}
 
 /// SHA-256 of a line's bytes, without the line's end.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineHash([u8; 32]);
-
-/// The first entry of a call: durable before anything is given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Begin {
-    pub(super) operator: String,
-    /// A code of [`super::Call`]; text, so that an older program can read a newer one's.
-    pub(super) call: String,
-    pub(super) filters: BTreeMap<String, Noted>,
-}
 
 /// The second entry of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,16 +52,14 @@ pub(super) struct Torn {
     pub(super) sha256: LineHash,
 }
 
-/// One line of the log. It has either a `begin` or an `end`.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Counted from 1 over all files.
     pub(super) n: u64,
     pub(super) at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) begin: Option<Begin>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) end: Option<End>,
+    #[serde(flatten)]
+    pub(super) what: What,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) torn: Option<Torn>,
     /// Hash of the entry before; zeros in the first of all.
@@ -56,27 +67,20 @@ pub(super) struct Entry {
 }
 
 /// What a call notes: that it begins, or how it ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum What {
-    Begin(Begin),
+    /// The first entry of a call: durable before the call gives anything.
+    Begin {
+        operator: String,
+        /// A code of [`Call`]; text, so that an older program can read a newer one's.
+        call: String,
+        filters: BTreeMap<String, Noted>,
+    },
     End(End),
 }
 
 impl Entry {
-    pub(super) fn new(
-        n: u64,
-        at: Timestamp,
-        what: What,
-        torn: Option<Torn>,
-        prev: LineHash,
-    ) -> Self {
-        let (begin, end) = match what {
-            What::Begin(begin) => (Some(begin), None),
-            What::End(end) => (None, Some(end)),
-        };
-        Self { n, at, begin, end, torn, prev }
-    }
-
     /// The line, without its end.
     pub(super) fn to_line(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("text, numbers and maps with text for keys are JSON")
@@ -84,8 +88,7 @@ impl Entry {
 
     /// Reads a line; none if it is no entry. A part of an entry is never one: only the last brace closes the object.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
-        let entry: Self = serde_json::from_slice(line).ok()?;
-        (entry.begin.is_some() != entry.end.is_some()).then_some(entry)
+        serde_json::from_slice(line).ok()
     }
 }
 
@@ -112,12 +115,6 @@ impl LineHash {
 impl fmt::Display for LineHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for LineHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

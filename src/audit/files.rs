@@ -10,10 +10,7 @@ use std::{
     path::Path,
 };
 
-use crate::{
-    clock::Timestamp,
-    files::{self, File},
-};
+use crate::{clock::Timestamp, files};
 
 const SECS_PER_DAY: u64 = 24 * 3600;
 const SUFFIX: &str = ".ndjson";
@@ -78,34 +75,12 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<FileName>> {
 }
 
 /// The lines of a file up to `len` bytes, without their ends and without empty ones, one at a time.
-pub(super) struct Lines {
-    reader: BufReader<io::Take<File>>,
-}
-
-impl Lines {
-    pub(super) fn open(path: &Path, len: u64) -> io::Result<Self> {
-        Ok(Self { reader: BufReader::new(files::open(path)?.take(len)) })
-    }
-}
-
-impl Iterator for Lines {
-    type Item = io::Result<Vec<u8>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut line = Vec::new();
-            match self.reader.read_until(b'\n', &mut line) {
-                Ok(0) => return None,
-                Ok(_) => {
-                    line.pop_if(|last| *last == b'\n');
-                    if !line.is_empty() {
-                        return Some(Ok(line));
-                    }
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
+pub(super) fn lines(
+    path: &Path,
+    len: u64,
+) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>> + use<>> {
+    let lines = BufReader::new(files::open(path)?.take(len)).split(b'\n');
+    Ok(lines.filter(|line| !line.as_ref().is_ok_and(Vec::is_empty)))
 }
 
 #[cfg(test)]

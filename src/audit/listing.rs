@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    io,
     sync::Arc,
 };
 
@@ -10,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    chain::Chain,
-    entry::{Begin, End, Entry},
-    error::{AuditError, io_at},
-    files::{FileName, Lines},
+    chain::{AuditError, Chain},
+    entry::{End, Entry, What},
+    files::FileName,
     filters::{Filters, HANDLE},
     fingerprint::{Noted, Recogniser},
     state::AuditState,
@@ -85,7 +83,9 @@ impl Listing {
         let mut ends = HashMap::new();
         for file in &files {
             for entry in entries(&shared.chain, *file)? {
-                ends.extend(entry.end.map(|end| (end.of, (entry.at, end))));
+                if let What::End(end) = entry.what {
+                    ends.insert(end.of, (entry.at, end));
+                }
             }
         }
         let (shared, ready) = (Arc::clone(shared), VecDeque::new());
@@ -98,18 +98,17 @@ impl Listing {
         let mut named =
             handle.as_deref().map(|handle| Recogniser::new(&self.shared.keyring, HANDLE, handle));
         for entry in entries(&self.shared.chain, file)? {
-            let Entry { n, at, begin: Some(begin), .. } = entry else {
+            let Entry { n, at, what: What::Begin { operator, call, filters }, .. } = entry else {
                 continue;
             };
-            let Wanted { since, until, operator, handle: _ } = &self.wanted;
-            let is_wanted = since.is_none_or(|since| at >= since)
-                && until.is_none_or(|until| at < until)
-                && operator.as_ref().is_none_or(|operator| *operator == begin.operator)
-                && named.as_mut().is_none_or(|named| {
-                    begin.filters.get(HANDLE).is_some_and(|noted| named.is(noted))
-                });
+            let wanted = &self.wanted;
+            let is_wanted = wanted.since.is_none_or(|since| at >= since)
+                && wanted.until.is_none_or(|until| at < until)
+                && wanted.operator.as_ref().is_none_or(|wanted| *wanted == operator)
+                && named
+                    .as_mut()
+                    .is_none_or(|named| filters.get(HANDLE).is_some_and(|noted| named.is(noted)));
             if is_wanted {
-                let Begin { operator, call, filters } = begin;
                 let end = self.ends.get(&n);
                 self.ready.push_back(Listed {
                     n,
@@ -144,16 +143,10 @@ impl Iterator for Listing {
 }
 
 /// The entries of a file; none if it has expired meanwhile. Lines that are no entries are skipped: `verify` reports them.
-fn entries(chain: &Chain, (file, len): (FileName, u64)) -> Result<Vec<Entry>, AuditError> {
-    let path = chain.path(file);
-    let lines = match Lines::open(&path, len) {
-        Ok(lines) => lines,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io_at(&path)(error)),
-    };
+fn entries(chain: &Chain, file: (FileName, u64)) -> Result<Vec<Entry>, AuditError> {
     let mut entries = Vec::new();
-    for line in lines {
-        entries.extend(Entry::read(&line.map_err(io_at(&path))?));
+    for line in chain.lines(file)?.into_iter().flatten() {
+        entries.extend(Entry::read(&line?));
     }
     Ok(entries)
 }

@@ -1,24 +1,25 @@
 //! The audit log as its users hold it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
 
 use rustix::process::getuid;
 
 use super::{
-    audited::Audited,
-    call::Call,
-    chain::Chain,
-    entry::{Begin, What},
-    error::AuditError,
-    expiry,
+    chain::{AuditError, Chain, io_at},
+    entry::{Call, What},
+    files::{self, Day, FileName},
     filters::Filters,
     fingerprint::FingerprintKey,
     listing::{Listing, Wanted},
-    state::AuditState,
+    state::{AuditState, Audited},
     verify::{self, VerifyReport},
 };
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
     envelope::Keyring,
     files::{OsDisk, SharedDisk},
     limits,
@@ -53,15 +54,13 @@ impl Audit {
         clock: SharedClock,
         retention: Duration,
     ) -> Self {
-        let chain = Chain::new(dir, disk, Arc::clone(&clock));
-        Self { shared: Arc::new(AuditState::new(chain, keyring, clock, retention)) }
+        let (chain, endings) = (Chain::new(dir, disk, clock), Mutex::default());
+        let shared = AuditState { chain, keyring, retention, endings, ended: Condvar::new() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Notes that `operator` (a name, or [`local_user`]) makes a call. Durable when this returns, so that what is given
-    /// out afterwards has its entry whatever happens.
-    ///
-    /// # Errors
-    /// If the entry cannot be made durable. Then nothing may be given.
+    /// out afterwards has its entry whatever happens. After an error nothing may be given.
     pub fn begin(
         &self,
         operator: &str,
@@ -70,15 +69,12 @@ impl Audit {
     ) -> Result<Audited, AuditError> {
         let shared = &self.shared;
         let key = match filters.has_personal() {
-            true => FingerprintKey::present(&shared.keyring, shared.clock.now())?,
+            true => FingerprintKey::present(&shared.keyring, shared.chain.clock.now())?,
             false => None,
         };
-        let begin = Begin {
-            operator: operator.to_owned(),
-            call: call.code().to_owned(),
-            filters: filters.noted(key.as_ref()),
-        };
-        let of = shared.chain.append(What::Begin(begin))?;
+        let (operator, call) = (operator.to_owned(), call.code().to_owned());
+        let begin = What::Begin { operator, call, filters: filters.noted(key.as_ref()) };
+        let of = shared.chain.append(begin)?;
         Ok(Audited::new(Arc::clone(shared), of))
     }
 
@@ -92,13 +88,21 @@ impl Audit {
         verify::verify(&self.shared.chain)
     }
 
-    /// Removes the days that are older than the retention, and returns their number. To be called now and then; calling it again is harmless.
-    ///
-    /// # Errors
-    /// If a file cannot be removed; the next call tries again.
+    /// Removes the days that are older than the retention, and returns their number. Call it now and then; an additional
+    /// call does no harm. After an error the next call tries again.
     pub fn expire(&self) -> Result<usize, AuditError> {
-        let shared = &self.shared;
-        expiry::expire(&shared.chain, shared.retention, shared.clock.now())
+        let AuditState { chain, retention, .. } = &*self.shared;
+        let (list, now) =
+            (|| files::list(&chain.dir).map_err(io_at(&chain.dir)), chain.clock.now());
+        // Checked without the lock first: on almost every tick nothing is due.
+        if due(&list()?, *retention, now) == 0 {
+            return Ok(0);
+        }
+        let _lock = chain.lock()?;
+        let files = list()?;
+        let due = due(&files, *retention, now);
+        files[..due].iter().try_for_each(|file| chain.remove(*file))?;
+        Ok(due)
     }
 
     /// Waits until the calls that broke off have their end entries, for a few seconds at most. To be called once no call
@@ -111,4 +115,58 @@ impl Audit {
 /// Who reads files by the command line: `local:` and the user's number. No operator's name has a colon.
 pub fn local_user() -> String {
     format!("local:{}", getuid().as_raw())
+}
+
+/// How many of the files, oldest first, are to be removed: what remains is always the end of the chain, without a hole.
+///
+/// A day expires when the newest entry that it can hold is too old. A day in the future was named by a wrong clock: its
+/// entries are older than the file after it, so it expires with that file.
+fn due(files: &[FileName], retention: Duration, now: Timestamp) -> usize {
+    let (today, horizon) = (Day::of(now), now.minus(retention));
+    let mut is_next_due = false;
+    let mut due: Vec<bool> = files
+        .iter()
+        .rev()
+        .map(|file| {
+            is_next_due = if file.day > today { is_next_due } else { file.day.end() <= horizon };
+            is_next_due
+        })
+        .collect();
+    due.reverse();
+    due.into_iter().take_while(|is_due| *is_due).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+    fn files(days: &[u64]) -> Vec<FileName> {
+        let name = |(at, day): (usize, &u64)| FileName {
+            place: u32::try_from(at).unwrap() + 1,
+            day: Day::of(Timestamp::from_secs(day * 24 * 3600)),
+        };
+        days.iter().enumerate().map(name).collect()
+    }
+
+    #[test]
+    fn a_day_goes_when_its_newest_entry_is_too_old_and_not_before() {
+        let end = Day::of(Timestamp::from_secs(100 * 24 * 3600)).end();
+        let files = files(&[99, 100, 101]);
+        let last_moment = end.plus(RETENTION).minus(Duration::from_micros(1));
+        assert_eq!(due(&files, RETENTION, last_moment), 1);
+        assert_eq!(due(&files, RETENTION, end.plus(RETENTION)), 2);
+        assert_eq!(due(&files, RETENTION, end.plus(RETENTION + DAY)), 3);
+    }
+
+    #[test]
+    fn wrong_clocks_neither_keep_days_for_ever_nor_make_holes() {
+        let now = Timestamp::from_secs(200 * 24 * 3600);
+        assert_eq!(due(&files(&[150, 900, 151, 199]), RETENTION, now), 3);
+        assert_eq!(due(&files(&[150, 900, 199]), RETENTION, now), 1);
+        assert_eq!(due(&files(&[150, 900]), RETENTION, now), 1);
+        assert_eq!(due(&files(&[199, 0, 199]), RETENTION, now), 0);
+    }
 }

@@ -26,13 +26,9 @@
 //! (`"torn":{"bytes":…,"sha256":…}`). So `verify` can distinguish a torn line from a forged one, and the chain continues
 //! from the last whole line. An append removes only bytes that it has just failed to write itself.
 
-mod audited;
-mod call;
 mod chain;
 mod config;
 mod entry;
-mod error;
-mod expiry;
 mod files;
 mod filters;
 mod fingerprint;
@@ -43,13 +39,12 @@ mod state;
 mod tests;
 mod verify;
 
-pub use audited::Audited;
-pub use call::Call;
+pub use chain::AuditError;
 pub use config::Config;
-pub use entry::LineHash;
-pub use error::AuditError;
+pub use entry::{Call, LineHash};
 pub use filters::Filters;
 pub use fingerprint::{Fingerprint, Noted};
 pub use listing::{Listed, Listing, Wanted};
 pub use log::{Audit, local_user};
+pub use state::Audited;
 pub use verify::{Fault, FaultPosition, VerifyReport};

@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    chain::Chain,
+    chain::{AuditError, Chain, io_at},
     entry::{Entry, LineHash, Torn},
-    error::{AuditError, io_at},
-    files::{FileName, Lines},
+    files::FileName,
 };
 use crate::{clock::Timestamp, limits};
 
@@ -77,19 +76,17 @@ struct Walk {
 
 pub(super) fn verify(chain: &Chain) -> Result<VerifyReport, AuditError> {
     let mut walk = Walk::default();
-    for (file, len) in chain.snapshot()? {
-        let path = chain.path(file);
-        let lines = match Lines::open(&path, len) {
-            Ok(lines) => lines,
-            // Expired since the snapshot.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && walk.file.is_none() => {
+    for file in chain.snapshot()? {
+        let Some(lines) = chain.lines(file)? else {
+            if walk.file.is_none() {
+                // Expired since the snapshot.
                 continue;
             }
-            Err(error) => return Err(io_at(&path)(error)),
+            return Err(io_at(&chain.path(file.0))(io::ErrorKind::NotFound.into()));
         };
-        walk.enter(file);
+        walk.enter(file.0);
         for line in lines {
-            walk.line(line.map_err(io_at(&path))?);
+            walk.line(line?);
         }
     }
     Ok(walk.end())

@@ -65,18 +65,6 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    fn new(
-        id: SegmentId,
-        path: PathBuf,
-        form: Form,
-        ordinal: u64,
-        (bytes, records): (u64, u64),
-        state: SegmentState,
-    ) -> Self {
-        let (bytes, records, state) = (bytes.into(), records.into(), Mutex::new(state));
-        Self { id, path, form, ordinal, bytes, records, state }
-    }
-
     /// Committed bytes; a reader never reads further.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
@@ -131,37 +119,33 @@ impl Catalog {
         self.dir.join(name.to_string())
     }
 
+    /// Adds a segment, or replaces frames by the sealed file: from here on readers open that.
     pub(super) fn add(
         &self,
+        form: Form,
         id: SegmentId,
         bytes: u64,
         records: u64,
         state: SegmentState,
     ) -> Arc<Segment> {
         let mut catalog = lock(&self.state);
-        let ordinal = catalog.take_ordinal();
-        let path = self.path(LogFileName::Frames(id));
-        let segment = Segment::new(id, path, Form::Frames, ordinal, (bytes, records), state);
-        let segment = Arc::new(segment);
-        let replaced = catalog.segments.insert(id, Arc::clone(&segment));
+        let known = catalog.segments.get(&id);
         // Readers and retention would never see the other file again.
-        assert!(replaced.is_none(), "two segments have the same name");
-        segment
-    }
-
-    /// Adds a sealed segment, or replaces frames by it: from here on readers open the sealed file.
-    pub(super) fn add_sealed(&self, id: SegmentId, bytes: u64, records: u64, state: SegmentState) {
-        let mut catalog = lock(&self.state);
-        let frames = catalog.segments.get(&id).cloned();
+        assert!(form == Form::Sealed || known.is_none(), "two segments have the same name");
         // Readers switch to the sealed file at once, so a missing record would be lost.
-        assert!(
-            frames.as_ref().is_none_or(|it| it.records() == records),
-            "sealing keeps all records"
-        );
-        let ordinal = frames.map_or_else(|| catalog.take_ordinal(), |frames| frames.ordinal);
-        let path = self.path(LogFileName::Sealed(id));
-        let sealed = Segment::new(id, path, Form::Sealed, ordinal, (bytes, records), state);
-        catalog.segments.insert(id, Arc::new(sealed));
+        assert!(known.is_none_or(|it| it.records() == records), "sealing keeps all records");
+        let (ordinal, is_new) =
+            known.map_or((catalog.next_ordinal, true), |frames| (frames.ordinal, false));
+        catalog.next_ordinal += u64::from(is_new);
+        let name = match form {
+            Form::Frames => LogFileName::Frames(id),
+            Form::Sealed => LogFileName::Sealed(id),
+        };
+        let (path, state) = (self.path(name), Mutex::new(state));
+        let (bytes, records) = (bytes.into(), records.into());
+        let segment = Arc::new(Segment { id, path, form, ordinal, bytes, records, state });
+        catalog.segments.insert(id, Arc::clone(&segment));
+        segment
     }
 
     /// Adds a file that is no segment, so that retention unlinks it with its hour.
@@ -177,7 +161,6 @@ impl Catalog {
         lock(&self.state).segments.get(&id).cloned()
     }
 
-    /// Whether a segment is in a sealed file now.
     pub(super) fn is_sealed(&self, id: SegmentId) -> bool {
         self.get(id).is_some_and(|segment| segment.form == Form::Sealed)
     }
@@ -200,13 +183,9 @@ impl Catalog {
 
     /// The segments of one hour, in order of number.
     pub(super) fn of_hour(&self, hour: Hour) -> Vec<Arc<Segment>> {
-        let from = SegmentId { hour, number: 0 };
-        let to = SegmentId { hour, number: u32::MAX };
-        lock(&self.state)
-            .segments
-            .range(from..=to)
-            .map(|(_, segment)| Arc::clone(segment))
-            .collect()
+        let [from, to] = [0, u32::MAX].map(|number| SegmentId { hour, number });
+        let catalog = lock(&self.state);
+        catalog.segments.range(from..=to).map(|(_, segment)| Arc::clone(segment)).collect()
     }
 
     /// The oldest segment with at least this ordinal.
@@ -216,7 +195,6 @@ impl Catalog {
         later.min_by_key(|segment| segment.ordinal).cloned()
     }
 
-    /// The ordinal of the next new segment.
     pub(super) fn next_ordinal(&self) -> u64 {
         lock(&self.state).next_ordinal
     }
@@ -246,12 +224,5 @@ impl Catalog {
         if catalog.segments.get(&id).is_some_and(|segment| segment.path == path) {
             catalog.segments.remove(&id);
         }
-    }
-}
-
-impl State {
-    fn take_ordinal(&mut self) -> u64 {
-        self.next_ordinal += 1;
-        self.next_ordinal - 1
     }
 }

@@ -35,10 +35,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Checks the limits of the values.
-    ///
-    /// # Errors
-    /// The key at fault, and which values it takes.
+    /// Checks the limits of the values. The error is the key at fault, and which values it takes.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let refuse = |why: &str| Err(("retention", why.to_owned()));
         if self.retention > limits::LOG_RETENTION_MAX {

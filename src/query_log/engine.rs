@@ -12,19 +12,21 @@ use std::{
 };
 
 use super::{
-    catalog::Catalog,
-    config::{Config, Durability},
+    config::Durability,
     frames::{
-        append_ack::CommitGroup, committer::Committer, flusher, pending::Pending,
-        segment_file::WriteError, wakeup::Wakeup,
+        append_ack::CommitGroup,
+        committer::Committer,
+        flusher::{self, Wakeup},
+        pending::Pending,
+        segment_file::WriteError,
     },
     lock::lock,
     retention::Retention,
     sealer::SealerState,
+    search::Sources,
 };
 use crate::{
-    clock::{Hour, SharedClock},
-    envelope::Keyring,
+    clock::Hour,
     files::{FileLock, SharedDisk},
     limits,
     shutdown::Shutdown,
@@ -42,10 +44,8 @@ pub(super) struct LogState {
     pub(super) writable: AtomicBool,
     pub(super) stopping: AtomicBool,
     pub(super) wakeup: Arc<Wakeup>,
-    pub(super) clock: SharedClock,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) config: Config,
+    pub(super) sources: Sources,
+    pub(super) durability: Durability,
     /// The sealer locks it while it replaces frames with a sealed file, so that no key is destroyed in between.
     pub(super) retention: Mutex<Retention>,
     /// Locked for a whole round of sealing.
@@ -79,7 +79,7 @@ impl LogState {
         };
         // The guard resolves the group even after a panic, so that no task waits forever.
         let mut guard = ResolveOnDrop { group, committed: false };
-        match committer.write(self.clock.now()) {
+        match committer.write(self.sources.clock.now()) {
             Ok(()) => guard.committed = true,
             Err(error) => self.poison(&error),
         }
@@ -101,12 +101,12 @@ impl LogState {
         let mut committer = lock(&self.committer);
         let hour = {
             let pending = lock(&self.pending);
-            if pending.is_closed() || pending.is_accepting() {
+            if !pending.may_reopen() {
                 return;
             }
-            pending.now(&*self.clock).hour()
+            pending.now(&*self.sources.clock).hour()
         };
-        match committer.reopen(hour, self.clock.now()) {
+        match committer.reopen(hour, self.sources.clock.now()) {
             Ok(()) => {
                 lock(&self.pending).accept();
                 self.writable.store(true, Ordering::Release);
@@ -114,13 +114,6 @@ impl LogState {
             }
             Err(error) => tracing::debug!(%error, "the log still cannot be written"),
         }
-    }
-
-    /// Finishes the active segment once the wall clock and the log's time have left its hour.
-    pub(super) fn finish_past_hour(&self) {
-        let now = self.clock.now();
-        let log_hour = lock(&self.pending).now(&*self.clock).hour();
-        self.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
     }
 
     pub(super) fn finish_active_if(&self, is_due: impl Fn(Hour) -> bool) {
@@ -135,7 +128,8 @@ impl LogState {
     fn run_commits(&self) {
         while !self.stopping.load(Ordering::Acquire) {
             if self.writable.load(Ordering::Acquire) {
-                self.wakeup.wait();
+                // Returns at once after a notification since the last call, and may return without one.
+                thread::park();
                 self.yield_to_serving_threads();
                 while self.commit_pending() {
                     self.yield_to_serving_threads();
@@ -150,12 +144,11 @@ impl LogState {
     /// Lets serving threads that wait for this processor run first, so that their records join this commit: a sync costs
     /// the same for one record as for a hundred. It does nothing where those threads have processors of their own.
     fn yield_to_serving_threads(&self) {
-        if self.config.durability == Durability::Disk {
+        if self.durability == Durability::Disk {
             thread::yield_now();
         }
     }
 
-    /// Sleeps until the next retry, or until the log stops.
     fn pause(&self) {
         let step = Duration::from_millis(50);
         let mut left = limits::LOG_RETRY_PAUSE;
@@ -180,6 +173,7 @@ impl CommitThread {
             }
         };
         let thread = thread::Builder::new().name("query-log".into()).spawn(run)?;
+        shared.wakeup.set_thread(thread.thread());
         Ok(Self { shared: Arc::clone(shared), thread: Mutex::new(Some(thread)) })
     }
 

@@ -1,10 +1,10 @@
-//! Which rows an operator asks for.
+//! Which rows an operator asks for, and in which order.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-use super::record::{LogRow, Record};
+use super::record::{Client, LogRow, Outcome, RowView};
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -20,6 +20,16 @@ codes! {
         /// A registry change.
         Change = 2 "change",
     }
+}
+
+/// The order in which a search gives rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    #[default]
+    Asc,
+    /// Newest first.
+    Desc,
 }
 
 /// An address or a network in CIDR form, without the bits that are no part of the network. An IPv4-mapped IPv6 network
@@ -103,36 +113,32 @@ pub struct Filter {
 impl Filter {
     /// Whether a row is asked for.
     pub fn matches(&self, row: &LogRow) -> bool {
-        let in_time = self.since.is_none_or(|since| row.at >= since)
-            && self.until.is_none_or(|until| row.at < until);
-        let handle = match &row.record {
-            Record::Lookup(lookup) => &lookup.handle,
-            Record::Change(change) => &change.handle,
-        };
-        in_time
-            && is(&self.handle, handle.as_ref())
+        let RowView { at, handle, client, outcome, .. } = RowView::from(row);
+        self.since.is_none_or(|since| at >= since)
+            && self.until.is_none_or(|until| at < until)
+            && self.handle.as_ref().is_none_or(|wanted| handle == Some(wanted.into()))
             && !(self.without_handle && handle.is_some())
-            && match &row.record {
-                Record::Lookup(lookup) => {
-                    self.kind.is_none_or(|kind| kind == Kind::Lookup)
-                        && is(&self.device, lookup.device.as_ref())
-                        && is(&self.account, lookup.account.as_ref())
-                        && is(&self.route, lookup.route.as_ref())
-                        && is(&self.reason, Some(&lookup.reason))
-                        && self.ip.is_none_or(|net| lookup.ip.is_some_and(|ip| net.contains(ip)))
-                }
-                Record::Change(change) => {
-                    self.kind.is_none_or(|kind| kind == Kind::Change)
-                        && (self.ip.is_none() && self.route.is_none() && self.reason.is_none())
-                        && is(&self.device, change.device.as_ref())
-                        && is(&self.account, change.account.as_ref())
-                }
-            }
+            && self.matches_client(&client)
+            && self.matches_outcome(outcome)
     }
-}
 
-fn is<T: PartialEq>(wanted: &Option<T>, found: Option<&T>) -> bool {
-    wanted.as_ref().is_none_or(|wanted| found == Some(wanted))
+    /// Whether its conditions on account, device and address hold.
+    pub(super) fn matches_client(&self, client: &Client) -> bool {
+        self.account.is_none_or(|wanted| client.account == Some(wanted))
+            && self.device.is_none_or(|wanted| client.device == Some(wanted))
+            && self.ip.is_none_or(|net| client.ip.is_some_and(|ip| net.contains(ip)))
+    }
+
+    /// Whether its conditions on kind, route and reason hold.
+    pub(super) fn matches_outcome(&self, outcome: Outcome) -> bool {
+        let (kind, route, reason) = match outcome {
+            Outcome::Lookup { route, reason, .. } => (Kind::Lookup, route, Some(reason)),
+            Outcome::Change { .. } => (Kind::Change, None, None),
+        };
+        self.kind.is_none_or(|wanted| kind == wanted)
+            && self.route.is_none_or(|wanted| route == Some(wanted))
+            && self.reason.is_none_or(|wanted| reason == Some(wanted))
+    }
 }
 
 #[cfg(test)]

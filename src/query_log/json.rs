@@ -147,39 +147,28 @@ struct RowJson {
 
 impl RowJson {
     fn row(self) -> Option<LogRow> {
-        let record = match self.kind {
-            Kind::Lookup => Record::Lookup(self.lookup()?),
-            Kind::Change => Record::Change(self.change()?),
+        let Self { at, account, device, ip, .. } = self;
+        let handle = match self.handle {
+            None => None,
+            Some(text) => Some(Handle::from_canonical(&text)?),
         };
-        Some(LogRow { at: self.at, record })
-    }
-
-    fn handle(&self) -> Option<Option<Handle>> {
-        self.handle.as_deref().map(Handle::from_canonical).map_or(Some(None), |it| it.map(Some))
-    }
-
-    fn lookup(&self) -> Option<LookupRecord> {
-        Some(LookupRecord {
-            request: self.request?,
-            account: self.account,
-            device: self.device,
-            ip: self.ip,
-            handle: self.handle()?,
-            route: self.route,
-            reason: self.reason?,
-            status: self.status?,
-            took_us: self.took_us?,
-        })
-    }
-
-    fn change(&self) -> Option<Change> {
-        Some(Change {
-            id: ChangeId::from_bits(0),
-            kind: self.change?,
-            handle: self.handle()?,
-            device: self.device,
-            account: self.account,
-            cause: self.cause?,
-        })
+        let record = match self.kind {
+            Kind::Lookup => Record::Lookup(LookupRecord {
+                request: self.request?,
+                account,
+                device,
+                ip,
+                handle,
+                route: self.route,
+                reason: self.reason?,
+                status: self.status?,
+                took_us: self.took_us?,
+            }),
+            Kind::Change => {
+                let (id, kind, cause) = (ChangeId::from_bits(0), self.change?, self.cause?);
+                Record::Change(Change { id, kind, handle, device, account, cause })
+            }
+        };
+        Some(LogRow { at, record })
     }
 }

@@ -19,10 +19,9 @@ use super::{
     frames::{
         append_ack::{AppendAck, AppendError},
         committer::Committer,
-        flusher::{self, Signal},
+        flusher::{self, Signal, Wakeup},
         pending::Pending,
         segment_file::SegmentMaker,
-        wakeup::Wakeup,
     },
     lock::lock,
     log_clock::LogClock,
@@ -31,6 +30,7 @@ use super::{
     recovery::{self, OpenError, RecoveryReport},
     retention::{Retention, RetentionOutcome},
     sealer::{SealOutcome, SealerState},
+    search::Sources,
 };
 use crate::{
     clock::SharedClock,
@@ -74,11 +74,7 @@ pub struct QueryLog {
 
 impl QueryLog {
     /// Opens the log: locks its directory, opens the keys, finishes what the last process left unfinished. A panic of the
-    /// commit thread stops the service through `shutdown`.
-    ///
-    /// # Errors
-    /// If another process has locked the directory, the keys are invalid, or a file cannot be read. Damage is no error;
-    /// the report lists it.
+    /// commit thread stops the service through `shutdown`. Damage is no error; the report lists it.
     pub fn open(
         options: LogOptions,
         shutdown: &Shutdown,
@@ -86,7 +82,7 @@ impl QueryLog {
         let LogOptions { dir, keys, config, clock, disk } = options;
         let recovered = recovery::open(&dir, keys, &disk, clock.now(), config.retention)?;
         let (catalog, keyring) = (Arc::new(recovered.catalog), Arc::new(recovered.keyring));
-        let retention = Retention::new(&*clock, config.retention, Arc::clone(&disk));
+        let retention = Retention::new(&*clock, Arc::clone(&disk));
         let maker = SegmentMaker {
             disk: Arc::clone(&disk),
             keyring: Arc::clone(&keyring),
@@ -103,10 +99,8 @@ impl QueryLog {
             writable: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             wakeup,
-            clock,
-            catalog,
-            keyring,
-            config,
+            sources: Sources { catalog, keyring, clock, retention: config.retention },
+            durability: config.durability,
             retention: Mutex::new(retention),
             sealer: Mutex::new(SealerState::new(recovered.tip)),
             first_own_ordinal,
@@ -117,10 +111,7 @@ impl QueryLog {
         Ok((Self { shared, thread: Arc::new(thread) }, recovered.report))
     }
 
-    /// Appends a record. No answer may leave before the acknowledgement resolves.
-    ///
-    /// # Errors
-    /// If too many records are pending, or the log cannot be written. Then the caller must not answer.
+    /// Appends a record. No answer may leave before the acknowledgement resolves, and none after an error.
     pub fn append(&self, record: &Record) -> Result<AppendAck, AppendError> {
         self.append_all([record])
     }
@@ -132,7 +123,7 @@ impl QueryLog {
         records: impl IntoIterator<Item = R, IntoIter: ExactSizeIterator>,
     ) -> Result<AppendAck, AppendError> {
         let records = records.into_iter();
-        let ack = lock(&self.shared.pending).append(&*self.shared.clock, records)?;
+        let ack = lock(&self.shared.pending).append(&*self.shared.sources.clock, records)?;
         self.shared.request_commit();
         Ok(ack)
     }
@@ -165,7 +156,7 @@ impl QueryLog {
             }
             // Every request that is ready in this turn of the runtime joins the commit.
             tokio::task::yield_now().await;
-            match self.shared.config.durability {
+            match self.shared.durability {
                 Durability::Os => {
                     self.shared.commit_pending();
                 }
@@ -181,28 +172,24 @@ impl QueryLog {
 
     /// A reader that sees every committed record.
     pub fn reader(&self) -> LogReader {
-        let shared = &self.shared;
-        LogReader::new(
-            Arc::clone(&shared.catalog),
-            Arc::clone(&shared.keyring),
-            Arc::clone(&shared.clock),
-            shared.config.retention,
-        )
+        LogReader { sources: self.shared.sources.clone() }
     }
 
     /// The keyring of the hours, for other data that must expire with the log.
     pub fn keyring(&self) -> Arc<Keyring> {
-        Arc::clone(&self.shared.keyring)
+        Arc::clone(&self.shared.sources.keyring)
     }
 
-    /// Destroys expired keys and files, and finishes the active segment if its hour is over. Call it about every minute;
-    /// an additional call does no harm.
+    /// Destroys expired keys and files, and finishes the active segment once the wall clock and the log's time have left its
+    /// hour. Call it about every minute; an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
-        shared.finish_past_hour();
+        let now = shared.sources.clock.now();
+        let log_hour = lock(&shared.pending).now(&*shared.sources.clock).hour();
+        shared.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
         let mut retention = lock(&shared.retention);
         let finish_hours = |due: &[_]| shared.finish_active_if(|hour| due.contains(&hour));
-        retention.tick(&*shared.clock, &shared.keyring, &shared.catalog, finish_hours)
+        retention.tick(&shared.sources, finish_hours)
     }
 
     /// Seals every finished segment. This takes minutes after a busy hour, so call it on a thread of low priority. It ends

@@ -22,7 +22,7 @@
 //!
 //! | part | purpose |
 //! | --- | --- |
-//! | `record`, `json`, `filter`, `cursor`, `order`, `segment_name` | what a record is, how it is printed, filtered, ordered and named |
+//! | `record`, `json`, `filter`, `cursor`, `segment_name` | what a record is, how it is printed, filtered, ordered and named |
 //! | `catalog`, `log_clock` | the files of the log; the log's own time |
 //! | [`frames`] | a segment while it is written: record encoding, group commit, acknowledgements |
 //! | [`engine`], [`recovery`] | the commit thread; repair at start |
@@ -31,7 +31,7 @@
 //! | [`search`] | rows by time, rows in storage order, rows as they are committed |
 //! | [`flips`] | handles whose route changed back and forth |
 //! | [`verify`] | damaged, missing and expired files |
-//! | `retention`, `summary` | expiry; the operator's view of a segment |
+//! | `retention` | expiry |
 //! | `log`, `reader` | the writing and the reading side, as other modules use them |
 
 mod catalog;
@@ -45,7 +45,6 @@ mod json;
 mod lock;
 mod log;
 mod log_clock;
-mod order;
 mod reader;
 mod record;
 mod recovery;
@@ -55,7 +54,6 @@ mod search;
 mod segment;
 mod segment_error;
 mod segment_name;
-mod summary;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -63,22 +61,21 @@ mod verify;
 pub use catalog::SegmentState;
 pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
-pub use filter::{Filter, Kind, Network, NetworkError};
+pub use filter::{Filter, Kind, Network, NetworkError, Order};
 pub use flips::{
     Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use log::{LogOptions, QueryLog};
-pub use order::Order;
-pub use reader::LogReader;
+pub use reader::{LogReader, SegmentSummary};
 pub use record::{LogRow, LookupRecord, Record};
 pub use recovery::{OpenError, RecoveryReport};
 pub use retention::RetentionOutcome;
-pub use sealer::{SealError, SealOutcome};
+pub use sealer::SealOutcome;
 pub use search::tail::{Tail, TailPosition};
 pub use search::walk::Walk;
 pub use search::{ReadError, Search, SearchOutcome};
+pub use segment_error::SealError;
 pub use segment_name::SegmentId;
-pub use summary::SegmentSummary;
 pub use verify::forgotten::{Finding, FindingKind, ForgottenError, ForgottenReport};
 pub use verify::{ChainReport, KeyState, SegmentReport, VerifyReport};

@@ -5,19 +5,21 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::{
-    catalog::{Catalog, SegmentState},
+    catalog::{Segment, SegmentState},
     cursor::Cursor,
-    filter::Filter,
+    filter::{Filter, Order},
     flips::{self, FlipQuery, FlipReport},
-    order::Order,
     recovery::{self, OpenError},
+    retention,
     search::{
         tail::{Tail, TailPosition},
         walk::Walk,
-        {ReadError, Search, Sources},
+        {Job, ReadError, Search, Sources},
     },
-    summary::{self, SegmentSummary},
     verify::{
         forgotten::{self, ForgottenError, ForgottenReport},
         {self, VerifyReport},
@@ -28,6 +30,28 @@ use crate::{
     envelope::{KeyFiles, Keyring},
 };
 
+/// One segment of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentSummary {
+    /// The hour (since the Unix epoch), and the number of the file within the hour.
+    pub segment: String,
+    /// Its state.
+    pub state: SegmentState,
+    /// Its records are at or after this instant.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// Its records are before this instant.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// Records in it.
+    pub records: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// When retention destroys its key.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+}
+
 /// The reading side of the log. Clones share it. Its calls read files, so make them on a thread that may block.
 #[derive(Clone, Debug)]
 pub struct LogReader {
@@ -35,20 +59,8 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    pub(super) const fn new(
-        catalog: Arc<Catalog>,
-        keyring: Arc<Keyring>,
-        clock: SharedClock,
-        retention: Duration,
-    ) -> Self {
-        Self { sources: Sources { catalog, keyring, clock, retention } }
-    }
-
     /// Opens the files of a data directory and changes nothing. A file that a crash left unfinished is read as far as it is
     /// whole.
-    ///
-    /// # Errors
-    /// If the keys are invalid, or the directory cannot be read.
     pub fn open_read_only(
         dir: &Path,
         keys: KeyFiles,
@@ -56,12 +68,13 @@ impl LogReader {
         retention: Duration,
     ) -> Result<Self, OpenError> {
         let (catalog, keyring) = recovery::open_read_only(dir, &keys)?;
-        Ok(Self::new(Arc::new(catalog), Arc::new(keyring), clock, retention))
+        let (catalog, keyring) = (Arc::new(catalog), Arc::new(keyring));
+        Ok(Self { sources: Sources { catalog, keyring, clock, retention } })
     }
 
     /// The rows that match `filter`, behind `after` in this order.
     pub fn search(&self, filter: &Filter, order: Order, after: Option<Cursor>) -> Search {
-        Search::new(self.sources.clone(), filter.clone(), order, after)
+        Search::new(Job::new(self.sources.clone(), filter.clone(), order, after))
     }
 
     /// All rows that match `filter`, in the order of storage.
@@ -96,13 +109,7 @@ impl LogReader {
     }
 
     /// The handles whose route changed back and forth, most changes first. It reads the whole time range on a thread of low
-    /// priority, for which the caller waits, and calls `stop` between pages.
-    ///
-    /// # Errors
-    /// If the operating system cannot read a segment. Damage is no error; the report counts it.
-    ///
-    /// # Panics
-    /// If reading panics.
+    /// priority, for which the caller waits, and calls `stop` between pages. Damage is no error; the report counts it.
     pub fn flips(
         &self,
         query: &FlipQuery,
@@ -113,7 +120,21 @@ impl LogReader {
 
     /// Every segment, oldest first.
     pub fn segments(&self) -> Vec<SegmentSummary> {
-        summary::summarise(&self.sources)
+        let Sources { catalog, keyring, clock, retention } = &self.sources;
+        let (hours, now) = (keyring.hours(), clock.now());
+        let summary = |segment: Arc<Segment>| {
+            let hour = segment.id.hour;
+            SegmentSummary {
+                segment: segment.id.to_string(),
+                state: segment.state(),
+                from: hour.start(),
+                until: hour.end(),
+                records: segment.records(),
+                bytes: segment.bytes(),
+                expires_at: retention::expiry(hour, hours.get(&hour).copied(), *retention, now),
+            }
+        };
+        catalog.segments().into_iter().map(summary).collect()
     }
 
     /// Reads every segment and reports what is wrong. It changes nothing.
@@ -121,10 +142,7 @@ impl LogReader {
         verify::verify(&self.sources)
     }
 
-    /// Searches for keys, files and records that should have expired. It changes nothing.
-    ///
-    /// # Errors
-    /// If the directory or the keys cannot be read. Then nothing is proved.
+    /// Searches for keys, files and records that should have expired. It changes nothing. An error proves nothing.
     pub fn prove_forgotten(&self) -> Result<ForgottenReport, ForgottenError> {
         forgotten::check(&self.sources)
     }

@@ -1,12 +1,12 @@
-//! What one row of the log says.
+//! What one row of the log says: owned, and as it lies in a frame.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::ControlFlow};
 
 use crate::{
     clock::Timestamp,
-    handle::Handle,
-    ids::{AccountId, DeviceId, RequestId},
-    vocabulary::{Change, Reason, Route},
+    handle::{Handle, PhoneKey},
+    ids::{AccountId, ChangeId, DeviceId, RequestId},
+    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
 /// One lookup of one handle. A batch makes one for each handle, all with the same `request`.
@@ -48,4 +48,121 @@ pub struct LogRow {
     pub at: Timestamp,
     /// What happened.
     pub record: Record,
+}
+
+/// A [`LogRow`] whose address is not copied, for readers that decode millions of rows and keep none.
+#[derive(Clone, Copy)]
+pub(crate) struct RowView<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) handle: Option<HandleView<'a>>,
+    pub(crate) client: Client,
+    /// The bits of the request of a lookup, or of the id of a change.
+    pub(crate) id: u64,
+    /// 0 for a change.
+    pub(crate) took_us: u32,
+    pub(crate) outcome: Outcome,
+}
+
+/// Gets one row after another, until it breaks.
+pub(crate) type EachRow<'a> = dyn FnMut(&RowView<'_>) -> ControlFlow<()> + 'a;
+
+/// The sender of a lookup, or the object of a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Client {
+    pub(crate) account: Option<AccountId>,
+    pub(crate) device: Option<DeviceId>,
+    /// None for a change.
+    pub(crate) ip: Option<IpAddr>,
+}
+
+/// The answer of a lookup, or what changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Lookup { route: Option<Route>, reason: Reason, status: u16 },
+    Change { change: ChangeKind, cause: Cause },
+}
+
+/// In the order of [`Handle`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HandleView<'a> {
+    Phone(PhoneKey),
+    /// Canonical.
+    Email(&'a str),
+}
+
+impl<'a> From<&'a Handle> for HandleView<'a> {
+    fn from(handle: &'a Handle) -> Self {
+        match handle {
+            Handle::Phone(key) => Self::Phone(*key),
+            Handle::Email(address) => Self::Email(address.as_str()),
+        }
+    }
+}
+
+impl HandleView<'_> {
+    /// None for a text that is not an address.
+    pub(crate) fn handle(self) -> Option<Handle> {
+        match self {
+            Self::Phone(key) => Some(Handle::Phone(key)),
+            Self::Email(text) => {
+                Handle::from_canonical(text).filter(|handle| matches!(handle, Handle::Email(_)))
+            }
+        }
+    }
+}
+
+impl RowView<'_> {
+    /// The row itself; none if its address is none.
+    pub(crate) fn row(&self) -> Option<LogRow> {
+        let Self { at, handle, client, id, took_us, outcome } = *self;
+        let Client { account, device, ip } = client;
+        let handle = match handle {
+            None => None,
+            Some(view) => Some(view.handle()?),
+        };
+        let record = match outcome {
+            Outcome::Lookup { route, reason, status } => Record::Lookup(LookupRecord {
+                request: RequestId::from_bits(id),
+                account,
+                device,
+                ip,
+                handle,
+                route,
+                reason,
+                status,
+                took_us,
+            }),
+            Outcome::Change { change: kind, cause } => {
+                let id = ChangeId::from_bits(id);
+                Record::Change(Change { id, kind, handle, device, account, cause })
+            }
+        };
+        Some(LogRow { at, record })
+    }
+}
+
+impl<'a> From<&'a LogRow> for RowView<'a> {
+    fn from(LogRow { at, record }: &'a LogRow) -> Self {
+        match record {
+            Record::Lookup(lookup) => {
+                let LookupRecord { account, device, ip, route, reason, status, .. } = *lookup;
+                Self {
+                    at: *at,
+                    handle: lookup.handle.as_ref().map(HandleView::from),
+                    client: Client { account, device, ip },
+                    id: lookup.request.bits(),
+                    took_us: lookup.took_us,
+                    outcome: Outcome::Lookup { route, reason, status },
+                }
+            }
+            Record::Change(change) => Self {
+                at: *at,
+                handle: change.handle.as_ref().map(HandleView::from),
+                client: Client { account: change.account, device: change.device, ip: None },
+                id: change.id.bits(),
+                took_us: 0,
+                outcome: Outcome::Change { change: change.kind, cause: change.cause },
+            },
+        }
+    }
 }

@@ -13,12 +13,12 @@
 //!   expires by that instant. As soon as the hour's start has passed it expires by its start again: a clock that was far
 //!   *behind* for a while must not make every hour look old.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use super::{catalog::Catalog, segment_name::SegmentId};
+use super::{catalog::Catalog, search::Sources, segment_name::SegmentId};
 use crate::{
     clock::{Clock, Hour, Timestamp},
-    envelope::{Keyring, KeyringError},
+    envelope::KeyringError,
     files::SharedDisk,
     limits,
 };
@@ -40,7 +40,6 @@ pub struct RetentionOutcome {
 
 #[derive(Debug)]
 pub(super) struct Retention {
-    span: Duration,
     disk: SharedDisk,
     wall_start: Timestamp,
     boot_start: Duration,
@@ -51,20 +50,20 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    pub(super) fn new(clock: &dyn Clock, span: Duration, disk: SharedDisk) -> Self {
+    pub(super) fn new(clock: &dyn Clock, disk: SharedDisk) -> Self {
         let (wall_start, boot_start) = (clock.now(), clock.boot());
-        Self { span, disk, wall_start, boot_start, was_frozen: false, unlinkable: Vec::new() }
+        Self { disk, wall_start, boot_start, was_frozen: false, unlinkable: Vec::new() }
     }
 
     /// Destroys the due hours. It first calls `finish_hours` with them, which closes their open files.
     pub(super) fn tick(
         &mut self,
-        clock: &dyn Clock,
-        keyring: &Keyring,
-        catalog: &Catalog,
+        sources: &Sources,
         finish_hours: impl FnOnce(&[Hour]),
     ) -> RetentionOutcome {
-        let mut outcome = RetentionOutcome { frozen: self.is_frozen(clock), ..Default::default() };
+        let Sources { catalog, keyring, clock, retention: span } = sources;
+        let (frozen, span) = (self.is_frozen(&**clock), *span);
+        let mut outcome = RetentionOutcome { frozen, ..RetentionOutcome::default() };
         if outcome.frozen {
             return outcome;
         }
@@ -74,10 +73,12 @@ impl Retention {
             return outcome;
         }
         let hours = keyring.hours();
-        let due = due_hours(&hours, self.span, now);
+        let is_due =
+            |(hour, born): &(&Hour, &Timestamp)| expiry(**hour, Some(**born), span, now) <= now;
+        let due: Vec<Hour> = hours.iter().filter(is_due).map(|(hour, _)| *hour).collect();
         // Destruction is final, so this checks `expiry` without its rules for wrong clocks: no hour goes whose start and
         // whose key are both younger than the retention.
-        let is_old = |hour: &Hour| hour.start().min(hours[hour]).plus(self.span) <= now;
+        let is_old = |hour: &Hour| hour.start().min(hours[hour]).plus(span) <= now;
         assert!(due.iter().all(is_old), "retention would destroy an hour inside the window");
         if !due.is_empty() {
             finish_hours(&due);
@@ -92,7 +93,7 @@ impl Retention {
         let alive = keyring.hours();
         let is_dead = |hour: Hour| {
             !alive.contains_key(&hour)
-                && (expiry(hour, None, self.span, now) <= now || self.unlinkable.contains(&hour))
+                && (expiry(hour, None, span, now) <= now || self.unlinkable.contains(&hour))
         };
         let files: Vec<_> =
             catalog.files().into_iter().filter(|(id, _)| is_dead(id.hour)).collect();
@@ -154,15 +155,4 @@ pub(super) fn expiry(
     let was_ahead = born.plus(limits::CLOCK_STEP_BACK_MAX) < start;
     let oldest = if was_ahead && start <= now { start } else { start.min(born) };
     oldest.plus(span)
-}
-
-pub(super) fn due_hours(
-    hours: &BTreeMap<Hour, Timestamp>,
-    span: Duration,
-    now: Timestamp,
-) -> Vec<Hour> {
-    let due = |(hour, born): (&Hour, &Timestamp)| {
-        (expiry(*hour, Some(*born), span, now) <= now).then_some(*hour)
-    };
-    hours.iter().filter_map(due).collect()
 }

@@ -1,4 +1,4 @@
-//! Why a segment cannot be read, in either form.
+//! Why a segment cannot be read, in either form, and why it is not sealed.
 
 use std::io;
 
@@ -12,8 +12,37 @@ pub(crate) enum SegmentError {
     NoKey,
     /// Its header, or the footer of a sealed file with its copy, is damaged or names another segment.
     Unreadable,
-    /// The operating system cannot read the file.
     Io(io::Error),
+}
+
+/// Why a segment is not sealed. It keeps its frames.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The frames are damaged.
+    #[error("the frames are damaged, and the segment keeps them: {0}")]
+    Damaged(&'static str),
+    /// The sealed file does not hold what the frames hold.
+    #[error("the sealed file differs from the frames: {0}")]
+    Differs(&'static str),
+    /// Its key is gone.
+    #[error("its hour has expired")]
+    Expired,
+    /// The caller asked the sealer to stop.
+    #[error("interrupted")]
+    Stopped,
+}
+
+impl From<SegmentError> for SealError {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::Io(error) => Self::Io(error),
+            SegmentError::NoKey => Self::Expired,
+            SegmentError::Gone | SegmentError::Unreadable => Self::Differs("it cannot be read"),
+        }
+    }
 }
 
 impl From<io::Error> for SegmentError {

@@ -23,13 +23,10 @@ pub struct SegmentId {
 }
 
 /// A name in the log's directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LogFileName {
-    /// Records in the order in which they were appended.
     Frames(SegmentId),
-    /// An incomplete sealed file; no reader opens it.
     Sealing(SegmentId),
-    /// A complete sealed file.
     Sealed(SegmentId),
     /// Bytes that recovery cut off a file, from this offset on.
     Cut(SegmentId, u64),

@@ -1,10 +1,9 @@
-//! The handles to show, out of all that flipped: those with the most changes.
+//! The flipped handles with the most changes, and counts over all flipped handles.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
-    likely::Likely,
-    report::{Flip, FlipQuery, FlipReport, FlipSummary, LikelyCount, RegistryCount},
+    report::{Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount},
     rules,
     state::State,
     visit::Visit,
@@ -15,7 +14,7 @@ use crate::{clock::Timestamp, handle::Handle, vocabulary::Route};
 pub(super) struct Findings {
     min: u32,
     limit: usize,
-    /// By changes, then the smaller handle is greater. The least goes when there are too many.
+    /// By changes; of equal ones the smaller handle is greater. The least goes when there are too many.
     top: BTreeMap<(u32, Reverse<Handle>), Flip>,
     handles: u64,
     changes: u64,
@@ -63,8 +62,8 @@ impl Findings {
                 handles: self.handles,
                 changes: self.changes,
                 likely: likely.into_iter().map(count).collect(),
-                damaged: visit.damaged(),
-                unreadable_segments: visit.unreadable_segments(),
+                damaged: visit.damaged.values().sum(),
+                unreadable_segments: visit.unreadable.len() as u64,
             },
             stopped: visit.stopped,
         }
@@ -78,12 +77,8 @@ fn flip(state: State, min: u32) -> Option<Flip> {
         return None;
     }
     let likely = rules::likely(&trail);
-    let count = |(kind, count): &((_, _), u32)| RegistryCount {
-        change: kind.0,
-        cause: kind.1,
-        count: *count,
-    };
-    let mut registry: Vec<_> = trail.registry.iter().map(count).collect();
+    let count = |((change, cause), count)| RegistryCount { change, cause, count };
+    let mut registry: Vec<_> = trail.registry.into_iter().map(count).collect();
     registry.sort_by_key(|it| (Reverse(it.count), it.change.number(), it.cause.number()));
     let routes: BTreeMap<_, _> =
         Route::ALL.iter().copied().zip(routes).filter(|route| route.1 > 0).collect();
@@ -94,7 +89,7 @@ fn flip(state: State, min: u32) -> Option<Flip> {
         last_at: trail.latest.back()?.at,
         lookups: routes.values().map(|lookups| u64::from(*lookups)).sum(),
         routes,
-        reasons: trail.reasons.iter().copied().collect(),
+        reasons: trail.reasons.into_iter().collect(),
         registry,
         latest: trail.latest.into(),
         likely,

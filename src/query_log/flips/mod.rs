@@ -1,17 +1,16 @@
-//! Handles whose route went back and forth: the sore point of a directory, found without knowing which handle to ask for.
+//! Finds handles whose route changed back and forth, without knowing which handle to ask for.
 //!
-//! Of each handle its answered lookups count, in the order of time. A *change* is a lookup whose route differs from that of
-//! the one before it; a handle *flips* if it has at least [`FlipQuery::min`] changes. Answers that say `undiscoverable` do
-//! not count: what strangers are told of a hidden handle differs from what its owner is told, and that is no change.
+//! The answered lookups of a handle count, in the order of time. A *change* is a lookup whose route differs from that of the
+//! lookup before it. A handle *flips* if it has at least [`FlipQuery::min`] changes. Answers that say `undiscoverable` do
+//! not count: the owner of a hidden handle gets other answers than strangers, and that is no change.
 //!
-//! The log may hold more handles than memory does, and a handle's lookups are in every segment. So the handles are gone
-//! through in ascending *ranges* ([`range`]): for each range all segments are visited in the order of time ([`visit`]), of
-//! sealed ones only the pages that may hold handles of the range. What is kept of a handle is small ([`state`]), and sorted
-//! as the segments are, so that they are merged ([`states`]). When it becomes too much the range is cut, and what was cut
-//! off is counted in the next range.
+//! Memory may not hold all handles of the log, and each segment may have lookups of a handle. So the search takes the
+//! handles in ascending *ranges* ([`range`]). For each range it visits all segments in the order of time ([`visit`]); of a
+//! sealed one it reads only the pages that may hold handles of the range. It keeps little of a handle ([`state`]), sorted
+//! as the segments are, so that it can merge them ([`states`]). If that exceeds the budget, the search cuts the range, and
+//! the next range begins with the handles that it cut off.
 
 mod findings;
-mod likely;
 mod range;
 mod report;
 mod rules;
@@ -23,19 +22,18 @@ mod visit;
 
 use std::thread;
 
-pub use likely::Likely;
 pub use report::{
-    Flip, FlipQuery, FlipReport, FlipSummary, LikelyCount, RegistryCount, RouteChange,
+    Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
 };
 
-use self::{findings::Findings, range::Milestones, states::States, visit::Visit};
+use self::{findings::Findings, states::States, visit::Visit};
 use super::{
     search::{ReadError, Sources},
     segment::HandleRange,
 };
 use crate::{background, limits};
 
-/// Finds them on a thread of its own, since the lowest priority is for good.
+/// Finds them on a thread of its own, because a thread cannot raise its priority again.
 pub(super) fn flips(
     sources: &Sources,
     query: &FlipQuery,
@@ -53,7 +51,7 @@ pub(super) fn flips(
     match found {
         Ok(Ok(found)) => found,
         Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        // Without a thread it is done here, with this one's priority.
+        // The operating system gives no thread, so this one does the work, with its priority.
         Err(_) => find(sources, query, budget, stop),
     }
 }
@@ -81,8 +79,8 @@ fn find(
         if done.upto.is_none() {
             break;
         }
-        let milestones = milestones.get_or_insert_with(|| Milestones::new(visit.page_ends()));
-        range = milestones.next(done, bytes, budget);
+        let milestones = milestones.get_or_insert_with(|| visit.page_ends());
+        range = range::next(milestones, done, bytes, budget);
     }
     Ok(findings.report(&visit))
 }

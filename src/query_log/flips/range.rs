@@ -6,32 +6,21 @@ use crate::handle::Handle;
 /// A range grows to this many times the one before it at most: what that one was like says little about more.
 const GROWTH_MAX: u128 = 4;
 
-/// The page ends of one large segment: between one and the next lie about as many rows.
-#[derive(Debug)]
-pub(super) struct Milestones {
-    ends: Vec<Handle>,
-}
-
-impl Milestones {
-    /// From ascending handles; with none every range goes to the end, and is cut.
-    pub(super) const fn new(ends: Vec<Handle>) -> Self {
-        Self { ends }
-    }
-
-    /// The range behind `done`, which ended with `bytes` of states: so far that it will have about three quarters of the
-    /// budget.
-    pub(super) fn next(&self, done: HandleRange, bytes: usize, budget: usize) -> HandleRange {
-        let passed = |bound: &Option<Handle>| {
-            let is_passed = |end: &Handle| bound.as_ref().is_some_and(|bound| end <= bound);
-            self.ends.partition_point(is_passed)
-        };
-        let (from, to) = (passed(&done.after), passed(&done.upto));
-        let span = to.saturating_sub(from).max(1) as u128;
-        let wanted = span * budget as u128 * 3 / 4 / bytes.max(1) as u128;
-        let wanted = usize::try_from(wanted.clamp(1, span * GROWTH_MAX)).unwrap_or(usize::MAX);
-        let upto = self.ends.get(to.saturating_add(wanted - 1)).cloned();
-        HandleRange { after: done.upto, upto }
-    }
+/// The range behind `done`, which ended with `bytes` of states: so far that it will have about three quarters of the budget.
+///
+/// `ends` are the page ends of one large segment, ascending: between one and the next lie about as many rows. Without any,
+/// every range goes to the end, and is cut.
+pub(super) fn next(ends: &[Handle], done: HandleRange, bytes: usize, budget: usize) -> HandleRange {
+    let passed = |bound: &Option<Handle>| {
+        let is_passed = |end: &Handle| bound.as_ref().is_some_and(|bound| end <= bound);
+        ends.partition_point(is_passed)
+    };
+    let (from, to) = (passed(&done.after), passed(&done.upto));
+    let span = to.saturating_sub(from).max(1) as u128;
+    let wanted = span * budget as u128 * 3 / 4 / bytes.max(1) as u128;
+    let wanted = usize::try_from(wanted.clamp(1, span * GROWTH_MAX)).unwrap_or(usize::MAX);
+    let upto = ends.get(to.saturating_add(wanted - 1)).cloned();
+    HandleRange { after: done.upto, upto }
 }
 
 #[cfg(test)]
@@ -48,8 +37,8 @@ mod tests {
 
     #[test]
     fn the_next_range_fits_the_budget_and_goes_on() {
-        let milestones = Milestones::new((1..=50).map(|n| handle(n * 10)).collect());
-        let next = |done, bytes| milestones.next(done, bytes, 1_000);
+        let ends: Vec<Handle> = (1..=50).map(|n| handle(n * 10)).collect();
+        let next = |done, bytes| super::next(&ends, done, bytes, 1_000);
         // Eight pages had all of the budget: six will have three quarters.
         assert_eq!(next(range(None, Some(80)), 1_000), range(Some(80), Some(140)));
         assert_eq!(next(range(None, Some(80)), 500), range(Some(80), Some(200)));
@@ -61,7 +50,6 @@ mod tests {
         // Behind the last end there is no other.
         assert_eq!(next(range(Some(400), Some(490)), 100), range(Some(490), None));
         assert_eq!(next(range(Some(400), Some(505)), 100), range(Some(505), None));
-        let none = Milestones::new(Vec::new());
-        assert_eq!(none.next(range(None, Some(7)), 9, 9), range(Some(7), None));
+        assert_eq!(super::next(&[], range(None, Some(7)), 9, 9), range(Some(7), None));
     }
 }

@@ -1,6 +1,6 @@
 //! The likely cause, by plain rules.
 
-use super::{likely::Likely, state::Trail};
+use super::{report::Likely, state::Trail};
 use crate::vocabulary::{Cause, ChangeKind, HandleLoss, Reason};
 
 /// The first rule that applies:
@@ -11,12 +11,7 @@ use crate::vocabulary::{Cause, ChangeKind, HandleLoss, Reason};
 /// 3. Unclear.
 pub(super) fn likely(trail: &Trail) -> Likely {
     let registry = |wanted: (ChangeKind, Cause)| -> u64 {
-        trail
-            .registry
-            .iter()
-            .filter(|counted| counted.0 == wanted)
-            .map(|counted| u64::from(counted.1))
-            .sum()
+        trail.registry.iter().find(|counted| counted.0 == wanted).map_or(0, |it| it.1.into())
     };
     let away = trail.reasons.iter().filter(|counted| counted.0 != Reason::LiveDevice);
     let went_away: u64 = away.clone().map(|counted| u64::from(counted.1)).sum();
@@ -45,16 +40,16 @@ pub(super) fn likely(trail: &Trail) -> Likely {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::state, *};
 
     /// The cause of a handle whose changed lookups had these reasons, and that the registry changed like this.
     fn likely(reasons: &[(Reason, u32)], registry: &[((ChangeKind, Cause), u32)]) -> Likely {
         let mut trail = Trail::default();
         for (reason, count) in reasons {
-            (0..*count).for_each(|_| trail.reasons.count(*reason));
+            (0..*count).for_each(|_| state::count(&mut trail.reasons, *reason));
         }
         for (change, count) in registry {
-            (0..*count).for_each(|_| trail.registry.count(*change));
+            (0..*count).for_each(|_| state::count(&mut trail.registry, *change));
         }
         super::likely(&trail)
     }

@@ -3,41 +3,25 @@
 use std::{collections::VecDeque, mem::size_of};
 
 use super::{
-    super::segment::{HandleEvent, Outcome},
+    super::{record::Outcome, segment::HandleEvent},
     report::RouteChange,
 };
 use crate::{
+    handle::Handle,
+    limits,
     vocabulary::{Cause, ChangeKind, Reason, Route},
-    {handle::Handle, limits},
 };
 
 /// What an allocation costs besides its bytes, about; the counts of a shared text too.
 const ALLOCATION_BYTES: usize = 32;
 
 /// How often each of a few things was met.
-#[derive(Debug)]
-pub(super) struct Counts<K>(Vec<(K, u32)>);
+type Counts<K> = Vec<(K, u32)>;
 
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<K: PartialEq> Counts<K> {
-    pub(super) fn count(&mut self, key: K) {
-        match self.0.iter_mut().find(|known| known.0 == key) {
-            Some(known) => known.1 = known.1.saturating_add(1),
-            None => self.0.push((key, 1)),
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(K, u32)> + Clone {
-        self.0.iter()
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<(K, u32)>()
+pub(super) fn count<K: PartialEq>(counts: &mut Counts<K>, key: K) {
+    match counts.iter_mut().find(|known| known.0 == key) {
+        Some(known) => known.1 = known.1.saturating_add(1),
+        None => counts.push((key, 1)),
     }
 }
 
@@ -82,7 +66,7 @@ impl State {
     /// Takes the handle's next moment that [`counts`].
     pub(super) fn apply(&mut self, moment: &HandleEvent) {
         match moment.outcome {
-            Outcome::Change { change, cause } => self.trail().registry.count((change, cause)),
+            Outcome::Change { change, cause } => count(&mut self.trail().registry, (change, cause)),
             Outcome::Lookup { route: None, .. } => {}
             Outcome::Lookup { route: Some(to), reason, .. } => {
                 let place = Route::ALL.iter().position(|route| *route == to);
@@ -118,7 +102,7 @@ impl Trail {
     fn change(&mut self, change: RouteChange) {
         self.changes = self.changes.saturating_add(1);
         self.first.get_or_insert(change);
-        self.reasons.count(change.reason);
+        count(&mut self.reasons, change.reason);
         if self.latest.len() == limits::LOG_FLIPS_CHANGES_SHOWN {
             self.latest.pop_front();
         }
@@ -127,8 +111,8 @@ impl Trail {
 
     fn bytes(&self) -> usize {
         let lists = self.latest.capacity() * size_of::<RouteChange>()
-            + self.reasons.bytes()
-            + self.registry.bytes();
+            + self.reasons.capacity() * size_of::<(Reason, u32)>()
+            + self.registry.capacity() * size_of::<((ChangeKind, Cause), u32)>();
         size_of::<Self>() + lists + 4 * ALLOCATION_BYTES
     }
 }

@@ -10,9 +10,9 @@ use super::{
 #[derive(Debug)]
 pub(super) struct States {
     range: HandleRange,
-    /// Those that the present run has passed.
+    /// States of handles that the present run has passed.
     merged: Vec<State>,
-    /// Those that it has not.
+    /// States of handles that it has not passed.
     ahead: Peekable<vec::IntoIter<State>>,
     bytes: usize,
     budget: usize,
@@ -29,7 +29,6 @@ impl States {
         }
     }
 
-    /// The range, as far as it has not been cut off.
     pub(super) const fn range(&self) -> &HandleRange {
         &self.range
     }

@@ -4,13 +4,14 @@ use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{state::count as count_one, *};
 use crate::{
     clock::{Clock as _, Timestamp},
     handle::Handle,
     query_log::{
         Filter, LogRow, Order, QueryLog, Record, SegmentState,
-        segment::{HandleEvent, HandleRun, Outcome},
+        record::Outcome,
+        segment::{HandleEvent, HandleRun},
         tests::support::{Bench, HOUR, change, lookup, parity_of, put, rows},
     },
     vocabulary::{Cause, ChangeKind, HandleLoss, ProblemCode, Reason, Route},
@@ -114,10 +115,10 @@ fn flip(handle: &Handle, rows: &[&LogRow], min: u32) -> Option<Flip> {
     // The rules have their own tests; here it matters that they are asked about the right numbers.
     let mut trail = state::Trail::default();
     for (reason, count) in &reasons {
-        (0..*count).for_each(|_| trail.reasons.count(*reason));
+        (0..*count).for_each(|_| count_one(&mut trail.reasons, *reason));
     }
     for it in &registry {
-        (0..it.count).for_each(|_| trail.registry.count((it.change, it.cause)));
+        (0..it.count).for_each(|_| count_one(&mut trail.registry, (it.change, it.cause)));
     }
     let likely = rules::likely(&trail);
     Some(Flip {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::{
         catalog::{Form, Segment, SegmentState},
-        frames::row_view::RowView,
+        filter::Order,
         frames::segment_reader::{ReadStep, SegmentReader},
-        record::{LogRow, Record},
+        record::{LogRow, Record, RowView},
         sealer::sealed_file,
         search::{ReadError, Sources},
-        segment::{HandleEvent, HandlePage, HandleRange, HandleRun, Outcome},
+        segment::{HandleEvent, HandlePage, HandleRange, HandleRun},
         segment_error::SegmentError,
         segment_name::SegmentId,
     },
@@ -23,7 +23,6 @@ use crate::{
     limits,
 };
 
-/// What is read, and what could not be.
 pub(super) struct Visit<'a> {
     sources: &'a Sources,
     stop: &'a dyn Fn() -> bool,
@@ -31,9 +30,10 @@ pub(super) struct Visit<'a> {
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
     segments: Vec<SegmentId>,
-    /// Damaged places by segment. Each range meets the same ones again, or some of them.
-    damaged: BTreeMap<SegmentId, u64>,
-    unreadable: BTreeSet<SegmentId>,
+    /// Damaged places by segment: each damaged frame, or 1 for a damaged sealed segment. Each range meets some of them again.
+    pub(super) damaged: BTreeMap<SegmentId, u64>,
+    /// Segments inside the retention of which nothing could be read.
+    pub(super) unreadable: BTreeSet<SegmentId>,
     pub(super) stopped: bool,
 }
 
@@ -58,23 +58,14 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Damaged places met: a frame each, or what is damaged in a sealed segment.
-    pub(super) fn damaged(&self) -> u64 {
-        self.damaged.values().sum()
-    }
-
-    /// Segments inside the retention of which nothing could be read.
-    pub(super) fn unreadable_segments(&self) -> u64 {
-        self.unreadable.len() as u64
-    }
-
     /// Takes the rows of all segments that are within the range of `states`.
     pub(super) fn all(&mut self, states: &mut States) -> Result<(), ReadError> {
         for at in 0..self.segments.len() {
             let id = self.segments[at];
-            let visited = self.segment(id, states);
-            if let Err(error) = visited {
-                self.note(id, error)?;
+            if let Err(error) = self.segment(id, states)
+                && self.sources.is_lost(id, error)?
+            {
+                self.unreadable.insert(id);
             }
             if self.stopped {
                 break;
@@ -90,21 +81,6 @@ impl<'a> Visit<'a> {
         let largest = sealed.max_by_key(|segment| segment.bytes());
         let opened = largest.and_then(|it| sealed_file::open(&it, &self.sources.keyring).ok());
         opened.map_or(Vec::new(), |it| it.page_ends(limits::LOG_FLIPS_MILESTONES_MAX))
-    }
-
-    fn note(&mut self, segment: SegmentId, error: SegmentError) -> Result<(), ReadError> {
-        match error {
-            SegmentError::Gone => {}
-            SegmentError::NoKey => {
-                // Within an expired hour this is what expiry looks like, not a loss.
-                if segment.hour.end() > self.sources.horizon() {
-                    self.unreadable.insert(segment);
-                }
-            }
-            SegmentError::Unreadable => _ = self.unreadable.insert(segment),
-            SegmentError::Io(source) => return Err(ReadError { segment, source }),
-        }
-        Ok(())
     }
 
     fn segment(&mut self, id: SegmentId, states: &mut States) -> Result<(), SegmentError> {
@@ -162,7 +138,7 @@ impl<'a> Visit<'a> {
                 self.stopped = true;
                 return Ok(());
             }
-            let rows = match reader.after(&mut offset) {
+            let rows = match reader.next(Order::Asc, &mut offset) {
                 Err(error) => break Err(error),
                 Ok(ReadStep::Edge) => break Ok(()),
                 Ok(ReadStep::Damaged) => {
@@ -197,7 +173,7 @@ const fn after(at: Timestamp) -> Timestamp {
 
 /// What a row says of its handle, if that is asked for.
 fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, HandleEvent)> {
-    let outcome = Outcome::of(RowView::from(&row).event);
+    let outcome = RowView::from(&row).outcome;
     let handle = match row.record {
         Record::Lookup(lookup) => lookup.handle,
         Record::Change(change) => change.handle,

@@ -4,19 +4,14 @@
 //! and a record none. A commit wakes exactly the tasks whose records it wrote: later records belong to another group.
 
 use std::{
-    fmt,
     future::Future,
     mem,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Arc, Mutex, OnceLock},
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::{Context, Poll, Waker},
 };
 
-use super::{
-    flusher::{self, Signal},
-    wakeup::Wakeup,
-};
+use super::flusher::{self, Signal, Wakeup};
 use crate::query_log::lock::lock;
 
 /// Why an append failed.
@@ -116,23 +111,13 @@ impl AppendAck {
     }
 
     /// Blocks this thread, for callers outside of a runtime. Inside a runtime it would block every other task.
-    ///
-    /// # Errors
-    /// If the record could not be written.
     pub fn wait_blocking(self) -> Result<(), AppendError> {
         if let Some(outcome) = self.group.outcome() {
             return outcome;
         }
         // This thread's flusher cannot run while the thread blocks, so the commit thread must commit.
         self.group.wakeup.notify();
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut ack = pin!(self);
-        loop {
-            match ack.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(outcome) => return outcome,
-                Poll::Pending => thread::park(),
-            }
-        }
+        *self.group.outcome.wait()
     }
 }
 
@@ -154,19 +139,5 @@ impl Future for AppendAck {
             None => self.slot = Some(add_waker(&mut waiters, context.waker().clone())),
         }
         Poll::Pending
-    }
-}
-
-impl fmt::Debug for AppendAck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppendAck").field("outcome", &self.group.outcome()).finish()
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

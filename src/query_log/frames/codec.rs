@@ -14,13 +14,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::row_view::{Event, HandleView, RowView};
-use crate::query_log::record::{LookupRecord, Record};
+use bytes::{Buf as _, BufMut as _};
+
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
-    ids::{AccountId, ChangeId, DeviceId, RequestId},
+    ids::{AccountId, DeviceId},
     limits,
+    query_log::record::{Client, HandleView, LookupRecord, Outcome, Record, RowView},
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
@@ -36,20 +37,12 @@ const HANDLE: u8 = 1 << 4;
 const EMAIL: u8 = 1 << 5;
 const ROUTE: u8 = 1 << 6;
 
-/// Bytes before the first record of a frame.
-pub(crate) const FRAME_START_BYTES: usize = 9;
 /// Bytes of the longest record: fixed parts, longest varints, an IPv6 address, the longest e-mail address.
 pub(crate) const RECORD_BYTES_MAX: usize = 80 + limits::EMAIL_BYTES_MAX;
 
-/// The bytes are not what the encoder writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a frame of records of this format")]
-pub(crate) struct DecodeError;
-
-/// Begins a frame whose first record is of `base`.
 pub(crate) fn start_frame(out: &mut Vec<u8>, base: Timestamp) {
-    out.push(VERSION);
-    out.extend_from_slice(&base.as_micros().to_le_bytes());
+    out.put_u8(VERSION);
+    out.put_u64_le(base.as_micros());
 }
 
 /// Appends one record, `delta_us` after the one before.
@@ -72,18 +65,18 @@ fn encode_lookup(out: &mut Vec<u8>, delta_us: u64, lookup: &LookupRecord) {
     let flags = who(lookup.account, lookup.device, lookup.handle.as_ref()) | ip | route;
     out.extend_from_slice(&[KIND_LOOKUP, flags]);
     put_varint(out, delta_us);
-    out.extend_from_slice(&lookup.request.bits().to_le_bytes());
-    out.push(lookup.reason.number());
-    out.extend_from_slice(&lookup.status.to_le_bytes());
+    out.put_u64_le(lookup.request.bits());
+    out.put_u8(lookup.reason.number());
+    out.put_u16_le(lookup.status);
     put_varint(out, lookup.took_us.into());
     if let Some(route) = lookup.route {
-        out.push(route.number());
+        out.put_u8(route.number());
     }
     put_who(out, lookup.account, lookup.device);
     match lookup.ip {
         None => {}
-        Some(IpAddr::V4(ip)) => out.extend_from_slice(&ip.octets()),
-        Some(IpAddr::V6(ip)) => out.extend_from_slice(&ip.octets()),
+        Some(IpAddr::V4(ip)) => out.put_u32(ip.to_bits()),
+        Some(IpAddr::V6(ip)) => out.put_u128(ip.to_bits()),
     }
     put_handle(out, lookup.handle.as_ref());
 }
@@ -92,7 +85,7 @@ fn encode_change(out: &mut Vec<u8>, delta_us: u64, change: &Change) {
     let flags = who(change.account, change.device, change.handle.as_ref());
     out.extend_from_slice(&[KIND_CHANGE, flags]);
     put_varint(out, delta_us);
-    out.extend_from_slice(&change.id.bits().to_le_bytes());
+    out.put_u64_le(change.id.bits());
     out.extend_from_slice(&[change.kind.number(), change.cause.number()]);
     put_who(out, change.account, change.device);
     put_handle(out, change.handle.as_ref());
@@ -110,18 +103,14 @@ fn who(account: Option<AccountId>, device: Option<DeviceId>, handle: Option<&Han
 }
 
 fn put_who(out: &mut Vec<u8>, account: Option<AccountId>, device: Option<DeviceId>) {
-    if let Some(account) = account {
-        out.extend_from_slice(&account.bits().to_le_bytes());
-    }
-    if let Some(device) = device {
-        out.extend_from_slice(&device.bits().to_le_bytes());
-    }
+    let ids = [account.map(AccountId::bits), device.map(DeviceId::bits)];
+    ids.into_iter().flatten().for_each(|id| out.put_u64_le(id));
 }
 
 fn put_handle(out: &mut Vec<u8>, handle: Option<&Handle>) {
     match handle {
         None => {}
-        Some(Handle::Phone(key)) => out.extend_from_slice(&key.bits().to_le_bytes()),
+        Some(Handle::Phone(key)) => out.put_u64_le(key.bits()),
         Some(Handle::Email(address)) => {
             let text = address.as_str();
             put_varint(out, text.len() as u64);
@@ -146,37 +135,74 @@ pub(crate) struct FrameDecoder<'a> {
 }
 
 impl<'a> FrameDecoder<'a> {
-    /// Reads the start of a frame.
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let (start, bytes) = bytes.split_first_chunk::<FRAME_START_BYTES>().ok_or(DecodeError)?;
-        let (version, base) = start.split_first().ok_or(DecodeError)?;
-        if *version != VERSION {
-            return Err(DecodeError);
-        }
-        let at = u64::from_le_bytes(base.try_into().map_err(|_| DecodeError)?);
-        Ok(Self { bytes, at })
+    pub(crate) fn new(mut bytes: &'a [u8]) -> Option<Self> {
+        let version = bytes.try_get_u8().ok()?;
+        let at = bytes.try_get_u64_le().ok()?;
+        (version == VERSION).then_some(Self { bytes, at })
     }
 
-    /// The instant of the frame's first record.
-    pub(crate) const fn base(&self) -> Timestamp {
+    /// The instant of the record read last; before the first record, that of the first.
+    pub(crate) const fn at(&self) -> Timestamp {
         Timestamp::from_micros(self.at)
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (head, rest) = self.bytes.split_first_chunk::<N>().ok_or(DecodeError)?;
-        self.bytes = rest;
-        Ok(*head)
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.bytes.is_empty()
     }
 
-    fn byte(&mut self) -> Result<u8, DecodeError> {
-        self.take::<1>().map(|[byte]| byte)
+    /// The next record. None if the encoder does not write these bytes; then nothing after them can be trusted, because
+    /// where one record ends is where the next begins.
+    pub(crate) fn next_view(&mut self) -> Option<RowView<'a>> {
+        let (kind, flags) = (self.byte()?, self.byte()?);
+        if flags & 0x80 != 0 {
+            return None;
+        }
+        self.at = self.at.checked_add(self.varint()?)?;
+        match kind {
+            KIND_LOOKUP => self.lookup(flags),
+            KIND_CHANGE => self.change(flags),
+            _ => None,
+        }
     }
 
-    fn word(&mut self) -> Result<u64, DecodeError> {
-        self.take().map(u64::from_le_bytes)
+    fn lookup(&mut self, flags: u8) -> Option<RowView<'a>> {
+        let id = self.word()?;
+        let reason = Reason::from_number(self.byte()?)?;
+        let status = self.bytes.try_get_u16_le().ok()?;
+        let took_us = u32::try_from(self.varint()?).ok()?;
+        let route = match flags & ROUTE {
+            0 => None,
+            _ => Some(Route::from_number(self.byte()?)?),
+        };
+        let (account, device) = self.who(flags)?;
+        let client = Client { account, device, ip: self.ip(flags)? };
+        let handle = self.handle(flags)?;
+        let outcome = Outcome::Lookup { route, reason, status };
+        Some(RowView { at: self.at(), handle, client, id, took_us, outcome })
     }
 
-    fn varint(&mut self) -> Result<u64, DecodeError> {
+    fn change(&mut self, flags: u8) -> Option<RowView<'a>> {
+        if flags & (IP | IP_V6 | ROUTE) != 0 {
+            return None;
+        }
+        let id = self.word()?;
+        let change = ChangeKind::from_number(self.byte()?)?;
+        let cause = Cause::from_number(self.byte()?)?;
+        let (account, device) = self.who(flags)?;
+        let client = Client { account, device, ip: None };
+        let (handle, outcome) = (self.handle(flags)?, Outcome::Change { change, cause });
+        Some(RowView { at: self.at(), handle, client, id, took_us: 0, outcome })
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.bytes.try_get_u8().ok()
+    }
+
+    fn word(&mut self) -> Option<u64> {
+        self.bytes.try_get_u64_le().ok()
+    }
+
+    fn varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -184,110 +210,43 @@ impl<'a> FrameDecoder<'a> {
             let shifted = part << shift;
             // Neither bits that fall off nor a last byte of nothing: one value has one spelling.
             if shifted >> shift != part || (byte == 0 && shift > 0) {
-                return Err(DecodeError);
+                return None;
             }
             value |= shifted;
             if byte & 0x80 == 0 {
-                return Ok(value);
+                return Some(value);
             }
         }
-        Err(DecodeError)
+        None
     }
 
-    fn flagged<T>(
-        &mut self,
-        flag: bool,
-        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
-    ) -> Result<Option<T>, DecodeError> {
-        if flag { read(self).map(Some) } else { Ok(None) }
+    fn who(&mut self, flags: u8) -> Option<(Option<AccountId>, Option<DeviceId>)> {
+        let mut word = |flag| if flags & flag == 0 { Some(None) } else { self.word().map(Some) };
+        let (account, device) = (word(ACCOUNT)?, word(DEVICE)?);
+        Some((account.map(AccountId::from_bits), device.map(DeviceId::from_bits)))
     }
 
-    fn handle(&mut self, flags: u8) -> Result<Option<HandleView<'a>>, DecodeError> {
-        match flags & (HANDLE | EMAIL) {
-            0 => Ok(None),
-            HANDLE => {
-                let key = PhoneKey::from_bits(self.word()?).ok_or(DecodeError)?;
-                Ok(Some(HandleView::Phone(key)))
-            }
-            EMAIL => Err(DecodeError),
-            _ => {
-                let length = usize::try_from(self.varint()?).map_err(|_| DecodeError)?;
-                let (text, rest) = self.bytes.split_at_checked(length).ok_or(DecodeError)?;
-                self.bytes = rest;
-                let text = std::str::from_utf8(text).map_err(|_| DecodeError)?;
-                let is_address = Handle::is_canonical_address(text);
-                is_address.then_some(Some(HandleView::Email(text))).ok_or(DecodeError)
-            }
-        }
-    }
-
-    fn ip(&mut self, flags: u8) -> Result<Option<IpAddr>, DecodeError> {
+    fn ip(&mut self, flags: u8) -> Option<Option<IpAddr>> {
         match flags & (IP | IP_V6) {
-            0 => Ok(None),
-            IP => Ok(Some(Ipv4Addr::from(self.take::<4>()?).into())),
-            IP_V6 => Err(DecodeError),
-            _ => Ok(Some(Ipv6Addr::from(self.take::<16>()?).into())),
+            0 => Some(None),
+            IP => Some(Some(Ipv4Addr::from_bits(self.bytes.try_get_u32().ok()?).into())),
+            IP_V6 => None,
+            _ => Some(Some(Ipv6Addr::from_bits(self.bytes.try_get_u128().ok()?).into())),
         }
     }
 
-    fn who(&mut self, flags: u8) -> Result<(Option<AccountId>, Option<DeviceId>), DecodeError> {
-        let account = self.flagged(flags & ACCOUNT != 0, Self::word)?.map(AccountId::from_bits);
-        let device = self.flagged(flags & DEVICE != 0, Self::word)?.map(DeviceId::from_bits);
-        Ok((account, device))
-    }
-
-    fn lookup(&mut self, at: Timestamp, flags: u8) -> Result<RowView<'a>, DecodeError> {
-        let request = RequestId::from_bits(self.word()?);
-        let reason = Reason::from_number(self.byte()?).ok_or(DecodeError)?;
-        let status = u16::from_le_bytes(self.take()?);
-        let took_us = u32::try_from(self.varint()?).map_err(|_| DecodeError)?;
-        let route = self.flagged(flags & ROUTE != 0, |bytes| {
-            Route::from_number(bytes.byte()?).ok_or(DecodeError)
-        })?;
-        let (account, device) = self.who(flags)?;
-        let ip = self.ip(flags)?;
-        let handle = self.handle(flags)?;
-        let event = Event::Lookup { request, route, reason, status, took_us };
-        Ok(RowView { at, handle, account, device, ip, event })
-    }
-
-    fn change(&mut self, at: Timestamp, flags: u8) -> Result<RowView<'a>, DecodeError> {
-        if flags & (IP | IP_V6 | ROUTE) != 0 {
-            return Err(DecodeError);
+    fn handle(&mut self, flags: u8) -> Option<Option<HandleView<'a>>> {
+        match flags & (HANDLE | EMAIL) {
+            0 => Some(None),
+            HANDLE => Some(Some(HandleView::Phone(PhoneKey::from_bits(self.word()?)?))),
+            EMAIL => None,
+            _ => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                let (text, rest) = self.bytes.split_at_checked(length)?;
+                self.bytes = rest;
+                let text = std::str::from_utf8(text).ok()?;
+                Handle::is_canonical_address(text).then_some(Some(HandleView::Email(text)))
+            }
         }
-        let id = ChangeId::from_bits(self.word()?);
-        let change = ChangeKind::from_number(self.byte()?).ok_or(DecodeError)?;
-        let cause = Cause::from_number(self.byte()?).ok_or(DecodeError)?;
-        let (account, device) = self.who(flags)?;
-        let handle = self.handle(flags)?;
-        let event = Event::Change { id, change, cause };
-        Ok(RowView { at, handle, account, device, ip: None, event })
-    }
-
-    fn view(&mut self) -> Result<RowView<'a>, DecodeError> {
-        let [kind, flags] = self.take()?;
-        if flags & 0x80 != 0 {
-            return Err(DecodeError);
-        }
-        self.at = self.at.checked_add(self.varint()?).ok_or(DecodeError)?;
-        let at = Timestamp::from_micros(self.at);
-        match kind {
-            KIND_LOOKUP => self.lookup(at, flags),
-            KIND_CHANGE => self.change(at, flags),
-            _ => Err(DecodeError),
-        }
-    }
-
-    /// The next record, for as long as the frame's bytes are there.
-    pub(crate) fn next_view(&mut self) -> Option<Result<RowView<'a>, DecodeError>> {
-        if self.bytes.is_empty() {
-            return None;
-        }
-        let view = self.view();
-        if view.is_err() {
-            // Where one record ends is where the next begins: nothing after an error can be trusted.
-            self.bytes = &[];
-        }
-        Some(view)
     }
 }

@@ -1,9 +1,5 @@
 //! One commit: encrypt and write the pending records, and make them as durable as configured, before any ack resolves.
 //!
-//! ```text
-//! pending records -> frames (one hour each) -> encrypt -> one write -> [fdatasync] -> show to readers -> resolve acks
-//! ```
-//!
 //! At the change of the hour a commit finishes one segment and begins the next.
 //!
 //! Any error poisons the segment: the log abandons it and never writes it again. After a failed fsync nobody knows what is on

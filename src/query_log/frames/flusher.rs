@@ -1,4 +1,4 @@
-//! The part of a commit that serving threads do themselves.
+//! The part of a commit that serving threads do themselves, and what wakes the commit thread.
 //!
 //! Each serving thread may run one flusher. The first append of a turn wakes it. The flusher lets every request that is
 //! ready in this turn append, then commits for all of them:
@@ -18,10 +18,11 @@ use std::{
     cell::RefCell,
     mem,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker},
+    thread::Thread,
 };
 
 use futures_util::task::AtomicWaker;
@@ -37,7 +38,6 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
     requested: AtomicBool,
-    /// Tasks that the flusher must wake.
     queue: Mutex<WakerQueue>,
     waker: AtomicWaker,
 }
@@ -78,7 +78,6 @@ impl Signal {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends the queue and wakes the tasks in it.
     pub(crate) fn close(&self) {
         let mut queue = lock(&self.queue);
         queue.closed = true;
@@ -93,7 +92,6 @@ pub(crate) fn here() -> Option<Arc<Signal>> {
     FLUSHER.with_borrow(|flusher| flusher.as_ref().map(|(_, signal)| Arc::clone(signal)))
 }
 
-/// Registers `signal` as this thread's flusher, for the log `log`.
 pub(crate) fn register(log: u64, signal: &Arc<Signal>) {
     FLUSHER.with_borrow_mut(|flusher| *flusher = Some((log, Arc::clone(signal))));
 }
@@ -107,4 +105,22 @@ pub(crate) fn request_here(log: u64) -> bool {
         }
         _ => false,
     })
+}
+
+/// Wakes the commit thread, which parks. While that thread is awake, this costs one atomic swap.
+#[derive(Debug, Default)]
+pub(crate) struct Wakeup(OnceLock<Thread>);
+
+impl Wakeup {
+    /// Sets the commit thread, before anybody can append: nobody hears an earlier notification.
+    pub(crate) fn set_thread(&self, thread: &Thread) {
+        assert!(self.0.set(thread.clone()).is_ok(), "a log has one commit thread");
+    }
+
+    /// Notifies the commit thread. It then sees everything done before this call.
+    pub(crate) fn notify(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, mem, sync::Arc};
 use super::{
     append_ack::{AppendAck, AppendError, CommitGroup},
     codec::{self, RECORD_BYTES_MAX},
-    wakeup::Wakeup,
+    flusher::Wakeup,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -38,7 +38,6 @@ impl Records {
         self.count = 0;
     }
 
-    /// Each frame with its content.
     pub(crate) fn frames(&self) -> impl Iterator<Item = (&PendingFrame, &[u8])> {
         let ends = self.frames.iter().skip(1).map(|frame| frame.start).chain([self.bytes.len()]);
         let content = |(frame, end): (&'_ PendingFrame, usize)| self.bytes.get(frame.start..end);
@@ -140,15 +139,11 @@ impl Pending {
         self.accepting = false;
     }
 
-    pub(crate) const fn is_accepting(&self) -> bool {
-        self.accepting
+    /// Whether it refuses appends only until [`Self::accept`].
+    pub(crate) const fn may_reopen(&self) -> bool {
+        !self.accepting && !self.closed
     }
 
-    pub(crate) const fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    /// The log's time now.
     pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
         self.time.peek(clock)
     }

@@ -17,7 +17,7 @@ use crate::{
     envelope::{FILE_HEADER_BYTES, FileHeader, FrameSealer, Keyring, KeyringError},
     files::{DiskFile, SharedDisk},
     query_log::{
-        catalog::{Catalog, Segment, SegmentState},
+        catalog::{Catalog, Form, Segment, SegmentState},
         config::Durability,
         segment_name::{LogFileName, SegmentId},
     },
@@ -66,7 +66,7 @@ impl SegmentMaker {
         let path = self.catalog.path(LogFileName::Frames(id));
         let header = FileHeader::new(PURPOSE, hour, id.number);
         // The catalog knows it before it exists, so that nobody takes its number and retention finds it after any error.
-        let segment = self.catalog.add(id, 0, 0, SegmentState::Active);
+        let segment = self.catalog.add(Form::Frames, id, 0, 0, SegmentState::Active);
         let file = self.create_file(&path, &header).inspect_err(|_| self.abandon(&segment))?;
         segment.commit(FILE_HEADER_BYTES, 0);
         Ok(SegmentFile {

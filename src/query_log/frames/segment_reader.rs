@@ -2,12 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use super::{codec::FrameDecoder, row_view::RowView, segment_file::PURPOSE};
+use super::{codec::FrameDecoder, segment_file::PURPOSE};
 use crate::{
     clock::Timestamp,
     envelope::{FILE_HEADER_BYTES, FrameFile, FrameHeader, FrameKind, FrameOpener, Keyring, Step},
     query_log::{
-        catalog::Segment, record::LogRow, segment_error::SegmentError, segment_name::SegmentId,
+        catalog::Segment,
+        filter::Order,
+        record::{EachRow, LogRow, RowView},
+        segment_error::SegmentError,
+        segment_name::SegmentId,
     },
 };
 
@@ -53,33 +57,43 @@ impl SegmentReader {
         self.file.limit()
     }
 
-    /// Reads up to `limit` from now on.
     pub(crate) fn extend(&mut self, limit: u64) {
         debug_assert!(limit >= self.end(), "committed offsets only grow");
         self.file.extend(limit);
     }
 
-    /// The rows of the frame at `offset`; moves the offset behind it.
-    pub(crate) fn after(&mut self, offset: &mut u64) -> Result<ReadStep, SegmentError> {
+    /// The rows of the next frame from `offset` on, in this order; moves the offset past the frame.
+    pub(crate) fn next(
+        &mut self,
+        order: Order,
+        offset: &mut u64,
+    ) -> Result<ReadStep, SegmentError> {
         loop {
-            let step = self.file.after(*offset)?;
-            *offset = match step {
-                Step::Frame { end, .. } => end,
-                Step::Damage { to, .. } => to,
-                Step::Edge => return Ok(ReadStep::Edge),
+            let step = match order {
+                Order::Asc => self.file.after(*offset)?,
+                Order::Desc => self.file.before(*offset)?,
             };
-            if let Some(rows) = self.rows(step)? {
-                return Ok(rows);
+            let (from, to) = match step {
+                Step::Edge => return Ok(ReadStep::Edge),
+                Step::Damage { from, to } => (from, to),
+                Step::Frame { offset, end, .. } => (offset, end),
+            };
+            *offset = if order == Order::Asc { to } else { from };
+            let Step::Frame { header, .. } = step else {
+                return Ok(ReadStep::Damaged);
+            };
+            // The end frame has no rows and is not damaged.
+            if header.kind == FrameKind::Content {
+                self.file.read_body(from, &header, &mut self.body)?;
+                let rows = open_frame(&self.opener, &header, &mut self.body, self.id);
+                return Ok(rows.map_or(ReadStep::Damaged, ReadStep::Frame));
             }
         }
     }
 
     /// Passes every row to `each`, as it is decoded, until `each` breaks. False after damage; `each` may then have got the
     /// first rows of the damaged frame.
-    pub(crate) fn visit(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> Result<bool, SegmentError> {
+    pub(crate) fn visit(&mut self, each: &mut EachRow<'_>) -> Result<bool, SegmentError> {
         let mut next = FILE_HEADER_BYTES;
         loop {
             let (offset, header) = match self.file.after(next)? {
@@ -99,21 +113,6 @@ impl SegmentReader {
                 None => return Ok(false),
                 Some(ControlFlow::Break(())) => return Ok(true),
                 Some(ControlFlow::Continue(())) => {}
-            }
-        }
-    }
-
-    /// The rows of the frame that ends at `end`; moves the offset before it.
-    pub(crate) fn before(&mut self, end: &mut u64) -> Result<ReadStep, SegmentError> {
-        loop {
-            let step = self.file.before(*end)?;
-            *end = match step {
-                Step::Frame { offset, .. } => offset,
-                Step::Damage { from, .. } => from,
-                Step::Edge => return Ok(ReadStep::Edge),
-            };
-            if let Some(rows) = self.rows(step)? {
-                return Ok(rows);
             }
         }
     }
@@ -143,25 +142,12 @@ impl SegmentReader {
                 Step::Frame { offset, header, .. } if header.kind == FrameKind::Content => {
                     self.file.read_body(offset, &header, &mut self.body)?;
                     let content = self.opener.open(&header, &mut self.body);
-                    let decoder = content.and_then(|content| FrameDecoder::new(content).ok());
-                    return Ok(decoder.map(|decoder| (offset, decoder.base())));
+                    let decoder = content.and_then(FrameDecoder::new);
+                    return Ok(decoder.map(|decoder| (offset, decoder.at())));
                 }
                 Step::Frame { .. } | Step::Edge => return Ok(None),
             }
         }
-    }
-
-    /// None for the end frame: it has no rows and is not damaged.
-    fn rows(&mut self, step: Step) -> Result<Option<ReadStep>, SegmentError> {
-        let Step::Frame { offset, header, .. } = step else {
-            return Ok(Some(ReadStep::Damaged));
-        };
-        if header.kind == FrameKind::End {
-            return Ok(None);
-        }
-        self.file.read_body(offset, &header, &mut self.body)?;
-        let rows = open_frame(&self.opener, &header, &mut self.body, self.id);
-        Ok(Some(rows.map_or(ReadStep::Damaged, ReadStep::Frame)))
     }
 }
 
@@ -197,15 +183,15 @@ fn visit_frame(
     header: &FrameHeader,
     body: &mut [u8],
     id: SegmentId,
-    each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
+    each: &mut EachRow<'_>,
 ) -> Option<ControlFlow<()>> {
-    let mut decoder = FrameDecoder::new(opener.open(header, body)?).ok()?;
-    if decoder.base().hour() != id.hour {
+    let mut decoder = FrameDecoder::new(opener.open(header, body)?)?;
+    if decoder.at().hour() != id.hour {
         return None;
     }
     let mut rows = 0;
-    while let Some(view) = decoder.next_view() {
-        if each(&view.ok()?).is_break() {
+    while !decoder.is_at_end() {
+        if each(&decoder.next_view()?).is_break() {
             return Some(ControlFlow::Break(()));
         }
         rows += 1;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ffi::OsString, io, path::Path};
 
 use crate::{
-    envelope::{FILE_HEADER_BYTES, FileError, FrameFile, FrameKind, Step},
+    envelope::{FILE_HEADER_BYTES, FileError, FrameFile, FrameHeader, FrameKind, Step},
     files::{self, LOCK_FILE_NAME},
     query_log::{
         frames::segment_reader::has_id,
@@ -16,14 +16,12 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    pub(crate) frames: BTreeSet<SegmentId>,
-    pub(crate) sealed: BTreeSet<SegmentId>,
-    pub(crate) sealing: Vec<SegmentId>,
-    pub(crate) cuts: Vec<LogFileName>,
+    pub(crate) names: BTreeSet<LogFileName>,
+    /// Names that are not the log's.
     pub(crate) unknown: Vec<OsString>,
 }
 
-/// What a scan of the frames without their key finds.
+/// What a scan of the frames finds, which needs no key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FrameScan {
     /// The offset where the last whole frame ends.
@@ -43,10 +41,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<Listing> {
     let mut listing = Listing::default();
     for name in files::names(dir)? {
         match name.to_str().and_then(LogFileName::parse) {
-            Some(LogFileName::Frames(id)) => drop(listing.frames.insert(id)),
-            Some(LogFileName::Sealed(id)) => drop(listing.sealed.insert(id)),
-            Some(LogFileName::Sealing(id)) => listing.sealing.push(id),
-            Some(cut @ LogFileName::Cut(..)) => listing.cuts.push(cut),
+            Some(name) => drop(listing.names.insert(name)),
             None if name == LOCK_FILE_NAME => {}
             None => listing.unknown.push(name),
         }
@@ -56,8 +51,14 @@ pub(crate) fn list(dir: &Path) -> io::Result<Listing> {
 
 impl Listing {
     /// Every segment in either form, in order.
-    pub(crate) fn segments(&self) -> Vec<SegmentId> {
-        self.frames.union(&self.sealed).copied().collect()
+    pub(crate) fn segments(&self) -> BTreeSet<SegmentId> {
+        let is_whole =
+            |name: &&LogFileName| matches!(name, LogFileName::Frames(_) | LogFileName::Sealed(_));
+        self.names.iter().filter(is_whole).map(|name| name.segment()).collect()
+    }
+
+    pub(crate) fn has(&self, name: LogFileName) -> bool {
+        self.names.contains(&name)
     }
 }
 
@@ -89,16 +90,21 @@ pub(crate) fn inspect(id: SegmentId, path: &Path) -> io::Result<Inspection> {
     if let Some(end) = file.end_frame()? {
         return Ok(Inspection::Finished { bytes: file.limit(), records: end.first_item.into() });
     }
-    let scan = scan(&mut file)?;
+    let scan = scan(&mut file, |_, _, _| Ok(()))?;
     Ok(Inspection::Unfinished { file, scan })
 }
 
-fn scan(file: &mut FrameFile) -> io::Result<FrameScan> {
+/// Scans the frames, and passes the offset and the header of each whole one to `each`.
+pub(crate) fn scan(
+    file: &mut FrameFile,
+    mut each: impl FnMut(&mut FrameFile, u64, &FrameHeader) -> io::Result<()>,
+) -> io::Result<FrameScan> {
     let mut scan = FrameScan { whole: FILE_HEADER_BYTES, ..FrameScan::default() };
     let (mut offset, mut torn) = (FILE_HEADER_BYTES, false);
-    while !scan.ended {
+    loop {
         match file.after(offset)? {
-            Step::Frame { end, header, .. } => {
+            Step::Frame { offset: start, end, header } => {
+                each(file, start, &header)?;
                 scan.damaged += u64::from(torn);
                 scan.gaps += u64::from(!torn && header.sequence != scan.next_sequence);
                 torn = false;
@@ -113,10 +119,9 @@ fn scan(file: &mut FrameFile) -> io::Result<FrameScan> {
                 torn = true;
                 offset = to;
             }
-            Step::Edge => break,
+            Step::Edge => return Ok(scan),
         }
     }
-    Ok(scan)
 }
 
 fn is_blank(path: &Path) -> io::Result<bool> {

@@ -18,6 +18,7 @@ use crate::{
     limits,
     query_log::{
         catalog::{Catalog, Form, Segment, SegmentState},
+        filter::Order,
         frames::segment_reader::{ReadStep, SegmentReader},
         sealer::sealed_file::{ChainTip, SealedFile},
         segment_name::LogFileName,
@@ -78,7 +79,7 @@ pub(crate) fn open(
         unknown: listing.unknown.clone(),
         ..Default::default()
     };
-    for cut in &listing.cuts {
+    for cut in listing.names.iter().filter(|name| matches!(name, LogFileName::Cut(..))) {
         catalog.add_other(cut.segment(), catalog.path(*cut));
     }
     let mut repair =
@@ -86,10 +87,10 @@ pub(crate) fn open(
     repair.remove_incomplete(&listing).map_err(io_at(dir))?;
     for id in segments {
         let path = catalog.path(LogFileName::Frames(id));
-        if listing.sealed.contains(&id) {
+        if listing.has(LogFileName::Sealed(id)) {
             let sealed = catalog.path(LogFileName::Sealed(id));
-            let has_frames = listing.frames.contains(&id);
-            if repair.sealed(id, &sealed, has_frames).map_err(io_at(&sealed))? {
+            let has_frames = listing.has(LogFileName::Frames(id));
+            if repair.sealed(id, has_frames).map_err(io_at(&sealed))? {
                 continue;
             }
         }
@@ -128,7 +129,7 @@ fn newest_in(segment: &Segment, keyring: &Keyring) -> Option<Timestamp> {
     let mut reader = SegmentReader::open(segment, keyring).ok()?;
     let mut end = reader.end();
     loop {
-        match reader.before(&mut end).ok()? {
+        match reader.next(Order::Desc, &mut end).ok()? {
             ReadStep::Frame(rows) if !rows.is_empty() => return rows.last().map(|row| row.at),
             ReadStep::Frame(_) | ReadStep::Damaged => {}
             ReadStep::Edge => return None,
@@ -158,8 +159,8 @@ fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError>
     let catalog = Catalog::new(dir);
     for id in listing.segments() {
         let path = catalog.path(LogFileName::Frames(id));
-        if listing.sealed.contains(&id) {
-            let has_frames = listing.frames.contains(&id);
+        if listing.has(LogFileName::Sealed(id)) {
+            let has_frames = listing.has(LogFileName::Frames(id));
             let chosen = sealed_form::choose(&catalog, &keyring, id, has_frames);
             if chosen.map_err(io_at(&path))? != ChosenForm::Frames {
                 continue;
@@ -174,7 +175,7 @@ fn try_open(dir: &Path, keys: KeyFiles) -> Result<(Catalog, Keyring), OpenError>
             Inspection::Blank => continue,
             Inspection::Unreadable => (0, 0, SegmentState::Unreadable),
         };
-        catalog.add(id, bytes, records, state);
+        catalog.add(Form::Frames, id, bytes, records, state);
     }
     Ok((catalog, keyring))
 }

@@ -8,7 +8,7 @@ use crate::{
     envelope::{FrameFile, FrameSealer, Keyring},
     files::SharedDisk,
     query_log::{
-        catalog::{Catalog, SegmentState},
+        catalog::{Catalog, Form, SegmentState},
         retention,
         segment_name::{LogFileName, SegmentId},
     },
@@ -71,7 +71,7 @@ impl Repair<'_> {
                 (bytes, scan.records.into(), state)
             }
         };
-        self.catalog.add(id, bytes, records, state);
+        self.catalog.add(Form::Frames, id, bytes, records, state);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Chooses at start between a sealed file and the frames beside it, and finds the segment sealed last.
 
-use std::{collections::HashSet, io, path::Path};
+use std::{collections::HashSet, io};
 
 use super::{
     inspect::{Inspection, Listing, inspect},
@@ -42,7 +42,7 @@ pub(super) fn choose(
         Err(SegmentError::Gone) => return Err(io::ErrorKind::NotFound.into()),
         Err(_) if has_frames => return Ok(ChosenForm::Frames),
         Err(_) => {
-            catalog.add_sealed(id, 0, 0, SegmentState::Unreadable);
+            catalog.add(Form::Sealed, id, 0, 0, SegmentState::Unreadable);
             return Ok(ChosenForm::Sealed);
         }
     };
@@ -59,7 +59,7 @@ pub(super) fn choose(
         Ok(_) if has_frames => (SegmentState::Sealed, ChosenForm::SealedOverFrames),
         Ok(_) => (SegmentState::Sealed, ChosenForm::Sealed),
     };
-    catalog.add_sealed(id, bytes, records, state);
+    catalog.add(Form::Sealed, id, bytes, records, state);
     Ok(chosen)
 }
 
@@ -79,32 +79,28 @@ impl Repair<'_> {
     /// next tick continues that.
     pub(super) fn remove_incomplete(&mut self, listing: &Listing) -> io::Result<()> {
         let mut removed = false;
-        for id in &listing.sealing {
-            let name = LogFileName::Sealing(*id);
-            if listing.frames.contains(id) || listing.sealed.contains(id) {
-                self.catalog.unlink(&**self.disk, *id, &self.catalog.path(name))?;
+        for name in &listing.names {
+            let LogFileName::Sealing(id) = *name else { continue };
+            let path = self.catalog.path(*name);
+            if listing.has(LogFileName::Frames(id)) || listing.has(LogFileName::Sealed(id)) {
+                self.catalog.unlink(&**self.disk, id, &path)?;
                 removed = true;
             } else {
-                if self.keyring.get(id.hour).is_some() || !self.has_expired(*id) {
+                if self.keyring.get(id.hour).is_some() || !self.has_expired(id) {
                     self.report.unknown.push(name.to_string().into());
                 }
-                self.catalog.add_other(*id, self.catalog.path(name));
+                self.catalog.add_other(id, path);
             }
         }
         if removed { self.disk.sync_dir(self.catalog.dir()) } else { Ok(()) }
     }
 
-    /// Chooses the form of a segment with a sealed file at `path`. False if that is the frames, which the caller repairs.
-    pub(super) fn sealed(
-        &mut self,
-        id: SegmentId,
-        path: &Path,
-        has_frames: bool,
-    ) -> io::Result<bool> {
+    /// Chooses the form of a segment with a sealed file. False if that is the frames, which the caller repairs.
+    pub(super) fn sealed(&mut self, id: SegmentId, has_frames: bool) -> io::Result<bool> {
         let frames = self.catalog.path(LogFileName::Frames(id));
         match choose(self.catalog, self.keyring, id, has_frames)? {
             ChosenForm::Frames => {
-                self.set_aside(id, path)?;
+                self.set_aside(id, &self.catalog.path(LogFileName::Sealed(id)))?;
                 return Ok(false);
             }
             ChosenForm::Sealed => {}

@@ -15,10 +15,9 @@
 //! Steps 3 to 5 and retention exclude each other. If retention destroys the key during steps 1 and 2, the sealer notices it
 //! and removes its file. An incomplete file expires with its hour like every other: its key is the hour's key.
 
-mod outcome;
 mod round;
 pub(crate) mod sealed_file;
 mod state;
 
-pub use outcome::{SealError, SealOutcome};
+pub use state::SealOutcome;
 pub(crate) use state::SealerState;

@@ -1,21 +1,23 @@
 //! One round of sealing.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{
-    outcome::{SealError, SealOutcome},
-    sealed_file::{ChainTip, Link, Note, PURPOSE, Parts, SealedFile},
-    state::SealerState,
+    sealed_file::{ChainTip, Link, Note, PURPOSE, SealedFile},
+    state::{SealOutcome, SealerState},
 };
 use crate::{
-    envelope::{ChunkWriter, FileHeader, HourKey, Keyring},
+    envelope::{ChunkWriter, FileHeader, HourKey},
     ids, limits,
     query_log::{
         catalog::{Form, Segment, SegmentState},
         engine::LogState,
-        frames::{row_view::RowView, segment_reader::SegmentReader},
+        frames::segment_reader::SegmentReader,
         lock::lock,
-        segment::{self, RowSource, WriteOptions},
+        record::EachRow,
+        search::Sources,
+        segment::{self, WriteOptions},
+        segment_error::SealError,
         segment_name::LogFileName,
     },
 };
@@ -25,7 +27,7 @@ impl LogState {
     pub(crate) fn seal_all(&self, stop: &dyn Fn() -> bool) -> SealOutcome {
         let mut sealer = lock(&self.sealer);
         let mut outcome = SealOutcome::default();
-        for segment in self.catalog.segments() {
+        for segment in self.sources.catalog.segments() {
             if stop() {
                 break;
             }
@@ -54,7 +56,7 @@ impl LogState {
     /// Whether to seal a segment now. The sealer leaves a segment of this process alone for a while after its hour, so that
     /// live followers can read it to its end.
     fn is_due(&self, segment: &Segment) -> bool {
-        let ended = segment.id.hour.end().plus(limits::LOG_SEAL_GRACE) <= self.clock.now();
+        let ended = segment.id.hour.end().plus(limits::LOG_SEAL_GRACE) <= self.sources.clock.now();
         (segment.form, segment.state()) == (Form::Frames, SegmentState::Closed)
             && segment.records() > 0
             && (ended || segment.ordinal < self.first_own_ordinal)
@@ -66,12 +68,12 @@ impl LogState {
         sealer: &mut SealerState,
         stop: &dyn Fn() -> bool,
     ) -> Result<u64, SealError> {
-        let id = segment.id;
-        let key = self.keyring.get(id.hour).ok_or(SealError::Expired)?;
-        let incomplete = self.catalog.path(LogFileName::Sealing(id));
-        self.catalog.unlink(&*self.disk, id, &incomplete)?;
+        let (id, Sources { catalog, keyring, .. }) = (segment.id, &self.sources);
+        let key = keyring.get(id.hour).ok_or(SealError::Expired)?;
+        let incomplete = catalog.path(LogFileName::Sealing(id));
+        catalog.unlink(&*self.disk, id, &incomplete)?;
         // The catalog knows the file before it exists, so that retention finds it after any error.
-        self.catalog.add_other(id, incomplete.clone());
+        catalog.add_other(id, incomplete.clone());
         let written = self.write_sealed(segment, &key, &incomplete, sealer.tip, stop).and_then(
             |(bytes, link)| {
                 self.replace_frames(segment, &incomplete, bytes).map(|()| (bytes, link))
@@ -84,9 +86,9 @@ impl LogState {
             }
             Err(error) => {
                 // If this fails the file stays in the catalog, and retention tries again.
-                let _ = self.catalog.unlink(&*self.disk, id, &incomplete);
+                let _ = catalog.unlink(&*self.disk, id, &incomplete);
                 // Retention may remove the frames while the sealer reads them. Such an error is no fault of the segment.
-                let is_alive = self.keyring.get(id.hour).is_some();
+                let is_alive = keyring.get(id.hour).is_some();
                 Err(if is_alive { error } else { SealError::Expired })
             }
         }
@@ -102,23 +104,29 @@ impl LogState {
         stop: &dyn Fn() -> bool,
     ) -> Result<(u64, Link), SealError> {
         let header = FileHeader::new(PURPOSE, segment.id.hour, segment.id.number);
-        let writer = ChunkWriter::create(self.disk.create(path)?, key, header)?;
-        let mut parts = Parts { writer, begun: false };
-        let mut frames = Frames { segment, keyring: &self.keyring };
+        let mut writer = ChunkWriter::create(self.disk.create(path)?, key, header)?;
+        let mut frames = |each: &mut EachRow<'_>| {
+            let is_whole = SegmentReader::open(segment, &self.sources.keyring)?.visit(each)?;
+            if is_whole {
+                Ok(())
+            } else {
+                Err(SealError::Damaged("a frame is not as it was written"))
+            }
+        };
         let options = WriteOptions::new(ids::random_u64(), stop);
         let total = segment.records();
-        let written = segment::write(&mut parts, &mut frames, segment.id.hour, total, &options)?;
+        let written = segment::write(&mut writer, &mut frames, segment.id.hour, total, &options)?;
         let (first, last) = written.span.ok_or(SealError::Differs("the frames have no record"))?;
         if written.sum.records != total {
             return Err(SealError::Differs("the frames hold another number of records"));
         }
         let note = Note { records: total, first, last, predecessor };
-        let summary = parts.writer.finish(&note.encode())?;
+        let summary = writer.finish(&note.encode())?;
         let file = SealedFile::inspect(path, segment.id)?;
         if file.note != note || file.file.computed_root()? != summary.root {
             return Err(SealError::Differs("its note or its root is not the same"));
         }
-        let reader = Arc::new(file.reader(&self.keyring)?);
+        let reader = Arc::new(file.reader(&self.sources.keyring)?);
         let found = segment::Sealed::open(reader, segment.id.hour)?.digest(options.seed)?;
         if found.sum != written.sum || !found.sorted || found.damaged_rows > 0 {
             return Err(SealError::Differs("the records are not the same"));
@@ -133,42 +141,24 @@ impl LogState {
         incomplete: &Path,
         bytes: u64,
     ) -> Result<(), SealError> {
-        let id = segment.id;
+        let (id, Sources { catalog, keyring, .. }) = (segment.id, &self.sources);
         let _retention = lock(&self.retention);
-        if self.keyring.get(id.hour).is_none() {
+        if keyring.get(id.hour).is_none() {
             return Err(SealError::Expired);
         }
-        self.disk.rename(incomplete, &self.catalog.path(LogFileName::Sealed(id)))?;
+        self.disk.rename(incomplete, &catalog.path(LogFileName::Sealed(id)))?;
         // From here on the catalog knows both files, so retention finds them after any error.
-        self.catalog.add_sealed(id, bytes, segment.records(), SegmentState::Sealed);
-        self.catalog.remove(id, incomplete);
-        self.catalog.add_other(id, segment.path.clone());
-        let durable = self.disk.sync_dir(self.catalog.dir());
-        let removed = durable.and_then(|()| self.catalog.unlink(&*self.disk, id, &segment.path));
+        catalog.add(Form::Sealed, id, bytes, segment.records(), SegmentState::Sealed);
+        catalog.remove(id, incomplete);
+        catalog.add_other(id, segment.path.clone());
+        let durable = self.disk.sync_dir(catalog.dir());
+        let removed = durable.and_then(|()| catalog.unlink(&*self.disk, id, &segment.path));
         if let Err(error) = removed {
             // Both forms stay. Readers use the sealed file; the next start removes the frames.
             tracing::warn!(%error, segment = %id, "cannot remove the frames of a sealed segment");
-        } else if let Err(error) = self.disk.sync_dir(self.catalog.dir()) {
+        } else if let Err(error) = self.disk.sync_dir(catalog.dir()) {
             tracing::warn!(%error, segment = %id, "the removal of sealed frames may not be durable yet");
         }
         Ok(())
-    }
-}
-
-/// The rows of a finished segment, from its first frame to its end frame.
-struct Frames<'a> {
-    segment: &'a Segment,
-    keyring: &'a Keyring,
-}
-
-impl RowSource for Frames<'_> {
-    type Error = SealError;
-
-    fn for_each_row(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), SealError> {
-        let is_whole = SegmentReader::open(self.segment, self.keyring)?.visit(each)?;
-        if is_whole { Ok(()) } else { Err(SealError::Damaged) }
     }
 }

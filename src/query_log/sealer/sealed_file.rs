@@ -39,7 +39,6 @@ const NOTE_BYTES: usize = 68;
 /// A hash that identifies a sealed segment with its content.
 pub(crate) type Link = [u8; 32];
 
-/// A segment of the chain, with its link.
 pub(crate) type ChainTip = (SegmentId, Link);
 
 /// The part of a sealed file that is readable without a key.
@@ -112,10 +111,7 @@ pub(crate) struct SealedFile {
 }
 
 impl SealedFile {
-    /// Reads header and note.
-    ///
-    /// # Errors
-    /// `Unreadable` if they are damaged or name another segment.
+    /// Reads header and note. `Unreadable` if they are damaged or name another segment.
     pub(crate) fn inspect(path: &Path, id: SegmentId) -> Result<Self, SegmentError> {
         let file = ChunkFile::open(path)?;
         let header = file.header();
@@ -141,26 +137,9 @@ pub(crate) fn open(segment: &Segment, keyring: &Keyring) -> Result<Sealed, Segme
     if sealed.records() == file.note.records { Ok(sealed) } else { Err(SegmentError::Unreadable) }
 }
 
-/// Writes the parts of a sealed segment into a chunk file.
-pub(crate) struct Parts {
-    pub(crate) writer: ChunkWriter,
-    /// False until the first part, which a chunk file begins by itself.
-    pub(crate) begun: bool,
-}
-
-impl io::Write for Parts {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write_all(bytes).map(|()| bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
-
-impl PartSink for Parts {
+impl PartSink for ChunkWriter {
     fn begin_part(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.begun, true) { self.writer.begin_part() } else { Ok(()) }
+        Self::begin_part(self)
     }
 }
 

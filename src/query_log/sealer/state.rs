@@ -1,9 +1,9 @@
-//! What the sealer of one log remembers between rounds.
+//! What the sealer of one log remembers between rounds, and the report of a round.
 
 use std::collections::HashSet;
 
 use super::sealed_file::ChainTip;
-use crate::query_log::segment_name::SegmentId;
+use crate::query_log::{segment_error::SealError, segment_name::SegmentId};
 
 #[derive(Debug, Default)]
 pub(crate) struct SealerState {
@@ -17,4 +17,19 @@ impl SealerState {
     pub(crate) fn new(tip: Option<ChainTip>) -> Self {
         Self { tip, refused: HashSet::new() }
     }
+}
+
+/// What one round of sealing did.
+#[derive(Debug, Default)]
+pub struct SealOutcome {
+    /// Segments sealed.
+    pub segments: usize,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of their frames.
+    pub bytes_before: u64,
+    /// Bytes of their sealed files.
+    pub bytes_after: u64,
+    /// Segments that could not be sealed. After an I/O error the next round tries again; otherwise the segment stays.
+    pub failed: Vec<(SegmentId, SealError)>,
 }

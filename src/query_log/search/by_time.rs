@@ -1,16 +1,15 @@
 //! Rows in the order of time.
 
-use std::{fmt, sync::Arc};
+use std::{mem, sync::Arc};
 
 use super::{
-    job::{Job, Sources},
+    job::{Job, ReadError, SearchOutcome},
     open_hour::OpenHour,
-    outcome::{ReadError, SearchOutcome},
     prefetch::Prefetch,
 };
 use crate::{
     limits,
-    query_log::{cursor::Cursor, filter::Filter, order::Order, record::LogRow},
+    query_log::{cursor::Cursor, record::LogRow},
 };
 
 /// A running search: gives matching rows in the order of time.
@@ -22,35 +21,21 @@ pub struct Search {
 }
 
 impl Search {
-    pub(crate) fn new(
-        sources: Sources,
-        filter: Filter,
-        order: Order,
-        after: Option<Cursor>,
-    ) -> Self {
-        let job = Arc::new(Job::new(sources, filter, order, after));
-        Self { job, running: None, outcome: SearchOutcome::default() }
+    pub(crate) fn new(job: Job) -> Self {
+        Self { job: Arc::new(job), running: None, outcome: SearchOutcome::default() }
     }
 
     /// Ends the search as soon as `is_over` returns true, even between two rows: with a filter that matches little the search
     /// may read thirty days in between. Call this before asking for the first row.
     #[must_use]
     pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        if let Some(job) = Arc::get_mut(&mut self.job) {
-            job.stop_when(is_over);
-        }
+        Job::stop_when(&mut self.job, is_over);
         self
     }
 
     /// What the search could not read so far.
     pub const fn outcome(&self) -> SearchOutcome {
         self.outcome
-    }
-}
-
-impl fmt::Debug for Search {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Search").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
 
@@ -64,10 +49,10 @@ impl Iterator for Search {
         });
         loop {
             open.refill(job, limits::LOG_SEARCH_ROWS_MAX);
-            let SearchOutcome { damaged, unreadable_segments } = open.take_outcome();
+            let SearchOutcome { damaged, unreadable_segments } = mem::take(&mut open.outcome);
             outcome.damaged += damaged;
             outcome.unreadable_segments += unreadable_segments;
-            if let Some(error) = open.pop_error() {
+            if let Some(error) = open.errors.pop_front() {
                 return Some(Err(error));
             }
             match open.pop(job.order) {

@@ -1,11 +1,18 @@
-//! What every reader of the log reads from, and what a search asks for.
+//! What every reader of the log reads from, what a search asks for, and what it could not read.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use crate::{
     clock::{Hour, SharedClock, Timestamp},
     envelope::Keyring,
-    query_log::{catalog::Catalog, cursor::Cursor, filter::Filter, order::Order, record::LogRow},
+    query_log::{
+        catalog::Catalog,
+        cursor::Cursor,
+        filter::{Filter, Order},
+        record::LogRow,
+        segment_error::SegmentError,
+        segment_name::SegmentId,
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -21,10 +28,39 @@ impl Sources {
     pub(crate) fn horizon(&self) -> Timestamp {
         self.clock.now().minus(self.retention)
     }
+
+    /// Whether a segment that cannot be read counts as lost. An expired one does not; an I/O error is the caller's to report.
+    pub(crate) fn is_lost(&self, id: SegmentId, error: SegmentError) -> Result<bool, ReadError> {
+        match error {
+            SegmentError::Gone => Ok(false),
+            SegmentError::NoKey => Ok(id.hour.end() > self.horizon()),
+            SegmentError::Unreadable => Ok(true),
+            SegmentError::Io(source) => Err(ReadError { segment: id, source }),
+        }
+    }
+}
+
+/// An I/O error in a segment. The search continues with the other segments.
+#[derive(Debug, thiserror::Error)]
+#[error("segment {segment}: {source}")]
+pub struct ReadError {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The error of the operating system.
+    pub source: io::Error,
+}
+
+/// What a search could not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchOutcome {
+    /// Damaged places that the search skipped: each damaged frame, or 1 for each damaged sealed segment.
+    pub damaged: u64,
+    /// Unexpired segments of which the search could read nothing.
+    pub unreadable_segments: u64,
 }
 
 /// What a search asks for, shared by its threads.
-pub(super) struct Job {
+pub(crate) struct Job {
     pub(super) sources: Sources,
     pub(super) filter: Filter,
     pub(super) order: Order,
@@ -34,7 +70,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(
+    pub(crate) fn new(
         sources: Sources,
         filter: Filter,
         order: Order,
@@ -43,12 +79,17 @@ impl Job {
         Self { sources, filter, order, after, is_over: Box::new(|| false) }
     }
 
-    /// Sets the function that says whether the caller has gone. Readers call it before each piece.
-    pub(super) fn stop_when(&mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) {
-        self.is_over = Box::new(is_over);
+    /// Sets the function that says whether the caller has gone. Readers call it before each piece. Call this before asking
+    /// for the first row: from then on threads share the job.
+    pub(super) fn stop_when(
+        job: &mut Arc<Self>,
+        is_over: impl Fn() -> bool + Send + Sync + 'static,
+    ) {
+        if let Some(job) = Arc::get_mut(job) {
+            job.is_over = Box::new(is_over);
+        }
     }
 
-    /// Whether nobody waits for the rows any more.
     pub(super) fn is_over(&self) -> bool {
         (self.is_over)()
     }

@@ -3,15 +3,14 @@
 use std::collections::VecDeque;
 
 use super::{
-    job::Job,
-    outcome::{ReadError, SearchOutcome},
+    job::{Job, ReadError, SearchOutcome},
     segment_rows::SegmentRows,
 };
 use crate::{
     clock::Hour,
     limits,
     query_log::{
-        catalog::SegmentState, cursor::Cursor, order::Order, record::LogRow,
+        catalog::SegmentState, cursor::Cursor, filter::Order, record::LogRow,
         segment_error::SegmentError, segment_name::SegmentId,
     },
 };
@@ -19,8 +18,9 @@ use crate::{
 #[derive(Default)]
 pub(super) struct OpenHour {
     segments: Vec<SegmentRows>,
-    errors: VecDeque<ReadError>,
-    outcome: SearchOutcome,
+    pub(super) errors: VecDeque<ReadError>,
+    /// What could not be read since the caller last took it.
+    pub(super) outcome: SearchOutcome,
 }
 
 impl OpenHour {
@@ -32,13 +32,7 @@ impl OpenHour {
                 open.outcome.unreadable_segments += 1;
                 continue;
             }
-            let rows = SegmentRows::open(&segment, job).or_else(|error| {
-                // The sealer may have replaced the frames since the catalog listed them.
-                let sealed = job.sources.catalog.get(segment.id);
-                let sealed = sealed.filter(|_| matches!(error, SegmentError::Gone));
-                sealed.map_or(Err(error), |segment| SegmentRows::open(&segment, job))
-            });
-            match rows {
+            match SegmentRows::open(&segment, job) {
                 Ok(rows) => open.segments.push(rows),
                 Err(error) => open.fail(job, segment.id, error),
             }
@@ -54,7 +48,7 @@ impl OpenHour {
             if let Err(error) = segment.refill(job, rows_max) {
                 failed.push((segment.id, error));
             }
-            self.outcome.damaged += segment.take_damaged();
+            self.outcome.damaged += std::mem::take(&mut segment.damaged);
         }
         for (id, error) in failed {
             self.fail(job, id, error);
@@ -63,17 +57,10 @@ impl OpenHour {
     }
 
     fn fail(&mut self, job: &Job, segment: SegmentId, error: SegmentError) {
-        let counted = self.outcome.count(segment, error, job.sources.horizon());
-        self.errors.extend(counted.err());
-    }
-
-    pub(super) fn pop_error(&mut self) -> Option<ReadError> {
-        self.errors.pop_front()
-    }
-
-    /// What could not be read since the last call.
-    pub(super) fn take_outcome(&mut self) -> SearchOutcome {
-        std::mem::take(&mut self.outcome)
+        match job.sources.is_lost(segment, error) {
+            Ok(is_lost) => self.outcome.unreadable_segments += u64::from(is_lost),
+            Err(error) => self.errors.push_back(error),
+        }
     }
 
     pub(super) fn pop(&mut self, order: Order) -> Option<(Cursor, LogRow)> {

@@ -1,16 +1,22 @@
 //! Opens the next hours of a search on background threads while the caller consumes the rows of this one.
 //!
-//! A search opens its hours itself if no thread of [`super::threads`] is free. At most [`limits::LOG_SEARCH_HOURS_AHEAD`]
-//! open hours wait, so memory is bounded.
+//! The process has [`limits::LOG_SEARCH_THREADS_MAX`] such threads. The first search that needs them starts them, and they
+//! stay. They run at the lowest priority, so that a search over thirty days takes only the processor time that lookups
+//! leave. If none is free, a search opens its hours itself. At most [`limits::LOG_SEARCH_HOURS_AHEAD`] open hours wait, so
+//! memory is bounded.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{self, SyncSender, TrySendError},
+    },
+    thread,
 };
 
-use super::{job::Job, open_hour::OpenHour, threads};
-use crate::{clock::Hour, limits, query_log::lock::lock};
+use super::{job::Job, open_hour::OpenHour};
+use crate::{background, clock::Hour, limits, query_log::lock::lock};
 
 /// The hours of one search, in its order.
 pub(super) struct Prefetch {
@@ -44,10 +50,7 @@ impl Prefetch {
         Self { shared, next: 0 }
     }
 
-    /// The next hour, with its first rows. None after the last.
-    ///
-    /// # Panics
-    /// If opening the hour panicked, on whatever thread.
+    /// The next hour, with its first rows. None after the last. It panics if opening the hour panicked on another thread.
     pub(super) fn next_hour(&mut self) -> Option<OpenHour> {
         let index = self.next;
         self.next += 1;
@@ -95,7 +98,7 @@ impl PrefetchState {
         let hours = lock(&self.queue).hours.len();
         for _ in 1..hours.min(limits::LOG_SEARCH_THREADS_MAX + 1) {
             let shared = Arc::clone(self);
-            if !threads::try_spawn(move || shared.open_hours()) {
+            if !try_spawn(move || shared.open_hours()) {
                 return;
             }
         }
@@ -119,4 +122,42 @@ impl PrefetchState {
             self.changed.notify_all();
         }
     }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A channel without buffer for each thread: sending succeeds only while the thread waits for work.
+static THREADS: Mutex<Vec<SyncSender<Work>>> = Mutex::new(Vec::new());
+
+/// Runs `work` on a free thread. False if there is none.
+fn try_spawn(work: impl FnOnce() + Send + 'static) -> bool {
+    let mut threads = lock(&THREADS);
+    let mut work: Work = Box::new(work);
+    for thread in threads.iter() {
+        match thread.try_send(work) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => work = back,
+        }
+    }
+    if threads.len() >= limits::LOG_SEARCH_THREADS_MAX {
+        return false;
+    }
+    let (sender, receiver) = mpsc::sync_channel::<Work>(0);
+    let first = work;
+    let run = move || {
+        background::lower_priority();
+        let mut work = Some(first);
+        while let Some(next) = work.take().or_else(|| receiver.recv().ok()) {
+            // The search learns of a panic from its queue; this thread serves the next search.
+            let _ = catch_unwind(AssertUnwindSafe(next));
+        }
+    };
+    let started = thread::Builder::new().name("log-search".into()).spawn(run);
+    match &started {
+        Ok(_) => threads.push(sender),
+        Err(error) => {
+            tracing::debug!(%error, "cannot start a search thread; the search opens its hours itself");
+        }
+    }
+    started.is_ok()
 }

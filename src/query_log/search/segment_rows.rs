@@ -11,8 +11,8 @@ use crate::{
     query_log::{
         catalog::{Form, Segment},
         cursor::Cursor,
+        filter::Order,
         frames::segment_reader::{ReadStep, SegmentReader},
-        order::Order,
         record::LogRow,
         sealer::sealed_file,
         segment::{RowBatch, SliceRequest, TimeHistogram},
@@ -34,8 +34,8 @@ pub(super) struct SegmentRows {
     /// The row counts that one time slice computed and the next one uses.
     histogram: Option<TimeHistogram>,
     done: bool,
-    /// Damaged places found since the last call of [`Self::take_damaged`].
-    damaged: u64,
+    /// Damaged places found since the caller last took this number.
+    pub(super) damaged: u64,
     /// A sealed file reports the same damage with each piece, so the search counts it once.
     damage_counted: bool,
 }
@@ -53,12 +53,11 @@ impl SegmentRows {
         let id = segment.id;
         let source = match segment.form {
             Form::Sealed => Source::Sealed,
-            Form::Frames => {
-                let mut reader = SegmentReader::open(segment, &job.sources.keyring)?;
-                let (from, to) = reader.seek(job.start())?;
-                let offset = if job.order == Order::Asc { from } else { to };
-                Source::Frames(Box::new(reader), offset)
-            }
+            Form::Frames => match open_frames(segment, job) {
+                // The sealer has replaced the frames since the catalog listed them.
+                Err(SegmentError::Gone) if job.sources.catalog.is_sealed(id) => Source::Sealed,
+                opened => opened?,
+            },
         };
         Ok(Self {
             id,
@@ -93,14 +92,8 @@ impl SegmentRows {
         self.rows.is_empty() && self.batch.as_ref().is_none_or(RowBatch::is_empty)
     }
 
-    /// Whether every row has been given out.
     pub(super) fn is_used_up(&self) -> bool {
         self.done && self.is_empty()
-    }
-
-    /// Damaged places found since the last call.
-    pub(super) fn take_damaged(&mut self) -> u64 {
-        std::mem::take(&mut self.damaged)
     }
 
     /// Reads until a row is in memory or the segment ends; at most about `rows_max` rows at a time.
@@ -135,11 +128,7 @@ impl SegmentRows {
         let Source::Frames(reader, offset) = &mut self.source else {
             return Ok(());
         };
-        let read = match job.order {
-            Order::Asc => reader.after(offset)?,
-            Order::Desc => reader.before(offset)?,
-        };
-        match read {
+        match reader.next(job.order, offset)? {
             ReadStep::Edge => self.done = true,
             ReadStep::Damaged => self.damaged += 1,
             ReadStep::Frame(rows) => {
@@ -176,6 +165,13 @@ impl SegmentRows {
         self.batch = Some(slice.rows);
         Ok(())
     }
+}
+
+fn open_frames(segment: &Segment, job: &Job) -> Result<Source, SegmentError> {
+    let mut reader = SegmentReader::open(segment, &job.sources.keyring)?;
+    let (from, to) = reader.seek(job.start())?;
+    let offset = if job.order == Order::Asc { from } else { to };
+    Ok(Source::Frames(Box::new(reader), offset))
 }
 
 /// The instant up to which a search that continues after `after` has read this segment, itself included. Rows of one instant

@@ -1,14 +1,13 @@
 //! Rows as they are committed: each exactly once, in the order of writing, across segments.
 
-use super::{job::Sources, outcome::ReadError};
+use super::job::{ReadError, Sources};
 use crate::{
     clock::Timestamp,
     query_log::{
         catalog::{Form, Segment, SegmentState},
         cursor::Cursor,
-        filter::Filter,
+        filter::{Filter, Order},
         frames::segment_reader::{ReadStep, SegmentReader},
-        order::Order,
         record::LogRow,
         sealer::sealed_file,
         segment::SliceRequest,
@@ -37,7 +36,7 @@ pub struct Tail {
     sources: Sources,
     filter: Filter,
     position: TailPosition,
-    open: Option<(u64, SegmentReader)>,
+    open: Option<SegmentReader>,
     damaged: u64,
 }
 
@@ -57,10 +56,7 @@ impl Tail {
     }
 
     /// The rows committed since the last call, at most `rows_max` rounded up to a whole frame: so a slow follower holds little
-    /// memory. Empty if there is no new row.
-    ///
-    /// # Errors
-    /// If a segment cannot be read; the next call tries again.
+    /// memory. Empty if there is no new row. After an error the next call tries again.
     pub fn next_rows(&mut self, rows_max: usize) -> Result<Vec<(Cursor, LogRow)>, ReadError> {
         let mut found = Vec::new();
         while found.len() < rows_max {
@@ -84,10 +80,8 @@ impl Tail {
                 {
                     continue;
                 }
-                Err(SegmentError::Io(source)) => {
-                    return Err(ReadError { segment: segment.id, source });
-                }
-                _ => {}
+                Err(error) => _ = self.sources.is_lost(segment.id, error)?,
+                Ok(()) => {}
             }
             if found.len() >= rows_max || !ended {
                 break;
@@ -105,18 +99,14 @@ impl Tail {
         rows_max: usize,
         found: &mut Vec<(Cursor, LogRow)>,
     ) -> Result<(), SegmentError> {
-        let limit = segment.bytes();
-        if self.open.as_ref().is_none_or(|open| open.0 != segment.ordinal) {
-            self.open = None;
-            let reader = SegmentReader::open(segment, &self.sources.keyring)?;
-            self.open = Some((segment.ordinal, reader));
-        }
-        let Some((_, reader)) = &mut self.open else {
-            return Ok(());
+        let reader = match self.open.take().filter(|open| open.id == segment.id) {
+            Some(reader) => reader,
+            None => SegmentReader::open(segment, &self.sources.keyring)?,
         };
-        reader.extend(limit);
+        let reader = self.open.insert(reader);
+        reader.extend(segment.bytes());
         while found.len() < rows_max {
-            match reader.after(&mut self.position.offset)? {
+            match reader.next(Order::Asc, &mut self.position.offset)? {
                 ReadStep::Edge => break,
                 ReadStep::Damaged => self.damaged += 1,
                 ReadStep::Frame(rows) => {

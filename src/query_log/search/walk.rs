@@ -3,11 +3,10 @@
 //! This is for callers that want all rows and no order of time, such as an export. A walk reads a sealed segment once from
 //! front to back, while a search must collect each slice of time from all its pages. Memory holds one batch of one segment.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    job::{Job, Sources},
-    outcome::{ReadError, SearchOutcome},
+    job::{Job, ReadError, SearchOutcome, Sources},
     segment_rows::SegmentRows,
 };
 use crate::{
@@ -15,8 +14,7 @@ use crate::{
     query_log::{
         catalog::{Form, Segment, SegmentState},
         cursor::Cursor,
-        filter::Filter,
-        order::Order,
+        filter::{Filter, Order},
         record::LogRow,
         sealer::sealed_file,
         segment::Scan,
@@ -40,12 +38,6 @@ enum OpenSegment {
     Sealed(Box<Scan>),
 }
 
-impl fmt::Debug for Walk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Walk").field("outcome", &self.outcome).finish_non_exhaustive()
-    }
-}
-
 impl Walk {
     pub(crate) fn new(sources: Sources, filter: Filter) -> Self {
         let job = Arc::new(Job::new(sources, filter, Order::Asc, None));
@@ -55,9 +47,7 @@ impl Walk {
     /// Ends the walk as soon as `is_over` returns true, even between two rows. Call this before asking for the first row.
     #[must_use]
     pub fn stop_when(mut self, is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        if let Some(job) = Arc::get_mut(&mut self.job) {
-            job.stop_when(is_over);
-        }
+        Job::stop_when(&mut self.job, is_over);
         self
     }
 
@@ -74,19 +64,10 @@ impl Walk {
             wanted.map(|segment| segment.id).collect()
         });
         let id = segments.pop_front()?;
-        // A segment may be sealed between the look-up and the opening, once. After that, a missing file has expired.
-        for _ in 0..2 {
-            let Some(segment) = self.job.sources.catalog.get(id) else {
-                return Some(Ok(()));
-            };
-            match self.open(&segment) {
-                Ok(open) => {
-                    self.open = Some((id, open));
-                    return Some(Ok(()));
-                }
-                Err(SegmentError::Gone) => {}
-                Err(error) => return Some(self.fail(id, error)),
-            }
+        let segment = self.job.sources.catalog.get(id).ok_or(SegmentError::Gone);
+        match segment.and_then(|segment| self.open(&segment)) {
+            Ok(open) => self.open = Some((id, open)),
+            Err(error) => return Some(self.fail(id, error)),
         }
         Some(Ok(()))
     }
@@ -105,7 +86,9 @@ impl Walk {
     }
 
     fn fail(&mut self, segment: SegmentId, error: SegmentError) -> Result<(), ReadError> {
-        self.outcome.count(segment, error, self.job.sources.horizon())
+        let is_lost = self.job.sources.is_lost(segment, error)?;
+        self.outcome.unreadable_segments += u64::from(is_lost);
+        Ok(())
     }
 
     /// The next row of the open segment; none at its end.
@@ -115,7 +98,7 @@ impl Walk {
         let failed = match open {
             OpenSegment::Frames(rows) => {
                 let refilled = rows.refill(&self.job, limits::LOG_SEARCH_ROWS_MAX);
-                self.outcome.damaged += rows.take_damaged();
+                self.outcome.damaged += std::mem::take(&mut rows.damaged);
                 match (refilled, rows.pop()) {
                     (_, Some(row)) => return Some(Ok(row)),
                     (refilled, None) => refilled.err(),
@@ -123,7 +106,7 @@ impl Walk {
             }
             OpenSegment::Sealed(scan) => match scan.next() {
                 Some(Ok(row)) => return Some(Ok((Cursor::new(id, row.at), row))),
-                Some(Err(error)) => Some(error),
+                Some(Err(error)) => Some(error.into()),
                 None => {
                     self.outcome.damaged += u64::from(scan.damaged_rows() > 0);
                     None

@@ -2,10 +2,15 @@
 
 use std::{io, ops::Range};
 
-use super::{footer::Group, outcome::Outcome, page::Page, part::PartError, sealed::Sealed};
+use super::{
+    footer::{Group, Sealed},
+    page::Page,
+    part::PartError,
+};
 use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
+    query_log::record::{HandleView, Outcome},
 };
 
 /// A range of handles: those after the first bound, up to the second, itself included.
@@ -24,31 +29,22 @@ impl HandleRange {
     }
 
     fn overlaps_phones(&self, group: &Group, page: usize) -> bool {
-        let Some((min, max)) = group.phones[page] else { return false };
-        let is_behind = match &self.after {
-            None => true,
-            Some(Handle::Phone(after)) => max > after.bits(),
-            Some(Handle::Email(_)) => false,
-        };
-        is_behind
-            && match &self.upto {
-                Some(Handle::Phone(upto)) => min <= upto.bits(),
-                None | Some(Handle::Email(_)) => true,
-            }
+        let view = |bits| PhoneKey::from_bits(bits).map(HandleView::Phone);
+        group.phones[page].is_some_and(|(min, max)| self.overlaps(view(min), view(max)))
     }
 
     fn overlaps_emails(&self, group: &Group, page: usize) -> bool {
-        let Some((min, max)) = &group.emails[page] else { return false };
-        let is_behind = match &self.after {
-            None | Some(Handle::Phone(_)) => true,
-            Some(Handle::Email(after)) => &**max > after.as_str().as_bytes(),
-        };
-        is_behind
-            && match &self.upto {
-                None => true,
-                Some(Handle::Email(upto)) => &**min <= upto.as_str().as_bytes(),
-                Some(Handle::Phone(_)) => false,
-            }
+        let view = |text| str::from_utf8(text).ok().map(HandleView::Email);
+        let bounds = group.emails[page].as_ref();
+        bounds.is_some_and(|(min, max)| self.overlaps(view(min), view(max)))
+    }
+
+    /// Whether a page with these bounds may hold handles of the range. A bound that is no handle excludes nothing, so that the
+    /// reader finds the damage.
+    fn overlaps(&self, min: Option<HandleView<'_>>, max: Option<HandleView<'_>>) -> bool {
+        let is_behind = |after| max.is_none_or(|max| max > HandleView::from(after));
+        let is_within = |upto| min.is_none_or(|min| min <= HandleView::from(upto));
+        self.after.as_ref().is_none_or(is_behind) && self.upto.as_ref().is_none_or(is_within)
     }
 }
 
@@ -56,7 +52,6 @@ impl HandleRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HandleEvent {
     pub(crate) at: Timestamp,
-    /// The answer of a lookup, or the change.
     pub(crate) outcome: Outcome,
 }
 

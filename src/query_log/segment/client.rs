@@ -9,9 +9,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use bytes::{Buf as _, BufMut as _};
+
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::frames::row_view::RowView,
+    query_log::record::Client,
 };
 
 pub(super) const ENTRY_BYTES: usize = 21;
@@ -22,20 +24,6 @@ const DEVICE: u8 = 1 << 1;
 const IP_V4: u8 = 1 << 2;
 const IP_V6: u8 = 1 << 3;
 const ALL_FLAGS: u8 = ACCOUNT | DEVICE | IP_V4 | IP_V6;
-
-/// The sender of a lookup, or the object of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Client {
-    pub(super) account: Option<AccountId>,
-    pub(super) device: Option<DeviceId>,
-    pub(super) ip: Option<IpAddr>,
-}
-
-impl Client {
-    pub(super) const fn of(row: &RowView<'_>) -> Self {
-        Self { account: row.account, device: row.device, ip: row.ip }
-    }
-}
 
 /// A client in 24 bytes, because there are millions in memory. Its IPv6 address is in a separate list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,40 +100,31 @@ impl PackedClient {
 
     pub(super) fn encode(&self) -> [u8; ENTRY_BYTES] {
         let mut entry = [0; ENTRY_BYTES];
-        entry[0] = self.flags;
-        entry[1..9].copy_from_slice(&self.account.to_le_bytes());
-        entry[9..17].copy_from_slice(&self.device.to_le_bytes());
-        // IPv4 addresses are in network byte order.
-        let last = if self.address_index().is_some() {
-            self.address.to_le_bytes()
-        } else {
-            self.address.to_be_bytes()
-        };
-        entry[17..].copy_from_slice(&last);
+        let mut rest = &mut entry[..];
+        rest.put_u8(self.flags);
+        rest.put_u64_le(self.account);
+        rest.put_u64_le(self.device);
+        match self.address_index() {
+            Some(index) => rest.put_u32_le(index),
+            // An IPv4 address is in network byte order.
+            None => rest.put_u32(self.address),
+        }
         entry
     }
 
     /// Decodes an entry. None unless [`Self::encode`] writes these bytes.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
-        let flags = bytes[0];
-        if flags > ALL_FLAGS || flags & IP_V4 != 0 && flags & IP_V6 != 0 {
-            return None;
-        }
-        let word = |at: usize| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(word)
-        };
-        let last = [bytes[17], bytes[18], bytes[19], bytes[20]];
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let flags = bytes.try_get_u8().ok()?;
+        let (account, device) = (bytes.try_get_u64_le().ok()?, bytes.try_get_u64_le().ok()?);
         let is_index = flags & IP_V6 != 0;
-        let address = if is_index { u32::from_le_bytes(last) } else { u32::from_be_bytes(last) };
-        let packed = Self { account: word(1), device: word(9), address, flags };
+        let address = if is_index { bytes.try_get_u32_le() } else { bytes.try_get_u32() }.ok()?;
+        let has_one_address = flags & IP_V4 == 0 || !is_index;
         let absent = |flag: u8, value: u64| flags & flag != 0 || value == 0;
-        let is_clean = absent(ACCOUNT, packed.account)
-            && absent(DEVICE, packed.device)
+        let is_clean = (flags <= ALL_FLAGS && has_one_address && bytes.is_empty())
+            && absent(ACCOUNT, account)
+            && absent(DEVICE, device)
             && absent(IP_V4 | IP_V6, address.into());
-        is_clean.then_some(packed)
+        is_clean.then_some(Self { account, device, address, flags })
     }
 }
 

@@ -3,12 +3,12 @@
 use std::{io, ops::Range};
 
 use super::{
-    client::{self, ADDRESS_BYTES, Client, ENTRY_BYTES, PackedClient},
+    client::{self, ADDRESS_BYTES, ENTRY_BYTES, PackedClient},
+    footer::Sealed,
     group::Table,
     part::{self, PartError, PartSource},
-    sealed::Sealed,
 };
-use crate::query_log::filter::Filter;
+use crate::query_log::{filter::Filter, record::Client};
 
 /// The reader reads two entries at this distance or less in one read: the entries between them cost less than a second read.
 const BLOCK_ENTRIES: u32 = if cfg!(test) { 4 } else { 128 };
@@ -49,18 +49,22 @@ fn read_entries(
     Ok(entries.into_iter().map(|entry| entry.and_then(with_address)).collect())
 }
 
-/// Passes every client of a table to `each`, in order; none for a damaged one.
+/// Passes every client of a table to `each`, in order; none for a damaged one. False if `stop` returned true.
 pub(super) fn read_all(
     source: &dyn PartSource,
     table: &Table,
+    stop: &dyn Fn() -> bool,
     each: &mut dyn FnMut(Option<Client>),
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let entries = table.size.entries;
     for first in (0..entries).step_by(RUN_ENTRIES as usize) {
+        if stop() {
+            return Ok(false);
+        }
         let end = first.saturating_add(RUN_ENTRIES).min(entries);
         read_entries(source, table, first..end)?.into_iter().for_each(&mut *each);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Passes the items of `range` to `each`, in order; none for a damaged one. It reads a damaged range again in halves.
@@ -130,7 +134,6 @@ fn read_run(
     Ok(())
 }
 
-/// The client of an entry, whose IPv6 address it reads.
 fn read_address(
     source: &dyn PartSource,
     table: &Table,
@@ -173,23 +176,16 @@ impl ClientSet {
         filter: &Filter,
         stop: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        let table = &segment.footer.groups[group].table;
-        let entries = table.size.entries;
-        let mut matches = Vec::new();
-        for first in (0..entries).step_by(RUN_ENTRIES as usize) {
-            if stop() {
-                return Ok(None);
-            }
-            let end = first.saturating_add(RUN_ENTRIES).min(entries);
-            let clients = read_entries(&*segment.source, table, first..end)?;
-            matches.extend(clients.into_iter().map(|client| match client {
+        let (table, mut matches) = (&segment.footer.groups[group].table, Vec::new());
+        let is_whole = read_all(&*segment.source, table, stop, &mut |client| {
+            matches.push(match client {
                 None => ClientMatch::Damaged,
-                Some(client) if is_wanted(&client, filter) => ClientMatch::Wanted,
+                Some(client) if filter.matches_client(&client) => ClientMatch::Wanted,
                 Some(_) => ClientMatch::Unwanted,
-            }));
-        }
+            });
+        })?;
         let is_empty = matches.iter().all(|client| *client == ClientMatch::Unwanted);
-        Ok(Some(Self { matches, is_empty }))
+        Ok(is_whole.then_some(Self { matches, is_empty }))
     }
 
     /// Whether no row of the row group can match.
@@ -201,10 +197,4 @@ impl ClientSet {
     pub(super) fn classify(&self, number: u32) -> ClientMatch {
         self.matches.get(number as usize).copied().unwrap_or(ClientMatch::Damaged)
     }
-}
-
-fn is_wanted(client: &Client, filter: &Filter) -> bool {
-    filter.account.is_none_or(|account| client.account == Some(account))
-        && filter.device.is_none_or(|device| client.device == Some(device))
-        && filter.ip.is_none_or(|prefix| client.ip.is_some_and(|ip| prefix.contains(ip)))
 }

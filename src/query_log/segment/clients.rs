@@ -7,9 +7,10 @@ use std::{net::Ipv6Addr, num::NonZeroU64};
 use hashbrown::HashTable;
 
 use super::{
-    client::{ADDRESS_BYTES, Client, ENTRY_BYTES, PackedClient},
+    client::{ADDRESS_BYTES, ENTRY_BYTES, PackedClient},
     digest::RowHasher,
 };
+use crate::query_log::record::Client;
 
 const WRITE_ENTRIES: usize = 1_024;
 
@@ -75,7 +76,6 @@ impl Clients {
         clients.iter().zip(found).map(number).collect()
     }
 
-    /// The number of a client; it adds a new client.
     fn intern(&mut self, client: &HashedClient) -> u32 {
         let Self { all, addresses, index, hasher, .. } = self;
         let number = *index

@@ -36,17 +36,9 @@ impl Column {
         Self::Outcome,
     ];
 
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Phone => "phone",
-            Self::Email => "email",
-            Self::At => "at",
-            Self::Request => "request",
-            Self::Change => "change",
-            Self::Client => "client",
-            Self::TookUs => "took_us",
-            Self::Outcome => "outcome",
-        }
+    fn name(self) -> &'static str {
+        let names = ["phone", "email", "at", "request", "change", "client", "took_us", "outcome"];
+        names[self as usize]
     }
 
     const fn may_be_null(self) -> bool {

@@ -8,10 +8,9 @@ use std::{
 
 use foldhash::quality::FixedState;
 
-use super::{client::Client, outcome::Outcome};
 use crate::{
     ids::{AccountId, DeviceId},
-    query_log::frames::row_view::{Event, HandleView, RowView},
+    query_log::record::{Client, HandleView, Outcome, RowView},
 };
 
 /// The sums of two hashes of whole rows, and the number of rows.
@@ -41,7 +40,6 @@ pub(super) struct RowFields {
     pub(super) at: u64,
     pub(super) id: u64,
     pub(super) took_us: u32,
-    /// See [`codes`].
     pub(super) codes: u32,
     pub(super) client: NonZeroU64,
 }
@@ -78,15 +76,7 @@ impl RowHasher {
 
     /// The fields of a row of the log. It names every field, so that a new field does not compile until it is hashed.
     pub(super) fn fields(&self, row: &RowView<'_>, client: NonZeroU64) -> RowFields {
-        let RowView { at, handle, account: _, device: _, ip: _, event } = *row;
-        let (id, took_us, outcome) = match event {
-            Event::Lookup { request, route, reason, status, took_us } => {
-                (request.bits(), took_us, Outcome::Lookup { route, reason, status })
-            }
-            Event::Change { id, change, cause } => {
-                (id.bits(), 0, Outcome::Change { change, cause })
-            }
-        };
+        let RowView { at, handle, client: _, id, took_us, outcome } = *row;
         let handle = match handle {
             None => 0,
             Some(HandleView::Phone(key)) => key.bits(),

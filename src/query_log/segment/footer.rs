@@ -1,4 +1,4 @@
-//! The footer of a sealed segment: the positions of all pages. The reader reads and checks it once.
+//! A sealed segment, open for reading, and its footer: the positions of all pages.
 
 use std::{
     io,
@@ -98,16 +98,36 @@ impl Group {
     }
 }
 
+/// A sealed segment, open for reading. Clones share its bytes and its footer, which is read and checked once.
+#[derive(Clone)]
+pub(crate) struct Sealed {
+    pub(super) source: Arc<dyn PartSource>,
+    pub(super) footer: Arc<Footer>,
+    pub(super) hour: Hour,
+}
+
+impl Sealed {
+    /// Reads the footer. `Unreadable` if footer and copy are damaged or belong to another hour.
+    pub(crate) fn open(source: Arc<dyn PartSource>, hour: Hour) -> Result<Self, SegmentError> {
+        let footer = Arc::new(Footer::read(&*source, hour)?);
+        Ok(Self { source, footer, hour })
+    }
+
+    /// Rows in it, damaged ones included.
+    pub(crate) fn records(&self) -> u64 {
+        self.footer.records
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Footer {
     pub(super) groups: Vec<Group>,
     pub(super) schema: SchemaDescPtr,
-    pub(super) records: u64,
+    records: u64,
 }
 
 impl Footer {
-    /// Reads the footer, or its copy if the footer is damaged.
-    pub(super) fn read(source: &dyn PartSource, hour: Hour) -> Result<Self, SegmentError> {
+    fn read(source: &dyn PartSource, hour: Hour) -> Result<Self, SegmentError> {
         let mut last = SegmentError::Unreadable;
         for part in [part::FOOTER, part::FOOTER_COPY] {
             match Self::read_part(source, part, hour) {

@@ -12,7 +12,7 @@ use super::{
     clients::HashedClient,
     sort_buffer::{SortBuffer, SortKey},
 };
-use crate::query_log::frames::row_view::RowView;
+use crate::query_log::record::RowView;
 
 pub(super) struct MergePass {
     /// Rows up to this key are written.
@@ -21,7 +21,6 @@ pub(super) struct MergePass {
     cut: Option<SortKey>,
     total: u64,
     seen: u64,
-    /// Whether rows are left to the next pass.
     pub(super) has_rest: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What came of a query, or what changed, in one number.
+//! The outcome of a row in one number.
 //!
 //! ```text
 //! lookup    status (16 bits), route (2; 0: none), reason (8), from the top of 32: 0 (6)
@@ -6,30 +6,13 @@
 //! ```
 
 use crate::{
-    query_log::{
-        filter::{Filter, Kind},
-        frames::row_view::Event,
-    },
+    query_log::record::Outcome,
     vocabulary::{Cause, ChangeKind, Reason, Route},
 };
 
 const CHANGE: u32 = 1 << 30;
 
-/// The meaning of a row's `outcome`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Lookup { route: Option<Route>, reason: Reason, status: u16 },
-    Change { change: ChangeKind, cause: Cause },
-}
-
 impl Outcome {
-    pub(crate) const fn of(event: Event) -> Self {
-        match event {
-            Event::Lookup { route, reason, status, .. } => Self::Lookup { route, reason, status },
-            Event::Change { change, cause, .. } => Self::Change { change, cause },
-        }
-    }
-
     pub(super) fn bits(self) -> u32 {
         match self {
             Self::Lookup { route, reason, status } => {
@@ -59,22 +42,6 @@ impl Outcome {
             Self::Lookup { route, reason, status: (bits & 0xffff) as u16 }
         };
         (outcome.bits() == bits).then_some(outcome)
-    }
-
-    /// Whether a filter that asks for a kind, route or reason asks for this.
-    pub(super) fn matches(self, filter: &Filter) -> bool {
-        match self {
-            Self::Lookup { route, reason, .. } => {
-                filter.kind.is_none_or(|kind| kind == Kind::Lookup)
-                    && filter.route.is_none_or(|wanted| route == Some(wanted))
-                    && filter.reason.is_none_or(|wanted| reason == wanted)
-            }
-            Self::Change { .. } => {
-                filter.kind.is_none_or(|kind| kind == Kind::Change)
-                    && filter.route.is_none()
-                    && filter.reason.is_none()
-            }
-        }
     }
 }
 

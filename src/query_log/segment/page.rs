@@ -17,13 +17,13 @@ use parquet::{
 
 use super::{
     column::Column,
-    footer::{Group, PageExtent},
+    footer::{Group, PageExtent, Sealed},
     outcome,
     part::{self, PartError, Piece},
-    row_batch::{PageRow, RowBatch},
-    sealed::Sealed,
+    row::Row,
+    row_batch::RowBatch,
 };
-use crate::{handle::PhoneKey, query_log::frames::row_view::HandleView};
+use crate::{handle::PhoneKey, query_log::record::HandleView};
 
 pub(super) struct Page<'a> {
     segment: &'a Sealed,
@@ -168,7 +168,8 @@ impl<'a> Page<'a> {
         self.load(indices)?;
         let before = batch.rows.len();
         for &index in indices {
-            if !self.row(index as usize).is_some_and(|row| batch.push(&row)) {
+            let row = self.row(index as usize);
+            if !row.is_some_and(|(handle, row)| batch.push(handle, row)) {
                 batch.rows.truncate(before);
                 return Err(PartError::Damaged);
             }
@@ -179,13 +180,9 @@ impl<'a> Page<'a> {
     /// Decodes the columns that the rows at `indices` need: `request` and `change` only if one of them is of that kind.
     fn load(&mut self, indices: &[u32]) -> Result<(), PartError> {
         let outcomes = self.outcomes()?;
-        let is_change = |index: &u32| {
-            outcomes
-                .get(*index as usize)
-                .is_some_and(|bits| outcome::is_change(bits.cast_unsigned()))
-        };
-        let (any_change, any_lookup) =
-            (indices.iter().any(is_change), !indices.iter().all(is_change));
+        let is_change = |index: &u32| outcome::is_change(outcomes[*index as usize].cast_unsigned());
+        let any_change = indices.iter().any(is_change);
+        let any_lookup = !indices.iter().all(is_change);
         self.phones()?;
         self.emails()?;
         self.ats()?;
@@ -200,8 +197,8 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// A row. None if the writer does not write such a row.
-    fn row(&self, index: usize) -> Option<PageRow<'_>> {
+    /// A row, and its handle, which the row lacks. None if the writer does not write such a row.
+    fn row(&self, index: usize) -> Option<(Option<HandleView<'_>>, Row)> {
         let handle = match (self.phones.as_ref()?.get(index)?, self.emails.as_ref()?.get(index)?) {
             (None, None) => None,
             (Some(bits), None) => {
@@ -217,6 +214,6 @@ impl<'a> Page<'a> {
         let (at, client, took_us, outcome) = (number(0)?, number(1)?, number(2)?, number(3)?);
         let ids = if outcome::is_change(outcome) { &self.changes } else { &self.requests };
         let id = ids.as_ref()?.get(index).copied().flatten()?.cast_unsigned();
-        Some(PageRow { handle, id, at, client, took_us, outcome })
+        Some((handle, Row { handle: 0, id, at, client, took_us, outcome }))
     }
 }

@@ -14,7 +14,7 @@ pub(super) const FOOTER_COPY: usize = 2;
 
 /// Writes the bytes of a sealed segment, part after part.
 pub(crate) trait PartSink: io::Write + Send {
-    /// Begins the next part. The writer also calls it before the first part.
+    /// Begins the next part. The first part has begun.
     fn begin_part(&mut self) -> io::Result<()>;
 }
 

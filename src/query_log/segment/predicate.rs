@@ -11,7 +11,10 @@ use super::{
 use crate::{
     clock::{Hour, Timestamp},
     handle::Handle,
-    query_log::{filter::Filter, order::Order},
+    query_log::{
+        filter::{Filter, Order},
+        record::Outcome,
+    },
 };
 
 /// A filter, in terms of the columns.
@@ -168,9 +171,9 @@ impl<'a> Predicate<'a> {
             {
                 return matches;
             }
-            let outcome = super::outcome::Outcome::from_bits(bits);
+            let outcome = Outcome::from_bits(bits);
             unknown |= outcome.is_none();
-            let matches = outcome.is_none_or(|outcome| outcome.matches(self.filter));
+            let matches = outcome.is_none_or(|outcome| self.filter.matches_outcome(outcome));
             last = Some((bits, matches));
             matches
         });

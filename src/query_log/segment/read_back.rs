@@ -8,12 +8,12 @@ use super::{
     client_table,
     column::Column,
     digest::{RowFields, RowHasher, RowSum, codes},
-    outcome::{self, Outcome},
+    footer::Sealed,
+    outcome,
     page::Page,
     part::PartError,
-    sealed::Sealed,
 };
-use crate::{handle::PhoneKey, ids::RequestId};
+use crate::{handle::PhoneKey, ids::RequestId, query_log::record::Outcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Digest {
@@ -24,41 +24,44 @@ pub(crate) struct Digest {
     pub(crate) damaged_rows: u64,
 }
 
-pub(super) fn digest(segment: &Sealed, seed: u64) -> io::Result<Digest> {
-    let hasher = RowHasher::new(seed);
-    let mut sum = hasher.sum();
-    let (mut sorted, mut damaged_rows, mut any) = (true, 0, false);
-    let mut last = RowKey { handle: 0, address: ByteArray::from(Vec::new()), at: 0 };
-    for (group, found) in segment.footer.groups.iter().enumerate() {
-        let mut clients = Vec::with_capacity(found.table.size.entries as usize);
-        client_table::read_all(&*segment.source, &found.table, &mut |client| {
-            clients.push(client.map(|client| hasher.client(&client)));
-        })?;
-        for number in 0..found.pages() {
-            let page = Page::new(segment, group, number);
-            let rows = page.rows() as u64;
-            let mut read = PageSum {
-                hasher: &hasher,
-                sum: hasher.sum(),
-                sorted: true,
-                last: last.clone(),
-                any,
-                start: segment.hour.start().as_micros(),
-            };
-            match read.read(&page, &clients) {
-                Ok(()) => {
-                    damaged_rows += rows - read.sum.records;
-                    sorted &= read.sorted;
-                    sum.add(&read.sum);
-                    (last, any) = (read.last, read.any);
+impl Sealed {
+    /// Reads the whole segment. With the writer's seed the sum equals the writer's unless a row is lost or changed.
+    pub(crate) fn digest(&self, seed: u64) -> io::Result<Digest> {
+        let hasher = RowHasher::new(seed);
+        let mut sum = hasher.sum();
+        let (mut sorted, mut damaged_rows, mut any) = (true, 0, false);
+        let mut last = RowKey { handle: 0, address: ByteArray::from(Vec::new()), at: 0 };
+        for (group, found) in self.footer.groups.iter().enumerate() {
+            let mut clients = Vec::with_capacity(found.table.size.entries as usize);
+            client_table::read_all(&*self.source, &found.table, &|| false, &mut |client| {
+                clients.push(client.map(|client| hasher.client(&client)));
+            })?;
+            for number in 0..found.pages() {
+                let page = Page::new(self, group, number);
+                let rows = page.rows() as u64;
+                let mut read = PageSum {
+                    hasher: &hasher,
+                    sum: hasher.sum(),
+                    sorted: true,
+                    last: last.clone(),
+                    any,
+                    start: self.hour.start().as_micros(),
+                };
+                match read.read(&page, &clients) {
+                    Ok(()) => {
+                        damaged_rows += rows - read.sum.records;
+                        sorted &= read.sorted;
+                        sum.add(&read.sum);
+                        (last, any) = (read.last, read.any);
+                    }
+                    // A reader gives no row of a damaged page.
+                    Err(PartError::Damaged) => damaged_rows += rows,
+                    Err(PartError::Io(error)) => return Err(error),
                 }
-                // A reader gives no row of a damaged page.
-                Err(PartError::Damaged) => damaged_rows += rows,
-                Err(PartError::Io(error)) => return Err(error),
             }
         }
+        Ok(Digest { sum, sorted, damaged_rows })
     }
-    Ok(Digest { sum, sorted, damaged_rows })
 }
 
 #[derive(Clone)]

@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, ops::Range};
 
+use crate::{handle::PhoneKey, query_log::record::HandleView};
+
 /// Marks an e-mail address; phone numbers have 50 bits.
 const EMAIL: u64 = 1 << 63;
 
@@ -22,7 +24,16 @@ pub(crate) struct Row {
     pub(super) outcome: u32,
 }
 
-/// Appends an e-mail address to `texts` and returns the `handle` of its row. `texts` must stay below 4 GiB.
+/// The `handle` of a row. Appends an e-mail address to `texts`, which must stay below 4 GiB.
+pub(super) fn put_handle(texts: &mut Vec<u8>, handle: Option<HandleView<'_>>) -> u64 {
+    match handle {
+        None => 0,
+        Some(HandleView::Phone(key)) => key.bits(),
+        Some(HandleView::Email(text)) => put_email(texts, text.as_bytes()),
+    }
+}
+
+/// Appends an e-mail address to `texts` and returns the `handle` of its row.
 pub(super) fn put_email(texts: &mut Vec<u8>, text: &[u8]) -> u64 {
     let start = texts.len() as u64;
     debug_assert!(start < 1 << 32 && text.len() < 1 << 16, "the offset would name another text");
@@ -39,6 +50,17 @@ impl Row {
         let start = (self.handle >> 16 & u64::from(u32::MAX)) as usize;
         let length = (self.handle & 0xffff) as usize;
         (self.handle & EMAIL != 0).then_some(start..start + length)
+    }
+
+    /// The handle, whose address is in `texts`. None if it is neither a phone number nor UTF-8.
+    pub(super) fn view<'a>(&self, texts: &'a [u8]) -> Option<Option<HandleView<'a>>> {
+        Some(match (self.phone(), self.email()) {
+            (Some(bits), _) => Some(HandleView::Phone(PhoneKey::from_bits(bits)?)),
+            (None, Some(text)) => {
+                Some(HandleView::Email(std::str::from_utf8(texts.get(text)?).ok()?))
+            }
+            (None, None) => None,
+        })
     }
 
     /// The order of a sealed segment: rows without a handle, phone numbers, e-mail addresses by text; then by time.

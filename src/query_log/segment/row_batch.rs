@@ -4,20 +4,18 @@
 use std::{io, net::Ipv6Addr};
 
 use super::{
-    client::{Client, PackedClient},
+    client::PackedClient,
     client_table,
-    outcome::Outcome,
+    footer::Sealed,
     row::{self, Row, TEXT_BYTES_PER_ROW},
-    sealed::Sealed,
 };
 use crate::{
     clock::{Hour, Timestamp},
-    handle::{Handle, PhoneKey},
-    ids::{ChangeId, RequestId},
+    handle::Handle,
+    ids::RequestId,
     query_log::{
-        frames::row_view::{Event, HandleView, RowView},
-        order::Order,
-        record::LogRow,
+        filter::Order,
+        record::{HandleView, LogRow, Outcome, RowView},
     },
 };
 
@@ -33,15 +31,6 @@ pub(crate) struct RowBatch {
     /// Rows whose clients are resolved.
     resolved: usize,
     taken: usize,
-}
-
-pub(super) struct PageRow<'a> {
-    pub(super) handle: Option<HandleView<'a>>,
-    pub(super) id: u64,
-    pub(super) at: u32,
-    pub(super) client: u32,
-    pub(super) took_us: u32,
-    pub(super) outcome: u32,
 }
 
 impl RowBatch {
@@ -68,21 +57,16 @@ impl RowBatch {
             || self.texts.len() >= rows_max.saturating_mul(TEXT_BYTES_PER_ROW)
     }
 
-    /// Adds a row. False if the writer does not write such a row.
-    pub(super) fn push(&mut self, row: &PageRow<'_>) -> bool {
-        let is_in_hour = self.at(row.at) < self.hour.end();
-        let Some(_) = Outcome::from_bits(row.outcome).filter(|_| is_in_hour) else {
-            return false;
-        };
-        let handle = match row.handle {
-            None => 0,
-            Some(HandleView::Phone(key)) => key.bits(),
-            Some(HandleView::Email(text)) if !Handle::is_canonical_address(text) => return false,
-            Some(HandleView::Email(text)) => row::put_email(&mut self.texts, text.as_bytes()),
-        };
-        let PageRow { id, at, client, took_us, outcome, .. } = *row;
-        self.rows.push(Row { handle, id, at, client, took_us, outcome });
-        true
+    /// Adds a row with this handle. False if the writer does not write such a row.
+    pub(super) fn push(&mut self, handle: Option<HandleView<'_>>, row: Row) -> bool {
+        let is_known = Outcome::from_bits(row.outcome).is_some()
+            && self.at(row.at) < self.hour.end()
+            && !matches!(handle, Some(HandleView::Email(text)) if !Handle::is_canonical_address(text));
+        if is_known {
+            let handle = row::put_handle(&mut self.texts, handle);
+            self.rows.push(Row { handle, ..row });
+        }
+        is_known
     }
 
     /// Reads the clients of the unresolved rows, which must belong to one row group. It reads them in the order of their
@@ -155,25 +139,15 @@ impl RowBatch {
     }
 
     fn row(&self, row: &Row) -> Option<LogRow> {
-        let handle = match (row.phone(), row.email()) {
-            (Some(bits), _) => Some(HandleView::Phone(PhoneKey::from_bits(bits)?)),
-            (None, Some(text)) => {
-                Some(HandleView::Email(std::str::from_utf8(self.texts.get(text)?).ok()?))
-            }
-            (None, None) => None,
+        let handle = row.view(&self.texts)?;
+        let client = self.clients.get(row.client as usize)?.client(&self.addresses)?;
+        let outcome = Outcome::from_bits(row.outcome)?;
+        let id = match outcome {
+            Outcome::Lookup { .. } => RequestId::from_count(row.id).bits(),
+            Outcome::Change { .. } => row.id,
         };
-        let Client { account, device, ip } =
-            self.clients.get(row.client as usize)?.client(&self.addresses)?;
-        let event = match Outcome::from_bits(row.outcome)? {
-            Outcome::Lookup { route, reason, status } => {
-                let (request, took_us) = (RequestId::from_count(row.id), row.took_us);
-                Event::Lookup { request, route, reason, status, took_us }
-            }
-            Outcome::Change { change, cause } => {
-                Event::Change { id: ChangeId::from_bits(row.id), change, cause }
-            }
-        };
-        RowView { at: self.at(row.at), handle, account, device, ip, event }.row()
+        let (at, took_us) = (self.at(row.at), row.took_us);
+        RowView { at, handle, client, id, took_us, outcome }.row()
     }
 }
 

@@ -6,12 +6,12 @@
 use std::io;
 
 use super::{
-    client_table::ClientSet, page::Page, part::PartError, predicate::Predicate,
-    row_batch::RowBatch, sealed::Sealed,
+    client_table::ClientSet, footer::Sealed, page::Page, part::PartError, predicate::Predicate,
+    row_batch::RowBatch,
 };
 use crate::{
     limits,
-    query_log::{filter::Filter, record::LogRow, segment_error::SegmentError},
+    query_log::{filter::Filter, record::LogRow},
 };
 
 pub(crate) struct Scan {
@@ -26,20 +26,23 @@ pub(crate) struct Scan {
     stop: Box<dyn Fn() -> bool + Send>,
 }
 
-impl Scan {
-    pub(super) fn new(segment: Sealed, filter: Filter) -> Self {
-        Self {
-            filter,
+impl Sealed {
+    /// Every matching row in the order of storage, (handle, at).
+    pub(crate) fn scan(&self, filter: &Filter) -> Scan {
+        Scan {
+            segment: self.clone(),
+            filter: filter.clone(),
             at: (0, 0),
             clients: None,
-            rows: RowBatch::new(segment.hour),
+            rows: RowBatch::new(self.hour),
             damaged_rows: 0,
             over: false,
             stop: Box::new(|| false),
-            segment,
         }
     }
+}
 
+impl Scan {
     /// Ends the scan as soon as `is_over` returns true, even between two rows.
     pub(crate) fn stop_when(mut self, is_over: impl Fn() -> bool + Send + 'static) -> Self {
         self.stop = Box::new(is_over);
@@ -105,7 +108,7 @@ impl Scan {
 }
 
 impl Iterator for Scan {
-    type Item = Result<LogRow, SegmentError>;
+    type Item = io::Result<LogRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -117,7 +120,7 @@ impl Iterator for Scan {
             }
             if let Err(error) = self.read_on() {
                 self.over = true;
-                return Some(Err(error.into()));
+                return Some(Err(error));
             }
         }
     }

@@ -6,12 +6,12 @@ use super::{
     clients::{Clients, HashedClient},
     digest::RowHasher,
     order,
-    outcome::Outcome,
     row::{self, Row, TEXT_BYTES_PER_ROW},
 };
 use crate::{
     handle::Handle,
-    query_log::frames::row_view::{Event, HandleView, RowView},
+    ids::RequestId,
+    query_log::record::{HandleView, Outcome, RowView},
 };
 
 /// The sort key of a row in a sealed segment. No two rows have the same key.
@@ -70,15 +70,11 @@ impl SortBuffer {
 
     /// Adds a row, `at` microseconds into the hour.
     pub(super) fn push(&mut self, at: u32, row: &RowView<'_>, client: &HashedClient) {
-        let (id, took_us) = match row.event {
-            Event::Lookup { request, took_us, .. } => (request.count(), took_us),
-            Event::Change { id, .. } => (id.bits(), 0),
+        let id = match row.outcome {
+            Outcome::Lookup { .. } => RequestId::from_bits(row.id).count(),
+            Outcome::Change { .. } => row.id,
         };
-        let handle = match row.handle {
-            None => 0,
-            Some(HandleView::Phone(key)) => key.bits(),
-            Some(HandleView::Email(text)) => row::put_email(&mut self.texts, text.as_bytes()),
-        };
+        let handle = row::put_handle(&mut self.texts, row.handle);
         // Consecutive rows often have the same client.
         if self.newest.last().is_none_or(|last| !last.is(client)) {
             if self.newest.len() == CLIENTS_AT_ONCE {
@@ -88,7 +84,7 @@ impl SortBuffer {
         }
         // At most `CLIENTS_AT_ONCE`.
         let client = self.newest.len() as u32 - 1;
-        let outcome = Outcome::of(row.event).bits();
+        let (took_us, outcome) = (row.took_us, row.outcome.bits());
         self.rows.push(Row { handle, id, at, client, took_us, outcome });
     }
 
@@ -140,12 +136,9 @@ impl SortBuffer {
     /// The sort key of a row. None if there is no such row.
     fn key(&self, index: usize) -> Option<SortKey> {
         let row = self.rows.get(index)?;
-        let handle = if let Some(range) = row.email() {
-            Some(Handle::from_canonical(std::str::from_utf8(&self.texts[range]).ok()?)?)
-        } else if let Some(bits) = row.phone() {
-            Some(Handle::Phone(crate::handle::PhoneKey::from_bits(bits)?))
-        } else {
-            None
+        let handle = match row.view(&self.texts)? {
+            None => None,
+            Some(view) => Some(view.handle()?),
         };
         Some(SortKey { handle, at: row.at })
     }

@@ -1,7 +1,7 @@
 //! The number of matching rows in each part of an hour. A search counts once, then reads each slice of time in one go.
 
 use super::{client_table::ClientSet, footer::Bounds};
-use crate::query_log::order::Order;
+use crate::query_log::filter::Order;
 
 /// Slots in an hour, of 55 ms each: at a rate of 100,000 rows a second a slot has some thousand rows.
 const SLOTS: u64 = if cfg!(test) { 64 } else { 65_536 };

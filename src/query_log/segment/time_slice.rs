@@ -10,17 +10,16 @@ use std::{collections::HashMap, io};
 
 use super::{
     client_table::ClientSet,
-    footer::Bounds,
+    footer::{Bounds, Sealed},
     page::Page,
     part::PartError,
     predicate::Predicate,
     row_batch::RowBatch,
-    sealed::Sealed,
     time_histogram::{Span, TimeHistogram},
 };
 use crate::{
     clock::Timestamp,
-    query_log::{filter::Filter, order::Order, segment_error::SegmentError},
+    query_log::filter::{Filter, Order},
 };
 
 /// Decoded pages of the first step that the second step uses again: a handle has one or two.
@@ -46,7 +45,6 @@ pub(crate) struct SliceRequest<'a> {
     pub(crate) order: Order,
     /// Only rows behind this instant, in this order.
     pub(crate) from: Option<Timestamp>,
-    /// The approximate number of rows.
     pub(crate) rows_max: usize,
     /// Whether to stop; called between pages.
     pub(crate) stop: &'a dyn Fn() -> bool,
@@ -55,53 +53,61 @@ pub(crate) struct SliceRequest<'a> {
 /// Row group and page, and the indices of rows in it.
 type PageRows = ((usize, usize), Vec<u32>);
 
-pub(super) fn read(
-    segment: &Sealed,
-    request: &SliceRequest<'_>,
-    histogram: &mut Option<TimeHistogram>,
-) -> Result<TimeSlice, SegmentError> {
-    let mut predicate = Predicate::new(request.filter, segment.hour);
-    if let Some(from) = request.from {
-        predicate.narrow(segment.hour, request.order, from);
-    }
-    let mut reading = Reading {
-        segment,
-        predicate,
-        request: *request,
-        pages: HashMap::new(),
-        rows: RowBatch::new(segment.hour),
-        damaged_rows: 0,
-        stopped: false,
-    };
-    let (counts, found) = match histogram.take() {
-        Some(counts) => (counts, None),
-        None => reading.count()?,
-    };
-    let mut span = Span { micros: reading.predicate.span, rows: 0, more: false };
-    if let Some(found) = found {
-        reading.read_found(found)?;
-    } else if !reading.stopped {
-        span = counts.next_span(request.order, span.micros, request.rows_max);
-        reading.rows = RowBatch::with_capacity(segment.hour, span.rows);
-        reading.read_span(span.micros, &counts)?;
-    }
-    let damaged_rows = reading.damaged_rows.max(counts.damaged_rows);
-    if reading.stopped {
-        let (rows, read_to) = (RowBatch::new(segment.hour), request.from);
-        return Ok(TimeSlice { rows, read_to, more: true, damaged_rows, stopped: true });
-    }
-    *histogram = Some(counts);
-    let mut rows = reading.rows;
-    rows.sort(request.order);
-    let start = segment.hour.start().as_micros();
-    let at = |micros| Some(Timestamp::from_micros(micros));
-    let read_to = match request.order {
-        Order::Asc => at((start + span.micros.1).saturating_sub(1)).max(request.from),
-        Order::Desc => {
-            at((start + span.micros.0).min(request.from.map_or(u64::MAX, Timestamp::as_micros)))
+impl Sealed {
+    /// The next matching rows strictly after (`Asc`) or before (`Desc`) an instant, in that order. Damage is no error; the
+    /// slice counts it.
+    ///
+    /// For a handle it reads the pages that hold it. Otherwise it reads all pages of the columns that the filter needs, and
+    /// then the pages of the rows that it gives. The next slice of the same search takes the counts of the first step from
+    /// `histogram`. Ask for many rows at once: each slice reads its pages again.
+    pub(crate) fn time_slice(
+        &self,
+        request: &SliceRequest<'_>,
+        histogram: &mut Option<TimeHistogram>,
+    ) -> io::Result<TimeSlice> {
+        let mut predicate = Predicate::new(request.filter, self.hour);
+        if let Some(from) = request.from {
+            predicate.narrow(self.hour, request.order, from);
         }
-    };
-    Ok(TimeSlice { rows, read_to, more: span.more, damaged_rows, stopped: false })
+        let mut reading = Reading {
+            segment: self,
+            predicate,
+            request: *request,
+            pages: HashMap::new(),
+            rows: RowBatch::new(self.hour),
+            damaged_rows: 0,
+            stopped: false,
+        };
+        let (counts, found) = match histogram.take() {
+            Some(counts) => (counts, None),
+            None => reading.count()?,
+        };
+        let mut span = Span { micros: reading.predicate.span, rows: 0, more: false };
+        if let Some(found) = found {
+            reading.read_found(found)?;
+        } else if !reading.stopped {
+            span = counts.next_span(request.order, span.micros, request.rows_max);
+            reading.rows = RowBatch::with_capacity(self.hour, span.rows);
+            reading.read_span(span.micros, &counts)?;
+        }
+        let damaged_rows = reading.damaged_rows.max(counts.damaged_rows);
+        if reading.stopped {
+            let (rows, read_to) = (RowBatch::new(self.hour), request.from);
+            return Ok(TimeSlice { rows, read_to, more: true, damaged_rows, stopped: true });
+        }
+        *histogram = Some(counts);
+        let mut rows = reading.rows;
+        rows.sort(request.order);
+        let start = self.hour.start().as_micros();
+        let at = |micros| Some(Timestamp::from_micros(micros));
+        let read_to = match request.order {
+            Order::Asc => at((start + span.micros.1).saturating_sub(1)).max(request.from),
+            Order::Desc => {
+                at((start + span.micros.0).min(request.from.map_or(u64::MAX, Timestamp::as_micros)))
+            }
+        };
+        Ok(TimeSlice { rows, read_to, more: span.more, damaged_rows, stopped: false })
+    }
 }
 
 struct Reading<'a> {
@@ -184,7 +190,6 @@ impl<'a> Reading<'a> {
         self.read(found.into_iter().map(open))
     }
 
-    /// Reads every matching row of a part of the hour.
     fn read_span(&mut self, micros: Bounds<u64>, counts: &TimeHistogram) -> io::Result<()> {
         let segment = self.segment;
         let mut predicate = Predicate::new(self.request.filter, segment.hour);

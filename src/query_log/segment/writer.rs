@@ -5,11 +5,9 @@ use std::{io, ops::ControlFlow};
 use parquet::{file::metadata::KeyValue, file::writer::SerializedFileWriter};
 
 use super::{
-    client::Client,
     clients::HashedClient,
     column,
     digest::{RowHasher, RowSum},
-    error::WriteError,
     footer,
     group::{Groups, Table},
     merge_pass::MergePass,
@@ -19,7 +17,10 @@ use super::{
 use crate::{
     clock::{Hour, Timestamp},
     limits,
-    query_log::frames::row_view::RowView,
+    query_log::{
+        record::{EachRow, RowView},
+        segment_error::SealError,
+    },
 };
 
 #[cfg(test)]
@@ -29,16 +30,9 @@ pub(super) mod planted;
 /// Rows between two calls of `stop`.
 const ROWS_PER_STOP_CHECK: u64 = 4_096;
 
-/// The rows of a segment; the writer reads them several times.
-pub(crate) trait RowSource {
-    type Error;
-
-    /// Passes every row to `each`, in the order of time, until `each` breaks. Each call must pass the same rows.
-    fn for_each_row(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> Result<(), Self::Error>;
-}
+/// Passes every row of a segment to its argument, in the order of time. The writer calls it several times, and each call
+/// must pass the same rows.
+type RowSource<'a> = dyn FnMut(&mut EachRow<'_>) -> Result<(), SealError> + 'a;
 
 pub(crate) struct WriteOptions<'a> {
     pub(crate) rows_max: usize,
@@ -69,17 +63,14 @@ pub(crate) struct Written {
 }
 
 /// Writes the rows of `hour` into `sink`. `total` is the expected number of rows; a wrong number costs only more passes.
-///
-/// # Errors
-/// [`WriteError`]; then the bytes in the sink are useless.
-pub(crate) fn write<S: RowSource>(
+/// After an error the bytes in the sink are useless.
+pub(crate) fn write(
     sink: &mut impl PartSink,
-    source: &mut S,
+    source: &mut RowSource<'_>,
     hour: Hour,
     total: u64,
     options: &WriteOptions<'_>,
-) -> Result<Written, WriteError<S::Error>> {
-    sink.begin_part()?;
+) -> Result<Written, SealError> {
     let schema = column::schema()?;
     let properties = column::properties(options.page_rows)?;
     let mut file = SerializedFileWriter::new(Tee { sink, copy: None }, schema, properties)?;
@@ -107,17 +98,19 @@ pub(crate) fn write<S: RowSource>(
             break;
         }
     }
-    let sum = rows.sum(records)?;
-    let span = rows.span;
+    let CheckedSource { sum, span, .. } = rows;
+    if sum.records != records {
+        return Err(SealError::Differs("the frames changed while they were read"));
+    }
     finish(file, hour, &tables)?;
     Ok(Written { sum, span })
 }
 
-fn finish<S: PartSink, E>(
+fn finish<S: PartSink>(
     mut file: SerializedFileWriter<Tee<'_, S>>,
     hour: Hour,
     tables: &[Table],
-) -> Result<(), WriteError<E>> {
+) -> Result<(), SealError> {
     for (key, value) in footer::metadata(hour, tables) {
         file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
     }
@@ -134,8 +127,8 @@ fn finish<S: PartSink, E>(
 }
 
 /// The source, and what the writer checks and computes about its rows.
-struct CheckedSource<'a, S> {
-    source: &'a mut S,
+struct CheckedSource<'a, 's> {
+    source: &'a mut RowSource<'s>,
     hour: Hour,
     hasher: RowHasher,
     /// The digest of the first pass.
@@ -143,13 +136,13 @@ struct CheckedSource<'a, S> {
     span: Option<(Timestamp, Timestamp)>,
 }
 
-impl<S: RowSource> CheckedSource<'_, S> {
+impl CheckedSource<'_, '_> {
     /// Passes every row to `each`, with its microseconds into the hour and its client.
     fn for_each_row(
         &mut self,
         stop: &dyn Fn() -> bool,
         mut each: impl FnMut(u32, &RowView<'_>, &HashedClient),
-    ) -> Result<(), WriteError<S::Error>> {
+    ) -> Result<(), SealError> {
         let (start, end) = (self.hour.start(), self.hour.end());
         let mut fault = None;
         let mut last: Option<Timestamp> = None;
@@ -157,14 +150,14 @@ impl<S: RowSource> CheckedSource<'_, S> {
         let is_first = self.span.is_none();
         let mut client: Option<HashedClient> = None;
         let Self { source, hasher, sum, span, .. } = self;
-        let read = source.for_each_row(&mut |row| {
+        source(&mut |row| {
             seen += 1;
             let problem = if row.at < start || row.at >= end {
-                Some(WriteError::OtherHour)
+                Some(SealError::Damaged("a row belongs to another hour"))
             } else if last.is_some_and(|last| row.at <= last) {
-                Some(WriteError::OutOfOrder)
+                Some(SealError::Damaged("the rows are not in the order of time"))
             } else if seen.is_multiple_of(ROWS_PER_STOP_CHECK) && stop() {
-                Some(WriteError::Stopped)
+                Some(SealError::Stopped)
             } else {
                 None
             };
@@ -173,12 +166,12 @@ impl<S: RowSource> CheckedSource<'_, S> {
                 return ControlFlow::Break(());
             }
             last = Some(row.at);
-            let of_row = Client::of(row);
-            let client = match client.filter(|client| client.client == of_row) {
-                // Consecutive rows often have the same client.
+            // Consecutive rows often have the same client.
+            let client = match client.filter(|client| client.client == row.client) {
                 Some(client) => client,
                 None => {
-                    *client.insert(HashedClient { client: of_row, hash: hasher.client(&of_row) })
+                    let hash = hasher.client(&row.client);
+                    *client.insert(HashedClient { client: row.client, hash })
                 }
             };
             if is_first {
@@ -188,14 +181,8 @@ impl<S: RowSource> CheckedSource<'_, S> {
             // An hour of microseconds fits into a u32.
             each((row.at.as_micros() - start.as_micros()) as u32, row, &client);
             ControlFlow::Continue(())
-        });
-        read.map_err(WriteError::Source)?;
+        })?;
         fault.map_or(Ok(()), Err)
-    }
-
-    /// The digest of the first pass. An error if another number of rows was written.
-    fn sum(&self, written: u64) -> Result<RowSum, WriteError<S::Error>> {
-        if self.sum.records == written { Ok(self.sum) } else { Err(WriteError::Changed) }
     }
 }
 

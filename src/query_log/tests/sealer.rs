@@ -16,7 +16,7 @@ use crate::{
     envelope::FILE_HEADER_BYTES,
     files::{Disk, DiskFile, tests::sim_disk::UnsyncedDisk},
     query_log::{
-        Cursor, Filter, Kind, Order, QueryLog, SearchOutcome, SegmentState, sealer::SealError,
+        Cursor, Filter, Kind, Order, QueryLog, SealError, SearchOutcome, SegmentState,
         segment::tests::mistake,
     },
     vocabulary::{Reason, Route},

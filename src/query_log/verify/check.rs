@@ -1,21 +1,19 @@
-//! Checks every segment.
+//! Checks every segment, and reports what is wrong.
 
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{
-    chain,
-    report::{KeyState, SegmentReport, VerifyReport},
-};
+use super::chain::{self, ChainReport};
 use crate::{
     clock::Timestamp,
-    envelope::{
-        FILE_HEADER_BYTES, FileError, FrameFile, FrameHeader, FrameKind, FrameOpener, Step,
-    },
+    envelope::{FILE_HEADER_BYTES, FileError, FrameFile, FrameHeader, FrameKind, FrameOpener},
     query_log::{
         catalog::{Form, Segment, SegmentState},
         frames::segment_reader::{has_id, open_frame},
+        recovery::inspect::scan,
         retention,
         sealer::sealed_file::SealedFile,
         search::Sources,
@@ -23,6 +21,69 @@ use crate::{
         segment_error::SegmentError,
     },
 };
+
+/// Whether the keyring has a segment's key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// It has.
+    Alive,
+    /// It has not, and the hour has expired.
+    Destroyed,
+    /// It has not, although the hour has not expired.
+    #[default]
+    Missing,
+}
+
+/// The report of one segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentReport {
+    /// Its name.
+    pub segment: String,
+    /// Its state.
+    pub state: SegmentState,
+    /// The state of its key.
+    pub key: KeyState,
+    /// Frames with a valid checksum; of a sealed segment, chunks that decrypt.
+    pub frames: u64,
+    /// Records in frames that decrypt.
+    pub records: u64,
+    /// Damaged places with whole frames after them; of a sealed segment, chunks that do not decrypt.
+    pub damaged: u64,
+    /// Damaged chunks of a sealed segment that its parity rebuilds without loss.
+    pub rebuilt: u64,
+    /// Whole frames that do not decrypt, or whose content does not match their header. Of a sealed segment, 1 if its Merkle
+    /// root is not the root of its chunks and their parity.
+    pub forged: u64,
+    /// Records of a sealed segment that cannot be read, by its own count.
+    pub lost_records: u64,
+    /// Places where frames are missing.
+    pub gaps: u64,
+    /// Bytes after the last whole frame.
+    pub torn_bytes: u64,
+    /// Records that are not later than their predecessor.
+    pub out_of_order: u64,
+    /// It has expired and still exists.
+    pub overdue: bool,
+    /// It could not be read to its end.
+    pub unreadable: bool,
+    /// SHA-256 over name, Merkle root and counts of a sealed segment, in hexadecimal. The next sealed segment names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Whether nothing is wrong. A torn tail is not: its records were never acknowledged.
+    pub sound: bool,
+}
+
+/// The report of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifyReport {
+    /// Whether nothing is wrong with any segment or the chain.
+    pub sound: bool,
+    /// The chain of the sealed segments.
+    pub chain: ChainReport,
+    /// Each segment, oldest first.
+    pub segments: Vec<SegmentReport>,
+}
 
 pub(crate) fn verify(sources: &Sources) -> VerifyReport {
     let found = sources.catalog.segments();
@@ -41,15 +102,20 @@ fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
         None if overdue => KeyState::Destroyed,
         None => KeyState::Missing,
     };
-    let mut report = SegmentReport::new(segment, key, overdue);
-    let limit = segment.bytes();
+    let (name, state) = (segment.id.to_string(), segment.state());
+    let mut report =
+        SegmentReport { segment: name, state, key, overdue, ..SegmentReport::default() };
     if segment.form == Form::Sealed {
         report.unreadable = !check_sealed(sources, segment, &mut report);
-    } else if limit >= FILE_HEADER_BYTES || segment.state() == SegmentState::Unreadable {
-        let checked = check_frames(sources, segment, limit, &mut report);
+    } else if segment.bytes() >= FILE_HEADER_BYTES || state == SegmentState::Unreadable {
+        let checked = check_frames(sources, segment, &mut report);
         report.unreadable = !checked.unwrap_or(false);
     }
-    report.judge();
+    let faults = report.damaged + report.forged + report.gaps + report.lost_records;
+    report.sound = faults + report.out_of_order == 0
+        && !report.overdue
+        && !report.unreadable
+        && report.key == KeyState::Alive;
     report
 }
 
@@ -57,37 +123,25 @@ fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
 fn check_frames(
     sources: &Sources,
     segment: &Segment,
-    limit: u64,
     report: &mut SegmentReport,
 ) -> Result<bool, FileError> {
-    let mut file = FrameFile::open(&segment.path, Some(limit))?;
+    let mut file = FrameFile::open(&segment.path, Some(segment.bytes()))?;
     if !has_id(&file, segment.id) {
         return Ok(false);
     }
     let key = sources.keyring.get(segment.id.hour);
     let opener = key.map(|key| FrameOpener::new(&key, file.header()));
-    let (mut offset, mut sequence, mut torn) = (FILE_HEADER_BYTES, 0, 0);
     let (mut body, mut last) = (Vec::new(), None);
-    loop {
-        match file.after(offset)? {
-            Step::Frame { offset: at, end, header } => {
-                report.damaged += u64::from(torn > 0);
-                report.gaps += u64::from(torn == 0 && header.sequence != sequence);
-                report.frames += 1;
-                (torn, sequence, offset) = (0, header.sequence.saturating_add(1), end);
-                if let Some(opener) = &opener {
-                    file.read_body(at, &header, &mut body)?;
-                    check_frame(opener, &header, &mut body, segment, &mut last, report);
-                }
-            }
-            Step::Damage { from, to } => {
-                torn += to - from;
-                offset = to;
-            }
-            Step::Edge => break,
+    let scan = scan(&mut file, |file, offset, header| {
+        report.frames += 1;
+        if let Some(opener) = &opener {
+            file.read_body(offset, header, &mut body)?;
+            check_frame(opener, header, &mut body, segment, &mut last, report);
         }
-    }
-    report.torn_bytes = torn;
+        Ok(())
+    })?;
+    (report.damaged, report.gaps) = (scan.damaged, scan.gaps);
+    report.torn_bytes = file.limit().saturating_sub(scan.whole);
     Ok(true)
 }
 

@@ -17,16 +17,14 @@ use crate::{
     limits,
     query_log::{
         catalog::{Form, Segment},
-        filter::Filter,
+        filter::{Filter, Order},
         frames::segment_reader::{ReadStep, SegmentReader},
-        order::Order,
         recovery::inspect::list,
         retention,
         sealer::sealed_file,
         search::Sources,
         segment::SliceRequest,
         segment_error::SegmentError,
-        segment_name::LogFileName,
     },
 };
 
@@ -116,11 +114,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         findings.push(Finding { what: FindingKind::RootKey, name, detail });
     }
     let listing = list(sources.catalog.dir())?;
-    let names = listing.frames.iter().map(|id| LogFileName::Frames(*id));
-    let names = names.chain(listing.sealed.iter().map(|id| LogFileName::Sealed(*id)));
-    let names = names.chain(listing.sealing.iter().map(|id| LogFileName::Sealing(*id)));
-    let names: Vec<LogFileName> = names.chain(listing.cuts.iter().copied()).collect();
-    for name in names.iter().filter(|name| due(name.segment().hour)) {
+    for name in listing.names.iter().filter(|name| due(name.segment().hour)) {
         findings.push(late(FindingKind::File, name.to_string(), name.segment().hour));
     }
     for name in &listing.unknown {
@@ -147,7 +141,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         horizon,
         keys: hours.len(),
         oldest_key: hours.keys().next().map(|hour| hour.start()),
-        files: names.len(),
+        files: listing.names.len(),
         opened,
         oldest_record,
         findings,
@@ -172,7 +166,7 @@ fn first_record(sources: &Sources, segment: &Segment) -> Result<Option<Timestamp
     let mut reader = SegmentReader::open(segment, &sources.keyring)?;
     let mut offset = FILE_HEADER_BYTES;
     loop {
-        match reader.after(&mut offset)? {
+        match reader.next(Order::Asc, &mut offset)? {
             ReadStep::Edge => return Ok(None),
             ReadStep::Damaged => {}
             ReadStep::Frame(rows) => return Ok(rows.first().map(|row| row.at)),

@@ -1,11 +1,6 @@
 //! Parts in memory, random rows, and a plain list as the model.
 
-use std::{
-    io,
-    net::IpAddr,
-    ops::{ControlFlow, Range},
-    sync::Arc,
-};
+use std::{io, net::IpAddr, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use proptest::{option, prelude::*, sample::select};
@@ -16,12 +11,12 @@ use crate::{
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
         Filter, Kind, LogRow, LookupRecord, Order, Record,
-        frames::row_view::RowView,
+        record::{Client, EachRow},
         segment::{
-            PartError, PartSink, PartSource, RowSource, Sealed, SliceRequest, WriteError,
-            WriteOptions, client::Client, time_slice::TimeSlice, write, writer::Written,
+            PartError, PartSink, PartSource, Sealed, SliceRequest, WriteOptions,
+            time_slice::TimeSlice, write, writer::Written,
         },
-        segment_error::SegmentError,
+        segment_error::{SealError, SegmentError},
     },
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
@@ -29,11 +24,17 @@ use crate::{
 pub(super) const HOUR: Hour = Hour::from_epoch_hours(498_728);
 pub(super) const SEED: u64 = 7;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) parts: Vec<Vec<u8>>,
     /// The unreadable bytes of a part.
     pub(super) damaged: Option<(usize, Range<u64>)>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { parts: vec![Vec::new()], damaged: None }
+    }
 }
 
 impl io::Write for Parts {
@@ -87,19 +88,10 @@ pub(super) struct Given<'a> {
     pub(super) passes: usize,
 }
 
-impl RowSource for Given<'_> {
-    type Error = io::Error;
-
-    fn for_each_row(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> io::Result<()> {
+impl Given<'_> {
+    pub(super) fn for_each_row(&mut self, each: &mut EachRow<'_>) -> Result<(), SealError> {
         self.passes += 1;
-        for row in self.rows {
-            if each(&row.into()).is_break() {
-                break;
-            }
-        }
+        let _ = self.rows.iter().try_for_each(|row| each(&row.into()));
         Ok(())
     }
 }
@@ -108,11 +100,12 @@ pub(super) fn seal_within(
     rows: &[LogRow],
     rows_max: usize,
     page_rows: usize,
-) -> Result<(Parts, Written, usize), WriteError<io::Error>> {
+) -> Result<(Parts, Written, usize), SealError> {
     let mut parts = Parts::default();
     let mut given = Given { rows, passes: 0 };
     let options = WriteOptions { rows_max, page_rows, ..WriteOptions::new(SEED, &|| false) };
-    let written = write(&mut parts, &mut given, HOUR, rows.len() as u64, &options)?;
+    let mut source = |each: &mut EachRow<'_>| given.for_each_row(each);
+    let written = write(&mut parts, &mut source, HOUR, rows.len() as u64, &options)?;
     Ok((parts, written, given.passes))
 }
 
@@ -172,6 +165,37 @@ pub(super) fn for_each_slice(
     }
 }
 
+/// Whether a row matches, without the code that the reader and [`Filter::matches`] share.
+fn is_wanted(filter: &Filter, row: &LogRow) -> bool {
+    fn is<T: PartialEq>(wanted: &Option<T>, found: Option<&T>) -> bool {
+        wanted.as_ref().is_none_or(|wanted| found == Some(wanted))
+    }
+    let in_time = filter.since.is_none_or(|since| row.at >= since)
+        && filter.until.is_none_or(|until| row.at < until);
+    let of_record = match &row.record {
+        Record::Lookup(lookup) => {
+            filter.kind.is_none_or(|kind| kind == Kind::Lookup)
+                && is(&filter.device, lookup.device.as_ref())
+                && is(&filter.account, lookup.account.as_ref())
+                && is(&filter.route, lookup.route.as_ref())
+                && is(&filter.reason, Some(&lookup.reason))
+                && filter.ip.is_none_or(|net| lookup.ip.is_some_and(|ip| net.contains(ip)))
+        }
+        Record::Change(change) => {
+            filter.kind.is_none_or(|kind| kind == Kind::Change)
+                && (filter.ip.is_none() && filter.route.is_none() && filter.reason.is_none())
+                && is(&filter.device, change.device.as_ref())
+                && is(&filter.account, change.account.as_ref())
+        }
+    };
+    let is_wanted = in_time
+        && of_record
+        && is(&filter.handle, handle(row))
+        && !(filter.without_handle && handle(row).is_some());
+    assert_eq!(filter.matches(row), is_wanted);
+    is_wanted
+}
+
 /// The rows that the slices should hold.
 pub(super) fn expected(
     rows: &[LogRow],
@@ -186,7 +210,7 @@ pub(super) fn expected(
         })
     };
     let mut found: Vec<_> =
-        rows.iter().filter(behind).filter(|row| filter.matches(row)).cloned().collect();
+        rows.iter().filter(behind).filter(|row| is_wanted(filter, row)).cloned().collect();
     if order == Order::Desc {
         found.reverse();
     }

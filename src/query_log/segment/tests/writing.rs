@@ -1,6 +1,6 @@
 //! The rows that the writer refuses, and the number of its passes.
 
-use std::{cell::Cell, io, ops::ControlFlow};
+use std::cell::Cell;
 
 use super::support::*;
 use crate::{
@@ -9,11 +9,9 @@ use crate::{
     ids::RequestId,
     query_log::{
         Filter, LogRow, LookupRecord, Order, Record,
-        frames::row_view::RowView,
-        segment::{
-            RowSource, Scan, Sealed, SliceRequest, WriteError, WriteOptions, time_slice::TimeSlice,
-            write,
-        },
+        record::EachRow,
+        segment::{Scan, Sealed, SliceRequest, WriteOptions, time_slice::TimeSlice, write},
+        segment_error::SealError,
     },
     vocabulary::{ProblemCode, Reason},
 };
@@ -41,9 +39,13 @@ fn phone(micros: u64, number: u64) -> LogRow {
 #[test]
 fn rows_must_be_in_order_and_of_the_hour() {
     let twice = [phone(5, 1), phone(5, 2)];
-    assert!(matches!(seal_within(&twice, 9, 4), Err(WriteError::OutOfOrder)));
+    let refusal = |rows: &[LogRow]| match seal_within(rows, 9, 4) {
+        Err(SealError::Damaged(why)) => why,
+        other => panic!("{:?}", other.err()),
+    };
+    assert_eq!(refusal(&twice), "the rows are not in the order of time");
     let late = [phone(5, 1), phone(3_600_000_000, 2)];
-    assert!(matches!(seal_within(&late, 9, 4), Err(WriteError::OtherHour)));
+    assert_eq!(refusal(&late), "a row belongs to another hour");
     let parts = seal(&[phone(5, 1)], 9);
     let other = Hour::from_epoch_hours(HOUR.epoch_hours() + 1);
     assert!(super::super::Sealed::open(std::sync::Arc::new(parts), other).is_err());
@@ -57,8 +59,9 @@ fn it_stops_when_asked() {
         let stop = || asked.replace(asked.get() + 1) >= patience;
         let options = WriteOptions::new(SEED, &stop);
         let mut given = Given { rows: &rows, passes: 0 };
-        let written = write(&mut Parts::default(), &mut given, HOUR, 20_000, &options);
-        assert!(matches!(written, Err(WriteError::Stopped)), "after {patience}");
+        let mut source = |each: &mut EachRow<'_>| given.for_each_row(each);
+        let written = write(&mut Parts::default(), &mut source, HOUR, 20_000, &options);
+        assert!(matches!(written, Err(SealError::Stopped)), "after {patience}");
     }
 }
 
@@ -83,29 +86,19 @@ fn reading_stops_when_asked() {
     assert_eq!(digest.sum.records, 500);
 }
 
-/// A source that loses a row after the first pass.
-struct Shrinking(Vec<LogRow>);
-
-impl RowSource for Shrinking {
-    type Error = io::Error;
-
-    fn for_each_row(
-        &mut self,
-        each: &mut dyn FnMut(&RowView<'_>) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        let _ = self.0.iter().try_for_each(|row| each(&row.into()));
-        self.0.pop();
-        Ok(())
-    }
-}
-
 #[test]
 fn rows_that_change_between_passes_are_not_sealed() {
-    let rows: Vec<LogRow> = (0..300).map(|n| phone(n, n)).collect();
+    let mut rows: Vec<LogRow> = (0..300).map(|n| phone(n, n)).collect();
     let options = WriteOptions { rows_max: 100, ..WriteOptions::new(SEED, &|| false) };
-    let mut source = Shrinking(rows);
+    // Each pass loses a row.
+    let mut source = |each: &mut EachRow<'_>| {
+        let _ = rows.iter().try_for_each(|row| each(&row.into()));
+        rows.pop();
+        Ok(())
+    };
     let written = write(&mut Parts::default(), &mut source, HOUR, 300, &options);
-    assert!(matches!(written, Err(WriteError::Changed)));
+    let changed = matches!(written, Err(SealError::Differs(why)) if why.contains("changed"));
+    assert!(changed);
 }
 
 #[test]
@@ -118,7 +111,8 @@ fn passes_are_few_however_handles_are_spread() {
             let mut parts = Parts::default();
             let mut given = Given { rows: &rows, passes: 0 };
             let options = WriteOptions { rows_max: 1_000, ..WriteOptions::new(SEED, &|| false) };
-            let written = write(&mut parts, &mut given, HOUR, guess, &options).unwrap();
+            let mut source = |each: &mut EachRow<'_>| given.for_each_row(each);
+            let written = write(&mut parts, &mut source, HOUR, guess, &options).unwrap();
             assert!(given.passes <= 21, "{} passes for spread {number}", given.passes);
             assert_eq!(parts.open().unwrap().digest(SEED).unwrap().sum, written.sum);
         }
