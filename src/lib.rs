@@ -2,8 +2,8 @@
 //!
 //! A phone is about to send a message to a *handle* (a phone number or an e-mail address). It asks dispatchd which
 //! way the message goes: over the messaging service (`imessage`) or by text message (`sms`). The answer comes from an
-//! in-memory registry of handles that live devices back. Every query is appended to an encrypted metadata log that
-//! operators read to find out why a message went the wrong way, and that forgets everything after 30 days.
+//! in-memory registry of handles that live devices back. Every query is appended to an encrypted metadata log.
+//! Operators read it to find out why a message went the wrong way. It forgets everything after 30 days.
 //!
 //! # The path of one query
 //!

@@ -1,7 +1,7 @@
 //! Stopping: a soft stop asks every task to finish, a hard stop ends what has not finished within the grace period.
 //!
-//! Every task of the service is spawned here, so that a stop waits for it and so that a task that crashes stops the
-//! service with a failing exit code instead of leaving it half alive.
+//! Every task of the service is spawned here, so that a stop waits for it. A task that crashes stops the service with a
+//! failing exit code: the service must not stay half alive.
 
 use std::{
     future::Future,

@@ -112,8 +112,8 @@ impl FileHeader {
         Err(FileError::Damaged)
     }
 
-    /// What every checksum within this file starts from, so that a piece of another file, or a stale block of the
-    /// disk, is not taken for one of this.
+    /// What every checksum within this file starts from. Without it, a piece of another file or a stale block of the disk
+    /// would pass for a piece of this file.
     pub(super) fn checksum_seed(&self) -> Hasher {
         let mut hasher = Hasher::new();
         hasher.update(&self.salt);

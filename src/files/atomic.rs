@@ -196,8 +196,8 @@ fn clear(disk: &dyn Disk, path: &Path, is_secret: bool) -> io::Result<PathBuf> {
     Ok(unfinished)
 }
 
-/// Locks an unfinished file until it is closed. Without the lock two processes that write the same file would each take
-/// the other's for a leftover, and the first to finish would rename the other's unfinished file.
+/// Locks an unfinished file until it is closed. Without the lock, two processes that write the same file would each take
+/// the other's for a leftover. The first to finish would then rename the other's unfinished file.
 fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {

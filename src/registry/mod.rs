@@ -13,9 +13,9 @@
 //!
 //! # Path of a change
 //!
-//! [`Registry`] puts a command into the writer's bounded queue. The writer plans it, commits it to the
-//! store, hands its record to the log through [`ChangeSink`] and makes it visible in the index while no lookup
-//! decides, and answers. The index and the store apply the same steps. Lookups hold a [`View`]: one point in time.
+//! [`Registry`] puts a command into the writer's bounded queue. The writer plans it and commits it to the
+//! store. While no lookup decides, it hands the record to the log through [`ChangeSink`] and makes the change visible in the
+//! index. Then it answers. The index and the store apply the same steps. Lookups hold a [`View`]: one point in time.
 
 mod account;
 mod arena;

@@ -1,8 +1,8 @@
 //! Subjects: what an asker may know of the account behind a handle.
 //!
-//! A subject is a keyed hash of both accounts, so one asker sees the same subject for every handle of an account and
-//! can keep one thread when a contact changes handle or device, while two askers cannot compare notes. The key is made
-//! with the store and never leaves it: a subject stays the same across restarts.
+//! A subject is a keyed hash of both accounts. One asker sees the same subject for every handle of an account, and can keep
+//! one thread when a contact changes handle or device. Two askers see different subjects and cannot compare them. The key
+//! is made with the store and never leaves it: a subject stays the same across restarts.
 
 use std::fmt;
 

@@ -1,9 +1,8 @@
 //! Device tokens: `dd_`, the 13 digits of the device id, and 256 random bits in base64url.
 //!
-//! The device id is in the token so that the device is found without a second index. Only the first 128
-//! bits of the SHA-256 of the secret part are kept: with 256 random bits there is nothing to guess, so a slow password
-//! hash would only slow down lookups, and whoever reads all hashes of ten million devices still needs 2^104 trials to
-//! find a token of any of them.
+//! The device id is in the token so that the device is found without a second index. Only the first 128 bits of the SHA-256
+//! of the secret part are kept. Nobody guesses 256 random bits, so a slow password hash would only slow down lookups.
+//! Whoever reads all hashes of ten million devices still needs 2^104 trials to find a token of any of them.
 
 use std::fmt;
 

@@ -139,7 +139,7 @@ async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
 }
 
 #[tokio::test]
-async fn a_damaged_log_is_told_and_the_rest_still_read() {
+async fn a_damaged_log_is_reported_and_the_rest_still_read() {
     let (mut server, _) = with_traffic().await;
     assert!(server.stop().await.success());
     let (segment, mut bytes) = bytes_below(&server.data.join("log"))

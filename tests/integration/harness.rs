@@ -35,7 +35,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A free port that no other test gets. It lies below the range from which the kernel takes ports for clients and for
-/// listeners on port 0, where a client of a closed port may even connect to itself. Test processes that run at the same
+/// listeners on port 0. In that range a client of a closed port may even connect to itself. Test processes that run at the same
 /// time start at different ports.
 pub(crate) fn own_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);

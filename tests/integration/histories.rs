@@ -282,7 +282,7 @@ fn from_env(name: &str, default: u64) -> u64 {
 }
 
 #[tokio::test]
-async fn what_everyone_is_told_fits_one_order() {
+async fn the_answers_to_everyone_fit_one_order() {
     let rounds = from_env("DISPATCHD_TEST_HISTORIES", 60);
     let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
     println!("DISPATCHD_TEST_SEED={seed}");

@@ -119,7 +119,7 @@ async fn the_registry_counts_what_there_is() {
 }
 
 #[tokio::test]
-async fn health_is_told_on_both_listeners_and_metrics_on_one() {
+async fn health_is_answered_on_both_listeners_and_metrics_on_one() {
     let server = Server::start().await;
     let ben = server.sign_up().await;
     for listener in [&server.phones, &server.operators] {

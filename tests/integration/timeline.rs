@@ -203,7 +203,7 @@ async fn a_moved_handle_stays_blue_and_names_both_accounts() {
 }
 
 #[tokio::test]
-async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_told() {
+async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_shown() {
     let world = World::at_nine().await;
     let server = &world.server;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
@@ -238,7 +238,7 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_told() {
 }
 
 #[tokio::test]
-async fn what_its_owner_did_is_told_as_such() {
+async fn what_its_owner_did_is_named_as_such() {
     let world = World::at_nine().await;
     let server = &world.server;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
@@ -274,7 +274,7 @@ async fn what_its_owner_did_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_number_is_told_with_its_other_spelling() {
+async fn a_number_is_shown_with_its_other_spelling() {
     let world = World::at_nine().await;
     let server = &world.server;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
@@ -501,7 +501,7 @@ const LIFE: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_life_is_told_step_by_step_and_the_same_by_a_server_and_its_files() {
+async fn a_life_is_explained_step_by_step_and_the_same_by_a_server_and_its_files() {
     // Everything lies within the retention of the files' reader, whose clock is the system's.
     let world = World::at(SystemClock.now().minus(MINUTE * 60 * 24 * 20)).await;
     let server = &world.server;

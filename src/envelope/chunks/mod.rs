@@ -21,9 +21,9 @@
 //! elsewhere): an RFC 9162 section 2.1.1 tree, whose entries are the chunks and then the parities as they lie on disk. The
 //! tail itself has a checksum. *With the key* each chunk is checked as it is read, and the tail before anything else.
 //!
-//! A crash before [`ChunkWriter::finish`] returns leaves a file without a whole tail ([`FileError::Short`](super::FileError::Short)), or,
-//! as the disk may keep the last bytes and lose earlier ones, a file whose chunks do not open. So the file is written
-//! under another name, and gets its own only then.
+//! A crash before [`ChunkWriter::finish`] returns leaves a file without a whole tail
+//! ([`FileError::Short`](super::FileError::Short)). The disk may also keep the last bytes and lose earlier ones; then chunks
+//! do not open. So the file is written under another name, and gets its own only then.
 
 mod file;
 mod layout;

@@ -46,8 +46,8 @@ pub(super) fn describe(phones: OpenApi, operators: OpenApi) -> Arc<str> {
     whole.to_string().into()
 }
 
-/// Adds what operations have in common: the refusals that follow from their token, their body and their tag, the body of a
-/// refusal, and as the description of a response that has none the name of its status, since OpenAPI demands one.
+/// Adds what operations have in common: the refusals that follow from their token, their body and their tag, and the body of
+/// a refusal. OpenAPI demands a description of each response; one that has none gets the name of its status.
 fn complete_responses(operation: &mut Value) {
     let has = |pointer| operation.pointer(pointer).is_some();
     let (takes_token, takes_body) = (has("/security"), has("/requestBody"));

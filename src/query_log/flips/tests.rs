@@ -381,7 +381,7 @@ fn what_expired_does_not_count() {
 }
 
 #[test]
-fn what_strangers_are_told_of_a_hidden_handle_is_no_change() {
+fn an_answer_about_a_hidden_handle_is_no_change() {
     let bench = Bench::new();
     let log = bench.open();
     let hidden = (Route::Sms, Reason::Undiscoverable, 200);

@@ -1,7 +1,7 @@
 //! Rows as bytes: the one home of the format.
 //!
-//! An account's row is a version byte, its packed form as the index keeps it (see [`packed`](crate::registry::packed)),
-//! the postcard encoding of the rest, and a CRC-32 of it all: an index is built by copying the front. Any other row is a
+//! An account's row has four parts: a version byte, its [packed form](crate::registry::packed) as the index keeps it, the
+//! postcard encoding of the rest, and a CRC-32 of it all. An index is built by copying the front. Any other row is a
 //! version byte and the postcard encoding of one of the structs below, with nothing after it. What cannot be read
 //! exactly is an error that names the table and nothing of the content.
 

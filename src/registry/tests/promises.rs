@@ -82,7 +82,7 @@ async fn the_newest_proof_takes_the_handle_from_every_device_of_the_former_accou
 }
 
 #[tokio::test]
-async fn deregistration_reaches_every_device_and_is_told_once() {
+async fn deregistration_reaches_every_device_and_is_reported_once() {
     let bench = Bench::new();
     let phone = handle(PHONE);
     let first = bench.device().await;
@@ -121,7 +121,7 @@ async fn how_a_handle_ended_is_forgotten_after_exactly_thirty_days_with_or_witho
 }
 
 #[tokio::test]
-async fn a_lapse_is_told_once_whatever_crashes_and_again_after_a_check_in() {
+async fn a_lapse_is_recorded_once_whatever_crashes_and_again_after_a_check_in() {
     let mut bench = Bench::new();
     let device = bench.device().await.device;
     bench.registry.prove(device, handle(PHONE)).await.expect("it binds");
@@ -200,7 +200,7 @@ async fn an_account_is_bounded() {
 }
 
 #[tokio::test]
-async fn of_many_lost_handles_the_last_are_told() {
+async fn of_many_lost_handles_the_last_are_shown() {
     let bench = Bench::new();
     let device = bench.device().await.device;
     let lost_max = limits::LOST_HANDLES_PER_ACCOUNT_MAX;

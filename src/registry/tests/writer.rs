@@ -175,7 +175,7 @@ async fn a_change_is_not_seen_before_the_log_has_it() {
 }
 
 #[tokio::test]
-async fn rows_of_records_go_once_the_log_holds_them_and_are_told_once_after_a_crash() {
+async fn rows_of_records_go_once_the_log_holds_them_and_are_recorded_once_after_a_crash() {
     let bench = Bench::new();
     bench.device().await;
     for _ in 0..60_000 {

@@ -46,7 +46,7 @@ fn the_instant_of_a_change_is_after_it() {
 }
 
 #[test]
-fn entries_after_the_moment_are_told_if_asked_for() {
+fn entries_after_the_moment_are_shown_if_asked_for() {
     let wider =
         Question { at: Some(at("13:50:00")), until: Some(at("15:00:00")), ..question(HANDLE) };
     let (sentences, summary) = explained(&wider, "15:00:00", &signed_out());

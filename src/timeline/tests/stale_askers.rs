@@ -13,7 +13,7 @@ fn holders(now: &str, rows: &[LogRow]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn who_was_told_otherwise_within_its_time_is_named() {
+fn an_asker_with_another_answer_within_its_time_is_named() {
     let rows = signed_out();
     assert_eq!(holders("14:10:00", &rows), [(21, "14:40:00".to_owned())]);
     let summary = explained(&question(HANDLE), "14:10:00", &rows).1;
@@ -37,7 +37,7 @@ fn green_is_held_for_a_shorter_time() {
 }
 
 #[test]
-fn a_refusal_leaves_an_asker_with_what_it_was_told() {
+fn a_refusal_leaves_an_asker_with_its_former_answer() {
     let mut rows = signed_out();
     rows.push(asked("14:05:00", 21, Reason::Refused(ProblemCode::RateLimited)));
     assert_eq!(holders("14:10:00", &rows).len(), 1);

@@ -164,7 +164,7 @@ fn the_filters_of_a_search_choose_and_nothing_found_is_a_valid_file() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_read_is_told_by_a_server_and_by_files() {
+async fn what_could_not_be_read_is_reported_by_a_server_and_by_files() {
     let planted = Planted::new();
     let largest = bytes_below(&planted.data().join("log"));
     let (segment, mut bytes) = largest.into_iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();

@@ -73,7 +73,7 @@ async fn what_ended_or_moved_here_since_stays_so() {
 }
 
 #[tokio::test]
-async fn a_newer_proof_moves_a_handle_and_is_told_once() {
+async fn a_newer_proof_moves_a_handle_and_is_recorded_once() {
     for is_running in [true, false] {
         let mut server = Server::start().await;
         let (ann, asker) = (server.sign_up().await, server.sign_up().await);

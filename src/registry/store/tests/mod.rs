@@ -230,7 +230,7 @@ fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
 }
 
 #[test]
-fn a_second_process_is_told_so() {
+fn a_second_process_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let _first = RedbStore::open(dir.path(), NOW).expect("a new store");
     assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::Locked(_))));
