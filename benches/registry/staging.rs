@@ -4,6 +4,7 @@ use std::{cell::RefCell, fs, num::NonZeroUsize, path::Path, time::Instant};
 
 use dispatchd::{
     clock::{Clock as _, SystemClock},
+    limits,
     tables::accounts::{Phase, Source, StageOptions, Staged, stage, verify},
 };
 
@@ -17,8 +18,10 @@ pub(crate) fn measure(
     threads: NonZeroUsize,
 ) -> anyhow::Result<()> {
     let now = SystemClock.now();
+    let (devices_per_account, record_bytes_max) = (20, limits::IMPORT_RECORD_BYTES_MAX);
+    let (skip_bad, region) = (false, None);
     let options =
-        StageOptions { skip_bad: false, region: None, devices_per_account: 20, now, threads };
+        StageOptions { skip_bad, region, devices_per_account, now, threads, record_bytes_max };
     // This resets the peak of resident memory (`VmHWM`).
     fs::write("/proc/self/clear_refs", "5")?;
     let start = Instant::now();

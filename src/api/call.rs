@@ -13,7 +13,7 @@ pub trait Call: Serialize {
     /// Where it is sent.
     const PATH: &'static str;
     /// The least role of an operator who may send it.
-    const ROLE: Role = Role::Reader;
+    const ROLE: Role;
     /// What its texts mean.
     type Meaning;
 

@@ -61,6 +61,7 @@ pub struct RecordFilter {
 
 impl Call for RecordFilter {
     const PATH: &'static str = "/v1/log/export";
+    const ROLE: Role = Role::Reader;
     type Meaning = Filter;
 
     fn resolve(&self, now: Timestamp) -> Result<Filter, Invalid> {
@@ -130,6 +131,7 @@ impl IntoParams for SearchRequest {
 
 impl Call for SearchRequest {
     const PATH: &'static str = "/v1/log";
+    const ROLE: Role = Role::Reader;
     type Meaning = SearchMeaning;
 
     fn resolve(&self, now: Timestamp) -> Result<SearchMeaning, Invalid> {
@@ -188,6 +190,7 @@ pub struct FlipsRequest {
 
 impl Call for FlipsRequest {
     const PATH: &'static str = "/v1/log/flips";
+    const ROLE: Role = Role::Reader;
     type Meaning = FlipQuery;
 
     fn resolve(&self, now: Timestamp) -> Result<FlipQuery, Invalid> {

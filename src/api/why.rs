@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    operators::Role,
     timeline::{Detail, Entry, Question, Summary},
 };
 
@@ -71,6 +72,7 @@ impl Row for TimelineLine {
 
 impl Call for WhyRequest {
     const PATH: &'static str = "/v1/handles/{handle}/timeline";
+    const ROLE: Role = Role::Reader;
     type Meaning = Question;
 
     fn resolve(&self, now: Timestamp) -> Result<Question, Invalid> {

@@ -86,9 +86,12 @@ impl Entry {
         serde_json::to_vec(self).expect("text, numbers and maps with text for keys are JSON")
     }
 
-    /// Reads a line; none if it is no entry. A part of an entry is never one: only the last brace closes the object.
+    /// Reads a line; none if it is no entry. A part of an entry is never one: only the last brace closes the object. A line
+    /// that says more than its entry is none either.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok()
+        let entry: Self = serde_json::from_slice(line).ok()?;
+        let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line).ok()?;
+        (!(keys.contains_key("begin") && keys.contains_key("end"))).then_some(entry)
     }
 }
 

@@ -35,13 +35,15 @@ impl Audit {
             }
             Self::Verify(verify) => {
                 let report = verify.source.answer(&verify.request)?;
-                match verify.json {
-                    true => print_json(&report)?,
-                    false => print_report(&report)?,
-                }
+                let printed = match verify.json {
+                    true => print_json(&report),
+                    false => print_report(&report),
+                };
+                // First, so that a closed pipe does not turn the verdict into success.
                 if !report.sound {
                     bail!("the audit log is not sound");
                 }
+                printed?;
                 eprintln!("dispatchd: the audit log is sound");
             }
         }

@@ -96,6 +96,7 @@ impl ImportJobs {
             let error = match self.registry.import(piece.clone(), records).await {
                 Ok(part) => return Some(part),
                 Err(ChangeError::Stopped) => return None,
+                // Each of the others passes: the log, the disk or the load.
                 Err(error) => error,
             };
             if !is_refused {

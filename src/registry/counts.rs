@@ -21,20 +21,27 @@ pub struct Counts {
     pub handles: u64,
     /// Of these, e-mail addresses.
     pub addresses: u64,
-    /// Of these, with a live device.
-    pub handles_live: u64,
     /// Devices signed up.
     pub devices: u64,
-    /// Of these, checked in within their lease.
-    pub devices_live: u64,
     /// Accounts.
     pub accounts: u64,
+    /// How much of it counts.
+    pub live: LiveCounts,
     /// Devices by platform; every platform is there.
     #[serde(rename = "by_platform")]
     pub devices_by_platform: BTreeMap<Platform, u64>,
     /// Memory of the index.
     #[serde(rename = "memory")]
     pub bytes: IndexBytes,
+}
+
+/// What counts for lookups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LiveCounts {
+    /// Handles with a live device.
+    pub handles: u64,
+    /// Devices that checked in within their lease.
+    pub devices: u64,
 }
 
 impl Registry {
@@ -59,6 +66,7 @@ pub(super) fn counts(shared: &RegistryState, now: Timestamp) -> Counts {
         }
     }
     counts.bytes = shared.read().bytes();
+    counts.bytes.per_handle = counts.bytes.total().checked_div(counts.handles);
     counts
 }
 
@@ -67,13 +75,13 @@ fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &RegistryState, now: 
     counts.accounts += 1;
     for device in packed.devices() {
         counts.devices += 1;
-        counts.devices_live += u64::from(now < device.last_check_in_at().plus(lease));
+        counts.live.devices += u64::from(now < device.last_check_in_at().plus(lease));
         *counts.devices_by_platform.entry(device.platform()).or_default() += 1;
     }
     for handle in packed.handles() {
         counts.handles += 1;
         counts.addresses += u64::from(matches!(handle.name(), Name::Email(_)));
         let probe = packed.probe(handle.name(), lease);
-        counts.handles_live += u64::from(probe.is_some_and(|probe| probe.is_live(now)));
+        counts.live.handles += u64::from(probe.is_some_and(|probe| probe.is_live(now)));
     }
 }

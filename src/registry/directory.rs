@@ -75,8 +75,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Starts the writer. Hands `sink` every change of a former run that is not among those which
-    /// `needs_no_record` finds in the log. Start before the first lookup is served: the changes that it sees are recorded
+    /// Starts the writer. Hands `sink` every change of a former run but those of which
+    /// `needs_no_record` says that the log needs no record. Start before the first lookup is served: the changes that it sees are recorded
     /// first.
     pub fn start(
         &self,

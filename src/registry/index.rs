@@ -56,6 +56,8 @@ pub struct IndexBytes {
     pub device_table: u64,
     /// Tombstones: handles that no account holds any more, with their loss.
     pub tombstones: u64,
+    /// All of it, for each handle that an account holds. None if there is none.
+    pub per_handle: Option<u64>,
 }
 
 impl IndexBytes {
@@ -229,6 +231,7 @@ impl Index {
             handle_table: self.handles.bytes(),
             device_table: self.devices.bytes(),
             tombstones: tombstones as u64,
+            per_handle: None,
         }
     }
 }

@@ -41,7 +41,8 @@ pub struct Timeline {
     bulk_imports: Option<Vec<Timestamp>>,
     pub(super) askers: StaleAskers,
     /// The last lookup before the moment.
-    last_lookup: Option<Run>,
+    /// What [`Run`] takes: built only when it is asked for, since a handle may have millions of lookups.
+    last_lookup: Option<(Kind, Arc<Evidence>, Timestamp, LookupRecord)>,
     pub(super) moment: Option<Moment>,
 }
 
@@ -170,7 +171,7 @@ impl Timeline {
             }
         }
         if !self.is_past_moment(at) {
-            self.last_lookup = Some(alone());
+            self.last_lookup = Some((kind, evidence, at, lookup.clone()));
         }
     }
 
@@ -247,6 +248,7 @@ impl Timeline {
     }
 
     pub(super) fn last_lookup(&self) -> Option<Entry> {
-        self.last_lookup.clone().map(|run| self.entry(run))
+        let (kind, evidence, at, lookup) = self.last_lookup.as_ref()?;
+        Some(self.entry(Run::new(*kind, Arc::clone(evidence), *at, lookup)))
     }
 }

@@ -102,19 +102,20 @@ async fn the_registry_counts_what_there_is() {
     link(server, &ann).await;
     let token = server.operator_token("reader", "reader");
     let reply = Reply::to(server.operator(&token, "/v1/registry")).await;
-    let fields = ["handles", "addresses", "handles_live", "devices", "devices_live", "accounts"];
-    let counts = reply.is(200, &[&fields[..], &["by_platform", "memory"]].concat());
+    let fields = ["handles", "addresses", "devices", "accounts", "live", "by_platform", "memory"];
+    let counts = reply.is(200, &fields);
     assert_eq!((&counts["handles"], &counts["devices"]), (&json!(3), &json!(3)));
     assert_eq!((&counts["accounts"], &counts["addresses"]), (&json!(2), &json!(1)));
-    assert_eq!((&counts["handles_live"], &counts["devices_live"]), (&json!(2), &json!(2)));
+    assert_eq!(counts["live"], json!({"handles": 2, "devices": 2}));
     let platforms = ["ios", "ipados", "macos", "watchos", "visionos", "other"];
     has_exactly(&counts["by_platform"], &platforms);
     let (ios, macos) = (&counts["by_platform"]["ios"], &counts["by_platform"]["macos"]);
     assert_eq!((ios, macos), (&json!(2), &json!(1)));
     let memory = &counts["memory"];
     let parts = ["accounts", "spare", "handle_table", "device_table", "tombstones"];
-    has_exactly(memory, &parts);
-    assert!(parts.iter().all(|part| memory[part].is_u64()));
+    has_exactly(memory, &[&parts[..], &["per_handle"]].concat());
+    let total: u64 = parts.iter().map(|part| memory[part].as_u64().unwrap()).sum();
+    assert_eq!(memory["per_handle"], total / 3);
     timed.stop().await;
 }
 

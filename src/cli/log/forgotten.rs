@@ -16,14 +16,15 @@ use crate::{
 /// Prints what was looked at and what was found. Exit code 1 if anything is there that should not be.
 pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
     let report = command.source.answer(&command.request)?;
-    match command.json {
-        true => print_json(&report)?,
-        false => write!(stdout(), "{}", describe(&report))?,
-    }
+    let printed = match command.json {
+        true => print_json(&report),
+        false => write!(stdout(), "{}", describe(&report)).map_err(Into::into),
+    };
+    // First, so that a closed pipe does not turn the verdict into success.
     if !report.proved {
         bail!("not everything that should be forgotten is");
     }
-    Ok(())
+    printed
 }
 
 fn describe(report: &ForgottenReport) -> String {

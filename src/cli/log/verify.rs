@@ -13,11 +13,13 @@ const FIELDS: &str = "segment state key records damaged rebuilt forged gaps lost
 
 pub(super) fn run(command: &Reading<VerifyRequest>) -> anyhow::Result<()> {
     let report = command.source.answer(&command.request)?;
-    print_rows(command.json, FIELDS, &report.segments)?;
+    let printed = print_rows(command.json, FIELDS, &report.segments);
     print_chain(&report.chain);
+    // First, so that a closed pipe does not turn the verdict into success.
     if !report.sound {
         bail!("the log is not sound");
     }
+    printed?;
     eprintln!("dispatchd: the log is sound");
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     config::Config,
     handle::Region,
+    limits,
     tables::accounts::{BadRows, Source, StageError, StageOptions, StagedReader, find, stage},
 };
 
@@ -38,6 +39,7 @@ pub(super) fn options(
         devices_per_account: config.registry.devices_per_account,
         now: SystemClock.now(),
         threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        record_bytes_max: limits::IMPORT_RECORD_BYTES_MAX,
     })
 }
 

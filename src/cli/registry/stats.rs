@@ -46,9 +46,9 @@ fn print(figures: &Counts, out: &mut impl Write) -> std::io::Result<()> {
         let live = live.map_or_else(String::new, |live| live.to_string());
         writeln!(out, "{}", format!("{name:<14} {all:>14} {live:>14}").trim_end())
     };
-    row(out, "handles", figures.handles, Some(figures.handles_live))?;
+    row(out, "handles", figures.handles, Some(figures.live.handles))?;
     row(out, "  addresses", figures.addresses, None)?;
-    row(out, "devices", figures.devices, Some(figures.devices_live))?;
+    row(out, "devices", figures.devices, Some(figures.live.devices))?;
     for (platform, devices) in &figures.devices_by_platform {
         row(out, &format!("  {platform}"), *devices, None)?;
     }
@@ -65,5 +65,5 @@ fn print(figures: &Counts, out: &mut impl Write) -> std::io::Result<()> {
     for (name, bytes) in parts {
         row(out, name, bytes, bytes.checked_div(figures.handles))?;
     }
-    row(out, "total", memory.total(), memory.total().checked_div(figures.handles))
+    row(out, "total", parts.iter().map(|(_, bytes)| bytes).sum(), memory.per_handle)
 }

@@ -63,7 +63,7 @@ pub(super) async fn verify(asked: Asked<VerifyRequest>) -> Result<Response, Prob
 /// oldest one.
 #[utoipa::path(
     get, path = "/v1/log/forgotten", tag = "log",
-    responses((status = 200, body = ForgottenReport)),
+    responses((status = 200, body = ForgottenReport), (status = 503, description = "`overloaded`")),
     security(("operator" = [])),
 )]
 pub(super) async fn forgotten(asked: Asked<ForgottenRequest>) -> Result<Response, Problem> {

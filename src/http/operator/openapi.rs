@@ -57,7 +57,11 @@ fn complete_responses(operation: &mut Value) {
         (takes_token, "401", "`token-invalid`"),
         (has("/security/0/operator/0"), "403", "`role-insufficient`"),
         (reads_log, "503", "`overloaded`, `audit-unwritable`"),
-        (has("/security/0/device"), "503", "`registry-loading`, `log-unwritable`, `overloaded`"),
+        (
+            has("/security/0/device"),
+            "503",
+            "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`",
+        ),
     ];
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
         return;

@@ -64,7 +64,7 @@ impl Tail {
                 break;
             };
             if segment.ordinal != self.position.ordinal {
-                self.position = TailPosition::new(segment.ordinal, 0, Timestamp::EPOCH);
+                self.start_at(segment.ordinal);
             }
             // Read the state before the length: the length of a segment that is not active is final.
             let ended = segment.state() != SegmentState::Active;
@@ -86,11 +86,17 @@ impl Tail {
             if found.len() >= rows_max || !ended {
                 break;
             }
-            self.position = TailPosition::new(segment.ordinal + 1, 0, Timestamp::EPOCH);
+            self.start_at(segment.ordinal + 1);
         }
         let horizon = self.sources.horizon();
         found.retain(|(_, row)| row.at > horizon && self.filter.matches(row));
         Ok(found)
+    }
+
+    /// Continues at the start of the segment with this ordinal. A file that was created again after an error has the id of the
+    /// one before, but another ordinal and another key, so no reader may survive.
+    fn start_at(&mut self, ordinal: u64) {
+        (self.position, self.open) = (TailPosition::new(ordinal, 0, Timestamp::EPOCH), None);
     }
 
     fn read_frames(
@@ -99,7 +105,7 @@ impl Tail {
         rows_max: usize,
         found: &mut Vec<(Cursor, LogRow)>,
     ) -> Result<(), SegmentError> {
-        let reader = match self.open.take().filter(|open| open.id == segment.id) {
+        let reader = match self.open.take() {
             Some(reader) => reader,
             None => SegmentReader::open(segment, &self.sources.keyring)?,
         };

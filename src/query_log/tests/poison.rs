@@ -56,6 +56,26 @@ fn a_failed_write_or_sync_poisons_until_a_new_file_can_be_written() {
     }
 }
 
+/// The new file has the name of the one that failed, and a key of its own.
+#[test]
+fn a_tail_continues_in_a_file_that_was_created_again_without_a_record() {
+    let (bench, sim) = bench(Durability::Disk);
+    let log = bench.open();
+    let reader = log.reader();
+    let mut tail = reader.tail(reader.position(), &Default::default());
+    for _ in 0..2 {
+        sim.fail_appends.store(true, Ordering::SeqCst);
+        assert!(log.append(&lookup(1)).unwrap().wait_blocking().is_err());
+        sim.fail_appends.store(false, Ordering::SeqCst);
+        log.shared.reopen();
+        assert!(tail.next_rows(10).unwrap().is_empty());
+    }
+    put(&log, &lookup(2));
+    let followed = tail.next_rows(10).unwrap();
+    assert_eq!(followed.iter().map(|(_, row)| number(row)).collect::<Vec<_>>(), [2]);
+    assert_eq!((tail.damaged(), frames_in(&bench.log_dir()).len()), (0, 1));
+}
+
 #[test]
 fn it_becomes_writable_again_by_itself() {
     let (bench, sim) = bench(Durability::Disk);

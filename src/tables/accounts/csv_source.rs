@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::{files::File, limits};
+use crate::files::File;
 
 use super::{
     bad_rows::Reason,
@@ -32,11 +32,14 @@ pub(super) struct CsvSource {
     line: u64,
     is_at_end: bool,
     pub(super) bytes_read: u64,
+    /// A longer record has a quote that is not closed.
+    record_bytes_max: usize,
 }
 
 impl CsvSource {
-    pub(super) const fn new(file: File) -> Self {
-        Self { file, rest: Vec::new(), line: 1, is_at_end: false, bytes_read: 0 }
+    pub(super) fn new(file: File, record_bytes_max: usize) -> Self {
+        let (rest, line, is_at_end, bytes_read) = (Vec::new(), 1, false, 0);
+        Self { file, rest, line, is_at_end, bytes_read, record_bytes_max }
     }
 
     pub(super) fn next_piece(&mut self) -> Result<Option<CsvPiece>, StageError> {
@@ -45,7 +48,7 @@ impl CsvSource {
         }
         let is_first = self.bytes_read == 0;
         let mut bytes = std::mem::take(&mut self.rest);
-        let wanted = (limits::IMPORT_RECORD_BYTES_MAX - bytes.len()) as u64;
+        let wanted = (self.record_bytes_max - bytes.len()) as u64;
         let read =
             (&mut self.file).take(wanted).read_to_end(&mut bytes).map_err(StageError::Read)?;
         self.bytes_read += read as u64;
@@ -165,6 +168,7 @@ mod tests {
 
     use super::*;
 
+    const PIECE_BYTES: usize = 4 * 1024;
     const HEADER: &str = "handle,account,device,platform,last_check_in_at\n";
 
     /// The line and the account of each record of a file.
@@ -172,7 +176,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
         file.rewind().unwrap();
-        let mut source = CsvSource::new(file);
+        let mut source = CsvSource::new(file, PIECE_BYTES);
         let mut layout = None;
         let mut found = Vec::new();
         while let Some(mut piece) = source.next_piece().unwrap() {
@@ -211,9 +215,9 @@ mod tests {
     fn an_unclosed_quote_is_an_error_and_does_not_read_the_file_into_memory() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(format!("{HEADER},\"a1,,,\n").as_bytes()).unwrap();
-        file.write_all(",a,,,\n".repeat(limits::IMPORT_RECORD_BYTES_MAX).as_bytes()).unwrap();
+        file.write_all(",a,,,\n".repeat(PIECE_BYTES).as_bytes()).unwrap();
         file.rewind().unwrap();
-        let mut source = CsvSource::new(file);
+        let mut source = CsvSource::new(file, PIECE_BYTES);
         assert!(source.next_piece().unwrap().is_some());
         let error = source.next_piece().map(drop).unwrap_err();
         assert!(matches!(error, StageError::RecordTooLong { line: 2 }), "{error:?}");
@@ -226,7 +230,7 @@ mod tests {
     }
 
     proptest! {
-        // Pieces have 4 KiB in tests. Wherever they end, the records are those of a reader of the whole file.
+        // Wherever the pieces end, the records are those of a reader of the whole file.
         #[test]
         fn splitting_changes_no_record(
             cells in prop::collection::vec("[a\"\r\n, é]{0,12}|[a-z]{0,40}", 200..1500),

@@ -32,6 +32,7 @@ type Pieces<'a> = Box<dyn Iterator<Item = Result<Piece, StageError>> + 'a>;
 /// The layout of a source's rows, and its pieces.
 pub(super) fn open<'a>(
     source: &Source,
+    record_bytes_max: usize,
     progress: &'a dyn Fn(Progress),
 ) -> Result<(Layout, Pieces<'a>), StageError> {
     let (file, bytes_total) = (source.file()?, source.stamp.bytes);
@@ -40,7 +41,7 @@ pub(super) fn open<'a>(
     };
     match source.kind {
         FileKind::Csv => {
-            let mut csv = CsvSource::new(file);
+            let mut csv = CsvSource::new(file, record_bytes_max);
             let mut first = csv.next_piece()?.ok_or(ColumnError::NoHeader)?;
             let layout = csv_source::split_header(&mut first)?;
             let mut first = Some(first);

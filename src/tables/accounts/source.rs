@@ -65,7 +65,7 @@ pub enum StageError {
     /// The header is invalid.
     #[error(transparent)]
     Columns(#[from] ColumnError),
-    /// A record is longer than [`crate::limits::IMPORT_RECORD_BYTES_MAX`].
+    /// A record is longer than [`StageOptions::record_bytes_max`].
     #[error("the record on line {line} is too long; check whether its quotes are closed")]
     RecordTooLong {
         /// The line on which the record begins.
@@ -100,6 +100,8 @@ pub struct StageOptions {
     pub now: Timestamp,
     /// Threads that parse, in addition to the one that reads.
     pub threads: NonZeroUsize,
+    /// Bytes of the longest record of a CSV file, and of the pieces that one is read in.
+    pub record_bytes_max: usize,
 }
 
 /// The SHA-256 of a source and of the options that affect its staged file.

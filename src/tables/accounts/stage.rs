@@ -94,7 +94,7 @@ fn read(
     options: &StageOptions,
     progress: &dyn Fn(Progress),
 ) -> Result<(Rows, BadRows), StageError> {
-    let (layout, pieces) = pieces::open(source, progress)?;
+    let (layout, pieces) = pieces::open(source, options.record_bytes_max, progress)?;
     // The random seed prevents a file whose handles all have the same hash.
     let hasher = RandomState::default();
     let (mut rows, mut bad) = (Rows::default(), BadRows::default());

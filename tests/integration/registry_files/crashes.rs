@@ -183,7 +183,7 @@ async fn first_to_come(server: &Server) -> Person {
 /// Every imported account that exists must have its one device and its one handle.
 fn half_accounts(data: &Path) {
     let figures = stats(data);
-    assert_eq!(figures["handles_live"], figures["handles"]);
+    assert_eq!(figures["live"]["handles"], figures["handles"]);
     let rows = exported(data);
     let alone = rows.lines().filter(|line| line.starts_with(',')).count();
     assert_eq!(alone, 0, "an imported device has no handle");

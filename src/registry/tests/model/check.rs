@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{truth::Truth, *};
 use crate::registry::{
-    Counts, DeviceDetails, DeviceToken, HandleDetails, HandleState, LostDetails, TokenError,
+    Counts, DeviceDetails, DeviceToken, HandleDetails, HandleState, LiveCounts, LostDetails,
+    TokenError,
 };
 
 /// Records that stay in the log once they are checked: more than a store may still hold rows of.
@@ -60,11 +61,13 @@ impl Truth {
         Counts {
             handles: self.claims.len() as u64,
             addresses: addresses.count() as u64,
-            handles_live: self.claims.keys().filter(live).count() as u64,
             devices: self.devices.len() as u64,
-            devices_live: self.devices.values().filter(|device| now < device.lease_until()).count()
-                as u64,
             accounts: accounts.len() as u64,
+            live: LiveCounts {
+                handles: self.claims.keys().filter(live).count() as u64,
+                devices: self.devices.values().filter(|device| now < device.lease_until()).count()
+                    as u64,
+            },
             devices_by_platform: by_platform,
             ..Counts::default()
         }

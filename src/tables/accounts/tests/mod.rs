@@ -37,6 +37,7 @@ impl Import {
             devices_per_account: 3,
             now: now(),
             threads: NonZeroUsize::new(2).unwrap(),
+            record_bytes_max: 4 * 1024,
         };
         Self { dir: tempfile::tempdir().unwrap(), options }
     }
