@@ -151,6 +151,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "tables",
             "files",
             "handle",
+            "limits",
             "operators",
             "query_log",
             "registry",
