@@ -44,8 +44,8 @@
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
 //! | [`telemetry`] | the service's own messages, without personal values |
-//! | [`files`] | opens, replaces, locks and removes files; the format version of a data directory |
-//! | [`clock`] | the only reader of wall time |
+//! | [`files`] | opens, replaces, locks and removes files; the format version of a data directory; a reserve for a full disk |
+//! | [`clock`] | the only reader of wall time; trusted time, which a wrong wall clock does not move |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
 //! | [`vocabulary`] | routes, reasons, changes, causes, platforms, problem codes: one enum each |

@@ -45,10 +45,24 @@ pub const LOG_FRAME_BYTES_MAX: usize = 256 * 1024;
 pub const LOG_RETENTION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The shortest retention that the configuration accepts, since a segment holds one hour.
 pub const LOG_RETENTION_MIN: Duration = Duration::from_secs(2 * 3600);
-/// The difference between wall clock and boot clock beyond which no log segment is destroyed.
-pub const CLOCK_DISAGREEMENT_MAX: Duration = Duration::from_secs(3600);
+/// Trusted time follows a wall clock that differs from it by at most this: drift, leap seconds, a small correction by hand.
+pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(3600);
+/// After a new start of the machine, a wall clock that is ahead by at most this is followed after a probation. A longer time
+/// without power needs a time service or an operator.
+pub const CLOCK_PROBATION_AHEAD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A step of the wall clock by more than this ends a probation, which then begins anew.
+pub const CLOCK_JUMP: Duration = Duration::from_secs(60);
 /// If the wall clock is set back by up to this span, the log waits for it, so that its records stay in order.
 pub const CLOCK_STEP_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Space set aside for keys and audit entries by default: two keyrings of a month (0.1 MiB), and audit entries of some
+/// 20,000 reads.
+pub const KEYS_RESERVE_BYTES: u64 = 8 << 20;
+/// The least that the configuration accepts.
+pub const KEYS_RESERVE_BYTES_MIN: u64 = 1 << 20;
+/// Free space below which the log takes no records by default: other programs on the disk must not starve.
+pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
+/// The same as a part of a small disk.
+pub const DISK_RESERVE_PART: u64 = 20;
 /// Pause after a failed write before the log tries a new file.
 pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Rows of a segment that the sealer sorts in memory at once: 384 MiB, and as much again at most for e-mail addresses and

@@ -47,7 +47,7 @@ impl Audit {
     }
 
     /// As [`Audit::new`], with `disk` for all changes of files.
-    pub(super) fn on_disk(
+    pub fn on_disk(
         disk: SharedDisk,
         dir: PathBuf,
         keyring: Arc<Keyring>,

@@ -6,6 +6,7 @@
 
 mod audit;
 mod client;
+mod clock;
 mod config;
 mod demo;
 mod errors;
@@ -50,6 +51,9 @@ enum Command {
     /// Add, list and revoke operators' tokens
     #[command(subcommand)]
     Operator(operator::Operator),
+    /// See whether the server believes the machine's clock, or say that it is right
+    #[command(subcommand)]
+    Clock(Box<clock::Clock>),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -65,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Why(why) => why.run(),
         Command::Registry(registry) => registry.run(),
         Command::Operator(operator) => operator.run(),
+        Command::Clock(clock) => clock.run(),
         Command::Config(config) => config.run(),
     };
     outcome.map_or_else(|error| errors::report(&error), |()| ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 
 use std::{
     env, fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,8 +27,9 @@ use super::{
 use crate::{
     api::{Call as _, RecordFilter},
     audit::local_user,
-    clock::{Clock as _, SystemClock},
-    files::DataDirectory,
+    clock::{Clock as _, ClockFileError, SystemClock, TrustedClock},
+    config::Config,
+    files::{DataDirectory, OsDisk},
     query_log::{LogRow, SearchOutcome},
     reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
 };
@@ -49,6 +50,11 @@ pub(super) struct Source {
     /// A file that holds the operator token; without it the variable DISPATCHD_TOKEN does
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+}
+
+/// The trusted clock of a data directory. Whoever changes the directory saves it.
+pub(super) fn clock_of(data: &Path, config: &Config) -> Result<TrustedClock, ClockFileError> {
+    TrustedClock::open(Arc::new(SystemClock), OsDisk::shared(), data, &config.clock)
 }
 
 impl Source {
@@ -128,8 +134,10 @@ impl Source {
             bail!("{} is no data directory: it has no log/", data.display());
         }
         let config = self.config.load()?;
+        let clock = Arc::new(clock_of(&data, &config)?);
         Ok(Some(Records::of_files(DataFiles {
             data,
+            clock,
             root_key: config.keys.root_key,
             retention: config.log.retention,
             audit_retention: config.audit.retention,

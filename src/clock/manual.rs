@@ -3,29 +3,34 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use super::{
+    machine::Machine,
     system::Clock,
     timestamp::{Timestamp, micros},
 };
 
-/// A clock that stands still until a test moves it.
+/// A machine whose clocks stand still until a test moves them. As a [`Clock`] it believes its wall clock.
 #[derive(Debug)]
 pub struct ManualClock {
     wall_micros: AtomicU64,
     boot_micros: AtomicU64,
+    run: AtomicU64,
+    is_synchronised: AtomicBool,
 }
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// A clock that shows `now`. The kernel calls it synchronised.
     pub fn at(now: Timestamp) -> Arc<Self> {
         Arc::new(Self {
             wall_micros: AtomicU64::new(now.as_micros()),
             boot_micros: AtomicU64::new(0),
+            run: AtomicU64::new(1),
+            is_synchronised: AtomicBool::new(true),
         })
     }
 
@@ -39,15 +44,49 @@ impl ManualClock {
     pub fn set_wall(&self, now: Timestamp) {
         self.wall_micros.store(now.as_micros(), Ordering::SeqCst);
     }
+
+    /// Sets what the kernel says of the wall clock.
+    pub fn set_synchronised(&self, is_synchronised: bool) {
+        self.is_synchronised.store(is_synchronised, Ordering::SeqCst);
+    }
+
+    /// Starts the machine anew: the boot clock begins at zero.
+    pub fn reboot(&self) {
+        self.run.fetch_add(1, Ordering::SeqCst);
+        self.boot_micros.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Machine for ManualClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.wall_micros.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.boot_micros.load(Ordering::SeqCst))
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        Some(self.run.load(Ordering::SeqCst).to_string())
+    }
+
+    fn is_synchronised(&self) -> bool {
+        self.is_synchronised.load(Ordering::SeqCst)
+    }
+
+    /// Tests set the wall clock without letting time pass.
+    fn compare_every(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.wall_micros.load(Ordering::SeqCst))
+        self.wall()
     }
 
     fn boot(&self) -> Duration {
-        Duration::from_micros(self.boot_micros.load(Ordering::SeqCst))
+        self.uptime()
     }
 }
 

@@ -1,19 +1,23 @@
-//! The clock that everything takes time from, and the machine's.
+//! The clock that everything takes time from.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    machine::{Machine, SystemClock},
+    timestamp::Timestamp,
 };
-
-use rustix::time::{ClockId, clock_gettime};
-
-use super::timestamp::{Timestamp, micros};
 
 /// Where time comes from.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Wall time. May jump in either direction when somebody sets it.
+    /// The time by which records are stamped, devices lapse and data is destroyed. In a server it is
+    /// [trusted time](super::TrustedClock).
     fn now(&self) -> Timestamp;
+
+    /// The later of [`Clock::now`] and the wall clock. Reads hide what has expired by it: if the two disagree, nothing is
+    /// shown for too long.
+    fn latest(&self) -> Timestamp {
+        self.now()
+    }
 
     /// Time since the machine started, sleep included. Never goes back and cannot be set.
     fn boot(&self) -> Duration;
@@ -22,20 +26,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
 /// A clock that several modules share.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clocks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
+/// The wall clock, believed as it is: for commands that decide nothing by it.
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads wall time")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(micros(since_epoch))
+        self.wall()
     }
 
     fn boot(&self) -> Duration {
-        let time = clock_gettime(ClockId::Boottime);
-        let secs = u64::try_from(time.tv_sec).unwrap_or(0);
-        Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or(0))
+        self.uptime()
     }
 }

@@ -5,7 +5,9 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 use super::server::ServerConfig;
-use crate::{audit, dispatch, envelope, query_log, quota, registry, telemetry, verification};
+use crate::{
+    audit, clock, dispatch, envelope, query_log, quota, registry, telemetry, verification,
+};
 
 /// Everything that can be configured. See `config/dispatchd.toml` for each key's meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +15,8 @@ use crate::{audit, dispatch, envelope, query_log, quota, registry, telemetry, ve
 pub struct Config {
     /// Listeners, data directory, threads.
     pub server: ServerConfig,
+    /// Whether the machine's wall clock is believed.
+    pub clock: clock::Config,
     /// Encryption keys.
     pub keys: envelope::Config,
     /// The query log.
@@ -57,6 +61,7 @@ impl Config {
             move |(key, why): (&str, String)| (format!("{section}.{key}"), why)
         };
         self.server.validate().map_err(in_section("server"))?;
+        self.keys.validate().map_err(in_section("keys"))?;
         self.log.validate().map_err(in_section("log"))?;
         self.audit.validate().map_err(in_section("audit"))?;
         self.registry.validate().map_err(in_section("registry"))?;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::clock::span;
+use crate::{clock::span, files::size, limits};
 
 const THREADS_MAX: usize = 256;
 
@@ -29,6 +29,9 @@ pub struct ServerConfig {
     /// How long requests under way may take to finish after a stop signal.
     #[serde(with = "span")]
     pub grace: Duration,
+    /// Free space in bytes on the log's disk below which lookups are refused; at most a twentieth of the disk.
+    #[serde(with = "size")]
+    pub disk_reserve: u64,
 }
 
 impl Default for ServerConfig {
@@ -40,6 +43,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             threads: 0,
             grace: Duration::from_secs(20),
+            disk_reserve: limits::DISK_RESERVE_BYTES,
         }
     }
 }

@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,15 +17,6 @@ use crate::files::{self, SharedDisk};
 const READ_ATTEMPTS_MAX: u32 = 5;
 const ROOT_KEY: &str = "root key";
 const KEYRING: &str = "keyring";
-
-/// Section `[keys]` of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The root key's file, to keep it outside the data directory and its backups. None: `<data>/keys/root.key`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub root_key: Option<PathBuf>,
-}
 
 /// Why the keyring cannot be opened or changed. Each fault needs another action of the operator.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@
 //! old root key from the disk. No older copy of the keyring, in any backup, can be opened then.
 
 mod chunks;
+mod config;
 mod frame;
 mod frame_file;
 mod header;
@@ -23,9 +24,10 @@ mod root_key;
 mod tests;
 
 pub use chunks::{ChunkCheck, ChunkFile, ChunkReadError, ChunkReader, ChunkSummary, ChunkWriter};
+pub use config::Config;
 pub use frame::{FrameHeader, FrameKind, FrameOpener, FrameSealer};
 pub use frame_file::{FrameFile, Step};
 pub use header::{FILE_HEADER_BYTES, FileError, FileHeader};
-pub use key_files::{Config, KeyFiles, KeyringError};
+pub use key_files::{KeyFiles, KeyringError};
 pub use keyring::Keyring;
 pub use keyring_format::HourKey;

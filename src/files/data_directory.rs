@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The version that this binary reads and writes. To be raised with every change of a format on disk.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 const FORMAT_FILE_NAME: &str = "format";
 /// Names that an unused directory may hold: a crash before `format` was written leaves the first two; the last is in every
@@ -183,7 +183,7 @@ mod tests {
         DataDirectory::check_usable(&path).unwrap();
         assert!(!path.exists());
         DataDirectory::prepare(&path).unwrap();
-        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "1\n");
+        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "2\n");
         let opened = DataDirectory::open(&path).unwrap();
         DataDirectory::check(&path).unwrap();
         DataDirectory::prepare(&path).unwrap();
@@ -222,10 +222,10 @@ mod tests {
             assert!(error(path).contains(part), "{part}");
         }
         fs::write(path.join("format"), "7\n").unwrap();
-        for part in ["version 7", "reads version 1", "registry export", "registry import"] {
+        for part in ["version 7", "reads version 2", "registry export", "registry import"] {
             assert!(error(path).contains(part), "{part}");
         }
-        for garbage in [&b""[..], b"one\n", b"1", b"1\n\n", b"-1\n", b"\xff\n"] {
+        for garbage in [&b""[..], b"one\n", b"2", b"2\n\n", b"-1\n", b"\xff\n"] {
             fs::write(path.join("format"), garbage).unwrap();
             assert!(error(path).contains("format: damaged"), "{garbage:?}");
         }

@@ -28,6 +28,27 @@ pub fn names(path: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
+/// Bytes of the disk that a directory lies on.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// Bytes that this process may still use.
+    pub free: u64,
+    /// All of them.
+    pub total: u64,
+}
+
+/// The space of the disk that a directory lies on.
+pub fn space_of(path: &Path) -> io::Result<Space> {
+    let disk = rustix::fs::statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Ok(Space { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+}
+
+/// The number of the disk that a directory lies on.
+pub(super) fn disk_of(path: &Path) -> io::Result<u64> {
+    Ok(path.metadata()?.dev())
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     // fsync, not fdatasync: some file systems take the latter as a no-op on a directory.

@@ -3,6 +3,7 @@
 //! - [`AtomicFile`], [`replace`], [`replace_secret`]: a file appears complete or not at all.
 //! - [`Disk`]: every change whose crash states are tested goes through this trait. [`OsDisk`] is the machine's file system,
 //!   `SimDisk` (tests only) rebuilds what a crash at any point leaves.
+//! - [`Reserve`]: space set aside for what must be written on a full disk.
 //! - [`DataDirectory`]: the format version of a data directory, and the lock of the process that changes it.
 //! - [`FileLock`]: an advisory lock, released by the kernel when the process ends.
 //!
@@ -15,6 +16,8 @@ mod directory;
 mod disk;
 mod lock;
 mod open;
+mod reserve;
+pub mod size;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -22,10 +25,11 @@ pub use atomic::{
     AtomicFile, discard_secret, remove_leftovers, replace, replace_secret, unfinished_name,
 };
 pub use data_directory::{DataDirectory, DataDirectoryError};
-pub use directory::{create_dir, names, parent, sync_dir};
+pub use directory::{Space, create_dir, names, parent, space_of, sync_dir};
 pub use disk::{Disk, DiskFile, OsDisk, SharedDisk};
 pub use lock::{FileLock, LOCK_FILE_NAME, LockError};
 pub use open::{
     AsyncFile, File, FileStamp, append_private, create, if_exists, mode_if_open_to_others, open,
     open_or_create, read, read_exact_at, read_text, read_text_up_to, read_up_to, remove_if_exists,
 };
+pub use reserve::{Reserve, ReservedDisk};

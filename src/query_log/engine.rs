@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::Hour,
-    files::{FileLock, SharedDisk},
+    files::{self, FileLock, SharedDisk},
     limits,
     shutdown::Shutdown,
 };
@@ -53,6 +53,7 @@ pub(super) struct LogState {
     /// The ordinal of the first segment that this process writes.
     pub(super) first_own_ordinal: u64,
     pub(super) disk: SharedDisk,
+    pub(super) disk_reserve: u64,
     #[expect(dead_code, reason = "it keeps other processes out until the last clone is dropped")]
     pub(super) directory: FileLock,
 }
@@ -96,8 +97,28 @@ impl LogState {
         self.wakeup.notify();
     }
 
+    /// Refuses appends if the disk has less free space than its reserve.
+    pub(super) fn check_space(&self) {
+        if self.writable.load(Ordering::Acquire) && self.lacks_space(0) {
+            let _committer = lock(&self.committer);
+            self.poison(&WriteError::Reserve);
+        }
+    }
+
+    /// Whether the disk has less free space than its reserve and a part of it. If that is not known, it has enough: a write
+    /// will show it.
+    fn lacks_space(&self, part_more: u64) -> bool {
+        let Ok(space) = files::space_of(self.sources.catalog.dir()) else { return false };
+        let reserve = self.disk_reserve.min(space.total / limits::DISK_RESERVE_PART);
+        space.free < reserve + reserve.checked_div(part_more).unwrap_or(0)
+    }
+
     /// Tries a new segment after a write error.
     pub(super) fn reopen(&self) {
+        // An eighth more, so that the log does not stop and go.
+        if self.lacks_space(8) {
+            return;
+        }
         let mut committer = lock(&self.committer);
         let hour = {
             let pending = lock(&self.pending);

@@ -53,14 +53,19 @@ pub struct LogOptions {
     pub config: Config,
     /// The wall clock and the boot clock.
     pub clock: SharedClock,
-    /// Performs every change of a file; tests replace it.
+    /// Performs every change of the log's files; tests replace it.
     pub disk: SharedDisk,
+    /// Performs every change of the keys' files, also when the disk is full.
+    pub keys_disk: SharedDisk,
+    /// Free space in bytes below which the log takes no records; at most a twentieth of the disk.
+    pub disk_reserve: u64,
 }
 
 impl LogOptions {
     /// A log in `dir` with its keys in `keys`, on the operating system's disk.
     pub fn new(dir: PathBuf, keys: KeyFiles, config: Config, clock: SharedClock) -> Self {
-        Self { dir, keys, config, clock, disk: OsDisk::shared() }
+        let (disk, keys_disk) = (OsDisk::shared(), OsDisk::shared());
+        Self { dir, keys, config, clock, disk, keys_disk, disk_reserve: 0 }
     }
 }
 
@@ -79,10 +84,11 @@ impl QueryLog {
         options: LogOptions,
         shutdown: &Shutdown,
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let LogOptions { dir, keys, config, clock, disk } = options;
-        let recovered = recovery::open(&dir, keys, &disk, clock.now(), config.retention)?;
+        let LogOptions { dir, keys, config, clock, disk, keys_disk, disk_reserve } = options;
+        let recovered =
+            recovery::open(&dir, keys, keys_disk, &disk, clock.now(), config.retention)?;
         let (catalog, keyring) = (Arc::new(recovered.catalog), Arc::new(recovered.keyring));
-        let retention = Retention::new(&*clock, Arc::clone(&disk));
+        let retention = Retention::new(Arc::clone(&disk));
         let maker = SegmentMaker {
             disk: Arc::clone(&disk),
             keyring: Arc::clone(&keyring),
@@ -105,6 +111,7 @@ impl QueryLog {
             sealer: Mutex::new(SealerState::new(recovered.tip)),
             first_own_ordinal,
             disk,
+            disk_reserve,
             directory: recovered.lock,
         });
         let thread = CommitThread::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
@@ -190,6 +197,11 @@ impl QueryLog {
         let mut retention = lock(&shared.retention);
         let finish_hours = |due: &[_]| shared.finish_active_if(|hour| due.contains(&hour));
         retention.tick(&shared.sources, finish_hours)
+    }
+
+    /// Refuses appends while the disk has less free space than its reserve. Call it each second.
+    pub fn check_space(&self) {
+        self.shared.check_space();
     }
 
     /// Seals every finished segment. This takes minutes after a busy hour, so call it on a thread of low priority. It ends

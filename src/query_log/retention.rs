@@ -5,19 +5,16 @@
 //! after any step: the next tick unlinks each file that is due and has no key, whoever destroyed that key. A file that
 //! has no key and is *not* due is damaged, and stays.
 //!
-//! The clock can be wrong in two ways:
-//!
-//! - It jumps while the process runs. Then wall and boot clock disagree, and retention destroys nothing until they agree
-//!   again or the process restarts.
-//! - It was far ahead when an hour was written. The keyring records when it first saw each key, and an hour in the future
-//!   expires by that instant. As soon as the hour's start has passed it expires by its start again: a clock that was far
-//!   *behind* for a while must not make every hour look old.
+//! Time is trusted time ([`crate::clock::TrustedClock`]): a wall clock that is wrong for a while destroys nothing. Trusted time
+//! itself can have been far ahead when an hour was written, if the first start had a wrong clock. The keyring records when
+//! it first saw each key, and an hour in the future expires by that instant. As soon as the hour's start has passed it
+//! expires by its start again.
 
 use std::{path::PathBuf, time::Duration};
 
 use super::{catalog::Catalog, search::Sources, segment_name::SegmentId};
 use crate::{
-    clock::{Clock, Hour, Timestamp},
+    clock::{Hour, Timestamp},
     envelope::KeyringError,
     files::SharedDisk,
     limits,
@@ -26,8 +23,6 @@ use crate::{
 /// What one tick did.
 #[derive(Debug, Default)]
 pub struct RetentionOutcome {
-    /// Wall and boot clock disagree, so the tick destroyed nothing.
-    pub frozen: bool,
     /// Hours whose keys the tick destroyed.
     pub hours_destroyed: usize,
     /// Files unlinked.
@@ -41,18 +36,14 @@ pub struct RetentionOutcome {
 #[derive(Debug)]
 pub(super) struct Retention {
     disk: SharedDisk,
-    wall_start: Timestamp,
-    boot_start: Duration,
-    was_frozen: bool,
     /// Hours whose keys this process destroyed and whose files it could not unlink. Without this list, files of an hour in
     /// the future would not look due.
     unlinkable: Vec<Hour>,
 }
 
 impl Retention {
-    pub(super) fn new(clock: &dyn Clock, disk: SharedDisk) -> Self {
-        let (wall_start, boot_start) = (clock.now(), clock.boot());
-        Self { disk, wall_start, boot_start, was_frozen: false, unlinkable: Vec::new() }
+    pub(super) const fn new(disk: SharedDisk) -> Self {
+        Self { disk, unlinkable: Vec::new() }
     }
 
     /// Destroys the due hours. It first calls `finish_hours` with them, which closes their open files.
@@ -62,12 +53,8 @@ impl Retention {
         finish_hours: impl FnOnce(&[Hour]),
     ) -> RetentionOutcome {
         let Sources { catalog, keyring, clock, retention: span } = sources;
-        let (frozen, span) = (self.is_frozen(&**clock), *span);
-        let mut outcome = RetentionOutcome { frozen, ..RetentionOutcome::default() };
-        if outcome.frozen {
-            return outcome;
-        }
-        let now = clock.now();
+        let (now, span) = (clock.now(), *span);
+        let mut outcome = RetentionOutcome::default();
         if let Err(error) = keyring.witness(now) {
             outcome.error = Some(error);
             return outcome;
@@ -125,21 +112,6 @@ impl Retention {
             // After a crash the names may be back. The next start finds them due and without a key.
             tracing::warn!(%error, "the removal of expired files may not be durable yet");
         }
-    }
-
-    fn is_frozen(&mut self, clock: &dyn Clock) -> bool {
-        // Signed microseconds: the wall clock may have gone back to before the start.
-        let wall = i128::from(clock.now().as_micros()) - i128::from(self.wall_start.as_micros());
-        let boot = clock.boot().saturating_sub(self.boot_start).as_micros();
-        let apart = wall.abs_diff(i128::try_from(boot).unwrap_or(i128::MAX));
-        let frozen = apart > limits::CLOCK_DISAGREEMENT_MAX.as_micros();
-        if frozen && !self.was_frozen {
-            tracing::error!(
-                "wall clock and boot clock disagree; the log destroys no hour until they agree or the process restarts"
-            );
-        }
-        self.was_frozen = frozen;
-        frozen
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     api::Invalid,
     audit::{Audit, AuditError, Audited, Call, Filters},
-    clock::{SharedClock, SystemClock, Timestamp},
+    clock::{SharedClock, Timestamp},
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
     query_log::{ForgottenError, LogReader, OpenError, QueryLog, ReadError},
@@ -50,12 +50,14 @@ pub struct DataFiles {
     pub audit_retention: Duration,
     /// How long askers may reuse an answer.
     pub dispatch: dispatch::Config,
+    /// The directory's trusted clock.
+    pub clock: SharedClock,
 }
 
 impl DataFiles {
     fn reader(&self) -> Result<LogReader, OpenError> {
         let keys = KeyFiles::new(&self.data.join("keys"), self.root_key.as_deref());
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::clone(&self.clock);
         LogReader::open_read_only(&self.data.join("log"), keys, clock, self.retention)
     }
 }
@@ -88,9 +90,9 @@ impl Records {
 
     /// Those in a data directory, whether or not a server writes there: it notes its own readers in the same audit log.
     pub fn of_files(files: DataFiles) -> Result<Self, ReadingError> {
-        let (log, clock) = (files.reader()?, Arc::new(SystemClock));
+        let (log, clock) = (files.reader()?, Arc::clone(&files.clock));
         let (dir, retention) = (files.data.join("audit"), files.audit_retention);
-        let audit = Audit::new(dir, log.keyring(), Arc::clone(&clock) as _, retention);
+        let audit = Audit::new(dir, log.keyring(), Arc::clone(&clock), retention);
         let source = Source::Files { log, files: Arc::new(files) };
         Ok(Self { source, audit, clock })
     }

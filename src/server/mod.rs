@@ -2,7 +2,7 @@
 //!
 //! # Start
 //!
-//! 1. Lock the data directory and check its format.
+//! 1. Lock the data directory, check its format, and find out which time it is: everything below destroys by it.
 //! 2. Bind both listeners.
 //! 3. Open keys and log (recovery happens here), then the registry's store.
 //! 4. Serve. While the index is rebuilt, the listeners answer `registry-loading`.
@@ -22,8 +22,10 @@
 //! 3. Drain the registry's writer.
 //! 4. Write the audit log's last entries.
 //! 5. Flush the log and close its file.
-//! 6. Release the lock.
+//! 6. Save trusted time.
+//! 7. Release the lock.
 
+mod directory;
 mod modules;
 mod recorded;
 mod ticks;
@@ -31,7 +33,6 @@ mod ticks;
 use std::{
     net::{SocketAddr, TcpListener},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -40,14 +41,13 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
-use serde::{Deserialize, Serialize};
 
-use self::modules::Modules;
+pub use self::directory::Addresses;
+use self::{directory::Directory, modules::Modules};
 use crate::{
-    clock::{SharedClock, Timestamp},
+    clock::{SharedClock, SharedMachine, Timestamp},
     config::Config,
     dispatch::LogSink,
-    files::{self, DataDirectory, OsDisk},
     handle,
     http::{
         self,
@@ -63,29 +63,16 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Exists while a server answers at the addresses in it.
-const ADDRESSES: &str = "addresses.json";
-
-/// Where the listeners are, as in `addresses.json`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Addresses {
-    /// The phones' listener.
-    pub phones: SocketAddr,
-    /// The operators' listener.
-    pub operators: SocketAddr,
-}
-
 /// A running server.
 pub struct Server {
     addresses: Addresses,
-    data: PathBuf,
     grace: Duration,
     shutdown: Shutdown,
     modules: Modules,
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
-    _directory: DataDirectory,
+    directory: Directory,
 }
 
 impl Server {
@@ -95,10 +82,9 @@ impl Server {
     /// # Errors
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
     /// or an address is in use; the message says which and what to do.
-    pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Self> {
-        let data = config.server.data.clone();
-        let directory = DataDirectory::open(&data)?;
-        remove_addresses(&data)?;
+    pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
+        let directory = Directory::open(config, machine)?;
+        let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let shutdown = Shutdown::new();
         let (phones, phone_sockets) =
             listen::bind(config.server.phones, config.server.phone_threads())
@@ -108,7 +94,9 @@ impl Server {
         let opening = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             // Recovery reads files, so it must not run on a thread that waits for signals.
-            tokio::task::spawn_blocking(move || modules::open(&config, &clock, &shutdown))
+            let disk = Arc::clone(&directory.disk);
+            let open = move || modules::open(&config, &clock, &disk, &shutdown);
+            tokio::task::spawn_blocking(open)
         };
         let modules = opening.await.context("opening the data directory")??;
 
@@ -125,7 +113,7 @@ impl Server {
         let (log, audit, dispatch) =
             (modules.log.clone(), modules.audit.clone(), modules.dispatch.clone());
         let operator_routes = http::operator::routes(OperatorState {
-            operators: Arc::new(Operators::of(&data)),
+            operators: Arc::new(Operators::of(&config.server.data)),
             reads: Reads::new(Records::of_server(log, audit, dispatch, Arc::clone(&clock))),
             registry: Arc::clone(&modules.registry),
             intake: modules.intake.clone(),
@@ -133,19 +121,19 @@ impl Server {
             lookups: modules.dispatch.counts(),
             log: modules.log.clone(),
             clock: Arc::clone(&clock),
+            trusted: Arc::clone(&directory.clock),
             shutdown: shutdown.clone(),
         });
 
         let mut server = Self {
             addresses: Addresses { phones, operators },
-            data,
             grace: config.server.grace,
             modules,
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
             shutdown,
-            _directory: directory,
+            directory,
         };
         server.serve_operators(operator_sockets, &operator_routes);
         let horizon = clock.now().minus(config.log.retention);
@@ -154,9 +142,9 @@ impl Server {
             Ok(()) => server.load(horizon).await,
             Err(error) => Err(error),
         };
-        ticks::spawn(&server.shutdown, &server.modules);
+        ticks::spawn(&server.shutdown, &server.modules, &server.directory);
         let ready = ready.inspect(|()| server.modules.intake.resume());
-        match ready.and_then(|()| write_addresses(&server.data, server.addresses)) {
+        match ready.and_then(|()| server.directory.write_addresses(server.addresses)) {
             Ok(()) => Ok(server),
             Err(error) => {
                 // Threads serve already; they must not outlive the failed start.
@@ -254,10 +242,10 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self { data, grace, shutdown, modules, .. } = self;
+        let Self { grace, shutdown, modules, directory, .. } = self;
         let (phones, operators, phone_threads) = (self.phones, self.operators, self.phone_threads);
         let asked = Instant::now();
-        let removed = remove_addresses(&data).is_ok();
+        let removed = directory.remove_addresses().is_ok();
         shutdown.stop();
         phones.graceful_shutdown(Some(grace));
         operators.graceful_shutdown(Some(grace));
@@ -273,22 +261,9 @@ impl Server {
             modules.registry.close();
             modules.audit.close();
             modules.log.close();
+            ticks::save_clock(&directory.clock);
         };
         let closed = tokio::task::spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
-}
-
-/// Writes the file of addresses. It appears complete.
-fn write_addresses(data: &Path, addresses: Addresses) -> anyhow::Result<()> {
-    let path = data.join(ADDRESSES);
-    let text = serde_json::to_vec(&addresses)?;
-    let written = files::replace(&OsDisk::shared(), &path, &text);
-    written.with_context(|| format!("writing {}", path.display()))
-}
-
-/// Removes the file of addresses. A crash leaves it; the next start removes it before it opens anything.
-fn remove_addresses(data: &Path) -> anyhow::Result<()> {
-    let path = data.join(ADDRESSES);
-    files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))
 }

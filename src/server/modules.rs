@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
+    files::SharedDisk,
     http::operator::Snapshots,
     import_jobs::ImportJobs,
     query_log::{self, LogOptions, QueryLog},
@@ -34,15 +35,21 @@ pub(super) struct Modules {
 pub(super) fn open(
     config: &Config,
     clock: &SharedClock,
+    keys_disk: &SharedDisk,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Modules> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
-    let options = LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock));
+    let options = LogOptions {
+        keys_disk: Arc::clone(keys_disk),
+        disk_reserve: config.server.disk_reserve,
+        ..LogOptions::new(data.join("log"), keys, config.log.clone(), Arc::clone(clock))
+    };
     let (log, report) = QueryLog::open(options, shutdown).context("opening the query log")?;
     report_recovery(&report);
     let (keyring, retention) = (log.keyring(), config.audit.retention);
-    let audit = Audit::new(data.join("audit"), keyring, Arc::clone(clock), retention);
+    let (dir, disk) = (data.join("audit"), Arc::clone(keys_disk));
+    let audit = Audit::on_disk(disk, dir, keyring, Arc::clone(clock), retention);
     let directory = data.join("registry");
     let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;

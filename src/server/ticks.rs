@@ -2,15 +2,19 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use super::modules::Modules;
+use super::{directory::Directory, modules::Modules};
 use crate::{
     audit::Audit,
     background::{lower_priority, spawn_tick},
+    clock::TrustedClock,
     query_log::QueryLog,
     registry::Registry,
     shutdown::Shutdown,
 };
 
+const CLOCK_TICK: Duration = Duration::from_secs(60);
+/// At most this many seconds of writing go below the reserve of the disk.
+const SPACE_TICK: Duration = Duration::from_secs(1);
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 /// A segment is sealed this much after its grace, at the latest.
 const SEALING_TICK: Duration = Duration::from_secs(30);
@@ -19,7 +23,20 @@ const REGISTRY_TICK: Duration = Duration::from_secs(60);
 const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 
-pub(super) fn spawn(shutdown: &Shutdown, modules: &Modules) {
+pub(super) fn spawn(shutdown: &Shutdown, modules: &Modules, directory: &Directory) {
+    let (clock, reserve) = (Arc::clone(&directory.clock), Arc::clone(&directory.reserve));
+    spawn_tick(shutdown, "clock", CLOCK_TICK, move || {
+        save_clock(&clock);
+        let missing = reserve.refill();
+        if missing > 0 {
+            tracing::warn!(
+                missing,
+                "the disk is full: bytes of the reserve for keys and audit entries are missing"
+            );
+        }
+    });
+    let log = modules.log.clone();
+    spawn_tick(shutdown, "disk-space", SPACE_TICK, move || log.check_space());
     let (log, audit) = (modules.log.clone(), modules.audit.clone());
     spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log, &audit));
     let (log, stop) = (modules.log.clone(), shutdown.clone());
@@ -36,6 +53,16 @@ pub(super) fn spawn(shutdown: &Shutdown, modules: &Modules) {
             stop.crashed("registry-writer");
         }
     });
+}
+
+/// Saves trusted time, and says what to do if the clocks disagree.
+pub(super) fn save_clock(clock: &TrustedClock) {
+    if let Some(advice) = clock.status().advice() {
+        tracing::error!("{advice}");
+    }
+    if let Err(error) = clock.save() {
+        tracing::warn!(%error, "trusted time is not saved; trying again");
+    }
 }
 
 /// Records leases that lapsed, removes devices that were silent for long, forgets handles that ended long ago, and logs it.
@@ -79,24 +106,15 @@ pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
     }
 }
 
-/// Destroys what has expired, and logs it. While the clocks disagree it destroys nothing, in the audit log neither.
+/// Destroys what has expired, and logs it.
 pub(super) fn retention(log: &QueryLog, audit: &Audit) {
     let outcome = log.tick();
-    if outcome.frozen {
-        tracing::error!(
-            "nothing is destroyed: the wall clock and the boot clock disagree by more than an hour. \
-             If the wall clock is right now, restart the server"
-        );
-    }
     if let Some(error) = &outcome.error {
         tracing::error!(%error, "expired hours could not be destroyed; trying again at the next tick");
     }
     let (hours, files, left) = (outcome.hours_destroyed, outcome.files_removed, outcome.files_left);
     if hours + files + left > 0 {
         tracing::info!(hours, files, left, "retention: expired hours destroyed");
-    }
-    if outcome.frozen {
-        return;
     }
     match audit.expire() {
         Ok(0) => {}

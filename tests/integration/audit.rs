@@ -25,6 +25,8 @@ const NOT_AUDITED: &[&str] = &[
     "/v1/log/segments",
     "/v1/log/forgotten",
     "/v1/registry",
+    "/v1/clock",
+    "/v1/clock/trust",
     "/metrics",
     // These return the registry and the progress of an import. Both need the admin role.
     "/v1/registry/snapshot",

@@ -12,15 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dispatchd::files::DataDirectory;
+use dispatchd::files::{DataDirectory, space_of};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     connection::{Reply, Wire},
-    harness::{PATIENCE, Server, run, say, wait_until},
+    harness::{PATIENCE, Server, dispatchd, run, say, wait_until},
     ledger::Tally,
     load::Client,
+    wrong_clocks::library,
 };
 
 const DISK_BYTES: &str = "16m";
@@ -79,6 +80,13 @@ impl SmallDisk {
         for bytes in [64 * 1024, 1024, 1] {
             while ballast.write_all(&vec![b'x'; bytes]).is_ok() {}
         }
+    }
+
+    /// Fills all but about `left` bytes.
+    fn fill_but(&self, left: u64) {
+        let free = space_of(&self.path).unwrap().free;
+        let bytes = usize::try_from(free.saturating_sub(left)).unwrap();
+        fs::write(self.ballast(), vec![b'x'; bytes]).unwrap();
     }
 
     pub(crate) fn free(&self) {
@@ -277,9 +285,10 @@ fn sign_up(wire: &mut Wire) -> Reply {
     wire.ask("POST", "/v1/devices", "", &body).expect("it answers")
 }
 
+/// A data directory that was in use starts on its reserve; one that is new has none.
 #[tokio::test]
-async fn a_disk_that_is_full_at_the_start_is_an_error_that_says_so() {
-    let test = "disk_full::a_disk_that_is_full_at_the_start_is_an_error_that_says_so";
+async fn on_a_disk_that_is_full_at_the_start_only_a_new_directory_is_an_error() {
+    let test = "disk_full::on_a_disk_that_is_full_at_the_start_only_a_new_directory_is_an_error";
     let Some(disk) = SmallDisk::mount("data", test) else {
         return;
     };
@@ -287,25 +296,24 @@ async fn a_disk_that_is_full_at_the_start_is_an_error_that_says_so() {
     let ann = server.sign_up().await;
     assert!(server.stop().await.success());
     disk.fill();
-    let output_before = server.output().len();
-    refuses_to_start(&mut server, "it was used before");
     let fresh = disk.path.join("fresh");
     let mut command = server.command();
     let output = run(command.env("DISPATCHD_SERVER__DATA", &fresh));
-    assert_clear(output.status.code(), &String::from_utf8_lossy(&output.stderr), &fresh);
-    assert_eq!(server.output().len(), output_before);
-
-    disk.free();
-    server.spawn().await;
-    assert_eq!(server.route(&ann, "+14155550123").await, "sms");
-    assert!(server.stop().await.success());
-}
-
-fn refuses_to_start(server: &mut Server, when: &str) {
-    let output = run(&mut server.command());
     let text = String::from_utf8_lossy(&output.stderr);
-    say(&format!("{when}: {text}"));
-    assert_clear(output.status.code(), &text, &server.data);
+    say(&format!("a new directory: {text}"));
+    assert_clear(output.status.code(), &text, &fresh);
+
+    server.spawn().await;
+    let mut wire = Wire::connect(&server.phones).expect("it accepts");
+    let path = "/v1/lookup/%2B14155550123";
+    wait_until("lookups are refused", || {
+        disk.fill();
+        get(&mut wire, path, &ann.token).body["code"] == "log-unwritable"
+    });
+    assert_eq!(get(&mut wire, "/readyz", "").body["missing"], json!(["log"]));
+    disk.free();
+    wait_until("service is back", || get(&mut wire, path, &ann.token).status == 200);
+    assert!(server.stop().await.success());
 }
 
 fn assert_clear(code: Option<i32>, text: &str, data: &Path) {
@@ -313,4 +321,90 @@ fn assert_clear(code: Option<i32>, text: &str, data: &Path) {
     let last = text.lines().last().unwrap_or_default();
     assert!(last.contains("No space left on device"), "{text}");
     assert!(last.contains(&*data.to_string_lossy()), "{text}");
+}
+
+/// Expired keys are destroyed on a full disk, operators can read meanwhile, a start works, and service resumes.
+#[tokio::test]
+async fn on_a_full_disk_the_log_forgets_and_can_be_read() {
+    let test = "disk_full::on_a_full_disk_the_log_forgets_and_can_be_read";
+    let Some(disk) = SmallDisk::mount("data", test) else {
+        return;
+    };
+    let offset = disk.path.with_file_name("offset");
+    fs::write(&offset, "0").unwrap();
+    let env = [("CLOCK__TRUST", "always"), ("KEYS__RESERVE", "1MiB")];
+    let mut server = Server::stopped(&disk.path, &env);
+    server.set_process_env(&[
+        ("LD_PRELOAD", library().to_str().unwrap()),
+        ("WALL_CLOCK_OFFSET", offset.to_str().unwrap()),
+    ]);
+    server.spawn().await;
+    let admin = server.operator_token("admin", "admin");
+    let phone = server.sign_up().await;
+    for _ in 0..20 {
+        assert_eq!(server.route(&phone, "+14155550199").await, "sms");
+    }
+    disk.fill();
+    wait_until("lookups are refused", || {
+        let mut wire = Wire::connect(&server.phones).expect("it accepts");
+        disk.fill();
+        get(&mut wire, "/v1/lookup/%2B14155550199", &phone.token).status == 503
+    });
+    let readable = server.records(&admin, "kind=lookup&route=sms").await.len();
+    assert!(readable >= 20, "{readable} of 20 can be read");
+    let forgotten = |server: &Server| {
+        let mut prove = dispatchd();
+        prove.args(["log", "prove-forgotten", "--json", "--server", &server.operators]);
+        let output = run(prove.env("DISPATCHD_TOKEN", &admin));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["proved"] == true && report["keys"] == 0
+    };
+    assert!(!forgotten(&server));
+
+    fs::write(&offset, (31 * 24 * 3600).to_string()).unwrap();
+    disk.fill();
+    wait_until("the expired keys are destroyed", || forgotten(&server));
+    disk.fill();
+    assert!(server.stop().await.success());
+    disk.fill();
+    server.spawn().await;
+    assert!(forgotten(&server));
+    assert!(server.records(&admin, "kind=lookup").await.is_empty());
+    disk.free();
+    wait_until("service is back", || {
+        let mut wire = Wire::connect(&server.phones).expect("it accepts");
+        let asked = get(&mut wire, "/v1/lookup/%2B14155550199", &phone.token);
+        asked.status == 200
+    });
+    assert!(server.stop().await.success());
+}
+
+/// Lookups stop before the disk is full, and go on by themselves.
+#[tokio::test]
+async fn a_part_of_the_disk_is_left_to_other_programs() {
+    let test = "disk_full::a_part_of_the_disk_is_left_to_other_programs";
+    let Some(disk) = SmallDisk::mount("data", test) else {
+        return;
+    };
+    let mut server = Server::on(&disk.path, &[("KEYS__RESERVE", "1MiB")]).await;
+    let phone = server.sign_up().await;
+    let ask = || {
+        let mut wire = Wire::connect(&server.phones).expect("it accepts");
+        get(&mut wire, "/v1/lookup/%2B14155550199", &phone.token)
+    };
+    assert_eq!(ask().status, 200);
+    // A twentieth of 16 MiB are 0.8 MiB.
+    let left = 512 * 1024;
+    disk.fill_but(left);
+    wait_until("lookups are refused", || ask().status == 503);
+    let asked = Instant::now();
+    while asked.elapsed() < Duration::from_secs(3) {
+        let refused = ask();
+        assert_eq!((refused.status, &refused.body["code"]), (503, &json!("log-unwritable")));
+    }
+    assert!(space_of(&disk.path).unwrap().free > left / 2, "the server uses the rest of the disk");
+    assert!(server.output().contains("server.disk_reserve"), "no message says why");
+    disk.free();
+    wait_until("service is back", || ask().status == 200);
+    assert!(server.stop().await.success());
 }

@@ -394,6 +394,8 @@ impl Planting {
             config: Config { durability: Durability::Os, ..Config::default() },
             clock: Arc::clone(&self.clock) as _,
             disk: Arc::clone(&self.disk) as _,
+            keys_disk: Arc::clone(&self.disk) as _,
+            disk_reserve: 0,
         };
         QueryLog::open(options, &Shutdown::new()).unwrap().0
     }

@@ -96,6 +96,8 @@ pub(crate) struct Server {
     pub(crate) data: PathBuf,
     /// Settings such as `LOG__DURABILITY` and their values.
     env: Vec<(String, String)>,
+    /// Variables of the process that are no settings, and their values.
+    process_env: Vec<(String, String)>,
     child: Option<Child>,
     pub(crate) phones: String,
     pub(crate) operators: String,
@@ -119,16 +121,24 @@ impl Server {
 
     /// Starts a server on an existing data directory.
     pub(crate) async fn on(data: &Path, env: &[(&str, &str)]) -> Self {
+        let mut server = Self::stopped(data, env);
+        server.spawn().await;
+        server
+    }
+
+    /// A server on a data directory, not yet started.
+    pub(crate) fn stopped(data: &Path, env: &[(&str, &str)]) -> Self {
         let mut server = Self {
             data: data.to_owned(),
-            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            env: Vec::new(),
+            process_env: Vec::new(),
             child: None,
             phones: String::new(),
             operators: String::new(),
             client: client().build().unwrap(),
             _folder: None,
         };
-        server.spawn().await;
+        server.set_env(env);
         server
     }
 
@@ -137,6 +147,7 @@ impl Server {
         Self {
             data: data.to_owned(),
             env: Vec::new(),
+            process_env: Vec::new(),
             child: None,
             phones: format!("http://{}", addresses.phones),
             operators: format!("http://{}", addresses.operators),
@@ -165,6 +176,7 @@ impl Server {
         for (name, value) in &self.env {
             command.env(format!("DISPATCHD_{name}"), value);
         }
+        command.envs(self.process_env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -212,6 +224,12 @@ impl Server {
     pub(crate) fn set_env(&mut self, env: &[(&str, &str)]) {
         let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
         self.env = env.iter().map(own).collect();
+    }
+
+    /// Replaces the variables of the process that are no settings. They apply from the next start on.
+    pub(crate) fn set_process_env(&mut self, env: &[(&str, &str)]) {
+        let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        self.process_env = env.iter().map(own).collect();
     }
 
     /// The output of the server so far.

@@ -40,3 +40,4 @@ mod timeline;
 mod tour;
 mod verifications;
 mod wire;
+mod wrong_clocks;

@@ -8,7 +8,7 @@ use reqwest::Method;
 use super::stopped::Stopped;
 use crate::{
     cli::{client::block_on, output::print_json, source::Source},
-    clock::{Clock as _, SystemClock},
+    clock::Clock as _,
     registry::Counts,
 };
 
@@ -26,7 +26,7 @@ impl Stats {
         let figures: Counts = match &self.source.data {
             Some(data) => {
                 let mut stopped = Stopped::open(data, &self.source.config.load()?)?;
-                stopped.registry.counts(SystemClock.now())?
+                stopped.registry.counts(stopped.clock.now())?
             }
             None => {
                 let client = self.source.client()?;

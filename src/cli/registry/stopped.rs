@@ -5,7 +5,8 @@ use std::{path::Path, sync::Arc};
 use anyhow::bail;
 
 use crate::{
-    clock::SystemClock,
+    cli::source::clock_of,
+    clock::TrustedClock,
     config::Config,
     files::{DataDirectory, DataDirectoryError},
     registry::{StoppedRegistry, StoreError},
@@ -15,6 +16,7 @@ use crate::{
 pub(super) struct Stopped {
     // In this order, so that the store is closed before anybody else may open it.
     pub(super) registry: StoppedRegistry,
+    pub(super) clock: Arc<TrustedClock>,
     _directory: DataDirectory,
 }
 
@@ -34,11 +36,12 @@ impl Stopped {
             Err(DataDirectoryError::InUse { .. }) => return Err(runs(data)),
             directory => directory?,
         };
-        let clock = Arc::new(SystemClock);
-        let opened = StoppedRegistry::open(&data.join("registry"), config.registry.clone(), clock);
-        match opened {
+        let clock = Arc::new(clock_of(data, config)?);
+        clock.save()?;
+        let (directory_of, shared) = (data.join("registry"), Arc::clone(&clock) as _);
+        match StoppedRegistry::open(&directory_of, config.registry.clone(), shared) {
             Err(StoreError::Locked(_)) => Err(runs(data)),
-            opened => Ok(Self { registry: opened?, _directory: directory }),
+            opened => Ok(Self { registry: opened?, clock, _directory: directory }),
         }
     }
 }

@@ -1,3 +1,4 @@
-//! What tests of other modules use instead of the machine's disk.
+//! Tests of the reserve; what tests of other modules use instead of the machine's disk.
 
+mod reserve;
 pub(crate) mod sim_disk;

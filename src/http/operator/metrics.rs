@@ -16,6 +16,7 @@ use prometheus_client::{
 
 use super::access::authorize;
 use crate::{
+    clock::TrustedClock,
     dispatch::{Caller, LookupCounts},
     http::problem::{Code, Problem},
     operators::{Operators, Role},
@@ -47,6 +48,7 @@ pub(super) async fn metrics(
     State(log): State<QueryLog>,
     State(registry): State<Arc<Registry>>,
     State(counts): State<Arc<LookupCounts>>,
+    State(clock): State<Arc<TrustedClock>>,
 ) -> Result<Response, Problem> {
     // A client that asks and watches the counts would learn about handles.
     if !caller.ip.is_loopback() {
@@ -54,13 +56,20 @@ pub(super) async fn metrics(
     }
     let mut metrics = Metrics::with_prefix("dispatchd");
     metrics.register_collector(Box::new(Lookups(counts)));
+    let clock = clock.status();
     let works = [
         ("log_writable", "Whether the query log takes records", log.is_writable()),
         ("registry_ready", "Whether the registry is loaded", registry.is_ready()),
+        ("clock_followed", "Whether trusted time follows the wall clock", clock.is_followed),
     ];
     for (name, help, is_so) in works {
         metrics.register(name, help, ConstGauge::new(i64::from(is_so)));
     }
+    metrics.register(
+        "clock_ahead_seconds",
+        "How far the wall clock is ahead of trusted time",
+        ConstGauge::new(clock.wall_ahead_seconds),
+    );
     let mut text = String::new();
     encode(&mut text, &metrics)
         .map_err(|_| Problem::new(Code::Internal, "the counts could not be written"))?;

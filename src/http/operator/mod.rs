@@ -1,6 +1,7 @@
 //! The operators' listener: extract, one call into [`reading`](crate::reading) or the registry, answer.
 
 mod access;
+mod clock;
 mod import;
 mod lines;
 mod log;

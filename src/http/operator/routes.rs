@@ -6,13 +6,13 @@ use axum::{Extension, Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    import, log, metrics, openapi,
+    clock, import, log, metrics, openapi,
     reads::Reads,
     registry::{self, Snapshots},
     tail,
 };
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, TrustedClock},
     dispatch::LookupCounts,
     http::{health, phone, problem::with_fallbacks},
     import_jobs::ImportJobs,
@@ -41,6 +41,8 @@ pub struct OperatorState {
     pub log: QueryLog,
     /// The present.
     pub clock: SharedClock,
+    /// The same, to show and to correct it.
+    pub trusted: Arc<TrustedClock>,
     /// The stop signals.
     pub shutdown: Shutdown,
 }
@@ -68,6 +70,8 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(registry::snapshot))
+        .routes(routes!(clock::clock_status))
+        .routes(routes!(clock::trust_clock))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(health::livez))

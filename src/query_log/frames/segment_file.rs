@@ -32,6 +32,8 @@ pub(crate) enum WriteError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    #[error("the disk has less free space than server.disk_reserve")]
+    Reserve,
 }
 
 #[derive(Debug)]

@@ -64,6 +64,7 @@ pub(crate) struct Recovered {
 pub(crate) fn open(
     dir: &Path,
     keys: KeyFiles,
+    keys_disk: SharedDisk,
     disk: &SharedDisk,
     now: Timestamp,
     retention: Duration,
@@ -72,7 +73,7 @@ pub(crate) fn open(
     let lock = FileLock::of_directory(dir)?;
     let listing = list(dir).map_err(io_at(dir))?;
     let segments = listing.segments();
-    let keyring = Keyring::open(disk.clone(), keys, !segments.is_empty())?;
+    let keyring = Keyring::open(keys_disk, keys, !segments.is_empty())?;
     let catalog = Catalog::new(dir);
     let mut report = RecoveryReport {
         segments: segments.len(),

@@ -26,7 +26,7 @@ pub(crate) struct Sources {
 impl Sources {
     /// Rows at or before this instant have expired.
     pub(crate) fn horizon(&self) -> Timestamp {
-        self.clock.now().minus(self.retention)
+        self.clock.latest().minus(self.retention)
     }
 
     /// Whether a segment that cannot be read counts as lost. An expired one does not; an I/O error is the caller's to report.

@@ -79,6 +79,8 @@ pub(crate) fn options(
         config: config.clone(),
         clock: Arc::clone(clock) as _,
         disk: Arc::clone(disk),
+        keys_disk: Arc::clone(disk),
+        disk_reserve: 0,
     }
 }
 

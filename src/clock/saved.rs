@@ -1,0 +1,58 @@
+//! Trusted time on disk: what a process saves for the next one.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{rules::Standing, timestamp::Timestamp};
+use crate::files::{self, SharedDisk};
+
+/// What is saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Saved {
+    pub(super) trusted: Timestamp,
+    /// The run of the machine; empty if it is not known.
+    pub(super) boot_id: String,
+    /// The boot clock at the time `trusted`.
+    pub(super) boot_us: u64,
+    #[serde(flatten)]
+    pub(super) standing: Standing,
+}
+
+/// Why trusted time cannot be read or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ClockFileError {
+    /// The operating system refuses.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its content is none that this service writes.
+    #[error(
+        "{}: damaged: it does not say how late it was. If the machine's clock is right, remove the file and start again",
+        .0.display()
+    )]
+    Damaged(PathBuf),
+}
+
+/// What the last process saved; none before the first start.
+pub(super) fn read(path: &Path) -> Result<Option<Saved>, ClockFileError> {
+    let io = |source| ClockFileError::Io { path: path.to_owned(), source };
+    let Some(bytes) = files::if_exists(files::read(path)).map_err(io)? else { return Ok(None) };
+    let damaged = |_| ClockFileError::Damaged(path.to_owned());
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+/// Replaces the file.
+pub(super) fn write(disk: &SharedDisk, path: &Path, saved: &Saved) -> Result<(), ClockFileError> {
+    let io = |source| ClockFileError::Io { path: path.to_owned(), source };
+    let mut bytes = serde_json::to_vec(saved).map_err(io::Error::other).map_err(io)?;
+    bytes.push(b'\n');
+    files::replace(disk, path, &bytes).map_err(io)
+}

@@ -1,0 +1,234 @@
+//! Trusted time against clocks that are set wrong, machines that start anew, and files that are damaged.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+
+use super::{Clock as _, ClockFileError, Config, ManualClock, Timestamp, Trust, TrustedClock};
+use crate::files::OsDisk;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// 2026-03-01T12:00:00Z.
+const START: Timestamp = Timestamp::from_secs(1_772_366_400);
+
+/// A data directory and its machine, whose kernel knows of no time service.
+struct World {
+    machine: Arc<ManualClock>,
+    folder: TempDir,
+    config: Config,
+    clock: TrustedClock,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let (machine, folder) = (ManualClock::at(START), tempfile::tempdir().unwrap());
+        machine.set_synchronised(false);
+        let clock = open(&machine, &folder, &config).unwrap();
+        Self { machine, folder, config, clock }
+    }
+
+    /// Starts the process anew; the last one had saved its time if `was_saved`.
+    fn restart(&mut self, was_saved: bool) {
+        if was_saved {
+            self.clock.save().unwrap();
+        }
+        self.clock = open(&self.machine, &self.folder, &self.config).unwrap();
+    }
+
+    /// Saves, takes the power away for `off`, and starts the machine and the process anew.
+    fn power_cycle(&mut self, off: Duration) {
+        self.clock.save().unwrap();
+        self.machine.advance(off);
+        self.machine.reboot();
+        self.restart(false);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn is_followed(&self) -> bool {
+        self.clock.status().is_followed
+    }
+}
+
+fn open(
+    machine: &Arc<ManualClock>,
+    folder: &TempDir,
+    config: &Config,
+) -> Result<TrustedClock, ClockFileError> {
+    TrustedClock::open(Arc::clone(machine) as _, OsDisk::shared(), folder.path(), config)
+}
+
+/// Steps of the wall clock that trusted time must not follow: an hour and more, in both directions.
+fn wrong() -> Vec<Timestamp> {
+    let spans = [HOUR + MINUTE, 2 * HOUR, DAY, 31 * DAY, 40 * DAY, 181 * DAY, 3650 * DAY];
+    let both = |span| [START.plus(span), START.minus(span)];
+    spans.into_iter().flat_map(both).chain([Timestamp::EPOCH]).collect()
+}
+
+#[test]
+fn a_small_step_is_followed_in_both_directions() {
+    let world = World::new();
+    for step in [Duration::from_secs(1), MINUTE, 50 * MINUTE] {
+        for wall in [START.plus(step), START, START.minus(step), START] {
+            world.machine.set_wall(wall);
+            assert_eq!((world.now(), world.is_followed()), (wall, true));
+        }
+    }
+}
+
+#[test]
+fn a_large_step_is_not_followed_and_time_passes_all_the_same() {
+    for wall in wrong() {
+        let mut world = World::new();
+        world.machine.set_wall(wall);
+        assert_eq!(world.now(), START, "{wall}");
+        world.machine.advance(65 * MINUTE);
+        assert_eq!(world.now(), START.plus(65 * MINUTE));
+        assert_eq!(world.clock.latest(), world.now().max(wall.plus(65 * MINUTE)));
+        for was_saved in [true, false] {
+            // Without the last minutes saved, the boot clock still says how much time has passed.
+            world.restart(was_saved);
+            assert_eq!((world.now(), world.is_followed()), (START.plus(65 * MINUTE), false));
+        }
+        world.machine.set_wall(START.plus(70 * MINUTE));
+        assert_eq!((world.now(), world.is_followed()), (START.plus(70 * MINUTE), true));
+    }
+}
+
+#[test]
+fn the_kernel_or_an_operator_confirms_a_large_step() {
+    for wall in wrong() {
+        let world = World::new();
+        world.machine.set_wall(wall);
+        assert!(!world.is_followed());
+        world.machine.set_synchronised(true);
+        assert_eq!((world.now(), world.is_followed()), (wall, true));
+
+        let mut world = World::new();
+        world.machine.set_wall(wall);
+        assert!(world.clock.status().advice().unwrap().contains("dispatchd clock trust"));
+        let status = world.clock.trust().unwrap();
+        assert_eq!((status.trusted, status.advice()), (wall, None));
+        world.restart(false);
+        assert_eq!((world.now(), world.is_followed()), (wall, true), "it was not saved");
+    }
+}
+
+#[test]
+fn after_a_new_start_of_the_machine_an_hour_ahead_is_followed_at_once() {
+    for off in [Duration::ZERO, MINUTE, 59 * MINUTE] {
+        let mut world = World::new();
+        world.power_cycle(off);
+        assert_eq!((world.now(), world.is_followed()), (START.plus(off), true));
+    }
+}
+
+#[test]
+fn after_a_new_start_of_the_machine_up_to_seven_days_ahead_is_on_probation() {
+    for off in [61 * MINUTE, DAY, 7 * DAY - 10 * MINUTE] {
+        let mut world = World::new();
+        world.power_cycle(off);
+        assert_eq!((world.now(), world.is_followed()), (START, false));
+        world.machine.advance(50 * MINUTE);
+        assert_eq!(world.clock.status().probation_seconds, Some(600));
+        assert!(world.clock.status().advice().unwrap().contains("or wait 10m"));
+        // A restart of the process does not begin it anew; a jump of the clock does.
+        world.restart(true);
+        world.machine.set_wall(START.plus(off).plus(53 * MINUTE));
+        assert_eq!(world.clock.status().probation_seconds, Some(3600));
+        world.machine.advance(59 * MINUTE);
+        assert_eq!((world.now(), world.is_followed()), (START.plus(109 * MINUTE), false));
+        world.machine.advance(MINUTE);
+        assert_eq!((world.now(), world.is_followed()), (START.plus(off).plus(113 * MINUTE), true));
+    }
+}
+
+#[test]
+fn after_a_new_start_of_the_machine_a_clock_slightly_behind_is_on_probation() {
+    let mut world = World::new();
+    world.machine.set_wall(START.minus(2 * MINUTE));
+    world.machine.reboot();
+    world.restart(false);
+    assert_eq!(
+        (world.now(), world.is_followed()),
+        (START.minus(2 * MINUTE), true),
+        "nothing was saved"
+    );
+
+    let mut world = World::new();
+    world.clock.save().unwrap();
+    world.machine.set_wall(START.minus(2 * MINUTE));
+    world.machine.reboot();
+    world.restart(false);
+    assert_eq!((world.now(), world.is_followed()), (START, false));
+    world.machine.advance(HOUR);
+    assert_eq!((world.now(), world.is_followed()), (START.plus(58 * MINUTE), true));
+}
+
+#[test]
+fn after_a_new_start_of_the_machine_other_clocks_wait_for_a_confirmation() {
+    let spans = [2 * HOUR, 40 * DAY, 3650 * DAY];
+    let behind = spans.into_iter().map(|span| START.minus(span));
+    for wall in behind.chain([START.plus(8 * DAY), START.plus(3650 * DAY), Timestamp::EPOCH]) {
+        let mut world = World::new();
+        world.clock.save().unwrap();
+        world.machine.set_wall(wall);
+        world.machine.reboot();
+        world.restart(false);
+        world.machine.advance(2 * DAY);
+        // Corrected at last, within what a probation allows.
+        assert_eq!((world.now(), world.is_followed()), (START.plus(2 * DAY), false), "{wall}");
+        assert_eq!(world.clock.status().probation_seconds, None);
+        world.restart(true);
+        world.machine.set_wall(START.plus(3 * DAY));
+        assert_eq!(world.now(), START.plus(2 * DAY));
+        world.machine.advance(HOUR);
+        assert_eq!((world.now(), world.is_followed()), (START.plus(3 * DAY).plus(HOUR), true));
+    }
+}
+
+#[test]
+fn a_machine_that_is_paused_resumes_by_itself() {
+    // A hypervisor stops both clocks. Whoever sets the wall clock afterwards has the kernel's word for it.
+    let world = World::new();
+    world.machine.set_wall(START.plus(3 * HOUR));
+    assert!(!world.is_followed());
+    world.machine.set_synchronised(true);
+    assert_eq!((world.now(), world.is_followed()), (START.plus(3 * HOUR), true));
+}
+
+#[test]
+fn with_trust_always_each_step_is_followed() {
+    for wall in wrong() {
+        let mut world = World::with(Config { trust: Trust::Always, ..Config::default() });
+        world.machine.set_wall(wall);
+        assert_eq!((world.now(), world.is_followed()), (wall, true));
+        world.clock.save().unwrap();
+        world.machine.reboot();
+        world.machine.set_wall(START);
+        world.restart(false);
+        assert_eq!((world.now(), world.is_followed()), (START, true));
+    }
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_names_the_way_out() {
+    let world = World::new();
+    world.clock.save().unwrap();
+    let file = world.folder.path().join("clock");
+    let saved = fs::read(&file).unwrap();
+    for bytes in [&b""[..], b"{}", &saved[..saved.len() / 2], b"\xff", b"[]"] {
+        fs::write(&file, bytes).unwrap();
+        let error = open(&world.machine, &world.folder, &world.config).unwrap_err();
+        assert!(matches!(error, ClockFileError::Damaged(_)));
+        assert!(error.to_string().contains("remove the file"));
+    }
+}

@@ -1,0 +1,268 @@
+//! The real binary with a wall clock that is wrong for a while: nothing is destroyed, no phone is sent to text messages,
+//! and every answered record can be read. The wall clock comes from a preloaded library (`tests/tools/wall_clock.c`); a new start of the
+//! machine is a `clock` file that names another run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use dispatchd::clock::{Clock as _, SystemClock, Timestamp};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Device, Server, dispatchd, json_of, run};
+
+const HANDLE: &str = "+14155550142";
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
+
+/// The library, compiled once.
+pub(crate) fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/wall_clock.c");
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("wall_clock-{}.so", std::process::id()));
+        let mut compile = Command::new("cc");
+        compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
+        let compiled = run(&mut compile);
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        library
+    })
+}
+
+/// A server on a machine whose wall clock the test sets, a phone with a handle, and what was answered.
+struct World {
+    server: Server,
+    phone: Device,
+    reader: String,
+    admin: String,
+    answered: usize,
+    _folder: TempDir,
+}
+
+impl World {
+    async fn start(offset: i64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let file = folder.path().join("offset");
+        fs::write(&file, offset.to_string()).unwrap();
+        let mut server = Server::stopped(&data, &[]);
+        server.set_process_env(&[
+            ("LD_PRELOAD", library().to_str().unwrap()),
+            ("WALL_CLOCK_OFFSET", file.to_str().unwrap()),
+        ]);
+        server.spawn().await;
+        let phone = server.sign_up().await;
+        server.prove(&phone, HANDLE).await;
+        let (reader, admin) =
+            (server.operator_token("reader", "reader"), server.operator_token("admin", "admin"));
+        let mut world = Self { server, phone, reader, admin, answered: 0, _folder: folder };
+        world.check().await;
+        world
+    }
+
+    /// Sets the wall clock to be off by `seconds`.
+    fn set(&self, seconds: i64) {
+        let file = self.server.data.with_file_name("offset");
+        fs::write(file.with_extension("new"), seconds.to_string()).unwrap();
+        fs::rename(file.with_extension("new"), file).unwrap();
+    }
+
+    /// Starts the machine anew with a wall clock that is off by `seconds`.
+    async fn reboot(&mut self, seconds: i64) {
+        assert!(self.server.stop().await.success());
+        let file = self.server.data.join("clock");
+        let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        saved["boot_id"] = "another run".into();
+        // The real machine has run for a while already. The server counts that as time since the new start.
+        let trusted: Timestamp = saved["trusted"].as_str().unwrap().parse().unwrap();
+        saved["trusted"] = trusted.minus(SystemClock.boot()).to_string().into();
+        fs::write(&file, saved.to_string()).unwrap();
+        self.set(seconds);
+        self.server.spawn().await;
+    }
+
+    /// The phone's handle is blue, and what was answered until now is in the log.
+    async fn check(&mut self) {
+        assert_eq!(self.server.route(&self.phone, HANDLE).await, "imessage");
+        self.answered += 1;
+        let me = self.server.phone(Method::GET, "/v1/devices/me").bearer_auth(&self.phone.token);
+        assert_eq!(json_of(me).await.0, StatusCode::OK, "the device is gone");
+        assert_eq!(self.readable().await, self.answered);
+    }
+
+    /// As [`Self::check`], while reads of the log are hidden by a wall clock that is ahead.
+    async fn ask(&mut self) {
+        assert_eq!(self.server.route(&self.phone, HANDLE).await, "imessage");
+        self.answered += 1;
+    }
+
+    async fn readable(&self) -> usize {
+        self.server.records(&self.reader, "kind=lookup&order=asc&limit=100000").await.len()
+    }
+
+    /// `dispatchd clock status --json` of the running server, or `trust`.
+    fn clock(&self, command: &str, token: &str) -> Value {
+        let mut clock = dispatchd();
+        clock.args(["clock", command, "--json", "--server", &self.server.operators]);
+        let output = run(clock.env("DISPATCHD_TOKEN", token));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn is_followed(&self) -> bool {
+        self.clock("status", &self.reader)["is_followed"].as_bool().unwrap()
+    }
+
+    /// Everything is there after a restart with the right time, and the log is sound.
+    async fn end(mut self) {
+        self.set(0);
+        self.check().await;
+        self.server.restart().await;
+        self.check().await;
+        assert!(self.is_followed());
+        for arguments in [&["log", "verify"][..], &["audit", "verify"]] {
+            let mut verify = dispatchd();
+            verify.args(arguments).arg("--data").arg(&self.server.data);
+            let output = run(&mut verify);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        }
+        assert!(self.server.stop().await.success());
+    }
+}
+
+/// Longer than a minute, so that each of the server's minutely tasks runs with the wrong clock.
+const LONG: Duration = Duration::from_secs(65);
+
+#[tokio::test]
+async fn a_running_server_destroys_nothing_by_a_clock_that_is_half_a_year_ahead_for_a_minute() {
+    let mut world = World::start(0).await;
+    world.set(181 * DAY);
+    world.ask().await;
+    assert!(!world.is_followed());
+    tokio::time::sleep(LONG).await;
+    world.ask().await;
+    let output = world.server.output();
+    assert!(output.contains("dispatchd clock trust"), "no message says what to do:\n{output}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_start_with_a_clock_that_is_ahead_destroys_nothing() {
+    for offset in [31 * DAY, 400 * DAY, 10 * YEAR] {
+        let mut world = World::start(0).await;
+        world.set(offset);
+        world.server.restart().await;
+        assert!(!world.is_followed());
+        world.ask().await;
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_with_a_clock_that_is_behind_loses_no_answered_record() {
+    for offset in [-2 * HOUR, -40 * DAY, -10 * YEAR] {
+        let mut world = World::start(0).await;
+        world.set(offset);
+        world.server.restart().await;
+        assert!(!world.is_followed());
+        for _ in 0..5 {
+            world.check().await;
+        }
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_small_correction_is_followed() {
+    let mut world = World::start(0).await;
+    for offset in [50 * MINUTE, 0, -50 * MINUTE] {
+        world.set(offset);
+        // The clocks are compared once a second.
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        world.check().await;
+        assert!(world.is_followed());
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_machine_with_a_dead_clock_battery_continues_from_the_time_saved() {
+    let mut world = World::start(0).await;
+    world.reboot(-20 * YEAR).await;
+    assert!(!world.is_followed());
+    world.check().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_machine_that_was_off_for_days_is_on_probation_and_an_operator_ends_it() {
+    let mut world = World::start(0).await;
+    world.reboot(3 * DAY).await;
+    let status = world.clock("status", &world.reader);
+    assert_eq!(status["is_followed"], false);
+    assert!(status["probation_seconds"].as_u64().unwrap() > 3_500, "{status}");
+    world.check().await;
+    let status = world.clock("trust", &world.admin);
+    assert_eq!((&status["is_followed"], &status["wall_ahead_seconds"]), (&true.into(), &0.into()));
+    world.check().await;
+    world.server.restart().await;
+    assert!(world.is_followed());
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets() {
+    let mut world = World::start(0).await;
+    world.reboot(40 * DAY).await;
+    let status = world.clock("status", &world.reader);
+    assert_eq!(
+        (&status["is_followed"], &status["probation_seconds"]),
+        (&false.into(), &Value::Null)
+    );
+    // What is too old by the wall clock is hidden, and still there.
+    assert_eq!(world.readable().await, 0);
+    let mut refused = dispatchd();
+    refused.args(["clock", "trust", "--server", &world.server.operators]);
+    let refused = run(refused.env("DISPATCHD_TOKEN", &world.reader));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("role-insufficient"));
+    world.clock("trust", &world.admin);
+    world.server.restart().await;
+    assert!(world.is_followed());
+    assert_eq!(world.readable().await, 0);
+    let files = fs::read_dir(world.server.data.join("log")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let left: Vec<_> = names.filter(|name| name != "lock").collect();
+    assert!(left.is_empty(), "{left:?} is older than the retention");
+}
+
+#[tokio::test]
+async fn the_command_line_works_on_the_files_of_a_stopped_server() {
+    let mut world = World::start(0).await;
+    assert!(world.server.stop().await.success());
+    let clock = |command: &str| {
+        let mut clock = dispatchd();
+        clock.args(["clock", command, "--data"]).arg(&world.server.data);
+        let output = run(&mut clock);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(clock("status").contains("followed       yes"));
+    let file = world.server.data.join("clock");
+    let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    saved["trusted"] = "2020-01-01T00:00:00.000000Z".into();
+    fs::write(&file, saved.to_string()).unwrap();
+    let status = clock("status");
+    assert!(status.contains("followed       no") && status.contains("ahead of trusted time"));
+    assert!(status.contains("dispatchd clock trust"), "{status}");
+    assert!(clock("trust").contains("followed       yes"));
+    assert!(clock("status").contains("followed       yes"));
+}
