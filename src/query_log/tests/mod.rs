@@ -8,4 +8,5 @@ mod model;
 mod poison;
 mod retention;
 mod sealer;
+mod sealer_faults;
 pub(crate) mod support;

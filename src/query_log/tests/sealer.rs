@@ -1,12 +1,6 @@
 //! Sealing changes the form of a segment and no row that a reader gets.
 
-use std::{
-    cell::Cell,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 
@@ -14,7 +8,6 @@ use super::support::*;
 use crate::{
     clock::Clock,
     envelope::FILE_HEADER_BYTES,
-    files::{Disk, DiskFile, tests::sim_disk::UnsyncedDisk},
     query_log::{
         Cursor, Filter, Kind, Order, QueryLog, SealError, SearchOutcome, SegmentState,
         segment::tests::mistake,
@@ -24,7 +17,7 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn files(dir: &std::path::Path, extension: &str) -> Vec<PathBuf> {
+pub(super) fn files(dir: &std::path::Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|it| it == extension)).collect();
@@ -33,7 +26,7 @@ fn files(dir: &std::path::Path, extension: &str) -> Vec<PathBuf> {
 }
 
 /// Lookups and changes over some hours, of which all but the last have ended.
-fn filled(bench: &Bench, hours: u64, per_hour: u64) -> QueryLog {
+pub(super) fn filled(bench: &Bench, hours: u64, per_hour: u64) -> QueryLog {
     let log = bench.open();
     for hour in 0..hours {
         for n in hour * per_hour..(hour + 1) * per_hour {
@@ -310,88 +303,6 @@ fn an_incomplete_file_without_frames_is_reported_unless_its_hour_is_being_remove
     bench.clock.advance(31 * 24 * HOUR);
     log.tick();
     assert!(files(&bench.log_dir(), "sealing").is_empty(), "it dies with its hour");
-}
-
-/// A disk that flips one bit of one write to an incomplete sealed file.
-#[derive(Debug)]
-struct LyingDisk {
-    /// The index of the write.
-    at: usize,
-}
-
-#[derive(Debug)]
-struct LyingFile {
-    file: Box<dyn DiskFile>,
-    appends_left: usize,
-}
-
-impl DiskFile for LyingFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut bytes = bytes.to_vec();
-        if self.appends_left == 0 {
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-        }
-        self.appends_left = self.appends_left.wrapping_sub(1);
-        self.file.append(&bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.file.truncate(len)
-    }
-
-    fn wipe(&mut self) -> io::Result<()> {
-        self.file.wipe()
-    }
-}
-
-impl Disk for LyingDisk {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        UnsyncedDisk.create_dir(path)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = UnsyncedDisk.create(path)?;
-        if path.extension().is_some_and(|extension| extension == "sealing") {
-            return Ok(Box::new(LyingFile { file, appends_left: self.at }));
-        }
-        Ok(file)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        UnsyncedDisk.open(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        UnsyncedDisk.rename(from, to)
-    }
-
-    fn unlink(&self, path: &Path) -> io::Result<()> {
-        UnsyncedDisk.unlink(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        UnsyncedDisk.sync_dir(path)
-    }
-}
-
-#[test]
-fn a_file_that_differs_from_the_frames_never_replaces_them() {
-    for at in 1..3 {
-        let bench = Bench::with_disk(Arc::new(LyingDisk { at }));
-        let log = filled(&bench, 1, 300);
-        let all = numbers(&log.reader());
-        let outcome = log.seal(&|| false);
-        assert_eq!((outcome.segments, outcome.failed.len()), (0, 1), "append {at}");
-        assert_eq!(files(&bench.log_dir(), "frames").len(), 2, "append {at}");
-        assert!(files(&bench.log_dir(), "sealing").is_empty(), "append {at}");
-        assert!(files(&bench.log_dir(), "sealed").is_empty(), "append {at}");
-        assert_eq!(numbers(&log.reader()), all, "append {at}");
-    }
 }
 
 #[test]
