@@ -47,7 +47,9 @@ pub const LOG_RETENTION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const LOG_RETENTION_MIN: Duration = Duration::from_secs(2 * 3600);
 /// Trusted time follows a wall clock that differs from it by at most this: drift, leap seconds, a small correction by hand.
 pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(3600);
-/// After a new start of the machine, a wall clock that is ahead by at most this is followed after a probation. A longer time
+/// Small steps of the wall clock count together for this long.
+pub const CLOCK_STEPS_SPAN: Duration = Duration::from_secs(24 * 3600);
+/// After a reboot, a wall clock that is ahead by at most this is followed after a probation. A longer time
 /// without power needs a time service or an operator.
 pub const CLOCK_PROBATION_AHEAD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A step of the wall clock by more than this ends a probation, which then begins anew.
@@ -59,9 +61,11 @@ pub const CLOCK_STEP_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const KEYS_RESERVE_BYTES: u64 = 8 << 20;
 /// The least that the configuration accepts.
 pub const KEYS_RESERVE_BYTES_MIN: u64 = 1 << 20;
+/// The most that the configuration accepts.
+pub const KEYS_RESERVE_BYTES_MAX: u64 = 1 << 30;
 /// Free space below which the log takes no records by default: other programs on the disk must not starve.
 pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
-/// The same as a part of a small disk.
+/// The free space that the log leaves is at most this part of the disk: one twentieth.
 pub const DISK_RESERVE_PART: u64 = 20;
 /// Pause after a failed write before the log tries a new file.
 pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use super::fingerprint::Noted;
 use crate::{clock::Timestamp, vocabulary::codes};
 
 codes! {
-    /// A call that gives out records of the query log, or entries of the audit log.
+    /// A call that gives out records of the query log or entries of the audit log, or that decides what is destroyed.
     Call {
         /// A search of the query log.
         Search = 1 "search",
@@ -28,6 +28,8 @@ codes! {
         AuditList = 7 "audit-list",
         /// Reading the audit log to see whether it is sound.
         AuditVerify = 8 "audit-verify",
+        /// Saying that the machine's clock is right, after which what has expired by it is destroyed.
+        ClockTrust = 9 "clock-trust",
     }
 }
 

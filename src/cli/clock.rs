@@ -1,6 +1,7 @@
 //! `dispatchd clock status|trust`.
 
 use std::{
+    fs,
     io::{Write as _, stdout},
     path::Path,
 };
@@ -13,18 +14,22 @@ use super::{
     output::print_json,
     source::{Source, clock_of},
 };
-use crate::{clock::ClockStatus, config::Config, files::DataDirectory};
+use crate::{
+    audit::local_user,
+    clock::{ClockFileError, ClockStatus},
+    files::DataDirectory,
+};
 
 #[derive(Subcommand)]
 pub(super) enum Clock {
     /// Show trusted time and the machine's wall clock, and what to do if they disagree
-    Status(Status),
+    Status(Options),
     /// Say that the machine's wall clock is right: trusted time follows it. What has expired by it is then destroyed
-    Trust(Status),
+    Trust(Options),
 }
 
 #[derive(Args)]
-pub(super) struct Status {
+pub(super) struct Options {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -34,12 +39,12 @@ pub(super) struct Status {
 
 impl Clock {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (is_trust, Status { json, source }) = match self {
-            Self::Status(status) => (false, status),
-            Self::Trust(status) => (true, status),
+        let (is_trust, Options { json, source }) = match self {
+            Self::Status(options) => (false, options),
+            Self::Trust(options) => (true, options),
         };
         let status = match &source.data {
-            Some(data) => of_files(data, &source.config.load()?, is_trust)?,
+            Some(data) => of_files(data, &source, is_trust)?,
             None => of_server(&source, is_trust)?,
         };
         match json {
@@ -49,11 +54,25 @@ impl Clock {
     }
 }
 
-fn of_files(data: &Path, config: &Config, is_trust: bool) -> anyhow::Result<ClockStatus> {
+fn of_files(data: &Path, source: &Source, is_trust: bool) -> anyhow::Result<ClockStatus> {
     DataDirectory::check(data)?;
-    let _directory = if is_trust { Some(DataDirectory::open(data)?) } else { None };
-    let clock = clock_of(data, config)?;
-    Ok(if is_trust { clock.trust()? } else { clock.status() })
+    let config = source.config.load()?;
+    if !is_trust {
+        return Ok(clock_of(data, &config)?.status());
+    }
+    let _directory = DataDirectory::open(data)?;
+    let clock = match clock_of(data, &config) {
+        // Whoever says that the wall clock is right needs no saved time.
+        Err(ClockFileError::Damaged(file)) => {
+            fs::remove_file(file)?;
+            clock_of(data, &config)?
+        }
+        clock => clock?,
+    };
+    match source.records()? {
+        Some(records) => Ok(records.trust_clock(&clock, &local_user())??),
+        None => Ok(clock.trust()?),
+    }
 }
 
 fn of_server(source: &Source, is_trust: bool) -> anyhow::Result<ClockStatus> {

@@ -135,6 +135,9 @@ impl Source {
         }
         let config = self.config.load()?;
         let clock = Arc::new(clock_of(&data, &config)?);
+        if let Some(advice) = clock.status().advice() {
+            eprintln!("dispatchd: {advice}. What is too old by either time is hidden.");
+        }
         Ok(Some(Records::of_files(DataFiles {
             data,
             clock,

@@ -23,7 +23,7 @@ pub enum Trust {
 pub struct Config {
     /// Whether the wall clock is believed.
     pub trust: Trust,
-    /// After a new start of the machine, a wall clock up to 7 days ahead is followed after this time without a jump.
+    /// After a reboot, a wall clock up to 7 days ahead is followed after this time without a jump.
     #[serde(with = "span")]
     pub probation: Duration,
 }

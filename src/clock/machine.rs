@@ -13,10 +13,11 @@ use rustix::time::{ClockId, clock_gettime};
 use super::timestamp::{Timestamp, micros};
 use crate::files;
 
-/// Names one run of the machine, from power-on to power-off.
 const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
+/// Names the process's time namespace: in each, the boot clock counts from another instant.
+const TIME_NAMESPACE: &str = "/proc/self/ns/time";
 /// The kernel's own reading of the wall clock may differ by this much from ours. A larger difference means that something
-/// between the kernel and this process changes the time, so the kernel's word says nothing about what we read.
+/// between the kernel and this process changes the time. Then the kernel's status does not apply to our reading.
 const READINGS_APART_MAX: Duration = Duration::from_secs(2);
 /// `STA_UNSYNC` of `adjtimex(2)`: nobody keeps the clock synchronised. Whoever sets the clock by hand sets this bit, too.
 const STA_UNSYNC: i32 = 0x40;
@@ -32,11 +33,13 @@ pub trait Machine: Send + Sync + fmt::Debug {
     /// the machine.
     fn uptime(&self) -> Duration;
 
-    /// Names the machine's run. None if the system does not say it.
+    /// Names the boot, from power-on to power-off, and the boot clock that this process sees. None if the system does not say
+    /// it.
     fn boot_id(&self) -> Option<String>;
 
-    /// Whether the kernel reports that a time service keeps the wall clock right. False if that is not known.
-    fn is_synchronised(&self) -> bool;
+    /// Whether the kernel reports that a time service keeps the wall clock right, which showed `wall` a moment ago. False if that
+    /// is not known.
+    fn is_synchronised(&self, wall: Timestamp) -> bool;
 
     /// How long a comparison of wall clock and boot clock holds.
     fn compare_every(&self) -> Duration {
@@ -65,11 +68,13 @@ impl Machine for SystemClock {
     }
 
     fn boot_id(&self) -> Option<String> {
-        files::read_text(Path::new(BOOT_ID_FILE)).ok().map(|id| id.trim().to_owned())
+        let boot = files::read_text(Path::new(BOOT_ID_FILE)).ok()?;
+        let namespace = Path::new(TIME_NAMESPACE).read_link().unwrap_or_default();
+        Some(format!("{} {}", boot.trim(), namespace.display()))
     }
 
     /// Sandboxes refuse the call (EPERM, ENOSYS); then nothing is known.
-    fn is_synchronised(&self) -> bool {
+    fn is_synchronised(&self, wall: Timestamp) -> bool {
         let mut timex = Timex::new();
         let Ok(_) = adjtimex(&mut timex) else { return false };
         let (status, time) = (timex.0.status, timex.0.time);
@@ -78,7 +83,6 @@ impl Machine for SystemClock {
         let fraction = u64::try_from(time.tv_usec).unwrap_or(0) / unit;
         let kernel =
             Timestamp::from_micros(secs.saturating_mul(1_000_000).saturating_add(fraction));
-        let wall = self.wall();
         let apart = kernel.since(wall).max(wall.since(kernel));
         status & STA_UNSYNC == 0 && apart <= READINGS_APART_MAX
     }

@@ -50,7 +50,7 @@ impl ManualClock {
         self.is_synchronised.store(is_synchronised, Ordering::SeqCst);
     }
 
-    /// Starts the machine anew: the boot clock begins at zero.
+    /// Reboots the machine: the boot clock begins at zero.
     pub fn reboot(&self) {
         self.run.fetch_add(1, Ordering::SeqCst);
         self.boot_micros.store(0, Ordering::SeqCst);
@@ -70,7 +70,7 @@ impl Machine for ManualClock {
         Some(self.run.load(Ordering::SeqCst).to_string())
     }
 
-    fn is_synchronised(&self) -> bool {
+    fn is_synchronised(&self, _: Timestamp) -> bool {
         self.is_synchronised.load(Ordering::SeqCst)
     }
 

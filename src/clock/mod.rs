@@ -1,7 +1,8 @@
 //! Time: the only reader of the wall clock and of the boot clock.
 //!
 //! Everything that depends on time (retention, leases, codes, quotas) takes it from a [`Clock`], so that tests move it
-//! instead of waiting. A server's clock is a [`TrustedClock`]: it does not follow a wall clock that somebody has set wrong. Hours are counted from the Unix epoch; no calendar and no time zone takes part in a decision.
+//! instead of waiting. A server's clock is a [`TrustedClock`]: it does not follow a wall clock that somebody has set wrong. Hours
+//! are counted from the Unix epoch; no calendar and no time zone takes part in a decision.
 
 mod config;
 mod machine;

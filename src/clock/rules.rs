@@ -2,14 +2,15 @@
 //!
 //! Trusted time is the boot clock plus an offset. The offset changes only when trusted time follows the wall clock:
 //!
-//! - While wall clock and trusted time agree within an hour, each comparison follows the wall clock.
-//! - Within one run of the machine a larger step is not followed: somebody set the clock, rightly or not.
-//! - After a new start of the machine nobody knows how long it was off. A wall clock that is at most an hour ahead is followed.
-//!   One that is at most seven days ahead, or at most an hour behind, is on probation. All others are not followed.
+//! - While wall clock and trusted time agree within an hour, each comparison follows the wall clock. Small steps may not add up
+//!   to more than an hour within a day.
+//! - Within one boot a larger step is not followed: somebody set the clock, rightly or not.
+//! - After a reboot nobody knows how long the machine was off. A wall clock that is at most an hour ahead is followed. One that
+//!   is at most seven days ahead, or at most an hour behind, is on probation. All others are not followed.
 //! - A clock that was not followed is followed when it agrees again, when its probation ends without a jump, when the
 //!   kernel reports synchronised time, or when an operator says so.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,13 @@ pub(super) struct Reading {
     pub(super) is_synchronised: bool,
 }
 
+impl Reading {
+    /// Wall clock less boot clock, in microseconds.
+    fn offset_us(self) -> i64 {
+        signed(self.wall.as_micros()).saturating_sub(signed(micros(self.boot)))
+    }
+}
+
 /// Whether trusted time follows the wall clock, and why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
@@ -32,24 +40,12 @@ pub(super) enum Standing {
     Followed,
     /// The wall clock was set by more than an hour while the machine ran.
     Stepped,
-    /// The machine started anew, and its wall clock does not fit what was known before.
-    Restarted {
+    /// The machine was rebooted, and its wall clock does not fit what was known before.
+    Rebooted {
         /// The boot clock's reading from which the probation counts, in microseconds.
         since_us: u64,
         /// Wall clock less boot clock at that moment, in microseconds.
         offset_us: i64,
-    },
-}
-
-/// What a comparison led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// The wall clock is no longer followed.
-    Refused,
-    /// The wall clock is followed again; trusted time moved by this many microseconds.
-    Followed {
-        /// How far it moved.
-        by_us: i64,
     },
 }
 
@@ -59,24 +55,40 @@ pub(super) struct Rules {
     /// Trusted time less the boot clock, in microseconds.
     pub(super) offset_us: i64,
     pub(super) standing: Standing,
+    /// The boot clock and the offset from which small steps count.
+    steps_from: (u64, i64),
 }
 
 impl Rules {
     /// Follows the wall clock, with nothing known from before.
     pub(super) fn new(reading: Reading) -> Self {
-        Self { offset_us: offset(reading), standing: Standing::Followed }
+        Self::at_offset(reading, reading.offset_us(), Standing::Followed)
     }
 
-    /// Continues from `trusted`, when the boot clock showed `boot` in the same run of the machine.
-    pub(super) fn same_run(trusted: Timestamp, boot: Duration, standing: Standing) -> Self {
-        Self { offset_us: signed(trusted.as_micros()) - signed(micros(boot)), standing }
+    fn at_offset(reading: Reading, offset_us: i64, standing: Standing) -> Self {
+        Self { offset_us, standing, steps_from: (micros(reading.boot), offset_us) }
     }
 
-    /// Continues from `trusted` in a new run of the machine. The time since the machine started has passed for certain.
-    pub(super) fn new_run(trusted: Timestamp, reading: Reading) -> Self {
-        let standing =
-            Standing::Restarted { since_us: micros(reading.boot), offset_us: offset(reading) };
-        Self { offset_us: signed(trusted.as_micros()), standing }
+    /// Continues from `trusted`, when the boot clock showed `boot` in the same boot.
+    pub(super) fn same_boot(
+        trusted: Timestamp,
+        boot: Duration,
+        standing: Standing,
+        reading: Reading,
+    ) -> Self {
+        let offset_us = signed(trusted.as_micros()).saturating_sub(signed(micros(boot)));
+        Self::at_offset(reading, offset_us, standing)
+    }
+
+    /// Continues from `trusted` after a reboot, or on another machine. The boot clock alone does not say how much of its time has
+    /// passed since then: the directory may have been moved from a machine that was still running. So trusted time is what the wall
+    /// clock shows, but not before `trusted`, and not later than the boot clock can account for.
+    pub(super) fn rebooted(trusted: Timestamp, reading: Reading) -> Self {
+        let (since_us, offset_us) = (micros(reading.boot), reading.offset_us());
+        let standing = Standing::Rebooted { since_us, offset_us };
+        let now = reading.wall.clamp(trusted, trusted.plus(reading.boot));
+        let offset_us = signed(now.as_micros()).saturating_sub(signed(micros(reading.boot)));
+        Self::at_offset(reading, offset_us, standing)
     }
 
     pub(super) fn at(&self, boot: Duration) -> Timestamp {
@@ -85,60 +97,67 @@ impl Rules {
     }
 
     /// Compares the clocks, and follows the wall clock if it may.
-    pub(super) fn compare(&mut self, reading: Reading, probation: Duration) -> Option<Event> {
-        let (wall, agreement) = (offset(reading), signed(micros(limits::CLOCK_AGREEMENT)));
-        let ahead = wall.saturating_sub(self.offset_us);
-        let may_follow = reading.is_synchronised
-            || match &mut self.standing {
-                Standing::Followed | Standing::Stepped => ahead.abs() <= agreement,
-                Standing::Restarted { since_us, offset_us } => {
-                    let jumped = wall.abs_diff(*offset_us) > micros(limits::CLOCK_JUMP);
-                    if jumped {
-                        (*since_us, *offset_us) = (micros(reading.boot), wall);
-                    }
-                    let waited = micros(reading.boot).saturating_sub(*since_us);
-                    let is_over = waited >= micros(probation) && on_probation().contains(&ahead);
-                    (0..=agreement).contains(&ahead) || is_over
-                }
-            };
-        if may_follow {
-            let was_followed = self.standing == Standing::Followed;
-            *self = Self { offset_us: wall, standing: Standing::Followed };
-            let is_step = !was_followed || ahead.abs() > agreement;
-            return is_step.then_some(Event::Followed { by_us: ahead });
-        }
-        if self.standing == Standing::Followed {
+    pub(super) fn compare(&mut self, reading: Reading, probation: Duration) {
+        let (ahead, drift) = (self.ahead_us(reading), signed(micros(limits::CLOCK_JUMP)));
+        let may_follow = match self.standing {
+            Standing::Followed | Standing::Stepped => self.is_small_step(reading),
+            Standing::Rebooted { .. } => {
+                self.probation_left(reading, probation) == Some(Duration::ZERO)
+                    || (-drift..=agreement()).contains(&ahead)
+            }
+        };
+        if reading.is_synchronised || self.standing != Standing::Followed && may_follow {
+            self.follow(reading);
+        } else if may_follow {
+            self.offset_us = reading.offset_us();
+        } else if self.standing == Standing::Followed {
             self.standing = Standing::Stepped;
-            return Some(Event::Refused);
         }
-        None
     }
 
-    /// How long the wall clock must still keep from jumping until it is followed; none if waiting does not help.
-    pub(super) fn probation_left(&self, reading: Reading, probation: Duration) -> Option<u64> {
-        let Standing::Restarted { since_us, .. } = self.standing else { return None };
-        let ahead = offset(reading).saturating_sub(self.offset_us);
-        let waited = Duration::from_micros(micros(reading.boot).saturating_sub(since_us));
-        on_probation().contains(&ahead).then(|| probation.saturating_sub(waited).as_secs())
+    /// Whether the wall clock agrees within an hour, with trusted time and with what it was up to a day ago: many small steps
+    /// are a large one.
+    fn is_small_step(&mut self, reading: Reading) -> bool {
+        let (since_us, _) = self.steps_from;
+        if micros(reading.boot).saturating_sub(since_us) >= micros(limits::CLOCK_STEPS_SPAN) {
+            self.steps_from = (micros(reading.boot), self.offset_us);
+        }
+        let offset_us = reading.offset_us();
+        let is_near = |other: i64| offset_us.abs_diff(other) <= micros(limits::CLOCK_AGREEMENT);
+        is_near(self.offset_us) && is_near(self.steps_from.1)
     }
 
-    /// Follows the wall clock because an operator says that it is right. Returns how far trusted time moved, in microseconds.
-    pub(super) fn trust(&mut self, reading: Reading) -> i64 {
-        let (wall, before) = (offset(reading), self.offset_us);
-        *self = Self { offset_us: wall, standing: Standing::Followed };
-        wall.saturating_sub(before)
+    /// How long the wall clock must still keep from jumping until it is followed. None if waiting does not help. A jump begins
+    /// the probation anew.
+    pub(super) fn probation_left(
+        &mut self,
+        reading: Reading,
+        probation: Duration,
+    ) -> Option<Duration> {
+        let ahead = self.ahead_us(reading);
+        let Standing::Rebooted { since_us, offset_us } = &mut self.standing else { return None };
+        let (offset, boot_us) = (reading.offset_us(), micros(reading.boot));
+        if offset.abs_diff(*offset_us) > micros(limits::CLOCK_JUMP) {
+            (*since_us, *offset_us) = (boot_us, offset);
+        }
+        let waited = Duration::from_micros(boot_us.saturating_sub(*since_us));
+        let ahead_max = signed(micros(limits::CLOCK_PROBATION_AHEAD_MAX));
+        (-agreement()..=ahead_max).contains(&ahead).then(|| probation.saturating_sub(waited))
+    }
+
+    /// Follows the wall clock, whatever it shows.
+    pub(super) fn follow(&mut self, reading: Reading) {
+        *self = Self::new(reading);
+    }
+
+    /// Wall clock less trusted time, in microseconds.
+    pub(super) fn ahead_us(&self, reading: Reading) -> i64 {
+        reading.offset_us().saturating_sub(self.offset_us)
     }
 }
 
-/// Wall clock less boot clock, in microseconds.
-fn offset(reading: Reading) -> i64 {
-    signed(reading.wall.as_micros()).saturating_sub(signed(micros(reading.boot)))
-}
-
-/// How far ahead of trusted time a wall clock is that is followed after a probation, in microseconds.
-fn on_probation() -> RangeInclusive<i64> {
-    let behind = -signed(micros(limits::CLOCK_AGREEMENT));
-    behind..=signed(micros(limits::CLOCK_PROBATION_AHEAD_MAX))
+fn agreement() -> i64 {
+    signed(micros(limits::CLOCK_AGREEMENT))
 }
 
 fn signed(micros: u64) -> i64 {

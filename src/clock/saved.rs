@@ -1,20 +1,24 @@
 //! Trusted time on disk: what a process saves for the next one.
 
 use std::{
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{rules::Standing, timestamp::Timestamp};
+use super::{
+    rules::Standing,
+    timestamp::{Hour, Timestamp},
+};
 use crate::files::{self, SharedDisk};
 
 /// What is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Saved {
     pub(super) trusted: Timestamp,
-    /// The run of the machine; empty if it is not known.
+    /// The boot; empty if it is not known.
     pub(super) boot_id: String,
     /// The boot clock at the time `trusted`.
     pub(super) boot_us: u64,
@@ -33,9 +37,9 @@ pub enum ClockFileError {
         /// Why.
         source: io::Error,
     },
-    /// Its content is none that this service writes.
+    /// It is damaged.
     #[error(
-        "{}: damaged: it does not say how late it was. If the machine's clock is right, remove the file and start again",
+        "{}: damaged: it holds no valid time. If the machine's clock is right, remove the file and start again",
         .0.display()
     )]
     Damaged(PathBuf),
@@ -47,6 +51,20 @@ pub(super) fn read(path: &Path) -> Result<Option<Saved>, ClockFileError> {
     let Some(bytes) = files::if_exists(files::read(path)).map_err(io)? else { return Ok(None) };
     let damaged = |_| ClockFileError::Damaged(path.to_owned());
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+/// What is known without the file: time went on at least to the newest hour of the log. None if there is no log either.
+pub(super) fn guess(data: &Path) -> Option<Saved> {
+    // The names of the log's files begin with their hour.
+    let hour_of =
+        |name: OsString| -> Option<u32> { name.to_str()?.split('-').next()?.parse().ok() };
+    let names = files::names(&data.join("log")).ok()?;
+    let newest = names.into_iter().filter_map(hour_of).max()?;
+    tracing::warn!(
+        "no time was saved in the data directory; it continues from the newest hour of its log"
+    );
+    let trusted = Hour::from_epoch_hours(newest).start();
+    Some(Saved { trusted, boot_id: String::new(), boot_us: 0, standing: Standing::Followed })
 }
 
 /// Replaces the file.

@@ -19,6 +19,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
         self.now()
     }
 
+    /// The machine's wall clock, for what others compare with theirs: nothing of our own may go by it.
+    fn wall_clock(&self) -> Timestamp {
+        self.now()
+    }
+
     /// Time since the machine started, sleep included. Never goes back and cannot be set.
     fn boot(&self) -> Duration;
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::{Config, Trust},
     machine::{Machine, SharedMachine},
-    rules::{Event, Reading, Rules, Standing},
+    rules::{Reading, Rules, Standing},
     saved::{self, ClockFileError, Saved},
     system::Clock,
     timestamp::{Timestamp, micros},
@@ -42,6 +42,8 @@ pub struct TrustedClock {
     disk: SharedDisk,
     /// Trusted time less the boot clock, in microseconds: [`Rules::offset_us`], to be read without the lock.
     offset_us: AtomicI64,
+    /// How far the wall clock was ahead at the last comparison, in microseconds; 0 if it was behind.
+    ahead_us: AtomicU64,
     /// The reading of the boot clock from which the clocks are compared again, in microseconds.
     compare_at_us: AtomicU64,
     rules: Mutex<Rules>,
@@ -64,7 +66,7 @@ pub struct ClockStatus {
     pub is_followed: bool,
     /// Whether the kernel reports that a time service keeps the wall clock right.
     pub is_synchronised: bool,
-    /// Seconds until the wall clock is followed, if it does not jump again. Only after a new start of the machine.
+    /// Seconds until the wall clock is followed, if it does not jump again. Only after a reboot.
     pub probation_seconds: Option<u64>,
 }
 
@@ -74,11 +76,10 @@ impl ClockStatus {
         if self.is_followed {
             return None;
         }
-        let apart = Duration::from_secs(self.wall_ahead_seconds.unsigned_abs());
-        let apart = humantime::format_duration(apart);
+        let apart = rounded(self.wall_ahead_seconds.unsigned_abs());
         let direction = if self.wall_ahead_seconds < 0 { "behind" } else { "ahead of" };
         let probation = self.probation_seconds.map_or_else(String::new, |left| {
-            let left = humantime::format_duration(Duration::from_secs(left));
+            let left = rounded(left);
             format!(", or wait {left}: the wall clock is followed then if it does not jump")
         });
         Some(format!(
@@ -89,8 +90,8 @@ impl ClockStatus {
 }
 
 impl TrustedClock {
-    /// Continues from what the last process saved in the directory `data`; without a file there it follows the wall clock.
-    /// Nothing is written.
+    /// Continues from what the last process saved in the directory `data`; without a file there it
+    /// follows the wall clock, unless the log has records. Nothing is written.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
@@ -101,20 +102,17 @@ impl TrustedClock {
         config: &Config,
     ) -> Result<Self, ClockFileError> {
         let (file, config) = (data.join(FILE_NAME), config.clone());
-        let mut rules = restore(saved::read(&file)?, &*machine);
-        compare(&mut rules, read(&*machine), &config);
-        let (offset_us, compare_at_us) = (AtomicI64::new(rules.offset_us), AtomicU64::new(0));
-        let rules = Mutex::new(rules);
-        Ok(Self {
-            machine,
-            config,
-            file,
-            disk,
-            offset_us,
-            compare_at_us,
-            rules,
-            saving: Mutex::new(()),
-        })
+        let saved = match saved::read(&file)? {
+            None => saved::guess(data),
+            saved => saved,
+        };
+        let rules = Mutex::new(restore(saved, &*machine));
+        let [ahead_us, compare_at_us] = [(); 2].map(|()| AtomicU64::new(0));
+        let (offset_us, saving) = (AtomicI64::new(0), Mutex::new(()));
+        let clock =
+            Self { machine, config, file, disk, offset_us, ahead_us, compare_at_us, rules, saving };
+        clock.compare();
+        Ok(clock)
     }
 
     /// Saves trusted time for the next process. To be called each minute and at the stop.
@@ -123,12 +121,11 @@ impl TrustedClock {
     /// If the file cannot be replaced. Then a next process continues from an earlier time.
     pub fn save(&self) -> Result<(), ClockFileError> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        let rules = *self.compare_now();
-        let boot = self.machine.uptime();
+        let (rules, reading) = self.compare();
         let saved = Saved {
-            trusted: rules.at(boot),
+            trusted: rules.at(reading.boot),
             boot_id: self.machine.boot_id().unwrap_or_default(),
-            boot_us: micros(boot),
+            boot_us: micros(reading.boot),
             standing: rules.standing,
         };
         saved::write(&self.disk, &self.file, &saved)
@@ -139,56 +136,49 @@ impl TrustedClock {
     /// # Errors
     /// As [`Self::save`]. Then the wall clock is followed all the same, until the process ends.
     pub fn trust(&self) -> Result<ClockStatus, ClockFileError> {
-        let by_us = {
-            let mut rules = self.lock();
-            let by_us = rules.trust(read(&*self.machine));
-            self.publish(&rules);
-            by_us
-        };
-        tracing::warn!(
-            by_s = by_us / 1_000_000,
-            "an operator says that the wall clock is right; trusted time follows it"
-        );
+        {
+            let (mut rules, reading) = (self.lock(), read(&*self.machine));
+            rules.follow(reading);
+            self.publish(&rules, reading);
+        }
         self.save()?;
         Ok(self.status())
     }
 
     /// What the clocks show now.
     pub fn status(&self) -> ClockStatus {
-        let rules = self.compare_now();
-        let reading = read(&*self.machine);
-        let trusted = rules.at(reading.boot);
-        let ahead = reading.wall.since(trusted).as_secs().cast_signed()
-            - trusted.since(reading.wall).as_secs().cast_signed();
+        let (mut rules, reading) = self.compare();
+        let probation = rules.probation_left(reading, self.config.probation);
         ClockStatus {
-            trusted,
+            trusted: rules.at(reading.boot),
             wall: reading.wall,
-            wall_ahead_seconds: ahead,
+            wall_ahead_seconds: rules.ahead_us(reading) / 1_000_000,
             is_followed: rules.standing == Standing::Followed,
             is_synchronised: reading.is_synchronised,
-            probation_seconds: rules.probation_left(reading, self.config.probation),
+            probation_seconds: probation.map(|left| left.as_secs()),
         }
     }
 
-    /// Compares the clocks, if nobody else is doing it.
-    #[cold]
-    fn compare_if_free(&self) {
-        if let Ok(mut rules) = self.rules.try_lock() {
-            compare(&mut rules, read(&*self.machine), &self.config);
-            self.publish(&rules);
-        }
-    }
-
-    fn compare_now(&self) -> MutexGuard<'_, Rules> {
+    /// Compares the clocks. Returns what came of it, and the reading.
+    fn compare(&self) -> (Rules, Reading) {
         let mut rules = self.lock();
-        compare(&mut rules, read(&*self.machine), &self.config);
-        self.publish(&rules);
-        rules
+        let reading = self.compare_in(&mut rules);
+        (*rules, reading)
     }
 
-    fn publish(&self, rules: &Rules) {
+    fn compare_in(&self, rules: &mut Rules) -> Reading {
+        let reading = read(&*self.machine);
+        let is_synchronised = reading.is_synchronised || self.config.trust == Trust::Always;
+        rules.compare(Reading { is_synchronised, ..reading }, self.config.probation);
+        self.publish(rules, reading);
+        reading
+    }
+
+    fn publish(&self, rules: &Rules, reading: Reading) {
         self.offset_us.store(rules.offset_us, Ordering::Relaxed);
-        let next = self.machine.uptime().saturating_add(self.machine.compare_every());
+        let ahead_us = u64::try_from(rules.ahead_us(reading)).unwrap_or(0);
+        self.ahead_us.store(ahead_us, Ordering::Relaxed);
+        let next = reading.boot.saturating_add(self.machine.compare_every());
         self.compare_at_us.store(micros(next), Ordering::Relaxed);
     }
 
@@ -200,16 +190,23 @@ impl TrustedClock {
 impl Clock for TrustedClock {
     fn now(&self) -> Timestamp {
         let mut boot_us = micros(self.machine.uptime());
-        if boot_us >= self.compare_at_us.load(Ordering::Relaxed) {
-            self.compare_if_free();
-            boot_us = micros(self.machine.uptime());
+        if boot_us >= self.compare_at_us.load(Ordering::Relaxed)
+            // Whoever holds the lock compares already.
+            && let Ok(mut rules) = self.rules.try_lock()
+        {
+            boot_us = micros(self.compare_in(&mut rules).boot);
         }
         let us = boot_us.saturating_add_signed(self.offset_us.load(Ordering::Relaxed));
         Timestamp::from_micros(us)
     }
 
     fn latest(&self) -> Timestamp {
-        self.now().max(self.machine.wall())
+        let now = self.now();
+        now.plus(Duration::from_micros(self.ahead_us.load(Ordering::Relaxed)))
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        self.machine.wall()
     }
 
     fn boot(&self) -> Duration {
@@ -217,34 +214,27 @@ impl Clock for TrustedClock {
     }
 }
 
-fn restore(saved: Option<Saved>, machine: &dyn Machine) -> Rules {
-    let reading = read(machine);
-    let Some(saved) = saved else { return Rules::new(reading) };
-    let is_same_run = machine.boot_id().is_some_and(|id| id == saved.boot_id)
-        && saved.boot_us <= micros(reading.boot);
-    if is_same_run {
-        Rules::same_run(saved.trusted, Duration::from_micros(saved.boot_us), saved.standing)
-    } else {
-        Rules::new_run(saved.trusted, reading)
+/// A span with its two largest units, such as `40d 3h`.
+fn rounded(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m"),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
     }
 }
 
-fn compare(rules: &mut Rules, mut reading: Reading, config: &Config) {
-    reading.is_synchronised |= config.trust == Trust::Always;
-    match rules.compare(reading, config.probation) {
-        None => {}
-        Some(Event::Followed { by_us }) => {
-            tracing::warn!(by_s = by_us / 1_000_000, "trusted time follows the wall clock again");
-        }
-        Some(Event::Refused) => {
-            let ahead_s = reading.wall.since(rules.at(reading.boot)).as_secs();
-            let behind_s = rules.at(reading.boot).since(reading.wall).as_secs();
-            tracing::error!(
-                ahead_s,
-                behind_s,
-                "the wall clock was set by more than an hour; trusted time does not follow it"
-            );
-        }
+fn restore(saved: Option<Saved>, machine: &dyn Machine) -> Rules {
+    let reading = read(machine);
+    let Some(saved) = saved else { return Rules::new(reading) };
+    let is_same_boot = machine.boot_id().is_some_and(|id| id == saved.boot_id)
+        && saved.boot_us <= micros(reading.boot);
+    if is_same_boot {
+        let boot = Duration::from_micros(saved.boot_us);
+        Rules::same_boot(saved.trusted, boot, saved.standing, reading)
+    } else {
+        Rules::rebooted(saved.trusted, reading)
     }
 }
 
@@ -258,7 +248,7 @@ fn read(machine: &dyn Machine) -> Reading {
         pair = (machine.uptime(), machine.wall());
     }
     let (boot, wall) = pair;
-    Reading { wall, boot, is_synchronised: machine.is_synchronised() }
+    Reading { wall, boot, is_synchronised: machine.is_synchronised(wall) }
 }
 
 impl fmt::Display for ClockStatus {

@@ -35,6 +35,9 @@ impl Config {
             let why = "must be at least 1MiB: without it a full disk would stop forgetting";
             return Err(("reserve", why.to_owned()));
         }
+        if self.reserve > limits::KEYS_RESERVE_BYTES_MAX {
+            return Err(("reserve", "must be at most 1GiB: more is never used".to_owned()));
+        }
         Ok(())
     }
 }

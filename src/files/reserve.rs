@@ -1,12 +1,13 @@
 //! Space that is set aside for what must be written even when the disk is full: new keys, so that old ones can be
 //! destroyed, and entries of the audit log, so that operators can read.
 //!
-//! A file of the reserved size lies in the data directory. If a change fails for lack of space, [`ReservedDisk`] empties that file,
-//! makes the change again, and takes what is left of the space back. A crash in between leaves an empty file, which
+//! A file holds the space. If a change fails for lack of space, [`ReservedDisk`] shortens that file step by step, makes the
+//! change again after each, and takes what is left back. A crash in between leaves a shorter file, which
 //! [`Reserve::refill`] fills.
 
 use std::{
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -19,81 +20,101 @@ use super::{
     open,
 };
 
-const FILE_NAME: &str = "reserve";
-/// A remainder below this is not worth another attempt.
-const BYTES_MIN: u64 = 64 * 1024;
+/// The file is shortened and lengthened by this much: more than one change needs, and little enough that other programs, which wait for
+/// space, do not get all of it at once.
+const STEP_BYTES: u64 = 64 * 1024;
 
-/// Files that hold space: one in each directory that lies on a disk of its own.
+/// Files that hold space.
 #[derive(Debug)]
 pub struct Reserve {
     files: Vec<PathBuf>,
     bytes: u64,
-    /// Held while the space is given up and used: two changes must not share it.
+    /// Held while space is given up and used: two changes must not share it.
     using: Mutex<()>,
 }
 
 impl Reserve {
-    /// Sets `bytes` aside on each disk that one of `directories` lies on, as far as there is space.
+    /// Sets `bytes` aside in each of `files`, as far as there is space. Of files on the same disk only the first is used.
     ///
     /// # Errors
-    /// If a directory cannot be read.
-    pub fn open<'a>(
-        directories: impl IntoIterator<Item = &'a Path>,
-        bytes: u64,
-    ) -> io::Result<Arc<Self>> {
-        let mut disks = Vec::new();
-        let mut files = Vec::new();
-        for path in directories {
-            let disk = directory::disk_of(path)?;
+    /// If the directory of a file cannot be read.
+    pub fn open(files: impl IntoIterator<Item = PathBuf>, bytes: u64) -> io::Result<Arc<Self>> {
+        let (mut disks, mut used) = (Vec::new(), Vec::new());
+        for file in files {
+            let disk = directory::disk_of(directory::parent(&file))?;
             if !disks.contains(&disk) {
                 disks.push(disk);
-                files.push(path.join(FILE_NAME));
+                used.push(file);
             }
         }
-        let reserve = Self { files, bytes, using: Mutex::new(()) };
-        reserve.refill();
+        let reserve = Self { files: used, bytes, using: Mutex::new(()) };
+        if let Err(error) = reserve.refill() {
+            tracing::warn!(%error, "no space can be set aside for keys and audit entries");
+        }
         Ok(Arc::new(reserve))
     }
 
-    /// Takes space that was given up back, as far as there is any, and returns how many bytes are missing now. To be called each
+    /// Takes space that was given up back, as far as there is any. Returns how many bytes are missing now. To be called each
     /// minute.
-    pub fn refill(&self) -> u64 {
+    ///
+    /// # Errors
+    /// If a file cannot be used, or its file system cannot set space aside.
+    pub fn refill(&self) -> io::Result<u64> {
         let _using = self.lock();
-        self.files.iter().map(|file| self.bytes - self.refill_file(file)).sum()
+        self.refill_locked()
     }
 
-    fn refill_file(&self, file: &Path) -> u64 {
-        let Ok(file) = open::open_or_create(file) else { return 0 };
-        let mut wanted = self.bytes;
-        while wanted >= BYTES_MIN {
-            if fallocate(&file, FallocateFlags::empty(), 0, wanted).is_ok() {
-                return wanted;
+    fn refill_locked(&self) -> io::Result<u64> {
+        let mut missing = 0;
+        for path in &self.files {
+            let file = open::open_or_create(path)?;
+            let found = file.metadata()?;
+            if found.len() > self.bytes {
+                file.set_len(self.bytes)?;
             }
-            // What a failed call had allocated beyond the old length.
-            let held = file.metadata().map_or(0, |meta| meta.len());
-            if held >= wanted / 2 {
-                return held;
+            // A copy of the file may have its length and hold nothing.
+            let mut held = if found.blocks() * 512 < found.len() { 0 } else { found.len() };
+            while held < self.bytes {
+                let step = STEP_BYTES.min(self.bytes - held);
+                match fallocate(&file, FallocateFlags::empty(), held, step).map_err(io::Error::from)
+                {
+                    Ok(()) => held += step,
+                    Err(error) if is_full(&error) => break,
+                    Err(error) => return Err(error),
+                }
             }
-            wanted /= 2;
+            missing += self.bytes.saturating_sub(held);
         }
-        0
+        Ok(missing)
     }
 
-    /// Runs `change`; if it fails for lack of space, once more with the reserve.
+    /// Runs `change`. If it fails for lack of space, it runs again each time that some of the reserve was given up.
     fn spend<T>(&self, mut change: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        match change() {
-            Err(error) if is_full(&error) => {}
-            outcome => return outcome,
+        let mut outcome = change();
+        if !outcome.as_ref().is_err_and(is_full) {
+            return outcome;
         }
-        let using = self.lock();
-        for file in &self.files {
-            open::open_or_create(file)?.set_len(0)?;
+        let _using = self.lock();
+        let mut step = STEP_BYTES;
+        while outcome.as_ref().is_err_and(is_full) && self.shorten(step).unwrap_or(false) {
+            outcome = change();
+            step *= 2;
         }
-        tracing::warn!("the disk is full: the reserve for keys and audit entries is in use");
-        let outcome = change();
-        drop(using);
-        self.refill();
+        // Whatever became of the change: what is not taken back now is taken back later.
+        let _ = self.refill_locked();
         outcome
+    }
+
+    /// Gives up `bytes` of each file. False if there was nothing left.
+    fn shorten(&self, bytes: u64) -> io::Result<bool> {
+        let mut is_shorter = false;
+        for path in &self.files {
+            let file = open::open_or_create(path)?;
+            let held = file.metadata()?.len();
+            file.set_len(held.saturating_sub(bytes))?;
+            is_shorter |= held > 0;
+        }
+        Ok(is_shorter)
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {

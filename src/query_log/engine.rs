@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::Hour,
-    files::{self, FileLock, SharedDisk},
+    files::{self, FileLock, SharedDisk, Space},
     limits,
     shutdown::Shutdown,
 };
@@ -99,24 +99,31 @@ impl LogState {
 
     /// Refuses appends if the disk has less free space than its reserve.
     pub(super) fn check_space(&self) {
-        if self.writable.load(Ordering::Acquire) && self.lacks_space(0) {
+        if !self.writable.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(Space { free, total }) = self.space()
+            && free < self.reserve_of(total)
+        {
             let _committer = lock(&self.committer);
-            self.poison(&WriteError::Reserve);
+            self.poison(&WriteError::LowSpace { free, least: self.reserve_of(total) });
         }
     }
 
-    /// Whether the disk has less free space than its reserve and a part of it. If that is not known, it has enough: a write
-    /// will show it.
-    fn lacks_space(&self, part_more: u64) -> bool {
-        let Ok(space) = files::space_of(self.sources.catalog.dir()) else { return false };
-        let reserve = self.disk_reserve.min(space.total / limits::DISK_RESERVE_PART);
-        space.free < reserve + reserve.checked_div(part_more).unwrap_or(0)
+    /// Free space in bytes that the log leaves on a disk of `total` bytes.
+    fn reserve_of(&self, total: u64) -> u64 {
+        self.disk_reserve.min(total / limits::DISK_RESERVE_PART)
+    }
+
+    /// None if it is not known; then a write will show whether there is enough.
+    fn space(&self) -> Option<Space> {
+        files::space_of(self.sources.catalog.dir()).ok()
     }
 
     /// Tries a new segment after a write error.
     pub(super) fn reopen(&self) {
-        // An eighth more, so that the log does not stop and go.
-        if self.lacks_space(8) {
+        // An eighth more than the reserve, so that the log does not stop and go.
+        if self.space().is_some_and(|space| space.free < self.reserve_of(space.total) / 8 * 9) {
             return;
         }
         let mut committer = lock(&self.committer);

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     api::Invalid,
     audit::{Audit, AuditError, Audited, Call, Filters},
-    clock::{SharedClock, Timestamp},
+    clock::{ClockFileError, ClockStatus, SharedClock, Timestamp, TrustedClock},
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
     query_log::{ForgottenError, LogReader, OpenError, QueryLog, ReadError},
@@ -119,6 +119,18 @@ impl Records {
         filters: &Filters,
     ) -> Result<(Audit, Audited), ReadingError> {
         Ok((self.audit.clone(), self.note(by, call, filters)?))
+    }
+
+    /// Has `clock` follow the wall clock, once it is noted who says that it is right.
+    pub fn trust_clock(
+        &self,
+        clock: &TrustedClock,
+        by: &str,
+    ) -> Result<Result<ClockStatus, ClockFileError>, ReadingError> {
+        let noted = self.note(by, Call::ClockTrust, &Filters::none())?;
+        let trusted = clock.trust();
+        noted.finish();
+        Ok(trusted)
     }
 
     fn note(&self, by: &str, call: Call, filters: &Filters) -> Result<Audited, ReadingError> {

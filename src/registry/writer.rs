@@ -203,10 +203,12 @@ impl Writer {
         if let Err(error) = self.store.commit(number, &batch.steps) {
             tracing::error!(%error, "the registry store failed; changes are refused until it works again");
             self.in_doubt = Some((number, batch));
-            self.reopen_pause = limits::REGISTRY_REOPEN_PAUSE;
+            // The pause grows until a commit succeeds: on a full disk the store opens again, and then fails again.
             self.reopen_at = Instant::now() + self.reopen_pause;
+            self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
             return Err(ChangeError::StoreUnwritable);
         }
+        self.reopen_pause = limits::REGISTRY_REOPEN_PAUSE;
         self.publish(batch).map_err(|batch| {
             tracing::error!(
                 "the log refused change records; changes are held back until it takes them"

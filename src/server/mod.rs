@@ -2,7 +2,7 @@
 //!
 //! # Start
 //!
-//! 1. Lock the data directory, check its format, and find out which time it is: everything below destroys by it.
+//! 1. Lock the data directory, check its format, and open the trusted clock: later steps destroy data by it.
 //! 2. Bind both listeners.
 //! 3. Open keys and log (recovery happens here), then the registry's store.
 //! 4. Serve. While the index is rebuilt, the listeners answer `registry-loading`.
@@ -83,7 +83,7 @@ impl Server {
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
-        let directory = Directory::open(config, machine)?;
+        let directory = Directory::open(config.clone(), machine).await?;
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let shutdown = Shutdown::new();
         let (phones, phone_sockets) =
@@ -93,7 +93,6 @@ impl Server {
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
         let opening = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
-            // Recovery reads files, so it must not run on a thread that waits for signals.
             let disk = Arc::clone(&directory.disk);
             let open = move || modules::open(&config, &clock, &disk, &shutdown);
             tokio::task::spawn_blocking(open)
@@ -137,15 +136,18 @@ impl Server {
         };
         server.serve_operators(operator_sockets, &operator_routes);
         let horizon = clock.now().minus(config.log.retention);
-        let serving = server.serve_phones(phone_sockets, &phone_service);
-        let ready = match serving {
+        let ready = match server.serve_phones(phone_sockets, &phone_service) {
             Ok(()) => server.load(horizon).await,
             Err(error) => Err(error),
         };
-        ticks::spawn(&server.shutdown, &server.modules, &server.directory);
-        let ready = ready.inspect(|()| server.modules.intake.resume());
-        match ready.and_then(|()| server.directory.write_addresses(server.addresses)) {
-            Ok(()) => Ok(server),
+        let upkeep = server.directory.upkeep(server.addresses);
+        ticks::spawn(&server.shutdown, &server.modules, upkeep);
+        match ready {
+            Ok(()) => {
+                server.modules.intake.resume();
+                server.directory.write_addresses(server.addresses);
+                Ok(server)
+            }
             Err(error) => {
                 // Threads serve already; they must not outlive the failed start.
                 server.stop().await;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use super::{directory::Directory, modules::Modules};
+use super::modules::Modules;
 use crate::{
     audit::Audit,
     background::{lower_priority, spawn_tick},
@@ -12,7 +12,7 @@ use crate::{
     shutdown::Shutdown,
 };
 
-const CLOCK_TICK: Duration = Duration::from_secs(60);
+const DIRECTORY_TICK: Duration = Duration::from_secs(60);
 /// At most this many seconds of writing go below the reserve of the disk.
 const SPACE_TICK: Duration = Duration::from_secs(1);
 const RETENTION_TICK: Duration = Duration::from_secs(60);
@@ -23,18 +23,12 @@ const REGISTRY_TICK: Duration = Duration::from_secs(60);
 const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 
-pub(super) fn spawn(shutdown: &Shutdown, modules: &Modules, directory: &Directory) {
-    let (clock, reserve) = (Arc::clone(&directory.clock), Arc::clone(&directory.reserve));
-    spawn_tick(shutdown, "clock", CLOCK_TICK, move || {
-        save_clock(&clock);
-        let missing = reserve.refill();
-        if missing > 0 {
-            tracing::warn!(
-                missing,
-                "the disk is full: bytes of the reserve for keys and audit entries are missing"
-            );
-        }
-    });
+pub(super) fn spawn(
+    shutdown: &Shutdown,
+    modules: &Modules,
+    directory_upkeep: impl Fn() + Send + Sync + 'static,
+) {
+    spawn_tick(shutdown, "directory", DIRECTORY_TICK, directory_upkeep);
     let log = modules.log.clone();
     spawn_tick(shutdown, "disk-space", SPACE_TICK, move || log.check_space());
     let (log, audit) = (modules.log.clone(), modules.audit.clone());
@@ -109,6 +103,9 @@ pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
 /// Destroys what has expired, and logs it.
 pub(super) fn retention(log: &QueryLog, audit: &Audit) {
     let outcome = log.tick();
+    if !log.is_writable() {
+        tracing::error!("the log still cannot be written, so lookups are refused");
+    }
     if let Some(error) = &outcome.error {
         tracing::error!(%error, "expired hours could not be destroyed; trying again at the next tick");
     }

@@ -37,9 +37,12 @@ impl Stopped {
             directory => directory?,
         };
         let clock = Arc::new(clock_of(data, config)?);
-        clock.save()?;
-        let (directory_of, shared) = (data.join("registry"), Arc::clone(&clock) as _);
-        match StoppedRegistry::open(&directory_of, config.registry.clone(), shared) {
+        if let Err(error) = clock.save() {
+            // Reading must work on a full disk: an export is the way out.
+            eprintln!("dispatchd: trusted time is not saved: {error}");
+        }
+        let (registry, shared) = (data.join("registry"), Arc::clone(&clock) as _);
+        match StoppedRegistry::open(&registry, config.registry.clone(), shared) {
             Err(StoreError::Locked(_)) => Err(runs(data)),
             opened => Ok(Self { registry: opened?, clock, _directory: directory }),
         }

@@ -4,7 +4,9 @@ use std::{fs, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{Clock as _, ClockFileError, Config, ManualClock, Timestamp, Trust, TrustedClock};
+use super::{
+    Clock as _, ClockFileError, Config, ManualClock, SystemClock, Timestamp, Trust, TrustedClock,
+};
 use crate::files::OsDisk;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,7 +43,7 @@ impl World {
         self.clock = open(&self.machine, &self.folder, &self.config).unwrap();
     }
 
-    /// Saves, takes the power away for `off`, and starts the machine and the process anew.
+    /// Saves, takes the power away for `off`, reboots and starts the process.
     fn power_cycle(&mut self, off: Duration) {
         self.clock.save().unwrap();
         self.machine.advance(off);
@@ -123,7 +125,7 @@ fn the_kernel_or_an_operator_confirms_a_large_step() {
 }
 
 #[test]
-fn after_a_new_start_of_the_machine_an_hour_ahead_is_followed_at_once() {
+fn after_a_reboot_an_hour_ahead_is_followed_at_once() {
     for off in [Duration::ZERO, MINUTE, 59 * MINUTE] {
         let mut world = World::new();
         world.power_cycle(off);
@@ -132,7 +134,7 @@ fn after_a_new_start_of_the_machine_an_hour_ahead_is_followed_at_once() {
 }
 
 #[test]
-fn after_a_new_start_of_the_machine_up_to_seven_days_ahead_is_on_probation() {
+fn after_a_reboot_up_to_seven_days_ahead_is_on_probation() {
     for off in [61 * MINUTE, DAY, 7 * DAY - 10 * MINUTE] {
         let mut world = World::new();
         world.power_cycle(off);
@@ -152,29 +154,55 @@ fn after_a_new_start_of_the_machine_up_to_seven_days_ahead_is_on_probation() {
 }
 
 #[test]
-fn after_a_new_start_of_the_machine_a_clock_slightly_behind_is_on_probation() {
-    let mut world = World::new();
-    world.machine.set_wall(START.minus(2 * MINUTE));
-    world.machine.reboot();
-    world.restart(false);
-    assert_eq!(
-        (world.now(), world.is_followed()),
-        (START.minus(2 * MINUTE), true),
-        "nothing was saved"
-    );
+fn after_a_reboot_a_clock_that_drifted_is_followed_and_one_up_to_an_hour_behind_is_on_probation() {
+    let rebooted = |behind| {
+        let mut world = World::new();
+        world.clock.save().unwrap();
+        world.machine.set_wall(START.minus(behind));
+        world.machine.reboot();
+        world.restart(false);
+        world
+    };
+    let drifted = Duration::from_secs(20);
+    let world = rebooted(drifted);
+    assert_eq!((world.now(), world.is_followed()), (START.minus(drifted), true));
+    for behind in [2 * MINUTE, 59 * MINUTE] {
+        let world = rebooted(behind);
+        assert_eq!((world.now(), world.is_followed()), (START, false));
+        world.machine.advance(HOUR);
+        let followed = START.plus(HOUR).minus(behind);
+        assert_eq!((world.now(), world.is_followed()), (followed, true));
+    }
+}
 
+/// The uptime of the new machine says nothing about the time since the directory was saved.
+#[test]
+fn on_another_machine_a_right_clock_is_followed_whatever_its_uptime() {
+    for uptime in [Duration::ZERO, HOUR, 40 * DAY] {
+        let mut world = World::new();
+        world.clock.save().unwrap();
+        world.machine.reboot();
+        world.machine.advance(uptime);
+        world.machine.set_wall(START.plus(MINUTE));
+        world.restart(false);
+        assert_eq!((world.now(), world.is_followed()), (START.plus(MINUTE), true), "{uptime:?}");
+    }
+}
+
+/// Most of the time is certain: the machine has been up for longer than the clock is ahead.
+#[test]
+fn after_a_reboot_time_passes_at_most_as_far_as_the_boot_clock_accounts_for() {
     let mut world = World::new();
     world.clock.save().unwrap();
-    world.machine.set_wall(START.minus(2 * MINUTE));
     world.machine.reboot();
+    world.machine.advance(2 * DAY);
+    world.machine.set_wall(START.plus(10 * DAY));
     world.restart(false);
-    assert_eq!((world.now(), world.is_followed()), (START, false));
-    world.machine.advance(HOUR);
-    assert_eq!((world.now(), world.is_followed()), (START.plus(58 * MINUTE), true));
+    assert_eq!((world.now(), world.is_followed()), (START.plus(2 * DAY), false));
 }
 
 #[test]
-fn after_a_new_start_of_the_machine_other_clocks_wait_for_a_confirmation() {
+fn after_a_reboot_other_clocks_wait_for_a_confirmation() {
     let spans = [2 * HOUR, 40 * DAY, 3650 * DAY];
     let behind = spans.into_iter().map(|span| START.minus(span));
     for wall in behind.chain([START.plus(8 * DAY), START.plus(3650 * DAY), Timestamp::EPOCH]) {
@@ -195,14 +223,59 @@ fn after_a_new_start_of_the_machine_other_clocks_wait_for_a_confirmation() {
     }
 }
 
+/// A hypervisor stops both clocks. If nobody sets the wall clock afterwards, both go on together.
 #[test]
-fn a_machine_that_is_paused_resumes_by_itself() {
-    // A hypervisor stops both clocks. Whoever sets the wall clock afterwards has the kernel's word for it.
+fn a_paused_machine_goes_on() {
     let world = World::new();
+    world.machine.advance(MINUTE);
+    assert_eq!((world.now(), world.is_followed()), (START.plus(MINUTE), true));
     world.machine.set_wall(START.plus(3 * HOUR));
-    assert!(!world.is_followed());
+    assert_eq!((world.now(), world.is_followed()), (START.plus(MINUTE), false));
     world.machine.set_synchronised(true);
     assert_eq!((world.now(), world.is_followed()), (START.plus(3 * HOUR), true));
+}
+
+#[test]
+fn the_ends_of_time_are_no_panic() {
+    for wall in [Timestamp::EPOCH, Timestamp::from_micros(1), Timestamp::MAX] {
+        for trust in [Trust::Check, Trust::Always] {
+            let mut world = World::with(Config { trust, ..Config::default() });
+            world.machine.set_wall(wall);
+            world.clock.latest();
+            world.clock.status();
+            world.power_cycle(Duration::ZERO);
+            world.machine.set_wall(START);
+            world.restart(true);
+            world.clock.status();
+            world.clock.trust().unwrap();
+            assert_eq!(world.now(), START);
+        }
+    }
+}
+
+/// A comparison holds for a while on a real machine.
+#[test]
+fn the_system_clock_is_read_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let machine = Arc::new(SystemClock);
+        TrustedClock::open(machine, OsDisk::shared(), folder.path(), &Config::default()).unwrap()
+    };
+    let clock = open();
+    clock.save().unwrap();
+    let (first, again) = (clock.now(), open());
+    assert!(clock.status().is_followed && again.status().is_followed);
+    assert!(first <= again.now() && again.now().since(first) < HOUR);
+    assert!(again.latest() >= first);
+}
+
+#[test]
+fn the_saved_form_is_frozen() {
+    let world = World::new();
+    world.clock.save().unwrap();
+    let saved = fs::read_to_string(world.folder.path().join("clock")).unwrap();
+    let followed = "{\"trusted\":\"2026-03-01T12:00:00.000000Z\",\"boot_id\":\"1\",\"boot_us\":0,\"standing\":\"followed\"}\n";
+    assert_eq!(saved, followed);
 }
 
 #[test]
@@ -230,5 +303,46 @@ fn a_damaged_file_is_refused_and_names_the_way_out() {
         let error = open(&world.machine, &world.folder, &world.config).unwrap_err();
         assert!(matches!(error, ClockFileError::Damaged(_)));
         assert!(error.to_string().contains("remove the file"));
+    }
+}
+
+#[test]
+fn small_steps_do_not_add_up_to_more_than_an_hour_a_day() {
+    let world = World::new();
+    let mut wall = START;
+    for _ in 0..700 {
+        wall = wall.plus(50 * MINUTE);
+        world.machine.set_wall(wall);
+        world.now();
+    }
+    assert_eq!((world.now(), world.is_followed()), (START.plus(50 * MINUTE), false));
+    // A day later another hour may have become wrong.
+    let mut world = World::new();
+    world.machine.set_wall(START.plus(50 * MINUTE));
+    assert_eq!(world.now(), START.plus(50 * MINUTE));
+    world.machine.advance(DAY);
+    world.machine.set_wall(START.plus(100 * MINUTE).plus(DAY));
+    assert_eq!((world.now(), world.is_followed()), (START.plus(100 * MINUTE).plus(DAY), true));
+    world.restart(true);
+    assert!(world.is_followed());
+}
+
+#[test]
+fn without_the_file_time_continues_from_the_newest_hour_of_the_log() {
+    let hour = START.hour();
+    let files = |folder: &TempDir| {
+        let log = folder.path().join("log");
+        fs::create_dir(&log).unwrap();
+        for (name, hour) in [("frames", hour.epoch_hours()), ("sealed", hour.epoch_hours() - 500)] {
+            fs::write(log.join(format!("{hour:010}-000001.{name}")), "").unwrap();
+        }
+        fs::write(log.join("lock"), "").unwrap();
+    };
+    for (ahead, expected) in [(10 * MINUTE, START.plus(10 * MINUTE)), (60 * DAY, hour.start())] {
+        let mut world = World::new();
+        files(&world.folder);
+        world.machine.set_wall(START.plus(ahead));
+        world.restart(false);
+        assert_eq!((world.now(), world.is_followed()), (expected, ahead < HOUR));
     }
 }

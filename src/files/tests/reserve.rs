@@ -10,7 +10,7 @@ use crate::files::{Disk, DiskFile, OsDisk, Reserve, ReservedDisk, SharedDisk};
 
 const BYTES: u64 = 256 * 1024;
 
-/// Refuses to write while the file of the reserve holds space. A refused append has written a part of its bytes.
+/// Refuses to write while the file of the reserve holds all of its space. A refused append has written a part of its bytes.
 #[derive(Debug)]
 struct FullDisk {
     reserve: PathBuf,
@@ -19,7 +19,7 @@ struct FullDisk {
 impl FullDisk {
     fn check(&self) -> io::Result<()> {
         match self.reserve.metadata()?.len() {
-            0 => Ok(()),
+            ..BYTES => Ok(()),
             _ => Err(io::ErrorKind::StorageFull.into()),
         }
     }
@@ -86,7 +86,7 @@ impl DiskFile for FullFile {
 fn every_change_succeeds_on_a_full_disk_and_the_space_is_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let reserve = Reserve::open([folder.path(), folder.path()], BYTES).unwrap();
+    let reserve = Reserve::open([path("reserve"), path("other")], BYTES).unwrap();
     let len = || path("reserve").metadata().unwrap().len();
     assert_eq!(len(), BYTES, "nothing is set aside, or twice");
     let full: SharedDisk = Arc::new(FullDisk { reserve: path("reserve") });
@@ -112,14 +112,14 @@ fn every_change_succeeds_on_a_full_disk_and_the_space_is_taken_back() {
 #[test]
 fn other_errors_do_not_touch_the_reserve_and_a_second_failure_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let reserve = Reserve::open([folder.path()], BYTES).unwrap();
+    let reserve = Reserve::open([folder.path().join("reserve")], BYTES).unwrap();
     let disk = ReservedDisk::shared(OsDisk::shared(), &reserve);
     fs::write(folder.path().join("taken"), "").unwrap();
     let error = disk.create(&folder.path().join("taken")).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(disk.open(&folder.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     let full = FullDisk { reserve: folder.path().join("never-emptied") };
-    fs::write(&full.reserve, "x").unwrap();
+    fs::write(&full.reserve, vec![0; BYTES as usize]).unwrap();
     let disk = ReservedDisk::shared(Arc::new(full), &reserve);
     let error = disk.open(&folder.path().join("taken")).unwrap().append(b"xy").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -127,13 +127,22 @@ fn other_errors_do_not_touch_the_reserve_and_a_second_failure_is_told() {
 }
 
 #[test]
+fn a_lowered_setting_gives_space_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reserve");
+    Reserve::open([file.clone()], 2 * BYTES).unwrap();
+    let reserve = Reserve::open([file.clone()], BYTES).unwrap();
+    assert_eq!((file.metadata().unwrap().len(), reserve.refill().unwrap()), (BYTES, 0));
+}
+
+#[test]
 fn what_a_crash_emptied_is_filled_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("reserve");
     fs::write(&file, "").unwrap();
-    let reserve = Reserve::open([folder.path()], BYTES).unwrap();
+    let reserve = Reserve::open([folder.path().join("reserve")], BYTES).unwrap();
     assert_eq!(file.metadata().unwrap().len(), BYTES);
     fs::File::options().write(true).open(&file).unwrap().set_len(0).unwrap();
-    assert_eq!(reserve.refill(), 0);
+    assert_eq!(reserve.refill().unwrap(), 0);
     assert_eq!(file.metadata().unwrap().len(), BYTES);
 }

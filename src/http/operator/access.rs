@@ -15,8 +15,8 @@ use crate::{
     operators::{Operator, Operators, Role},
 };
 
-/// An operator who may do everything.
-pub(super) struct Admin;
+/// The name of an operator who may do everything.
+pub(super) struct Admin(pub(super) String);
 
 impl<S: Sync> FromRequestParts<S> for Admin
 where
@@ -25,7 +25,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authorize(&parts.headers, &Arc::from_ref(state), Role::Admin).map(|_| Self)
+        authorize(&parts.headers, &Arc::from_ref(state), Role::Admin).map(|it| Self(it.name))
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::HeaderMap};
 
-use super::access::{Admin, authorize};
+use super::{
+    access::{Admin, authorize},
+    reads::Reads,
+};
 use crate::{
     clock::{ClockStatus, TrustedClock},
     http::problem::{Code, Problem},
@@ -34,12 +37,14 @@ pub(super) async fn clock_status(
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn trust_clock(
-    _: Admin,
+    Admin(by): Admin,
+    State(reads): State<Reads>,
     State(clock): State<Arc<TrustedClock>>,
 ) -> Result<Json<ClockStatus>, Problem> {
-    let trusted = tokio::task::spawn_blocking(move || clock.trust())
+    let trust = move || reads.records.trust_clock(&clock, &by);
+    let trusted = tokio::task::spawn_blocking(trust)
         .await
-        .map_err(|_| Problem::new(Code::Internal, "the clock could not be followed"))?;
+        .map_err(|_| Problem::new(Code::Internal, "the clock could not be followed"))??;
     trusted.map(Json).map_err(|error| {
         tracing::error!(%error, "trusted time cannot be saved");
         let detail = "the wall clock is followed now, but that could not be saved: after a restart it may not be; is the disk \

@@ -68,7 +68,7 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Response, Problem> {
     let begun = match admin {
-        Ok(Admin) => intake.begin().await.map_err(Problem::from),
+        Ok(Admin(_)) => intake.begin().await.map_err(Problem::from),
         Err(refused) => Err(refused),
     };
     let upload = match begun {

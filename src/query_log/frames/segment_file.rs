@@ -32,8 +32,11 @@ pub(crate) enum WriteError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
-    #[error("the disk has less free space than server.disk_reserve")]
-    Reserve,
+    #[error(
+        "the log's disk has {free} bytes of free space, and server.disk_reserve, or a twentieth of the disk, leaves {least} to \
+         other programs"
+    )]
+    LowSpace { free: u64, least: u64 },
 }
 
 #[derive(Debug)]

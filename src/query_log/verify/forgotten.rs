@@ -94,7 +94,8 @@ pub enum FindingKind {
 }
 
 pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
-    let now = sources.clock.now();
+    // By the later of both times: if they disagree, nothing older than the retention may pass as forgotten.
+    let now = sources.clock.latest();
     let horizon = now.minus(sources.retention);
     let hours = sources.keyring.reread()?;
     let due = |hour: Hour| {

@@ -68,7 +68,7 @@ impl Gateway {
         deadlines: Deadlines,
     ) -> Result<(), AttemptError> {
         let left = deadlines.attempt.saturating_duration_since(Instant::now());
-        let signature = sign(&self.secret, body, self.clock.now());
+        let signature = sign(&self.secret, body, self.clock.wall_clock());
         let request = self
             .client
             .post(self.url.clone())
