@@ -117,6 +117,8 @@ fn set_aside(config: &Config) -> io::Result<Arc<Reserve>> {
     };
     let parts = ["keys", "audit"].map(|part| data.join(part)).into_iter();
     let parts = parts.filter(|part| part.is_dir()).map(|part| part.join(RESERVE));
-    let files = iter::once(data.join(RESERVE)).chain(parts);
-    Reserve::open(files.chain(config.keys.root_key.as_ref().map(of_root)), config.keys.reserve)
+    let of_data = iter::once(data.join(RESERVE)).chain(parts);
+    // A missing directory of the root key is an error that the keys report.
+    let root = config.keys.root_key.as_ref().filter(|root| files::parent(root).is_dir());
+    Reserve::open(of_data.chain(root.map(of_root)), config.keys.reserve)
 }

@@ -35,7 +35,7 @@ use dispatchd::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{bytes_below, client, parity_start, say},
+    harness::{bytes_below, client, parity_start, say, wait_until},
     load::Dice,
     wire::in_process,
 };
@@ -397,7 +397,13 @@ impl Planting {
             keys_disk: Arc::clone(&self.disk) as _,
             disk_reserve: 0,
         };
-        QueryLog::open(options, &Shutdown::new()).unwrap().0
+        // A process that another test is about to start holds this one's files open, and so their locks, until it runs.
+        let mut opened = None;
+        wait_until("the log is free", || {
+            opened = QueryLog::open(options.clone(), &Shutdown::new()).ok();
+            opened.is_some()
+        });
+        opened.expect("it is open").0
     }
 
     fn put(&self, log: &QueryLog, secrets: &[Secret], times: usize) {
