@@ -2,12 +2,14 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{
-    Clock as _, ClockFileError, Config, ManualClock, SystemClock, Timestamp, Trust, TrustedClock,
+    Clock as _, ClockFileError, Config, Machine as _, ManualClock, SystemClock, Timestamp, Trust,
+    TrustedClock,
 };
-use crate::files::OsDisk;
+use crate::files::{OsDisk, tests::sim_disk::UnsyncedDisk};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -65,7 +67,7 @@ fn open(
     folder: &TempDir,
     config: &Config,
 ) -> Result<TrustedClock, ClockFileError> {
-    TrustedClock::open(Arc::clone(machine) as _, OsDisk::shared(), folder.path(), config)
+    TrustedClock::open(Arc::clone(machine) as _, Arc::new(UnsyncedDisk), folder.path(), config)
 }
 
 /// Steps of the wall clock that trusted time must not follow: an hour and more, in both directions.
@@ -344,5 +346,77 @@ fn without_the_file_time_continues_from_the_newest_hour_of_the_log() {
         world.machine.set_wall(START.plus(ahead));
         world.restart(false);
         assert_eq!((world.now(), world.is_followed()), (expected, ahead < HOUR));
+    }
+}
+
+/// What happens to a machine whose kernel knows of no time service.
+#[derive(Clone, Debug)]
+enum Happens {
+    /// Time passes.
+    Passes(u64),
+    /// Somebody sets the wall clock, by so many seconds.
+    Set(i64),
+    /// The process is killed, or stopped and started.
+    Restart(bool),
+    /// The machine is off for so long, and its wall clock runs on.
+    PowerCycle(u64),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let span = || prop_oneof![1..120u64, 60..7200u64, 3600..400_000u64];
+    let step = prop_oneof![1..3600i64, 3600..90_000i64, 86_400..300_000_000i64];
+    prop_oneof![
+        3 => span().prop_map(Happens::Passes),
+        3 => (step, any::<bool>()).prop_map(|(by, back)| Happens::Set(if back { -by } else { by })),
+        1 => any::<bool>().prop_map(Happens::Restart),
+        1 => span().prop_map(Happens::PowerCycle),
+    ]
+}
+
+proptest! {
+    /// However the wall clock is set, trusted time within one boot is off by an hour a day at most. A reboot adds the time for
+    /// which the machine may have been off: seven days at most.
+    #[test]
+    fn a_wall_clock_without_confirmation_moves_trusted_time_by_little(
+        history in prop::collection::vec(happens(), 1..40),
+    ) {
+        let mut world = World::new();
+        world.clock.save().unwrap();
+        let (mut passed, mut certain, mut starts, mut reboots) = (Duration::ZERO, Duration::ZERO, 0, 0);
+        for what in history {
+            match what {
+                Happens::Passes(seconds) => {
+                    world.machine.advance(Duration::from_secs(seconds));
+                    passed += Duration::from_secs(seconds);
+                    certain += Duration::from_secs(seconds);
+                    // As a server does each minute, and at its start.
+                    if seconds >= 60 {
+                        world.clock.save().unwrap();
+                    }
+                }
+                Happens::Set(by) => {
+                    let (wall, span) = (world.machine.wall(), Duration::from_secs(by.unsigned_abs()));
+                    world.machine.set_wall(if by < 0 { wall.minus(span) } else { wall.plus(span) });
+                }
+                Happens::Restart(was_saved) => {
+                    world.restart(was_saved);
+                    world.clock.save().unwrap();
+                    starts += 1;
+                }
+                Happens::PowerCycle(seconds) => {
+                    world.power_cycle(Duration::from_secs(seconds));
+                    world.clock.save().unwrap();
+                    passed += Duration::from_secs(seconds);
+                    reboots += 1;
+                }
+            }
+            let now = world.now();
+            let days = u32::try_from(certain.as_secs() / 86_400).unwrap();
+            // Each day, each restart and each reboot may begin another hour of small steps.
+            let slack = HOUR * (1 + days + starts + reboots);
+            let (least, most) = (START.plus(certain), START.plus(passed).plus(7 * DAY * reboots));
+            prop_assert!(now.plus(slack) >= least, "{now} is before {least}");
+            prop_assert!(now <= most.plus(slack), "{now} is after {most}");
+        }
     }
 }
