@@ -5,8 +5,9 @@
 //! - While wall clock and trusted time agree within an hour, each comparison follows the wall clock. Small steps may not add up
 //!   to more than an hour within a day.
 //! - Within one boot a larger step is not followed: somebody set the clock, rightly or not.
-//! - After a reboot nobody knows how long the machine was off. A wall clock that is at most an hour ahead is followed. One that
-//!   is at most seven days ahead, or at most an hour behind, is on probation. All others are not followed.
+//! - After a reboot nobody knows how long the machine was off. A wall clock that is at most an hour ahead, or
+//!   a minute behind, is followed. One that is at most seven days ahead, or an hour behind, is on probation. All others are
+//!   not followed.
 //! - A clock that was not followed is followed when it agrees again, when its probation ends without a jump, when the
 //!   kernel reports synchronised time, or when an operator says so.
 
@@ -80,9 +81,9 @@ impl Rules {
         Self::at_offset(reading, offset_us, standing)
     }
 
-    /// Continues from `trusted` after a reboot, or on another machine. The boot clock alone does not say how much of its time has
-    /// passed since then: the directory may have been moved from a machine that was still running. So trusted time is what the wall
-    /// clock shows, but not before `trusted`, and not later than the boot clock can account for.
+    /// Continues from `trusted` after a reboot, or on another machine. How much of the boot clock's time has passed since then is not
+    /// known: the directory may come from a machine that ran at the same time. So trusted time is what the wall clock
+    /// shows, but not before `trusted`, and not later than the boot clock can account for.
     pub(super) fn rebooted(trusted: Timestamp, reading: Reading) -> Self {
         let (since_us, offset_us) = (micros(reading.boot), reading.offset_us());
         let standing = Standing::Rebooted { since_us, offset_us };
@@ -109,6 +110,7 @@ impl Rules {
         if reading.is_synchronised || self.standing != Standing::Followed && may_follow {
             self.follow(reading);
         } else if may_follow {
+            // Not `follow`, which would begin another day of small steps.
             self.offset_us = reading.offset_us();
         } else if self.standing == Standing::Followed {
             self.standing = Standing::Stepped;

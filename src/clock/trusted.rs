@@ -90,8 +90,8 @@ impl ClockStatus {
 }
 
 impl TrustedClock {
-    /// Continues from what the last process saved in the directory `data`; without a file there it
-    /// follows the wall clock, unless the log has records. Nothing is written.
+    /// Continues from what the last process saved in the directory `data`. Without a file there it continues from the newest
+    /// hour of the log, and without a log it follows the wall clock. Nothing is written.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
@@ -107,8 +107,8 @@ impl TrustedClock {
             saved => saved,
         };
         let rules = Mutex::new(restore(saved, &*machine));
-        let [ahead_us, compare_at_us] = [(); 2].map(|()| AtomicU64::new(0));
-        let (offset_us, saving) = (AtomicI64::new(0), Mutex::new(()));
+        let (offset_us, ahead_us) = (AtomicI64::new(0), AtomicU64::new(0));
+        let (compare_at_us, saving) = (AtomicU64::new(0), Mutex::new(()));
         let clock =
             Self { machine, config, file, disk, offset_us, ahead_us, compare_at_us, rules, saving };
         clock.compare();

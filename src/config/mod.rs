@@ -5,8 +5,8 @@
 //! `DISPATCHD_<SECTION>__<KEY>` overrides a key of the file; a section within a section has its name between two more
 //! underscores. Names are upper case. A value is read as TOML (`true`, `8`, `["10.0.0.0/8"]`) and, if the key does not take
 //! that, as text. An empty variable counts as unset. Every other variable that begins with `DISPATCHD_` is an error.
-//! Three kinds are exempt: those that the command line reads, those that a `*_env` key of the file names, and those that
-//! Kubernetes sets for a service of the name `dispatchd` (`DISPATCHD_SERVICE_…`, `DISPATCHD_PORT…`).
+//! Exempt are those that the command line reads, and those that a `*_env` key of the file names. So are those that Kubernetes
+//! sets for a service of the name `dispatchd` (`DISPATCHD_SERVICE_…`, `DISPATCHD_PORT…`).
 //!
 //! # Errors
 //!

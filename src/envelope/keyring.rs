@@ -71,7 +71,7 @@ impl Keyring {
         self.lock().keys.entries.get(&hour).map(|entry| entry.key.clone())
     }
 
-    /// The hours that are alive, each with the earliest wall time at which it was seen.
+    /// The hours that are alive, each with the earliest time at which it was seen.
     pub fn hours(&self) -> BTreeMap<Hour, Timestamp> {
         self.lock().keys.entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect()
     }

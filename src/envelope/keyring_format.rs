@@ -37,7 +37,7 @@ pub struct HourKey([u8; 32]);
 
 #[derive(Clone, Debug)]
 pub(super) struct KeyEntry {
-    /// The earliest wall time at which the key was seen.
+    /// The earliest time at which the key was seen.
     pub(super) born: Timestamp,
     pub(super) key: HourKey,
 }

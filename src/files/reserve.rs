@@ -20,8 +20,8 @@ use super::{
     open,
 };
 
-/// The file is shortened and lengthened by this much: more than one change needs, and little enough that other programs, which wait for
-/// space, do not get all of it at once.
+/// The file is shortened and lengthened by this much. It is more than one change needs. It is little enough that other
+/// programs, which wait for space, do not get all of it at once.
 const STEP_BYTES: u64 = 64 * 1024;
 
 /// Files that hold space.

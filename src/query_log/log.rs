@@ -51,7 +51,7 @@ pub struct LogOptions {
     pub keys: KeyFiles,
     /// The section `log` of the configuration.
     pub config: Config,
-    /// The wall clock and the boot clock.
+    /// Trusted time and the boot clock.
     pub clock: SharedClock,
     /// Performs every change of the log's files; tests replace it.
     pub disk: SharedDisk,
@@ -187,7 +187,7 @@ impl QueryLog {
         Arc::clone(&self.shared.sources.keyring)
     }
 
-    /// Destroys expired keys and files, and finishes the active segment once the wall clock and the log's time have left its
+    /// Destroys expired keys and files, and finishes the active segment once trusted time and the log's time have left its
     /// hour. Call it about every minute; an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;

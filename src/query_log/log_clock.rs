@@ -1,9 +1,9 @@
-//! The log's own time: the wall clock, but it does not follow a small step back.
+//! The log's own time: trusted time, but it does not follow a small step back.
 //!
-//! Suppose somebody sets the wall clock back by two hours. New records must come after the records already written. So the
-//! log's time continues from its last instant, at half the pace of the boot clock, until the wall clock has caught up.
-//! The log follows a step back of more than [`limits::CLOCK_STEP_BACK_MAX`] at once: the clock must have been wrong before
-//! the step, and catching up would take too long.
+//! Suppose that trusted time is corrected by two hours back. New records must come after the records already written. So the
+//! log's time continues from its last instant, at half the pace of the boot clock, until trusted time has caught up.
+//! The log follows a step back of more than [`limits::CLOCK_STEP_BACK_MAX`] at once: time must have been wrong before the
+//! step, and catching up would take too long.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::{
     limits,
 };
 
-/// If the wall clock is behind by less than this, the log's time advances by one microsecond for each record. Many
-/// records in one microsecond look like a wall clock that stands still.
+/// If trusted time is behind by less than this, the log's time advances by one microsecond for each record. Many
+/// records in one microsecond look like a clock that stands still.
 const PACED_FROM: Duration = Duration::from_secs(1);
 
 /// Gives each record its instant; instants of one segment strictly increase.
 #[derive(Debug)]
 pub(super) struct LogClock {
     last: Timestamp,
-    /// The log's time and the boot clock's time when the wall clock fell behind; none while it is not.
+    /// The log's time and the boot clock's time when trusted time fell behind; none while it is not.
     anchor: Option<(Timestamp, Duration)>,
 }
 
@@ -30,19 +30,19 @@ impl LogClock {
         Self { last, anchor: None }
     }
 
-    /// The instant of the next record: later than the last, unless the wall clock went back further than the limit.
+    /// The instant of the next record: later than the last, unless time went back further than the limit.
     pub(super) fn next(&mut self, clock: &dyn Clock) -> Timestamp {
-        let wall = clock.now();
-        let behind = self.last.since(wall);
+        let now = clock.now();
+        let behind = self.last.since(now);
         let is_too_far = behind > limits::CLOCK_STEP_BACK_MAX;
         if is_too_far {
             let behind_s = behind.as_secs();
-            tracing::warn!(behind_s, "the wall clock went back by over a day; the log follows it");
+            tracing::warn!(behind_s, "trusted time went back by over a day; the log follows it");
         }
-        if wall > self.last || is_too_far {
+        if now > self.last || is_too_far {
             self.anchor = None;
-            self.last = wall;
-            return wall;
+            self.last = now;
+            return now;
         }
         let paced = if behind < PACED_FROM {
             self.anchor = None;

@@ -115,7 +115,7 @@ impl Retention {
     }
 }
 
-/// When an hour expires. `born` is the earliest wall time at which the keyring held its key.
+/// When an hour expires. `born` is the earliest time at which the keyring held its key.
 pub(super) fn expiry(
     hour: Hour,
     born: Option<Timestamp>,

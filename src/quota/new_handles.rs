@@ -33,7 +33,7 @@ impl NewHandles {
         Self { per_day, key: RandomState::default(), accounts: DashMap::default() }
     }
 
-    /// Charges those of `handles` that are new to `account`: all or none. `now` is the wall clock, `boot` the boot clock.
+    /// Charges those of `handles` that are new to `account`: all or none. `now` is trusted time, `boot` the boot clock.
     pub(super) fn charge<'a>(
         &self,
         account: AccountId,

@@ -32,7 +32,7 @@ const NUMBER_BYTES: usize = 7;
 const INSTANT_MAX: u64 = (1 << 56) - 1;
 
 const HAS_LOST: u8 = 0x80;
-/// Devices of one account that the form has room for.
+/// Devices of one account that the form can hold.
 pub(super) const DEVICES_MAX: usize = 255;
 
 const PLATFORM: u8 = 0b0111;

@@ -254,6 +254,8 @@ impl Server {
         let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
         let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
+        // Once more: a minutely task that was under way may have written the file again.
+        let removed = removed && directory.remove_addresses().is_ok();
         // A listener does not report connections that it cut off; the time shows them.
         let in_time = grace.is_zero() || asked.elapsed() < grace;
         if !in_time {
