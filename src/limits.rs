@@ -54,8 +54,9 @@ pub const CLOCK_STEPS_SPAN: Duration = Duration::from_secs(24 * 3600);
 pub const CLOCK_PROBATION_AHEAD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A step of the wall clock by more than this ends a probation, which then begins anew.
 pub const CLOCK_JUMP: Duration = Duration::from_secs(60);
-/// If trusted time goes back by up to this span, the log waits for it, so that its records stay in order.
-pub const CLOCK_STEP_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Trusted time never follows a wall clock beyond 2084-01-01, counted from the Unix epoch: the numbers of the log's hours end
+/// in that month.
+pub const CLOCK_LATEST: Duration = Duration::from_secs(3_597_523_200);
 /// Space set aside for keys and audit entries by default: two keyrings of a month (0.1 MiB), and audit entries of some
 /// 20,000 reads.
 pub const KEYS_RESERVE_BYTES: u64 = 8 << 20;

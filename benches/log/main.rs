@@ -90,7 +90,8 @@ impl Amounts {
             .map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
             .join("log-bench");
         // All hours have ended before now, by every clock.
-        let first_hour = SystemClock.now().hour().epoch_hours() - HOURS - HOURS_UNSEALED;
+        let first_hour =
+            SystemClock.now().hour(Default::default()).number() - HOURS - HOURS_UNSEALED;
         Ok(Self {
             records,
             seed: number("SEED", 20_261_123)?,
@@ -110,7 +111,7 @@ impl Amounts {
     /// The hour with index `number`. The bench seals the hours below [`HOURS`] and leaves those from there on
     /// unsealed.
     pub(crate) const fn hour(&self, number: u32) -> Hour {
-        Hour::from_epoch_hours(self.first_hour + number)
+        Hour::from_number(self.first_hour + number)
     }
 
     pub(crate) fn data(&self) -> PathBuf {

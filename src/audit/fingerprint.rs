@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    clock::{Hour, Timestamp},
+    clock::{Clock, Hour},
     envelope::{HourKey, Keyring, KeyringError},
 };
 
@@ -26,7 +26,7 @@ const BYTES: usize = 16;
 /// A personal value as noted. It can be recomputed while the hour's key exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fingerprint {
-    /// Hours since the Unix epoch: whose key.
+    /// The number of the hour whose key it needs: hours since the Unix epoch, plus a million for each era before.
     pub hour: u32,
     /// Sixteen bytes in hexadecimal.
     pub fingerprint: String,
@@ -53,12 +53,16 @@ pub(super) struct FingerprintKey {
 impl FingerprintKey {
     /// Of the present hour. Beside a keyring that may only be read, of the newest hour that is there: it dies earlier.
     /// None if there is no hour at all.
-    pub(super) fn present(keyring: &Keyring, now: Timestamp) -> Result<Option<Self>, KeyringError> {
-        let hour = now.hour();
-        match keyring.ensure(hour, now) {
+    pub(super) fn present(
+        keyring: &Keyring,
+        clock: &dyn Clock,
+    ) -> Result<Option<Self>, KeyringError> {
+        let (now, era) = clock.stamp();
+        let hour = now.hour(era);
+        match keyring.ensure(hour) {
             Ok(key) => Ok(Some(Self::of(hour, &key))),
             Err(KeyringError::ReadOnly(_)) => {
-                let newest = keyring.hours().into_keys().rfind(|known| *known <= hour);
+                let newest = keyring.hours().into_iter().rfind(|known| *known <= hour);
                 Ok(newest.and_then(|hour| Self::alive(keyring, hour)))
             }
             Err(error) => Err(error),
@@ -83,7 +87,7 @@ impl FingerprintKey {
         }
         let tag = context.sign();
         let fingerprint = HEXLOWER.encode(tag.as_ref().get(..BYTES).unwrap_or_default());
-        Fingerprint { hour: self.hour.epoch_hours(), fingerprint }
+        Fingerprint { hour: self.hour.number(), fingerprint }
     }
 }
 
@@ -106,7 +110,7 @@ impl<'a> Recogniser<'a> {
         };
         let (keyring, kind, value) = (self.keyring, self.kind, self.value);
         let taken = self.known.entry(noted.hour).or_insert_with(|| {
-            let key = FingerprintKey::alive(keyring, Hour::from_epoch_hours(noted.hour))?;
+            let key = FingerprintKey::alive(keyring, Hour::from_number(noted.hour))?;
             Some(key.fingerprint(kind, value))
         });
         taken.as_ref() == Some(noted)

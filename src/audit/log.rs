@@ -69,7 +69,7 @@ impl Audit {
     ) -> Result<Audited, AuditError> {
         let shared = &self.shared;
         let key = match filters.has_personal() {
-            true => FingerprintKey::present(&shared.keyring, shared.chain.clock.now())?,
+            true => FingerprintKey::present(&shared.keyring, &*shared.chain.clock)?,
             false => None,
         };
         let (operator, call) = (operator.to_owned(), call.code().to_owned());

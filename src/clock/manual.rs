@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -11,8 +11,9 @@ use std::{
 use super::{
     machine::Machine,
     system::Clock,
-    timestamp::{Timestamp, micros},
+    timestamp::{Era, Timestamp, micros},
 };
+use crate::limits;
 
 /// A machine whose clocks stand still until a test moves them. As a [`Clock`] it believes its wall clock.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct ManualClock {
     wall_micros: AtomicU64,
     boot_micros: AtomicU64,
     run: AtomicU64,
+    era: AtomicU16,
     is_synchronised: AtomicBool,
 }
 
@@ -30,6 +32,7 @@ impl ManualClock {
             wall_micros: AtomicU64::new(now.as_micros()),
             boot_micros: AtomicU64::new(0),
             run: AtomicU64::new(1),
+            era: AtomicU16::new(0),
             is_synchronised: AtomicBool::new(true),
         })
     }
@@ -40,9 +43,14 @@ impl ManualClock {
         self.boot_micros.fetch_add(micros(span), Ordering::SeqCst);
     }
 
-    /// Sets the wall clock, as a wrong time server or a person would; the boot clock does not notice.
+    /// Sets the wall clock, as a wrong time server or a person would; the boot clock does not notice. A step by more than an hour begins
+    /// an era of this [`Clock`].
     pub fn set_wall(&self, now: Timestamp) {
-        self.wall_micros.store(now.as_micros(), Ordering::SeqCst);
+        let before =
+            Timestamp::from_micros(self.wall_micros.swap(now.as_micros(), Ordering::SeqCst));
+        if now.since(before).max(before.since(now)) > limits::CLOCK_AGREEMENT {
+            self.era.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// Sets what the kernel says of the wall clock.
@@ -87,6 +95,10 @@ impl Clock for ManualClock {
 
     fn boot(&self) -> Duration {
         self.uptime()
+    }
+
+    fn stamp(&self) -> (Timestamp, Era) {
+        (self.wall(), Era::from_number(self.era.load(Ordering::SeqCst)))
     }
 }
 

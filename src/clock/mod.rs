@@ -5,6 +5,7 @@
 //! are counted from the Unix epoch; no calendar and no time zone takes part in a decision.
 
 mod config;
+mod eras;
 mod machine;
 #[cfg(any(test, feature = "testing"))]
 mod manual;
@@ -24,5 +25,5 @@ pub use machine::{Machine, SharedMachine, SystemClock};
 pub use manual::ManualClock;
 pub use saved::ClockFileError;
 pub use system::{Clock, SharedClock};
-pub use timestamp::{Hour, Timestamp, TimestampError};
+pub use timestamp::{Era, Hour, Timestamp, TimestampError};
 pub use trusted::{ClockStatus, TrustedClock};

@@ -10,12 +10,17 @@
 //!   not followed.
 //! - A clock that was not followed is followed when it agrees again, when its probation ends without a jump, when the
 //!   kernel reports synchronised time, or when an operator says so.
+//!
+//! A jump of trusted time by more than an hour ends an [era](super::eras).
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::timestamp::{Timestamp, micros};
+use super::{
+    eras::{Eras, Evidence},
+    timestamp::{Timestamp, micros},
+};
 use crate::limits;
 
 /// What the machine's clocks show at one moment.
@@ -29,7 +34,8 @@ pub(super) struct Reading {
 impl Reading {
     /// Wall clock less boot clock, in microseconds.
     fn offset_us(self) -> i64 {
-        signed(self.wall.as_micros()).saturating_sub(signed(micros(self.boot)))
+        let wall = self.wall.min(Timestamp::EPOCH.plus(limits::CLOCK_LATEST));
+        signed(wall.as_micros()).saturating_sub(signed(micros(self.boot))).max(0)
     }
 }
 
@@ -51,11 +57,12 @@ pub(super) enum Standing {
 }
 
 /// Trusted time as an offset to the boot clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
-    /// Trusted time less the boot clock, in microseconds.
+    /// Trusted time less the boot clock, in microseconds; never negative.
     pub(super) offset_us: i64,
     pub(super) standing: Standing,
+    pub(super) eras: Eras,
     /// The boot clock and the offset from which small steps count.
     steps_from: (u64, i64),
 }
@@ -63,11 +70,15 @@ pub(super) struct Rules {
 impl Rules {
     /// Follows the wall clock, with nothing known from before.
     pub(super) fn new(reading: Reading) -> Self {
-        Self::at_offset(reading, reading.offset_us(), Standing::Followed)
+        let mut rules =
+            Self::at_offset(reading, reading.offset_us(), Standing::Followed, Eras::default());
+        rules.eras = Eras::from(rules.at(reading.boot));
+        rules
     }
 
-    fn at_offset(reading: Reading, offset_us: i64, standing: Standing) -> Self {
-        Self { offset_us, standing, steps_from: (micros(reading.boot), offset_us) }
+    fn at_offset(reading: Reading, offset_us: i64, standing: Standing, eras: Eras) -> Self {
+        let offset_us = offset_us.max(0);
+        Self { offset_us, standing, eras, steps_from: (micros(reading.boot), offset_us) }
     }
 
     /// Continues from `trusted`, when the boot clock showed `boot` in the same boot.
@@ -75,21 +86,31 @@ impl Rules {
         trusted: Timestamp,
         boot: Duration,
         standing: Standing,
+        eras: Eras,
         reading: Reading,
     ) -> Self {
         let offset_us = signed(trusted.as_micros()).saturating_sub(signed(micros(boot)));
-        Self::at_offset(reading, offset_us, standing)
+        Self::at_offset(reading, offset_us, standing, eras)
     }
 
     /// Continues from `trusted` after a reboot, or on another machine. How much of the boot clock's time has passed since then is not
     /// known: the directory may come from a machine that ran at the same time. So trusted time is what the wall clock
     /// shows, but not before `trusted`, and not later than the boot clock can account for.
-    pub(super) fn rebooted(trusted: Timestamp, reading: Reading) -> Self {
+    pub(super) fn rebooted(trusted: Timestamp, eras: Eras, reading: Reading) -> Self {
         let (since_us, offset_us) = (micros(reading.boot), reading.offset_us());
         let standing = Standing::Rebooted { since_us, offset_us };
         let now = reading.wall.clamp(trusted, trusted.plus(reading.boot));
         let offset_us = signed(now.as_micros()).saturating_sub(signed(micros(reading.boot)));
-        Self::at_offset(reading, offset_us, standing)
+        let mut rules = Self::at_offset(reading, offset_us, standing, eras);
+        if !rules.is_drift(reading) {
+            rules.eras.begin(now);
+        }
+        rules
+    }
+
+    /// Whether the wall clock after a reboot shows what a clock shows that ran on meanwhile.
+    fn is_drift(&self, reading: Reading) -> bool {
+        (-signed(micros(limits::CLOCK_JUMP))..=agreement()).contains(&self.ahead_us(reading))
     }
 
     pub(super) fn at(&self, boot: Duration) -> Timestamp {
@@ -99,21 +120,25 @@ impl Rules {
 
     /// Compares the clocks, and follows the wall clock if it may.
     pub(super) fn compare(&mut self, reading: Reading, probation: Duration) {
-        let (ahead, drift) = (self.ahead_us(reading), signed(micros(limits::CLOCK_JUMP)));
         let may_follow = match self.standing {
             Standing::Followed | Standing::Stepped => self.is_small_step(reading),
             Standing::Rebooted { .. } => {
                 self.probation_left(reading, probation) == Some(Duration::ZERO)
-                    || (-drift..=agreement()).contains(&ahead)
+                    || self.is_drift(reading)
             }
         };
         if reading.is_synchronised || self.standing != Standing::Followed && may_follow {
-            self.follow(reading);
+            let is_confirmed = reading.is_synchronised;
+            self.follow(
+                reading,
+                if is_confirmed { Evidence::TimeService } else { Evidence::Plausible },
+            );
         } else if may_follow {
             // Not `follow`, which would begin another day of small steps.
             self.offset_us = reading.offset_us();
         } else if self.standing == Standing::Followed {
             self.standing = Standing::Stepped;
+            self.eras.step(self.at(reading.boot), probation);
         }
     }
 
@@ -148,8 +173,18 @@ impl Rules {
     }
 
     /// Follows the wall clock, whatever it shows.
-    pub(super) fn follow(&mut self, reading: Reading) {
-        *self = Self::new(reading);
+    pub(super) fn follow(&mut self, reading: Reading, evidence: Evidence) {
+        let (from, ahead_us) = (self.at(reading.boot), self.ahead_us(reading));
+        self.offset_us = reading.offset_us();
+        if self.standing != Standing::Stepped || evidence != Evidence::Plausible {
+            self.steps_from = (micros(reading.boot), self.offset_us);
+        }
+        self.standing = Standing::Followed;
+        if ahead_us.abs() > agreement() {
+            self.eras.jump(from, self.at(reading.boot), evidence);
+        } else if evidence != Evidence::Plausible {
+            self.eras.confirm();
+        }
     }
 
     /// Wall clock less trusted time, in microseconds.

@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    eras::Eras,
     rules::Standing,
     timestamp::{Hour, Timestamp},
 };
@@ -24,6 +25,7 @@ pub(super) struct Saved {
     pub(super) boot_us: u64,
     #[serde(flatten)]
     pub(super) standing: Standing,
+    pub(super) eras: Eras,
 }
 
 /// Why trusted time cannot be read or saved.
@@ -53,18 +55,21 @@ pub(super) fn read(path: &Path) -> Result<Option<Saved>, ClockFileError> {
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-/// What is known without the file: time went on at least to the newest hour of the log. None if there is no log either.
-pub(super) fn guess(data: &Path) -> Option<Saved> {
-    // The names of the log's files begin with their hour.
-    let hour_of =
-        |name: OsString| -> Option<u32> { name.to_str()?.split('-').next()?.parse().ok() };
-    let names = files::names(&data.join("log")).ok()?;
-    let newest = names.into_iter().filter_map(hour_of).max()?;
+/// What is known without the file: time went on at least to the newest hour of the log.
+pub(super) fn guess(newest: Hour) -> Saved {
     tracing::warn!(
         "no time was saved in the data directory; it continues from the newest hour of its log"
     );
-    let trusted = Hour::from_epoch_hours(newest).start();
-    Some(Saved { trusted, boot_id: String::new(), boot_us: 0, standing: Standing::Followed })
+    let (trusted, eras) = (newest.start(), Eras::of(newest));
+    Saved { trusted, boot_id: String::new(), boot_us: 0, standing: Standing::Followed, eras }
+}
+
+/// The newest hour of the log in the directory `data`, if there is a log.
+pub(super) fn newest_hour(data: &Path) -> Option<Hour> {
+    // The names of the log's files begin with their hour.
+    let number = |name: OsString| name.to_str()?.split('-').next()?.parse().ok();
+    let names = files::names(&data.join("log")).ok()?;
+    names.into_iter().filter_map(number).max().map(Hour::from_number)
 }
 
 /// Replaces the file.

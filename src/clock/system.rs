@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     machine::{Machine, SystemClock},
-    timestamp::Timestamp,
+    timestamp::{Era, Timestamp},
 };
 
 /// Where time comes from.
@@ -26,6 +26,23 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Time since the machine started, sleep included. Never goes back and cannot be set.
     fn boot(&self) -> Duration;
+
+    /// [`Clock::now`], with the era in which it is so.
+    fn stamp(&self) -> (Timestamp, Era) {
+        (self.now(), Era::default())
+    }
+
+    /// How much later an instant really was that [`Clock::stamp`] gave in this era, in microseconds: trusted time was
+    /// corrected since. Negative if it was earlier.
+    fn shift_us(&self, _era: Era) -> i64 {
+        0
+    }
+
+    /// The instant from which a span is counted that began at `stamp`: moved on by each jump of trusted time since. So neither a
+    /// correction nor the time for which the machine was off counts.
+    fn rebase(&self, stamp: Timestamp, _now: Timestamp) -> Timestamp {
+        stamp
+    }
 }
 
 /// A clock that several modules share.

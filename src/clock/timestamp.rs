@@ -6,6 +6,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const MICROS_PER_HOUR: u64 = 3_600_000_000;
+/// Hours until 2084-01-29. The numbers of hours are decimal, so that a person can read a file's name.
+const HOURS_OF_AN_ERA: u32 = 1_000_000;
 /// The first instant that RFC 3339 cannot write (year 10000): later ones are clamped when printed.
 const MICROS_PRINTABLE_MAX: u64 = 253_402_300_799_999_999;
 
@@ -13,9 +15,17 @@ const MICROS_PRINTABLE_MAX: u64 = 253_402_300_799_999_999;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// One hour of UTC, counted from the Unix epoch: what a log segment covers.
+/// One hour of UTC in one [`Era`]: what a log segment covers. Hours are ordered by era, then by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hour(u32);
+
+/// Counts how often trusted time jumped, or may have been wrong from then on. Within an era it never jumps, so that an hour names
+/// one span of real time.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Era(u16);
 
 impl Timestamp {
     /// The Unix epoch.
@@ -45,10 +55,17 @@ impl Timestamp {
         self.0 / 1_000_000
     }
 
-    /// The hour that holds this instant.
+    /// The hour that holds this instant, in an era.
     #[must_use]
-    pub fn hour(self) -> Hour {
-        Hour(u32::try_from(self.0 / MICROS_PER_HOUR).unwrap_or(u32::MAX))
+    pub fn hour(self, era: Era) -> Hour {
+        let hours = u32::try_from(self.0 / MICROS_PER_HOUR).unwrap_or(u32::MAX);
+        Hour(u32::from(era.0) * HOURS_OF_AN_ERA + hours.min(HOURS_OF_AN_ERA - 1))
+    }
+
+    /// This instant moved by a number of microseconds, at least the epoch.
+    #[must_use]
+    pub const fn moved(self, micros: i64) -> Self {
+        Self(self.0.saturating_add_signed(micros))
     }
 
     /// This instant moved on by `span`, at most [`Timestamp::MAX`].
@@ -71,27 +88,57 @@ impl Timestamp {
 }
 
 impl Hour {
-    /// From hours since the Unix epoch.
-    pub const fn from_epoch_hours(hours: u32) -> Self {
-        Self(hours)
+    /// From the number that [`Self::number`] returns.
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
     }
 
-    /// Hours since the Unix epoch.
+    /// The era times a million, plus hours since the Unix epoch: what names the hour in files.
     #[must_use]
-    pub const fn epoch_hours(self) -> u32 {
+    pub const fn number(self) -> u32 {
         self.0
+    }
+
+    /// The era.
+    #[must_use]
+    pub fn era(self) -> Era {
+        Era(u16::try_from(self.0 / HOURS_OF_AN_ERA).unwrap_or(u16::MAX))
     }
 
     /// The first instant of the hour.
     #[must_use]
     pub const fn start(self) -> Timestamp {
-        Timestamp(self.0 as u64 * MICROS_PER_HOUR)
+        Timestamp((self.0 % HOURS_OF_AN_ERA) as u64 * MICROS_PER_HOUR)
     }
 
     /// The first instant after the hour.
     #[must_use]
     pub const fn end(self) -> Timestamp {
-        Timestamp((self.0 as u64 + 1) * MICROS_PER_HOUR)
+        Timestamp(self.start().0 + MICROS_PER_HOUR)
+    }
+
+    /// Whether the hour holds this instant.
+    #[must_use]
+    pub fn contains(self, at: Timestamp) -> bool {
+        at.hour(self.era()) == self
+    }
+}
+
+impl Era {
+    /// The last one. What comes after it stays in it.
+    pub const MAX: Self = Self(4_095);
+
+    pub(super) const fn from_number(number: u16) -> Self {
+        Self(number)
+    }
+
+    pub(super) const fn number(self) -> u16 {
+        self.0
+    }
+
+    #[must_use]
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1).min(Self::MAX)
     }
 }
 
@@ -151,9 +198,15 @@ mod tests {
 
     #[test]
     fn an_hour_holds_its_start_but_not_its_end() {
-        let hour = Timestamp::from_micros(1_795_423_267_123_456).hour();
-        assert_eq!(hour.start().hour(), hour);
-        assert_eq!(hour.end().hour().epoch_hours(), hour.epoch_hours() + 1);
-        assert_eq!(hour.end().since(hour.start()), Duration::from_secs(3600));
+        let at = Timestamp::from_micros(1_795_423_267_123_456);
+        for (era, number) in [(Era(0), 498_728), (Era(7), 7_498_728), (Era::MAX, 4_095_498_728)] {
+            let hour = at.hour(era);
+            assert_eq!((hour.number(), hour.era()), (number, era));
+            assert_eq!(hour.start().hour(era), hour);
+            assert_eq!(hour.end().hour(era).number(), hour.number() + 1);
+            assert_eq!(hour.end().since(hour.start()), Duration::from_secs(3600));
+            assert!(hour.contains(at) && hour.contains(hour.start()) && !hour.contains(hour.end()));
+        }
+        assert!(Timestamp::EPOCH.hour(Era(8)) > Timestamp::MAX.hour(Era(7)));
     }
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::{Config, Trust},
+    eras::Evidence,
     machine::{Machine, SharedMachine},
     rules::{Reading, Rules, Standing},
     saved::{self, ClockFileError, Saved},
     system::Clock,
-    timestamp::{Timestamp, micros},
+    timestamp::{Era, Timestamp, micros},
 };
 use crate::files::SharedDisk;
 
@@ -30,6 +31,9 @@ use crate::files::SharedDisk;
 const PAIR_MAX: Duration = Duration::from_micros(200);
 /// Attempts to read a pair. The last one counts whatever it took.
 const PAIR_ATTEMPTS: usize = 5;
+/// Bits of an offset. They hold [`crate::limits::CLOCK_LATEST`]; the other bits hold an era.
+const OFFSET_BITS: u32 = 52;
+const OFFSET_US_MAX: u64 = (1 << OFFSET_BITS) - 1;
 /// The file in the data directory.
 const FILE_NAME: &str = "clock";
 
@@ -40,13 +44,18 @@ pub struct TrustedClock {
     config: Config,
     file: PathBuf,
     disk: SharedDisk,
-    /// Trusted time less the boot clock, in microseconds: [`Rules::offset_us`], to be read without the lock.
-    offset_us: AtomicI64,
+    /// The era, and trusted time less the boot clock in microseconds ([`Rules::offset_us`]): one number, so that a reader
+    /// without the lock gets two that belong together.
+    era_and_offset: AtomicU64,
+    /// The end of the last jump, in microseconds.
+    last_jump_to_us: AtomicU64,
     /// How far the wall clock was ahead at the last comparison, in microseconds; 0 if it was behind.
     ahead_us: AtomicU64,
     /// The reading of the boot clock from which the clocks are compared again, in microseconds.
     compare_at_us: AtomicU64,
     rules: Mutex<Rules>,
+    /// The era in the file.
+    saved_era: AtomicU64,
     /// Held while the file is replaced: two threads must not write one name at once.
     saving: Mutex<()>,
 }
@@ -101,16 +110,23 @@ impl TrustedClock {
         data: &Path,
         config: &Config,
     ) -> Result<Self, ClockFileError> {
-        let (file, config) = (data.join(FILE_NAME), config.clone());
-        let saved = match saved::read(&file)? {
-            None => saved::guess(data),
-            saved => saved,
+        let (file, newest) = (data.join(FILE_NAME), saved::newest_hour(data));
+        let saved = saved::read(&file)?.or_else(|| newest.map(saved::guess));
+        let mut rules = restore(saved, &*machine);
+        newest.into_iter().for_each(|hour| rules.eras.pass(hour));
+        let clock = Self {
+            machine,
+            config: config.clone(),
+            file,
+            disk,
+            era_and_offset: AtomicU64::new(0),
+            last_jump_to_us: AtomicU64::new(0),
+            ahead_us: AtomicU64::new(0),
+            compare_at_us: AtomicU64::new(0),
+            rules: Mutex::new(rules),
+            saved_era: AtomicU64::new(0),
+            saving: Mutex::new(()),
         };
-        let rules = Mutex::new(restore(saved, &*machine));
-        let (offset_us, ahead_us) = (AtomicI64::new(0), AtomicU64::new(0));
-        let (compare_at_us, saving) = (AtomicU64::new(0), Mutex::new(()));
-        let clock =
-            Self { machine, config, file, disk, offset_us, ahead_us, compare_at_us, rules, saving };
         clock.compare();
         Ok(clock)
     }
@@ -122,13 +138,23 @@ impl TrustedClock {
     pub fn save(&self) -> Result<(), ClockFileError> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let (rules, reading) = self.compare();
+        let era = rules.eras.current;
         let saved = Saved {
             trusted: rules.at(reading.boot),
             boot_id: self.machine.boot_id().unwrap_or_default(),
             boot_us: micros(reading.boot),
             standing: rules.standing,
+            eras: rules.eras,
         };
-        saved::write(&self.disk, &self.file, &saved)
+        saved::write(&self.disk, &self.file, &saved)?;
+        self.saved_era.store(era.number().into(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether an era began that is not saved.
+    pub fn has_unsaved_era(&self) -> bool {
+        let era = u64::from(self.stamp().1.number());
+        era != self.saved_era.load(Ordering::Relaxed)
     }
 
     /// Follows the wall clock from now on, because an operator says that it is right, and saves that.
@@ -138,7 +164,7 @@ impl TrustedClock {
     pub fn trust(&self) -> Result<ClockStatus, ClockFileError> {
         {
             let (mut rules, reading) = (self.lock(), read(&*self.machine));
-            rules.follow(reading);
+            rules.follow(reading, Evidence::Operator);
             self.publish(&rules, reading);
         }
         self.save()?;
@@ -163,7 +189,7 @@ impl TrustedClock {
     fn compare(&self) -> (Rules, Reading) {
         let mut rules = self.lock();
         let reading = self.compare_in(&mut rules);
-        (*rules, reading)
+        (rules.clone(), reading)
     }
 
     fn compare_in(&self, rules: &mut Rules) -> Reading {
@@ -175,7 +201,10 @@ impl TrustedClock {
     }
 
     fn publish(&self, rules: &Rules, reading: Reading) {
-        self.offset_us.store(rules.offset_us, Ordering::Relaxed);
+        let (era, offset_us) = (u64::from(rules.eras.current.number()), rules.offset_us);
+        let offset_us = u64::try_from(offset_us).unwrap_or(0).min(OFFSET_US_MAX);
+        self.era_and_offset.store(era << OFFSET_BITS | offset_us, Ordering::Relaxed);
+        self.last_jump_to_us.store(rules.eras.last_jump_to().as_micros(), Ordering::Relaxed);
         let ahead_us = u64::try_from(rules.ahead_us(reading)).unwrap_or(0);
         self.ahead_us.store(ahead_us, Ordering::Relaxed);
         let next = reading.boot.saturating_add(self.machine.compare_every());
@@ -189,6 +218,10 @@ impl TrustedClock {
 
 impl Clock for TrustedClock {
     fn now(&self) -> Timestamp {
+        self.stamp().0
+    }
+
+    fn stamp(&self) -> (Timestamp, Era) {
         let mut boot_us = micros(self.machine.uptime());
         if boot_us >= self.compare_at_us.load(Ordering::Relaxed)
             // Whoever holds the lock compares already.
@@ -196,8 +229,19 @@ impl Clock for TrustedClock {
         {
             boot_us = micros(self.compare_in(&mut rules).boot);
         }
-        let us = boot_us.saturating_add_signed(self.offset_us.load(Ordering::Relaxed));
-        Timestamp::from_micros(us)
+        let packed = self.era_and_offset.load(Ordering::Relaxed);
+        let era = u16::try_from(packed >> OFFSET_BITS).unwrap_or(u16::MAX);
+        let at = Timestamp::from_micros(boot_us.saturating_add(packed & OFFSET_US_MAX));
+        (at, Era::from_number(era))
+    }
+
+    fn shift_us(&self, era: Era) -> i64 {
+        self.lock().eras.shift_us(era)
+    }
+
+    fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
+        let is_after = stamp.as_micros() >= self.last_jump_to_us.load(Ordering::Relaxed);
+        if is_after && stamp <= now { stamp } else { self.lock().eras.rebase(stamp, now) }
     }
 
     fn latest(&self) -> Timestamp {
@@ -232,9 +276,9 @@ fn restore(saved: Option<Saved>, machine: &dyn Machine) -> Rules {
         && saved.boot_us <= micros(reading.boot);
     if is_same_boot {
         let boot = Duration::from_micros(saved.boot_us);
-        Rules::same_boot(saved.trusted, boot, saved.standing, reading)
+        Rules::same_boot(saved.trusted, boot, saved.standing, saved.eras, reading)
     } else {
-        Rules::rebooted(saved.trusted, reading)
+        Rules::rebooted(saved.trusted, saved.eras, reading)
     }
 }
 

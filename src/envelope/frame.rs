@@ -137,8 +137,7 @@ fn aad(file: &FileHeader, frame: &FrameHeader) -> [u8; AAD_BYTES] {
     aad[..17].copy_from_slice(b"dispatchd frame 1");
     aad[17] = file.purpose;
     aad[18] = matches!(frame.kind, FrameKind::End).into();
-    let words =
-        [file.hour.epoch_hours(), file.number, frame.sequence, frame.first_item, frame.items];
+    let words = [file.hour.number(), file.number, frame.sequence, frame.first_item, frame.items];
     for (place, word) in aad[20..].chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }

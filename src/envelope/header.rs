@@ -88,7 +88,7 @@ impl FileHeader {
         copy[..8].copy_from_slice(magic);
         copy[8] = VERSION;
         copy[9] = self.purpose;
-        copy[12..16].copy_from_slice(&self.hour.epoch_hours().to_le_bytes());
+        copy[12..16].copy_from_slice(&self.hour.number().to_le_bytes());
         copy[16..20].copy_from_slice(&self.number.to_le_bytes());
         copy[20..52].copy_from_slice(&self.salt);
         let crc = crc32fast::hash(&copy[..60]);
@@ -141,10 +141,5 @@ fn decode_copy(magic: &[u8; 8], copy: &[u8; COPY_BYTES]) -> Result<FileHeader, F
     let word = |at: usize| u32::from_le_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
     let mut salt = [0; 32];
     salt.copy_from_slice(&body[20..52]);
-    Ok(FileHeader {
-        purpose: body[9],
-        hour: Hour::from_epoch_hours(word(12)),
-        number: word(16),
-        salt,
-    })
+    Ok(FileHeader { purpose: body[9], hour: Hour::from_number(word(12)), number: word(16), salt })
 }

@@ -14,20 +14,16 @@
 //! After an error in the middle the next change reads both files again, as a start does.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
     key_files::{KeyFiles, KeyringError, Keys},
-    keyring_format::{Entries, HourKey, KeyEntry},
+    keyring_format::HourKey,
     root_key::RootKey,
 };
-use crate::{
-    clock::{Hour, Timestamp},
-    files::SharedDisk,
-    limits,
-};
+use crate::{clock::Hour, files::SharedDisk};
 
 /// The keys of the hours that are alive.
 #[derive(Debug)]
@@ -68,20 +64,20 @@ impl Keyring {
 
     /// The key of an hour, if it is alive.
     pub fn get(&self, hour: Hour) -> Option<HourKey> {
-        self.lock().keys.entries.get(&hour).map(|entry| entry.key.clone())
+        self.lock().keys.entries.get(&hour).cloned()
     }
 
-    /// The hours that are alive, each with the earliest time at which it was seen.
-    pub fn hours(&self) -> BTreeMap<Hour, Timestamp> {
-        self.lock().keys.entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect()
+    /// The hours that are alive.
+    pub fn hours(&self) -> BTreeSet<Hour> {
+        self.lock().keys.entries.keys().copied().collect()
     }
 
     /// The hours of the keyring as it lies on disk at this moment, whatever this process knows.
-    pub fn reread(&self) -> Result<BTreeMap<Hour, Timestamp>, KeyringError> {
+    pub fn reread(&self) -> Result<BTreeSet<Hour>, KeyringError> {
         // Under the lock, so that this process is not in mid-change.
         let _state = self.lock();
         let keys = self.files.read()?;
-        Ok(keys.entries.iter().map(|(hour, entry)| (*hour, entry.born)).collect())
+        Ok(keys.entries.into_keys().collect())
     }
 
     /// What a finished change of the keys does not leave, as sentences: a second root key, unfinished files.
@@ -91,29 +87,22 @@ impl Keyring {
     }
 
     /// The key of an hour; made, and durable before this returns, if there is none.
-    pub fn ensure(&self, hour: Hour, now: Timestamp) -> Result<HourKey, KeyringError> {
-        self.change(|entries| {
-            let is_new = !entries.contains_key(&hour);
-            let create = || KeyEntry { born: now, key: HourKey::random() };
-            let key = entries.entry(hour).or_insert_with(create).key.clone();
-            (is_new, key)
-        })
-    }
-
-    /// Notes that hours far ahead of `now` have been seen by now: a clock that was wrong when they were written must
-    /// not keep them for ever.
-    pub fn witness(&self, now: Timestamp) -> Result<(), KeyringError> {
-        self.change(|entries| {
-            let horizon = now.plus(limits::CLOCK_STEP_BACK_MAX);
-            let mut changed = false;
-            for (hour, entry) in entries {
-                if hour.start() > horizon && entry.born > now {
-                    entry.born = now;
-                    changed = true;
-                }
-            }
-            (changed, ())
-        })
+    pub fn ensure(&self, hour: Hour) -> Result<HourKey, KeyringError> {
+        let mut state = self.lock();
+        if let Some(disk) = &self.disk {
+            self.certain(disk, &mut state)?;
+        }
+        if let Some(key) = state.keys.entries.get(&hour) {
+            return Ok(key.clone());
+        }
+        let disk = self.disk()?;
+        let (mut entries, key) = (state.keys.entries.clone(), HourKey::random());
+        entries.insert(hour, key.clone());
+        state.is_uncertain = true;
+        self.files.write_keyring(disk, &entries, &state.keys.root)?;
+        state.keys.entries = entries;
+        state.is_uncertain = false;
+        Ok(key)
     }
 
     /// Destroys the keys of `hours`: a new keyring under a new root key, and the old root key gone.
@@ -136,24 +125,6 @@ impl Keyring {
         self.files.write_roots(disk, &[&fresh])?;
         *state = State { keys: Keys { root: fresh, entries: left }, is_uncertain: false };
         Ok(())
-    }
-
-    /// Changes the entries under the same root key; written only if `edit` says so, kept only if written.
-    fn change<T>(&self, edit: impl FnOnce(&mut Entries) -> (bool, T)) -> Result<T, KeyringError> {
-        let mut state = self.lock();
-        if let Some(disk) = &self.disk {
-            self.certain(disk, &mut state)?;
-        }
-        let mut entries = state.keys.entries.clone();
-        let (changed, value) = edit(&mut entries);
-        if changed {
-            let disk = self.disk()?;
-            state.is_uncertain = true;
-            self.files.write_keyring(disk, &entries, &state.keys.root)?;
-            state.keys.entries = entries;
-            state.is_uncertain = false;
-        }
-        Ok(value)
     }
 
     fn certain(&self, disk: &SharedDisk, state: &mut State) -> Result<(), KeyringError> {

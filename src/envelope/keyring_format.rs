@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! 0   4  magic "DDKR"
-//! 4   1  version, 1
+//! 4   1  version, 2
 //! 5   3  zero
 //! 8   8  id of the root key
 //! 16 12  nonce, random (a root key lives until the next prune: far fewer than 2^32 writings)
-//! 28  n  AES-256-GCM of the entries, 44 bytes each: hour (4), born (8), key (32); tag (16) last
+//! 28  n  AES-256-GCM of the entries, 36 bytes each: hour (4), key (32); tag (16) last
 //! +n  4  CRC-32 of everything before: distinguishes damage from a wrong root key
 //! ```
 
@@ -19,30 +19,20 @@ use aws_lc_rs::{
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::root_key::RootKey;
-use crate::{
-    clock::{Hour, Timestamp},
-    ids::fill_random,
-};
+use crate::{clock::Hour, ids::fill_random};
 
 const MAGIC: &[u8; 4] = b"DDKR";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CLEAR_BYTES: usize = 16;
 const SEALED_AT: usize = CLEAR_BYTES + NONCE_LEN;
-const ENTRY_BYTES: usize = 44;
+const ENTRY_BYTES: usize = 36;
 const TAG_BYTES: usize = 16;
 
 /// The key of one hour. Wiped from memory when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct HourKey([u8; 32]);
 
-#[derive(Clone, Debug)]
-pub(super) struct KeyEntry {
-    /// The earliest time at which the key was seen.
-    pub(super) born: Timestamp,
-    pub(super) key: HourKey,
-}
-
-pub(super) type Entries = BTreeMap<Hour, KeyEntry>;
+pub(super) type Entries = BTreeMap<Hour, HourKey>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenError {
@@ -95,10 +85,9 @@ pub(super) fn seal(entries: &Entries, root: &RootKey) -> Vec<u8> {
     fill_random(&mut nonce);
     bytes.extend_from_slice(&nonce);
     // Reserved above, so no move leaves a copy of the keys behind; sealing then overwrites them in place.
-    for (hour, entry) in entries {
-        bytes.extend_from_slice(&hour.epoch_hours().to_le_bytes());
-        bytes.extend_from_slice(&entry.born.as_micros().to_le_bytes());
-        bytes.extend_from_slice(entry.key.bytes());
+    for (hour, key) in entries {
+        bytes.extend_from_slice(&hour.number().to_le_bytes());
+        bytes.extend_from_slice(key.bytes());
     }
     let (clear, sealed) = bytes.split_at_mut(SEALED_AT);
     let aad = Aad::from(&clear[..CLEAR_BYTES]);
@@ -137,13 +126,10 @@ pub(super) fn open<'a>(
     Ok((rows.iter().map(entry).collect(), root))
 }
 
-fn entry(row: &[u8; ENTRY_BYTES]) -> (Hour, KeyEntry) {
+fn entry(row: &[u8; ENTRY_BYTES]) -> (Hour, HourKey) {
     let mut hour = [0; 4];
     hour.copy_from_slice(&row[..4]);
-    let mut born = [0; 8];
-    born.copy_from_slice(&row[4..12]);
     let mut key = HourKey([0; 32]);
-    key.0.copy_from_slice(&row[12..]);
-    let born = Timestamp::from_micros(u64::from_le_bytes(born));
-    (Hour::from_epoch_hours(u32::from_le_bytes(hour)), KeyEntry { born, key })
+    key.0.copy_from_slice(&row[4..]);
+    (Hour::from_number(u32::from_le_bytes(hour)), key)
 }

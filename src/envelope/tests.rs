@@ -8,14 +8,12 @@ use super::{
     FileHeader, FrameFile, FrameOpener, FrameSealer, HourKey, KeyFiles, Keyring, KeyringError, Step,
 };
 use crate::{
-    clock::{Hour, Timestamp},
+    clock::Hour,
     files::tests::sim_disk::{SimDisk, Survives, UnsyncedDisk},
 };
 
-const NOW: Timestamp = Timestamp::from_secs(1_795_420_800);
-
 fn hour(n: u32) -> Hour {
-    Hour::from_epoch_hours(498_728 + n)
+    Hour::from_number(498_728 + n)
 }
 
 fn files(dir: &Path) -> KeyFiles {
@@ -35,7 +33,7 @@ fn keys_survive_a_restart_and_prunes_do_too() {
     let dir = TempDir::new().unwrap();
     let keyring = open(dir.path(), false).unwrap();
     for n in 0..4 {
-        keyring.ensure(hour(n), NOW).unwrap();
+        keyring.ensure(hour(n)).unwrap();
     }
     let kept = bytes(&keyring, 3);
     keyring.prune(&[hour(0), hour(1)]).unwrap();
@@ -43,7 +41,7 @@ fn keys_survive_a_restart_and_prunes_do_too() {
     let keyring = open(dir.path(), true).unwrap();
     assert_eq!((bytes(&keyring, 0), bytes(&keyring, 1)), (None, None));
     assert_eq!(bytes(&keyring, 3), kept);
-    assert_eq!(*keyring.ensure(hour(3), NOW).unwrap().bytes(), kept.unwrap());
+    assert_eq!(*keyring.ensure(hour(3)).unwrap().bytes(), kept.unwrap());
     assert_eq!(bytes(&Keyring::open_read_only(files(dir.path())).unwrap(), 3), kept);
     let secret_mode =
         |name: &str| fs::metadata(dir.path().join("keys").join(name)).unwrap().permissions().mode();
@@ -57,13 +55,13 @@ fn a_crash_at_any_point_keeps_what_was_kept_and_forgets_what_was_forgotten() {
     let keyring = Keyring::open(Arc::new(sim.clone()), files(live.path()), false).unwrap();
     let mut acks = Vec::new();
     for n in 0..3 {
-        keyring.ensure(hour(n), NOW).unwrap();
+        keyring.ensure(hour(n)).unwrap();
         acks.push((sim.ops(), n, bytes(&keyring, n)));
     }
     let before_prune = sim.ops();
     keyring.prune(&[hour(0)]).unwrap();
     acks.push((sim.ops(), 0, None));
-    keyring.ensure(hour(3), NOW).unwrap();
+    keyring.ensure(hour(3)).unwrap();
     acks.push((sim.ops(), 3, bytes(&keyring, 3)));
     for count in 0..=sim.ops() {
         for torn in [0, sim.appended(count) / 2] {
@@ -93,7 +91,7 @@ fn a_crash_at_any_point_keeps_what_was_kept_and_forgets_what_was_forgotten() {
 fn no_old_copy_opens_after_a_prune_and_the_old_root_key_is_overwritten() {
     let dir = TempDir::new().unwrap();
     let keyring = open(dir.path(), false).unwrap();
-    keyring.ensure(hour(0), NOW).unwrap();
+    keyring.ensure(hour(0)).unwrap();
     let names = files(dir.path());
     let (old_root, old_keyring) =
         (fs::read(&names.root_key).unwrap(), fs::read(&names.keyring).unwrap());
@@ -122,7 +120,7 @@ fn io_read(file: &fs::File, out: &mut Vec<u8>) {
 fn each_thing_that_can_be_wrong_is_told_apart() {
     let dir = TempDir::new().unwrap();
     assert!(matches!(open(dir.path(), true), Err(KeyringError::Missing { what: "root key", .. })));
-    open(dir.path(), false).unwrap().ensure(hour(0), NOW).unwrap();
+    open(dir.path(), false).unwrap().ensure(hour(0)).unwrap();
     let names = files(dir.path());
     let (root, ring) = (fs::read(&names.root_key).unwrap(), fs::read(&names.keyring).unwrap());
     let restore = || {

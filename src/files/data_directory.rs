@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The version that this binary reads and writes. To be raised with every change of a format on disk.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 const FORMAT_FILE_NAME: &str = "format";
 /// Names that an unused directory may hold: a crash before `format` was written leaves the first two; the last is in every

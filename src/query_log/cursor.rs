@@ -50,7 +50,7 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = vec![VERSION];
         bytes.put_u64(self.at.as_micros());
-        bytes.put_u32(self.hour.epoch_hours());
+        bytes.put_u32(self.hour.number());
         bytes.put_u32(self.number);
         f.write_str(&BASE64URL_NOPAD.encode(&bytes))
     }
@@ -66,7 +66,7 @@ impl FromStr for Cursor {
             return Err(CursorError);
         }
         let at = Timestamp::from_micros(bytes.get_u64());
-        let hour = Hour::from_epoch_hours(bytes.get_u32());
+        let hour = Hour::from_number(bytes.get_u32());
         Ok(Self { hour, at, number: bytes.get_u32() })
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     proptest! {
         #[test]
         fn cursors_survive_their_text(hour: u32, number: u32, at: u64) {
-            let id = SegmentId { hour: Hour::from_epoch_hours(hour), number };
+            let id = SegmentId { hour: Hour::from_number(hour), number };
             let cursor = Cursor::new(id, Timestamp::from_micros(at));
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }

@@ -21,7 +21,6 @@ use super::{
         segment_file::WriteError,
     },
     lock::lock,
-    retention::Retention,
     sealer::SealerState,
     search::Sources,
 };
@@ -46,8 +45,9 @@ pub(super) struct LogState {
     pub(super) wakeup: Arc<Wakeup>,
     pub(super) sources: Sources,
     pub(super) durability: Durability,
-    /// The sealer locks it while it replaces frames with a sealed file, so that no key is destroyed in between.
-    pub(super) retention: Mutex<Retention>,
+    /// Locked while retention destroys hours. The sealer locks it while it replaces frames with a sealed file, so that no key is
+    /// destroyed in between.
+    pub(super) retention: Mutex<()>,
     /// Locked for a whole round of sealing.
     pub(super) sealer: Mutex<SealerState>,
     /// The ordinal of the first segment that this process writes.
@@ -80,7 +80,7 @@ impl LogState {
         };
         // The guard resolves the group even after a panic, so that no task waits forever.
         let mut guard = ResolveOnDrop { group, committed: false };
-        match committer.write(self.sources.clock.now()) {
+        match committer.write() {
             Ok(()) => guard.committed = true,
             Err(error) => self.poison(&error),
         }
@@ -132,9 +132,9 @@ impl LogState {
             if !pending.may_reopen() {
                 return;
             }
-            pending.now(&*self.sources.clock).hour()
+            pending.hour(&*self.sources.clock)
         };
-        match committer.reopen(hour, self.sources.clock.now()) {
+        match committer.reopen(hour) {
             Ok(()) => {
                 lock(&self.pending).accept();
                 self.writable.store(true, Ordering::Release);

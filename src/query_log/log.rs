@@ -28,9 +28,8 @@ use super::{
     reader::LogReader,
     record::Record,
     recovery::{self, OpenError, RecoveryReport},
-    retention::{Retention, RetentionOutcome},
+    retention::{self, RetentionOutcome},
     sealer::{SealOutcome, SealerState},
-    search::Sources,
 };
 use crate::{
     clock::SharedClock,
@@ -85,19 +84,17 @@ impl QueryLog {
         shutdown: &Shutdown,
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let LogOptions { dir, keys, config, clock, disk, keys_disk, disk_reserve } = options;
-        let recovered =
-            recovery::open(&dir, keys, keys_disk, &disk, clock.now(), config.retention)?;
-        let (catalog, keyring) = (Arc::new(recovered.catalog), Arc::new(recovered.keyring));
-        let retention = Retention::new(Arc::clone(&disk));
+        let recovered = recovery::open(&dir, keys, keys_disk, &disk, clock, config.retention)?;
+        let sources = recovered.sources;
         let maker = SegmentMaker {
             disk: Arc::clone(&disk),
-            keyring: Arc::clone(&keyring),
-            catalog: Arc::clone(&catalog),
+            keyring: Arc::clone(&sources.keyring),
+            catalog: Arc::clone(&sources.catalog),
             durability: config.durability,
         };
         let wakeup = Arc::new(Wakeup::default());
-        let first_own_ordinal = catalog.next_ordinal();
-        let time = LogClock::after(recovered.last);
+        let first_own_ordinal = sources.catalog.next_ordinal();
+        let time = LogClock::after(recovered.last, recovered.era);
         let shared = Arc::new(LogState {
             id: NEXT_LOG.fetch_add(1, Ordering::Relaxed),
             pending: Mutex::new(Pending::new(time, Arc::clone(&wakeup))),
@@ -105,9 +102,9 @@ impl QueryLog {
             writable: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             wakeup,
-            sources: Sources { catalog, keyring, clock, retention: config.retention },
+            sources,
             durability: config.durability,
-            retention: Mutex::new(retention),
+            retention: Mutex::new(()),
             sealer: Mutex::new(SealerState::new(recovered.tip)),
             first_own_ordinal,
             disk,
@@ -187,16 +184,14 @@ impl QueryLog {
         Arc::clone(&self.shared.sources.keyring)
     }
 
-    /// Destroys expired keys and files, and finishes the active segment once trusted time and the log's time have left its
-    /// hour. Call it about every minute; an additional call does no harm.
+    /// Destroys expired keys and files, and finishes the active segment once the log's time has left its hour. Call it about every minute; an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
-        let now = shared.sources.clock.now();
-        let log_hour = lock(&shared.pending).now(&*shared.sources.clock).hour();
-        shared.finish_active_if(|hour| hour.end() <= now && hour != log_hour);
-        let mut retention = lock(&shared.retention);
+        let present = lock(&shared.pending).hour(&*shared.sources.clock);
+        shared.finish_active_if(|hour| hour != present);
+        let _retention = lock(&shared.retention);
         let finish_hours = |due: &[_]| shared.finish_active_if(|hour| due.contains(&hour));
-        retention.tick(&shared.sources, finish_hours)
+        retention::tick(&shared.sources, &*shared.disk, finish_hours)
     }
 
     /// Refuses appends while the disk has less free space than its reserve. Call it each second.

@@ -14,7 +14,6 @@ use super::{
     filter::{Filter, Order},
     flips::{self, FlipQuery, FlipReport},
     recovery::{self, OpenError},
-    retention,
     search::{
         tail::{Tail, TailPosition},
         walk::Walk,
@@ -84,12 +83,14 @@ impl LogReader {
 
     /// The position behind every row that is committed now.
     pub fn position(&self) -> TailPosition {
-        let (catalog, now) = (&self.sources.catalog, self.sources.clock.now());
+        let catalog = &self.sources.catalog;
         let next = catalog.next_ordinal();
         let newest = next.checked_sub(1).and_then(|ordinal| catalog.first_from(ordinal));
         match newest.filter(|segment| segment.state() == SegmentState::Active) {
-            Some(active) => TailPosition::new(active.ordinal, active.bytes(), now),
-            None => TailPosition::new(next, 0, now),
+            Some(active) => {
+                TailPosition::new(active.ordinal, active.bytes(), self.sources.clock.now())
+            }
+            None => TailPosition::new(next, 0, Timestamp::EPOCH),
         }
     }
 
@@ -98,9 +99,9 @@ impl LogReader {
         Tail::new(self.sources.clone(), filter.clone(), position)
     }
 
-    /// Records at or before this instant have expired.
+    /// Records of the current era at or before this instant have expired.
     pub fn horizon(&self) -> Timestamp {
-        self.sources.horizon()
+        self.sources.horizon(self.sources.clock.stamp().1)
     }
 
     /// The keyring of the hours, for other data that must expire with the log.
@@ -120,8 +121,6 @@ impl LogReader {
 
     /// Every segment, oldest first.
     pub fn segments(&self) -> Vec<SegmentSummary> {
-        let Sources { catalog, keyring, clock, retention } = &self.sources;
-        let (hours, now) = (keyring.hours(), clock.now());
         let summary = |segment: Arc<Segment>| {
             let hour = segment.id.hour;
             SegmentSummary {
@@ -131,10 +130,10 @@ impl LogReader {
                 until: hour.end(),
                 records: segment.records(),
                 bytes: segment.bytes(),
-                expires_at: retention::expiry(hour, hours.get(&hour).copied(), *retention, now),
+                expires_at: self.sources.expiry(hour),
             }
         };
-        catalog.segments().into_iter().map(summary).collect()
+        self.sources.catalog.segments().into_iter().map(summary).collect()
     }
 
     /// Reads every segment and reports what is wrong. It changes nothing.

@@ -71,13 +71,13 @@ impl SegmentId {
         let (hour, number) = stem.split_once('-')?;
         let hour = u32::try_from(digits(hour, 10)?).ok()?;
         let number = u32::try_from(digits(number, 6)?).ok()?;
-        Some(Self { hour: Hour::from_epoch_hours(hour), number })
+        Some(Self { hour: Hour::from_number(hour), number })
     }
 }
 
 impl fmt::Display for SegmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:010}-{:06}", self.hour.epoch_hours(), self.number)
+        write!(f, "{:010}-{:06}", self.hour.number(), self.number)
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn id(hour: u32, number: u32) -> SegmentId {
-        SegmentId { hour: Hour::from_epoch_hours(hour), number }
+        SegmentId { hour: Hour::from_number(hour), number }
     }
 
     proptest! {

@@ -3,8 +3,6 @@
 //! Whatever must agree (a claim names devices of its own account, at least one) lies in one row, so a crash cannot tear
 //! it apart.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -156,12 +154,5 @@ impl Claim {
             self.devices.push(device);
         }
         is_new
-    }
-}
-
-impl Device {
-    /// Until when the device counts as live.
-    pub(super) fn lease_until(&self, lease: Duration) -> Timestamp {
-        self.last_check_in_at.plus(lease)
     }
 }

@@ -71,17 +71,16 @@ pub(super) fn counts(shared: &RegistryState, now: Timestamp) -> Counts {
 }
 
 fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &RegistryState, now: Timestamp) {
-    let lease = shared.config.lease;
     counts.accounts += 1;
     for device in packed.devices() {
         counts.devices += 1;
-        counts.live.devices += u64::from(now < device.last_check_in_at().plus(lease));
+        counts.live.devices += u64::from(now < shared.live_until(device.last_check_in_at(), now));
         *counts.devices_by_platform.entry(device.platform()).or_default() += 1;
     }
     for handle in packed.handles() {
         counts.handles += 1;
         counts.addresses += u64::from(matches!(handle.name(), Name::Email(_)));
-        let probe = packed.probe(handle.name(), lease);
+        let probe = packed.probe(handle.name(), |last| shared.live_until(last, now));
         counts.live.handles += u64::from(probe.is_some_and(|probe| probe.is_live(now)));
     }
 }

@@ -100,7 +100,7 @@ impl Registry {
             name: device.name.clone().map(Into::into),
             registered_at: device.registered_at,
             last_check_in_at,
-            lease_expires_at: last_check_in_at.plus(self.shared.config.lease),
+            lease_expires_at: self.shared.live_until(last_check_in_at, now),
             handles,
             lost,
         }))

@@ -33,9 +33,10 @@ pub enum HandleState {
     Unknown,
 }
 
-/// Whether a loss at this instant has expired and must not be shown any more.
+/// Whether a loss at this instant has expired and must not be shown any more. One in the future was stamped while trusted
+/// time was ahead. Nobody can tell its age, so it is forgotten early rather than kept for too long.
 pub(super) fn is_forgotten(lost_at: Timestamp, now: Timestamp) -> bool {
-    lost_at.plus(limits::TOMBSTONE_LIFETIME) <= now
+    lost_at.plus(limits::TOMBSTONE_LIFETIME) <= now || now.plus(limits::CLOCK_AGREEMENT) < lost_at
 }
 
 impl Tombstone {

@@ -8,7 +8,6 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, Hash},
-    time::Duration,
 };
 
 use foldhash::quality::RandomState;
@@ -35,7 +34,6 @@ use super::{
 const KNOWN: &str = "the index has every account that the store has";
 
 pub(super) struct Index {
-    lease: Duration,
     arena: Arena,
     handles: Table,
     devices: Table,
@@ -68,9 +66,8 @@ impl IndexBytes {
 }
 
 impl Index {
-    pub(super) fn new(lease: Duration) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            lease,
             arena: Arena::default(),
             handles: Table::new(),
             devices: Table::new(),
@@ -81,8 +78,8 @@ impl Index {
 
     /// An index of the accounts in `arena`, built by `threads` threads. An error if two accounts have the same handle or
     /// the same device.
-    pub(super) fn of(lease: Duration, arena: Arena, threads: usize) -> Result<Self, StoreError> {
-        let mut index = Self { arena, ..Self::new(lease) };
+    pub(super) fn of(arena: Arena, threads: usize) -> Result<Self, StoreError> {
+        let mut index = Self { arena, ..Self::new() };
         let (mut devices, mut handles) = (0, 0);
         for (_, packed) in index.arena.iter() {
             devices += packed.devices().len() as u64;
@@ -103,13 +100,18 @@ impl Index {
         Ok(index)
     }
 
-    pub(super) fn probe(&self, handle: &Handle, now: Timestamp) -> HandleState {
+    /// What is known about a handle now. `live_until` gives the end of the lease that a check-in began.
+    pub(super) fn probe(
+        &self,
+        handle: &Handle,
+        now: Timestamp,
+        live_until: impl Fn(Timestamp) -> Timestamp,
+    ) -> HandleState {
+        let name = Name::of(handle);
         let tombstone = || self.tombstones.get(handle).map(|tombstone| tombstone.probe(now));
-        self.probe_name(Name::of(handle)).or_else(tombstone).unwrap_or(HandleState::Unknown)
-    }
-
-    fn probe_name(&self, name: Name<'_>) -> Option<HandleState> {
-        self.arena.get(self.place_of_handle(name)?).probe(name, self.lease)
+        let held = self.place_of_handle(name);
+        let held = held.and_then(|place| self.arena.get(place).probe(name, live_until));
+        held.or_else(tombstone).unwrap_or(HandleState::Unknown)
     }
 
     fn place_of_handle(&self, name: Name<'_>) -> Option<Slot> {

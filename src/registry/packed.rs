@@ -14,8 +14,6 @@
 //! Numbers are little-endian, instants are microseconds since the epoch (7 bytes reach the year 4253). The store keeps
 //! these very bytes at the front of an account's row, so that loading is copying.
 
-use std::time::Duration;
-
 use super::{account::Account, handle_state::HandleState, token::TokenHash};
 use crate::{
     clock::Timestamp,
@@ -210,13 +208,17 @@ impl<'a> Packed<'a> {
     }
 
     /// What a lookup finds at the handle called `name`, which the account holds.
-    pub(super) fn probe(&self, name: Name<'_>, lease: Duration) -> Option<HandleState> {
+    pub(super) fn probe(
+        &self,
+        name: Name<'_>,
+        live_until: impl Fn(Timestamp) -> Timestamp,
+    ) -> Option<HandleState> {
         let handle = self.handles().find(|handle| handle.name == name)?;
         let backing = self.devices().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
-        let last = backing.map(|(_, device)| device.last_check_in_at()).max()?;
+        let live_until = backing.map(|(_, device)| live_until(device.last_check_in_at())).max()?;
         Some(HandleState::Claimed {
             account: self.account(),
-            live_until: last.plus(lease),
+            live_until,
             discoverable: handle.discoverable(),
         })
     }

@@ -32,8 +32,18 @@ pub(super) struct RegistryState {
 
 impl RegistryState {
     pub(super) fn new(config: Config, clock: SharedClock, founded_at: Timestamp) -> Self {
-        let gate = RwLock::new(Index::new(config.lease));
+        let gate = RwLock::new(Index::new());
         Self { gate, config, clock, founded_at, is_loaded: AtomicBool::new(false) }
+    }
+
+    /// Since when a device is silent that checked in last at `last`: time that the clock jumped over does not count.
+    pub(super) fn silent_since(&self, last: Timestamp, now: Timestamp) -> Timestamp {
+        self.clock.rebase(last, now)
+    }
+
+    /// The device counts as live until just before this instant.
+    pub(super) fn live_until(&self, last: Timestamp, now: Timestamp) -> Timestamp {
+        self.silent_since(last, now).plus(self.config.lease)
     }
 
     /// The index, whether or not lookups are answered yet.
@@ -87,7 +97,7 @@ impl RegistryState {
         })?;
         let mut arena = Arena::default();
         arenas.into_iter().for_each(|part| arena.append(part));
-        let mut index = Index::of(self.config.lease, arena, threads)?;
+        let mut index = Index::of(arena, threads)?;
         let mut unrecorded = Vec::new();
         store.load(&mut |row| match row {
             Row::Tombstone(handle, ended) => index.apply(Mutation::PutTombstone(handle, ended)),

@@ -13,6 +13,7 @@ use super::{
     error::{Loading, TokenError},
     handle_state::HandleState,
     index::Index,
+    state::RegistryState,
     token::Presented,
 };
 
@@ -34,6 +35,7 @@ pub struct Asker {
 /// a waiting change, and that change waits for the first view: a deadlock.
 #[must_use = "a view orders what is decided under it"]
 pub struct View<'a> {
+    shared: &'a RegistryState,
     index: RwLockReadGuard<'a, Index>,
     now: Timestamp,
 }
@@ -46,7 +48,7 @@ impl View<'_> {
 
     /// What is known about `handle`.
     pub fn probe(&self, handle: &Handle) -> HandleState {
-        self.index.probe(handle, self.now)
+        self.index.probe(handle, self.now, |last| self.shared.live_until(last, self.now))
     }
 
     /// The device as an asker, if it has not signed out since its token was checked.
@@ -60,7 +62,7 @@ impl Registry {
     pub fn view(&self) -> Result<View<'_>, Loading> {
         let index = self.shared.loaded()?;
         // Time is read inside the gate, so that it belongs to the same order.
-        Ok(View { index, now: self.shared.clock.now() })
+        Ok(View { shared: &self.shared, index, now: self.shared.clock.now() })
     }
 
     /// Whose token this is.

@@ -141,7 +141,7 @@ impl Server {
             Err(error) => Err(error),
         };
         let upkeep = server.directory.upkeep(server.addresses);
-        ticks::spawn(&server.shutdown, &server.modules, upkeep);
+        ticks::spawn(&server.shutdown, &server.modules, &server.directory.clock, upkeep);
         match ready {
             Ok(()) => {
                 server.modules.intake.resume();

@@ -15,6 +15,8 @@ use crate::{
 const DIRECTORY_TICK: Duration = Duration::from_secs(60);
 /// At most this many seconds of writing go below the reserve of the disk.
 const SPACE_TICK: Duration = Duration::from_secs(1);
+/// How soon a jump of trusted time is saved.
+const CLOCK_TICK: Duration = Duration::from_secs(1);
 const RETENTION_TICK: Duration = Duration::from_secs(60);
 /// A segment is sealed this much after its grace, at the latest.
 const SEALING_TICK: Duration = Duration::from_secs(30);
@@ -26,11 +28,18 @@ const QUOTA_TICK: Duration = Duration::from_secs(600);
 pub(super) fn spawn(
     shutdown: &Shutdown,
     modules: &Modules,
+    clock: &Arc<TrustedClock>,
     directory_upkeep: impl Fn() + Send + Sync + 'static,
 ) {
     spawn_tick(shutdown, "directory", DIRECTORY_TICK, directory_upkeep);
     let log = modules.log.clone();
     spawn_tick(shutdown, "disk-space", SPACE_TICK, move || log.check_space());
+    let clock = Arc::clone(clock);
+    spawn_tick(shutdown, "clock", CLOCK_TICK, move || {
+        if clock.has_unsaved_era() {
+            save_clock(&clock);
+        }
+    });
     let (log, audit) = (modules.log.clone(), modules.audit.clone());
     spawn_tick(shutdown, "retention", RETENTION_TICK, move || retention(&log, &audit));
     let (log, stop) = (modules.log.clone(), shutdown.clone());

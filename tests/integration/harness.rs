@@ -48,7 +48,7 @@ pub(crate) fn own_port() -> u16 {
 
 /// Waits while the hour is about to end: for a test whose records must lie in one segment.
 pub(crate) fn avoid_end_of_hour() {
-    let left = || SystemClock.now().hour().end().since(SystemClock.now());
+    let left = || SystemClock.now().hour(Default::default()).end().since(SystemClock.now());
     wait_until("the next hour has begun", || left() > Duration::from_secs(30));
 }
 

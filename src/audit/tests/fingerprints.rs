@@ -44,9 +44,9 @@ fn fingerprints_differ_by_hour_and_are_found_while_the_key_lives() {
         .collect();
     assert_eq!((all.len(), unique.len()), (8, 4), "one for each value and hour");
     assert_eq!((naming(&audit, "+14155550123"), naming(&audit, "+14155550124")), (4, 0));
-    bench.keyring.prune(&[START.hour()]).unwrap();
+    bench.keyring.prune(&[START.hour(Default::default())]).unwrap();
     assert_eq!(naming(&audit, "+14155550123"), 2);
-    bench.keyring.prune(&[START.plus(HOUR).hour()]).unwrap();
+    bench.keyring.prune(&[START.plus(HOUR).hour(Default::default())]).unwrap();
     assert_eq!(naming(&audit, "+14155550123"), 0);
 }
 
@@ -86,13 +86,16 @@ fn beside_keys_that_may_only_be_read_the_newest_hour_s_is_taken_and_none_is_made
     search(&bench.open(), &by_handle("+14155550123"));
     let call = listed(&bench.open(), Wanted::default()).pop().unwrap();
     assert_eq!(call.filters["handle"], Noted::Unkeyed);
-    for hour in [START.minus(2 * HOUR).hour(), START.plus(9 * HOUR).hour()] {
-        keyring.ensure(hour, START).unwrap();
+    for hour in [
+        START.minus(2 * HOUR).hour(Default::default()),
+        START.plus(9 * HOUR).hour(Default::default()),
+    ] {
+        keyring.ensure(hour).unwrap();
     }
     bench.keyring = Arc::new(Keyring::open_read_only(files).unwrap());
     search(&bench.open(), &by_handle("+14155550123"));
     let call = listed(&bench.open(), Wanted::default()).pop().unwrap();
     let Noted::Fingerprint(noted) = &call.filters["handle"] else { panic!("{call:?}") };
-    assert_eq!(noted.hour, START.minus(2 * HOUR).hour().epoch_hours());
+    assert_eq!(noted.hour, START.minus(2 * HOUR).hour(Default::default()).number());
     assert_eq!(naming(&bench.open(), "+14155550123"), 1);
 }

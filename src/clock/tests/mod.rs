@@ -276,7 +276,7 @@ fn the_saved_form_is_frozen() {
     let world = World::new();
     world.clock.save().unwrap();
     let saved = fs::read_to_string(world.folder.path().join("clock")).unwrap();
-    let followed = "{\"trusted\":\"2026-03-01T12:00:00.000000Z\",\"boot_id\":\"1\",\"boot_us\":0,\"standing\":\"followed\"}\n";
+    let followed = "{\"trusted\":\"2026-03-01T12:00:00.000000Z\",\"boot_id\":\"1\",\"boot_us\":0,\"standing\":\"followed\",\"eras\":{\"current\":0,\"since\":\"2026-03-01T12:00:00.000000Z\",\"is_confirmed\":false,\"past\":[],\"jumps\":[]}}\n";
     assert_eq!(saved, followed);
 }
 
@@ -331,11 +331,11 @@ fn small_steps_do_not_add_up_to_more_than_an_hour_a_day() {
 
 #[test]
 fn without_the_file_time_continues_from_the_newest_hour_of_the_log() {
-    let hour = START.hour();
+    let hour = START.hour(Default::default());
     let files = |folder: &TempDir| {
         let log = folder.path().join("log");
         fs::create_dir(&log).unwrap();
-        for (name, hour) in [("frames", hour.epoch_hours()), ("sealed", hour.epoch_hours() - 500)] {
+        for (name, hour) in [("frames", hour.number()), ("sealed", hour.number() - 500)] {
             fs::write(log.join(format!("{hour:010}-000001.{name}")), "").unwrap();
         }
         fs::write(log.join("lock"), "").unwrap();
@@ -419,4 +419,138 @@ proptest! {
             prop_assert!(now <= most.plus(slack), "{now} is after {most}");
         }
     }
+}
+
+/// A correction is no age: what the clock stamped while it was wrong was really made later, or earlier.
+#[test]
+fn what_was_stamped_before_a_first_confirmation_is_shifted() {
+    for (wall, by_us) in [(START.plus(20 * DAY), 20), (START.minus(20 * DAY), -20)] {
+        let world = World::new();
+        let (first, era) = world.clock.stamp();
+        world.machine.advance(HOUR / 2);
+        world.machine.set_wall(wall.plus(HOUR / 2));
+        assert_eq!(
+            world.clock.stamp(),
+            (START.plus(HOUR / 2), era),
+            "not confirmed, so the era goes on"
+        );
+        world.machine.set_synchronised(true);
+        let (now, next) = world.clock.stamp();
+        assert_eq!(now, wall.plus(HOUR / 2));
+        assert!(next > era);
+        assert_eq!(first.moved(world.clock.shift_us(era)), wall);
+        assert_eq!(world.clock.shift_us(era), by_us * 86_400_000_000);
+        assert_eq!(world.clock.shift_us(next), 0);
+        assert!(world.clock.has_unsaved_era());
+        world.clock.save().unwrap();
+        assert!(!world.clock.has_unsaved_era());
+        let again = open(&world.machine, &world.folder, &world.config).unwrap();
+        assert_eq!((again.stamp(), again.shift_us(era)), ((now, next), by_us * 86_400_000_000));
+    }
+}
+
+/// The machine was off, or a guest was paused: what was stamped before is as old as it looks, what was stamped since is not.
+#[test]
+fn after_a_confirmation_only_the_eras_since_then_are_shifted() {
+    for is_reboot in [true, false] {
+        let mut world = World::new();
+        world.machine.set_synchronised(true);
+        let confirmed = world.clock.stamp().1;
+        world.machine.set_synchronised(false);
+        if is_reboot {
+            world.power_cycle(40 * DAY);
+        } else {
+            world.machine.set_wall(START.plus(40 * DAY));
+        }
+        let (stamped, lagging) = world.clock.stamp();
+        assert_eq!(stamped, START);
+        assert!(lagging > confirmed);
+        world.restart(true);
+        assert_eq!(world.clock.stamp(), (stamped, lagging), "the same boot");
+        world.machine.set_synchronised(true);
+        let (now, next) = world.clock.stamp();
+        assert_eq!(now, START.plus(40 * DAY));
+        assert!(next > lagging);
+        let shifts = [confirmed, lagging, next].map(|era| world.clock.shift_us(era));
+        assert_eq!(shifts, [0, 40 * 86_400_000_000, 0]);
+    }
+}
+
+/// Nobody confirms the end of a probation, so a later confirmation corrects both eras.
+#[test]
+fn a_correction_reaches_back_to_the_last_confirmation() {
+    let mut world = World::new();
+    let first = world.clock.stamp().1;
+    world.power_cycle(2 * HOUR);
+    let second = world.clock.stamp().1;
+    world.machine.advance(HOUR);
+    let third = world.clock.stamp().1;
+    assert_eq!((world.now(), world.is_followed()), (START.plus(3 * HOUR), true));
+    let shifts =
+        |world: &World| [first, second, third].map(|era| world.clock.shift_us(era) / 3_600_000_000);
+    assert_eq!(shifts(&world), [0, 2, 0]);
+    world.machine.set_wall(START.plus(3 * HOUR).plus(10 * DAY));
+    world.machine.set_synchronised(true);
+    assert_eq!(world.now(), START.plus(3 * HOUR).plus(10 * DAY));
+    assert_eq!(shifts(&world), [240, 242, 240]);
+}
+
+/// A machine without a time service was off. Its operator says that the wall clock is right now, not that it was wrong before.
+#[test]
+fn an_operator_corrects_what_was_stamped_since_the_reboot() {
+    for is_reboot in [true, false] {
+        let mut world = World::new();
+        let first = world.clock.stamp().1;
+        world.machine.advance(HOUR);
+        if is_reboot {
+            world.power_cycle(40 * DAY);
+        } else {
+            world.machine.set_wall(START.plus(40 * DAY).plus(HOUR));
+        }
+        let second = world.clock.stamp().1;
+        assert!(second > first);
+        world.clock.trust().unwrap();
+        let shifts = [first, second].map(|era| world.clock.shift_us(era) / 86_400_000_000);
+        assert_eq!(shifts, [0, 40]);
+        world.machine.set_wall(START.plus(90 * DAY));
+        world.machine.set_synchronised(true);
+        world.now();
+        assert_eq!([first, second].map(|era| world.clock.shift_us(era) / 86_400_000_000), shifts);
+    }
+}
+
+#[test]
+fn a_span_counts_neither_corrections_nor_time_without_power() {
+    let mut world = World::new();
+    world.machine.set_synchronised(true);
+    let old = world.now();
+    world.machine.set_synchronised(false);
+    world.machine.advance(DAY);
+    world.power_cycle(40 * DAY);
+    let lagging = world.now();
+    assert_eq!(world.clock.rebase(old, lagging), old);
+    world.machine.set_synchronised(true);
+    let now = world.now();
+    assert_eq!((lagging, now), (START.plus(DAY), START.plus(41 * DAY)));
+    assert_eq!(now.since(world.clock.rebase(old, now)), DAY);
+    assert_eq!(world.clock.rebase(lagging, now), now);
+    assert_eq!(world.clock.rebase(now, now), now);
+    // Back again: what was stamped ahead of now is told apart from what is stamped now.
+    world.machine.set_wall(START.plus(2 * DAY));
+    let back = world.now();
+    assert_eq!(back, START.plus(2 * DAY));
+    assert_eq!(world.clock.rebase(now, back), back);
+    assert_eq!(world.clock.rebase(back, back), back);
+}
+
+#[test]
+fn a_log_of_a_later_era_than_the_file_begins_another() {
+    let mut world = World::new();
+    world.clock.save().unwrap();
+    let log = world.folder.path().join("log");
+    fs::create_dir(&log).unwrap();
+    fs::write(log.join("0003492324-000001.frames"), "").unwrap();
+    world.restart(false);
+    let (now, era) = world.clock.stamp();
+    assert_eq!(now.hour(era).number(), 4_492_324);
 }

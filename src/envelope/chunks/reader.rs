@@ -178,7 +178,7 @@ impl ChunkReader {
         let opened = self.key.open(&place.id, &mut sum).map(<[u8]>::len);
         self.said.call_once(|| {
             let (file, rebuilt) = (&self.key.file, opened.is_some());
-            let (hour, number) = (file.hour.epoch_hours(), file.number);
+            let (hour, number) = (file.hour.number(), file.number);
             tracing::warn!(
                 hour,
                 number,

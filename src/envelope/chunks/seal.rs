@@ -67,7 +67,7 @@ impl ChunkKey {
         aad[17] = self.file.purpose;
         aad[18] = id.part;
         aad[19] = id.is_last.into();
-        let words = [self.file.hour.epoch_hours(), self.file.number, id.index];
+        let words = [self.file.hour.number(), self.file.number, id.index];
         for (place, word) in aad[20..].chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }

@@ -26,7 +26,10 @@ use crate::{
 pub(super) struct Visit<'a> {
     sources: &'a Sources,
     stop: &'a dyn Fn() -> bool,
-    /// From this instant on: what has expired when reading begins is left out.
+    /// What was older when reading began is left out.
+    alive: Timestamp,
+    asked_since: Timestamp,
+    /// The later of both.
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
     segments: Vec<SegmentId>,
@@ -39,23 +42,31 @@ pub(super) struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     pub(super) fn new(sources: &'a Sources, query: &FlipQuery, stop: &'a dyn Fn() -> bool) -> Self {
-        let alive = after(sources.horizon());
-        let since = query.since.unwrap_or(Timestamp::EPOCH).max(alive);
-        let until = query.until.unwrap_or(Timestamp::MAX);
-        let is_met = |hour: Hour| hour.end() > since && hour.start() < until;
-        // Files of one hour follow one another in time, by their numbers.
-        let segments = sources.catalog.segments();
-        let segments = segments.iter().map(|segment| segment.id).filter(|id| is_met(id.hour));
-        Self {
+        let alive = after(sources.clock.latest().minus(sources.retention));
+        let asked_since = query.since.unwrap_or(Timestamp::EPOCH);
+        let mut visit = Self {
             sources,
             stop,
-            since,
-            until,
-            segments: segments.collect(),
+            alive,
+            asked_since,
+            since: asked_since.max(alive),
+            until: query.until.unwrap_or(Timestamp::MAX),
+            segments: Vec::new(),
             damaged: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             stopped: false,
-        }
+        };
+        let is_met = |hour: Hour| hour.end() > visit.since_in(hour) && hour.start() < visit.until;
+        // Files of one hour follow one another in time, by their numbers.
+        let segments = sources.catalog.segments();
+        let segments = segments.iter().map(|segment| segment.id).filter(|id| is_met(id.hour));
+        visit.segments = segments.collect();
+        visit
+    }
+
+    /// The first instant of an hour's era that is to be read.
+    fn since_in(&self, hour: Hour) -> Timestamp {
+        self.asked_since.max(self.alive.moved(-self.sources.clock.shift_us(hour.era())))
     }
 
     /// Takes the rows of all segments that are within the range of `states`.
@@ -88,7 +99,7 @@ impl<'a> Visit<'a> {
         if segment.state() == SegmentState::Unreadable {
             return Err(SegmentError::Unreadable);
         }
-        let mut since = self.since;
+        let mut since = self.since_in(id.hour);
         if segment.form == Form::Frames {
             match self.frames(&segment, &mut since, states) {
                 // Sealed meanwhile: the rest is in the sealed file.

@@ -10,7 +10,7 @@ use super::{
     pending::Records,
     segment_file::{SegmentFile, SegmentMaker, WriteError},
 };
-use crate::clock::{Hour, Timestamp};
+use crate::clock::Hour;
 
 /// The writing side, used by one thread at a time.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ impl Committer {
     }
 
     /// Writes `records`. After an error there is no active segment.
-    pub(crate) fn write(&mut self, now: Timestamp) -> Result<(), WriteError> {
+    pub(crate) fn write(&mut self) -> Result<(), WriteError> {
         let Self { maker, active, records } = self;
-        let written = write_frames(maker, active, records, now);
+        let written = write_frames(maker, active, records);
         if written.is_err()
             && let Some(failed) = active.take()
         {
@@ -39,9 +39,9 @@ impl Committer {
     }
 
     /// Creates a new segment after an error.
-    pub(crate) fn reopen(&mut self, hour: Hour, now: Timestamp) -> Result<(), WriteError> {
+    pub(crate) fn reopen(&mut self, hour: Hour) -> Result<(), WriteError> {
         if self.active.is_none() {
-            self.active = Some(self.maker.create(hour, now)?);
+            self.active = Some(self.maker.create(hour)?);
         }
         Ok(())
     }
@@ -59,12 +59,10 @@ fn write_frames(
     maker: &SegmentMaker,
     active: &mut Option<SegmentFile>,
     records: &Records,
-    now: Timestamp,
 ) -> Result<(), WriteError> {
     for (frame, content) in records.frames() {
-        let hour = frame.first.hour();
         let fits =
-            |segment: &SegmentFile| segment.hour() == hour && segment.has_room(frame.records);
+            |segment: &SegmentFile| segment.hour() == frame.hour && segment.has_room(frame.records);
         if !active.as_ref().is_some_and(fits) {
             if let Some(mut full) = active.take() {
                 if let Err(error) = full.commit() {
@@ -73,7 +71,7 @@ fn write_frames(
                 }
                 full.finish()?;
             }
-            *active = Some(maker.create(hour, now)?);
+            *active = Some(maker.create(frame.hour)?);
         }
         if let Some(segment) = active {
             segment.encrypt(frame, content);

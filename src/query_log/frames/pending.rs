@@ -8,7 +8,7 @@ use super::{
     flusher::Wakeup,
 };
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::{Clock, Era, Hour, Timestamp},
     limits,
     query_log::{log_clock::LogClock, record::Record},
 };
@@ -19,6 +19,7 @@ pub(crate) struct PendingFrame {
     /// The offset of its content in the buffer. The content ends where that of the next frame starts.
     start: usize,
     pub(crate) records: u32,
+    pub(crate) hour: Hour,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
 }
@@ -44,9 +45,10 @@ impl Records {
         self.frames.iter().zip(ends).map(move |pair| (pair.0, content(pair).unwrap_or_default()))
     }
 
-    fn push(&mut self, at: Timestamp, record: &Record) {
+    fn push(&mut self, (at, era): (Timestamp, Era), record: &Record) {
+        let hour = at.hour(era);
         let fits = |frame: &&mut PendingFrame| {
-            frame.first.hour() == at.hour()
+            frame.hour == hour
                 && frame.last <= at
                 && self.bytes.len() - frame.start + RECORD_BYTES_MAX <= limits::LOG_FRAME_BYTES_MAX
         };
@@ -59,7 +61,7 @@ impl Records {
             }
             None => {
                 let start = self.bytes.len();
-                self.frames.push(PendingFrame { start, records: 1, first: at, last: at });
+                self.frames.push(PendingFrame { start, records: 1, hour, first: at, last: at });
                 codec::start_frame(&mut self.bytes, at);
                 0
             }
@@ -103,7 +105,7 @@ impl Pending {
         let mut first = true;
         for record in records {
             let at = if mem::take(&mut first) { self.time.next(clock) } else { self.time.follow() };
-            self.records.push(at, record.borrow());
+            self.records.push((at, self.time.era()), record.borrow());
         }
         Ok(AppendAck::new(Arc::clone(&self.group)))
     }
@@ -144,7 +146,8 @@ impl Pending {
         !self.accepting && !self.closed
     }
 
-    pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
-        self.time.peek(clock)
+    /// The hour of a record that would be appended now.
+    pub(crate) fn hour(&self, clock: &dyn Clock) -> Hour {
+        self.time.hour(clock)
     }
 }

@@ -63,8 +63,8 @@ pub(crate) struct SegmentFile {
 impl SegmentMaker {
     /// Creates a segment. When this returns, the key of its hour is durable, and in `disk` mode so are its header and its
     /// name: no record may be on disk without a key.
-    pub(crate) fn create(&self, hour: Hour, now: Timestamp) -> Result<SegmentFile, WriteError> {
-        let key = self.keyring.ensure(hour, now)?;
+    pub(crate) fn create(&self, hour: Hour) -> Result<SegmentFile, WriteError> {
+        let key = self.keyring.ensure(hour)?;
         // Without its key nobody could ever read the segment.
         assert!(self.keyring.get(hour).is_some(), "a segment's key exists before the segment");
         let id = SegmentId { hour, number: self.catalog.next_number(hour) };
@@ -121,7 +121,7 @@ impl SegmentFile {
     pub(crate) fn encrypt(&mut self, frame: &PendingFrame, content: &[u8]) {
         // Readers seek by time and name a row by its instant. A record out of order would be lost to them.
         let is_later = frame.first > self.last || self.records == 0;
-        assert!(is_later && frame.first.hour() == self.hour(), "records of a segment are in order");
+        assert!(is_later && frame.hour == self.hour(), "records of a segment are in order");
         self.encryptor.seal(&mut self.unwritten, frame.records, content);
         self.records += u64::from(frame.records);
         self.last = frame.last;

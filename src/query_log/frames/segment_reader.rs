@@ -186,7 +186,7 @@ fn visit_frame(
     each: &mut EachRow<'_>,
 ) -> Option<ControlFlow<()>> {
     let mut decoder = FrameDecoder::new(opener.open(header, body)?)?;
-    if decoder.at().hour() != id.hour {
+    if !id.hour.contains(decoder.at()) {
         return None;
     }
     let mut rows = 0;

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,15 +13,15 @@ use super::{
     sealed_form::{self, ChosenForm},
 };
 use crate::{
-    clock::{Hour, Timestamp},
+    clock::{Era, Hour, SharedClock, Timestamp},
     envelope::{KeyFiles, Keyring, KeyringError},
     files::{FileLock, LockError, SharedDisk},
-    limits,
     query_log::{
         catalog::{Catalog, Form, Segment, SegmentState},
         filter::Order,
         frames::segment_reader::{ReadStep, SegmentReader},
         sealer::sealed_file::{ChainTip, SealedFile},
+        search::Sources,
         segment_name::LogFileName,
     },
 };
@@ -51,11 +52,11 @@ pub enum OpenError {
 }
 
 pub(crate) struct Recovered {
-    pub(crate) catalog: Catalog,
-    pub(crate) keyring: Keyring,
+    pub(crate) sources: Sources,
     pub(crate) lock: FileLock,
-    /// The instant of the newest record.
+    /// The instant of the newest record of the current era.
     pub(crate) last: Timestamp,
+    pub(crate) era: Era,
     /// The segment sealed last.
     pub(crate) tip: Option<ChainTip>,
     pub(crate) report: RecoveryReport,
@@ -66,7 +67,7 @@ pub(crate) fn open(
     keys: KeyFiles,
     keys_disk: SharedDisk,
     disk: &SharedDisk,
-    now: Timestamp,
+    clock: SharedClock,
     retention: Duration,
 ) -> Result<Recovered, OpenError> {
     disk.create_dir(dir).map_err(io_at(dir))?;
@@ -74,7 +75,9 @@ pub(crate) fn open(
     let listing = list(dir).map_err(io_at(dir))?;
     let segments = listing.segments();
     let keyring = Keyring::open(keys_disk, keys, !segments.is_empty())?;
-    let catalog = Catalog::new(dir);
+    let (catalog, keyring) = (Arc::new(Catalog::new(dir)), Arc::new(keyring));
+    let sources = Sources { catalog, keyring, clock, retention };
+    let catalog = &sources.catalog;
     let mut report = RecoveryReport {
         segments: segments.len(),
         unknown: listing.unknown.clone(),
@@ -83,8 +86,7 @@ pub(crate) fn open(
     for cut in listing.names.iter().filter(|name| matches!(name, LogFileName::Cut(..))) {
         catalog.add_other(cut.segment(), catalog.path(*cut));
     }
-    let mut repair =
-        Repair { catalog: &catalog, keyring: &keyring, disk, now, retention, report: &mut report };
+    let mut repair = Repair { sources: &sources, disk, report: &mut report };
     repair.remove_incomplete(&listing).map_err(io_at(dir))?;
     for id in segments {
         let path = catalog.path(LogFileName::Frames(id));
@@ -97,23 +99,21 @@ pub(crate) fn open(
         }
         repair.frames(id, &path).map_err(io_at(&path))?;
     }
-    let last = newest(&catalog, &keyring, now);
-    let tip = sealed_form::tip(&catalog);
-    Ok(Recovered { catalog, keyring, lock, last, tip, report })
+    let era = sources.clock.stamp().1;
+    let (last, tip) = (newest(&sources, era), sealed_form::tip(&sources.catalog));
+    Ok(Recovered { sources, lock, last, era, tip, report })
 }
 
-/// The instant of the newest record, after which the log's time continues. It ignores hours that lie further ahead than
-/// [`limits::CLOCK_STEP_BACK_MAX`]: the log's time does not wait for those.
-fn newest(catalog: &Catalog, keyring: &Keyring, now: Timestamp) -> Timestamp {
-    let horizon = now.plus(limits::CLOCK_STEP_BACK_MAX);
+/// The instant of the newest record of an era, after which the log's time continues.
+fn newest(sources: &Sources, era: Era) -> Timestamp {
     let mut found: Option<(Hour, Timestamp)> = None;
-    for segment in catalog.segments().into_iter().rev() {
+    for segment in sources.catalog.segments().into_iter().rev() {
         let hour = segment.id.hour;
         if found.is_some_and(|(of, _)| of != hour) {
             break;
         }
-        if hour.start() <= horizon
-            && let Some(last) = newest_in(&segment, keyring)
+        if hour.era() == era
+            && let Some(last) = newest_in(&segment, &sources.keyring)
         {
             found = Some((hour, found.map_or(last, |(_, at)| at.max(last))));
         }

@@ -1,15 +1,14 @@
 //! Repairs files of frames, and reports what recovery did.
 
-use std::{ffi::OsString, io, path::Path, time::Duration};
+use std::{ffi::OsString, io, path::Path};
 
 use super::inspect::{FrameScan, Inspection, for_each_chunk, inspect};
 use crate::{
-    clock::Timestamp,
-    envelope::{FrameFile, FrameSealer, Keyring},
+    envelope::{FrameFile, FrameSealer},
     files::SharedDisk,
     query_log::{
-        catalog::{Catalog, Form, SegmentState},
-        retention,
+        catalog::{Form, SegmentState},
+        search::Sources,
         segment_name::{LogFileName, SegmentId},
     },
 };
@@ -34,18 +33,15 @@ pub struct RecoveryReport {
 }
 
 pub(super) struct Repair<'a> {
-    pub(super) catalog: &'a Catalog,
-    pub(super) keyring: &'a Keyring,
     pub(super) disk: &'a SharedDisk,
-    pub(super) now: Timestamp,
-    pub(super) retention: Duration,
+    pub(super) sources: &'a Sources,
     pub(super) report: &'a mut RecoveryReport,
 }
 
 impl Repair<'_> {
     /// Repairs a segment of frames and adds it to the catalog.
     pub(super) fn frames(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
-        let key = self.keyring.get(id.hour);
+        let key = self.sources.keyring.get(id.hour);
         let (bytes, records, state) = match inspect(id, path)? {
             Inspection::Blank => return self.set_aside(id, path),
             Inspection::Unreadable => {
@@ -71,7 +67,7 @@ impl Repair<'_> {
                 (bytes, scan.records.into(), state)
             }
         };
-        self.catalog.add(Form::Frames, id, bytes, records, state);
+        self.sources.catalog.add(Form::Frames, id, bytes, records, state);
         Ok(())
     }
 
@@ -84,17 +80,17 @@ impl Repair<'_> {
     }
 
     pub(super) fn has_expired(&self, id: SegmentId) -> bool {
-        retention::expiry(id.hour, None, self.retention, self.now) <= self.now
+        self.sources.expiry(id.hour) <= self.sources.clock.now()
     }
 
     /// Renames a file to `.cut`.
     pub(super) fn set_aside(&mut self, id: SegmentId, path: &Path) -> io::Result<()> {
-        let aside = self.catalog.path(LogFileName::Cut(id, 0));
+        let aside = self.sources.catalog.path(LogFileName::Cut(id, 0));
         self.report.cut_bytes += path.metadata()?.len();
         self.report.finished += 1;
         self.disk.rename(path, &aside)?;
-        self.disk.sync_dir(self.catalog.dir())?;
-        self.catalog.add_other(id, aside);
+        self.disk.sync_dir(self.sources.catalog.dir())?;
+        self.sources.catalog.add_other(id, aside);
         Ok(())
     }
 
@@ -125,14 +121,14 @@ impl Repair<'_> {
 
     /// Copies the bytes from `from` on to a `.cut` file, which is durable when this returns.
     fn keep_tail(&mut self, id: SegmentId, path: &Path, from: u64) -> io::Result<()> {
-        let aside = self.catalog.path(LogFileName::Cut(id, from));
+        let aside = self.sources.catalog.path(LogFileName::Cut(id, from));
         // A start that crashed before it truncated the segment may have left a copy of the same bytes.
-        self.catalog.unlink(&**self.disk, id, &aside)?;
+        self.sources.catalog.unlink(&**self.disk, id, &aside)?;
         let mut copy = self.disk.create(&aside)?;
         for_each_chunk(path, from, |chunk| copy.append(chunk))?;
         copy.sync()?;
-        self.disk.sync_dir(self.catalog.dir())?;
-        self.catalog.add_other(id, aside);
+        self.disk.sync_dir(self.sources.catalog.dir())?;
+        self.sources.catalog.add_other(id, aside);
         Ok(())
     }
 }

@@ -81,38 +81,38 @@ impl Repair<'_> {
         let mut removed = false;
         for name in &listing.names {
             let LogFileName::Sealing(id) = *name else { continue };
-            let path = self.catalog.path(*name);
+            let path = self.sources.catalog.path(*name);
             if listing.has(LogFileName::Frames(id)) || listing.has(LogFileName::Sealed(id)) {
-                self.catalog.unlink(&**self.disk, id, &path)?;
+                self.sources.catalog.unlink(&**self.disk, id, &path)?;
                 removed = true;
             } else {
-                if self.keyring.get(id.hour).is_some() || !self.has_expired(id) {
+                if self.sources.keyring.get(id.hour).is_some() || !self.has_expired(id) {
                     self.report.unknown.push(name.to_string().into());
                 }
-                self.catalog.add_other(id, path);
+                self.sources.catalog.add_other(id, path);
             }
         }
-        if removed { self.disk.sync_dir(self.catalog.dir()) } else { Ok(()) }
+        if removed { self.disk.sync_dir(self.sources.catalog.dir()) } else { Ok(()) }
     }
 
     /// Chooses the form of a segment with a sealed file. False if that is the frames, which the caller repairs.
     pub(super) fn sealed(&mut self, id: SegmentId, has_frames: bool) -> io::Result<bool> {
-        let frames = self.catalog.path(LogFileName::Frames(id));
-        match choose(self.catalog, self.keyring, id, has_frames)? {
+        let frames = self.sources.catalog.path(LogFileName::Frames(id));
+        match choose(&self.sources.catalog, &self.sources.keyring, id, has_frames)? {
             ChosenForm::Frames => {
-                self.set_aside(id, &self.catalog.path(LogFileName::Sealed(id)))?;
+                self.set_aside(id, &self.sources.catalog.path(LogFileName::Sealed(id)))?;
                 return Ok(false);
             }
             ChosenForm::Sealed => {}
-            ChosenForm::Neither => self.catalog.add_other(id, frames),
+            ChosenForm::Neither => self.sources.catalog.add_other(id, frames),
             ChosenForm::SealedOverFrames => {
                 // The last process may have crashed before the sealed file's name was durable, so sync the directory first.
-                self.disk.sync_dir(self.catalog.dir())?;
-                self.catalog.unlink(&**self.disk, id, &frames)?;
-                self.disk.sync_dir(self.catalog.dir())?;
+                self.disk.sync_dir(self.sources.catalog.dir())?;
+                self.sources.catalog.unlink(&**self.disk, id, &frames)?;
+                self.disk.sync_dir(self.sources.catalog.dir())?;
             }
         }
-        match self.catalog.get(id).map(|segment| segment.state()) {
+        match self.sources.catalog.get(id).map(|segment| segment.state()) {
             Some(SegmentState::KeyMissing) => drop(self.report_missing_key(id)),
             Some(SegmentState::Unreadable) => self.report.unreadable.push(id.to_string()),
             _ => {}

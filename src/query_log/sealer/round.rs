@@ -56,7 +56,8 @@ impl LogState {
     /// Whether to seal a segment now. The sealer leaves a segment of this process alone for a while after its hour, so that
     /// live followers can read it to its end.
     fn is_due(&self, segment: &Segment) -> bool {
-        let ended = segment.id.hour.end().plus(limits::LOG_SEAL_GRACE) <= self.sources.clock.now();
+        let (hour, (now, era)) = (segment.id.hour, self.sources.clock.stamp());
+        let ended = hour.era() != era || hour.end().plus(limits::LOG_SEAL_GRACE) <= now;
         (segment.form, segment.state()) == (Form::Frames, SegmentState::Closed)
             && segment.records() > 0
             && (ended || segment.ordinal < self.first_own_ordinal)

@@ -59,7 +59,7 @@ impl Note {
             note.put_u64_le(number);
         }
         if let Some((id, link)) = &self.predecessor {
-            note.put_u32_le(id.hour.epoch_hours());
+            note.put_u32_le(id.hour.number());
             note.put_u32_le(id.number);
             note.extend(link);
         }
@@ -79,7 +79,7 @@ impl Note {
         }
         let records = note.get_u64_le();
         let (first, last) = (note.get_u64_le(), note.get_u64_le());
-        let (hour, number) = (Hour::from_epoch_hours(note.get_u32_le()), note.get_u32_le());
+        let (hour, number) = (Hour::from_number(note.get_u32_le()), note.get_u32_le());
         let link = note.try_into().ok()?;
         Some(Self {
             records,
@@ -93,7 +93,7 @@ impl Note {
 pub(crate) fn link(id: SegmentId, root: &[u8; 32], note: &[u8]) -> Link {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(b"dispatchd sealed 1");
-    context.update(&id.hour.epoch_hours().to_le_bytes());
+    context.update(&id.hour.number().to_le_bytes());
     context.update(&id.number.to_le_bytes());
     context.update(root);
     context.update(note);
@@ -164,7 +164,7 @@ mod tests {
     proptest! {
         #[test]
         fn notes_survive(records: u64, first: u64, last: u64, named: bool, hour: u32, number: u32, link: [u8; 32]) {
-            let id = SegmentId { hour: Hour::from_epoch_hours(hour), number };
+            let id = SegmentId { hour: Hour::from_number(hour), number };
             let note = Note {
                 records,
                 first: Timestamp::from_micros(first),

@@ -12,7 +12,7 @@ use crate::{
     query_log::{cursor::Cursor, record::LogRow},
 };
 
-/// A running search: gives matching rows in the order of time.
+/// A running search: gives matching rows in the order of time, and era by era if trusted time jumped.
 pub struct Search {
     job: Arc<Job>,
     /// None until the caller asks for the first row.
@@ -56,7 +56,7 @@ impl Iterator for Search {
                 return Some(Err(error));
             }
             match open.pop(job.order) {
-                Some((_, row)) if row.at <= job.sources.horizon() => {}
+                Some((cursor, row)) if row.at <= job.sources.horizon(cursor.hour().era()) => {}
                 Some(found) => return Some(Ok(found)),
                 None if job.is_over() => return None,
                 None => *open = prefetch.next_hour()?,

@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use crate::{
-    clock::{Hour, SharedClock, Timestamp},
+    clock::{Era, Hour, SharedClock, Timestamp},
     envelope::Keyring,
+    limits,
     query_log::{
         catalog::Catalog,
         cursor::Cursor,
@@ -24,16 +25,26 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Rows at or before this instant have expired.
-    pub(crate) fn horizon(&self) -> Timestamp {
-        self.clock.latest().minus(self.retention)
+    /// Rows of an era at or before this instant have expired.
+    pub(crate) fn horizon(&self, era: Era) -> Timestamp {
+        self.clock.latest().minus(self.retention).moved(-self.clock.shift_us(era))
+    }
+
+    /// When the oldest possible row of an hour has expired.
+    pub(crate) fn expiry(&self, hour: Hour) -> Timestamp {
+        hour.start().moved(self.clock.shift_us(hour.era())).plus(self.retention)
+    }
+
+    /// Whether retention may have destroyed the key of an hour. Trusted time may have gone back a little since.
+    pub(crate) fn may_be_destroyed(&self, hour: Hour) -> bool {
+        self.expiry(hour) <= self.clock.now().plus(limits::CLOCK_AGREEMENT)
     }
 
     /// Whether a segment that cannot be read counts as lost. An expired one does not; an I/O error is the caller's to report.
     pub(crate) fn is_lost(&self, id: SegmentId, error: SegmentError) -> Result<bool, ReadError> {
         match error {
             SegmentError::Gone => Ok(false),
-            SegmentError::NoKey => Ok(id.hour.end() > self.horizon()),
+            SegmentError::NoKey => Ok(id.hour.end() > self.horizon(id.hour.era())),
             SegmentError::Unreadable => Ok(true),
             SegmentError::Io(source) => Err(ReadError { segment: id, source }),
         }
@@ -94,16 +105,17 @@ impl Job {
         (self.is_over)()
     }
 
-    pub(super) fn start(&self) -> Timestamp {
-        let after = self.after.map(|after| after.at());
+    /// Where to begin in the segments of an hour.
+    pub(super) fn start(&self, hour: Hour) -> Timestamp {
+        let after = self.after.filter(|after| after.hour() == hour).map(|after| after.at());
         match self.order {
-            Order::Asc => self.since().max(after.unwrap_or(Timestamp::EPOCH)),
+            Order::Asc => self.since(hour.era()).max(after.unwrap_or(Timestamp::EPOCH)),
             Order::Desc => self.until().min(after.unwrap_or(Timestamp::MAX)),
         }
     }
 
-    fn since(&self) -> Timestamp {
-        self.filter.since.unwrap_or(Timestamp::EPOCH).max(self.sources.horizon())
+    fn since(&self, era: Era) -> Timestamp {
+        self.filter.since.unwrap_or(Timestamp::EPOCH).max(self.sources.horizon(era))
     }
 
     fn until(&self) -> Timestamp {
@@ -120,13 +132,13 @@ impl Job {
 
     /// The hours that may have matching rows, in the order of the search.
     pub(super) fn hours(&self) -> VecDeque<Hour> {
-        let (since, until) = (self.since(), self.until());
+        let until = self.until();
         let wanted = |hour: &Hour| {
             let is_behind = self.after.is_none_or(|after| match self.order {
                 Order::Asc => *hour >= after.hour(),
                 Order::Desc => *hour <= after.hour(),
             });
-            hour.end() > since && hour.start() < until && is_behind
+            hour.end() > self.since(hour.era()) && hour.start() < until && is_behind
         };
         let segments = self.sources.catalog.segments();
         // The catalog gives segments in the order of their hours.

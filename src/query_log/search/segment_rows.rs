@@ -169,7 +169,7 @@ impl SegmentRows {
 
 fn open_frames(segment: &Segment, job: &Job) -> Result<Source, SegmentError> {
     let mut reader = SegmentReader::open(segment, &job.sources.keyring)?;
-    let (from, to) = reader.seek(job.start())?;
+    let (from, to) = reader.seek(job.start(segment.id.hour))?;
     let offset = if job.order == Order::Asc { from } else { to };
     Ok(Source::Frames(Box::new(reader), offset))
 }

@@ -88,8 +88,9 @@ impl Tail {
             }
             self.start_at(segment.ordinal + 1);
         }
-        let horizon = self.sources.horizon();
-        found.retain(|(_, row)| row.at > horizon && self.filter.matches(row));
+        found.retain(|(cursor, row)| {
+            row.at > self.sources.horizon(cursor.hour().era()) && self.filter.matches(row)
+        });
         Ok(found)
     }
 

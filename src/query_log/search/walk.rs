@@ -124,7 +124,8 @@ impl Iterator for Walk {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.job.is_over() {
             match self.next_row() {
-                Some(Ok((_, row))) if row.at <= self.job.sources.horizon() => {}
+                Some(Ok((cursor, row)))
+                    if row.at <= self.job.sources.horizon(cursor.hour().era()) => {}
                 Some(found) => return Some(found),
                 None => {
                     if let Err(error) = self.open_next()? {

@@ -41,7 +41,7 @@ pub(super) fn metadata(hour: Hour, tables: &[Table]) -> [(&'static str, String);
     let tables: Vec<String> = tables.iter().map(table).collect();
     [
         (VERSION_KEY, VERSION.to_owned()),
-        (HOUR_KEY, hour.epoch_hours().to_string()),
+        (HOUR_KEY, hour.number().to_string()),
         (CLIENTS_KEY, tables.join(",")),
     ]
 }
@@ -172,7 +172,7 @@ impl Footer {
         let entries = metadata.file_metadata().key_value_metadata()?;
         let value = |key| entries.iter().find(|entry| entry.key == key)?.value.as_deref();
         let is_known =
-            value(VERSION_KEY)? == VERSION && value(HOUR_KEY)? == hour.epoch_hours().to_string();
+            value(VERSION_KEY)? == VERSION && value(HOUR_KEY)? == hour.number().to_string();
         let tables = read_tables(value(CLIENTS_KEY)?)?;
         if !is_known || tables.len() != metadata.num_row_groups() {
             return None;

@@ -18,7 +18,7 @@ enum Op {
     Append(u8),
     /// Both clocks advance, in minutes.
     Advance(u16),
-    /// Somebody sets the wall clock back, in minutes, by a step that the log does not follow.
+    /// Trusted time goes back within an era, in minutes: by an hour at most.
     StepBack(u16),
     Tick,
     Seal,
@@ -90,6 +90,9 @@ fn run(ops: &[Op]) {
             }
             Op::StepBack(minutes) => {
                 let step = Duration::from_secs(60 * u64::from(*minutes));
+                if model.back + step > HOUR {
+                    continue;
+                }
                 bench.clock.set_wall(bench.clock.now().minus(step));
                 model.back += step;
             }

@@ -34,7 +34,7 @@ pub(super) fn filled(bench: &Bench, hours: u64, per_hour: u64) -> QueryLog {
             bench.clock.advance(HOUR / u32::try_from(per_hour + 1).unwrap());
         }
         let now = bench.clock.now();
-        bench.clock.advance(now.hour().end().since(now));
+        bench.clock.advance(now.hour(Default::default()).end().since(now));
         log.tick();
     }
     put(&log, &lookup(1_000_000));
@@ -289,8 +289,9 @@ fn an_incomplete_file_without_frames_is_reported_unless_its_hour_is_being_remove
     let log = filled(&bench, 1, 20);
     log.close();
     drop(log);
-    let name =
-        |at: crate::clock::Timestamp| format!("{:010}-000007.sealing", at.hour().epoch_hours());
+    let name = |at: crate::clock::Timestamp| {
+        format!("{:010}-000007.sealing", at.hour(Default::default()).number())
+    };
     let (alive, expired) = (name(START), name(START.minus(31 * 24 * HOUR)));
     for name in [&alive, &expired] {
         fs::write(bench.log_dir().join(name), b"half a file").unwrap();

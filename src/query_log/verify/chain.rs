@@ -6,15 +6,11 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{
-    limits,
-    query_log::{
-        catalog::{Form, Segment},
-        retention,
-        sealer::sealed_file::{Link, SealedFile},
-        search::Sources,
-        segment_name::SegmentId,
-    },
+use crate::query_log::{
+    catalog::{Form, Segment},
+    sealer::sealed_file::{Link, SealedFile},
+    search::Sources,
+    segment_name::SegmentId,
 };
 
 /// The chain of the sealed segments: each names the segment sealed before it.
@@ -59,7 +55,7 @@ pub(super) fn check(sources: &Sources, segments: &[Arc<Segment>]) -> ChainReport
             // The segment's own report shows the damage.
             Some(None) => {}
             Some(Some(_)) => report.replaced.push(id.to_string()),
-            None if has_expired(sources, *id) => {}
+            None if sources.may_be_destroyed(id.hour) => {}
             None => report.missing.push(id.to_string()),
         }
     }
@@ -75,12 +71,4 @@ pub(super) fn check(sources: &Sources, segments: &[Arc<Segment>]) -> ChainReport
         list.dedup();
     }
     report
-}
-
-/// Whether retention may have destroyed the key. It may have done so earlier than the hour and today's clock imply: the
-/// log's time may have been ahead of a clock that was set back. An hour with a key is judged by today's clock.
-fn has_expired(sources: &Sources, id: SegmentId) -> bool {
-    let (born, now) = (sources.keyring.hours().get(&id.hour).copied(), sources.clock.now());
-    let latest = if born.is_some() { now } else { now.plus(limits::CLOCK_STEP_BACK_MAX) };
-    retention::expiry(id.hour, born, sources.retention, latest) <= latest
 }

@@ -14,7 +14,6 @@ use crate::{
         catalog::{Form, Segment, SegmentState},
         frames::segment_reader::{has_id, open_frame},
         recovery::inspect::scan,
-        retention,
         sealer::sealed_file::SealedFile,
         search::Sources,
         segment::Sealed,
@@ -94,12 +93,11 @@ pub(crate) fn verify(sources: &Sources) -> VerifyReport {
 }
 
 fn verify_segment(sources: &Sources, segment: &Segment) -> SegmentReport {
-    let (hour, now) = (segment.id.hour, sources.clock.now());
-    let born = sources.keyring.hours().get(&hour).copied();
-    let overdue = retention::expiry(hour, born, sources.retention, now) <= now;
-    let key = match born {
+    let hour = segment.id.hour;
+    let overdue = sources.expiry(hour) <= sources.clock.now();
+    let key = match sources.keyring.get(hour) {
         Some(_) => KeyState::Alive,
-        None if overdue => KeyState::Destroyed,
+        None if sources.may_be_destroyed(hour) => KeyState::Destroyed,
         None => KeyState::Missing,
     };
     let (name, state) = (segment.id.to_string(), segment.state());

@@ -20,7 +20,6 @@ use crate::{
         filter::{Filter, Order},
         frames::segment_reader::{ReadStep, SegmentReader},
         recovery::inspect::list,
-        retention,
         sealer::sealed_file,
         search::Sources,
         segment::SliceRequest,
@@ -96,19 +95,15 @@ pub enum FindingKind {
 pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
     // By the later of both times: if they disagree, nothing older than the retention may pass as forgotten.
     let now = sources.clock.latest();
-    let horizon = now.minus(sources.retention);
     let hours = sources.keyring.reread()?;
-    let due = |hour: Hour| {
-        let expiry = retention::expiry(hour, hours.get(&hour).copied(), sources.retention, now);
-        expiry.plus(limits::LOG_FORGOTTEN_WITHIN) <= now
-    };
+    let due = |hour: Hour| sources.expiry(hour).plus(limits::LOG_FORGOTTEN_WITHIN) <= now;
     let mut findings = Vec::new();
     let late = |what, name: String, hour: Hour| {
         let detail = format!("its hour began at {} and has expired", hour.start());
         Finding { what, name, detail }
     };
-    for hour in hours.keys().filter(|hour| due(**hour)) {
-        findings.push(late(FindingKind::Key, hour.epoch_hours().to_string(), *hour));
+    for hour in hours.iter().filter(|hour| due(**hour)) {
+        findings.push(late(FindingKind::Key, hour.number().to_string(), *hour));
     }
     for detail in sources.keyring.loose_ends()? {
         let name = "keys".to_owned();
@@ -130,7 +125,8 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         };
         opened += 1;
         oldest_record = Some(oldest_record.map_or(first, |oldest: Timestamp| oldest.min(first)));
-        if first.hour() != segment.id.hour || (first <= horizon && due(first.hour())) {
+        let hour = segment.id.hour;
+        if !hour.contains(first) || (first <= sources.horizon(hour.era()) && due(hour)) {
             let (what, name) = (FindingKind::Record, segment.id.to_string());
             let detail = format!("it can be opened, and its first record is of {first}");
             findings.push(Finding { what, name, detail });
@@ -139,9 +135,9 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
     Ok(ForgottenReport {
         proved: findings.is_empty(),
         at: now,
-        horizon,
+        horizon: now.minus(sources.retention),
         keys: hours.len(),
-        oldest_key: hours.keys().next().map(|hour| hour.start()),
+        oldest_key: hours.first().map(|hour| hour.start()),
         files: listing.names.len(),
         opened,
         oldest_record,

@@ -1,5 +1,7 @@
 //! Commands of devices: sign up, check in, sign out.
 
+use std::sync::Arc;
+
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -80,7 +82,7 @@ fn sign_up(plan: &mut Plan, request: SignUp) -> Result<SignedUp, DeviceError> {
         platform: request.platform,
         lapse_recorded: false,
     };
-    let lease_expires_at = device.lease_until(plan.shared.config.lease);
+    let lease_expires_at = plan.now.plus(plan.shared.config.lease);
     let (account, cause, joined) = match request.link {
         Some(account) => (account, Cause::Linked, join(plan, account, device)?),
         None => (found(plan, device)?, Cause::SignUp, Vec::new()),
@@ -127,12 +129,12 @@ fn new_device(plan: &Plan) -> DeviceId {
 
 /// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
 fn check_in(plan: &mut Plan, id: DeviceId) -> Result<Timestamp, DeviceError> {
-    let (now, lease) = (plan.now, plan.shared.config.lease);
+    let (now, shared) = (plan.now, Arc::clone(&plan.shared));
     let account = plan.own_account(id)?;
     let (own, backed) = (account.id, account.backed(id));
     let device = account.device_mut(id).ok_or(DeviceError::DeviceUnknown)?;
     let was_recorded = device.lapse_recorded;
-    let had_lapsed = device.lease_until(lease) <= now;
+    let had_lapsed = shared.live_until(device.last_check_in_at, now) <= now;
     // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
     device.last_check_in_at = now;
     device.lapse_recorded = false;
@@ -143,7 +145,7 @@ fn check_in(plan: &mut Plan, id: DeviceId) -> Result<Timestamp, DeviceError> {
     if had_lapsed || was_recorded {
         plan.record_device(ChangeKind::DeviceRevived, Cause::CheckIn, &backed, id, own);
     }
-    Ok(now.plus(lease))
+    Ok(now.plus(shared.config.lease))
 }
 
 /// Takes a device out of its account with its bindings; claims that it alone backed end.

@@ -148,7 +148,8 @@ impl Piece<'_> {
         let (now, config) = (self.plan.now, &self.plan.shared.config);
         // A clock that ran ahead elsewhere must not make a lease longer here.
         let last_check_in_at = incoming.last_check_in_at.min(now);
-        let is_forgotten = last_check_in_at.plus(config.forget_after) <= now;
+        let silent_since = self.plan.shared.silent_since(last_check_in_at, now);
+        let is_forgotten = silent_since.plus(config.forget_after) <= now;
         if is_forgotten || self.plan.account_of(incoming.device).is_some() {
             return None;
         }
@@ -160,7 +161,7 @@ impl Piece<'_> {
             name: incoming.name.map(String::into_boxed_str),
             platform: incoming.platform,
             // The record of the handle that comes in says so, too.
-            lapse_recorded: last_check_in_at.plus(config.lease) <= now,
+            lapse_recorded: silent_since.plus(config.lease) <= now,
         })
     }
 

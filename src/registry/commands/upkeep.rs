@@ -3,7 +3,7 @@
 //! None of it decides anything: a lookup compares times itself. [`choose`] scans the index, then [`sweep`] checks each item again
 //! in its place among the changes, so that a device which checked in meanwhile is left alone.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
@@ -72,7 +72,7 @@ fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Due> {
     let pages = shared.read().pages();
     for page in 0..pages {
         let index = shared.read();
-        let due = index.page(page).filter(|packed| is_due(packed, &shared.config, now));
+        let due = index.page(page).filter(|packed| is_due(packed, shared, now));
         accounts.extend(due.map(|packed| packed.account()));
         if accounts.len() >= limits::REGISTRY_TICK_ITEMS_MAX {
             break;
@@ -92,13 +92,19 @@ fn choose(shared: &RegistryState, now: Timestamp) -> Vec<Due> {
     accounts.chain(forgotten).collect()
 }
 
-fn is_due(packed: &Packed<'_>, config: &Config, now: Timestamp) -> bool {
+fn is_due(packed: &Packed<'_>, shared: &RegistryState, now: Timestamp) -> bool {
     packed.oldest_loss().is_some_and(|at| is_forgotten(at, now))
         || packed.devices().any(|device| {
-            let silent_since = device.last_check_in_at();
+            let (last, config) = (device.last_check_in_at(), &shared.config);
+            let silent_since = shared.silent_since(last, now);
             let has_lapsed = !device.lapse_recorded() && silent_since.plus(config.lease) <= now;
-            has_lapsed || silent_since.plus(config.forget_after) <= now
+            has_lapsed || silent_since.plus(config.forget_after) <= now || is_ahead(last, now)
         })
+}
+
+/// Whether a device checked in while trusted time was ahead, which has been corrected since.
+fn is_ahead(last_check_in_at: Timestamp, now: Timestamp) -> bool {
+    now.plus(limits::CLOCK_AGREEMENT) < last_check_in_at
 }
 
 fn sweep(plan: &mut Plan, due: &Due) -> Result<Ticked, ChangeError> {
@@ -116,17 +122,23 @@ fn sweep(plan: &mut Plan, due: &Due) -> Result<Ticked, ChangeError> {
 }
 
 fn sweep_account(plan: &mut Plan, id: AccountId, ticked: &mut Ticked) -> Result<(), ChangeError> {
-    let (now, lease) = (plan.now, plan.shared.config.lease);
-    let forget_after = plan.shared.config.forget_after;
+    let (now, shared) = (plan.now, Arc::clone(&plan.shared));
+    let Config { lease, forget_after, .. } = shared.config;
     let Some(account) = plan.account(id)? else {
         return Ok(());
     };
     let lost = account.lost.len();
     account.lost.retain(|lost| !is_forgotten(lost.at, now));
     ticked.forgotten += lost - account.lost.len();
-    let is_silent = |device: &Device, span| device.last_check_in_at.plus(span) <= now;
+    let is_silent = |device: &Device, span: Duration| {
+        shared.silent_since(device.last_check_in_at, now).plus(span) <= now
+    };
     let mut lapsed = Vec::new();
     for device in &mut account.devices {
+        if is_ahead(device.last_check_in_at, now) {
+            // While it is ahead it can be told from a check-in after the correction.
+            device.last_check_in_at = shared.silent_since(device.last_check_in_at, now).min(now);
+        }
         // The account's row says that the lapse is recorded, in the commit that also holds the record: neither a crash
         // nor a second tick makes another.
         if !device.lapse_recorded && is_silent(device, lease) {

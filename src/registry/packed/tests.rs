@@ -1,7 +1,5 @@
 //! The packed form against the account it was made of.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -42,7 +40,7 @@ proptest! {
         bytes[at] ^= 1 << bit;
         if let Some(packed) = Packed::check(&bytes) {
             for handle in packed.handles() {
-                let _ = (handle.handle(), packed.probe(handle.name(), Duration::ZERO));
+                let _ = (handle.handle(), packed.probe(handle.name(), |at| at));
             }
         }
     }

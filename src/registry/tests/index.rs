@@ -33,7 +33,8 @@ type Model = BTreeMap<AccountId, Account>;
 fn probe(account: &Account, handle: &Handle) -> HandleState {
     let claim = account.claim(handle).expect("it is held");
     let leases = claim.devices.iter().filter_map(|id| account.device(*id));
-    let live_until = leases.map(|device| device.lease_until(LEASE)).max().expect("it is backed");
+    let live_until =
+        leases.map(|device| device.last_check_in_at.plus(LEASE)).max().expect("it is backed");
     HandleState::Claimed { account: account.id, live_until, discoverable: claim.discoverable }
 }
 
@@ -41,7 +42,10 @@ fn probe(account: &Account, handle: &Handle) -> HandleState {
 fn check(index: &Index, account: &Account) {
     for claim in &account.claims {
         assert_eq!(index.holder(&claim.handle), Some(account.id));
-        assert_eq!(index.probe(&claim.handle, NOW), probe(account, &claim.handle));
+        assert_eq!(
+            index.probe(&claim.handle, NOW, |last| last.plus(LEASE)),
+            probe(account, &claim.handle)
+        );
     }
     for device in &account.devices {
         let (packed, found) = index.device(device.id).expect("it is there");
@@ -123,7 +127,7 @@ fn seed() -> u64 {
 
 /// Thousands of accounts, and the index that they were put into and changed in.
 fn grown(steps: u64) -> (Index, Model) {
-    let (mut index, mut model, mut maker) = (Index::new(LEASE), Model::new(), Maker::new(seed()));
+    let (mut index, mut model, mut maker) = (Index::new(), Model::new(), Maker::new(seed()));
     for number in 0..steps {
         // Grows, shrinks by half, and grows again.
         step(&mut index, &mut model, &mut maker, number % WHOLE_EVERY < WHOLE_EVERY * 2 / 3);
@@ -150,7 +154,7 @@ fn an_index_of_thousands_finds_what_was_put_in_by_every_key_and_nothing_else() {
 /// In small tables two keys of one record often lie side by side.
 #[test]
 fn a_small_index_that_changes_for_long_keeps_nothing_that_is_gone() {
-    let (mut index, mut model, mut maker) = (Index::new(LEASE), Model::new(), Maker::new(seed()));
+    let (mut index, mut model, mut maker) = (Index::new(), Model::new(), Maker::new(seed()));
     for _ in 0..FEW_STEPS {
         let is_growing = model.len() < FEW_ACCOUNTS;
         step(&mut index, &mut model, &mut maker, is_growing);
@@ -169,7 +173,7 @@ fn an_index_made_of_all_accounts_at_once_is_the_same_by_any_number_of_threads() 
         for account in model.values() {
             arena.insert(Packed::of(&pack(account)));
         }
-        let mut index = Index::of(LEASE, arena, threads).expect("nobody meets");
+        let mut index = Index::of(arena, threads).expect("nobody meets");
         check_whole(&index, &model);
         // What comes after goes on from there.
         let mut maker = Maker::after(u64::from(u32::MAX) + threads as u64 * 100_000, 7);
@@ -190,13 +194,13 @@ fn an_index_made_of_all_accounts_at_once_is_the_same_by_any_number_of_threads() 
         for account in model.values() {
             arena.insert(Packed::of(&pack(account)));
         }
-        assert!(Index::of(LEASE, arena, threads).is_err());
+        assert!(Index::of(arena, threads).is_err());
     }
 }
 
 #[test]
 fn how_handles_ended_is_kept_beside_them() {
-    let mut index = Index::new(LEASE);
+    let mut index = Index::new();
     let mut model = BTreeMap::new();
     let mut maker = Maker::new(seed());
     let hows = [HandleLoss::Unbound, HandleLoss::Deregistered, HandleLoss::DeviceRemoved];

@@ -40,7 +40,7 @@ impl Planted {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let start = SystemClock.now().hour().start().minus(3 * HOUR);
+        let start = SystemClock.now().hour(Default::default()).start().minus(3 * HOUR);
         let clock = ManualClock::at(start);
         DataDirectory::prepare(&data).unwrap();
         let keys = KeyFiles::new(&data.join("keys"), None);

@@ -177,7 +177,7 @@ impl Life {
             }
         }
         let (now, late) = (self.clock.now(), self.dice.below(5));
-        let past_grace = now.hour().end().since(now) + MINUTE * (2 + late as u32);
+        let past_grace = now.hour(Default::default()).end().since(now) + MINUTE * (2 + late as u32);
         self.pass(past_grace);
         self.tick();
         if self.dice.below(4) > 0 {
@@ -238,7 +238,7 @@ impl Life {
             let Some((stem, kind @ ("sealing" | "sealed"))) = name.rsplit_once('.') else {
                 continue;
             };
-            let hour = Hour::from_epoch_hours(stem[..10].parse().unwrap());
+            let hour = Hour::from_number(stem[..10].parse().unwrap());
             if !after_tick && hour.start().plus(RETENTION) <= self.clock.now() {
                 continue;
             }

@@ -53,7 +53,7 @@ struct Known {
 }
 
 fn is_due(at: Timestamp, now: Timestamp) -> bool {
-    at.hour().start().plus(RETENTION) <= now
+    at.hour(Default::default()).start().plus(RETENTION) <= now
 }
 
 impl Model {

@@ -97,7 +97,7 @@ fn a_chunk_opens_only_under_all_its_words() {
     for other in [counter, part, index, last] {
         assert!(!opens(&key, other), "{other:?}");
     }
-    let hour = FileHeader { hour: Hour::from_epoch_hours(1), ..file.clone() };
+    let hour = FileHeader { hour: Hour::from_number(1), ..file.clone() };
     let number = FileHeader { number: 8, ..file.clone() };
     let purpose = FileHeader { purpose: 1, ..file.clone() };
     let salt = FileHeader { salt: [0; 32], ..file };

@@ -30,7 +30,7 @@ const SEALED: usize = CHUNK_BYTES + TAG_BYTES;
 const NOTE: &[u8] = b"what anyone may know";
 
 fn header(number: u32) -> FileHeader {
-    FileHeader::new(2, Hour::from_epoch_hours(498_728), number)
+    FileHeader::new(2, Hour::from_number(498_728), number)
 }
 
 /// `bytes` that differ from chunk to chunk and from part to part.

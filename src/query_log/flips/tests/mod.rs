@@ -221,7 +221,7 @@ fn play(bench: &Bench, ops: &[Op]) -> QueryLog {
             Op::Pass(minutes) => bench.clock.advance(MINUTE * u32::from(*minutes)),
             Op::NextHour => {
                 let now = bench.clock.now();
-                bench.clock.advance(now.hour().end().since(now) + 2 * MINUTE);
+                bench.clock.advance(now.hour(Default::default()).end().since(now) + 2 * MINUTE);
                 log.tick();
             }
             Op::Seal => assert!(log.seal(&|| false).failed.is_empty()),
@@ -252,7 +252,7 @@ proptest! {
         check(&bench, &log, &part, budget);
         // Everything sealed, and the same.
         let now = bench.clock.now();
-        bench.clock.advance(now.hour().end().since(now) + 2 * MINUTE);
+        bench.clock.advance(now.hour(Default::default()).end().since(now) + 2 * MINUTE);
         log.tick();
         assert!(log.seal(&|| false).failed.is_empty());
         check(&bench, &log, &whole, budget);

@@ -21,7 +21,7 @@ use crate::{
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},
 };
 
-pub(super) const HOUR: Hour = Hour::from_epoch_hours(498_728);
+pub(super) const HOUR: Hour = Hour::from_number(498_728);
 pub(super) const SEED: u64 = 7;
 
 #[derive(Clone)]

@@ -47,7 +47,7 @@ fn rows_must_be_in_order_and_of_the_hour() {
     let late = [phone(5, 1), phone(3_600_000_000, 2)];
     assert_eq!(refusal(&late), "a row belongs to another hour");
     let parts = seal(&[phone(5, 1)], 9);
-    let other = Hour::from_epoch_hours(HOUR.epoch_hours() + 1);
+    let other = Hour::from_number(HOUR.number() + 1);
     assert!(super::super::Sealed::open(std::sync::Arc::new(parts), other).is_err());
 }
 

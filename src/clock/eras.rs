@@ -1,0 +1,165 @@
+//! Where trusted time jumped, and what that says of the instants that were stamped before.
+//!
+//! An *era* ends with each jump. Suppose that a machine starts with a clock 20 days behind, and a time service corrects it after
+//! an hour. Then everything that was stamped in that hour looks 20 days older than it is. So the era of that hour has a shift of
+//! 20 days, which the log adds to whatever it stamped in that era.
+//!
+//! Suppose instead that the machine was off for 20 days. Then what was stamped before is 20 days old. So a reboot begins an era,
+//! too, and a step of the wall clock does. The jump that ends such an era is its shift; what it says of the eras before depends on
+//! who confirms the new time:
+//!
+//! - A time service that confirms time for the first time corrects all eras before: their clock may never have been right.
+//! - An operator confirms that the machine was off or paused, so that the eras before stay as they are.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::timestamp::{Era, Hour, Timestamp};
+
+/// The number of past eras, and of jumps, that are kept. The oldest go first.
+const KEPT_MAX: usize = 64;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Eras {
+    pub(super) current: Era,
+    /// When the current era began.
+    since: Timestamp,
+    /// Whether a time service or an operator has confirmed the time of the current era.
+    is_confirmed: bool,
+    /// Eras whose time was wrong or is not confirmed, oldest first.
+    past: Vec<PastEra>,
+    /// Oldest first.
+    jumps: Vec<Jump>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PastEra {
+    era: Era,
+    is_confirmed: bool,
+    /// Real time less the stamped time, in microseconds.
+    shift_us: i64,
+}
+
+/// Why trusted time follows the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// It agrees, or it did not jump for the time of a probation.
+    Plausible,
+    /// An operator says that it is right.
+    Operator,
+    /// The kernel reports that a time service keeps it right.
+    TimeService,
+}
+
+/// Trusted time went from one instant to another at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Jump {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Jump {
+    fn by_us(self) -> i64 {
+        signed(self.to.as_micros()).saturating_sub(signed(self.from.as_micros()))
+    }
+}
+
+impl Eras {
+    /// The first era, which begins now.
+    pub(super) fn from(now: Timestamp) -> Self {
+        Self { since: now, ..Self::default() }
+    }
+
+    /// Continues in the era of an hour whose time was right.
+    pub(super) fn of(hour: Hour) -> Self {
+        let (current, since) = (hour.era(), hour.start());
+        Self { current, since, is_confirmed: true, ..Self::default() }
+    }
+
+    /// The time of the current era is right.
+    pub(super) fn confirm(&mut self) {
+        self.is_confirmed = true;
+        self.unconfirmed().for_each(|past| past.is_confirmed = true);
+    }
+
+    /// From here on trusted time may be wrong. What is stamped from here on can be corrected without what was stamped before.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        self.end(0, now, false);
+    }
+
+    /// The wall clock was set, and trusted time goes on without it. The same as [`Self::begin`], if the time was right until here: it
+    /// was confirmed, or plausible for the time of a probation. A younger era may have been wrong from its beginning.
+    pub(super) fn step(&mut self, now: Timestamp, probation: Duration) {
+        if self.is_confirmed || now.since(self.since) >= probation {
+            self.begin(now);
+        }
+    }
+
+    /// Trusted time jumps.
+    pub(super) fn jump(&mut self, from: Timestamp, to: Timestamp, evidence: Evidence) {
+        let (jump, is_confirmed) = (Jump { from, to }, evidence != Evidence::Plausible);
+        if evidence == Evidence::TimeService {
+            let by_us = jump.by_us();
+            self.unconfirmed().for_each(|past| past.shift_us = past.shift_us.saturating_add(by_us));
+        }
+        self.end(jump.by_us(), to, is_confirmed);
+        if is_confirmed {
+            self.confirm();
+        }
+        push(&mut self.jumps, jump);
+    }
+
+    fn end(&mut self, shift_us: i64, now: Timestamp, is_confirmed: bool) {
+        let (era, next) = (self.current, self.current.next());
+        if !self.is_confirmed && era != next {
+            push(&mut self.past, PastEra { era, is_confirmed: false, shift_us });
+        }
+        (self.current, self.since, self.is_confirmed) = (next, now, is_confirmed);
+    }
+
+    /// Past eras since the last one that was confirmed.
+    fn unconfirmed(&mut self) -> impl Iterator<Item = &mut PastEra> {
+        self.past.iter_mut().rev().take_while(|past| !past.is_confirmed)
+    }
+
+    /// Continues in an era that is later than `hour`, if it is not in one already: the process that wrote the hour did not
+    /// save its last jump.
+    pub(super) fn pass(&mut self, hour: Hour) {
+        if hour.era() > self.current {
+            self.current = hour.era().next();
+        }
+    }
+
+    /// What to add to an instant that was stamped in an era, in microseconds.
+    pub(super) fn shift_us(&self, era: Era) -> i64 {
+        self.past.iter().find(|past| past.era == era).map_or(0, |past| past.shift_us)
+    }
+
+    /// The last jump's end, from which on [`Self::rebase`] changes nothing but the future.
+    pub(super) fn last_jump_to(&self) -> Timestamp {
+        self.jumps.last().map_or(Timestamp::EPOCH, |jump| jump.to)
+    }
+
+    /// See [`super::Clock::rebase`].
+    pub(super) fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
+        self.jumps.iter().fold(stamp, |stamp, jump| {
+            let by_us = jump.by_us();
+            // Instants between the two ends of a jump ahead do not exist. Those of a jump back exist twice, until `now` at most.
+            let is_before =
+                if by_us > 0 { stamp < jump.to } else { now < stamp && stamp <= jump.from };
+            if is_before { stamp.moved(by_us) } else { stamp }
+        })
+    }
+}
+
+fn push<T>(kept: &mut Vec<T>, new: T) {
+    if kept.len() >= KEPT_MAX {
+        kept.remove(0);
+    }
+    kept.push(new);
+}
+
+fn signed(micros: u64) -> i64 {
+    i64::try_from(micros).unwrap_or(i64::MAX)
+}
