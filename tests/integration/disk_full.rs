@@ -60,7 +60,9 @@ impl SmallDisk {
         );
         let mut again = Command::new("unshare");
         again.arg("-Urm").arg(env::current_exe().unwrap());
-        let again = run(again.args([test, "--exact", "--include-ignored", "--nocapture"]).env(UNSHARED, "1"));
+        let again = run(again
+            .args([test, "--exact", "--include-ignored", "--nocapture"])
+            .env(UNSHARED, "1"));
         assert!(
             again.status.success(),
             "this test needs root or user namespaces (unshare -Urm), to mount a small disk: {why}\n{}{}",

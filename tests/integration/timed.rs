@@ -1,6 +1,6 @@
 //! A real server in this process on a clock that the test moves.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock},
@@ -17,7 +17,7 @@ pub(crate) struct Timed {
     pub(crate) server: Server,
     config: Config,
     running: Option<server::Server>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Timed {
@@ -29,21 +29,37 @@ impl Timed {
     /// Starts a server without quotas. Its clock shows the current time and stands still.
     pub(crate) async fn with_lease(lease: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(SystemClock.now());
+        let set = |config: &mut Config| config.registry.lease = lease;
+        let timed = Self::on(&folder.path().join("data"), clock, set).await;
+        Self { _folder: Some(folder), ..timed }
+    }
+
+    /// Starts a server without quotas on the directory `data`, with what `set` changes in its configuration.
+    pub(crate) async fn on(
+        data: &Path,
+        clock: Arc<ManualClock>,
+        set: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::default();
-        config.server.data = folder.path().join("data");
+        config.server.data = data.to_owned();
         config.server.threads = 2;
         config.server.phones.set_port(0);
         config.server.operators.set_port(0);
-        config.registry.lease = lease;
         config.quota.enabled = false;
-        let clock = ManualClock::at(SystemClock.now());
+        set(&mut config);
         let (running, server) = run(&config, &clock).await;
-        Self { clock, server, config, running: Some(running), _folder: folder }
+        Self { clock, server, config, running: Some(running), _folder: None }
     }
 
     /// Restarts the server. The clock does not move.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
+        self.spawn().await;
+    }
+
+    /// Starts the server after a stop.
+    pub(crate) async fn spawn(&mut self) {
         let (running, server) = run(&self.config, &self.clock).await;
         (self.running, self.server) = (Some(running), server);
     }
@@ -54,9 +70,14 @@ impl Timed {
         assert!(running.stop().await, "the server did not stop cleanly");
     }
 
+    /// The running server, for what it does by itself in real time.
+    pub(crate) fn running(&self) -> &server::Server {
+        self.running.as_ref().expect("it runs")
+    }
+
     /// Runs the registry's upkeep, which otherwise runs every minute of real time.
     pub(crate) async fn tick(&self) {
-        self.running.as_ref().expect("it runs").tick_registry().await;
+        self.running().tick_registry().await;
     }
 }
 
