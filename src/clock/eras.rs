@@ -50,9 +50,11 @@ pub(super) enum Evidence {
     Operator,
     /// The kernel reports that a time service keeps it right.
     TimeService,
+    /// The configuration says that it is always right: a jump is time that passed.
+    Configured,
 }
 
-/// Trusted time went from one instant to another at once.
+/// Trusted time went from one instant to another at once, or the server was off in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Jump {
     from: Timestamp,
@@ -85,7 +87,7 @@ impl Eras {
 
     /// From here on trusted time may be wrong. What is stamped from here on can be corrected without what was stamped before.
     pub(super) fn begin(&mut self, now: Timestamp) {
-        self.end(0, now, false);
+        self.end(0, now);
     }
 
     /// The wall clock was set, and trusted time goes on without it. The same as [`Self::begin`], if the time was right until here: it
@@ -98,24 +100,31 @@ impl Eras {
 
     /// Trusted time jumps.
     pub(super) fn jump(&mut self, from: Timestamp, to: Timestamp, evidence: Evidence) {
-        let (jump, is_confirmed) = (Jump { from, to }, evidence != Evidence::Plausible);
+        let by_us = Jump { from, to }.by_us();
         if evidence == Evidence::TimeService {
-            let by_us = jump.by_us();
             self.unconfirmed().for_each(|past| past.shift_us = past.shift_us.saturating_add(by_us));
         }
-        self.end(jump.by_us(), to, is_confirmed);
-        if is_confirmed {
+        let shift_us = if evidence == Evidence::Configured { 0 } else { by_us };
+        self.end(shift_us, to);
+        if evidence != Evidence::Plausible {
             self.confirm();
         }
-        push(&mut self.jumps, jump);
+        if evidence != Evidence::Configured {
+            self.skip(from, to);
+        }
     }
 
-    fn end(&mut self, shift_us: i64, now: Timestamp, is_confirmed: bool) {
+    /// Time between two instants does not count for [`Self::rebase`].
+    pub(super) fn skip(&mut self, from: Timestamp, to: Timestamp) {
+        push(&mut self.jumps, Jump { from, to });
+    }
+
+    fn end(&mut self, shift_us: i64, now: Timestamp) {
         let (era, next) = (self.current, self.current.next());
         if !self.is_confirmed && era != next {
             push(&mut self.past, PastEra { era, is_confirmed: false, shift_us });
         }
-        (self.current, self.since, self.is_confirmed) = (next, now, is_confirmed);
+        (self.current, self.since, self.is_confirmed) = (next, now, false);
     }
 
     /// Past eras since the last one that was confirmed.

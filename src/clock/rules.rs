@@ -118,8 +118,8 @@ impl Rules {
         Timestamp::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 
-    /// Compares the clocks, and follows the wall clock if it may.
-    pub(super) fn compare(&mut self, reading: Reading, probation: Duration) {
+    /// Compares the clocks, and follows the wall clock if it may. Any evidence but a plausible reading is enough.
+    pub(super) fn compare(&mut self, reading: Reading, evidence: Evidence, probation: Duration) {
         let may_follow = match self.standing {
             Standing::Followed | Standing::Stepped => self.is_small_step(reading),
             Standing::Rebooted { .. } => {
@@ -127,12 +127,8 @@ impl Rules {
                     || self.is_drift(reading)
             }
         };
-        if reading.is_synchronised || self.standing != Standing::Followed && may_follow {
-            let is_confirmed = reading.is_synchronised;
-            self.follow(
-                reading,
-                if is_confirmed { Evidence::TimeService } else { Evidence::Plausible },
-            );
+        if evidence != Evidence::Plausible || self.standing != Standing::Followed && may_follow {
+            self.follow(reading, evidence);
         } else if may_follow {
             // Not `follow`, which would begin another day of small steps.
             self.offset_us = reading.offset_us();

@@ -39,7 +39,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     }
 
     /// The instant from which a span is counted that began at `stamp`: moved on by each jump of trusted time since. So neither a
-    /// correction nor the time for which the machine was off counts.
+    /// correction nor the time for which the server was off counts, if it is more than an hour.
     fn rebase(&self, stamp: Timestamp, _now: Timestamp) -> Timestamp {
         stamp
     }

@@ -24,7 +24,7 @@ use super::{
     system::Clock,
     timestamp::{Era, Timestamp, micros},
 };
-use crate::files::SharedDisk;
+use crate::{files::SharedDisk, limits};
 
 /// Wall clock and boot clock are read one after the other. A pair that took longer than this is no pair: the process was
 /// interrupted in between.
@@ -112,7 +112,7 @@ impl TrustedClock {
     ) -> Result<Self, ClockFileError> {
         let (file, newest) = (data.join(FILE_NAME), saved::newest_hour(data));
         let saved = saved::read(&file)?.or_else(|| newest.map(saved::guess));
-        let mut rules = restore(saved, &*machine);
+        let mut rules = restore(saved, &*machine, config);
         newest.into_iter().for_each(|hour| rules.eras.pass(hour));
         let clock = Self {
             machine,
@@ -194,8 +194,12 @@ impl TrustedClock {
 
     fn compare_in(&self, rules: &mut Rules) -> Reading {
         let reading = read(&*self.machine);
-        let is_synchronised = reading.is_synchronised || self.config.trust == Trust::Always;
-        rules.compare(Reading { is_synchronised, ..reading }, self.config.probation);
+        let evidence = match self.config.trust {
+            Trust::Always => Evidence::Configured,
+            Trust::Check if reading.is_synchronised => Evidence::TimeService,
+            Trust::Check => Evidence::Plausible,
+        };
+        rules.compare(reading, evidence, self.config.probation);
         self.publish(rules, reading);
         reading
     }
@@ -269,17 +273,23 @@ fn rounded(seconds: u64) -> String {
     }
 }
 
-fn restore(saved: Option<Saved>, machine: &dyn Machine) -> Rules {
+fn restore(saved: Option<Saved>, machine: &dyn Machine, config: &Config) -> Rules {
     let reading = read(machine);
     let Some(saved) = saved else { return Rules::new(reading) };
     let is_same_boot = machine.boot_id().is_some_and(|id| id == saved.boot_id)
         && saved.boot_us <= micros(reading.boot);
-    if is_same_boot {
+    let mut rules = if is_same_boot {
         let boot = Duration::from_micros(saved.boot_us);
         Rules::same_boot(saved.trusted, boot, saved.standing, saved.eras, reading)
     } else {
         Rules::rebooted(saved.trusted, saved.eras, reading)
+    };
+    // No device could check in meanwhile.
+    let now = rules.at(reading.boot);
+    if config.trust == Trust::Check && now.since(saved.trusted) > limits::CLOCK_AGREEMENT {
+        rules.eras.skip(saved.trusted, now);
     }
+    rules
 }
 
 /// A reading of both clocks at one moment.

@@ -70,7 +70,7 @@ const JUMPS: &[Kind] = &[
 ];
 
 /// Whether histories hold [`JUMPS`] and first starts with a wrong clock.
-const WITH_JUMPS: bool = false;
+const WITH_JUMPS: bool = true;
 
 fn kinds() -> impl Iterator<Item = &'static Kind> + Clone {
     KINDS.iter().chain(if WITH_JUMPS { JUMPS } else { &[] })
