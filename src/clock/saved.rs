@@ -50,7 +50,9 @@ pub enum ClockFileError {
 /// What the last process saved; none before the first start.
 pub(super) fn read(path: &Path) -> Result<Option<Saved>, ClockFileError> {
     let io = |source| ClockFileError::Io { path: path.to_owned(), source };
-    let Some(bytes) = files::if_exists(files::read(path)).map_err(io)? else { return Ok(None) };
+    let Some(bytes) = files::if_exists(files::read_small(path)).map_err(io)? else {
+        return Ok(None);
+    };
     let damaged = |_| ClockFileError::Damaged(path.to_owned());
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }

@@ -227,7 +227,7 @@ fn read_secret(path: &Path, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Ke
         return Err(missing(path, what));
     }
     refuse_open_mode(path, 0o600)?;
-    files::read(path).map(Zeroizing::new).map_err(io_at(path))
+    files::read_small(path).map(Zeroizing::new).map_err(io_at(path))
 }
 
 fn missing(path: &Path, what: &'static str) -> KeyringError {

@@ -21,6 +21,7 @@ use std::{
 use super::{
     directory,
     disk::{Disk, DiskFile, OsDisk, SharedDisk},
+    open,
 };
 
 const UNFINISHED_ENDING: &str = ".new";
@@ -185,7 +186,7 @@ pub fn unfinished_name(path: &Path) -> PathBuf {
 /// Removes what an interrupted attempt left. Returns the name to write to.
 fn clear(disk: &dyn Disk, path: &Path, is_secret: bool) -> io::Result<PathBuf> {
     let unfinished = unfinished_name(path);
-    if let Ok(left_over) = File::open(&unfinished) {
+    if let Ok(left_over) = open::open(&unfinished) {
         lock(&left_over)?;
         if is_secret {
             discard_secret(disk, path)?;

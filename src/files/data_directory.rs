@@ -14,7 +14,7 @@ use super::{
     directory::{create_dir, names},
     disk::OsDisk,
     lock::{FileLock, LOCK_FILE_NAME, LockError},
-    open::{if_exists, read},
+    open::{if_exists, read_small},
 };
 
 /// The version that this binary reads and writes. To be raised with every change of a format on disk.
@@ -129,7 +129,7 @@ impl DataDirectory {
 /// True if the directory has this version; false if it holds no files.
 fn has_format(path: &Path) -> Result<bool, DataDirectoryError> {
     let file = path.join(FORMAT_FILE_NAME);
-    let Some(bytes) = if_exists(read(&file)).map_err(io_at(path))? else {
+    let Some(bytes) = if_exists(read_small(&file)).map_err(io_at(&file))? else {
         let (is_unused, path) = (is_unused(path).map_err(io_at(path))?, path.to_owned());
         return if is_unused { Ok(false) } else { Err(DataDirectoryError::NoFormat(path)) };
     };

@@ -74,7 +74,7 @@ impl Disk for OsDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut file = OpenOptions::new().write(true).open(path)?;
+        let mut file = open::without_waiting(OpenOptions::new().write(true)).open(path)?;
         file.seek(SeekFrom::End(0))?;
         Ok(Box::new(OsFile(file)))
     }

@@ -7,14 +7,41 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::OFlags;
+
 use super::directory::{give_to_owner_of, parent};
 
 pub use std::fs::File;
 pub use tokio::fs::File as AsyncFile;
 
+/// Bytes that [`read_small`] and [`read_text`] take at most. The largest file that they read is a list of 1,000 operators.
+const SMALL_BYTES_MAX: u64 = 4 << 20;
+
 /// Opens a file for reading.
+///
+/// # Errors
+/// What the operating system says; `InvalidInput` if it is no regular file, or a symbolic link to nothing. Callers take
+/// `NotFound` for a file that was never written, which the target of a link is not.
 pub fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
+    match without_waiting(OpenOptions::new().read(true)).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link to nothing"))
+        }
+        file => regular(file?),
+    }
+}
+
+/// Opening a FIFO waits for its other end, unless it is opened this way. Regular files are not affected.
+pub(super) fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+}
+
+/// The file, if it is a regular one: reading any other kind may wait or never end.
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
 /// Creates a file with mode 0600, to read and write it; an error if the name is taken.
@@ -28,31 +55,51 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
 }
 
 fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let file = options.read(true).mode(0o600).open(path)?;
+    let file = regular(without_waiting(options.read(true).mode(0o600)).open(path)?)?;
     give_to_owner_of(parent(path), &file)?;
     Ok(file)
 }
 
-/// Reads a whole file.
+/// Reads a whole file of any length.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path)
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
-/// Reads a whole text file.
+/// Reads a whole file that is small, or damaged.
 ///
 /// # Errors
-/// What the operating system says; `InvalidData` if it is not UTF-8.
+/// As [`open`]; `FileTooLarge` if it has more than 4 MiB.
+pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    // The memory of a secret is wiped by its owner, so it must not have moved while it grew.
+    let len = file.metadata()?.len().min(SMALL_BYTES_MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(len).map_or(0, |len| len + 1));
+    file.take(SMALL_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SMALL_BYTES_MAX {
+        let why = format!("it has more than {SMALL_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+/// Reads a whole text file that is small, or damaged.
+///
+/// # Errors
+/// As [`read_small`]; `InvalidData` if it is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    fs::read_to_string(path)
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+    String::from_utf8(read_small(path)?).map_err(not_text)
 }
 
 /// Appends the text of a file to `text`. If the file is longer than `bytes_max`, so is what was appended: the caller
 /// refuses it.
 ///
 /// # Errors
-/// What the operating system says; `InvalidData` if it is not UTF-8.
+/// As [`open`]; `InvalidData` if it is not UTF-8.
 pub fn read_text_up_to(path: &Path, bytes_max: usize, text: &mut String) -> io::Result<()> {
-    File::open(path)?.take(bytes_max as u64 + 1).read_to_string(text).map(drop)
+    open(path)?.take(bytes_max as u64 + 1).read_to_string(text).map(drop)
 }
 
 /// Reads from `offset` until `bytes` is full or the file ends. Returns how many bytes were read.
@@ -130,5 +177,50 @@ impl From<Metadata> for FileStamp {
     fn from(metadata: Metadata) -> Self {
         let changed = (metadata.ctime(), metadata.ctime_nsec());
         Self { inode: metadata.ino(), bytes: metadata.len(), changed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::symlink, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_small_file_is_refused_at_once_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        fs::create_dir(at("directory")).unwrap();
+        symlink(at("nothing"), at("link")).unwrap();
+        File::create(at("huge")).unwrap().set_len(SMALL_BYTES_MAX + 1).unwrap();
+        for (name, why) in [
+            ("fifo", "no regular file"),
+            ("directory", "no regular file"),
+            ("link", "a symbolic link to nothing"),
+            ("huge", "more than 4194304 bytes"),
+        ] {
+            let error = read_small(&at(name)).unwrap_err();
+            assert!(error.to_string().contains(why), "{name}: {error}");
+            assert_ne!(error.kind(), io::ErrorKind::NotFound, "{name}");
+            assert!(read_text(&at(name)).is_err(), "{name}");
+        }
+        let opened: [fn(&Path) -> io::Result<File>; 2] = [open_or_create, append_private];
+        for open in opened {
+            assert!(open(&at("fifo")).is_err() && open(&at("directory")).is_err());
+        }
+    }
+
+    #[test]
+    fn a_small_file_is_read_whole_also_by_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        File::create(&file).unwrap().set_len(SMALL_BYTES_MAX).unwrap();
+        symlink(&file, &link).unwrap();
+        assert_eq!(read_small(&link).unwrap().len() as u64, SMALL_BYTES_MAX);
+        fs::write(&file, [0xFF]).unwrap();
+        assert_eq!(read_text(&link).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let missing = folder.path().join("missing");
+        assert_eq!(read_small(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn read_certificates<T>(
 ) -> Result<T, String> {
     const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-    let pem = files::read(path).map_err(|error| unreadable(path, &error))?;
+    let pem = files::read_small(path).map_err(|error| unreadable(path, &error))?;
     let has_certificate = pem.windows(BEGIN.len()).any(|part| part == BEGIN);
     let certificates = has_certificate.then(|| parse(&pem)).flatten();
     certificates.ok_or_else(|| format!("{} contains no PEM certificate", path.display()))

@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -193,6 +193,51 @@ async fn a_bad_configuration_is_64_and_touches_nothing() {
     let missing = run(server.command().args(["--config", "/nowhere/d.toml"]));
     assert_eq!(missing.status.code(), Some(64));
     assert_names(&String::from_utf8_lossy(&missing.stderr), &["/nowhere/d.toml"]);
+}
+
+/// A name that is no small file neither hangs the start nor counts as missing.
+#[tokio::test]
+async fn a_file_of_another_kind_is_named_at_once() {
+    let mut server = stopped().await;
+    for name in ["clock", "format", "lock", "keys/keyring", "keys/root.key"] {
+        let path = server.data.join(name);
+        let aside = server.data.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        for kind in ["fifo", "directory", "huge"] {
+            match kind {
+                "fifo" => assert!(run(Command::new("mkfifo").arg(&path)).status.success()),
+                "directory" => fs::create_dir(&path).unwrap(),
+                _ => fs::File::create(&path).unwrap().set_len(1 << 40).unwrap(),
+            }
+            let mode = if kind == "directory" { 0o700 } else { 0o600 };
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            // The length of a lock file is nobody's concern.
+            if (name, kind) != ("lock", "huge") {
+                let (code, text) = fails(&server, &[]);
+                assert_eq!(code, 1, "{name} {kind}: {text}");
+                assert_names(&text, &[as_text(&path)]);
+            }
+            if kind == "directory" { fs::remove_dir(&path) } else { fs::remove_file(&path) }
+                .unwrap();
+        }
+        fs::rename(&aside, &path).unwrap();
+    }
+    let clock = server.data.join("clock");
+    let aside = server.data.with_extension("aside");
+    fs::rename(&clock, &aside).unwrap();
+    std::os::unix::fs::symlink(server.data.join("nothing"), &clock).unwrap();
+    let (code, text) = fails(&server, &[]);
+    assert_eq!(code, 1, "{text}");
+    assert_names(&text, &[as_text(&clock), "symbolic link to nothing"]);
+    fs::rename(&aside, &clock).unwrap();
+
+    let fifo = server.data.with_extension("toml");
+    assert!(run(Command::new("mkfifo").arg(&fifo)).status.success());
+    let (code, text) = fails(&server, &[("CONFIG", as_text(&fifo))]);
+    assert_eq!(code, 64, "{text}");
+    assert_names(&text, &[as_text(&fifo), "no regular file"]);
+    server.spawn().await;
+    assert!(server.stop().await.success());
 }
 
 #[tokio::test]
