@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::{
@@ -55,13 +56,20 @@ impl ConfigCommand {
     }
 }
 
-/// Finds what `serve` would refuse, without changing anything. Addresses are not tried: they may be in use by the server
-/// whose configuration this is.
+/// Finds everything that `serve` would refuse, without changing anything. Addresses are not tried: they may be in use by the
+/// server whose configuration this is.
 fn check(config: &Config) -> anyhow::Result<()> {
     let data = &config.server.data;
-    DataDirectory::check_usable(data)?;
-    KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref()).check_directory()?;
+    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
     let clock: SharedClock = Arc::new(SystemClock);
-    DeliveryRouter::open(&config.ownership, None, &clock)?;
-    Ok(())
+    let mut faults = Vec::new();
+    faults.extend(DataDirectory::check_usable(data).err().map(|error| error.to_string()));
+    faults.extend(keys.check_directory().err().map(|error| error.to_string()));
+    let delivery = DeliveryRouter::check(&config.ownership, &clock);
+    faults.extend(delivery.iter().map(ToString::to_string));
+    match &*faults {
+        [] => Ok(()),
+        [fault] => bail!("{fault}"),
+        faults => bail!("{} faults\n  {}", faults.len(), faults.join("\n  ")),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::sections::{Config, ConfigError};
+use super::sections::{Config, Fault};
 use crate::verification::{DeliveryMethod, DeliveryMethods, MailConfig, TextConfig};
 
 /// What every variable of this service begins with.
@@ -32,10 +32,11 @@ pub(super) struct Variables {
     pub(super) others: Vec<String>,
 }
 
-/// Sorts the variables of this service. Empty ones count as unset.
+/// Sorts the variables of this service, and adds what is wrong with them to `faults`. Empty ones count as unset.
 pub(super) fn read(
     env: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Variables, ConfigError> {
+    faults: &mut Vec<Fault>,
+) -> Variables {
     let mut variables = Variables::default();
     for (variable, value) in env {
         let Some(variable) = variable.to_str().map(str::to_owned) else { continue };
@@ -47,7 +48,8 @@ pub(super) fn read(
         let upper = variable.to_ascii_uppercase();
         if upper != variable {
             let why = format!("names of variables are upper case: {upper}");
-            return Err(ConfigError::of_variable(&variable, why));
+            faults.push(Fault::new(place(&variable), why));
+            continue;
         }
         if COMMAND_LINE.contains(&&*variable)
             || KUBERNETES.iter().any(|start| variable.starts_with(start))
@@ -60,22 +62,25 @@ pub(super) fn read(
             continue;
         }
         let path = path.split(SEPARATOR).map(str::to_ascii_lowercase).collect();
-        let value = value
-            .into_string()
-            .map_err(|_| ConfigError::of_variable(&variable, "its value is not UTF-8"))?;
-        variables.overrides.push(Override { variable, path, value });
+        match value.into_string() {
+            Ok(value) => variables.overrides.push(Override { variable, path, value }),
+            Err(_) => faults.push(Fault::new(place(&variable), "its value is not UTF-8")),
+        }
     }
-    Ok(variables)
+    variables
 }
 
-/// Refuses a variable that neither overrides a key nor is named by one (`password_env`).
-pub(super) fn refuse_unknown(others: &[String], tree: &toml::Table) -> Result<(), ConfigError> {
-    match others.iter().find(|variable| !is_named(variable, tree)) {
-        None => Ok(()),
-        Some(variable) => {
-            let why = format!("no key and no command has this variable{}", nearest(variable));
-            Err(ConfigError::of_variable(variable, why))
-        }
+/// What a fault of a variable names.
+pub(super) fn place(variable: &str) -> String {
+    format!("environment variable {variable}")
+}
+
+/// Refuses variables that neither override a key nor are named by one (`password_env`).
+pub(super) fn refuse_unknown(others: &[String], trees: &[&toml::Table], faults: &mut Vec<Fault>) {
+    let is_unknown = |variable: &&String| !trees.iter().any(|tree| is_named(variable, tree));
+    for variable in others.iter().filter(is_unknown) {
+        let why = format!("no key and no command has this variable{}", nearest(variable));
+        faults.push(Fault::new(place(variable), why));
     }
 }
 

@@ -1,47 +1,167 @@
 //! Reads the configuration.
+//!
+//! Keys are set one by one, first those of the file, then those of the environment. A key that cannot be read is left out, and
+//! the others are read all the same. So one run names every fault.
 
 use std::{ffi::OsString, path::Path};
 
 use serde::Deserialize as _;
 
 use super::{
-    environment::{self, Override, Variables},
-    sections::{Config, ConfigError},
+    environment::{self, Override},
+    sections::{Config, ConfigError, Fault},
     tree,
 };
 use crate::files;
 
 /// Reads the configuration from `file` (without one, every key has its default) and the variables in `env`.
+///
+/// # Errors
+/// Every fault of the file and of the variables.
 pub fn load(
     file: Option<&Path>,
     env: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigError> {
     let text = file.map(read).transpose()?.unwrap_or_default();
     let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
-    if let Some((key, line)) = tree::secret_in(&text) {
-        // Reported before the file is parsed: the parser's errors quote the line.
-        return Err(ConfigError::new(format!("{name}, line {line}"), no_secret(&key)));
+    let in_file: toml::Table =
+        toml::from_str(&text).map_err(|error| Fault::new(&*name, error.to_string()))?;
+    let mut loading = Loading::default();
+    loading.set_file(&in_file, &text, &name);
+    let variables = environment::read(env, &mut loading.faults);
+    for change in &variables.overrides {
+        loading.set_variable(change);
     }
-    let mut config: Config =
-        toml::from_str(&text).map_err(|error| ConfigError::new(&*name, error))?;
-    let mut tree: toml::Table =
-        toml::from_str(&text).map_err(|error| ConfigError::new(&*name, error))?;
-    let Variables { overrides, others } = environment::read(env)?;
-    for change in &overrides {
-        config = apply(&mut tree, change)
-            .map_err(|why| ConfigError::of_variable(&change.variable, why))?;
+    environment::refuse_unknown(&variables.others, &[&in_file, &loading.tree], &mut loading.faults);
+    loading.validate(&text, &name, &variables.overrides);
+    match loading.faults.is_empty() {
+        true => Ok(loading.config),
+        false => Err(ConfigError::from(loading.faults)),
     }
-    environment::refuse_unknown(&others, &tree)?;
-    config.validate().map_err(|(path, why)| {
-        ConfigError::new(blamed(&text, &name, &overrides, &path), format!("{path} {why}"))
-    })?;
-    Ok(config)
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {
     files::read_text(file).map_err(|error| {
-        ConfigError::new(file.display().to_string(), format!("cannot be read: {error}"))
+        Fault::new(file.display().to_string(), format!("cannot be read: {error}")).into()
     })
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Loading {
+    /// The keys that were read.
+    tree: toml::Table,
+    /// What they mean.
+    config: Config,
+    faults: Vec<Fault>,
+    /// The keys at fault.
+    faulty: Vec<String>,
+}
+
+impl Loading {
+    fn set_file(&mut self, in_file: &toml::Table, text: &str, name: &str) {
+        let mut keys = Vec::new();
+        list_keys(in_file, &mut Vec::new(), &mut keys);
+        let line = |path: &[String]| tree::line_of(text, path.iter().map(String::as_str));
+        let mut keys: Vec<_> = keys
+            .into_iter()
+            .map(|(path, value)| (line(&path).map_or(0, |(line, _)| line), path, value))
+            .collect();
+        keys.sort_by_key(|(line, ..)| *line);
+        let mut refused: Vec<Vec<String>> = Vec::new();
+        for (line, path, value) in keys {
+            if refused.iter().any(|section| path.starts_with(section)) {
+                continue;
+            }
+            if let Err(why) = self.set(&path, value) {
+                let place = format!("{name}, line {line}");
+                self.add_fault(path.join("."), place, why);
+                refused.push(path);
+            }
+        }
+    }
+
+    /// A variable's value is read as TOML and, if the key does not take that, as text.
+    fn set_variable(&mut self, change: &Override) {
+        let typed = toml::from_str::<toml::Table>(&format!("value = {}", change.value))
+            .ok()
+            .and_then(|mut parsed| parsed.remove("value"));
+        if typed.is_some_and(|typed| self.set(&change.path, typed).is_ok()) {
+            return;
+        }
+        if let Err(why) = self.set(&change.path, toml::Value::String(change.value.clone())) {
+            let hint = if why.contains("expected a sequence") {
+                "; a list is written as TOML: [\"a\", \"b\"]".to_owned()
+            } else if why.contains("unknown field") {
+                environment::nearest(&change.variable)
+            } else {
+                String::new()
+            };
+            let place = environment::place(&change.variable);
+            self.add_fault(change.path.join("."), place, format!("{why}{hint}"));
+        }
+    }
+
+    /// Sets one key and reads the whole again, so that a fault is this key's.
+    fn set(&mut self, path: &[String], value: toml::Value) -> Result<(), String> {
+        let key = path.join(".");
+        if path.last().is_some_and(|name| tree::is_secret(name)) {
+            return Err(format!(
+                "{key}: a secret does not belong here; name a file or a variable: {key}_file, {key}_env"
+            ));
+        }
+        let mut tree = self.tree.clone();
+        tree::set(&mut tree, path, value);
+        self.config = Config::deserialize(tree.clone())
+            .map_err(|error| format!("{key}: {}", error.message().trim_end()))?;
+        self.tree = tree;
+        Ok(())
+    }
+
+    /// Checks the values. A section names its first fault only, so the key at fault gets its default, and the values are checked
+    /// again.
+    fn validate(&mut self, text: &str, name: &str, overrides: &[Override]) {
+        loop {
+            let mut found = self.config.faults();
+            found.retain(|(path, _)| !self.faulty.contains(path));
+            if found.is_empty() {
+                return;
+            }
+            for (path, why) in found {
+                tree::remove(&mut self.tree, &path);
+                let place = blamed(text, name, overrides, &path);
+                self.add_fault(path.clone(), place, format!("{path} {why}"));
+            }
+            match Config::deserialize(self.tree.clone()) {
+                Ok(config) => self.config = config,
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn add_fault(&mut self, path: String, place: String, why: String) {
+        self.faults.push(Fault { place, why });
+        self.faulty.push(path);
+    }
+}
+
+/// Every key of `table` with its value. A section is a key, too, and comes before its own keys.
+fn list_keys(
+    table: &toml::Table,
+    path: &mut Vec<String>,
+    keys: &mut Vec<(Vec<String>, toml::Value)>,
+) {
+    for (key, value) in table {
+        path.push(key.clone());
+        match value {
+            toml::Value::Table(below) => {
+                keys.push((path.clone(), toml::Table::new().into()));
+                list_keys(below, path, keys);
+            }
+            value => keys.push((path.clone(), value.clone())),
+        }
+        path.pop();
+    }
 }
 
 /// Where a value that cannot be used was set. A key that is missing beside others of its section is blamed on what set
@@ -54,42 +174,8 @@ fn blamed(text: &str, name: &str, overrides: &[Override], path: &str) -> String 
     let (line, is_exact) = tree::line_of(text, path.split('.')).unzip();
     let beside = last(&|set| section(set) == section(path)).filter(|_| is_exact != Some(true));
     match (exact.or(beside), line) {
-        (Some(change), _) => format!("environment variable {}", change.variable),
+        (Some(change), _) => environment::place(&change.variable),
         (None, Some(line)) => format!("{name}, line {line}"),
         (None, None) => name.to_owned(),
     }
-}
-
-/// Sets one key and reads the whole again, so that a fault is this variable's.
-fn apply(tree: &mut toml::Table, change: &Override) -> Result<Config, String> {
-    let (path, key) = (&change.path, change.path.join("."));
-    if path.last().is_some_and(|name| tree::is_secret(name)) {
-        return Err(no_secret(&key));
-    }
-    let typed = toml::from_str::<toml::Table>(&format!("value = {}", change.value))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("value"));
-    let mut read = |value| {
-        tree::set(tree, path, value);
-        Config::deserialize(tree.clone()).map_err(|error| error.message().to_owned())
-    };
-    if let Some(config) = typed.and_then(|typed| read(typed).ok()) {
-        return Ok(config);
-    }
-    read(toml::Value::String(change.value.clone())).map_err(|why| {
-        let hint = if why.contains("expected a sequence") {
-            "; a list is written as TOML: [\"a\", \"b\"]".to_owned()
-        } else if why.contains("unknown field") {
-            environment::nearest(&change.variable)
-        } else {
-            String::new()
-        };
-        format!("{key}: {}{hint}", why.trim_end())
-    })
-}
-
-fn no_secret(key: &str) -> String {
-    format!(
-        "{key}: a secret does not belong here; name a file or a variable: {key}_file, {key}_env"
-    )
 }

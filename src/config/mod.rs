@@ -11,6 +11,7 @@
 //! # Errors
 //!
 //! Unknown keys and impossible values are errors that name the key and where it was set: the file's line, or the variable.
+//! One error holds all of them.
 //! No secret is ever read from the file.
 
 mod environment;

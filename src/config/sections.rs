@@ -1,6 +1,6 @@
 //! All sections together.
 
-use std::fmt::Display;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,43 +35,75 @@ pub struct Config {
     pub telemetry: telemetry::Config,
 }
 
-/// Why a configuration cannot be used, and where the fault is.
-#[derive(Debug, thiserror::Error)]
-#[error("{place}: {}", .why.trim_end())]
+/// Why a configuration cannot be used: every fault and where it is.
+#[derive(Debug)]
 pub struct ConfigError {
-    place: String,
-    why: String,
+    faults: Vec<Fault>,
 }
 
-impl ConfigError {
-    /// A fault at `place`: a file, a line of it, or a variable.
-    pub(super) fn new(place: impl Into<String>, why: impl Display) -> Self {
-        Self { place: place.into(), why: why.to_string() }
-    }
+/// One fault.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// A file, a line of it, or a variable.
+    pub(super) place: String,
+    pub(super) why: String,
+}
 
-    pub(super) fn of_variable(name: &str, why: impl Display) -> Self {
-        Self::new(format!("environment variable {name}"), why)
+impl Fault {
+    pub(super) fn new(place: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { place: place.into(), why: why.into() }
     }
 }
+
+impl From<Vec<Fault>> for ConfigError {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self { faults }
+    }
+}
+
+impl From<Fault> for ConfigError {
+    fn from(fault: Fault) -> Self {
+        Self { faults: vec![fault] }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |fault: &Fault| format!("{}: {}", fault.place, fault.why.trim_end());
+        match &*self.faults {
+            [fault] => f.write_str(&one(fault)),
+            faults => {
+                write!(f, "the configuration has {} faults", faults.len())?;
+                faults.iter().try_for_each(|fault| write!(f, "\n  {}", one(fault)))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// The error is the first key whose value cannot be used, with its sections, and what is wrong with it.
-    pub(super) fn validate(&self) -> Result<(), (String, String)> {
-        let in_section = |section: &'static str| {
-            move |(key, why): (&str, String)| (format!("{section}.{key}"), why)
-        };
-        self.server.validate().map_err(in_section("server"))?;
-        self.keys.validate().map_err(in_section("keys"))?;
-        self.log.validate().map_err(in_section("log"))?;
-        self.audit.validate().map_err(in_section("audit"))?;
-        self.registry.validate().map_err(in_section("registry"))?;
-        self.ownership.validate().map_err(|error| (error.key, error.why))?;
-        self.dispatch.validate().map_err(in_section("dispatch"))?;
-        self.quota.validate().map_err(in_section("quota"))
+    /// The keys whose value cannot be used, with their sections, and what is wrong with each. At most one of a section, but all
+    /// of a delivery method.
+    pub(super) fn faults(&self) -> Vec<(String, String)> {
+        let sections = [
+            ("server", self.server.validate()),
+            ("keys", self.keys.validate()),
+            ("log", self.log.validate()),
+            ("audit", self.audit.validate()),
+            ("registry", self.registry.validate()),
+            ("dispatch", self.dispatch.validate()),
+            ("quota", self.quota.validate()),
+        ];
+        let faults = sections.into_iter().filter_map(|(section, outcome)| {
+            outcome.err().map(|(key, why)| (format!("{section}.{key}"), why))
+        });
+        let delivery = self.ownership.validate().into_iter().map(|error| (error.key, error.why));
+        faults.chain(delivery).collect()
     }
 
     /// The whole configuration as TOML, defaults included.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(self).map_err(|error| ConfigError::new("configuration", error))
+        toml::to_string(self).map_err(|error| Fault::new("configuration", error.to_string()).into())
     }
 }

@@ -160,6 +160,57 @@ fn faults_name_the_key_and_the_place() {
 }
 
 #[test]
+fn every_fault_is_named_at_once() {
+    let text = "[log]\nretention = \"31d\"\nretenton = \"1d\"\n[lag]\na = 1\nb = 2\n[server]\nthreads = 999\nphones = 8080\n\
+                [ownership.delivery.mail]\nhost = \"a/b\"\nencryption = \"none\"\nport = \"smtp\"\n\
+                [ownership.delivery.text]\nsecret = \"sesame\"\n";
+    let env = [
+        ("DISPATCHD_REGISTRY__LEASE", "0s"),
+        ("DISPATCHD_QUOTA__ENABLED", "maybe"),
+        ("DISPATCHD_LOG_RETENTION", "7d"),
+        ("dispatchd_log__retention", "7d"),
+    ];
+    let error = load_text(text, &env).unwrap_err();
+    let named = [
+        "line 2: log.retention must be at most 30d",
+        "line 3: log.retenton: unknown field",
+        "line 4: lag: unknown field",
+        "line 8: server.threads must be at most",
+        "line 9: server.phones: ",
+        "line 11: ownership.delivery.mail.host must be",
+        "line 12: ownership.delivery.mail.encryption \"none\" is for loopback",
+        "line 13: ownership.delivery.mail.port: ",
+        "line 15: ownership.delivery.text.secret: a secret does not belong here",
+        "line 10: ownership.delivery.mail.from is missing",
+        "line 14: ownership.delivery.text.url must be",
+        "line 14: ownership.delivery.text.secret_file or secret_env must be set",
+        "DISPATCHD_REGISTRY__LEASE: registry.lease must be",
+        "DISPATCHD_QUOTA__ENABLED: quota.enabled: ",
+        "DISPATCHD_LOG_RETENTION: no key and no command has this variable",
+        "dispatchd_log__retention: names of variables are upper case",
+    ];
+    for part in named {
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+    assert!(!error.contains("sesame"), "{error}");
+    assert!(
+        error.starts_with(&format!("the configuration has {} faults\n", named.len())),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), named.len() + 1, "{error}");
+}
+
+/// A section names its first fault only, until that is corrected.
+#[test]
+fn two_values_of_a_section_are_both_named() {
+    let text = "[quota]\nnew_handles_per_day = 1\nrequests_per_minute = 0\nsign_ups_per_hour = 0\n";
+    let error = load_text(text, &[]).unwrap_err();
+    for part in ["line 2", "line 3", "line 4", "the configuration has 3 faults"] {
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+}
+
+#[test]
 fn mistaken_variables_are_named_with_the_nearest_right_one() {
     for (variable, value, parts) in [
         ("dispatchd_log__retention", "7d", &["upper case", "DISPATCHD_LOG__RETENTION"][..]),

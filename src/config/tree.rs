@@ -5,24 +5,6 @@ use toml::de::{DeTable, DeValue};
 /// Keys under which somebody might write a secret. More people read a configuration file than may know a secret.
 const SECRETS: &[&str] = &["password", "secret"];
 
-/// A key of the file that would hold a secret, with its line.
-pub(super) fn secret_in(text: &str) -> Option<(String, usize)> {
-    let parsed = DeTable::parse(text).ok()?;
-    let (key, start) = secret_below(parsed.get_ref())?;
-    Some((key, line_at(text, start)?))
-}
-
-fn secret_below(table: &DeTable<'_>) -> Option<(String, usize)> {
-    table.iter().find_map(|(key, value)| {
-        let name = key.get_ref().as_ref();
-        if is_secret(name) {
-            return Some((name.to_owned(), key.span().start));
-        }
-        let (below, start) = secret_below(value.get_ref().as_table()?)?;
-        Some((format!("{name}.{below}"), start))
-    })
-}
-
 /// Whether a key of this name would hold a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name)
@@ -72,4 +54,14 @@ pub(super) fn set(tree: &mut toml::Table, path: &[String], value: toml::Value) {
         table = below;
     }
     table.insert(key.clone(), value);
+}
+
+/// Removes the key at `path`, if it is there.
+pub(super) fn remove(tree: &mut toml::Table, path: &str) {
+    let (sections, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut table = Some(tree);
+    for section in sections.split('.').filter(|section| !section.is_empty()) {
+        table = table.and_then(|table| table.get_mut(section)?.as_table_mut());
+    }
+    table.and_then(|table| table.remove(key));
 }

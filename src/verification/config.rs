@@ -53,18 +53,20 @@ pub enum OutboxKind {
 }
 
 impl Config {
-    /// Checks the values and reads the templates, but no secrets: only the server may need to read those.
-    pub fn validate(&self) -> Result<(), OpenError> {
+    /// Checks the values and reads the templates, but no secrets: only the server may need to read those. Returns every key at
+    /// fault.
+    pub fn validate(&self) -> Vec<OpenError> {
         let DeliveryMethod::Section(methods) = &self.delivery else {
-            return Ok(());
+            return Vec::new();
         };
+        let mut faults = Vec::new();
         if let DeliveryMethod::Section(mail) = &methods.mail {
-            mail.validate().map_err(OpenError::of("mail"))?;
+            faults.extend(mail.validate().into_iter().map(OpenError::of("mail")));
         }
         if let DeliveryMethod::Section(text) = &methods.text {
-            text.validate().map_err(OpenError::of("text"))?;
+            faults.extend(text.validate().into_iter().map(OpenError::of("text")));
         }
-        Ok(())
+        faults
     }
 }
 

@@ -57,6 +57,19 @@ impl DeliveryRouter {
         };
         Ok(Self { mail, text })
     }
+
+    /// Finds what [`DeliveryRouter::open`] would refuse, of each method, and makes no outbox.
+    pub fn check(config: &Config, clock: &SharedClock) -> Vec<OpenError> {
+        let DeliveryMethod::Section(methods) = &config.delivery else { return Vec::new() };
+        let DeliveryMethods { mail, text } = methods.clone();
+        let mail = DeliveryMethods { mail, ..DeliveryMethods::default() };
+        let text = DeliveryMethods { text, ..DeliveryMethods::default() };
+        let open = |methods| {
+            let delivery = DeliveryMethod::Section(methods);
+            Self::open(&Config { delivery, ..config.clone() }, None, clock).err()
+        };
+        [mail, text].into_iter().filter_map(open).collect()
+    }
 }
 
 impl Delivery for DeliveryRouter {

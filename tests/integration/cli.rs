@@ -39,7 +39,7 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Exit code and message of a command that fails. The message is one line, and standard output is empty.
+/// Exit code and message of a command that fails. Standard output is empty.
 #[track_caller]
 fn fails(output: &Output) -> (i32, String) {
     let message = String::from_utf8(output.stderr.clone()).unwrap();
@@ -337,6 +337,23 @@ fn a_configuration_is_checked_and_shown() {
         for part in named {
             assert!(message.contains(part), "{part} is not in: {message}");
         }
+    }
+    let text = "[log]\nretention = \"31d\"\n[lag]\n";
+    std::fs::write(&file, text).unwrap();
+    let (code, message) = fails(&run(command("config check --config").arg(&file)));
+    assert!(code == 64 && message.contains("has 2 faults"), "{message}");
+    assert!(
+        message.contains("line 2: log.retention") && message.contains("line 3: lag"),
+        "{message}"
+    );
+    let text = "[keys]\nroot_key = \"/nowhere/root.key\"\n[ownership.delivery.mail]\nhost = \"a\"\n\
+                from = \"a@example.org\"\nuser = \"a\"\npassword_file = \"/nowhere/password\"\n\
+                [ownership.delivery.text]\nurl = \"https://example.org\"\nsecret_file = \"/nowhere/secret\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (code, message) = fails(&run(command("config check --config").arg(&file)));
+    assert_eq!(code, 1, "{message}");
+    for part in ["3 faults", "install -d -m 700 /nowhere", "/nowhere/password", "/nowhere/secret"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
     }
     for variable in
         ["DISPATCHD_LOG__RETENTOIN", "DISPATCHD_LOG_RETENTION", "dispatchd_log__retention"]

@@ -68,15 +68,23 @@ impl Default for TextConfig {
 }
 
 impl TextConfig {
-    /// Checks the values and reads the templates.
-    pub(in super::super) fn validate(&self) -> Result<(), InvalidKey> {
-        self.gateway_url()?;
+    /// Checks the values and reads the templates. Returns the keys at fault.
+    pub(in super::super) fn validate(&self) -> Vec<InvalidKey> {
+        let checks = [
+            self.gateway_url().map(drop),
+            self.check_secret(),
+            self.retries().map(drop),
+            self.templates().map(drop),
+        ];
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn check_secret(&self) -> Result<(), InvalidKey> {
         if self.secret_file.is_some() == self.secret_env.is_some() {
             let why = "or secret_env must be set, and not both: the gateway must know who posts";
             return Err(("secret_file", why.into()));
         }
-        self.retries()?;
-        self.templates().map(drop)
+        Ok(())
     }
 
     /// The URL to post to, if codes may be sent there.
@@ -124,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_error_names_its_key() {
-        good().validate().expect("address and secret are enough");
+        assert_eq!(good().validate(), [], "address and secret are enough");
         let folder = tempfile::tempdir().expect("a directory");
         let template = folder.path().join("template");
         std::fs::write(&template, "no placeholder").expect("written");
@@ -146,20 +154,21 @@ mod tests {
         for (key, change) in cases {
             let mut config = good();
             change(&mut config);
-            let (named, why) = config.validate().expect_err(key);
-            assert_eq!(named, format!("{key}"), "{why}");
+            let faults = config.validate();
+            assert!(matches!(&*faults, [(named, _)] if named == key), "{key}: {faults:?}");
         }
     }
 
     #[test]
     fn unencrypted_connections_are_for_loopback_unless_allowed() {
         for url in ["http://127.0.0.1:8099/", "http://localhost/sms", "http://[::1]:1/"] {
-            TextConfig { url: url.into(), ..good() }.validate().expect(url);
+            assert_eq!(TextConfig { url: url.into(), ..good() }.validate(), [], "{url}");
         }
         for url in ["http://10.0.0.1/", "http://localhost.example.org/"] {
             let config = TextConfig { url: url.into(), ..good() };
-            config.validate().expect_err(url);
-            TextConfig { allow_unencrypted: true, ..config }.validate().expect(url);
+            assert_ne!(config.validate(), [], "{url}");
+            let allowed = TextConfig { allow_unencrypted: true, ..config };
+            assert_eq!(allowed.validate(), [], "{url}");
         }
     }
 }
