@@ -6,6 +6,7 @@
 //! (a record, a segment's report, a timeline's entry), or stand here.
 
 mod call;
+mod clock;
 mod log;
 mod parse;
 mod why;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use call::{Call, Invalid, Row};
+pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use log::{
     AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
     SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,

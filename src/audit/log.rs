@@ -105,6 +105,13 @@ impl Audit {
         Ok(due)
     }
 
+    /// How many days would have expired at `then`.
+    pub fn expired_days(&self, then: Timestamp) -> Result<usize, AuditError> {
+        let AuditState { chain, retention, .. } = &*self.shared;
+        let files = files::list(&chain.dir).map_err(io_at(&chain.dir))?;
+        Ok(due(&files, *retention, then))
+    }
+
     /// Waits until the calls that broke off have their end entries, for a few seconds at most. To be called once no call
     /// is under way.
     pub fn close(&self) {

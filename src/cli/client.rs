@@ -128,7 +128,7 @@ impl Client {
             .send()
             .await
             .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("no answer from {server}: is the server running?"))?;
+            .with_context(|| format!("no answer from {server}: is the server running? With --data DIR this command uses the files of a stopped one"))?;
         const NOT_FOUND: u16 = 404;
         let status = response.status();
         if status.is_success() {

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Write as _, stdout},
     path::Path,
+    sync::Arc,
 };
 
 use clap::{Args, Subcommand};
@@ -15,17 +16,26 @@ use super::{
     source::{Source, clock_of},
 };
 use crate::{
+    api::{ClockReport, Expiring, TrustRequest},
     audit::local_user,
-    clock::{ClockFileError, ClockStatus},
+    clock::{ClockFileError, ClockStatus, TrustedClock},
+    config::Config,
     files::DataDirectory,
+    operators::Role,
+    registry::{Lapsing, StoppedRegistry},
 };
 
 #[derive(Subcommand)]
 pub(super) enum Clock {
-    /// Show trusted time and the machine's wall clock, and what to do if they disagree
+    /// Show trusted time and the machine's wall clock. If they disagree, show what to do and what trust would destroy
     Status(Options),
     /// Say that the machine's wall clock is right: trusted time follows it. What has expired by it is then destroyed
-    Trust(Options),
+    Trust {
+        #[command(flatten)]
+        request: TrustRequest,
+        #[command(flatten)]
+        options: Options,
+    },
 }
 
 #[derive(Args)]
@@ -39,45 +49,95 @@ pub(super) struct Options {
 
 impl Clock {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (is_trust, Options { json, source }) = match self {
-            Self::Status(options) => (false, options),
-            Self::Trust(options) => (true, options),
-        };
-        let status = match &source.data {
-            Some(data) => of_files(data, &source, is_trust)?,
-            None => of_server(&source, is_trust)?,
+        let (report, json) = match self {
+            Self::Status(Options { json, source }) => (status(&source)?, json),
+            Self::Trust { request, options: Options { json, source } } => {
+                let status = match &source.data {
+                    Some(data) => trust_of_files(data, &source, request)?,
+                    None => {
+                        let client = source.client(Role::Admin)?;
+                        let call = client.request(Method::POST, "/v1/clock/trust");
+                        block_on(client.json(call.query(&request)))?
+                    }
+                };
+                (ClockReport { status, if_trusted: None }, json)
+            }
         };
         match json {
-            true => print_json(&status),
-            false => Ok(write!(stdout(), "{status}")?),
+            true => print_json(&report),
+            false => Ok(write!(stdout(), "{report}")?),
         }
     }
 }
 
-fn of_files(data: &Path, source: &Source, is_trust: bool) -> anyhow::Result<ClockStatus> {
+fn status(source: &Source) -> anyhow::Result<ClockReport> {
+    let Some(data) = &source.data else {
+        let client = source.client(Role::Reader)?;
+        return block_on(client.json(client.request(Method::GET, "/v1/clock")));
+    };
+    DataDirectory::check(data)?;
+    if let Some(user) = DataDirectory::user(data)? {
+        let pid = user.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        eprintln!(
+            "dispatchd: another dispatchd{pid} uses {}. This is what a new process would decide; leave out --data to ask the \
+             running server",
+            data.display()
+        );
+    }
+    let config = source.config.load()?;
+    let clock = clock_of(data, &config)?;
+    ClockReport::of(clock.status(), |status| expiring(source, status))
+}
+
+fn trust_of_files(
+    data: &Path,
+    source: &Source,
+    request: TrustRequest,
+) -> anyhow::Result<ClockStatus> {
     DataDirectory::check(data)?;
     let config = source.config.load()?;
-    if !is_trust {
-        return Ok(clock_of(data, &config)?.status());
-    }
     let _directory = DataDirectory::open(data)?;
     let clock = match clock_of(data, &config) {
-        // Whoever says that the wall clock is right needs no saved time.
-        Err(ClockFileError::Damaged(file)) => {
+        // Whoever says that the wall clock is right needs no saved time. What that destroys is not known.
+        Err(ClockFileError::Damaged(file)) if request.yes => {
             fs::remove_file(file)?;
             clock_of(data, &config)?
         }
         clock => clock?,
     };
-    match source.records()? {
-        Some(records) => Ok(records.trust_clock(&clock, &local_user())??),
+    let clock = Arc::new(clock);
+    if !request.yes {
+        request.check(&ClockReport::of(clock.status(), |status| {
+            let devices = devices(data, &config, &clock, status)?;
+            anyhow::Ok(Expiring { devices, ..expiring(source, status)? })
+        })?)?;
+    }
+    match source.records_and_clock()? {
+        Some((records, _)) => Ok(records.trust_clock(&clock, &local_user())??),
         None => Ok(clock.trust()?),
     }
 }
 
-fn of_server(source: &Source, is_trust: bool) -> anyhow::Result<ClockStatus> {
-    let client = source.client()?;
-    let (method, path) =
-        if is_trust { (Method::POST, "/v1/clock/trust") } else { (Method::GET, "/v1/clock") };
-    block_on(client.json(client.request(method, path)))
+/// Both logs. The registry's file can be opened by one process only.
+fn expiring(source: &Source, status: &ClockStatus) -> anyhow::Result<Expiring> {
+    match source.records_and_clock()? {
+        Some((records, _)) => Ok(records.expiring(status.wall)?),
+        None => Ok(Expiring::default()),
+    }
+}
+
+/// The devices of a stopped server; none if it has no registry.
+fn devices(
+    data: &Path,
+    config: &Config,
+    clock: &Arc<TrustedClock>,
+    status: &ClockStatus,
+) -> anyhow::Result<Option<Lapsing>> {
+    let directory = data.join("registry");
+    if !directory.join("registry.redb").is_file() {
+        return Ok(None);
+    }
+    let shared = Arc::clone(clock) as _;
+    let mut registry = StoppedRegistry::open(&directory, config.registry.clone(), shared)?;
+    Ok(Some(registry.lapsing(status.trusted, status.wall)?))
 }

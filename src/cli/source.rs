@@ -27,9 +27,10 @@ use super::{
 use crate::{
     api::{Call as _, RecordFilter},
     audit::local_user,
-    clock::{Clock as _, ClockFileError, SystemClock, TrustedClock},
+    clock::{Clock as _, ClockFileError, SharedClock, SystemClock, TrustedClock},
     config::Config,
     files::{DataDirectory, OsDisk},
+    operators::Role,
     query_log::{LogRow, SearchOutcome},
     reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
 };
@@ -68,7 +69,7 @@ impl Source {
                 let never: Stop = Arc::new(|| false);
                 Ok(call.answer(&records, &local_user(), &never)?)
             }
-            None => block_on(self.client()?.answer(call)),
+            None => block_on(self.client(C::ROLE)?.answer(call)),
         }
     }
 
@@ -80,7 +81,7 @@ impl Source {
     ) -> anyhow::Result<Option<SearchOutcome>> {
         call.resolve(SystemClock.now())?;
         let Some(records) = self.records()? else {
-            return block_on(self.client()?.rows(call, take));
+            return block_on(self.client(C::ROLE)?.rows(call, take));
         };
         let reading = call.begin(&records, &local_user())?;
         let interrupt = Interrupt::watch()?;
@@ -105,7 +106,7 @@ impl Source {
     ) -> anyhow::Result<()> {
         filter.resolve(SystemClock.now())?;
         let Some(records) = self.records()? else {
-            return block_on(self.client()?.follow(filter, take));
+            return block_on(self.client(RecordFilter::ROLE)?.follow(filter, take));
         };
         let (mut follower, mut audited) = follow(&records, &local_user(), filter)?;
         let interrupt = Interrupt::watch()?;
@@ -124,8 +125,17 @@ impl Source {
         }
     }
 
-    /// What is in the data directory named; none if none is named.
+    /// What is in the data directory named; none if none is named. Says what the clocks hide.
     pub(super) fn records(&self) -> anyhow::Result<Option<Records>> {
+        let Some((records, clock)) = self.records_and_clock()? else { return Ok(None) };
+        if let Some(advice) = clock.status().advice() {
+            eprintln!("dispatchd: {advice}. What is too old by either time is hidden.");
+        }
+        Ok(Some(records))
+    }
+
+    /// As [`Self::records`], with the clock that they are read by.
+    pub(super) fn records_and_clock(&self) -> anyhow::Result<Option<(Records, Arc<TrustedClock>)>> {
         let Some(data) = self.data.clone() else {
             return Ok(None);
         };
@@ -135,28 +145,29 @@ impl Source {
         }
         let config = self.config.load()?;
         let clock = Arc::new(clock_of(&data, &config)?);
-        if let Some(advice) = clock.status().advice() {
-            eprintln!("dispatchd: {advice}. What is too old by either time is hidden.");
-        }
-        Ok(Some(Records::of_files(DataFiles {
+        let shared: SharedClock = Arc::clone(&clock) as _;
+        let records = Records::of_files(DataFiles {
             data,
-            clock,
+            clock: shared,
             root_key: config.keys.root_key,
             retention: config.log.retention,
             audit_retention: config.audit.retention,
             dispatch: config.dispatch,
-        })?))
+        })?;
+        Ok(Some((records, clock)))
     }
 
     /// The server named, with the token from the file or the environment: other users of the machine can read arguments.
-    pub(super) fn client(&self) -> anyhow::Result<Client> {
+    /// `least` is the role that the call takes.
+    pub(super) fn client(&self, least: Role) -> anyhow::Result<Client> {
         let token = match &self.token_file {
             Some(file) => fs::read_to_string(file)
                 .with_context(|| format!("token file {}", file.display()))?,
             None => variable("DISPATCHD_TOKEN").ok_or_else(|| {
                 anyhow!(
-                    "no operator token: set DISPATCHD_TOKEN or --token-file (`dispatchd operator add \
-                     NAME --role reader` makes one), or read files with --data DIR"
+                    "no operator token: set DISPATCHD_TOKEN or --token-file (`dispatchd operator add NAME --role {}` \
+                     makes one), or use the files of a stopped server with --data DIR",
+                    least.name()
                 )
             })?,
         };

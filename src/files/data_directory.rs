@@ -112,6 +112,11 @@ impl DataDirectory {
         if path.is_dir() && has_format(path)? { Ok(()) } else { Self::open(path).map(drop) }
     }
 
+    /// The process that changes the directory at `path`, if there is one: its id, if it is known.
+    pub fn user(path: &Path) -> Result<Option<Option<u32>>, DataDirectoryError> {
+        FileLock::holder(&path.join(LOCK_FILE_NAME)).map_err(DataDirectoryError::Lock)
+    }
+
     /// Checks that [`DataDirectory::open`] would not refuse `path`, without changing anything.
     pub fn check_usable(path: &Path) -> Result<(), DataDirectoryError> {
         if path.is_dir() { has_format(path).map(drop) } else { Ok(()) }

@@ -47,6 +47,10 @@ fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
 }
 
+fn noted_pid(path: &Path) -> Option<u32> {
+    open::read_text(path).ok()?.trim().parse().ok()
+}
+
 impl FileLock {
     /// Locks the file at `path`, which is created if it is missing. Does not wait.
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
@@ -55,9 +59,22 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => {
-                let pid = open::read_text(path).ok().and_then(|text| text.trim().parse().ok());
-                Err(LockError::Held { path: path.to_owned(), pid })
+                Err(LockError::Held { path: path.to_owned(), pid: noted_pid(path) })
             }
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// The process that holds the lock of the file at `path`, if there is one: its id, if it noted that. Changes nothing. A process
+    /// that tries to take the lock in the same microsecond finds it held.
+    pub(super) fn holder(path: &Path) -> Result<Option<Option<u32>>, LockError> {
+        let failed = |source| LockError::Io { path: path.to_owned(), source };
+        let Some(file) = open::if_exists(open::open(path)).map_err(failed)? else {
+            return Ok(None);
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(noted_pid(path))),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }

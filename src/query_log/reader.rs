@@ -25,7 +25,7 @@ use super::{
     },
 };
 use crate::{
-    clock::{SharedClock, Timestamp},
+    clock::{Hour, SharedClock, Timestamp},
     envelope::{KeyFiles, Keyring},
 };
 
@@ -102,6 +102,15 @@ impl LogReader {
     /// Records of the current era at or before this instant have expired.
     pub fn horizon(&self) -> Timestamp {
         self.sources.horizon(self.sources.clock.stamp().1)
+    }
+
+    /// How many hours would have expired at `then`, and how many there are.
+    pub fn expired_hours(&self, then: Timestamp) -> (usize, usize) {
+        let (hours, span) = (self.sources.keyring.hours(), self.sources.retention);
+        let is_due = |(hour, born): &(&Hour, &Timestamp)| {
+            retention::expiry(**hour, Some(**born), span, then) <= then
+        };
+        (hours.iter().filter(is_due).count(), hours.len())
     }
 
     /// The keyring of the hours, for other data that must expire with the log.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    api::Invalid,
+    api::{Expiring, Invalid},
     audit::{Audit, AuditError, Audited, Call, Filters},
     clock::{ClockFileError, ClockStatus, SharedClock, Timestamp, TrustedClock},
     dispatch::{self, Dispatch},
@@ -119,6 +119,13 @@ impl Records {
         filters: &Filters,
     ) -> Result<(Audit, Audited), ReadingError> {
         Ok((self.audit.clone(), self.note(by, call, filters)?))
+    }
+
+    /// What of both logs would have expired at `then`. Devices are not counted.
+    pub fn expiring(&self, then: Timestamp) -> Result<Expiring, ReadingError> {
+        let (log_hours, log_hours_total) = self.unaudited().expired_hours(then);
+        let audit_days = self.audit.expired_days(then)?;
+        Ok(Expiring { log_hours, log_hours_total, audit_days, devices: None })
     }
 
     /// Has `clock` follow the wall clock, once it is noted who says that it is right.

@@ -236,9 +236,11 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
     };
     let mut no_server = with_token(&format!("log search --server http://127.0.0.1:{}", own_port()));
     for (output, code, message) in [
-        (run(&mut no_server), 1, "is the server running?"),
+        (run(&mut no_server), 1, "is the server running? With --data DIR"),
         (ask(&server, "nonsense", "log search"), 1, "token-invalid"),
-        (run(command("log search --server").arg(&server.operators)), 1, "no operator token"),
+        (run(command("log search --server").arg(&server.operators)), 1, "--role reader"),
+        (run(command("clock trust --server").arg(&server.operators)), 1, "--role admin"),
+        (run(command("registry snapshot x --server").arg(&server.operators)), 1, "--role admin"),
         (read(&nowhere, "log search"), 1, "is no data directory"),
         (read(&nowhere, "operator list"), 1, "is no data directory"),
         (ask(&server, &token, "log search --since yesterday"), 2, "`since` takes an RFC 3339"),

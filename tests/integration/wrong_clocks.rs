@@ -105,10 +105,11 @@ impl World {
         self.server.records(&self.reader, "kind=lookup&order=asc&limit=100000").await.len()
     }
 
-    /// `dispatchd clock status --json` of the running server, or `trust`.
+    /// `dispatchd clock status --json` of the running server, or another command.
     fn clock(&self, command: &str, token: &str) -> Value {
         let mut clock = dispatchd();
-        clock.args(["clock", command, "--json", "--server", &self.server.operators]);
+        clock.arg("clock").args(command.split(' '));
+        clock.args(["--json", "--server", &self.server.operators]);
         let output = run(clock.env("DISPATCHD_TOKEN", token));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
@@ -232,8 +233,29 @@ async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets(
     let mut refused = dispatchd();
     refused.args(["clock", "trust", "--server", &world.server.operators]);
     let refused = run(refused.env("DISPATCHD_TOKEN", &world.reader));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("role-insufficient"));
-    world.clock("trust", &world.admin);
+    let refused = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        refused.contains("role-insufficient") && refused.contains("the role admin"),
+        "{refused}"
+    );
+
+    // What trust destroys is said before it does.
+    let lost = &status["if_trusted"];
+    assert!(lost["log_hours"].as_u64() >= Some(1), "{status}");
+    assert_eq!(lost["log_hours"], lost["log_hours_total"], "{status}");
+    assert_eq!(lost["audit_days"], 0);
+    assert_eq!(lost["devices"], serde_json::json!({"leases": 1, "removals": 0}));
+    let mut unconfirmed = dispatchd();
+    unconfirmed.args(["clock", "trust", "--server", &world.server.operators]);
+    let unconfirmed = run(unconfirmed.env("DISPATCHD_TOKEN", &world.admin));
+    let said = String::from_utf8_lossy(&unconfirmed.stderr);
+    assert_eq!(unconfirmed.status.code(), Some(2), "{said}");
+    for part in ["nothing was changed", "hours of the query log", "leases of 1 devices", "--yes"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(!world.is_followed());
+    let trusted = world.clock("trust --yes", &world.admin);
+    assert_eq!(trusted["if_trusted"], Value::Null);
     let audited = world.server.operator(&world.admin, "/v1/audit?operator=admin");
     let audited = audited.header("accept", "application/x-ndjson").send().await.unwrap();
     let audited = audited.text().await.unwrap();
@@ -251,21 +273,38 @@ async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets(
 async fn the_command_line_works_on_the_files_of_a_stopped_server() {
     let mut world = World::start(0).await;
     assert!(world.server.stop().await.success());
-    let clock = |command: &str| {
+    let data = world.server.data.clone();
+    let run_clock = |command: &str| {
         let mut clock = dispatchd();
-        clock.args(["clock", command, "--data"]).arg(&world.server.data);
-        let output = run(&mut clock);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        clock.env("LD_PRELOAD", library()).env("WALL_CLOCK_OFFSET", data.with_file_name("offset"));
+        run(clock.arg("clock").args(command.split(' ')).arg("--data").arg(&data))
+    };
+    let clock = |command: &str| {
+        let output = run_clock(command);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     };
     assert!(clock("status").contains("followed       yes"));
-    let file = world.server.data.join("clock");
-    let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    saved["trusted"] = "2020-01-01T00:00:00.000000Z".into();
-    fs::write(&file, saved.to_string()).unwrap();
+    world.set(200 * DAY);
     let status = clock("status");
     assert!(status.contains("followed       no") && status.contains("ahead of trusted time"));
     assert!(status.contains("dispatchd clock trust"), "{status}");
-    assert!(clock("trust").contains("followed       yes"));
+    assert!(status.contains("destroy 1 of 1 hours of the query log"), "{status}");
+    assert!(status.contains("devices were not counted"), "{status}");
+    let refused = run_clock("trust");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("leases of 1 devices, and remove 1 devices"), "{said}");
+    assert!(clock("status").contains("followed       no"));
+    assert!(clock("trust --yes").contains("followed       yes"));
     assert!(clock("status").contains("followed       yes"));
+
+    // Beside a running server it says whose decision it shows.
+    world.server.spawn().await;
+    let beside = run_clock("status");
+    let said = String::from_utf8_lossy(&beside.stderr);
+    assert!(beside.status.success() && said.contains("what a new process would decide"), "{said}");
+    assert!(said.contains(&format!("pid {}", world.server.pid())), "{said}");
+    assert!(world.server.stop().await.success());
 }

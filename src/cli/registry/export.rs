@@ -18,6 +18,7 @@ use crate::{
         client::block_on, errors::UsageError, output::may_write, progress::ProgressView,
         source::Source,
     },
+    operators::Role,
     registry::StoppedRegistry,
     tables::{
         ExportError,
@@ -51,7 +52,7 @@ impl Export {
             self.write(kind, &stopped.registry, &view)?
         } else {
             let copy = Copy::clear(self.work_dir.as_deref(), &self.file)?;
-            let api = self.source.client()?;
+            let api = self.source.client(Role::Admin)?;
             let store = copy.directory.join("registry.redb");
             block_on(transfer::download(&api, &store, &view))?;
             let clock = std::sync::Arc::new(crate::clock::SystemClock);

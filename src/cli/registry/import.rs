@@ -32,6 +32,7 @@ use crate::{
         source::Source,
     },
     config::Config,
+    operators::Role,
     registry::{Imported, TransferAccount},
     tables::accounts::{
         BadRow, BadRows, FileKind, Phase, Progress, StageOptions, StagedReader, Unit,
@@ -106,7 +107,7 @@ impl Import {
     }
 
     async fn to_server(&self, options: &StageOptions) -> anyhow::Result<(Ready, Imported)> {
-        let api = self.source.client()?;
+        let api = self.source.client(Role::Admin)?;
         // Before the long work: may this be done at all, and is the server free?
         let state: ImportState = api.json(api.request(Method::GET, PATH)).await?;
         if state.state == ImportPhase::Applying {

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use self::stopped::Stopped;
 use super::{client::block_on, output::may_write, progress::ProgressView, source::Source};
-use crate::files::AtomicFile;
+use crate::{files::AtomicFile, operators::Role};
 
 #[derive(Subcommand)]
 pub(super) enum Registry {
@@ -62,7 +62,7 @@ impl Snapshot {
                 copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
             }
             None => {
-                let api = self.source.client()?;
+                let api = self.source.client(Role::Admin)?;
                 let view = ProgressView::stderr();
                 block_on(transfer::download(&api, &self.file, &view))?;
             }

@@ -9,6 +9,7 @@ use super::stopped::Stopped;
 use crate::{
     cli::{client::block_on, output::print_json, source::Source},
     clock::Clock as _,
+    operators::Role,
     registry::Counts,
 };
 
@@ -29,7 +30,7 @@ impl Stats {
                 stopped.registry.counts(stopped.clock.now())?
             }
             None => {
-                let client = self.source.client()?;
+                let client = self.source.client(Role::Reader)?;
                 block_on(client.json(client.request(Method::GET, "/v1/registry")))?
             }
         };

@@ -2,47 +2,84 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+};
+use tokio::task::spawn_blocking;
 
 use super::{
     access::{Admin, authorize},
     reads::Reads,
 };
 use crate::{
+    api::{ClockReport, Expiring, TrustRequest},
     clock::{ClockStatus, TrustedClock},
     http::problem::{Code, Problem},
     operators::{Operators, Role},
+    reading::ReadingError,
+    registry::Registry,
 };
 
-/// Shows trusted time, the machine's wall clock, and whether the one follows the other.
+/// What a report is made from.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) clock: Arc<TrustedClock>,
+    pub(super) reads: Reads,
+    pub(super) registry: Arc<Registry>,
+}
+
+impl Sources {
+    /// Reads the whole index of the registry if the clocks disagree.
+    fn report(&self) -> Result<ClockReport, ReadingError> {
+        ClockReport::of(self.clock.status(), |status| {
+            // A registry that is being loaded has no devices yet.
+            let devices = self.registry.lapsing(status.trusted, status.wall).ok();
+            Ok(Expiring { devices, ..self.reads.records.expiring(status.wall)? })
+        })
+    }
+}
+
+/// Shows trusted time, the machine's wall clock, and whether the one follows the other. If not, `if_trusted` says what would be
+/// destroyed if it did.
 #[utoipa::path(
     get, path = "/v1/clock", tag = "health",
-    responses((status = 200, body = ClockStatus)),
+    responses((status = 200, body = ClockReport)),
     security(("operator" = [])),
 )]
 pub(super) async fn clock_status(
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
-    State(clock): State<Arc<TrustedClock>>,
-) -> Result<Json<ClockStatus>, Problem> {
+    State(sources): State<Sources>,
+) -> Result<Json<ClockReport>, Problem> {
     authorize(&headers, &operators, Role::Reader)?;
-    Ok(Json(clock.status()))
+    let report = spawn_blocking(move || sources.report()).await;
+    Ok(Json(report.map_err(|_| Problem::new(Code::Internal, "the clock could not be read"))??))
 }
 
 /// Says that the wall clock is right: trusted time follows it from now on. What is older than the retention by the new time is
-/// destroyed within a minute.
+/// destroyed within a minute. If there is such data, the call is refused, and says how much there is, unless `yes` is true.
 #[utoipa::path(
-    post, path = "/v1/clock/trust", tag = "health",
-    responses((status = 200, body = ClockStatus)),
+    post, path = "/v1/clock/trust", tag = "health", params(TrustRequest),
+    responses(
+        (status = 200, body = ClockStatus),
+        (status = 400, description = "`request-invalid`: it would destroy data, and `yes` is not true"),
+    ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn trust_clock(
     Admin(by): Admin,
-    State(reads): State<Reads>,
-    State(clock): State<Arc<TrustedClock>>,
+    request: Result<Query<TrustRequest>, QueryRejection>,
+    State(sources): State<Sources>,
 ) -> Result<Json<ClockStatus>, Problem> {
-    let trust = move || reads.records.trust_clock(&clock, &by);
-    let trusted = tokio::task::spawn_blocking(trust)
+    let takes = "this call takes `yes`, which is true or false";
+    let Query(request) = request.map_err(|_| Problem::new(Code::RequestInvalid, takes))?;
+    let trust = move || {
+        request.check(&sources.report()?)?;
+        sources.reads.records.trust_clock(&sources.clock, &by)
+    };
+    let trusted = spawn_blocking(trust)
         .await
         .map_err(|_| Problem::new(Code::Internal, "the clock could not be followed"))??;
     trusted.map(Json).map_err(|error| {

@@ -47,6 +47,13 @@ pub struct OperatorState {
     pub shutdown: Shutdown,
 }
 
+impl FromRef<OperatorState> for clock::Sources {
+    fn from_ref(state: &OperatorState) -> Self {
+        let OperatorState { trusted, reads, registry, .. } = state.clone();
+        Self { clock: trusted, reads, registry }
+    }
+}
+
 /// The operators' routes.
 pub fn routes(state: OperatorState) -> Router {
     let (router, described) = described().split_for_parts();
