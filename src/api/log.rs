@@ -161,6 +161,11 @@ pub struct Page {
     /// Segments that could not be read; absent if none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable_segments: u64,
+    /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
+    /// says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub hidden_until: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]

@@ -24,6 +24,11 @@ pub struct Timeline {
     pub entries: Vec<Entry>,
     /// What a stranger would be told, why, since when, and who goes by another answer.
     pub summary: Summary,
+    /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
+    /// says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub hidden_until: Option<Timestamp>,
 }
 
 /// The same line by line: entries, then the summary. `kind` is `change`, `lookups` or `summary`.

@@ -132,6 +132,7 @@ impl Client {
         const NOT_FOUND: u16 = 404;
         let status = response.status();
         if status.is_success() {
+            print_hidden(response.headers());
             return Ok(response);
         }
         let body = response.bytes().await.unwrap_or_default();
@@ -142,6 +143,17 @@ impl Client {
                  server.operators (port 8081 by default), not the phones'"
             ),
         }
+    }
+}
+
+/// Says that the server's clocks hide records. Without it an empty answer looks like an empty log.
+fn print_hidden(headers: &HeaderMap) {
+    let until = headers.get("dispatchd-hidden-until").and_then(|until| until.to_str().ok());
+    if let Some(until) = until {
+        eprintln!(
+            "dispatchd: records of the query log up to {until} are hidden: the server's wall clock is ahead of trusted time. \
+             `dispatchd clock status` says what to do"
+        );
     }
 }
 

@@ -71,6 +71,7 @@ impl Answer for SearchRequest {
             next_cursor: last.filter(|_| has_more),
             damaged: search.outcome().damaged,
             unreadable_segments: search.outcome().unreadable_segments,
+            hidden_until: records.hidden_until(),
         })
     }
 }
@@ -137,7 +138,8 @@ impl Answer for FlipsRequest {
             .plain("min", Some(query.min))
             .plain("limit", Some(query.limit));
         let (reader, mut audited) = records.read(by, Call::Flips, &filters)?;
-        let report = reader.flips(&query, &|| stop())?;
+        let mut report = reader.flips(&query, &|| stop())?;
+        report.summary.hidden_until = records.hidden_until();
         if report.stopped {
             return Err(ReadingError::Stopped);
         }

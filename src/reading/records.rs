@@ -8,6 +8,7 @@ use crate::{
     clock::{ClockFileError, ClockStatus, SharedClock, Timestamp, TrustedClock},
     dispatch::{self, Dispatch},
     envelope::KeyFiles,
+    limits,
     query_log::{ForgottenError, LogReader, OpenError, QueryLog, ReadError},
 };
 
@@ -99,6 +100,13 @@ impl Records {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Records up to this instant are hidden although trusted time has not reached their end: the wall clock is ahead of it. None
+    /// while the two agree.
+    pub fn hidden_until(&self) -> Option<Timestamp> {
+        let is_ahead = self.clock.latest() > self.clock.now().plus(limits::CLOCK_JUMP);
+        is_ahead.then(|| self.unaudited().horizon())
     }
 
     /// A reader of the query log, once it is noted who reads what: there is no other way to one.

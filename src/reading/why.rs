@@ -74,6 +74,7 @@ impl Answer for WhyRequest {
             }
             true
         })?;
-        Ok(Timeline { entries, summary: summary.ok_or(ReadingError::Stopped)? })
+        let summary = summary.ok_or(ReadingError::Stopped)?;
+        Ok(Timeline { entries, summary, hidden_until: records.hidden_until() })
     }
 }

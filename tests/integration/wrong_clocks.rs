@@ -115,6 +115,40 @@ impl World {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Whether the answers that read the log say that the clocks hide records. All of them must say the same.
+    async fn says_hidden(&self) -> bool {
+        let mut said = Vec::new();
+        for (path, field, accept) in [
+            ("/v1/log", "/hidden_until", "application/json"),
+            ("/v1/log/flips", "/summary/hidden_until", "application/json"),
+            ("/v1/handles/%2B14155550142/timeline", "/hidden_until", "application/json"),
+            ("/v1/log/export", "", "application/x-ndjson"),
+        ] {
+            let call = self.server.operator(&self.reader, path).header("accept", accept);
+            let answer = call.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+            let header = answer.headers().get("dispatchd-hidden-until").cloned();
+            let header = header.map(|until| until.to_str().unwrap().to_owned());
+            said.push(header.is_some());
+            if !field.is_empty() {
+                let body: Value = answer.json().await.unwrap();
+                let until = body.pointer(field).and_then(Value::as_str);
+                assert_eq!(until.is_some(), header.is_some(), "{path}");
+                assert!(until.is_none_or(|until| until.ends_with('Z')), "{path}");
+            }
+        }
+        for words in ["log search", "log flips", "why +14155550142"] {
+            let mut read = dispatchd();
+            read.args(words.split(' ')).args(["--server", &self.server.operators]);
+            let output = run(read.env("DISPATCHD_TOKEN", &self.reader));
+            let notes = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{words}: {notes}");
+            said.push(notes.contains("are hidden: the server's wall clock is ahead"));
+        }
+        assert!(said.iter().all(|is_said| *is_said == said[0]), "{said:?}");
+        said[0]
+    }
+
     fn is_followed(&self) -> bool {
         self.clock("status", &self.reader)["is_followed"].as_bool().unwrap()
     }
@@ -222,6 +256,7 @@ async fn a_machine_that_was_off_for_days_is_on_probation_and_an_operator_ends_it
 #[tokio::test]
 async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets() {
     let mut world = World::start(0).await;
+    assert!(!world.says_hidden().await);
     world.reboot(40 * DAY).await;
     let status = world.clock("status", &world.reader);
     assert_eq!(
@@ -230,6 +265,7 @@ async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets(
     );
     // What is too old by the wall clock is hidden, and still there.
     assert_eq!(world.readable().await, 0);
+    assert!(world.says_hidden().await);
     let mut refused = dispatchd();
     refused.args(["clock", "trust", "--server", &world.server.operators]);
     let refused = run(refused.env("DISPATCHD_TOKEN", &world.reader));
@@ -260,6 +296,7 @@ async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets(
     let audited = audited.header("accept", "application/x-ndjson").send().await.unwrap();
     let audited = audited.text().await.unwrap();
     assert!(audited.contains("\"call\":\"clock-trust\""), "{audited}");
+    assert!(!world.says_hidden().await);
     world.server.restart().await;
     assert!(world.is_followed());
     assert_eq!(world.readable().await, 0);

@@ -17,6 +17,9 @@ use crate::{
 };
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
+///
+/// While the wall clock is ahead of trusted time, records that are too old by either are hidden. Every answer that reads the log
+/// then has the header `dispatchd-hidden-until`: records up to that instant are hidden.
 #[utoipa::path(
     get, path = "/v1/log", tag = "log", params(SearchRequest),
     responses((status = 200, body = Page)),

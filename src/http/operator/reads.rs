@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{FromRef, FromRequestParts, Query},
-    http::{Uri, request::Parts},
-    response::{IntoResponse as _, Response},
+    http::{HeaderName, HeaderValue, Uri, request::Parts},
+    response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,11 +20,14 @@ use utoipa::IntoParams;
 use super::{access::authorize, lines};
 use crate::{
     api::{Call, Invalid},
+    clock::Timestamp,
     http::problem::{Code, Problem},
     limits,
     operators::Operators,
     reading::{Answer, ReadingError, Records, Rows, Stop},
 };
+
+const HIDDEN_UNTIL: HeaderName = HeaderName::from_static("dispatchd-hidden-until");
 
 /// The records, with permits for those who read them.
 #[derive(Clone)]
@@ -119,13 +122,14 @@ impl<C: Answer> Asked<C> {
         let client = CancellationToken::new();
         let _here = client.clone().drop_guard();
         let stop: Stop = Arc::new(move || client.is_cancelled());
+        let hidden_until = reads.records.hidden_until();
         let read = spawn_blocking(move || {
             let answer = request.answer(&reads.records, &by, &stop);
             drop(permit);
             answer
         });
         let answer = read.await.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
-        Ok(Json(answer?).into_response())
+        Ok(with_hidden_until(hidden_until, Json(answer?)))
     }
 }
 
@@ -134,9 +138,10 @@ impl<C: Rows> Asked<C> {
     pub(super) async fn rows(self) -> Result<Response, Problem> {
         let Self { request, by, reads, .. } = self;
         let permit = reads.search()?;
+        let hidden_until = reads.records.hidden_until();
         let begun = spawn_blocking(move || request.begin(&reads.records, &by)).await;
         let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
-        Ok(lines::stream(reading, permit))
+        Ok(with_hidden_until(hidden_until, lines::stream(reading, permit)))
     }
 }
 
@@ -145,6 +150,16 @@ impl<C: Rows + Answer> Asked<C> {
     pub(super) async fn rows_or_answer(self) -> Result<Response, Problem> {
         if self.takes_lines { self.rows().await } else { self.answer().await }
     }
+}
+
+/// The answer, with the header `dispatchd-hidden-until` while the clocks hide records. Without it an answer looks as if there were
+/// no such records.
+pub(super) fn with_hidden_until(until: Option<Timestamp>, answer: impl IntoResponse) -> Response {
+    let value = until.and_then(|until| HeaderValue::from_str(&until.to_string()).ok());
+    let headers = value.map(|value| [(HIDDEN_UNTIL, value)]);
+    let mut response = answer.into_response();
+    response.headers_mut().extend(headers.into_iter().flatten());
+    response
 }
 
 pub(super) fn permit(

@@ -5,14 +5,14 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use axum::{
     extract::State,
     response::{
-        IntoResponse as _, Response,
+        Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use futures_util::stream::{self, Stream};
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
-use super::reads::Asked;
+use super::reads::{Asked, with_hidden_until};
 use crate::{
     api::RecordFilter,
     audit::Audited,
@@ -38,11 +38,13 @@ pub(super) async fn tail(
     Asked { request, by, reads, .. }: Asked<RecordFilter>,
 ) -> Result<Response, Problem> {
     let permit = reads.tail()?;
+    let hidden_until = reads.records.hidden_until();
     let begun = spawn_blocking(move || follow(&reads.records, &by, &request)).await;
     let begun = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
     let (ready, tail) = (VecDeque::new(), Some(begun?));
     let following = Following { ready, tail, shutdown, _permit: permit };
-    Ok(Sse::new(events(following)).keep_alive(KeepAlive::default()).into_response())
+    let events = Sse::new(events(following)).keep_alive(KeepAlive::default());
+    Ok(with_hidden_until(hidden_until, events))
 }
 
 /// A tail and what it has found but not yet sent.

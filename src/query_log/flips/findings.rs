@@ -64,6 +64,8 @@ impl Findings {
                 likely: likely.into_iter().map(count).collect(),
                 damaged: visit.damaged.values().sum(),
                 unreadable_segments: visit.unreadable.len() as u64,
+                // The caller knows the clocks.
+                hidden_until: None,
             },
             stopped: visit.stopped,
         }

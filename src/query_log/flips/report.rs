@@ -172,6 +172,11 @@ pub struct FlipSummary {
     pub damaged: u64,
     /// Segments inside the retention of which nothing could be read.
     pub unreadable_segments: u64,
+    /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
+    /// says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub hidden_until: Option<Timestamp>,
 }
 
 /// The handles that flipped, most often first, then by handle.

@@ -75,7 +75,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "reading",
-        &["api", "audit", "clock", "dispatch", "envelope", "handle", "query_log", "timeline"],
+        &[
+            "api",
+            "audit",
+            "clock",
+            "dispatch",
+            "envelope",
+            "handle",
+            "limits",
+            "query_log",
+            "timeline",
+        ],
     ),
     (
         "http",
