@@ -66,6 +66,8 @@ pub(super) struct Touches {
     pub(super) device: Option<DeviceId>,
     pub(super) handle: Option<Handle>,
     pub(super) everything: bool,
+    /// It is a check-in, which needs no record unless the device had lapsed.
+    pub(super) is_check_in: bool,
 }
 
 /// What a batch's commands have touched. Two commands that touch the same thing are never in one batch, because the

@@ -28,6 +28,8 @@ pub(super) struct Plan {
     reader: Arc<dyn Reader>,
     /// When it is decided.
     pub(super) now: Timestamp,
+    /// Whether the log takes records. If not, the plan must make none.
+    pub(super) takes_records: bool,
     /// Stored accounts as earlier plans of the same transaction change them.
     pub(super) earlier: HashMap<AccountId, Account>,
     accounts: HashMap<AccountId, Working>,
@@ -50,6 +52,7 @@ impl Plan {
     pub(super) fn new(shared: Arc<RegistryState>, reader: Arc<dyn Reader>) -> Self {
         Self {
             now: shared.clock.now(),
+            takes_records: true,
             shared,
             reader,
             earlier: HashMap::new(),

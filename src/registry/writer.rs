@@ -13,7 +13,7 @@
 //!
 //! A store that fails is opened again with growing pauses. What is then durable decides whether the batch in doubt took
 //! effect. If the log refuses records, the batch stays invisible until the log takes them: the log's order is the order in
-//! which changes became visible. Meanwhile all other changes are refused.
+//! which changes became visible. Meanwhile all other changes are refused but check-ins, which need no record.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ use crate::limits;
 use super::{
     change_outbox::{ChangeOutbox, ChangeSink, Recorded},
     error::ChangeError,
-    job::{Answer, Job, Touched},
+    job::{Answer, Job, Touched, Touches},
     plan::Plan,
     state::RegistryState,
     store::{Mutation, Reader, Store, Unrecorded},
@@ -141,11 +141,17 @@ impl Writer {
         }
     }
 
-    /// Why no change can be made now.
-    fn refusal(&self) -> Option<ChangeError> {
+    /// Whether the log takes records of changes, in their order.
+    fn takes_records(&self) -> bool {
+        self.held.is_none() && self.outbox.is_in_order() && self.sink.is_writable()
+    }
+
+    /// Why a command cannot be carried out now. A check-in that needs no record is carried out though the log takes none: a device
+    /// must not lapse because the log's disk is full for long.
+    fn refusal(&self, touches: &Touches) -> Option<ChangeError> {
         if self.in_doubt.is_some() {
             Some(ChangeError::StoreUnwritable)
-        } else if self.held.is_some() || !self.outbox.is_in_order() || !self.sink.is_writable() {
+        } else if !self.takes_records() && (!touches.is_check_in || self.is_held(touches)) {
             Some(ChangeError::LogUnwritable)
         } else if self.outbox.is_full() {
             Some(ChangeError::Overloaded)
@@ -154,8 +160,19 @@ impl Writer {
         }
     }
 
+    /// Whether the command's account is to be changed by the batch that is durable but not visible.
+    fn is_held(&self, touches: &Touches) -> bool {
+        let Some(held) = &self.held else { return false };
+        let account = touches.device.and_then(|device| self.shared.read().account_of(device));
+        held.steps.iter().any(|step| match step {
+            Mutation::PutAccount { account: held, .. } => Some(held.id) == account,
+            Mutation::RemoveAccount { id, .. } => Some(*id) == account,
+            _ => false,
+        })
+    }
+
     fn serve(&mut self, first: Job) {
-        if let Some(refusal) = self.refusal() {
+        if let Some(refusal) = self.refusal(&first.touches) {
             return first.refuse(refusal);
         }
         let (answers, plan) = self.gather(first);
@@ -168,10 +185,12 @@ impl Writer {
     /// Takes waiting commands, up to the first that touches what another of them touches.
     fn gather(&mut self, first: Job) -> (Vec<Answer>, Plan) {
         let mut plan = Plan::new(Arc::clone(&self.shared), Arc::clone(&self.reader));
+        plan.takes_records = self.takes_records();
         let (mut touched, mut answers) = (Touched::default(), Vec::new());
         let mut next = Some(first);
         while let Some(job) = next {
-            if !touched.add(&job.touches, &self.shared.read()) {
+            let may_join = plan.takes_records || job.touches.is_check_in;
+            if !may_join || !touched.add(&job.touches, &self.shared.read()) {
                 self.carried = Some(job);
                 break;
             }
@@ -242,8 +261,12 @@ impl Writer {
         match self.store.reopen() {
             Ok(durable) if durable == number => {
                 tracing::info!("the registry store works again; the batch in doubt is durable");
-                // Shown as soon as the log has all earlier records.
-                (self.held, self.offer_at) = (Some(batch), now);
+                // One without records is shown at once, others as soon as the log has all earlier records.
+                if !batch.rows.is_empty() {
+                    (self.held, self.offer_at) = (Some(batch), now);
+                } else if let Err(batch) = self.publish(batch) {
+                    self.held = Some(batch);
+                }
                 return;
             }
             Ok(durable) if durable + 1 == number => {

@@ -52,7 +52,7 @@ impl Registry {
 
     /// Renews a device's lease, and nothing else. Returns until when it now counts as live.
     pub async fn check_in(&self, device: DeviceId) -> Result<Timestamp, DeviceError> {
-        let touches = Touches { device: Some(device), ..Touches::default() };
+        let touches = Touches { device: Some(device), is_check_in: true, ..Touches::default() };
         self.submit(touches, move |plan| check_in(plan, device)).await
     }
 
@@ -129,12 +129,15 @@ fn new_device(plan: &Plan) -> DeviceId {
 
 /// Renews the device; its handles follow, because they are live as long as a device is. Proofs stay as they are.
 fn check_in(plan: &mut Plan, id: DeviceId) -> Result<Timestamp, DeviceError> {
-    let (now, shared) = (plan.now, Arc::clone(&plan.shared));
+    let (now, takes_records, shared) = (plan.now, plan.takes_records, Arc::clone(&plan.shared));
     let account = plan.own_account(id)?;
     let (own, backed) = (account.id, account.backed(id));
     let device = account.device_mut(id).ok_or(DeviceError::DeviceUnknown)?;
     let was_recorded = device.lapse_recorded;
     let had_lapsed = shared.live_until(device.last_check_in_at, now) <= now;
+    if (had_lapsed || was_recorded) && !takes_records {
+        return Err(ChangeError::LogUnwritable.into());
+    }
     // Counted from now, even if the clock was set back: a lease from a wrong future must not stay.
     device.last_check_in_at = now;
     device.lapse_recorded = false;

@@ -140,7 +140,7 @@ fn sign_up(link: Option<AccountId>) -> SignUp {
 async fn recovered(registry: &Registry) {
     let nobody = DeviceId::from_bits(0);
     for _ in 0..60_000 {
-        match registry.check_in(nobody).await {
+        match registry.sign_out(nobody).await {
             Err(DeviceError::DeviceUnknown) => return,
             Err(DeviceError::Change(ChangeError::StoreUnwritable | ChangeError::LogUnwritable)) => {
                 tokio::time::sleep(Duration::from_millis(1)).await;

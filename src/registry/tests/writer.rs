@@ -109,6 +109,67 @@ async fn a_full_disk_changes_nothing_and_service_resumes_when_there_is_space() {
     assert!(bench.is_live(&phone));
 }
 
+/// The log's disk may be full for longer than a lease.
+#[tokio::test]
+async fn devices_check_in_while_the_log_takes_no_records() {
+    let bench = Bench::new();
+    let (ann, ben) = (bench.device().await.device, bench.device().await.device);
+    let phone = handle("+14155550123");
+    bench.registry.prove(ann, phone.clone()).await.expect("it is proved");
+    bench.sink.is_down.store(true, Ordering::SeqCst);
+    let refused = DeviceError::Change(ChangeError::LogUnwritable);
+    for _ in 0..10 {
+        bench.clock.advance(LEASE / 2);
+        bench.registry.check_in(ann).await.expect("it needs no record");
+        assert!(bench.is_live(&phone));
+        assert_eq!(bench.registry.sign_up(sign_up(None)).await.map(drop), Err(refused));
+    }
+    // The return of a lapsed device is recorded.
+    assert_eq!(bench.registry.check_in(ben).await, Err(refused));
+    let before = bench.sink.log().len();
+    let bench = bench.crashed();
+    assert!(bench.is_live(&phone), "the check-ins were durable");
+    bench.sink.is_down.store(false, Ordering::SeqCst);
+    bench.registry.check_in(ben).await.expect("it is recorded");
+    let log = bench.sink.log();
+    let kinds: Vec<_> = log[before..].iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [ChangeKind::LeaseExpired, ChangeKind::DeviceRevived]);
+}
+
+/// A change that is durable and not recorded yet holds back its own account only.
+#[tokio::test]
+async fn devices_check_in_beside_a_change_that_the_log_refused() {
+    let bench = Bench::new();
+    let (ann, ben) = (bench.device().await.device, bench.device().await.device);
+    let phone = handle("+14155550123");
+    let mail = handle("ben@example.com");
+    bench.registry.prove(ben, mail.clone()).await.expect("it is proved");
+    bench.sink.refuse_all.store(true, Ordering::SeqCst);
+    let refused = DeviceError::Change(ChangeError::LogUnwritable);
+    assert_eq!(bench.registry.prove(ann, phone.clone()).await, Err(refused));
+    bench.clock.advance(LEASE / 2);
+    assert_eq!(bench.registry.check_in(ann).await, Err(refused));
+    bench.registry.check_in(ben).await.expect("it needs no record");
+    // The same if its commit is in doubt for a while.
+    bench.clock.advance(LEASE / 4);
+    bench.store.disk().fail_next = Some(true);
+    let in_doubt = DeviceError::Change(ChangeError::StoreUnwritable);
+    assert_eq!(bench.registry.check_in(ben).await, Err(in_doubt));
+    bench.clock.advance(LEASE * 3 / 4);
+    let started = std::time::Instant::now();
+    while !bench.is_live(&mail) {
+        assert!(started.elapsed().as_secs() < 60, "the check-in is durable and never visible");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!bench.is_live(&phone), "it is not recorded");
+    bench.sink.refuse_all.store(false, Ordering::SeqCst);
+    recovered(&bench.registry).await;
+    bench.registry.check_in(ann).await.expect("it is recorded");
+    assert!(bench.is_live(&phone) && bench.is_live(&mail));
+    let bound = |change: &&Change| change.kind == ChangeKind::HandleBound;
+    assert_eq!(bench.sink.log().iter().filter(bound).count(), 2);
+}
+
 #[tokio::test]
 async fn a_commit_in_doubt_that_proves_durable_becomes_visible_and_recorded_once() {
     let bench = Bench::new();
@@ -150,11 +211,11 @@ async fn a_log_that_is_down_refuses_changes_up_front() {
     let device = bench.device().await.device;
     let commits = bench.store.disk().commits;
     bench.sink.is_down.store(true, Ordering::SeqCst);
-    let refused = bench.registry.check_in(device).await;
+    let refused = bench.registry.sign_out(device).await;
     assert_eq!(refused, Err(DeviceError::Change(ChangeError::LogUnwritable)));
     assert_eq!(bench.store.disk().commits, commits);
     bench.sink.is_down.store(false, Ordering::SeqCst);
-    bench.registry.check_in(device).await.expect("the log works again");
+    bench.registry.sign_out(device).await.expect("the log works again");
 }
 
 #[tokio::test]
