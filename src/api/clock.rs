@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::call::Invalid;
-use crate::{clock::ClockStatus, registry::Lapsing};
+use crate::clock::ClockStatus;
 
 /// What the clocks show, and what trust in the wall clock would destroy.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -28,8 +28,6 @@ pub struct Expiring {
     pub log_hours_total: usize,
     /// Days of the audit log that would be removed.
     pub audit_days: usize,
-    /// Devices that would lapse or be removed. Null if the registry was not read.
-    pub devices: Option<Lapsing>,
 }
 
 /// That the wall clock is right.
@@ -54,9 +52,8 @@ impl ClockReport {
 }
 
 impl Expiring {
-    fn is_nothing(&self) -> bool {
-        let devices = self.devices.as_ref().is_none_or(|devices| *devices == Lapsing::default());
-        self.log_hours == 0 && self.audit_days == 0 && devices
+    const fn is_nothing(&self) -> bool {
+        self.log_hours == 0 && self.audit_days == 0
     }
 }
 
@@ -82,18 +79,12 @@ impl fmt::Display for Expiring {
         if self.is_nothing() {
             return f.write_str("Trust in the wall clock would destroy nothing");
         }
-        let Self { log_hours, log_hours_total, audit_days, devices } = self;
+        let Self { log_hours, log_hours_total, audit_days } = self;
         write!(
             f,
             "Trust in the wall clock would at once destroy {log_hours} of {log_hours_total} hours of the query log and \
              {audit_days} days of the audit log"
-        )?;
-        match devices {
-            Some(Lapsing { leases, removals }) => {
-                write!(f, ", end the leases of {leases} devices, and remove {removals} devices")
-            }
-            None => f.write_str(" (devices were not counted)"),
-        }
+        )
     }
 }
 

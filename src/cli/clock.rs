@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{Write as _, stdout},
     path::Path,
-    sync::Arc,
 };
 
 use clap::{Args, Subcommand};
@@ -18,11 +17,9 @@ use super::{
 use crate::{
     api::{ClockReport, Expiring, TrustRequest},
     audit::local_user,
-    clock::{ClockFileError, ClockStatus, TrustedClock},
-    config::Config,
+    clock::{ClockFileError, ClockStatus},
     files::DataDirectory,
     operators::Role,
-    registry::{Lapsing, StoppedRegistry},
 };
 
 #[derive(Subcommand)]
@@ -105,12 +102,8 @@ fn trust_of_files(
         }
         clock => clock?,
     };
-    let clock = Arc::new(clock);
     if !request.yes {
-        request.check(&ClockReport::of(clock.status(), |status| {
-            let devices = devices(data, &config, &clock, status)?;
-            anyhow::Ok(Expiring { devices, ..expiring(source, status)? })
-        })?)?;
+        request.check(&ClockReport::of(clock.status(), |status| expiring(source, status))?)?;
     }
     match source.records_and_clock()? {
         Some((records, _)) => Ok(records.trust_clock(&clock, &local_user())??),
@@ -118,26 +111,10 @@ fn trust_of_files(
     }
 }
 
-/// Both logs. The registry's file can be opened by one process only.
+/// What of both logs would expire by the wall clock.
 fn expiring(source: &Source, status: &ClockStatus) -> anyhow::Result<Expiring> {
     match source.records_and_clock()? {
         Some((records, _)) => Ok(records.expiring(status.wall)?),
         None => Ok(Expiring::default()),
     }
-}
-
-/// The devices of a stopped server; none if it has no registry.
-fn devices(
-    data: &Path,
-    config: &Config,
-    clock: &Arc<TrustedClock>,
-    status: &ClockStatus,
-) -> anyhow::Result<Option<Lapsing>> {
-    let directory = data.join("registry");
-    if !directory.join("registry.redb").is_file() {
-        return Ok(None);
-    }
-    let shared = Arc::clone(clock) as _;
-    let mut registry = StoppedRegistry::open(&directory, config.registry.clone(), shared)?;
-    Ok(Some(registry.lapsing(status.trusted, status.wall)?))
 }

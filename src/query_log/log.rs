@@ -54,7 +54,7 @@ pub struct LogOptions {
     pub clock: SharedClock,
     /// Performs every change of the log's files; tests replace it.
     pub disk: SharedDisk,
-    /// Performs every change of the keys' files, also when the disk is full.
+    /// Performs every change of the keys' files, and the repair of the log at the start, also when the disk is full.
     pub keys_disk: SharedDisk,
     /// Free space in bytes below which the log takes no records; at most a twentieth of the disk.
     pub disk_reserve: u64,
@@ -84,7 +84,7 @@ impl QueryLog {
         shutdown: &Shutdown,
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let LogOptions { dir, keys, config, clock, disk, keys_disk, disk_reserve } = options;
-        let recovered = recovery::open(&dir, keys, keys_disk, &disk, clock, config.retention)?;
+        let recovered = recovery::open(&dir, keys, &keys_disk, clock, config.retention)?;
         let sources = recovered.sources;
         let maker = SegmentMaker {
             disk: Arc::clone(&disk),

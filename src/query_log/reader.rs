@@ -104,12 +104,11 @@ impl LogReader {
         self.sources.horizon(self.sources.clock.stamp().1)
     }
 
-    /// How many hours would have expired at `then`, and how many there are.
+    /// How many hours would have expired if trusted time jumped to `then`, and how many there are. The jump would correct those of
+    /// the current era.
     pub fn expired_hours(&self, then: Timestamp) -> (usize, usize) {
-        let (hours, span) = (self.sources.keyring.hours(), self.sources.retention);
-        let is_due = |(hour, born): &(&Hour, &Timestamp)| {
-            retention::expiry(**hour, Some(**born), span, then) <= then
-        };
+        let (hours, era) = (self.sources.keyring.hours(), self.sources.clock.stamp().1);
+        let is_due = |hour: &&Hour| hour.era() != era && self.sources.expiry(**hour) <= then;
         (hours.iter().filter(is_due).count(), hours.len())
     }
 

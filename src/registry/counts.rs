@@ -44,22 +44,7 @@ pub struct LiveCounts {
     pub devices: u64,
 }
 
-/// Devices that a jump of time would cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Lapsing {
-    /// Devices whose lease would end.
-    pub leases: u64,
-    /// Devices that would be removed with their bindings.
-    pub removals: u64,
-}
-
 impl Registry {
-    /// What would lapse if time jumped from `now` to `then`. Scans the index, as [`Registry::counts`].
-    pub fn lapsing(&self, now: Timestamp, then: Timestamp) -> Result<Lapsing, Loading> {
-        self.shared.loaded().map(drop)?;
-        Ok(lapsing(&self.shared, now, then))
-    }
-
     /// Figures at `now`. Scans the index: for operators, and not on a serving thread.
     pub fn counts(&self, now: Timestamp) -> Result<Counts, Loading> {
         self.shared.loaded().map(drop)?;
@@ -83,24 +68,6 @@ pub(super) fn counts(shared: &RegistryState, now: Timestamp) -> Counts {
     counts.bytes = shared.read().bytes();
     counts.bytes.per_handle = counts.bytes.total().checked_div(counts.handles);
     counts
-}
-
-/// As [`counts`].
-pub(super) fn lapsing(shared: &RegistryState, now: Timestamp, then: Timestamp) -> Lapsing {
-    let mut lapsing = Lapsing::default();
-    let pages = shared.read().pages();
-    for page in 0..pages {
-        let index = shared.read();
-        for device in index.page(page).flat_map(|packed| packed.devices().collect::<Vec<_>>()) {
-            let ends = |span| {
-                let at = device.last_check_in_at().plus(span);
-                u64::from(now < at && at <= then)
-            };
-            lapsing.leases += ends(shared.config.lease);
-            lapsing.removals += ends(shared.config.forget_after);
-        }
-    }
-    lapsing
 }
 
 fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &RegistryState, now: Timestamp) {

@@ -48,7 +48,7 @@ pub use account::LostDetails;
 pub use change_outbox::{ChangeSink, Recording, SinkFailed};
 pub use commands::{ImportRecords, Imported, SignUp, SignedUp, Ticked};
 pub use config::Config;
-pub use counts::{Counts, Lapsing, LiveCounts};
+pub use counts::{Counts, LiveCounts};
 pub use device::{DeviceDetails, HandleDetails};
 pub use directory::Registry;
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};

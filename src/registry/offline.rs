@@ -22,7 +22,7 @@ use super::{
     change_outbox::ChangeOutbox,
     commands::{ImportRecords, Imported, import},
     config::Config,
-    counts::{self, Counts, Lapsing},
+    counts::{self, Counts},
     error::OpenError,
     plan::Plan,
     state::RegistryState,
@@ -86,12 +86,6 @@ impl StoppedRegistry {
     pub fn counts(&mut self, now: Timestamp) -> Result<Counts, OpenError> {
         let (shared, _) = self.loaded()?;
         Ok(counts::counts(&shared, now))
-    }
-
-    /// What would lapse if time jumped from `now` to `then`.
-    pub fn lapsing(&mut self, now: Timestamp, then: Timestamp) -> Result<Lapsing, OpenError> {
-        let (shared, _) = self.loaded()?;
-        Ok(counts::lapsing(&shared, now, then))
     }
 
     fn loaded(&mut self) -> Result<(Arc<RegistryState>, Vec<Unrecorded>), OpenError> {

@@ -82,8 +82,17 @@ impl Timed {
 }
 
 async fn run(config: &Config, clock: &Arc<ManualClock>) -> (server::Server, Server) {
-    let clock = Arc::clone(clock);
-    let running = server::Server::start(config, clock).await.unwrap();
+    let mut attempts = 0;
+    let running = loop {
+        match server::Server::start(config, Arc::clone(clock) as _).await {
+            // A process that another test has forked holds the lock until it executes its program.
+            Err(error) if attempts < 100 && format!("{error:#}").contains("in use by") => {
+                attempts += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            started => break started.unwrap(),
+        }
+    };
     let server = Server::within(&config.server.data, running.addresses());
     (running, server)
 }

@@ -14,12 +14,11 @@ use super::{
     reads::Reads,
 };
 use crate::{
-    api::{ClockReport, Expiring, TrustRequest},
+    api::{ClockReport, TrustRequest},
     clock::{ClockStatus, TrustedClock},
     http::problem::{Code, Problem},
     operators::{Operators, Role},
     reading::ReadingError,
-    registry::Registry,
 };
 
 /// What a report is made from.
@@ -27,17 +26,11 @@ use crate::{
 pub(super) struct Sources {
     pub(super) clock: Arc<TrustedClock>,
     pub(super) reads: Reads,
-    pub(super) registry: Arc<Registry>,
 }
 
 impl Sources {
-    /// Reads the whole index of the registry if the clocks disagree.
     fn report(&self) -> Result<ClockReport, ReadingError> {
-        ClockReport::of(self.clock.status(), |status| {
-            // A registry that is being loaded has no devices yet.
-            let devices = self.registry.lapsing(status.trusted, status.wall).ok();
-            Ok(Expiring { devices, ..self.reads.records.expiring(status.wall)? })
-        })
+        ClockReport::of(self.clock.status(), |status| self.reads.records.expiring(status.wall))
     }
 }
 

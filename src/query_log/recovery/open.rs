@@ -62,10 +62,10 @@ pub(crate) struct Recovered {
     pub(crate) report: RecoveryReport,
 }
 
+/// `disk` must work when the disk is full, within limits: a start then must get far enough to forget and to read.
 pub(crate) fn open(
     dir: &Path,
     keys: KeyFiles,
-    keys_disk: SharedDisk,
     disk: &SharedDisk,
     clock: SharedClock,
     retention: Duration,
@@ -74,7 +74,7 @@ pub(crate) fn open(
     let lock = FileLock::of_directory(dir)?;
     let listing = list(dir).map_err(io_at(dir))?;
     let segments = listing.segments();
-    let keyring = Keyring::open(keys_disk, keys, !segments.is_empty())?;
+    let keyring = Keyring::open(Arc::clone(disk), keys, !segments.is_empty())?;
     let (catalog, keyring) = (Arc::new(Catalog::new(dir)), Arc::new(keyring));
     let sources = Sources { catalog, keyring, clock, retention };
     let catalog = &sources.catalog;

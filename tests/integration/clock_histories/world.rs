@@ -156,7 +156,7 @@ impl<'a> World<'a> {
 
     async fn trust(&mut self) -> Result<(), Violation> {
         self.machine().set_wall(self.now.truth);
-        let url = format!("{}/v1/clock/trust", self.server().operators);
+        let url = format!("{}/v1/clock/trust?yes=true", self.server().operators);
         let said = self.server().client.post(url).bearer_auth(&self.operator);
         assert_eq!(Reply::to(said).await.status, 200);
         self.compare(true).await
