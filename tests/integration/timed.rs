@@ -48,26 +48,28 @@ impl Timed {
         config.server.operators.set_port(0);
         config.quota.enabled = false;
         set(&mut config);
-        let (running, server) = run(&config, &clock).await;
+        let (running, server) = run(&config, &clock).await.unwrap();
         Self { clock, server, config, running: Some(running), _folder: None }
     }
 
     /// Restarts the server. The clock does not move.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
-        self.spawn().await;
+        self.spawn().await.unwrap();
     }
 
     /// Starts the server after a stop.
-    pub(crate) async fn spawn(&mut self) {
-        let (running, server) = run(&self.config, &self.clock).await;
+    pub(crate) async fn spawn(&mut self) -> anyhow::Result<()> {
+        let (running, server) = run(&self.config, &self.clock).await?;
         (self.running, self.server) = (Some(running), server);
+        Ok(())
     }
 
-    /// Stops the server.
+    /// Stops the server, if it runs.
     pub(crate) async fn stop(&mut self) {
-        let running = self.running.take().expect("it runs");
-        assert!(running.stop().await, "the server did not stop cleanly");
+        if let Some(running) = self.running.take() {
+            assert!(running.stop().await, "the server did not stop cleanly");
+        }
     }
 
     /// The running server, for what it does by itself in real time.
@@ -81,7 +83,10 @@ impl Timed {
     }
 }
 
-async fn run(config: &Config, clock: &Arc<ManualClock>) -> (server::Server, Server) {
+async fn run(
+    config: &Config,
+    clock: &Arc<ManualClock>,
+) -> anyhow::Result<(server::Server, Server)> {
     let mut attempts = 0;
     let running = loop {
         match server::Server::start(config, Arc::clone(clock) as _).await {
@@ -90,9 +95,9 @@ async fn run(config: &Config, clock: &Arc<ManualClock>) -> (server::Server, Serv
                 attempts += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            started => break started.unwrap(),
+            started => break started?,
         }
     };
     let server = Server::within(&config.server.data, running.addresses());
-    (running, server)
+    Ok((running, server))
 }

@@ -44,6 +44,8 @@ struct World {
     reader: String,
     admin: String,
     answered: usize,
+    /// How often the log was read.
+    reads: usize,
     _folder: TempDir,
 }
 
@@ -63,15 +65,27 @@ impl World {
         server.prove(&phone, HANDLE).await;
         let (reader, admin) =
             (server.operator_token("reader", "reader"), server.operator_token("admin", "admin"));
-        let mut world = Self { server, phone, reader, admin, answered: 0, _folder: folder };
+        let mut world =
+            Self { server, phone, reader, admin, answered: 0, reads: 0, _folder: folder };
         world.check().await;
         world
     }
 
     /// Sets the wall clock to be off by `seconds`.
     fn set(&self, seconds: i64) {
+        self.write(&seconds.to_string());
+    }
+
+    /// The same by a time service, as the kernel knows.
+    async fn synchronise(&self, seconds: i64) {
+        self.write(&format!("{seconds} s"));
+        tokio::time::sleep(COMPARED).await;
+        assert!(self.is_followed());
+    }
+
+    fn write(&self, offset: &str) {
         let file = self.server.data.with_file_name("offset");
-        fs::write(file.with_extension("new"), seconds.to_string()).unwrap();
+        fs::write(file.with_extension("new"), offset).unwrap();
         fs::rename(file.with_extension("new"), file).unwrap();
     }
 
@@ -101,7 +115,8 @@ impl World {
         self.answered += 1;
     }
 
-    async fn readable(&self) -> usize {
+    async fn readable(&mut self) -> usize {
+        self.reads += 1;
         self.server.records(&self.reader, "kind=lookup&order=asc&limit=100000").await.len()
     }
 
@@ -161,6 +176,9 @@ impl World {
         self.server.restart().await;
         self.check().await;
         assert!(self.is_followed());
+        let audited = self.server.operator(&self.admin, "/v1/audit?operator=reader");
+        let audited = audited.send().await.unwrap().text().await.unwrap().lines().count();
+        assert!(audited >= self.reads, "{audited} of {} reads are in the audit log", self.reads);
         for arguments in [&["log", "verify"][..], &["audit", "verify"]] {
             let mut verify = dispatchd();
             verify.args(arguments).arg("--data").arg(&self.server.data);
@@ -303,6 +321,32 @@ async fn a_machine_that_was_off_for_long_waits_for_an_operator_and_then_forgets(
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let left: Vec<_> = names.filter(|name| name != "lock").collect();
     assert!(left.is_empty(), "{left:?} is older than the retention");
+}
+
+/// A hypervisor stopped the machine for three hours, and the time service sets its clock.
+#[tokio::test]
+async fn a_machine_that_was_paused_goes_on_by_itself() {
+    let mut world = World::start(0).await;
+    world.set(3 * HOUR);
+    world.ask().await;
+    assert!(!world.is_followed());
+    world.synchronise(3 * HOUR).await;
+    world.check().await;
+    assert_eq!(world.clock("status", &world.reader)["is_synchronised"], true);
+    world.synchronise(0).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_first_start_with_a_clock_that_is_ahead_loses_nothing_when_it_is_corrected() {
+    for offset in [2 * HOUR, 40 * DAY, 10 * YEAR] {
+        let mut world = World::start(offset).await;
+        assert!(world.is_followed());
+        world.check().await;
+        world.synchronise(0).await;
+        world.check().await;
+        world.end().await;
+    }
 }
 
 #[tokio::test]

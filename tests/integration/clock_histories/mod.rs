@@ -59,7 +59,6 @@ async fn run(history: &History, disk: &SmallDisk) -> (Figures, Option<(usize, Vi
         }
     }
     let figures = world.figures;
-    world.free().await;
     world.stop_and_remove().await;
     (figures, fault)
 }

@@ -6,6 +6,9 @@ use dispatchd::clock::Timestamp;
 
 use crate::harness::Device;
 
+/// Differences of clocks are cut to seconds.
+const ROUNDING: i64 = 2;
+
 /// What time it is, and what the server takes it for. All differences of clocks are in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
@@ -57,6 +60,8 @@ impl Figures {
 /// What a clock must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fault {
+    /// The server does not start.
+    Start,
     /// Trusted time moves further than its rules allow.
     Followed,
     /// The key of a record is destroyed too early.
@@ -95,7 +100,9 @@ pub(super) struct Stamp {
     /// Whether the clock was confirmed since then: the stamp is right from then on.
     is_confirmed: bool,
     /// By how much the age by trusted time exceeded the true age, at most.
-    pub(super) older_by: i64,
+    older_by: i64,
+    /// By how much small steps moved trusted time forward since then. They count as time.
+    small_steps: i64,
     /// By how much the age by trusted time may lag for good. Small steps are no correction. If time was lost
     /// before the stamp was confirmed, nothing can know whether it was lost before or after the stamp.
     pub(super) younger_by: i64,
@@ -104,14 +111,20 @@ pub(super) struct Stamp {
 impl Stamp {
     const fn new(now: &Now) -> Self {
         let (at, ahead, is_confirmed) = (now.truth, now.trusted_ahead, now.is_confirmed);
-        Self { at, ahead, is_confirmed, older_by: 0, younger_by: 0 }
+        Self { at, ahead, is_confirmed, older_by: 0, small_steps: 0, younger_by: 0 }
     }
 
     /// Trusted time moved by a small step, or by 0.
     fn see(&mut self, now: &Now, small_step: i64) {
         self.is_confirmed |= now.is_confirmed;
         self.older_by = self.older_by.max(now.trusted_ahead - self.wrong_by());
+        self.small_steps += small_step.max(0);
         self.younger_by -= small_step.min(0);
+    }
+
+    /// By how much sooner it may end, by the rules of trusted time.
+    pub(super) fn older_by(&self) -> i64 {
+        self.older_by.max(self.small_steps) + ROUNDING
     }
 
     const fn wrong_by(&self) -> i64 {
@@ -166,23 +179,20 @@ pub(super) struct Phone {
     pub(super) stamp: Stamp,
     /// How long the server could be reached until then.
     awake: Duration,
-    /// By how many seconds small steps moved trusted time forward since then.
-    small_steps: i64,
 }
 
 impl Phone {
     pub(super) const fn new(device: Device, handle: String, now: &Now) -> Self {
         let (stamp, awake) = (Stamp::new(now), now.awake);
-        Self { device, handle, is_gone: false, stamp, awake, small_steps: 0 }
+        Self { device, handle, is_gone: false, stamp, awake }
     }
 
     /// For how many seconds it did not check in, although it could have. Small steps of the clock count.
     pub(super) fn silent(&self, now: &Now) -> i64 {
-        seconds(now.awake - self.awake) + self.small_steps
+        seconds(now.awake - self.awake) + self.stamp.small_steps + ROUNDING
     }
 
     pub(super) fn see(&mut self, now: &Now, small_step: i64) {
-        self.small_steps += small_step.max(0);
         self.stamp.see(now, small_step);
     }
 }

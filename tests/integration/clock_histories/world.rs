@@ -112,10 +112,10 @@ impl<'a> World<'a> {
                 let since = self.stop(crashes).await;
                 self.machine().advance(off);
                 self.passes_unserved(off);
-                self.spawn(since).await;
+                self.spawn(since).await?;
             }
             Step::Reboot { off, crashes, wrong_by, is_synchronised } => {
-                self.reboot(off, crashes, wrong_by, is_synchronised).await;
+                self.reboot(off, crashes, wrong_by, is_synchronised).await?;
             }
             Step::Fill => {
                 self.disk.fill();
@@ -162,14 +162,20 @@ impl<'a> World<'a> {
         self.compare(true).await
     }
 
-    async fn reboot(&mut self, off: Duration, crashes: bool, wrong_by: i64, is_synchronised: bool) {
+    async fn reboot(
+        &mut self,
+        off: Duration,
+        crashes: bool,
+        wrong_by: i64,
+        is_synchronised: bool,
+    ) -> Result<(), Violation> {
         let since = self.stop(crashes).await;
         self.passes_unseen(off);
         self.machine().reboot();
         self.machine().set_wall(moved(self.now.truth, if is_synchronised { 0 } else { wrong_by }));
         self.machine().set_synchronised(is_synchronised);
         self.is_on_probation = true;
-        self.spawn(since).await;
+        self.spawn(since).await
     }
 
     /// Stops the server. Returns the saved time that a crash leaves behind: that of less than a minute ago.
@@ -184,11 +190,12 @@ impl<'a> World<'a> {
         saved
     }
 
-    async fn spawn(&mut self, saved: Option<Vec<u8>>) {
+    async fn spawn(&mut self, saved: Option<Vec<u8>>) -> Result<(), Violation> {
         if let Some(saved) = saved {
             fs::write(self.clock_file(), saved).unwrap();
         }
-        self.timed.spawn().await;
+        let failed = |error| Violation::new(Fault::Start, format!("{error:#}"));
+        self.timed.spawn().await.map_err(failed)
     }
 
     fn clock_file(&self) -> std::path::PathBuf {
@@ -269,6 +276,9 @@ impl<'a> World<'a> {
     }
 
     pub(super) async fn stop_and_remove(mut self) {
+        if self.is_full {
+            self.disk.free();
+        }
         self.timed.stop().await;
         fs::remove_dir_all(&self.server().data).unwrap();
     }
