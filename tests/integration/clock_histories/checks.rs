@@ -32,6 +32,22 @@ impl World<'_> {
         self.check_log().await
     }
 
+    /// Checks what the server says of its logs.
+    pub(super) async fn check_soundness(&self) -> Result<(), Violation> {
+        let calls = [
+            ("/v1/audit/verify", "sound"),
+            ("/v1/log/verify", "sound"),
+            ("/v1/log/forgotten", "proved"),
+        ];
+        for (path, field) in calls {
+            let said = self.read(path, "application/json").await;
+            if said.body[field] != true {
+                return Err(Violation::new(Fault::Unsound, format!("{path}: {}", said.text)));
+            }
+        }
+        Ok(())
+    }
+
     async fn check_devices(&mut self) -> Result<(), Violation> {
         let forget_after = seconds(self.history.forget_after);
         for at in 0..self.phones.len() {
@@ -106,19 +122,23 @@ impl World<'_> {
         Ok(())
     }
 
+    async fn read(&self, path: &str, format: &str) -> Reply {
+        loop {
+            let call = self.server().operator(&self.operator, path).header("accept", format);
+            let reply = Reply::to(call).await;
+            // Reading threads have the lowest priority: earlier searches may still end.
+            if reply.body["code"] != "overloaded" {
+                assert_eq!(reply.status, 200, "{reply:?}");
+                return reply;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The requests of all records that an operator finds.
     async fn found(&self) -> HashSet<String> {
         let path = "/v1/log?kind=lookup&order=asc&limit=1000000";
-        let reply = loop {
-            let search = self.server().operator(&self.operator, path);
-            let reply = Reply::to(search.header("accept", "application/x-ndjson")).await;
-            // Reading threads have the lowest priority: earlier searches may still end.
-            if reply.body["code"] != "overloaded" {
-                break reply;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        assert_eq!(reply.status, 200, "{reply:?}");
+        let reply = self.read(path, "application/x-ndjson").await;
         let request = |line: &str| {
             let record: serde_json::Value = serde_json::from_str(line).unwrap();
             record["request"].as_str().map(str::to_owned)

@@ -17,6 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use dispatchd::clock::{Clock as _, SystemClock};
@@ -24,7 +25,7 @@ use tokio::runtime;
 
 use self::{
     rules::{Fault, Figures, Violation},
-    steps::History,
+    steps::{History, Step},
     world::World,
 };
 use crate::{disk_full::SmallDisk, harness::say};
@@ -47,7 +48,10 @@ async fn run(history: &History, disk: &SmallDisk) -> (Figures, Option<(usize, Vi
     let _named = NamedInPanics(history.seed);
     let mut world = World::start(history, disk).await;
     let mut fault = None;
-    for (number, step) in history.steps.iter().enumerate() {
+    // In the end everything is right again.
+    let restart = Step::Restart { off: Duration::ZERO, crashes: false };
+    let end = [Step::Free, Step::Synchronise, restart];
+    for (number, step) in history.steps.iter().chain(&end).enumerate() {
         let mut done = world.apply(*step).await;
         if done.is_ok() {
             world.upkeep().await;
@@ -57,6 +61,10 @@ async fn run(history: &History, disk: &SmallDisk) -> (Figures, Option<(usize, Vi
             fault = Some((number, violation));
             break;
         }
+    }
+    if fault.is_none() {
+        let number = history.steps.len();
+        fault = world.check_soundness().await.err().map(|violation| (number, violation));
     }
     let figures = world.figures;
     world.stop_and_remove().await;
@@ -108,7 +116,10 @@ fn run_all(count: u64, test: &str) {
     for (history, at, violation) in &faults {
         *kinds.entry(violation.fault).or_default() += 1;
         println!("DISPATCHD_TEST_SEED={}: {:?}: {}", history.seed, violation.fault, violation.what);
-        let mut history = History { steps: history.steps[..=*at].to_vec(), ..history.clone() };
+        let mut history = History {
+            steps: history.steps.iter().take(*at + 1).copied().collect(),
+            ..history.clone()
+        };
         if seed.is_some() {
             shrink(&mut history, violation.fault, &disks[0]);
         }

@@ -76,6 +76,8 @@ pub(super) enum Fault {
     Sms,
     /// A device that signed out is answered with `imessage`.
     Imessage,
+    /// In the end the log or the audit log is not sound, or not everything expired is forgotten.
+    Unsound,
 }
 
 /// A fault with what is known of it.
