@@ -64,10 +64,9 @@ pub const KEYS_RESERVE_BYTES: u64 = 8 << 20;
 pub const KEYS_RESERVE_BYTES_MIN: u64 = 1 << 20;
 /// The most that the configuration accepts.
 pub const KEYS_RESERVE_BYTES_MAX: u64 = 1 << 30;
-/// Free space below which the log takes no records by default: other programs on the disk must not starve.
+/// Free space below which by default the log takes no records and the registry does not grow: other programs on the disk must not
+/// starve.
 pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
-/// The free space that the log leaves is at most this part of the disk: one twentieth.
-pub const DISK_RESERVE_PART: u64 = 20;
 /// Pause after a failed write before the log tries a new file.
 pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Rows of a segment that the sealer sorts in memory at once: 384 MiB, and as much again at most for e-mail addresses and

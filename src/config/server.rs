@@ -29,7 +29,7 @@ pub struct ServerConfig {
     /// How long requests under way may take to finish after a stop signal.
     #[serde(with = "span")]
     pub grace: Duration,
-    /// Free space in bytes on the log's disk below which lookups are refused; at most a twentieth of the disk.
+    /// Free space in bytes that is left to other programs on the disks of log and registry; at most a twentieth of a disk.
     #[serde(with = "size")]
     pub disk_reserve: u64,
 }

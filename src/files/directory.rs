@@ -37,6 +37,16 @@ pub struct Space {
     pub total: u64,
 }
 
+/// A disk's reserve is at most one part in this many.
+const RESERVE_PART: u64 = 20;
+
+impl Space {
+    /// Bytes that are left to other programs, if `wanted` are to be: not more than a twentieth of the disk.
+    pub fn reserve(self, wanted: u64) -> u64 {
+        wanted.min(self.total / RESERVE_PART)
+    }
+}
+
 /// The space of the disk that a directory lies on.
 pub fn space_of(path: &Path) -> io::Result<Space> {
     let disk = rustix::fs::statvfs(path)?;

@@ -41,6 +41,9 @@ pub enum UploadError {
     /// It cannot be written.
     #[error("the staged file cannot be written: {0}")]
     Write(#[from] io::Error),
+    /// The disk has less free space than its reserve.
+    #[error("the disk has too little space for an import")]
+    LowSpace,
     /// The service stops.
     #[error("the service is stopping")]
     Stopped,
@@ -51,6 +54,7 @@ impl ImportJobs {
     pub async fn begin(self: &Arc<Self>) -> Result<Upload, UploadError> {
         let permit = Arc::clone(&self.one).try_acquire_owned();
         let permit = permit.map_err(|_| UploadError::Busy)?;
+        self.check_space()?;
         let jobs = Arc::clone(self);
         let fresh = tokio::task::spawn_blocking(move || {
             create_dir(&jobs.directory)?;
@@ -59,6 +63,10 @@ impl ImportJobs {
         let fresh = fresh.await.map_err(io::Error::other)??;
         let output = AsyncFile::from_std(fresh.file.try_clone()?);
         Ok(Upload { jobs: Arc::clone(self), fresh, output, bytes: 0, permit })
+    }
+
+    fn check_space(&self) -> Result<(), UploadError> {
+        if self.registry.is_low_on_space() { Err(UploadError::LowSpace) } else { Ok(()) }
     }
 }
 
@@ -69,6 +77,7 @@ impl Upload {
         if self.bytes > limits::IMPORT_UPLOAD_BYTES_MAX {
             return Err(UploadError::TooLarge);
         }
+        self.jobs.check_space()?;
         Ok(self.output.write_all(bytes).await?)
     }
 

@@ -102,17 +102,19 @@ impl LogState {
         if !self.writable.load(Ordering::Acquire) {
             return;
         }
-        if let Some(Space { free, total }) = self.space()
-            && free < self.reserve_of(total)
-        {
+        let Some(space) = self.space() else { return };
+        let (free, least) = (space.free, space.reserve(self.disk_reserve));
+        if free < least {
             let _committer = lock(&self.committer);
-            self.poison(&WriteError::LowSpace { free, least: self.reserve_of(total) });
+            self.poison(&WriteError::LowSpace { free, least });
         }
     }
 
-    /// Free space in bytes that the log leaves on a disk of `total` bytes.
-    fn reserve_of(&self, total: u64) -> u64 {
-        self.disk_reserve.min(total / limits::DISK_RESERVE_PART)
+    /// Whether a segment with so many bytes of frames may be sealed. Its sealed file takes about a third of that and frees all of
+    /// it, so it may use half of the reserve.
+    pub(super) fn may_seal(&self, bytes: u64) -> bool {
+        self.space()
+            .is_none_or(|space| space.free >= bytes / 2 + space.reserve(self.disk_reserve) / 2)
     }
 
     /// None if it is not known; then a write will show whether there is enough.
@@ -123,7 +125,7 @@ impl LogState {
     /// Tries a new segment after a write error.
     pub(super) fn reopen(&self) {
         // An eighth more than the reserve, so that the log does not stop and go.
-        if self.space().is_some_and(|space| space.free < self.reserve_of(space.total) / 8 * 9) {
+        if self.space().is_some_and(|space| space.free < space.reserve(self.disk_reserve) / 8 * 9) {
             return;
         }
         let mut committer = lock(&self.committer);

@@ -6,6 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
+        atomic::Ordering,
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -132,6 +133,22 @@ impl Registry {
         {
             tracing::error!("the registry's writer crashed");
         }
+    }
+
+    /// Whether sign-ups, proofs and imports are refused, because the disk has too little space.
+    pub fn is_low_on_space(&self) -> bool {
+        self.shared.is_low_on_space.load(Ordering::Relaxed)
+    }
+
+    /// Refuses changes that make the store grow, or takes them again. All others go on: devices check in, sign out and give
+    /// handles up, and what ended is forgotten.
+    pub fn set_low_on_space(&self, is_low: bool) {
+        self.shared.is_low_on_space.store(is_low, Ordering::Relaxed);
+    }
+
+    /// Whether the store may grow.
+    pub(super) fn check_space(&self) -> Result<(), ChangeError> {
+        if self.is_low_on_space() { Err(ChangeError::StoreUnwritable) } else { Ok(()) }
     }
 
     /// What the account `asking` may know of the account `found`. The same after a restart.

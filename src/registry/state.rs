@@ -28,12 +28,15 @@ pub(super) struct RegistryState {
     /// When the store was made: it knows all that ended since.
     pub(super) founded_at: Timestamp,
     is_loaded: AtomicBool,
+    /// Whether changes that make the store grow are refused: its disk has too little space.
+    pub(super) is_low_on_space: AtomicBool,
 }
 
 impl RegistryState {
     pub(super) fn new(config: Config, clock: SharedClock, founded_at: Timestamp) -> Self {
         let gate = RwLock::new(Index::new());
-        Self { gate, config, clock, founded_at, is_loaded: AtomicBool::new(false) }
+        let (is_loaded, is_low_on_space) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { gate, config, clock, founded_at, is_loaded, is_low_on_space }
     }
 
     /// Since when a device is silent that checked in last at `last`: time that the clock jumped over does not count.

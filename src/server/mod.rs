@@ -28,6 +28,7 @@
 mod directory;
 mod modules;
 mod recorded;
+mod space;
 mod ticks;
 
 use std::{

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::space::RegistrySpace;
 use crate::{
     audit::Audit,
     clock::SharedClock,
@@ -22,6 +23,7 @@ use crate::{
 
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
+    pub(super) space: RegistrySpace,
     pub(super) intake: Arc<ImportJobs>,
     pub(super) snapshots: Snapshots,
     pub(super) log: QueryLog,
@@ -54,7 +56,13 @@ pub(super) fn open(
     let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
-    let snapshots = Snapshots::open(&directory).context("removing left-over snapshots")?;
+    let reserve = config.server.disk_reserve;
+    let space =
+        RegistrySpace { directory: directory.clone(), reserve, registry: Arc::clone(&registry) };
+    // Before the first sign-up is taken.
+    space.check();
+    let snapshots = Snapshots::open(&directory, config.server.disk_reserve)
+        .context("removing left-over snapshots")?;
     let intake =
         ImportJobs::open(directory.join("import"), Arc::clone(&registry), shutdown.clone())
             .context("opening the directory of imports")?;
@@ -67,7 +75,7 @@ pub(super) fn open(
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
     let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
     let ownership = Arc::new(ownership);
-    Ok(Modules { registry, intake, snapshots, log, audit, quota, ownership, dispatch })
+    Ok(Modules { registry, space, intake, snapshots, log, audit, quota, ownership, dispatch })
 }
 
 fn report_recovery(report: &query_log::RecoveryReport) {

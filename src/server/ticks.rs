@@ -32,8 +32,11 @@ pub(super) fn spawn(
     directory_upkeep: impl Fn() + Send + Sync + 'static,
 ) {
     spawn_tick(shutdown, "directory", DIRECTORY_TICK, directory_upkeep);
-    let log = modules.log.clone();
-    spawn_tick(shutdown, "disk-space", SPACE_TICK, move || log.check_space());
+    let (log, space) = (modules.log.clone(), modules.space.clone());
+    spawn_tick(shutdown, "disk-space", SPACE_TICK, move || {
+        log.check_space();
+        space.check();
+    });
     let clock = Arc::clone(clock);
     spawn_tick(shutdown, "clock", CLOCK_TICK, move || {
         if clock.has_unsaved_era() {
@@ -101,6 +104,13 @@ pub(super) fn sealing(log: &QueryLog, stop: &Shutdown) {
     };
     for (segment, error) in &outcome.failed {
         tracing::error!(%segment, %error, "a segment of the log was not sealed; it stays readable as it is");
+    }
+    if outcome.waiting > 0 {
+        let segments = outcome.waiting;
+        tracing::warn!(
+            segments,
+            "the log's disk has too little space to seal segments; trying again"
+        );
     }
     let (segments, records) = (outcome.segments, outcome.records);
     if segments > 0 {

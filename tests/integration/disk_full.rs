@@ -7,18 +7,27 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use dispatchd::files::{DataDirectory, space_of};
+use dispatchd::{
+    clock::SystemClock,
+    config::Config,
+    files::{DataDirectory, space_of},
+    server,
+};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     connection::{Reply, Wire},
-    harness::{PATIENCE, Server, dispatchd, run, say, wait_until},
+    harness::{PATIENCE, Server, dispatchd, json_of, run, say, wait_until},
     ledger::Tally,
     load::Client,
     wrong_clocks::library,
@@ -273,6 +282,103 @@ async fn a_registry_that_cannot_be_written_refuses_changes_and_goes_on_answering
     assert!(server.stop().await.success());
 }
 
+/// What an operator may do that takes much space.
+const OPERATORS_CALLS: [(Method, &str); 2] =
+    [(Method::GET, "/v1/registry/snapshot"), (Method::POST, "/v1/registry/import")];
+
+/// The code of the refusal, or the empty text.
+async fn operators_call(server: &Server, admin: &str, method: Method, path: &str) -> String {
+    let call = reqwest::Client::new().request(method, format!("{}{path}", server.operators));
+    let answer = call.bearer_auth(admin).body("no staged file").send().await.unwrap();
+    match answer.status().is_success() {
+        true => String::new(),
+        false => answer.json::<Value>().await.unwrap()["code"].as_str().unwrap().to_owned(),
+    }
+}
+
+/// If only the registry's disk is short of space, nothing makes the store grow, and everything else goes on.
+#[tokio::test]
+async fn a_part_of_the_registry_s_disk_is_left_to_other_programs() {
+    let test = "disk_full::a_part_of_the_registry_s_disk_is_left_to_other_programs";
+    let Some(disk) = SmallDisk::mount("data/registry", test) else {
+        return;
+    };
+    let mut server = Server::on(disk.path.parent().unwrap(), &[]).await;
+    let admin = server.operator_token("admin", "admin");
+    let (ann, ben) = (server.sign_up().await, server.sign_up().await);
+    server.prove(&ann, "+14155550123").await;
+    assert_eq!(operators_call(&server, &admin, Method::GET, "/v1/registry/snapshot").await, "");
+    let left = 512 * 1024;
+    disk.fill_but(left);
+    let mut wire = Wire::connect(&server.phones).expect("it accepts");
+    wait_until("sign-ups are refused", || sign_up(&mut wire).status == 503);
+    assert_eq!(sign_up(&mut wire).body["code"], "registry-unwritable");
+    for (method, path) in OPERATORS_CALLS {
+        assert_eq!(operators_call(&server, &admin, method, path).await, "registry-unwritable");
+    }
+    let claim = server.phone(Method::POST, "/v1/devices/me/handles").bearer_auth(&ben.token);
+    let (_, claim) = json_of(claim.json(&json!({"handle": "+14155550124"}))).await;
+    let verification = claim["verification"].as_str().unwrap();
+    let code = server.code_for(verification);
+    let (status, refused) = server.confirm(verification, &code).await;
+    assert_eq!((status.as_u16(), &refused["code"]), (503, &json!("registry-unwritable")));
+    for _ in 0..50 {
+        assert_eq!(check_in(&mut wire, &ann.token).status, 200);
+        assert_eq!(server.route(&ben, "+14155550123").await, "imessage");
+    }
+    // Giving up goes on.
+    let gone =
+        wire.ask("DELETE", "/v1/devices/me/handles/%2B14155550123", &ann.token, &Value::Null);
+    assert_eq!(gone.expect("it answers").status, 204);
+    assert_eq!(server.route(&ben, "+14155550123").await, "sms");
+    assert!(
+        space_of(&disk.path).unwrap().free > left / 2,
+        "the registry uses the rest of the disk"
+    );
+    assert!(server.output().contains("server.disk_reserve"), "no message says why");
+    disk.free();
+    wait_until("sign-ups are taken", || sign_up(&mut wire).status == 201);
+    assert_eq!(server.confirm(verification, &code).await.0, 200, "the code is still good");
+    assert_eq!(operators_call(&server, &admin, Method::GET, "/v1/registry/snapshot").await, "");
+    assert!(server.stop().await.success());
+}
+
+/// An hour is sealed once the disk has room for it.
+#[tokio::test]
+async fn hours_are_not_sealed_into_the_space_of_other_programs() {
+    let test = "disk_full::hours_are_not_sealed_into_the_space_of_other_programs";
+    let Some(disk) = SmallDisk::mount("data/log", test) else {
+        return;
+    };
+    let mut server = Server::on(disk.path.parent().unwrap(), &[]).await;
+    let phone = server.sign_up().await;
+    for _ in 0..20 {
+        assert_eq!(server.route(&phone, "+14155550199").await, "sms");
+    }
+    assert!(server.stop().await.success());
+    let mut config = Config::default();
+    config.server.data = disk.path.parent().unwrap().to_owned();
+    config.server.phones.set_port(0);
+    config.server.operators.set_port(0);
+    let sealed = || {
+        let names = fs::read_dir(&disk.path).unwrap().map(|file| file.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().contains(".seal")).count()
+    };
+    disk.fill_but(128 * 1024);
+    // What a former process wrote is due at once.
+    let running = server::Server::start(&config, Arc::new(SystemClock)).await.unwrap();
+    running.tick_sealing();
+    assert_eq!(sealed(), 0);
+    disk.free();
+    running.tick_sealing();
+    assert_eq!(sealed(), 1);
+    assert!(running.stop().await);
+}
+
+fn check_in(wire: &mut Wire, token: &str) -> Reply {
+    wire.ask("POST", "/v1/devices/me/check-in", token, &Value::Null).expect("it answers")
+}
+
 fn check_all_again(clients: &mut [Client]) {
     let phones = clients.iter_mut().flat_map(|client| &mut client.ledger.phones);
     phones.for_each(|phone| phone.is_stale = true);
@@ -389,6 +495,7 @@ async fn a_part_of_the_disk_is_left_to_other_programs() {
         return;
     };
     let mut server = Server::on(&disk.path, &[("KEYS__RESERVE", "1MiB")]).await;
+    let admin = server.operator_token("admin", "admin");
     let phone = server.sign_up().await;
     let ask = || {
         let mut wire = Wire::connect(&server.phones).expect("it accepts");
@@ -403,7 +510,15 @@ async fn a_part_of_the_disk_is_left_to_other_programs() {
     while asked.elapsed() < Duration::from_secs(3) {
         let refused = ask();
         assert_eq!((refused.status, &refused.body["code"]), (503, &json!("log-unwritable")));
+        let mut wire = Wire::connect(&server.phones).expect("it accepts");
+        assert_eq!(sign_up(&mut wire).status, 503);
+        assert_eq!(check_in(&mut wire, &phone.token).status, 200, "devices must not lapse");
     }
+    for (method, path) in OPERATORS_CALLS {
+        assert_eq!(operators_call(&server, &admin, method, path).await, "registry-unwritable");
+    }
+    // Reading and its audit entry go on.
+    assert!(!server.records(&admin, "kind=lookup").await.is_empty());
     assert!(space_of(&disk.path).unwrap().free > left / 2, "the server uses the rest of the disk");
     assert!(server.output().contains("server.disk_reserve"), "no message says why");
     disk.free();

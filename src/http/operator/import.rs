@@ -17,7 +17,7 @@ use tokio::{
     time::{Duration, Instant, sleep, timeout, timeout_at},
 };
 
-use super::access::Admin;
+use super::{access::Admin, registry::LOW_SPACE};
 use crate::{
     api::{ImportPhase, ImportState},
     http::{
@@ -170,6 +170,7 @@ impl From<UploadError> for Problem {
                 let detail = "the staged file could not be written; is the disk full?";
                 Self::new(Code::RegistryUnwritable, detail)
             }
+            UploadError::LowSpace => Self::new(Code::RegistryUnwritable, LOW_SPACE),
             UploadError::Stopped => Self::new(Code::Overloaded, "the service is stopping"),
         }
     }

@@ -60,6 +60,11 @@ pub(super) async fn metrics(
     let works = [
         ("log_writable", "Whether the query log takes records", log.is_writable()),
         ("registry_ready", "Whether the registry is loaded", registry.is_ready()),
+        (
+            "registry_low_on_space",
+            "Whether sign-ups, proofs, imports and snapshots are refused for lack of free space",
+            registry.is_low_on_space(),
+        ),
         ("clock_followed", "Whether trusted time follows the wall clock", clock.is_followed),
     ];
     for (name, help, is_so) in works {

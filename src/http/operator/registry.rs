@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    files::{self, AsyncFile, File},
+    files::{self, AsyncFile, File, FileStamp},
     http::problem::{Code, Problem},
     ids, limits,
     operators::{Operators, Role},
@@ -34,6 +34,9 @@ use crate::{
 
 const NAME_BEGINS: &str = "snapshot-";
 const NAME_ENDS: &str = ".tmp";
+/// What an operator hears whose call would take space that is left to other programs.
+pub(super) const LOW_SPACE: &str =
+    "the data disk would have less free space than server.disk_reserve leaves to other programs";
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Counts handles, devices and accounts. Reads the whole index, a shard at a time.
@@ -60,12 +63,14 @@ pub(super) async fn counts(
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     directory: PathBuf,
+    /// Bytes of free space that a snapshot leaves on the disk.
+    disk_reserve: u64,
     permits: Arc<Semaphore>,
 }
 
 impl Snapshots {
     /// Removes from `directory` what a crash left there.
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub fn open(directory: &Path, disk_reserve: u64) -> io::Result<Self> {
         for name in files::names(directory)? {
             let text = name.to_string_lossy();
             if text.starts_with(NAME_BEGINS) && text.ends_with(NAME_ENDS) {
@@ -73,7 +78,17 @@ impl Snapshots {
             }
         }
         let permits = Arc::new(Semaphore::new(limits::REGISTRY_SNAPSHOTS_MAX));
-        Ok(Self { directory: directory.to_owned(), permits })
+        Ok(Self { directory: directory.to_owned(), disk_reserve, permits })
+    }
+
+    /// Whether the disk has room for a copy of the store. True if that is not known.
+    fn has_room(&self) -> bool {
+        let store = FileStamp::of(&self.directory.join("registry.redb"));
+        let store = store.map_or(0, |store| store.bytes);
+        let space = files::space_of(&self.directory).ok();
+        space.is_none_or(|space| {
+            space.free >= store.saturating_add(space.reserve(self.disk_reserve))
+        })
     }
 
     /// Makes a snapshot and returns it open, without a name, and its length. Blocks.
@@ -106,14 +121,17 @@ pub(super) async fn snapshot(
     State(snapshots): State<Snapshots>,
 ) -> Result<Response, Problem> {
     let permit = permit(&snapshots.permits, "another snapshot is under way; try again soon")?;
-    let (made, permit) = tokio::task::spawn_blocking(move || (snapshots.make(&registry), permit))
+    let make = move || (snapshots.has_room().then(|| snapshots.make(&registry)), permit);
+    let (made, permit) = tokio::task::spawn_blocking(make)
         .await
         .map_err(|_| Problem::new(Code::Internal, "the snapshot failed"))?;
-    let (file, bytes) = made.map_err(|error| {
-        tracing::error!(%error, "a snapshot could not be made");
-        let detail = "the snapshot could not be written; is the disk full?";
-        Problem::new(Code::RegistryUnwritable, detail)
-    })?;
+    let (file, bytes) = made
+        .ok_or_else(|| Problem::new(Code::RegistryUnwritable, LOW_SPACE))?
+        .map_err(|error| {
+            tracing::error!(%error, "a snapshot could not be made");
+            let detail = "the snapshot could not be written; is the disk full?";
+            Problem::new(Code::RegistryUnwritable, detail)
+        })?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, bytes.to_string()),

@@ -34,6 +34,10 @@ impl LogState {
             if !self.is_due(&segment) || sealer.refused.contains(&segment.id) {
                 continue;
             }
+            if !self.may_seal(segment.bytes()) {
+                outcome.waiting += 1;
+                continue;
+            }
             match self.seal_segment(&segment, &mut sealer, stop) {
                 Ok(bytes) => {
                     outcome.segments += 1;

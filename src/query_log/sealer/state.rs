@@ -30,6 +30,8 @@ pub struct SealOutcome {
     pub bytes_before: u64,
     /// Bytes of their sealed files.
     pub bytes_after: u64,
+    /// Segments that stay as they are until the disk has more space.
+    pub waiting: usize,
     /// Segments that could not be sealed. After an I/O error the next round tries again; otherwise the segment stays.
     pub failed: Vec<(SegmentId, SealError)>,
 }

@@ -46,6 +46,7 @@ pub struct SignedUp {
 impl Registry {
     /// Signs a device up. One that joins an account backs all of its handles.
     pub async fn sign_up(&self, request: SignUp) -> Result<SignedUp, DeviceError> {
+        self.check_space()?;
         let touches = Touches { account: request.link, ..Touches::default() };
         self.submit(touches, |plan| sign_up(plan, request)).await
     }

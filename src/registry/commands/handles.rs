@@ -27,6 +27,7 @@ impl Registry {
     /// Returns the moment of the proof. A handle that its account hid stays hidden as long as it is held; after it
     /// ended or moved it is shown.
     pub async fn prove(&self, device: DeviceId, handle: Handle) -> Result<Timestamp, DeviceError> {
+        self.check_space()?;
         self.submit(both(device, &handle), move |plan| prove(plan, device, &handle)).await
     }
 

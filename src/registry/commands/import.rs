@@ -42,6 +42,7 @@ impl Registry {
         accounts: Vec<TransferAccount>,
         records: &mut ImportRecords,
     ) -> Result<Imported, ChangeError> {
+        self.check_space()?;
         let mut after = *records;
         let touches = Touches { everything: true, ..Touches::default() };
         let piece = move |plan: &mut Plan| Ok((import(plan, accounts, &mut after)?, after));

@@ -1,0 +1,40 @@
+//! Whether the registry's store may grow: some space is left to other programs on its disk.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{files, registry::Registry};
+
+/// Watches the free space of the disk that the registry lies on.
+#[derive(Clone)]
+pub(super) struct RegistrySpace {
+    pub(super) directory: PathBuf,
+    /// `server.disk_reserve`.
+    pub(super) reserve: u64,
+    pub(super) registry: Arc<Registry>,
+}
+
+impl RegistrySpace {
+    /// Compares the free space with the reserve. To be called each second.
+    pub(super) fn check(&self) {
+        // If it is not known, writes show whether there is enough.
+        let Ok(space) = files::space_of(&self.directory) else { return };
+        let (free, least, was_low) =
+            (space.free, space.reserve(self.reserve), self.registry.is_low_on_space());
+        // An eighth more than the reserve, so that sign-ups do not stop and go.
+        let is_low = if was_low { free < least / 8 * 9 } else { free < least };
+        if is_low == was_low {
+            return;
+        }
+        self.registry.set_low_on_space(is_low);
+        if is_low {
+            tracing::error!(
+                free,
+                least,
+                "the registry's disk has less free space than server.disk_reserve leaves to other programs; sign-ups, proofs, \
+                 imports and snapshots are refused"
+            );
+        } else {
+            tracing::info!("the registry's disk has space again; sign-ups are taken");
+        }
+    }
+}
