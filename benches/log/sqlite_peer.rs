@@ -97,6 +97,7 @@ fn insert_row(insert: &mut Statement<'_>, row: &LogRow) -> rusqlite::Result<()> 
                 None::<u8>,
             ])?;
         }
+        Record::Refusals(_) => unreachable!("the generator makes none"),
         Record::Change(change) => {
             insert.execute(params![
                 at,

@@ -107,6 +107,7 @@ impl TableRow for LogRow {
     ];
 
     fn cells(&self) -> Vec<String> {
+        let (none, nobody) = ("-".to_owned(), &None);
         let (route, handle, reason, device, request, status, ip) = match &self.record {
             Record::Lookup(it) => {
                 let route = it.route.map_or("-", Route::code);
@@ -114,8 +115,12 @@ impl TableRow for LogRow {
                 (route, &it.handle, it.reason.code(), it.device, request, status, it.ip)
             }
             Record::Change(it) => {
-                let (kind, none) = (it.kind.code().to_owned(), "-".to_owned());
+                let kind = it.kind.code().to_owned();
                 ("change", &it.handle, it.cause.code(), it.device, kind, none, None)
+            }
+            Record::Refusals(it) => {
+                let (count, status) = (format!("{} requests", it.count), cell(it.code.status()));
+                ("refused", nobody, it.code.code(), None, count, status, None)
             }
         };
         let handle = cell(handle.as_ref().map(Handle::canonical));
@@ -178,10 +183,12 @@ mod tests {
     const LOOKUP: &[u8] = br#"{"at":"2026-11-23T08:41:07.123456Z","kind":"lookup","request":"r_0000000000002","account":"a_0000000000002","device":"d_0000000000002","ip":"192.0.2.1","handle":"+14155550123","route":"sms","reason":"device-removed","status":200,"took_us":12}"#;
     const CHANGE: &[u8] = br#"{"at":"2026-11-23T08:41:08.123456Z","kind":"change","change":"handle-bound","handle":"ann@example.com","device":"d_0000000000002","account":"a_0000000000002","cause":"proof"}"#;
 
+    const REFUSALS: &[u8] = br#"{"at":"2026-11-23T08:41:09.123456Z","kind":"refusals","reason":"token-invalid","status":401,"count":170000}"#;
+
     fn printed(json: bool, colour: bool) -> String {
         let mut out = Vec::new();
         let mut rows = RowPrinter::new(&mut out, json, colour);
-        for line in [LOOKUP, CHANGE] {
+        for line in [LOOKUP, CHANGE, REFUSALS] {
             rows.print(&serde_json::from_slice::<LogRow>(line).unwrap()).unwrap();
         }
         String::from_utf8(out).unwrap()
@@ -191,10 +198,12 @@ mod tests {
     fn a_table_has_one_header_and_aligned_rows() {
         let table = printed(false, false);
         let lines: Vec<_> = table.lines().collect();
-        assert_eq!(lines.len(), 3);
+        assert_eq!(lines.len(), 4);
         let column = lines[0].find("REASON").unwrap();
         assert!(lines[1][column..].starts_with("device-removed"));
         assert!(lines[2][column..].starts_with("proof"));
+        assert!(lines[3][column..].starts_with("token-invalid"));
+        assert!(lines[3].contains("170000 requests") && lines[3].ends_with(" 401    -"));
         assert!(lines[2].contains("handle-bound") && !table.contains('\x1b'));
     }
 
@@ -202,6 +211,6 @@ mod tests {
     fn colour_and_json_are_what_was_asked_for() {
         assert!(printed(false, true).contains("\x1b[32msms"));
         let json = printed(true, true);
-        assert_eq!(json.as_bytes(), [LOOKUP, b"\n", CHANGE, b"\n"].concat());
+        assert_eq!(json.as_bytes(), [LOOKUP, CHANGE, REFUSALS, b""].join(&b"\n"[..]));
     }
 }

@@ -19,6 +19,8 @@ codes! {
         Lookup = 1 "lookup",
         /// A registry change.
         Change = 2 "change",
+        /// A number of refused lookups without records of their own.
+        Refusals = 3 "refusals",
     }
 }
 
@@ -100,7 +102,7 @@ pub struct Filter {
     pub ip: Option<Network>,
     /// The lookup's route.
     pub route: Option<Route>,
-    /// The lookup's reason.
+    /// The reason of the lookup, or of refusals.
     pub reason: Option<Reason>,
     /// The kind of row.
     pub kind: Option<Kind>,
@@ -134,6 +136,7 @@ impl Filter {
         let (kind, route, reason) = match outcome {
             Outcome::Lookup { route, reason, .. } => (Kind::Lookup, route, Some(reason)),
             Outcome::Change { .. } => (Kind::Change, None, None),
+            Outcome::Refusals { code } => (Kind::Refusals, None, Some(Reason::Refused(code))),
         };
         self.kind.is_none_or(|wanted| kind == wanted)
             && self.route.is_none_or(|wanted| route == Some(wanted))

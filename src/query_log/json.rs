@@ -11,7 +11,7 @@ use utoipa::{
 
 use super::{
     filter::Kind,
-    record::{LogRow, LookupRecord, Record},
+    record::{LogRow, LookupRecord, Record, RefusalCount},
 };
 use crate::{
     clock::Timestamp,
@@ -27,6 +27,7 @@ impl LogRow {
         match &self.record {
             Record::Lookup(lookup) => put_lookup(out, lookup),
             Record::Change(change) => put_change(out, change),
+            Record::Refusals(refusals) => put_refusals(out, *refusals),
         }
     }
 
@@ -95,6 +96,11 @@ fn put_change(out: &mut Vec<u8>, change: &Change) {
     put(out, format_args!(r#","cause":"{}"}}"#, change.cause.code()));
 }
 
+fn put_refusals(out: &mut Vec<u8>, RefusalCount { code, count }: RefusalCount) {
+    let status = code.status();
+    put(out, format_args!(r#""refusals","reason":"{code}","status":{status},"count":{count}}}"#));
+}
+
 fn put_or_null(out: &mut Vec<u8>, name: &str, value: Option<impl std::fmt::Display>) {
     match value {
         Some(value) => put(out, format_args!(r#","{name}":"{value}""#)),
@@ -111,7 +117,7 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a vector takes every byte");
 }
 
-/// A record: a lookup, or a change of the registry. Which of the fields are there depends on `kind`.
+/// A record: a lookup, a change of the registry, or a number of refused lookups. Which of the fields are there depends on `kind`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RowJson {
@@ -133,9 +139,9 @@ struct RowJson {
     handle: Option<String>,
     /// Of a lookup: the route answered; null if it was refused.
     route: Option<Route>,
-    /// Of a lookup: why.
+    /// Of a lookup: why. Of refusals: the problem's code.
     reason: Option<Reason>,
-    /// Of a lookup: HTTP status of the answer, or of the item in a batch.
+    /// Of a lookup: HTTP status of the answer, or of the item in a batch. Of refusals: the problem's.
     status: Option<u16>,
     /// Of a lookup: microseconds from its arrival to the decision.
     took_us: Option<u32>,
@@ -143,6 +149,8 @@ struct RowJson {
     change: Option<ChangeKind>,
     /// Of a change: why.
     cause: Option<Cause>,
+    /// Of refusals: lookups that were refused within about a minute before `at` and have no record of their own.
+    count: Option<u64>,
 }
 
 impl RowJson {
@@ -167,6 +175,10 @@ impl RowJson {
             Kind::Change => {
                 let (id, kind, cause) = (ChangeId::from_bits(0), self.change?, self.cause?);
                 Record::Change(Change { id, kind, handle, device, account, cause })
+            }
+            Kind::Refusals => {
+                let Reason::Refused(code) = self.reason? else { return None };
+                Record::Refusals(RefusalCount { code, count: self.count? })
             }
         };
         Some(LogRow { at, record })

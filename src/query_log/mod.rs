@@ -68,7 +68,7 @@ pub use flips::{
 pub use frames::append_ack::{AppendAck, AppendError};
 pub use log::{LogOptions, QueryLog};
 pub use reader::{LogReader, SegmentSummary};
-pub use record::{LogRow, LookupRecord, Record};
+pub use record::{LogRow, LookupRecord, Record, RefusalCount};
 pub use recovery::{OpenError, RecoveryReport};
 pub use retention::RetentionOutcome;
 pub use sealer::SealOutcome;

@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     handle::{Handle, PhoneKey},
     ids::{AccountId, ChangeId, DeviceId, RequestId},
-    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
+    vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 /// One lookup of one handle. A batch makes one for each handle, all with the same `request`.
@@ -32,6 +32,15 @@ pub struct LookupRecord {
     pub took_us: u32,
 }
 
+/// Refused lookups that have no record of their own, because strangers could fill the disk with refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusalCount {
+    /// The problem that they were refused with.
+    pub code: ProblemCode,
+    /// The records that they would have been: a batch that was refused counts once for each of its handles.
+    pub count: u64,
+}
+
 /// What is written into the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -39,6 +48,8 @@ pub enum Record {
     Lookup(LookupRecord),
     /// A registry change.
     Change(Change),
+    /// Refused lookups that are only counted.
+    Refusals(RefusalCount),
 }
 
 /// A record with its place in time, as read back.
@@ -56,9 +67,9 @@ pub(crate) struct RowView<'a> {
     pub(crate) at: Timestamp,
     pub(crate) handle: Option<HandleView<'a>>,
     pub(crate) client: Client,
-    /// The bits of the request of a lookup, or of the id of a change.
+    /// The bits of the request of a lookup, or of the id of a change; or the number of refusals.
     pub(crate) id: u64,
-    /// 0 for a change.
+    /// Of a lookup; else 0.
     pub(crate) took_us: u32,
     pub(crate) outcome: Outcome,
 }
@@ -66,20 +77,21 @@ pub(crate) struct RowView<'a> {
 /// Gets one row after another, until it breaks.
 pub(crate) type EachRow<'a> = dyn FnMut(&RowView<'_>) -> ControlFlow<()> + 'a;
 
-/// The sender of a lookup, or the object of a change.
+/// The sender of a lookup, or the object of a change; empty for refusals that are only counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
     pub(crate) account: Option<AccountId>,
     pub(crate) device: Option<DeviceId>,
-    /// None for a change.
+    /// Only of a lookup.
     pub(crate) ip: Option<IpAddr>,
 }
 
-/// The answer of a lookup, or what changed.
+/// The answer of a lookup, what changed, or why lookups were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Lookup { route: Option<Route>, reason: Reason, status: u16 },
     Change { change: ChangeKind, cause: Cause },
+    Refusals { code: ProblemCode },
 }
 
 /// In the order of [`Handle`].
@@ -136,6 +148,7 @@ impl RowView<'_> {
                 let id = ChangeId::from_bits(id);
                 Record::Change(Change { id, kind, handle, device, account, cause })
             }
+            Outcome::Refusals { code } => Record::Refusals(RefusalCount { code, count: id }),
         };
         Some(LogRow { at, record })
     }
@@ -162,6 +175,14 @@ impl<'a> From<&'a LogRow> for RowView<'a> {
                 id: change.id.bits(),
                 took_us: 0,
                 outcome: Outcome::Change { change: change.kind, cause: change.cause },
+            },
+            Record::Refusals(RefusalCount { code, count }) => Self {
+                at: *at,
+                handle: None,
+                client: Client::default(),
+                id: *count,
+                took_us: 0,
+                outcome: Outcome::Refusals { code: *code },
             },
         }
     }

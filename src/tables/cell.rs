@@ -27,5 +27,5 @@ pub(super) enum Cell<'a> {
     Shown(&'a dyn fmt::Display),
     Instant(Timestamp),
     Flag(bool),
-    Number(u32),
+    Number(u64),
 }

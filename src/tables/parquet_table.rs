@@ -115,7 +115,9 @@ impl Builder {
                 numbers.append_option(i32::try_from(number).ok());
             }
             (Self::Int32(numbers), _) => numbers.append_null(),
-            (Self::Int64(numbers), Cell::Number(number)) => numbers.append_value(number.into()),
+            (Self::Int64(numbers), Cell::Number(number)) => {
+                numbers.append_value(i64::try_from(number).unwrap_or(i64::MAX));
+            }
             (Self::Int64(numbers), _) => numbers.append_null(),
         }
     }

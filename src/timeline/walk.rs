@@ -89,6 +89,8 @@ impl Timeline {
                 };
                 self.lookup(place, row.at, lookup, out);
             }
+            // They name no handle.
+            Record::Refusals(_) => return,
         }
         self.has_rows = true;
     }

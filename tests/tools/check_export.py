@@ -32,11 +32,12 @@ SCHEMA = {
     "took_us": pyarrow.int64(),
     "change": TEXT,
     "cause": TEXT,
+    "count": pyarrow.int64(),
 }
-DUCKDB = {"at": "TIMESTAMP WITH TIME ZONE", "status": "INTEGER", "took_us": "BIGINT"}
+DUCKDB = {"at": "TIMESTAMP WITH TIME ZONE", "status": "INTEGER", "took_us": "BIGINT", "count": "BIGINT"}
 # README's statement for reading a CSV file.
 CSV = """SELECT * REPLACE (regexp_replace(handle, '^''', '') AS handle)
-         FROM read_csv('{}', types = {{'status': 'INTEGER', 'took_us': 'BIGINT'}})"""
+         FROM read_csv('{}', types = {{'status': 'INTEGER', 'took_us': 'BIGINT', 'count': 'BIGINT'}})"""
 
 
 def duck_types(connection, query):

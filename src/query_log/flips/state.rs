@@ -52,6 +52,7 @@ pub(super) struct Trail {
 pub(super) fn counts(moment: &HandleEvent) -> bool {
     match moment.outcome {
         Outcome::Change { .. } => true,
+        Outcome::Refusals { .. } => false,
         Outcome::Lookup { route, reason, status } => {
             status == 200 && route.is_some() && reason != Reason::Undiscoverable
         }
@@ -67,7 +68,7 @@ impl State {
     pub(super) fn apply(&mut self, moment: &HandleEvent) {
         match moment.outcome {
             Outcome::Change { change, cause } => count(&mut self.trail().registry, (change, cause)),
-            Outcome::Lookup { route: None, .. } => {}
+            Outcome::Lookup { route: None, .. } | Outcome::Refusals { .. } => {}
             Outcome::Lookup { route: Some(to), reason, .. } => {
                 let place = Route::ALL.iter().position(|route| *route == to);
                 if let Some(count) = place.and_then(|place| self.routes.get_mut(place)) {

@@ -188,6 +188,7 @@ fn handle_moment(row: LogRow, range: &HandleRange) -> Option<(Handle, HandleEven
     let handle = match row.record {
         Record::Lookup(lookup) => lookup.handle,
         Record::Change(change) => change.handle,
+        Record::Refusals(_) => None,
     };
     let handle = handle.filter(|handle| range.contains(handle))?;
     Some((handle, HandleEvent { at: row.at, outcome }))

@@ -6,6 +6,7 @@
 //! lookup    request (8), reason (1), status (2), took_us (varint), and if flagged:
 //!           route (1), account (8), device (8), ip (4 or 16), handle (8, or length varint and text)
 //! change    id (8), change (1), cause (1), and if flagged: account (8), device (8), handle
+//! refusals  problem (1), count (varint); no flags
 //! ```
 //!
 //! Little endian. A lookup of a phone number from an IPv4 address takes 45 to 50 bytes. Flags say what is absent, so that
@@ -21,13 +22,14 @@ use crate::{
     handle::{Handle, PhoneKey},
     ids::{AccountId, DeviceId},
     limits,
-    query_log::record::{Client, HandleView, LookupRecord, Outcome, Record, RowView},
-    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
+    query_log::record::{Client, HandleView, LookupRecord, Outcome, Record, RefusalCount, RowView},
+    vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 const VERSION: u8 = 1;
 const KIND_LOOKUP: u8 = 1;
 const KIND_CHANGE: u8 = 2;
+const KIND_REFUSALS: u8 = 3;
 
 const ACCOUNT: u8 = 1;
 const DEVICE: u8 = 1 << 1;
@@ -51,6 +53,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, delta_us: u64, record: &Record) {
     match record {
         Record::Lookup(lookup) => encode_lookup(out, delta_us, lookup),
         Record::Change(change) => encode_change(out, delta_us, change),
+        Record::Refusals(refusals) => encode_refusals(out, delta_us, *refusals),
     }
     debug_assert!(out.len() - start <= RECORD_BYTES_MAX, "a record is bounded");
 }
@@ -89,6 +92,13 @@ fn encode_change(out: &mut Vec<u8>, delta_us: u64, change: &Change) {
     out.extend_from_slice(&[change.kind.number(), change.cause.number()]);
     put_who(out, change.account, change.device);
     put_handle(out, change.handle.as_ref());
+}
+
+fn encode_refusals(out: &mut Vec<u8>, delta_us: u64, RefusalCount { code, count }: RefusalCount) {
+    out.extend_from_slice(&[KIND_REFUSALS, 0]);
+    put_varint(out, delta_us);
+    out.put_u8(code.number());
+    put_varint(out, count);
 }
 
 fn who(account: Option<AccountId>, device: Option<DeviceId>, handle: Option<&Handle>) -> u8 {
@@ -161,6 +171,7 @@ impl<'a> FrameDecoder<'a> {
         match kind {
             KIND_LOOKUP => self.lookup(flags),
             KIND_CHANGE => self.change(flags),
+            KIND_REFUSALS if flags == 0 => self.refusals(),
             _ => None,
         }
     }
@@ -192,6 +203,12 @@ impl<'a> FrameDecoder<'a> {
         let client = Client { account, device, ip: None };
         let (handle, outcome) = (self.handle(flags)?, Outcome::Change { change, cause });
         Some(RowView { at: self.at(), handle, client, id, took_us: 0, outcome })
+    }
+
+    fn refusals(&mut self) -> Option<RowView<'a>> {
+        let outcome = Outcome::Refusals { code: ProblemCode::from_number(self.byte()?)? };
+        let (at, client, id) = (self.at(), Client::default(), self.varint()?);
+        Some(RowView { at, handle: None, client, id, took_us: 0, outcome })
     }
 
     fn byte(&mut self) -> Option<u8> {

@@ -116,6 +116,7 @@ impl RowHasher {
 /// ```text
 /// lookup    0 (1 bit), route (7; 0: none), reason (8), status (16)
 /// change    1 (1), change (7), cause (8), 0 (16)
+/// refusals  0 (1), 127 (7), problem (8), 0 (16)
 /// ```
 pub(super) fn codes(outcome: Outcome) -> u32 {
     match outcome {
@@ -126,6 +127,7 @@ pub(super) fn codes(outcome: Outcome) -> u32 {
         Outcome::Change { change, cause } => {
             1 << 31 | u32::from(change.number()) << 24 | u32::from(cause.number()) << 16
         }
+        Outcome::Refusals { code } => 127 << 24 | u32::from(code.number()) << 16,
     }
 }
 
@@ -140,7 +142,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::vocabulary::{Cause, ChangeKind, Reason, Route};
+    use crate::vocabulary::{Cause, ChangeKind, ProblemCode, Reason, Route};
 
     #[test]
     fn no_two_outcomes_have_the_same_codes_or_bits() {
@@ -155,14 +157,15 @@ mod tests {
         let changes = ChangeKind::ALL.iter().flat_map(|change| {
             Cause::ALL.iter().map(|cause| Outcome::Change { change: *change, cause: *cause })
         });
-        let all: Vec<Outcome> = lookups.chain(changes).collect();
+        let refusals = ProblemCode::ALL.iter().map(|code| Outcome::Refusals { code: *code });
+        let all: Vec<Outcome> = lookups.chain(changes).chain(refusals).collect();
         let of_all: HashSet<u32> = all.iter().map(|outcome| codes(*outcome)).collect();
         assert_eq!(of_all.len(), all.len());
         for outcome in all {
             assert_eq!(Outcome::from_bits(outcome.bits()), Some(outcome));
         }
         // Each has its own place of seven or eight bits.
-        assert!(Route::ALL.iter().all(|route| route.number() < 128));
+        assert!(Route::ALL.iter().all(|route| route.number() < 127));
         assert!(ChangeKind::ALL.iter().all(|change| change.number() < 128));
     }
 }

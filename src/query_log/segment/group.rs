@@ -47,8 +47,8 @@ impl<W: io::Write + Send> Groups<'_, W> {
         })?;
         columns.required::<Int32Type>(|row| row.at.cast_signed())?;
         let id = |row: &Row| row.id.cast_signed();
-        columns.optional::<Int64Type>(|row| (!outcome::is_change(row.outcome)).then(|| id(row)))?;
-        columns.optional::<Int64Type>(|row| outcome::is_change(row.outcome).then(|| id(row)))?;
+        columns.optional::<Int64Type>(|row| outcome::is_lookup(row.outcome).then(|| id(row)))?;
+        columns.optional::<Int64Type>(|row| (!outcome::is_lookup(row.outcome)).then(|| id(row)))?;
         columns.required::<Int32Type>(|row| row.client.cast_signed())?;
         columns.required::<Int32Type>(|row| row.took_us.cast_signed())?;
         columns.required::<Int32Type>(|row| row.outcome.cast_signed())?;

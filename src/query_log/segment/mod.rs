@@ -20,10 +20,10 @@
 //! | `email` | UTF8, optional | the canonical address; page bounds, not truncated |
 //! | `at` | UINT32 | microseconds since the hour began; page bounds |
 //! | `request` | INT64, optional | [`RequestId::count`](crate::ids::RequestId::count) of a lookup |
-//! | `change` | INT64, optional | the id of a change |
+//! | `change` | INT64, optional | the id of a change, or a number of refusals |
 //! | `client` | UINT32 | the index in the row group's client table |
-//! | `took_us` | UINT32 | as in the record; 0 for a change |
-//! | `outcome` | UINT32 | kind, route, reason and status, or change and cause: see `outcome.rs` |
+//! | `took_us` | UINT32 | as in the record; 0 if it is not a lookup |
+//! | `outcome` | UINT32 | kind; route, reason and status, or change and cause, or the problem: see `outcome.rs` |
 //!
 //! - Pages of all columns begin at the same rows, so a page number names the same rows in each column.
 //! - There are no dictionaries: a reader reads a page without any other, and damage to one page affects no other. Only the

@@ -180,9 +180,9 @@ impl<'a> Page<'a> {
     /// Decodes the columns that the rows at `indices` need: `request` and `change` only if one of them is of that kind.
     fn load(&mut self, indices: &[u32]) -> Result<(), PartError> {
         let outcomes = self.outcomes()?;
-        let is_change = |index: &u32| outcome::is_change(outcomes[*index as usize].cast_unsigned());
-        let any_change = indices.iter().any(is_change);
-        let any_lookup = !indices.iter().all(is_change);
+        let is_lookup = |index: &u32| outcome::is_lookup(outcomes[*index as usize].cast_unsigned());
+        let any_lookup = indices.iter().any(is_lookup);
+        let any_change = !indices.iter().all(is_lookup);
         self.phones()?;
         self.emails()?;
         self.ats()?;
@@ -212,7 +212,7 @@ impl<'a> Page<'a> {
             values.get(index).map(|value| value.cast_unsigned())
         };
         let (at, client, took_us, outcome) = (number(0)?, number(1)?, number(2)?, number(3)?);
-        let ids = if outcome::is_change(outcome) { &self.changes } else { &self.requests };
+        let ids = if outcome::is_lookup(outcome) { &self.requests } else { &self.changes };
         let id = ids.as_ref()?.get(index).copied().flatten()?.cast_unsigned();
         Some((handle, Row { handle: 0, id, at, client, took_us, outcome }))
     }

@@ -90,9 +90,9 @@ struct PageSum<'a> {
 impl PageSum<'_> {
     fn read(&mut self, page: &Page<'_>, clients: &[Option<NonZeroU64>]) -> Result<(), PartError> {
         let outcomes = page.dense(Column::Outcome)?;
-        let is_change = |bits: &i32| outcome::is_change(bits.cast_unsigned());
-        let any_change = outcomes.iter().any(is_change);
-        let any_lookup = !outcomes.iter().all(is_change);
+        let is_lookup = |bits: &i32| outcome::is_lookup(bits.cast_unsigned());
+        let any_lookup = outcomes.iter().any(is_lookup);
+        let any_change = !outcomes.iter().all(is_lookup);
         let phones = page.optional::<Int64Type>(Column::Phone, page.has_phones())?;
         let mut emails = page.optional::<ByteArrayType>(Column::Email, page.has_emails())?;
         let ats = page.dense(Column::At)?;
@@ -110,9 +110,9 @@ impl PageSum<'_> {
             let codes = cached_codes(&mut cache, bits.cast_unsigned())?;
             let at = at.cast_unsigned();
             let handle = self.check_order(phones[index], emails[index].take(), at)?;
-            let id = match (is_change(bits), requests[index], changes[index]) {
-                (false, Some(count), None) => RequestId::from_count(count.cast_unsigned()).bits(),
-                (true, None, Some(id)) => id.cast_unsigned(),
+            let id = match (is_lookup(bits), requests[index], changes[index]) {
+                (true, Some(count), None) => RequestId::from_count(count.cast_unsigned()).bits(),
+                (false, None, Some(id)) => id.cast_unsigned(),
                 _ => return Err(PartError::Damaged),
             };
             // A damaged client costs only its own rows.

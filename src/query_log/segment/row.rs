@@ -15,7 +15,7 @@ pub(super) const TEXT_BYTES_PER_ROW: usize = 32;
 pub(crate) struct Row {
     /// 0 for none, the bits of a phone number, or [`EMAIL`] with the offset (32 bits) and length (16) of the text.
     pub(super) handle: u64,
-    /// The count of a request, or the id of a change.
+    /// The count of a request, the id of a change, or a number of refusals.
     pub(super) id: u64,
     /// Microseconds into the hour.
     pub(super) at: u32,

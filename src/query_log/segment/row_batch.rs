@@ -144,7 +144,7 @@ impl RowBatch {
         let outcome = Outcome::from_bits(row.outcome)?;
         let id = match outcome {
             Outcome::Lookup { .. } => RequestId::from_count(row.id).bits(),
-            Outcome::Change { .. } => row.id,
+            Outcome::Change { .. } | Outcome::Refusals { .. } => row.id,
         };
         let (at, took_us) = (self.at(row.at), row.took_us);
         RowView { at, handle, client, id, took_us, outcome }.row()

@@ -72,7 +72,7 @@ impl SortBuffer {
     pub(super) fn push(&mut self, at: u32, row: &RowView<'_>, client: &HashedClient) {
         let id = match row.outcome {
             Outcome::Lookup { .. } => RequestId::from_bits(row.id).count(),
-            Outcome::Change { .. } => row.id,
+            Outcome::Change { .. } | Outcome::Refusals { .. } => row.id,
         };
         let handle = row::put_handle(&mut self.texts, row.handle);
         // Consecutive rows often have the same client.

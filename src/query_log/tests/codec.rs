@@ -10,7 +10,7 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
-        LogRow, LookupRecord, Record,
+        LogRow, LookupRecord, Record, RefusalCount,
         frames::codec::{self, FrameDecoder},
     },
     vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
@@ -47,6 +47,12 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn refusals()(code in select(ProblemCode::ALL), count: u64) -> Record {
+        Record::Refusals(RefusalCount { code, count })
+    }
+}
+
 fn encode(rows: &[(u64, Record)]) -> (Vec<u8>, Vec<LogRow>) {
     let (mut bytes, mut at) = (Vec::new(), START.as_micros());
     codec::start_frame(&mut bytes, START);
@@ -73,7 +79,7 @@ fn decode(mut decoder: FrameDecoder<'_>) -> (Vec<LogRow>, bool) {
 
 proptest! {
     #[test]
-    fn records_survive_their_bytes(rows in prop::collection::vec((0..4_000_000_000u64, prop_oneof![lookups(), changes()]), 0..20)) {
+    fn records_survive_their_bytes(rows in prop::collection::vec((0..4_000_000_000u64, prop_oneof![lookups(), changes(), refusals()]), 0..20)) {
         let (bytes, wanted) = encode(&rows);
         prop_assert_eq!(decode(FrameDecoder::new(&bytes).unwrap()), (wanted, true));
     }
@@ -96,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_survive_their_json(record in prop_oneof![lookups(), changes()]) {
+    fn rows_survive_their_json(record in prop_oneof![lookups(), changes(), refusals()]) {
         let row = LogRow { at: START, record };
         let back = serde_json::from_str::<LogRow>(&row.to_json()).unwrap();
         let mut wanted = row.clone();
@@ -151,7 +157,13 @@ fn json_matches_the_contract() {
             r#"{{"at":"2026-11-23T08:41:07.123456Z","kind":"change","change":"lease-expired","device":"{device}","cause":"silence"}}"#
         )
     );
+    let refusals = RefusalCount { code: ProblemCode::TokenInvalid, count: 170_000 };
+    assert_eq!(
+        LogRow { at, record: Record::Refusals(refusals) }.to_json(),
+        r#"{"at":"2026-11-23T08:41:07.123456Z","kind":"refusals","reason":"token-invalid","status":401,"count":170000}"#
+    );
     for wrong in [
+        r#"{"at":"2026-11-23T08:41:07Z","kind":"refusals","reason":"live-device","count":1}"#,
         "",
         "{}",
         r#"{"at":"2026-11-23T08:41:07Z","kind":"lookup"}"#,

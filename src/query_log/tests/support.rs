@@ -154,6 +154,7 @@ pub(crate) fn number(row: &LogRow) -> u64 {
     match &row.record {
         Record::Lookup(lookup) => lookup.request.bits(),
         Record::Change(change) => change.id.bits(),
+        Record::Refusals(refusals) => refusals.count,
     }
 }
 

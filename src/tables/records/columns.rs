@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// In the order of the file. The names are those in the API.
-pub(super) const COLUMNS: [ColumnHead; 13] = [
+pub(super) const COLUMNS: [ColumnHead; 14] = [
     ColumnHead { name: "at", kind: Instant, may_be_null: false },
     ColumnHead { name: "kind", kind: Text, may_be_null: false },
     column("request", Text),
@@ -26,6 +26,7 @@ pub(super) const COLUMNS: [ColumnHead; 13] = [
     column("took_us", Int64),
     column("change", Text),
     column("cause", Text),
+    column("count", Int64),
 ];
 
 const fn column(name: &'static str, kind: ColumnKind) -> ColumnHead {
@@ -47,7 +48,8 @@ pub(super) fn cells(row: &LogRow) -> [Cell<'_>; COLUMNS.len()] {
             lookup.route.map_or(Cell::Null, |route| code(route.code())),
             code(lookup.reason.code()),
             Cell::Number(lookup.status.into()),
-            Cell::Number(lookup.took_us),
+            Cell::Number(lookup.took_us.into()),
+            Cell::Null,
             Cell::Null,
             Cell::Null,
         ],
@@ -65,6 +67,23 @@ pub(super) fn cells(row: &LogRow) -> [Cell<'_>; COLUMNS.len()] {
             Cell::Null,
             code(change.kind.code()),
             code(change.cause.code()),
+            Cell::Null,
+        ],
+        Record::Refusals(refusals) => [
+            at,
+            code(Kind::Refusals.code()),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            code(refusals.code.code()),
+            Cell::Number(refusals.code.status().into()),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            Cell::Number(refusals.count),
         ],
     }
 }

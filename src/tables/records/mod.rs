@@ -21,6 +21,7 @@
 //! | `status` | 32-bit integer | number |
 //! | `took_us` | 64-bit integer | number |
 //! | `change`, `cause` | text | text |
+//! | `count` | 64-bit integer | number |
 //!
 //! NDJSON has the very rows that the operators' API gives, in which a field that a record does not have may be absent.
 //!

@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
-    query_log::{LogRow, LookupRecord, Record},
+    query_log::{LogRow, LookupRecord, Record, RefusalCount},
     vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
@@ -54,6 +54,11 @@ fn change(n: u64, handle: Option<&str>) -> LogRow {
     LogRow { at: Timestamp::from_micros(START + n), record: Record::Change(change) }
 }
 
+fn refusals(n: u64) -> LogRow {
+    let refusals = RefusalCount { code: ProblemCode::TokenInvalid, count: u64::from(u32::MAX) + n };
+    LogRow { at: Timestamp::from_micros(START + n), record: Record::Refusals(refusals) }
+}
+
 /// Handles that begin with everything that one can begin with.
 const HANDLES: &[&str] = &[
     "+14155550123",
@@ -73,6 +78,7 @@ fn rows(count: u64) -> Vec<LogRow> {
     let handles = HANDLES.iter().cycle();
     let row = |(n, handle): (u64, &&str)| match n % 4 {
         0 => change(n, Some(handle)),
+        1 if n % 12 == 1 => refusals(n),
         1 => lookup(n, None),
         _ => lookup(n, Some(handle)),
     };
@@ -91,6 +97,7 @@ fn handle_of(row: &LogRow) -> Option<String> {
     let handle = match &row.record {
         Record::Lookup(lookup) => lookup.handle.as_ref(),
         Record::Change(change) => change.handle.as_ref(),
+        Record::Refusals(_) => None,
     };
     handle.map(|handle| handle.canonical().into_owned())
 }
@@ -121,7 +128,7 @@ fn parquet_keeps_every_row_over_many_row_groups() {
                 Record::Lookup(lookup) => {
                     assert_eq!(requests.value(here), lookup.request.to_string());
                 }
-                Record::Change(_) => assert!(requests.is_null(here)),
+                Record::Change(_) | Record::Refusals(_) => assert!(requests.is_null(here)),
             }
             at += 1;
         }

@@ -181,6 +181,7 @@ fn check(named: &str, rows: &[LogRow], decisions: &[Reason]) -> Result<(), TestC
         rows[..until].iter().any(|row| match &row.record {
             Record::Change(_) => true,
             Record::Lookup(lookup) => lookup.handle == Some(handle(named)),
+            Record::Refusals(_) => false,
         })
     };
     for (place, (row, reason)) in rows.iter().zip(decisions).enumerate() {

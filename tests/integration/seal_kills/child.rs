@@ -106,6 +106,7 @@ pub(super) fn number(record: &Record) -> u64 {
     let id = match record {
         Record::Lookup(lookup) => lookup.request.bits(),
         Record::Change(change) => change.id.bits(),
+        Record::Refusals(refusals) => refusals.count,
     };
     id.wrapping_mul(*GATHER)
 }

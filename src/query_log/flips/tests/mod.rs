@@ -60,6 +60,7 @@ fn model(rows: &[LogRow], query: &FlipQuery) -> (Vec<Flip>, u64, u64, BTreeMap<L
         let handle = match &row.record {
             Record::Lookup(lookup) => lookup.handle.clone(),
             Record::Change(change) => change.handle.clone(),
+            Record::Refusals(_) => continue,
         };
         by_handle.entry(handle.unwrap()).or_default().push(row);
     }
@@ -83,7 +84,7 @@ fn flip(handle: &Handle, rows: &[&LogRow], min: u32) -> Option<Flip> {
             {
                 answers.push((row.at, lookup.route.unwrap(), lookup.reason));
             }
-            Record::Lookup(_) => {}
+            Record::Lookup(_) | Record::Refusals(_) => {}
             Record::Change(told) => {
                 let key = (told.kind.number(), told.cause.number());
                 let (change, cause) = (told.kind, told.cause);

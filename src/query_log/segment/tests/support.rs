@@ -10,7 +10,7 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{
-        Filter, Kind, LogRow, LookupRecord, Order, Record,
+        Filter, Kind, LogRow, LookupRecord, Order, Record, RefusalCount,
         record::{Client, EachRow},
         segment::{
             PartError, PartSink, PartSource, Sealed, SliceRequest, WriteOptions,
@@ -18,7 +18,7 @@ use crate::{
         },
         segment_error::{SealError, SegmentError},
     },
-    vocabulary::{Cause, Change, ChangeKind, Reason, Route},
+    vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 pub(super) const HOUR: Hour = Hour::from_number(498_728);
@@ -117,6 +117,7 @@ pub(super) fn handle(row: &LogRow) -> Option<&Handle> {
     match &row.record {
         Record::Lookup(lookup) => lookup.handle.as_ref(),
         Record::Change(change) => change.handle.as_ref(),
+        Record::Refusals(_) => None,
     }
 }
 
@@ -186,6 +187,12 @@ fn is_wanted(filter: &Filter, row: &LogRow) -> bool {
                 && (filter.ip.is_none() && filter.route.is_none() && filter.reason.is_none())
                 && is(&filter.device, change.device.as_ref())
                 && is(&filter.account, change.account.as_ref())
+        }
+        Record::Refusals(refusals) => {
+            filter.kind.is_none_or(|kind| kind == Kind::Refusals)
+                && (filter.ip.is_none() && filter.route.is_none())
+                && (filter.device.is_none() && filter.account.is_none())
+                && is(&filter.reason, Some(&Reason::Refused(refusals.code)))
         }
     };
     let is_wanted = in_time
@@ -276,10 +283,16 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn refusals()(code in select(ProblemCode::ALL), count: u64) -> Record {
+        Record::Refusals(RefusalCount { code, count })
+    }
+}
+
 /// Rows of [`HOUR`], each later than its predecessor.
 pub(super) fn rows(most: usize) -> impl Strategy<Value = Vec<LogRow>> {
     let delta = prop_oneof![5 => 1..3u64, 3 => 1..3_000_000u64];
-    let record = prop_oneof![5 => lookups(), 1 => changes()];
+    let record = prop_oneof![5 => lookups(), 1 => changes(), 1 => refusals()];
     (prop_oneof![Just(0u64), 0..900_000_000u64], prop::collection::vec((delta, record), 0..most))
         .prop_map(|(first, rows)| {
             let mut at = HOUR.start().as_micros() + first;
@@ -298,7 +311,7 @@ prop_compose! {
     pub(super) fn filters()(
         handle in few_handles(), device in devices(), account in accounts(),
         ip in select(vec!["192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "::/0", "0.0.0.0/0"]),
-        route in select(Route::ALL), reason in select(Reason::ALL), kind in select(vec![Kind::Lookup, Kind::Change]),
+        route in select(Route::ALL), reason in select(Reason::ALL), kind in select(Kind::ALL),
         since in 0..3_700_000_000u64, until in 0..3_700_000_000u64, wanted in prop::collection::vec(0..10u8, 0..3),
     ) -> Filter {
         let start = HOUR.start().as_micros() - 1_000_000;
