@@ -172,8 +172,11 @@ pub const LOST_HANDLES_PER_ACCOUNT_MAX: usize = 16;
 /// Handles that one account may hold.
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 
-/// Verification sessions at once, about 200 bytes each. A session ends ten minutes after its last code.
-pub const VERIFICATIONS_MAX: usize = if cfg!(test) { 16 } else { 100_000 };
+/// Verification sessions at once by default, a few hundred bytes each. A session stays for ten minutes after its last code: an hour
+/// has at most 600,000, whose messages take 110 MB in an outbox.
+pub const VERIFICATIONS: usize = 100_000;
+/// The most that the configuration accepts.
+pub const VERIFICATIONS_MAX: usize = 10_000_000;
 /// Wrong codes before a verification session ends.
 pub const CODE_ATTEMPTS_MAX: u8 = 5;
 /// How long a code is valid.

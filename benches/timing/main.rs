@@ -73,7 +73,7 @@ fn run() -> anyhow::Result<()> {
     let seed = number("BENCH_SEED", u64::from(std::process::id()))?;
     let dir =
         env::var_os("BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
-    let samples_max = limits::VERIFICATIONS_MAX / 4;
+    let samples_max = limits::VERIFICATIONS / 8;
     ensure!(samples <= samples_max, "BENCH_SAMPLES is at most {samples_max}: codes stay open");
     println!("BENCH_SEED={seed}, {samples} of each group");
     let folder = tempfile::tempdir_in(dir)?;

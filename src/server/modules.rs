@@ -68,9 +68,10 @@ pub(super) fn open(
             .context("opening the directory of imports")?;
     let routes = DeliveryRouter::open(&config.ownership, Some(data), clock)
         .context("opening the delivery of codes")?;
-    let (routes, shutdown) = (Arc::new(routes), shutdown.clone());
-    let ownership =
-        VerificationService::new(Arc::clone(&registry), routes, Arc::clone(clock), shutdown);
+    let (routes, shutdown, sessions) =
+        (Arc::new(routes), shutdown.clone(), config.ownership.sessions);
+    let (codes_for, time) = (Arc::clone(&registry), Arc::clone(clock));
+    let ownership = VerificationService::new(codes_for, routes, time, shutdown, sessions);
     let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
     let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());

@@ -8,13 +8,16 @@ use serde::{
 };
 
 use super::{error::OpenError, mail::MailConfig, text::TextConfig};
+use crate::limits;
 
 const OUTBOX: &str = "outbox";
 
 /// How verification codes are delivered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Verification sessions at once; at most half of them are for deregistrations.
+    pub sessions: usize,
     /// Where the outbox writes.
     pub outbox: OutboxKind,
     /// The outbox for all codes, or a method for each kind of handle.
@@ -52,14 +55,25 @@ pub enum OutboxKind {
     Stdout,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        let (outbox, delivery) = Default::default();
+        Self { sessions: limits::VERIFICATIONS, outbox, delivery }
+    }
+}
+
 impl Config {
     /// Checks the values and reads the templates, but no secrets: only the server may need to read those. Returns every key at
     /// fault.
     pub fn validate(&self) -> Vec<OpenError> {
-        let DeliveryMethod::Section(methods) = &self.delivery else {
-            return Vec::new();
-        };
         let mut faults = Vec::new();
+        if !(2..=limits::VERIFICATIONS_MAX).contains(&self.sessions) {
+            let why = format!("must be from 2 to {}", limits::VERIFICATIONS_MAX);
+            faults.push(OpenError { key: "ownership.sessions".into(), why });
+        }
+        let DeliveryMethod::Section(methods) = &self.delivery else {
+            return faults;
+        };
         if let DeliveryMethod::Section(mail) = &methods.mail {
             faults.extend(mail.validate().into_iter().map(OpenError::of("mail")));
         }

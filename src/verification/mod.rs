@@ -39,5 +39,5 @@ pub use link_code::{LinkCode, Redeemed};
 pub use mail::{Encryption, MailConfig};
 pub use outbox::Outbox;
 pub use service::{Begun, Confirmed, VerificationService};
-pub use session::Verification;
+pub use session::{SessionCounts, Verification};
 pub use text::TextConfig;

@@ -22,7 +22,7 @@ use super::{
     error::{BeginError, ConfirmError, LinkError},
     link_code::{LinkCode, LinkCodes, Redeemed},
     send_limits::{SendKey, SendLimits},
-    session::{Requester, Session, Sessions, Verification},
+    session::{Requester, Session, SessionCounts, Sessions, Verification},
 };
 
 /// Open verifications and link codes of all accounts.
@@ -34,7 +34,6 @@ pub struct VerificationService {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
     sessions: Sessions,
     send_limits: SendLimits,
@@ -73,7 +72,8 @@ pub enum Confirmed {
 }
 
 impl VerificationService {
-    /// A service that delivers codes on the current runtime, in tasks that `shutdown` waits for.
+    /// A service with at most `sessions_max` sessions. It delivers codes on the current runtime, in tasks that `shutdown` waits
+    /// for.
     ///
     /// # Panics
     /// Outside of a runtime.
@@ -82,9 +82,16 @@ impl VerificationService {
         delivery: Arc<dyn Delivery>,
         clock: SharedClock,
         shutdown: Shutdown,
+        sessions_max: usize,
     ) -> Self {
         let deliveries = DeliveryTasks::new(delivery, shutdown);
-        Self { registry, deliveries, clock, key: HashKey::random(), state: Arc::default() }
+        let state = State {
+            sessions: Sessions::new(sessions_max),
+            send_limits: SendLimits::default(),
+            link_codes: LinkCodes::default(),
+        };
+        let (key, state) = (HashKey::random(), Arc::new(Mutex::new(state)));
+        Self { registry, deliveries, clock, key, state }
     }
 
     /// Binds `handle` to the asking device if its account has proved it before; otherwise sends a code to it. `from` is
@@ -213,6 +220,11 @@ impl VerificationService {
     /// Makes a redeemed code valid again, because the sign-up that used it failed.
     pub fn restore_link_code(&self, redeemed: Redeemed) {
         self.state().link_codes.restore(redeemed);
+    }
+
+    /// The sessions in the table. It includes those that have expired within ten minutes.
+    pub fn session_counts(&self) -> SessionCounts {
+        self.state().sessions.counts()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

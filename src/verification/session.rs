@@ -65,13 +65,26 @@ pub(super) struct Session {
     sends: u32,
 }
 
-#[derive(Default)]
 pub(super) struct Sessions {
+    /// The most sessions at once; of those without a device, half.
+    sessions_max: usize,
     by_id: HashMap<VerificationId, Session>,
     /// The latest session of each requester and handle.
     by_requester: HashMap<(Requester, Handle), VerificationId>,
     /// By the instant from which the session is unknown.
     by_end: BTreeSet<(Timestamp, VerificationId)>,
+    counts: SessionCounts,
+}
+
+/// The sessions in the table, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// Sessions that bind a handle to a device.
+    pub binding: usize,
+    /// Sessions that take a handle from every device. Nobody needs a token to begin one.
+    pub deregistering: usize,
+    /// Requests for a code since the start that were refused because the table was full.
+    pub refused: u64,
 }
 
 /// A code that may be sent: the session that it belongs to, and what to restore if its delivery fails.
@@ -86,6 +99,15 @@ impl Requester {
         match self {
             Self::Bind(_) => Purpose::Bind,
             Self::Deregister(_) => Purpose::Deregister,
+        }
+    }
+}
+
+impl SessionCounts {
+    const fn of(&mut self, purpose: Purpose) -> &mut usize {
+        match purpose {
+            Purpose::Bind => &mut self.binding,
+            Purpose::Deregister => &mut self.deregistering,
         }
     }
 }
@@ -108,6 +130,26 @@ impl Session {
 }
 
 impl Sessions {
+    pub(super) fn new(sessions_max: usize) -> Self {
+        Self {
+            sessions_max,
+            by_id: HashMap::new(),
+            by_requester: HashMap::new(),
+            by_end: BTreeSet::new(),
+            counts: SessionCounts::default(),
+        }
+    }
+
+    pub(super) const fn counts(&self) -> SessionCounts {
+        self.counts
+    }
+
+    /// Whether no session for this purpose may be added. Half of the table is for devices: strangers cannot keep them out.
+    fn is_full(&self, purpose: Purpose) -> bool {
+        let is_half = self.counts.deregistering >= self.sessions_max / 2;
+        self.by_id.len() >= self.sessions_max || (purpose == Purpose::Deregister && is_half)
+    }
+
     /// Chooses the session that a code for `handle` belongs to: the requester's open one or a new one. Changes no session.
     pub(super) fn plan_send(
         &mut self,
@@ -115,7 +157,7 @@ impl Sessions {
         handle: &Handle,
         now: Timestamp,
     ) -> Result<PlannedSend, BeginError> {
-        self.remove_expired(now);
+        self.remove_expired(requester.purpose(), now);
         let known = self.by_requester.get(&(requester.clone(), handle.clone()));
         let before = known.and_then(|id| self.by_id.get(id)).cloned();
         if let Some(Session { shown, .. }) = &before {
@@ -128,7 +170,8 @@ impl Sessions {
                 return Ok(PlannedSend { verification: shown.verification, before });
             }
         }
-        if self.by_id.len() >= limits::VERIFICATIONS_MAX {
+        if self.is_full(requester.purpose()) {
+            self.counts.refused += 1;
             return Err(BeginError::Overloaded);
         }
         Ok(PlannedSend { verification: VerificationId::random(), before })
@@ -216,7 +259,7 @@ impl Sessions {
         code: &CodeHash,
         now: Timestamp,
     ) -> Result<Session, ConfirmError> {
-        self.remove_expired(now);
+        self.remove_expired(Purpose::Bind, now);
         let session = self.by_id.get_mut(&id).ok_or(ConfirmError::Unknown)?;
         let Verification { expires_at, attempts_left, .. } = &mut session.shown;
         if *attempts_left == 0 {
@@ -247,12 +290,14 @@ impl Sessions {
         // An older session of the same requester stays in `by_id` until it ends, so that its id keeps its meaning.
         self.by_requester.insert(session.key(), id);
         self.by_end.insert((session.unknown_from(), id));
+        *self.counts.of(session.requester.purpose()) += 1;
         self.by_id.insert(id, session);
     }
 
     fn remove(&mut self, id: VerificationId) -> Option<Session> {
         let session = self.by_id.remove(&id)?;
         self.by_end.remove(&(session.unknown_from(), id));
+        *self.counts.of(session.requester.purpose()) -= 1;
         let key = session.key();
         if self.by_requester.get(&key) == Some(&id) {
             self.by_requester.remove(&key);
@@ -260,12 +305,11 @@ impl Sessions {
         Some(session)
     }
 
-    /// Removes sessions that have become unknown. If the table is full, removes expired ones as well.
-    fn remove_expired(&mut self, now: Timestamp) {
+    /// Removes sessions that have become unknown. If the table is full for this purpose, removes expired ones as well.
+    fn remove_expired(&mut self, purpose: Purpose, now: Timestamp) {
         while let Some((unknown_from, id)) = self.by_end.first().copied() {
-            let is_full = self.by_id.len() >= limits::VERIFICATIONS_MAX;
             let has_expired = unknown_from.minus(limits::CODE_LIFETIME) <= now;
-            if now < unknown_from && !(is_full && has_expired) {
+            if now < unknown_from && !(has_expired && self.is_full(purpose)) {
                 break;
             }
             self.remove(id);
@@ -275,8 +319,12 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use super::SessionCounts;
+
     impl super::Sessions {
         pub(in crate::verification) fn len(&self) -> usize {
+            let SessionCounts { binding, deregistering, .. } = self.counts;
+            assert_eq!(self.by_id.len(), binding + deregistering);
             assert_eq!(self.by_id.len(), self.by_end.len());
             assert!(self.by_requester.len() <= self.by_id.len());
             self.by_id.len()

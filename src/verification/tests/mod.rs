@@ -114,6 +114,9 @@ impl FakeDelivery {
     }
 }
 
+/// The sessions that a bench holds.
+const SESSIONS_MAX: usize = 16;
+
 struct Bench {
     service: VerificationService,
     registry: Arc<Registry>,
@@ -145,6 +148,7 @@ impl Bench {
             Arc::new(delivery.clone()),
             clock.clone(),
             shutdown.clone(),
+            SESSIONS_MAX,
         );
         Self { service, registry, delivery, clock, shutdown, _dir: dir }
     }

@@ -195,13 +195,37 @@ async fn the_table_is_bounded_and_drops_expired_sessions_when_full() {
     let bench = Bench::new();
     let asker = bench.asker().await;
     let begin = async |number: usize| bench.begin(asker, &format!("+1415{number:07}")).await;
-    for number in 0..limits::VERIFICATIONS_MAX {
+    for number in 0..SESSIONS_MAX {
         begin(number).await.expect("below the limits");
     }
     assert_eq!(begin(1_000).await, Err(BeginError::Overloaded));
     bench.clock.advance(limits::CODE_LIFETIME);
     begin(1_000).await.expect("expired sessions are removed");
-    assert_eq!(bench.service.sessions_open(), limits::VERIFICATIONS_MAX);
+    assert_eq!(bench.service.sessions_open(), SESSIONS_MAX);
+}
+
+#[tokio::test]
+async fn strangers_get_half_of_the_table_and_devices_the_rest() {
+    let bench = Bench::new();
+    let asker = bench.asker().await;
+    let number = |number: usize| format!("+1415{number:07}");
+    let deregister =
+        async |n: usize| bench.service.begin_deregistration(handle(&number(n)), None).await;
+    let half = SESSIONS_MAX / 2;
+    for n in 0..half {
+        deregister(n).await.expect("below the limits");
+    }
+    assert_eq!(deregister(1_000).await, Err(BeginError::Overloaded));
+    for n in 0..half {
+        bench.begin(asker, &number(n)).await.expect("below the limits");
+    }
+    assert_eq!(bench.begin(asker, &number(1_000)).await, Err(BeginError::Overloaded));
+    let counts = SessionCounts { binding: half, deregistering: half, refused: 2 };
+    assert_eq!(bench.service.session_counts(), counts);
+    bench.clock.advance(limits::CODE_LIFETIME);
+    deregister(1_000).await.expect("expired sessions are removed");
+    assert_eq!(bench.service.session_counts().deregistering, half);
+    assert!(bench.service.sessions_open() <= SESSIONS_MAX);
 }
 
 #[tokio::test]
