@@ -19,7 +19,7 @@
 //! | read any other lookup | `http::phone::lookup::lookup`, `http::phone::lookup::lookup_batch` |
 //! | find the asking device (`registry/view.rs`); charge the request | `dispatch::lookup::Dispatch::asker` |
 //! | make a handle of the text | `dispatch::lookup::Dispatch::canonical`, `handle::Handle::parse` |
-//! | charge the handle | `quota::limiter::Quota::charge_handles` |
+//! | charge the lookup | `quota::limiter::Quota::charge_lookups` |
 //! | take a view of the registry | `dispatch::lookup::Dispatch::answer`, `registry::view::Registry::view` |
 //! | decide | `dispatch::decide::decide`, `registry::view::View::probe` |
 //! | make the record | `dispatch::record::Dispatch::answer_record`; of a refusal `dispatch::record::Dispatch::refusal_record` |

@@ -218,9 +218,13 @@ pub const LINK_CODES_PER_ACCOUNT_MAX: usize = 3;
 /// How long a link code is valid.
 pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);
 
-/// Changes that one account may make in a minute. Each needs a durable commit by the registry's only writer.
-pub const CHANGES_PER_MINUTE_MAX: u32 = 120;
-/// Refused queries of one network ([`network_of`]) that the log records in a minute; it only counts the others.
+/// Changes that one account may make in an hour. Each needs a durable commit by the registry's only writer, and most make a
+/// record. A phone makes a few a day.
+pub const CHANGES_PER_HOUR_MAX: u32 = 600;
+/// Accounts or networks that one limit counts at once, about 40 bytes each. One without effect is dropped for a new one. A
+/// lookup has an effect for two seconds: 250,000 accounts that ask each second fit.
+pub const QUOTA_KEYS_MAX: usize = if cfg!(test) { 4_096 } else { 500_000 };
+/// Refused lookups of one network ([`network_of`]) that the log records in a minute; it only counts the others.
 pub const REFUSALS_RECORDED_PER_MINUTE_MAX: u32 = 6_000;
 /// For each such number of handles, a batch is charged one more request.
 pub const BATCH_HANDLES_PER_REQUEST: usize = 10;

@@ -1,8 +1,11 @@
 //! [`Dispatch`]: one lookup from question to answer.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    iter::once,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
@@ -13,7 +16,7 @@ use super::{
 use crate::{
     handle::{Handle, HandleError, PhoneKey, Region},
     query_log::{AppendAck, QueryLog},
-    quota::{Allowance, Quota},
+    quota::{Allowance, LookupCall, Quota},
     registry::{Asker, HandleState, Loading, Registry, TokenError, View},
     vocabulary::Reason,
 };
@@ -29,8 +32,13 @@ impl Default for LookupCounts {
 }
 
 impl LookupCounts {
-    pub(super) fn count(&self, reason: Reason) {
-        self.0[usize::from(reason.number())].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add(&self, reason: Reason, count: u64) {
+        self.0[usize::from(reason.number())].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The count, which begins again at zero.
+    pub(super) fn take(&self, reason: Reason) -> u64 {
+        self.0[usize::from(reason.number())].swap(0, Ordering::Relaxed)
     }
 
     /// Handles asked for that ended this way, since the start.
@@ -46,18 +54,28 @@ pub struct Dispatch {
     pub(super) log: QueryLog,
     pub(super) quota: Arc<Quota>,
     pub(super) counts: Arc<LookupCounts>,
+    /// Refusals without a record of their own, since the start.
+    pub(super) unrecorded: Arc<LookupCounts>,
+    /// Those of them that no record counts yet.
+    pub(super) unlogged: Arc<LookupCounts>,
     config: Config,
 }
 
 impl Dispatch {
     /// Answers from `registry`, within `quota`, into `log`.
     pub fn new(registry: Arc<Registry>, log: QueryLog, quota: Arc<Quota>, config: Config) -> Self {
-        Self { registry, log, quota, counts: Arc::default(), config }
+        let (counts, unrecorded, unlogged) = Default::default();
+        Self { registry, log, quota, counts, unrecorded, unlogged, config }
     }
 
     /// What was answered and refused so far.
     pub fn counts(&self) -> Arc<LookupCounts> {
         Arc::clone(&self.counts)
+    }
+
+    /// Refusals that are only counted, so far.
+    pub fn unrecorded(&self) -> Arc<LookupCounts> {
+        Arc::clone(&self.unrecorded)
     }
 
     /// How long answers may be reused.
@@ -109,12 +127,12 @@ impl Dispatch {
                 return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await);
             }
         };
-        let allowance = match self.quota.charge_handles(asker.account, std::iter::once(&handle)) {
+        let call = lookup_call(caller, asker, 1);
+        let allowance = match self.quota.charge_lookups(call, once(&handle)) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
-                let refusal = Refusal::Exceeded(exceeded);
-                let record = self.refusal_record(caller, Some(asker), Some(handle), refusal);
-                return Err(self.refuse_all(caller, refusal, [record].into_iter()).await);
+                let (refusal, handles) = (Refusal::Exceeded(exceeded), once(Some(handle)));
+                return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
             }
         };
         let (answer, recorded) = self.answer(caller, asker, handle)?;
@@ -137,14 +155,13 @@ impl Dispatch {
         }
         let handles: Vec<_> =
             inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
-        let allowance = match self.quota.charge_handles(asker.account, handles.iter().flatten()) {
+        let call = lookup_call(caller, asker, handles.len());
+        let allowance = match self.quota.charge_lookups(call, handles.iter().flatten()) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
-                let records = handles
-                    .into_iter()
-                    .map(|handle| self.refusal_record(caller, Some(asker), handle.ok(), refusal));
-                return Err(self.refuse_all(caller, refusal, records).await);
+                let handles = handles.into_iter().map(Result::ok);
+                return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
             }
         };
         let (answer, recorded) = self.answer_batch(caller, asker, handles)?;
@@ -214,6 +231,11 @@ impl Dispatch {
             expires_in: decision.expires_in,
         }
     }
+}
+
+fn lookup_call(caller: &Caller, asker: Asker, records: usize) -> LookupCall {
+    let Asker { account, is_proven, .. } = asker;
+    LookupCall { account, is_proven, ip: caller.ip, records }
 }
 
 /// Whether any asker would be told `imessage`.

@@ -13,31 +13,6 @@ use crate::{
 };
 
 impl Dispatch {
-    /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
-    /// that instead.
-    pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
-        let record = self.refusal_record(caller, asker, None, refusal);
-        self.refuse_all(caller, refusal, [record].into_iter()).await
-    }
-
-    /// As [`Dispatch::refuse`], with the records at hand. Not every refusal is recorded: see
-    /// [`Quota::may_record_refusal`](crate::quota::Quota::may_record_refusal).
-    pub(super) async fn refuse_all(
-        &self,
-        caller: &Caller,
-        refusal: Refusal,
-        records: impl ExactSizeIterator<Item = Record>,
-    ) -> Refusal {
-        if !self.quota.may_record_refusal(caller.ip, records.len()) {
-            return refusal;
-        }
-        let committed = match self.log.append_all(records) {
-            Ok(recorded) => recorded.await,
-            Err(error) => Err(error),
-        };
-        committed.map_or_else(Refusal::from, |()| refusal)
-    }
-
     pub(super) fn answer_record(
         &self,
         caller: &Caller,
@@ -69,7 +44,7 @@ impl Dispatch {
         reason: Reason,
         status: u16,
     ) -> Record {
-        self.counts.count(reason);
+        self.counts.add(reason, 1);
         Record::Lookup(LookupRecord {
             request: caller.request,
             account: asker.map(|asker| asker.account),

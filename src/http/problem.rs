@@ -115,7 +115,11 @@ impl From<Exceeded> for Problem {
             Limit::NewHandles => {
                 "wait as long as Retry-After says; a handle asked for before is free"
             }
-            Limit::Requests | Limit::SignUps | Limit::Changes => "wait as long as Retry-After says",
+            Limit::NetworkLookups => {
+                "too many are asked behind this address; wait as long as Retry-After says"
+            }
+            Limit::UnprovenLookups => "wait as long as Retry-After says, or prove a handle",
+            _ => "wait as long as Retry-After says",
         };
         let limited = Self::limited(exceeded.limit.name(), detail, exceeded.retry_after);
         Self { code: exceeded.limit.problem(), ..limited }.with("cost", exceeded.cost)

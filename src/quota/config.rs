@@ -14,8 +14,18 @@ pub struct Config {
     pub new_handles_per_day: u32,
     /// Lookup requests of one account in a minute. A batch is charged one, and one more for each ten of its handles.
     pub requests_per_minute: u32,
+    /// Lookups of one account in 24 hours, each handle of a batch counted, new or not.
+    pub lookups_per_day: u32,
+    /// Lookups from one network in a minute, counted in the same way.
+    pub network_lookups_per_minute: u32,
+    /// Lookups in a minute of all accounts that hold no handle, counted in the same way.
+    pub unproven_lookups_per_minute: u32,
     /// Sign-ups of one network in an hour.
     pub sign_ups_per_hour: u32,
+    /// Sign-ups of all networks in an hour, without those by link code.
+    pub all_sign_ups_per_hour: u32,
+    /// Refused lookups of all networks that the log records in a minute. It only counts the others.
+    pub refusals_recorded_per_minute: u32,
 }
 
 impl Default for Config {
@@ -24,7 +34,12 @@ impl Default for Config {
             enabled: true,
             new_handles_per_day: 5_000,
             requests_per_minute: 6_000,
+            lookups_per_day: 50_000,
+            network_lookups_per_minute: 60_000,
+            unproven_lookups_per_minute: 120_000,
             sign_ups_per_hour: 600,
+            all_sign_ups_per_hour: 36_000,
+            refusals_recorded_per_minute: 30_000,
         }
     }
 }
@@ -33,15 +48,24 @@ impl Config {
     /// Checks the values.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         let batch = limits::BATCH_HANDLES_MAX;
-        if (self.new_handles_per_day as usize) < batch {
-            return Err((
-                "new_handles_per_day",
-                format!("must be at least {batch}, one full batch"),
-            ));
+        for (key, value, batches) in [
+            ("new_handles_per_day", self.new_handles_per_day, 1),
+            ("lookups_per_day", self.lookups_per_day, 1),
+            // Half of them are for those that ask less.
+            ("network_lookups_per_minute", self.network_lookups_per_minute, 2),
+            ("unproven_lookups_per_minute", self.unproven_lookups_per_minute, 2),
+        ] {
+            let least = batches * batch;
+            if (value as usize) < least {
+                let why = format!("must be at least {least}: {batches} full batches");
+                return Err((key, why));
+            }
         }
         for (key, value) in [
             ("requests_per_minute", self.requests_per_minute),
             ("sign_ups_per_hour", self.sign_ups_per_hour),
+            ("all_sign_ups_per_hour", self.all_sign_ups_per_hour),
+            ("refusals_recorded_per_minute", self.refusals_recorded_per_minute),
         ] {
             if value == 0 {
                 let why = "must be at least 1; to remove all limits set enabled = false";

@@ -33,18 +33,38 @@ pub enum Limit {
     NewHandles,
     /// Lookup requests of one account.
     Requests,
+    /// Lookups of one account, each handle of a batch counted.
+    Lookups,
+    /// Lookups from one network, each handle of a batch counted.
+    NetworkLookups,
+    /// Lookups of all accounts that hold no handle.
+    UnprovenLookups,
     /// Sign-ups of one network.
     SignUps,
+    /// Sign-ups of all networks.
+    AllSignUps,
     /// Changes of one account: check-ins, claims, hiding and showing a handle.
     Changes,
 }
 
 impl Limit {
+    /// Every limit, in the order of its declaration.
+    pub const ALL: [Self; 8] = [
+        Self::NewHandles,
+        Self::Requests,
+        Self::Lookups,
+        Self::NetworkLookups,
+        Self::UnprovenLookups,
+        Self::SignUps,
+        Self::AllSignUps,
+        Self::Changes,
+    ];
+
     /// The problem of a request that exceeds it.
     pub const fn problem(self) -> ProblemCode {
         match self {
             Self::NewHandles => ProblemCode::LookupQuota,
-            Self::Requests | Self::SignUps | Self::Changes => ProblemCode::RateLimited,
+            _ => ProblemCode::RateLimited,
         }
     }
 
@@ -53,7 +73,11 @@ impl Limit {
         match self {
             Self::NewHandles => "new-handles",
             Self::Requests => "requests",
+            Self::Lookups => "lookups",
+            Self::NetworkLookups => "network-lookups",
+            Self::UnprovenLookups => "unproven-lookups",
             Self::SignUps => "sign-ups",
+            Self::AllSignUps => "all-sign-ups",
             Self::Changes => "changes",
         }
     }

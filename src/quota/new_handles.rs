@@ -11,7 +11,6 @@ use super::limit::{Allowance, Exceeded, Limit};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-#[derive(Debug)]
 struct Account {
     /// Charged handles that the bucket has not regained, in millionths, so that a slow refill is exact.
     used_millionths: u64,
@@ -21,7 +20,6 @@ struct Account {
     seen: HashMap<u64, u32, RandomState>,
 }
 
-#[derive(Debug)]
 pub(super) struct NewHandles {
     per_day: u32,
     key: RandomState,

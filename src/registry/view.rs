@@ -14,6 +14,7 @@ use super::{
     handle_state::HandleState,
     index::Index,
     state::RegistryState,
+    packed::Packed,
     token::Presented,
 };
 
@@ -24,6 +25,8 @@ pub struct Asker {
     pub device: DeviceId,
     /// Its account.
     pub account: AccountId,
+    /// Whether the account holds a handle: its owner proved one, or an import brought it in.
+    pub is_proven: bool,
 }
 
 /// The registry at one point in time.
@@ -53,7 +56,7 @@ impl View<'_> {
 
     /// The device as an asker, if it has not signed out since its token was checked.
     pub fn asker(&self, device: DeviceId) -> Option<Asker> {
-        self.index.account_of(device).map(|account| Asker { device, account })
+        self.index.device(device).map(|(account, _)| asker(device, account))
     }
 }
 
@@ -74,6 +77,10 @@ impl Registry {
         if !device.token_hash().matches(&presented) {
             return Err(TokenError::Invalid);
         }
-        Ok(Asker { device: presented.device, account: packed.account() })
+        Ok(asker(presented.device, packed))
     }
+}
+
+fn asker(device: DeviceId, account: Packed<'_>) -> Asker {
+    Asker { device, account: account.account(), is_proven: account.handles_len() > 0 }
 }

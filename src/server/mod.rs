@@ -19,11 +19,12 @@
 //!
 //! 1. Remove `addresses.json`.
 //! 2. Accept no new connection; requests under way finish. Their records are committed before they do.
-//! 3. Drain the registry's writer.
-//! 4. Write the audit log's last entries.
-//! 5. Flush the log and close its file.
-//! 6. Save trusted time.
-//! 7. Release the lock.
+//! 3. Record how many refusals were not recorded one by one.
+//! 4. Drain the registry's writer.
+//! 5. Write the audit log's last entries.
+//! 6. Flush the log and close its file.
+//! 7. Save trusted time.
+//! 8. Release the lock.
 
 mod directory;
 mod modules;
@@ -54,7 +55,7 @@ use crate::{
         self,
         edge::Service,
         listen,
-        operator::{OperatorState, Reads},
+        operator::{Counters, OperatorState, Reads},
         phone::PhoneState,
         proxies::Proxies,
     },
@@ -118,7 +119,12 @@ impl Server {
             registry: Arc::clone(&modules.registry),
             intake: modules.intake.clone(),
             snapshots: modules.snapshots.clone(),
-            lookups: modules.dispatch.counts(),
+            counters: Counters {
+                lookups: modules.dispatch.counts(),
+                unrecorded: modules.dispatch.unrecorded(),
+                quota: Arc::clone(&modules.quota),
+                verifications: Arc::clone(&modules.ownership),
+            },
             log: modules.log.clone(),
             clock: Arc::clone(&clock),
             trusted: Arc::clone(&directory.clock),
@@ -185,6 +191,11 @@ impl Server {
     /// Compares the clocks, saves trusted time and refills the reserve, as the service does by itself every minute.
     pub fn tick_directory(&self) {
         self.directory.upkeep(self.addresses)();
+    }
+
+    /// Records how many refusals were not recorded one by one, as the service does by itself every minute.
+    pub async fn tick_refusals(&self) {
+        self.modules.dispatch.log_refusal_counts().await;
     }
 
     fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
@@ -267,6 +278,7 @@ impl Server {
         if !in_time {
             tracing::warn!("what had not ended within server.grace was cut off");
         }
+        modules.dispatch.log_refusal_counts().await;
         let close = move || {
             modules.registry.close();
             modules.audit.close();

@@ -1,4 +1,4 @@
-//! Background ticks: retention, sealing, upkeep of registry and quotas, and a check that the registry's writer runs.
+//! Background ticks: retention, sealing, upkeep of registry and quotas, counts of refusals, and a check that the registry's writer runs.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -24,6 +24,7 @@ const REGISTRY_TICK: Duration = Duration::from_secs(60);
 /// How soon a crash of the registry's writer stops the service.
 const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
+const REFUSALS_TICK: Duration = Duration::from_secs(60);
 
 pub(super) fn spawn(
     shutdown: &Shutdown,
@@ -49,6 +50,10 @@ pub(super) fn spawn(
     spawn_tick(shutdown, "sealing", SEALING_TICK, move || sealing(&log, &stop));
     let quota = Arc::clone(&modules.quota);
     spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
+    let (dispatch, runtime) = (modules.dispatch.clone(), tokio::runtime::Handle::current());
+    spawn_tick(shutdown, "refusals", REFUSALS_TICK, move || {
+        runtime.block_on(dispatch.log_refusal_counts());
+    });
     let (registry, runtime) = (Arc::clone(&modules.registry), tokio::runtime::Handle::current());
     spawn_tick(shutdown, "registry", REGISTRY_TICK, move || {
         runtime.block_on(upkeep(&registry));

@@ -8,21 +8,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _, text::encode},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Registry as Metrics,
+    encoding::text::encode, metrics::gauge::ConstGauge, registry::Registry as Metrics,
 };
 
-use super::access::authorize;
+use super::{access::authorize, counters::Counters};
 use crate::{
     clock::TrustedClock,
-    dispatch::{Caller, LookupCounts},
+    dispatch::Caller,
     http::problem::{Code, Problem},
     operators::{Operators, Role},
     query_log::QueryLog,
     registry::Registry,
-    vocabulary::Reason,
 };
 
 /// The OpenMetrics text format, as a media range and as a content type.
@@ -47,7 +43,7 @@ pub(super) async fn metrics(
     headers: HeaderMap,
     State(log): State<QueryLog>,
     State(registry): State<Arc<Registry>>,
-    State(counts): State<Arc<LookupCounts>>,
+    State(counters): State<Counters>,
     State(clock): State<Arc<TrustedClock>>,
 ) -> Result<Response, Problem> {
     // A client that asks and watches the counts would learn about handles.
@@ -55,7 +51,7 @@ pub(super) async fn metrics(
         authorize(&headers, &operators, Role::Reader)?;
     }
     let mut metrics = Metrics::with_prefix("dispatchd");
-    metrics.register_collector(Box::new(Lookups(counts)));
+    metrics.register_collector(Box::new(counters));
     let clock = clock.status();
     let works = [
         ("log_writable", "Whether the query log takes records", log.is_writable()),
@@ -126,30 +122,6 @@ fn prometheus_text(openmetrics: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// One metric, one line for each reason.
-#[derive(Debug)]
-struct Lookups(Arc<LookupCounts>);
-
-impl Collector for Lookups {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let help = "Handles asked for, by what became of them";
-        let mut lookups = encoder.encode_descriptor("lookups", help, None, MetricType::Counter)?;
-        for &reason in Reason::ALL {
-            // Hidden handles are counted as unknown ones; only the log shows the difference.
-            let count = match reason {
-                Reason::Undiscoverable => continue,
-                // Most problems are none that a lookup meets.
-                Reason::Refused(_) if self.0.of(reason) == 0 => continue,
-                Reason::NeverRegistered => self.0.of(reason) + self.0.of(Reason::Undiscoverable),
-                reason => self.0.of(reason),
-            };
-            let counter = ConstCounter::new(count);
-            counter.encode(lookups.encode_family(&[("reason", reason.code())])?)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

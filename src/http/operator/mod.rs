@@ -2,6 +2,7 @@
 
 mod access;
 mod clock;
+mod counters;
 mod import;
 mod lines;
 mod log;
@@ -12,6 +13,7 @@ mod registry;
 mod routes;
 mod tail;
 
+pub use counters::Counters;
 pub use reads::Reads;
 pub use registry::Snapshots;
 pub use routes::{OperatorState, routes};

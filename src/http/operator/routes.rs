@@ -6,14 +6,15 @@ use axum::{Extension, Router, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    clock, import, log, metrics, openapi,
+    clock,
+    counters::Counters,
+    import, log, metrics, openapi,
     reads::Reads,
     registry::{self, Snapshots},
     tail,
 };
 use crate::{
     clock::{SharedClock, TrustedClock},
-    dispatch::LookupCounts,
     http::{health, phone, problem::with_fallbacks},
     import_jobs::ImportJobs,
     operators::Operators,
@@ -35,8 +36,8 @@ pub struct OperatorState {
     pub intake: Arc<ImportJobs>,
     /// Makes snapshots of the registry.
     pub snapshots: Snapshots,
-    /// What became of lookups.
-    pub lookups: Arc<LookupCounts>,
+    /// What became of the phones' calls.
+    pub counters: Counters,
     /// The query log, for whether it takes records.
     pub log: QueryLog,
     /// The present.

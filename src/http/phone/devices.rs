@@ -72,7 +72,7 @@ pub(super) async fn sign_up(
     caller: Caller,
     JsonBody(request): JsonBody<SignUpRequest>,
 ) -> Result<Response, Problem> {
-    quota.charge_sign_up(caller.ip)?;
+    quota.charge_sign_up(caller.ip, request.link_code.is_some())?;
     let linked = match &request.link_code {
         Some(code) => Some(verifications.redeem_link_code(code).ok_or_else(link_code_invalid)?),
         None => None,

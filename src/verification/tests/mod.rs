@@ -156,7 +156,7 @@ impl Bench {
     async fn asker(&self) -> Asker {
         let request = SignUp { platform: Platform::Ios, name: None, link: None };
         let new = self.registry.sign_up(request).await.expect("below the limits");
-        Asker { device: new.device, account: new.account }
+        Asker { device: new.device, account: new.account, is_proven: false }
     }
 
     async fn begin(&self, asker: Asker, text: &str) -> Result<Verification, BeginError> {

@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("vocabulary", &["handle", "ids"]),
     ("envelope", &["clock", "files", "ids", "limits"]),
     ("registry", &["clock", "files", "handle", "ids", "limits", "vocabulary"]),
-    ("quota", &["clock", "handle", "ids", "limits", "vocabulary"]),
+    ("quota", &["clock", "handle", "ids", "limits", "redacted", "vocabulary"]),
     (
         "query_log",
         &[

@@ -1,0 +1,65 @@
+//! Refusals: recorded one by one, or beyond the limits of the quota counted.
+
+use std::iter::once_with;
+
+use super::{
+    answer::{Caller, Refusal},
+    lookup::Dispatch,
+};
+use crate::{
+    handle::Handle,
+    query_log::{Record, RefusalCount},
+    registry::Asker,
+    vocabulary::{ProblemCode, Reason},
+};
+
+impl Dispatch {
+    /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
+    /// that instead.
+    pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
+        self.refuse_all(caller, asker, refusal, once_with(|| None)).await
+    }
+
+    /// As [`Dispatch::refuse`], with a record for each of the handles asked for; none stands for a text that is no handle. Not
+    /// every refusal is recorded: see [`Quota::may_record_refusal`](crate::quota::Quota::may_record_refusal).
+    pub(super) async fn refuse_all(
+        &self,
+        caller: &Caller,
+        asker: Option<Asker>,
+        refusal: Refusal,
+        handles: impl ExactSizeIterator<Item = Option<Handle>>,
+    ) -> Refusal {
+        if !self.quota.may_record_refusal(caller.ip, handles.len()) {
+            let (reason, count) = (Reason::Refused(refusal.code()), handles.len() as u64);
+            self.counts.add(reason, count);
+            self.unrecorded.add(reason, count);
+            self.unlogged.add(reason, count);
+            return refusal;
+        }
+        let records = handles.map(|handle| self.refusal_record(caller, asker, handle, refusal));
+        let committed = match self.log.append_all(records) {
+            Ok(recorded) => recorded.await,
+            Err(error) => Err(error),
+        };
+        committed.map_or_else(Refusal::from, |()| refusal)
+    }
+
+    /// Writes the number of refusals that were not recorded one by one since the last call: one record for each reason. Call it
+    /// each minute and before the log closes. If the log refuses, the next call tries again. A crash loses what was counted
+    /// since the last call.
+    pub async fn log_refusal_counts(&self) {
+        let count = |&code| RefusalCount { code, count: self.unlogged.take(Reason::Refused(code)) };
+        let counts: Vec<_> =
+            ProblemCode::ALL.iter().map(count).filter(|taken| taken.count > 0).collect();
+        if counts.is_empty() {
+            return;
+        }
+        let committed = match self.log.append_all(counts.iter().map(|it| Record::Refusals(*it))) {
+            Ok(recorded) => recorded.await,
+            Err(error) => Err(error),
+        };
+        if committed.is_err() {
+            counts.iter().for_each(|it| self.unlogged.add(Reason::Refused(it.code), it.count));
+        }
+    }
+}
