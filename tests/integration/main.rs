@@ -13,6 +13,7 @@ mod disk_full;
 mod enumeration;
 mod export;
 mod flips;
+mod floods;
 mod handles;
 mod harness;
 mod histories;
