@@ -173,8 +173,8 @@ pub const LOST_HANDLES_PER_ACCOUNT_MAX: usize = 16;
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 
 /// Verification sessions at once by default, a few hundred bytes each. A session stays for ten minutes after its last code: an hour
-/// has at most 600,000, whose messages take 110 MB in an outbox.
-pub const VERIFICATIONS: usize = 100_000;
+/// has at most 300,000, whose messages take 40 to 110 MB in an outbox.
+pub const VERIFICATIONS: usize = 50_000;
 /// The most that the configuration accepts.
 pub const VERIFICATIONS_MAX: usize = 10_000_000;
 /// Wrong codes before a verification session ends.
@@ -221,6 +221,11 @@ pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// Changes that one account may make in an hour. Each needs a durable commit by the registry's only writer, and most make a
 /// record. A phone makes a few a day.
 pub const CHANGES_PER_HOUR_MAX: u32 = 600;
+/// A record of an e-mail address counts once more against limits for each such number of its bytes. So each unit is at most
+/// about 125 bytes on the disk, whatever addresses strangers choose.
+pub const RECORD_UNIT_BYTES: usize = 64;
+/// The units of the longest batch.
+pub const BATCH_UNITS_MAX: usize = BATCH_HANDLES_MAX * (1 + EMAIL_BYTES_MAX / RECORD_UNIT_BYTES);
 /// Accounts or networks that one limit counts at once, about 40 bytes each. One without effect is dropped for a new one. A
 /// lookup has an effect for two seconds: 250,000 accounts that ask each second fit.
 pub const QUOTA_KEYS_MAX: usize = if cfg!(test) { 4_096 } else { 500_000 };

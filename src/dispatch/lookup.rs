@@ -12,6 +12,7 @@ use super::{
     answer::{Answer, Caller, Refusal},
     config::Config,
     decide::{self, Decision, Preview},
+    record::units,
 };
 use crate::{
     handle::{Handle, HandleError, PhoneKey, Region},
@@ -127,11 +128,11 @@ impl Dispatch {
                 return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await);
             }
         };
-        let call = lookup_call(caller, asker, 1);
+        let call = lookup_call(caller, asker, once(Some(&handle)));
         let allowance = match self.quota.charge_lookups(call, once(&handle)) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
-                let (refusal, handles) = (Refusal::Exceeded(exceeded), once(Some(handle)));
+                let (refusal, handles) = (Refusal::Exceeded(exceeded), vec![Some(handle)]);
                 return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
             }
         };
@@ -155,12 +156,12 @@ impl Dispatch {
         }
         let handles: Vec<_> =
             inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
-        let call = lookup_call(caller, asker, handles.len());
+        let call = lookup_call(caller, asker, handles.iter().map(|handle| handle.as_ref().ok()));
         let allowance = match self.quota.charge_lookups(call, handles.iter().flatten()) {
             Ok(allowance) => allowance,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
-                let handles = handles.into_iter().map(Result::ok);
+                let handles = handles.into_iter().map(Result::ok).collect();
                 return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
             }
         };
@@ -233,9 +234,13 @@ impl Dispatch {
     }
 }
 
-fn lookup_call(caller: &Caller, asker: Asker, records: usize) -> LookupCall {
+fn lookup_call<'a>(
+    caller: &Caller,
+    asker: Asker,
+    handles: impl Iterator<Item = Option<&'a Handle>>,
+) -> LookupCall {
     let Asker { account, is_proven, .. } = asker;
-    LookupCall { account, is_proven, ip: caller.ip, records }
+    LookupCall { account, is_proven, ip: caller.ip, units: units(handles) }
 }
 
 /// Whether any asker would be told `imessage`.

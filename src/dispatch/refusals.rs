@@ -1,10 +1,9 @@
 //! Refusals: recorded one by one, or beyond the limits of the quota counted.
 
-use std::iter::once_with;
-
 use super::{
     answer::{Caller, Refusal},
     lookup::Dispatch,
+    record::units,
 };
 use crate::{
     handle::Handle,
@@ -17,7 +16,7 @@ impl Dispatch {
     /// Records a refusal that was found before a handle was read, and gives it back; or, if the log cannot take it,
     /// that instead.
     pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
-        self.refuse_all(caller, asker, refusal, once_with(|| None)).await
+        self.refuse_all(caller, asker, refusal, vec![None]).await
     }
 
     /// As [`Dispatch::refuse`], with a record for each of the handles asked for; none stands for a text that is no handle. Not
@@ -27,16 +26,18 @@ impl Dispatch {
         caller: &Caller,
         asker: Option<Asker>,
         refusal: Refusal,
-        handles: impl ExactSizeIterator<Item = Option<Handle>>,
+        handles: Vec<Option<Handle>>,
     ) -> Refusal {
-        if !self.quota.may_record_refusal(caller.ip, handles.len()) {
+        let size = units(handles.iter().map(Option::as_ref));
+        if !self.quota.may_record_refusal(caller.ip, size) {
             let (reason, count) = (Reason::Refused(refusal.code()), handles.len() as u64);
             self.counts.add(reason, count);
             self.unrecorded.add(reason, count);
             self.unlogged.add(reason, count);
             return refusal;
         }
-        let records = handles.map(|handle| self.refusal_record(caller, asker, handle, refusal));
+        let records =
+            handles.into_iter().map(|handle| self.refusal_record(caller, asker, handle, refusal));
         let committed = match self.log.append_all(records) {
             Ok(recorded) => recorded.await,
             Err(error) => Err(error),

@@ -35,11 +35,11 @@ impl Default for Config {
             new_handles_per_day: 5_000,
             requests_per_minute: 6_000,
             lookups_per_day: 50_000,
-            network_lookups_per_minute: 60_000,
-            unproven_lookups_per_minute: 120_000,
+            network_lookups_per_minute: 40_000,
+            unproven_lookups_per_minute: 80_000,
             sign_ups_per_hour: 600,
             all_sign_ups_per_hour: 36_000,
-            refusals_recorded_per_minute: 30_000,
+            refusals_recorded_per_minute: 20_000,
         }
     }
 }
@@ -47,17 +47,23 @@ impl Default for Config {
 impl Config {
     /// Checks the values.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        let batch = limits::BATCH_HANDLES_MAX;
-        for (key, value, batches) in [
-            ("new_handles_per_day", self.new_handles_per_day, 1),
-            ("lookups_per_day", self.lookups_per_day, 1),
+        for (key, value, least) in [
+            ("new_handles_per_day", self.new_handles_per_day, limits::BATCH_HANDLES_MAX),
+            ("lookups_per_day", self.lookups_per_day, limits::BATCH_UNITS_MAX),
             // Half of them are for those that ask less.
-            ("network_lookups_per_minute", self.network_lookups_per_minute, 2),
-            ("unproven_lookups_per_minute", self.unproven_lookups_per_minute, 2),
+            (
+                "network_lookups_per_minute",
+                self.network_lookups_per_minute,
+                2 * limits::BATCH_UNITS_MAX,
+            ),
+            (
+                "unproven_lookups_per_minute",
+                self.unproven_lookups_per_minute,
+                2 * limits::BATCH_UNITS_MAX,
+            ),
         ] {
-            let least = batches * batch;
             if (value as usize) < least {
-                let why = format!("must be at least {least}: {batches} full batches");
+                let why = format!("must be at least {least}, or some batches are never answered");
                 return Err((key, why));
             }
         }

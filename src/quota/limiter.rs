@@ -31,8 +31,9 @@ pub struct LookupCall {
     pub is_proven: bool,
     /// The client's address.
     pub ip: IpAddr,
-    /// The records that the call makes: one for each item, repeated or malformed ones as well.
-    pub records: usize,
+    /// The size of the records that the call makes: one for each item, repeated or malformed ones as well; more for long e-mail
+    /// addresses.
+    pub units: usize,
 }
 
 impl LookupCall {
@@ -128,7 +129,7 @@ impl Quota {
     /// is left of the limit before it. So an account or a network that asks little is answered although others ask as much
     /// as they can.
     fn charge_records(&self, call: LookupCall, now: Duration) -> Result<(), Exceeded> {
-        let cost = units(call.records);
+        let cost = units(call.units);
         let mut used = 0.0;
         for (place, limit) in RECORD_LIMITS.into_iter().enumerate() {
             let share = 1.0 - used / 2.0;
@@ -149,7 +150,7 @@ impl Quota {
     }
 
     fn refund_records(&self, call: LookupCall, limits: &[Limit]) {
-        let cost = units(call.records);
+        let cost = units(call.units);
         for limit in limits {
             match limit {
                 Limit::Lookups => self.lookups.refund(call.account, cost),
@@ -181,14 +182,14 @@ impl Quota {
         of_all.map(drop).inspect_err(|_| self.sign_ups.refund(network, 1))
     }
 
-    /// Whether `records` refused lookups from the network of `ip` may be written into the log one by one; answered ones always
-    /// are. A refusal costs its client nothing, not even a token, so unlimited refusals could fill the disk.
+    /// Whether records of `size` units about refused lookups from the network of `ip` may be written into the log one by one;
+    /// answered lookups always are. A refusal costs its client nothing, not even a token, so unlimited refusals could fill the disk.
     #[must_use]
-    pub fn may_record_refusal(&self, ip: IpAddr, records: usize) -> bool {
+    pub fn may_record_refusal(&self, ip: IpAddr, size: usize) -> bool {
         if !self.config.enabled {
             return true;
         }
-        let (cost, now) = (units(records), self.clock.boot());
+        let (cost, now) = (units(size), self.clock.boot());
         // All networks first: in a flood from many networks, no counter is made for each of them.
         if self.all_refusals.charge((), cost, 1.0, now).is_err() {
             return false;
@@ -257,7 +258,7 @@ mod tests {
 
     /// A lookup of one handle.
     fn by(account: u64, ip: IpAddr) -> LookupCall {
-        LookupCall { account: AccountId::from_bits(account), is_proven: true, ip, records: 1 }
+        LookupCall { account: AccountId::from_bits(account), is_proven: true, ip, units: 1 }
     }
 
     /// How many such lookups of one handle pass, at most `most`.
@@ -366,7 +367,7 @@ mod tests {
             .map(|n| Handle::from_canonical(&format!("+1415555{n:04}")).unwrap())
             .collect();
         let ask = |ip, records| {
-            let call = LookupCall { records, ..by(1, ip) };
+            let call = LookupCall { units: records, ..by(1, ip) };
             let asked = quota.charge_lookups(call, handles[..records].iter());
             asked.map(|left| left.unwrap().remaining).map_err(|error| error.limit)
         };

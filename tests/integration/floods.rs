@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{IpAddr, Ipv6Addr, TcpStream},
+    net::{Ipv6Addr, TcpStream},
     path::Path,
     sync::{
         Arc,
@@ -290,9 +290,13 @@ impl Flood {
         Self { server, stop: Arc::default(), answers, phones: Vec::new() }
     }
 
-    /// Adds a phone at `ip` that asks once in each `pause`, for 100 handles in turn.
+    /// Adds a phone at `ip` that asks once in each `pause`, for 100 handles in turn. Its account holds no handle.
     fn add_phone(&mut self, ip: &str, pause: Duration) {
         let token = sign_up(&self.server.phones, ip, 1).remove(0);
+        self.add_phone_with(token, ip, pause);
+    }
+
+    fn add_phone_with(&mut self, token: String, ip: &str, pause: Duration) {
         let (ip, stop, url) = (ip.to_owned(), Arc::clone(&self.stop), self.server.phones.clone());
         self.phones.push(thread::spawn(move || {
             let (mut proxy, mut honest) = (Proxy::to(&url), Honest::default());
@@ -311,25 +315,25 @@ impl Flood {
         }));
     }
 
-    /// Sends what `requests` gives, on four connections, for as long as the flood lasts. Returns what the data directory grew by.
-    fn run(self, title: &str, requests: impl Fn(usize, u64) -> Vec<String> + Sync) {
+    /// Sends the requests of one round after another, on four connections, for as long as the flood lasts. Then says what the
+    /// data directory grew by and what the phones noticed.
+    fn run(self, title: &str, requests: impl Fn(u64) -> Vec<String> + Sync) {
         let Self { server, stop, answers, phones } = self;
         let (span, before) = (flood_span(), bytes_of(&server.data));
         let url = &server.phones;
-        let flooder = |number: usize| {
+        let rounds = AtomicU64::new(0);
+        let flooder = || {
             let mut proxy = Proxy::to(url);
-            for round in 0.. {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                for answer in proxy.ask_all(&requests(number, round)) {
+            while !stop.load(Ordering::Relaxed) {
+                let round = rounds.fetch_add(1, Ordering::Relaxed);
+                for answer in proxy.ask_all(&requests(round)) {
                     answers[usize::from(answer.status)].fetch_add(1, Ordering::Relaxed);
                 }
             }
         };
         let mut grown = 0;
         thread::scope(|scope| {
-            (0..4).for_each(|number| _ = scope.spawn(move || flooder(number)));
+            (0..4).for_each(|_| _ = scope.spawn(flooder));
             let (begun, mut last) = (Instant::now(), before);
             while begun.elapsed() < span {
                 thread::sleep(Duration::from_secs(1));
@@ -344,6 +348,14 @@ impl Flood {
         let statuses = (0..600).map(|status| (status, answers[status].load(Ordering::Relaxed)));
         let statuses: Vec<_> = statuses.filter(|(_, count)| *count > 0).collect();
         say(&format!("{title}: {per_hour:.2} GB an hour over {span:?}; answers {statuses:?}"));
+        let parts = ["log", "registry"].map(|part| bytes_of(&server.data.join(part)) / 1_000_000);
+        let outbox = fs::metadata(server.data.join("outbox.ndjson")).map_or(0, |file| file.len());
+        say(&format!(
+            "{title}: log {} MB, registry {} MB, outbox {} MB",
+            parts[0],
+            parts[1],
+            outbox / 1_000_000
+        ));
         for phone in phones {
             let Honest { statuses, mut took } = phone.join().unwrap();
             took.sort();
@@ -355,6 +367,18 @@ impl Flood {
     }
 }
 
+/// The requests of a round with one account: repeats one by one, repeats in a batch, or a batch of new handles.
+fn lookups(round: u64, ip: &str, token: &str) -> Vec<String> {
+    match round % 3 {
+        0 => vec![lookup(ip, token, "+14155550123"); PIPELINED],
+        1 => vec![batch(ip, token, &vec!["+14155550123".to_owned(); 1_000])],
+        _ => {
+            let new = |n| format!("+1212{:07}", (round * 1_000 + n) % 9_999_999);
+            vec![batch(ip, token, &(0..1_000).map(new).collect::<Vec<_>>())]
+        }
+    }
+}
+
 #[tokio::test]
 #[ignore = "takes ten minutes; `tests/run --long` runs it"]
 async fn long_one_address_with_600_accounts() {
@@ -362,20 +386,8 @@ async fn long_one_address_with_600_accounts() {
     let tokens = sign_up(&flood.server.phones, STRANGERS, 599);
     flood.add_phone(STRANGERS, Duration::from_secs(2));
     flood.add_phone(ELSEWHERE, Duration::from_millis(100));
-    let same = vec!["+14155550123".to_owned(); 1_000];
-    flood.run("one address, 600 accounts", |number, round| {
-        let token = &tokens[(round as usize * 4 + number) % tokens.len()];
-        let ip: IpAddr = STRANGERS.parse().unwrap();
-        match round % 3 {
-            0 => vec![lookup(ip, token, "+14155550123"); PIPELINED],
-            1 => vec![batch(STRANGERS, token, &same)],
-            _ => {
-                let new = |n: usize| {
-                    format!("+1212{:07}", (round as usize * 4_000 + n * 4 + number) % 9_999_999)
-                };
-                vec![batch(STRANGERS, token, &(0..1_000).map(new).collect::<Vec<_>>())]
-            }
-        }
+    flood.run("one address, 600 accounts", |round| {
+        lookups(round, STRANGERS, &tokens[round as usize % tokens.len()])
     });
 }
 
@@ -384,8 +396,40 @@ async fn long_one_address_with_600_accounts() {
 async fn long_refused_lookups_from_200_000_networks() {
     let mut flood = Flood::start().await;
     flood.add_phone(ELSEWHERE, Duration::from_millis(100));
-    flood.run("200,000 networks without tokens", |number, round| {
-        let first = (round * 4 + number as u64) * PIPELINED as u64;
+    flood.run("200,000 networks without tokens", |round| {
+        let first = round * PIPELINED as u64;
         (first..first + PIPELINED as u64).map(tokenless).collect()
+    });
+}
+
+/// Everything that a stranger can do, from as many networks as it needs.
+#[tokio::test]
+#[ignore = "takes ten minutes; `tests/run --long` runs it"]
+async fn long_all_at_once_from_many_networks() {
+    let mut flood = Flood::start().await;
+    let ip =
+        |n: u64| Ipv6Addr::from_bits(u128::from(0x2001_0db8_0000_0000 + n) << 64 | 1).to_string();
+    let url = flood.server.phones.clone();
+    let tokens: Vec<_> = (0..600).map(|n| sign_up(&url, &ip(n), 1).remove(0)).collect();
+    let proven = flood.server.sign_up().await;
+    flood.server.prove(&proven, "+14155550123").await;
+    flood.add_phone_with(proven.token, ELSEWHERE, Duration::from_millis(100));
+    flood.run("all at once from many networks", |round| {
+        let some = round * PIPELINED as u64..(round + 1) * PIPELINED as u64;
+        let to = |path: &'static str, body: fn(u64) -> Value| {
+            some.clone().map(move |n| call(ip(n % 200_000), "", "POST", path, &body(n))).collect()
+        };
+        match round % 6 {
+            0 => to("/v1/devices", |_| json!({"platform": "ios", "name": "x".repeat(128)})),
+            1 => to(
+                "/v1/deregistrations",
+                |n| json!({"handle": format!("+1415{:07}", n % 9_999_999)}),
+            ),
+            2 => some.clone().map(tokenless).collect(),
+            _ => {
+                let account = round / 6 % 600;
+                lookups(round, &ip(account), &tokens[account as usize])
+            }
+        }
     });
 }

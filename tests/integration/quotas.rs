@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     harness::{Device, Server},
-    wire::{Reply, batch, call},
+    wire::{Reply, batch, call, link},
 };
 
 /// Limit and window of the `RateLimit-Policy` header, remaining and reset of the `RateLimit` header.
@@ -93,4 +93,43 @@ async fn too_many_requests_are_refused_whatever_they_ask() {
         assert_eq!(refused.refuses(429, "rate-limited")["limit"], "requests");
         assert!((1..=30).contains(&refused.retry_after()));
     }
+}
+
+/// The limit that a 429 names.
+#[track_caller]
+fn limit_of(reply: &Reply) -> &str {
+    reply.refuses(429, "rate-limited")["limit"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn repeats_and_long_addresses_count_for_the_lookups_of_the_account() {
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__LOOKUPS_PER_DAY", "4000")];
+    let server = Server::start_with(&env).await;
+    let (ben, carl) = (server.sign_up().await, server.sign_up().await);
+    let repeats = ["+14155550123"; 999];
+    for _ in 0..4 {
+        assert_eq!(batch(&server, &ben, &repeats).await.status, 200);
+    }
+    assert_eq!(batch(&server, &ben, &["nonsense"; 4]).await.status, 200);
+    let one = get(&server, &ben, "+14155550123").await;
+    assert_eq!(limit_of(&one), "lookups");
+    assert!((1..=22).contains(&one.retry_after()), "{one:?}");
+    // An address of 254 bytes is four units.
+    let domain = format!("{0}.{0}.{0}", "d".repeat(61));
+    let long = format!("{}@{domain}.ab", "l".repeat(64));
+    let long = format!("{long}{}", "c".repeat(254 - long.len()));
+    assert_eq!(batch(&server, &carl, &vec![long.as_str(); 1_000]).await.status, 200);
+    assert_eq!(limit_of(&get(&server, &carl, "+14155550123").await), "lookups");
+}
+
+#[tokio::test]
+async fn strangers_cannot_use_up_the_sign_ups_of_second_devices() {
+    let env = [("QUOTA__ENABLED", "true"), ("QUOTA__ALL_SIGN_UPS_PER_HOUR", "2")];
+    let server = Server::start_with(&env).await;
+    let (ben, _) = (server.sign_up().await, server.sign_up().await);
+    let stranger = json!({"platform": "ios"});
+    let refused = call(&server, Method::POST, "/v1/devices", None, Some(stranger)).await;
+    assert_eq!(limit_of(&refused), "all-sign-ups");
+    assert!((1_700..=1_800).contains(&refused.retry_after()), "{refused:?}");
+    assert_eq!(link(&server, &ben).await.account, ben.account);
 }
