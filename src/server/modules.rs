@@ -12,7 +12,7 @@ use crate::{
     dispatch::Dispatch,
     envelope::KeyFiles,
     files::SharedDisk,
-    http::operator::Snapshots,
+    http::operator::{Counters, Snapshots},
     import_jobs::ImportJobs,
     query_log::{self, LogOptions, QueryLog},
     quota::Quota,
@@ -31,6 +31,18 @@ pub(super) struct Modules {
     pub(super) quota: Arc<Quota>,
     pub(super) ownership: Arc<VerificationService>,
     pub(super) dispatch: Dispatch,
+}
+
+impl Modules {
+    /// The counts that `/metrics` shows.
+    pub(super) fn counters(&self) -> Counters {
+        Counters {
+            lookups: self.dispatch.counts(),
+            unrecorded: self.dispatch.unrecorded(),
+            quota: Arc::clone(&self.quota),
+            verifications: Arc::clone(&self.ownership),
+        }
+    }
 }
 
 /// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet.
