@@ -12,12 +12,11 @@ use super::{
     answer::{Answer, Caller, Refusal},
     config::Config,
     decide::{self, Decision, Preview},
-    record::units,
 };
 use crate::{
     handle::{Handle, HandleError, PhoneKey, Region},
     query_log::{AppendAck, QueryLog},
-    quota::{Allowance, LookupCall, Quota},
+    quota::{Allowance, LookupCall, Quota, record_units},
     registry::{Asker, HandleState, Loading, Registry, TokenError, View},
     vocabulary::Reason,
 };
@@ -240,7 +239,7 @@ fn lookup_call<'a>(
     handles: impl Iterator<Item = Option<&'a Handle>>,
 ) -> LookupCall {
     let Asker { account, is_proven, .. } = asker;
-    LookupCall { account, is_proven, ip: caller.ip, units: units(handles) }
+    LookupCall { account, is_proven, ip: caller.ip, units: record_units(handles) }
 }
 
 /// Whether any asker would be told `imessage`.

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     handle::Handle,
-    limits,
     query_log::{LookupRecord, QueryLog, Record},
     registry::{Asker, ChangeSink, Recording, SinkFailed, Unrecorded},
     vocabulary::{Reason, Route},
@@ -58,15 +57,6 @@ impl Dispatch {
             took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
         })
     }
-}
-
-/// The size of records of these handles, as limits count it. None stands for a text that is no handle.
-pub(super) fn units<'a>(handles: impl Iterator<Item = Option<&'a Handle>>) -> usize {
-    let more = |handle: Option<&Handle>| match handle {
-        Some(Handle::Email(address)) => address.as_str().len() / limits::RECORD_UNIT_BYTES,
-        Some(Handle::Phone(_)) | None => 0,
-    };
-    handles.map(|handle| 1 + more(handle)).sum()
 }
 
 /// Records the registry's changes in the query log.

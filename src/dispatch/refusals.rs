@@ -3,11 +3,11 @@
 use super::{
     answer::{Caller, Refusal},
     lookup::Dispatch,
-    record::units,
 };
 use crate::{
     handle::Handle,
     query_log::{Record, RefusalCount},
+    quota::record_units,
     registry::Asker,
     vocabulary::{ProblemCode, Reason},
 };
@@ -28,7 +28,7 @@ impl Dispatch {
         refusal: Refusal,
         handles: Vec<Option<Handle>>,
     ) -> Refusal {
-        let size = units(handles.iter().map(Option::as_ref));
+        let size = record_units(handles.iter().map(Option::as_ref));
         if !self.quota.may_record_refusal(caller.ip, size) {
             let (reason, count) = (Reason::Refused(refusal.code()), handles.len() as u64);
             self.counts.add(reason, count);

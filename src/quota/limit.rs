@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vocabulary::ProblemCode;
+use crate::{handle::Handle, limits, vocabulary::ProblemCode};
 
 /// What an account has left of its new handles, for the `RateLimit` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,15 @@ impl Limit {
             Self::Changes => "changes",
         }
     }
+}
+
+/// The size of records of these handles, as limits count it. None stands for a text that is no handle.
+pub fn record_units<'a>(handles: impl Iterator<Item = Option<&'a Handle>>) -> usize {
+    let more = |handle: Option<&Handle>| match handle {
+        Some(Handle::Email(address)) => address.as_str().len() / limits::RECORD_UNIT_BYTES,
+        Some(Handle::Phone(_)) | None => 0,
+    };
+    handles.map(|handle| 1 + more(handle)).sum()
 }
 
 /// A span in whole seconds, rounded up and at least 1, as `Retry-After` requires.
