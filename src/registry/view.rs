@@ -13,8 +13,8 @@ use super::{
     error::{Loading, TokenError},
     handle_state::HandleState,
     index::Index,
-    state::RegistryState,
     packed::Packed,
+    state::RegistryState,
     token::Presented,
 };
 
