@@ -31,6 +31,11 @@ pub const DEVICE_NAME_BYTES_MAX: usize = 128;
 pub const TOKEN_BYTES_MAX: usize = 128;
 /// Open connections of one listening socket; each thread of the phones' listener has its own. Further ones are closed.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// Descriptors that connections leave to files and deliveries. At the change of the hour the log needs up to 6, keys 4, the
+/// sealer 4; an audit entry needs 4 and a search up to 16. Each delivery needs one.
+pub const DESCRIPTORS_RESERVED: usize = 128 + DELIVERIES_MAX;
+/// With fewer connections than this on the phones' listener, a start warns that the limit of open files is low.
+pub const CONNECTIONS_FEW: usize = 1_000;
 /// How long a connection may take to send the head of a request. It ends slow-loris attacks.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one request on the phones' listener may take, including its body.
@@ -67,6 +72,11 @@ pub const KEYS_RESERVE_BYTES_MAX: u64 = 1 << 30;
 /// Free space below which by default the log takes no records and the registry does not grow: other programs on the disk must not
 /// starve.
 pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
+/// How long requests wait for one commit of the log. A disk that takes longer hangs: requests are then refused until it
+/// writes again. A healthy disk syncs in milliseconds, and a full queue of a slow one in under a second.
+pub const LOG_COMMIT_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 5 });
+/// How often the log checks that its commits make progress.
+pub const LOG_PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Pause after a failed write before the log tries a new file.
 pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Rows of a segment that the sealer sorts in memory at once: 384 MiB, and as much again at most for e-mail addresses and
@@ -124,6 +134,9 @@ pub const AUDIT_RETENTION_MIN: Duration = LOG_RETENTION_MAX;
 pub const AUDIT_RETENTION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3600);
 /// How long an audit entry waits for another process to write one. A write takes milliseconds.
 pub const AUDIT_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for its own audit entry, and before that for an earlier one. Afterwards it gives nothing. It is
+/// longer than [`AUDIT_LOCK_PATIENCE`], so that the error says who holds the lock.
+pub const AUDIT_ENTRY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 6 });
 /// Operators in the list: each call of the operators' API compares its token with every one.
 pub const OPERATORS_MAX: usize = 1_000;
 /// How long a change of the list of operators waits for another process that changes it, which takes milliseconds.
@@ -146,6 +159,9 @@ pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
 /// Changes in one durable commit of the registry store.
 pub const REGISTRY_COMMIT_CHANGES_MAX: usize = 512;
+/// How long a request waits until its change of the registry is durable and recorded: until the commits before it and its own
+/// are done. Afterwards it is refused, and the change may still be made.
+pub const REGISTRY_CHANGE_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 8 });
 /// Pause after a failed write before the registry store is reopened. It doubles after each failure, up to
 /// [`REGISTRY_REOPEN_PAUSE_MAX`].
 pub const REGISTRY_REOPEN_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 2 } else { 100 });
@@ -177,6 +193,8 @@ pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 pub const VERIFICATIONS: usize = 50_000;
 /// The most that the configuration accepts.
 pub const VERIFICATIONS_MAX: usize = 10_000_000;
+/// How long the delivery of a code waits for the outbox file. Then the disk hangs, and the code is refused.
+pub const OUTBOX_PATIENCE: Duration = Duration::from_secs(5);
 /// Wrong codes before a verification session ends.
 pub const CODE_ATTEMPTS_MAX: u8 = 5;
 /// How long a code is valid.

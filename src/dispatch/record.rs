@@ -74,6 +74,8 @@ impl ChangeSink for LogSink {
     fn record(&self, changes: &[Unrecorded]) -> Result<Recording, SinkFailed> {
         let records = changes.iter().map(|row| Record::Change(row.change.clone()));
         let acknowledged = self.0.append_all(records).map_err(|_| SinkFailed)?;
-        Ok(Box::pin(async move { acknowledged.await.map_err(|_| SinkFailed) }))
+        // The registry offers a change again that the log did not commit. So it must know, even if that takes long.
+        let known = acknowledged.until_known();
+        Ok(Box::pin(async move { known.await.map_err(|_| SinkFailed) }))
     }
 }

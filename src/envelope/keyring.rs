@@ -20,7 +20,7 @@ use std::{
 
 use super::{
     key_files::{KeyFiles, KeyringError, Keys},
-    keyring_format::HourKey,
+    keyring_format::{Entries, HourKey},
     root_key::RootKey,
 };
 use crate::{clock::Hour, files::SharedDisk};
@@ -31,12 +31,15 @@ pub struct Keyring {
     files: KeyFiles,
     /// None when opened for reading only.
     disk: Option<SharedDisk>,
+    /// Locked for a whole change of the files.
     state: Mutex<State>,
+    /// As of the last finished change. Locked for a moment only: who needs a key must not wait for a disk that hangs.
+    entries: Mutex<Entries>,
 }
 
 #[derive(Debug)]
 struct State {
-    keys: Keys,
+    root: RootKey,
     /// A change failed half-way: the files must be read again before the next change.
     is_uncertain: bool,
 }
@@ -59,48 +62,49 @@ impl Keyring {
     }
 
     fn new(files: KeyFiles, disk: Option<SharedDisk>, keys: Keys) -> Self {
-        Self { files, disk, state: Mutex::new(State { keys, is_uncertain: false }) }
+        let Keys { root, entries } = keys;
+        let state = Mutex::new(State { root, is_uncertain: false });
+        Self { files, disk, state, entries: Mutex::new(entries) }
     }
 
     /// The key of an hour, if it is alive.
     pub fn get(&self, hour: Hour) -> Option<HourKey> {
-        self.lock().keys.entries.get(&hour).cloned()
+        lock(&self.entries).get(&hour).cloned()
     }
 
     /// The hours that are alive.
     pub fn hours(&self) -> BTreeSet<Hour> {
-        self.lock().keys.entries.keys().copied().collect()
+        lock(&self.entries).keys().copied().collect()
     }
 
     /// The hours of the keyring as it lies on disk at this moment, whatever this process knows.
     pub fn reread(&self) -> Result<BTreeSet<Hour>, KeyringError> {
         // Under the lock, so that this process is not in mid-change.
-        let _state = self.lock();
+        let _state = lock(&self.state);
         let keys = self.files.read()?;
         Ok(keys.entries.into_keys().collect())
     }
 
     /// What a finished change of the keys does not leave, as sentences: a second root key, unfinished files.
     pub fn loose_ends(&self) -> Result<Vec<String>, KeyringError> {
-        let _state = self.lock();
+        let _state = lock(&self.state);
         self.files.loose_ends()
     }
 
     /// The key of an hour; made, and durable before this returns, if there is none.
     pub fn ensure(&self, hour: Hour) -> Result<HourKey, KeyringError> {
-        let mut state = self.lock();
-        if let Some(disk) = &self.disk {
-            self.certain(disk, &mut state)?;
+        if let Some(key) = self.get(hour) {
+            return Ok(key);
         }
-        if let Some(key) = state.keys.entries.get(&hour) {
-            return Ok(key.clone());
-        }
+        let mut state = lock(&self.state);
         let disk = self.disk()?;
-        let (mut entries, key) = (state.keys.entries.clone(), HourKey::random());
-        entries.insert(hour, key.clone());
+        self.certain(disk, &mut state)?;
+        // Another thread may have made it since.
+        let mut entries = lock(&self.entries).clone();
+        let key = entries.entry(hour).or_insert_with(HourKey::random).clone();
         state.is_uncertain = true;
-        self.files.write_keyring(disk, &entries, &state.keys.root)?;
-        state.keys.entries = entries;
+        self.files.write_keyring(disk, &entries, &state.root)?;
+        *lock(&self.entries) = entries;
         state.is_uncertain = false;
         Ok(key)
     }
@@ -111,25 +115,29 @@ impl Keyring {
     /// If a file cannot be written; the keys may then be destroyed or not, and pruning again finishes it.
     pub fn prune(&self, hours: &[Hour]) -> Result<(), KeyringError> {
         let disk = self.disk()?;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         self.certain(disk, &mut state)?;
-        let mut left = state.keys.entries.clone();
+        let entries = lock(&self.entries).clone();
+        let mut left = entries.clone();
         left.retain(|hour, _| !hours.contains(hour));
-        if left.len() == state.keys.entries.len() {
+        if left.len() == entries.len() {
             return Ok(());
         }
         let fresh = RootKey::random();
         state.is_uncertain = true;
-        self.files.write_roots(disk, &[&state.keys.root, &fresh])?;
+        self.files.write_roots(disk, &[&state.root, &fresh])?;
         self.files.write_keyring(disk, &left, &fresh)?;
         self.files.write_roots(disk, &[&fresh])?;
-        *state = State { keys: Keys { root: fresh, entries: left }, is_uncertain: false };
+        *state = State { root: fresh, is_uncertain: false };
+        *lock(&self.entries) = left;
         Ok(())
     }
 
     fn certain(&self, disk: &SharedDisk, state: &mut State) -> Result<(), KeyringError> {
         if state.is_uncertain {
-            *state = State { keys: self.files.finish_change(disk)?, is_uncertain: false };
+            let Keys { root, entries } = self.files.finish_change(disk)?;
+            *state = State { root, is_uncertain: false };
+            *lock(&self.entries) = entries;
         }
         Ok(())
     }
@@ -137,8 +145,8 @@ impl Keyring {
     fn disk(&self) -> Result<&SharedDisk, KeyringError> {
         self.disk.as_ref().ok_or_else(|| KeyringError::ReadOnly(self.files.keyring.clone()))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

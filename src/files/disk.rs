@@ -6,6 +6,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::Arc,
 };
@@ -42,6 +43,11 @@ pub trait DiskFile: Send + fmt::Debug {
     /// Makes the content durable (fdatasync).
     /// After an error, the content on disk is unknown, and a second call may report success falsely.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Whether somebody has removed the file. Then everything in it is lost once it is closed.
+    fn is_removed(&self) -> io::Result<bool> {
+        Ok(false)
+    }
 
     /// Cuts the file to `len` bytes.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
@@ -103,6 +109,10 @@ impl DiskFile for OsFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn is_removed(&self) -> io::Result<bool> {
+        Ok(self.0.metadata()?.nlink() == 0)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

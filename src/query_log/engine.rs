@@ -1,14 +1,14 @@
 //! The state that writers, flushers and the commit thread share, and the commit thread itself.
 
 use std::{
-    io,
+    io, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, TryLockError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -31,6 +31,10 @@ use crate::{
     shutdown::Shutdown,
 };
 
+/// How often a serving thread tries to get at the writing side, while it lets other threads run. A commit in `os` mode
+/// takes some microseconds.
+const INLINE_ATTEMPTS: u32 = 100;
+
 /// What the writers, the flushers and the commit thread share.
 ///
 /// Lock order: `sealer`, `retention`, `committer`, `pending`.
@@ -40,6 +44,10 @@ pub(super) struct LogState {
     pub(super) pending: Mutex<Pending>,
     /// Locked for a whole commit, so that groups enter the file in the order of their records.
     pub(super) committer: Mutex<Committer>,
+    /// The group of the present commit, or of the last one.
+    pub(super) in_commit: Mutex<Option<Arc<CommitGroup>>>,
+    /// The oldest group without an outcome, and since when [`LogState::check_progress`] has seen it.
+    pub(super) oldest: Mutex<Option<(Arc<CommitGroup>, Instant)>>,
     pub(super) writable: AtomicBool,
     pub(super) stopping: AtomicBool,
     pub(super) wakeup: Arc<Wakeup>,
@@ -58,10 +66,10 @@ pub(super) struct LogState {
     pub(super) directory: FileLock,
 }
 
-/// The log's own thread; dropping this stops it.
-pub(super) struct CommitThread {
-    pub(super) shared: Arc<LogState>,
-    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+/// The log's own threads: one commits, the other checks that commits make progress. Dropping this stops both.
+pub(super) struct LogThreads {
+    shared: Arc<LogState>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl LogState {
@@ -74,10 +82,33 @@ impl LogState {
 
     /// Commits the pending records once. False if there were none.
     pub(super) fn commit_pending(&self) -> bool {
-        let mut committer = lock(&self.committer);
+        self.commit_with(lock(&self.committer))
+    }
+
+    /// Commits the pending records on a thread that must not wait for a disk on which another thread hangs. Where another
+    /// commit is under way for long, the commit thread does it.
+    pub(super) fn commit_pending_inline(&self) {
+        for _ in 0..INLINE_ATTEMPTS {
+            match self.committer.try_lock() {
+                Err(TryLockError::WouldBlock) => thread::yield_now(),
+                Err(TryLockError::Poisoned(committer)) => {
+                    self.commit_with(committer.into_inner());
+                    return;
+                }
+                Ok(committer) => {
+                    self.commit_with(committer);
+                    return;
+                }
+            }
+        }
+        self.wakeup.notify();
+    }
+
+    fn commit_with(&self, mut committer: MutexGuard<'_, Committer>) -> bool {
         let Some(group) = lock(&self.pending).take_group(&mut committer.records) else {
             return false;
         };
+        *lock(&self.in_commit) = Some(Arc::clone(&group));
         // The guard resolves the group even after a panic, so that no task waits forever.
         let mut guard = ResolveOnDrop { group, committed: false };
         match committer.write() {
@@ -97,9 +128,37 @@ impl LogState {
         self.wakeup.notify();
     }
 
+    /// Refuses appends and fails the requests that wait, if a commit has taken too long. The commit goes on: once the disk
+    /// writes again, the commit thread reopens the log.
+    fn check_progress(&self) {
+        let in_commit = lock(&self.in_commit).clone().filter(|group| group.is_open());
+        let waiting = in_commit.clone().or_else(|| lock(&self.pending).group());
+        let mut oldest = lock(&self.oldest);
+        let Some(group) = waiting else {
+            *oldest = None;
+            return;
+        };
+        let since = match &*oldest {
+            Some((seen, since)) if Arc::ptr_eq(seen, &group) => *since,
+            _ => Instant::now(),
+        };
+        *oldest = Some((group, since));
+        if since.elapsed() < limits::LOG_COMMIT_PATIENCE || !self.is_writable() {
+            return;
+        }
+        if let Some(group) = in_commit {
+            group.give_up();
+        }
+        self.poison(&WriteError::Hangs);
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+
     /// Refuses appends if the disk has less free space than its reserve.
     pub(super) fn check_space(&self) {
-        if !self.writable.load(Ordering::Acquire) {
+        if !self.is_writable() {
             return;
         }
         let Some(space) = self.space() else { return };
@@ -157,7 +216,7 @@ impl LogState {
 
     fn run_commits(&self) {
         while !self.stopping.load(Ordering::Acquire) {
-            if self.writable.load(Ordering::Acquire) {
+            if self.is_writable() {
                 // Returns at once after a notification since the last call, and may return without one.
                 thread::park();
                 self.yield_to_serving_threads();
@@ -189,7 +248,7 @@ impl LogState {
     }
 }
 
-impl CommitThread {
+impl LogThreads {
     pub(super) fn start(shared: &Arc<LogState>, shutdown: Shutdown) -> io::Result<Self> {
         let worker = Arc::clone(shared);
         let run = move || {
@@ -204,18 +263,31 @@ impl CommitThread {
         };
         let thread = thread::Builder::new().name("query-log".into()).spawn(run)?;
         shared.wakeup.set_thread(thread.thread());
-        Ok(Self { shared: Arc::clone(shared), thread: Mutex::new(Some(thread)) })
+        let watched = Arc::clone(shared);
+        // Not a task of a runtime: whatever else hangs with the disk must not keep it from running.
+        let watch = move || {
+            while !watched.stopping.load(Ordering::Acquire) {
+                thread::park_timeout(limits::LOG_PROGRESS_EVERY);
+                watched.check_progress();
+            }
+        };
+        let started = Self { shared: Arc::clone(shared), threads: Mutex::new(vec![thread]) };
+        let watch = thread::Builder::new().name("log-progress".into()).spawn(watch)?;
+        lock(&started.threads).push(watch);
+        Ok(started)
     }
 
     pub(super) fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.wakeup.notify();
-        // The thread catches its own panics, so joining it tells nothing more.
-        lock(&self.thread).take().map(JoinHandle::join);
+        for thread in mem::take(&mut *lock(&self.threads)) {
+            thread.thread().unpark();
+            // The commit thread catches its own panics, so joining it tells nothing more.
+            let _ = thread.join();
+        }
     }
 }
 
-impl Drop for CommitThread {
+impl Drop for LogThreads {
     fn drop(&mut self) {
         self.stop();
         let mut pending = lock(&self.shared.pending);

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     config::{Config, Durability},
-    engine::{CommitThread, LogState},
+    engine::{LogState, LogThreads},
     frames::{
         append_ack::{AppendAck, AppendError},
         committer::Committer,
@@ -72,8 +72,8 @@ impl LogOptions {
 #[derive(Clone)]
 pub struct QueryLog {
     pub(super) shared: Arc<LogState>,
-    /// Dropping the last clone stops the commit thread.
-    pub(super) thread: Arc<CommitThread>,
+    /// Dropping the last clone stops the log's threads.
+    pub(super) threads: Arc<LogThreads>,
 }
 
 impl QueryLog {
@@ -99,6 +99,8 @@ impl QueryLog {
             id: NEXT_LOG.fetch_add(1, Ordering::Relaxed),
             pending: Mutex::new(Pending::new(time, Arc::clone(&wakeup))),
             committer: Mutex::new(Committer::new(maker)),
+            in_commit: Mutex::default(),
+            oldest: Mutex::default(),
             writable: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             wakeup,
@@ -111,8 +113,8 @@ impl QueryLog {
             disk_reserve,
             directory: recovered.lock,
         });
-        let thread = CommitThread::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
-        Ok((Self { shared, thread: Arc::new(thread) }, recovered.report))
+        let threads = LogThreads::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
+        Ok((Self { shared, threads: Arc::new(threads) }, recovered.report))
     }
 
     /// Appends a record. No answer may leave before the acknowledgement resolves, and none after an error.
@@ -134,7 +136,7 @@ impl QueryLog {
 
     /// Whether the log accepts records now.
     pub fn is_writable(&self) -> bool {
-        self.shared.writable.load(Ordering::Acquire)
+        self.shared.is_writable()
     }
 
     /// Commits the records of this thread's requests: on this thread in `os` mode, on the commit thread in `disk` mode.
@@ -161,9 +163,7 @@ impl QueryLog {
             // Every request that is ready in this turn of the runtime joins the commit.
             tokio::task::yield_now().await;
             match self.shared.durability {
-                Durability::Os => {
-                    self.shared.commit_pending();
-                }
+                Durability::Os => self.shared.commit_pending_inline(),
                 Durability::Disk => self.shared.wakeup.notify(),
             }
         }
@@ -209,7 +209,7 @@ impl QueryLog {
     pub fn close(&self) {
         lock(&self.shared.pending).close();
         self.shared.writable.store(false, Ordering::Release);
-        self.thread.stop();
+        self.threads.stop();
         self.commit_pending();
         self.shared.finish_active_if(|_| true);
     }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    ops::Range,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -12,6 +13,7 @@ use std::{
     },
 };
 
+use super::faults::{DiskCall, Failure, Faults};
 use crate::files::{Disk, DiskFile, OsDisk};
 
 /// One change, with paths relative to the root.
@@ -21,6 +23,8 @@ enum Op {
     Create(usize, PathBuf),
     Append(usize, Vec<u8>),
     Sync(usize),
+    /// What was not durable before never becomes durable, even if a later sync reports success.
+    SyncFailed(usize),
     Truncate(usize, usize),
     Wipe(usize),
     Rename(PathBuf, PathBuf),
@@ -45,6 +49,8 @@ impl Survives {
 struct Inode {
     now: Vec<u8>,
     synced: Vec<u8>,
+    /// Bytes that a failed sync has lost: the kernel has them in memory only, and takes them for written.
+    lost: Range<usize>,
 }
 
 /// The directory as the operations make it.
@@ -69,8 +75,17 @@ impl Image {
             Op::Sync(inode) => {
                 let inode = &mut self.inodes[*inode];
                 inode.synced.clone_from(&inode.now);
+                inode.synced[inode.lost.clone()].fill(0);
             }
-            Op::Truncate(inode, len) => self.inodes[*inode].now.truncate(*len),
+            Op::SyncFailed(inode) => {
+                let inode = &mut self.inodes[*inode];
+                inode.lost = inode.synced.len().min(inode.now.len())..inode.now.len();
+            }
+            Op::Truncate(inode, len) => {
+                let inode = &mut self.inodes[*inode];
+                inode.now.truncate(*len);
+                inode.lost = inode.lost.start.min(*len)..inode.lost.end.min(*len);
+            }
             Op::Wipe(inode) => self.inodes[*inode].now.fill(0),
             Op::Rename(from, to) => {
                 let inode = self.names.remove(from).unwrap();
@@ -94,6 +109,7 @@ struct State {
     root: PathBuf,
     ops: Vec<Op>,
     image: Image,
+    writes_after_failed_sync: usize,
 }
 
 /// See the module.
@@ -103,18 +119,30 @@ pub(crate) struct SimDisk {
     pub(crate) fail_appends: Arc<AtomicBool>,
     pub(crate) fail_syncs: Arc<AtomicBool>,
     pub(crate) fail_unlinks: Arc<AtomicBool>,
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl SimDisk {
     /// A disk under `root`, which must be empty.
     pub(crate) fn new(root: &Path) -> Self {
-        let state = State { root: root.into(), ops: Vec::new(), image: Image::default() };
+        let state = State {
+            root: root.into(),
+            ops: Vec::new(),
+            image: Image::default(),
+            writes_after_failed_sync: 0,
+        };
         Self {
             state: Arc::new(Mutex::new(state)),
             fail_appends: Arc::default(),
             fail_syncs: Arc::default(),
             fail_unlinks: Arc::default(),
+            faults: Arc::default(),
         }
+    }
+
+    /// How often a file was written or synced although bytes in it were lost by a failed sync.
+    pub(crate) fn writes_after_failed_sync(&self) -> usize {
+        self.state.lock().unwrap().writes_after_failed_sync
     }
 
     /// Changes so far.
@@ -164,12 +192,21 @@ impl SimDisk {
     fn note(&self, make: impl FnOnce(&mut State) -> Op) {
         let mut state = self.state.lock().unwrap();
         let op = make(&mut state);
+        if let Op::Append(inode, _) | Op::Sync(inode) = op
+            && !state.image.inodes[inode].lost.is_empty()
+        {
+            state.writes_after_failed_sync += 1;
+        }
         state.image.apply(&op);
         state.ops.push(op);
     }
 
     fn relative(state: &State, path: &Path) -> PathBuf {
         path.strip_prefix(&state.root).unwrap().to_owned()
+    }
+
+    fn meet(&self, call: DiskCall, path: &Path) -> io::Result<()> {
+        self.faults.meet(call, path).map_err(Failure::error)
     }
 
     fn refuse(&self, flag: &AtomicBool) -> io::Result<()> {
@@ -179,35 +216,40 @@ impl SimDisk {
 
 impl Disk for SimDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.meet(DiskCall::CreateDir, path)?;
         OsDisk.create_dir(path)?;
         self.note(|state| Op::CreateDir(Self::relative(state, path)));
         Ok(())
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.meet(DiskCall::Create, path)?;
         let file = OsDisk.create(path)?;
         let mut inode = 0;
         self.note(|state| {
             inode = state.image.inodes.len();
             Op::Create(inode, Self::relative(state, path))
         });
-        Ok(Box::new(SimFile { disk: self.clone(), inode, file }))
+        Ok(Box::new(SimFile { disk: self.clone(), inode, path: path.into(), file }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.meet(DiskCall::Open, path)?;
         let file = OsDisk.open(path)?;
         let state = self.state.lock().unwrap();
         let inode = state.image.names[&Self::relative(&state, path)];
-        Ok(Box::new(SimFile { disk: self.clone(), inode, file }))
+        Ok(Box::new(SimFile { disk: self.clone(), inode, path: path.into(), file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.meet(DiskCall::Rename, to)?;
         OsDisk.rename(from, to)?;
         self.note(|state| Op::Rename(Self::relative(state, from), Self::relative(state, to)));
         Ok(())
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.meet(DiskCall::Unlink, path)?;
         self.refuse(&self.fail_unlinks)?;
         OsDisk.unlink(path)?;
         self.note(|state| Op::Unlink(Self::relative(state, path)));
@@ -215,6 +257,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.meet(DiskCall::SyncDir, path)?;
         self.refuse(&self.fail_syncs)?;
         self.note(|state| Op::SyncDir(Self::relative(state, path)));
         Ok(())
@@ -225,36 +268,46 @@ impl Disk for SimDisk {
 struct SimFile {
     disk: SimDisk,
     inode: usize,
+    path: PathBuf,
     file: Box<dyn DiskFile>,
 }
 
 impl DiskFile for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.disk.fail_appends.load(Ordering::SeqCst) {
+        let met = self.disk.faults.meet(DiskCall::Append, &self.path);
+        let is_full = self.disk.fail_appends.load(Ordering::SeqCst);
+        if is_full || met == Err(Failure::Full) {
             // A full disk takes what still fits.
             let fits = &bytes[..bytes.len() / 2];
             self.file.append(fits)?;
             self.disk.note(|_| Op::Append(self.inode, fits.to_vec()));
         }
         self.disk.refuse(&self.disk.fail_appends)?;
+        met.map_err(Failure::error)?;
         self.file.append(bytes)?;
         self.disk.note(|_| Op::Append(self.inode, bytes.to_vec()));
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.disk.refuse(&self.disk.fail_syncs)?;
-        self.disk.note(|_| Op::Sync(self.inode));
-        Ok(())
+        let refused = self.disk.refuse(&self.disk.fail_syncs);
+        let synced = refused.and_then(|()| self.disk.meet(DiskCall::Sync, &self.path));
+        self.disk.note(|_| match synced {
+            Ok(()) => Op::Sync(self.inode),
+            Err(_) => Op::SyncFailed(self.inode),
+        });
+        synced
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.disk.meet(DiskCall::Truncate, &self.path)?;
         self.file.truncate(len)?;
         self.disk.note(|_| Op::Truncate(self.inode, usize::try_from(len).unwrap()));
         Ok(())
     }
 
     fn wipe(&mut self) -> io::Result<()> {
+        self.disk.meet(DiskCall::Wipe, &self.path)?;
         self.file.wipe()?;
         self.disk.note(|_| Op::Wipe(self.inode));
         Ok(())

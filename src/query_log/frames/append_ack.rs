@@ -2,12 +2,18 @@
 //!
 //! All records of one commit share one [`CommitGroup`], and an [`AppendAck`] refers to it. So a commit costs one allocation
 //! and a record none. A commit wakes exactly the tasks whose records it wrote: later records belong to another group.
+//!
+//! A disk can hang, so that nobody knows for long whether a commit succeeds. Requests then stop waiting
+//! ([`CommitGroup::give_up`]); who must know the outcome waits on ([`AppendAck::until_known`]).
 
 use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -29,11 +35,14 @@ pub enum AppendError {
 pub(crate) struct CommitGroup {
     /// None while the commit is pending.
     outcome: OnceLock<Result<(), AppendError>>,
+    /// Requests wait no longer, although the outcome is not known.
+    is_given_up: AtomicBool,
     waiters: Mutex<Vec<Waiters>>,
     wakeup: Arc<Wakeup>,
 }
 
 /// The waiting tasks of one thread with a flusher, or of all other threads.
+#[derive(Clone)]
 struct Waiters {
     flusher: Option<Arc<Signal>>,
     wakers: Vec<Waker>,
@@ -42,7 +51,8 @@ struct Waiters {
 impl CommitGroup {
     pub(crate) fn new(wakeup: &Arc<Wakeup>) -> Arc<Self> {
         let (outcome, waiters) = (OnceLock::new(), Mutex::default());
-        Arc::new(Self { outcome, waiters, wakeup: Arc::clone(wakeup) })
+        let (is_given_up, wakeup) = (AtomicBool::new(false), Arc::clone(wakeup));
+        Arc::new(Self { outcome, is_given_up, waiters, wakeup })
     }
 
     /// Resolves every acknowledgement of the group, once, and wakes the waiting tasks.
@@ -56,16 +66,36 @@ impl CommitGroup {
             assert!(first.is_ok(), "a commit resolves once");
             mem::take(&mut *waiters)
         };
-        for Waiters { flusher, wakers } in waiters {
-            match flusher {
-                Some(flusher) => flusher.wake_all(wakers),
-                None => wakers.into_iter().for_each(Waker::wake),
-            }
-        }
+        wake(waiters);
+    }
+
+    /// Fails every acknowledgement that a request waits for. The commit goes on, and its outcome is known later.
+    pub(crate) fn give_up(&self) {
+        let waiters = {
+            let waiters = lock(&self.waiters);
+            self.is_given_up.store(true, Ordering::Release);
+            // They stay, since some wait on for the outcome.
+            waiters.clone()
+        };
+        wake(waiters);
     }
 
     fn outcome(&self) -> Option<Result<(), AppendError>> {
         self.outcome.get().copied()
+    }
+
+    /// Whether its commit has neither succeeded nor failed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.outcome().is_none()
+    }
+}
+
+fn wake(waiters: Vec<Waiters>) {
+    for Waiters { flusher, wakers } in waiters {
+        match flusher {
+            Some(flusher) => flusher.wake_all(wakers),
+            None => wakers.into_iter().for_each(Waker::wake),
+        }
     }
 }
 
@@ -83,7 +113,8 @@ fn add_waker(waiters: &mut Vec<Waiters>, waker: Waker) -> (usize, usize) {
     (thread, wakers.len() - 1)
 }
 
-/// The acknowledgement of an append: resolves once the record is as durable as configured, or once its commit failed.
+/// The acknowledgement of an append: resolves once the record is as durable as configured, once its commit failed, or once
+/// the commit takes longer than [`limits::LOG_COMMIT_PATIENCE`](crate::limits::LOG_COMMIT_PATIENCE).
 ///
 /// Dropping it does not take the record back.
 #[must_use = "no answer may leave before its record is in the log"]
@@ -91,11 +122,13 @@ pub struct AppendAck {
     group: Arc<CommitGroup>,
     /// The index of this task's waker in the group.
     slot: Option<(usize, usize)>,
+    /// A hanging disk does not fail it.
+    is_patient: bool,
 }
 
 impl AppendAck {
     pub(crate) const fn new(group: Arc<CommitGroup>) -> Self {
-        Self { group, slot: None }
+        Self { group, slot: None, is_patient: false }
     }
 
     /// For an append of no records: it resolves at once.
@@ -108,6 +141,17 @@ impl AppendAck {
     /// Whether the record is in the log. False while the commit is pending and after it failed.
     pub fn is_committed(&self) -> bool {
         self.group.outcome() == Some(Ok(()))
+    }
+
+    /// Resolves once it is known whether the record is in the log, however long that takes: for a caller that would append the
+    /// record again after an error.
+    pub fn until_known(self) -> impl Future<Output = Result<(), AppendError>> + Send {
+        Self { is_patient: true, ..self }
+    }
+
+    fn outcome(&self) -> Option<Result<(), AppendError>> {
+        let is_over = || !self.is_patient && self.group.is_given_up.load(Ordering::Acquire);
+        self.group.outcome().or_else(|| is_over().then_some(Err(AppendError::Unwritable)))
     }
 
     /// Blocks this thread, for callers outside of a runtime. Inside a runtime it would block every other task.
@@ -125,13 +169,13 @@ impl Future for AppendAck {
     type Output = Result<(), AppendError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(outcome) = self.group.outcome() {
+        if let Some(outcome) = self.outcome() {
             return Poll::Ready(outcome);
         }
         let group = Arc::clone(&self.group);
         let mut waiters = lock(&group.waiters);
         // The commit may have resolved the group before this thread got the lock.
-        if let Some(outcome) = group.outcome() {
+        if let Some(outcome) = self.outcome() {
             return Poll::Ready(outcome);
         }
         match self.slot {

@@ -123,6 +123,11 @@ impl Pending {
         Some(mem::replace(&mut self.group, CommitGroup::new(&self.wakeup)))
     }
 
+    /// The group of the pending records, if there are any.
+    pub(crate) fn group(&self) -> Option<Arc<CommitGroup>> {
+        (self.records.count > 0).then(|| Arc::clone(&self.group))
+    }
+
     /// Refuses appends until [`Self::accept`] and drops the pending records. The caller must resolve their group.
     pub(crate) fn refuse(&mut self) -> Arc<CommitGroup> {
         self.accepting = false;

@@ -16,6 +16,7 @@ use crate::{
     clock::{Hour, Timestamp},
     envelope::{FILE_HEADER_BYTES, FileHeader, FrameSealer, Keyring, KeyringError},
     files::{DiskFile, SharedDisk},
+    limits,
     query_log::{
         catalog::{Catalog, Form, Segment, SegmentState},
         config::Durability,
@@ -37,6 +38,8 @@ pub(crate) enum WriteError {
          other programs"
     )]
     LowSpace { free: u64, least: u64 },
+    #[error("the log's disk hangs: a commit has taken over {} s", limits::LOG_COMMIT_PATIENCE.as_secs())]
+    Hangs,
 }
 
 #[derive(Debug)]
@@ -132,13 +135,28 @@ impl SegmentFile {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        self.file.append(&self.unwritten)?;
-        if self.durability == Durability::Disk {
-            self.file.sync()?;
+        let written = self.write();
+        if written.is_err() {
+            // Nobody relies on these bytes, and they may be in memory only. Without this the next start would take them for
+            // records, and write after them. If it fails too, the next start finds records of refused requests.
+            let _ = self.file.truncate(self.bytes);
+            return written;
         }
         self.bytes += self.unwritten.len() as u64;
         self.unwritten.clear();
         self.segment.commit(self.bytes, self.records);
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.file.append(&self.unwritten)?;
+        if self.durability == Durability::Os {
+            return Ok(());
+        }
+        self.file.sync()?;
+        if self.file.is_removed()? {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed"));
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod basics;
 mod codec;
 mod crash;
 mod damage;
+mod hangs;
 mod model;
 mod poison;
 mod retention;

@@ -178,7 +178,7 @@ impl QueryLog {
     pub(in crate::query_log) fn abandon(self) {
         lock(&self.shared.pending).close();
         lock(&self.shared.pending).refuse().resolve(false);
-        self.thread.stop();
+        self.threads.stop();
         lock(&self.shared.committer).active = None;
     }
 }
