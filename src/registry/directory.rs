@@ -12,6 +12,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::{
     clock::SharedClock,
     ids::{AccountId, ChangeId},
@@ -162,7 +164,8 @@ impl Registry {
         self.reader.copy(path)
     }
 
-    /// Queues the command that `plan` plans, and waits until it is durable, visible and recorded.
+    /// Queues the command that `plan` plans, and waits until it is durable, visible and recorded; but not longer than a
+    /// hanging disk may hold a request.
     pub(super) async fn submit<D, E>(
         &self,
         touches: Touches,
@@ -174,9 +177,13 @@ impl Registry {
     {
         let (job, answer) = Job::new(touches, plan);
         self.enqueue(job)?;
-        let (done, recorded) = answer.await.map_err(|_| ChangeError::Stopped)??;
+        let deadline = Instant::now() + limits::REGISTRY_CHANGE_PATIENCE;
+        let answer = timeout_at(deadline, answer).await;
+        let answer = answer.map_err(|_| ChangeError::StoreUnwritable)?;
+        let (done, recorded) = answer.map_err(|_| ChangeError::Stopped)??;
         if let Some(recorded) = recorded {
-            recorded.await.map_err(|_| ChangeError::LogUnwritable)?;
+            let recorded = timeout_at(deadline, recorded).await;
+            recorded.ok().and_then(Result::ok).ok_or(ChangeError::LogUnwritable)?;
         }
         Ok(done)
     }

@@ -27,8 +27,8 @@ pub enum ChangeError {
     /// More changes wait than the service takes on.
     #[error("too many registry changes wait")]
     Overloaded,
-    /// The store cannot be written. Nothing has changed, except if the disk failed in the very act: then it is decided,
-    /// by what is durable, before the next change.
+    /// The store cannot be written, or its disk hangs. Nothing has changed, except if the disk failed in the very act: then
+    /// it is decided, by what is durable, before the next change.
     #[error("the registry store cannot be written")]
     StoreUnwritable,
     /// The log cannot be written. Either nothing has changed, or the change is made and its record will follow.

@@ -33,13 +33,15 @@ impl Job {
     ) -> (Self, oneshot::Receiver<Reply<D, E>>) {
         let (reply, receiver) = oneshot::channel();
         let run = |batch: Option<&mut Plan>| -> Answer {
-            let planned = batch.map(plan);
+            // A caller that has waited for too long was refused: a change that is not begun is not made.
+            let planned = batch.filter(|_| !reply.is_closed()).map(plan);
             Box::new(|outcome| {
                 let answer = match (planned, outcome) {
                     // A refusal is final: whether the batch went well does not concern it.
                     (Some(Err(refused)), _) => Err(refused),
                     (_, Err(failed)) => Err(failed.into()),
                     (Some(Ok(done)), Ok(recorded)) => Ok((done, recorded)),
+                    // Nobody waits for this answer.
                     (None, Ok(_)) => Err(ChangeError::Stopped.into()),
                 };
                 // The caller may have gone away.

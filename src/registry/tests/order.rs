@@ -78,7 +78,8 @@ fn a_lookup_sees_what_was_recorded_before_it_and_nothing_else() {
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         let lookers = [(); 2].map(|()| scope.spawn(|| look_up(&registry, &log, &is_done)));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(change(&registry));
         is_done.store(true, Ordering::SeqCst);
         for looker in lookers {

@@ -82,7 +82,11 @@ async fn what_waits_together_is_committed_together_unless_it_meets() {
 }
 
 fn futures_executor<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 #[tokio::test]
@@ -298,4 +302,21 @@ async fn more_than_the_queue_holds_is_refused_and_close_carries_out_what_waits()
     tokio::task::spawn_blocking(move || closing.close()).await.expect("it closes");
     assert!(join_all(waiting).await.iter().all(Result::is_ok));
     assert_eq!(store.disk().accounts.len(), 1 + crate::limits::REGISTRY_QUEUE_CHANGES_MAX);
+}
+
+/// A writer that hangs stands for its disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_commit_hangs_changes_are_refused_in_time_and_those_behind_it_are_not_made() {
+    let (registry, _, sink, started, go) = busy();
+    let hanging = registry.clone();
+    let hanging = tokio::spawn(async move { hanging.sign_up(sign_up(None)).await });
+    started.recv().expect("the writer is at work");
+    let refused = Err(DeviceError::Change(ChangeError::StoreUnwritable));
+    let behind = registry.sign_up(sign_up(None)).await;
+    assert_eq!(behind.map(drop), refused);
+    assert_eq!(hanging.await.expect("it ended").map(drop), refused);
+    go.send(()).expect("the writer waits");
+    registry.sign_up(sign_up(None)).await.expect("it signs up");
+    // What hung was made after all, and what waited behind it was not.
+    assert_eq!(sink.log().len(), 2);
 }
