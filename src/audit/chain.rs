@@ -31,6 +31,12 @@ pub enum AuditError {
     /// There is no key to take fingerprints with.
     #[error("the audit log cannot be written: {0}")]
     Keyring(#[from] KeyringError),
+    /// The disk takes too long. The entry may be written later.
+    #[error("the audit log cannot be written: its disk hangs")]
+    Hangs,
+    /// There is no thread to write an entry.
+    #[error("the audit log cannot be written: no thread can be started: {0}")]
+    Thread(#[source] io::Error),
     /// A file or the directory cannot be read or written.
     #[error("the audit log cannot be written or read: {}: {source}", .path.display())]
     Io {

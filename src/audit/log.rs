@@ -55,7 +55,8 @@ impl Audit {
         retention: Duration,
     ) -> Self {
         let (chain, endings) = (Chain::new(dir, disk, clock), Mutex::default());
-        let shared = AuditState { chain, keyring, retention, endings, ended: Condvar::new() };
+        let (ended, is_writing, written) = (Condvar::new(), Mutex::new(false), Condvar::new());
+        let shared = AuditState { chain, keyring, retention, endings, ended, is_writing, written };
         Self { shared: Arc::new(shared) }
     }
 
@@ -67,15 +68,17 @@ impl Audit {
         call: Call,
         filters: &Filters,
     ) -> Result<Audited, AuditError> {
-        let shared = &self.shared;
-        let key = match filters.has_personal() {
-            true => FingerprintKey::present(&shared.keyring, &*shared.chain.clock)?,
-            false => None,
-        };
         let (operator, call) = (operator.to_owned(), call.code().to_owned());
-        let begin = What::Begin { operator, call, filters: filters.noted(key.as_ref()) };
-        let of = shared.chain.append(begin)?;
-        Ok(Audited::new(Arc::clone(shared), of))
+        let filters = filters.clone();
+        let of = self.shared.append(move |shared| {
+            // Its key may have to be made, and then it is written to the disk.
+            let key = match filters.has_personal() {
+                true => FingerprintKey::present(&shared.keyring, &*shared.chain.clock)?,
+                false => None,
+            };
+            Ok(What::Begin { operator, call, filters: filters.noted(key.as_ref()) })
+        })?;
+        Ok(Audited::new(Arc::clone(&self.shared), of))
     }
 
     /// The calls that are noted and wanted, oldest first, each with how it ended.

@@ -1,17 +1,18 @@
 //! What an audit log and its calls share, and a call that was noted and gives out records.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::sync_channel},
+    thread,
     time::Duration,
 };
 
 use tokio::runtime;
 
 use super::{
-    chain::Chain,
+    chain::{AuditError, Chain},
     entry::{End, What},
 };
-use crate::envelope::Keyring;
+use crate::{envelope::Keyring, limits};
 
 #[derive(Debug)]
 pub(super) struct AuditState {
@@ -21,6 +22,9 @@ pub(super) struct AuditState {
     /// End entries that are still to be written.
     pub(super) endings: Mutex<usize>,
     pub(super) ended: Condvar,
+    /// Whether a thread writes an entry.
+    pub(super) is_writing: Mutex<bool>,
+    pub(super) written: Condvar,
 }
 
 /// An end entry that is still to be written. Counted until it is dropped, written or not: a runtime that shuts down drops
@@ -28,23 +32,71 @@ pub(super) struct AuditState {
 struct Ending(Arc<AuditState>);
 
 impl AuditState {
+    /// Appends the entry that `make` gives, and returns its number once it is durable. Waits for a hanging disk for a bounded
+    /// time only; the entry may then be written later, and its call was given nothing.
+    ///
+    /// A thread of its own writes, and only one at a time: calls that wait for a hanging disk must not use up threads.
+    pub(super) fn append(
+        self: &Arc<Self>,
+        make: impl FnOnce(&Self) -> Result<What, AuditError> + Send + 'static,
+    ) -> Result<u64, AuditError> {
+        let patience = limits::AUDIT_ENTRY_PATIENCE;
+        let is_writing = lock(&self.is_writing);
+        let (mut is_writing, waited) = self
+            .written
+            .wait_timeout_while(is_writing, patience, |is_writing| *is_writing)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(AuditError::Hangs);
+        }
+        *is_writing = true;
+        drop(is_writing);
+        let (done, outcome) = sync_channel(1);
+        let writing = Writing(Arc::clone(self));
+        let write = move || {
+            let appended = make(&writing.0).and_then(|what| writing.0.chain.append(what));
+            drop(writing);
+            // The call may have stopped waiting.
+            let _ = done.send(appended);
+        };
+        thread::Builder::new()
+            .name("audit-entry".into())
+            .spawn(write)
+            .map_err(AuditError::Thread)?;
+        outcome.recv_timeout(patience).unwrap_or(Err(AuditError::Hangs))
+    }
+
     /// Waits until no end entry is still to be written, for `patience` at most.
     pub(super) fn await_endings(&self, patience: Duration) {
-        let endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        let endings = lock(&self.endings);
         drop(self.ended.wait_timeout_while(endings, patience, |left| *left > 0));
     }
 
     /// Writes an end entry. If that fails the call stays without one: what is known of it is that it began.
-    fn end(&self, entry: What) {
-        if let Err(error) = self.chain.append(entry) {
+    fn end(self: &Arc<Self>, entry: What) {
+        if let Err(error) = self.append(|_| Ok(entry)) {
             tracing::error!(%error, "how many records a call was given could not be noted");
         }
     }
 
     fn ending(self: &Arc<Self>) -> Ending {
-        *self.endings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *lock(&self.endings) += 1;
         Ending(Arc::clone(self))
     }
+}
+
+/// A thread writes an entry until this is dropped, by a panic as well.
+struct Writing(Arc<AuditState>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        *lock(&self.0.is_writing) = false;
+        self.0.written.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ending {
@@ -55,7 +107,7 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        *self.0.endings.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        *lock(&self.0.endings) -= 1;
         self.0.ended.notify_all();
     }
 }
@@ -74,6 +126,12 @@ pub struct Audited {
 impl Audited {
     pub(super) fn new(shared: Arc<AuditState>, of: u64) -> Self {
         Self { shared, of, records: 0, is_over: false }
+    }
+
+    /// The number of its first entry.
+    #[cfg(test)]
+    pub(crate) fn number(&self) -> u64 {
+        self.of
     }
 
     /// Counts records that are about to be given.

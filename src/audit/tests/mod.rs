@@ -3,6 +3,7 @@
 mod chain;
 mod crash;
 mod fingerprints;
+mod hangs;
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
