@@ -3,11 +3,12 @@
 use std::{
     io::{self, Write},
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::Arc,
 };
 
-use futures_util::future::{self, BoxFuture};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use serde::Serialize;
+use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
 use zeroize::Zeroizing;
 
 use super::{
@@ -17,10 +18,11 @@ use super::{
 use crate::{
     files::{self, File},
     ids::VerificationId,
+    limits,
 };
 
 /// Writes codes to a file, or to standard output if it has none.
-pub struct Outbox(Option<Mutex<File>>);
+pub struct Outbox(Option<Arc<Mutex<File>>>);
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -47,7 +49,7 @@ impl Outbox {
                 if last != *b"\n" {
                     file.write_all(b"\n")?;
                 }
-                Ok(Self(Some(Mutex::new(file))))
+                Ok(Self(Some(Arc::new(Mutex::new(file)))))
             }
             OutboxKind::Stdout => Ok(Self::stdout()),
         }
@@ -58,41 +60,63 @@ impl Outbox {
         Self(None)
     }
 
-    fn append(&self, message: &Message) -> io::Result<()> {
-        let line = Line {
-            at: message.at.to_string(),
-            to: &message.to.canonical(),
-            code: message.code.expose(),
-            verification: message.verification,
-            purpose: message.purpose,
+    /// Writes the line on a thread that may wait for a disk: a runtime's thread must not.
+    ///
+    /// One line at a time: if the disk hangs, one thread waits for it.
+    async fn append(&self, message: &Message) -> Result<(), DeliveryError> {
+        let text = line(message).map_err(|error| not_written(message, &error))?;
+        let Some(file) = &self.0 else {
+            let printed = io::stdout().lock().write_all(&text);
+            return printed.map_err(|error| not_written(message, &error));
         };
-        let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
-        text.push(b'\n');
-        match &self.0 {
-            Some(file) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                let before_bytes = file.metadata()?.len();
-                let written = file.write_all(&text);
-                if written.is_err() {
-                    // A partial line, as on a full disk, would corrupt the next line as well. If this fails too, the
-                    // reader gets a line that is not JSON.
-                    let _ = file.set_len(before_bytes);
-                }
-                written
-            }
-            None => io::stdout().lock().write_all(&text),
+        let hangs = |outcome| {
+            tracing::error!("the outbox file cannot be written: its disk hangs");
+            outcome
+        };
+        let file = timeout(limits::OUTBOX_PATIENCE, Arc::clone(file).lock_owned()).await;
+        let mut file = file.map_err(|_| hangs(DeliveryError::NotSent))?;
+        let writing = spawn_blocking(move || append_line(&mut file, &text));
+        match timeout(limits::OUTBOX_PATIENCE, writing).await {
+            Ok(Ok(written)) => written.map_err(|error| not_written(message, &error)),
+            Ok(Err(_)) => Err(DeliveryError::PerhapsSent),
+            Err(_) => Err(hangs(DeliveryError::PerhapsSent)),
         }
     }
+}
+
+fn not_written(message: &Message, error: &io::Error) -> DeliveryError {
+    tracing::error!(%error, verification = %message.verification, "the outbox file cannot be written");
+    DeliveryError::NotSent
+}
+
+fn line(message: &Message) -> io::Result<Zeroizing<Vec<u8>>> {
+    let line = Line {
+        at: message.at.to_string(),
+        to: &message.to.canonical(),
+        code: message.code.expose(),
+        verification: message.verification,
+        purpose: message.purpose,
+    };
+    let mut text = Zeroizing::new(serde_json::to_vec(&line)?);
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn append_line(file: &mut File, text: &[u8]) -> io::Result<()> {
+    let before_bytes = file.metadata()?.len();
+    let written = file.write_all(text);
+    if written.is_err() {
+        // A partial line, as on a full disk, would corrupt the next line as well. If this fails too, the reader gets a
+        // line that is not JSON.
+        let _ = file.set_len(before_bytes);
+    }
+    written
 }
 
 impl Delivery for Outbox {
     /// Makes one short write, without flushing it to the disk. After a power failure the owner requests another code.
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        let appended = self.append(&message).map_err(|error| {
-            tracing::error!(%error, verification = %message.verification, "the outbox file cannot be written");
-            DeliveryError::NotSent
-        });
-        Box::pin(future::ready(appended))
+        async move { self.append(&message).await }.boxed()
     }
 }
 
@@ -137,9 +161,14 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
     }
 
+    fn full_outbox() -> Outbox {
+        let full = File::create("/dev/full").expect("exists on Linux");
+        Outbox(Some(Arc::new(Mutex::new(full))))
+    }
+
     #[tokio::test]
     async fn a_full_disk_is_an_error() {
-        let outbox = Outbox(Some(Mutex::new(File::create("/dev/full").expect("exists on Linux"))));
+        let outbox = full_outbox();
         assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
     }
 
