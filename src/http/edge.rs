@@ -32,7 +32,7 @@ use super::{
     problem::{Code, Problem},
     proxies::Proxies,
 };
-use crate::{dispatch::Caller, ids::RequestId, limits};
+use crate::{dispatch::Caller, ids::RequestId};
 
 /// The header that carries the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,7 +74,7 @@ pub struct Edge {
     permits: Arc<Semaphore>,
 }
 
-/// The listener has [`limits::CONNECTIONS_MAX`] connections, and closes the new one.
+/// The listener has as many connections as it may hold, and closes the new one.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("too many connections")]
 pub struct TooManyConnections;
@@ -89,9 +89,9 @@ pub struct Connection {
 }
 
 impl Edge {
-    /// An edge that passes requests to `service`.
-    pub fn new(service: Service) -> Self {
-        let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    /// An edge that passes requests to `service`, from at most `connections_max` connections at once.
+    pub fn new(service: Service, connections_max: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(connections_max));
         Self { service: Arc::new(service), permits }
     }
 }
@@ -218,19 +218,17 @@ mod tests {
 
     #[tokio::test]
     async fn connections_beyond_the_limit_are_refused_until_another_ends() {
-        let mut edge = Edge::new(Service {
-            routes: Router::new(),
-            shortcut: None,
-            proxies: Proxies::default(),
-        });
+        const CONNECTIONS: usize = 8;
+        let (routes, shortcut, proxies) = (Router::new(), None, Proxies::default());
+        let mut edge = Edge::new(Service { routes, shortcut, proxies }, CONNECTIONS);
         let peer: SocketAddr = ([192, 0, 2, 1], 1234).into();
         let mut open = Vec::new();
-        for _ in 0..limits::CONNECTIONS_MAX {
+        for _ in 0..CONNECTIONS {
             open.push(edge.call(peer).await.unwrap());
         }
         assert!(edge.call(peer).await.is_err());
         let clone = open[0].clone();
-        open.truncate(limits::CONNECTIONS_MAX - 1);
+        open.truncate(CONNECTIONS - 1);
         drop(clone);
         assert!(edge.call(peer).await.is_ok());
     }
@@ -241,11 +239,8 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(log.clone());
         let guard = tracing::subscriber::set_default(subscriber);
         crate::telemetry::silence_panics();
-        let mut edge = Edge::new(Service {
-            routes: Router::new().route("/", get(crash)),
-            shortcut: None,
-            proxies: Proxies::default(),
-        });
+        let (routes, proxies) = (Router::new().route("/", get(crash)), Proxies::default());
+        let mut edge = Edge::new(Service { routes, shortcut: None, proxies }, 1);
         let mut connection = edge.call(([192, 0, 2, 1], 1234).into()).await.unwrap();
         let response = connection.call(Request::new(Body::empty())).await.unwrap();
         drop(guard);

@@ -39,11 +39,12 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     Ok((address, listeners?))
 }
 
-/// Serves `service` on `listener` until `handle` shuts it down.
+/// Serves `service` on `listener` until `handle` shuts it down, with at most `connections_max` connections at once.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
     handle: Handle<SocketAddr>,
+    connections_max: usize,
 ) -> io::Result<()> {
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle)
@@ -62,7 +63,7 @@ pub async fn serve(
             // The client's address is personal data, so only the kind of the error is logged.
             tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
         })
-        .serve(Edge::new(service))
+        .serve(Edge::new(service, connections_max))
         .await
 }
 

@@ -26,6 +26,7 @@
 //! 7. Save trusted time.
 //! 8. Release the lock.
 
+mod descriptors;
 mod directory;
 mod modules;
 mod recorded;
@@ -45,7 +46,7 @@ use axum::Router;
 use axum_server::Handle;
 
 pub use self::directory::Addresses;
-use self::{directory::Directory, modules::Modules};
+use self::{descriptors::ConnectionLimits, directory::Directory, modules::Modules};
 use crate::{
     clock::{SharedClock, SharedMachine, Timestamp},
     config::Config,
@@ -100,6 +101,7 @@ impl Server {
             tokio::task::spawn_blocking(open)
         };
         let modules = opening.await.context("opening the data directory")??;
+        let connections = ConnectionLimits::of_process(phone_sockets.len())?;
 
         let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
         let phone_state = PhoneState {
@@ -136,9 +138,9 @@ impl Server {
             shutdown,
             directory,
         };
-        server.serve_operators(operator_sockets, &operator_routes);
+        server.serve_operators(operator_sockets, &operator_routes, connections.operators);
         let horizon = clock.now().minus(config.log.retention);
-        let ready = match server.serve_phones(phone_sockets, &phone_service) {
+        let ready = match server.serve_phones(phone_sockets, &phone_service, connections.phones) {
             Ok(()) => server.load(horizon).await,
             Err(error) => Err(error),
         };
@@ -193,13 +195,13 @@ impl Server {
         self.modules.dispatch.log_refusal_counts().await;
     }
 
-    fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router) {
+    fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router, connections: usize) {
         for socket in sockets {
             let (routes, handle) = (routes.clone(), self.operators.clone());
             let service = Service { routes, shortcut: None, proxies: Proxies::default() };
             let shutdown = self.shutdown.clone();
             self.shutdown.spawn("operators-listener", async move {
-                if let Err(error) = listen::serve(socket, service, handle).await {
+                if let Err(error) = listen::serve(socket, service, handle, connections).await {
                     tracing::error!(%error, "the operators' listener failed");
                     shutdown.crashed("operators-listener");
                 }
@@ -207,7 +209,12 @@ impl Server {
         }
     }
 
-    fn serve_phones(&mut self, sockets: Vec<TcpListener>, service: &Service) -> anyhow::Result<()> {
+    fn serve_phones(
+        &mut self,
+        sockets: Vec<TcpListener>,
+        service: &Service,
+        connections: usize,
+    ) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (service, handle) = (service.clone(), self.phones.clone());
@@ -215,9 +222,8 @@ impl Server {
             let serve = move || {
                 // A task of its own, so that it runs after the requests that are ready.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
-                let serving =
-                    AssertUnwindSafe(|| runtime.block_on(listen::serve(socket, service, handle)));
-                let served = catch_unwind(serving);
+                let serving = listen::serve(socket, service, handle, connections);
+                let served = catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving)));
                 committing.abort();
                 match served {
                     Ok(Ok(())) => {}

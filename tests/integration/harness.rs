@@ -91,6 +91,18 @@ pub(crate) fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().expect("the binary starts")
 }
 
+/// Compiles `tests/tools/<name>.c` to a library that a server can be started with (LD_PRELOAD).
+pub(crate) fn shared_library(name: &str) -> PathBuf {
+    let source = format!("{}/tests/tools/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let library =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.so", std::process::id()));
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
+    let compiled = run(&mut compile);
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    library
+}
+
 /// A server process. Dropping it kills the process.
 pub(crate) struct Server {
     pub(crate) data: PathBuf,
@@ -98,6 +110,8 @@ pub(crate) struct Server {
     env: Vec<(String, String)>,
     /// Variables of the process that are no settings, and their values.
     process_env: Vec<(String, String)>,
+    /// The limit of its open files, if it has one of its own.
+    open_files: Option<u32>,
     child: Option<Child>,
     pub(crate) phones: String,
     pub(crate) operators: String,
@@ -132,6 +146,7 @@ impl Server {
             data: data.to_owned(),
             env: Vec::new(),
             process_env: Vec::new(),
+            open_files: None,
             child: None,
             phones: String::new(),
             operators: String::new(),
@@ -148,12 +163,19 @@ impl Server {
             data: data.to_owned(),
             env: Vec::new(),
             process_env: Vec::new(),
+            open_files: None,
             child: None,
             phones: format!("http://{}", addresses.phones),
             operators: format!("http://{}", addresses.operators),
             client: client().build().unwrap(),
             _folder: None,
         }
+    }
+
+    /// A handle on the server that `other` runs.
+    pub(crate) fn at(mut self, other: &Self) -> Self {
+        (self.phones, self.operators) = (other.phones.clone(), other.operators.clone());
+        self
     }
 
     /// Stops the server with SIGTERM and starts it again.
@@ -166,6 +188,11 @@ impl Server {
     /// goes to `<data>.log`.
     pub(crate) fn command(&self) -> Command {
         let mut command = dispatchd();
+        if let Some(limit) = self.open_files {
+            let binary = command.get_program().to_owned();
+            command = Command::new("sh");
+            command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(binary);
+        }
         command
             .arg("serve")
             .env("DISPATCHD_SERVER__DATA", &self.data)
@@ -224,6 +251,11 @@ impl Server {
     pub(crate) fn set_env(&mut self, env: &[(&str, &str)]) {
         let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
         self.env = env.iter().map(own).collect();
+    }
+
+    /// Sets the limit of open files. It applies from the next start on.
+    pub(crate) fn limit_open_files(&mut self, limit: u32) {
+        self.open_files = Some(limit);
     }
 
     /// Replaces the variables of the process that are no settings. They apply from the next start on.

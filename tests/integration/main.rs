@@ -8,6 +8,7 @@ mod clock_histories;
 mod connection;
 mod crash_rounds;
 mod delivery;
+mod descriptors;
 mod devices;
 mod disk_full;
 mod enumeration;

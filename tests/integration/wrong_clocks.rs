@@ -5,7 +5,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
     time::Duration,
 };
@@ -14,7 +13,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Device, Server, dispatchd, json_of, run};
+use crate::harness::{Device, Server, dispatchd, json_of, run, shared_library};
 
 const HANDLE: &str = "+14155550142";
 const MINUTE: i64 = 60;
@@ -25,16 +24,7 @@ const YEAR: i64 = 365 * DAY;
 /// The library, compiled once.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/wall_clock.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("wall_clock-{}.so", std::process::id()));
-        let mut compile = Command::new("cc");
-        compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
-        let compiled = run(&mut compile);
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-        library
-    })
+    LIBRARY.get_or_init(|| shared_library("wall_clock"))
 }
 
 /// A server on a machine whose wall clock the test sets, a phone with a handle, and what was answered.

@@ -1,0 +1,85 @@
+//! Which part of the process's descriptors connections may hold.
+//!
+//! Strangers open connections, so connections must not take the descriptors that the log, the keys and the audit log need at
+//! the change of the hour. Each listening socket therefore gets a limit at the start, and closes what exceeds it. No file is
+//! opened ahead, and no opening of a file is tried again: the sum of all limits fits the limit of the process.
+
+use std::path::Path;
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::{files, limits};
+
+/// The process's open descriptors, on Linux.
+const OPEN: &str = "/proc/self/fd";
+
+/// The most connections of each listening socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConnectionLimits {
+    pub(super) phones: usize,
+    pub(super) operators: usize,
+}
+
+impl ConnectionLimits {
+    /// Of this process, once its files are open, with `sockets` sockets of the phones' listener.
+    ///
+    /// # Errors
+    /// If the limit of open files leaves none.
+    pub(super) fn of_process(sockets: usize) -> anyhow::Result<Self> {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let open = files::names(Path::new(OPEN))?.len();
+        let Some(limits) = Self::within(limit, open, sockets) else {
+            anyhow::bail!(
+                "the limit of open files is {limit}, {open} are open, and too few are left for connections; raise it with \
+                 `ulimit -n` or LimitNOFILE= in the systemd unit"
+            );
+        };
+        let connections = limits.phones * sockets;
+        if connections < limits::CONNECTIONS_FEW {
+            tracing::warn!(
+                limit,
+                connections,
+                "the limit of open files is low, so the phones' listener holds few connections; raise it with `ulimit -n` or \
+                 LimitNOFILE= in the systemd unit"
+            );
+        }
+        Ok(limits)
+    }
+
+    /// None if some listener would get no connection.
+    fn within(limit: usize, open: usize, sockets: usize) -> Option<Self> {
+        let free = limit.saturating_sub(open);
+        let reserved = limits::DESCRIPTORS_RESERVED.min(free / 3 * 2);
+        let connections = free - reserved;
+        let operators = (connections / 4).min(limits::CONNECTIONS_MAX);
+        let phones = ((connections - operators) / sockets).min(limits::CONNECTIONS_MAX);
+        (operators > 0 && phones > 0).then_some(Self { phones, operators })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_never_take_what_is_reserved() {
+        for limit in (0..3_000).chain([65_536, 1 << 20, usize::MAX]) {
+            for (open, sockets) in [(36, 2), (30, 1), (200, 64)] {
+                let Some(limits) = ConnectionLimits::within(limit, open, sockets) else {
+                    assert!(limit < open + 3 * 4 * sockets, "{limit} are enough");
+                    continue;
+                };
+                let left = limit - open - limits.operators - limits.phones * sockets;
+                let free = limit - open;
+                assert!(left >= limits::DESCRIPTORS_RESERVED.min(free / 3 * 2), "{limit}: {left}");
+                assert!(limits.phones.max(limits.operators) <= limits::CONNECTIONS_MAX);
+            }
+        }
+        let plenty = ConnectionLimits::within(1 << 20, 40, 2).unwrap();
+        assert_eq!(
+            (plenty.phones, plenty.operators),
+            (limits::CONNECTIONS_MAX, limits::CONNECTIONS_MAX)
+        );
+    }
+}
