@@ -102,7 +102,7 @@ impl Records {
         self.clock.now()
     }
 
-    /// Records up to this instant are hidden although trusted time has not reached their end: the wall clock is ahead of it. None
+    /// Up to this instant records are hidden that have not expired by trusted time, because the wall clock is ahead of it. None
     /// while the two agree.
     pub fn hidden_until(&self) -> Option<Timestamp> {
         let is_ahead = self.clock.latest() > self.clock.now().plus(limits::CLOCK_JUMP);
