@@ -12,6 +12,7 @@ mod world;
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -32,20 +33,21 @@ use crate::{disk_full::SmallDisk, harness::say};
 
 const WORKERS: usize = 4;
 
-/// Prints the seed if the history panics.
-struct NamedInPanics(u64);
+/// What a history met, and at which step what went wrong.
+type Outcome = (Figures, Option<(usize, Violation)>);
 
-impl Drop for NamedInPanics {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            say(&format!("DISPATCHD_TEST_SEED={}", self.0));
-        }
-    }
+/// Runs a history on a disk of its own. A panic is an answer that nobody expected, at the last step.
+fn run(history: &History, test: &str) -> Outcome {
+    let disk = SmallDisk::mount("disk", test).expect("the first one could be mounted");
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let run = AssertUnwindSafe(|| runtime.block_on(run_on(&disk, history)));
+    catch_unwind(run).unwrap_or_else(|panic| {
+        let what = panic.downcast::<String>().map_or_else(|_| String::new(), |text| *text);
+        (Figures::default(), Some((history.steps.len(), Violation::new(Fault::Answer, what))))
+    })
 }
 
-/// Runs a history. Returns what it met, and at which step what went wrong.
-async fn run(history: &History, disk: &SmallDisk) -> (Figures, Option<(usize, Violation)>) {
-    let _named = NamedInPanics(history.seed);
+async fn run_on(disk: &SmallDisk, history: &History) -> Outcome {
     let mut world = World::start(history, disk).await;
     let mut fault = None;
     // In the end everything is right again.
@@ -67,23 +69,19 @@ async fn run(history: &History, disk: &SmallDisk) -> (Figures, Option<(usize, Vi
         fault = world.check_soundness().await.err().map(|violation| (number, violation));
     }
     let figures = world.figures;
-    world.stop_and_remove().await;
+    world.stop().await;
     (figures, fault)
 }
 
 /// Leaves out each step without which the history fails all the same.
-fn shrink(history: &mut History, fault: Fault, disk: &SmallDisk) {
+fn shrink(history: &mut History, fault: Fault, test: &str) {
     for at in (0..history.steps.len()).rev() {
         let step = history.steps.remove(at);
         let is_same = |(_, found): &(usize, Violation)| found.fault == fault;
-        if !block_on(run(history, disk)).1.as_ref().is_some_and(is_same) {
+        if !run(history, test).1.as_ref().is_some_and(is_same) {
             history.steps.insert(at, step);
         }
     }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn run_all(count: u64, test: &str) {
@@ -91,26 +89,22 @@ fn run_all(count: u64, test: &str) {
     let seed = seed.map(|seed| seed.parse::<u64>().expect("a number"));
     let count = if seed.is_some() { 1 } else { count };
     let first = seed.unwrap_or_else(|| SystemClock.now().as_micros());
-    let disks: Option<Vec<_>> = (0..WORKERS).map(|_| SmallDisk::mount("disk", test)).collect();
-    let Some(disks) = disks else { return };
+    if SmallDisk::mount("disk", test).is_none() {
+        return;
+    }
     let (next, met) = (AtomicU64::new(0), Mutex::new((Figures::default(), Vec::new())));
-    thread::scope(|scope| {
-        for disk in &disks {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
-                    let history = History::new(first + number);
-                    let (figures, fault) = block_on(run(&history, disk));
-                    let mut met = met.lock().unwrap();
-                    met.0.add(figures);
-                    met.1.extend(fault.map(|(at, violation)| (history, at, violation)));
-                }
-            });
+    let work = || {
+        while let number = next.fetch_add(1, Ordering::Relaxed)
+            && number < count
+        {
+            let history = History::new(first + number);
+            let (figures, fault) = run(&history, test);
+            let mut met = met.lock().unwrap();
+            met.0.add(figures);
+            met.1.extend(fault.map(|(at, violation)| (history, at, violation)));
         }
-    });
+    };
+    thread::scope(|scope| (0..WORKERS).for_each(|_| drop(scope.spawn(work))));
     let (figures, faults) = met.into_inner().unwrap();
     let mut kinds = BTreeMap::<Fault, usize>::new();
     for (history, at, violation) in &faults {
@@ -121,7 +115,7 @@ fn run_all(count: u64, test: &str) {
             ..history.clone()
         };
         if seed.is_some() {
-            shrink(&mut history, violation.fault, &disks[0]);
+            shrink(&mut history, violation.fault, test);
         }
         println!("{history:#?}");
     }

@@ -62,6 +62,8 @@ impl Figures {
 pub(super) enum Fault {
     /// The server does not start.
     Start,
+    /// The server answers otherwise than it must.
+    Answer,
     /// Trusted time moves further than its rules allow.
     Followed,
     /// The key of a record is destroyed too early.

@@ -8,6 +8,7 @@ use dispatchd::{
     operators::{Operators, Role},
 };
 use reqwest::Method;
+use serde_json::json;
 
 use super::{
     rules::{Asked, Fault, Figures, Now, Phone, Violation, seconds, seconds_between},
@@ -46,7 +47,7 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) async fn start(history: &'a History, disk: &'a SmallDisk) -> Self {
-        let data = disk.path.join(history.seed.to_string());
+        let data = disk.path.join("data");
         let truth = SystemClock.now();
         let clock = ManualClock::at(truth);
         if let Some(by) = history.wrong_by {
@@ -109,7 +110,7 @@ impl<'a> World<'a> {
             Step::Desynchronise => self.machine().set_synchronised(false),
             Step::Trust => return self.trust().await,
             Step::Restart { off, crashes } => {
-                let since = self.stop(crashes).await;
+                let since = self.halt(crashes).await;
                 self.machine().advance(off);
                 self.passes_unserved(off);
                 self.spawn(since).await?;
@@ -123,7 +124,7 @@ impl<'a> World<'a> {
             }
             Step::Free => self.free().await,
             Step::SignUp => self.sign_up().await,
-            Step::CheckIn { phone } => drop(self.check_in(phone).await),
+            Step::CheckIn { phone } => self.check_in(phone).await,
             Step::SignOut { phone } => self.sign_out(phone).await,
         }
         self.compare(false).await
@@ -169,7 +170,7 @@ impl<'a> World<'a> {
         wrong_by: i64,
         is_synchronised: bool,
     ) -> Result<(), Violation> {
-        let since = self.stop(crashes).await;
+        let since = self.halt(crashes).await;
         self.passes_unseen(off);
         self.machine().reboot();
         self.machine().set_wall(moved(self.now.truth, if is_synchronised { 0 } else { wrong_by }));
@@ -178,8 +179,12 @@ impl<'a> World<'a> {
         self.spawn(since).await
     }
 
+    pub(super) async fn stop(mut self) {
+        self.timed.stop().await;
+    }
+
     /// Stops the server. Returns the saved time that a crash leaves behind: that of less than a minute ago.
-    async fn stop(&mut self, crashes: bool) -> Option<Vec<u8>> {
+    async fn halt(&mut self, crashes: bool) -> Option<Vec<u8>> {
         let saved = crashes.then(|| fs::read(self.clock_file()).unwrap());
         if crashes {
             let since = MINUTE - Duration::from_secs(1);
@@ -225,7 +230,9 @@ impl<'a> World<'a> {
         self.disk.free();
         for _ in 0..3_000 {
             let ready = call(self.server(), Method::GET, "/readyz", None, None).await;
-            if ready.status == 200 && self.check_in(0).await {
+            let sign_up = Some(json!({"platform": "other"}));
+            let signed_up = call(self.server(), Method::POST, "/v1/devices", None, sign_up).await;
+            if (ready.status, signed_up.status) == (200, 201) {
                 self.is_full = false;
                 return;
             }
@@ -273,14 +280,6 @@ impl<'a> World<'a> {
         self.phones.iter_mut().for_each(|phone| phone.see(&self.now, small));
         self.asked.iter_mut().for_each(|asked| asked.see(&self.now, small));
         Ok(())
-    }
-
-    pub(super) async fn stop_and_remove(mut self) {
-        if self.is_full {
-            self.disk.free();
-        }
-        self.timed.stop().await;
-        fs::remove_dir_all(&self.server().data).unwrap();
     }
 
     pub(super) fn log_directory(&self) -> (&Path, std::path::PathBuf) {
