@@ -44,6 +44,7 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
+use tokio::task::spawn_blocking;
 
 pub use self::directory::Addresses;
 use self::{descriptors::ConnectionLimits, directory::Directory, modules::Modules};
@@ -94,13 +95,12 @@ impl Server {
                 .with_context(|| format!("server.phones = {}", config.server.phones))?;
         let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
             .with_context(|| format!("server.operators = {}", config.server.operators))?;
-        let opening = {
+        let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
-            let open = move || modules::open(&config, &clock, &disk, &shutdown);
-            tokio::task::spawn_blocking(open)
+            move || modules::open(&config, &clock, &disk, &shutdown)
         };
-        let modules = opening.await.context("opening the data directory")??;
+        let modules = spawn_blocking(open).await.context("opening the data directory")??;
         let connections = ConnectionLimits::of_process(phone_sockets.len())?;
 
         let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
@@ -113,11 +113,11 @@ impl Server {
             clock: Arc::clone(&clock),
         };
         let phone_service = http::phone::service(phone_state, proxies);
-        let (log, audit, dispatch) =
-            (modules.log.clone(), modules.audit.clone(), modules.dispatch.clone());
+        let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
+        let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
         let operator_routes = http::operator::routes(OperatorState {
             operators: Arc::new(Operators::of(&config.server.data)),
-            reads: Reads::new(Records::of_server(log, audit, dispatch, Arc::clone(&clock))),
+            reads: Reads::new(records),
             registry: Arc::clone(&modules.registry),
             intake: modules.intake.clone(),
             snapshots: modules.snapshots.clone(),
@@ -255,7 +255,7 @@ impl Server {
                 move |changes: &[Unrecorded]| recorded::needs_no_record(&reader, changes, horizon);
             Ok(registry.start(Arc::new(LogSink(log)), &recorded)?)
         };
-        tokio::task::spawn_blocking(load).await.context("loading the registry")??;
+        spawn_blocking(load).await.context("loading the registry")??;
         Ok(())
     }
 
@@ -270,7 +270,7 @@ impl Server {
         phones.graceful_shutdown(Some(grace));
         operators.graceful_shutdown(Some(grace));
         let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
-        let joined = tokio::task::spawn_blocking(join).await.unwrap_or(false);
+        let joined = spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
         // Once more: a minutely task that was under way may have written the file again.
         let removed = removed && directory.remove_addresses().is_ok();
@@ -286,7 +286,7 @@ impl Server {
             modules.log.close();
             ticks::save_clock(&directory.clock);
         };
-        let closed = tokio::task::spawn_blocking(close).await.is_ok();
+        let closed = spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
 }
