@@ -138,12 +138,14 @@ impl KeyFiles {
         Ok(())
     }
 
-    /// Reads both files, and leaves the one root key that opens the keyring.
+    /// Reads both files, and writes them again with the one root key that opens the keyring.
+    ///
+    /// What a process reads after a failed sync, or after another was killed, may be in memory only: a power cut would bring the
+    /// former files back. The keyring is durable first. Until then the root key's file opens the former keyring, too.
     pub(super) fn finish_change(&self, disk: &SharedDisk) -> Result<Keys, KeyringError> {
-        let (keys, roots) = self.read_once()?;
-        if roots > 1 {
-            self.write_roots(disk, &[&keys.root])?;
-        }
+        let keys = self.read_once()?;
+        self.write_keyring(disk, &keys.entries, &keys.root)?;
+        self.write_roots(disk, &[&keys.root])?;
         Ok(keys)
     }
 
@@ -158,20 +160,19 @@ impl KeyFiles {
                 {
                     attempt += 1;
                 }
-                known => return known.map(|(keys, _)| keys),
+                known => return known,
             }
         }
     }
 
-    /// Reads both files, and counts the root keys.
-    fn read_once(&self) -> Result<(Keys, usize), KeyringError> {
+    fn read_once(&self) -> Result<Keys, KeyringError> {
         // The keyring first: if the root key changes in between, its file for a while holds both.
         let keyring = read_secret(&self.keyring, KEYRING)?;
         let roots = self.read_roots()?;
         match keyring_format::open(&keyring, &roots) {
             Ok((entries, root)) => {
                 let root = root.clone();
-                Ok((Keys { root, entries }, roots.len()))
+                Ok(Keys { root, entries })
             }
             Err(OpenError::Damaged) => Err(KeyringError::Damaged(self.keyring.clone())),
             Err(OpenError::WrongRootKey) => Err(KeyringError::WrongRootKey {

@@ -3,15 +3,16 @@
 //! Pruning changes two files as one:
 //!
 //! ```text
-//! 1  root.key := [old, new]     crash after: the keyring still opens with `old`; the next start restores [old]
-//! 2  keyring  := under `new`    crash after: it opens with `new`; the next start completes [new]
+//! 1  root.key := [old, new]     crash after: the keyring still opens with `old`; the next start writes [old]
+//! 2  keyring  := under `new`    crash after: it opens with `new`; the next start writes [new]
 //! 3  root.key := [new]          done; the replaced file's bytes are overwritten
 //! ```
 //!
 //! At every moment exactly one key in root.key opens the keyring, and the next start keeps that key alone. Each `:=` is an
 //! atomic replacement ([`crate::files::replace`], for root.key [`crate::files::replace_secret`]).
 //!
-//! After an error in the middle the next change reads both files again, as a start does.
+//! After an error in the middle the next change reads both files again, as a start does, and writes them again: what was read
+//! may not be durable.
 
 use std::{
     collections::BTreeSet,
