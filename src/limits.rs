@@ -78,7 +78,7 @@ pub const LOG_COMMIT_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 
 /// How often the log checks that its commits make progress.
 pub const LOG_PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Pause after a failed write before the log tries a new file.
-pub const LOG_RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub const LOG_RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1_000 });
 /// Rows of a segment that the sealer sorts in memory at once: 384 MiB, and as much again at most for e-mail addresses and
 /// clients. An hour of a million records takes a tenth of that. The sealer reads a larger segment several times, and the
 /// result is a fifth larger, since each part has its own table of clients.

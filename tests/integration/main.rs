@@ -10,6 +10,7 @@ mod crash_rounds;
 mod delivery;
 mod descriptors;
 mod devices;
+mod disk_faults;
 mod disk_full;
 mod enumeration;
 mod export;
