@@ -139,9 +139,8 @@ impl Server {
             directory,
         };
         server.serve_operators(operator_sockets, &operator_routes, connections.operators);
-        let horizon = clock.now().minus(config.log.retention);
         let ready = match server.serve_phones(phone_sockets, &phone_service, connections.phones) {
-            Ok(()) => server.load(horizon).await,
+            Ok(()) => server.load(clock.now().minus(config.log.retention)).await,
             Err(error) => Err(error),
         };
         let upkeep = server.directory.upkeep(server.addresses);

@@ -110,13 +110,12 @@ impl World {
             if stop.load(Ordering::SeqCst) {
                 return;
             }
-            let started = Instant::now();
-            let reply =
-                if turn % 8 == 0 { sign_up(&mut wire) } else { ask(&mut wire, &self.token) };
+            let (started, is_sign_up) = (Instant::now(), turn.is_multiple_of(8));
+            let reply = if is_sign_up { sign_up(&mut wire) } else { ask(&mut wire, &self.token) };
             let mut slowest = self.told.slowest.lock().unwrap();
             *slowest = (*slowest).max(started.elapsed());
             drop(slowest);
-            self.note(&reply, turn % 8 == 0);
+            self.note(&reply, is_sign_up);
             thread::sleep(Duration::from_millis(2));
         }
     }

@@ -170,7 +170,7 @@ impl World {
         figures.answers_after_failed_sync += self.sim.writes_after_failed_sync();
         // What nobody promised may be there as well: every fourth run.
         let kinds = [Survives::Nothing, Survives::Everything];
-        for survives in kinds.into_iter().take(1 + usize::from(figures.runs % 4 == 0)) {
+        for survives in kinds.into_iter().take(1 + usize::from(figures.runs.is_multiple_of(4))) {
             let crashed = TempDir::new().unwrap();
             self.sim.crash_at(self.sim.ops(), 0, survives, crashed.path());
             let clock = ManualClock::at(self.bench.clock.now());

@@ -309,12 +309,12 @@ async fn more_than_the_queue_holds_is_refused_and_close_carries_out_what_waits()
 async fn while_a_commit_hangs_changes_are_refused_in_time_and_those_behind_it_are_not_made() {
     let (registry, _, sink, started, go) = busy();
     let hanging = registry.clone();
-    let hanging = tokio::spawn(async move { hanging.sign_up(sign_up(None)).await });
+    let hanging = thread::spawn(move || futures_executor(hanging.sign_up(sign_up(None))));
     started.recv().expect("the writer is at work");
     let refused = Err(DeviceError::Change(ChangeError::StoreUnwritable));
     let behind = registry.sign_up(sign_up(None)).await;
     assert_eq!(behind.map(drop), refused);
-    assert_eq!(hanging.await.expect("it ended").map(drop), refused);
+    assert_eq!(hanging.join().expect("it ended").map(drop), refused);
     go.send(()).expect("the writer waits");
     registry.sign_up(sign_up(None)).await.expect("it signs up");
     // What hung was made after all, and what waited behind it was not.
