@@ -340,6 +340,37 @@ async fn a_first_start_with_a_clock_that_is_ahead_loses_nothing_when_it_is_corre
 }
 
 #[tokio::test]
+async fn a_first_start_with_a_clock_that_is_behind_loses_nothing_when_it_is_corrected() {
+    for offset in [-2 * HOUR, -40 * DAY] {
+        let mut world = World::start(offset).await;
+        assert!(world.is_followed());
+        world.check().await;
+        world.synchronise(0).await;
+        world.check().await;
+        world.end().await;
+    }
+}
+
+/// What was answered before the machine was off is too old. What was answered since then is not, although trusted time
+/// was forty days behind.
+#[tokio::test]
+async fn what_is_answered_before_the_clock_is_confirmed_is_kept() {
+    let mut world = World::start(0).await;
+    world.synchronise(0).await;
+    world.check().await;
+    world.reboot(40 * DAY).await;
+    world.answered = 0;
+    for _ in 0..5 {
+        world.ask().await;
+    }
+    world.synchronise(40 * DAY).await;
+    world.check().await;
+    world.server.restart().await;
+    world.check().await;
+    assert!(world.server.stop().await.success());
+}
+
+#[tokio::test]
 async fn the_command_line_works_on_the_files_of_a_stopped_server() {
     let mut world = World::start(0).await;
     assert!(world.server.stop().await.success());
