@@ -26,8 +26,6 @@ pub struct Expiring {
     pub log_hours: usize,
     /// Hours of the query log that there are.
     pub log_hours_total: usize,
-    /// Days of the audit log that would be removed.
-    pub audit_days: usize,
 }
 
 /// That the wall clock is right.
@@ -53,7 +51,7 @@ impl ClockReport {
 
 impl Expiring {
     const fn is_nothing(&self) -> bool {
-        self.log_hours == 0 && self.audit_days == 0
+        self.log_hours == 0
     }
 }
 
@@ -79,11 +77,10 @@ impl fmt::Display for Expiring {
         if self.is_nothing() {
             return f.write_str("Trust in the wall clock would destroy nothing");
         }
-        let Self { log_hours, log_hours_total, audit_days } = self;
+        let Self { log_hours, log_hours_total } = self;
         write!(
             f,
-            "Trust in the wall clock would at once destroy {log_hours} of {log_hours_total} hours of the query log and \
-             {audit_days} days of the audit log"
+            "Trust in the wall clock would at once destroy {log_hours} of {log_hours_total} hours of the query log"
         )
     }
 }

@@ -19,7 +19,7 @@ use super::{
     verify::{self, VerifyReport},
 };
 use crate::{
-    clock::{SharedClock, Timestamp},
+    clock::{Clock, SharedClock},
     envelope::Keyring,
     files::{OsDisk, SharedDisk},
     limits,
@@ -95,24 +95,17 @@ impl Audit {
     /// call does no harm. After an error the next call tries again.
     pub fn expire(&self) -> Result<usize, AuditError> {
         let AuditState { chain, retention, .. } = &*self.shared;
-        let (list, now) =
-            (|| files::list(&chain.dir).map_err(io_at(&chain.dir)), chain.clock.now());
+        let list = || files::list(&chain.dir).map_err(io_at(&chain.dir));
+        let due = |files: &[FileName]| due(files, *retention, &*chain.clock);
         // Checked without the lock first: on almost every tick nothing is due.
-        if due(&list()?, *retention, now) == 0 {
+        if due(&list()?) == 0 {
             return Ok(0);
         }
         let _lock = chain.lock()?;
         let files = list()?;
-        let due = due(&files, *retention, now);
+        let due = due(&files);
         files[..due].iter().try_for_each(|file| chain.remove(*file))?;
         Ok(due)
-    }
-
-    /// How many days would have expired at `then`.
-    pub fn expired_days(&self, then: Timestamp) -> Result<usize, AuditError> {
-        let AuditState { chain, retention, .. } = &*self.shared;
-        let files = files::list(&chain.dir).map_err(io_at(&chain.dir))?;
-        Ok(due(&files, *retention, then))
     }
 
     /// Waits until the calls that broke off have their end entries, for a few seconds at most. To be called once no call
@@ -130,15 +123,17 @@ pub fn local_user() -> String {
 /// How many of the files, oldest first, are to be removed: what remains is always the end of the chain, without a hole.
 ///
 /// A day expires when the newest entry that it can hold is too old. A day in the future was named by a wrong clock: its
-/// entries are older than the file after it, so it expires with that file.
-fn due(files: &[FileName], retention: Duration, now: Timestamp) -> usize {
+/// entries are older than the file after it, so it expires with that file. Jumps of trusted time do not count.
+fn due(files: &[FileName], retention: Duration, clock: &dyn Clock) -> usize {
+    let now = clock.now();
     let (today, horizon) = (Day::of(now), now.minus(retention));
+    let end = |file: &FileName| clock.rebase(file.day.end(), now);
     let mut is_next_due = false;
     let mut due: Vec<bool> = files
         .iter()
         .rev()
         .map(|file| {
-            is_next_due = if file.day > today { is_next_due } else { file.day.end() <= horizon };
+            is_next_due = if file.day > today { is_next_due } else { end(file) <= horizon };
             is_next_due
         })
         .collect();
@@ -149,6 +144,7 @@ fn due(files: &[FileName], retention: Duration, now: Timestamp) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{ManualClock, Timestamp};
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
     const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -166,17 +162,19 @@ mod tests {
         let end = Day::of(Timestamp::from_secs(100 * 24 * 3600)).end();
         let files = files(&[99, 100, 101]);
         let last_moment = end.plus(RETENTION).minus(Duration::from_micros(1));
-        assert_eq!(due(&files, RETENTION, last_moment), 1);
-        assert_eq!(due(&files, RETENTION, end.plus(RETENTION)), 2);
-        assert_eq!(due(&files, RETENTION, end.plus(RETENTION + DAY)), 3);
+        let due_at = |now| due(&files, RETENTION, &*ManualClock::at(now));
+        assert_eq!(due_at(last_moment), 1);
+        assert_eq!(due_at(end.plus(RETENTION)), 2);
+        assert_eq!(due_at(end.plus(RETENTION + DAY)), 3);
     }
 
     #[test]
     fn wrong_clocks_neither_keep_days_for_ever_nor_make_holes() {
-        let now = Timestamp::from_secs(200 * 24 * 3600);
-        assert_eq!(due(&files(&[150, 900, 151, 199]), RETENTION, now), 3);
-        assert_eq!(due(&files(&[150, 900, 199]), RETENTION, now), 1);
-        assert_eq!(due(&files(&[150, 900]), RETENTION, now), 1);
-        assert_eq!(due(&files(&[199, 0, 199]), RETENTION, now), 0);
+        let clock = ManualClock::at(Timestamp::from_secs(200 * 24 * 3600));
+        let due = |days: &[u64]| due(&files(days), RETENTION, &*clock);
+        assert_eq!(due(&[150, 900, 151, 199]), 3);
+        assert_eq!(due(&[150, 900, 199]), 1);
+        assert_eq!(due(&[150, 900]), 1);
+        assert_eq!(due(&[199, 0, 199]), 0);
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::timestamp::{Era, Hour, Timestamp};
+use crate::limits;
 
 /// The number of past eras, and of jumps, that are kept. The oldest go first.
 const KEPT_MAX: usize = 64;
@@ -90,10 +91,18 @@ impl Eras {
         self.end(0, now);
     }
 
-    /// The wall clock was set, and trusted time goes on without it. The same as [`Self::begin`], if the time was right until here: it
-    /// was confirmed, or plausible for the time of a probation. A younger era may have been wrong from its beginning.
+    /// No time service confirms the time any more. Only what was stamped until here is known to be right: both clocks of a guest may
+    /// stand still, which nothing shows.
+    pub(super) fn doubt(&mut self, now: Timestamp) {
+        if self.is_confirmed {
+            self.begin(now);
+        }
+    }
+
+    /// The wall clock was set, and trusted time goes on without it. The same as [`Self::begin`], if the time was plausible for the time of
+    /// a probation. A younger era may have been wrong from its beginning.
     pub(super) fn step(&mut self, now: Timestamp, probation: Duration) {
-        if self.is_confirmed || now.since(self.since) >= probation {
+        if now.since(self.since) >= probation {
             self.begin(now);
         }
     }
@@ -116,6 +125,11 @@ impl Eras {
 
     /// Time between two instants does not count for [`Self::rebase`].
     pub(super) fn skip(&mut self, from: Timestamp, to: Timestamp) {
+        // After a jump back the instants after `to` come again. Earlier jumps must not apply to those.
+        for jump in &mut self.jumps {
+            jump.to = jump.to.min(to);
+        }
+        self.jumps.retain(|jump| jump.from < jump.to);
         push(&mut self.jumps, Jump { from, to });
     }
 
@@ -152,13 +166,19 @@ impl Eras {
 
     /// See [`super::Clock::rebase`].
     pub(super) fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
-        self.jumps.iter().fold(stamp, |stamp, jump| {
-            let by_us = jump.by_us();
-            // Instants between the two ends of a jump ahead do not exist. Those of a jump back exist twice, until `now` at most.
-            let is_before =
-                if by_us > 0 { stamp < jump.to } else { now < stamp && stamp <= jump.from };
-            if is_before { stamp.moved(by_us) } else { stamp }
-        })
+        let back = self.jumps.last().filter(|last| last.to < last.from);
+        if let Some(back) = back
+            && now.plus(limits::CLOCK_AGREEMENT) < stamp
+        {
+            // Stamped while trusted time was ahead. Its age is not known, so it is counted from the correction.
+            return back.to;
+        }
+        // Instants between the two ends of a jump ahead do not exist, so what is before its end was stamped before the jump.
+        let ahead = self.jumps.iter().filter(|jump| jump.from < jump.to);
+        ahead.fold(
+            stamp,
+            |stamp, jump| if stamp < jump.to { stamp.moved(jump.by_us()) } else { stamp },
+        )
     }
 }
 

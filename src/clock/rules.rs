@@ -120,6 +120,9 @@ impl Rules {
 
     /// Compares the clocks, and follows the wall clock if it may. Any evidence but a plausible reading is enough.
     pub(super) fn compare(&mut self, reading: Reading, evidence: Evidence, probation: Duration) {
+        if evidence == Evidence::Plausible {
+            self.eras.doubt(self.at(reading.boot));
+        }
         let may_follow = match self.standing {
             Standing::Followed | Standing::Stepped => self.is_small_step(reading),
             Standing::Rebooted { .. } => {

@@ -129,11 +129,10 @@ impl Records {
         Ok((self.audit.clone(), self.note(by, call, filters)?))
     }
 
-    /// What of both logs would have expired at `then`, if trusted time jumped there.
-    pub fn expiring(&self, then: Timestamp) -> Result<Expiring, ReadingError> {
+    /// What of the log would have expired at `then`, if trusted time jumped there.
+    pub fn expiring(&self, then: Timestamp) -> Expiring {
         let (log_hours, log_hours_total) = self.unaudited().expired_hours(then);
-        let audit_days = self.audit.expired_days(then)?;
-        Ok(Expiring { log_hours, log_hours_total, audit_days })
+        Expiring { log_hours, log_hours_total }
     }
 
     /// Has `clock` follow the wall clock, once it is noted who says that it is right.

@@ -90,8 +90,9 @@ async fn run(
     let mut attempts = 0;
     let running = loop {
         match server::Server::start(config, Arc::clone(clock) as _).await {
-            // A process that another test has forked holds the lock until it executes its program.
-            Err(error) if attempts < 100 && format!("{error:#}").contains("in use by") => {
+            // A process that another test has forked holds the lock until it executes its program. A port is
+            // chosen for the first socket, and may be taken before the second.
+            Err(error) if attempts < 100 && format!("{error:#}").contains("in use") => {
                 attempts += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

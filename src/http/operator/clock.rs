@@ -30,7 +30,7 @@ pub(super) struct Sources {
 
 impl Sources {
     fn report(&self) -> Result<ClockReport, ReadingError> {
-        ClockReport::of(self.clock.status(), |status| self.reads.records.expiring(status.wall))
+        ClockReport::of(self.clock.status(), |status| Ok(self.reads.records.expiring(status.wall)))
     }
 }
 

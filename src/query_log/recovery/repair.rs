@@ -80,7 +80,7 @@ impl Repair<'_> {
     }
 
     pub(super) fn has_expired(&self, id: SegmentId) -> bool {
-        self.sources.expiry(id.hour) <= self.sources.clock.now()
+        self.sources.may_be_destroyed(id.hour)
     }
 
     /// Renames a file to `.cut`.

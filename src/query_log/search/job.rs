@@ -35,16 +35,18 @@ impl Sources {
         hour.start().moved(self.clock.shift_us(hour.era())).plus(self.retention)
     }
 
-    /// Whether retention may have destroyed the key of an hour. Trusted time may have gone back a little since.
+    /// Whether retention may have destroyed the key of an hour. Since then trusted time may have gone back a little, or a
+    /// correction may have made the hour younger.
     pub(crate) fn may_be_destroyed(&self, hour: Hour) -> bool {
-        self.expiry(hour) <= self.clock.now().plus(limits::CLOCK_AGREEMENT)
+        let expiry = self.expiry(hour).min(hour.start().plus(self.retention));
+        expiry <= self.clock.latest().plus(limits::CLOCK_AGREEMENT)
     }
 
     /// Whether a segment that cannot be read counts as lost. An expired one does not; an I/O error is the caller's to report.
     pub(crate) fn is_lost(&self, id: SegmentId, error: SegmentError) -> Result<bool, ReadError> {
         match error {
             SegmentError::Gone => Ok(false),
-            SegmentError::NoKey => Ok(id.hour.end() > self.horizon(id.hour.era())),
+            SegmentError::NoKey => Ok(!self.may_be_destroyed(id.hour)),
             SegmentError::Unreadable => Ok(true),
             SegmentError::Io(source) => Err(ReadError { segment: id, source }),
         }

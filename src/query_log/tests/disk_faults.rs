@@ -201,7 +201,7 @@ impl World {
             let now = clock.now();
             let is_expired = |hour: &clock::Hour| hour.start().plus(RETENTION) <= now;
             figures.kept_too_long +=
-                log.keyring().hours().keys().filter(|hour| is_expired(hour)).count();
+                log.keyring().hours().iter().filter(|hour| is_expired(hour)).count();
             log.close();
         }
     }
