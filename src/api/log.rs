@@ -297,7 +297,7 @@ mod tests {
             ("reason", "live-device, never-registered, ", |filter, text| {
                 filter.reason = Some(text)
             }),
-            ("kind", "lookup or change", |filter, text| filter.kind = Some(text)),
+            ("kind", "lookup, change or refusals", |filter, text| filter.kind = Some(text)),
             ("since", "an RFC 3339 instant", |filter, text| filter.since = Some(text)),
         ];
         for (name, takes, set) in cases {
