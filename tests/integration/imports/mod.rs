@@ -141,6 +141,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "http",
             "ids",
             "import_jobs",
+            "limits",
             "operators",
             "verification",
             "query_log",
