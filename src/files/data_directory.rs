@@ -188,7 +188,7 @@ mod tests {
         DataDirectory::check_usable(&path).unwrap();
         assert!(!path.exists());
         DataDirectory::prepare(&path).unwrap();
-        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "2\n");
+        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "3\n");
         let opened = DataDirectory::open(&path).unwrap();
         DataDirectory::check(&path).unwrap();
         DataDirectory::prepare(&path).unwrap();
@@ -227,7 +227,7 @@ mod tests {
             assert!(error(path).contains(part), "{part}");
         }
         fs::write(path.join("format"), "7\n").unwrap();
-        for part in ["version 7", "reads version 2", "registry export", "registry import"] {
+        for part in ["version 7", "reads version 3", "registry export", "registry import"] {
             assert!(error(path).contains(part), "{part}");
         }
         for garbage in [&b""[..], b"one\n", b"2", b"2\n\n", b"-1\n", b"\xff\n"] {
