@@ -9,7 +9,8 @@
 //! who confirms the new time:
 //!
 //! - A time service that confirms time for the first time corrects all eras before: their clock may never have been right.
-//! - An operator confirms that the machine was off or paused, so that the eras before stay as they are.
+//! - An operator confirms that the machine was off or paused, so that the eras before stay as they are. If trusted time was ahead, no
+//!   pause explains that, and the operator corrects them as well.
 
 use std::time::Duration;
 
@@ -58,11 +59,17 @@ pub(super) enum Evidence {
 /// Trusted time went from one instant to another at once, or the server was off in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Jump {
+    /// The era that it ended, or in which the server was off.
+    era: Era,
     from: Timestamp,
     to: Timestamp,
 }
 
 impl Jump {
+    fn is_back(&self) -> bool {
+        self.to < self.from
+    }
+
     fn by_us(self) -> i64 {
         signed(self.to.as_micros()).saturating_sub(signed(self.from.as_micros()))
     }
@@ -109,8 +116,10 @@ impl Eras {
 
     /// Trusted time jumps.
     pub(super) fn jump(&mut self, from: Timestamp, to: Timestamp, evidence: Evidence) {
-        let by_us = Jump { from, to }.by_us();
-        if evidence == Evidence::TimeService {
+        let (era, by_us) = (self.current, signed(to.as_micros()) - signed(from.as_micros()));
+        // Neither a pause nor time without power explains a clock that was ahead.
+        let is_ahead = evidence == Evidence::Operator && by_us < 0;
+        if evidence == Evidence::TimeService || is_ahead {
             self.unconfirmed().for_each(|past| past.shift_us = past.shift_us.saturating_add(by_us));
         }
         let shift_us = if evidence == Evidence::Configured { 0 } else { by_us };
@@ -119,18 +128,22 @@ impl Eras {
             self.confirm();
         }
         if evidence != Evidence::Configured {
-            self.skip(from, to);
+            self.leave_out(Jump { era, from, to });
         }
     }
 
-    /// Time between two instants does not count for [`Self::rebase`].
+    /// The server was off between two instants, so [`Self::rebase`] leaves that time out.
     pub(super) fn skip(&mut self, from: Timestamp, to: Timestamp) {
-        // After a jump back the instants after `to` come again. Earlier jumps must not apply to those.
-        for jump in &mut self.jumps {
-            jump.to = jump.to.min(to);
+        self.leave_out(Jump { era: self.current, from, to });
+    }
+
+    fn leave_out(&mut self, new: Jump) {
+        // After a jump back the instants after its end come again. Earlier jumps ahead must not apply to those.
+        self.jumps.retain(|jump| jump.is_back() || jump.from < new.to);
+        for jump in self.jumps.iter_mut().filter(|jump| !jump.is_back()) {
+            jump.to = jump.to.min(new.to);
         }
-        self.jumps.retain(|jump| jump.from < jump.to);
-        push(&mut self.jumps, Jump { from, to });
+        push(&mut self.jumps, new);
     }
 
     fn end(&mut self, shift_us: i64, now: Timestamp) {
@@ -159,6 +172,12 @@ impl Eras {
         self.past.iter().find(|past| past.era == era).map_or(0, |past| past.shift_us)
     }
 
+    /// The latest trusted time from which a jump back went, in an era or later.
+    pub(super) fn went_back_from(&self, era: Era) -> Option<Timestamp> {
+        let back = self.jumps.iter().filter(|jump| jump.is_back() && jump.era >= era);
+        back.map(|jump| jump.from).max()
+    }
+
     /// The last jump's end, from which on [`Self::rebase`] changes nothing but the future.
     pub(super) fn last_jump_to(&self) -> Timestamp {
         self.jumps.last().map_or(Timestamp::EPOCH, |jump| jump.to)
@@ -166,7 +185,7 @@ impl Eras {
 
     /// See [`super::Clock::rebase`].
     pub(super) fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
-        let back = self.jumps.last().filter(|last| last.to < last.from);
+        let back = self.jumps.last().filter(|last| last.is_back());
         if let Some(back) = back
             && now.plus(limits::CLOCK_AGREEMENT) < stamp
         {
@@ -174,7 +193,7 @@ impl Eras {
             return back.to;
         }
         // Instants between the two ends of a jump ahead do not exist, so what is before its end was stamped before the jump.
-        let ahead = self.jumps.iter().filter(|jump| jump.from < jump.to);
+        let ahead = self.jumps.iter().filter(|jump| !jump.is_back());
         ahead.fold(
             stamp,
             |stamp, jump| if stamp < jump.to { stamp.moved(jump.by_us()) } else { stamp },

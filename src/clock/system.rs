@@ -38,6 +38,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
         0
     }
 
+    /// The latest trusted time that there was since an era began.
+    fn reached(&self, _era: Era) -> Timestamp {
+        self.now()
+    }
+
     /// The instant from which a span is counted that began at `stamp`: moved on by each jump of trusted time since. So neither a
     /// correction nor the time for which the server was off counts, if it is more than an hour.
     fn rebase(&self, stamp: Timestamp, _now: Timestamp) -> Timestamp {

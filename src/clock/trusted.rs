@@ -243,6 +243,11 @@ impl Clock for TrustedClock {
         self.lock().eras.shift_us(era)
     }
 
+    fn reached(&self, era: Era) -> Timestamp {
+        let now = self.now();
+        self.lock().eras.went_back_from(era).map_or(now, |then| then.max(now))
+    }
+
     fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
         let is_after = stamp.as_micros() >= self.last_jump_to_us.load(Ordering::Relaxed);
         if is_after && stamp <= now { stamp } else { self.lock().eras.rebase(stamp, now) }

@@ -35,11 +35,12 @@ impl Sources {
         hour.start().moved(self.clock.shift_us(hour.era())).plus(self.retention)
     }
 
-    /// Whether retention may have destroyed the key of an hour. Since then trusted time may have gone back a little, or a
-    /// correction may have made the hour younger.
+    /// Whether retention may have destroyed the key of an hour. Since then trusted time may have gone back, or a correction may
+    /// have made the hour younger.
     pub(crate) fn may_be_destroyed(&self, hour: Hour) -> bool {
         let expiry = self.expiry(hour).min(hour.start().plus(self.retention));
-        expiry <= self.clock.latest().plus(limits::CLOCK_AGREEMENT)
+        let reached = self.clock.reached(hour.era()).max(self.clock.latest());
+        expiry <= reached.plus(limits::CLOCK_AGREEMENT)
     }
 
     /// Whether a segment that cannot be read counts as lost. An expired one does not; an I/O error is the caller's to report.

@@ -279,6 +279,8 @@ impl<'a> World<'a> {
         let small = if moved.abs() <= SMALL + 60 { moved } else { 0 };
         self.phones.iter_mut().for_each(|phone| phone.see(&self.now, small));
         self.asked.iter_mut().for_each(|asked| asked.see(&self.now, small));
+        // An operator's word holds for what was stamped before.
+        self.now.is_confirmed = status.is_synchronised;
         Ok(())
     }
 
