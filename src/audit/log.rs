@@ -127,7 +127,7 @@ pub fn local_user() -> String {
 fn due(files: &[FileName], retention: Duration, clock: &dyn Clock) -> usize {
     let now = clock.now();
     let (today, horizon) = (Day::of(now), now.minus(retention));
-    let end = |file: &FileName| clock.rebase(file.day.end(), now);
+    let end = |file: &FileName| clock.rebase(file.day.end().min(now), now);
     let mut is_next_due = false;
     let mut due: Vec<bool> = files
         .iter()
@@ -166,6 +166,30 @@ mod tests {
         assert_eq!(due_at(last_moment), 1);
         assert_eq!(due_at(end.plus(RETENTION)), 2);
         assert_eq!(due_at(end.plus(RETENTION + DAY)), 3);
+    }
+
+    /// Trusted time went back from a year ahead, long ago: instants in the future count from then.
+    #[derive(Debug)]
+    struct WentBack(Timestamp);
+
+    impl Clock for WentBack {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+
+        fn boot(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
+            if stamp > now { Timestamp::EPOCH } else { stamp }
+        }
+    }
+
+    #[test]
+    fn the_present_day_is_never_due() {
+        let now = Timestamp::from_secs(200 * 24 * 3600 + 60);
+        assert_eq!(due(&files(&[199, 200]), RETENTION, &WentBack(now)), 0);
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn trust_of_files(
     }
 }
 
-/// What of both logs would expire by the wall clock.
+/// What of the query log would expire by the wall clock.
 fn expiring(source: &Source, status: &ClockStatus) -> anyhow::Result<Expiring> {
     match source.records_and_clock()? {
         Some((records, _)) => Ok(records.expiring(status.wall)),

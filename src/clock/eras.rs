@@ -1,12 +1,12 @@
 //! Where trusted time jumped, and what that says of the instants that were stamped before.
 //!
-//! An *era* ends with each jump. Suppose that a machine starts with a clock 20 days behind, and a time service corrects it after
+//! An *era* is a span in which trusted time did not jump. Suppose that a machine starts with a clock 20 days behind, and a time service corrects it after
 //! an hour. Then everything that was stamped in that hour looks 20 days older than it is. So the era of that hour has a shift of
 //! 20 days, which the log adds to whatever it stamped in that era.
 //!
-//! Suppose instead that the machine was off for 20 days. Then what was stamped before is 20 days old. So a reboot begins an era,
-//! too, and a step of the wall clock does. The jump that ends such an era is its shift; what it says of the eras before depends on
-//! who confirms the new time:
+//! Suppose instead that the machine was off for 20 days. Then what was stamped before is 20 days old. So an era begins wherever trusted
+//! time may become wrong: at a reboot, at a step of the wall clock, and when no time service confirms the clock any more. The jump
+//! that ends such an era is its shift; what it says of the eras before depends on who confirms the new time:
 //!
 //! - A time service that confirms time for the first time corrects all eras before: their clock may never have been right.
 //! - An operator confirms that the machine was off or paused, so that the eras before stay as they are. If trusted time was ahead, no
@@ -148,6 +148,11 @@ impl Eras {
 
     fn end(&mut self, shift_us: i64, now: Timestamp) {
         let (era, next) = (self.current, self.current.next());
+        if era == next {
+            tracing::error!(
+                "trusted time was in doubt too often: corrections make records look older or younger from now on"
+            );
+        }
         if !self.is_confirmed && era != next {
             push(&mut self.past, PastEra { era, is_confirmed: false, shift_us });
         }
@@ -159,7 +164,7 @@ impl Eras {
         self.past.iter_mut().rev().take_while(|past| !past.is_confirmed)
     }
 
-    /// Continues in an era that is later than `hour`, if it is not in one already: the process that wrote the hour did not
+    /// Continues in the era after that of `hour`, if that is later than the current one: the process that wrote the hour did not
     /// save its last jump.
     pub(super) fn pass(&mut self, hour: Hour) {
         if hour.era() > self.current {
@@ -185,13 +190,10 @@ impl Eras {
 
     /// See [`super::Clock::rebase`].
     pub(super) fn rebase(&self, stamp: Timestamp, now: Timestamp) -> Timestamp {
-        let back = self.jumps.last().filter(|last| last.is_back());
-        if let Some(back) = back
-            && now.plus(limits::CLOCK_AGREEMENT) < stamp
-        {
-            // Stamped while trusted time was ahead. Its age is not known, so it is counted from the correction.
-            return back.to;
-        }
+        let is_future = now.plus(limits::CLOCK_AGREEMENT) < stamp;
+        // Stamped while trusted time was ahead. Its age is not known, so it is counted from the correction.
+        let back = self.jumps.iter().rfind(|jump| is_future && jump.is_back());
+        let stamp = back.map_or(stamp, |back| back.to);
         // Instants between the two ends of a jump ahead do not exist, so what is before its end was stamped before the jump.
         let ahead = self.jumps.iter().filter(|jump| !jump.is_back());
         ahead.fold(

@@ -11,7 +11,7 @@
 //! - A clock that was not followed is followed when it agrees again, when its probation ends without a jump, when the
 //!   kernel reports synchronised time, or when an operator says so.
 //!
-//! A jump of trusted time by more than an hour ends an [era](super::eras).
+//! Each jump of trusted time, and each doubt about it, begins an [era](super::eras).
 
 use std::time::Duration;
 

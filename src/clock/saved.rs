@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     eras::Eras,
     rules::Standing,
-    timestamp::{Hour, Timestamp},
+    timestamp::{Era, Hour, Timestamp},
 };
 use crate::files::{self, SharedDisk};
 
@@ -67,11 +67,19 @@ pub(super) fn guess(newest: Hour) -> Saved {
 }
 
 /// The newest hour of the log in the directory `data`, if there is a log.
-pub(super) fn newest_hour(data: &Path) -> Option<Hour> {
-    // The names of the log's files begin with their hour.
-    let number = |name: OsString| name.to_str()?.split('-').next()?.parse().ok();
-    let names = files::names(&data.join("log")).ok()?;
-    names.into_iter().filter_map(number).max().map(Hour::from_number)
+pub(super) fn newest_hour(data: &Path) -> Result<Option<Hour>, ClockFileError> {
+    let path = data.join("log");
+    let names = files::if_exists(files::names(&path));
+    let names = names.map_err(|source| ClockFileError::Io { path, source })?.unwrap_or_default();
+    // The names of the log's files begin with the number of their hour.
+    let hour = |name: OsString| {
+        let (number, rest) = name.to_str()?.split_once('-')?;
+        let is_segment =
+            number.len() == 10 && [".frames", ".sealed"].iter().any(|end| rest.ends_with(end));
+        is_segment.then(|| number.parse().ok().map(Hour::from_number))?
+    };
+    let hours = names.into_iter().filter_map(hour);
+    Ok(hours.filter(|hour| hour.era() <= Era::MAX).max())
 }
 
 /// Replaces the file.

@@ -126,7 +126,7 @@ impl Hour {
 
 impl Era {
     /// The last one. What comes after it stays in it.
-    pub const MAX: Self = Self(4_095);
+    pub(super) const MAX: Self = Self(4_095);
 
     pub(super) const fn from_number(number: u16) -> Self {
         Self(number)

@@ -110,7 +110,7 @@ impl TrustedClock {
         data: &Path,
         config: &Config,
     ) -> Result<Self, ClockFileError> {
-        let (file, newest) = (data.join(FILE_NAME), saved::newest_hour(data));
+        let (file, newest) = (data.join(FILE_NAME), saved::newest_hour(data)?);
         let saved = saved::read(&file)?.or_else(|| newest.map(saved::guess));
         let mut rules = restore(saved, &*machine, config);
         newest.into_iter().for_each(|hour| rules.eras.pass(hour));
@@ -240,6 +240,11 @@ impl Clock for TrustedClock {
     }
 
     fn shift_us(&self, era: Era) -> i64 {
+        // Readers ask for each row, so the present era takes no lock.
+        let packed = self.era_and_offset.load(Ordering::Relaxed);
+        if packed >> OFFSET_BITS == u64::from(era.number()) {
+            return 0;
+        }
         self.lock().eras.shift_us(era)
     }
 
@@ -307,7 +312,9 @@ fn read(machine: &dyn Machine) -> Reading {
         pair = (machine.uptime(), machine.wall());
     }
     let (boot, wall) = pair;
-    Reading { wall, boot, is_synchronised: machine.is_synchronised(wall) }
+    // Once more, because the process may have been interrupted between our reading and the kernel's.
+    let is_synchronised = machine.is_synchronised(wall) || machine.is_synchronised(machine.wall());
+    Reading { wall, boot, is_synchronised }
 }
 
 impl fmt::Display for ClockStatus {

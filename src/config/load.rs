@@ -24,8 +24,12 @@ pub fn load(
 ) -> Result<Config, ConfigError> {
     let text = file.map(read).transpose()?.unwrap_or_default();
     let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
-    let in_file: toml::Table =
-        toml::from_str(&text).map_err(|error| Fault::new(&*name, error.to_string()))?;
+    let in_file: toml::Table = toml::from_str(&text).map_err(|error| {
+        // Not its whole text, which quotes the line: that may hold a password.
+        let line = error.span().and_then(|span| tree::line_at(&text, span.start));
+        let place = line.map_or_else(|| name.clone(), |line| format!("{name}, line {line}"));
+        Fault::new(place, error.message())
+    })?;
     let mut loading = Loading::default();
     loading.set_file(&in_file, &text, &name);
     let variables = environment::read(env, &mut loading.faults);

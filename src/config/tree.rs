@@ -33,7 +33,7 @@ pub(super) fn line_of<'a>(
     Some((line_at(text, start?)?, is_set))
 }
 
-fn line_at(text: &str, start: usize) -> Option<usize> {
+pub(super) fn line_at(text: &str, start: usize) -> Option<usize> {
     Some(text.get(..start)?.matches('\n').count() + 1)
 }
 

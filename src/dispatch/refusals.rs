@@ -56,7 +56,8 @@ impl Dispatch {
             return;
         }
         let committed = match self.log.append_all(counts.iter().map(|it| Record::Refusals(*it))) {
-            Ok(recorded) => recorded.await,
+            // Counted again after an error, so the outcome must be known.
+            Ok(recorded) => recorded.until_known().await,
             Err(error) => Err(error),
         };
         if committed.is_err() {

@@ -45,6 +45,12 @@ impl Space {
     pub fn reserve(self, wanted: u64) -> u64 {
         wanted.min(self.total / RESERVE_PART)
     }
+
+    /// Whether less is free than the reserve. Once it was low, an eighth more must be free, so that service does not stop and go.
+    pub fn is_low(self, wanted: u64, was_low: bool) -> bool {
+        let least = self.reserve(wanted);
+        self.free < if was_low { least / 8 * 9 } else { least }
+    }
 }
 
 /// The space of the disk that a directory lies on.

@@ -162,8 +162,8 @@ impl LogState {
             return;
         }
         let Some(space) = self.space() else { return };
-        let (free, least) = (space.free, space.reserve(self.disk_reserve));
-        if free < least {
+        if space.is_low(self.disk_reserve, false) {
+            let (free, least) = (space.free, space.reserve(self.disk_reserve));
             let _committer = lock(&self.committer);
             self.poison(&WriteError::LowSpace { free, least });
         }
@@ -183,8 +183,7 @@ impl LogState {
 
     /// Tries a new segment after a write error.
     pub(super) fn reopen(&self) {
-        // An eighth more than the reserve, so that the log does not stop and go.
-        if self.space().is_some_and(|space| space.free < space.reserve(self.disk_reserve) / 8 * 9) {
+        if self.space().is_some_and(|space| space.is_low(self.disk_reserve, true)) {
             return;
         }
         let mut committer = lock(&self.committer);

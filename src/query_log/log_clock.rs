@@ -1,6 +1,6 @@
 //! The log's own time: trusted time, but it does not follow a small step back.
 //!
-//! Within an era trusted time goes back by an hour at most. New records must come after the records already written. So the
+//! Within an era trusted time goes back by an hour a day at most. New records must come after the records already written. So the
 //! log's time continues from its last instant, at half the pace of the boot clock, until trusted time has caught up.
 //! In a new era the log follows trusted time at once.
 

@@ -33,10 +33,14 @@ pub(super) fn tick(
     finish_hours: impl FnOnce(&[Hour]),
 ) -> RetentionOutcome {
     let Sources { catalog, keyring, clock, .. } = sources;
-    let now = clock.now();
+    let (now, era) = clock.stamp();
     let is_due = |hour: &Hour| sources.expiry(*hour) <= now;
     let mut outcome = RetentionOutcome::default();
     let due: Vec<Hour> = keyring.hours().into_iter().filter(is_due).collect();
+    if clock.stamp().1 != era {
+        // Trusted time jumped meanwhile. Destruction is final, so the next tick decides.
+        return outcome;
+    }
     if !due.is_empty() {
         finish_hours(&due);
         if let Err(error) = keyring.prune(&due) {

@@ -175,9 +175,14 @@ impl Registry {
         D: Send + 'static,
         E: From<ChangeError> + Send + 'static,
     {
+        // No request waits for imports and upkeep, which must know what was done.
+        let patience = match touches.everything {
+            true => limits::REGISTRY_UPKEEP_PATIENCE,
+            false => limits::REGISTRY_CHANGE_PATIENCE,
+        };
         let (job, answer) = Job::new(touches, plan);
         self.enqueue(job)?;
-        let deadline = Instant::now() + limits::REGISTRY_CHANGE_PATIENCE;
+        let deadline = Instant::now() + patience;
         let answer = timeout_at(deadline, answer).await;
         let answer = answer.map_err(|_| ChangeError::StoreUnwritable)?;
         let (done, recorded) = answer.map_err(|_| ChangeError::Stopped)??;

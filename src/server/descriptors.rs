@@ -6,12 +6,15 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
 use rustix::process::{Resource, getrlimit};
 
 use crate::{files, limits};
 
 /// The process's open descriptors, on Linux.
 const OPEN: &str = "/proc/self/fd";
+/// What the runtime of a listening socket opens later.
+const DESCRIPTORS_OF_RUNTIME: usize = 4;
 
 /// The most connections of each listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,8 @@ impl ConnectionLimits {
     pub(super) fn of_process(sockets: usize) -> anyhow::Result<Self> {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let open = files::names(Path::new(OPEN))?.len();
+        let open =
+            files::names(Path::new(OPEN)).context(OPEN)?.len() + DESCRIPTORS_OF_RUNTIME * sockets;
         let Some(limits) = Self::within(limit, open, sockets) else {
             anyhow::bail!(
                 "the limit of open files is {limit}, {open} are open, and too few are left for connections; raise it with \

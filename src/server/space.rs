@@ -18,10 +18,9 @@ impl RegistrySpace {
     pub(super) fn check(&self) {
         // If it is not known, writes show whether there is enough.
         let Ok(space) = files::space_of(&self.directory) else { return };
-        let (free, least, was_low) =
-            (space.free, space.reserve(self.reserve), self.registry.is_low_on_space());
-        // An eighth more than the reserve, so that sign-ups do not stop and go.
-        let is_low = if was_low { free < least / 8 * 9 } else { free < least };
+        let (free, least) = (space.free, space.reserve(self.reserve));
+        let was_low = self.registry.is_low_on_space();
+        let is_low = space.is_low(self.reserve, was_low);
         if is_low == was_low {
             return;
         }

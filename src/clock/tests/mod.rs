@@ -541,6 +541,13 @@ fn a_span_counts_neither_corrections_nor_time_without_power() {
     assert_eq!(back, START.plus(2 * DAY));
     assert_eq!(world.clock.rebase(now, back), back);
     assert_eq!(world.clock.rebase(back, back), back);
+    // A small step back makes nothing of it old, and neither does a stop.
+    world.machine.set_wall(back.minus(MINUTE));
+    assert_eq!(world.clock.rebase(back, world.now()), back);
+    world.clock.save().unwrap();
+    world.machine.advance(2 * HOUR);
+    world.restart(false);
+    assert_eq!(world.clock.rebase(now, world.now()), back.plus(2 * HOUR));
 }
 
 #[test]
@@ -549,7 +556,10 @@ fn a_log_of_a_later_era_than_the_file_begins_another() {
     world.clock.save().unwrap();
     let log = world.folder.path().join("log");
     fs::create_dir(&log).unwrap();
-    fs::write(log.join("0003492324-000001.frames"), "").unwrap();
+    for name in ["0003492324-000001.frames", "4294967295-000001.frames", "9-notes", "0004000000-x"]
+    {
+        fs::write(log.join(name), "").unwrap();
+    }
     world.restart(false);
     let (now, era) = world.clock.stamp();
     assert_eq!(now.hour(era).number(), 4_492_324);
