@@ -34,6 +34,8 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 /// Descriptors that connections leave to files and deliveries. At the change of the hour the log needs up to 6, keys 4, the
 /// sealer 4; an audit entry needs 4 and a search up to 16. Each delivery needs one.
 pub const DESCRIPTORS_RESERVED: usize = 128 + DELIVERIES_MAX;
+/// A start is refused if fewer are left to files.
+pub const DESCRIPTORS_LEAST: usize = 8;
 /// With fewer connections than this on the phones' listener, a start warns that the limit of open files is low.
 pub const CONNECTIONS_FEW: usize = 1_000;
 /// How long a connection may take to send the head of a request. It ends slow-loris attacks.

@@ -5,14 +5,12 @@
 //! 20 days, which the log adds to whatever it stamped in that era.
 //!
 //! Suppose instead that the machine was off for 20 days. Then what was stamped before is 20 days old. So an era begins wherever trusted
-//! time may become wrong: at a reboot, at a step of the wall clock, and when no time service confirms the clock any more. The jump
-//! that ends such an era is its shift; what it says of the eras before depends on who confirms the new time:
+//! time may become wrong: at a reboot, and when no time service confirms the clock any more. The jump that ends such an era is its
+//! shift; what it says of the eras before depends on who confirms the new time:
 //!
 //! - A time service that confirms time for the first time corrects all eras before: their clock may never have been right.
 //! - An operator confirms that the machine was off or paused, so that the eras before stay as they are. If trusted time was ahead, no
 //!   pause explains that, and the operator corrects them as well.
-
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +23,6 @@ const KEPT_MAX: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Eras {
     pub(super) current: Era,
-    /// When the current era began.
-    since: Timestamp,
     /// Whether a time service or an operator has confirmed the time of the current era.
     is_confirmed: bool,
     /// Eras whose time was wrong or is not confirmed, oldest first.
@@ -76,15 +72,9 @@ impl Jump {
 }
 
 impl Eras {
-    /// The first era, which begins now.
-    pub(super) fn from(now: Timestamp) -> Self {
-        Self { since: now, ..Self::default() }
-    }
-
     /// Continues in the era of an hour whose time was right.
     pub(super) fn of(hour: Hour) -> Self {
-        let (current, since) = (hour.era(), hour.start());
-        Self { current, since, is_confirmed: true, ..Self::default() }
+        Self { current: hour.era(), is_confirmed: true, ..Self::default() }
     }
 
     /// The time of the current era is right.
@@ -94,23 +84,15 @@ impl Eras {
     }
 
     /// From here on trusted time may be wrong. What is stamped from here on can be corrected without what was stamped before.
-    pub(super) fn begin(&mut self, now: Timestamp) {
-        self.end(0, now);
+    pub(super) fn begin(&mut self) {
+        self.end(0);
     }
 
     /// No time service confirms the time any more. Only what was stamped until here is known to be right: both clocks of a guest may
     /// stand still, which nothing shows.
-    pub(super) fn doubt(&mut self, now: Timestamp) {
+    pub(super) fn doubt(&mut self) {
         if self.is_confirmed {
-            self.begin(now);
-        }
-    }
-
-    /// The wall clock was set, and trusted time goes on without it. The same as [`Self::begin`], if the time was plausible for the time of
-    /// a probation. A younger era may have been wrong from its beginning.
-    pub(super) fn step(&mut self, now: Timestamp, probation: Duration) {
-        if now.since(self.since) >= probation {
-            self.begin(now);
+            self.begin();
         }
     }
 
@@ -123,7 +105,7 @@ impl Eras {
             self.unconfirmed().for_each(|past| past.shift_us = past.shift_us.saturating_add(by_us));
         }
         let shift_us = if evidence == Evidence::Configured { 0 } else { by_us };
-        self.end(shift_us, to);
+        self.end(shift_us);
         if evidence != Evidence::Plausible {
             self.confirm();
         }
@@ -146,7 +128,7 @@ impl Eras {
         push(&mut self.jumps, new);
     }
 
-    fn end(&mut self, shift_us: i64, now: Timestamp) {
+    fn end(&mut self, shift_us: i64) {
         let (era, next) = (self.current, self.current.next());
         if era == next {
             tracing::error!(
@@ -156,7 +138,7 @@ impl Eras {
         if !self.is_confirmed && era != next {
             push(&mut self.past, PastEra { era, is_confirmed: false, shift_us });
         }
-        (self.current, self.since, self.is_confirmed) = (next, now, false);
+        (self.current, self.is_confirmed) = (next, false);
     }
 
     /// Past eras since the last one that was confirmed.
@@ -168,6 +150,8 @@ impl Eras {
     /// save its last jump.
     pub(super) fn pass(&mut self, hour: Hour) {
         if hour.era() > self.current {
+            // The jump will be made again, and must correct what the saved era stamped.
+            self.begin();
             self.current = hour.era().next();
         }
     }

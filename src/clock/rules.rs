@@ -64,16 +64,13 @@ pub(super) struct Rules {
     pub(super) standing: Standing,
     pub(super) eras: Eras,
     /// The boot clock and the offset from which small steps count.
-    steps_from: (u64, i64),
+    pub(super) steps_from: (u64, i64),
 }
 
 impl Rules {
     /// Follows the wall clock, with nothing known from before.
     pub(super) fn new(reading: Reading) -> Self {
-        let mut rules =
-            Self::at_offset(reading, reading.offset_us(), Standing::Followed, Eras::default());
-        rules.eras = Eras::from(rules.at(reading.boot));
-        rules
+        Self::at_offset(reading, reading.offset_us(), Standing::Followed, Eras::default())
     }
 
     fn at_offset(reading: Reading, offset_us: i64, standing: Standing, eras: Eras) -> Self {
@@ -87,23 +84,29 @@ impl Rules {
         boot: Duration,
         standing: Standing,
         eras: Eras,
-        reading: Reading,
+        steps_from: (u64, i64),
     ) -> Self {
-        let offset_us = signed(trusted.as_micros()).saturating_sub(signed(micros(boot)));
-        Self::at_offset(reading, offset_us, standing, eras)
+        let offset_us = signed(trusted.as_micros()).saturating_sub(signed(micros(boot))).max(0);
+        Self { offset_us, standing, eras, steps_from }
     }
 
     /// Continues from `trusted` after a reboot, or on another machine. How much of the boot clock's time has passed since then is not
     /// known: the directory may come from a machine that ran at the same time. So trusted time is what the wall clock
     /// shows, but not before `trusted`, and not later than the boot clock can account for.
-    pub(super) fn rebooted(trusted: Timestamp, eras: Eras, reading: Reading) -> Self {
+    pub(super) fn rebooted(
+        trusted: Timestamp,
+        was: Standing,
+        eras: Eras,
+        reading: Reading,
+    ) -> Self {
         let (since_us, offset_us) = (micros(reading.boot), reading.offset_us());
         let standing = Standing::Rebooted { since_us, offset_us };
         let now = reading.wall.clamp(trusted, trusted.plus(reading.boot));
         let offset_us = signed(now.as_micros()).saturating_sub(signed(micros(reading.boot)));
         let mut rules = Self::at_offset(reading, offset_us, standing, eras);
-        if !rules.is_drift(reading) {
-            rules.eras.begin(now);
+        // If it was not followed before either, nobody has confirmed anything since, and the doubt is the same.
+        if was == Standing::Followed && !rules.is_drift(reading) {
+            rules.eras.begin();
         }
         rules
     }
@@ -121,7 +124,7 @@ impl Rules {
     /// Compares the clocks, and follows the wall clock if it may. Any evidence but a plausible reading is enough.
     pub(super) fn compare(&mut self, reading: Reading, evidence: Evidence, probation: Duration) {
         if evidence == Evidence::Plausible {
-            self.eras.doubt(self.at(reading.boot));
+            self.eras.doubt();
         }
         let may_follow = match self.standing {
             Standing::Followed | Standing::Stepped => self.is_small_step(reading),
@@ -137,7 +140,6 @@ impl Rules {
             self.offset_us = reading.offset_us();
         } else if self.standing == Standing::Followed {
             self.standing = Standing::Stepped;
-            self.eras.step(self.at(reading.boot), probation);
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Saved {
     pub(super) boot_us: u64,
     #[serde(flatten)]
     pub(super) standing: Standing,
+    /// See [`super::rules::Rules`].
+    pub(super) steps_from: (u64, i64),
     pub(super) eras: Eras,
 }
 
@@ -47,14 +49,20 @@ pub enum ClockFileError {
     Damaged(PathBuf),
 }
 
-/// What the last process saved; none before the first start.
+/// What the last process saved; none before the first start. A wrong time would destroy what is still needed, so the second line is
+/// a CRC-32 of the first.
 pub(super) fn read(path: &Path) -> Result<Option<Saved>, ClockFileError> {
     let io = |source| ClockFileError::Io { path: path.to_owned(), source };
     let Some(bytes) = files::if_exists(files::read_small(path)).map_err(io)? else {
         return Ok(None);
     };
-    let damaged = |_| ClockFileError::Damaged(path.to_owned());
-    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+    let parse = || {
+        let text = str::from_utf8(&bytes).ok()?;
+        let (saved, crc) = text.strip_suffix('\n')?.split_once('\n')?;
+        let is_whole = crc == format!("{:08x}", crc32fast::hash(saved.as_bytes()));
+        is_whole.then(|| serde_json::from_str(saved).ok())?
+    };
+    parse().map(Some).ok_or_else(|| ClockFileError::Damaged(path.to_owned()))
 }
 
 /// What is known without the file: time went on at least to the newest hour of the log.
@@ -63,7 +71,8 @@ pub(super) fn guess(newest: Hour) -> Saved {
         "no time was saved in the data directory; it continues from the newest hour of its log"
     );
     let (trusted, eras) = (newest.start(), Eras::of(newest));
-    Saved { trusted, boot_id: String::new(), boot_us: 0, standing: Standing::Followed, eras }
+    let (boot_id, standing) = (String::new(), Standing::Followed);
+    Saved { trusted, boot_id, boot_us: 0, standing, steps_from: (0, 0), eras }
 }
 
 /// The newest hour of the log in the directory `data`, if there is a log.
@@ -85,7 +94,7 @@ pub(super) fn newest_hour(data: &Path) -> Result<Option<Hour>, ClockFileError> {
 /// Replaces the file.
 pub(super) fn write(disk: &SharedDisk, path: &Path, saved: &Saved) -> Result<(), ClockFileError> {
     let io = |source| ClockFileError::Io { path: path.to_owned(), source };
-    let mut bytes = serde_json::to_vec(saved).map_err(io::Error::other).map_err(io)?;
-    bytes.push(b'\n');
-    files::replace(disk, path, &bytes).map_err(io)
+    let saved = serde_json::to_string(saved).map_err(io::Error::other).map_err(io)?;
+    let text = format!("{saved}\n{:08x}\n", crc32fast::hash(saved.as_bytes()));
+    files::replace(disk, path, text.as_bytes()).map_err(io)
 }

@@ -144,6 +144,7 @@ impl TrustedClock {
             boot_id: self.machine.boot_id().unwrap_or_default(),
             boot_us: micros(reading.boot),
             standing: rules.standing,
+            steps_from: rules.steps_from,
             eras: rules.eras,
         };
         saved::write(&self.disk, &self.file, &saved)?;
@@ -290,9 +291,9 @@ fn restore(saved: Option<Saved>, machine: &dyn Machine, config: &Config) -> Rule
         && saved.boot_us <= micros(reading.boot);
     let mut rules = if is_same_boot {
         let boot = Duration::from_micros(saved.boot_us);
-        Rules::same_boot(saved.trusted, boot, saved.standing, saved.eras, reading)
+        Rules::same_boot(saved.trusted, boot, saved.standing, saved.eras, saved.steps_from)
     } else {
-        Rules::rebooted(saved.trusted, saved.eras, reading)
+        Rules::rebooted(saved.trusted, saved.standing, saved.eras, reading)
     };
     // No device could check in meanwhile.
     let now = rules.at(reading.boot);

@@ -55,6 +55,9 @@ impl ConnectionLimits {
     fn within(limit: usize, open: usize, sockets: usize) -> Option<Self> {
         let free = limit.saturating_sub(open);
         let reserved = limits::DESCRIPTORS_RESERVED.min(free / 3 * 2);
+        if reserved < limits::DESCRIPTORS_LEAST {
+            return None;
+        }
         let connections = free - reserved;
         let operators = (connections / 4).min(limits::CONNECTIONS_MAX);
         let phones = ((connections - operators) / sockets).min(limits::CONNECTIONS_MAX);

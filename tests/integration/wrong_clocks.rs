@@ -83,9 +83,12 @@ impl World {
     async fn reboot(&mut self, seconds: i64) {
         assert!(self.server.stop().await.success());
         let file = self.server.data.join("clock");
-        let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let mut saved: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
         saved["boot_id"] = "another boot".into();
-        fs::write(&file, saved.to_string()).unwrap();
+        let saved = saved.to_string();
+        let crc = crc32fast::hash(saved.as_bytes());
+        fs::write(&file, format!("{saved}\n{crc:08x}\n")).unwrap();
         self.set(seconds);
         self.server.spawn().await;
     }

@@ -21,6 +21,8 @@ pub(super) struct Now {
     pub(super) trusted_ahead: i64,
     /// Whether trusted time follows the wall clock.
     pub(super) is_followed: bool,
+    /// How often the machine was rebooted.
+    pub(super) boots: u32,
     /// Whether the kernel or an operator says that the wall clock is right.
     pub(super) is_confirmed: bool,
 }
@@ -101,6 +103,10 @@ pub(super) struct Stamp {
     at: Timestamp,
     /// Trusted time less true time at the stamp.
     pub(super) ahead: i64,
+    /// Whether trusted time followed the wall clock then.
+    was_followed: bool,
+    /// The boot.
+    boots: u32,
     /// Whether the clock was confirmed since then: the stamp is right from then on.
     is_confirmed: bool,
     /// By how much the age by trusted time exceeded the true age, at most.
@@ -115,7 +121,17 @@ pub(super) struct Stamp {
 impl Stamp {
     const fn new(now: &Now) -> Self {
         let (at, ahead, is_confirmed) = (now.truth, now.trusted_ahead, now.is_confirmed);
-        Self { at, ahead, is_confirmed, older_by: 0, small_steps: 0, younger_by: 0 }
+        let (was_followed, boots) = (now.is_followed, now.boots);
+        let (older_by, small_steps, younger_by) = (0, 0, 0);
+        Self { at, ahead, was_followed, boots, is_confirmed, older_by, small_steps, younger_by }
+    }
+
+    /// Trusted time jumps, and no time service says so: an operator does, or a probation ended. What was stamped before the last
+    /// reboot, while nothing was noticed, is then taken to be as old as it looks.
+    pub(super) fn jump_without_time_service(&mut self, now: &Now) {
+        if self.was_followed && self.boots < now.boots {
+            self.older_by = self.older_by.max(now.trusted_ahead - self.ahead);
+        }
     }
 
     /// Trusted time moved by a small step, or by 0.

@@ -66,6 +66,7 @@ impl<'a> World<'a> {
             awake: Duration::ZERO,
             trusted_ahead: history.wrong_by.unwrap_or(0),
             is_followed: true,
+            boots: 0,
             is_confirmed: history.wrong_by.is_none(),
         };
         let operator = Operators::of(&data).add("admin", Role::Admin, truth).unwrap();
@@ -173,6 +174,7 @@ impl<'a> World<'a> {
         let since = self.halt(crashes).await;
         self.passes_unseen(off);
         self.machine().reboot();
+        self.now.boots += 1;
         self.machine().set_wall(moved(self.now.truth, if is_synchronised { 0 } else { wrong_by }));
         self.machine().set_synchronised(is_synchronised);
         self.is_on_probation = true;
@@ -276,6 +278,11 @@ impl<'a> World<'a> {
         self.now.is_followed = status.is_followed;
         self.now.is_confirmed = was_confirmed || status.is_synchronised;
         self.is_on_probation &= !status.is_followed;
+        if moved > SMALL + 60 && !status.is_synchronised {
+            let phones = self.phones.iter_mut().map(|phone| &mut phone.stamp);
+            let stamps = phones.chain(self.asked.iter_mut().map(|asked| &mut asked.stamp));
+            stamps.for_each(|stamp| stamp.jump_without_time_service(&self.now));
+        }
         let small = if moved.abs() <= SMALL + 60 { moved } else { 0 };
         self.phones.iter_mut().for_each(|phone| phone.see(&self.now, small));
         self.asked.iter_mut().for_each(|asked| asked.see(&self.now, small));
