@@ -106,8 +106,11 @@ impl Eras {
         }
         let shift_us = if evidence == Evidence::Configured { 0 } else { by_us };
         self.end(shift_us);
-        if evidence != Evidence::Plausible {
-            self.confirm();
+        match evidence {
+            Evidence::Plausible => {}
+            // The word holds for what was stamped until now.
+            Evidence::Operator => self.unconfirmed().for_each(|past| past.is_confirmed = true),
+            Evidence::TimeService | Evidence::Configured => self.confirm(),
         }
         if evidence != Evidence::Configured {
             self.leave_out(Jump { era, from, to });

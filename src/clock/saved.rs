@@ -43,7 +43,7 @@ pub enum ClockFileError {
     },
     /// It is damaged.
     #[error(
-        "{}: damaged: it holds no valid time. If the machine's clock is right, remove the file and start again",
+        "{}: damaged: it holds no valid time. Set the machine's clock right, then run `dispatchd clock trust --yes --data DIR`",
         .0.display()
     )]
     Damaged(PathBuf),

@@ -304,7 +304,7 @@ fn a_damaged_file_is_refused_and_names_the_way_out() {
         fs::write(&file, bytes).unwrap();
         let error = open(&world.machine, &world.folder, &world.config).unwrap_err();
         assert!(matches!(error, ClockFileError::Damaged(_)));
-        assert!(error.to_string().contains("remove the file"));
+        assert!(error.to_string().contains("clock trust --yes"));
     }
 }
 
