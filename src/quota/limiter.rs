@@ -174,12 +174,15 @@ impl Quota {
                 Exceeded { limit, cost: 1, retry_after }
             }
         };
-        self.sign_ups.charge(network, 1, 1.0, now).map_err(exceeded(Limit::SignUps))?;
+        let used = self.sign_ups.charge(network, 1, 1.0, now).map_err(exceeded(Limit::SignUps))?;
         if joins_account {
             return Ok(());
         }
-        let of_all = self.all_sign_ups.charge((), 1, 1.0, now).map_err(exceeded(Limit::AllSignUps));
-        of_all.map(drop).inspect_err(|_| self.sign_ups.refund(network, 1))
+        // Shared by need, as lookups: networks with many sign-ups leave half of the limit to those with few.
+        let of_all = self.all_sign_ups.charge((), 1, 1.0 - used / 2.0, now);
+        of_all.map(drop).map_err(exceeded(Limit::AllSignUps)).inspect_err(|_| {
+            self.sign_ups.refund(network, 1);
+        })
     }
 
     /// Whether records of `size` units about refused lookups from the network of `ip` may be written into the log one by one;
@@ -276,7 +279,7 @@ mod tests {
 
     #[test]
     fn sign_ups_are_limited_for_each_network_and_for_all_together() {
-        let config = Config { sign_ups_per_hour: 3, all_sign_ups_per_hour: 4, ..Config::default() };
+        let config = Config { sign_ups_per_hour: 3, all_sign_ups_per_hour: 8, ..Config::default() };
         let (quota, clock, [one, other]) = quota(config);
         for _ in 0..3 {
             quota.charge_sign_up(one, false).unwrap();
@@ -286,11 +289,12 @@ mod tests {
             (exceeded.limit.name(), whole_seconds(exceeded.retry_after)),
             ("sign-ups", 1200)
         );
+        // Half of the limit is for networks with few sign-ups.
+        quota.charge_sign_up(other, false).unwrap();
         quota.charge_sign_up(other, false).unwrap();
         let exceeded = quota.charge_sign_up(other, false).unwrap_err();
         assert_eq!((exceeded.limit, exceeded.retry_after), (Limit::AllSignUps, HOUR / 4));
         // It was not charged to the network, and second devices are not affected.
-        quota.charge_sign_up(other, true).unwrap();
         quota.charge_sign_up(other, true).unwrap();
         assert_eq!(quota.charge_sign_up(other, true).unwrap_err().limit, Limit::SignUps);
         clock.advance(HOUR / 3);
