@@ -130,12 +130,24 @@ impl RedbStore {
         Ok(())
     }
 
+    fn check_exists(&self) -> Result<(), StoreError> {
+        match self.path.try_exists()? {
+            true => Ok(()),
+            false => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "the registry's file was removed")
+                    .into())
+            }
+        }
+    }
+
     fn committed(
         &mut self,
         batch: u64,
         write: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let committed = tables::commit(&*self.opened.get()?, batch, write);
+        // What is in a file without a name is lost when it is closed.
+        let committed = committed.and_then(|()| self.check_exists());
         if committed.is_err() {
             self.opened.set(None);
         } else {
@@ -181,6 +193,8 @@ impl Store for RedbStore {
     fn reopen(&mut self) -> Result<u64, StoreError> {
         // First let go of the old one: the file is locked.
         self.opened.set(None);
+        // Opening would make an empty one.
+        self.check_exists()?;
         let database = (self.opener)(&self.path)?;
         (self.identity, self.last_batch) = tables::read_meta(&database, &self.path)?;
         self.opened.set(Some(database));

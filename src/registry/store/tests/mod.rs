@@ -237,6 +237,18 @@ fn a_second_process_is_refused() {
 }
 
 #[test]
+fn a_file_that_was_removed_takes_nothing_and_is_not_made_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = RedbStore::open(dir.path(), NOW).expect("a new store");
+    let puts = fixture().map(|(row, ..)| row);
+    store.commit(1, &puts).expect("there is room");
+    fs::remove_file(dir.path().join("registry.redb")).expect("it was there");
+    assert!(store.commit(2, &puts).is_err());
+    assert!(store.reopen().is_err());
+    assert!(!dir.path().join("registry.redb").exists());
+}
+
+#[test]
 fn another_program_s_file_is_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("registry.redb");
