@@ -1,16 +1,16 @@
 //! Where trusted time jumped, and what that says of the instants that were stamped before.
 //!
-//! An *era* is a span in which trusted time did not jump. Suppose that a machine starts with a clock 20 days behind, and a time service corrects it after
-//! an hour. Then everything that was stamped in that hour looks 20 days older than it is. So the era of that hour has a shift of
-//! 20 days, which the log adds to whatever it stamped in that era.
+//! An *era* is a span in which trusted time did not jump. Suppose that a machine starts with a clock 20 days behind, and a time
+//! service corrects it after an hour. Then everything that was stamped in that hour looks 20 days older than it is. So the
+//! era of that hour has a shift of 20 days, which the log adds to whatever it stamped in that era.
 //!
-//! Suppose instead that the machine was off for 20 days. Then what was stamped before is 20 days old. So an era begins wherever trusted
-//! time may become wrong: at a reboot, and when no time service confirms the clock any more. The jump that ends such an era is its
-//! shift; what it says of the eras before depends on who confirms the new time:
+//! Suppose instead that the machine was off for 20 days. Then what was stamped before is 20 days old. So an era begins
+//! wherever trusted time may become wrong: at a reboot, and when no time service confirms the clock any more. The jump that ends
+//! such an era is its shift. What it says of the eras before depends on who confirms the new time:
 //!
-//! - A time service that confirms time for the first time corrects all eras before: their clock may never have been right.
-//! - An operator confirms that the machine was off or paused, so that the eras before stay as they are. If trusted time was ahead, no
-//!   pause explains that, and the operator corrects them as well.
+//! - A time service corrects all eras since the last confirmation: their clock may never have been right.
+//! - An operator confirms that the machine was off, so that the eras before stay as they are. If trusted time was ahead, nothing
+//!   of that kind explains it, and the operator corrects them as well.
 
 use serde::{Deserialize, Serialize};
 
@@ -139,6 +139,8 @@ impl Eras {
             );
         }
         if !self.is_confirmed && era != next {
+            // The others say nothing, and must not displace one that does.
+            self.past.retain(|past| past.shift_us != 0 || !past.is_confirmed);
             push(&mut self.past, PastEra { era, is_confirmed: false, shift_us });
         }
         (self.current, self.is_confirmed) = (next, false);

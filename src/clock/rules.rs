@@ -183,7 +183,7 @@ impl Rules {
         self.standing = Standing::Followed;
         if ahead_us.abs() > agreement() {
             self.eras.jump(from, self.at(reading.boot), evidence);
-        } else if matches!(evidence, Evidence::TimeService | Evidence::Configured) {
+        } else if evidence != Evidence::Plausible {
             self.eras.confirm();
         }
     }

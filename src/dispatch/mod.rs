@@ -1,7 +1,8 @@
 //! One lookup from question to answer: quota, decide, record, answer.
 //!
 //! Whatever is asked, an answer leaves only after its record is in the log; so do refusals, as far as the log can take
-//! them. Beyond the limits of the [`quota`](crate::quota), refusals are counted: one record a minute for each reason. The crate's documentation says why their order in the log is the order in which things were true.
+//! them. Beyond the limits of the [`quota`](crate::quota), refusals are counted: one record a minute for each reason. The crate's
+//! documentation says why their order in the log is the order in which things were true.
 
 mod answer;
 mod config;

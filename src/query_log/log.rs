@@ -184,7 +184,8 @@ impl QueryLog {
         Arc::clone(&self.shared.sources.keyring)
     }
 
-    /// Destroys expired keys and files, and finishes the active segment once the log's time has left its hour. Call it about every minute; an additional call does no harm.
+    /// Destroys expired keys and files, and finishes the active segment once the log's time has left its hour. Call it about
+    /// every minute; an additional call does no harm.
     pub fn tick(&self) -> RetentionOutcome {
         let shared = &self.shared;
         let present = lock(&shared.pending).hour(&*shared.sources.clock);

@@ -547,6 +547,19 @@ fn a_jump_that_was_not_saved_is_made_again() {
     assert_eq!(shifts, [40, 0]);
 }
 
+/// Each loss of the time service begins an era.
+#[test]
+fn many_doubts_displace_no_correction() {
+    let world = World::new();
+    let era = world.clock.stamp().1;
+    world.machine.set_wall(START.plus(40 * DAY));
+    for is_synchronised in [true, false].repeat(100) {
+        world.machine.set_synchronised(is_synchronised);
+        world.now();
+    }
+    assert_eq!(world.clock.shift_us(era) / 86_400_000_000, 40);
+}
+
 #[test]
 fn a_restart_begins_no_other_hour_of_small_steps() {
     let mut world = World::new();
