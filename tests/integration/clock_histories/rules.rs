@@ -103,10 +103,8 @@ pub(super) struct Stamp {
     at: Timestamp,
     /// Trusted time less true time at the stamp.
     pub(super) ahead: i64,
-    /// Whether trusted time followed the wall clock then.
-    was_followed: bool,
-    /// The boot.
-    boots: u32,
+    /// The boot in which trusted time first followed the wall clock, then or since.
+    followed_in: Option<u32>,
     /// Whether the clock was confirmed since then: the stamp is right from then on.
     is_confirmed: bool,
     /// By how much the age by trusted time exceeded the true age, at most.
@@ -121,15 +119,15 @@ pub(super) struct Stamp {
 impl Stamp {
     const fn new(now: &Now) -> Self {
         let (at, ahead, is_confirmed) = (now.truth, now.trusted_ahead, now.is_confirmed);
-        let (was_followed, boots) = (now.is_followed, now.boots);
+        let followed_in = if now.is_followed { Some(now.boots) } else { None };
         let (older_by, small_steps, younger_by) = (0, 0, 0);
-        Self { at, ahead, was_followed, boots, is_confirmed, older_by, small_steps, younger_by }
+        Self { at, ahead, followed_in, is_confirmed, older_by, small_steps, younger_by }
     }
 
     /// Trusted time jumps, and no time service says so: an operator does, or a probation ended. What was stamped before the last
     /// reboot, while nothing was noticed, is then taken to be as old as it looks.
     pub(super) fn jump_without_time_service(&mut self, now: &Now) {
-        if self.was_followed && self.boots < now.boots {
+        if self.followed_in.is_some_and(|boot| boot < now.boots) {
             self.older_by = self.older_by.max(now.trusted_ahead - self.ahead);
         }
     }
@@ -137,6 +135,9 @@ impl Stamp {
     /// Trusted time moved by a small step, or by 0.
     fn see(&mut self, now: &Now, small_step: i64) {
         self.is_confirmed |= now.is_confirmed;
+        if now.is_followed && self.followed_in.is_none() {
+            self.followed_in = Some(now.boots);
+        }
         self.older_by = self.older_by.max(now.trusted_ahead - self.wrong_by());
         self.small_steps += small_step.max(0);
         self.younger_by -= small_step.min(0);
