@@ -11,7 +11,7 @@ use foldhash::quality::RandomState;
 
 use crate::limits;
 
-/// How long a new key is refused when there is no room for it.
+/// How long a new key is refused when the table is full.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Allows each key `burst` units at once, which it regains evenly over a span.

@@ -343,7 +343,7 @@ async fn a_part_of_the_registry_s_disk_is_left_to_other_programs() {
     assert!(server.stop().await.success());
 }
 
-/// An hour is sealed once the disk has room for it.
+/// An hour is sealed once the disk has space for it.
 #[tokio::test]
 async fn hours_are_not_sealed_into_the_space_of_other_programs() {
     let test = "disk_full::hours_are_not_sealed_into_the_space_of_other_programs";

@@ -81,7 +81,7 @@ impl Snapshots {
         Ok(Self { directory: directory.to_owned(), disk_reserve, permits })
     }
 
-    /// Whether the disk has room for a copy of the store. True if that is not known.
+    /// Whether the disk has space for a copy of the store. True if that is not known.
     fn has_room(&self) -> bool {
         let store = FileStamp::of(&self.directory.join("registry.redb"));
         let store = store.map_or(0, |store| store.bytes);
