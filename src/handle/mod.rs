@@ -45,6 +45,19 @@ impl Handle {
     /// Text with an `@` and `mailto:` URIs are parsed as an address, all other text as a number. An error is the first
     /// reason why the text is no handle.
     pub fn parse(input: &str, region: Option<Region>) -> Result<Self, HandleError> {
+        Self::read(input, || Ok(region))
+    }
+
+    /// Parses a handle like [`Self::parse`], with the code of a region that nobody has checked. Only a number that needs
+    /// its region is refused for an unknown one.
+    pub fn parse_in(input: &str, region: Option<&str>) -> Result<Self, HandleError> {
+        Self::read(input, || region.map(Region::parse).transpose())
+    }
+
+    fn read(
+        input: &str,
+        region: impl FnOnce() -> Result<Option<Region>, HandleError>,
+    ) -> Result<Self, HandleError> {
         if input.len() > limits::HANDLE_INPUT_BYTES_MAX {
             return Err(HandleError::TooLong);
         }

@@ -120,18 +120,21 @@ impl E164 {
     }
 }
 
-/// Parses a number without a URI scheme.
-pub(super) fn parse(text: &str, region: Option<Region>) -> Result<PhoneKey, HandleError> {
+/// Parses a number without a URI scheme. Calls `region` only if the number has no plus sign.
+pub(super) fn parse(
+    text: &str,
+    region: impl FnOnce() -> Result<Option<Region>, HandleError>,
+) -> Result<PhoneKey, HandleError> {
     if PhoneKey::from_e164(text).is_some() {
         return parse_digits(text, None);
     }
-    let digits = strip_separators(text).ok_or_else(|| why_not_digits(text, region))?;
+    let digits = strip_separators(text).ok_or_else(|| why_not_digits(text))?;
     let national = !digits.starts_with('+');
     match digits.chars().count() - usize::from(!national) {
         0 => Err(HandleError::NotANumber),
         count if count > limits::PHONE_DIGITS_MAX => Err(HandleError::TooLong),
-        _ if national && region.is_none() => Err(HandleError::NeedsRegion),
-        _ => parse_digits(&digits, region.filter(|_| national)),
+        _ if national => parse_digits(&digits, Some(region()?.ok_or(HandleError::NeedsRegion)?)),
+        _ => parse_digits(&digits, None),
     }
 }
 
@@ -215,15 +218,14 @@ fn is_separator(c: char) -> bool {
 }
 
 /// Distinguishes a number with an extension, in any form that the library knows, from other text.
-fn why_not_digits(text: &str, region: Option<Region>) -> HandleError {
+fn why_not_digits(text: &str) -> HandleError {
     // If `tel:` follows this parameter, the library panics on an invalid slice and prints the text. `uri::tel_number` has
     // already removed the parameter of a valid URI.
     if text.contains(";phone-context=") {
         return HandleError::NotANumber;
     }
     // The form of an extension does not depend on the region, but without one the library does not look for it.
-    let region = region.map_or(rlibphonenumber::Region::US, Region::library);
-    match PHONE_NUMBER_UTIL.parse(text, Some(region)) {
+    match PHONE_NUMBER_UTIL.parse(text, Some(rlibphonenumber::Region::US)) {
         Ok(number) if number.extension.is_some() => HandleError::Extension,
         _ => HandleError::NotANumber,
     }

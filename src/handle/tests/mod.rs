@@ -25,6 +25,34 @@ fn check_table(cases: &[(&str, &str, &str)]) {
 }
 
 #[test]
+fn only_a_number_without_a_calling_code_reads_its_region() {
+    let with = |input: &str, code| match Handle::parse_in(input, code) {
+        Ok(handle) => handle.canonical().into_owned(),
+        Err(error) => error.reason().to_owned(),
+    };
+    for code in [None, Some("US"), Some("us"), Some("XX"), Some("")] {
+        for (input, expected) in [
+            ("+14155550123", "+14155550123"),
+            ("+1 415 555 0123", "+14155550123"),
+            ("tel:4155550123;phone-context=+1", "+14155550123"),
+            ("alice@example.com", "alice@example.com"),
+            ("", "empty"),
+            ("alice", "not-a-number"),
+            ("415 555 0123 x22", "extension"),
+            ("+1415555012", "too-short"),
+        ] {
+            assert_eq!(with(input, code), expected, "{input} in {code:?}");
+        }
+    }
+    assert_eq!(with("415 555 0123", Some("us")), "+14155550123");
+    assert_eq!(with("415 555 0123", None), "needs-region");
+    for code in ["", "XX", "USA", "001"] {
+        assert_eq!(with("415 555 0123", Some(code)), "unknown-country", "{code}");
+        assert_eq!(with("tel:415-555-0123", Some(code)), "unknown-country", "{code}");
+    }
+}
+
+#[test]
 fn empty_and_too_long_texts_are_refused_before_parsing() {
     check_table(&[("", "", "empty"), (" \t\u{3000}", "US", "empty")]);
     let padded = |spaces: usize| format!("+1415{}5550123", " ".repeat(spaces));
