@@ -4,6 +4,7 @@
 //! log stay small. The module that stores an id checks that it is new (a million ids meet one with probability 3e-8).
 
 use std::{
+    borrow::Cow,
     fmt,
     str::FromStr,
     sync::{
@@ -14,7 +15,10 @@ use std::{
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, SchemaFormat, Type, schema::Schema},
+};
 
 /// Crockford's base 32, in lower case: no letter that reads like a digit.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -79,11 +83,19 @@ pub(crate) fn parse_digits(digits: &str) -> Option<u64> {
     (bits & 1 == 0).then(|| u64::try_from(bits >> 1).ok())?
 }
 
+fn id_schema(letter: char) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::Custom("id".to_owned())))
+        .pattern(Some(format!("^{letter}_[0-9a-hjkmnp-tv-z]{{13}}$")))
+        .examples([format!("{letter}_0123456789abc")])
+        .into()
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident $letter:literal,)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
-        #[schema(value_type = String)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u64);
 
         impl $name {
@@ -124,6 +136,18 @@ macro_rules! ids {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                id_schema($letter)
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
             }
         }
 

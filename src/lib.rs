@@ -60,7 +60,7 @@
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`operators`] | operators' tokens and roles |
-//! | [`api`] | the operators' calls that read: one type for each request and each answer |
+//! | [`api`] | the API: one type for each request, answer, row and problem |
 //! | [`reading`] | each of these calls once: noted in the audit log, then read |
 //! | [`http`] | the edge: two listeners |
 //! | [`config`] | sum of the modules' configurations |

@@ -1,14 +1,23 @@
-//! The operators' calls that read: one type for each request, and one for each answer or row.
+//! The API of both listeners: one type for each request, answer, row and problem.
 //!
-//! A request's doc comments are the parameters' descriptions in the API *and* the help of the command line: it derives
-//! serde (a query string both ways), `IntoParams` and `clap::Args`. Its fields are text; `resolve` reads them and names
-//! the parameter that is wrong, in the same words for both. Answers and rows are the types of the module that makes them
-//! (a record, a segment's report, a timeline's entry), or stand here.
+//! Handlers, the command line, the demo and tests read and write JSON through these types, and the API description is made
+//! from them. Answers ignore unknown fields, so that an older client reads a newer server. Requests refuse them.
+//!
+//! The doc comments of an operator's request are the parameters' descriptions in the API *and* the help of the command line:
+//! it derives serde (a query string both ways), `IntoParams` and `clap::Args`. Its fields are text; `resolve` reads them and
+//! names the parameter that is wrong, in the same words for both. Answers and rows are the types of the module that makes
+//! them (a record, a segment's report, a timeline's entry), or stand here.
 
 mod call;
 mod clock;
+mod devices;
+mod handles;
+mod health;
 mod log;
+mod lookup;
 mod parse;
+mod problem;
+mod verification;
 mod why;
 
 use serde::{Deserialize, Serialize};
@@ -16,12 +25,25 @@ use utoipa::ToSchema;
 
 pub use call::{Call, Invalid, Row};
 pub use clock::{ClockReport, Expiring, TrustRequest};
+pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
+pub use handles::{HandleChange, HandleRequest, ProvedHandle};
+pub use health::Ready;
 pub use log::{
     AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
     SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
+pub use lookup::{
+    BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
+};
 pub use parse::page_limit;
+pub use problem::{Missing, Problem};
+pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
 pub use why::{Timeline, TimelineLine, WhyRequest};
+
+pub use crate::{
+    registry::{DeviceDetails, HandleDetails, LostDetails},
+    verification::{SentBy, Verification},
+};
 
 /// How far the import is that a server accepted last.
 #[derive(Serialize, Deserialize, ToSchema)]

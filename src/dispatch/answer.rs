@@ -73,7 +73,7 @@ impl Refusal {
             Self::TokenInvalid => ProblemCode::TokenInvalid,
             Self::Handle(_) => ProblemCode::HandleInvalid,
             Self::Malformed(code) => code,
-            Self::Exceeded(exceeded) => exceeded.limit.problem(),
+            Self::Exceeded(exceeded) => exceeded.problem(),
             Self::RegistryLoading => ProblemCode::RegistryLoading,
             Self::LogUnwritable => ProblemCode::LogUnwritable,
             Self::Overloaded => ProblemCode::Overloaded,

@@ -7,7 +7,7 @@ use crate::{
     handle::Handle,
     ids::AccountId,
     registry::{HandleState, View},
-    vocabulary::{Reason, Route},
+    vocabulary::{Reason, Route, Together},
 };
 
 use super::config::Config;
@@ -136,22 +136,20 @@ pub const fn route_of(reason: Reason, handle: &Handle) -> Route {
     }
 }
 
-/// The route that a whole group can use. `none` where some member has none (or is no handle at all), `mixed` where
-/// members differ.
-pub fn together(routes: impl Iterator<Item = Option<Route>>) -> &'static str {
+/// The route that a whole group can use. A member without a route is no handle.
+pub fn together(routes: impl Iterator<Item = Option<Route>>) -> Together {
     let mut common: Option<Route> = None;
     let mut is_mixed = false;
     for route in routes {
         match (route, common) {
-            (None | Some(Route::None), _) => return Route::None.code(),
+            (None | Some(Route::None), _) => return Together::Route(Route::None),
             (Some(route), None) => common = Some(route),
             (Some(route), Some(other)) => is_mixed |= route != other,
         }
     }
     match common {
-        _ if is_mixed => "mixed",
-        Some(route) => route.code(),
-        None => Route::None.code(),
+        _ if is_mixed => Together::Mixed,
+        common => Together::Route(common.unwrap_or(Route::None)),
     }
 }
 
@@ -214,7 +212,7 @@ mod tests {
     #[test]
     fn a_group_goes_together_only_where_everyone_can() {
         use Route::{Imessage, None as NoRoute, Sms};
-        let together = |routes: &[Option<Route>]| together(routes.iter().copied());
+        let together = |routes: &[Option<Route>]| together(routes.iter().copied()).code();
         assert_eq!(together(&[Some(Imessage), Some(Imessage)]), "imessage");
         assert_eq!(together(&[Some(Sms)]), "sms");
         assert_eq!(together(&[Some(Imessage), Some(Sms)]), "mixed");

@@ -105,7 +105,7 @@ mod tests {
         }
         for body in [planted, "{\"handle\": \"+14155550123", "+14155550123"] {
             let problem = parse::<Wanted>(body.as_bytes()).unwrap_err();
-            assert_eq!(problem.code(), Code::RequestInvalid);
+            assert_eq!(problem.code, Code::RequestInvalid);
             assert!(!format!("{problem:?}").contains("4155550123"));
             assert!(format!("{problem:?}").contains("line 1"));
         }
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_beyond_the_limit_is_refused() {
         let problem = read(Body::from(vec![b'x'; 11]), 10).await.unwrap_err();
-        assert_eq!(problem.code(), Code::BodyTooLarge);
+        assert_eq!(problem.code, Code::BodyTooLarge);
         assert_eq!(read(Body::from("0123456789"), 10).await.unwrap(), "0123456789");
     }
 }

@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
+use super::problem::{Code, Problem};
+use crate::{
+    api::{Missing, Ready},
+    query_log::QueryLog,
+    registry::Registry,
+};
 use axum::{
     Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use super::problem::{Code, Problem};
-use crate::{query_log::QueryLog, registry::Registry};
-
-/// The answer of a service that is ready.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Ready {
-    ready: bool,
-}
 
 /// Reports that the server runs.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "The server runs")))]
@@ -39,12 +34,12 @@ pub(super) async fn readyz(
     State(log): State<QueryLog>,
 ) -> Response {
     let (code, missing, detail) = if !registry.is_ready() {
-        (Code::RegistryLoading, "registry", "the registry is being loaded")
+        (Code::RegistryLoading, Missing::Registry, "the registry is being loaded")
     } else if !log.is_writable() {
         let detail = "the query log cannot be written; check the free space of the data disk";
-        (Code::LogUnwritable, "log", detail)
+        (Code::LogUnwritable, Missing::Log, detail)
     } else {
         return Json(Ready { ready: true }).into_response();
     };
-    Problem::new(code, detail).with("missing", vec![missing]).into_response()
+    Problem { missing: Some(vec![missing]), ..Problem::new(code, detail) }.into_response()
 }

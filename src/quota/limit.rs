@@ -1,8 +1,12 @@
-//! [`Limit`]: the limits by name, and what an account has left of one.
+//! What exceeds a limit, and what an account has left of one.
 
 use std::time::Duration;
 
-use crate::{handle::Handle, limits, vocabulary::ProblemCode};
+use crate::{
+    handle::Handle,
+    limits,
+    vocabulary::{ProblemCode, QuotaLimit},
+};
 
 /// What an account has left of its new handles, for the `RateLimit` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,66 +23,19 @@ pub struct Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
     /// The limit.
-    pub limit: Limit,
+    pub limit: QuotaLimit,
     /// The charge that this call needed.
     pub cost: u32,
     /// The same call can succeed after this span.
     pub retry_after: Duration,
 }
 
-/// The limits, as `RateLimit` headers and 429 answers name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// New handles of one account.
-    NewHandles,
-    /// Lookup requests of one account.
-    Requests,
-    /// Lookups of one account, each handle of a batch counted.
-    Lookups,
-    /// Lookups from one network, each handle of a batch counted.
-    NetworkLookups,
-    /// Lookups of all accounts that hold no handle.
-    UnprovenLookups,
-    /// Sign-ups of one network.
-    SignUps,
-    /// Sign-ups of all networks.
-    AllSignUps,
-    /// Changes of one account: check-ins, claims, hiding and showing a handle.
-    Changes,
-}
-
-impl Limit {
-    /// Every limit, in the order of its declaration.
-    pub const ALL: [Self; 8] = [
-        Self::NewHandles,
-        Self::Requests,
-        Self::Lookups,
-        Self::NetworkLookups,
-        Self::UnprovenLookups,
-        Self::SignUps,
-        Self::AllSignUps,
-        Self::Changes,
-    ];
-
-    /// The problem of a request that exceeds it.
+impl Exceeded {
+    /// The problem of a request that exceeds the limit.
     pub const fn problem(self) -> ProblemCode {
-        match self {
-            Self::NewHandles => ProblemCode::LookupQuota,
+        match self.limit {
+            QuotaLimit::NewHandles => ProblemCode::LookupQuota,
             _ => ProblemCode::RateLimited,
-        }
-    }
-
-    /// The limit's name in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NewHandles => "new-handles",
-            Self::Requests => "requests",
-            Self::Lookups => "lookups",
-            Self::NetworkLookups => "network-lookups",
-            Self::UnprovenLookups => "unproven-lookups",
-            Self::SignUps => "sign-ups",
-            Self::AllSignUps => "all-sign-ups",
-            Self::Changes => "changes",
         }
     }
 }

@@ -6,12 +6,15 @@ use std::{
     time::Duration,
 };
 
-use crate::{clock::SharedClock, handle::Handle, ids::AccountId, limits, redacted::redacted_debug};
+use crate::{
+    clock::SharedClock, handle::Handle, ids::AccountId, limits, redacted::redacted_debug,
+    vocabulary::QuotaLimit,
+};
 
 use super::{
     config::Config,
     keyed::Keyed,
-    limit::{Allowance, Exceeded, Limit},
+    limit::{Allowance, Exceeded},
     new_handles::NewHandles,
 };
 
@@ -20,7 +23,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The limits on records of lookups, from the narrowest to the widest.
-const RECORD_LIMITS: [Limit; 3] = [Limit::Lookups, Limit::NetworkLookups, Limit::UnprovenLookups];
+const RECORD_LIMITS: [QuotaLimit; 3] =
+    [QuotaLimit::Lookups, QuotaLimit::NetworkLookups, QuotaLimit::UnprovenLookups];
 
 /// Who looks up how much in one call.
 #[derive(Clone, Copy)]
@@ -56,8 +60,8 @@ pub struct Quota {
     all_sign_ups: Keyed<()>,
     refusals: Keyed<IpAddr>,
     all_refusals: Keyed<()>,
-    /// Calls that each limit refused, in the order of [`Limit::ALL`].
-    exceeded: [AtomicU64; Limit::ALL.len()],
+    /// Calls that each limit refused, in the order of [`QuotaLimit::ALL`].
+    exceeded: [AtomicU64; QuotaLimit::ALL.len()],
 }
 
 impl Quota {
@@ -74,7 +78,7 @@ impl Quota {
             all_sign_ups: Keyed::new(config.all_sign_ups_per_hour, HOUR),
             refusals: Keyed::new(limits::REFUSALS_RECORDED_PER_MINUTE_MAX, MINUTE),
             all_refusals: Keyed::new(config.refusals_recorded_per_minute, MINUTE),
-            exceeded: [const { AtomicU64::new(0) }; Limit::ALL.len()],
+            exceeded: [const { AtomicU64::new(0) }; QuotaLimit::ALL.len()],
             config,
             clock,
         }
@@ -86,24 +90,24 @@ impl Quota {
     }
 
     /// Calls that this limit refused since the start.
-    pub fn refused_by(&self, limit: Limit) -> u64 {
+    pub fn refused_by(&self, limit: QuotaLimit) -> u64 {
         self.exceeded[limit as usize].load(Ordering::Relaxed)
     }
 
     /// Charges one lookup request.
     pub fn charge_request(&self, account: AccountId) -> Result<(), Exceeded> {
-        self.charge_account(&self.requests, account, Limit::Requests, 1)
+        self.charge_account(&self.requests, account, QuotaLimit::Requests, 1)
     }
 
     /// Charges a batch for its length, in addition to its request.
     pub fn charge_batch(&self, account: AccountId, handles: usize) -> Result<(), Exceeded> {
         let cost = handles / limits::BATCH_HANDLES_PER_REQUEST;
-        self.charge_account(&self.requests, account, Limit::Requests, units(cost))
+        self.charge_account(&self.requests, account, QuotaLimit::Requests, units(cost))
     }
 
     /// Charges one change of the registry to `account`.
     pub fn charge_change(&self, account: AccountId) -> Result<(), Exceeded> {
-        self.charge_account(&self.changes, account, Limit::Changes, 1)
+        self.charge_account(&self.changes, account, QuotaLimit::Changes, 1)
     }
 
     /// Charges a lookup call, and those of `handles` that the account has not asked for in 30 days as new. Charges everything
@@ -134,8 +138,8 @@ impl Quota {
         for (place, limit) in RECORD_LIMITS.into_iter().enumerate() {
             let share = 1.0 - used / 2.0;
             let charged = match limit {
-                Limit::Lookups => self.lookups.charge(call.account, cost, share, now),
-                Limit::NetworkLookups => {
+                QuotaLimit::Lookups => self.lookups.charge(call.account, cost, share, now),
+                QuotaLimit::NetworkLookups => {
                     self.network_lookups.charge(call.network(), cost, share, now)
                 }
                 _ if call.is_proven => return Ok(()),
@@ -149,12 +153,12 @@ impl Quota {
         Ok(())
     }
 
-    fn refund_records(&self, call: LookupCall, limits: &[Limit]) {
+    fn refund_records(&self, call: LookupCall, limits: &[QuotaLimit]) {
         let cost = units(call.units);
         for limit in limits {
             match limit {
-                Limit::Lookups => self.lookups.refund(call.account, cost),
-                Limit::NetworkLookups => self.network_lookups.refund(call.network(), cost),
+                QuotaLimit::Lookups => self.lookups.refund(call.account, cost),
+                QuotaLimit::NetworkLookups => self.network_lookups.refund(call.network(), cost),
                 _ if call.is_proven => {}
                 _ => self.unproven_lookups.refund((), cost),
             }
@@ -174,13 +178,14 @@ impl Quota {
                 Exceeded { limit, cost: 1, retry_after }
             }
         };
-        let used = self.sign_ups.charge(network, 1, 1.0, now).map_err(exceeded(Limit::SignUps))?;
+        let used =
+            self.sign_ups.charge(network, 1, 1.0, now).map_err(exceeded(QuotaLimit::SignUps))?;
         if joins_account {
             return Ok(());
         }
         // Shared by need, as lookups: networks with many sign-ups leave half of the limit to those with few.
         let of_all = self.all_sign_ups.charge((), 1, 1.0 - used / 2.0, now);
-        of_all.map(drop).map_err(exceeded(Limit::AllSignUps)).inspect_err(|_| {
+        of_all.map(drop).map_err(exceeded(QuotaLimit::AllSignUps)).inspect_err(|_| {
             self.sign_ups.refund(network, 1);
         })
     }
@@ -217,7 +222,7 @@ impl Quota {
         &self,
         counters: &Keyed<AccountId>,
         account: AccountId,
-        limit: Limit,
+        limit: QuotaLimit,
         cost: u32,
     ) -> Result<(), Exceeded> {
         if !self.config.enabled {
@@ -229,7 +234,7 @@ impl Quota {
         })
     }
 
-    fn count(&self, limit: Limit) {
+    fn count(&self, limit: QuotaLimit) {
         self.exceeded[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -286,20 +291,21 @@ mod tests {
         }
         let exceeded = quota.charge_sign_up(one, false).unwrap_err();
         assert_eq!(
-            (exceeded.limit.name(), whole_seconds(exceeded.retry_after)),
+            (exceeded.limit.code(), whole_seconds(exceeded.retry_after)),
             ("sign-ups", 1200)
         );
         // Half of the limit is for networks with few sign-ups.
         quota.charge_sign_up(other, false).unwrap();
         quota.charge_sign_up(other, false).unwrap();
         let exceeded = quota.charge_sign_up(other, false).unwrap_err();
-        assert_eq!((exceeded.limit, exceeded.retry_after), (Limit::AllSignUps, HOUR / 4));
+        assert_eq!((exceeded.limit, exceeded.retry_after), (QuotaLimit::AllSignUps, HOUR / 4));
         // It was not charged to the network, and second devices are not affected.
         quota.charge_sign_up(other, true).unwrap();
-        assert_eq!(quota.charge_sign_up(other, true).unwrap_err().limit, Limit::SignUps);
+        assert_eq!(quota.charge_sign_up(other, true).unwrap_err().limit, QuotaLimit::SignUps);
         clock.advance(HOUR / 3);
         quota.charge_sign_up(one, false).unwrap();
-        let counts = [Limit::SignUps, Limit::AllSignUps].map(|limit| quota.refused_by(limit));
+        let counts =
+            [QuotaLimit::SignUps, QuotaLimit::AllSignUps].map(|limit| quota.refused_by(limit));
         assert_eq!(counts, [2, 1]);
     }
 
@@ -324,7 +330,7 @@ mod tests {
         assert_eq!((passing(&quota, by(1, other), 1), passing(&quota, by(2, one), 10)), (0, 10));
         clock.advance(HOUR);
         assert_eq!(passing(&quota, by(1, one), 5_000), 100);
-        assert_eq!(quota.refused_by(Limit::Lookups), 3);
+        assert_eq!(quota.refused_by(QuotaLimit::Lookups), 3);
     }
 
     #[test]
@@ -375,13 +381,13 @@ mod tests {
             let asked = quota.charge_lookups(call, handles[..records].iter());
             asked.map(|left| left.unwrap().remaining).map_err(|error| error.limit)
         };
-        assert_eq!(ask(one, 1_001), Err(Limit::NewHandles));
+        assert_eq!(ask(one, 1_001), Err(QuotaLimit::NewHandles));
         assert_eq!(passing(&quota, by(2, one), 2_000), 1_001);
         assert_eq!(passing(&quota, by(3, one), 100), 100);
-        assert_eq!(ask(one, 1_000), Err(Limit::NetworkLookups));
+        assert_eq!(ask(one, 1_000), Err(QuotaLimit::NetworkLookups));
         assert_eq!(ask(other, 1_000), Ok(0));
         assert_eq!(ask(other, 1), Ok(0));
-        assert_eq!(ask(other, 1), Err(Limit::Lookups));
+        assert_eq!(ask(other, 1), Err(QuotaLimit::Lookups));
     }
 
     #[test]
@@ -389,7 +395,7 @@ mod tests {
         let (quota, _, _) = quota(Config { requests_per_minute: 150, ..Config::default() });
         quota.charge_batch(ACCOUNT, limits::BATCH_HANDLES_MAX).unwrap();
         let exceeded = quota.charge_batch(ACCOUNT, limits::BATCH_HANDLES_MAX).unwrap_err();
-        assert_eq!((exceeded.limit, exceeded.cost), (Limit::Requests, 100));
+        assert_eq!((exceeded.limit, exceeded.cost), (QuotaLimit::Requests, 100));
         quota.charge_batch(ACCOUNT, limits::BATCH_HANDLES_PER_REQUEST - 1).unwrap();
     }
 

@@ -24,5 +24,5 @@ mod limiter;
 mod new_handles;
 
 pub use config::Config;
-pub use limit::{Allowance, Exceeded, Limit, record_units, whole_seconds};
+pub use limit::{Allowance, Exceeded, record_units, whole_seconds};
 pub use limiter::{LookupCall, Quota};

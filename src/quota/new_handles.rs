@@ -5,9 +5,9 @@ use std::{collections::HashMap, hash::BuildHasher, time::Duration};
 use dashmap::DashMap;
 use foldhash::quality::RandomState;
 
-use crate::{clock::Timestamp, handle::Handle, ids::AccountId, limits};
+use crate::{clock::Timestamp, handle::Handle, ids::AccountId, limits, vocabulary::QuotaLimit};
 
-use super::limit::{Allowance, Exceeded, Limit};
+use super::limit::{Allowance, Exceeded};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -56,7 +56,7 @@ impl NewHandles {
         let used = entry.used_millionths + millionths(cost);
         if let Some(excess) = used.checked_sub(millionths(self.per_day)).filter(|more| *more > 0) {
             let retry_after = self.time_to_refill(excess);
-            return Err(Exceeded { limit: Limit::NewHandles, cost, retry_after });
+            return Err(Exceeded { limit: QuotaLimit::NewHandles, cost, retry_after });
         }
         entry.used_millionths = used;
         let new_again_at = seconds(now.plus(limits::QUOTA_REPEAT_FREE));

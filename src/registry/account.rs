@@ -3,7 +3,7 @@
 //! Whatever must agree (a claim names devices of its own account, at least one) lies in one row, so a crash cannot tear
 //! it apart.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -53,7 +53,7 @@ pub(super) struct Claim {
 }
 
 /// A handle that an account does not hold any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LostDetails {
     /// The handle.
     #[serde(with = "handle::canonical")]
@@ -63,9 +63,9 @@ pub struct LostDetails {
     /// `device-removed`: the last device that backed it gave it up, or signed out.
     #[serde(rename = "reason")]
     pub how: HandleLoss,
-    /// When.
+    /// When the account lost it.
     #[serde(rename = "lost_at")]
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-25T10:00:00.000000Z")]
     pub at: Timestamp,
 }
 

@@ -1,6 +1,6 @@
 //! What an owner may read of a device.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A device as its owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceDetails {
     /// The device.
     pub device: DeviceId,
@@ -26,16 +26,17 @@ pub struct DeviceDetails {
     pub account: AccountId,
     /// What kind it is.
     pub platform: Platform,
-    /// What its owner calls it.
+    /// What its owner calls it, if it has a name.
+    #[schema(required, example = "Ann's iPhone")]
     pub name: Option<String>,
     /// When it signed up.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T08:41:07.123456Z")]
     pub registered_at: Timestamp,
     /// When it last checked in.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-24T20:13:42.654321Z")]
     pub last_check_in_at: Timestamp,
     /// Until then the device counts as live; a check-in moves it on.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-12-08T20:13:42.654321Z")]
     pub lease_expires_at: Timestamp,
     /// The handles that it backs, sorted by canonical form.
     pub handles: Vec<HandleDetails>,
@@ -46,16 +47,17 @@ pub struct DeviceDetails {
 }
 
 /// A handle as its owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HandleDetails {
     /// The handle.
     #[serde(with = "handle::canonical")]
     #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
     /// When its ownership was last proved.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T08:42:11.000000Z")]
     pub proved_at: Timestamp,
-    /// Whether strangers may find it.
+    /// Whether strangers may find it. If not, they get the answer of an unregistered handle.
+    #[schema(example = true)]
     pub discoverable: bool,
 }
 

@@ -1,7 +1,7 @@
 //! [`Delivery`]: the interface of everything that sends codes.
 
 use futures_util::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -40,7 +40,7 @@ pub enum Purpose {
 }
 
 /// By which kind of message a code was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SentBy {
     /// By text message.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::method_config::InvalidKey;
-use crate::registry::{ChangeError, DeviceError};
+use crate::{
+    registry::{ChangeError, DeviceError},
+    vocabulary::Limit,
+};
 
 /// No code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,9 +14,8 @@ pub enum BeginError {
     /// The request exceeds a limit on sent codes.
     #[error("too many codes were requested")]
     RateLimited {
-        /// The first limit that was exceeded: `resend` (the pause between two codes of one session),
-        /// `codes-per-handle`, `codes-per-account` or `codes-per-network` (codes in a day).
-        limit: &'static str,
+        /// The first limit that was exceeded.
+        limit: Limit,
         /// The same request can succeed after this span.
         retry_after: Duration,
     },

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
-use crate::{handle::Handle, ids::AccountId, limits};
+use crate::{handle::Handle, ids::AccountId, limits, vocabulary::Limit};
 
 use super::{delivery::Purpose, error::BeginError};
 
@@ -28,12 +28,12 @@ pub(super) struct SendLimits {
 }
 
 impl SendKey {
-    /// The name of the limit in answers, and the burst.
-    const fn limit(&self) -> (&'static str, u32) {
+    /// The limit, and the burst.
+    const fn limit(&self) -> (Limit, u32) {
         match self {
-            Self::Handle(..) => ("codes-per-handle", limits::CODE_SENDS_PER_HANDLE_MAX),
-            Self::Account(_) => ("codes-per-account", limits::CODE_SENDS_PER_ACCOUNT_MAX),
-            Self::Network(_) => ("codes-per-network", limits::CODE_SENDS_PER_NETWORK_MAX),
+            Self::Handle(..) => (Limit::CodesPerHandle, limits::CODE_SENDS_PER_HANDLE_MAX),
+            Self::Account(_) => (Limit::CodesPerAccount, limits::CODE_SENDS_PER_ACCOUNT_MAX),
+            Self::Network(_) => (Limit::CodesPerNetwork, limits::CODE_SENDS_PER_NETWORK_MAX),
         }
     }
 

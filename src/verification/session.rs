@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     handle::{self, Handle},
     ids::{DeviceId, VerificationId},
     limits,
+    vocabulary::Limit,
 };
 
 use super::{
@@ -34,24 +35,24 @@ pub(super) enum Requester {
 }
 
 /// A session, as the answer to its requester shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Verification {
     /// The session's id. Only the requester receives it.
-    #[schema(example = "v_0123456789abc")]
     pub verification: VerificationId,
     /// The handle that the code is sent to, canonical.
     #[serde(with = "handle::canonical")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
-    /// How the code is sent.
+    /// The kind of message that brings the code.
     pub sent_by: SentBy,
     /// The code is valid before this instant.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T08:51:07.123456Z")]
     pub expires_at: Timestamp,
     /// From this instant on another code may be requested.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-23T08:42:07.123456Z")]
     pub next_send_at: Timestamp,
     /// How many wrong codes the session still accepts.
+    #[schema(example = 5)]
     pub attempts_left: u8,
 }
 
@@ -163,7 +164,7 @@ impl Sessions {
         if let Some(Session { shown, .. }) = &before {
             if now < shown.next_send_at {
                 let retry_after = shown.next_send_at.since(now);
-                return Err(BeginError::RateLimited { limit: "resend", retry_after });
+                return Err(BeginError::RateLimited { limit: Limit::Resend, retry_after });
             }
             let continues = matches!(requester, Requester::Bind(_));
             if continues && shown.attempts_left > 0 && now < shown.expires_at {

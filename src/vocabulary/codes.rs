@@ -82,33 +82,41 @@ macro_rules! codes {
             }
         }
 
+        $crate::vocabulary::code_json!($name, stringify!($name), code);
+    };
+}
+
+/// Gives an enum with `ALL` its JSON form, the text that `$code` returns, and the schema `$schema`.
+macro_rules! code_json {
+    ($name:ident, $schema:expr, $code:ident) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.code())
+                serializer.serialize_str(self.$code())
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str($crate::vocabulary::CodeVisitor(Self::from_code))
+                let read = |text: &str| Self::ALL.iter().copied().find(|case| case.$code() == text);
+                deserializer.deserialize_str($crate::vocabulary::CodeVisitor(read))
             }
         }
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                $crate::vocabulary::code_schema(Self::ALL.iter().map(|case| case.code()))
+                $crate::vocabulary::code_schema(Self::ALL.iter().map(|case| case.$code()))
             }
         }
 
         impl utoipa::ToSchema for $name {
             fn name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
+                $schema.into()
             }
         }
     };
 }
 
-pub(crate) use codes;
+pub(crate) use {code_json, codes};
 
 /// Reads a code as a case. The error does not repeat the text: it may be anything.
 pub(crate) struct CodeVisitor<T>(pub(crate) fn(&str) -> Option<T>);
@@ -137,7 +145,8 @@ mod tests {
     use serde::{Serialize, de::DeserializeOwned};
 
     use crate::vocabulary::{
-        Cause, ChangeKind, HandleLoss, Platform, ProblemCode, Reason, Retry, Route,
+        Cause, ChangeKind, HandleLoss, Limit, Platform, ProblemCode, QuotaLimit, Reason, Retry,
+        Route, Together,
     };
 
     fn check<T>(all: &[T], code: fn(T) -> &'static str, number: fn(T) -> u8, read: Read<T>)
@@ -168,6 +177,7 @@ mod tests {
                 $(check($name::ALL, $name::code, $name::number, ($name::from_code, $name::from_number));)*
             };
         }
-        check_all!(Route, Reason, HandleLoss, ChangeKind, Cause, Platform, ProblemCode, Retry);
+        check_all!(Route, Together, Reason, HandleLoss, ChangeKind, Cause, Platform);
+        check_all!(ProblemCode, Retry, Limit, QuotaLimit);
     }
 }

@@ -15,6 +15,17 @@ codes! {
 }
 
 codes! {
+    /// The route that a whole group can use.
+    Together {
+        /// Members have different routes, and none has the route `none`.
+        Mixed = 4 "mixed",
+    } with {
+        /// Every member has this route; or `none`, if one has none or is no handle.
+        Route(Route) = 0,
+    }
+}
+
+codes! {
     /// Why a lookup got its route, or why it was refused. For operators, never for the asker.
     Reason {
         /// A live device backs the handle.

@@ -19,10 +19,12 @@
 
 mod change;
 mod codes;
+mod limit;
 mod lookup;
 mod problem;
 
 pub use change::{Cause, Change, ChangeKind, Platform};
-pub(crate) use codes::{CodeVisitor, code_schema, codes};
-pub use lookup::{HandleLoss, Reason, Route};
+pub(crate) use codes::{CodeVisitor, code_json, code_schema, codes};
+pub use limit::{Limit, QuotaLimit};
+pub use lookup::{HandleLoss, Reason, Route, Together};
 pub use problem::{ProblemCode, Retry};

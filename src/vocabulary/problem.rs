@@ -1,6 +1,9 @@
 //! Problem codes: what a refused request is refused with.
 
-use super::codes::codes;
+use super::codes::{code_json, codes};
+use crate::handle::HandleError;
+
+code_json!(HandleError, "HandleReason", reason);
 
 codes! {
     /// Whether the same call can succeed another time.
@@ -70,6 +73,8 @@ problems! {
     CodeExpired = 13 "code-expired" 410 Never "The code has expired",
     /// The body is longer than this call takes.
     BodyTooLarge = 14 "body-too-large" 413 AfterFixing "The body is too large",
+    /// The body is not declared as JSON, or is compressed.
+    ContentTypeUnsupported = 26 "content-type-unsupported" 415 AfterFixing "The body is not in a form that this call takes",
     /// The upload is no staged file, or is damaged.
     ImportInvalid = 15 "import-invalid" 422 AfterFixing "This is not a staged import",
     /// The batch has too many handles.

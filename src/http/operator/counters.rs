@@ -10,9 +10,9 @@ use prometheus_client::{
 
 use crate::{
     dispatch::LookupCounts,
-    quota::{Limit, Quota},
+    quota::Quota,
     verification::VerificationService,
-    vocabulary::Reason,
+    vocabulary::{QuotaLimit, Reason},
 };
 
 /// Where the counts are.
@@ -37,8 +37,10 @@ impl Collector for Counters {
         let refused = Reason::ALL.iter().filter(|reason| matches!(reason, Reason::Refused(_)));
         let unrecorded = refused.map(|reason| (reason.code(), self.unrecorded.of(*reason)));
         counter(&mut encoder, "refusals_unrecorded", help, "reason", unrecorded.filter(is_met))?;
-        let limits = Limit::ALL.map(|limit| (limit.name(), self.quota.refused_by(limit)));
-        let limits = limits.into_iter().chain([("sessions", sessions.refused)]);
+        let limits = QuotaLimit::ALL.iter();
+        let limits = limits
+            .map(|limit| (limit.code(), self.quota.refused_by(*limit)))
+            .chain([("sessions", sessions.refused)]);
         counter(&mut encoder, "limited", "Calls that a limit refused", "limit", limits)?;
         let (name, help) = ("verification_sessions", "Verification sessions, by purpose");
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

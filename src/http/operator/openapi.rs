@@ -18,7 +18,7 @@ use utoipa::{
 };
 
 use crate::{
-    http::problem::ProblemBody,
+    api::Problem,
     query_log::Kind,
     vocabulary::{Reason, Route},
 };
@@ -30,7 +30,7 @@ use crate::{
         title = "dispatchd",
         description = "The dispatch directory: is this handle on the messaging service, and which way does the message go?"
     ),
-    components(schemas(ProblemBody, Kind, Reason, Route))
+    components(schemas(Problem, Kind, Reason, Route))
 )]
 struct Title;
 
@@ -77,7 +77,7 @@ fn complete_responses(operation: &mut Value) {
             response.insert("description".to_owned(), name.into());
         }
         if status.is_client_error() || status.is_server_error() {
-            let body = json!({"schema": {"$ref": "#/components/schemas/ProblemBody"}});
+            let body = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
             response.insert("content".to_owned(), json!({"application/problem+json": body}));
         }
     }

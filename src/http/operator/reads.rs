@@ -172,9 +172,7 @@ pub(super) fn permit(
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         match invalid.handle {
-            Some(error) => {
-                Self::new(Code::HandleInvalid, invalid.to_string()).with("reason", error.reason())
-            }
+            Some(error) => Self::handle(error, invalid.to_string()),
             None => Self::new(Code::RequestInvalid, invalid.to_string()),
         }
     }

@@ -1,6 +1,6 @@
 //! Answers on the wire. JSON is written by hand here: it is the one hot path, and a third of its cost was a serializer
-//! that did not know the shape. `AnswerBody` describes that shape for the API description, and a test holds the two
-//! together.
+//! that did not know the shape. A test holds it to the types that describe that shape, [`api::LookupAnswer`](crate::api::LookupAnswer) and
+//! [`api::RefusedItem`](crate::api::RefusedItem).
 
 use std::io::Write as _;
 
@@ -9,39 +9,19 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::{
     dispatch::{Answer, together},
     handle::HandleError,
     http::problem::Code,
-    quota::{Allowance, Limit, whole_seconds},
-    vocabulary::Route,
+    quota::{Allowance, whole_seconds},
+    vocabulary::QuotaLimit,
 };
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Seconds in the window of the new-handles limit.
 const WINDOW_SECS: u32 = 24 * 3600;
-
-/// Which way a message to one handle goes.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub(super) struct AnswerBody {
-    /// What was asked, as it was sent.
-    #[schema(example = "+1 (415) 555-0123")]
-    pub input: String,
-    /// Its canonical form.
-    #[schema(example = "+14155550123")]
-    pub handle: String,
-    /// `imessage`, `sms`, or `none`: an e-mail address that no live device backs.
-    pub route: Route,
-    /// With `imessage`: the same for every handle of one account, as the asking account sees it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// Seconds for which the answer may be reused.
-    pub expires_in: u64,
-}
 
 pub(super) fn single(input: &str, answer: &Answer, allowance: Option<Allowance>) -> Response {
     let mut json = Vec::with_capacity(192);
@@ -67,7 +47,7 @@ pub(super) fn batch(
     }
     json.extend_from_slice(b"],\"together\":\"");
     let routes = answers.iter().map(|answer| answer.as_ref().ok().map(|answer| answer.route));
-    json.extend_from_slice(together(routes).as_bytes());
+    json.extend_from_slice(together(routes).code().as_bytes());
     json.extend_from_slice(b"\"}");
     let reuse = answers.iter().flatten().map(|answer| answer.expires_in.as_secs()).min();
     respond(json, reuse.unwrap_or(0), allowance)
@@ -123,7 +103,7 @@ fn respond(json: Vec<u8>, reuse_secs: u64, allowance: Option<Allowance>) -> Resp
 
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
 fn limit_headers(headers: &mut axum::http::HeaderMap, allowance: Allowance) {
-    let name = Limit::NewHandles.name();
+    let name = QuotaLimit::NewHandles.code();
     let policy = format!("\"{name}\";q={};w={WINDOW_SECS}", allowance.limit);
     let reset = if allowance.reset.is_zero() { 0 } else { whole_seconds(allowance.reset) };
     let left = format!("\"{name}\";r={};t={reset}", allowance.remaining);
@@ -141,7 +121,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::handle::Handle;
+    use crate::{
+        api::{BatchItem, ItemError, LookupAnswer, RefusedItem},
+        handle::Handle,
+        vocabulary::Route,
+    };
 
     proptest! {
         #[test]
@@ -154,16 +138,22 @@ mod tests {
             };
             let mut json = Vec::new();
             write_answer(&mut json, &input, &answer);
-            let read: AnswerBody = serde_json::from_slice(&json).unwrap();
-            prop_assert_eq!((read.input.as_str(), read.expires_in), (input.as_str(), secs));
-            prop_assert_eq!((read.handle.as_str(), read.route), ("ann@example.com", Route::Sms));
-            prop_assert!(read.subject.is_none());
+            let described = LookupAnswer {
+                input: input.clone(),
+                handle: "ann@example.com".to_owned(),
+                route: Route::Sms,
+                subject: None,
+                expires_in: secs,
+            };
+            prop_assert_eq!(serde_json::from_slice::<LookupAnswer>(&json).unwrap(), described.clone());
+            let item = BatchItem::Answer(described);
+            prop_assert_eq!(serde_json::from_slice::<BatchItem>(&json).unwrap(), item);
 
             json.clear();
             write_error(&mut json, &input, HandleError::TooShort);
-            let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
-            prop_assert_eq!(read["input"].as_str(), Some(input.as_str()));
-            prop_assert_eq!(&read["error"]["reason"], "too-short");
+            let error = ItemError { code: Code::HandleInvalid, reason: HandleError::TooShort };
+            let item = BatchItem::Refused(RefusedItem { input, error });
+            prop_assert_eq!(serde_json::from_slice::<BatchItem>(&json).unwrap(), item);
         }
     }
 }

@@ -8,57 +8,29 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::device_auth::{Device, device_gone, not_bound};
 use crate::{
+    api::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest},
     clock::{SharedClock, Timestamp},
     dispatch::Caller,
     http::{
         body::JsonBody,
         problem::{Code, Problem},
     },
-    ids::{AccountId, DeviceId},
     limits,
     quota::Quota,
-    registry::{ChangeError, DeviceDetails, DeviceError, Registry, SignUp, SignedUp},
+    registry::{ChangeError, DeviceError, Registry, SignUp, SignedUp},
     verification::{LinkError, VerificationService},
-    vocabulary::Platform,
+    vocabulary::Limit,
 };
-
-/// A new device.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SignUpRequest {
-    /// What kind of device it is.
-    platform: Platform,
-    /// What its owner calls it, at most 128 bytes.
-    name: Option<String>,
-    /// A code from another device of the same person: this device joins its account.
-    link_code: Option<String>,
-}
-
-/// The device signed up.
-#[derive(Serialize, ToSchema)]
-pub(super) struct SignUpResponse {
-    #[schema(example = "d_0123456789abc")]
-    device: DeviceId,
-    #[schema(example = "a_0123456789abc")]
-    account: AccountId,
-    /// Shown once; the service keeps a hash.
-    token: String,
-    /// Until then the device counts as live.
-    #[schema(value_type = String, format = DateTime)]
-    lease_expires_at: Timestamp,
-}
 
 /// Signs a device up.
 #[utoipa::path(
     post, path = "/v1/devices", tag = "devices",
     request_body = SignUpRequest,
     responses(
-        (status = 201, body = SignUpResponse),
+        (status = 201, body = SignUpAnswer),
         (status = 403, description = "`link-code-invalid`"),
         (status = 409, description = "`too-many-devices`"),
         (status = 429, description = "`rate-limited`"),
@@ -87,23 +59,14 @@ pub(super) async fn sign_up(
     }
     let SignedUp { device, account, token, lease_expires_at } = signed_up?;
     let token = token.expose().to_owned();
-    let body = SignUpResponse { device, account, token, lease_expires_at };
+    let body = SignUpAnswer { device, account, token, lease_expires_at };
     Ok(secret((StatusCode::CREATED, Json(body))))
-}
-
-/// A device as its owner sees it.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MeResponse {
-    #[serde(flatten)]
-    device: DeviceDetails,
-    /// Seconds until the lease ends; a device that sees it run low checks in.
-    expires_in: u64,
 }
 
 /// The device whose token this is.
 #[utoipa::path(
     get, path = "/v1/devices/me", tag = "devices",
-    responses((status = 200, body = MeResponse)),
+    responses((status = 200, body = OwnDevice)),
     security(("device" = [])),
 )]
 pub(super) async fn me(
@@ -115,16 +78,7 @@ pub(super) async fn me(
     let device = device.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
     let device = device.ok_or_else(device_gone)?;
     let expires_in = seconds_left(device.lease_expires_at, clock.now());
-    Ok(secret(Json(MeResponse { device, expires_in })))
-}
-
-/// The device checked in.
-#[derive(Serialize, ToSchema)]
-pub(super) struct CheckInResponse {
-    #[schema(value_type = String, format = DateTime)]
-    lease_expires_at: Timestamp,
-    /// Seconds until then.
-    expires_in: u64,
+    Ok(secret(Json(OwnDevice { device, expires_in })))
 }
 
 /// Whole seconds until the lease ends, rounded down: whoever counts on them is never late.
@@ -135,7 +89,7 @@ fn seconds_left(lease_expires_at: Timestamp, now: Timestamp) -> u64 {
 /// Renews the device's lease. Renews a device, never a handle: one that went elsewhere does not come back.
 #[utoipa::path(
     post, path = "/v1/devices/me/check-in", tag = "devices",
-    responses((status = 200, body = CheckInResponse)),
+    responses((status = 200, body = CheckInAnswer)),
     security(("device" = [])),
 )]
 pub(super) async fn check_in(
@@ -147,7 +101,7 @@ pub(super) async fn check_in(
     quota.charge_change(asker.account)?;
     let lease_expires_at = registry.check_in(asker.device).await?;
     let expires_in = seconds_left(lease_expires_at, clock.now());
-    Ok(secret(Json(CheckInResponse { lease_expires_at, expires_in })))
+    Ok(secret(Json(CheckInAnswer { lease_expires_at, expires_in })))
 }
 
 /// Signs the device out: it and its bindings are gone, from the next lookup on.
@@ -164,20 +118,11 @@ pub(super) async fn sign_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A code for a second device.
-#[derive(Serialize, ToSchema)]
-pub(super) struct LinkCodeResponse {
-    /// Good once, within ten minutes.
-    link_code: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
-}
-
 /// Makes a code with which another device of the same person signs up, joins the account and backs its handles.
 #[utoipa::path(
     post, path = "/v1/devices/me/link-codes", tag = "devices",
     responses(
-        (status = 201, body = LinkCodeResponse),
+        (status = 201, body = LinkCodeAnswer),
         (status = 429, description = "`rate-limited`"),
     ),
     security(("device" = [])),
@@ -191,12 +136,11 @@ pub(super) async fn issue_link_code(
     let code = verifications.issue_link_code(asker).map_err(|error| match error {
         LinkError::TooMany { retry_after } => {
             let detail = "the account has as many open link codes as it may have";
-            Problem::limited("link-codes", detail, retry_after)
+            Problem::limited(Limit::LinkCodes, detail, retry_after)
         }
         LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
     })?;
-    let body =
-        LinkCodeResponse { link_code: code.expose().to_owned(), expires_at: code.expires_at };
+    let body = LinkCodeAnswer { link_code: code.expose().to_owned(), expires_at: code.expires_at };
     Ok(secret((StatusCode::CREATED, Json(body))))
 }
 

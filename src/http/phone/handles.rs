@@ -8,15 +8,13 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{
     device_auth::{Device, not_bound},
     devices::secret,
 };
 use crate::{
-    clock::Timestamp,
+    api::{HandleChange, HandleDetails, HandleRequest, ProvedHandle, Verification},
     dispatch::{Caller, Refusal},
     handle::{Handle, Region},
     http::{
@@ -24,34 +22,15 @@ use crate::{
         problem::{Code, Problem},
     },
     quota::Quota,
-    registry::{HandleDetails, Registry},
-    verification::{BeginError, Begun, Verification, VerificationService},
+    registry::Registry,
+    verification::{BeginError, Begun, VerificationService},
 };
 
-/// A handle that somebody says is theirs.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HandleRequest {
-    #[schema(example = "+1 415 555 0123")]
-    handle: String,
-    /// For a national number: the country it is written for (ISO 3166 alpha-2).
-    region: Option<String>,
-}
-
-impl HandleRequest {
-    pub(super) fn parse(&self) -> Result<Handle, Problem> {
-        let region = self.region.as_deref().map(Region::parse).transpose();
-        let parsed = region.and_then(|region| Handle::parse(&self.handle, region));
-        parsed.map_err(|error| Refusal::Handle(error).into())
-    }
-}
-
-/// A handle whose ownership is proved.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ProvedResponse {
-    pub(super) handle: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub(super) proved_at: Timestamp,
+/// The handle of a claim or a deregistration.
+pub(super) fn parse(request: &HandleRequest) -> Result<Handle, Problem> {
+    let region = request.region.as_deref().map(Region::parse).transpose();
+    let parsed = region.and_then(|region| Handle::parse(&request.handle, region));
+    parsed.map_err(|error| Refusal::Handle(error).into())
 }
 
 /// Claims a handle: a code is sent to it, unless the account holds the proof already.
@@ -59,7 +38,7 @@ pub(super) struct ProvedResponse {
     post, path = "/v1/devices/me/handles", tag = "handles",
     request_body = HandleRequest,
     responses(
-        (status = 200, description = "The account held the proof already", body = ProvedResponse),
+        (status = 200, description = "The account held the proof already", body = ProvedHandle),
         (status = 202, description = "A code was sent", body = Verification),
         (status = 400, description = "`handle-invalid`, `request-invalid`"),
         (status = 409, description = "`too-many-handles-held`"),
@@ -76,12 +55,12 @@ pub(super) async fn claim(
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
     quota.charge_change(asker.account)?;
-    let handle = request.parse()?;
+    let handle = parse(&request)?;
     let from = quota.is_enabled().then_some(caller.ip);
     match verifications.begin_binding(asker, handle, from).await? {
         Begun::Bound { handle, proved_at } => {
             let handle = handle.canonical().into_owned();
-            Ok(secret(Json(ProvedResponse { handle, proved_at })))
+            Ok(secret(Json(ProvedHandle { handle, proved_at })))
         }
         Begun::Sent(verification) => Ok(secret((StatusCode::ACCEPTED, Json(verification)))),
     }
@@ -107,14 +86,6 @@ pub(super) async fn unbind(
     let handle = parse_own(path)?;
     registry.unbind(asker.device, handle).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What may be changed about a handle.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HandleChange {
-    /// Whether strangers may find it. If not, they get the answer of an unregistered handle.
-    discoverable: bool,
 }
 
 /// Hides a handle from strangers or shows it to them.
@@ -157,7 +128,7 @@ impl From<BeginError> for Problem {
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
             BeginError::DeliveryFailed { retry_after } => {
                 let detail = "ask again; if a message arrives after all, its code is not good";
-                Self::new(Code::DeliveryFailed, detail).retry_after(retry_after)
+                Self::new(Code::DeliveryFailed, detail).after(retry_after)
             }
             BeginError::Bind(error) => error.into(),
         }

@@ -1,6 +1,6 @@
 //! `GET /v1/lookup/{handle}` and `POST /v1/lookup`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -10,11 +10,10 @@ use axum::{
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
-use super::{answer, answer::AnswerBody};
+use super::answer;
 use crate::{
+    api::{BatchAnswer, BatchRequest, LookupAnswer, LookupQuery},
     dispatch::{Caller, Dispatch, Refusal},
     handle::Region,
     http::{
@@ -27,15 +26,6 @@ use crate::{
     registry::Asker,
 };
 
-/// What a lookup may add to the handle.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct LookupQuery {
-    /// For national numbers: the country they are written for (ISO 3166 alpha-2).
-    #[param(example = "US")]
-    region: Option<String>,
-}
-
 /// Which way does a message to this handle go?
 ///
 /// For people and simple clients. A phone behind proxies that log URLs uses the batch: its handles are in the body.
@@ -43,7 +33,7 @@ pub(super) struct LookupQuery {
     get, path = "/v1/lookup/{handle}", tag = "lookup",
     params(("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded"), LookupQuery),
     responses(
-        (status = 200, body = AnswerBody),
+        (status = 200, body = LookupAnswer),
         (status = 400, description = "`handle-invalid`; `reason` says why"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
     ),
@@ -106,59 +96,12 @@ fn unreadable() -> Problem {
     )
 }
 
-/// A batch of handles.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BatchRequest<'a> {
-    /// 1 to 1,000 phone numbers or e-mail addresses.
-    #[serde(borrow)]
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1000)]
-    handles: Vec<Cow<'a, str>>,
-    /// For national numbers: the country they are written for (ISO 3166 alpha-2).
-    region: Option<String>,
-}
-
-/// The answers, in the order asked, from one point in time.
-#[derive(Serialize, ToSchema)]
-pub(super) struct BatchResponse {
-    /// One item for each handle asked.
-    answers: Vec<BatchItem>,
-    /// The route that the whole group can use; `none` where some member has none.
-    #[schema(example = "mixed")]
-    together: String,
-}
-
-/// An answer, or what is wrong with that one handle.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes what `answer` writes by hand")]
-pub(super) enum BatchItem {
-    /// The answer.
-    Answer(AnswerBody),
-    /// The text is no handle.
-    Error {
-        /// What was asked.
-        input: String,
-        /// `code` and `reason`, as in a refusal of a single lookup.
-        error: ItemError,
-    },
-}
-
-/// What is wrong with one handle of a batch.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ItemError {
-    /// `handle-invalid`.
-    code: String,
-    /// Why.
-    reason: String,
-}
-
 /// Which way do messages to these handles go, alone and together?
 #[utoipa::path(
     post, path = "/v1/lookup", tag = "lookup",
     request_body = BatchRequest,
     responses(
-        (status = 200, body = BatchResponse),
+        (status = 200, body = BatchAnswer),
         (status = 413, description = "`body-too-large`"),
         (status = 422, description = "`too-many-handles`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
@@ -190,8 +133,8 @@ pub(super) async fn lookup_batch(
     Ok(answer::batch(&inputs, &answers, allowance))
 }
 
-fn read_batch(body: &[u8]) -> Result<(Vec<Cow<'_, str>>, Option<Region>), Problem> {
-    let batch: BatchRequest<'_> = body::parse(body)?;
+fn read_batch(body: &[u8]) -> Result<(Vec<String>, Option<Region>), Problem> {
+    let batch: BatchRequest = body::parse(body)?;
     if batch.handles.is_empty() {
         return Err(Problem::new(Code::RequestInvalid, "a batch asks for at least one handle"));
     }
@@ -211,7 +154,7 @@ async fn malformed(
     asker: Asker,
     problem: Problem,
 ) -> Result<Response, Problem> {
-    match dispatch.refuse(caller, Some(asker), Refusal::Malformed(problem.code())).await {
+    match dispatch.refuse(caller, Some(asker), Refusal::Malformed(problem.code)).await {
         Refusal::Malformed(_) => Err(problem),
         refusal => Err(refusal.into()),
     }
@@ -222,8 +165,7 @@ impl From<Refusal> for Problem {
         let detail = match refusal {
             Refusal::Exceeded(exceeded) => return exceeded.into(),
             Refusal::Handle(error) => {
-                let detail = error.to_string();
-                return Self::new(refusal.code(), detail).with("reason", error.reason());
+                return Self::handle(error, error.to_string());
             }
             Refusal::Malformed(_) => "the request is malformed",
             Refusal::TokenInvalid => "send `Authorization: Bearer` and the device's token",

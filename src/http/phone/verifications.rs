@@ -8,14 +8,12 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use super::{
-    devices::secret,
-    handles::{HandleRequest, ProvedResponse},
-};
+use super::{devices::secret, handles};
 use crate::{
+    api::{
+        CodeRequest, Confirmation, DeregisteredHandle, HandleRequest, ProvedHandle, Verification,
+    },
     dispatch::Caller,
     http::{
         body::JsonBody,
@@ -24,23 +22,9 @@ use crate::{
     ids::VerificationId,
     limits,
     quota::Quota,
-    verification::{ConfirmError, Confirmed, Verification, VerificationService},
+    verification::{ConfirmError, Confirmed, VerificationService},
+    vocabulary::Limit,
 };
-
-/// The code as it was received.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CodeRequest {
-    #[schema(example = "123456")]
-    code: String,
-}
-
-/// A handle that no device backs any more.
-#[derive(Serialize, ToSchema)]
-pub(super) struct DeregisteredResponse {
-    handle: String,
-    deregistered: bool,
-}
 
 /// Answers a code. Binds the handle to the device that asked, or takes it back from every device.
 #[utoipa::path(
@@ -48,7 +32,7 @@ pub(super) struct DeregisteredResponse {
     params(("verification" = String, Path)),
     request_body = CodeRequest,
     responses(
-        (status = 200, description = "Bound (`proved_at`) or taken back (`deregistered`)", body = ProvedResponse),
+        (status = 200, description = "Bound (`proved_at`) or taken back (`deregistered`)", body = Confirmation),
         (status = 403, description = "`code-wrong`; `attempts_left` says how often it may be tried"),
         (status = 404, description = "`verification-unknown`"),
         (status = 410, description = "`code-expired`"),
@@ -62,16 +46,17 @@ pub(super) async fn confirm(
 ) -> Result<Response, Problem> {
     let id = path.ok().and_then(|Path(text)| text.parse().ok());
     let verification: VerificationId = id.ok_or(ConfirmError::Unknown)?;
-    Ok(match verifications.confirm(verification, &request.code).await? {
+    let confirmation = match verifications.confirm(verification, &request.code).await? {
         Confirmed::Bound { handle, proved_at } => {
             let handle = handle.canonical().into_owned();
-            secret(Json(ProvedResponse { handle, proved_at }))
+            Confirmation::Bound(ProvedHandle { handle, proved_at })
         }
         Confirmed::Deregistered { handle } => {
             let handle = handle.canonical().into_owned();
-            secret(Json(DeregisteredResponse { handle, deregistered: true }))
+            Confirmation::Deregistered(DeregisteredHandle { handle, deregistered: true })
         }
-    })
+    };
+    Ok(secret(Json(confirmation)))
 }
 
 /// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it.
@@ -91,7 +76,7 @@ pub(super) async fn deregister(
     caller: Caller,
     JsonBody(request): JsonBody<HandleRequest>,
 ) -> Result<Response, Problem> {
-    let handle = request.parse()?;
+    let handle = handles::parse(&request)?;
     let from = quota.is_enabled().then_some(caller.ip);
     let verification = verifications.begin_deregistration(handle, from).await?;
     Ok(secret((StatusCode::ACCEPTED, Json(verification))))
@@ -101,8 +86,8 @@ impl From<ConfirmError> for Problem {
     fn from(error: ConfirmError) -> Self {
         match error {
             ConfirmError::CodeWrong { attempts_left } => {
-                Self::new(Code::CodeWrong, "compare it with the message, or ask for a new one")
-                    .with("attempts_left", attempts_left)
+                let detail = "compare it with the message, or ask for a new one";
+                Self { attempts_left: Some(attempts_left), ..Self::new(Code::CodeWrong, detail) }
             }
             ConfirmError::Unknown => {
                 Self::new(Code::VerificationUnknown, "ask for a new code with the handle")
@@ -112,8 +97,8 @@ impl From<ConfirmError> for Problem {
             }
             ConfirmError::TooManyAttempts => {
                 let detail = "the attempts are used up; ask for a new code";
-                Self::limited("code-attempts", detail, limits::CODE_RESEND_PAUSE)
-                    .with("attempts_left", 0)
+                let problem = Self::limited(Limit::CodeAttempts, detail, limits::CODE_RESEND_PAUSE);
+                Self { attempts_left: Some(0), ..problem }
             }
             ConfirmError::Bind(error) => error.into(),
             ConfirmError::Change(error) => error.into(),

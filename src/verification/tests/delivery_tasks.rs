@@ -93,7 +93,7 @@ async fn a_code_that_was_perhaps_sent_is_invalid_but_counts() {
     let lost = bench.delivery.last();
     let refused = bench.service.confirm(lost.verification, lost.code.expose()).await;
     assert!(matches!(refused, Err(ConfirmError::CodeWrong { .. })), "{refused:?}");
-    assert_eq!(bench.begin(asker, PHONE).await, Err(limited("resend", 30)));
+    assert_eq!(bench.begin(asker, PHONE).await, Err(limited(Limit::Resend, 30)));
 
     // A session that the client knows continues with its former code.
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
@@ -114,7 +114,7 @@ async fn a_code_that_was_perhaps_sent_is_invalid_but_counts() {
     }
     let refused = bench.begin(bench.asker().await, PHONE).await;
     assert!(
-        matches!(refused, Err(BeginError::RateLimited { limit: "codes-per-handle", .. })),
+        matches!(refused, Err(BeginError::RateLimited { limit: Limit::CodesPerHandle, .. })),
         "{refused:?}"
     );
 }

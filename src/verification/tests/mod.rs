@@ -31,7 +31,7 @@ use crate::{
         self, Asker, ChangeSink, DeviceError, Recording, Registry, SignUp, SinkFailed, Unrecorded,
     },
     shutdown::Shutdown,
-    vocabulary::Platform,
+    vocabulary::{Limit, Platform},
 };
 
 const PHONE: &str = "+14155550123";
@@ -172,6 +172,6 @@ impl Bench {
     }
 }
 
-fn limited(limit: &'static str, secs: u64) -> BeginError {
+fn limited(limit: Limit, secs: u64) -> BeginError {
     BeginError::RateLimited { limit, retry_after: Duration::from_secs(secs) }
 }

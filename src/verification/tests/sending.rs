@@ -13,7 +13,7 @@ async fn codes_to_one_handle_are_limited_whoever_requests_them() {
     }
     let day = 24 * 3600;
     let refused = bench.begin(bench.asker().await, PHONE).await.expect_err("the limit is reached");
-    assert_eq!(refused, limited("codes-per-handle", day / 10));
+    assert_eq!(refused, limited(Limit::CodesPerHandle, day / 10));
     // Deregistrations have a limit of their own, so that they cannot keep the owner from a proof.
     bench
         .service
@@ -47,7 +47,7 @@ fn accounts_are_limited_too() {
         charge(&mut sends, &number(sent / 10), 1, "192.0.2.1").expect("below the limits");
     }
     let refused = charge(&mut sends, &number(60), 1, "192.0.2.1").expect_err("the limit");
-    assert_eq!(refused, limited("codes-per-account", 24 * 3600 / 50));
+    assert_eq!(refused, limited(Limit::CodesPerAccount, 24 * 3600 / 50));
     charge(&mut sends, &number(60), 2, "192.0.2.1").expect("another account");
 }
 

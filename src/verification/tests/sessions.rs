@@ -90,7 +90,7 @@ async fn each_resend_pauses_longer_and_invalidates_the_former_code() {
         bench.clock.advance(Duration::from_micros(1));
         let refused = bench.begin(asker, PHONE).await.expect_err("too early");
         let retry_after = Duration::from_secs(pause_secs) - Duration::from_micros(1);
-        assert_eq!(refused, BeginError::RateLimited { limit: "resend", retry_after });
+        assert_eq!(refused, BeginError::RateLimited { limit: Limit::Resend, retry_after });
         bench.clock.advance(retry_after);
         let again = bench.begin(asker, PHONE).await.expect("the pause is over");
         assert_eq!(
@@ -118,7 +118,7 @@ async fn after_a_session_without_attempts_another_one_begins_after_the_pause() {
             .await
             .expect_err("it is wrong");
     }
-    assert_eq!(bench.begin(asker, PHONE).await, Err(limited("resend", 30)));
+    assert_eq!(bench.begin(asker, PHONE).await, Err(limited(Limit::Resend, 30)));
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
     let next = bench.begin(asker, PHONE).await.expect("the pause is over");
     assert_ne!(next.verification, begun.verification);
@@ -157,7 +157,7 @@ async fn one_network_cannot_use_up_the_attempts_of_another() {
     let second = bench.service.begin_deregistration(handle(PHONE), there).await.expect("sent");
     assert_ne!(first.verification, second.verification);
     let again = bench.service.begin_deregistration(handle(PHONE), here).await;
-    assert_eq!(again, Err(limited("resend", 30)));
+    assert_eq!(again, Err(limited(Limit::Resend, 30)));
 
     // A later request from the same network begins another session; the first one's code stays valid.
     let code = bench.delivery.codes_for(first.verification);
