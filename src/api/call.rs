@@ -68,11 +68,6 @@ pub trait Row: Serialize + Send + 'static {
     }
 }
 
-impl Row for LogRow {
-    /// Written by hand: this is the row of every search.
-    fn write(&self, out: &mut Vec<u8>) {
-        self.write_json(out);
-    }
-}
+impl Row for LogRow {}
 
 impl Row for Listed {}

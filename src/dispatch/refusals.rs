@@ -49,7 +49,7 @@ impl Dispatch {
     /// each minute and before the log closes. If the log refuses, the next call tries again. A crash loses what was counted
     /// since the last call.
     pub async fn log_refusal_counts(&self) {
-        let count = |&code| RefusalCount { code, count: self.unlogged.take(Reason::Refused(code)) };
+        let count = |&code| RefusalCount::new(code, self.unlogged.take(Reason::Refused(code)));
         let counts: Vec<_> =
             ProblemCode::ALL.iter().map(count).filter(|taken| taken.count > 0).collect();
         if counts.is_empty() {

@@ -14,3 +14,32 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Handle,
     let text = String::deserialize(deserializer)?;
     Handle::from_canonical(&text).ok_or_else(|| de::Error::custom("not a canonical handle"))
 }
+
+/// The same for a field that may be null or absent.
+pub mod optional {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::Handle;
+
+    /// Writes the canonical text, or null.
+    pub fn serialize<S: Serializer>(
+        handle: &Option<Handle>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match handle {
+            Some(handle) => super::serialize(handle, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads the canonical text, or null.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Handle>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let handle = text.map(|text| {
+            Handle::from_canonical(&text).ok_or_else(|| de::Error::custom("not a canonical handle"))
+        });
+        handle.transpose()
+    }
+}

@@ -1,48 +1,80 @@
-//! What one row of the log says: owned, and as it lies in a frame.
+//! What one row of the log says: as it is made and read back, which is also its JSON and its description in the API; and as it
+//! lies in a frame.
 
 use std::{net::IpAddr, ops::ControlFlow};
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use crate::{
     clock::Timestamp,
-    handle::{Handle, PhoneKey},
+    handle::{self, Handle, PhoneKey},
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
 /// One lookup of one handle. A batch makes one for each handle, all with the same `request`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "at": "2026-11-23T08:41:07.123456Z", "kind": "lookup", "request": "r_4c7q9m2x0v8e6",
+    "account": "a_1p3k8t5w7y2d4", "device": "d_9h6s0b4n2f8ja", "ip": "192.0.2.7", "handle": "+14155550123",
+    "route": "sms", "reason": "device-removed", "status": 200, "took_us": 41,
+})))]
 pub struct LookupRecord {
-    /// The request.
+    /// The request, as in the answer's `X-Request-Id`.
     pub request: RequestId,
-    /// The asker's account; none if the token was refused.
+    /// The account that asked; null if its token was refused.
+    #[schema(required)]
     pub account: Option<AccountId>,
-    /// The asking device; none if the token was refused.
+    /// The device that asked; null if its token was refused.
+    #[schema(required)]
     pub device: Option<DeviceId>,
-    /// Where the request came from.
+    /// The address that the request came from.
+    #[schema(required, value_type = Option<String>)]
     pub ip: Option<IpAddr>,
-    /// The handle asked for; none if the text was none. What was typed instead is not kept.
+    /// The handle asked for, canonical; null if the text was no handle. The log does not keep that text.
+    #[serde(with = "handle::canonical::optional")]
+    #[schema(required, value_type = Option<String>)]
     pub handle: Option<Handle>,
-    /// The route answered; none if refused.
+    /// The route answered; null if the lookup was refused.
+    #[schema(required)]
     pub route: Option<Route>,
-    /// Why.
+    /// Why it got this route, or the code of the problem that it was refused with.
     pub reason: Reason,
-    /// HTTP status of the answer (of the item, in a batch).
+    /// HTTP status of the answer; in a batch, of this handle's item.
     pub status: u16,
-    /// Microseconds from the request's arrival to its decision.
+    /// Microseconds from the request's arrival to the decision.
+    #[schema(format = Int64)]
     pub took_us: u32,
 }
 
 /// Refused lookups that have no record of their own, because strangers could fill the disk with refusals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "at": "2026-11-23T08:41:09.123456Z", "kind": "refusals", "reason": "token-invalid", "status": 401, "count": 1700,
+})))]
 pub struct RefusalCount {
-    /// The problem that they were refused with.
+    /// The code of the problem that they were refused with.
+    #[serde(rename = "reason")]
     pub code: ProblemCode,
-    /// The records that they would have been: a batch that was refused counts once for each of its handles.
+    /// HTTP status of that problem.
+    pub status: u16,
+    /// Refused lookups within about the minute before `at`. A refused batch counts once for each of its handles.
     pub count: u64,
 }
 
+impl RefusalCount {
+    /// `count` lookups that were refused with `code`.
+    pub const fn new(code: ProblemCode, count: u64) -> Self {
+        Self { code, status: code.status(), count }
+    }
+}
+
 /// What is written into the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
     /// A lookup.
     Lookup(LookupRecord),
@@ -53,11 +85,12 @@ pub enum Record {
 }
 
 /// A record with its place in time, as read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRow {
     /// When the log took it; never earlier than the row before it in the same file.
     pub at: Timestamp,
     /// What happened.
+    #[serde(flatten)]
     pub record: Record,
 }
 
@@ -148,7 +181,7 @@ impl RowView<'_> {
                 let id = ChangeId::from_bits(id);
                 Record::Change(Change { id, kind, handle, device, account, cause })
             }
-            Outcome::Refusals { code } => Record::Refusals(RefusalCount { code, count: id }),
+            Outcome::Refusals { code } => Record::Refusals(RefusalCount::new(code, id)),
         };
         Some(LogRow { at, record })
     }
@@ -176,7 +209,7 @@ impl<'a> From<&'a LogRow> for RowView<'a> {
                 took_us: 0,
                 outcome: Outcome::Change { change: change.kind, cause: change.cause },
             },
-            Record::Refusals(RefusalCount { code, count }) => Self {
+            Record::Refusals(RefusalCount { code, count, status: _ }) => Self {
                 at: *at,
                 handle: None,
                 client: Client::default(),

@@ -1,8 +1,11 @@
 //! What changes in the registry, why, and the kinds of devices.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::codes::codes;
 use crate::{
-    handle::Handle,
+    handle::{self, Handle},
     ids::{AccountId, ChangeId, DeviceId},
 };
 
@@ -65,20 +68,44 @@ codes! {
 }
 
 /// One change of the registry, as its outbox and the log hold it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "at": "2026-11-23T08:41:08.123456Z", "kind": "change", "change": "handle-bound", "handle": "ann@example.com",
+    "device": "d_9h6s0b4n2f8ja", "account": "a_1p3k8t5w7y2d4", "cause": "proof",
+})))]
 pub struct Change {
-    /// The change's own id, by which a record that was perhaps already written is recognised after a crash.
+    /// The change's own id, by which a record that was perhaps already written is recognised after a crash. JSON lacks it, so
+    /// it is zero after reading.
+    #[serde(skip, default = "Change::no_id")]
     pub id: ChangeId,
     /// What changed.
+    #[serde(rename = "change")]
     pub kind: ChangeKind,
-    /// The handle concerned, if one is.
+    /// The handle concerned, canonical; absent if none is.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "handle::canonical::optional"
+    )]
+    #[schema(nullable = false, value_type = Option<String>)]
     pub handle: Option<Handle>,
-    /// The device concerned, if one is.
+    /// The device concerned; absent if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub device: Option<DeviceId>,
-    /// The account concerned, if one is.
+    /// The account concerned; absent if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub account: Option<AccountId>,
     /// Why.
     pub cause: Cause,
+}
+
+impl Change {
+    const fn no_id() -> ChangeId {
+        ChangeId::from_bits(0)
+    }
 }
 
 codes! {

@@ -94,11 +94,11 @@ fn encode_change(out: &mut Vec<u8>, delta_us: u64, change: &Change) {
     put_handle(out, change.handle.as_ref());
 }
 
-fn encode_refusals(out: &mut Vec<u8>, delta_us: u64, RefusalCount { code, count }: RefusalCount) {
+fn encode_refusals(out: &mut Vec<u8>, delta_us: u64, refusals: RefusalCount) {
     out.extend_from_slice(&[KIND_REFUSALS, 0]);
     put_varint(out, delta_us);
-    out.put_u8(code.number());
-    put_varint(out, count);
+    out.put_u8(refusals.code.number());
+    put_varint(out, refusals.count);
 }
 
 fn who(account: Option<AccountId>, device: Option<DeviceId>, handle: Option<&Handle>) -> u8 {

@@ -49,7 +49,7 @@ prop_compose! {
 
 prop_compose! {
     fn refusals()(code in select(ProblemCode::ALL), count: u64) -> Record {
-        Record::Refusals(RefusalCount { code, count })
+        Record::Refusals(RefusalCount::new(code, count))
     }
 }
 
@@ -157,7 +157,7 @@ fn json_matches_the_contract() {
             r#"{{"at":"2026-11-23T08:41:07.123456Z","kind":"change","change":"lease-expired","device":"{device}","cause":"silence"}}"#
         )
     );
-    let refusals = RefusalCount { code: ProblemCode::TokenInvalid, count: 170_000 };
+    let refusals = RefusalCount::new(ProblemCode::TokenInvalid, 170_000);
     assert_eq!(
         LogRow { at, record: Record::Refusals(refusals) }.to_json(),
         r#"{"at":"2026-11-23T08:41:07.123456Z","kind":"refusals","reason":"token-invalid","status":401,"count":170000}"#
@@ -168,6 +168,8 @@ fn json_matches_the_contract() {
         "{}",
         r#"{"at":"2026-11-23T08:41:07Z","kind":"lookup"}"#,
         r#"{"at":1,"kind":"change"}"#,
+        r#"{"at":"2026-11-23T08:41:07Z","kind":"refusals","reason":"token-invalid","status":401,"count":1,"more":1}"#,
+        r#"{"at":"2026-11-23T08:41:07Z","kind":"change","change":"handle-bound","cause":"proof","handle":"Ann"}"#,
     ] {
         assert!(serde_json::from_str::<LogRow>(wrong).is_err());
     }

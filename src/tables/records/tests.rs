@@ -55,7 +55,7 @@ fn change(n: u64, handle: Option<&str>) -> LogRow {
 }
 
 fn refusals(n: u64) -> LogRow {
-    let refusals = RefusalCount { code: ProblemCode::TokenInvalid, count: u64::from(u32::MAX) + n };
+    let refusals = RefusalCount::new(ProblemCode::TokenInvalid, u64::from(u32::MAX) + n);
     LogRow { at: Timestamp::from_micros(START + n), record: Record::Refusals(refusals) }
 }
 

@@ -180,7 +180,7 @@ fn second_hour() -> Vec<Record> {
         lookup(None, V6, None, None, Refused(TokenInvalid), 120),
         lookup(Some(1), V4, Some("+14155550177"), None, Refused(LookupQuota), 130),
         lookup(Some(1), V4, None, None, Refused(HandleInvalid), 140),
-        Record::Refusals(RefusalCount { code: TokenInvalid, count: 1_000 }),
+        Record::Refusals(RefusalCount::new(TokenInvalid, 1_000)),
     ]
 }
 

@@ -285,7 +285,7 @@ prop_compose! {
 
 prop_compose! {
     fn refusals()(code in select(ProblemCode::ALL), count: u64) -> Record {
-        Record::Refusals(RefusalCount { code, count })
+        Record::Refusals(RefusalCount::new(code, count))
     }
 }
 
