@@ -7,7 +7,11 @@ use arrow_array::{
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
     types::Int32Type,
 };
-use parquet::arrow::ArrowWriter;
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
+    file::properties::WriterProperties,
+};
 
 use super::*;
 use crate::tables::accounts::ColumnError;
@@ -16,6 +20,10 @@ const MILLIS: i64 = 1_795_420_800_123;
 
 /// A file with these columns of two rows, besides the required ones that are not among them.
 fn file(import: &Import, columns: &[(&str, ArrayRef)]) -> PathBuf {
+    compressed(import, columns, Compression::SNAPPY)
+}
+
+fn compressed(import: &Import, columns: &[(&str, ArrayRef)], codec: Compression) -> PathBuf {
     let text = |one, other| -> ArrayRef { Arc::new(StringArray::from(vec![one, other])) };
     let mut all: Vec<(&str, ArrayRef)> = vec![
         ("handle", text(Some("Ann@Example.com"), Some("bad"))),
@@ -31,8 +39,9 @@ fn file(import: &Import, columns: &[(&str, ArrayRef)]) -> PathBuf {
     )
     .unwrap();
     let path = import.dir.path().join("people.parquet");
-    let mut writer =
-        ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let output = File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(output, batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     path
@@ -69,6 +78,23 @@ fn strings_and_instants_of_every_kind_are_read() {
 
 fn handles_of(accounts: &[TransferAccount]) -> Vec<String> {
     handles(accounts).into_iter().map(|(handle, _)| handle).collect()
+}
+
+#[test]
+fn every_compression_that_writers_use_is_read() {
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        let import = Import::skipping_bad();
+        let staged = import.stage(&compressed(&import, &[], codec)).unwrap();
+        assert_eq!(handles_of(&accounts(&staged.path)), ["ann@example.com"], "{codec}");
+    }
 }
 
 #[test]
