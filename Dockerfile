@@ -6,14 +6,20 @@ COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 COPY benches ./benches
 COPY tests ./tests
-RUN cargo build --release --locked --bin dispatchd
+RUN cargo build --profile symbols --locked --bin dispatchd \
+    && objcopy --only-keep-debug target/symbols/dispatchd dispatchd.debug \
+    && objcopy --strip-debug --add-gnu-debuglink=dispatchd.debug target/symbols/dispatchd dispatchd
+
+# The line tables, for a debugger and addr2line: docker build --target symbols --output . .
+FROM scratch AS symbols
+COPY --from=build /src/dispatchd.debug /
 
 FROM debian:bookworm-slim
 # Certificate authorities, to trust a mail server or a gateway by.
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/dispatchd --shell /usr/sbin/nologin dispatchd \
     && install --directory --owner dispatchd --group dispatchd --mode 0700 /var/lib/dispatchd
-COPY --from=build /src/target/release/dispatchd /usr/local/bin/dispatchd
+COPY --from=build /src/dispatchd /usr/local/bin/dispatchd
 COPY config/dispatchd.toml /etc/dispatchd/dispatchd.toml
 USER dispatchd
 ENV DISPATCHD_CONFIG=/etc/dispatchd/dispatchd.toml \
