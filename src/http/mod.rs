@@ -8,6 +8,7 @@ pub mod body;
 pub mod edge;
 pub mod health;
 pub mod listen;
+mod openapi;
 pub mod operator;
 pub mod phone;
 pub mod problem;

@@ -37,9 +37,9 @@ impl Sources {
 /// Shows trusted time, the machine's wall clock, and whether the one follows the other. If not, `if_trusted` says what would be
 /// destroyed if it did.
 #[utoipa::path(
-    get, path = "/v1/clock", tag = "health",
-    responses((status = 200, body = ClockReport)),
-    security(("operator" = [])),
+    get, path = "/v1/clock", operation_id = "getClock", tag = "clock",
+    responses((status = 200, description = "What the clocks show", body = ClockReport)),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn clock_status(
     State(operators): State<Arc<Operators>>,
@@ -54,10 +54,12 @@ pub(super) async fn clock_status(
 /// Says that the wall clock is right: trusted time follows it from now on. What is older than the retention by the new time is
 /// destroyed within a minute. If there is such data, the call is refused, and says how much there is, unless `yes` is true.
 #[utoipa::path(
-    post, path = "/v1/clock/trust", tag = "health", params(TrustRequest),
+    post, path = "/v1/clock/trust", operation_id = "trustClock", tag = "clock", params(TrustRequest),
     responses(
-        (status = 200, body = ClockStatus),
+        (status = 200, description = "What the clocks show now", body = ClockStatus),
         (status = 400, description = "`request-invalid`: it would destroy data, and `yes` is not true"),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 503, description = "`audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]

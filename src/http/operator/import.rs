@@ -33,8 +33,11 @@ const LINE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Says how far the accepted import is applied.
 #[utoipa::path(
-    get, path = "/v1/registry/import", tag = "registry",
-    responses((status = 200, body = ImportState)),
+    get, path = "/v1/registry/import", operation_id = "getImport", tag = "registry",
+    responses(
+        (status = 200, description = "How far it is", body = ImportState),
+        (status = 403, description = "`role-insufficient`"),
+    ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) -> Json<ImportState> {
@@ -50,14 +53,15 @@ pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) ->
 /// The answer is a line of JSON now and then, `{"accounts","total"}`, and a last one: `{"imported":{…}}` with its
 /// result, or `{"problem":{…}}`.
 #[utoipa::path(
-    post, path = "/v1/registry/import", tag = "registry",
-    request_body(content = String, content_type = "application/octet-stream"),
+    post, path = "/v1/registry/import", operation_id = "importAccounts", tag = "registry",
+    request_body(content = [u8], content_type = "application/octet-stream", description = "The staged file"),
     responses(
         (status = 200, description = "Accepted; lines of progress", content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`: it broke off or took too long"),
+        (status = 403, description = "`role-insufficient`"),
         (status = 413, description = "`body-too-large`"),
-        (status = 422, description = "`import-invalid`"),
-        (status = 503, description = "`overloaded`: another import is under way; `registry-unwritable`"),
+        (status = 422, description = "`import-invalid`: `detail` says what is wrong with the file"),
+        (status = 503, description = "`overloaded`: another import is under way, or the service is stopping; `registry-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]

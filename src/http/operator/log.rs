@@ -9,11 +9,11 @@ use super::reads::Asked;
 use crate::{
     api::{
         AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, RecordFilter,
-        SearchRequest, SegmentsRequest, Timeline, VerifyRequest, WhyRequest,
+        SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyRequest,
     },
     audit::{self, Listed},
     http::problem::{Code, Problem},
-    query_log::{FlipReport, ForgottenReport, SegmentSummary, VerifyReport},
+    query_log::{FlipReport, ForgottenReport, LogRow, SegmentSummary, VerifyReport},
 };
 
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
@@ -21,9 +21,16 @@ use crate::{
 /// While the wall clock is ahead of trusted time, records that are too old by either are hidden. Every answer that reads the log
 /// then has the header `dispatchd-hidden-until`: records up to that instant are hidden.
 #[utoipa::path(
-    get, path = "/v1/log", tag = "log", params(SearchRequest),
-    responses((status = 200, body = Page)),
-    security(("operator" = [])),
+    get, path = "/v1/log", operation_id = "searchLog", tag = "log", params(SearchRequest),
+    responses(
+        (status = 200, description = "A page; as NDJSON, a record a line", content(
+            (Page = "application/json"),
+            (LogRow = "application/x-ndjson"),
+        )),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn search(asked: Asked<SearchRequest>) -> Result<Response, Problem> {
     asked.rows_or_answer().await
@@ -34,9 +41,13 @@ pub(super) async fn search(asked: Asked<SearchRequest>) -> Result<Response, Prob
 /// (`dispatchd-records`) and what could not be read (`dispatchd-damaged`, `dispatchd-unreadable-segments`). A stream that
 /// could not be sent to its end breaks off without the last chunk.
 #[utoipa::path(
-    get, path = "/v1/log/export", tag = "log", params(RecordFilter),
-    responses((status = 200, description = "A record a line", content_type = "application/x-ndjson")),
-    security(("operator" = [])),
+    get, path = "/v1/log/export", operation_id = "exportLog", tag = "log", params(RecordFilter),
+    responses(
+        (status = 200, description = "A record a line", body = LogRow, content_type = "application/x-ndjson"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn export(asked: Asked<RecordFilter>) -> Result<Response, Problem> {
     asked.rows().await
@@ -44,9 +55,12 @@ pub(super) async fn export(asked: Asked<RecordFilter>) -> Result<Response, Probl
 
 /// Lists the segments, oldest first.
 #[utoipa::path(
-    get, path = "/v1/log/segments", tag = "log",
-    responses((status = 200, body = Vec<SegmentSummary>)),
-    security(("operator" = [])),
+    get, path = "/v1/log/segments", operation_id = "listSegments", tag = "log",
+    responses(
+        (status = 200, description = "The segments", body = Vec<SegmentSummary>),
+        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn segments(asked: Asked<SegmentsRequest>) -> Result<Response, Problem> {
     asked.answer().await
@@ -54,9 +68,13 @@ pub(super) async fn segments(asked: Asked<SegmentsRequest>) -> Result<Response, 
 
 /// Reads every segment and says what is not as it should be.
 #[utoipa::path(
-    get, path = "/v1/log/verify", tag = "log",
-    responses((status = 200, body = VerifyReport)),
-    security(("operator" = [])),
+    get, path = "/v1/log/verify", operation_id = "verifyLog", tag = "log",
+    responses(
+        (status = 200, description = "The report; `sound` says whether all is well", body = VerifyReport),
+        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn verify(asked: Asked<VerifyRequest>) -> Result<Response, Problem> {
     asked.answer().await
@@ -65,9 +83,13 @@ pub(super) async fn verify(asked: Asked<VerifyRequest>) -> Result<Response, Prob
 /// Looks for keys, files and readable records older than the retention. The answer holds no record, only the instant of the
 /// oldest one.
 #[utoipa::path(
-    get, path = "/v1/log/forgotten", tag = "log",
-    responses((status = 200, body = ForgottenReport), (status = 503, description = "`overloaded`")),
-    security(("operator" = [])),
+    get, path = "/v1/log/forgotten", operation_id = "proveForgotten", tag = "log",
+    responses(
+        (status = 200, description = "The report; `proved` says whether the check found nothing", body = ForgottenReport),
+        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn forgotten(asked: Asked<ForgottenRequest>) -> Result<Response, Problem> {
     asked.answer().await
@@ -76,9 +98,13 @@ pub(super) async fn forgotten(asked: Asked<ForgottenRequest>) -> Result<Response
 /// Finds the handles whose route went back and forth, most often first, and the likely cause of each. It reads the whole
 /// window, so over 30 days it takes a while.
 #[utoipa::path(
-    get, path = "/v1/log/flips", tag = "log", params(FlipsRequest),
-    responses((status = 200, body = FlipReport)),
-    security(("operator" = [])),
+    get, path = "/v1/log/flips", operation_id = "listFlips", tag = "log", params(FlipsRequest),
+    responses(
+        (status = 200, description = "The handles and a summary", body = FlipReport),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn flips(asked: Asked<FlipsRequest>) -> Result<Response, Problem> {
     asked.answer().await
@@ -89,13 +115,21 @@ pub(super) async fn flips(asked: Asked<FlipsRequest>) -> Result<Response, Proble
 ///
 /// `Accept: application/x-ndjson` streams: entries, then the summary (`kind` is `change`, `lookups`, `summary`).
 #[utoipa::path(
-    get, path = "/v1/handles/{handle}/timeline", tag = "log",
-    params(("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded"), WhyRequest),
-    responses(
-        (status = 200, body = Timeline),
-        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
+    get, path = "/v1/handles/{handle}/timeline", operation_id = "getTimeline", tag = "log",
+    params(
+        ("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded", example = "+14155550123"),
+        WhyRequest,
     ),
-    security(("operator" = [])),
+    responses(
+        (status = 200, description = "The timeline; as NDJSON, its entries and then its summary", content(
+            (Timeline = "application/json"),
+            (TimelineLine = "application/x-ndjson"),
+        )),
+        (status = 400, description = "`handle-invalid`: `reason` says why; `request-invalid`: a parameter is unknown, appears \
+                                      twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn timeline(
     path: Result<Path<String>, PathRejection>,
@@ -110,8 +144,13 @@ pub(super) async fn timeline(
 /// Lists the calls that read the log, oldest first, one JSON object a line. A personal filter is an hour and a fingerprint
 /// under the key of that hour.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", params(AuditRequest),
-    responses((status = 200, description = "A call a line", body = Listed, content_type = "application/x-ndjson")),
+    get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditRequest),
+    responses(
+        (status = 200, description = "A call a line", body = Listed, content_type = "application/x-ndjson"),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn list_readers(asked: Asked<AuditRequest>) -> Result<Response, Problem> {
@@ -120,8 +159,13 @@ pub(super) async fn list_readers(asked: Asked<AuditRequest>) -> Result<Response,
 
 /// Reads the chain of entries and says where it is not what was written. Store `head` elsewhere and compare it later.
 #[utoipa::path(
-    get, path = "/v1/audit/verify", tag = "audit",
-    responses((status = 200, body = audit::VerifyReport)),
+    get, path = "/v1/audit/verify", operation_id = "verifyAudit", tag = "audit",
+    responses(
+        (status = 200, description = "The report; `sound` says whether the chain is whole", body = audit::VerifyReport),
+        (status = 400, description = "`request-invalid`: this call takes no parameter"),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+    ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn verify_audit(asked: Asked<AuditVerifyRequest>) -> Result<Response, Problem> {

@@ -28,14 +28,15 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counts since the start, and what works now: in the text format of Prometheus, or in OpenMetrics if `Accept` names it.
 #[utoipa::path(
-    get, path = "/metrics", tag = "health",
+    get, path = "/metrics", operation_id = "getMetrics", tag = "health",
     responses(
-        (status = 200, description = "Metrics", content(
+        (status = 200, description = "The metrics", content(
             (String = "text/plain"),
             (String = "application/openmetrics-text"),
         )),
-        (status = 401, description = "From elsewhere than loopback it takes a token"),
+        (status = 401, description = "`token-invalid`: only a call from this machine needs no token"),
     ),
+    security((), ("operator" = ["reader"])),
 )]
 pub(super) async fn metrics(
     caller: Caller,

@@ -7,7 +7,6 @@ mod import;
 mod lines;
 mod log;
 mod metrics;
-mod openapi;
 mod reads;
 mod registry;
 mod routes;

@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
@@ -98,9 +97,8 @@ fn read_query<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T, Problem>
             return Err(invalid(format!("the parameter `{name}` appears twice")));
         }
     }
-    let fields = pairs.into_iter().map(|(name, value)| (name, Value::String(value)));
-    let request = serde_json::from_value(Value::Object(fields.collect()));
-    request.map_err(|_| invalid("the query is not what this call takes".to_owned()))
+    let not_taken = |_| invalid("the query is not what this call takes".to_owned());
+    Query::try_from_uri(uri).map(|Query(request)| request).map_err(not_taken)
 }
 
 /// An unknown name, if it looks like one: a handle that somebody forgot to name must not be quoted back.

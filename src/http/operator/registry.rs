@@ -41,9 +41,12 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Counts handles, devices and accounts. Reads the whole index, a shard at a time.
 #[utoipa::path(
-    get, path = "/v1/registry", tag = "registry",
-    responses((status = 200, body = Counts), (status = 503)),
-    security(("operator" = [])),
+    get, path = "/v1/registry", operation_id = "getRegistryCounts", tag = "registry",
+    responses(
+        (status = 200, description = "The figures", body = Counts),
+        (status = 503, description = "`registry-loading`"),
+    ),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn counts(
     headers: HeaderMap,
@@ -108,10 +111,11 @@ impl Snapshots {
 /// Sends the registry's store as it is at one moment, while changes continue. To restore that moment, put the file in the
 /// place of a stopped server's `registry.redb`.
 #[utoipa::path(
-    get, path = "/v1/registry/snapshot", tag = "registry",
+    get, path = "/v1/registry/snapshot", operation_id = "snapshotRegistry", tag = "registry",
     responses(
-        (status = 200, description = "The store", content_type = "application/octet-stream"),
-        (status = 503, description = "`overloaded`, `registry-unwritable`"),
+        (status = 200, description = "The store", body = [u8], content_type = "application/octet-stream"),
+        (status = 403, description = "`role-insufficient`"),
+        (status = 503, description = "`overloaded`: another snapshot is under way; `registry-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]

@@ -27,11 +27,14 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
 
 /// Follows the log: every record committed from now on that matches.
 #[utoipa::path(
-    get, path = "/v1/log/tail", tag = "log", params(RecordFilter),
+    get, path = "/v1/log/tail", operation_id = "tailLog", tag = "log", params(RecordFilter),
     responses(
-        (status = 200, description = "One event for each record", body = LogRow, content_type = "text/event-stream"),
+        (status = 200, description = "Server-sent events; the data of each is a record", body = LogRow,
+         content_type = "text/event-stream"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
+        (status = 503, description = "`overloaded`: as many clients follow the log as the server bears; `audit-unwritable`"),
     ),
-    security(("operator" = [])),
+    security(("operator" = ["reader"])),
 )]
 pub(super) async fn tail(
     State(shutdown): State<Shutdown>,

@@ -9,10 +9,16 @@ mod verifications;
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
+use axum::{Extension, extract::FromRef};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{edge::Service, health, problem::with_fallbacks, proxies::Proxies};
+use super::{
+    edge::Service,
+    health,
+    openapi::{self, Description},
+    problem::with_fallbacks,
+    proxies::Proxies,
+};
 use crate::{
     clock::SharedClock, dispatch::Dispatch, query_log::QueryLog, quota::Quota, registry::Registry,
     verification::VerificationService,
@@ -38,7 +44,9 @@ pub struct PhoneState {
 /// What answers phones, some of whom come through `proxies`.
 pub fn service(state: PhoneState, proxies: Proxies) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
-    let routes = with_fallbacks(described().split_for_parts().0).with_state(state);
+    let (routes, described) = described().split_for_parts();
+    let description = Extension(Description::of_phones(described));
+    let routes = with_fallbacks(routes.layer(description)).with_state(state);
     Service { routes, shortcut: Some(Arc::new(shortcut)), proxies }
 }
 
@@ -55,6 +63,7 @@ pub(super) fn described() -> OpenApiRouter<PhoneState> {
         .routes(routes!(handles::unbind, handles::set_discoverable))
         .routes(routes!(verifications::confirm))
         .routes(routes!(verifications::deregister))
+        .routes(routes!(openapi::openapi))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }

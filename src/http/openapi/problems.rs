@@ -1,0 +1,122 @@
+//! Problems in the description: each call declares the codes that it can be refused with, each code has a schema.
+
+use std::collections::BTreeMap;
+
+use utoipa::{
+    PartialSchema as _,
+    openapi::{
+        Content, ObjectBuilder, Ref, RefOr, Response, Schema, Type,
+        path::Operation,
+        schema::{Discriminator, OneOf},
+    },
+};
+
+use super::header_ref;
+use crate::{
+    http::problem::{Code, ProblemBody},
+    vocabulary::Retry,
+};
+
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
+const CONTENT_TYPE: &str = "application/problem+json";
+/// The fields that every problem has.
+const STANDARD: &[&str] = &["type", "title", "status", "detail", "code", "retry"];
+
+/// The fields that a code adds to the standard ones: those that it always has, and those that it may have.
+const fn own_fields(code: Code) -> (&'static [&'static str], &'static [&'static str]) {
+    match code {
+        Code::HandleInvalid => (&["reason"], &[]),
+        Code::CodeWrong => (&["attempts_left"], &[]),
+        Code::RateLimited => (&["limit", "cost", "retry_after"], &["attempts_left"]),
+        Code::LookupQuota => (&["limit", "cost", "retry_after"], &[]),
+        Code::RegistryLoading | Code::LogUnwritable => (&[], &["missing"]),
+        _ => (&[], &[]),
+    }
+}
+
+/// Declares the problems of a call: those that a response's description names, and those that follow from its token and its
+/// body. Adds their schemas to `schemas`.
+pub(super) fn declare(operation: &mut Operation, schemas: &mut Schemas) {
+    for code in common(operation) {
+        let response = operation.responses.responses.entry(code.status().to_string());
+        let response = response.or_insert_with(|| Response::default().into());
+        let RefOr::T(Response { description, .. }) = response else { continue };
+        if !named(description).contains(&code) {
+            let gap = if description.is_empty() { "" } else { ". " };
+            description.push_str(&format!("{gap}`{code}`: {}", code.title()));
+        }
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5']) {
+            refuse(response, schemas);
+        }
+    }
+}
+
+/// The codes that follow from what a call takes.
+fn common(operation: &Operation) -> impl Iterator<Item = Code> + use<> {
+    let takes_json = operation.request_body.as_ref().is_some_and(|body| match body {
+        RefOr::T(body) => body.content.contains_key("application/json"),
+        RefOr::Ref(_) => false,
+    });
+    let body = [Code::RequestInvalid, Code::BodyTooLarge];
+    let body = body.into_iter().filter(move |_| takes_json);
+    let token = operation.security.is_some().then_some(Code::TokenInvalid);
+    body.chain(token).chain([Code::Internal])
+}
+
+/// The codes that a description names in backticks.
+fn named(description: &str) -> Vec<Code> {
+    description.split('`').filter_map(Code::from_code).collect()
+}
+
+/// Gives a refusal the schema of its codes.
+fn refuse(response: &mut Response, schemas: &mut Schemas) {
+    let codes = named(&response.description);
+    if codes.iter().any(|code| code.retry() == Retry::Later) {
+        response.headers.insert("Retry-After".to_owned(), header_ref("RetryAfter"));
+    }
+    schemas.extend(codes.iter().map(|code| (name(*code), schema(*code))));
+    let mut items: Vec<_> = codes.iter().map(|code| reference(*code)).collect();
+    let schema = match items.len() {
+        1 => items.remove(0),
+        _ => {
+            let mapping = codes.iter().map(|code| (code.to_string(), location(*code)));
+            let discriminator = Some(Discriminator::with_mapping("code", mapping));
+            RefOr::T(Schema::OneOf(OneOf { items, discriminator, ..OneOf::default() }))
+        }
+    };
+    response.content.insert(CONTENT_TYPE.to_owned(), RefOr::T(Content::new(Some(schema))));
+}
+
+fn reference(code: Code) -> RefOr<Schema> {
+    Ref::new(location(code)).into()
+}
+
+fn location(code: Code) -> String {
+    format!("#/components/schemas/{}", name(code))
+}
+
+/// The name of a code's schema, such as `HandleInvalidProblem`.
+fn name(code: Code) -> String {
+    format!("{code:?}Problem")
+}
+
+/// The problem with this code.
+fn schema(code: Code) -> RefOr<Schema> {
+    let mut schema = ProblemBody::schema();
+    let RefOr::T(Schema::Object(object)) = &mut schema else { return schema };
+    let (always, at_times) = own_fields(code);
+    let fields = [STANDARD, always, at_times].concat();
+    object.properties.retain(|field, _| fields.contains(&field.as_str()));
+    object.required = [STANDARD, always].concat().into_iter().map(str::to_owned).collect();
+    let only = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some([code.code()]))
+        .description(Some("The stable code."));
+    object.properties.insert("code".to_owned(), only.into());
+    object.description = Some(code.title().to_owned());
+    schema
+}

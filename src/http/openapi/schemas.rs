@@ -1,0 +1,149 @@
+//! Makes the schemas that `utoipa` derives plain, so that generated clients have one type for each struct.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::{
+    Object, Ref, RefOr, Schema,
+    schema::{
+        AdditionalProperties, AllOf, ArrayItems, Discriminator, KnownFormat, OneOf, SchemaFormat,
+    },
+};
+
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
+const REF: &str = "#/components/schemas/";
+const INSTANT: &str = "2026-11-23T08:41:07.123456Z";
+
+/// Makes all schemas plain.
+pub(super) fn tidy(schemas: &mut Schemas) {
+    let tags: Vec<_> = schemas.values_mut().flat_map(tagged_variants).collect();
+    for (name, tag) in tags {
+        if let Some(RefOr::T(Schema::Object(variant))) = schemas.get_mut(&name) {
+            *variant = merge(&tag, variant);
+        }
+    }
+    let derived = schemas.clone();
+    for schema in schemas.values_mut() {
+        visit(schema, &|schema| {
+            if let Schema::AllOf(all_of) = schema
+                && let Some(whole) = flatten(all_of, &derived)
+            {
+                *schema = Schema::Object(whole);
+            }
+        });
+        visit(schema, &polish);
+    }
+}
+
+/// The lines of a paragraph as one line.
+pub(super) fn unwrap_lines(text: &mut String) {
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+    *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+}
+
+/// A variant of a tagged enum is derived as the struct and, beside it, an object with the tag. Replaces it with a reference to
+/// the struct and returns the struct's name with the tag, which becomes a field of it: clients then have a type with that name.
+fn tagged_variants(schema: &mut RefOr<Schema>) -> Vec<(String, Object)> {
+    let RefOr::T(Schema::OneOf(OneOf { items, discriminator, .. })) = schema else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for item in items {
+        let RefOr::T(Schema::AllOf(AllOf { items: parts, .. })) = item else { continue };
+        let [RefOr::Ref(variant), RefOr::T(Schema::Object(tag))] = parts.as_slice() else {
+            continue;
+        };
+        let Some((field, RefOr::T(Schema::Object(values)))) = tag.properties.first() else {
+            continue;
+        };
+        let value = values.enum_values.iter().flatten().next().and_then(|value| value.as_str());
+        let (Some(value), Some(name)) = (value, variant.ref_location.strip_prefix(REF)) else {
+            continue;
+        };
+        let discriminator = discriminator.get_or_insert_with(|| Discriminator::new(field));
+        discriminator.mapping.insert(value.to_owned(), variant.ref_location.clone());
+        found.push((name.to_owned(), tag.clone()));
+        *item = RefOr::Ref(Ref::new(&variant.ref_location));
+    }
+    found
+}
+
+/// One object with the fields of all. None if one of them is not an object.
+fn flatten(all_of: &AllOf, schemas: &Schemas) -> Option<Object> {
+    let mut whole = Object::new();
+    for item in &all_of.items {
+        let item = match item {
+            RefOr::Ref(to) => schemas.get(to.ref_location.strip_prefix(REF)?)?,
+            RefOr::T(_) => item,
+        };
+        match item {
+            RefOr::T(Schema::Object(object)) => whole = merge(&whole, object),
+            RefOr::T(Schema::AllOf(inner)) => whole = merge(&whole, &flatten(inner, schemas)?),
+            _ => return None,
+        }
+    }
+    whole.description.clone_from(&all_of.description);
+    Some(whole)
+}
+
+/// The second object, with the fields of the first before its own.
+fn merge(first: &Object, second: &Object) -> Object {
+    let mut whole = second.clone();
+    whole.properties = first.properties.clone();
+    whole.properties.extend(second.properties.clone());
+    whole.required = [first.required.as_slice(), &second.required].concat();
+    whole
+}
+
+/// Calls `change` on this schema, then on those inside it.
+fn visit(schema: &mut RefOr<Schema>, change: &impl Fn(&mut Schema)) {
+    let RefOr::T(schema) = schema else { return };
+    change(schema);
+    match schema {
+        Schema::Object(object) => {
+            object.properties.values_mut().for_each(|inner| visit(inner, change));
+            if let Some(AdditionalProperties::RefOr(inner)) =
+                object.additional_properties.as_deref_mut()
+            {
+                visit(inner, change);
+            }
+        }
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                visit(items, change);
+            }
+        }
+        Schema::OneOf(one_of) => one_of.items.iter_mut().for_each(|inner| visit(inner, change)),
+        Schema::AllOf(all_of) => all_of.items.iter_mut().for_each(|inner| visit(inner, change)),
+        Schema::AnyOf(any_of) => any_of.items.iter_mut().for_each(|inner| visit(inner, change)),
+        _ => {}
+    }
+}
+
+fn polish(schema: &mut Schema) {
+    match schema {
+        Schema::Object(object) => {
+            object.description.iter_mut().for_each(unwrap_lines);
+            for inner in object.properties.values_mut() {
+                if let RefOr::Ref(to) = inner {
+                    unwrap_lines(&mut to.description);
+                }
+            }
+            let is_instant =
+                object.format == Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
+            if is_instant && object.example.is_none() {
+                object.example = Some(INSTANT.into());
+            }
+        }
+        Schema::Array(array) => array.description.iter_mut().for_each(unwrap_lines),
+        Schema::OneOf(one_of) => {
+            one_of.description.iter_mut().for_each(unwrap_lines);
+            for inner in &mut one_of.items {
+                if let RefOr::Ref(to) = inner {
+                    unwrap_lines(&mut to.description);
+                }
+            }
+        }
+        _ => {}
+    }
+}
