@@ -127,6 +127,7 @@ fn assemble(parts: Vec<(Listener, OpenApi)>) -> OpenApi {
     whole.components = Some(components);
     let is_used = |(name, _): &&(&str, &str)| used.contains(*name);
     whole.tags = Some(TAGS.iter().filter(is_used).map(tag).collect());
+    schemas::prune(&mut whole);
     whole
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::{
-    PartialSchema as _,
+    PartialSchema as _, ToSchema as _,
     openapi::{
         Content, ObjectBuilder, Ref, RefOr, Response, Schema, Type,
         path::Operation,
@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::header_ref;
 use crate::{
-    http::problem::{Code, ProblemBody},
-    vocabulary::Retry,
+    api::Problem,
+    vocabulary::{ProblemCode as Code, Retry},
 };
 
 type Schemas = BTreeMap<String, RefOr<Schema>>;
@@ -28,8 +28,8 @@ const fn own_fields(code: Code) -> (&'static [&'static str], &'static [&'static 
     match code {
         Code::HandleInvalid => (&["reason"], &[]),
         Code::CodeWrong => (&["attempts_left"], &[]),
-        Code::RateLimited => (&["limit", "cost", "retry_after"], &["attempts_left"]),
-        Code::LookupQuota => (&["limit", "cost", "retry_after"], &[]),
+        Code::RateLimited => (&["limit", "cost"], &["attempts_left"]),
+        Code::LookupQuota => (&["limit", "cost"], &[]),
         Code::RegistryLoading | Code::LogUnwritable => (&[], &["missing"]),
         _ => (&[], &[]),
     }
@@ -78,7 +78,9 @@ fn refuse(response: &mut Response, schemas: &mut Schemas) {
     if codes.iter().any(|code| code.retry() == Retry::Later) {
         response.headers.insert("Retry-After".to_owned(), header_ref("RetryAfter"));
     }
-    schemas.extend(codes.iter().map(|code| (name(*code), schema(*code))));
+    let mut own: Vec<_> = codes.iter().map(|code| (name(*code), schema(*code))).collect();
+    Problem::schemas(&mut own);
+    schemas.extend(own);
     let mut items: Vec<_> = codes.iter().map(|code| reference(*code)).collect();
     let schema = match items.len() {
         1 => items.remove(0),
@@ -106,17 +108,37 @@ fn name(code: Code) -> String {
 
 /// The problem with this code.
 fn schema(code: Code) -> RefOr<Schema> {
-    let mut schema = ProblemBody::schema();
+    let mut schema = Problem::schema();
     let RefOr::T(Schema::Object(object)) = &mut schema else { return schema };
-    let (always, at_times) = own_fields(code);
-    let fields = [STANDARD, always, at_times].concat();
-    object.properties.retain(|field, _| fields.contains(&field.as_str()));
-    object.required = [STANDARD, always].concat().into_iter().map(str::to_owned).collect();
-    let only = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some([code.code()]))
-        .description(Some("The stable code."));
-    object.properties.insert("code".to_owned(), only.into());
+    let (own, at_times) = own_fields(code);
+    let later: &[_] = if code.retry() == Retry::Later { &["retry_after"] } else { &[] };
+    let always = [STANDARD, own, later].concat();
+    let is_there = |field: &String| [&always, at_times].concat().contains(&field.as_str());
+    object.properties.retain(|field, _| is_there(field));
+    object.required = always.into_iter().map(str::to_owned).collect();
+    for (field, value) in [("code", code.code()), ("retry", code.retry().code())] {
+        let only = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([value]));
+        let described = object.properties.get(field).map(description).unwrap_or_default();
+        object.properties.insert(field.to_owned(), only.description(Some(described)).into());
+    }
+    for (field, example) in [
+        ("type", format!("urn:dispatchd:problem:{code}").into()),
+        ("title", code.title().into()),
+        ("status", code.status().into()),
+        ("detail", "what is wrong, and what to do about it".into()),
+    ] {
+        if let Some(RefOr::T(Schema::Object(field))) = object.properties.get_mut(field) {
+            field.example = Some(example);
+        }
+    }
     object.description = Some(code.title().to_owned());
     schema
+}
+
+fn description(schema: &RefOr<Schema>) -> String {
+    match schema {
+        RefOr::Ref(to) => to.description.clone(),
+        RefOr::T(Schema::Object(object)) => object.description.clone().unwrap_or_default(),
+        RefOr::T(_) => String::new(),
+    }
 }

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::{
-    Object, Ref, RefOr, Schema,
-    schema::{
-        AdditionalProperties, AllOf, ArrayItems, Discriminator, KnownFormat, OneOf, SchemaFormat,
-    },
+    Object, OpenApi, Ref, RefOr, Schema,
+    schema::{AllOf, Discriminator, KnownFormat, OneOf, SchemaFormat},
 };
 
 type Schemas = BTreeMap<String, RefOr<Schema>>;
@@ -16,22 +14,34 @@ const INSTANT: &str = "2026-11-23T08:41:07.123456Z";
 
 /// Makes all schemas plain.
 pub(super) fn tidy(schemas: &mut Schemas) {
+    let derived = schemas.clone();
+    for schema in schemas.values_mut() {
+        if let RefOr::T(Schema::AllOf(all_of)) = schema
+            && let Some(whole) = flatten(all_of, &derived)
+        {
+            *schema = Schema::Object(whole).into();
+        }
+    }
     let tags: Vec<_> = schemas.values_mut().flat_map(tagged_variants).collect();
     for (name, tag) in tags {
         if let Some(RefOr::T(Schema::Object(variant))) = schemas.get_mut(&name) {
             *variant = merge(&tag, variant);
         }
     }
-    let derived = schemas.clone();
-    for schema in schemas.values_mut() {
-        visit(schema, &|schema| {
-            if let Schema::AllOf(all_of) = schema
-                && let Some(whole) = flatten(all_of, &derived)
-            {
-                *schema = Schema::Object(whole);
-            }
-        });
-        visit(schema, &polish);
+    schemas.values_mut().for_each(polish);
+}
+
+/// Removes the schemas that nothing refers to, such as a struct that is a part of another only.
+pub(super) fn prune(description: &mut OpenApi) {
+    loop {
+        // As text, since references stand in a dozen places of the model.
+        let text = description.to_json().unwrap_or_default();
+        let Some(components) = &mut description.components else { return };
+        let before = components.schemas.len();
+        components.schemas.retain(|name, _| text.contains(&format!("\"{REF}{name}\"")));
+        if components.schemas.len() == before {
+            return;
+        }
     }
 }
 
@@ -95,55 +105,23 @@ fn merge(first: &Object, second: &Object) -> Object {
     whole
 }
 
-/// Calls `change` on this schema, then on those inside it.
-fn visit(schema: &mut RefOr<Schema>, change: &impl Fn(&mut Schema)) {
-    let RefOr::T(schema) = schema else { return };
-    change(schema);
+/// Unwraps the descriptions in a schema, and gives instants an example.
+fn polish(schema: &mut RefOr<Schema>) {
     match schema {
-        Schema::Object(object) => {
-            object.properties.values_mut().for_each(|inner| visit(inner, change));
-            if let Some(AdditionalProperties::RefOr(inner)) =
-                object.additional_properties.as_deref_mut()
-            {
-                visit(inner, change);
-            }
-        }
-        Schema::Array(array) => {
-            if let ArrayItems::RefOrSchema(items) = &mut array.items {
-                visit(items, change);
-            }
-        }
-        Schema::OneOf(one_of) => one_of.items.iter_mut().for_each(|inner| visit(inner, change)),
-        Schema::AllOf(all_of) => all_of.items.iter_mut().for_each(|inner| visit(inner, change)),
-        Schema::AnyOf(any_of) => any_of.items.iter_mut().for_each(|inner| visit(inner, change)),
-        _ => {}
-    }
-}
-
-fn polish(schema: &mut Schema) {
-    match schema {
-        Schema::Object(object) => {
+        RefOr::Ref(to) => unwrap_lines(&mut to.description),
+        RefOr::T(Schema::Object(object)) => {
             object.description.iter_mut().for_each(unwrap_lines);
-            for inner in object.properties.values_mut() {
-                if let RefOr::Ref(to) = inner {
-                    unwrap_lines(&mut to.description);
-                }
-            }
-            let is_instant =
-                object.format == Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
-            if is_instant && object.example.is_none() {
+            object.properties.values_mut().for_each(polish);
+            let instant = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
+            if object.format == instant && object.example.is_none() {
                 object.example = Some(INSTANT.into());
             }
         }
-        Schema::Array(array) => array.description.iter_mut().for_each(unwrap_lines),
-        Schema::OneOf(one_of) => {
+        RefOr::T(Schema::Array(array)) => array.description.iter_mut().for_each(unwrap_lines),
+        RefOr::T(Schema::OneOf(one_of)) => {
             one_of.description.iter_mut().for_each(unwrap_lines);
-            for inner in &mut one_of.items {
-                if let RefOr::Ref(to) = inner {
-                    unwrap_lines(&mut to.description);
-                }
-            }
+            one_of.items.iter_mut().for_each(polish);
         }
-        _ => {}
+        RefOr::T(_) => {}
     }
 }
