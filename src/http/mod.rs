@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod body;
+mod docs;
 pub mod edge;
 pub mod health;
 pub mod listen;

@@ -43,7 +43,7 @@ const TAGS: &[(&str, &str)] = &[
     ("registry", "Operators: figures, imports and snapshots of the registry."),
     ("clock", "Operators: trusted time."),
     ("health", "Whether the server works, and its metrics."),
-    ("description", "This description."),
+    ("description", "This description, for programs and as a page."),
 ];
 
 /// One of the two listeners.

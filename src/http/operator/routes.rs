@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, extract::FromRef};
+use axum::{Extension, Router, extract::FromRef, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::{SharedClock, TrustedClock},
     http::{
-        health,
+        docs, health,
         openapi::{self, Description},
         phone,
         problem::with_fallbacks,
@@ -87,6 +87,8 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(clock::trust_clock))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::page))
+        .route("/docs/{file}", get(docs::file))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }

@@ -9,10 +9,11 @@ mod verifications;
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::FromRef};
+use axum::{Extension, extract::FromRef, routing::get};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    docs,
     edge::Service,
     health,
     openapi::{self, Description},
@@ -64,6 +65,8 @@ pub(super) fn described() -> OpenApiRouter<PhoneState> {
         .routes(routes!(verifications::confirm))
         .routes(routes!(verifications::deregister))
         .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::page))
+        .route("/docs/{file}", get(docs::file))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }
