@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-use super::record::{Client, LogRow, Outcome, RowView};
+use super::record::{Client, LogRow, Outcome, Record, RowView};
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -21,6 +21,17 @@ codes! {
         Change = 2 "change",
         /// A number of refused lookups without records of their own.
         Refusals = 3 "refusals",
+    }
+}
+
+impl Record {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Lookup(_) => Kind::Lookup,
+            Self::Change(_) => Kind::Change,
+            Self::Refusals(_) => Kind::Refusals,
+        }
     }
 }
 

@@ -1,91 +1,85 @@
-//! The columns of an export, and what a row has in each. See the table in [`crate::tables::records`].
+//! The columns of an export: their names, their types, and what a row has in each.
 
 use std::fmt;
 
 use crate::{
-    handle::Handle,
-    query_log::{Kind, LogRow, Record},
+    query_log::{LogRow, LookupRecord, Record},
     tables::cell::{
         Cell, ColumnHead,
         ColumnKind::{self, Instant, Int32, Int64, Text},
     },
+    vocabulary::{Change, Route},
 };
 
-/// In the order of the file. The names are those in the API.
-pub(super) const COLUMNS: [ColumnHead; 14] = [
-    ColumnHead { name: "at", kind: Instant, may_be_null: false },
-    ColumnHead { name: "kind", kind: Text, may_be_null: false },
-    column("request", Text),
-    column("account", Text),
-    column("device", Text),
-    column("ip", Text),
-    column("handle", Text),
-    column("route", Text),
-    column("reason", Text),
-    column("status", Int32),
-    column("took_us", Int64),
-    column("change", Text),
-    column("cause", Text),
-    column("count", Int64),
-];
-
-const fn column(name: &'static str, kind: ColumnKind) -> ColumnHead {
-    ColumnHead { name, kind, may_be_null: true }
+pub(super) struct Column {
+    pub(super) head: ColumnHead,
+    pub(super) cell: fn(&LogRow) -> Cell<'_>,
 }
 
-/// The cells of `row`, in the order of [`COLUMNS`].
-pub(super) fn cells(row: &LogRow) -> [Cell<'_>; COLUMNS.len()] {
-    let at = Cell::Instant(row.at);
-    match &row.record {
-        Record::Lookup(lookup) => [
-            at,
-            code(Kind::Lookup.code()),
-            Cell::Shown(&lookup.request),
-            shown(lookup.account.as_ref()),
-            shown(lookup.device.as_ref()),
-            shown(lookup.ip.as_ref()),
-            handle(lookup.handle.as_ref()),
-            lookup.route.map_or(Cell::Null, |route| code(route.code())),
-            code(lookup.reason.code()),
-            Cell::Number(lookup.status.into()),
-            Cell::Number(lookup.took_us.into()),
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-        ],
-        Record::Change(change) => [
-            at,
-            code(Kind::Change.code()),
-            Cell::Null,
-            shown(change.account.as_ref()),
-            shown(change.device.as_ref()),
-            Cell::Null,
-            handle(change.handle.as_ref()),
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            code(change.kind.code()),
-            code(change.cause.code()),
-            Cell::Null,
-        ],
-        Record::Refusals(refusals) => [
-            at,
-            code(Kind::Refusals.code()),
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            code(refusals.code.code()),
-            Cell::Number(refusals.code.status().into()),
-            Cell::Null,
-            Cell::Null,
-            Cell::Null,
-            Cell::Number(refusals.count),
-        ],
-    }
+/// In the order of the file. The names are those in the API.
+pub(super) const COLUMNS: [Column; 14] = [
+    of_every_row("at", Instant, |row| Cell::Instant(row.at)),
+    of_every_row("kind", Text, |row| code(row.record.kind().code())),
+    column("request", Text, |row| of_lookup(row, |lookup| Cell::Shown(&lookup.request))),
+    column("account", Text, |row| match &row.record {
+        Record::Lookup(lookup) => shown(lookup.account.as_ref()),
+        Record::Change(change) => shown(change.account.as_ref()),
+        Record::Refusals(_) => Cell::Null,
+    }),
+    column("device", Text, |row| match &row.record {
+        Record::Lookup(lookup) => shown(lookup.device.as_ref()),
+        Record::Change(change) => shown(change.device.as_ref()),
+        Record::Refusals(_) => Cell::Null,
+    }),
+    column("ip", Text, |row| of_lookup(row, |lookup| shown(lookup.ip.as_ref()))),
+    column("handle", Text, |row| {
+        let handle = match &row.record {
+            Record::Lookup(lookup) => lookup.handle.as_ref(),
+            Record::Change(change) => change.handle.as_ref(),
+            Record::Refusals(_) => None,
+        };
+        handle.map_or(Cell::Null, Cell::Handle)
+    }),
+    column("route", Text, |row| {
+        of_lookup(row, |lookup| lookup.route.map(Route::code).map_or(Cell::Null, code))
+    }),
+    column("reason", Text, |row| match &row.record {
+        Record::Lookup(lookup) => code(lookup.reason.code()),
+        Record::Change(_) => Cell::Null,
+        Record::Refusals(refusals) => code(refusals.code.code()),
+    }),
+    column("status", Int32, |row| match &row.record {
+        Record::Lookup(lookup) => Cell::Number(lookup.status.into()),
+        Record::Change(_) => Cell::Null,
+        Record::Refusals(refusals) => Cell::Number(refusals.status.into()),
+    }),
+    column("took_us", Int64, |row| of_lookup(row, |lookup| Cell::Number(lookup.took_us.into()))),
+    column("change", Text, |row| of_change(row, |change| code(change.kind.code()))),
+    column("cause", Text, |row| of_change(row, |change| code(change.cause.code()))),
+    column("count", Int64, |row| match &row.record {
+        Record::Lookup(_) | Record::Change(_) => Cell::Null,
+        Record::Refusals(refusals) => Cell::Number(refusals.count),
+    }),
+];
+
+const fn of_every_row(
+    name: &'static str,
+    kind: ColumnKind,
+    cell: fn(&LogRow) -> Cell<'_>,
+) -> Column {
+    Column { head: ColumnHead { name, kind, may_be_null: false }, cell }
+}
+
+const fn column(name: &'static str, kind: ColumnKind, cell: fn(&LogRow) -> Cell<'_>) -> Column {
+    Column { head: ColumnHead { name, kind, may_be_null: true }, cell }
+}
+
+fn of_lookup<'a>(row: &'a LogRow, cell: impl FnOnce(&'a LookupRecord) -> Cell<'a>) -> Cell<'a> {
+    if let Record::Lookup(lookup) = &row.record { cell(lookup) } else { Cell::Null }
+}
+
+fn of_change<'a>(row: &'a LogRow, cell: impl FnOnce(&'a Change) -> Cell<'a>) -> Cell<'a> {
+    if let Record::Change(change) = &row.record { cell(change) } else { Cell::Null }
 }
 
 fn code(code: &'static str) -> Cell<'static> {
@@ -94,8 +88,4 @@ fn code(code: &'static str) -> Cell<'static> {
 
 fn shown<T: fmt::Display>(value: Option<&T>) -> Cell<'_> {
     value.map_or(Cell::Null, |value| Cell::Shown(value))
-}
-
-fn handle(handle: Option<&Handle>) -> Cell<'_> {
-    handle.map_or(Cell::Null, Cell::Handle)
 }

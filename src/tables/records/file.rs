@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::columns::{COLUMNS, cells};
+use super::columns::COLUMNS;
 use crate::{
     query_log::LogRow,
     tables::{
@@ -57,13 +57,15 @@ impl ExportFile {
             Format::Csv => TableFormat::Csv { for_spreadsheet: true },
             Format::Ndjson => TableFormat::Lines,
         };
-        Ok(Self { rows: TableFile::create(path, format, &COLUMNS, recipients)?, records: 0 })
+        let heads = COLUMNS.map(|column| column.head);
+        Ok(Self { rows: TableFile::create(path, format, &heads, recipients)?, records: 0 })
     }
 
     /// Appends a row.
     pub fn write(&mut self, row: &LogRow) -> Result<(), ExportError> {
         self.records += 1;
-        self.rows.write(cells(row).into_iter(), |line| row.write_json(line))
+        let cells = COLUMNS.iter().map(|column| (column.cell)(row));
+        self.rows.write(cells, |line| row.write_json(line))
     }
 
     /// Rows so far.

@@ -9,19 +9,9 @@
 //!
 //! # Columns
 //!
-//! Every file has all columns, in this order; where a record has no such field, the cell is null (empty in CSV).
-//!
-//! | column | Parquet | CSV |
-//! | --- | --- | --- |
-//! | `at` | timestamp in microseconds, UTC; never null | RFC 3339 |
-//! | `kind` | text; never null | text |
-//! | `request`, `account`, `device`, `ip` | text | text |
-//! | `handle` | text | text, *guarded* |
-//! | `route`, `reason` | text | text |
-//! | `status` | 32-bit integer | number |
-//! | `took_us` | 64-bit integer | number |
-//! | `change`, `cause` | text | text |
-//! | `count` | 64-bit integer | number |
+//! Every file has every field of a record as a column, in the order of `columns.rs`; where a record has no such field, the cell
+//! is null (empty in CSV). Parquet has the types that README lists under "A record". In CSV an instant is RFC 3339, and a
+//! handle is *guarded*. A test lists every field and compares all forms of a record with it (`tests/fields.rs`).
 //!
 //! NDJSON has the very rows that the operators' API gives, in which a field that a record does not have may be absent.
 //!

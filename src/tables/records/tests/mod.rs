@@ -1,5 +1,7 @@
 //! Files of rows, read back.
 
+mod fields;
+
 use std::{
     collections::BTreeSet,
     fs::{self, File},
