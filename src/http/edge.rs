@@ -182,7 +182,7 @@ impl Future for Answering {
         tracing::trace!(
             request = %self.caller.request,
             status = response.status().as_u16(),
-            took_us = self.caller.arrived.elapsed().as_micros(),
+            elapsed_us = self.caller.arrived.elapsed().as_micros(),
             "answered"
         );
         Poll::Ready(Ok(response))

@@ -62,12 +62,12 @@ pub(crate) fn client() -> ClientBuilder {
     Client::builder().no_proxy()
 }
 
-/// Whether a code stands in the server's output by itself. What follows `took_us` is a span, which may have six digits,
+/// Whether a code stands in the server's output by itself. What follows `elapsed_us` is a span, which may have six digits,
 /// too.
 pub(crate) fn holds_code(output: &str, code: &str) -> bool {
     let words = output.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
-    let is_span = |at: usize| words[..at].ends_with(&["took", "us"]);
+    let is_span = |at: usize| words[..at].ends_with(&["elapsed", "us"]);
     (0..words.len()).any(|at| words[at] == code && !is_span(at))
 }
 

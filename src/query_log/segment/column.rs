@@ -1,15 +1,31 @@
-//! The columns and their encodings.
+//! The columns: what a row has in each, and their encodings.
+//!
+//! | column | type | content |
+//! | --- | --- | --- |
+//! | `phone` | INT64, optional | [`PhoneKey::bits`](crate::handle::PhoneKey::bits); page bounds |
+//! | `email` | UTF8, optional | the canonical address; page bounds, not truncated |
+//! | `at` | UINT32 | microseconds since the hour began; page bounds |
+//! | `request` | INT64, optional | [`RequestId::count`](crate::ids::RequestId::count) of a lookup |
+//! | `change` | INT64, optional | the id of a change, or a number of refusals |
+//! | `client` | UINT32 | the index in the row group's client table |
+//! | `took_us` | UINT32 | as in the record; 0 if it is not a lookup |
+//! | `outcome` | UINT32 | kind; route, reason and status, or change and cause, or the problem: see `outcome.rs` |
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use parquet::{
     basic::{
         Compression, ConvertedType, Encoding, LogicalType, Repetition, Type as Physical, ZstdLevel,
     },
+    data_type::{ByteArray, ByteArrayType, Int64Type},
     errors::ParquetError,
     file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr},
     schema::types::{ColumnPath, Type, TypePtr},
 };
+
+use super::{column_writer::ColumnWriter, outcome, row::Row};
+use crate::query_log::segment_error::SealError;
 
 /// A column; the discriminant is its index in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +51,9 @@ impl Column {
         Self::TookUs,
         Self::Outcome,
     ];
+
+    /// The columns of 32-bit numbers, which every row has.
+    pub(super) const NUMBERS: [Self; 4] = [Self::At, Self::Client, Self::TookUs, Self::Outcome];
 
     fn name(self) -> &'static str {
         let names = ["phone", "email", "at", "request", "change", "client", "took_us", "outcome"];
@@ -87,6 +106,44 @@ impl Column {
             if self.may_be_null() { Repetition::OPTIONAL } else { Repetition::REQUIRED };
         builder.with_repetition(repetition).build().map(Arc::new)
     }
+}
+
+/// Writes what the rows have in each column.
+pub(super) fn write<W: io::Write + Send>(
+    writer: &mut ColumnWriter<'_, '_, W>,
+    texts: &Bytes,
+) -> Result<(), SealError> {
+    let id = |row: &Row| row.id.cast_signed();
+    for column in Column::ALL {
+        match column {
+            Column::Phone => writer.optional::<Int64Type>(|row| row.phone().map(u64::cast_signed)),
+            Column::Email => writer.optional::<ByteArrayType>(|row| {
+                row.email().map(|range| ByteArray::from(texts.slice(range)))
+            }),
+            Column::At => writer.numbers(|row| row.at),
+            Column::Request => {
+                writer.optional::<Int64Type>(|row| outcome::is_lookup(row.outcome).then(|| id(row)))
+            }
+            Column::Change => writer
+                .optional::<Int64Type>(|row| (!outcome::is_lookup(row.outcome)).then(|| id(row))),
+            Column::Client => writer.numbers(|row| row.client),
+            Column::TookUs => writer.numbers(|row| row.took_us),
+            Column::Outcome => writer.numbers(|row| row.outcome),
+        }?;
+    }
+    Ok(())
+}
+
+/// A row whose numbers `number` gives, column by column. Its handle and its id are the caller's to add.
+pub(super) fn read(number: impl Fn(Column) -> Option<u32>) -> Option<Row> {
+    Some(Row {
+        handle: 0,
+        id: 0,
+        at: number(Column::At)?,
+        client: number(Column::Client)?,
+        took_us: number(Column::TookUs)?,
+        outcome: number(Column::Outcome)?,
+    })
 }
 
 pub(super) fn schema() -> Result<TypePtr, ParquetError> {

@@ -1,4 +1,6 @@
-//! A digest over rows in any order, to compare the written rows with the source's.
+//! A digest over rows in any order, to compare the written rows with the source's. The writer computes it from the rows of the log,
+//! the check from the columns and the client table, as a reader reads them. The two share only the hash, so the comparison
+//! reveals anything lost or changed in between.
 
 use std::{
     hash::{BuildHasher, Hasher},
@@ -8,6 +10,7 @@ use std::{
 
 use foldhash::quality::FixedState;
 
+use super::row::{HashedRow, Hashes};
 use crate::{
     ids::{AccountId, DeviceId},
     query_log::record::{Client, HandleView, Outcome, RowView},
@@ -31,19 +34,6 @@ impl RowSum {
     }
 }
 
-/// The fields of a row, as hashed. The writer makes them from the row of the log, the check from the columns and the client
-/// table. They share no code for that, so the comparison reveals anything lost or changed in between.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RowFields {
-    /// 0 for none, the bits of a phone number, or the hash of an e-mail address.
-    pub(super) handle: u64,
-    pub(super) at: u64,
-    pub(super) id: u64,
-    pub(super) took_us: u32,
-    pub(super) codes: u32,
-    pub(super) client: NonZeroU64,
-}
-
 /// Hashes rows, e-mail addresses and clients under one seed.
 #[derive(Clone, Debug)]
 pub(super) struct RowHasher {
@@ -61,11 +51,10 @@ impl RowHasher {
         RowSum { lanes: [0; 2], records: 0 }
     }
 
-    pub(super) fn add(&self, sum: &mut RowSum, row: &RowFields) {
+    pub(super) fn add(&self, sum: &mut RowSum, row: &HashedRow) {
         let keys = &self.keys;
-        let what = u64::from(row.took_us) << 32 | u64::from(row.codes);
         let first = fold(row.handle ^ keys[0], row.id ^ keys[1]);
-        let second = fold(row.at ^ keys[2], what ^ keys[3]);
+        let second = fold(row.at ^ keys[2], row.what ^ keys[3]);
         let client = row.client.get();
         let lanes = [
             fold(first ^ client, second ^ keys[4]),
@@ -74,15 +63,14 @@ impl RowHasher {
         sum.add(&RowSum { lanes, records: 1 });
     }
 
-    /// The fields of a row of the log. It names every field, so that a new field does not compile until it is hashed.
-    pub(super) fn fields(&self, row: &RowView<'_>, client: NonZeroU64) -> RowFields {
-        let RowView { at, handle, client: _, id, took_us, outcome } = *row;
-        let handle = match handle {
+    /// A row of the log, as hashed.
+    pub(super) fn row(&self, row: &RowView<'_>, client: NonZeroU64) -> HashedRow {
+        let handle = match row.handle {
             None => 0,
             Some(HandleView::Phone(key)) => key.bits(),
             Some(HandleView::Email(text)) => self.text(text.as_bytes()),
         };
-        RowFields { handle, at: at.as_micros(), id, took_us, codes: codes(outcome), client }
+        HashedRow::of_log(row, &Hashes { handle, codes: codes(row.outcome), client })
     }
 
     pub(super) fn text(&self, text: &[u8]) -> u64 {

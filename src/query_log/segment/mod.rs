@@ -14,16 +14,7 @@
 //! e-mail addresses by their text. Row groups have ascending ranges, so the whole file is sorted. The writer makes one row
 //! group for each pass over its source; a usual hour needs one pass.
 //!
-//! | column | type | content |
-//! | --- | --- | --- |
-//! | `phone` | INT64, optional | [`PhoneKey::bits`](crate::handle::PhoneKey::bits); page bounds |
-//! | `email` | UTF8, optional | the canonical address; page bounds, not truncated |
-//! | `at` | UINT32 | microseconds since the hour began; page bounds |
-//! | `request` | INT64, optional | [`RequestId::count`](crate::ids::RequestId::count) of a lookup |
-//! | `change` | INT64, optional | the id of a change, or a number of refusals |
-//! | `client` | UINT32 | the index in the row group's client table |
-//! | `took_us` | UINT32 | as in the record; 0 if it is not a lookup |
-//! | `outcome` | UINT32 | kind; route, reason and status, or change and cause, or the problem: see `outcome.rs` |
+//! `column.rs` lists the columns.
 //!
 //! - Pages of all columns begin at the same rows, so a page number names the same rows in each column.
 //! - There are no dictionaries: a reader reads a page without any other, and damage to one page affects no other. Only the
@@ -36,6 +27,7 @@ mod client;
 mod client_table;
 mod clients;
 mod column;
+mod column_writer;
 mod digest;
 mod footer;
 mod group;

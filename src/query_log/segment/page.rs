@@ -16,7 +16,7 @@ use parquet::{
 };
 
 use super::{
-    column::Column,
+    column::{self, Column},
     footer::{Group, PageExtent, Sealed},
     outcome,
     part::{self, PartError, Piece},
@@ -33,8 +33,8 @@ pub(super) struct Page<'a> {
     emails: Option<Vec<Option<ByteArray>>>,
     requests: Option<Vec<Option<i64>>>,
     changes: Option<Vec<Option<i64>>>,
-    /// The columns `at`, `client`, `took_us`, `outcome`.
-    numbers: [Option<Vec<i32>>; 4],
+    /// The columns of [`Column::NUMBERS`], each at its own index.
+    numbers: [Option<Vec<i32>>; Column::ALL.len()],
 }
 
 impl<'a> Page<'a> {
@@ -48,7 +48,7 @@ impl<'a> Page<'a> {
             emails: None,
             requests: None,
             changes: None,
-            numbers: [const { None }; 4],
+            numbers: [const { None }; Column::ALL.len()],
         }
     }
 
@@ -79,27 +79,40 @@ impl<'a> Page<'a> {
     }
 
     pub(super) fn ats(&mut self) -> Result<&[i32], PartError> {
-        self.number(0, Column::At)
+        self.numbers(Column::At)
     }
 
     pub(super) fn clients(&mut self) -> Result<&[i32], PartError> {
-        self.number(1, Column::Client)
+        self.numbers(Column::Client)
     }
 
     pub(super) fn outcomes(&mut self) -> Result<&[i32], PartError> {
-        self.number(3, Column::Outcome)
+        self.numbers(Column::Outcome)
     }
 
-    fn number(&mut self, index: usize, column: Column) -> Result<&[i32], PartError> {
+    fn numbers(&mut self, column: Column) -> Result<&[i32], PartError> {
+        let index = column as usize;
         if self.numbers[index].is_none() {
-            self.numbers[index] = Some(self.dense(column)?);
+            let (values, _) = self.decode::<Int32Type>(column)?;
+            if values.len() != self.rows() {
+                return Err(PartError::Damaged);
+            }
+            self.numbers[index] = Some(values);
         }
         Ok(self.numbers[index].as_deref().unwrap_or_default())
     }
 
-    pub(super) fn dense(&self, column: Column) -> Result<Vec<i32>, PartError> {
-        let (values, _) = self.decode::<Int32Type>(column)?;
-        if values.len() == self.rows() { Ok(values) } else { Err(PartError::Damaged) }
+    /// Decodes all columns of numbers.
+    pub(super) fn load_numbers(&mut self) -> Result<(), PartError> {
+        Column::NUMBERS.into_iter().try_for_each(|column| self.numbers(column).map(drop))
+    }
+
+    /// The numbers of a row. None unless they are loaded.
+    pub(super) fn row_numbers(&self, index: usize) -> Option<Row> {
+        column::read(|column| {
+            let values = self.numbers[column as usize].as_deref()?;
+            values.get(index).map(|value| value.cast_unsigned())
+        })
     }
 
     /// The values of an optional column. `any`: whether a row has a value; if not, the column need not be read.
@@ -185,9 +198,7 @@ impl<'a> Page<'a> {
         let any_change = !indices.iter().all(is_lookup);
         self.phones()?;
         self.emails()?;
-        self.ats()?;
-        self.clients()?;
-        self.number(2, Column::TookUs)?;
+        self.load_numbers()?;
         if any_lookup && self.requests.is_none() {
             self.requests = Some(self.optional::<Int64Type>(Column::Request, true)?);
         }
@@ -207,13 +218,9 @@ impl<'a> Page<'a> {
             (None, Some(text)) => Some(HandleView::Email(text.as_utf8().ok()?)),
             (Some(_), Some(_)) => return None,
         };
-        let number = |column: usize| {
-            let values = self.numbers[column].as_deref()?;
-            values.get(index).map(|value| value.cast_unsigned())
-        };
-        let (at, client, took_us, outcome) = (number(0)?, number(1)?, number(2)?, number(3)?);
-        let ids = if outcome::is_lookup(outcome) { &self.requests } else { &self.changes };
+        let row = self.row_numbers(index)?;
+        let ids = if outcome::is_lookup(row.outcome) { &self.requests } else { &self.changes };
         let id = ids.as_ref()?.get(index).copied().flatten()?.cast_unsigned();
-        Some((handle, Row { handle: 0, id, at, client, took_us, outcome }))
+        Some((handle, Row { id, ..row }))
     }
 }

@@ -7,13 +7,14 @@ use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use super::{
     client_table,
     column::Column,
-    digest::{RowFields, RowHasher, RowSum, codes},
+    digest::{RowHasher, RowSum, codes},
     footer::Sealed,
     outcome,
     page::Page,
     part::PartError,
+    row::{HashedRow, Hashes, Row},
 };
-use crate::{handle::PhoneKey, ids::RequestId, query_log::record::Outcome};
+use crate::{handle::PhoneKey, query_log::record::Outcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Digest {
@@ -37,7 +38,7 @@ impl Sealed {
                 clients.push(client.map(|client| hasher.client(&client)));
             })?;
             for number in 0..found.pages() {
-                let page = Page::new(self, group, number);
+                let mut page = Page::new(self, group, number);
                 let rows = page.rows() as u64;
                 let mut read = PageSum {
                     hasher: &hasher,
@@ -47,7 +48,7 @@ impl Sealed {
                     any,
                     start: self.hour.start().as_micros(),
                 };
-                match read.read(&page, &clients) {
+                match read.read(&mut page, &clients) {
                     Ok(()) => {
                         damaged_rows += rows - read.sum.records;
                         sorted &= read.sorted;
@@ -88,38 +89,40 @@ struct PageSum<'a> {
 }
 
 impl PageSum<'_> {
-    fn read(&mut self, page: &Page<'_>, clients: &[Option<NonZeroU64>]) -> Result<(), PartError> {
-        let outcomes = page.dense(Column::Outcome)?;
+    fn read(
+        &mut self,
+        page: &mut Page<'_>,
+        clients: &[Option<NonZeroU64>],
+    ) -> Result<(), PartError> {
+        let outcomes = page.outcomes()?;
         let is_lookup = |bits: &i32| outcome::is_lookup(bits.cast_unsigned());
         let any_lookup = outcomes.iter().any(is_lookup);
         let any_change = !outcomes.iter().all(is_lookup);
         let phones = page.optional::<Int64Type>(Column::Phone, page.has_phones())?;
         let mut emails = page.optional::<ByteArrayType>(Column::Email, page.has_emails())?;
-        let ats = page.dense(Column::At)?;
         let requests = page.optional::<Int64Type>(Column::Request, any_lookup)?;
         let changes = page.optional::<Int64Type>(Column::Change, any_change)?;
-        let numbers = page.dense(Column::Client)?;
-        let tooks = page.dense(Column::TookUs)?;
+        page.load_numbers()?;
         // One short loop, so that the processor waits for the memory of many clients at once. Row by row it waited 70 ns each.
         let index = |number: &i32| number.cast_unsigned() as usize;
-        let clients: Vec<Option<NonZeroU64>> =
-            numbers.iter().map(|number| clients.get(index(number)).copied().flatten()).collect();
+        let clients: Vec<Option<NonZeroU64>> = page
+            .clients()?
+            .iter()
+            .map(|number| clients.get(index(number)).copied().flatten())
+            .collect();
         let mut cache = None;
-        let values = outcomes.iter().zip(&ats).zip(clients.iter().zip(&tooks));
-        for (index, ((bits, at), (client, took_us))) in values.enumerate() {
-            let codes = cached_codes(&mut cache, bits.cast_unsigned())?;
-            let at = at.cast_unsigned();
-            let handle = self.check_order(phones[index], emails[index].take(), at)?;
-            let id = match (is_lookup(bits), requests[index], changes[index]) {
-                (true, Some(count), None) => RequestId::from_count(count.cast_unsigned()).bits(),
-                (false, None, Some(id)) => id.cast_unsigned(),
+        for (index, client) in clients.iter().enumerate() {
+            let row = page.row_numbers(index).ok_or(PartError::Damaged)?;
+            let codes = cached_codes(&mut cache, row.outcome)?;
+            let handle = self.check_order(phones[index], emails[index].take(), row.at)?;
+            let id = match (outcome::is_lookup(row.outcome), requests[index], changes[index]) {
+                (true, Some(id), None) | (false, None, Some(id)) => id.cast_unsigned(),
                 _ => return Err(PartError::Damaged),
             };
             // A damaged client costs only its own rows.
             let Some(client) = *client else { continue };
-            let (at, took_us) = (self.start + u64::from(at), took_us.cast_unsigned());
-            let row = RowFields { handle, at, id, took_us, codes, client };
-            self.hasher.add(&mut self.sum, &row);
+            let (row, hashes) = (Row { id, ..row }, Hashes { handle, codes, client });
+            self.hasher.add(&mut self.sum, &HashedRow::of_columns(&row, self.start, &hashes));
         }
         Ok(())
     }

@@ -1,8 +1,15 @@
-//! A row in 32 bytes, in memory before writing and after reading. Its e-mail address and its client are stored elsewhere.
+//! A row in 32 bytes, in memory before writing and after reading: its e-mail address and its client are stored elsewhere. And a
+//! row as it is hashed.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{cmp::Ordering, num::NonZeroU64, ops::Range};
 
-use crate::{handle::PhoneKey, query_log::record::HandleView};
+use super::outcome;
+use crate::{
+    clock::Timestamp,
+    handle::PhoneKey,
+    ids::RequestId,
+    query_log::record::{Client, HandleView, LogRow, Outcome, RowView},
+};
 
 /// Marks an e-mail address; phone numbers have 50 bits.
 const EMAIL: u64 = 1 << 63;
@@ -42,6 +49,32 @@ pub(super) fn put_email(texts: &mut Vec<u8>, text: &[u8]) -> u64 {
 }
 
 impl Row {
+    /// A row of the log, `at` microseconds into the hour. Appends its e-mail address to `texts`.
+    pub(super) fn new(at: u32, row: &RowView<'_>, texts: &mut Vec<u8>, client: u32) -> Self {
+        let RowView { at: _, handle, client: _, id, took_us, outcome } = *row;
+        let id = match outcome {
+            Outcome::Lookup { .. } => RequestId::from_bits(id).count(),
+            Outcome::Change { .. } | Outcome::Refusals { .. } => id,
+        };
+        Self { handle: put_handle(texts, handle), id, at, client, took_us, outcome: outcome.bits() }
+    }
+
+    /// The row of the log, at this instant, whose address is in `texts`. None if the writer does not write such a row.
+    pub(super) fn log_row(&self, at: Timestamp, texts: &[u8], client: Client) -> Option<LogRow> {
+        let outcome = Outcome::from_bits(self.outcome)?;
+        let (handle, id, took_us) = (self.view(texts)?, self.log_id(), self.took_us);
+        RowView { at, handle, client, id, took_us, outcome }.row()
+    }
+
+    /// The id as in the log.
+    const fn log_id(&self) -> u64 {
+        if outcome::is_lookup(self.outcome) {
+            RequestId::from_count(self.id).bits()
+        } else {
+            self.id
+        }
+    }
+
     pub(super) fn phone(&self) -> Option<u64> {
         (self.handle != 0 && self.handle & EMAIL == 0).then_some(self.handle)
     }
@@ -75,5 +108,44 @@ impl Row {
     /// A sort key for all rows except those with e-mail addresses.
     pub(super) fn key(&self) -> u128 {
         u128::from(self.handle) << 32 | u128::from(self.at)
+    }
+}
+
+/// The fields of a row, as hashed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashedRow {
+    /// 0 for none, the bits of a phone number, or the hash of an e-mail address.
+    pub(super) handle: u64,
+    /// Microseconds since the epoch.
+    pub(super) at: u64,
+    pub(super) id: u64,
+    /// The time that it took, and the codes of the outcome in the lower half.
+    pub(super) what: u64,
+    pub(super) client: NonZeroU64,
+}
+
+/// The fields of a row that the caller hashes or encodes.
+pub(super) struct Hashes {
+    pub(super) handle: u64,
+    pub(super) codes: u32,
+    pub(super) client: NonZeroU64,
+}
+
+impl HashedRow {
+    /// Of a row of the log. It names every field, so that a new field does not compile until it is hashed.
+    pub(super) fn of_log(row: &RowView<'_>, hashes: &Hashes) -> Self {
+        let RowView { at, handle: _, client: _, id, took_us, outcome: _ } = *row;
+        Self::new(at.as_micros(), id, took_us, hashes)
+    }
+
+    /// Of a row that was read back from an hour that begins at `start`, in microseconds.
+    pub(super) fn of_columns(row: &Row, start: u64, hashes: &Hashes) -> Self {
+        let Row { handle: _, id: _, at, client: _, took_us, outcome: _ } = *row;
+        Self::new(start + u64::from(at), row.log_id(), took_us, hashes)
+    }
+
+    fn new(at: u64, id: u64, took_us: u32, hashes: &Hashes) -> Self {
+        let Hashes { handle, codes, client } = *hashes;
+        Self { handle, at, id, what: u64::from(took_us) << 32 | u64::from(codes), client }
     }
 }

@@ -12,10 +12,9 @@ use super::{
 use crate::{
     clock::{Hour, Timestamp},
     handle::Handle,
-    ids::RequestId,
     query_log::{
         filter::Order,
-        record::{HandleView, LogRow, Outcome, RowView},
+        record::{HandleView, LogRow, Outcome},
     },
 };
 
@@ -139,15 +138,8 @@ impl RowBatch {
     }
 
     fn row(&self, row: &Row) -> Option<LogRow> {
-        let handle = row.view(&self.texts)?;
         let client = self.clients.get(row.client as usize)?.client(&self.addresses)?;
-        let outcome = Outcome::from_bits(row.outcome)?;
-        let id = match outcome {
-            Outcome::Lookup { .. } => RequestId::from_count(row.id).bits(),
-            Outcome::Change { .. } | Outcome::Refusals { .. } => row.id,
-        };
-        let (at, took_us) = (self.at(row.at), row.took_us);
-        RowView { at, handle, client, id, took_us, outcome }.row()
+        row.log_row(self.at(row.at), &self.texts, client)
     }
 }
 

@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     handle::Handle,
-    ids::RequestId,
-    query_log::record::{HandleView, Outcome, RowView},
+    query_log::record::{HandleView, RowView},
 };
 
 /// The sort key of a row in a sealed segment. No two rows have the same key.
@@ -70,11 +69,6 @@ impl SortBuffer {
 
     /// Adds a row, `at` microseconds into the hour.
     pub(super) fn push(&mut self, at: u32, row: &RowView<'_>, client: &HashedClient) {
-        let id = match row.outcome {
-            Outcome::Lookup { .. } => RequestId::from_bits(row.id).count(),
-            Outcome::Change { .. } | Outcome::Refusals { .. } => row.id,
-        };
-        let handle = row::put_handle(&mut self.texts, row.handle);
         // Consecutive rows often have the same client.
         if self.newest.last().is_none_or(|last| !last.is(client)) {
             if self.newest.len() == CLIENTS_AT_ONCE {
@@ -84,8 +78,7 @@ impl SortBuffer {
         }
         // At most `CLIENTS_AT_ONCE`.
         let client = self.newest.len() as u32 - 1;
-        let (took_us, outcome) = (row.took_us, row.outcome.bits());
-        self.rows.push(Row { handle, id, at, client, took_us, outcome });
+        self.rows.push(Row::new(at, row, &mut self.texts, client));
     }
 
     /// Replaces indices into the newest clients by client numbers.

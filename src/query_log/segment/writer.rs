@@ -176,7 +176,7 @@ impl CheckedSource<'_, '_> {
             };
             if is_first {
                 *span = Some((span.map_or(row.at, |span| span.0), row.at));
-                hasher.add(sum, &hasher.fields(row, client.hash));
+                hasher.add(sum, &hasher.row(row, client.hash));
             }
             // An hour of microseconds fits into a u32.
             each((row.at.as_micros() - start.as_micros()) as u32, row, &client);

@@ -4,7 +4,6 @@ mod basics;
 mod codec;
 mod crash;
 mod damage;
-mod description;
 mod disk_faults;
 mod hangs;
 mod model;
