@@ -2,16 +2,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs::File,
 };
 
-use arrow_schema::{DataType, TimeUnit};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::{
+    basic::{LogicalType, TimeUnit, Type as Physical},
+    file::reader::{FileReader as _, SerializedFileReader},
+    record::Field,
+};
 use serde_json::{Value, json};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::{rows, write};
-use crate::query_log::{Kind, LogRow};
+use crate::{
+    clock::Timestamp,
+    query_log::{Kind, LogRow},
+};
 
 /// Each field, in the order of the columns: the kinds of records that have it, and its type in Parquet. As in README.
 const FIELDS: [(&str, &str, &str); 14] = [
@@ -86,17 +92,19 @@ fn every_form_of_a_record_has_every_field() {
     write(&parquet, &rows(9), None);
     let header = csv::Reader::from_path(&csv).unwrap().headers().unwrap().clone();
     assert_eq!(header.iter().collect::<Vec<_>>(), FIELDS.map(|(name, ..)| name));
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&parquet).unwrap()).unwrap();
-    assert_eq!(reader.schema().fields().len(), FIELDS.len());
-    for (field, (name, of, data_type)) in reader.schema().fields().iter().zip(FIELDS) {
-        let data_type = match data_type {
-            "text" => DataType::Utf8,
-            "32-bit integer" => DataType::Int32,
-            "64-bit integer" => DataType::Int64,
-            _ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    let reader = SerializedFileReader::new(File::open(&parquet).unwrap()).unwrap();
+    let columns = reader.metadata().file_metadata().schema_descr().columns();
+    assert_eq!(columns.len(), FIELDS.len());
+    for (column, (name, of, described)) in columns.iter().zip(FIELDS) {
+        let (physical, logical) = match described {
+            "text" => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            "32-bit integer" => (Physical::INT32, None),
+            "64-bit integer" => (Physical::INT64, None),
+            _ => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MICROS))),
         };
-        assert_eq!((field.name().as_str(), field.data_type()), (name, &data_type));
-        assert_eq!(field.is_nullable(), of != "all", "{name}");
+        assert_eq!((column.name(), column.physical_type()), (name, physical));
+        assert_eq!(column.logical_type_ref(), logical.as_ref(), "{name}");
+        assert_eq!(column.self_type().is_optional(), of != "all", "{name}");
     }
 }
 
@@ -120,25 +128,43 @@ fn each_example_is_a_record_of_its_kind_and_each_field_is_described() {
     }
 }
 
+/// The text of a value in JSON, as a cell of CSV has it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        number => number.to_string(),
+    }
+}
+
 #[test]
 fn each_cell_is_what_the_json_says() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log.csv");
-    let rows = rows(44);
-    write(&path, &rows, None);
-    let text = fs::read_to_string(&path).unwrap();
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    for (cells, row) in reader.records().zip(&rows) {
-        let json = serde_json::to_value(row).unwrap();
-        for (cell, (name, ..)) in cells.unwrap().iter().zip(FIELDS) {
-            let cell =
-                if name == "handle" { cell.strip_prefix('\'').unwrap_or(cell) } else { cell };
-            let wanted = match &json[name] {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                number => number.to_string(),
+    let [csv, parquet] = ["log.csv", "log.parquet"].map(|name| folder.path().join(name));
+    let rows = rows(88);
+    write(&csv, &rows, None);
+    write(&parquet, &rows, None);
+    let mut csv = csv::Reader::from_path(&csv).unwrap();
+    let parquet = SerializedFileReader::new(File::open(&parquet).unwrap()).unwrap();
+    let parquet = parquet.get_row_iter(None).unwrap();
+    for ((csv, parquet), row) in csv.records().zip(parquet).zip(&rows) {
+        let (csv, parquet, json) =
+            (csv.unwrap(), parquet.unwrap(), serde_json::to_value(row).unwrap());
+        for ((name, ..), (cell, (_, field))) in
+            FIELDS.into_iter().zip(csv.iter().zip(parquet.get_column_iter()))
+        {
+            let cell = if name == "handle" { cell.trim_start_matches('\'') } else { cell };
+            let wanted = text(&json[name]);
+            assert_eq!(cell, wanted.trim_start_matches('\''), "{name}");
+            let found = match field {
+                Field::Null => String::new(),
+                Field::Str(text) => text.clone(),
+                Field::Int(number) => number.to_string(),
+                Field::Long(number) => number.to_string(),
+                Field::TimestampMicros(at) => Timestamp::from_micros(*at as u64).to_string(),
+                other => panic!("{name}: {other}"),
             };
-            assert_eq!(cell, wanted, "{name}");
+            assert_eq!(found, wanted, "{name}");
         }
     }
 }
