@@ -27,6 +27,18 @@ impl National {
         Self { value, digits: zeros + decimal_digits(value) }
     }
 
+    /// The first `count` digits, with leading zeros. `count` must not exceed the number of digits.
+    const fn first(self, count: u32) -> u64 {
+        self.value / 10_u64.pow(self.digits - count)
+    }
+
+    /// The number with `digits` digits of `prefix` instead of its first `dropped` digits.
+    const fn with_prefix(self, dropped: u32, prefix: u64, digits: u32) -> Self {
+        let kept = self.digits - dropped;
+        let scale = 10_u64.pow(kept);
+        Self { value: prefix * scale + self.value % scale, digits: digits + kept }
+    }
+
     fn store(self, number: &mut PhoneNumber) {
         let zeros = self.digits.saturating_sub(decimal_digits(self.value));
         number.national_number = self.value;
@@ -46,18 +58,87 @@ pub(super) const fn decimal_digits(value: u64) -> u32 {
 
 /// Rewrites a former spelling to the present one. Must precede every check of the length.
 ///
-/// - Mexico, August 2019: `+521` and 10 digits lost the 1, which preceded mobile numbers in calls from abroad.
-/// - Benin, November 2024: `+229` and 8 digits got a leading 01.
+/// Takes only spellings that no longer exist and that lead to one number today:
+///
+/// | country | until | former digits | today |
+/// | --- | --- | --- | --- |
+/// | Qatar | July 2010 | 7, first 3 to 7 | the first digit twice |
+/// | Egypt | October 2011 | 9, a mobile code of two digits | a code of three digits |
+/// | Ecuador | September 2012 | 8, first 8 or 9 | a 9 before them |
+/// | Mauritius | September 2013 | 7, first 7 or 9 | a 5 before them |
+/// | Cameroon | November 2014 | 8, first 2, 3, 5, 7 or 9 | 2 (land lines) or 6 before them |
+/// | Vietnam | September 2018 | 10, a mobile code of three digits | a code of two digits |
+/// | Mexico | August 2019 | 11, first 1 | without the 1, which preceded mobile numbers in calls from abroad |
+/// | Ivory Coast | January 2021 | 8 | two digits of the operator before them |
+/// | Benin | November 2024 | 8 | 01 before them |
 pub(super) fn rewrite_former(number: &mut PhoneNumber) {
     let former = National::of(number);
     let today = match (number.country_code, former.digits) {
-        (52, 11) if former.value / 10_u64.pow(10) == 1 => {
-            National { value: former.value % 10_u64.pow(10), digits: 10 }
+        (20, 9) => egypt(former),
+        (52, 11) if former.first(1) == 1 => Some(former.with_prefix(1, 0, 0)),
+        (84, 10) => vietnam(former),
+        (225, 8) => ivory_coast(former),
+        (229, 8) => Some(former.with_prefix(0, 1, 2)),
+        (230, 7) if matches!(former.first(1), 7 | 9) => Some(former.with_prefix(0, 5, 1)),
+        (237, 8) => match former.first(1) {
+            2 | 3 => Some(former.with_prefix(0, 2, 1)),
+            5 | 7 | 9 => Some(former.with_prefix(0, 6, 1)),
+            _ => None,
+        },
+        (593, 8) if former.first(1) >= 8 => Some(former.with_prefix(0, 9, 1)),
+        (974, 7) if matches!(former.first(1), 3..=7) => {
+            Some(former.with_prefix(0, former.first(1), 1))
         }
-        (229, 8) => National { value: 10_u64.pow(8) + former.value, digits: 10 },
-        _ => return,
+        _ => None,
     };
-    today.store(number);
+    if let Some(today) = today {
+        today.store(number);
+    }
+}
+
+fn egypt(former: National) -> Option<National> {
+    let code = match former.first(2) {
+        code @ (10 | 16 | 19) => 100 + code % 10,
+        code @ (11 | 14) => 110 + code % 10,
+        code @ (12 | 17 | 18) => 120 + code % 10,
+        _ => return None,
+    };
+    Some(former.with_prefix(2, code, 3))
+}
+
+fn vietnam(former: National) -> Option<National> {
+    let code = match former.first(3) {
+        120 => 70,
+        121 => 79,
+        122 => 77,
+        123 => 83,
+        124 => 84,
+        125 => 85,
+        126 => 76,
+        127 => 81,
+        128 => 78,
+        129 => 82,
+        code @ 162..=169 => code - 130,
+        code @ (186 | 188) => code - 130,
+        199 => 59,
+        _ => return None,
+    };
+    Some(former.with_prefix(3, code, 2))
+}
+
+/// The second digit names the operator of a mobile number, the third digit that of a land line. Special numbers (first
+/// digit 1, or 80 and 90) did not change.
+fn ivory_coast(former: National) -> Option<National> {
+    let operator = match (former.first(1), former.first(2) % 10, former.first(3) % 10) {
+        (2 | 3, _, 8) => 21,
+        (2 | 3, _, 0) => 25,
+        (2 | 3, ..) => 27,
+        (0, 1..=3, _) | (4 | 5 | 7, 0..=3, _) => 1,
+        (0 | 4..=9, 4..=6, _) => 5,
+        (0 | 4..=9, 7..=9, _) => 7,
+        _ => return None,
+    };
+    Some(former.with_prefix(0, operator, 2))
 }
 
 /// The other spelling of the same subscriber, where both are valid numbers. Takes and returns all digits of E.164.

@@ -2,6 +2,7 @@
 
 mod email;
 mod examples;
+mod former;
 mod invariants;
 mod phone;
 mod random;
