@@ -13,12 +13,14 @@
 //! text (for an answer, a record, the store) calls [`Handle::canonical`] or [`Handle::write_canonical`].
 
 pub mod canonical;
+mod digits;
 mod email;
 mod error;
 mod phone;
 mod region;
 mod spelling;
 mod uri;
+mod wrapping;
 
 use std::{borrow::Cow, fmt};
 
@@ -40,7 +42,7 @@ pub enum Handle {
 
 impl Handle {
     /// Parses a handle: E.164 with or without separators, a national number of `region`, an e-mail address, a `tel:` or a
-    /// `mailto:` URI. Ignores white space at both ends.
+    /// `mailto:` URI. Ignores white space, invisible characters and quotes at both ends.
     ///
     /// Text with an `@` and `mailto:` URIs are parsed as an address, all other text as a number. An error is the first
     /// reason why the text is no handle.
@@ -65,11 +67,12 @@ impl Handle {
         if text.is_empty() {
             return Err(HandleError::Empty);
         }
+        let text = wrapping::strip(text);
         if let Some(rest) = uri::strip_scheme(text, "tel") {
             return phone::parse(&uri::tel_number(rest)?, region).map(Self::Phone);
         }
         if let Some(rest) = uri::strip_scheme(text, "mailto") {
-            return email::parse(uri::mailto_address(rest)?.trim()).map(Self::Email);
+            return email::parse(wrapping::strip(&uri::mailto_address(rest)?)).map(Self::Email);
         }
         // People type the full-width sign as an `@`, but mail does not accept it.
         if text.contains(['@', '\u{FF20}']) {

@@ -1,8 +1,7 @@
 //! Phone numbers: parses text to E.164.
 //!
-//! This module decides which characters a number may have: digits of any script, one leading plus sign, separators. The
-//! library would also accept words around the number, which are more likely a mistake than a handle. The library decides
-//! what the digits mean: calling code, trunk prefix, valid lengths of the country.
+//! [`digits`] decides which characters a number may have, and the library what the digits mean: calling code, trunk
+//! prefix, valid lengths of the country.
 //!
 //! Numbers with letters (`1-800-FLOWERS`) are refused. No phone sends messages from one or proves one, and letters read as
 //! digits would turn a mistyped name into a stranger's number.
@@ -12,12 +11,12 @@
 
 use std::num::NonZeroU64;
 
-use icu_properties::{CodePointMapData, props::GeneralCategory};
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, ParseError, ValidationError};
 
 use crate::{
     handle::{
         HandleError, Region,
+        digits::{self, Digits},
         spelling::{self, National},
     },
     limits,
@@ -120,7 +119,7 @@ impl E164 {
     }
 }
 
-/// Parses a number without a URI scheme. Calls `region` only if the number has no plus sign.
+/// Parses a number without a URI scheme. Calls `region` only if the number has no calling code after a plus sign.
 pub(super) fn parse(
     text: &str,
     region: impl FnOnce() -> Result<Option<Region>, HandleError>,
@@ -128,14 +127,41 @@ pub(super) fn parse(
     if PhoneKey::from_e164(text).is_some() {
         return parse_digits(text, None);
     }
-    let digits = strip_separators(text).ok_or_else(|| why_not_digits(text))?;
-    let national = !digits.starts_with('+');
-    match digits.chars().count() - usize::from(!national) {
-        0 => Err(HandleError::NotANumber),
-        count if count > limits::PHONE_DIGITS_MAX => Err(HandleError::TooLong),
-        _ if national => parse_digits(&digits, Some(region()?.ok_or(HandleError::NeedsRegion)?)),
-        _ => parse_digits(&digits, None),
+    let number = digits::read(text)?;
+    let digits = number.text.strip_prefix('+');
+    match digits.unwrap_or(&number.text).len() {
+        0 => return Err(HandleError::NotANumber),
+        count if count > limits::PHONE_DIGITS_MAX => return Err(HandleError::TooLong),
+        _ => {}
     }
+    let region = match digits {
+        None => Some(region()?.ok_or(HandleError::NeedsRegion)?),
+        // No calling code begins with a zero. This is the prefix of calls abroad, which depends on the region.
+        Some(digits) if digits.starts_with('0') => region()?,
+        Some(_) => None,
+    };
+    if has_second_number(&number, region) {
+        return Err(HandleError::NotANumber);
+    }
+    parse_digits(&number.text, region)
+}
+
+/// Whether a slash divides two numbers (`22123/22124`) or begins the end of a range (`030 1234567/68`).
+///
+/// Other slashes are separators: no complete number is before them (`0151/23456789`), or too few digits for another one
+/// are behind them and too many for a range.
+fn has_second_number(number: &Digits, region: Option<Region>) -> bool {
+    const RANGE_DIGITS_MAX: usize = 3;
+
+    let ends = number.slashes.iter().skip(1).copied().chain([number.text.len()]);
+    number.slashes.iter().zip(ends).filter(|(slash, end)| **slash < *end).any(|(slash, end)| {
+        let before = PHONE_NUMBER_UTIL.parse(&number.text[..*slash], region.map(Region::library));
+        before.is_ok_and(|before| {
+            let digits = National::of(&before).digits as usize;
+            let is_second = end - slash <= RANGE_DIGITS_MAX || end - slash >= digits;
+            is_second && PHONE_NUMBER_UTIL.is_valid_number(&before)
+        })
+    })
 }
 
 /// Parses digits repeatedly until the result is stable. The library removes one trunk prefix at a time (`+49 0 0 89…`), and
@@ -184,49 +210,4 @@ fn parse_once(digits: &str, region: Option<Region>) -> Result<PhoneKey, HandleEr
     let calling_code =
         u64::try_from(number.country_code).map_err(|_| HandleError::UnknownCountry)?;
     PhoneKey::new(calling_code, National::of(&number))
-}
-
-/// The digits and the plus sign, if there is one. None if the text has other characters than separators.
-fn strip_separators(text: &str) -> Option<String> {
-    let mut digits = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '0'..='9' => digits.push(c),
-            '+' | '\u{FF0B}' if digits.is_empty() => digits.push('+'),
-            _ if is_separator(c) => {}
-            _ if CodePointMapData::<GeneralCategory>::new().get(c)
-                == GeneralCategory::DecimalNumber =>
-            {
-                digits.push(c);
-            }
-            _ => return None,
-        }
-    }
-    Some(digits)
-}
-
-/// White space, dots, dashes, brackets and slashes, half and full width. Also the invisible marks that address books put
-/// around a number so that it is displayed from left to right.
-fn is_separator(c: char) -> bool {
-    matches!(c,
-        '-' | '.' | '(' | ')' | '[' | ']' | '/'
-        | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30FC}' | '\u{FF0D}'..='\u{FF0F}'
-        | '\u{FF08}' | '\u{FF09}' | '\u{FF3B}' | '\u{FF3D}'
-        | '\u{00AD}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}'
-        | '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-        || c.is_whitespace()
-}
-
-/// Distinguishes a number with an extension, in any form that the library knows, from other text.
-fn why_not_digits(text: &str) -> HandleError {
-    // If `tel:` follows this parameter, the library panics on an invalid slice and prints the text. `uri::tel_number` has
-    // already removed the parameter of a valid URI.
-    if text.contains(";phone-context=") {
-        return HandleError::NotANumber;
-    }
-    // The form of an extension does not depend on the region, but without one the library does not look for it.
-    match PHONE_NUMBER_UTIL.parse(text, Some(rlibphonenumber::Region::US)) {
-        Ok(number) if number.extension.is_some() => HandleError::Extension,
-        _ => HandleError::NotANumber,
-    }
 }

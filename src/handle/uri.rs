@@ -6,10 +6,11 @@ use percent_encoding::percent_decode_str;
 
 use crate::handle::HandleError;
 
-/// The text after `scheme:`, ignoring the case of the scheme.
+/// The text after `scheme:`, ignoring the case of the scheme. Neither scheme has an authority, but many people write
+/// `scheme://`.
 pub(super) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
     let (head, rest) = text.split_once(':')?;
-    head.eq_ignore_ascii_case(scheme).then_some(rest)
+    head.eq_ignore_ascii_case(scheme).then(|| rest.strip_prefix("//").unwrap_or(rest))
 }
 
 /// The number of a `tel:` URI, in international form if its context is a global prefix.

@@ -156,3 +156,22 @@ fn rewritten_numbers_stay_as_they_are() {
         }
     }
 }
+
+#[test]
+fn the_examples_of_the_documentation_hold() {
+    let docs = include_str!("../../../docs/handles.md");
+    let table = docs.split("### Former spellings").nth(1).expect("the section");
+    let rows: Vec<_> = table
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|row| row.split('`').skip(1).step_by(2).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let [former, today, ..] = row[..] else { panic!("a row without examples: {row:?}") };
+        assert_eq!(parsed(former, ""), parsed(today, ""), "{former}");
+        assert_eq!(parsed(today, ""), today.replace(' ', ""));
+    }
+}

@@ -15,8 +15,10 @@ pub(crate) fn check(text: &str, region: Option<Region>) {
 
 /// Regions with unusual rules: shared calling codes, trunk prefixes that are digits of numbers, rewritten numbers.
 pub(crate) fn regions() -> Vec<Option<Region>> {
-    let codes =
-        ["US", "CA", "DE", "GB", "IT", "MX", "BJ", "AR", "BR", "RU", "HU", "LT", "CI", "SM"];
+    let codes = [
+        "US", "CA", "DE", "GB", "IT", "MX", "BJ", "AR", "BR", "RU", "HU", "LT", "CI", "SM", "VN",
+        "WS",
+    ];
     let regions = codes.iter().map(|code| Region::parse(code).ok());
     std::iter::once(None).chain(regions).collect()
 }

@@ -1,9 +1,11 @@
 //! Tests of handles.
 
+mod dialled;
 mod email;
 mod examples;
 mod former;
 mod invariants;
+mod kept;
 mod phone;
 mod random;
 

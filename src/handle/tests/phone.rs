@@ -115,7 +115,7 @@ fn other_texts_have_a_helpful_reason() {
         ("0049 151 23456789", "", "needs-region"),
         ("+999 123 456 789", "", "unknown-country"),
         ("+0049 151 23456789", "", "unknown-country"),
-        ("+0049 151 23456789", "DE", "unknown-country"),
+        ("+0151 23456789", "DE", "unknown-country"),
         ("00 999 123 456 789", "DE", "unknown-country"),
         ("5", "US", "too-short"),
         ("12", "US", "too-short"),

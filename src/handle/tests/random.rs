@@ -23,7 +23,7 @@ proptest! {
     }
 
     #[test]
-    fn texts_like_numbers(text in "[+＋]?[0-9٠-٩０-９ ().\\-/+x#;,~*]{0,30}", region in region()) {
+    fn texts_like_numbers(text in "[+＋]?[0-9٠-٩０-９ ().\\-/+x#;,~*pw\\n\\t'·\u{200D}\u{FE0F}]{0,30}", region in region()) {
         invariants::check(&text, region);
     }
 
@@ -40,7 +40,7 @@ proptest! {
     /// Numbers of countries with special rules.
     #[test]
     fn numbers_of_rewritten_countries(
-        head in prop::sample::select(vec!["+52", "+521", "+229", "+22901", "+54", "+549", "+55", "+5511", "+55119", "+4900", "+390", "+3788", "+225"]),
+        head in prop::sample::select(vec!["+52", "+521", "+229", "+22901", "+54", "+549", "+55", "+5511", "+55119", "+4900", "+390", "+3788", "+225", "+84", "+84168", "+20", "+230", "+237", "+593", "+974"]),
         tail in "[0-9]{4,13}",
         region in region(),
     ) {
