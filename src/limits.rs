@@ -264,13 +264,14 @@ pub const QUOTA_SEEN_PER_ACCOUNT_MAX: usize = 1_000_000;
 pub const FOREIGN_ID_BYTES_MAX: usize = 128;
 /// Devices of one account in a staged file. The configuration accepts no more, and the packed form counts them in a byte.
 pub const STAGED_DEVICES_PER_ACCOUNT_MAX: usize = 255;
-/// Bytes of one block of a staged file, which a reader holds in memory. The largest possible account has 0.5 MiB.
-pub const STAGED_BLOCK_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of rows in one frame of a staged file, which a reader holds in memory. The largest possible account has 8 MB of
+/// them: a row for each handle and device.
+pub const STAGED_BLOCK_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of one record of an import file. A longer one has a quote that is not closed.
 pub const IMPORT_RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// How far in the future an instant of an import file may be: the clocks of two systems differ by less.
 pub const IMPORT_FUTURE_MAX: Duration = Duration::from_secs(24 * 3600);
-/// Bytes of a staged file that a running server accepts. Ten million handles need about 1 GB. One call must not fill the
+/// Bytes of a staged file that a running server accepts. Ten million handles need under 1 GB. One call must not fill the
 /// data disk, which the query log needs as well.
 pub const IMPORT_UPLOAD_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// How long an upload of a staged file may take: 1 GB at 300 kB/s. No other import can begin meanwhile.

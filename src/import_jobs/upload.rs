@@ -1,9 +1,6 @@
 //! The upload of a staged file.
 
-use std::{
-    io::{self, BufReader},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
 use tokio::{
     io::AsyncWriteExt as _,
@@ -96,7 +93,7 @@ impl Upload {
         self.output.flush().await?;
         let Self { jobs, fresh, permit, .. } = self;
         let checking = tokio::task::spawn_blocking(move || -> Result<StagedTotals, UploadError> {
-            let (_, totals) = verify(BufReader::new(fresh.written()?))?;
+            let (_, totals) = verify(fresh.written()?)?;
             fresh.keep()?;
             Ok(totals)
         });

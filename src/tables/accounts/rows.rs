@@ -81,6 +81,41 @@ pub(super) struct PieceOfRows {
     pub(super) count: u64,
 }
 
+impl<'a> Row<'a> {
+    /// Reads a row that [`Rows::copy`] wrote at the front of `bytes`, and returns the bytes after it. None for other
+    /// bytes.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (account, rest) = bytes.split_first_chunk()?;
+        let (device, rest) = rest.split_first_chunk()?;
+        let (stored, rest) = postcard::take_from_bytes::<StoredRow<'_>>(rest).ok()?;
+        let row = stored.row(u64::from_le_bytes(*account), u64::from_le_bytes(*device))?;
+        Some((row, rest))
+    }
+}
+
+impl<'a> StoredRow<'a> {
+    /// None if it has a handle or a platform that cannot exist.
+    fn row(self, account: u64, device: u64) -> Option<Row<'a>> {
+        Some(Row {
+            line: self.line,
+            account: Identity { bits: account, check: self.account_check },
+            device: Identity { bits: device, check: self.device_check },
+            handle: match self.handle {
+                StoredHandle::None => None,
+                StoredHandle::Phone(bits) => Some(Handle::Phone(PhoneKey::from_bits(bits)?)),
+                StoredHandle::Email(text) => Some(Handle::from_canonical(text)?),
+            },
+            platform: Platform::from_number(self.platform)?,
+            last_check_in_at: Timestamp::from_micros(self.last_check_in_at),
+            proved_at: self.proved_at.map(Timestamp::from_micros),
+            registered_at: self.registered_at.map(Timestamp::from_micros),
+            discoverable: self.discoverable,
+            name: self.name,
+            token_hash: self.token_hash,
+        })
+    }
+}
+
 impl PieceOfRows {
     /// Appends a row. All rows of an import must use the same `hasher`.
     pub(super) fn push(&mut self, row: &Row<'_>, hasher: &impl BuildHasher) {
@@ -170,31 +205,25 @@ impl Rows {
     }
 
     pub(super) fn row(&self, position: RowPosition) -> Row<'_> {
-        let body = &self.bytes_at(position)[HEAD_BYTES..][..self.body_len(position).into()];
-        let stored: StoredRow<'_> =
-            postcard::from_bytes(body).expect("a row that was encoded above");
-        Row {
-            line: stored.line,
-            account: Identity { bits: self.account(position), check: stored.account_check },
-            device: Identity { bits: self.device(position), check: stored.device_check },
-            handle: match stored.handle {
-                StoredHandle::None => None,
-                StoredHandle::Phone(bits) => PhoneKey::from_bits(bits).map(Handle::Phone),
-                StoredHandle::Email(text) => Handle::from_canonical(text),
-            },
-            platform: Platform::from_number(stored.platform).expect("as it was encoded above"),
-            last_check_in_at: Timestamp::from_micros(stored.last_check_in_at),
-            proved_at: stored.proved_at.map(Timestamp::from_micros),
-            registered_at: stored.registered_at.map(Timestamp::from_micros),
-            discoverable: stored.discoverable,
-            name: stored.name,
-            token_hash: stored.token_hash,
-        }
+        let stored = postcard::from_bytes::<StoredRow<'_>>(self.body(position)).ok();
+        let row = stored.and_then(|row| row.row(self.account(position), self.device(position)));
+        row.expect("a row that was encoded above")
+    }
+
+    /// Appends a row for [`Row::read`]: its account, its device, and the other values.
+    pub(super) fn copy(&self, position: RowPosition, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.account(position).to_le_bytes());
+        out.extend_from_slice(&self.device(position).to_le_bytes());
+        out.extend_from_slice(self.body(position));
     }
 
     /// The bytes of a row, and of all rows after it in its piece.
     fn bytes_at(&self, position: RowPosition) -> &[u8] {
         &self.pieces[position.piece as usize][position.start as usize..]
+    }
+
+    fn body(&self, position: RowPosition) -> &[u8] {
+        &self.bytes_at(position)[HEAD_BYTES..][..self.body_len(position).into()]
     }
 
     fn body_len(&self, position: RowPosition) -> u16 {

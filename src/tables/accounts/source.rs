@@ -179,7 +179,7 @@ fn sha256(mut file: File, report: impl Fn(u64)) -> io::Result<[u8; 32]> {
 }
 
 /// The bytes of a finished SHA-256.
-pub(super) fn digest_bytes(context: Context) -> [u8; 32] {
+fn digest_bytes(context: Context) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes

@@ -1,6 +1,9 @@
 //! [`stage()`]: reads a source, groups its rows into accounts and writes them to a staged file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use foldhash::quality::RandomState;
 
@@ -18,7 +21,7 @@ use super::{
     staged::{Block, StagedTotals, StagedWriter},
 };
 
-/// The approximate number of rows in a block. 4,096 rows with the longest handles and names fit into a block.
+/// The approximate number of rows in a block: with the longest handles and names 2 MB.
 const BLOCK_ROWS: usize = if cfg!(test) { 8 } else { 4_096 };
 
 /// The result of a staging.
@@ -77,7 +80,7 @@ pub fn stage(
             done += part_rows;
             let total = index.len() as u64;
             progress(Progress { phase: Phase::Writing, unit: Unit::Rows, done, total });
-            writer.write(&block)
+            writer.write(&block?)
         },
     )
     .map_err(failed)?;
@@ -140,22 +143,24 @@ fn parts(mut index: &[Entry]) -> impl Iterator<Item = &[Entry]> {
     })
 }
 
-fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> (Block, BadRows) {
-    let (mut block, mut bad) = (Block::default(), BadRows::default());
+/// The good rows of a part, and the bad ones.
+fn group(rows: &Rows, part: &[Entry], devices_max: usize) -> (io::Result<Block>, BadRows) {
+    let (mut bytes, mut totals, mut bad) =
+        (Vec::new(), StagedTotals::default(), BadRows::default());
     for entries in part.chunk_by(|one, other| one.0 == other.0) {
         let mut builder: Option<AccountBuilder> = None;
         for (_, position) in entries {
             let row = rows.row(*position);
             let builder =
                 builder.get_or_insert_with(|| AccountBuilder::new(row.account, devices_max));
-            if let Err(reason) = builder.add(&row) {
-                bad.add(row.line, reason);
+            match builder.add(&row) {
+                Ok(()) => rows.copy(*position, &mut bytes),
+                Err(reason) => bad.add(row.line, reason),
             }
         }
         if let Some(account) = builder.and_then(AccountBuilder::finish) {
-            block.push(&account);
+            totals += (&account).into();
         }
     }
-    block.finish();
-    (block, bad)
+    (Block::new(&bytes, totals), bad)
 }

@@ -1,67 +1,60 @@
 //! Reads a staged file, and checks every byte of it.
 
 use std::{
-    io::{BufReader, Read},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
+use zstd::stream::read::Decoder;
 
 use super::{
-    account_codec::{decode_account, is_canonical},
-    layout::{
-        BLOCK_HEAD_BYTES, CRC_BYTES, HEADER_BYTES, Header, StagedError, StagedTotals, verify_crc,
-    },
+    format::{HEADER_BYTES, Header, StagedError, StagedTotals},
     writer,
 };
 use crate::{
     files::{self, File},
-    ids::AccountId,
+    handle::Handle,
     limits,
     registry::TransferAccount,
-    tables::accounts::source::{ImportDigest, digest_bytes},
+    tables::accounts::{account::AccountBuilder, rows::Row, source::ImportDigest},
 };
+
+/// The largest window that a frame may need, as a power of two: 8 MiB, so that a foreign file cannot take more memory.
+const WINDOW_LOG_MAX: u32 = 23;
+const NOT_CANONICAL: StagedError = StagedError::Invalid("a handle is not in canonical form");
 
 /// The accounts of a staged file, in ascending order of their ids.
 ///
 /// The reader checks every account before it returns it. Only the end of the file proves that no account was missing, so
 /// call [`verify`] before applying accounts that must be complete.
 pub struct StagedReader<R> {
-    input: R,
+    input: BufReader<R>,
     header: Header,
-    /// Of the blocks that were read.
-    sha256: Context,
-    /// Payload of the current block.
-    block: Vec<u8>,
-    /// Where the next account begins in `block`.
+    /// The rows of the current frame.
+    rows: Vec<u8>,
+    /// Where the next account begins in `rows`.
     at: usize,
-    last: Option<AccountId>,
+    last: Option<u64>,
     seen: StagedTotals,
     is_over: bool,
 }
 
-impl StagedReader<BufReader<File>> {
+impl StagedReader<File> {
     /// Opens the staged file at `path`.
     pub fn open(path: &Path) -> Result<Self, StagedError> {
-        Self::new(BufReader::new(files::open(path).map_err(StagedError::Read)?))
+        Self::new(files::open(path).map_err(StagedError::Read)?)
     }
 }
 
 impl<R: Read> StagedReader<R> {
-    /// Reads the header of a staged file from `input`. A buffer is not needed, since the reader reads whole blocks.
-    pub fn new(mut input: R) -> Result<Self, StagedError> {
+    /// Reads the header of a staged file from `input`. A buffer is not needed.
+    pub fn new(input: R) -> Result<Self, StagedError> {
+        let mut input = BufReader::new(input);
         let mut header = [0; HEADER_BYTES];
         input.read_exact(&mut header)?;
-        Ok(Self {
-            input,
-            header: Header::decode(&header)?,
-            sha256: Context::new(&SHA256),
-            block: Vec::new(),
-            at: 0,
-            last: None,
-            seen: StagedTotals::default(),
-            is_over: false,
-        })
+        let header = Header::decode(&header)?;
+        let (rows, seen) = (Vec::new(), StagedTotals::default());
+        Ok(Self { input, header, rows, at: 0, last: None, seen, is_over: false })
     }
 
     /// The totals that the header states.
@@ -76,73 +69,85 @@ impl<R: Read> StagedReader<R> {
     pub fn next_batch(&mut self, accounts_max: usize) -> Result<Vec<TransferAccount>, StagedError> {
         let mut batch = Vec::new();
         while !self.is_over && batch.len() < accounts_max.max(1) {
-            match self.next_account() {
-                Ok(account) => batch.extend(account),
-                Err(error) => {
-                    self.is_over = true;
-                    return Err(error);
-                }
-            }
+            let next = if self.at == self.rows.len() {
+                self.next_frame().map(|()| None)
+            } else {
+                self.next_account()
+            };
+            self.is_over |= next.is_err();
+            batch.extend(next?);
         }
         Ok(batch)
     }
 
-    /// The next account. None at the end, or if a block begins.
-    fn next_account(&mut self) -> Result<Option<TransferAccount>, StagedError> {
-        if self.at == self.block.len() {
-            if self.seen.accounts < self.header.totals.accounts {
-                self.next_block()?;
-            } else {
-                self.check_end()?;
-                self.is_over = true;
-            }
-            return Ok(None);
+    /// Decompresses the next frame, or checks the end of the file.
+    fn next_frame(&mut self) -> Result<(), StagedError> {
+        if self.input.fill_buf()?.is_empty() {
+            self.is_over = true;
+            return match self.header.totals {
+                totals if totals == self.seen => Ok(()),
+                totals if totals.accounts > self.seen.accounts => Err(StagedError::CutOff),
+                _ => Err(StagedError::Invalid("the totals are wrong")),
+            };
         }
-        let (account, rest) = decode_account(&self.block[self.at..])?;
-        self.at = self.block.len() - rest.len();
-        if self.last >= Some(account.account) {
+        let mut frame = Decoder::with_buffer(&mut self.input)?.single_frame();
+        frame.window_log_max(WINDOW_LOG_MAX)?;
+        self.rows.clear();
+        self.at = 0;
+        // The buffer grows with the bytes that arrive. Reading to the end of the frame checks its checksum.
+        frame.take(limits::STAGED_BLOCK_BYTES_MAX as u64 + 1).read_to_end(&mut self.rows)?;
+        match self.rows.len() {
+            0 => Err(StagedError::Invalid("a frame contains no row")),
+            len if len > limits::STAGED_BLOCK_BYTES_MAX => {
+                Err(StagedError::Invalid("a frame is too long"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The account whose rows are next.
+    fn next_account(&mut self) -> Result<Option<TransferAccount>, StagedError> {
+        let (first, mut rest) = row(&self.rows[self.at..])?;
+        if self.last >= Some(first.account.bits) {
             return Err(StagedError::Invalid("accounts are not in order"));
         }
-        self.last = Some(account.account);
-        self.seen += (&account).into();
-        Ok(Some(account))
+        self.last = Some(first.account.bits);
+        let devices_max = limits::STAGED_DEVICES_PER_ACCOUNT_MAX;
+        let mut builder = AccountBuilder::new(first.account, devices_max);
+        let mut add = |row: &Row<'_>| {
+            builder.add(row).map_err(|_| StagedError::Invalid("rows of an account contradict"))
+        };
+        add(&first)?;
+        // A row begins with the id of its account.
+        while rest.starts_with(&first.account.bits.to_le_bytes()) {
+            let (next, after) = row(rest)?;
+            add(&next)?;
+            rest = after;
+        }
+        self.at = self.rows.len() - rest.len();
+        let account = builder.finish();
+        account.iter().for_each(|account| self.seen += account.into());
+        Ok(account)
     }
+}
 
-    fn next_block(&mut self) -> Result<(), StagedError> {
-        let mut head = [0; BLOCK_HEAD_BYTES];
-        self.input.read_exact(&mut head)?;
-        let payload = u32::from_le_bytes(head) as usize;
-        if payload > limits::STAGED_BLOCK_BYTES_MAX {
-            return Err(StagedError::Damaged);
-        }
-        self.block.clear();
-        self.block.extend_from_slice(&head);
-        // The buffer grows with the bytes that arrive, so that a false length allocates nothing.
-        let rest = payload + CRC_BYTES;
-        let read = (&mut self.input).take(rest as u64).read_to_end(&mut self.block)?;
-        if read < rest {
-            return Err(StagedError::CutOff);
-        }
-        self.sha256.update(&self.block);
-        verify_crc(&self.block)?;
-        if payload == 0 {
-            return Err(StagedError::Invalid("a block contains no account"));
-        }
-        self.at = BLOCK_HEAD_BYTES;
-        self.block.truncate(BLOCK_HEAD_BYTES + payload);
-        Ok(())
+/// The row at the front of `bytes`, and the bytes after it. Fails if the registry could not hold its values.
+fn row(bytes: &[u8]) -> Result<(Row<'_>, &[u8]), StagedError> {
+    let (row, rest) = Row::read(bytes).ok_or(StagedError::Invalid("a row cannot be read"))?;
+    let name_fits = |name: &str| (1..=limits::DEVICE_NAME_BYTES_MAX).contains(&name.len());
+    if !row.name.is_none_or(name_fits) {
+        return Err(StagedError::Invalid("a device's name has a wrong length"));
     }
+    match &row.handle {
+        // The text of an address could otherwise break the lines of the log. The form of a number was checked.
+        Some(handle @ Handle::Email(_)) if !is_canonical(handle) => Err(NOT_CANONICAL),
+        _ => Ok((row, rest)),
+    }
+}
 
-    fn check_end(&mut self) -> Result<(), StagedError> {
-        if (&mut self.input).take(1).read_to_end(&mut Vec::new())? > 0 {
-            return Err(StagedError::Invalid("bytes follow the end"));
-        }
-        if digest_bytes(self.sha256.clone()) != self.header.sha256 {
-            return Err(StagedError::Damaged);
-        }
-        let is_right = self.seen == self.header.totals;
-        is_right.then_some(()).ok_or(StagedError::Invalid("the totals are wrong"))
-    }
+/// Whether the handle's text parses to itself.
+fn is_canonical(handle: &Handle) -> bool {
+    Handle::parse(&handle.canonical(), None).as_ref() == Ok(handle)
 }
 
 /// Finds the complete staged file of the import `digest` in `directory`.
@@ -153,7 +158,7 @@ pub fn find(directory: &Path, digest: ImportDigest) -> Result<Option<PathBuf>, S
     let path = writer::path(directory, digest);
     let opened = files::if_exists(files::open(&path)).map_err(StagedError::Read)?;
     let Some(file) = opened else { return Ok(None) };
-    if StagedReader::new(BufReader::new(file))?.header.digest == digest {
+    if StagedReader::new(file)?.header.digest == digest {
         Ok(Some(path))
     } else {
         Err(StagedError::Invalid("it belongs to another import than its name says"))
@@ -173,7 +178,7 @@ pub fn verify(input: impl Read) -> Result<(ImportDigest, StagedTotals), StagedEr
         }
         let mut handles = batch.iter().flat_map(|account| &account.claims);
         if !handles.all(|claim| is_canonical(&claim.handle)) {
-            return Err(StagedError::Invalid("a handle is not in canonical form"));
+            return Err(NOT_CANONICAL);
         }
     }
 }

@@ -5,66 +5,48 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
+use zstd::bulk::Compressor;
 
-use super::{
-    account_codec::encode_account,
-    layout::{BLOCK_HEAD_BYTES, HEADER_BYTES, Header, StagedTotals, push_crc},
-};
+use super::format::{HEADER_BYTES, Header, StagedTotals};
 use crate::{
     files::{AtomicFile, create_dir, remove_leftovers},
-    ids::AccountId,
     limits,
-    registry::TransferAccount,
-    tables::accounts::source::{ImportDigest, digest_bytes},
+    tables::accounts::source::ImportDigest,
 };
 
 const ENDING: &str = ".staged";
+/// The fastest one: a staged file is read once or twice and removed.
+const COMPRESSION_LEVEL: i32 = 1;
 
 /// The path of the staged file of the import `digest`.
 pub(super) fn path(directory: &Path, digest: ImportDigest) -> PathBuf {
     directory.join(format!("{digest}{ENDING}"))
 }
 
+/// Compressed rows of whole accounts.
 pub(crate) struct Block {
-    bytes: Vec<u8>,
-    last: Option<AccountId>,
+    frame: Vec<u8>,
     totals: StagedTotals,
 }
 
-impl Default for Block {
-    fn default() -> Self {
-        let (bytes, totals) = (vec![0; BLOCK_HEAD_BYTES], StagedTotals::default());
-        Self { bytes, last: None, totals }
-    }
-}
-
 impl Block {
-    /// Adds an account, whose id must be higher than those before it.
-    pub(crate) fn push(&mut self, account: &TransferAccount) {
-        assert!(self.last < Some(account.account), "accounts are in ascending order");
-        self.bytes = encode_account(account, std::mem::take(&mut self.bytes));
-        self.last = Some(account.account);
-        self.totals += account.into();
-    }
-
-    /// Adds length and checksum. Called on the thread that made the block, to relieve the one that writes the file.
-    pub(crate) fn finish(&mut self) {
-        let payload = self.bytes.len() - BLOCK_HEAD_BYTES;
-        assert!(payload <= limits::STAGED_BLOCK_BYTES_MAX, "grouping bounds the rows of a block");
-        let payload = u32::try_from(payload).expect("below the limit");
-        self.bytes[..BLOCK_HEAD_BYTES].copy_from_slice(&payload.to_le_bytes());
-        push_crc(&mut self.bytes);
+    /// Compresses `rows`, which have these totals. Called on the threads that group rows, to relieve the one that writes
+    /// the file.
+    pub(crate) fn new(rows: &[u8], totals: StagedTotals) -> io::Result<Self> {
+        assert!(
+            rows.len() <= limits::STAGED_BLOCK_BYTES_MAX,
+            "grouping bounds the rows of a block"
+        );
+        let mut compressor = Compressor::new(COMPRESSION_LEVEL)?;
+        compressor.include_checksum(true)?;
+        Ok(Self { frame: compressor.compress(rows)?, totals })
     }
 }
 
 /// Writes a staged file. If dropped before [`StagedWriter::finish`], it leaves no file.
 pub(crate) struct StagedWriter {
     fresh: AtomicFile,
-    digest: ImportDigest,
-    totals: StagedTotals,
-    sha256: Context,
-    last: Option<AccountId>,
+    header: Header,
 }
 
 impl StagedWriter {
@@ -74,29 +56,24 @@ impl StagedWriter {
         remove_leftovers(directory, ENDING)?;
         let mut fresh = AtomicFile::create(&path(directory, digest))?;
         fresh.file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
-        let totals = StagedTotals::default();
-        Ok(Self { fresh, digest, totals, sha256: Context::new(&SHA256), last: None })
+        Ok(Self { fresh, header: Header { digest, totals: StagedTotals::default() } })
     }
 
-    /// Appends a finished block, unless it has no account.
+    /// Appends a block, unless it has no account. Its accounts must have higher ids than those before it.
     pub(crate) fn write(&mut self, block: &Block) -> io::Result<()> {
-        if block.last.is_none() {
+        if block.totals.accounts == 0 {
             return Ok(());
         }
-        assert!(self.last < block.last, "blocks are in ascending order");
-        self.last = block.last;
-        self.totals += block.totals;
-        self.sha256.update(&block.bytes);
-        self.fresh.file.write_all(&block.bytes)
+        self.header.totals += block.totals;
+        self.fresh.file.write_all(&block.frame)
     }
 
     /// Makes the file durable, and gives it its name.
     pub(crate) fn finish(mut self) -> io::Result<(PathBuf, StagedTotals)> {
-        let (digest, totals, sha256) = (self.digest, self.totals, digest_bytes(self.sha256));
         self.fresh.file.rewind()?;
-        self.fresh.file.write_all(&Header { digest, totals, sha256 }.encode())?;
+        self.fresh.file.write_all(&self.header.encode())?;
         let path = self.fresh.path().to_owned();
         self.fresh.keep()?;
-        Ok((path, totals))
+        Ok((path, self.header.totals))
     }
 }

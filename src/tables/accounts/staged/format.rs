@@ -1,4 +1,4 @@
-//! Header, blocks and checksums of a staged file as bytes, and why they are refused.
+//! The header of a staged file as bytes, and why a file is refused.
 
 use std::{io, ops::AddAssign};
 
@@ -7,12 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{registry::TransferAccount, tables::accounts::source::ImportDigest};
 
-const MAGIC: &[u8; 8] = b"DDSTAGED";
-const VERSION: u8 = 1;
-pub(super) const HEADER_BYTES: usize = 101;
-/// Bytes of a block before its payload: the length of the payload.
-pub(super) const BLOCK_HEAD_BYTES: usize = 4;
-pub(super) const CRC_BYTES: usize = 4;
+/// The head of a skippable zstd frame, which decoders skip, and the magic in it.
+const START: &[u8; 16] = b"\x50\x2A\x4D\x18\x45\0\0\0DDSTAGED";
+const VERSION: u8 = 2;
+const CRC_BYTES: usize = 4;
+pub(super) const HEADER_BYTES: usize = 77;
 
 /// Why a staged file cannot be used. The error contains no content of the file.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +37,11 @@ pub enum StagedError {
 }
 
 impl From<io::Error> for StagedError {
+    /// The kind of an error while bytes are read and decompressed. Only errors of the system have a number.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::CutOff,
+            _ if error.raw_os_error().is_none() => Self::Damaged,
             _ => Self::Read(error),
         }
     }
@@ -75,28 +76,31 @@ impl AddAssign for StagedTotals {
     }
 }
 
-/// The header of a staged file after its magic and version. Every value has a fixed length.
+/// The header after its start and version. Every value has a fixed length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) digest: ImportDigest,
     pub(super) totals: StagedTotals,
-    /// SHA-256 of the blocks.
-    pub(super) sha256: [u8; 32],
 }
 
 impl Header {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let start = [&MAGIC[..], &[VERSION]].concat();
+        let start = [&START[..], &[VERSION]].concat();
         let mut bytes = postcard::to_extend(self, start).expect("a header serializes");
-        push_crc(&mut bytes);
+        let crc = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&crc.to_le_bytes());
         bytes
     }
 
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, StagedError> {
-        if !bytes.starts_with(MAGIC) {
+        if !bytes.starts_with(START) {
             return Err(StagedError::NotStaged);
         }
-        match &verify_crc(bytes)?[MAGIC.len()..] {
+        let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(StagedError::CutOff)?;
+        if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
+            return Err(StagedError::Damaged);
+        }
+        match &content[START.len()..] {
             [VERSION, header @ ..] => {
                 postcard::from_bytes(header).map_err(|_| StagedError::Damaged)
             }
@@ -104,17 +108,4 @@ impl Header {
             [] => Err(StagedError::CutOff),
         }
     }
-}
-
-/// Appends the CRC-32 of all bytes.
-pub(super) fn push_crc(bytes: &mut Vec<u8>) {
-    let crc = crc32fast::hash(bytes);
-    bytes.extend_from_slice(&crc.to_le_bytes());
-}
-
-/// Checks the CRC-32 at the end of `bytes`, and returns the bytes before it.
-pub(super) fn verify_crc(bytes: &[u8]) -> Result<&[u8], StagedError> {
-    let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(StagedError::CutOff)?;
-    let matches = crc32fast::hash(content) == u32::from_le_bytes(*crc);
-    matches.then_some(content).ok_or(StagedError::Damaged)
 }
