@@ -47,4 +47,4 @@ pub use fingerprint::{Fingerprint, Noted};
 pub use listing::{Listed, Listing, Wanted};
 pub use log::{Audit, local_user};
 pub use state::Audited;
-pub use verify::{Fault, FaultPosition, VerifyReport};
+pub use verify::{AuditFault, FaultPosition, VerifyReport};

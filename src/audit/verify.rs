@@ -10,19 +10,19 @@ use super::{
     entry::{Entry, LineHash, Torn},
     files::FileName,
 };
-use crate::{clock::Timestamp, limits};
+use crate::{clock::Timestamp, limits, vocabulary::codes};
 
-/// What is wrong at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// The line is not the next after the one before it: that one was changed, or lines were changed, removed or moved
-    /// between them.
-    Changed,
-    /// A file is missing before this one.
-    Gap,
-    /// A part of a line, left by a crash. No fault of the chain.
-    Torn,
+codes! {
+    /// What is wrong at a place.
+    AuditFault {
+        /// The line is not the next after the one before it: that one was changed, or lines were changed, removed or moved
+        /// between them.
+        Changed = 1 "changed",
+        /// A file is missing before this one.
+        Gap = 2 "gap",
+        /// A part of a line, left by a crash. No fault of the chain.
+        Torn = 3 "torn",
+    }
 }
 
 /// Where.
@@ -33,7 +33,7 @@ pub struct FaultPosition {
     /// The line, counted from 1; empty ones are not counted.
     pub line: u64,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: AuditFault,
 }
 
 /// What is in the audit log.
@@ -98,7 +98,7 @@ impl Walk {
         (self.file, self.line) = (Some(file), 0);
         self.report.files += 1;
         if !is_next {
-            self.fault(Fault::Gap);
+            self.fault(AuditFault::Gap);
             self.expected = None;
             self.junk.clear();
         }
@@ -117,9 +117,9 @@ impl Walk {
         let may_be_part = self.expected.is_none() && (found.is_none() || entry.torn.is_some());
         let is_noted = entry.torn == found || may_be_part;
         if !is_next || !is_noted {
-            self.fault(Fault::Changed);
+            self.fault(AuditFault::Changed);
         } else if found.is_some() {
-            self.fault(Fault::Torn);
+            self.fault(AuditFault::Torn);
         }
         self.expected = Some(LineHash::of(&line));
         self.report.entries += 1;
@@ -128,12 +128,12 @@ impl Walk {
         self.report.head = self.expected;
     }
 
-    fn fault(&mut self, fault: Fault) {
+    fn fault(&mut self, fault: AuditFault) {
         let report = &mut self.report;
         match fault {
-            Fault::Changed => report.changed += 1,
-            Fault::Gap => report.gaps += 1,
-            Fault::Torn => report.torn += 1,
+            AuditFault::Changed => report.changed += 1,
+            AuditFault::Gap => report.gaps += 1,
+            AuditFault::Torn => report.torn += 1,
         }
         if report.places.len() < limits::AUDIT_PLACES_MAX {
             let file = self.file.map(|file| file.to_string()).unwrap_or_default();
@@ -144,7 +144,7 @@ impl Walk {
     fn end(mut self) -> VerifyReport {
         if !self.junk.is_empty() {
             // No later entry has noted it yet; the next append will.
-            self.fault(Fault::Torn);
+            self.fault(AuditFault::Torn);
         }
         self.report.sound = self.report.changed == 0 && self.report.gaps == 0;
         self.report

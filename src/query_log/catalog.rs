@@ -10,34 +10,32 @@ use std::{
     },
 };
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 use super::{
     lock::lock,
     segment_name::{LogFileName, SegmentId},
 };
-use crate::{clock::Hour, files::Disk};
+use crate::{clock::Hour, files::Disk, vocabulary::codes};
 
-/// The state of a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SegmentState {
-    /// This process writes it.
-    Active,
-    /// It is finished and not sealed yet.
-    Closed,
-    /// A write failed. It ends after its last commit; the next start finishes it.
-    Abandoned,
-    /// It is not finished and no process writes it. Only a reader of a stopped server's files sees this state.
-    Unfinished,
-    /// Its key is missing, though it has not expired.
-    KeyMissing,
-    /// Its header is damaged, so nothing in it can be read.
-    #[default]
-    Unreadable,
-    /// It is sealed: sorted by handle, compressed, and never changed again.
-    Sealed,
+codes! {
+    /// The state of a segment.
+    #[derive(Default)]
+    SegmentState {
+        /// This process writes it.
+        Active = 1 "active",
+        /// It is finished and not sealed yet.
+        Closed = 2 "closed",
+        /// A write failed. It ends after its last commit; the next start finishes it.
+        Abandoned = 3 "abandoned",
+        /// It is not finished and no process writes it. Only a reader of a stopped server's files sees this state.
+        Unfinished = 4 "unfinished",
+        /// Its key is missing, though it has not expired.
+        KeyMissing = 5 "key-missing",
+        /// Its header is damaged, so nothing in it can be read.
+        #[default]
+        Unreadable = 6 "unreadable",
+        /// It is sealed: sorted by handle, compressed, and never changed again.
+        Sealed = 7 "sealed",
+    }
 }
 
 /// The file format of a segment.

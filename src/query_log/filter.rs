@@ -35,14 +35,16 @@ impl Record {
     }
 }
 
-/// The order in which a search gives rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// Oldest first.
-    #[default]
-    Asc,
-    /// Newest first.
-    Desc,
+codes! {
+    /// The order in which a search gives rows.
+    #[derive(Default)]
+    Order {
+        /// Oldest first.
+        #[default]
+        Asc = 1 "asc",
+        /// Newest first.
+        Desc = 2 "desc",
+    }
 }
 
 /// An address or a network in CIDR form, without the bits that are no part of the network. An IPv4-mapped IPv6 network

@@ -77,5 +77,5 @@ pub use search::walk::Walk;
 pub use search::{ReadError, Search, SearchOutcome};
 pub use segment_error::SealError;
 pub use segment_name::SegmentId;
-pub use verify::forgotten::{Finding, FindingKind, ForgottenError, ForgottenReport};
+pub use verify::forgotten::{Finding, ForgottenError, ForgottenKind, ForgottenReport};
 pub use verify::{ChainReport, KeyState, SegmentReport, VerifyReport};

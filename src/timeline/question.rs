@@ -2,16 +2,18 @@
 
 use std::{iter, time::Duration};
 
-use crate::{clock::Timestamp, handle::Handle};
+use crate::{clock::Timestamp, handle::Handle, vocabulary::codes};
 
-/// How lookups are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Those with the same answer for the same reason as one entry, as long as nothing changes.
-    #[default]
-    Folded,
-    /// Each by itself.
-    All,
+codes! {
+    /// How lookups are told.
+    #[derive(Default)]
+    Detail {
+        /// Those with the same answer for the same reason as one entry, as long as nothing changes.
+        #[default]
+        Folded = 1 "folded",
+        /// Each by itself.
+        All = 2 "all",
+    }
 }
 
 /// What is asked about a handle.

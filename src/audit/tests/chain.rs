@@ -1,7 +1,7 @@
 //! The chain: what is written can be listed, and whoever touches it is found out.
 
 use super::*;
-use crate::audit::{Fault, VerifyReport};
+use crate::audit::{AuditFault, VerifyReport};
 
 /// Three days with two calls each; a day without any in between.
 fn three_days(bench: &Bench) -> Audit {
@@ -73,7 +73,7 @@ fn every_line_that_is_changed_removed_or_moved_is_found() {
                 let is_first = what == "removed" && file == &files[0] && at == 0;
                 let found = report.changed > 0
                     && !report.sound
-                    && report.places.iter().any(|p| p.fault == Fault::Changed);
+                    && report.places.iter().any(|p| p.fault == AuditFault::Changed);
                 assert_eq!(found, !is_head && !is_first, "{what} {file} {at}: {report:?}");
                 assert!(found || report.head != head || is_first, "{what} {file} {at}");
             }

@@ -6,11 +6,9 @@ use anyhow::bail;
 
 use crate::{
     api::ForgottenRequest,
-    cli::{
-        output::{cell, print_json},
-        source::Reading,
-    },
-    query_log::{FindingKind, ForgottenReport},
+    cli::{output::print_json, source::Reading},
+    clock::Timestamp,
+    query_log::{Finding, ForgottenKind, ForgottenReport},
 };
 
 /// Prints what was looked at and what was found. Exit code 1 if anything is there that should not be.
@@ -28,13 +26,13 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
 }
 
 fn describe(report: &ForgottenReport) -> String {
-    use FindingKind::{File, Key, Record, RootKey, UnknownFile};
+    use ForgottenKind::{File, Key, Record, RootKey, UnknownFile};
     let ForgottenReport { at, horizon, keys, files, opened, findings, .. } = report;
-    let verdict = |kinds: &[FindingKind]| {
+    let verdict = |kinds: &[ForgottenKind]| {
         let is_found = findings.iter().any(|finding| kinds.contains(&finding.what));
         if is_found { "NO " } else { "ok " }
     };
-    let oldest = |at: Option<_>| at.map_or_else(|| "none".to_owned(), cell);
+    let oldest = |at: Option<Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
     let (key, record) = (oldest(report.oldest_key), oldest(report.oldest_record));
     let mut lines = vec![
         format!("looked at {at}; nothing may be older than {horizon}"),
@@ -51,9 +49,7 @@ fn describe(report: &ForgottenReport) -> String {
             verdict(&[Record])
         ),
     ];
-    let finding = |it: &crate::query_log::Finding| {
-        format!("     {} {}: {}", cell(it.what), it.name, it.detail)
-    };
+    let finding = |it: &Finding| format!("     {} {}: {}", it.what, it.name, it.detail);
     lines.extend(findings.iter().map(finding));
     lines.join("\n") + "\n"
 }
@@ -61,7 +57,6 @@ fn describe(report: &ForgottenReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Timestamp, query_log::Finding};
 
     #[test]
     fn each_finding_turns_its_line() {
@@ -80,11 +75,11 @@ mod tests {
         let lines = |report: &_| describe(report).lines().map(str::to_owned).collect::<Vec<_>>();
         assert!(lines(&report)[1..].iter().all(|line| line.starts_with("ok")));
         for (at, what, code) in [
-            (1, FindingKind::Key, "key"),
-            (1, FindingKind::RootKey, "root-key"),
-            (2, FindingKind::File, "file"),
-            (2, FindingKind::UnknownFile, "unknown-file"),
-            (3, FindingKind::Record, "record"),
+            (1, ForgottenKind::Key, "key"),
+            (1, ForgottenKind::RootKey, "root-key"),
+            (2, ForgottenKind::File, "file"),
+            (2, ForgottenKind::UnknownFile, "unknown-file"),
+            (3, ForgottenKind::Record, "record"),
         ] {
             report.findings = vec![Finding { what, name: "x".into(), detail: "y".into() }];
             let lines = lines(&report);

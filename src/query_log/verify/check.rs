@@ -19,19 +19,21 @@ use crate::{
         segment::Sealed,
         segment_error::SegmentError,
     },
+    vocabulary::codes,
 };
 
-/// Whether the keyring has a segment's key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyState {
-    /// It has.
-    Alive,
-    /// It has not, and the hour has expired.
-    Destroyed,
-    /// It has not, although the hour has not expired.
-    #[default]
-    Missing,
+codes! {
+    /// Whether the keyring has a segment's key.
+    #[derive(Default)]
+    KeyState {
+        /// It has.
+        Alive = 1 "alive",
+        /// It has not, and the hour has expired.
+        Destroyed = 2 "destroyed",
+        /// It has not, although the hour has not expired.
+        #[default]
+        Missing = 3 "missing",
+    }
 }
 
 /// The report of one segment.

@@ -25,6 +25,7 @@ use crate::{
         segment::SliceRequest,
         segment_error::SegmentError,
     },
+    vocabulary::codes,
 };
 
 /// Why the check cannot be made.
@@ -69,27 +70,27 @@ pub struct ForgottenReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// Its kind.
-    pub what: FindingKind,
+    pub what: ForgottenKind,
     /// The hour of a key, or the name of a file.
     pub name: String,
     /// What is wrong with it.
     pub detail: String,
 }
 
-/// The kind of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// A key of an expired hour.
-    Key,
-    /// A file of an expired hour.
-    File,
-    /// An expired record that can be read.
-    Record,
-    /// A root key that should have been destroyed.
-    RootKey,
-    /// A file that is not the log's.
-    UnknownFile,
+codes! {
+    /// The kind of a finding.
+    ForgottenKind {
+        /// A key of an expired hour.
+        Key = 1 "key",
+        /// A file of an expired hour.
+        File = 2 "file",
+        /// An expired record that can be read.
+        Record = 3 "record",
+        /// A root key that should have been destroyed.
+        RootKey = 4 "root-key",
+        /// A file that is not the log's.
+        UnknownFile = 5 "unknown-file",
+    }
 }
 
 pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError> {
@@ -103,18 +104,18 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         Finding { what, name, detail }
     };
     for hour in hours.iter().filter(|hour| due(**hour)) {
-        findings.push(late(FindingKind::Key, hour.number().to_string(), *hour));
+        findings.push(late(ForgottenKind::Key, hour.number().to_string(), *hour));
     }
     for detail in sources.keyring.loose_ends()? {
         let name = "keys".to_owned();
-        findings.push(Finding { what: FindingKind::RootKey, name, detail });
+        findings.push(Finding { what: ForgottenKind::RootKey, name, detail });
     }
     let listing = list(sources.catalog.dir())?;
     for name in listing.names.iter().filter(|name| due(name.segment().hour)) {
-        findings.push(late(FindingKind::File, name.to_string(), name.segment().hour));
+        findings.push(late(ForgottenKind::File, name.to_string(), name.segment().hour));
     }
     for name in &listing.unknown {
-        let (what, name) = (FindingKind::UnknownFile, name.to_string_lossy().into_owned());
+        let (what, name) = (ForgottenKind::UnknownFile, name.to_string_lossy().into_owned());
         let detail = "not a file of the log; its content and age are unknown".to_owned();
         findings.push(Finding { what, name, detail });
     }
@@ -127,7 +128,7 @@ pub(crate) fn check(sources: &Sources) -> Result<ForgottenReport, ForgottenError
         oldest_record = Some(oldest_record.map_or(first, |oldest: Timestamp| oldest.min(first)));
         let hour = segment.id.hour;
         if !hour.contains(first) || (first <= sources.horizon(hour.era()) && due(hour)) {
-            let (what, name) = (FindingKind::Record, segment.id.to_string());
+            let (what, name) = (ForgottenKind::Record, segment.id.to_string());
             let detail = format!("it can be opened, and its first record is of {first}");
             findings.push(Finding { what, name, detail });
         }
