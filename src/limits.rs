@@ -1,6 +1,7 @@
 //! Every limit of the service in one place, with its unit and its reason.
 //!
-//! No limit is configurable: limits keep hostile or broken clients from using memory, disk space or time without bound.
+//! Most are fixed: they keep hostile or broken clients from using memory, disk space or time without bound. Some are the
+//! default, the least or the greatest value of a key in the configuration.
 
 use std::{
     net::{IpAddr, Ipv6Addr},

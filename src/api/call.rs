@@ -14,6 +14,8 @@ pub trait Call: Serialize {
     const PATH: &'static str;
     /// The least role of an operator who may send it.
     const ROLE: Role;
+    /// Whether it reads records of the query log. Wrong clocks may hide some of those.
+    const READS_RECORDS: bool = true;
     /// What its texts mean.
     type Meaning;
 
@@ -26,7 +28,8 @@ pub trait Call: Serialize {
     }
 }
 
-/// What is wrong with a request, and what it takes instead. The text never holds a value that came, other than an instant.
+/// What is wrong with a request: the parameter, what came, what it takes. A value that came stands in the text only if it
+/// cannot be personal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Invalid {

@@ -19,6 +19,7 @@ mod parse;
 mod problem;
 mod verification;
 mod why;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

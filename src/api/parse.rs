@@ -1,8 +1,13 @@
-//! Parameters from text, with one wording for what each takes.
+//! Parameters from text, with one wording for what is wrong: the parameter, what came, what it takes.
 
-use std::str::FromStr;
+use std::{ffi::OsStr, fmt::Display, str::FromStr};
 
-use super::call::Invalid;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+
+use super::{
+    call::Invalid,
+    words::{is_plain_word, not_one_of, takes},
+};
 use crate::{
     clock::Timestamp,
     handle::{Handle, HandleError, Region},
@@ -11,43 +16,96 @@ use crate::{
 
 const INSTANT: &str =
     "an RFC 3339 instant, a date (its midnight, UTC), or a span back from now such as 90m or 7d";
+const COUNTRY: &str = "the two letters of a country (ISO 3166-1 alpha-2), such as US";
 
-/// Reads a parameter with `read`, if it is there.
+/// Reads a parameter whose values may be personal, and so are not repeated.
 pub(super) fn optional<T>(
     name: &str,
-    takes: &str,
+    what: &str,
     text: &Option<String>,
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Invalid> {
-    let wrong = || Invalid::new(format!("`{name}` takes {takes}"));
+    let wrong = || Invalid::new(takes(name, what));
     text.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()
 }
 
 pub(super) fn value<T: FromStr>(
     name: &str,
-    takes: &str,
+    what: &str,
     text: &Option<String>,
 ) -> Result<Option<T>, Invalid> {
-    optional(name, takes, text, |text| text.parse().ok())
+    optional(name, what, text, |text| text.parse().ok())
 }
 
+/// Reads a case of a closed set by its code.
 pub(super) fn choice<T: Copy>(
     name: &str,
     text: &Option<String>,
     all: &[T],
     code: impl Fn(T) -> &'static str,
 ) -> Result<Option<T>, Invalid> {
-    let codes: Vec<_> = all.iter().map(|case| code(*case)).collect();
-    let (last, before) = codes.split_last().unwrap_or((&"", &[]));
-    let takes = format!("{} or {last}", before.join(", "));
-    optional(name, &takes, text, |text| all.iter().copied().find(|case| code(*case) == text))
+    let Some(text) = text else { return Ok(None) };
+    let found = all.iter().copied().find(|case| code(*case) == text);
+    found.map(Some).ok_or_else(|| {
+        let codes: Vec<_> = all.iter().map(|case| code(*case)).collect();
+        Invalid::new(not_one_of(name, text, &codes))
+    })
+}
+
+/// An argument that takes the codes of a closed set. `--help` and completions list them. [`Call::resolve`](super::Call::resolve)
+/// refuses other texts: the command line and the API say it in the same words.
+pub(super) fn codes<T: Copy>(all: &[T], code: fn(T) -> &'static str) -> CodeArgument {
+    CodeArgument(all.iter().map(|case| code(*case)).collect())
+}
+
+#[derive(Clone)]
+pub(super) struct CodeArgument(Vec<&'static str>);
+
+impl TypedValueParser for CodeArgument {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        text: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, text)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(|code| PossibleValue::new(*code))))
+    }
+}
+
+/// What is wrong with a value that is not `what`.
+fn not(name: &str, came: &str, what: &str) -> Invalid {
+    Invalid::new(match is_plain_word(came) {
+        true => format!("{name}: \"{came}\" is not {what}"),
+        false => takes(name, what),
+    })
+}
+
+/// Reads a whole number of at least `least` and at most `most`.
+pub(super) fn number<T: FromStr + PartialOrd + Display>(
+    name: &str,
+    (least, most): (T, Option<T>),
+    text: &Option<String>,
+) -> Result<Option<T>, Invalid> {
+    let Some(text) = text else { return Ok(None) };
+    let is_taken = |number: &T| *number >= least && most.as_ref().is_none_or(|most| number <= most);
+    text.parse().ok().filter(is_taken).map(Some).ok_or_else(|| {
+        let range = match &most {
+            Some(most) => format!("from {least} to {most}"),
+            None => format!("from {least} on"),
+        };
+        not(name, text, &format!("a whole number {range}"))
+    })
 }
 
 /// Reads how much is wanted at most; none for everything.
 pub(super) fn limit(text: &Option<String>) -> Result<Option<usize>, Invalid> {
-    let most = limits::LOG_PAGE_RECORDS_MAX;
-    let takes = format!("a number from 1 on; JSON gives up to {most}, NDJSON everything");
-    optional("limit", &takes, text, |text| text.parse().ok().filter(|limit| *limit > 0))
+    number("limit", (1, None), text)
 }
 
 /// How much an answer has that is given as a whole.
@@ -55,7 +113,10 @@ pub fn page_limit(wanted: Option<usize>) -> Result<usize, Invalid> {
     let most = limits::LOG_PAGE_RECORDS_MAX;
     match wanted.unwrap_or(limits::LOG_PAGE_RECORDS_DEFAULT) {
         wanted if wanted <= most => Ok(wanted),
-        _ => Err(Invalid::new(format!("`limit` takes up to {most} in JSON; NDJSON gives more"))),
+        wanted => Err(Invalid::new(format!(
+            "limit: {wanted} is more than a page of JSON has, {most}; NDJSON has no limit: send \
+             `Accept: application/x-ndjson`"
+        ))),
     }
 }
 
@@ -65,10 +126,8 @@ pub(super) fn handle(text: &str, region: &Option<String>) -> Result<Handle, Inva
     let text = text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
     match (Handle::parse(&text, None), region) {
         (Err(HandleError::NeedsRegion), Some(region)) => {
-            let takes =
-                "`region` takes the two letters of a country (ISO 3166-1 alpha-2), such as US";
-            let region = Region::parse(region).map_err(|_| Invalid::new(takes))?;
-            Handle::parse(&text, Some(region))
+            let unknown = |_| not("region", region, COUNTRY);
+            Handle::parse(&text, Some(Region::parse(region).map_err(unknown)?))
         }
         (parsed, _) => parsed,
     }
@@ -84,24 +143,39 @@ pub(super) fn filter_handle(
     parsed.map_err(|invalid| Invalid::new(invalid.to_string()))
 }
 
+/// Reads an instant. A span may have a minus sign, as other tools want it.
 pub(super) fn instant(
     name: &str,
     text: &Option<String>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Invalid> {
-    optional(name, INSTANT, text, |text| {
-        let span = || humantime::parse_duration(text).ok();
-        written_instant(text).or_else(|| span().map(|span| now.minus(span)))
-    })
+    let Some(text) = text else { return Ok(None) };
+    let span = || humantime::parse_duration(text.strip_prefix('-').unwrap_or(text)).ok();
+    let read = written_instant(text).or_else(|| span().map(|span| now.minus(span)));
+    read.map(Some).ok_or_else(|| not(name, text, INSTANT))
 }
 
-/// Reads a window. `since` must lie before `until`.
+/// Reads an instant that the log may know of.
+pub(super) fn past_instant(
+    name: &str,
+    text: &Option<String>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Invalid> {
+    match instant(name, text, now)? {
+        Some(at) if at > now => {
+            Err(Invalid::new(format!("{name}: {at} lies in the future; it is {now}")))
+        }
+        at => Ok(at),
+    }
+}
+
+/// Reads a window. It begins before now and ends later than it begins.
 pub(super) fn window(
     since: &Option<String>,
     until: &Option<String>,
     now: Timestamp,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
-    let (since, until) = (instant("since", since, now)?, instant("until", until, now)?);
+    let (since, until) = (past_instant("since", since, now)?, instant("until", until, now)?);
     if let (Some(since), Some(until)) = (since, until)
         && since >= until
     {
@@ -155,6 +229,7 @@ mod tests {
             ("2027-01-15", NOW.minus(Duration::from_secs(8 * 3600))),
             ("90m", NOW.minus(Duration::from_secs(5_400))),
             ("7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
+            ("-7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
         ] {
             assert_eq!(instant("at", &given(text), NOW), Ok(Some(is)), "{text}");
         }
@@ -168,7 +243,7 @@ mod tests {
             "é027-01-15",
         ] {
             let said = instant("since", &given(text), NOW).unwrap_err().to_string();
-            assert!(said.starts_with("`since` takes an RFC 3339 instant"), "{text}: {said}");
+            assert!(said.contains("since") && said.contains(" an RFC 3339 instant"), "{said}");
         }
     }
 
@@ -180,6 +255,12 @@ mod tests {
             "{said}"
         );
         assert!(window(&given("5m"), &given("5m"), NOW).is_err());
+        let said = window(&given("2027-01-16"), &None, NOW).unwrap_err().to_string();
+        assert!(
+            said.starts_with("since: 2027-01-16T00") && said.contains("in the future"),
+            "{said}"
+        );
+        assert!(window(&None, &given("2027-01-16"), NOW).is_ok());
         assert!(window(&given("10m"), &given("5m"), NOW).is_ok());
     }
 
@@ -197,8 +278,35 @@ mod tests {
         assert_eq!(needs.handle, Some(HandleError::NeedsRegion));
         assert!(needs.to_string().contains("give it as `region`"));
         let unknown = handle("4155550123", &given("XX")).unwrap_err().to_string();
-        assert!(unknown.starts_with("`region` takes") && !unknown.contains("XX"), "{unknown}");
+        assert!(unknown.starts_with("region: \"XX\" is not the two letters"), "{unknown}");
     }
+
+    #[test]
+    fn a_value_outside_its_set_is_named_with_the_set_and_the_nearest() {
+        let set = ["imessage", "sms", "none"];
+        let of = |text: &str| choice("route", &given(text), &set, |code| code).unwrap_err();
+        assert_eq!(of("green").to_string(), "route: \"green\" is not one of imessage, sms, none");
+        assert_eq!(
+            of("imesage").to_string(),
+            "route: \"imesage\" is not one of imessage, sms, none; did you mean `imessage`?"
+        );
+        assert_eq!(of("4155550123").to_string(), "`route` takes one of imessage, sms, none");
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_named_with_the_range() {
+        let of =
+            |text: &str| number("min", (2, Some(9)), &given(text)).map_err(|it| it.to_string());
+        assert_eq!((of("2"), of("9")), (Ok(Some(2)), Ok(Some(9))));
+        for wrong in ["1", "10", "-2", "", "two"] {
+            let said = of(wrong).unwrap_err();
+            assert!(said.ends_with(" a whole number from 2 to 9"), "{said}");
+        }
+        assert!(
+            number("min", (2, None), &given("x")).unwrap_err().to_string().ends_with("from 2 on")
+        );
+    }
+
     #[test]
     fn what_is_given_as_a_whole_has_a_limit() {
         for wrong in ["0", "-1", "many", ""] {

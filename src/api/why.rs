@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     call::{Call, Invalid, Row},
-    parse::{choice, handle, instant, limit, window},
+    parse::{choice, handle, limit, past_instant, window},
 };
 use crate::{
     clock::Timestamp,
@@ -52,19 +52,20 @@ pub struct WhyRequest {
     #[arg(long)]
     pub region: Option<String>,
     /// The moment to explain instead of the present: RFC 3339, a date, or a span back from now (90m, 7d)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// History from this instant on: RFC 3339, a date, or a span back from now
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// History before this instant: RFC 3339, a date, or a span back from now. Without it up to the moment explained
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// folded (like lookups as one entry, the default) or all
     #[arg(skip)]
+    #[param(inline, value_type = Option<Detail>)]
     pub detail: Option<String>,
     /// Maximum number of entries, the latest: 100 by default and up to 1,000 in JSON; all as NDJSON; 20 on a terminal
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[param(value_type = Option<usize>)]
     pub limit: Option<String>,
 }
@@ -81,13 +82,9 @@ impl Call for WhyRequest {
     type Meaning = Question;
 
     fn resolve(&self, now: Timestamp) -> Result<Question, Invalid> {
-        let at = instant("at", &self.at, now)?;
-        if let Some(at) = at.filter(|at| *at > now) {
-            return Err(Invalid::new(format!("`at` lies in the future: {at}; it is {now}")));
-        }
+        let at = past_instant("at", &self.at, now)?;
         let (since, until) = window(&self.since, &self.until, now)?;
-        let code = |detail| if detail == Detail::All { "all" } else { "folded" };
-        let detail = choice("detail", &self.detail, &[Detail::Folded, Detail::All], code)?;
+        let detail = choice("detail", &self.detail, Detail::ALL, Detail::code)?;
         Ok(Question {
             handle: handle(&self.handle, &self.region)?,
             at,

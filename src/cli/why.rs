@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{Row as _, TimelineLine as Line, WhyRequest},
     query_log::SearchOutcome,
-    timeline::{Entry, Summary},
+    timeline::{Detail, Entry, Summary},
     vocabulary::Route,
 };
 
@@ -34,7 +34,7 @@ impl Why {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Self { all, reading: Reading { mut request, json, source } } = self;
         if all {
-            request.detail = Some("all".to_owned());
+            request.detail = Some(Detail::All.to_string());
         }
         if !json {
             request.limit.get_or_insert(ENTRIES_SHOWN.to_string());

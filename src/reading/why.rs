@@ -24,12 +24,12 @@ fn begin(
     let Question { handle, at, since, until, detail, limit } = &question;
     let (handle, since, until) = (Some(handle.clone()), *since, *until);
     let filter = Filter { handle, since, until, ..Filter::default() };
-    let all = (*detail == timeline::Detail::All).then_some("all");
+    let all = (*detail == timeline::Detail::All).then_some(*detail);
     let filters = Filters::of(&filter).plain("at", *at).plain("detail", all).plain("limit", *limit);
     let (reader, audited) = records.read(by, Call::Timeline, &filters)?;
     if let Some(at) = at.filter(|at| *at <= reader.horizon()) {
         let oldest = reader.horizon();
-        let text = format!("`at` lies before the retention: {at}; records go back to {oldest}");
+        let text = format!("at: {at} lies before the retention; records go back to {oldest}");
         return Err(Invalid::new(text).into());
     }
     let records = records.clone();

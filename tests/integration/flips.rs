@@ -121,14 +121,17 @@ async fn wrong_parameters_are_named_and_not_quoted() {
     let server = Server::start().await;
     let token = server.operator_token("reader", "reader");
     for (query, named) in [
-        ("min=1", "`min`"),
+        ("min=1", "min: \"1\" is not"),
         ("min=3777700", "none"),
-        ("min=often-3777", "`min`"),
-        ("limit=0", "`limit`"),
-        ("limit=1001", "`limit`"),
-        ("since=often-3777", "`since`"),
-        ("until=often-3777", "`until`"),
-        ("handle=often-3777", "`handle` is unknown"),
+        ("min=often-3777", "`min` takes"),
+        ("limit=0", "limit: \"0\" is not"),
+        ("limit=1001", "`limit` takes"),
+        ("since=often-3777", "`since` takes"),
+        ("until=often-3777", "`until` takes"),
+        (
+            "handle=often-3777",
+            "the parameter `handle` is unknown; this call takes since, until, min, limit",
+        ),
         ("min=2&min=2", "appears twice"),
     ] {
         let reply = Reply::to(server.operator(&token, &format!("/v1/log/flips?{query}"))).await;

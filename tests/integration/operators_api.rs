@@ -55,7 +55,7 @@ async fn a_wrong_parameter_is_named_and_what_it_held_is_not() {
             "order", "limit", "cursor",
         ] {
             let reply =
-                Reply::to(server.operator(&token, &format!("{path}?{name}=planted-7c1"))).await;
+                Reply::to(server.operator(&token, &format!("{path}?{name}=planted-415"))).await;
             let detail = reply.refuses(400, "request-invalid")["detail"].as_str().unwrap();
             assert!(detail.contains(&format!("`{name}`")), "{name}: {detail}");
             assert!(!reply.text.contains("planted"), "{reply:?}");

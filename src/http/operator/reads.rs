@@ -47,6 +47,11 @@ impl Reads {
         }
     }
 
+    /// Up to when the clocks hide records that the call would read.
+    fn hidden_until<C: Call>(&self) -> Option<Timestamp> {
+        C::READS_RECORDS.then(|| self.records.hidden_until()).flatten()
+    }
+
     fn search(&self) -> Result<OwnedSemaphorePermit, Problem> {
         permit(&self.searches, "the server runs as many searches as it can; try again soon")
     }
@@ -120,7 +125,7 @@ impl<C: Answer> Asked<C> {
         let client = CancellationToken::new();
         let _here = client.clone().drop_guard();
         let stop: Stop = Arc::new(move || client.is_cancelled());
-        let hidden_until = reads.records.hidden_until();
+        let hidden_until = reads.hidden_until::<C>();
         let read = spawn_blocking(move || {
             let answer = request.answer(&reads.records, &by, &stop);
             drop(permit);
@@ -136,7 +141,7 @@ impl<C: Rows> Asked<C> {
     pub(super) async fn rows(self) -> Result<Response, Problem> {
         let Self { request, by, reads, .. } = self;
         let permit = reads.search()?;
-        let hidden_until = reads.records.hidden_until();
+        let hidden_until = reads.hidden_until::<C>();
         let begun = spawn_blocking(move || request.begin(&reads.records, &by)).await;
         let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
         Ok(with_hidden_until(hidden_until, lines::stream(reading, permit)))

@@ -162,7 +162,7 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
         ("log.csv", &["--encrypt-to-file", empty], 2, "names no recipient"),
         ("log.csv", &["--encrypt-to-file", "/no/such/file"], 1, "/no/such/file"),
         ("log.csv.age", &[], 2, "no recipient is named"),
-        ("log.csv", &["--since", "yesterday"], 2, "`since` takes"),
+        ("log.csv", &["--since", "yesterday"], 2, "since: "),
         ("there.csv", &[], 1, "is there already; --force replaces it"),
         ("no/such/log.csv", &[], 1, "cannot be written"),
     ] {

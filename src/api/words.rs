@@ -1,0 +1,134 @@
+//! The wording of refused requests, the same for JSON bodies, query parameters and the command line.
+//!
+//! An error quotes what came only by [`is_plain_word`], and only for a name or for a field that takes a closed set, a number
+//! or an instant.
+
+/// Bytes of a text that an error may quote.
+const PLAIN_WORD_BYTES_MAX: usize = 24;
+/// Digits of a text that an error may quote. A code has six, a phone number seven.
+const PLAIN_WORD_DIGITS_MAX: usize = 2;
+
+/// Whether an error may quote this text: a short word that cannot be a handle, an IP address, a token or a code.
+pub fn is_plain_word(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (1..=PLAIN_WORD_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(is_allowed)
+        && digits <= PLAIN_WORD_DIGITS_MAX
+}
+
+/// The known word that is most like `word`, if one is like it. Case does not count.
+pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&known.to_ascii_lowercase(), &word);
+    let nearest = known.iter().copied().min_by_key(|known| distance(known))?;
+    let edits_max = nearest.len().min(word.len()).div_ceil(3);
+    (distance(nearest) <= edits_max).then_some(nearest)
+}
+
+/// What is wrong with a value of `field` that is none of `known`.
+pub fn not_one_of(field: &str, came: &str, known: &[&str]) -> String {
+    let all = known.join(", ");
+    if is_plain_word(came) {
+        format!("{field}: \"{came}\" is not one of {all}{}", suggestion(came, known))
+    } else {
+        takes(field, &format!("one of {all}"))
+    }
+}
+
+/// What is wrong with a value of `field`, which takes something else.
+pub fn takes(field: &str, what: &str) -> String {
+    format!("`{field}` takes {what}")
+}
+
+/// What is wrong with a request that has a field or a parameter, as `kind` says, which is none of `known`.
+pub fn unknown_name(kind: &str, name: &str, known: &[&str]) -> String {
+    let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    if is_plain_word(name) {
+        let suggestion = suggestion(name, known);
+        format!("the {kind} `{name}` is unknown; this call takes {all}{suggestion}")
+    } else {
+        format!("a {kind} is unknown; this call takes {all}")
+    }
+}
+
+/// What is wrong with a request that has a field or a parameter twice.
+pub fn twice(kind: &str, name: &str) -> String {
+    format!("the {kind} `{name}` appears twice")
+}
+
+fn suggestion(word: &str, known: &[&str]) -> String {
+    let meant = did_you_mean(word, known);
+    meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLATFORMS: &[&str] = &["ios", "ipados", "macos", "watchos", "visionos", "other"];
+
+    #[test]
+    fn only_a_plain_word_is_quoted() {
+        for word in ["android", "iOS", "windows-11", "lease_expired", "x"] {
+            assert!(is_plain_word(word), "{word}");
+        }
+        for text in [
+            "",
+            "+14155550123",
+            "4155550123",
+            "123456",
+            "planted-4155550123",
+            "ann@example.com",
+            "192.0.2.1",
+            "7Q3NV0XKCM",
+            "dd_0123456789abcAAAAAAAA",
+            "twenty-five-bytes-or-more",
+            "two words",
+            "é",
+        ] {
+            assert!(!is_plain_word(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_like_a_known_one_is_recognised() {
+        for (word, meant) in [
+            ("platfrom", Some("platform")),
+            ("Platform", Some("platform")),
+            ("nmae", Some("name")),
+            ("linkcode", Some("link_code")),
+            ("device", None),
+            ("x", None),
+        ] {
+            assert_eq!(did_you_mean(word, &["platform", "name", "link_code"]), meant, "{word}");
+        }
+        assert_eq!(did_you_mean("IOS", PLATFORMS), Some("ios"));
+        assert_eq!(did_you_mean("android", PLATFORMS), None);
+        assert_eq!(did_you_mean("android", &[]), None);
+    }
+
+    #[test]
+    fn an_error_names_the_field_what_came_and_what_it_takes() {
+        assert_eq!(
+            not_one_of("platform", "android", PLATFORMS),
+            "platform: \"android\" is not one of ios, ipados, macos, watchos, visionos, other"
+        );
+        assert_eq!(
+            not_one_of("route", "smss", &["imessage", "sms", "none"]),
+            "route: \"smss\" is not one of imessage, sms, none; did you mean `sms`?"
+        );
+        assert_eq!(
+            not_one_of("route", "+14155550123", &["imessage", "sms", "none"]),
+            "`route` takes one of imessage, sms, none"
+        );
+        assert_eq!(
+            unknown_name("parameter", "regoin", &["region"]),
+            "the parameter `regoin` is unknown; this call takes region; did you mean `region`?"
+        );
+        assert_eq!(
+            unknown_name("field", "+14155550123", &[]),
+            "a field is unknown; this call takes none"
+        );
+    }
+}
