@@ -13,22 +13,22 @@ mod clock;
 mod devices;
 mod handles;
 mod health;
+mod import;
 mod log;
 mod lookup;
+mod operators;
 mod parse;
 mod problem;
 mod verification;
 mod why;
 pub mod words;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
 pub use call::{Call, Invalid, Row};
 pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
 pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
+pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
 pub use log::{
     AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
     SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
@@ -36,6 +36,7 @@ pub use log::{
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
 };
+pub use operators::OperatorSummary;
 pub use parse::page_limit;
 pub use problem::{Missing, Problem};
 pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
@@ -45,24 +46,3 @@ pub use crate::{
     registry::{DeviceDetails, HandleDetails, LostDetails},
     verification::{SentBy, Verification},
 };
-
-/// How far the import is that a server accepted last.
-#[derive(Serialize, Deserialize, ToSchema)]
-pub struct ImportState {
-    /// Whether it is being applied.
-    pub state: ImportPhase,
-    /// Accounts that were applied.
-    pub accounts: u64,
-    /// Accounts that are to be applied.
-    pub total: u64,
-}
-
-/// Whether an import is being applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImportPhase {
-    /// It is.
-    Applying,
-    /// Everything that was accepted is applied.
-    None,
-}

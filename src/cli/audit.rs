@@ -53,12 +53,22 @@ impl Audit {
 
 fn print_report(report: &VerifyReport) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let fields = serde_json::to_value(report)?;
-    for name in ["entries", "files", "from", "until", "head", "gaps", "torn", "changed"] {
-        writeln!(out, "{name:<8} {}", cell(&fields[name]))?;
+    let VerifyReport { entries, files, from, until, head, gaps, torn, changed, .. } = report;
+    let fields = [
+        ("entries", entries.to_string()),
+        ("files", files.to_string()),
+        ("from", cell(from.as_ref())),
+        ("until", cell(until.as_ref())),
+        ("head", cell(head.as_ref())),
+        ("gaps", gaps.to_string()),
+        ("torn", torn.to_string()),
+        ("changed", changed.to_string()),
+    ];
+    for (name, value) in fields {
+        writeln!(out, "{name:<8} {value}")?;
     }
     for place in &report.places {
-        writeln!(out, "{:<8} {} line {}", cell(place.fault), place.file, place.line)?;
+        writeln!(out, "{:<8} {} line {}", place.fault, place.file, place.line)?;
     }
     Ok(out.flush()?)
 }
@@ -70,7 +80,7 @@ impl TableRow for Listed {
     fn cells(&self) -> Vec<String> {
         let Self { at, operator, call, filters, records, .. } = self;
         let filters: Vec<_> = filters.iter().map(|(name, noted)| filter(name, noted)).collect();
-        vec![cell(at), cell(operator), cell(call), cell(records), filters.join(" ")]
+        vec![at.to_string(), operator.clone(), call.clone(), cell(*records), filters.join(" ")]
     }
 }
 
@@ -87,20 +97,34 @@ fn filter(name: &str, noted: &Noted) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::clock::Timestamp;
 
     #[test]
     fn a_table_has_one_header_and_says_what_was_asked_for() {
         let mut out = Vec::new();
         let mut printer = RowPrinter::new(&mut out, false, false);
-        let listed = serde_json::json!({
-            "n": 1, "at": "2026-11-23T08:41:07.123456Z", "operator": "ann", "call": "search",
-            "filters": {"handle": {"hour": 498_728, "fingerprint": "5f0c"}, "ip": null, "route": "sms"},
-            "records": 12, "whole": true, "ended_at": "2026-11-23T08:41:07.223456Z",
-        });
-        let mut listed: Listed = serde_json::from_value(listed).unwrap();
+        let at = Timestamp::from_secs(1_795_423_267);
+        let handle = Fingerprint { hour: 498_728, fingerprint: "5f0c".into() };
+        let filters = [
+            ("handle".to_owned(), Noted::Fingerprint(handle)),
+            ("ip".to_owned(), Noted::Unkeyed),
+            ("route".to_owned(), Noted::Plain("sms".into())),
+        ];
+        let mut listed = Listed {
+            n: 1,
+            at,
+            operator: "ann".into(),
+            call: "search".into(),
+            filters: filters.into(),
+            records: Some(12),
+            whole: Some(true),
+            ended_at: Some(at),
+        };
         printer.print(&listed).unwrap();
-        (listed.filters, listed.records) = (Default::default(), None);
+        (listed.filters, listed.records) = (BTreeMap::new(), None);
         printer.print(&listed).unwrap();
         let printed = String::from_utf8(out).unwrap();
         let lines: Vec<_> = printed.lines().collect();

@@ -6,13 +6,14 @@ use anyhow::{Context as _, anyhow, bail};
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use reqwest::{Body, Method, RequestBuilder, Response, header::HeaderMap};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::errors::UsageError;
 use crate::{
-    api::{Call, RecordFilter, Row as _},
+    api::{Call, Problem, RecordFilter, Row as _},
     query_log::{LogRow, SearchOutcome},
     reading::{Answer, Rows},
+    vocabulary::ProblemCode,
 };
 
 const NDJSON: &str = "application/x-ndjson";
@@ -28,20 +29,13 @@ pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyh
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-/// The body of a refusal.
-#[derive(Deserialize)]
-pub(super) struct Refusal {
-    code: String,
-    title: String,
-    detail: String,
-}
-
-impl From<Refusal> for anyhow::Error {
-    fn from(Refusal { code, title, detail }: Refusal) -> Self {
-        match code.as_str() {
-            "request-invalid" | "handle-invalid" => UsageError(detail).into(),
-            _ => anyhow!("{code}: {title}; {detail}"),
+/// A refusal, as an error of a command.
+pub(super) fn refused(Problem { code, title, detail, .. }: Problem) -> anyhow::Error {
+    match code {
+        ProblemCode::RequestInvalid | ProblemCode::HandleInvalid => {
+            UsageError(detail.into_owned()).into()
         }
+        _ => anyhow!("{code}: {title}; {detail}"),
     }
 }
 
@@ -49,8 +43,8 @@ impl Client {
     pub(super) fn new(server: &str, token: &str) -> anyhow::Result<Self> {
         let server = server.trim_end_matches('/').to_owned();
         if !server.starts_with("http://") && !server.starts_with("https://") {
-            let takes = "--server takes a URL such as http://127.0.0.1:8081";
-            return Err(UsageError(takes.to_owned()).into());
+            let fault = format!("--server: \"{server}\" is no URL; did you mean http://{server}?");
+            return Err(UsageError(fault).into());
         }
         // No proxy that the environment happens to name may see tokens and records.
         let mut http = reqwest::Client::builder().no_proxy();
@@ -129,18 +123,21 @@ impl Client {
             .await
             .map_err(reqwest::Error::without_url)
             .with_context(|| format!("no answer from {server}: is the server running? With --data DIR this command uses the files of a stopped one"))?;
-        const NOT_FOUND: u16 = 404;
         let status = response.status();
         if status.is_success() {
             print_hidden(response.headers());
             return Ok(response);
         }
         let body = response.bytes().await.unwrap_or_default();
-        match serde_json::from_slice::<Refusal>(&body) {
-            Ok(refusal) if status.as_u16() != NOT_FOUND => Err(refusal.into()),
-            _ => bail!(
-                "{server} answered {status}: this is not an operators' listener; name the address in \
-                 server.operators (port 8081 by default), not the phones'"
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if problem.code == ProblemCode::NotFound => bail!(
+                "--server: {server} is not an operators' listener but the phones'; name the address in server.operators \
+                 (port 8081 by default)"
+            ),
+            Ok(problem) => Err(refused(problem)),
+            Err(_) => bail!(
+                "--server: {server} answered {status}, and not as the operators' listener of this version does; name the \
+                 address in server.operators (port 8081 by default)"
             ),
         }
     }

@@ -8,18 +8,22 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     client::Client,
     output::{RowPrinter, cell},
 };
 use crate::{
-    api::{Paging, RecordFilter, SearchRequest},
+    api::{
+        BatchAnswer, BatchItem, BatchRequest, CodeRequest, Confirmation, HandleRequest, Paging,
+        RecordFilter, SearchRequest, SignUpAnswer, SignUpRequest, Verification,
+    },
     clock::{Clock as _, SystemClock},
     files::{self, DataDirectory, OsDisk},
     operators::{Operators, Role},
     server::Addresses,
+    vocabulary::Platform,
 };
 
 /// Marks a data directory as a demo's, so that sample devices are never added to real ones.
@@ -27,11 +31,11 @@ const MARKER: &str = "demo";
 const OPERATOR: &str = "demo-reader";
 
 /// The sample devices and the handles they prove. The numbers are reserved for fiction.
-const DEVICES: &[(&str, &str, &[&str])] = &[
-    ("Ann's iPhone", "ios", &["+14155550123", "ann@example.com"]),
-    ("Ben's Mac", "macos", &["ben@example.org"]),
-    ("Chloé's iPhone", "ios", &["+33639981234"]),
-    ("Dan's old iPhone", "ios", &["+447700900123"]),
+const DEVICES: &[(&str, Platform, &[&str])] = &[
+    ("Ann's iPhone", Platform::Ios, &["+14155550123", "ann@example.com"]),
+    ("Ben's Mac", Platform::Macos, &["ben@example.org"]),
+    ("Chloé's iPhone", Platform::Ios, &["+33639981234"]),
+    ("Dan's old iPhone", Platform::Ios, &["+447700900123"]),
 ];
 
 /// Marks the directory as a demo's, before anything is in it. Refuses one that holds a registry which no demo made.
@@ -55,9 +59,9 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
     say("\nSigning up sample devices (codes come from the outbox):")?;
     let mut tokens = Vec::new();
     for (name, platform, handles) in DEVICES {
-        let request = json!({"name": name, "platform": platform});
-        let device = post(&stranger, "/v1/devices", &request).await?;
-        let token = device["token"].as_str().context("no token in the answer")?.to_owned();
+        let request =
+            SignUpRequest { platform: *platform, name: Some((*name).to_owned()), link_code: None };
+        let SignUpAnswer { token, .. } = post(&stranger, "/v1/devices", &request).await?;
         let phone = Client::new(&phones, &token)?;
         for handle in *handles {
             prove(&phone, handle, data).await?;
@@ -81,9 +85,12 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
         "+14155550199",
         "nobody@example.net",
     ] {
-        let answers = post(&phone, "/v1/lookup", &json!({"handles": [handle]})).await?;
-        let text = |field: &str| cell(&answers["answers"][0][field]);
-        say(&format!("  {handle:<20} {:<9} {}", text("route"), text("subject")))?;
+        let request = BatchRequest { handles: vec![handle.to_owned()], region: None };
+        let batch: BatchAnswer = post(&phone, "/v1/lookup", &request).await?;
+        for item in batch.answers {
+            let BatchItem::Answer(answer) = item else { bail!("{handle} is no handle") };
+            say(&format!("  {handle:<20} {:<9} {}", answer.route, cell(answer.subject)))?;
+        }
     }
 
     let operators = Operators::of(data);
@@ -100,19 +107,29 @@ fn say(line: &str) -> anyhow::Result<()> {
     Ok(writeln!(stdout().lock(), "{line}")?)
 }
 
-async fn post(client: &Client, path: &str, body: &Value) -> anyhow::Result<Value> {
+async fn post<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    body: &impl Serialize,
+) -> anyhow::Result<T> {
     client.json(client.request(Method::POST, path).json(body)).await
 }
 
 /// Asks for a code, reads it from the outbox as the phone's owner would from a message, and sends it back.
 async fn prove(phone: &Client, handle: &str, data: &Path) -> anyhow::Result<()> {
-    let started = post(phone, "/v1/devices/me/handles", &json!({"handle": handle})).await?;
-    let Some(verification) = started["verification"].as_str() else {
-        return Ok(());
-    };
-    let code = code_for(&data.join("outbox.ndjson"), verification)?;
-    post(phone, &format!("/v1/verifications/{verification}"), &json!({"code": code})).await?;
-    Ok(())
+    let request = HandleRequest { handle: handle.to_owned(), region: None };
+    // The device is new, so its account holds no proof: a code is sent.
+    let Verification { verification, .. } = post(phone, "/v1/devices/me/handles", &request).await?;
+    let code = code_for(&data.join("outbox.ndjson"), &verification.to_string())?;
+    let path = format!("/v1/verifications/{verification}");
+    post::<Confirmation>(phone, &path, &CodeRequest { code }).await.map(drop)
+}
+
+/// What the demo reads of a line of the outbox.
+#[derive(Deserialize)]
+struct Message {
+    verification: String,
+    code: String,
 }
 
 fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
@@ -120,9 +137,9 @@ fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
         .context("the demo reads codes from the outbox file: leave ownership.outbox = \"file\"")?;
     let mut code = None;
     for line in BufReader::new(file).lines() {
-        let message: Value = serde_json::from_str(&line?)?;
-        if message["verification"].as_str() == Some(verification) {
-            code = message["code"].as_str().map(str::to_owned);
+        let message: Message = serde_json::from_str(&line?)?;
+        if message.verification == verification {
+            code = Some(message.code);
         }
     }
     code.context("the code is not in the outbox")

@@ -1,18 +1,22 @@
 //! `dispatchd operator add|list|revoke`: on the files, whether the server runs or not.
 
 use std::{
+    fs,
     io::{Write as _, stdout},
     path::PathBuf,
 };
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
-use super::{config::ConfigFile, output::print_rows};
+use super::{
+    config::ConfigFile,
+    output::{TableRow, print_rows},
+};
 use crate::{
+    api::OperatorSummary,
     clock::{Clock as _, SystemClock},
     files,
-    operators::{self, Operators, Role},
+    operators::{Operators, Role},
 };
 
 #[derive(Subcommand)]
@@ -61,12 +65,16 @@ impl DataDirectory {
         })
     }
 
-    /// The operators of a directory that is created if it is missing: the first operator can be added before the first
-    /// start.
-    fn prepared(&self) -> anyhow::Result<Operators> {
+    /// The directory to add an operator to. It may be empty: the first operator can be added before the first start. But it
+    /// must exist, or a command in the wrong working directory would print a token that no server takes.
+    fn prepared(&self) -> anyhow::Result<PathBuf> {
         let data = self.path()?;
-        files::DataDirectory::prepare(&data)?;
-        Ok(Operators::of(&data))
+        if data.is_dir() {
+            files::DataDirectory::prepare(&data)?;
+        } else {
+            files::DataDirectory::check(&data)?;
+        }
+        Ok(data)
     }
 
     /// The operators of a directory that exists: a mistyped name must not look like an empty list.
@@ -77,21 +85,36 @@ impl DataDirectory {
     }
 }
 
+impl TableRow for OperatorSummary {
+    const COLUMNS: &'static [(&'static str, usize)] = &[("NAME", 0), ("ROLE", 0), ("ADDED_AT", 0)];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.name.clone(), self.role.name().to_owned(), self.added_at.to_string()]
+    }
+}
+
 impl Operator {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Add { name, role, data } => {
-                let token = data.prepared()?.add(&name, role, SystemClock.now())?;
-                writeln!(stdout(), "{}", token.reveal())?;
+                let data = data.prepared()?;
+                let operators = Operators::of(&data);
+                let token = operators.add(&name, role, SystemClock.now())?;
+                if let Err(error) = writeln!(stdout(), "{}", token.reveal()) {
+                    // Nobody has seen the token, so nobody may use it.
+                    operators.revoke(&name)?;
+                    return Err(error.into());
+                }
+                let (role, data) = (role.name(), fs::canonicalize(&data)?);
+                eprintln!(
+                    "dispatchd: the token of {name}, role {role}, for the server of {}",
+                    data.display()
+                );
             }
             Self::List { data, json } => {
                 let operators = data.existing()?.list()?;
-                let row = |it: &operators::Operator| {
-                    let role = it.role.name();
-                    json!({"name": it.name, "role": role, "added_at": it.added_at})
-                };
-                let rows: Vec<_> = operators.iter().map(row).collect();
-                print_rows(json, "name role added_at", &rows)?;
+                let rows: Vec<_> = operators.iter().map(OperatorSummary::from).collect();
+                print_rows(json, &rows)?;
             }
             Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
         }

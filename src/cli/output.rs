@@ -1,15 +1,16 @@
 //! What commands write: rows as they come, reports, files.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
+    fs,
     io::{self, IsTerminal as _, Write},
     path::Path,
 };
 
 use anyhow::bail;
 use serde::Serialize;
-use serde_json::Value;
 
+use super::errors::UsageError;
 use crate::{
     api::Row,
     handle::Handle,
@@ -36,8 +37,8 @@ pub(super) fn is_coloured() -> bool {
 }
 
 /// A row with its columns for people.
-pub(super) trait TableRow: Row {
-    /// Names and widths. A longer cell moves the cells behind it.
+pub(super) trait TableRow: Serialize {
+    /// Names and least widths. Rows that are printed as they come have these; a longer cell moves the cells behind it.
     const COLUMNS: &'static [(&'static str, usize)];
 
     fn cells(&self) -> Vec<String>;
@@ -63,7 +64,7 @@ impl<W: Write> RowPrinter<W> {
         Self { out, json, colour, line: Vec::new(), printed: 0 }
     }
 
-    pub(super) fn print<R: TableRow>(&mut self, row: &R) -> io::Result<()> {
+    pub(super) fn print<R: TableRow + Row>(&mut self, row: &R) -> io::Result<()> {
         self.printed += 1;
         if self.json {
             self.line.clear();
@@ -72,8 +73,7 @@ impl<W: Write> RowPrinter<W> {
             return self.out.write_all(&self.line);
         }
         if self.printed == 1 {
-            let names: Vec<_> = R::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect();
-            writeln!(self.out, "{}", align(R::COLUMNS, &names, false))?;
+            writeln!(self.out, "{}", align(R::COLUMNS, &names::<R>(), false))?;
         }
         writeln!(self.out, "{}", align(R::COLUMNS, &row.cells(), self.colour))
     }
@@ -81,6 +81,10 @@ impl<W: Write> RowPrinter<W> {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+fn names<R: TableRow>() -> Vec<String> {
+    R::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// One line of a table. Colours the route.
@@ -111,7 +115,7 @@ impl TableRow for LogRow {
         let (route, handle, reason, device, request, status, ip) = match &self.record {
             Record::Lookup(it) => {
                 let route = it.route.map_or("-", Route::code);
-                let (request, status) = (it.request.to_string(), cell(it.status));
+                let (request, status) = (it.request.to_string(), it.status.to_string());
                 (route, &it.handle, it.reason.code(), it.device, request, status, it.ip)
             }
             Record::Change(it) => {
@@ -119,7 +123,8 @@ impl TableRow for LogRow {
                 ("change", &it.handle, it.cause.code(), it.device, kind, none, None)
             }
             Record::Refusals(it) => {
-                let (count, status) = (format!("{} requests", it.count), cell(it.code.status()));
+                let (count, status) =
+                    (format!("{} requests", it.count), it.code.status().to_string());
                 ("refused", nobody, it.code.code(), None, count, status, None)
             }
         };
@@ -129,51 +134,51 @@ impl TableRow for LogRow {
     }
 }
 
-/// A cell: a text or a code as it is, a number in digits, `-` for what is not there.
-pub(super) fn cell(value: impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(text)) => text,
-        Ok(Value::Null) | Err(_) => "-".to_owned(),
-        Ok(value) => value.to_string(),
-    }
+/// A cell: `-` for what is not there.
+pub(super) fn cell(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// Rows in columns as wide as their widest cell, two spaces apart, under a header of words.
-pub(super) fn table(header: &str, rows: impl Iterator<Item = Vec<String>>) -> String {
-    let header: Vec<_> = header.split(' ').map(str::to_uppercase).collect();
-    let rows: Vec<_> = std::iter::once(header.clone()).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count() + 1).max();
-    let names = header.iter().enumerate();
-    let columns: Vec<_> = names.map(|(at, name)| (&**name, width(at).unwrap_or(0))).collect();
-    rows.iter().map(|row| align(&columns, row, false) + "\n").collect()
+/// Rows in columns as wide as their widest cell, two spaces apart, under a header.
+pub(super) fn table<R: TableRow>(rows: &[R]) -> String {
+    let lines: Vec<_> =
+        std::iter::once(names::<R>()).chain(rows.iter().map(TableRow::cells)).collect();
+    let columns = R::COLUMNS.iter().enumerate().map(|(column, (name, least))| {
+        let widest = lines.iter().map(|cells| cells[column].chars().count() + 1).max();
+        (*name, widest.unwrap_or(0).max(*least))
+    });
+    let columns: Vec<_> = columns.collect();
+    lines.iter().map(|cells| align(&columns, cells, false) + "\n").collect()
 }
 
-/// Prints a report of many rows: as JSON, one object a line, or as a table of these fields.
-pub(super) fn print_rows(json: bool, fields: &str, rows: &[impl Serialize]) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+/// Prints a report of many rows: as JSON, one object a line, or as a table.
+pub(super) fn print_rows<R: TableRow>(json: bool, rows: &[R]) -> anyhow::Result<()> {
     if json {
-        for row in rows {
-            writeln!(out, "{}", serde_json::to_string(row)?)?;
-        }
-        return Ok(out.flush()?);
+        return rows.iter().try_for_each(print_json);
     }
-    let rows = rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
-    let cells = |row: &Value| fields.split(' ').map(|field| cell(&row[field])).collect();
-    write!(out, "{}", table(fields, rows.iter().map(cells)))?;
+    let mut out = io::stdout().lock();
+    write!(out, "{}", table(rows))?;
     Ok(out.flush()?)
 }
 
 /// Prints a report as one JSON object.
 pub(super) fn print_json(report: &impl Serialize) -> anyhow::Result<()> {
-    print_rows(true, "", &[report])
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(report)?)?;
+    Ok(out.flush()?)
 }
 
-/// Refuses to write over a file unless that was asked for.
+/// Refuses to write over a file unless that was asked for, and to put a file in the place of what is none, such as
+/// /dev/null: files appear by a rename.
 pub(super) fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
-    if !force && path.exists() {
-        bail!("{} is there already; --force replaces it", path.display());
-    }
-    Ok(())
+    let shown = path.display();
+    let fault = match fs::metadata(path) {
+        _ if path == Path::new("-") => "standard output is not taken here",
+        Ok(found) if !found.is_file() => "this exists and is not a regular file",
+        Ok(_) if !force => bail!("{shown} is there already; --force replaces it"),
+        _ => return Ok(()),
+    };
+    Err(UsageError(format!("{shown}: {fault}; name the file to write")).into())
 }
 
 #[cfg(test)]

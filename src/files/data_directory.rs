@@ -35,7 +35,11 @@ pub struct DataDirectory {
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirectoryError {
     /// There is no directory.
-    #[error("{} is no data directory: it does not exist", .0.display())]
+    #[error(
+        "{} is no data directory: it does not exist. Name the server's with --data or server.data; `dispatchd serve` makes a \
+         new one",
+        .0.display()
+    )]
     Missing(PathBuf),
     /// It has files, but no `format`.
     #[error(

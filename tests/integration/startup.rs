@@ -136,12 +136,17 @@ async fn a_data_directory_of_another_version_is_refused_and_not_touched() {
     }
 }
 
-/// The first operator can be added before the first start, to a directory that is created for it.
+/// The first operator can be added before the first start, to a directory that exists.
 #[tokio::test]
 async fn an_operator_added_before_the_first_start_is_there_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let add = ["operator", "add", "ann", "--role", "reader", "--data"];
+    let output = run(dispatchd().args(add).arg(&data));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("it does not exist"), "{said}");
+    assert!(output.stdout.is_empty() && !data.exists());
+    fs::create_dir(&data).unwrap();
     let output = run(dispatchd().args(add).arg(&data));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let token = String::from_utf8(output.stdout).unwrap();

@@ -47,10 +47,10 @@ pub(in crate::cli) struct Export {
 
 impl Export {
     pub(super) fn run(&self) -> anyhow::Result<()> {
+        may_write(&self.output, self.force)?;
         let format = self.format()?;
         let recipients = self.recipients()?;
         self.request.resolve(SystemClock.now())?;
-        may_write(&self.output, self.force)?;
         let mut file = ExportFile::create(&self.output, format, recipients.as_ref())?;
         let view = ProgressView::stderr();
         let outcome = self

@@ -1,14 +1,11 @@
 //! `dispatchd log flips`.
 
-use std::{
-    cmp::Reverse,
-    io::{Write as _, stdout},
-};
+use std::cmp::Reverse;
 
 use crate::{
     api::{Call as _, FlipsRequest},
     cli::{
-        output::{print_json, print_rows, table},
+        output::{TableRow, print_json, print_rows},
         source::{Reading, print_passed_over},
     },
     clock::{Clock as _, SystemClock},
@@ -19,11 +16,11 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     let min = command.request.resolve(SystemClock.now())?.min;
     let report = command.source.answer(&command.request)?;
     if command.json {
-        print_rows(true, "", &report.flips)?;
+        print_rows(true, &report.flips)?;
         return print_json(&report.summary);
     }
     if !report.flips.is_empty() {
-        write!(stdout(), "{}", flips(&report.flips))?;
+        print_rows(false, &report.flips)?;
     }
     let summary = &report.summary;
     for line in describe(summary, min) {
@@ -34,13 +31,15 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn flips(flips: &[Flip]) -> String {
-    let row = |flip: &Flip| {
-        let handle = flip.handle.canonical().into_owned();
-        let (changes, last) = (flip.changes.to_string(), flip.last_at.to_string());
-        vec![handle, changes, last, reasons(flip), flip.likely.code().to_owned()]
-    };
-    table("handle changes last reasons likely", flips.iter().map(row))
+impl TableRow for Flip {
+    const COLUMNS: &'static [(&'static str, usize)] =
+        &[("HANDLE", 0), ("CHANGES", 0), ("LAST", 0), ("REASONS", 0), ("LIKELY", 0)];
+
+    fn cells(&self) -> Vec<String> {
+        let handle = self.handle.canonical().into_owned();
+        let (changes, last) = (self.changes.to_string(), self.last_at.to_string());
+        vec![handle, changes, last, reasons(self), self.likely.to_string()]
+    }
 }
 
 /// `live-device 3, lease-expired 2`, most frequent first.
@@ -67,37 +66,60 @@ fn describe(summary: &FlipSummary, min: u32) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::collections::BTreeMap;
 
     use super::*;
+    use crate::{
+        cli::output::table,
+        clock::Timestamp,
+        handle::Handle,
+        query_log::{Likely, LikelyCount},
+        vocabulary::Reason,
+    };
+
+    /// 2026-11-23T08:41:07Z.
+    const AT: Timestamp = Timestamp::from_secs(1_795_423_267);
+
+    fn flip(handle: &str, changes: u32) -> Flip {
+        Flip {
+            handle: Handle::parse(handle, None).unwrap(),
+            changes,
+            first_at: AT,
+            last_at: AT,
+            lookups: 20,
+            routes: BTreeMap::new(),
+            reasons: [(Reason::LeaseExpired, 1), (Reason::LiveDevice, changes - 1)].into(),
+            registry: Vec::new(),
+            latest: Vec::new(),
+            likely: Likely::LeaseLapses,
+            because: String::new(),
+        }
+    }
+
+    fn summary(handles: u64, likely: Vec<LikelyCount>) -> FlipSummary {
+        FlipSummary {
+            since: AT,
+            until: None,
+            handles,
+            changes: 15,
+            likely,
+            damaged: 1,
+            unreadable_segments: 0,
+            hidden_until: None,
+        }
+    }
 
     #[test]
     fn a_table_is_aligned_and_the_summary_says_why() {
-        let at = "2026-11-23T08:41:07.123456Z";
-        let flip = |handle: &str, changes: u32| -> Flip {
-            let flip = json!({
-                "handle": handle, "changes": changes, "first_at": at, "last_at": at, "lookups": 20,
-                "routes": {}, "reasons": {"lease-expired": 1, "live-device": changes - 1},
-                "registry": [], "latest": [], "likely": "lease-lapses", "because": "",
-            });
-            serde_json::from_value(flip).unwrap()
-        };
-        let table = flips(&[flip("ann@example.com", 12), flip("+14155550123", 3)]);
+        let table = table(&[flip("ann@example.com", 12), flip("+14155550123", 3)]);
         let golden = "\
 HANDLE           CHANGES  LAST                         REASONS                          LIKELY
-ann@example.com  12       2026-11-23T08:41:07.123456Z  live-device 11, lease-expired 1  lease-lapses
-+14155550123     3        2026-11-23T08:41:07.123456Z  live-device 2, lease-expired 1   lease-lapses
+ann@example.com  12       2026-11-23T08:41:07.000000Z  live-device 11, lease-expired 1  lease-lapses
++14155550123     3        2026-11-23T08:41:07.000000Z  live-device 2, lease-expired 1   lease-lapses
 ";
         assert_eq!(table, golden);
-        let summary = |handles: u64, likely| -> FlipSummary {
-            let summary = json!({
-                "since": at, "handles": handles, "changes": 15, "likely": likely, "damaged": 1,
-                "unreadable_segments": 0,
-            });
-            serde_json::from_value(summary).unwrap()
-        };
-        let likely =
-            json!([{"likely": "lease-lapses", "because": "The lease lapses.", "handles": 2}]);
+        let because = "The lease lapses.".to_owned();
+        let likely = vec![LikelyCount { likely: Likely::LeaseLapses, because, handles: 2 }];
         assert_eq!(
             describe(&summary(2, likely), 3),
             [
@@ -105,7 +127,7 @@ ann@example.com  12       2026-11-23T08:41:07.123456Z  live-device 11, lease-exp
                 "lease-lapses, 2 of them: The lease lapses.",
             ]
         );
-        let none = describe(&summary(0, json!([])), 2);
+        let none = describe(&summary(0, Vec::new()), 2);
         assert_eq!(none, ["no handle's route changed 2 times or more"]);
     }
 }

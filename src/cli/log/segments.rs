@@ -4,7 +4,10 @@ use std::{fmt::Write as _, io::Write as _};
 
 use crate::{
     api::SegmentsRequest,
-    cli::{output::print_rows, source::Reading},
+    cli::{
+        output::{TableRow, print_rows},
+        source::Reading,
+    },
     clock::{Clock as _, SystemClock, Timestamp},
     query_log::{SegmentState, SegmentSummary},
 };
@@ -15,11 +18,29 @@ const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 
 pub(super) fn run(command: &Reading<SegmentsRequest>) -> anyhow::Result<()> {
     let segments = command.source.answer(&command.request)?;
-    print_rows(command.json, "segment state from records bytes expires_at", &segments)?;
+    print_rows(command.json, &segments)?;
     if !command.json {
         write!(std::io::stdout(), "{}", bar(&segments, SystemClock.now()))?;
     }
     Ok(())
+}
+
+impl TableRow for SegmentSummary {
+    const COLUMNS: &'static [(&'static str, usize)] = &[
+        ("SEGMENT", 0),
+        ("STATE", 0),
+        ("FROM", 0),
+        ("RECORDS", 0),
+        ("BYTES", 0),
+        ("EXPIRES_AT", 0),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let Self { segment, state, from, records, bytes, expires_at, .. } = self;
+        let (records, bytes) = (records.to_string(), bytes.to_string());
+        let (state, from, until) = (state.to_string(), from.to_string(), expires_at.to_string());
+        vec![segment.clone(), state, from, records, bytes, until]
+    }
 }
 
 const fn is_well(state: SegmentState) -> bool {

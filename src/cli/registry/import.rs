@@ -13,8 +13,6 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use reqwest::Method;
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::{
     staging::{self, Ready},
@@ -23,9 +21,9 @@ use super::{
     transfer::{self, WorkDirectory},
 };
 use crate::{
-    api::{ImportPhase, ImportState},
+    api::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState},
     cli::{
-        client::{Client, Lines, Refusal, block_on},
+        client::{Client, Lines, block_on, refused},
         errors::UsageError,
         output::print_json,
         progress::ProgressView,
@@ -141,16 +139,6 @@ fn accounts(
     Ok(batches.flatten())
 }
 
-/// A line of a server's answer: how far the import is, or how it ended.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Line {
-    accounts: u64,
-    total: u64,
-    imported: Option<Imported>,
-    problem: Option<Refusal>,
-}
-
 /// Uploads the staged file and follows its import to the end.
 async fn send(api: &Client, ready: &Ready, view: &ProgressView) -> anyhow::Result<Imported> {
     let response = transfer::upload(api, PATH, &ready.path, view).await?;
@@ -163,24 +151,20 @@ async fn send(api: &Client, ready: &Ready, view: &ProgressView) -> anyhow::Resul
                  when it runs"
             );
         };
-        let line: Line = serde_json::from_slice(&line)?;
-        if let Some(imported) = line.imported {
-            return Ok(imported);
+        match serde_json::from_slice(&line)? {
+            ImportLine::Imported { imported } => return Ok(imported),
+            ImportLine::Problem { problem } => return Err(refused(problem)),
+            ImportLine::Progress { accounts: done, total } => {
+                view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
+            }
         }
-        if let Some(problem) = line.problem {
-            return Err(problem.into());
-        }
-        let Line { accounts: done, total, .. } = line;
-        view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
     }
 }
 
 /// Prints the counts of an import. Rows that were left out are listed on standard error.
 fn print(imported: &Imported, bad: Option<&BadRows>, is_json: bool) -> anyhow::Result<()> {
     if is_json {
-        let mut object = serde_json::to_value(imported)?;
-        object["bad_rows"] = bad.map_or(Value::Null, bad_rows);
-        return print_json(&object);
+        return print_json(&ImportReport { imported: *imported, bad_rows: bad.map(bad_rows) });
     }
     let mut out = stdout().lock();
     for (count, words) in counts(imported) {
@@ -193,10 +177,9 @@ fn print(imported: &Imported, bad: Option<&BadRows>, is_json: bool) -> anyhow::R
     Ok(())
 }
 
-fn bad_rows(bad: &BadRows) -> Value {
-    let row = |row: &BadRow| json!({"line": row.line, "reason": row.reason.to_string()});
-    let first: Vec<_> = bad.first().iter().map(row).collect();
-    json!({"total": bad.total(), "first": first})
+fn bad_rows(bad: &BadRows) -> BadRowsReport {
+    let row = |row: &BadRow| BadRowReport { line: row.line, reason: row.reason.to_string() };
+    BadRowsReport { total: bad.total(), first: bad.first().iter().map(row).collect() }
 }
 
 fn counts(imported: &Imported) -> [(u64, &'static str); 9] {

@@ -11,7 +11,6 @@ use axum::{
 };
 use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt as _;
-use serde_json::json;
 use tokio::{
     sync::watch,
     time::{Duration, Instant, sleep, timeout, timeout_at},
@@ -19,7 +18,7 @@ use tokio::{
 
 use super::{access::Admin, registry::LOW_SPACE};
 use crate::{
-    api::{ImportPhase, ImportState},
+    api::{ImportLine, ImportPhase, ImportState},
     http::{
         body,
         problem::{Code, Problem},
@@ -126,24 +125,23 @@ fn lines(applied: watch::Receiver<Applied>) -> impl Stream<Item = Result<Bytes, 
         let mut watched = watched?;
         let applied = *watched.borrow_and_update();
         let Some(ended) = applied.ended else {
-            let line = json!({"accounts": applied.accounts, "total": applied.total});
+            let Applied { accounts, total, .. } = applied;
+            let line = ImportLine::Progress { accounts, total };
             let pause = async {
                 sleep(LINE_PAUSE).await;
                 watched.changed().await
             };
             // Without a line for the end if the service was stopped hard: a client takes that for what it is.
             let next = pause.await.is_ok().then_some(watched);
-            return Some((Ok(Bytes::from(format!("{line}\n"))), next));
+            return Some((Ok(line.to_json().into()), next));
         };
-        Some((Ok(last_line(ended)), None))
+        Some((Ok(last_line(ended).to_json().into()), None))
     })
 }
 
-fn last_line(ended: Ended) -> Bytes {
+fn last_line(ended: Ended) -> ImportLine {
     let problem = match ended {
-        Ended::Imported(imported) => {
-            return format!("{}\n", json!({"imported": imported})).into();
-        }
+        Ended::Imported(imported) => return ImportLine::Imported { imported },
         Ended::Stopped => {
             let detail = "the service is stopping; the import goes on at its next start";
             Problem::new(Code::Overloaded, detail)
@@ -153,7 +151,7 @@ fn last_line(ended: Ended) -> Bytes {
             Problem::new(Code::Internal, detail)
         }
     };
-    [b"{\"problem\":", problem.to_json().as_slice(), b"}\n"].concat().into()
+    ImportLine::Problem { problem }
 }
 
 impl From<UploadError> for Problem {

@@ -1,9 +1,12 @@
 //! What an import comes to, and how much of it is recorded.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use crate::limits;
 
 /// What an import came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Imported {
     /// Accounts that came in.
     pub accounts: u64,
