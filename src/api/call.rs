@@ -48,6 +48,9 @@ impl Invalid {
     pub fn handle(error: HandleError) -> Self {
         let region = match error {
             HandleError::NeedsRegion => "; give it as `region`, such as US",
+            HandleError::UnknownCountry => {
+                "; a calling code must exist, and `region` takes two letters (ISO 3166-1 alpha-2), such as US"
+            }
             _ => "",
         };
         let text = format!("`handle` takes a phone number or an e-mail address: {error}{region}");

@@ -11,6 +11,7 @@
 mod call;
 mod clock;
 mod devices;
+mod explain;
 mod handles;
 mod health;
 mod import;
@@ -26,6 +27,7 @@ pub mod words;
 pub use call::{Call, Invalid, Row};
 pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
+pub use explain::read_json;
 pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};

@@ -14,7 +14,7 @@ use super::{
     decide::{self, Decision, Preview},
 };
 use crate::{
-    handle::{Handle, HandleError, PhoneKey, Region},
+    handle::{Handle, HandleError, PhoneKey},
     query_log::{AppendAck, QueryLog},
     quota::{Allowance, LookupCall, Quota, record_units},
     registry::{Asker, HandleState, Loading, Registry, TokenError, View},
@@ -119,7 +119,7 @@ impl Dispatch {
         caller: &Caller,
         asker: Asker,
         input: &str,
-        region: Option<Region>,
+        region: Option<&str>,
     ) -> Result<(Answer, Option<Allowance>), Refusal> {
         let handle = match self.canonical(input, region) {
             Ok(handle) => handle,
@@ -147,7 +147,7 @@ impl Dispatch {
         caller: &Caller,
         asker: Asker,
         inputs: &[impl AsRef<str>],
-        region: Option<Region>,
+        region: Option<&str>,
     ) -> Result<(Vec<Result<Answer, HandleError>>, Option<Allowance>), Refusal> {
         if let Err(exceeded) = self.quota.charge_batch(asker.account, inputs.len()) {
             let refusal = Refusal::Exceeded(exceeded);
@@ -172,13 +172,13 @@ impl Dispatch {
     /// Text to handle. A string already in E.164 probes the index first: it holds canonical keys only, so a hit needs
     /// no parse. Only one that will be answered as a hit counts: were hidden or lapsed handles not parsed either, their
     /// answers would come faster than those of unknown ones, and tell.
-    fn canonical(&self, input: &str, region: Option<Region>) -> Result<Handle, HandleError> {
+    fn canonical(&self, input: &str, region: Option<&str>) -> Result<Handle, HandleError> {
         if let Some(key) = PhoneKey::from_e164(input)
             && self.registry.view().is_ok_and(|view| is_visibly_live(&view, key))
         {
             return Ok(Handle::Phone(key));
         }
-        Handle::parse(input, region)
+        Handle::parse_in(input, region)
     }
 
     /// Decides and hands the record over, in one view. Not async: the view must not live across an await.

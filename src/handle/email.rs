@@ -9,6 +9,7 @@
 //! - domains whose last label has only digits: these are IP addresses, or invalid.
 //! - invisible characters (controls, format, bidi, zero width, fillers) and spaces. Two addresses that look the same would
 //!   be two handles. UTS 46 would silently remove most of them from a domain, but they are a sign of a copying error.
+//! - U+FFFD, which decoders write for bytes that they could not read.
 //! - private-use and unassigned characters. Unicode guarantees stable folding and normal forms only for assigned ones, and
 //!   a stored address must parse to itself after an upgrade.
 //!
@@ -152,15 +153,17 @@ fn canonical_domain(domain: &str) -> Result<Cow<'_, str>, HandleError> {
 fn is_refused(c: char) -> bool {
     use GeneralCategory as Category;
 
-    matches!(
-        CodePointMapData::<GeneralCategory>::new().get(c),
-        Category::Control
-            | Category::Format
-            | Category::PrivateUse
-            | Category::Surrogate
-            | Category::Unassigned
-            | Category::SpaceSeparator
-            | Category::LineSeparator
-            | Category::ParagraphSeparator
-    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+    c == char::REPLACEMENT_CHARACTER
+        || matches!(
+            CodePointMapData::<GeneralCategory>::new().get(c),
+            Category::Control
+                | Category::Format
+                | Category::PrivateUse
+                | Category::Surrogate
+                | Category::Unassigned
+                | Category::SpaceSeparator
+                | Category::LineSeparator
+                | Category::ParagraphSeparator
+        )
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }

@@ -1,26 +1,68 @@
-//! Request bodies: bounded in size and time. No error quotes them.
+//! Request bodies: bounded in size and time, and declared as what they are.
 
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderValue, header},
 };
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::problem::{Code, Problem};
-use crate::limits;
+use crate::{
+    api::{self, Invalid},
+    limits,
+};
 
-/// A JSON body of at most [`limits::SMALL_BODY_BYTES_MAX`] bytes, parsed as `T`. A rejection names line and column. It does
-/// not contain serde's message, which quotes values, since these are handles and codes.
+/// A JSON body of at most [`limits::SMALL_BODY_BYTES_MAX`] bytes, as `T`.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned + ToSchema, S: Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = read(request.into_body(), limits::SMALL_BODY_BYTES_MAX).await?;
-        parse(&body).map(Self)
+        let (head, body) = request.into_parts();
+        let body = read_json_text(&head.headers, body, limits::SMALL_BODY_BYTES_MAX).await?;
+        Ok(Self(api::read_json(&body)?))
     }
+}
+
+/// Reads a whole body that is declared as JSON.
+///
+/// # Errors
+/// Those of [`read`], and `content-type-unsupported`.
+pub async fn read_json_text(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    if let Err(problem) = check_json(headers) {
+        discard(body).await;
+        return Err(problem);
+    }
+    read(body, bytes_max).await
+}
+
+/// Checks that the headers declare JSON without compression. A browser sends no such body to a foreign site before it has
+/// asked, which no listener allows.
+fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let is = |value: &HeaderValue, wanted: &str| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+    };
+    let kind = headers.get(header::CONTENT_TYPE);
+    let detail = if headers.get_all(header::CONTENT_ENCODING).iter().any(|it| !is(it, "identity")) {
+        "the body is compressed; send it without `Content-Encoding`"
+    } else if kind.is_some_and(|kind| is(kind, "application/json")) {
+        return Ok(());
+    } else if kind.is_some_and(|kind| is(kind, "application/x-www-form-urlencoded")) {
+        "the body is declared as a form, which `curl -d` does; send JSON with `Content-Type: application/json`, as \
+         `curl --json` does"
+    } else {
+        "send JSON with `Content-Type: application/json`, as `curl --json` does"
+    };
+    Err(Problem::new(Code::ContentTypeUnsupported, detail))
 }
 
 /// Reads a whole body.
@@ -66,29 +108,13 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     Ok(whole.into())
 }
 
-/// Parses JSON as `T`.
-///
-/// # Errors
-/// `request-invalid` with the line and column of the error.
-pub fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    // A derived `Deserialize` accepts an array for an object, with the fields by position.
-    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
-        let detail = "the JSON must be an object with the fields of this call (line 1, column 1)";
-        return Err(Problem::new(Code::RequestInvalid, detail));
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        match invalid.handle {
+            Some(error) => Self::handle(error, invalid.to_string()),
+            None => Self::new(Code::RequestInvalid, invalid.to_string()),
+        }
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => {
-                "the JSON must have the fields and types of this call"
-            }
-            serde_json::error::Category::Eof => "the JSON ends too early",
-            serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
-                "the body is not JSON"
-            }
-        };
-        let (line, column) = (error.line(), error.column());
-        Problem::new(Code::RequestInvalid, format!("{what} (line {line}, column {column})"))
-    })
 }
 
 #[cfg(test)]
@@ -96,18 +122,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_of_a_malformed_body_has_its_position_and_no_quote() {
-        let planted = r#"{"handle": {"x": "+14155550123"}}"#;
-        #[derive(Debug, serde::Deserialize)]
-        struct Wanted {
-            #[expect(dead_code, reason = "only the type of the field matters")]
-            handle: String,
+    fn only_what_is_declared_as_plain_json_is_read() {
+        let check = |kind: Option<&'static str>, encoding: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in
+                [(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, encoding)]
+            {
+                headers.extend(value.map(|value| (name, HeaderValue::from_static(value))));
+            }
+            check_json(&headers).map_err(|problem| (problem.code, problem.detail))
+        };
+        for kind in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=UTF-8",
+            " application/json ",
+        ] {
+            assert_eq!(check(Some(kind), None), Ok(()), "{kind}");
+            assert_eq!(check(Some(kind), Some("Identity")), Ok(()), "{kind}");
+            for encoding in ["gzip", "br", "identity, gzip", "", "x"] {
+                let (code, detail) = check(Some(kind), Some(encoding)).unwrap_err();
+                assert_eq!(code, Code::ContentTypeUnsupported);
+                assert!(detail.contains("compressed"), "{encoding}: {detail}");
+            }
         }
-        for body in [planted, "{\"handle\": \"+14155550123", "+14155550123"] {
-            let problem = parse::<Wanted>(body.as_bytes()).unwrap_err();
-            assert_eq!(problem.code, Code::RequestInvalid);
-            assert!(!format!("{problem:?}").contains("4155550123"));
-            assert!(format!("{problem:?}").contains("line 1"));
+        for kind in [
+            None,
+            Some(""),
+            Some("text/plain"),
+            Some("text/json"),
+            Some("application/jsonx"),
+            Some("application/problem+json"),
+            Some("application/x-www-form-urlencoded"),
+            Some("multipart/form-data; boundary=x"),
+        ] {
+            let (code, detail) = check(kind, None).unwrap_err();
+            assert_eq!(code, Code::ContentTypeUnsupported);
+            assert!(detail.contains("curl --json"), "{kind:?}: {detail}");
+            let is_form = kind.is_some_and(|kind| kind.contains("urlencoded"));
+            assert_eq!(detail.contains("a form"), is_form, "{kind:?}: {detail}");
         }
     }
 

@@ -16,16 +16,16 @@ use axum::{
 };
 
 /// Reports that the server runs.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "The server runs")))]
+#[utoipa::path(get, path = "/livez", tag = "health", operation_id = "livez", responses((status = 200, description = "The server runs")))]
 pub(super) async fn livez() -> StatusCode {
     StatusCode::OK
 }
 
 /// Reports whether the service can answer lookups, and what is missing if not.
 #[utoipa::path(
-    get, path = "/readyz", tag = "health",
+    get, path = "/readyz", tag = "health", operation_id = "readyz",
     responses(
-        (status = 200, body = Ready),
+        (status = 200, description = "The service answers lookups", body = Ready),
         (status = 503, description = "`registry-loading`, `log-unwritable`; `missing` names it"),
     ),
 )]

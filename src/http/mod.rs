@@ -1,12 +1,13 @@
 //! HTTP: a handler extracts its arguments, makes one call into a lower module, and answers.
 //!
 //! Two listeners have routes of their own: [`phone`] for devices, [`operator`] for operators of the service. Every answer
-//! has an `X-Request-Id`, and every refusal an RFC 9457 body. No error quotes the request.
+//! has an `X-Request-Id`, and every refusal an RFC 9457 body. An error quotes plain words only: see [`api::words`](crate::api::words).
 
 pub mod auth;
 pub mod body;
 mod docs;
 pub mod edge;
+pub mod fallbacks;
 pub mod health;
 pub mod listen;
 mod openapi;
@@ -14,3 +15,4 @@ pub mod operator;
 pub mod phone;
 pub mod problem;
 pub mod proxies;
+mod query;

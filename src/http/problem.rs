@@ -4,7 +4,6 @@
 //! `after-fixing`.
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -52,17 +51,6 @@ impl IntoResponse for Problem {
         }
         response
     }
-}
-
-/// Adds the answers `not-found` and `method-not-allowed` to `routes`.
-pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
-    let not_found = "GET /openapi.json on the operators' listener lists the paths";
-    let method = "GET /openapi.json on the operators' listener lists the methods of this path";
-    routes
-        .fallback(move || async move { Problem::new(Code::NotFound, not_found).into_response() })
-        .method_not_allowed_fallback(move || async move {
-            Problem::new(Code::MethodNotAllowed, method).into_response()
-        })
 }
 
 #[cfg(test)]

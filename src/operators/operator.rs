@@ -8,8 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::{clock::Timestamp, ids, redacted::redacted_debug};
 
-/// What every operator token begins with, so that a leaked one is recognised by scanners.
-const TOKEN_PREFIX: &str = "do_";
 const TOKEN_RANDOM_BYTES: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
 
@@ -72,11 +70,14 @@ impl Operator {
 pub struct OperatorToken(Zeroizing<String>);
 
 impl OperatorToken {
+    /// What every operator token begins with, so that a leaked one is recognised by scanners.
+    pub const PREFIX: &str = "do_";
+
     pub(super) fn random() -> Self {
         let mut random = Zeroizing::new([0; TOKEN_RANDOM_BYTES]);
         ids::fill_random(random.as_mut());
         let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
-        Self(Zeroizing::new(format!("{TOKEN_PREFIX}{}", secret.as_str())))
+        Self(Zeroizing::new(format!("{}{}", Self::PREFIX, secret.as_str())))
     }
 
     /// The text to hand to the operator.

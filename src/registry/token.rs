@@ -12,11 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::ids::{DeviceId, fill_random, parse_digits};
 
-const PREFIX: &str = "dd_";
 const ID_DIGITS: usize = 13;
 const SECRET_CHARS: usize = 43;
 const SECRET_BYTES: usize = 32;
-const TOKEN_CHARS: usize = PREFIX.len() + ID_DIGITS + SECRET_CHARS;
+const TOKEN_CHARS: usize = DeviceToken::PREFIX.len() + ID_DIGITS + SECRET_CHARS;
 
 /// A device's token as shown to it once. Wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,12 +32,15 @@ pub(super) struct Presented {
 }
 
 impl DeviceToken {
+    /// What every device token begins with.
+    pub const PREFIX: &str = "dd_";
+
     /// A new token of `device`.
     pub(super) fn issue(device: DeviceId) -> Self {
         let mut secret = Zeroizing::new([0; SECRET_BYTES]);
         fill_random(secret.as_mut());
         let mut text = Zeroizing::new(String::with_capacity(TOKEN_CHARS));
-        text.push_str(PREFIX);
+        text.push_str(Self::PREFIX);
         // The id's own text is its letter, an underscore and the digits.
         text.push_str(&device.to_string()[2..]);
         BASE64URL_NOPAD.encode_append(secret.as_ref(), &mut text);
@@ -74,7 +76,7 @@ impl Presented {
         if text.len() != TOKEN_CHARS || !text.is_ascii() {
             return None;
         }
-        let (digits, secret) = text.strip_prefix(PREFIX)?.split_at(ID_DIGITS);
+        let (digits, secret) = text.strip_prefix(DeviceToken::PREFIX)?.split_at(ID_DIGITS);
         Some(Self { device: DeviceId::from_bits(parse_digits(digits)?), secret: hash(secret) })
     }
 }

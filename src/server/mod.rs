@@ -112,7 +112,7 @@ impl Server {
             log: modules.log.clone(),
             clock: Arc::clone(&clock),
         };
-        let phone_service = http::phone::service(phone_state, proxies);
+        let phone_service = http::phone::service(phone_state, proxies, http::operator::paths());
         let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
         let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
         let operator_routes = http::operator::routes(OperatorState {

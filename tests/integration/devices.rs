@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::Server,
-    wire::{Reply, call, instant, link},
+    wire::{Reply, call, instant, link, with_json},
 };
 
 const SIGNED_UP: &[&str] = &["device", "account", "token", "lease_expires_at"];
@@ -76,10 +76,10 @@ async fn a_sign_up_that_makes_no_sense_is_refused_without_an_echo() {
         assert!(!refused.text.contains("4155550123"), "{refused:?}");
     }
     for text in ["", "{", "4155550123", "{\"platform\": \"ios\"} x", "\u{0}"] {
-        let request = server.phone(Method::POST, "/v1/devices").body(text);
-        Reply::to(request).await.refuses(400, "request-invalid");
+        let request = server.phone(Method::POST, "/v1/devices");
+        Reply::to(with_json(request, text)).await.refuses(400, "request-invalid");
     }
-    let large = server.phone(Method::POST, "/v1/devices").body(vec![b' '; 600_000]);
+    let large = with_json(server.phone(Method::POST, "/v1/devices"), vec![b' '; 600_000]);
     Reply::to(large).await.refuses(413, "body-too-large");
 }
 

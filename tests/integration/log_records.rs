@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::Server,
     log_api::LOOKUP,
-    wire::{Reply, batch, call, has_exactly, instant},
+    wire::{Reply, batch, call, has_exactly, instant, with_json},
 };
 
 #[tokio::test]
@@ -80,8 +80,8 @@ async fn refused_queries_are_recorded_with_their_code_and_no_route() {
     let ben = server.sign_up().await;
     let numbers: Vec<_> = (0..1_001).map(|n| format!("+1415555{n:04}")).collect();
     let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
-    let post =
-        |body: Vec<u8>| server.phone(Method::POST, "/v1/lookup").bearer_auth(&ben.token).body(body);
+    let batch_call = || server.phone(Method::POST, "/v1/lookup").bearer_auth(&ben.token);
+    let post = |body: Vec<u8>| with_json(batch_call(), body);
     let get = |path: &str| server.phone(Method::GET, path).bearer_auth(&ben.token);
     let many = json!({"handles": numbers}).to_string();
     let mut expected = Vec::new();
@@ -90,6 +90,14 @@ async fn refused_queries_are_recorded_with_their_code_and_no_route() {
         (get("/v1/lookup/nonsense"), "handle-invalid", 400),
         (get("/v1/lookup/5550123?region=XX"), "handle-invalid", 400),
         (get("/v1/lookup/%FF"), "request-invalid", 400),
+        (get("/v1/lookup/"), "handle-invalid", 400),
+        (get("/v1/lookup/+14155550123?country=US"), "request-invalid", 400),
+        (batch_call().body("{}"), "content-type-unsupported", 415),
+        (
+            post(many.clone().into()).header("content-encoding", "gzip"),
+            "content-type-unsupported",
+            415,
+        ),
         (post(b"{".to_vec()), "request-invalid", 400),
         (post(many.into()), "too-many-handles", 422),
         (post(vec![b' '; 600_000]), "body-too-large", 413),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Device, Server},
-    wire::{Reply, batch, call, has_exactly, link},
+    wire::{Reply, batch, call, has_exactly, link, with_json},
 };
 
 const BLUE: &[&str] = &["input", "handle", "route", "subject", "expires_in"];
@@ -146,7 +146,7 @@ async fn a_batch_has_limits_and_says_which() {
     batch(&server, &ben, &[]).await.refuses(400, "request-invalid");
     let post = |body: Vec<u8>| {
         let request = server.phone(Method::POST, "/v1/lookup");
-        Reply::to(request.bearer_auth(&ben.token).body(body))
+        Reply::to(with_json(request.bearer_auth(&ben.token), body))
     };
     // Also where the server refuses long before the client has sent the whole body.
     for bytes in [512 * 1024 + 1, 600_000, 3_000_000] {

@@ -28,6 +28,7 @@ mod log_api;
 mod log_records;
 mod lookups;
 mod operators_api;
+mod phone_inputs;
 mod privacy;
 mod python;
 mod quotas;

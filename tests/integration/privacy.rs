@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     harness::{Server, bytes_below, client, holds_code},
-    wire::{Reply, call},
+    wire::{Reply, call, with_json},
 };
 
 /// The source address of every planted request.
@@ -110,7 +110,7 @@ fn odd_requests(server: &Server, token: &str) -> Vec<RequestBuilder> {
                 json!({"handles": [value, {"x": value}]}).to_string(),
                 value.repeat(40_000),
             ] {
-                requests.push(phone(Method::POST, path).bearer_auth(token).body(body));
+                requests.push(with_json(phone(Method::POST, path).bearer_auth(token), body));
             }
         }
         for name in ["handle", "device", "ip", "since", "cursor", "limit", value] {

@@ -134,6 +134,11 @@ pub(crate) async fn call(
     Reply::to(request).await
 }
 
+/// The request with a body that is declared as JSON, whatever it is.
+pub(crate) fn with_json(request: RequestBuilder, body: impl Into<reqwest::Body>) -> RequestBuilder {
+    request.header("content-type", "application/json").body(body)
+}
+
 /// Looks up a batch.
 pub(crate) async fn batch(server: &Server, device: &Device, handles: &[&str]) -> Reply {
     let body = json!({"handles": handles});

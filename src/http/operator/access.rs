@@ -9,7 +9,7 @@ use axum::{
 
 use crate::{
     http::{
-        auth::bearer,
+        auth::{Holder, bearer, token_invalid},
         problem::{Code, Problem},
     },
     operators::{Operator, Operators, Role},
@@ -35,11 +35,7 @@ pub(super) fn authorize(
     operators: &Operators,
     least: Role,
 ) -> Result<Operator, Problem> {
-    let no_token = || {
-        let detail = "send `Authorization: Bearer` and a token that `dispatchd operator add` made in this server's data \
-                      directory";
-        Problem::new(Code::TokenInvalid, detail)
-    };
+    let no_token = || token_invalid(headers, Holder::Operator);
     let token = bearer(headers).ok_or_else(no_token)?;
     let found = operators.authenticate(token).map_err(|error| {
         tracing::error!(%error, "the list of operators cannot be read");

@@ -15,4 +15,4 @@ mod tail;
 pub use counters::Counters;
 pub use reads::Reads;
 pub use registry::Snapshots;
-pub use routes::{OperatorState, routes};
+pub use routes::{OperatorState, paths, routes};

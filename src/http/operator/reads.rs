@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRef, FromRequestParts, Query},
-    http::{HeaderName, HeaderValue, Uri, request::Parts},
+    extract::{FromRef, FromRequestParts},
+    http::{HeaderName, HeaderValue, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
@@ -18,9 +18,12 @@ use utoipa::IntoParams;
 
 use super::{access::authorize, lines};
 use crate::{
-    api::{Call, Invalid},
+    api::Call,
     clock::Timestamp,
-    http::problem::{Code, Problem},
+    http::{
+        problem::{Code, Problem},
+        query,
+    },
     limits,
     operators::Operators,
     reading::{Answer, ReadingError, Records, Rows, Stop},
@@ -81,38 +84,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let by = authorize(&parts.headers, &Arc::from_ref(state), C::ROLE)?.name;
-        let (request, takes_lines) = (read_query(&parts.uri)?, lines::are_accepted(&parts.headers));
+        let (request, takes_lines) =
+            (query::read(&parts.uri)?, lines::are_accepted(&parts.headers));
         Ok(Self { request, by, reads: Reads::from_ref(state), takes_lines })
-    }
-}
-
-/// Reads a request that came as a query. What is unknown or appears twice is refused by name; values are never quoted back.
-fn read_query<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T, Problem> {
-    let invalid = |detail: String| Problem::new(Code::RequestInvalid, detail);
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    let Query(pairs) = pairs.map_err(|_| invalid("the query is not UTF-8".to_owned()))?;
-    let known: Vec<_> = T::into_params(|| None).into_iter().map(|known| known.name).collect();
-    for (at, (name, _)) in pairs.iter().enumerate() {
-        if !known.contains(name) {
-            let takes = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let shown = shown(name);
-            return Err(invalid(format!("{shown} is unknown; this call takes {takes}")));
-        }
-        if pairs.iter().take(at).any(|(before, _)| before == name) {
-            return Err(invalid(format!("the parameter `{name}` appears twice")));
-        }
-    }
-    let not_taken = |_| invalid("the query is not what this call takes".to_owned());
-    Query::try_from_uri(uri).map(|Query(request)| request).map_err(not_taken)
-}
-
-/// An unknown name, if it looks like one: a handle that somebody forgot to name must not be quoted back.
-fn shown(name: &str) -> String {
-    const NAME_BYTES_MAX: usize = 32;
-    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_-".contains(&byte));
-    match is_name && (1..=NAME_BYTES_MAX).contains(&name.len()) {
-        true => format!("the parameter `{name}`"),
-        false => "a parameter".to_owned(),
     }
 }
 
@@ -170,15 +144,6 @@ pub(super) fn permit(
     detail: &'static str,
 ) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(of).try_acquire_owned().map_err(|_| Problem::new(Code::Overloaded, detail))
-}
-
-impl From<Invalid> for Problem {
-    fn from(invalid: Invalid) -> Self {
-        match invalid.handle {
-            Some(error) => Self::handle(error, invalid.to_string()),
-            None => Self::new(Code::RequestInvalid, invalid.to_string()),
-        }
-    }
 }
 
 impl From<ReadingError> for Problem {

@@ -16,10 +16,11 @@ use super::{
 use crate::{
     clock::{SharedClock, TrustedClock},
     http::{
-        docs, health,
+        docs,
+        fallbacks::{Paths, with_fallbacks},
+        health,
         openapi::{self, Description},
         phone,
-        problem::with_fallbacks,
     },
     import_jobs::ImportJobs,
     operators::Operators,
@@ -64,8 +65,14 @@ impl FromRef<OperatorState> for clock::Sources {
 pub fn routes(state: OperatorState) -> Router {
     let (router, described) = described().split_for_parts();
     let phones = phone::described().split_for_parts().1;
+    let (own, other) = (Paths::of_operators(&described), Paths::of_phones(&phones));
     let description = Extension(Description::of_both(phones, described));
-    with_fallbacks(router.layer(description)).with_state(state)
+    with_fallbacks(router.layer(description), own, other).with_state(state)
+}
+
+/// The operators' paths, for the phones' listener.
+pub fn paths() -> Paths {
+    Paths::of_operators(&described().split_for_parts().1)
 }
 
 fn described() -> OpenApiRouter<OperatorState> {

@@ -9,7 +9,7 @@ use axum::{
 
 use crate::{
     http::{
-        auth::bearer,
+        auth::{Holder, bearer, token_invalid},
         problem::{Code, Problem},
     },
     registry::{Asker, ChangeError, Registry, TokenError},
@@ -27,16 +27,18 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let registry = Arc::<Registry>::from_ref(state);
-        let token = bearer(&parts.headers).ok_or_else(device_gone)?;
+        let invalid = || token_invalid(&parts.headers, Holder::Device);
+        let token = bearer(&parts.headers).ok_or_else(invalid)?;
         registry.authenticate(token).map(Self).map_err(|error| match error {
-            TokenError::Invalid => device_gone(),
+            TokenError::Invalid => invalid(),
             TokenError::Loading(_) => ChangeError::Loading.into(),
         })
     }
 }
 
+/// The answer to a device that signed out while its request was under way.
 pub(super) fn device_gone() -> Problem {
-    Problem::new(Code::TokenInvalid, "send `Authorization: Bearer` and the device's token")
+    Problem::new(Code::TokenInvalid, "the device has signed out; sign up again")
 }
 
 /// The answer about a handle that the device does not back.

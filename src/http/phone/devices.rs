@@ -27,12 +27,15 @@ use crate::{
 
 /// Signs a device up.
 #[utoipa::path(
-    post, path = "/v1/devices", tag = "devices",
+    post, path = "/v1/devices", tag = "devices", operation_id = "signUp",
     request_body = SignUpRequest,
     responses(
-        (status = 201, body = SignUpAnswer),
+        (status = 201, description = "Signed up", body = SignUpAnswer),
+        (status = 400, description = "`request-invalid`"),
         (status = 403, description = "`link-code-invalid`"),
         (status = 409, description = "`too-many-devices`"),
+        (status = 413, description = "`body-too-large`"),
+        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
@@ -65,8 +68,12 @@ pub(super) async fn sign_up(
 
 /// The device whose token this is.
 #[utoipa::path(
-    get, path = "/v1/devices/me", tag = "devices",
-    responses((status = 200, body = OwnDevice)),
+    get, path = "/v1/devices/me", tag = "devices", operation_id = "getDevice",
+    responses(
+        (status = 200, description = "The device", body = OwnDevice),
+        (status = 401, description = "`token-invalid`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`"),
+    ),
     security(("device" = [])),
 )]
 pub(super) async fn me(
@@ -88,8 +95,13 @@ fn seconds_left(lease_expires_at: Timestamp, now: Timestamp) -> u64 {
 
 /// Renews the device's lease. Renews a device, never a handle: one that went elsewhere does not come back.
 #[utoipa::path(
-    post, path = "/v1/devices/me/check-in", tag = "devices",
-    responses((status = 200, body = CheckInAnswer)),
+    post, path = "/v1/devices/me/check-in", tag = "devices", operation_id = "checkIn",
+    responses(
+        (status = 200, description = "The lease was renewed", body = CheckInAnswer),
+        (status = 401, description = "`token-invalid`"),
+        (status = 429, description = "`rate-limited`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
+    ),
     security(("device" = [])),
 )]
 pub(super) async fn check_in(
@@ -106,8 +118,12 @@ pub(super) async fn check_in(
 
 /// Signs the device out: it and its bindings are gone, from the next lookup on.
 #[utoipa::path(
-    delete, path = "/v1/devices/me", tag = "devices",
-    responses((status = 204)),
+    delete, path = "/v1/devices/me", tag = "devices", operation_id = "signOut",
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = 401, description = "`token-invalid`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
+    ),
     security(("device" = [])),
 )]
 pub(super) async fn sign_out(
@@ -120,10 +136,12 @@ pub(super) async fn sign_out(
 
 /// Makes a code with which another device of the same person signs up, joins the account and backs its handles.
 #[utoipa::path(
-    post, path = "/v1/devices/me/link-codes", tag = "devices",
+    post, path = "/v1/devices/me/link-codes", tag = "devices", operation_id = "createLinkCode",
     responses(
-        (status = 201, body = LinkCodeAnswer),
+        (status = 201, description = "The code", body = LinkCodeAnswer),
+        (status = 401, description = "`token-invalid`"),
         (status = 429, description = "`rate-limited`"),
+        (status = 503, description = "`registry-loading`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
@@ -181,7 +199,7 @@ impl From<DeviceError> for Problem {
             }
             DeviceError::NameTooLong => {
                 let bytes_max = limits::DEVICE_NAME_BYTES_MAX;
-                Self::new(Code::RequestInvalid, format!("a name is at most {bytes_max} bytes"))
+                Self::new(Code::RequestInvalid, format!("`name` takes at most {bytes_max} bytes"))
             }
             DeviceError::Change(error) => error.into(),
         }

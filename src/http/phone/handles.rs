@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{HandleChange, HandleDetails, HandleRequest, ProvedHandle, Verification},
     dispatch::{Caller, Refusal},
-    handle::{Handle, Region},
+    handle::Handle,
     http::{
         body::JsonBody,
         problem::{Code, Problem},
@@ -28,22 +28,25 @@ use crate::{
 
 /// The handle of a claim or a deregistration.
 pub(super) fn parse(request: &HandleRequest) -> Result<Handle, Problem> {
-    let region = request.region.as_deref().map(Region::parse).transpose();
-    let parsed = region.and_then(|region| Handle::parse(&request.handle, region));
+    let parsed = Handle::parse_in(&request.handle, request.region.as_deref());
     parsed.map_err(|error| Refusal::Handle(error).into())
 }
 
 /// Claims a handle: a code is sent to it, unless the account holds the proof already.
 #[utoipa::path(
-    post, path = "/v1/devices/me/handles", tag = "handles",
+    post, path = "/v1/devices/me/handles", tag = "handles", operation_id = "claimHandle",
     request_body = HandleRequest,
     responses(
         (status = 200, description = "The account held the proof already", body = ProvedHandle),
         (status = 202, description = "A code was sent", body = Verification),
-        (status = 400, description = "`handle-invalid`, `request-invalid`"),
+        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
+        (status = 401, description = "`token-invalid`"),
         (status = 409, description = "`too-many-handles-held`"),
+        (status = 413, description = "`body-too-large`"),
+        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`"),
         (status = 502, description = "`delivery-failed`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
@@ -68,11 +71,16 @@ pub(super) async fn claim(
 
 /// Gives a handle up. It stays given up until it is proved again.
 #[utoipa::path(
-    delete, path = "/v1/devices/me/handles/{handle}", tag = "handles",
-    params(("handle" = String, Path, description = "Percent-encoded")),
+    delete, path = "/v1/devices/me/handles/{handle}", tag = "handles", operation_id = "releaseHandle",
+    params(
+        ("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded", example = "+14155550123"),
+    ),
     responses(
-        (status = 204),
+        (status = 204, description = "Given up"),
+        (status = 401, description = "`token-invalid`"),
         (status = 404, description = "`handle-not-bound`"),
+        (status = 429, description = "`rate-limited`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
@@ -90,12 +98,20 @@ pub(super) async fn unbind(
 
 /// Hides a handle from strangers or shows it to them.
 #[utoipa::path(
-    patch, path = "/v1/devices/me/handles/{handle}", tag = "handles",
-    params(("handle" = String, Path, description = "Percent-encoded")),
+    patch, path = "/v1/devices/me/handles/{handle}", tag = "handles", operation_id = "updateHandle",
+    params(
+        ("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded", example = "+14155550123"),
+    ),
     request_body = HandleChange,
     responses(
-        (status = 200, body = HandleDetails),
+        (status = 200, description = "The handle as it is now", body = HandleDetails),
+        (status = 400, description = "`request-invalid`"),
+        (status = 401, description = "`token-invalid`"),
         (status = 404, description = "`handle-not-bound`"),
+        (status = 413, description = "`body-too-large`"),
+        (status = 415, description = "`content-type-unsupported`"),
+        (status = 429, description = "`rate-limited`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]

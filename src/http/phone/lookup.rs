@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Path, Query, Request, State},
+    extract::{Path, Request, State},
     http::{HeaderMap, Method, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -13,14 +13,15 @@ use percent_encoding::percent_decode_str;
 
 use super::answer;
 use crate::{
-    api::{BatchAnswer, BatchRequest, LookupAnswer, LookupQuery},
+    api::{self, BatchAnswer, BatchRequest, Invalid, LookupAnswer, LookupQuery},
     dispatch::{Caller, Dispatch, Refusal},
-    handle::Region,
+    handle::HandleError,
     http::{
-        auth::bearer,
+        auth::{Holder, bearer, token_invalid},
         body,
         edge::Shortcut,
         problem::{Code, Problem},
+        query,
     },
     limits,
     registry::Asker,
@@ -30,12 +31,17 @@ use crate::{
 ///
 /// For people and simple clients. A phone behind proxies that log URLs uses the batch: its handles are in the body.
 #[utoipa::path(
-    get, path = "/v1/lookup/{handle}", tag = "lookup",
-    params(("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded"), LookupQuery),
+    get, path = "/v1/lookup/{handle}", tag = "lookup", operation_id = "lookup",
+    params(
+        ("handle" = String, Path, description = "Phone number or e-mail address, percent-encoded", example = "+14155550123"),
+        LookupQuery,
+    ),
     responses(
-        (status = 200, body = LookupAnswer),
-        (status = 400, description = "`handle-invalid`; `reason` says why"),
+        (status = 200, description = "The way", body = LookupAnswer),
+        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
+        (status = 401, description = "`token-invalid`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
+        (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
@@ -44,20 +50,32 @@ pub(super) async fn lookup(
     caller: Caller,
     headers: HeaderMap,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
-    query: Result<Query<LookupQuery>, axum::extract::rejection::QueryRejection>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
-    let asker = dispatch.asker(&caller, bearer(&headers)).await?;
-    let (Ok(Path(input)), Ok(Query(query))) = (path, query) else {
-        return malformed(&dispatch, &caller, asker, unreadable()).await;
+    let asker = authenticate(&dispatch, &caller, &headers).await?;
+    let query =
+        path.map_err(|_| not_utf8()).and_then(|Path(input)| Ok((input, query::read(&uri)?)));
+    let (input, LookupQuery { region }) = match query {
+        Ok(query) => query,
+        Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let region = match query.region.as_deref().map(Region::parse).transpose() {
-        Ok(region) => region,
-        Err(error) => {
-            return Err(dispatch.refuse(&caller, Some(asker), Refusal::Handle(error)).await.into());
-        }
-    };
-    let (answer, allowance) = dispatch.lookup(&caller, asker, &input, region).await?;
+    let (answer, allowance) = dispatch.lookup(&caller, asker, &input, region.as_deref()).await?;
     Ok(answer::single(&input, &answer, allowance))
+}
+
+/// The single lookup of a path that ends before its handle: whoever made it has an empty field.
+pub(super) async fn lookup_nothing(
+    State(dispatch): State<Dispatch>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Problem {
+    match authenticate(&dispatch, &caller, &headers).await {
+        Ok(asker) => {
+            let refusal = Refusal::Handle(HandleError::Empty);
+            dispatch.refuse(&caller, Some(asker), refusal).await.into()
+        }
+        Err(problem) => problem,
+    }
 }
 
 /// The single lookup past the router, which costs more than the lookup itself. Takes only what needs nothing of a
@@ -77,10 +95,10 @@ impl Shortcut for Direct {
     fn answer(self: Arc<Self>, head: Parts, caller: Caller) -> BoxFuture<'static, Response> {
         let answer = async move {
             let dispatch = &self.0;
-            let asker = dispatch.asker(&caller, bearer(&head.headers)).await?;
+            let asker = authenticate(dispatch, &caller, &head.headers).await?;
             let segment = head.uri.path().strip_prefix(PATH).unwrap_or_default();
             let Ok(input) = percent_decode_str(segment).decode_utf8() else {
-                return malformed(dispatch, &caller, asker, unreadable()).await;
+                return malformed(dispatch, &caller, asker, not_utf8()).await;
             };
             let (answer, allowance) = dispatch.lookup(&caller, asker, &input, None).await?;
             Ok(answer::single(&input, &answer, allowance))
@@ -89,22 +107,35 @@ impl Shortcut for Direct {
     }
 }
 
-fn unreadable() -> Problem {
-    Problem::new(
-        Code::RequestInvalid,
-        "the path or the query is not UTF-8, or has a parameter twice",
-    )
+fn not_utf8() -> Problem {
+    Problem::new(Code::RequestInvalid, "the handle in the path is not UTF-8")
+}
+
+/// The asking device. A refusal is recorded.
+async fn authenticate(
+    dispatch: &Dispatch,
+    caller: &Caller,
+    headers: &HeaderMap,
+) -> Result<Asker, Problem> {
+    dispatch.asker(caller, bearer(headers)).await.map_err(|refusal| match refusal {
+        Refusal::TokenInvalid => token_invalid(headers, Holder::Device),
+        refusal => refusal.into(),
+    })
 }
 
 /// Which way do messages to these handles go, alone and together?
 #[utoipa::path(
-    post, path = "/v1/lookup", tag = "lookup",
+    post, path = "/v1/lookup", tag = "lookup", operation_id = "lookUpBatch",
     request_body = BatchRequest,
     responses(
-        (status = 200, body = BatchAnswer),
+        (status = 200, description = "The ways", body = BatchAnswer),
+        (status = 400, description = "`request-invalid`. A malformed handle is an item of the answer"),
+        (status = 401, description = "`token-invalid`"),
         (status = 413, description = "`body-too-large`"),
+        (status = 415, description = "`content-type-unsupported`"),
         (status = 422, description = "`too-many-handles`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
+        (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
@@ -114,37 +145,34 @@ pub(super) async fn lookup_batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let (Parts { headers, .. }, body): (Parts, Body) = request.into_parts();
-    let asker = match dispatch.asker(&caller, bearer(&headers)).await {
+    let asker = match authenticate(&dispatch, &caller, &headers).await {
         Ok(asker) => asker,
-        Err(refusal) => {
+        Err(problem) => {
             body::discard(body).await;
-            return Err(refusal.into());
+            return Err(problem);
         }
     };
-    let body = match body::read(body, limits::BATCH_BODY_BYTES_MAX).await {
-        Ok(body) => body,
-        Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
-    };
-    let (inputs, region) = match read_batch(&body) {
+    let body = body::read_json_text(&headers, body, limits::BATCH_BODY_BYTES_MAX).await;
+    let BatchRequest { handles, region } = match body.and_then(|body| read_batch(&body)) {
         Ok(batch) => batch,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let (answers, allowance) = dispatch.lookup_batch(&caller, asker, &inputs, region).await?;
-    Ok(answer::batch(&inputs, &answers, allowance))
+    let (answers, allowance) =
+        dispatch.lookup_batch(&caller, asker, &handles, region.as_deref()).await?;
+    Ok(answer::batch(&handles, &answers, allowance))
 }
 
-fn read_batch(body: &[u8]) -> Result<(Vec<String>, Option<Region>), Problem> {
-    let batch: BatchRequest = body::parse(body)?;
-    if batch.handles.is_empty() {
-        return Err(Problem::new(Code::RequestInvalid, "a batch asks for at least one handle"));
+fn read_batch(body: &[u8]) -> Result<BatchRequest, Problem> {
+    let batch: BatchRequest = api::read_json(body)?;
+    let most = limits::BATCH_HANDLES_MAX;
+    match batch.handles.len() {
+        0 => Err(Problem::new(Code::RequestInvalid, "`handles` takes at least one text")),
+        count if count > most => {
+            let detail = format!("`handles` takes at most {most} texts; send several batches");
+            Err(Problem::new(Code::TooManyHandles, detail))
+        }
+        _ => Ok(batch),
     }
-    if batch.handles.len() > limits::BATCH_HANDLES_MAX {
-        let detail = format!("a batch asks for at most {} handles", limits::BATCH_HANDLES_MAX);
-        return Err(Problem::new(Code::TooManyHandles, detail));
-    }
-    let region = batch.region.as_deref().map(Region::parse).transpose();
-    let region = region.map_err(|error| Problem::from(Refusal::Handle(error)))?;
-    Ok((batch.handles, region))
 }
 
 /// Answers `problem`, once it is in the log.
@@ -164,9 +192,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = match refusal {
             Refusal::Exceeded(exceeded) => return exceeded.into(),
-            Refusal::Handle(error) => {
-                return Self::handle(error, error.to_string());
-            }
+            Refusal::Handle(error) => return Invalid::handle(error).into(),
             Refusal::Malformed(_) => "the request is malformed",
             Refusal::TokenInvalid => "send `Authorization: Bearer` and the device's token",
             Refusal::RegistryLoading => "nothing can be said about any handle yet",

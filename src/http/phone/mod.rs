@@ -15,9 +15,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     docs,
     edge::Service,
+    fallbacks::{Paths, with_fallbacks},
     health,
     openapi::{self, Description},
-    problem::with_fallbacks,
     proxies::Proxies,
 };
 use crate::{
@@ -42,12 +42,14 @@ pub struct PhoneState {
     pub clock: SharedClock,
 }
 
-/// What answers phones, some of whom come through `proxies`.
-pub fn service(state: PhoneState, proxies: Proxies) -> Service {
+/// What answers phones, some of whom come through `proxies`. The other listener has the paths `operators`.
+pub fn service(state: PhoneState, proxies: Proxies, operators: Paths) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
     let (routes, described) = described().split_for_parts();
+    let own = Paths::of_phones(&described);
     let description = Extension(Description::of_phones(described));
-    let routes = with_fallbacks(routes.layer(description)).with_state(state);
+    let routes = routes.route("/v1/lookup/", get(lookup::lookup_nothing)).layer(description);
+    let routes = with_fallbacks(routes, own, operators).with_state(state);
     Service { routes, shortcut: Some(Arc::new(shortcut)), proxies }
 }
 

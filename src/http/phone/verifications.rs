@@ -28,15 +28,23 @@ use crate::{
 
 /// Answers a code. Binds the handle to the device that asked, or takes it back from every device.
 #[utoipa::path(
-    post, path = "/v1/verifications/{verification}", tag = "handles",
-    params(("verification" = String, Path)),
+    post, path = "/v1/verifications/{verification}", tag = "handles", operation_id = "confirmVerification",
+    params(
+        ("verification" = VerificationId, Path, description = "The verification that the code was sent for", example = "v_0123456789abc"),
+    ),
     request_body = CodeRequest,
     responses(
         (status = 200, description = "Bound (`proved_at`) or taken back (`deregistered`)", body = Confirmation),
+        (status = 400, description = "`request-invalid`"),
+        (status = 401, description = "`token-invalid`: the device has signed out"),
         (status = 403, description = "`code-wrong`; `attempts_left` says how often it may be tried"),
         (status = 404, description = "`verification-unknown`"),
+        (status = 409, description = "`too-many-handles-held`"),
         (status = 410, description = "`code-expired`"),
+        (status = 413, description = "`body-too-large`"),
+        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`: the attempts are used up"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
 )]
 pub(super) async fn confirm(
@@ -61,13 +69,16 @@ pub(super) async fn confirm(
 
 /// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it.
 #[utoipa::path(
-    post, path = "/v1/deregistrations", tag = "handles",
+    post, path = "/v1/deregistrations", tag = "handles", operation_id = "deregisterHandle",
     request_body = HandleRequest,
     responses(
         (status = 202, description = "A code was sent", body = Verification),
-        (status = 400, description = "`handle-invalid`, `request-invalid`"),
+        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
+        (status = 413, description = "`body-too-large`"),
+        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`"),
         (status = 502, description = "`delivery-failed`"),
+        (status = 503, description = "`overloaded`"),
     ),
 )]
 pub(super) async fn deregister(
