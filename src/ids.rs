@@ -83,18 +83,19 @@ pub(crate) fn parse_digits(digits: &str) -> Option<u64> {
     (bits & 1 == 0).then(|| u64::try_from(bits >> 1).ok())?
 }
 
-fn id_schema(letter: char) -> RefOr<Schema> {
+fn id_schema(letter: char, description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::Custom("id".to_owned())))
+        .description(Some(description.trim()))
         .pattern(Some(format!("^{letter}_[0-9a-hjkmnp-tv-z]{{13}}$")))
         .examples([format!("{letter}_0123456789abc")])
         .into()
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident $letter:literal,)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident $letter:literal,)*) => {$(
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u64);
 
@@ -141,7 +142,7 @@ macro_rules! ids {
 
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
-                id_schema($letter)
+                id_schema($letter, concat!($($doc),*))
             }
         }
 

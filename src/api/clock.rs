@@ -16,6 +16,7 @@ pub struct ClockReport {
     #[serde(flatten)]
     pub status: ClockStatus,
     /// What would expire at once if trusted time followed the wall clock now. Null while it does.
+    #[schema(required)]
     pub if_trusted: Option<Expiring>,
 }
 

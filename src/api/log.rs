@@ -149,11 +149,13 @@ impl Call for SearchRequest {
 
 /// A page of records.
 #[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = RecordPage)]
 pub struct Page {
     /// The records, in the order asked for.
     pub records: Vec<LogRow>,
     /// Pass it as `cursor` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "AQAGXj4Xb0AAAAB470AAAAAA")]
     pub next_cursor: Option<String>,
     /// Damaged places that were skipped; absent if none. `/v1/log/verify` says where.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -164,7 +166,7 @@ pub struct Page {
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub hidden_until: Option<Timestamp>,
 }
 

@@ -27,7 +27,7 @@ pub struct Timeline {
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub hidden_until: Option<Timestamp>,
 }
 

@@ -29,12 +29,14 @@ pub struct Fingerprint {
     /// The number of the hour whose key it needs: hours since the Unix epoch, plus a million for each era before.
     pub hour: u32,
     /// Sixteen bytes in hexadecimal.
+    #[schema(example = "5f0c1d7be2a9446c8b3a90e1d4c7f62a")]
     pub fingerprint: String,
 }
 
 /// A filter as noted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = NotedFilter)]
 pub enum Noted {
     /// A value that says nothing about a person.
     Plain(String),

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{
     chain::{AuditError, Chain},
-    entry::{End, Entry, What},
+    entry::{Call, End, Entry, What},
     files::FileName,
     filters::{Filters, HANDLE},
     fingerprint::{Noted, Recogniser},
@@ -46,6 +46,7 @@ impl Wanted {
 
 /// A call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Listed {
     /// The number of its first entry.
     pub n: u64,
@@ -53,17 +54,22 @@ pub struct Listed {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Who made it.
+    #[schema(example = "ann")]
     pub operator: String,
-    /// Which: a code of [`super::Call`].
+    /// Which call it was. A later version may know more.
+    #[schema(value_type = Call)]
     pub call: String,
     /// What it asked for.
+    #[schema(example = json!({"route": "sms", "handle": {"hour": 495368, "fingerprint": "5f0c1d7be2a9446c8b3a90e1d4c7f62a"}}))]
     pub filters: BTreeMap<String, Noted>,
     /// How many records it gave; null if it is under way, or its process was killed.
+    #[schema(required)]
     pub records: Option<u64>,
     /// Whether it was completed, rather than broken off.
+    #[schema(required)]
     pub whole: Option<bool>,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub ended_at: Option<Timestamp>,
 }
 

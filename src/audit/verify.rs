@@ -27,8 +27,10 @@ codes! {
 
 /// Where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditFaultPosition)]
 pub struct FaultPosition {
     /// The file's name.
+    #[schema(example = "0000007-0020780.ndjson")]
     pub file: String,
     /// The line, counted from 1; empty ones are not counted.
     pub line: u64,
@@ -38,6 +40,7 @@ pub struct FaultPosition {
 
 /// What is in the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditVerification)]
 pub struct VerifyReport {
     /// Whether the chain is whole: nothing changed, no gap. Lines torn by a crash are no fault.
     pub sound: bool,
@@ -46,13 +49,13 @@ pub struct VerifyReport {
     /// Files read.
     pub files: u64,
     /// When the first entry was made.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub from: Option<Timestamp>,
     /// When the last entry was made.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub until: Option<Timestamp>,
     /// Hash of the last entry. Store it elsewhere and compare it later: then nothing up to it was cut off or made anew.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, required, example = "5f0c1d7be2a9446c8b3a90e1d4c7f62a5f0c1d7be2a9446c8b3a90e1d4c7f62a")]
     pub head: Option<LineHash>,
     /// Places where a file is missing.
     pub gaps: u64,

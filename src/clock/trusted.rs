@@ -76,6 +76,7 @@ pub struct ClockStatus {
     /// Whether the kernel reports that a time service keeps the wall clock right.
     pub is_synchronised: bool,
     /// Seconds until the wall clock is followed, if it does not jump again. Only after a reboot.
+    #[schema(required)]
     pub probation_seconds: Option<u64>,
 }
 

@@ -33,6 +33,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentSummary {
     /// The hour (since the Unix epoch), and the number of the file within the hour.
+    #[schema(example = "0000495368-000000")]
     pub segment: String,
     /// Its state.
     pub state: SegmentState,

@@ -16,6 +16,7 @@ use crate::{clock::Timestamp, vocabulary::Platform};
 
 /// Figures of the whole registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RegistryCounts)]
 pub struct Counts {
     /// Handles that an account holds.
     pub handles: u64,

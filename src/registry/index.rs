@@ -55,6 +55,7 @@ pub struct IndexBytes {
     /// Tombstones: handles that no account holds any more, with their loss.
     pub tombstones: u64,
     /// All of it, for each handle that an account holds. None if there is none.
+    #[schema(required)]
     pub per_handle: Option<u64>,
 }
 

@@ -18,15 +18,17 @@ pub struct ChangeRef {
     pub at: Timestamp,
     /// The spelling concerned, canonical: not always the one that was asked for.
     #[serde(with = "handle::canonical")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
     /// What changed.
     pub change: ChangeKind,
     /// Why.
     pub cause: Cause,
     /// The device concerned.
+    #[schema(required)]
     pub device: Option<DeviceId>,
     /// The account concerned.
+    #[schema(required)]
     pub account: Option<AccountId>,
 }
 
@@ -46,6 +48,7 @@ impl ChangeRef {
 /// One step of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[schema(as = TimelineEntry)]
 pub enum Entry {
     /// A change of the registry.
     Change(ChangeEntry),
@@ -70,6 +73,9 @@ pub struct ChangeEntry {
     #[serde(flatten)]
     pub change: ChangeRef,
     /// The same in words.
+    #[schema(
+        example = "08:41:07: device d_9h6s0b4n2f8ja of account a_1p3k8t5w7y2d4 backs it: the code sent to the handle was answered"
+    )]
     pub sentence: String,
 }
 
@@ -93,9 +99,10 @@ pub struct LookupsEntry {
     pub devices: Vec<DeviceId>,
     /// The spelling asked for, canonical.
     #[serde(with = "handle::canonical")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
     /// The route answered; null if refused.
+    #[schema(required)]
     pub route: Option<Route>,
     /// Why.
     pub reason: Reason,
@@ -108,8 +115,10 @@ pub struct LookupsEntry {
     pub by_its_owner: bool,
     /// The change that led to the answer; absent if there is none or the log no longer holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub because: Option<ChangeRef>,
     /// The same in words.
+    #[schema(example = "blue at 13:40:00: live device (bound at 12:00:00 by proof)")]
     pub sentence: String,
 }
 

@@ -36,44 +36,52 @@ codes! {
 
 /// What a handle's answer is at one moment, and what led to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TimelineSummary)]
 pub struct Summary {
     /// Always `summary`.
     pub kind: SummaryKind,
     /// The handle asked about, canonical.
     #[serde(with = "handle::canonical")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
     /// The other spellings of the same number, told with it.
+    #[schema(example = json!(["+5411123456789"]))]
     pub other_spellings: Vec<String>,
     /// The moment.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What a stranger would have been told then; null if the log has nothing that decides it.
+    #[schema(required)]
     pub route: Option<Route>,
     /// Why.
+    #[schema(required)]
     pub reason: Option<Reason>,
     /// Where route and reason come from.
     pub from: Source,
     /// Since when it is so; null if neither registry nor log tells.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub since: Option<Timestamp>,
     /// Whether it may have been so before `since`, which is when an answer first showed it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub since_at_latest: bool,
     /// Until when it stays so without another check-in, if a live device backs it.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_until: Option<Timestamp>,
     /// The change that led to it; absent if there is none or the log no longer holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub because: Option<ChangeRef>,
     /// The same in words.
+    #[schema(example = "blue at 15:00:00: live device (bound at 12:00:00 by proof)")]
     pub sentence: String,
     /// The last change before the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub last_change: Option<Entry>,
     /// The last lookup before the moment, with what was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub last_lookup: Option<Entry>,
     /// Askers who at the moment may go by an answer with another route, the first 1,000.
     pub holders: Vec<Holder>,
@@ -103,10 +111,11 @@ pub struct Holder {
     /// The asking device.
     pub device: DeviceId,
     /// Its account.
+    #[schema(required)]
     pub account: Option<AccountId>,
     /// The spelling it asked for, canonical.
     #[serde(with = "handle::canonical")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
     /// What it was told.
     pub route: Route,
@@ -119,6 +128,9 @@ pub struct Holder {
     /// The request.
     pub request: RequestId,
     /// The same in words.
+    #[schema(
+        example = "device d_9h6s0b4n2f8ja was told green at 14:40:00 and may go by it until 15:40:00 at most"
+    )]
     pub sentence: String,
 }
 

@@ -8,10 +8,11 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Type, schema::Schema};
 /// Declares an enum whose cases have a stable number on disk and a stable code in JSON. Under `with`, a line
 /// `Case(Enum) = offset` takes in all cases of another enum, with its codes, and its numbers added to the offset.
 macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident {
+    ($(#[doc = $doc:literal])* $(#[derive($($derived:ident),*)])? $name:ident {
         $($(#[$case_doc:meta])* $case:ident = $number:literal $code:literal,)*
     } $(with { $($(#[$nest_doc:meta])* $nest:ident($inner:ty) = $offset:literal,)* })?) => {
-        $(#[$doc])*
+        $(#[doc = $doc])*
+        $(#[derive($($derived),*)])?
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
             $($(#[$case_doc])* $case,)*
@@ -82,13 +83,13 @@ macro_rules! codes {
             }
         }
 
-        $crate::vocabulary::code_json!($name, stringify!($name), code);
+        $crate::vocabulary::code_json!($name, stringify!($name), concat!($($doc),*), code);
     };
 }
 
-/// Gives an enum with `ALL` its JSON form, the text that `$code` returns, and the schema `$schema`.
+/// Gives an enum with `ALL` its JSON form, the text that `$code` returns, and the schema `$schema` with the description `$doc`.
 macro_rules! code_json {
-    ($name:ident, $schema:expr, $code:ident) => {
+    ($name:ident, $schema:expr, $doc:expr, $code:ident) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.$code())
@@ -104,7 +105,7 @@ macro_rules! code_json {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                $crate::vocabulary::code_schema(Self::ALL.iter().map(|case| case.$code()))
+                $crate::vocabulary::code_schema($doc, Self::ALL.iter().map(|case| case.$code()))
             }
         }
 
@@ -134,8 +135,12 @@ impl<T> de::Visitor<'_> for CodeVisitor<T> {
 }
 
 /// The description of an enum of codes: a string that is one of these.
-pub(crate) fn code_schema(codes: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
+pub(crate) fn code_schema(
+    description: &str,
+    codes: impl Iterator<Item = &'static str>,
+) -> RefOr<Schema> {
+    let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+    codes.description(Some(description.trim())).into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::codes::{code_json, codes};
 use crate::handle::HandleError;
 
-code_json!(HandleError, "HandleReason", reason);
+code_json!(HandleError, "HandleReason", "Why a text is not a handle.", reason);
 
 codes! {
     /// Whether the same call can succeed another time.

@@ -67,7 +67,7 @@ pub struct RegistryCount {
 pub struct Flip {
     /// The handle, canonical.
     #[serde(with = "handle::canonical")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "+14155550123")]
     pub handle: Handle,
     /// Lookups whose route differed from that of the one before.
     pub changes: u32,
@@ -85,11 +85,12 @@ pub struct Flip {
     pub reasons: BTreeMap<Reason, u32>,
     /// Changes of the registry that concern it, most frequent first.
     pub registry: Vec<RegistryCount>,
-    /// The latest changes, oldest first; [`limits::LOG_FLIPS_CHANGES_SHOWN`] at most.
+    /// The latest changes, oldest first; 10 at most.
     pub latest: Vec<RouteChange>,
     /// The likely cause.
     pub likely: Likely,
     /// The likely cause as a sentence.
+    #[schema(example = "Its last device signs out, and a device binds it again.")]
     pub because: String,
 }
 
@@ -146,6 +147,7 @@ pub struct LikelyCount {
     /// The cause.
     pub likely: Likely,
     /// The same as a sentence.
+    #[schema(example = "Its last device signs out, and a device binds it again.")]
     pub because: String,
     /// How many handles.
     pub handles: u64,
@@ -159,7 +161,7 @@ pub struct FlipSummary {
     pub since: Timestamp,
     /// Lookups before this instant were counted; absent if up to the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub until: Option<Timestamp>,
     /// Handles that flipped.
     pub handles: u64,
@@ -175,7 +177,7 @@ pub struct FlipSummary {
     /// Records up to this instant are hidden, because the wall clock is ahead of trusted time; absent if none are. `/v1/clock`
     /// says more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub hidden_until: Option<Timestamp>,
 }
 

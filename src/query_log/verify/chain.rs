@@ -18,6 +18,10 @@ use crate::query_log::{
 pub struct ChainReport {
     /// The link of the segment sealed last, in hexadecimal. `log verify` cannot detect the removal of the newest sealed
     /// segments. To detect it, store this value elsewhere and compare it later.
+    #[schema(
+        required,
+        example = "5f0c1d7be2a9446c8b3a90e1d4c7f62a5f0c1d7be2a9446c8b3a90e1d4c7f62a"
+    )]
     pub head: Option<String>,
     /// Segments that a sealed segment names, that have not expired, and whose files are missing.
     pub missing: Vec<String>,

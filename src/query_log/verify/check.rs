@@ -40,6 +40,7 @@ codes! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentReport {
     /// Its name.
+    #[schema(example = "0000495368-000000")]
     pub segment: String,
     /// Its state.
     pub state: SegmentState,
@@ -70,6 +71,10 @@ pub struct SegmentReport {
     pub unreadable: bool,
     /// SHA-256 over name, Merkle root and counts of a sealed segment, in hexadecimal. The next sealed segment names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        nullable = false,
+        example = "5f0c1d7be2a9446c8b3a90e1d4c7f62a5f0c1d7be2a9446c8b3a90e1d4c7f62a"
+    )]
     pub link: Option<String>,
     /// Whether nothing is wrong. A torn tail is not: its records were never acknowledged.
     pub sound: bool,
@@ -77,6 +82,7 @@ pub struct SegmentReport {
 
 /// The report of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LogVerification)]
 pub struct VerifyReport {
     /// Whether nothing is wrong with any segment or the chain.
     pub sound: bool,

@@ -53,14 +53,14 @@ pub struct ForgottenReport {
     /// Hours that have a key.
     pub keys: usize,
     /// The first instant of the oldest hour that has a key.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub oldest_key: Option<Timestamp>,
     /// Files of the log.
     pub files: usize,
     /// Segments that the keys open.
     pub opened: usize,
     /// The oldest record in them.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub oldest_record: Option<Timestamp>,
     /// What should not exist.
     pub findings: Vec<Finding>,
@@ -68,12 +68,15 @@ pub struct ForgottenReport {
 
 /// Something that should not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ForgottenFinding)]
 pub struct Finding {
     /// Its kind.
     pub what: ForgottenKind,
     /// The hour of a key, or the name of a file.
+    #[schema(example = "495368")]
     pub name: String,
     /// What is wrong with it.
+    #[schema(example = "its hour began at 2026-10-20T08:00:00Z and has expired")]
     pub detail: String,
 }
 
