@@ -61,7 +61,7 @@ fn common(operation: &Operation) -> impl Iterator<Item = Code> + use<> {
         RefOr::T(body) => body.content.contains_key("application/json"),
         RefOr::Ref(_) => false,
     });
-    let body = [Code::RequestInvalid, Code::BodyTooLarge];
+    let body = [Code::RequestInvalid, Code::BodyTooLarge, Code::ContentTypeUnsupported];
     let body = body.into_iter().filter(move |_| takes_json);
     let token = operation.security.is_some().then_some(Code::TokenInvalid);
     body.chain(token).chain([Code::Internal])

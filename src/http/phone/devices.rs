@@ -31,11 +31,8 @@ use crate::{
     request_body = SignUpRequest,
     responses(
         (status = 201, description = "Signed up", body = SignUpAnswer),
-        (status = 400, description = "`request-invalid`"),
         (status = 403, description = "`link-code-invalid`"),
         (status = 409, description = "`too-many-devices`"),
-        (status = 413, description = "`body-too-large`"),
-        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
@@ -71,7 +68,6 @@ pub(super) async fn sign_up(
     get, path = "/v1/devices/me", tag = "devices", operation_id = "getDevice",
     responses(
         (status = 200, description = "The device", body = OwnDevice),
-        (status = 401, description = "`token-invalid`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`"),
     ),
     security(("device" = [])),
@@ -98,7 +94,6 @@ fn seconds_left(lease_expires_at: Timestamp, now: Timestamp) -> u64 {
     post, path = "/v1/devices/me/check-in", tag = "devices", operation_id = "checkIn",
     responses(
         (status = 200, description = "The lease was renewed", body = CheckInAnswer),
-        (status = 401, description = "`token-invalid`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
@@ -121,7 +116,6 @@ pub(super) async fn check_in(
     delete, path = "/v1/devices/me", tag = "devices", operation_id = "signOut",
     responses(
         (status = 204, description = "Signed out"),
-        (status = 401, description = "`token-invalid`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
@@ -139,7 +133,6 @@ pub(super) async fn sign_out(
     post, path = "/v1/devices/me/link-codes", tag = "devices", operation_id = "createLinkCode",
     responses(
         (status = 201, description = "The code", body = LinkCodeAnswer),
-        (status = 401, description = "`token-invalid`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`registry-loading`, `overloaded`"),
     ),

@@ -39,11 +39,8 @@ pub(super) fn parse(request: &HandleRequest) -> Result<Handle, Problem> {
     responses(
         (status = 200, description = "The account held the proof already", body = ProvedHandle),
         (status = 202, description = "A code was sent", body = Verification),
-        (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
-        (status = 401, description = "`token-invalid`"),
+        (status = 400, description = "`handle-invalid`; `reason` says why"),
         (status = 409, description = "`too-many-handles-held`"),
-        (status = 413, description = "`body-too-large`"),
-        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`"),
         (status = 502, description = "`delivery-failed`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
@@ -77,7 +74,6 @@ pub(super) async fn claim(
     ),
     responses(
         (status = 204, description = "Given up"),
-        (status = 401, description = "`token-invalid`"),
         (status = 404, description = "`handle-not-bound`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
@@ -105,11 +101,7 @@ pub(super) async fn unbind(
     request_body = HandleChange,
     responses(
         (status = 200, description = "The handle as it is now", body = HandleDetails),
-        (status = 400, description = "`request-invalid`"),
-        (status = 401, description = "`token-invalid`"),
         (status = 404, description = "`handle-not-bound`"),
-        (status = 413, description = "`body-too-large`"),
-        (status = 415, description = "`content-type-unsupported`"),
         (status = 429, description = "`rate-limited`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
     ),

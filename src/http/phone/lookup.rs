@@ -39,7 +39,6 @@ use crate::{
     responses(
         (status = 200, description = "The way", body = LookupAnswer),
         (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
-        (status = 401, description = "`token-invalid`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
         (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
     ),
@@ -129,10 +128,6 @@ async fn authenticate(
     request_body = BatchRequest,
     responses(
         (status = 200, description = "The ways", body = BatchAnswer),
-        (status = 400, description = "`request-invalid`. A malformed handle is an item of the answer"),
-        (status = 401, description = "`token-invalid`"),
-        (status = 413, description = "`body-too-large`"),
-        (status = 415, description = "`content-type-unsupported`"),
         (status = 422, description = "`too-many-handles`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
         (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
