@@ -27,7 +27,7 @@ handle_errors! {
     TooShort "too-short" "the phone number is too short for its country",
     /// The number has too many digits, or the address too many bytes.
     TooLong "too-long" "the handle is too long",
-    /// The text has other characters than digits and separators, and no `@`.
+    /// The text has no `@`, and it has other characters than one number has: letters, a second number, a decimal fraction.
     NotANumber "not-a-number" "the handle is neither a phone number nor an e-mail address",
     /// No numbering plan has the calling code or the region.
     UnknownCountry "unknown-country" "the country is unknown",
