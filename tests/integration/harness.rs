@@ -12,14 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use dispatchd::{
     clock::{Clock as _, SystemClock},
     envelope::{ChunkFile, FILE_HEADER_BYTES},
     server::Addresses,
 };
-use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::openapi::described;
 
 /// How long anything local may take before a test gives up on it. It guards against a hang and says nothing about speed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -402,10 +405,14 @@ impl Server {
     /// Every record that matches a query string such as `kind=lookup&order=asc`.
     pub(crate) async fn records(&self, token: &str, query: &str) -> Vec<Value> {
         let request = self.operator(token, &format!("/v1/log?{query}"));
-        let response = request.header("accept", "application/x-ndjson").send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        let text = response.text().await.unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let request = request.header("accept", "application/x-ndjson");
+        let (status, _, text) = send(request).await;
+        assert_eq!(status, StatusCode::OK);
+        std::str::from_utf8(&text)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -429,11 +436,21 @@ pub(crate) struct Device {
     pub(crate) token: String,
 }
 
+/// Sends a request and returns the whole answer, which must be one that the API description declares.
+pub(crate) async fn send(request: RequestBuilder) -> (StatusCode, HeaderMap, Bytes) {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let response = client.execute(request).await.expect("the server answers");
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.unwrap();
+    described::check(&method, &path, status.as_u16(), &headers, &body);
+    (status, headers, body)
+}
+
 /// Sends a request. Returns the status and the JSON body.
 pub(crate) async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
-    let response = request.send().await.expect("the server answers");
-    let status = response.status();
-    let body = response.bytes().await.unwrap();
+    let (status, _, body) = send(request).await;
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 

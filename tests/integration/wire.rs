@@ -10,7 +10,7 @@ use dispatchd::{
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::harness::{Device, Server};
+use crate::harness::{Device, Server, send};
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -24,9 +24,8 @@ pub(crate) struct Reply {
 impl Reply {
     /// Sends the request. Every answer must carry a request id.
     pub(crate) async fn to(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("the server answers");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
+        let (status, headers, text) = send(request).await;
+        let (status, text) = (status.as_u16(), String::from_utf8_lossy(&text).into_owned());
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let reply = Self { status, headers, text, body };
         let id = reply.header("x-request-id");

@@ -161,6 +161,9 @@ fn complete(operation: &mut Operation) {
         let RefOr::T(parameter) = parameter else { continue };
         parameter.description.iter_mut().for_each(schemas::unwrap_lines);
     }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.content.iter_mut().for_each(schemas::describe_bytes);
+    }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if response.description.is_empty() {
@@ -168,6 +171,7 @@ fn complete(operation: &mut Operation) {
             response.description = name.unwrap_or("Answered").to_owned();
         }
         response.headers.insert("X-Request-Id".to_owned(), header_ref("RequestId"));
+        response.content.iter_mut().for_each(schemas::describe_bytes);
     }
 }
 

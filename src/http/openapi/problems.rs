@@ -125,11 +125,15 @@ fn schema(code: Code) -> RefOr<Schema> {
         ("type", format!("urn:dispatchd:problem:{code}").into()),
         ("title", code.title().into()),
         ("status", code.status().into()),
-        ("detail", "what is wrong, and what to do about it".into()),
     ] {
         if let Some(RefOr::T(Schema::Object(field))) = object.properties.get_mut(field) {
             field.example = Some(example);
         }
+    }
+    if code != Code::HandleInvalid
+        && let Some(RefOr::T(Schema::Object(detail))) = object.properties.get_mut("detail")
+    {
+        detail.example = None;
     }
     object.description = Some(code.title().to_owned());
     schema

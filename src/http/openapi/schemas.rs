@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::{
-    Object, OpenApi, Ref, RefOr, Schema,
+    Content, Object, ObjectBuilder, OpenApi, Ref, RefOr, Schema, Type,
     schema::{AllOf, Discriminator, KnownFormat, OneOf, SchemaFormat},
 };
 
@@ -45,6 +45,24 @@ pub(super) fn prune(description: &mut OpenApi) {
     }
 }
 
+/// What is no JSON document is a text or bytes to OpenAPI 3.1. The schema of what a stream repeats goes into that of the text.
+pub(super) fn describe_bytes((content_type, content): (&String, &mut RefOr<Content>)) {
+    let RefOr::T(Content { schema, .. }) = content else { return };
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    match content_type.as_str() {
+        "application/octet-stream" => {
+            let binary = Some(SchemaFormat::KnownFormat(KnownFormat::Binary));
+            *schema = Some(text.format(binary).into());
+        }
+        "application/x-ndjson" | "text/event-stream" => {
+            let mut text = text.content_media_type(content_type).build();
+            text.content_schema = schema.take().map(Box::new);
+            *schema = Some(Schema::Object(text).into());
+        }
+        _ => {}
+    }
+}
+
 /// The lines of a paragraph as one line.
 pub(super) fn unwrap_lines(text: &mut String) {
     let paragraphs = text.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
@@ -72,7 +90,11 @@ fn tagged_variants(schema: &mut RefOr<Schema>) -> Vec<(String, Object)> {
         };
         let discriminator = discriminator.get_or_insert_with(|| Discriminator::new(field));
         discriminator.mapping.insert(value.to_owned(), variant.ref_location.clone());
-        found.push((name.to_owned(), tag.clone()));
+        let mut tag = tag.clone();
+        if let Some(RefOr::T(Schema::Object(values))) = tag.properties.get_mut(field) {
+            values.description = Some(format!("Always `{value}`."));
+        }
+        found.push((name.to_owned(), tag));
         *item = RefOr::Ref(Ref::new(&variant.ref_location));
     }
     found

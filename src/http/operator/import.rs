@@ -53,7 +53,7 @@ pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) ->
 /// result, or `{"problem":{…}}`.
 #[utoipa::path(
     post, path = "/v1/registry/import", operation_id = "importAccounts", tag = "registry",
-    request_body(content = [u8], content_type = "application/octet-stream", description = "The staged file"),
+    request_body(content = String, content_type = "application/octet-stream", description = "The staged file"),
     responses(
         (status = 200, description = "Accepted; lines of progress", content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`: it broke off or took too long"),

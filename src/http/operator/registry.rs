@@ -113,7 +113,7 @@ impl Snapshots {
 #[utoipa::path(
     get, path = "/v1/registry/snapshot", operation_id = "snapshotRegistry", tag = "registry",
     responses(
-        (status = 200, description = "The store", body = [u8], content_type = "application/octet-stream"),
+        (status = 200, description = "The store", body = String, content_type = "application/octet-stream"),
         (status = 403, description = "`role-insufficient`"),
         (status = 503, description = "`overloaded`: another snapshot is under way; `registry-unwritable`"),
     ),

@@ -95,7 +95,7 @@ pub struct Flip {
 }
 
 codes! {
-    /// Why a handle's route most likely went back and forth. See [`Likely::sentence`].
+    /// Why a handle's route most likely went back and forth. A report says it as a sentence, too.
     Likely {
         /// Leases lapse and come back.
         LeaseLapses = 1 "lease-lapses",
