@@ -1,11 +1,15 @@
 //! Requests of phones as libraries and people really send them: odd regions, odd bodies, common mistakes.
 
 use dispatchd::{
-    api::{BatchAnswer, BatchItem, Problem},
+    api::{
+        BatchAnswer, BatchItem, CheckInAnswer, Confirmation, HandleDetails, LinkCodeAnswer,
+        LookupAnswer, OwnDevice, Problem, ProvedHandle, Ready, SentBy, SignUpAnswer, Verification,
+    },
     handle::HandleError,
-    vocabulary::ProblemCode,
+    vocabulary::{HandleLoss, ProblemCode, Route, Together},
 };
 use reqwest::{Method, RequestBuilder};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,8 +32,67 @@ fn batch_call(server: &Server, device: &Device) -> RequestBuilder {
     server.phone(Method::POST, "/v1/lookup").bearer_auth(&device.token)
 }
 
+/// The answer as its type, which has every field that was sent, and no other.
+#[track_caller]
+fn typed<T: Serialize + DeserializeOwned>(reply: &Reply) -> T {
+    let answer: T =
+        serde_json::from_str(&reply.text).unwrap_or_else(|error| panic!("{error}: {reply:?}"));
+    assert_eq!(serde_json::to_value(&answer).unwrap(), reply.body);
+    answer
+}
+
+#[track_caller]
 fn problem(reply: &Reply) -> Problem {
-    serde_json::from_str(&reply.text).unwrap_or_else(|error| panic!("{error}: {reply:?}"))
+    typed(reply)
+}
+
+#[tokio::test]
+async fn every_answer_is_read_and_written_by_its_type() {
+    let server = Server::start().await;
+    let asked = async |method: Method, path: &str, token: Option<&str>, body: Option<Value>| {
+        call(&server, method, path, token, body).await
+    };
+    let (post, me) = (Method::POST, "/v1/devices/me");
+    let new = json!({"platform": "visionos", "name": "Ann"});
+    let ann: SignUpAnswer = typed(&asked(post.clone(), "/v1/devices", None, Some(new)).await);
+    let token = Some(ann.token.as_str());
+    let made = asked(post.clone(), "/v1/devices/me/link-codes", token, None).await;
+    typed::<LinkCodeAnswer>(&made);
+    typed::<CheckInAnswer>(&asked(post.clone(), "/v1/devices/me/check-in", token, None).await);
+
+    let claims = "/v1/devices/me/handles";
+    let claim = Some(json!({"handle": MAIL}));
+    let sent: Verification = typed(&asked(post.clone(), claims, token, claim.clone()).await);
+    assert_eq!((sent.sent_by, sent.handle.canonical().as_ref()), (SentBy::Email, MAIL));
+    let path = format!("/v1/verifications/{}", sent.verification);
+    let wrong = Some(json!({"code": "no code"}));
+    let refused = problem(&asked(post.clone(), &path, None, wrong).await);
+    assert_eq!((refused.code, refused.attempts_left), (ProblemCode::CodeWrong, Some(4)));
+    let code = Some(json!({"code": server.code_for(&sent.verification.to_string())}));
+    let bound: Confirmation = typed(&asked(post.clone(), &path, None, code).await);
+    assert!(matches!(bound, Confirmation::Bound(proved) if proved.handle == MAIL));
+    typed::<ProvedHandle>(&asked(post.clone(), claims, token, claim.clone()).await);
+
+    let path = format!("{claims}/{MAIL}");
+    let hidden = Some(json!({"discoverable": false}));
+    let held: HandleDetails = typed(&asked(Method::PATCH, &path, token, hidden).await);
+    assert!(!held.discoverable);
+    let path = format!("/v1/lookup/{MAIL}");
+    let answer: LookupAnswer = typed(&asked(Method::GET, &path, token, None).await);
+    assert_eq!((answer.route, answer.subject.is_some()), (Route::Imessage, true));
+    let handles = Some(json!({"handles": [MAIL, NUMBER, "?"]}));
+    let batch: BatchAnswer = typed(&asked(post.clone(), "/v1/lookup", token, handles).await);
+    assert_eq!(batch.together, Together::Route(Route::None));
+
+    let sent: Verification = typed(&asked(post.clone(), "/v1/deregistrations", None, claim).await);
+    let code = Some(json!({"code": server.code_for(&sent.verification.to_string())}));
+    let path = format!("/v1/verifications/{}", sent.verification);
+    let gone: Confirmation = typed(&asked(post, &path, None, code).await);
+    assert!(matches!(gone, Confirmation::Deregistered(gone) if gone.handle == MAIL));
+    let device: OwnDevice = typed(&asked(Method::GET, me, token, None).await);
+    assert_eq!((device.device.device, device.device.account), (ann.device, ann.account));
+    assert_eq!(device.device.lost[0].how, HandleLoss::Deregistered);
+    assert!(typed::<Ready>(&asked(Method::GET, "/readyz", None, None).await).ready);
 }
 
 #[tokio::test]
