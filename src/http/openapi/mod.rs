@@ -66,7 +66,7 @@ impl Listener {
 }
 
 /// What `GET /openapi.json` of a listener answers.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Description(Bytes);
 
 impl Description {

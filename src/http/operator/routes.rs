@@ -64,7 +64,7 @@ impl FromRef<OperatorState> for clock::Sources {
 /// The operators' routes.
 pub fn routes(state: OperatorState) -> Router {
     let (router, described) = described().split_for_parts();
-    let phones = phone::described().split_for_parts().1;
+    let phones = phone::description();
     let (own, other) = (Paths::of_operators(&described), Paths::of_phones(&phones));
     let description = Extension(Description::of_both(phones, described));
     with_fallbacks(router.layer(description), own, other).with_state(state)

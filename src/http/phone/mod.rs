@@ -10,7 +10,11 @@ mod verifications;
 use std::sync::Arc;
 
 use axum::{Extension, extract::FromRef, routing::get};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 
 use super::{
     docs,
@@ -45,16 +49,22 @@ pub struct PhoneState {
 /// What answers phones, some of whom come through `proxies`. The other listener has the paths `operators`.
 pub fn service(state: PhoneState, proxies: Proxies, operators: Paths) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
-    let (routes, described) = described().split_for_parts();
-    let own = Paths::of_phones(&described);
-    let description = Extension(Description::of_phones(described));
-    let routes = routes.route("/v1/lookup/", get(lookup::lookup_nothing)).layer(description);
+    let description = description();
+    let own = Paths::of_phones(&description);
+    let (routes, _) = router(Description::of_phones(description)).split_for_parts();
+    let routes = routes.route("/v1/lookup/", get(lookup::lookup_nothing));
     let routes = with_fallbacks(routes, own, operators).with_state(state);
     Service { routes, shortcut: Some(Arc::new(shortcut)), proxies }
 }
 
-/// The phones' routes with their description.
-pub(super) fn described() -> OpenApiRouter<PhoneState> {
+/// The description of the phones' routes.
+pub(super) fn description() -> OpenApi {
+    router(Description::default()).split_for_parts().1
+}
+
+/// The phones' routes. Only the route that serves `description` has it as a layer: a layer of all routes would cost each lookup
+/// allocations.
+fn router(description: Description) -> OpenApiRouter<PhoneState> {
     OpenApiRouter::new()
         .routes(routes!(lookup::lookup))
         .routes(routes!(lookup::lookup_batch))
@@ -66,7 +76,7 @@ pub(super) fn described() -> OpenApiRouter<PhoneState> {
         .routes(routes!(handles::unbind, handles::set_discoverable))
         .routes(routes!(verifications::confirm))
         .routes(routes!(verifications::deregister))
-        .routes(routes!(openapi::openapi))
+        .routes(routes!(openapi::openapi).layer(Extension(description)))
         .routes(routes!(docs::page))
         .route("/docs/{file}", get(docs::file))
         .routes(routes!(health::livez))
