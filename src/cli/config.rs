@@ -50,21 +50,30 @@ impl ConfigCommand {
                 check(&file.load()?)?;
                 writeln!(stdout(), "the configuration is good")?;
             }
-            Self::Show(file) => write!(stdout(), "{}", file.load()?.to_toml()?)?,
+            Self::Show(file) => write!(stdout(), "{}", in_force(file.load()?).to_toml()?)?,
         }
         Ok(())
     }
+}
+
+/// The configuration with what a key without a value comes to.
+fn in_force(mut config: Config) -> Config {
+    config.keys.root_key = Some(key_files(&config).root_key);
+    config
+}
+
+fn key_files(config: &Config) -> KeyFiles {
+    KeyFiles::new(&config.server.data.join("keys"), config.keys.root_key.as_deref())
 }
 
 /// Finds everything that `serve` would refuse, without changing anything. Addresses are not tried: they may be in use by the
 /// server whose configuration this is.
 fn check(config: &Config) -> anyhow::Result<()> {
     let data = &config.server.data;
-    let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
     let clock: SharedClock = Arc::new(SystemClock);
     let mut faults = Vec::new();
     faults.extend(DataDirectory::check_usable(data).err().map(|error| error.to_string()));
-    faults.extend(keys.check_directory().err().map(|error| error.to_string()));
+    faults.extend(key_files(config).check_directory().err().map(|error| error.to_string()));
     let delivery = DeliveryRouter::check(&config.ownership, &clock);
     faults.extend(delivery.iter().map(ToString::to_string));
     match &*faults {

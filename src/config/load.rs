@@ -90,16 +90,18 @@ impl Loading {
         let typed = toml::from_str::<toml::Table>(&format!("value = {}", change.value))
             .ok()
             .and_then(|mut parsed| parsed.remove("value"));
-        if typed.is_some_and(|typed| self.set(&change.path, typed).is_ok()) {
-            return;
-        }
-        if let Err(why) = self.set(&change.path, toml::Value::String(change.value.clone())) {
-            let hint = if why.contains("expected a sequence") {
-                "; a list is written as TOML: [\"a\", \"b\"]".to_owned()
-            } else if why.contains("unknown field") {
-                environment::nearest(&change.variable)
-            } else {
-                String::new()
+        let as_typed = match typed.map(|typed| self.set(&change.path, typed)) {
+            Some(Ok(())) => return,
+            Some(Err(why)) => Some(why),
+            None => None,
+        };
+        if let Err(as_text) = self.set(&change.path, toml::Value::String(change.value.clone())) {
+            // What the key does not take as text is refused as what it is.
+            let why = as_typed.filter(|_| as_text.contains("invalid type: string"));
+            let why = why.unwrap_or(as_text);
+            let hint = match why.contains("unknown field") {
+                true => environment::nearest(&change.variable),
+                false => String::new(),
             };
             let place = environment::place(&change.variable);
             self.add_fault(change.path.join("."), place, format!("{why}{hint}"));
@@ -117,7 +119,7 @@ impl Loading {
         let mut tree = self.tree.clone();
         tree::set(&mut tree, path, value);
         self.config = Config::deserialize(tree.clone())
-            .map_err(|error| format!("{key}: {}", error.message().trim_end()))?;
+            .map_err(|error| format!("{key}: {}", in_plain_words(error.message().trim_end())))?;
         self.tree = tree;
         Ok(())
     }
@@ -147,6 +149,21 @@ impl Loading {
         self.faults.push(Fault { place, why });
         self.faulty.push(path);
     }
+}
+
+/// An error of serde, with the names of Rust's types replaced.
+fn in_plain_words(error: &str) -> String {
+    let Some((what, expected)) = error.rsplit_once("expected ") else { return error.to_owned() };
+    let words = match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
+        "a boolean" => "true or false",
+        "a sequence" => "a list, written as TOML: [\"a\", \"b\"]",
+        other => other,
+    };
+    format!("{what}expected {words}")
 }
 
 /// Every key of `table` with its value. A section is a key, too, and comes before its own keys.

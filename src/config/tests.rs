@@ -160,6 +160,22 @@ fn faults_name_the_key_and_the_place() {
 }
 
 #[test]
+fn a_value_of_another_type_is_refused_in_plain_words() {
+    let port = "DISPATCHD_OWNERSHIP__DELIVERY__MAIL__PORT";
+    for (variable, value, said) in [
+        ("DISPATCHD_SERVER__THREADS", "many", "string \"many\", expected a whole number from 0 on"),
+        ("DISPATCHD_SERVER__THREADS", "-1", "integer `-1`, expected a whole number from 0 on"),
+        (port, "70000", "integer `70000`, expected a whole number from 0 to 65535"),
+        ("DISPATCHD_QUOTA__ENABLED", "maybe", "string \"maybe\", expected true or false"),
+        ("DISPATCHD_SERVER__TRUSTED_PROXIES", "10.0.0.0/8", "expected a list, written as TOML"),
+        ("DISPATCHD_LOG__DURABILITY", "none", "`none`, expected `disk` or `os`"),
+    ] {
+        let error = load_text("", &[(variable, value)]).unwrap_err();
+        assert!(error.contains(variable) && error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn every_fault_is_named_at_once() {
     let text = "[log]\nretention = \"31d\"\nretenton = \"1d\"\n[lag]\na = 1\nb = 2\n[server]\nthreads = 999\nphones = 8080\n\
                 [ownership.delivery.mail]\nhost = \"a/b\"\nencryption = \"none\"\nport = \"smtp\"\n\

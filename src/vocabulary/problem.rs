@@ -45,8 +45,8 @@ macro_rules! problems {
 }
 
 problems! {
-    /// The request is malformed.
-    RequestInvalid = 1 "request-invalid" 400 AfterFixing "The request is malformed",
+    /// The request is not valid, or cannot be carried out as it is.
+    RequestInvalid = 1 "request-invalid" 400 AfterFixing "The request is not valid",
     /// The text is no handle; `reason` says why.
     HandleInvalid = 2 "handle-invalid" 400 AfterFixing "This is not a phone number or e-mail address",
     /// No such device or operator token.

@@ -2,6 +2,7 @@
 //! remedy.
 
 use std::{
+    fs::File,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -202,6 +203,10 @@ async fn operators_are_added_listed_and_revoked_on_a_running_server() {
     assert!(message.contains("already"), "{message}");
     let (_, message) = fails(&read(&data, "operator add a/b --role admin"));
     assert!(message.contains("1 to 64 letters"), "{message}");
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut unseen = command("operator add eve --role admin --data");
+    let unseen = unseen.arg(&data).stdout(full).output().unwrap();
+    assert_eq!(unseen.status.code(), Some(1), "the token went nowhere");
     printed(&read(&data, "operator add ben --role admin"));
 
     let listed = printed(&read(&data, "operator list --json"));
@@ -294,6 +299,8 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
         (run(&mut with_token("log search --config /no/such/file")), 64, "/no/such/file"),
         (run(&mut command("log search --no-such-thing")), 2, "--no-such-thing"),
         (run(&mut command("log")), 2, "Usage"),
+        (run(&mut command("log export --format csv --output -")), 2, "standard output is not"),
+        (run(&mut command("registry snapshot -")), 2, "standard output is not"),
         (run(&mut command("operator add ann --role king")), 2, "king"),
         (run(&mut command("config check --config /no/such/file")), 64, "/no/such/file"),
         (run(command("serve").env("DISPATCHD_LOG__RETENTION", "31d")), 64, "log.retention"),
@@ -352,7 +359,8 @@ fn a_configuration_is_checked_and_shown() {
     let mut show = command("config show --config");
     show.arg(shipped).env("DISPATCHD_LOG__DURABILITY", "os");
     let shown = printed(&run(&mut show));
-    for line in ["durability = \"os\"", "retention = \"30d\""] {
+    for line in ["durability = \"os\"", "retention = \"30d\"", "root_key = \"data/keys/root.key\""]
+    {
         assert!(shown.lines().any(|is| is == line), "{shown}");
     }
     let empty = run(command("config show").env("DISPATCHD_CONFIG", "").env("DISPATCHD_SERVER", ""));
