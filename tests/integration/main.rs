@@ -27,6 +27,7 @@ mod load;
 mod log_api;
 mod log_records;
 mod lookups;
+mod mistakes;
 mod openapi;
 mod operators_api;
 mod phone_inputs;

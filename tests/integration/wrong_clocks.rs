@@ -154,6 +154,9 @@ impl World {
             said.push(notes.contains("are hidden: the server's wall clock is ahead"));
         }
         assert!(said.iter().all(|is_said| *is_said == said[0]), "{said:?}");
+        // Who read the log is not hidden.
+        let audit = self.server.operator(&self.admin, "/v1/audit").send().await.unwrap();
+        assert!(!audit.headers().contains_key("dispatchd-hidden-until"));
         said[0]
     }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -152,6 +153,8 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
     let secret = secret.expose_secret();
     let (empty, wrong) = (empty.to_str().unwrap(), wrong.to_str().unwrap());
     let nowhere = format!("http://127.0.0.1:{}", own_port());
+    // Not the device itself: a command that replaces it would break the machine.
+    symlink("/dev/null", folder.path().join("null.csv")).unwrap();
     for (name, words, code, message) in [
         ("log", &[][..], 2, "which format?"),
         ("log.age", &[], 2, "which format?"),
@@ -163,6 +166,7 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
         ("log.csv", &["--encrypt-to-file", "/no/such/file"], 1, "/no/such/file"),
         ("log.csv.age", &[], 2, "no recipient is named"),
         ("log.csv", &["--since", "yesterday"], 2, "since: "),
+        ("null.csv", &["--force"], 2, "is not a regular file"),
         ("there.csv", &[], 1, "is there already; --force replaces it"),
         ("no/such/log.csv", &[], 1, "cannot be written"),
     ] {
@@ -177,6 +181,7 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
     let mut no_server = export_from(&nowhere, &folder.path().join("log.csv"));
     let output = run(&mut no_server);
     assert!(output.status.code() == Some(1) && said(&output).contains("is the server running"));
-    assert_eq!(files_in(folder.path()).len(), 3);
+    assert_eq!(files_in(folder.path()).len(), 4);
+    assert_eq!(fs::read_link(folder.path().join("null.csv")).unwrap(), Path::new("/dev/null"));
     assert_eq!(fs::read_to_string(&there).unwrap(), "mine");
 }

@@ -1,0 +1,185 @@
+//! The mistakes that people make first, in the API and on the command line. Each answer says what is wrong, what came, and
+//! what to do instead.
+
+use dispatchd::api::Problem;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use crate::{
+    harness::{Server, dispatchd, run},
+    wire::Reply,
+};
+
+const REASONS: &str = "one of live-device, never-registered, lease-expired, undiscoverable, ";
+const PLATFORMS: &str = "one of ios, ipados, macos, watchos, visionos, other";
+
+/// The status and the text of a refusal.
+async fn refused(request: RequestBuilder) -> (u16, String) {
+    let reply = Reply::to(request).await;
+    let problem: Problem = serde_json::from_str(&reply.text).unwrap();
+    (reply.status, problem.detail.into_owned())
+}
+
+#[track_caller]
+fn assert_says((status, said): &(u16, String), expected: u16, parts: &[&str]) {
+    assert_eq!(*status, expected, "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_answers_each_with_what_to_do() {
+    let server = Server::start().await;
+    let ben = server.sign_up().await;
+    let reader = server.operator_token("reader", "reader");
+    let phone = |method, path: &str| server.phone(method, path).bearer_auth(&ben.token);
+    let lookup = || phone(Method::POST, "/v1/lookup");
+    let log = |query: &str| server.operator(&reader, &format!("/v1/log?{query}"));
+    let handles = json!({"handles": ["+14155550123"]});
+    let to_phones = |path: &str| server.client.get(format!("{}{path}", server.phones));
+    let to_operators = |path: &str| server.client.get(format!("{}{path}", server.operators));
+    let form =
+        lookup().header("content-type", "application/x-www-form-urlencoded").body("handles=x");
+    let sign_up = |body| server.phone(Method::POST, "/v1/devices").json(&body);
+    let mistakes: [(RequestBuilder, u16, &[&str]); 22] = [
+        (
+            sign_up(json!({"platform": "android"})),
+            400,
+            &["platform: \"android\" is not", PLATFORMS],
+        ),
+        (sign_up(json!({"platform": "iOS"})), 400, &[PLATFORMS, "did you mean `ios`?"]),
+        (log("route=green"), 400, &["route: \"green\" is not one of imessage, sms, none"]),
+        (log("route=iMessage"), 400, &["none; did you mean `imessage`?"]),
+        (log("reason=lapsed"), 400, &["reason: \"lapsed\" is not", REASONS]),
+        (phone(Method::GET, "/v1/lookup/4155550123?region=UK"), 400, &["`region`", "two letters"]),
+        (log("handle=4155550123&region=UK"), 400, &["region: \"UK\" is not the two letters"]),
+        (form, 415, &["a form", "`curl --json`"]),
+        (lookup().body(handles.to_string()), 415, &["Content-Type: application/json"]),
+        (to_phones("/v1/lookup/x"), 401, &["Authorization: Bearer", "the device's token"]),
+        (to_operators("/v1/log"), 401, &["`dispatchd operator add`"]),
+        (
+            to_phones("/v1/lookup/x").bearer_auth(&reader),
+            401,
+            &["an operator's token, for the operators' listener (server.operators"],
+        ),
+        (
+            to_operators("/v1/log").bearer_auth(&ben.token),
+            401,
+            &["a device's token, for the phones' listener (server.phones"],
+        ),
+        (to_phones("/v1/log").bearer_auth(&reader), 404, &["the operators' listener", "8081"]),
+        (
+            to_operators("/v1/lookup/x").bearer_auth(&ben.token),
+            404,
+            &["the phones' listener", "8080"],
+        ),
+        (log("since=2027-13-01"), 400, &["`since` takes an RFC 3339 instant, a date", "90m or 7d"]),
+        (log("since=lately"), 400, &["since: \"lately\" is not an RFC 3339 instant"]),
+        (log("since=2100-01-01"), 400, &["since: 2100-01-01T00", "in the future; it is 20"]),
+        (log("since=5m&until=10m"), 400, &["the window is empty", "must lie before"]),
+        (log("limit=many"), 400, &["limit: \"many\" is not a whole number from 1 on"]),
+        (log("rout=sms"), 400, &["the parameter `rout` is unknown", "did you mean `route`?"]),
+        (
+            phone(Method::GET, "/v1/lookup/x?country=US"),
+            400,
+            &["`country` is unknown", "takes region"],
+        ),
+    ];
+    for (request, status, parts) in mistakes {
+        assert_says(&refused(request).await, status, parts);
+    }
+    let unknown = phone(Method::PUT, "/v1/lookup");
+    assert_says(&refused(unknown).await, 405, &["takes POST"]);
+}
+
+#[tokio::test]
+async fn the_command_line_answers_each_with_what_to_do() {
+    let server = Server::start().await;
+    let ben = server.sign_up().await;
+    let reader = server.operator_token("reader", "reader");
+    let (phones, operators) = (server.phones.as_str(), server.operators.as_str());
+    let no_scheme = operators.trim_start_matches("http://");
+    let nowhere = server.data.join("nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    let search = |words: &'static str| {
+        [&["log", "search"][..], &words.split(' ').collect::<Vec<_>>()].concat()
+    };
+    let mistakes: [(Vec<&str>, &str, u16, &[&str]); 17] = [
+        (
+            search("--route green"),
+            &reader,
+            2,
+            &["route: \"green\" is not one of imessage, sms, none"],
+        ),
+        (search("--route smss"), &reader, 2, &["none; did you mean `sms`?"]),
+        (search("--reason lapsed"), &reader, 2, &["reason: \"lapsed\" is not", REASONS]),
+        (
+            search("--kind change --order up"),
+            &reader,
+            2,
+            &["order: \"up\" is not one of asc, desc"],
+        ),
+        (search("--handle 4155550123"), &reader, 2, &["needs a region", "`region`, such as US"]),
+        (search("--handle 4155550123 --region UK"), &reader, 2, &["region: \"UK\" is not the two"]),
+        (search("--since yesterdayx"), &reader, 2, &["since: \"yesterdayx\" is not", "90m or 7d"]),
+        (search("--since 5m --until 10m"), &reader, 2, &["the window is empty"]),
+        (search("--limit 0"), &reader, 2, &["limit: \"0\" is not a whole number from 1 on"]),
+        (search("--limit -1"), &reader, 2, &["limit: \"-1\" is not a whole number from 1 on"]),
+        (search("--rout sms"), &reader, 2, &["'--rout'", "similar argument exists: '--route'"]),
+        (vec!["log", "serch"], &reader, 2, &["'serch'", "similar subcommand exists: 'search'"]),
+        (search("--json"), "", 1, &["set DISPATCHD_TOKEN or --token-file", "--role reader"]),
+        (search("--json"), &ben.token, 1, &["a device's token", "`dispatchd operator add`"]),
+        (vec!["log", "search", "--server", phones], &reader, 1, &["but the phones'", "port 8081"]),
+        (
+            vec!["log", "search", "--server", no_scheme],
+            &reader,
+            2,
+            &["did you mean http://127.0.0.1"],
+        ),
+        (
+            vec!["operator", "add", "ann", "--role", "reader", "--data", nowhere],
+            "",
+            1,
+            &["it does not exist", "--data", "`dispatchd serve` makes"],
+        ),
+    ];
+    for (words, token, code, parts) in mistakes {
+        let mut command = dispatchd();
+        command.args(&words).env("DISPATCHD_SERVER", operators).env("DISPATCHD_TOKEN", token);
+        let output = run(&mut command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.stdout.is_empty(), "{words:?}");
+        assert_says(&(output.status.code().unwrap().try_into().unwrap(), said), code, parts);
+    }
+    // A span with a minus sign, as `date` and `find` want it, is no mistake.
+    let mut command = dispatchd();
+    command.args(["log", "search", "--since", "-1h", "--json"]);
+    let output = run(command.env("DISPATCHD_SERVER", operators).env("DISPATCHD_TOKEN", &reader));
+    assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
+}
+
+/// Every closed set is in the help of the argument that takes it.
+#[test]
+fn help_lists_what_an_argument_takes() {
+    for (words, sets) in [
+        (
+            &["log", "search", "--help"][..],
+            &[
+                "imessage, sms, none",
+                "lease-expired, undiscoverable",
+                "lookup, change, refusals",
+                "asc, desc",
+            ][..],
+        ),
+        (&["log", "export", "--help"], &["- parquet:", "- csv:", "- ndjson:"]),
+        (&["operator", "add", "--help"], &["reader:", "admin:"]),
+    ] {
+        let output = run(dispatchd().args(words));
+        let help = String::from_utf8(output.stdout).unwrap();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for set in sets {
+            assert!(help.contains(set), "`{set}` is not in: {help}");
+        }
+    }
+}
