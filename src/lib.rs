@@ -40,6 +40,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`limits`] | every limit, with unit and reason |
+//! | [`lock`] | locks a mutex whatever happened to its last holder |
 //! | [`redacted`] | `Debug` of types that hold secrets or personal data |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
@@ -84,6 +85,7 @@ pub mod http;
 pub mod ids;
 pub mod import_jobs;
 pub mod limits;
+pub mod lock;
 pub mod operators;
 pub mod query_log;
 pub mod quota;

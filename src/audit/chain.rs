@@ -8,7 +8,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use super::{
@@ -20,6 +20,7 @@ use crate::{
     envelope::KeyringError,
     files::{self, FileLock, LOCK_FILE_NAME, LockError, SharedDisk},
     limits,
+    lock::lock,
 };
 
 /// Why the audit log cannot be written or read.
@@ -170,7 +171,7 @@ impl Chain {
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     fn tail(&self, known: Option<Known>) -> Result<Tail, AuditError> {

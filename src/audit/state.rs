@@ -1,7 +1,7 @@
 //! What an audit log and its calls share, and a call that was noted and gives out records.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::sync_channel},
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc::sync_channel},
     thread,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use super::{
     chain::{AuditError, Chain},
     entry::{End, What},
 };
-use crate::{envelope::Keyring, limits};
+use crate::{envelope::Keyring, limits, lock::lock};
 
 #[derive(Debug)]
 pub(super) struct AuditState {
@@ -93,10 +93,6 @@ impl Drop for Writing {
         *lock(&self.0.is_writing) = false;
         self.0.written.notify_one();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Ending {

@@ -14,17 +14,14 @@
 //! After an error in the middle the next change reads both files again, as a start does, and writes them again: what was read
 //! may not be durable.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeSet, sync::Mutex};
 
 use super::{
     key_files::{KeyFiles, KeyringError, Keys},
     keyring_format::{Entries, HourKey},
     root_key::RootKey,
 };
-use crate::{clock::Hour, files::SharedDisk};
+use crate::{clock::Hour, files::SharedDisk, lock::lock};
 
 /// The keys of the hours that are alive.
 #[derive(Debug)]
@@ -146,8 +143,4 @@ impl Keyring {
     fn disk(&self) -> Result<&SharedDisk, KeyringError> {
         self.disk.as_ref().ok_or_else(|| KeyringError::ReadOnly(self.files.keyring.clone()))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

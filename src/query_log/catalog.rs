@@ -10,11 +10,8 @@ use std::{
     },
 };
 
-use super::{
-    lock::lock,
-    segment_name::{LogFileName, SegmentId},
-};
-use crate::{clock::Hour, files::Disk, vocabulary::codes};
+use super::segment_name::{LogFileName, SegmentId};
+use crate::{clock::Hour, files::Disk, lock::lock, vocabulary::codes};
 
 codes! {
     /// The state of a segment.

@@ -20,7 +20,6 @@ use super::{
         pending::Pending,
         segment_file::WriteError,
     },
-    lock::lock,
     sealer::SealerState,
     search::Sources,
 };
@@ -28,6 +27,7 @@ use crate::{
     clock::Hour,
     files::{self, FileLock, SharedDisk, Space},
     limits,
+    lock::lock,
     shutdown::Shutdown,
 };
 

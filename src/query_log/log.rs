@@ -23,7 +23,6 @@ use super::{
         pending::Pending,
         segment_file::SegmentMaker,
     },
-    lock::lock,
     log_clock::LogClock,
     reader::LogReader,
     record::Record,
@@ -35,6 +34,7 @@ use crate::{
     clock::SharedClock,
     envelope::{KeyFiles, Keyring},
     files::{OsDisk, SharedDisk},
+    lock::lock,
     shutdown::Shutdown,
 };
 

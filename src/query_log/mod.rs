@@ -42,7 +42,6 @@ mod filter;
 mod flips;
 mod frames;
 mod json;
-mod lock;
 mod log;
 mod log_clock;
 mod reader;

@@ -3,7 +3,7 @@
 use std::{
     io, iter,
     ops::Range,
-    sync::{Mutex, MutexGuard, Once, PoisonError},
+    sync::{Mutex, MutexGuard, Once},
 };
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use super::{
     parity,
     seal::ChunkKey,
 };
-use crate::files::File;
+use crate::{files::File, lock::lock};
 
 /// Why a range cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -258,7 +258,7 @@ impl ChunkCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(u32, Bytes)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 };
 
 use super::flusher::{self, Signal, Wakeup};
-use crate::query_log::lock::lock;
+use crate::lock::lock;
 
 /// Why an append failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -27,7 +27,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use crate::query_log::lock::lock;
+use crate::lock::lock;
 
 thread_local! {
     /// The id of a log, and this thread's flusher for it.

@@ -9,11 +9,11 @@ use super::{
 use crate::{
     envelope::{ChunkWriter, FileHeader, HourKey},
     ids, limits,
+    lock::lock,
     query_log::{
         catalog::{Form, Segment, SegmentState},
         engine::LogState,
         frames::segment_reader::SegmentReader,
-        lock::lock,
         record::EachRow,
         search::Sources,
         segment::{self, WriteOptions},

@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{job::Job, open_hour::OpenHour};
-use crate::{background, clock::Hour, limits, query_log::lock::lock};
+use crate::{background, clock::Hour, limits, lock::lock};
 
 /// The hours of one search, in its order.
 pub(super) struct Prefetch {

@@ -10,9 +10,10 @@ use crate::{
     files::{SharedDisk, tests::sim_disk::UnsyncedDisk},
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
+    lock::lock,
     query_log::{
         Config, Durability, Filter, LogOptions, LogReader, LogRow, LookupRecord, OpenError, Order,
-        QueryLog, Record, RecoveryReport, lock::lock,
+        QueryLog, Record, RecoveryReport,
     },
     shutdown::Shutdown,
     vocabulary::{Cause, Change, ChangeKind, Reason, Route},

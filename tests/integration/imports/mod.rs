@@ -17,6 +17,7 @@ use graph::Sources;
 /// Each module and the modules that it may import, bottom up.
 const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("lock", &[]),
     ("redacted", &[]),
     ("ids", &[]),
     ("shutdown", &[]),
@@ -26,7 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("background", &["ids", "shutdown"]),
     ("handle", &["limits", "redacted"]),
     ("vocabulary", &["handle", "ids"]),
-    ("envelope", &["clock", "files", "ids", "limits"]),
+    ("envelope", &["clock", "files", "ids", "limits", "lock"]),
     ("registry", &["clock", "files", "handle", "ids", "limits", "vocabulary"]),
     ("quota", &["clock", "handle", "ids", "limits", "redacted", "vocabulary"]),
     (
@@ -39,11 +40,15 @@ const TABLE: &[(&str, &[&str])] = &[
             "handle",
             "ids",
             "limits",
+            "lock",
             "shutdown",
             "vocabulary",
         ],
     ),
-    ("audit", &["clock", "envelope", "files", "handle", "limits", "query_log", "vocabulary"]),
+    (
+        "audit",
+        &["clock", "envelope", "files", "handle", "limits", "lock", "query_log", "vocabulary"],
+    ),
     (
         "tables",
         &["clock", "files", "handle", "ids", "limits", "query_log", "registry", "vocabulary"],
