@@ -16,6 +16,7 @@ pub mod canonical;
 mod digits;
 mod email;
 mod error;
+mod lost_plus;
 mod phone;
 mod region;
 mod spelling;

@@ -65,6 +65,9 @@ pub(super) fn ready(
     }
     match stage(&source, directory, options, &show) {
         Ok(staged) => {
+            for note in &staged.notes {
+                eprintln!("dispatchd: {note}");
+            }
             Ok(Ready { path: staged.path, accounts: staged.totals.accounts, bad: Some(staged.bad) })
         }
         Err(StageError::BadRows(bad)) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::handle::HandleError;
+use crate::{handle::HandleError, vocabulary::Platform};
 
 /// Why a row cannot be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum Reason {
     #[error("the number of cells differs from the header")]
     CellCount,
     /// A cell is not UTF-8.
-    #[error("a cell is not UTF-8")]
+    #[error("a cell is not UTF-8; save the file as UTF-8 (CSV UTF-8)")]
     NotUtf8,
     /// The text is no handle; [`HandleError::reason`] returned the reason.
     #[error("the handle is invalid: {0}")]
@@ -22,11 +22,11 @@ pub enum Reason {
     /// The device's id is empty or longer than 128 bytes.
     #[error("the device's id must have 1 to 128 bytes")]
     DeviceId,
-    /// The platform is not one of [`Platform::ALL`](crate::vocabulary::Platform::ALL).
-    #[error("the platform is unknown")]
+    /// The platform is not one of [`Platform::ALL`].
+    #[error("the platform is not one of {}", platforms())]
     Platform,
     /// The named column is not an instant, or is empty although it is required.
-    #[error("{0} is not an RFC 3339 instant")]
+    #[error("{0} is not an instant such as 2026-11-23T08:41:07Z (RFC 3339)")]
     Time(&'static str),
     /// The instant in the named column is more than a day in the future.
     #[error("{0} is more than a day in the future")]
@@ -34,6 +34,15 @@ pub enum Reason {
     /// `discoverable` is neither `true` nor `false`.
     #[error("discoverable is neither true nor false")]
     Discoverable,
+    /// The named column has a floating-point number.
+    #[error("{0} is a floating-point number, which may have lost digits; write the column as text")]
+    Float(&'static str),
+    /// The handle is a decimal number, such as `4.91512E+12`.
+    #[error("the handle looks like a spreadsheet changed it; write the column as text")]
+    Decimal,
+    /// The digits may be a national number, or an international one whose plus sign was lost.
+    #[error("the handle has two readings: write it with +")]
+    TwoReadings,
     /// The device's name is longer than [`crate::limits::DEVICE_NAME_BYTES_MAX`].
     #[error("the device's name is too long")]
     NameLength,
@@ -64,6 +73,11 @@ pub enum Reason {
     /// Earlier rows have as many handles as an account may have.
     #[error("the account has too many handles")]
     TooManyHandles,
+}
+
+fn platforms() -> String {
+    let codes: Vec<_> = Platform::ALL.iter().map(|platform| platform.code()).collect();
+    codes.join(", ")
 }
 
 impl From<HandleError> for Reason {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     bad_rows::BadRows,
     columns::ColumnError,
+    foreign::{self, ForeignFile},
     progress::{Phase, Progress, Unit},
 };
 use crate::{
@@ -65,9 +66,14 @@ pub enum StageError {
     /// The header is invalid.
     #[error(transparent)]
     Columns(#[from] ColumnError),
-    /// A record is longer than [`StageOptions::record_bytes_max`].
-    #[error("the record on line {line} is too long; check whether its quotes are closed")]
-    RecordTooLong {
+    /// The file is none that an import reads.
+    #[error(transparent)]
+    Foreign(#[from] ForeignFile),
+    /// A record is longer than [`StageOptions::record_bytes_max`], or the file ends within its quotes.
+    #[error(
+        "the record that begins on line {line} has no end; check whether its quotes are closed"
+    )]
+    UnendedRecord {
         /// The line on which the record begins.
         line: u64,
     },
@@ -127,7 +133,8 @@ impl Source {
     /// Opens the file at `path`, and reads it once for its digest.
     pub fn open(path: &Path, progress: &dyn Fn(Progress)) -> Result<Self, StageError> {
         let kind = FileKind::of(path)?;
-        let file = files::open(path).map_err(StageError::Read)?;
+        let mut file = files::open(path).map_err(StageError::Read)?;
+        foreign::check(&mut file, kind).map_err(StageError::Read)??;
         let stamp = FileStamp::of_open(&file).map_err(StageError::Read)?;
         let total = stamp.bytes;
         let report = |done| {

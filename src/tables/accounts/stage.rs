@@ -1,7 +1,8 @@
 //! [`stage()`]: reads a source, groups its rows into accounts and writes them to a staged file.
 
 use std::{
-    io,
+    collections::BTreeSet,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -31,12 +32,32 @@ pub struct Staged {
     pub path: PathBuf,
     /// The digest by which [`find`](super::find) finds the file again.
     pub digest: ImportDigest,
-    /// All rows of the source, including bad ones.
+    /// All rows of the source, including bad ones, without empty ones.
     pub rows: u64,
     /// What the staged file contains.
     pub totals: StagedTotals,
     /// Rows that were left out.
     pub bad: BadRows,
+    /// How the source was read where it could be read in another way.
+    pub notes: Vec<Note>,
+}
+
+/// How a source was read where it could be read in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// A column was left out.
+    IndexColumn,
+    /// A time zone was assumed.
+    LocalTime,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IndexColumn => "index column ignored: it only numbers the rows",
+            Self::LocalTime => "instants without a time zone are read as UTC",
+        })
+    }
 }
 
 /// Reads `source`, checks every row and writes its accounts to a staged file in `directory`, which is created if needed.
@@ -57,7 +78,7 @@ pub fn stage(
     let digest = source.digest(options);
     let mut writer = StagedWriter::create(directory, digest).map_err(failed)?;
 
-    let (mut rows, mut bad) = read(source, options, progress)?;
+    let Read { mut rows, mut bad, notes } = read(source, options, progress)?;
     source.check_unchanged()?;
     let total = rows.count;
     let rows_total = total + bad.total();
@@ -88,48 +109,59 @@ pub fn stage(
         return Err(StageError::BadRows(bad));
     }
     let (path, totals) = writer.finish().map_err(failed)?;
-    Ok(Staged { path, digest, rows: rows_total, totals, bad })
+    let notes = notes.into_iter().collect();
+    Ok(Staged { path, digest, rows: rows_total, totals, bad, notes })
 }
 
-/// The rows of a source that passed the checks of their cells, and the bad ones.
+/// What was read of a source: the rows that passed the checks of their cells, and the bad ones.
+#[derive(Default)]
+struct Read {
+    rows: Rows,
+    bad: BadRows,
+    notes: BTreeSet<Note>,
+}
+
 fn read(
     source: &Source,
     options: &StageOptions,
     progress: &dyn Fn(Progress),
-) -> Result<(Rows, BadRows), StageError> {
+) -> Result<Read, StageError> {
     let (layout, pieces) = pieces::open(source, options.record_bytes_max, progress)?;
     // The random seed prevents a file whose handles all have the same hash.
     let hasher = RandomState::default();
-    let (mut rows, mut bad) = (Rows::default(), BadRows::default());
+    let mut all = Read::default();
+    all.notes.extend(layout.has_index.then_some(Note::IndexColumn));
+    all.notes.extend(layout.has_local_time.then_some(Note::LocalTime));
     pipeline::in_order(
         options.threads.get(),
         pieces,
         |piece| parse(&piece, &layout, options, &hasher),
-        |(piece_rows, piece_bad)| {
-            rows.add(piece_rows);
-            bad.absorb(&piece_bad);
+        |(rows, bad, has_local_time)| {
+            all.rows.add(rows);
+            all.bad.absorb(&bad);
+            all.notes.extend(has_local_time.then_some(Note::LocalTime));
             Ok(())
         },
     )?;
-    Ok((rows, bad))
+    Ok(all)
 }
 
+/// The rows of a piece, the bad ones, and whether an instant had no time zone.
 fn parse(
     piece: &Piece,
     layout: &Layout,
     options: &StageOptions,
     hasher: &RandomState,
-) -> (PieceOfRows, BadRows) {
+) -> (PieceOfRows, BadRows, bool) {
     let mut rows = PieceOfRows::default();
     let mut bad = BadRows::default();
     let mut reader = CellReader::new(options.region, options.now);
-    piece.read(layout, |line, cells| {
-        match cells.and_then(|cells| reader.read(line, &cells).map(|row| rows.push(&row, hasher))) {
-            Ok(()) => {}
-            Err(reason) => bad.add(line, reason),
-        }
+    piece.read(layout, |line, cells| match cells.and_then(|cells| reader.read(line, &cells)) {
+        Ok(Some(row)) => rows.push(&row, hasher),
+        Ok(None) => {}
+        Err(reason) => bad.add(line, reason),
     });
-    (rows, bad)
+    (rows, bad, reader.has_local_time)
 }
 
 /// Splits an index that is sorted by account, so that no account is in two parts.

@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::{ids::AccountId, limits, tables::accounts::identity::Identity};
+use crate::{
+    ids::AccountId,
+    limits,
+    tables::accounts::{Note, identity::Identity},
+};
 
 const GOOD: &str = "+14155550123,ann,phone,ios,2026-11-20T08:00:00Z,,,";
 
@@ -37,16 +41,29 @@ fn a_row_with_an_invalid_cell_is_bad() {
             &format!("+14155550124,b,{long},ios,2026-11-20T08:00:00Z,,,"),
             "the device's id must have 1 to 128 bytes",
         ),
-        ("+14155550124,b,d,iOS,2026-11-20T08:00:00Z,,,", "the platform is unknown"),
-        ("+14155550124,b,d,ios,,,,", "last_check_in_at is not an RFC 3339 instant"),
-        ("+14155550124,b,d,ios,20.11.2026,,,", "last_check_in_at is not an RFC 3339 instant"),
+        (
+            "+14155550124,b,d,android,2026-11-20T08:00:00Z,,,",
+            "the platform is not one of ios, ipados, macos, watchos, visionos, other",
+        ),
+        (
+            "+4915123456789.0,b,d,ios,2026-11-20T08:00:00Z,,,",
+            "the handle looks like a spreadsheet changed it; write the column as text",
+        ),
+        (
+            "+14155550124,b,d,ios,,,,",
+            "last_check_in_at is not an instant such as 2026-11-23T08:41:07Z (RFC 3339)",
+        ),
+        (
+            "+14155550124,b,d,ios,20.11.2026,,,",
+            "last_check_in_at is not an instant such as 2026-11-23T08:41:07Z (RFC 3339)",
+        ),
         (
             "+14155550124,b,d,ios,1969-12-31T23:59:59Z,,,",
-            "last_check_in_at is not an RFC 3339 instant",
+            "last_check_in_at is not an instant such as 2026-11-23T08:41:07Z (RFC 3339)",
         ),
         (
             "+14155550124,b,d,ios,2026-11-20T08:00:00Z,2026-02-30T00:00:00Z,,",
-            "proved_at is not an RFC 3339 instant",
+            "proved_at is not an instant such as 2026-11-23T08:41:07Z (RFC 3339)",
         ),
         (
             "+14155550124,b,d,ios,2026-11-24T12:00:01Z,,,",
@@ -257,22 +274,64 @@ fn one_bad_row_prevents_the_staging_and_the_report_lists_the_first_twenty() {
 
 #[test]
 fn an_invalid_header_prevents_the_staging() {
+    let rest = "account,device,platform,last_check_in_at";
     for (content, message) in [
-        ("", "the file has no header: its first line must name the columns"),
+        ("", "this is an empty file; its first line must name the columns"),
+        ("+14155550123,ann,phone,ios,2026-11-20T08:00:00Z\n", "the file has no header"),
         ("handle,account,device,platform\n", "the column \"last_check_in_at\" is missing"),
-        (
-            "handle,account,device,platform,last_check_in_at,shoe_size\n",
-            "unknown column \"shoe_size\"",
-        ),
-        (
-            "handle,account,device,platform,last_check_in_at,handle\n",
-            "the column \"handle\" occurs twice",
-        ),
+        (&format!("handle,{rest},shoe_size\n"), "unknown column \"shoe_size\"; the columns are"),
+        (&format!("hanlde,{rest}\n"), "unknown column \"hanlde\"; did you mean `handle`?"),
+        (&format!("handle,{rest},handle\n"), "the column \"handle\" occurs twice"),
+        (&format!("handle,{rest}\n").replace(',', ";"), "a file separated by semicolons; save"),
+        (&format!("handle,{rest}\n").replace(',', "\t"), "a file separated by tabs; save it with"),
+        (&format!("Handle,{rest}\n").replace(',', " | "), "a file separated by vertical bars"),
+        (&format!("sep=;\nhandle;{rest}\n"), "the line sep= that only Excel reads; remove that"),
+        (&format!("\u{FEFF}SEP=,\nhandle,{rest}\n"), "the line sep= that only Excel reads"),
+        ("{\"handle\":\"+14155550123\"}\n", "this is JSON; write it as CSV or Parquet"),
     ] {
         let import = Import::new();
-        let error = import.stage(&import.file(content)).unwrap_err();
-        assert_eq!(error.to_string(), message);
+        let error = import.stage(&import.file(content)).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+        assert!(!error.contains("4155550123"), "{error}");
     }
+    let import = Import::new();
+    let path = import.file("");
+    fs::write(&path, b"handle,account,device,platform,last_check_in_at,caf\xE9\n").unwrap();
+    let error = import.stage(&path).unwrap_err().to_string();
+    assert!(error.contains("first line is not UTF-8"), "{error}");
+}
+
+#[test]
+fn rows_are_read_as_other_programs_write_them() {
+    let mut import = Import::new();
+    import.options.region = Some(crate::handle::Region::parse("DE").unwrap());
+    let content = "\u{FEFF}\"HANDLE\",Account,Device,Platform,Last_Check_In_At,Discoverable\r\n\
+                   '+14155550123,ann,phone,iOS,2026-11-20 08:00:00+00,TRUE\r\n\
+                   ,,,,,\r\n\
+                   \"ann@example.com\", ann ,phone,IOS,2026-11-20T08:00:00+0000,False\r\n\
+                   ,,,,,,,\r\n";
+    let staged = import.stage(&import.file(content)).unwrap();
+    assert_eq!((staged.rows, staged.notes), (2, vec![]));
+    let read = accounts(&staged.path);
+    assert_eq!(handles(&read), [("+14155550123".into(), 1), ("ann@example.com".into(), 1)]);
+    assert!(read[0].claims[0].discoverable && !read[0].claims[1].discoverable);
+
+    // pandas writes an index, and no zone for naive instants.
+    let content = ",handle,account,device,platform,last_check_in_at\n\
+                   0,0151 23456789,ann,phone,ios,2026-11-20 08:00:00\n";
+    let staged = import.stage(&import.file(content)).unwrap();
+    assert_eq!(staged.notes, [Note::IndexColumn, Note::LocalTime]);
+    assert_eq!(handles(&accounts(&staged.path)), [("+4915123456789".into(), 1)]);
+}
+
+#[test]
+fn a_number_that_lost_its_plus_sign_is_bad_where_two_readings_fit() {
+    let mut import = Import::skipping_bad();
+    import.options.region = Some(crate::handle::Region::parse("DE").unwrap());
+    let row = |handle: &str| format!("{handle},{handle},{handle},ios,2026-11-20T08:00:00Z,,,");
+    let (accounts, bad) = import.staged(&[&row("4915123456789"), &row("015123456780")]);
+    assert_eq!(faults(&bad), [(2, "the handle has two readings: write it with +".into())]);
+    assert_eq!(handles(&accounts), [("+4915123456780".into(), 1)]);
 }
 
 #[test]
@@ -283,7 +342,7 @@ fn no_report_contains_the_content_of_a_row() {
         "ann@example.com,secret,secret,secret,2026-11-20T08:00:00Z,,,",
         "ann@example.com,secret,secret,ios,secret,,,",
         "ann@example.com,secret,secret,ios,2026-11-20T08:00:00Z,,secret,",
-        "secret,\"secret",
+        "secret,\"secret\"",
     ];
     let error = import.stage(&import.csv(&rows)).unwrap_err();
     let StageError::BadRows(bad) = &error else { panic!("{error}") };
