@@ -50,6 +50,7 @@ mod export;
 mod foreign;
 mod identity;
 mod parquet_source;
+mod parquet_types;
 mod pieces;
 mod pipeline;
 mod progress;

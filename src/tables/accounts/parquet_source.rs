@@ -1,41 +1,55 @@
 //! Parquet: splits a file into batches of rows, and converts batches to cells.
 
-use std::sync::Arc;
-
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, Float32Array, Float64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, downcast_integer_array,
-};
-use arrow_schema::{DataType, TimeUnit};
 use parquet::{
-    arrow::arrow_reader::{
-        ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-    },
-    errors::ParquetError,
+    basic::TimeUnit,
+    column::reader::{ColumnReader, ColumnReaderImpl},
+    data_type::{ByteArray, DataType},
+    errors::{ParquetError, Result},
+    file::reader::{FileReader as _, SerializedFileReader},
 };
 
 use super::{
     bad_rows::Reason,
     cells::{Cell, Cells},
-    columns::{Column, ColumnError, Layout},
+    columns::{Column, Layout},
+    parquet_types::Form,
     source::StageError,
 };
-use crate::{files::File, tables::cell::ColumnKind};
+use crate::files::File;
 
 /// Rows of one batch: few enough to distribute to threads, and enough to read fast.
 const BATCH_ROWS: usize = 8_192;
-/// DuckDB writes a UUID as so many bytes.
-const UUID_BYTES: i32 = 16;
 
 pub(super) struct ParquetPiece {
-    batch: RecordBatch,
+    /// The values of each column of [`Column::ALL`] that the file has.
+    columns: [Option<Values>; Column::ALL.len()],
+    rows: usize,
     /// The number of the first row, counted from 1.
     row: u64,
 }
 
+/// The values of a column: one for each row, none for null.
+enum Values {
+    Null,
+    Text(Vec<Option<ByteArray>>),
+    /// Integers and UUIDs.
+    Ids(Vec<Option<String>>),
+    Flags(Vec<Option<bool>>),
+    /// Microseconds since the epoch.
+    Instants(Vec<Option<i64>>),
+    /// Whether there is a number: pandas writes "not a number" for no value.
+    Floats(Vec<Option<bool>>),
+}
+
 pub(super) struct ParquetSource {
-    reader: ParquetRecordBatchReader,
+    file: SerializedFileReader<File>,
+    /// The index in the file and the form of each column.
+    columns: [Option<(usize, Form)>; Column::ALL.len()],
+    /// The row group that is read next.
+    next_group: usize,
+    /// The readers of the row group's columns, and how many of its rows they have not read.
+    group: [Option<(ColumnReader, Form)>; Column::ALL.len()],
+    rows_left: usize,
     pub(super) rows_read: u64,
     pub(super) rows_total: u64,
 }
@@ -43,104 +57,163 @@ pub(super) struct ParquetSource {
 impl ParquetSource {
     /// Reads the layout of the rows.
     pub(super) fn open(file: File) -> Result<(Layout, Self), StageError> {
-        // Ignores the Arrow schema that a writer may have stored. A column then has the type of its values: dictionaries,
-        // views and large strings become plain strings.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
-        let fields = builder.schema().fields();
-        let mut layout = Layout::from_names(fields.iter().map(|field| field.name().as_str()))?;
+        let file = SerializedFileReader::new(file)?;
+        let metadata = file.metadata().file_metadata();
+        let (schema, fields) = (metadata.schema_descr(), metadata.schema().get_fields());
+        let mut layout = Layout::from_names(fields.iter().map(|field| field.name()))?;
+        let mut columns = [const { None }; Column::ALL.len()];
         for column in Column::ALL {
-            if let Some(position) = layout.position(column) {
-                let found = fields[position].data_type();
-                check_type(column, found)?;
-                layout.has_local_time |= matches!(found, DataType::Timestamp(_, None));
-            }
+            let Some(position) = layout.position(column) else { continue };
+            let form = Form::of(column, &fields[position])?;
+            layout.has_local_time |= form.is_local_time();
+            // A nested column before it, such as an index of pandas, would have several leaves.
+            let leaf = (0..schema.num_columns())
+                .find(|leaf| schema.get_column_root_idx(*leaf) == position);
+            columns[column as usize] = leaf.map(|leaf| (leaf, form));
         }
-        let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let reader = builder.with_batch_size(BATCH_ROWS).build()?;
-        Ok((layout, Self { reader, rows_read: 0, rows_total }))
+        let rows_total = u64::try_from(metadata.num_rows()).unwrap_or(0);
+        let group = [const { None }; Column::ALL.len()];
+        let source =
+            Self { file, columns, next_group: 0, group, rows_left: 0, rows_read: 0, rows_total };
+        Ok((layout, source))
     }
 
     pub(super) fn next_piece(&mut self) -> Result<Option<ParquetPiece>, StageError> {
-        let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch.map_err(ParquetError::from)?;
+        while self.rows_left == 0 {
+            if self.next_group == self.file.num_row_groups() {
+                return Ok(None);
+            }
+            self.open_group()?;
+        }
+        let rows = self.rows_left.min(BATCH_ROWS);
+        let mut columns = [const { None }; Column::ALL.len()];
+        for (values, reader) in columns.iter_mut().zip(&mut self.group) {
+            let Some((reader, form)) = reader else { continue };
+            *values = Some(Values::read(reader, *form, rows)?);
+        }
         let row = self.rows_read + 1;
-        self.rows_read += batch.num_rows() as u64;
-        Ok(Some(ParquetPiece { batch, row }))
+        self.rows_left -= rows;
+        self.rows_read += rows as u64;
+        Ok(Some(ParquetPiece { columns, rows, row }))
     }
-}
 
-/// A column of any kind may have texts. It may also have no value at all: data frames give such a column a type of its own, or
-/// floating-point numbers.
-fn check_type(column: Column, found: &DataType) -> Result<(), ColumnError> {
-    let kind = column.head().kind;
-    let is_id = matches!(column, Column::Account | Column::Device);
-    let fits = match found {
-        DataType::Utf8 | DataType::Null => true,
-        found if found.is_floating() => true,
-        found if found.is_integer() => is_id || kind == ColumnKind::Flag,
-        DataType::FixedSizeBinary(UUID_BYTES) => is_id,
-        DataType::Boolean => kind == ColumnKind::Flag,
-        DataType::Timestamp(..) => kind == ColumnKind::Instant,
-        _ => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    let expected = match kind {
-        ColumnKind::Instant => "a timestamp or a string",
-        ColumnKind::Flag => "a boolean or a string",
-        _ if is_id => "a string, an integer or a UUID",
-        _ => "a string",
-    };
-    Err(ColumnError::Type { name: column.name(), found: type_name(found), expected })
-}
-
-fn type_name(found: &DataType) -> &'static str {
-    match found {
-        found if found.is_integer() => "an integer, which has no plus sign and no leading zeros",
-        DataType::Boolean => "a boolean",
-        DataType::Timestamp(..) => "a timestamp",
-        DataType::Date32 | DataType::Date64 => "a date without a time",
-        DataType::Time32(_) | DataType::Time64(_) => "a time without a date",
-        DataType::Binary | DataType::FixedSizeBinary(_) => "bytes without the mark of a text",
-        DataType::List(_) => "a list",
-        DataType::Struct(_) => "a nested structure",
-        DataType::Map(..) => "a map",
-        found if found.is_decimal() => "a decimal number",
-        _ => "a type that an import does not read",
+    fn open_group(&mut self) -> Result<()> {
+        let group = self.file.get_row_group(self.next_group)?;
+        for (reader, column) in self.group.iter_mut().zip(&self.columns) {
+            let open = |&(leaf, form): &(usize, Form)| {
+                group.get_column_reader(leaf).map(|reader| (reader, form))
+            };
+            *reader = column.as_ref().map(open).transpose()?;
+        }
+        self.rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+        self.next_group += 1;
+        Ok(())
     }
 }
 
 /// Calls `row` for each row of a piece, with its number.
-pub(super) fn read(
-    piece: &ParquetPiece,
-    layout: &Layout,
-    mut row: impl FnMut(u64, Result<Cells<'_>, Reason>),
-) {
-    let arrays = Column::ALL.map(|column| {
-        layout.position(column).map(|position| with_text_ids(piece.batch.column(position)))
-    });
-    let values = arrays.each_ref().map(|array| array.as_ref().map_or(Values::None, Values::of));
-    for (number, at) in (piece.row..).zip(0..piece.batch.num_rows()) {
-        row(number, Ok(Column::ALL.map(|column| values[column as usize].cell(at))));
+pub(super) fn read(piece: &ParquetPiece, mut row: impl FnMut(u64, Result<Cells<'_>, Reason>)) {
+    for (number, at) in (piece.row..).zip(0..piece.rows) {
+        let cells = piece.columns.each_ref().map(|values| match values {
+            Some(values) => values.cell(at).unwrap_or(Cell::Text("")),
+            None => Cell::Text(""),
+        });
+        row(number, Ok(cells));
     }
 }
 
-/// Integers and UUIDs as text, and any other array as it is.
-fn with_text_ids(array: &ArrayRef) -> ArrayRef {
-    downcast_integer_array!(
-        array => {
-            let text = array.iter().map(|integer| Some(integer?.to_string()));
-            Arc::new(text.collect::<StringArray>())
+impl Values {
+    /// The next `rows` values.
+    fn read(reader: &mut ColumnReader, form: Form, rows: usize) -> Result<Self> {
+        use ColumnReader as Of;
+        // An instant beyond the range of microseconds saturates, and is then refused as one in the future.
+        let micros = |value: i64| match form {
+            Form::Instant { unit: TimeUnit::MILLIS, .. } => value.saturating_mul(1_000),
+            Form::Instant { unit: TimeUnit::NANOS, .. } => value.div_euclid(1_000),
+            _ => value,
+        };
+        Ok(match (form, reader) {
+            (Form::Null, _) => Self::Null,
+            (Form::Text, Of::ByteArrayColumnReader(reader)) => {
+                Self::Text(values(reader, rows, checked_text)?)
+            }
+            (Form::Flag, Of::BoolColumnReader(reader)) => Self::Flags(values(reader, rows, Ok)?),
+            (Form::Integer { is_signed: true }, Of::Int32ColumnReader(reader)) => {
+                Self::Ids(values(reader, rows, |id| Ok(id.to_string()))?)
+            }
+            (Form::Integer { is_signed: true }, Of::Int64ColumnReader(reader)) => {
+                Self::Ids(values(reader, rows, |id| Ok(id.to_string()))?)
+            }
+            (Form::Integer { .. }, Of::Int32ColumnReader(reader)) => {
+                Self::Ids(values(reader, rows, |id| Ok(id.cast_unsigned().to_string()))?)
+            }
+            (Form::Integer { .. }, Of::Int64ColumnReader(reader)) => {
+                Self::Ids(values(reader, rows, |id| Ok(id.cast_unsigned().to_string()))?)
+            }
+            (Form::Uuid, Of::FixedLenByteArrayColumnReader(reader)) => {
+                Self::Ids(values(reader, rows, |uuid| Ok(uuid_text(uuid.data())))?)
+            }
+            (Form::Instant { .. }, Of::Int64ColumnReader(reader)) => {
+                Self::Instants(values(reader, rows, |at| Ok(micros(at)))?)
+            }
+            (Form::OldInstant, Of::Int96ColumnReader(reader)) => {
+                Self::Instants(values(reader, rows, |at| Ok(at.to_micros()))?)
+            }
+            (Form::Float, Of::FloatColumnReader(reader)) => {
+                Self::Floats(values(reader, rows, |number| Ok(!number.is_nan()))?)
+            }
+            (Form::Float, Of::DoubleColumnReader(reader)) => {
+                Self::Floats(values(reader, rows, |number| Ok(!number.is_nan()))?)
+            }
+            (Form::Float, Of::FixedLenByteArrayColumnReader(reader)) => {
+                Self::Floats(values(reader, rows, |half| Ok(!is_nan_of_16_bits(half.data())))?)
+            }
+            _ => return Err(damaged("the type of a column is not the one of its values")),
+        })
+    }
+
+    fn cell(&self, at: usize) -> Option<Cell<'_>> {
+        match self {
+            Self::Null => None,
+            // That it is UTF-8 was checked when it was read.
+            Self::Text(texts) => texts[at].as_ref()?.as_utf8().ok().map(Cell::Text),
+            Self::Ids(texts) => texts[at].as_deref().map(Cell::Text),
+            Self::Flags(flags) => flags[at].map(Cell::Flag),
+            Self::Instants(instants) => instants[at].map(Cell::Instant),
+            Self::Floats(floats) => floats[at].filter(|is_number| *is_number).map(|_| Cell::Float),
         }
-        DataType::FixedSizeBinary(UUID_BYTES) => {
-            let uuids = array.as_any().downcast_ref::<FixedSizeBinaryArray>();
-            let text = uuids.into_iter().flatten().map(|uuid| Some(uuid_text(uuid?)));
-            Arc::new(text.collect::<StringArray>())
-        }
-        _ => Arc::clone(array),
-    )
+    }
+}
+
+/// The next `rows` values of a column, none for null.
+fn values<T: DataType, V>(
+    reader: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    convert: impl Fn(T::T) -> Result<V>,
+) -> Result<Vec<Option<V>>> {
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    let (read, ..) = reader.read_records(rows, Some(&mut levels), None, &mut values)?;
+    if read != rows {
+        return Err(damaged("a column has fewer values than its row group has rows"));
+    }
+    let mut values = values.into_iter().map(convert);
+    let missing = || damaged("a column has fewer values than it says");
+    let mut next = || values.next().unwrap_or_else(|| Err(missing())).map(Some);
+    // A column without nulls has no levels.
+    if levels.is_empty() {
+        return (0..rows).map(|_| next()).collect();
+    }
+    levels.into_iter().map(|level| if level == 0 { Ok(None) } else { next() }).collect()
+}
+
+fn damaged(what: &str) -> ParquetError {
+    ParquetError::General(what.to_owned())
+}
+
+/// The text, if it is one.
+fn checked_text(text: ByteArray) -> Result<ByteArray> {
+    text.as_utf8()?;
+    Ok(text)
 }
 
 /// A UUID in the form of RFC 9562.
@@ -150,60 +223,8 @@ fn uuid_text(bytes: &[u8]) -> String {
     text
 }
 
-enum Values<'a> {
-    None,
-    Float(&'a ArrayRef),
-    Text(&'a StringArray),
-    Bool(&'a BooleanArray),
-    Second(&'a TimestampSecondArray),
-    Milli(&'a TimestampMillisecondArray),
-    Micro(&'a TimestampMicrosecondArray),
-    Nano(&'a TimestampNanosecondArray),
-}
-
-impl<'a> Values<'a> {
-    fn of(array: &'a ArrayRef) -> Self {
-        let any = array.as_any();
-        let none = || Self::None;
-        match array.data_type() {
-            DataType::Utf8 => any.downcast_ref().map_or_else(none, Self::Text),
-            DataType::Boolean => any.downcast_ref().map_or_else(none, Self::Bool),
-            DataType::Timestamp(unit, _) => match unit {
-                TimeUnit::Millisecond => any.downcast_ref().map_or_else(none, Self::Milli),
-                TimeUnit::Microsecond => any.downcast_ref().map_or_else(none, Self::Micro),
-                TimeUnit::Nanosecond => any.downcast_ref().map_or_else(none, Self::Nano),
-                TimeUnit::Second => any.downcast_ref().map_or_else(none, Self::Second),
-            },
-            found if found.is_floating() => Self::Float(array),
-            _ => Self::None,
-        }
-    }
-
-    fn cell(&self, at: usize) -> Cell<'a> {
-        match self {
-            Self::Text(array) if array.is_valid(at) => Cell::Text(array.value(at)),
-            Self::Bool(array) if array.is_valid(at) => Cell::Flag(array.value(at)),
-            Self::Float(array) if is_number(array, at) => Cell::Float,
-            // An instant beyond the range of microseconds saturates, and is then refused as one in the future.
-            Self::Second(array) if array.is_valid(at) => {
-                Cell::Instant(array.value(at).saturating_mul(1_000_000))
-            }
-            Self::Milli(array) if array.is_valid(at) => {
-                Cell::Instant(array.value(at).saturating_mul(1_000))
-            }
-            Self::Micro(array) if array.is_valid(at) => Cell::Instant(array.value(at)),
-            Self::Nano(array) if array.is_valid(at) => {
-                Cell::Instant(array.value(at).div_euclid(1_000))
-            }
-            _ => Cell::Text(""),
-        }
-    }
-}
-
-/// Whether a floating-point array has a number at this index: pandas writes "not a number" for no value.
-fn is_number(array: &ArrayRef, at: usize) -> bool {
-    let any = array.as_any();
-    let double = any.downcast_ref::<Float64Array>().map(|array| array.value(at).is_nan());
-    let single = any.downcast_ref::<Float32Array>().map(|array| array.value(at).is_nan());
-    array.is_valid(at) && !double.or(single).unwrap_or(false)
+/// Whether a number of 16 bits (IEEE 754, little-endian) is none: all bits of its exponent and one of its fraction are set.
+fn is_nan_of_16_bits(bytes: &[u8]) -> bool {
+    let bits = bytes.try_into().map_or(0, u16::from_le_bytes);
+    bits & 0x7fff > 0x7c00
 }

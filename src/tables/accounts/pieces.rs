@@ -22,7 +22,7 @@ impl Piece {
     pub(super) fn read(&self, layout: &Layout, row: impl FnMut(u64, Result<Cells<'_>, Reason>)) {
         match self {
             Self::Csv(piece) => csv_source::read(piece, layout, row),
-            Self::Parquet(piece) => parquet_source::read(piece, layout, row),
+            Self::Parquet(piece) => parquet_source::read(piece, row),
         }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::{fs::File, sync::Arc};
 
-use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, DictionaryArray, FixedSizeBinaryArray,
-    Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch,
-    StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    types::Int32Type,
-};
 use parquet::{
-    arrow::ArrowWriter,
     basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
-    file::properties::WriterProperties,
+    data_type::{
+        BoolType, ByteArrayType, DataType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type,
+        Int64Type, Int96, Int96Type,
+    },
+    file::{
+        properties::WriterProperties,
+        writer::{SerializedColumnWriter, SerializedFileWriter},
+    },
+    schema::parser::parse_message_type,
 };
 
 use super::*;
@@ -19,51 +20,127 @@ use crate::tables::accounts::Note;
 
 const MILLIS: i64 = 1_795_420_800_123;
 
+/// The values of a column, none for null.
+#[derive(Clone)]
+enum Values {
+    Texts(Vec<Option<&'static str>>),
+    Bytes(Vec<Option<[u8; 16]>>),
+    Halves(Vec<Option<[u8; 2]>>),
+    Flags(Vec<Option<bool>>),
+    Int32(Vec<Option<i32>>),
+    Int64(Vec<Option<i64>>),
+    Int96(Vec<Option<Int96>>),
+    Floats(Vec<Option<f32>>),
+    Doubles(Vec<Option<f64>>),
+}
+use Values::{Bytes, Doubles, Flags, Floats, Halves, Texts};
+
+fn write_values<T: DataType>(
+    writer: &mut SerializedColumnWriter<'_>,
+    values: &[Option<impl Clone + Into<T::T>>],
+    is_nullable: bool,
+) {
+    let levels: Vec<_> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let values: Vec<T::T> = values.iter().flatten().cloned().map(Into::into).collect();
+    let levels = is_nullable.then_some(&levels[..]);
+    writer.typed::<T>().write_batch(&values, levels, None).unwrap();
+}
+
+impl Values {
+    fn write(&self, writer: &mut SerializedColumnWriter<'_>, is_nullable: bool) {
+        match self {
+            Self::Texts(values) => write_values::<ByteArrayType>(writer, values, is_nullable),
+            Self::Bytes(values) => {
+                let values: Vec<_> =
+                    values.iter().map(|value| value.map(|value| value.to_vec())).collect();
+                write_values::<FixedLenByteArrayType>(writer, &values, is_nullable);
+            }
+            Self::Halves(values) => {
+                let values: Vec<_> =
+                    values.iter().map(|value| value.map(|value| value.to_vec())).collect();
+                write_values::<FixedLenByteArrayType>(writer, &values, is_nullable);
+            }
+            Self::Flags(values) => write_values::<BoolType>(writer, values, is_nullable),
+            Self::Int32(values) => write_values::<Int32Type>(writer, values, is_nullable),
+            Self::Int64(values) => write_values::<Int64Type>(writer, values, is_nullable),
+            Self::Int96(values) => write_values::<Int96Type>(writer, values, is_nullable),
+            Self::Floats(values) => write_values::<FloatType>(writer, values, is_nullable),
+            Self::Doubles(values) => write_values::<DoubleType>(writer, values, is_nullable),
+        }
+    }
+}
+
+/// A column: its type, its name, what its values mean, and the values. `optional int64`, `proved_at`, `TIMESTAMP(MILLIS,true)`.
+type ColumnOf = (&'static str, &'static str, &'static str, Values);
+
 /// A file with these columns of two rows, besides the required ones that are not among them.
-fn file(import: &Import, columns: &[(&str, ArrayRef)]) -> PathBuf {
+fn file(import: &Import, columns: &[ColumnOf]) -> PathBuf {
     compressed(import, columns, Compression::SNAPPY)
 }
 
-fn compressed(import: &Import, columns: &[(&str, ArrayRef)], codec: Compression) -> PathBuf {
-    let text = |one, other| -> ArrayRef { Arc::new(StringArray::from(vec![one, other])) };
-    let mut all: Vec<(&str, ArrayRef)> = vec![
-        ("handle", text(Some("Ann@Example.com"), Some("bad"))),
-        ("account", text(Some("ann"), Some("ben"))),
-        ("device", text(Some("phone"), Some("tablet"))),
-        ("platform", text(Some("ios"), Some("ios"))),
-        ("last_check_in_at", text(Some("2026-11-20T08:00:00Z"), Some("2026-11-20T08:00:00Z"))),
+fn text(name: &'static str, one: &'static str, other: &'static str) -> ColumnOf {
+    ("optional binary", name, "STRING", Texts(vec![Some(one), Some(other)]))
+}
+
+fn compressed(import: &Import, columns: &[ColumnOf], codec: Compression) -> PathBuf {
+    let mut all = vec![
+        text("handle", "Ann@Example.com", "bad"),
+        text("account", "ann", "ben"),
+        text("device", "phone", "tablet"),
+        text("platform", "ios", "ios"),
+        text("last_check_in_at", "2026-11-20T08:00:00Z", "2026-11-20T08:00:00Z"),
     ];
-    all.retain(|(name, _)| columns.iter().all(|(other, _)| !name.eq_ignore_ascii_case(other)));
+    all.retain(|(_, name, ..)| columns.iter().all(|other| !name.eq_ignore_ascii_case(other.1)));
     all.extend(columns.iter().cloned());
-    let batch = RecordBatch::try_from_iter_with_nullable(
-        all.into_iter().map(|(name, array)| (name, array, true)),
-    )
-    .unwrap();
+    let field = |(kind, name, meaning, _): &ColumnOf| match *meaning {
+        "" => format!("{kind} {name};"),
+        _ => format!("{kind} {name} ({meaning});"),
+    };
+    let schema = format!("message row {{ {} }}", all.iter().map(field).collect::<String>());
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
     let path = import.dir.path().join("people.parquet");
     let properties = WriterProperties::builder().set_compression(codec).build();
     let output = File::create(&path).unwrap();
-    let mut writer = ArrowWriter::try_new(output, batch.schema(), Some(properties)).unwrap();
-    writer.write(&batch).unwrap();
+    let mut writer = SerializedFileWriter::new(output, schema, Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for (kind, _, _, values) in &all {
+        let mut column = group.next_column().unwrap().unwrap();
+        values.write(&mut column, kind.starts_with("optional"));
+        column.close().unwrap();
+    }
+    group.close().unwrap();
     writer.close().unwrap();
     path
 }
 
 #[test]
 fn strings_and_instants_of_every_kind_are_read() {
-    let handles = DictionaryArray::<Int32Type>::from_iter(["+14155550123", "ben@example.com"]);
-    let millis = TimestampMillisecondArray::from(vec![MILLIS, MILLIS]).with_timezone("UTC");
-    let micros = TimestampMicrosecondArray::from(vec![Some(MILLIS * 1_000 + 4), None]);
-    let nanos = TimestampNanosecondArray::from(vec![None, Some(MILLIS * 1_000_000 + 5_999)]);
     let import = Import::new();
     let path = file(
         &import,
         &[
-            ("handle", Arc::new(handles)),
-            ("account", Arc::new(LargeStringArray::from(vec!["ann", "ben"]))),
-            ("last_check_in_at", Arc::new(millis)),
-            ("proved_at", Arc::new(micros.with_timezone("UTC"))),
-            ("registered_at", Arc::new(nanos.with_timezone("+00:00"))),
-            ("discoverable", Arc::new(BooleanArray::from(vec![Some(false), None]))),
+            text("handle", "+14155550123", "ben@example.com"),
+            // Old writers name the meaning of a text so.
+            ("required binary", "account", "UTF8", Texts(vec![Some("ann"), Some("ben")])),
+            (
+                "required int64",
+                "last_check_in_at",
+                "TIMESTAMP(MILLIS,true)",
+                Values::Int64(vec![Some(MILLIS), Some(MILLIS)]),
+            ),
+            (
+                "optional int64",
+                "proved_at",
+                "TIMESTAMP_MICROS",
+                Values::Int64(vec![Some(MILLIS * 1_000 + 4), None]),
+            ),
+            (
+                "optional int64",
+                "registered_at",
+                "TIMESTAMP(NANOS,true)",
+                Values::Int64(vec![None, Some(MILLIS * 1_000_000 + 5_999)]),
+            ),
+            ("optional boolean", "discoverable", "", Flags(vec![Some(false), None])),
         ],
     );
     let staged = import.stage(&path).unwrap();
@@ -101,14 +178,14 @@ fn every_compression_that_writers_use_is_read() {
 #[test]
 fn rows_are_numbered_from_one() {
     let import = Import::skipping_bad();
-    let before_the_epoch = TimestampMicrosecondArray::from(vec![1, -1]).with_timezone("UTC");
+    let before_the_epoch = Values::Int64(vec![Some(1), Some(-1)]);
     let staged = import.stage(&file(&import, &[])).unwrap();
     assert_eq!(faults(&staged.bad), [(2, "the handle is invalid: not-a-number".into())]);
     let path = file(
         &import,
         &[
-            ("handle", Arc::new(StringArray::from(vec![None::<&str>, None]))),
-            ("last_check_in_at", Arc::new(before_the_epoch)),
+            ("optional binary", "handle", "STRING", Texts(vec![None, None])),
+            ("required int64", "last_check_in_at", "TIMESTAMP(MICROS,true)", before_the_epoch),
         ],
     );
     let staged = import.stage(&path).unwrap();
@@ -120,16 +197,24 @@ fn rows_are_numbered_from_one() {
 
 #[test]
 fn ids_may_be_integers_or_uuids_and_columns_may_have_no_value() {
-    let uuids = vec![Some(&[0xAB_u8; 16][..]), Some(&[1; 16])];
-    let uuids = FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids.into_iter(), 16);
     let import = Import::skipping_bad();
-    let columns: [(&str, ArrayRef); 6] = [
-        ("ACCOUNT", Arc::new(Int64Array::from(vec![17, -4]))),
-        ("Device", Arc::new(uuids.unwrap())),
-        ("Name", Arc::new(NullArray::new(2))),
-        ("token_hash", Arc::new(Float64Array::from(vec![Some(f64::NAN), None]))),
-        ("discoverable", Arc::new(Int8Array::from(vec![0, 1]))),
-        ("__index_level_0__", Arc::new(Int64Array::from(vec![5, 6]))),
+    let columns = [
+        ("optional int64", "ACCOUNT", "", Values::Int64(vec![Some(17), Some(-4)])),
+        (
+            "optional fixed_len_byte_array(16)",
+            "Device",
+            "UUID",
+            Bytes(vec![Some([0xAB; 16]), Some([1; 16])]),
+        ),
+        ("optional int32", "Name", "UNKNOWN", Values::Int32(vec![None, None])),
+        ("optional double", "token_hash", "", Doubles(vec![Some(f64::NAN), None])),
+        (
+            "optional int32",
+            "discoverable",
+            "INTEGER(8,true)",
+            Values::Int32(vec![Some(0), Some(1)]),
+        ),
+        ("optional int64", "__index_level_0__", "", Values::Int64(vec![Some(5), Some(6)])),
     ];
     let staged = import.stage(&file(&import, &columns)).unwrap();
     assert_eq!(staged.notes, [Note::IndexColumn]);
@@ -143,24 +228,37 @@ fn ids_may_be_integers_or_uuids_and_columns_may_have_no_value() {
 #[test]
 fn instants_without_a_zone_are_utc() {
     let import = Import::skipping_bad();
-    let local = TimestampMicrosecondArray::from(vec![MILLIS * 1_000, MILLIS * 1_000]);
-    let staged = import.stage(&file(&import, &[("last_check_in_at", Arc::new(local))])).unwrap();
+    let local = Values::Int64(vec![Some(MILLIS * 1_000), Some(MILLIS * 1_000)]);
+    let local = ("optional int64", "last_check_in_at", "TIMESTAMP(MICROS,false)", local);
+    let staged = import.stage(&file(&import, &[local])).unwrap();
     assert_eq!(staged.notes, [Note::LocalTime]);
     let at = Timestamp::from_micros(MILLIS as u64 * 1_000);
     assert_eq!(accounts(&staged.path)[0].devices[0].last_check_in_at, at);
-    // Parquet stores an instant of any zone as UTC.
-    let zone = TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("+01:00");
-    let staged = import.stage(&file(&import, &[("proved_at", Arc::new(zone))])).unwrap();
-    assert_eq!(staged.notes, []);
+    // As Spark and Impala used to: nanoseconds of the day, and the Julian day.
+    let (day, nanos) = (MILLIS / 86_400_000 + 2_440_588, MILLIS % 86_400_000 * 1_000_000);
+    let old = Int96::from(vec![nanos as u32, (nanos >> 32) as u32, day as u32]);
+    let old = Values::Int96(vec![Some(old), Some(old)]);
+    let old = ("optional int96", "last_check_in_at", "", old);
+    let staged = import.stage(&file(&import, &[old])).unwrap();
+    assert_eq!(staged.notes, [Note::LocalTime]);
+    assert_eq!(accounts(&staged.path)[0].devices[0].last_check_in_at, at);
 }
 
 #[test]
 fn a_floating_point_number_is_a_bad_row() {
-    let number = || Arc::new(Float64Array::from(vec![None, Some(4_915_123_456_789.0)]));
     for name in ["handle", "account", "last_check_in_at", "discoverable", "name"] {
         let import = Import::skipping_bad();
-        let handles = StringArray::from(vec!["ann@example.com", "ben@example.com"]);
-        let columns: [(&str, ArrayRef); 2] = [("handle", Arc::new(handles)), (name, number())];
+        let number = match name {
+            "account" => ("optional float", name, "", Floats(vec![Some(f32::NAN), Some(7.0)])),
+            "name" => (
+                "optional fixed_len_byte_array(2)",
+                name,
+                "FLOAT16",
+                Halves(vec![Some([1, 0x7e]), Some([0, 0x7c])]),
+            ),
+            _ => ("optional double", name, "", Doubles(vec![None, Some(4_915_123_456_789.0)])),
+        };
+        let columns = [text("handle", "ann@example.com", "ben@example.com"), number];
         let columns = if name == "handle" { &columns[1..] } else { &columns[..] };
         let staged = import.stage(&file(&import, columns)).unwrap();
         let reason = format!(
@@ -172,20 +270,22 @@ fn a_floating_point_number_is_a_bad_row() {
 
 #[test]
 fn columns_of_other_types_are_refused_by_name() {
-    let number = || Arc::new(Int64Array::from(vec![1, 2]));
-    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)]), None]);
-    let columns: [(&str, ArrayRef, &str); 7] = [
-        ("handle", number(), "is an integer, which has no plus sign"),
-        ("account", Arc::new(list), "is a list; it must be a string, an integer or a UUID"),
-        ("proved_at", number(), "is an integer"),
-        ("proved_at", Arc::new(Date32Array::from(vec![1, 2])), "is a date without a time"),
-        ("name", Arc::new(BinaryArray::from_vec(vec![b"a", b"b"])), "is bytes"),
-        ("platform", Arc::new(BooleanArray::from(vec![true, false])), "is a boolean"),
-        ("shoe", number(), "unknown column \"shoe\"; the columns are handle, account"),
+    let number = |name| ("optional int64", name, "", Values::Int64(vec![Some(1), Some(2)]));
+    let day = Values::Int32(vec![Some(1), Some(2)]);
+    let bytes = Texts(vec![Some("a"), Some("b")]);
+    let flags = Flags(vec![Some(true), Some(false)]);
+    let columns = [
+        (number("handle"), "is an integer, which has no plus sign"),
+        (number("proved_at"), "is an integer"),
+        (("optional int32", "proved_at", "DATE", day.clone()), "is a date without a time"),
+        (("optional int32", "proved_at", "TIME(MILLIS,true)", day), "is a time without a date"),
+        (number("shoe"), "unknown column \"shoe\"; the columns are handle, account"),
+        (("optional binary", "name", "", bytes), "is bytes"),
+        (("optional boolean", "platform", "", flags), "is a boolean"),
     ];
-    for (name, column, said) in columns {
-        let import = Import::new();
-        let error = import.stage(&file(&import, &[(name, column)])).unwrap_err().to_string();
+    for (column, said) in columns {
+        let (import, name) = (Import::new(), column.1);
+        let error = import.stage(&file(&import, &[column])).unwrap_err().to_string();
         assert!(error.contains(said) && error.contains(&format!("{name:?}")), "{name}: {error}");
     }
 }
