@@ -37,7 +37,7 @@ fn dawdle(url: &str, first: &str, more: &str) {
 /// A body that stays behind what was announced.
 fn half_body(url: &str, token: &str) -> Reply {
     let mut wire = Wire::connect(url).unwrap();
-    let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ncontent-length: 1000\r\n";
+    let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n";
     wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n{{\"handles\":").as_bytes())
         .unwrap();
     wire.reply().unwrap()
@@ -46,7 +46,7 @@ fn half_body(url: &str, token: &str) -> Reply {
 /// Sends up to `count` chunks beyond the body limit, until the server closes the connection. Returns how many it
 /// sent.
 fn many_chunks(wire: &mut Wire, token: &str, count: usize) -> usize {
-    let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n";
+    let head = "POST /v1/lookup HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n";
     wire.send(format!("{head}authorization: Bearer {token}\r\n\r\n").as_bytes()).unwrap();
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
     (0..count).take_while(|_| wire.send(chunk.as_bytes()).is_ok()).count()
