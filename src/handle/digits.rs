@@ -19,11 +19,11 @@ pub(super) struct Digits {
 
 /// Reads the digits. An error says whether the text has an extension.
 pub(super) fn read(text: &str) -> Result<Digits, HandleError> {
-    if is_decimal(text) {
-        return Err(HandleError::NotANumber);
-    }
     // Nothing follows a pause at the end.
     let number = text.trim_end_matches(|c: char| is_pause(c) || c.is_whitespace());
+    if is_decimal(number) {
+        return Err(HandleError::NotANumber);
+    }
     strip_separators(number).map_err(|end| why_not_digits(number, end))
 }
 

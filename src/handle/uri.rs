@@ -15,16 +15,16 @@ pub(super) fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
 
 /// The number of a `tel:` URI, in international form if its context is a global prefix.
 ///
-/// A context that is a domain does not name the country, so the number is national. An ISDN subaddress is refused like an
-/// extension, since both address a device behind the number. Other parameters do not change the number and are ignored, as
-/// RFC 3966 requires.
+/// A context that is a domain does not name the country, so the number is national. An ISDN subaddress and digits to dial
+/// later (`postd` of RFC 2806) are refused like an extension, since all address a device behind the number. Other
+/// parameters do not change the number and are ignored, as RFC 3966 requires.
 pub(super) fn tel_number(rest: &str) -> Result<Cow<'_, str>, HandleError> {
     let mut parts = rest.split(';');
     let number = decode(parts.next().unwrap_or_default()).ok_or(HandleError::NotANumber)?;
     let mut context = None;
     for parameter in parts {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if name.eq_ignore_ascii_case("ext") || name.eq_ignore_ascii_case("isub") {
+        if ["ext", "isub", "postd"].iter().any(|other| name.eq_ignore_ascii_case(other)) {
             return Err(HandleError::Extension);
         }
         if name.eq_ignore_ascii_case("phone-context") {

@@ -216,6 +216,7 @@ fn decimal_fractions_of_a_spreadsheet_are_refused() {
         ("+4915123456.0", "", "not-a-number"),
         ("'+4915123456789.0", "", "not-a-number"),
         ("tel:+4915123456789.0", "", "not-a-number"),
+        ("+4915123456789.0;", "", "not-a-number"),
         ("4155550123.000000", "US", "not-a-number"),
         ("+14155550123.000", "", "not-a-number"),
         ("4,155,550,123.00", "US", "not-a-number"),

@@ -53,6 +53,7 @@ fn tel_uris_by_rfc_3966() {
         ("tel:+1-415-555-0123;EXT=22", "", "extension"),
         ("tel:4155550123;phone-context=+1;ext=22", "", "extension"),
         ("tel:+1-415-555-0123;isub=1411", "", "extension"),
+        ("tel:+1-415-555-0123;postd=pp22", "", "extension"),
         ("tel:+14155550123;phone-context=+1", "", "not-a-number"),
         ("tel:4155550123;phone-context=", "US", "not-a-number"),
         ("tel:4155550123;phone-context=+", "US", "not-a-number"),
