@@ -133,7 +133,7 @@ fn separators_between_digits() {
         ("+1_415_555_0123", "", "not-a-number"),
         ("+1:415:555:0123", "", "not-a-number"),
         ("+1,415,555,0123", "", "not-a-number"),
-        ("+1\0415\0555\00123", "", "not-a-number"),
+        ("+1\u{0}415\u{0}555\u{0}0123", "", "not-a-number"),
     ]);
 }
 
