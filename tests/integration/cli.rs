@@ -249,55 +249,18 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
         (read(&nowhere, "log search"), 1, "is no data directory"),
         (read(&nowhere, "operator list"), 1, "is no data directory"),
         (
-            ask(&server, &token, "log search --since yesterday"),
+            read(&server.data, "log search --since lately"),
             2,
-            "since: \"yesterday\" is not an RFC 3339",
-        ),
-        (
-            read(&server.data, "log search --since yesterday"),
-            2,
-            "since: \"yesterday\" is not an RFC 3339",
-        ),
-        (
-            ask(&server, &token, "log search --route green"),
-            2,
-            "route: \"green\" is not one of imessage, sms, none",
+            "since: \"lately\" is not an RFC 3339",
         ),
         (read(&server.data, "log search --route smss"), 2, "none; did you mean `sms`?"),
-        (
-            ask(&server, &token, "log search --limit 0"),
-            2,
-            "limit: \"0\" is not a whole number from 1 on",
-        ),
-        (
-            read(&server.data, "log search --limit 0"),
-            2,
-            "limit: \"0\" is not a whole number from 1 on",
-        ),
+        (read(&server.data, "log search --limit 0"), 2, "limit: \"0\" is not a whole number"),
         (read(&server.data, "log search --since 5m --until 10m"), 2, "the window is empty"),
         (read(&server.data, "log search --handle 4155550123"), 2, "give it as `region`"),
-        (
-            read(&server.data, "audit list --handle 4155550123 --region XX"),
-            2,
-            "region: \"XX\" is not the two",
-        ),
-        (
-            read(&server.data, "why +14155550123 --at 2100-01-01"),
-            2,
-            "at: 2100-01-01T00:00:00.000000Z lies in the future",
-        ),
-        (
-            read(&server.data, "why +14155550123 --at 60d"),
-            2,
-            "lies before the retention; records go back",
-        ),
-        (
-            run(&mut with_token("log search --server 127.0.0.1:8081")),
-            2,
-            "did you mean http://127.0.0.1:8081?",
-        ),
+        (read(&server.data, "audit list --handle 4155550123 --region XX"), 2, "region: \"XX\" is"),
+        (read(&server.data, "why +14155550123 --at 2100-01-01"), 2, "000Z lies in the future"),
+        (read(&server.data, "why +14155550123 --at 60d"), 2, "lies before the retention"),
         (run(&mut with_token("log search --config /no/such/file")), 64, "/no/such/file"),
-        (run(&mut command("log search --no-such-thing")), 2, "--no-such-thing"),
         (run(&mut command("log")), 2, "Usage"),
         (run(&mut command("log export --format csv --output -")), 2, "standard output is not"),
         (run(&mut command("registry snapshot -")), 2, "standard output is not"),
@@ -316,13 +279,6 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
             if words.contains("why") { words.to_owned() } else { format!("{words} {region}") };
         assert!(printed(&read(&server.data, &words)).lines().count() > 1, "{words}");
     }
-    let wrong_listener = {
-        let mut command = command("log search --server");
-        command.arg(&server.phones).env("DISPATCHD_TOKEN", &token);
-        run(&mut command)
-    };
-    let (code, said) = fails(&wrong_listener);
-    assert!(code == 1 && said.contains("not an operators' listener"), "{said}");
 }
 
 #[tokio::test]
