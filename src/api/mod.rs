@@ -44,7 +44,15 @@ pub use problem::{Missing, Problem};
 pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
 pub use why::{Timeline, TimelineLine, WhyRequest};
 
+// Answers that the module makes which knows them. Some have here the name that the API description gives them.
 pub use crate::{
-    registry::{DeviceDetails, HandleDetails, LostDetails},
+    audit::{Listed as AuditEntry, VerifyReport as AuditVerification},
+    clock::ClockStatus,
+    query_log::{
+        Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,
+        VerifyReport as LogVerification,
+    },
+    registry::{Counts, DeviceDetails, HandleDetails, Imported, LostDetails},
+    timeline::{Entry as TimelineEntry, Summary as TimelineSummary},
     verification::{SentBy, Verification},
 };

@@ -10,8 +10,8 @@ use super::{
     source::Reading,
 };
 use crate::{
-    api::{AuditRequest, AuditVerifyRequest},
-    audit::{Fingerprint, Listed, Noted, VerifyReport},
+    api::{AuditEntry, AuditRequest, AuditVerification, AuditVerifyRequest},
+    audit::{Fingerprint, Noted},
 };
 
 #[derive(Subcommand)]
@@ -51,9 +51,9 @@ impl Audit {
     }
 }
 
-fn print_report(report: &VerifyReport) -> anyhow::Result<()> {
+fn print_report(report: &AuditVerification) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let VerifyReport { entries, files, from, until, head, gaps, torn, changed, .. } = report;
+    let AuditVerification { entries, files, from, until, head, gaps, torn, changed, .. } = report;
     let fields = [
         ("entries", entries.to_string()),
         ("files", files.to_string()),
@@ -73,7 +73,7 @@ fn print_report(report: &VerifyReport) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-impl TableRow for Listed {
+impl TableRow for AuditEntry {
     const COLUMNS: &'static [(&'static str, usize)] =
         &[("AT", 27), ("OPERATOR", 16), ("CALL", 12), ("RECORDS", 9), ("FILTERS", 0)];
 
@@ -113,7 +113,7 @@ mod tests {
             ("ip".to_owned(), Noted::Unkeyed),
             ("route".to_owned(), Noted::Plain("sms".into())),
         ];
-        let mut listed = Listed {
+        let mut listed = AuditEntry {
             n: 1,
             at,
             operator: "ann".into(),

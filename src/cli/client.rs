@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::errors::UsageError;
 use crate::{
-    api::{Call, Problem, RecordFilter, Row as _},
-    query_log::{LogRow, SearchOutcome},
+    api::{Call, LogRow, Problem, RecordFilter, Row as _},
+    query_log::SearchOutcome,
     reading::{Answer, Rows},
     vocabulary::ProblemCode,
 };

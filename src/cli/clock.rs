@@ -15,9 +15,9 @@ use super::{
     source::{Source, clock_of},
 };
 use crate::{
-    api::{ClockReport, Expiring, TrustRequest},
+    api::{ClockReport, ClockStatus, Expiring, TrustRequest},
     audit::local_user,
-    clock::{ClockFileError, ClockStatus},
+    clock::ClockFileError,
     files::DataDirectory,
     operators::Role,
 };

@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use super::errors::UsageError;
 use crate::{
-    api::Row,
+    api::{LogRow, Row},
     handle::Handle,
-    query_log::{LogRow, Record},
+    query_log::Record,
     vocabulary::Route,
 };
 

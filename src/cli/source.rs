@@ -25,13 +25,13 @@ use super::{
     errors::{EXIT_INTERRUPTED, Interrupted},
 };
 use crate::{
-    api::{Call as _, RecordFilter},
+    api::{Call as _, LogRow, RecordFilter},
     audit::local_user,
     clock::{Clock as _, ClockFileError, SharedClock, SystemClock, TrustedClock},
     config::Config,
     files::{DataDirectory, OsDisk},
     operators::Role,
-    query_log::{LogRow, SearchOutcome},
+    query_log::SearchOutcome,
     reading::{Answer, DataFiles, ReadingError, Records, Rows, Stop, follow},
 };
 

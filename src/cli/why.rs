@@ -10,9 +10,12 @@ use super::{
     source::{Reading, print_passed_over},
 };
 use crate::{
-    api::{Row as _, TimelineLine as Line, WhyRequest},
+    api::{
+        Row as _, TimelineEntry as Entry, TimelineLine as Line, TimelineSummary as Summary,
+        WhyRequest,
+    },
     query_log::SearchOutcome,
-    timeline::{Detail, Entry, Summary},
+    timeline::Detail,
     vocabulary::Route,
 };
 

@@ -6,11 +6,16 @@ use serde::{Deserialize, Deserializer, Serializer, de};
 const UNITS: &[(&str, u64)] =
     &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// Writes a whole number of the largest unit that fits.
-pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    let fits = |(_, unit): &&(&str, u64)| *bytes > 0 && bytes.is_multiple_of(*unit);
+/// A whole number of the largest unit that fits.
+pub fn in_units(bytes: u64) -> String {
+    let fits = |(_, unit): &&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*unit);
     let (unit, length) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
-    serializer.collect_str(&format_args!("{}{unit}", bytes / length))
+    format!("{}{unit}", bytes / length)
+}
+
+/// Writes the amount as [`in_units`] does.
+pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&in_units(*bytes))
 }
 
 /// Reads a number with a unit.

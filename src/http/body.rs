@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::problem::{Code, Problem};
 use crate::{
     api::{self, Invalid},
+    files::size::in_units,
     limits,
 };
 
@@ -102,7 +103,7 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
         }
     }
     if dropped > 0 {
-        let detail = format!("the body must have at most {bytes_max} bytes");
+        let detail = format!("the body must have at most {}", in_units(bytes_max as u64));
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
     Ok(whole.into())

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::{
-    api::{Call as _, RecordFilter},
+    api::{Call as _, LogRow, RecordFilter},
     cli::{
         errors::UsageError,
         output::may_write,
@@ -14,7 +14,7 @@ use crate::{
         source::{Source, print_passed_over},
     },
     clock::{Clock as _, SystemClock},
-    query_log::{LogRow, SearchOutcome},
+    query_log::SearchOutcome,
     tables::accounts::{Phase, Progress, Unit},
     tables::records::{ExportFile, Format, RecipientError, Recipients},
 };

@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 
 use crate::{
-    api::{Call as _, FlipsRequest},
+    api::{Call as _, Flip, FlipSummary, FlipsRequest},
     cli::{
         output::{TableRow, print_json, print_rows},
         source::{Reading, print_passed_over},
     },
     clock::{Clock as _, SystemClock},
-    query_log::{Flip, FlipSummary, SearchOutcome},
+    query_log::SearchOutcome,
 };
 
 pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {

@@ -5,10 +5,10 @@ use std::io::{Write as _, stdout};
 use anyhow::bail;
 
 use crate::{
-    api::ForgottenRequest,
+    api::{ForgottenReport, ForgottenRequest},
     cli::{output::print_json, source::Reading},
     clock::Timestamp,
-    query_log::{Finding, ForgottenKind, ForgottenReport},
+    query_log::{Finding, ForgottenKind},
 };
 
 /// Prints what was looked at and what was found. Exit code 1 if anything is there that should not be.

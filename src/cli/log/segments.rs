@@ -3,13 +3,13 @@
 use std::{fmt::Write as _, io::Write as _};
 
 use crate::{
-    api::SegmentsRequest,
+    api::{SegmentSummary, SegmentsRequest},
     cli::{
         output::{TableRow, print_rows},
         source::Reading,
     },
     clock::{Clock as _, SystemClock, Timestamp},
-    query_log::{SegmentState, SegmentSummary},
+    query_log::SegmentState,
 };
 
 /// Columns of the bar: twelve hours each at the longest retention.

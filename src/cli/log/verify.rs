@@ -3,12 +3,12 @@
 use anyhow::bail;
 
 use crate::{
-    api::VerifyRequest,
+    api::{SegmentReport, VerifyRequest},
     cli::{
         output::{TableRow, print_rows},
         source::Reading,
     },
-    query_log::{ChainReport, SegmentReport},
+    query_log::ChainReport,
 };
 
 pub(super) fn run(command: &Reading<VerifyRequest>) -> anyhow::Result<()> {

@@ -7,10 +7,10 @@ use reqwest::Method;
 
 use super::stopped::Stopped;
 use crate::{
+    api::Counts,
     cli::{client::block_on, output::print_json, source::Source},
     clock::Clock as _,
     operators::Role,
-    registry::Counts,
 };
 
 #[derive(Args)]

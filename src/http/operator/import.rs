@@ -19,6 +19,7 @@ use tokio::{
 use super::{access::Admin, registry::LOW_SPACE};
 use crate::{
     api::{ImportLine, ImportPhase, ImportState},
+    files::size::in_units,
     http::{
         body,
         problem::{Code, Problem},
@@ -162,8 +163,8 @@ impl From<UploadError> for Problem {
                 Self::new(Code::Overloaded, detail)
             }
             UploadError::TooLarge => {
-                let bytes_max = limits::IMPORT_UPLOAD_BYTES_MAX;
-                Self::new(Code::BodyTooLarge, format!("a staged file is at most {bytes_max} bytes"))
+                let most = in_units(limits::IMPORT_UPLOAD_BYTES_MAX);
+                Self::new(Code::BodyTooLarge, format!("a staged file has at most {most}"))
             }
             // Its text says what is wrong and holds no content of the file.
             UploadError::Staged(error) => Self::new(Code::ImportInvalid, error.to_string()),
