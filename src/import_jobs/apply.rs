@@ -25,7 +25,8 @@ impl ImportJobs {
         self.shutdown.spawn("import", async move {
             let ended = match jobs.apply_all(&tell).await {
                 Ok(Some(imported)) => {
-                    tracing::info!(?imported, "an import is applied");
+                    let Imported { accounts, devices, handles, accounts_kept, .. } = imported;
+                    tracing::info!(accounts, devices, handles, accounts_kept, "an import is applied");
                     Ended::Imported(imported)
                 }
                 Ok(None) => {

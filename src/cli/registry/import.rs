@@ -72,6 +72,9 @@ impl Import {
             None => block_on(self.to_server(&options))?,
         };
         print(&imported, ready.bad.as_ref(), self.json)?;
+        if imported.is_all_stale() {
+            bail!("nothing was imported: everything in the file is too old");
+        }
         Ok(())
     }
 
@@ -167,11 +170,14 @@ fn print(imported: &Imported, bad: Option<&BadRows>, is_json: bool) -> anyhow::R
         return print_json(&ImportReport { imported: *imported, bad_rows: bad.map(bad_rows) });
     }
     let mut out = stdout().lock();
-    for (count, words) in counts(imported) {
-        writeln!(out, "{count:>12}  {words}")?;
+    let lines = counts(imported).into_iter().enumerate();
+    // What came in is always said, even if it is nothing.
+    for (_, (count, one, many)) in lines.filter(|(at, (count, ..))| *at < 3 || *count > 0) {
+        writeln!(out, "{count:>12}  {}", if count == 1 { one } else { many })?;
     }
-    if let Some(bad) = bad {
-        writeln!(out, "{:>12}  bad rows left out", bad.total())?;
+    if let Some(bad) = bad.filter(|bad| bad.total() > 0) {
+        let rows = if bad.total() == 1 { "bad row" } else { "bad rows" };
+        writeln!(out, "{:>12}  {rows} left out", bad.total())?;
         staging::list(bad);
     }
     Ok(())
@@ -182,19 +188,56 @@ fn bad_rows(bad: &BadRows) -> BadRowsReport {
     BadRowsReport { total: bad.total(), first: bad.first().iter().map(row).collect() }
 }
 
-fn counts(imported: &Imported) -> [(u64, &'static str); 9] {
+/// Each count with its words for one and for several.
+fn counts(imported: &Imported) -> [(u64, &'static str, &'static str); 12] {
     [
-        (imported.accounts, "accounts came in"),
-        (imported.devices, "devices came in"),
-        (imported.handles, "handles came in"),
-        (imported.moved, "of these moved here from an account with an older proof"),
-        (imported.accounts_kept, "accounts were here already and stay as they are"),
-        (imported.handles_held, "handles stay with an account that proved them later"),
-        (imported.handles_ended, "handles ended here after they were proved, and stay so"),
-        (imported.handles_stale, "handles are too old to say whether they have ended"),
+        (imported.accounts, "account came in", "accounts came in"),
+        (imported.devices, "device came in", "devices came in"),
+        (imported.handles, "handle came in", "handles came in"),
         (
-            imported.devices_refused,
-            "devices were silent for too long, in use, or without an account",
+            imported.moved,
+            "of these moved here from an account with an older proof",
+            "of these moved here from an account with an older proof",
+        ),
+        (
+            imported.accounts_kept,
+            "account was here already and stays as it is",
+            "accounts were here already and stay as they are",
+        ),
+        (
+            imported.handles_held,
+            "handle stays with an account that proved it later",
+            "handles stay with an account that proved them later",
+        ),
+        (
+            imported.handles_ended,
+            "handle ended here after it was proved, and stays so",
+            "handles ended here after they were proved, and stay so",
+        ),
+        (
+            imported.handles_stale,
+            "handle is too old to say whether it has ended",
+            "handles are too old to say whether they have ended",
+        ),
+        (
+            imported.devices_silent,
+            "device was silent for longer than devices are remembered",
+            "devices were silent for longer than devices are remembered",
+        ),
+        (
+            imported.devices_held,
+            "device belongs to another account here",
+            "devices belong to other accounts here",
+        ),
+        (
+            imported.devices_over_limit,
+            "device is more than its account may have",
+            "devices are more than their accounts may have",
+        ),
+        (
+            imported.devices_without_handle,
+            "device has an account none of whose handles came in",
+            "devices have accounts none of whose handles came in",
         ),
     ]
 }

@@ -72,7 +72,8 @@ pub(super) fn ready(
         }
         Err(StageError::BadRows(bad)) => {
             list(&bad);
-            bail!("{} bad rows: nothing was imported; --skip-bad imports the others", bad.total())
+            let rows = if bad.total() == 1 { "bad row" } else { "bad rows" };
+            bail!("{} {rows}: nothing was imported; --skip-bad imports the others", bad.total())
         }
         Err(error) => Err(error.into()),
     }

@@ -70,7 +70,7 @@ pub(crate) fn import(
         let devices_max = piece.plan.shared.config.devices_per_account;
         seen.sift(&mut incoming, devices_max, &mut piece.imported);
         if had_handles && incoming.claims.is_empty() {
-            piece.imported.devices_refused += incoming.devices.len() as u64;
+            piece.imported.devices_without_handle += incoming.devices.len() as u64;
             continue;
         }
         piece.take_in(incoming)?;
@@ -97,10 +97,11 @@ impl SeenInPiece {
     ) {
         let (devices, handles) = (incoming.devices.len(), incoming.claims.len());
         incoming.devices.retain(|device| self.devices.insert(device.device));
+        imported.devices_held += (devices - incoming.devices.len()) as u64;
+        imported.devices_over_limit += incoming.devices.len().saturating_sub(devices_max) as u64;
         incoming.devices.truncate(devices_max);
         incoming.claims.retain(|claim| self.handles.insert(claim.handle.clone()));
         incoming.claims.truncate(limits::HANDLES_PER_ACCOUNT_MAX);
-        imported.devices_refused += (devices - incoming.devices.len()) as u64;
         imported.handles_held += (handles - incoming.claims.len()) as u64;
     }
 }
@@ -115,10 +116,8 @@ struct Piece<'a> {
 impl Piece<'_> {
     fn take_in(&mut self, incoming: TransferAccount) -> Result<(), ChangeError> {
         let mut account = Account::new(incoming.account);
-        let devices = incoming.devices.len() as u64;
         account.devices =
             incoming.devices.into_iter().filter_map(|device| self.device(device)).collect();
-        self.imported.devices_refused += devices - account.devices.len() as u64;
         let mut is_all_refused = !incoming.claims.is_empty();
         for mut claim in incoming.claims {
             claim.devices.retain(|device| account.device(*device).is_some());
@@ -134,7 +133,7 @@ impl Piece<'_> {
         }
         // An account none of whose handles came in has left: its devices and their tokens must not come back either.
         if is_all_refused || account.devices.is_empty() {
-            self.imported.devices_refused += account.devices.len() as u64;
+            self.imported.devices_without_handle += account.devices.len() as u64;
             return Ok(());
         }
         self.imported.accounts += 1;
@@ -145,13 +144,17 @@ impl Piece<'_> {
     }
 
     /// `None` if the device does not come in.
-    fn device(&self, incoming: TransferDevice) -> Option<Device> {
+    fn device(&mut self, incoming: TransferDevice) -> Option<Device> {
         let (now, config) = (self.plan.now, &self.plan.shared.config);
         // A clock that ran ahead elsewhere must not make a lease longer here.
         let last_check_in_at = incoming.last_check_in_at.min(now);
         let silent_since = self.plan.shared.silent_since(last_check_in_at, now);
-        let is_forgotten = silent_since.plus(config.forget_after) <= now;
-        if is_forgotten || self.plan.account_of(incoming.device).is_some() {
+        if self.plan.account_of(incoming.device).is_some() {
+            self.imported.devices_held += 1;
+            return None;
+        }
+        if silent_since.plus(config.forget_after) <= now {
+            self.imported.devices_silent += 1;
             return None;
         }
         Some(Device {

@@ -24,9 +24,14 @@ pub struct Imported {
     pub handles_ended: u64,
     /// Handles that did not come in, since nobody vouched for them for so long that how they ended may be forgotten.
     pub handles_stale: u64,
-    /// Devices that did not come in: silent for longer than devices are remembered, of another account, of an account
-    /// that has left, or more than an account may have.
-    pub devices_refused: u64,
+    /// Devices that did not come in, since they were silent for longer than devices are remembered.
+    pub devices_silent: u64,
+    /// Devices that did not come in, since another account here has them.
+    pub devices_held: u64,
+    /// Devices that did not come in, since an account may not have so many.
+    pub devices_over_limit: u64,
+    /// Devices that did not come in, since none of their account's handles did.
+    pub devices_without_handle: u64,
 }
 
 impl Imported {
@@ -40,7 +45,16 @@ impl Imported {
         self.handles_held += part.handles_held;
         self.handles_ended += part.handles_ended;
         self.handles_stale += part.handles_stale;
-        self.devices_refused += part.devices_refused;
+        self.devices_silent += part.devices_silent;
+        self.devices_held += part.devices_held;
+        self.devices_over_limit += part.devices_over_limit;
+        self.devices_without_handle += part.devices_without_handle;
+    }
+
+    /// Whether nothing came in or was here already, since everything was too old.
+    pub const fn is_all_stale(&self) -> bool {
+        let known = self.accounts + self.accounts_kept + self.handles_held + self.handles_ended;
+        known == 0 && self.devices_silent + self.handles_stale > 0
     }
 }
 

@@ -56,7 +56,11 @@ async fn what_ended_or_moved_here_since_stays_so() {
             (&json!(3), &json!(1)),
             "{came}"
         );
-        assert_eq!((&came["accounts"], &came["devices_refused"]), (&json!(0), &json!(4)), "{came}");
+        assert_eq!(
+            (&came["accounts"], &came["devices_without_handle"]),
+            (&json!(0), &json!(4)),
+            "{came}"
+        );
         for (handle, reason) in
             [(GIVEN_UP, "unbound"), (SIGNED_OUT, "device-removed"), (DEREGISTERED, "deregistered")]
         {

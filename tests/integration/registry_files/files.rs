@@ -125,7 +125,7 @@ async fn a_bad_row_is_named_and_nothing_comes_in_unless_it_is_skipped() {
     csv(&file, &rows);
     let said = fails(&mut on_files(&data, "import", &[&file]), 1);
     for part in
-        ["line 3: the platform is unknown", "line 6: the handle", "2 bad rows", "--skip-bad"]
+        ["line 3: the platform is not one of ios", "line 6: the handle", "2 bad rows", "--skip-bad"]
     {
         assert!(said.contains(part), "{part} is not in {said}");
     }
@@ -136,7 +136,7 @@ async fn a_bad_row_is_named_and_nothing_comes_in_unless_it_is_skipped() {
     let server = Server::start().await;
     let admin = server.operator_token("admin", "admin");
     let refused = fails(&mut on_server(&server, &admin, "import", &[&file]), 1);
-    assert!(refused.contains("line 3: the platform is unknown"), "{refused}");
+    assert!(refused.contains("line 3: the platform is not one of ios"), "{refused}");
     assert_eq!(left_in(folder.path()).len(), 2, "{:?}", left_in(folder.path()));
     assert!(left_in(&server.data.join("registry/import")).is_empty());
 
@@ -146,6 +146,33 @@ async fn a_bad_row_is_named_and_nothing_comes_in_unless_it_is_skipped() {
     let table = printed(&mut on_files(&data, "import --skip-bad", &[&file]));
     assert!(table.contains("28  accounts were here already"), "{table}");
     assert!(table.contains("2  bad rows left out"), "{table}");
+}
+
+#[tokio::test]
+async fn an_import_of_nothing_but_old_rows_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("people.csv"));
+    let mut old = Person::number(0).row(ago(60));
+    let now = old.split(',').nth(4).unwrap().to_owned();
+    old = old.replace(&now, "1970-01-02T00:00:00Z");
+    csv(&file, &[old.clone()]);
+    let output = run(&mut on_files(&data, "import", &[&file]));
+    assert_eq!(output.status.code(), Some(1));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains(" 1  device was silent for longer than"), "{table}");
+    assert!(!table.contains("bad row"), "{table}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("nothing was imported: everything in the file is too old"), "{said}");
+
+    let server = Server::start().await;
+    let admin = server.operator_token("admin", "admin");
+    let output = run(&mut on_server(&server, &admin, "import", &[&file]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(super::errors(&output).contains("nothing was imported"));
+    // One row that is not old makes an import.
+    csv(&file, &[old, Person::number(1).row(ago(60))]);
+    let table = printed(&mut on_files(&data, "import", &[&file]));
+    assert!(table.contains(" 1  account came in"), "{table}");
 }
 
 #[tokio::test]

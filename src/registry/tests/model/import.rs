@@ -166,8 +166,9 @@ impl Truth {
         sum: &mut Imported,
         told: &mut Vec<Told>,
     ) {
-        let coming: BTreeMap<_, _> =
-            one.devices.iter().filter_map(|device| self.coming(one.account, device, now)).collect();
+        let coming =
+            one.devices.iter().filter_map(|device| self.coming(one.account, device, now, sum));
+        let coming: BTreeMap<_, _> = coming.collect();
         let mut claims = Vec::new();
         for claim in &one.claims {
             let backing: Vec<_> =
@@ -182,12 +183,11 @@ impl Truth {
             }
         }
         if coming.is_empty() || (claims.is_empty() && !one.claims.is_empty()) {
-            sum.devices_refused += one.devices.len() as u64;
+            sum.devices_without_handle += coming.len() as u64;
             return;
         }
         sum.accounts += 1;
         sum.devices += coming.len() as u64;
-        sum.devices_refused += (one.devices.len() - coming.len()) as u64;
         sum.handles += claims.len() as u64;
         self.devices.extend(coming);
         for (claim, backing, vouched_at, is_taken) in claims {
@@ -224,9 +224,15 @@ impl Truth {
         account: AccountId,
         device: &TransferDevice,
         now: Timestamp,
+        sum: &mut Imported,
     ) -> Option<(DeviceId, Device)> {
+        if self.devices.contains_key(&device.device) {
+            sum.devices_held += 1;
+            return None;
+        }
         let checked_in_at = device.last_check_in_at.min(now);
-        if checked_in_at.plus(FORGET_AFTER) <= now || self.devices.contains_key(&device.device) {
+        if checked_in_at.plus(FORGET_AFTER) <= now {
+            sum.devices_silent += 1;
             return None;
         }
         let sent =
