@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Seconds to wait when nothing better is known.
-const RETRY_AFTER_DEFAULT: u64 = 1;
+const RETRY_AFTER_DEFAULT: u32 = 1;
 
 /// Why a request was refused, and what to do. No text repeats a handle, an address, a token or a code that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -55,7 +55,7 @@ pub struct Problem {
     /// Seconds until the request may succeed, as in `Retry-After`. Present if `retry` is `later`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 60)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
     /// What the service waits for. Only in answers of `/readyz`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = json!(["log"]))]
@@ -105,7 +105,8 @@ impl Problem {
     /// The same, which can succeed after `span`.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
-        Self { retry_after: Some(whole_seconds(span)), ..self }
+        let seconds = u32::try_from(whole_seconds(span)).unwrap_or(u32::MAX);
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// As JSON.
