@@ -88,7 +88,7 @@ fn id_schema(letter: char, description: &str) -> RefOr<Schema> {
         .schema_type(Type::String)
         .format(Some(SchemaFormat::Custom("id".to_owned())))
         .description(Some(description.trim()))
-        .pattern(Some(format!("^{letter}_[0-9a-hjkmnp-tv-z]{{13}}$")))
+        .pattern(Some(format!("^{letter}_[0-9a-hjkmnp-tv-z]{{12}}[02468acegjmprtwy]$")))
         .examples([format!("{letter}_0123456789abc")])
         .into()
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     audit::Wanted,
     clock::Timestamp,
+    ids::{AccountId, DeviceId},
     limits,
     operators::{Role, is_name},
     query_log::{Cursor, Filter, FlipQuery, Kind, LogRow, Order},
@@ -26,36 +27,43 @@ use crate::{
 pub struct RecordFilter {
     /// Phone number or e-mail address
     #[arg(long)]
+    #[param(example = "+14155550123")]
     pub handle: Option<String>,
     /// Country of a phone number without a calling code, such as US
     #[arg(long)]
+    #[param(example = "US")]
     pub region: Option<String>,
     /// Device id
     #[arg(long)]
+    #[param(value_type = Option<DeviceId>)]
     pub device: Option<String>,
     /// Account id
     #[arg(long)]
+    #[param(value_type = Option<AccountId>)]
     pub account: Option<String>,
     /// Address that the lookup came from, or a network such as 192.0.2.0/24
     #[arg(long)]
+    #[param(example = "192.0.2.0/24")]
     pub ip: Option<String>,
     /// Route of the answer
     #[arg(long, value_parser = codes(Route::ALL, Route::code))]
-    #[param(inline, value_type = Option<Route>)]
+    #[param(value_type = Option<Route>)]
     pub route: Option<String>,
     /// Reason of the answer or of the refusal
     #[arg(long, value_parser = codes(Reason::ALL, Reason::code))]
-    #[param(inline, value_type = Option<Reason>)]
+    #[param(value_type = Option<Reason>)]
     pub reason: Option<String>,
     /// Kind of record
     #[arg(long, value_parser = codes(Kind::ALL, Kind::code))]
-    #[param(inline, value_type = Option<Kind>)]
+    #[param(value_type = Option<Kind>)]
     pub kind: Option<String>,
     /// From this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "7d")]
     pub since: Option<String>,
     /// Before this instant: RFC 3339, a date, or a span back from now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
 }
 
@@ -100,14 +108,15 @@ pub struct SearchRequest {
 pub struct Paging {
     /// asc is oldest first; desc, the default, newest first
     #[arg(long, value_parser = codes(Order::ALL, Order::code))]
-    #[param(inline, value_type = Option<Order>)]
+    #[param(value_type = Option<Order>)]
     pub order: Option<String>,
     /// Maximum number of records. A page of JSON has 100 by default and takes up to 1,000; NDJSON has no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[param(value_type = Option<usize>)]
+    #[param(value_type = Option<usize>, minimum = 1, example = 100)]
     pub limit: Option<String>,
     /// Where the last page ended: its `next_cursor`
     #[arg(skip)]
+    #[param(example = "AgAGYV0hpJXSAAecrQAAAAE")]
     pub cursor: Option<String>,
 }
 
@@ -155,7 +164,7 @@ pub struct Page {
     pub records: Vec<LogRow>,
     /// Pass it as `cursor` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "AQAGXj4Xb0AAAAB470AAAAAA")]
+    #[schema(nullable = false, example = "AgAGYV0hpJXSAAecrQAAAAE")]
     pub next_cursor: Option<String>,
     /// Damaged places that were skipped; absent if none. `/v1/log/verify` says where.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -181,17 +190,19 @@ fn is_zero(number: &u64) -> bool {
 pub struct FlipsRequest {
     /// Lookups from this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "7d")]
     pub since: Option<String>,
     /// Lookups before this instant: RFC 3339, a date, or a span back from now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
     /// Minimum number of route changes: 2 (there and back) by default, and no less
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u64>, minimum = 2, maximum = 4_294_967_295_i64, example = 2)]
     pub min: Option<String>,
     /// Maximum number of handles: 100 by default, up to 1,000
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[param(value_type = Option<usize>)]
+    #[param(value_type = Option<usize>, minimum = 1, example = 100)]
     pub limit: Option<String>,
 }
 
@@ -216,18 +227,23 @@ impl Call for FlipsRequest {
 pub struct AuditRequest {
     /// Begun from this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "7d")]
     pub since: Option<String>,
     /// Begun before this instant: RFC 3339, a date, or a span back from now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
     /// Made by this operator, or by `local:` and the number of a user of the machine
     #[arg(long, value_name = "NAME")]
+    #[param(pattern = "^(local:)?[A-Za-z0-9._-]+$", example = "ann")]
     pub operator: Option<String>,
     /// Calls that named this phone number or e-mail address, as far back as the query log can be read
     #[arg(long)]
+    #[param(example = "+14155550123")]
     pub handle: Option<String>,
     /// Country of a phone number without a calling code, such as US
     #[arg(long)]
+    #[param(example = "US")]
     pub region: Option<String>,
 }
 

@@ -50,23 +50,27 @@ pub struct WhyRequest {
     pub handle: String,
     /// Country of a phone number without a calling code, such as US
     #[arg(long)]
+    #[param(example = "US")]
     pub region: Option<String>,
     /// The moment to explain instead of the present: RFC 3339, a date, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "90m")]
     pub at: Option<String>,
     /// History from this instant on: RFC 3339, a date, or a span back from now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "7d")]
     pub since: Option<String>,
     /// History before this instant: RFC 3339, a date, or a span back from now. Without it up to the moment explained
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
     /// folded (like lookups as one entry, the default) or all
     #[arg(skip)]
-    #[param(inline, value_type = Option<Detail>)]
+    #[param(value_type = Option<Detail>)]
     pub detail: Option<String>,
     /// Maximum number of entries, the latest: 100 by default and up to 1,000 in JSON; all as NDJSON; 20 on a terminal
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[param(value_type = Option<usize>)]
+    #[param(value_type = Option<usize>, minimum = 1, example = 100)]
     pub limit: Option<String>,
 }
 

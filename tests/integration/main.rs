@@ -4,6 +4,7 @@
 
 mod audit;
 mod cli;
+mod clients;
 mod clock_histories;
 mod connection;
 mod crash_rounds;

@@ -4,10 +4,11 @@
 //! A handler declares its own problems: a response's description names their codes in backticks. What every call has in
 //! common is added here.
 
+mod headers;
 mod problems;
 mod schemas;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::{
     Extension,
@@ -16,10 +17,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use utoipa::openapi::{
-    Components, Header, HeaderBuilder, Info, InfoBuilder, LicenseBuilder, OpenApi, PathItem, Paths,
-    Ref, RefOr, Type,
+    Components, Info, InfoBuilder, LicenseBuilder, OpenApi, PathItem, Paths, RefOr,
     path::Operation,
-    schema::ObjectBuilder,
     security::{Http, HttpAuthScheme, SecurityScheme},
     server::{Server, ServerBuilder},
     tag::{Tag, TagBuilder},
@@ -123,7 +122,7 @@ fn assemble(parts: Vec<(Listener, OpenApi)>) -> OpenApi {
         used.extend(operation.tags.iter().flatten().cloned());
     }
     schemas::tidy(schemas);
-    components.headers = headers();
+    components.headers = headers::shared();
     whole.components = Some(components);
     let is_used = |(name, _): &&(&str, &str)| used.contains(*name);
     whole.tags = Some(TAGS.iter().filter(is_used).map(tag).collect());
@@ -170,26 +169,7 @@ fn complete(operation: &mut Operation) {
             let name = status.parse().ok().and_then(|code: StatusCode| code.canonical_reason());
             response.description = name.unwrap_or("Answered").to_owned();
         }
-        response.headers.insert("X-Request-Id".to_owned(), header_ref("RequestId"));
+        response.headers.insert("X-Request-Id".to_owned(), headers::reference("RequestId"));
         response.content.iter_mut().for_each(schemas::describe_bytes);
     }
-}
-
-pub(super) fn header_ref(name: &str) -> RefOr<Header> {
-    RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
-}
-
-/// The headers that responses share.
-fn headers() -> BTreeMap<String, RefOr<Header>> {
-    let id = ObjectBuilder::new().schema_type(Type::String).examples(["r_0123456789abc"]);
-    let id = HeaderBuilder::new()
-        .schema(Some(id))
-        .description(Some("The id of this request; records of lookups have it, too."));
-    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-    let seconds = HeaderBuilder::new()
-        .schema(Some(seconds))
-        .description(Some("Seconds after which the same request may succeed."));
-    [("RequestId", id), ("RetryAfter", seconds)]
-        .map(|(name, header)| (name.to_owned(), RefOr::T(header.build())))
-        .into()
 }

@@ -11,7 +11,7 @@ use utoipa::{
     },
 };
 
-use super::header_ref;
+use super::headers;
 use crate::{
     api::Problem,
     vocabulary::{ProblemCode as Code, Retry},
@@ -76,7 +76,7 @@ fn named(description: &str) -> Vec<Code> {
 fn refuse(response: &mut Response, schemas: &mut Schemas) {
     let codes = named(&response.description);
     if codes.iter().any(|code| code.retry() == Retry::Later) {
-        response.headers.insert("Retry-After".to_owned(), header_ref("RetryAfter"));
+        response.headers.insert("Retry-After".to_owned(), headers::reference("RetryAfter"));
     }
     let mut own: Vec<_> = codes.iter().map(|code| (name(*code), schema(*code))).collect();
     Problem::schemas(&mut own);

@@ -56,7 +56,8 @@ pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) ->
     post, path = "/v1/registry/import", operation_id = "importAccounts", tag = "registry",
     request_body(content = String, content_type = "application/octet-stream", description = "The staged file"),
     responses(
-        (status = 200, description = "Accepted; lines of progress", content_type = "application/x-ndjson"),
+        (status = 200, description = "Accepted. A line now and then says how far the import is, the last one how it ended",
+         body = ImportLine, content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`: it broke off or took too long"),
         (status = 403, description = "`role-insufficient`"),
         (status = 413, description = "`body-too-large`"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, Router, extract::FromRef, routing::get};
+use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -24,9 +25,10 @@ use crate::{
     },
     import_jobs::ImportJobs,
     operators::Operators,
-    query_log::QueryLog,
+    query_log::{Kind, Order, QueryLog},
     registry::Registry,
     shutdown::Shutdown,
+    timeline::Detail,
 };
 
 /// What the operators' routes work with.
@@ -75,8 +77,13 @@ pub fn paths() -> Paths {
     Paths::of_operators(&described().split_for_parts().1)
 }
 
+/// The schemas that only parameters refer to: `utoipa` collects those of bodies.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(Detail, Kind, Order)))]
+struct OfParameters;
+
 fn described() -> OpenApiRouter<OperatorState> {
-    OpenApiRouter::new()
+    OpenApiRouter::with_openapi(OfParameters::openapi())
         .routes(routes!(log::search))
         .routes(routes!(tail::tail))
         .routes(routes!(log::export))

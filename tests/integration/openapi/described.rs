@@ -27,10 +27,14 @@ pub(crate) fn check(method: &Method, path: &str, status: u16, headers: &HeaderMa
     let name = if method == Method::HEAD { "get" } else { &method.as_str().to_lowercase() };
     let what = format!("{method} {path} was answered with {status} and {}", shown(body));
     let body_json = || serde_json::from_slice::<Value>(body).unwrap_or_default();
+    // Only a path that the listener does not have is answered so. That each has its own, another test makes sure.
+    if status == 404 && body_json()["code"] == "not-found" {
+        return;
+    }
     let operation = match item.map(|item| &item[name]) {
         Some(operation @ Value::Object(_)) => operation,
         Some(_) => return assert_eq!(body_json()["code"], "method-not-allowed", "{what}"),
-        None => return assert_eq!(body_json()["code"], "not-found", "{what}"),
+        None => panic!("{what}, a path that the description does not have"),
     };
     let response = &operation["responses"][status.to_string()];
     assert!(response.is_object(), "{what}, a status that the description does not declare");
