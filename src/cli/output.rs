@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::errors::UsageError;
 use crate::{
     api::{LogRow, Row},
+    files::parent,
     handle::Handle,
     query_log::Record,
     vocabulary::Route,
@@ -168,14 +169,15 @@ pub(super) fn print_json(report: &impl Serialize) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Refuses to write over a file unless that was asked for, and to put a file in the place of what is none, such as
-/// /dev/null: files appear by a rename.
+/// Refuses to write over a file unless that was asked for, to put a file in the place of what is none, such as /dev/null
+/// (files appear by a rename), and to make the directory.
 pub(super) fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
     let shown = path.display();
     let fault = match fs::metadata(path) {
         _ if path == Path::new("-") => "standard output is not taken here",
         Ok(found) if !found.is_file() => "this exists and is not a regular file",
         Ok(_) if !force => bail!("{shown} is there already; --force replaces it"),
+        Err(_) if !parent(path).is_dir() => bail!("{shown}: the directory does not exist"),
         _ => return Ok(()),
     };
     Err(UsageError(format!("{shown}: {fault}; name the file to write")).into())

@@ -32,22 +32,19 @@ fn describe(report: &ForgottenReport) -> String {
         let is_found = findings.iter().any(|finding| kinds.contains(&finding.what));
         if is_found { "NO " } else { "ok " }
     };
-    let oldest = |at: Option<Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
-    let (key, record) = (oldest(report.oldest_key), oldest(report.oldest_record));
+    let oldest = |what: &str, at: Option<Timestamp>| match at {
+        Some(at) => format!("the oldest {what} is of {at}"),
+        None => format!("there is no {what}"),
+    };
+    let (key, record) = (oldest("key", report.oldest_key), oldest("record", report.oldest_record));
     let mut lines = vec![
         format!("looked at {at}; nothing may be older than {horizon}"),
-        format!(
-            "{} keys: {keys}, oldest hour {key}; no older key exists",
-            verdict(&[Key, RootKey])
-        ),
+        format!("{} keys: {keys}; {key}; no older key exists", verdict(&[Key, RootKey])),
         format!(
             "{} files: {files}; none is of an older hour, none is unknown",
             verdict(&[File, UnknownFile])
         ),
-        format!(
-            "{} segments that open with these keys: {opened}; the oldest record is of {record}",
-            verdict(&[Record])
-        ),
+        format!("{} segments that open with these keys: {opened}; {record}", verdict(&[Record])),
     ];
     let finding = |it: &Finding| format!("     {} {}: {}", it.what, it.name, it.detail);
     lines.extend(findings.iter().map(finding));

@@ -168,7 +168,7 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
         ("log.csv", &["--since", "yesterday"], 2, "since: "),
         ("null.csv", &["--force"], 2, "is not a regular file"),
         ("there.csv", &[], 1, "is there already; --force replaces it"),
-        ("no/such/log.csv", &[], 1, "cannot be written"),
+        ("no/such/log.csv", &[], 1, "the directory does not exist"),
     ] {
         // Nothing listens on that port. A command that tried to connect would say so.
         let mut command = export_to(&folder.path().join(name), words);
