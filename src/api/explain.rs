@@ -3,7 +3,7 @@
 //! The common case is one pass of serde. Only a body that serde refuses is read again as a document and compared with the
 //! schema of the type, which is also its description in the API.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, error::Category};
@@ -46,24 +46,21 @@ pub fn read_json<T: DeserializeOwned + ToSchema>(body: &[u8]) -> Result<T, Inval
     };
     let mut named = Vec::new();
     T::schemas(&mut named);
-    let types = Types { named };
-    Err(Invalid::new(types.explain(T::schema(), &whole, refused.as_ref())))
+    let named = named.iter().map(|(name, schema)| (name.as_str(), json(schema))).collect();
+    let types = Types { body: json(&T::schema()), named };
+    Err(Invalid::new(types.explain(&whole, refused.as_ref())))
 }
 
-/// The schemas that others refer to, by their names.
-struct Types {
-    named: Vec<(String, RefOr<Schema>)>,
+/// The schema of a body, and those that it refers to, by their names.
+struct Types<'a> {
+    body: Value,
+    named: BTreeMap<&'a str, Value>,
 }
 
-impl Types {
-    fn explain(
-        &self,
-        schema: RefOr<Schema>,
-        body: &[u8],
-        refused: Option<&serde_json::Error>,
-    ) -> String {
+impl Types<'_> {
+    fn explain(&self, body: &[u8], refused: Option<&serde_json::Error>) -> String {
         if body.trim_ascii().is_empty() {
-            return format!("the body is empty; it takes {}", self.form(&schema));
+            return format!("the body is empty; it takes {}", what_it_takes(&self.body));
         }
         if std::str::from_utf8(body).is_err() {
             return "the body is not JSON in UTF-8".to_owned();
@@ -82,13 +79,13 @@ impl Types {
         if let Some((field, _)) = repeated {
             return twice("field", field);
         }
-        let fault = self.fault(&json(&schema), &document, "");
-        fault.unwrap_or_else(|| format!("the body takes {}", self.form(&schema)))
+        let fault = self.fault(&self.body, &document, "");
+        fault.unwrap_or_else(|| format!("the body takes {}", what_it_takes(&self.body)))
     }
 
     /// The first thing in `came`, at `path`, that does not fit `schema`.
     fn fault(&self, schema: &Value, came: &Value, path: &str) -> Option<String> {
-        let schema = &self.resolve(schema, came)?;
+        let schema = self.resolve(schema, came)?;
         if let Some(known) = texts(&schema["enum"]) {
             return match came {
                 Value::String(text) if known.contains(&text.as_str()) => None,
@@ -104,9 +101,10 @@ impl Types {
         match came {
             Value::Object(fields) => self.fault_of_object(schema, fields, path),
             Value::Array(items) => {
-                let of_item =
-                    |(at, item)| self.fault(&schema["items"], item, &format!("{path}[{at}]"));
-                items.iter().enumerate().find_map(of_item)
+                // A refused batch has many items, so the path of an item is written only for the one at fault.
+                let fault = |item, path: &str| self.fault(&schema["items"], item, path);
+                let at = items.iter().position(|item| fault(item, "").is_some())?;
+                fault(&items[at], &format!("{path}[{at}]"))
             }
             _ => None,
         }
@@ -135,31 +133,23 @@ impl Types {
         properties.iter().find_map(fault).or_else(|| {
             let name = texts(&schema["required"])?.into_iter().find(is_missing)?;
             let property = self.resolve(&properties[name], &Value::Bool(true))?;
-            Some(format!("`{}` is missing; it takes {}", path_of(name), what_it_takes(&property)))
+            Some(format!("`{}` is missing; it takes {}", path_of(name), what_it_takes(property)))
         })
     }
 
     /// The schema behind references and behind the alternative of null. None if `came` is that null.
-    fn resolve(&self, schema: &Value, came: &Value) -> Option<Value> {
+    fn resolve<'a>(&'a self, schema: &'a Value, came: &Value) -> Option<&'a Value> {
         if let Some(name) = schema["$ref"].as_str().and_then(|place| place.rsplit('/').next()) {
-            let (_, named) = self.named.iter().find(|(known, _)| known == name)?;
-            return self.resolve(&json(named), came);
+            return self.resolve(self.named.get(name)?, came);
         }
         let Some(either) = schema["oneOf"].as_array().or(schema["allOf"].as_array()) else {
-            return Some(schema.clone());
+            return Some(schema);
         };
-        let (nulls, others): (Vec<_>, Vec<_>) =
-            either.iter().partition(|schema| schema["type"] == "null");
-        match others.first() {
-            Some(_) if came.is_null() && !nulls.is_empty() => None,
-            Some(schema) => self.resolve(schema, came),
-            None => None,
+        let is_null = |schema: &&Value| schema["type"] == "null";
+        if came.is_null() && either.iter().any(|schema| is_null(&schema)) {
+            return None;
         }
-    }
-
-    /// The form of a whole body.
-    fn form(&self, schema: &RefOr<Schema>) -> String {
-        what_it_takes(&self.resolve(&json(schema), &Value::Bool(true)).unwrap_or_default())
+        self.resolve(either.iter().find(|schema| !is_null(schema))?, came)
     }
 }
 
@@ -199,7 +189,7 @@ fn refuse(path: &str, schema: &Value, came: &Value) -> String {
     if path.is_empty() { format!("the body takes {what}") } else { takes(path, &what) }
 }
 
-/// What fits a schema that [`Types::resolve`] returned.
+/// What fits a schema that refers to no other.
 fn what_it_takes(schema: &Value) -> String {
     if let Some(known) = texts(&schema["enum"]) {
         return format!("one of {}", known.join(", "));

@@ -11,7 +11,7 @@ use axum::{
 use futures_util::{FutureExt as _, future::BoxFuture};
 use percent_encoding::percent_decode_str;
 
-use super::answer;
+use super::{answer, device_auth::device_gone};
 use crate::{
     api::{self, BatchAnswer, BatchRequest, Invalid, LookupAnswer, LookupQuery},
     dispatch::{Caller, Dispatch, Refusal},
@@ -189,7 +189,8 @@ impl From<Refusal> for Problem {
             Refusal::Exceeded(exceeded) => return exceeded.into(),
             Refusal::Handle(error) => return Invalid::handle(error).into(),
             Refusal::Malformed(_) => "the request is malformed",
-            Refusal::TokenInvalid => "send `Authorization: Bearer` and the device's token",
+            // Of a token that the request began with: it is no more.
+            Refusal::TokenInvalid => return device_gone(),
             Refusal::RegistryLoading => "nothing can be said about any handle yet",
             Refusal::LogUnwritable => "no answer is given that could not be recorded",
             Refusal::Overloaded => "slow down and try again",
