@@ -37,7 +37,7 @@ use crate::{
         LookupQuery,
     ),
     responses(
-        (status = 200, description = "The way", body = LookupAnswer),
+        (status = 200, description = "Which way the message goes", body = LookupAnswer),
         (status = 400, description = "`handle-invalid`; `reason` says why. `request-invalid`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
         (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
@@ -127,7 +127,7 @@ async fn authenticate(
     post, path = "/v1/lookup", tag = "lookup", operation_id = "lookUpBatch",
     request_body = BatchRequest,
     responses(
-        (status = 200, description = "The ways", body = BatchAnswer),
+        (status = 200, description = "Which way each message goes", body = BatchAnswer),
         (status = 422, description = "`too-many-handles`"),
         (status = 429, description = "`lookup-quota`, `rate-limited`"),
         (status = 503, description = "`registry-loading`, `log-unwritable`, `overloaded`"),
