@@ -220,7 +220,7 @@ async fn a_restart_keeps_devices_handles_and_tokens() {
 }
 
 /// Starts the server and asks it until it is ready. How often it said that it was not.
-fn asked_while_it_loads(server: &mut Server, address: &str, asker: &Device) -> u32 {
+pub(crate) fn asked_while_it_loads(server: &mut Server, address: &str, asker: &Device) -> u32 {
     server.launch();
     let mut wire = None;
     wait_until("it accepts", || {

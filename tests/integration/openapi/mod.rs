@@ -1,6 +1,7 @@
 //! The description of the API: it is kept in the repository, complete, and true.
 
 pub(crate) mod described;
+mod problems;
 
 use std::fs;
 
