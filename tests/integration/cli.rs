@@ -264,6 +264,8 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
         (run(&mut command("log")), 2, "Usage"),
         (run(&mut command("log export --format csv --output -")), 2, "standard output is not"),
         (run(&mut command("registry snapshot -")), 2, "standard output is not"),
+        (run(command("registry snapshot").arg(nowhere.join("x"))), 1, "directory does not exist"),
+        (run(command("registry export").arg(nowhere.join("x.csv"))), 1, "directory does not exist"),
         (run(&mut command("operator add ann --role king")), 2, "king"),
         (run(&mut command("config check --config /no/such/file")), 64, "/no/such/file"),
         (run(command("serve").env("DISPATCHD_LOG__RETENTION", "31d")), 64, "log.retention"),

@@ -173,6 +173,7 @@ fn help_lists_what_an_argument_takes() {
             ][..],
         ),
         (&["log", "export", "--help"], &["- parquet:", "- csv:", "- ndjson:"]),
+        (&["registry", "import", "--help"], &["ios, ipados, macos, watchos, visionos, other"]),
         (&["operator", "add", "--help"], &["reader:", "admin:"]),
     ] {
         let output = run(dispatchd().args(words));

@@ -15,11 +15,12 @@ use clap::{Args, Subcommand};
 
 use self::stopped::Stopped;
 use super::{client::block_on, output::may_write, progress::ProgressView, source::Source};
-use crate::{files::AtomicFile, operators::Role};
+use crate::{files::AtomicFile, operators::Role, vocabulary::Platform};
 
 #[derive(Subcommand)]
 pub(super) enum Registry {
     /// Take accounts in from a CSV or Parquet file
+    #[command(after_help = platforms())]
     Import(import::Import),
     /// Write every account to a CSV or Parquet file that an import can read
     Export(export::Export),
@@ -27,6 +28,11 @@ pub(super) enum Registry {
     Snapshot(Snapshot),
     /// Count handles, devices and accounts, and what the index takes in memory
     Stats(stats::Stats),
+}
+
+fn platforms() -> String {
+    let codes: Vec<_> = Platform::ALL.iter().map(|platform| platform.code()).collect();
+    format!("The column platform takes one of {}.", codes.join(", "))
 }
 
 impl Registry {
