@@ -119,7 +119,7 @@ async fn a_data_directory_of_another_version_is_refused_and_not_touched() {
             &["audit", "list"],
             &["why", "+14155550123"],
             &["registry", "stats"],
-            &["registry", "snapshot", "/nowhere/file"],
+            &["registry", "snapshot", "/tmp/dispatchd-is-never-written"],
             &["operator", "list"],
             &["operator", "add", "ann", "--role", "reader"],
         ] {
