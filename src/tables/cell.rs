@@ -23,6 +23,8 @@ pub(super) enum Cell<'a> {
     Null,
     Text(Cow<'a, str>),
     Handle(&'a Handle),
+    /// Text that a stranger chose.
+    Name(&'a str),
     /// An id or an address: letters, digits, and punctuation that no program takes for a formula.
     Shown(&'a dyn fmt::Display),
     Instant(Timestamp),

@@ -10,8 +10,14 @@ use super::{
     output::Output,
 };
 
-/// Written before a handle that a spreadsheet could take for a formula or a number.
+/// Written before text that a spreadsheet could take for a formula or a number.
 const GUARD: char = '\'';
+
+/// The text of a cell without the guard, if it has one. A guard is never before a letter or a digit.
+pub(super) fn unguarded(cell: &str) -> &str {
+    let is_guarded = |rest: &&str| !rest.is_empty() && !rest.starts_with(char::is_alphanumeric);
+    cell.strip_prefix(GUARD).filter(is_guarded).unwrap_or(cell)
+}
 
 pub(super) struct CsvTable {
     writer: csv::Writer<Output>,
@@ -57,14 +63,19 @@ impl CsvTable {
             Cell::Shown(value) => write!(text, "{value}"),
             Cell::Handle(handle) => {
                 let handle = handle.canonical();
-                // Some spreadsheets take full-width plus and equals signs for formulas, too. So everything is guarded
-                // that does not begin with a letter or a digit.
-                let is_safe = handle.starts_with(char::is_alphanumeric);
-                if self.for_spreadsheet && !is_safe {
-                    text.push(GUARD);
-                }
-                text.write_str(&handle)
+                self.write_guarded(&handle)
             }
+            Cell::Name(name) => self.write_guarded(name),
         }
+    }
+
+    /// Writes text that strangers chose, so that [`unguarded`] gives it back. Some spreadsheets take full-width plus and
+    /// equals signs for formulas, too. So for them everything is guarded that does not begin with a letter or a digit.
+    fn write_guarded(&mut self, text: &str) -> fmt::Result {
+        let is_safe = text.starts_with(char::is_alphanumeric) || text.is_empty();
+        if (self.for_spreadsheet && !is_safe) || text.starts_with(GUARD) {
+            self.text.push(GUARD);
+        }
+        self.text.write_str(text)
     }
 }

@@ -174,6 +174,7 @@ impl Values {
                 // A vector takes every byte.
                 let _ = match cell {
                     Cell::Text(text) => bytes.write_all(text.as_bytes()),
+                    Cell::Name(name) => bytes.write_all(name.as_bytes()),
                     Cell::Handle(handle) => bytes.write_all(handle.canonical().as_bytes()),
                     Cell::Shown(value) => write!(bytes, "{value}"),
                     _ => return false,

@@ -30,6 +30,10 @@ use crate::{
 pub(crate) struct Export {
     /// The file to write; its name ends in .csv or .parquet. FILE.subject-key is written beside it
     file: PathBuf,
+    /// In CSV, put an apostrophe before a handle or a name that a spreadsheet would take for a number or a formula. An import
+    /// takes it away
+    #[arg(long)]
+    for_spreadsheet: bool,
     /// Replace the files if they exist
     #[arg(long)]
     force: bool,
@@ -74,7 +78,7 @@ impl Export {
         view: &ProgressView,
     ) -> anyhow::Result<u64> {
         let total = registry.accounts()?;
-        let mut writer = ExportWriter::create(&self.file, kind)?;
+        let mut writer = ExportWriter::create(&self.file, kind, self.for_spreadsheet)?;
         subject_key::write(&self.file, registry)?;
         let written = write_all(&mut writer, registry, &|done| {
             view.show(Progress { phase: Phase::Writing, unit: Unit::Accounts, done, total });

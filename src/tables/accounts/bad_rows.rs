@@ -16,6 +16,11 @@ pub enum Reason {
     /// The text is no handle; [`HandleError::reason`] returned the reason.
     #[error("the handle is invalid: {0}")]
     Handle(&'static str),
+    /// The number has no calling code, and no region was given.
+    #[error(
+        "the handle is invalid: needs-region; write it with +, or name its country with --region"
+    )]
+    NeedsRegion,
     /// The account's id is empty or longer than 128 bytes.
     #[error("the account's id must have 1 to 128 bytes")]
     AccountId,
@@ -82,7 +87,10 @@ fn platforms() -> String {
 
 impl From<HandleError> for Reason {
     fn from(error: HandleError) -> Self {
-        Self::Handle(error.reason())
+        match error {
+            HandleError::NeedsRegion => Self::NeedsRegion,
+            other => Self::Handle(other.reason()),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::files::File;
+use crate::{files::File, tables::csv_table::unguarded};
 
 use super::{
     bad_rows::Reason,
@@ -127,7 +127,9 @@ fn cells<'a>(record: &'a ByteRecord, layout: &Layout) -> Result<Cells<'a>, Reaso
     }
     for (cell, column) in cells.iter_mut().zip(Column::ALL) {
         let bytes = layout.position(column).and_then(|at| record.get(at)).unwrap_or_default();
-        *cell = Cell::Text(std::str::from_utf8(bytes).map_err(|_| Reason::NotUtf8)?);
+        let text = str::from_utf8(bytes).map_err(|_| Reason::NotUtf8)?;
+        let is_guarded = matches!(column, Column::Handle | Column::Name);
+        *cell = Cell::Text(if is_guarded { unguarded(text) } else { text });
     }
     Ok(cells)
 }

@@ -1,8 +1,8 @@
 //! Writes accounts to a file that an import can read.
 
-use std::{borrow::Cow, path::Path};
+use std::path::Path;
 
-use super::{columns::Column, source::FileKind};
+use super::{columns::Column, file_kind::FileKind};
 use crate::{
     ids::{AccountId, DeviceId},
     registry::{TransferAccount, TransferClaim, TransferDevice},
@@ -15,15 +15,15 @@ use crate::{
 /// Writes an export. The file appears at its path only after [`ExportWriter::finish`]; if the writer is dropped before, no
 /// file remains.
 ///
-/// The file contains all handles, so it has mode 0600. Phone numbers begin with `+`, which a spreadsheet may read as a
-/// formula; the export does not change them.
+/// The file contains all handles, so it has mode 0600.
 pub struct ExportWriter(TableFile);
 
 impl ExportWriter {
-    /// Begins an export to `path`, in the format `kind`.
-    pub fn create(path: &Path, kind: FileKind) -> Result<Self, ExportError> {
+    /// Begins an export to `path`, in the format `kind`. In CSV `for_spreadsheet`, an apostrophe stands before a handle or a
+    /// name that a spreadsheet would take for a number or a formula.
+    pub fn create(path: &Path, kind: FileKind, for_spreadsheet: bool) -> Result<Self, ExportError> {
         let format = match kind {
-            FileKind::Csv => TableFormat::Csv { for_spreadsheet: false },
+            FileKind::Csv => TableFormat::Csv { for_spreadsheet },
             FileKind::Parquet => TableFormat::Parquet,
         };
         TableFile::create(path, format, &Column::ALL.map(Column::head), None).map(Self)
@@ -49,8 +49,7 @@ fn cells<'a>(
     claim: Option<&'a TransferClaim>,
 ) -> [Cell<'a>; Column::ALL.len()] {
     let instant = |at: Option<_>| at.map_or(Cell::Null, Cell::Instant);
-    let text = |text: Option<Cow<'a, str>>| text.map_or(Cell::Null, Cell::Text);
-    let token_hash = device.token_hash.map(|hash| data_encoding::HEXLOWER.encode(&hash).into());
+    let token_hash = device.token_hash.map(|hash| data_encoding::HEXLOWER.encode(&hash));
     [
         claim.map_or(Cell::Text("".into()), |claim| Cell::Handle(&claim.handle)),
         Cell::Shown(account),
@@ -60,8 +59,8 @@ fn cells<'a>(
         instant(claim.and_then(|claim| claim.proved_at)),
         instant(device.registered_at),
         Cell::Flag(claim.is_none_or(|claim| claim.discoverable)),
-        text(device.name.as_deref().map(Cow::Borrowed)),
-        text(token_hash),
+        device.name.as_deref().map_or(Cell::Null, Cell::Name),
+        token_hash.map_or(Cell::Null, |hash| Cell::Text(hash.into())),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Seek as _};
 
-use super::source::FileKind;
+use super::file_kind::FileKind;
 use crate::files::File;
 
 /// The file is none that an import reads. The error contains no content of the file.

@@ -9,16 +9,15 @@
 //! | --- | --- | --- |
 //! | `handle` | required | any spelling, which the import makes canonical; empty for a device that backs no handle |
 //! | `account`, `device` | required | an id of this service (`a_…`, `d_…`), or any other text of 1 to 128 bytes |
-//! | `platform` | required | `ios`, `ipados`, `macos`, `watchos`, `visionos`, `other` |
+//! | `platform` | required | `ios`, `ipados`, `macos`, `watchos`, `visionos`, `other`, in any case |
 //! | `last_check_in_at` | required | RFC 3339 |
 //! | `proved_at`, `registered_at` | optional | RFC 3339 |
 //! | `discoverable` | optional | `true` (the default) or `false` |
 //! | `name` | optional | the owner's name for the device, up to 128 bytes |
 //! | `token_hash` | optional | 32 hex digits |
 //!
-//! Parquet has the same columns as strings. Instants may also be UTC timestamps in milli-, micro- or nanoseconds, and
-//! `discoverable` may be a boolean. A spreadsheet may read a cell that begins with `+` or `=` as a formula. Handles do
-//! begin with `+`, and an export does not change them: open it as text.
+//! Columns may also have other forms, which `docs/import.md` lists. In CSV, a handle or a name may have an apostrophe as a
+//! guard before it, see [`crate::tables::records`].
 //!
 //! # Steps of an import
 //!
@@ -47,6 +46,7 @@ mod columns;
 mod conflicts;
 mod csv_source;
 mod export;
+mod file_kind;
 mod foreign;
 mod identity;
 mod parquet_source;
@@ -65,8 +65,9 @@ mod tests;
 pub use bad_rows::{BadRow, BadRows, Reason};
 pub use columns::ColumnError;
 pub use export::ExportWriter;
+pub use file_kind::{FileKind, KindError};
 pub use foreign::ForeignFile;
 pub use progress::{Phase, Progress, Unit};
-pub use source::{FileKind, ImportDigest, KindError, Source, StageError, StageOptions};
+pub use source::{ImportDigest, Source, StageError, StageOptions};
 pub use stage::{Note, Staged, stage};
 pub use staged::{StagedError, StagedReader, StagedTotals, find, verify};

@@ -7,9 +7,10 @@ use super::{
     cells::Cells,
     columns::{ColumnError, Layout},
     csv_source::{self, CsvPiece, CsvSource},
+    file_kind::FileKind,
     parquet_source::{self, ParquetPiece, ParquetSource},
     progress::{Phase, Progress, Unit},
-    source::{FileKind, Source, StageError},
+    source::{Source, StageError},
 };
 
 pub(super) enum Piece {

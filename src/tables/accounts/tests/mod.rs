@@ -3,6 +3,7 @@
 mod bad_rows;
 mod export;
 mod foreign_parquet;
+mod libreoffice;
 mod staged;
 
 use std::{
@@ -152,7 +153,11 @@ fn own_ids_stay_as_they_are() {
 fn a_national_number_needs_the_region() {
     let mut import = Import::skipping_bad();
     let row = "(415) 555-0123,ann,phone,ios,2026-11-20T08:00:00Z,,,";
-    assert_eq!(import.faults(&[row]), [(2, "the handle is invalid: needs-region".to_owned())]);
+    let said = &import.faults(&[row])[0].1;
+    assert_eq!(
+        said,
+        "the handle is invalid: needs-region; write it with +, or name its country with --region"
+    );
     let without = import.digest(&import.csv(&[row]));
     import.options.region = Some(crate::handle::Region::parse("US").unwrap());
     assert_eq!(handles(&import.staged(&[row]).0), [("+14155550123".into(), 1)]);
