@@ -122,16 +122,14 @@ pub fn page_limit(wanted: Option<usize>) -> Result<usize, Invalid> {
 
 /// Reads a handle; `region` is the country of a number without a calling code.
 pub(super) fn handle(text: &str, region: &Option<String>) -> Result<Handle, Invalid> {
-    // In a query a plus sign means a space. Nobody who pastes a number should need to know.
-    let text = text.strip_prefix(' ').map_or(text.to_owned(), |digits| format!("+{digits}"));
-    match (Handle::parse(&text, None), region) {
-        (Err(HandleError::NeedsRegion), Some(region)) => {
-            let unknown = |_| not("region", region, COUNTRY);
-            Handle::parse(&text, Some(Region::parse(region).map_err(unknown)?))
+    let parsed = Handle::parse_in(text, region.as_deref());
+    let is_about_region = matches!(parsed, Err(HandleError::UnknownCountry));
+    match region {
+        Some(region) if is_about_region && Region::parse(region).is_err() => {
+            Err(not("region", region, COUNTRY))
         }
-        (parsed, _) => parsed,
+        _ => parsed.map_err(Invalid::handle),
     }
-    .map_err(Invalid::handle)
 }
 
 /// Reads a handle that a filter names. Only a call about one handle says by a code of its own that it is none.
@@ -268,7 +266,9 @@ mod tests {
     fn a_national_number_takes_its_region_and_nothing_else_does() {
         for (text, region, is) in [
             ("+14155550123", None, "+14155550123"),
-            (" 14155550123", Some("XX"), "+14155550123"),
+            ("+14155550123", Some("XX"), "+14155550123"),
+            (" 415 555 0123", Some("US"), "+14155550123"),
+            ("+0064 3 331 6005", Some("NZ"), "+6433316005"),
             ("ann@example.com", Some("XX"), "ann@example.com"),
             ("(415) 555-0123", Some("us"), "+14155550123"),
         ] {

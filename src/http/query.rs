@@ -7,12 +7,15 @@ use utoipa::IntoParams;
 use super::problem::{Code, Problem};
 use crate::api::words::{twice, unknown_name};
 
-/// Reads the parameters of `T` from a query string.
+/// Reads the parameters of `T` from a query string. A plus sign at the start of a value is one: in a query it means a blank, but
+/// people paste phone numbers as they are.
 ///
 /// # Errors
 /// `request-invalid`, with the names that `T` knows.
 pub(super) fn read<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T, Problem> {
     let invalid = |detail: String| Problem::new(Code::RequestInvalid, detail);
+    let with_plus = with_plus_signs(uri);
+    let uri = with_plus.as_ref().unwrap_or(uri);
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
     let Query(pairs) = pairs.map_err(|_| invalid("the query is not UTF-8".to_owned()))?;
     let known = T::into_params(|| None);
@@ -29,10 +32,27 @@ pub(super) fn read<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T, Pro
     request.map_err(|_| invalid("the query is not what this call takes".to_owned()))
 }
 
+/// The same query with `%2B` for each plus sign at the start of a value. None if it has none.
+fn with_plus_signs(uri: &Uri) -> Option<Uri> {
+    let query = uri.query().filter(|query| query.contains("=+"))?;
+    format!("/?{}", query.replace("=+", "=%2B")).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::LookupQuery;
+    use crate::api::{LookupQuery, RecordFilter};
+
+    #[test]
+    fn a_number_may_be_pasted_as_it_is() {
+        let handle = |query: &str| {
+            let uri: Uri = format!("/v1/log?{query}").parse().unwrap();
+            read::<RecordFilter>(&uri).unwrap().handle.unwrap()
+        };
+        assert_eq!(handle("handle=+14155550123&since=7d"), "+14155550123");
+        assert_eq!(handle("since=7d&handle=%2B14155550123"), "+14155550123");
+        assert_eq!(handle("handle=%20415+555+0123&region=US"), " 415 555 0123");
+    }
 
     #[test]
     fn a_wrong_parameter_is_named_and_a_value_is_not() {
