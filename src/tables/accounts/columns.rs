@@ -72,7 +72,7 @@ pub enum ColumnError {
     #[error("the file has no header: its first line must name the columns {}", names())]
     NoHeader,
     /// A column is unknown.
-    #[error("unknown column {0:?}{like}; the columns are {names}", like = suggestion(.0), names = names())]
+    #[error("unknown column {0:?}; {like} columns are {names}", like = suggestion(.0), names = names())]
     Unknown(String),
     /// A column is unknown, and its name may be content of a row. Its number counts from 1.
     #[error("the name of column {0} is unknown; the columns are {names}", names = names())]
@@ -178,7 +178,7 @@ fn names() -> String {
     Column::ALL.map(Column::name).join(", ")
 }
 
-/// The known column whose name is most like this one. Nothing if none is like it.
+/// The known column whose name is most like this one, if one is like it, and the beginning of the next sentence.
 fn suggestion(name: &str) -> String {
     const LIKENESS_MIN: f64 = 0.85;
     let name = plain(name);
@@ -186,8 +186,8 @@ fn suggestion(name: &str) -> String {
     let best =
         Column::ALL.into_iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     match best.filter(|column| likeness(column) >= LIKENESS_MIN) {
-        Some(column) => format!("; did you mean `{}`?", column.name()),
-        None => String::new(),
+        Some(column) => format!("did you mean `{}`? The", column.name()),
+        None => "the".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@
 mod crashes;
 mod earlier;
 mod files;
+mod foreign;
 mod running;
 mod snapshots;
 
