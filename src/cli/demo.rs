@@ -30,9 +30,10 @@ use crate::{
 const MARKER: &str = "demo";
 const OPERATOR: &str = "demo-reader";
 
-/// The sample devices and the handles they prove. The numbers are reserved for fiction.
+/// The sample devices and the handles they prove. The numbers are reserved for fiction. README's tour uses others, and so works
+/// in the directory of a demo.
 const DEVICES: &[(&str, Platform, &[&str])] = &[
-    ("Ann's iPhone", Platform::Ios, &["+14155550123", "ann@example.com"]),
+    ("Ann's iPhone", Platform::Ios, &["+14155550142", "ann@example.com"]),
     ("Ben's Mac", Platform::Macos, &["ben@example.org"]),
     ("Chloé's iPhone", Platform::Ios, &["+33639981234"]),
     ("Dan's old iPhone", Platform::Ios, &["+447700900123"]),
@@ -79,7 +80,7 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
     let phone = Client::new(&phones, asker)?;
     say("\nChloé asks which way her messages go:")?;
     for handle in [
-        "+1 (415) 555-0123",
+        "+1 (415) 555-0142",
         "ANN@example.com",
         "+447700900123",
         "+14155550199",
@@ -162,16 +163,20 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
 
 fn print_commands(addresses: Addresses, device: &str, operator: &str) -> anyhow::Result<()> {
     let Addresses { phones, operators } = addresses;
+    // As this process was started: `cargo run` gives the path of the binary that it built.
+    let program = std::env::args().next().unwrap_or_else(|| "dispatchd".to_owned());
     say(&format!(
         r#"
+A browser shows every call at http://{phones}/docs and http://{operators}/docs.
+
 Try it yourself (Chloé's phone asks, an operator reads):
 
-  curl -s -H 'Authorization: Bearer {device}' 'http://{phones}/v1/lookup/+14155550123'
-  curl -s -H 'Authorization: Bearer {device}' -H 'Content-Type: application/json' \
-       -d '{{"handles":["+1 415 555 0123","ben@example.org","+447700900123"]}}' 'http://{phones}/v1/lookup'
+  curl -s -H 'Authorization: Bearer {device}' 'http://{phones}/v1/lookup/+14155550142'
+  curl -s -H 'Authorization: Bearer {device}' \
+       --json '{{"handles":["+1 415 555 0142","ben@example.org","+447700900123"]}}' 'http://{phones}/v1/lookup'
   curl -s -H 'Authorization: Bearer {operator}' 'http://{operators}/v1/log?since=10m&route=sms'
   curl -sN -H 'Authorization: Bearer {operator}' 'http://{operators}/v1/log/tail'
-  DISPATCHD_TOKEN={operator} cargo run --release -- log search --since 10m --server http://{operators}
+  DISPATCHD_TOKEN={operator} {program} log search --since 10m --server http://{operators}
 
 Ctrl-C stops the server."#
     ))

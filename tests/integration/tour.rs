@@ -194,6 +194,8 @@ fn the_demo_prints_commands_that_work() {
     let commands = shown[at + 1..].join("\n").replace("\\\n", " ");
     let commands: Vec<_> = commands.lines().filter(|line| !line.trim().is_empty()).collect();
     assert_eq!(commands.len(), 5, "{commands:#?}");
+    // Pasted into a shell, it runs the binary that printed it.
+    assert!(commands[4].contains(env!("CARGO_BIN_EXE_dispatchd")), "{commands:#?}");
     for (command, expected) in commands.into_iter().zip([
         "\"route\":\"imessage\"",
         "\"together\":\"mixed\"",
@@ -204,9 +206,7 @@ fn the_demo_prints_commands_that_work() {
         // A live view ends only because it is cut off (28).
         let is_live = command.contains("/log/tail");
         let (seconds, code) = if is_live { (2, 28) } else { (PATIENCE.as_secs(), 0) };
-        let local = command
-            .replace("curl ", &format!("curl --fail --max-time {seconds} "))
-            .replace(CARGO_RUN, &binary());
+        let local = command.replace("curl ", &format!("curl --fail --max-time {seconds} "));
         let output = run(Command::new("bash").args(["-c", &local]).env("no_proxy", "*"));
         assert_eq!(output.status.code(), Some(code), "{command}");
         let printed = String::from_utf8(output.stdout).unwrap();
