@@ -46,10 +46,6 @@ fn a_row_with_an_invalid_cell_is_bad() {
             "the platform is not one of ios, ipados, macos, watchos, visionos, other",
         ),
         (
-            "+4915123456789.0,b,d,ios,2026-11-20T08:00:00Z,,,",
-            "the handle looks like a spreadsheet changed it; write the column as text",
-        ),
-        (
             "+14155550124,b,d,ios,,,,",
             "last_check_in_at is not an instant such as 2026-11-23T08:41:07Z (RFC 3339)",
         ),
@@ -96,6 +92,15 @@ fn a_row_with_an_invalid_cell_is_bad() {
     let (accounts, _) =
         import.staged(&["+14155550124,b,d,ios,2026-11-24T12:00:00Z,2026-11-24T12:00:00Z,true,"]);
     assert_eq!(accounts.len(), 1, "one day in the future is accepted");
+}
+
+#[test]
+fn a_number_with_decimals_is_bad() {
+    for handle in ["+4915123456789.0", "4.91512E+12", "'436641234567.00"] {
+        let said = fault(&format!("{handle},b,d,ios,2026-11-20T08:00:00Z,,,"));
+        let reason = "the handle looks like a spreadsheet changed it; write the column as text";
+        assert_eq!(said, reason, "{handle}");
+    }
 }
 
 #[test]
