@@ -6,13 +6,17 @@ use std::{
     net::TcpStream,
 };
 
-use reqwest::Method;
+use reqwest::{
+    Method,
+    header::{CONTENT_TYPE, HeaderMap},
+};
 use serde_json::{Value, json};
 
 use crate::{
     connection::request,
     handles::{discoverable, give_up},
     harness::{Device, PATIENCE, Server},
+    openapi::described,
     wire::call,
 };
 
@@ -20,8 +24,12 @@ use crate::{
 const OWN_HEADERS: [&str; 2] = ["x-request-id:", "date:"];
 const OWN_FIELDS: [&str; 3] = ["verification", "expires_at", "next_send_at"];
 
-/// Every byte of the answer.
+/// Every byte of the answer, which must be one that the API description declares.
 fn raw(server: &Server, request: &str) -> String {
+    let (method, path) = {
+        let mut words = request.split(['?', ' ']);
+        (words.next().unwrap().parse().unwrap(), words.next().unwrap())
+    };
     let mut stream = TcpStream::connect(server.phones.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request = request.replacen("\r\n", "\r\nconnection: close\r\n", 1);
@@ -29,6 +37,11 @@ fn raw(server: &Server, request: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap();
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type.parse().unwrap())]);
+    let status = head[9..12].parse().unwrap();
+    described::check(&method, path, status, &headers, body.as_bytes());
     answer
 }
 
