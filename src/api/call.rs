@@ -34,7 +34,7 @@ pub trait Call: Serialize {
 #[error("{text}")]
 pub struct Invalid {
     text: Cow<'static, str>,
-    /// Why the handle that the call is about is none, if that is what is wrong.
+    /// Why the text is no handle, if the call is about one handle and that is wrong.
     pub handle: Option<HandleError>,
 }
 
@@ -44,7 +44,12 @@ impl Invalid {
         Self { text: text.into(), handle: None }
     }
 
-    /// A `handle` that is none.
+    /// The same, since the text is no handle for this reason.
+    pub(super) fn because(self, error: HandleError) -> Self {
+        Self { handle: Some(error), ..self }
+    }
+
+    /// The text of `handle` is no handle.
     pub fn handle(error: HandleError) -> Self {
         let region = match error {
             HandleError::NeedsRegion => "; give it as `region`, such as US",

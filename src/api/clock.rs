@@ -29,7 +29,7 @@ pub struct Expiring {
     pub log_hours_total: usize,
 }
 
-/// That the wall clock is right.
+/// An operator says that the wall clock is right.
 #[derive(Clone, Copy, Default, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]

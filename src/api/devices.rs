@@ -19,7 +19,7 @@ pub struct SignUpRequest {
     pub platform: Platform,
     /// What its owner calls it, at most 128 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 128, example = "Ann's iPhone")]
+    #[schema(example = "Ann's iPhone")]
     pub name: Option<String>,
     /// A code that another device of the same person made. The new device joins its account.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ pub struct ImportState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportPhase {
-    /// It is.
+    /// Accounts are being applied.
     Applying,
     /// Everything that was accepted is applied.
     None,

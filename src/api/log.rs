@@ -257,7 +257,7 @@ impl Call for AuditRequest {
         let (since, until) = window(&self.since, &self.until, now)?;
         let takes = "an operator's name, or local: and a user's number";
         let operator = optional("operator", takes, &self.operator, |text| {
-            is_name(text.trim_start_matches("local:")).then(|| text.to_owned())
+            is_name(text.strip_prefix("local:").unwrap_or(text)).then(|| text.to_owned())
         })?;
         let handle = filter_handle(&self.handle, &self.region)?;
         Ok(Wanted { since, until, operator, handle })

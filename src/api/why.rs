@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     call::{Call, Invalid, Row},
-    parse::{choice, handle, limit, past_instant, window},
+    parse::{choice, handle, instant, limit, window},
 };
 use crate::{
     clock::Timestamp,
@@ -86,7 +86,10 @@ impl Call for WhyRequest {
     type Meaning = Question;
 
     fn resolve(&self, now: Timestamp) -> Result<Question, Invalid> {
-        let at = past_instant("at", &self.at, now)?;
+        let at = instant("at", &self.at, now)?;
+        if let Some(at) = at.filter(|at| *at > now) {
+            return Err(Invalid::new(format!("at: {at} lies in the future; it is {now}")));
+        }
         let (since, until) = window(&self.since, &self.until, now)?;
         let detail = choice("detail", &self.detail, Detail::ALL, Detail::code)?;
         Ok(Question {

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     api::{AuditEntry, AuditRequest, AuditVerification, AuditVerifyRequest},
     audit::{Fingerprint, Noted},
+    cli::note::note,
 };
 
 #[derive(Subcommand)]
@@ -30,7 +31,7 @@ impl Audit {
                 list.source.rows(&list.request, |call| Ok(printer.print(&call)?))?;
                 printer.flush()?;
                 if printer.printed == 0 {
-                    eprintln!("dispatchd: no call matches");
+                    note!("dispatchd: no call matches");
                 }
             }
             Self::Verify(verify) => {
@@ -44,7 +45,7 @@ impl Audit {
                     bail!("the audit log is not sound");
                 }
                 printed?;
-                eprintln!("dispatchd: the audit log is sound");
+                note!("dispatchd: the audit log is sound");
             }
         }
         Ok(())

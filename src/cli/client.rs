@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::errors::UsageError;
 use crate::{
     api::{Call, LogRow, Problem, RecordFilter, Row as _},
+    cli::note::note,
     query_log::SearchOutcome,
     reading::{Answer, Rows},
     vocabulary::ProblemCode,
@@ -53,7 +54,8 @@ impl Client {
             http = http.tls_certs_only([]);
         }
         // Editors of some systems begin a file with a mark of its byte order.
-        let token = token.trim_start_matches('\u{feff}').trim().to_owned();
+        let token = token.trim_start_matches('\u{feff}').trim();
+        let token = token.strip_prefix("Bearer ").unwrap_or(token).trim().to_owned();
         Ok(Self { http: http.build()?, server, token })
     }
 
@@ -147,7 +149,7 @@ impl Client {
 fn print_hidden(headers: &HeaderMap) {
     let until = headers.get("dispatchd-hidden-until").and_then(|until| until.to_str().ok());
     if let Some(until) = until {
-        eprintln!(
+        note!(
             "dispatchd: records of the query log up to {until} are hidden: the server's wall clock is ahead of trusted time. \
              `dispatchd clock status` says what to do"
         );

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::{ClockReport, ClockStatus, Expiring, TrustRequest},
     audit::local_user,
+    cli::note::note,
     clock::ClockFileError,
     files::DataDirectory,
     operators::Role,
@@ -75,7 +76,7 @@ fn status(source: &Source) -> anyhow::Result<ClockReport> {
     DataDirectory::check(data)?;
     if let Some(user) = DataDirectory::user(data)? {
         let pid = user.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        eprintln!(
+        note!(
             "dispatchd: another dispatchd{pid} uses {}. This is what a new process would decide; leave out --data to ask the \
              running server",
             data.display()

@@ -2,6 +2,7 @@
 
 use std::{io, process::ExitCode};
 
+use crate::cli::note::note;
 use crate::{api::Invalid, config::ConfigError, reading::ReadingError};
 
 /// Exit code of wrong arguments, as clap's own.
@@ -31,7 +32,7 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     if io_errors.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("dispatchd: {}", describe(error));
+    note!("dispatchd: {}", describe(error));
     let is_usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<UsageError>()
             || cause.is::<Invalid>()

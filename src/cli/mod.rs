@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod errors;
 mod log;
+mod note;
 mod operator;
 mod output;
 mod progress;

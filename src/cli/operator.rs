@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     api::OperatorSummary,
+    cli::note::note,
     clock::{Clock as _, SystemClock},
     files,
     operators::{Operators, Role},
@@ -106,7 +107,7 @@ impl Operator {
                     return Err(error.into());
                 }
                 let (role, data) = (role.name(), fs::canonicalize(&data)?);
-                eprintln!(
+                note!(
                     "dispatchd: the token of {name}, role {role}, for the server of {}",
                     data.display()
                 );

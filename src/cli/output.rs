@@ -169,8 +169,8 @@ pub(super) fn print_json(report: &impl Serialize) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Refuses to write over a file unless that was asked for, to put a file in the place of what is none, such as /dev/null
-/// (files appear by a rename), and to make the directory.
+/// Refuses to replace a file unless that was asked for. Refuses a path that holds something other than a file, such as
+/// /dev/null, because a rename would replace it, and a directory that does not exist.
 pub(super) fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
     let shown = path.display();
     let fault = match fs::metadata(path) {

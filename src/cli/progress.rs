@@ -8,6 +8,7 @@ use std::{
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::note::note;
 use crate::tables::accounts::{Phase, Progress, Unit};
 
 const PLAIN_LINE_PAUSE: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ impl ProgressView {
 
     pub(super) fn show(&self, progress: Progress) {
         if let Some(line) = self.0.borrow_mut().show(progress, Instant::now()) {
-            eprintln!("{line}");
+            note!("{line}");
         }
     }
 }

@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{config::ConfigFile, demo};
+use crate::cli::note::note;
 use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
 
 #[derive(Args)]
@@ -83,7 +84,7 @@ impl Serve {
             let (data, stop) = (config.server.data.clone(), shutdown.clone());
             shutdown.spawn("demo", async move {
                 if let Err(error) = demo::run(&data, addresses).await {
-                    eprintln!("dispatchd: the demo failed: {error:#}");
+                    note!("dispatchd: the demo failed: {error:#}");
                     stop.crashed("demo");
                 }
             });

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     api::{Call as _, LogRow, RecordFilter},
     audit::local_user,
+    cli::note::note,
     clock::{Clock as _, ClockFileError, SharedClock, SystemClock, TrustedClock},
     config::Config,
     files::{DataDirectory, OsDisk},
@@ -129,7 +130,7 @@ impl Source {
     pub(super) fn records(&self) -> anyhow::Result<Option<Records>> {
         let Some((records, clock)) = self.records_and_clock()? else { return Ok(None) };
         if let Some(advice) = clock.status().advice() {
-            eprintln!("dispatchd: {advice}. What is too old by either time is hidden.");
+            note!("dispatchd: {advice}. What is too old by either time is hidden.");
         }
         Ok(Some(records))
     }
@@ -237,7 +238,7 @@ impl Interrupt {
 pub(super) fn print_passed_over(outcome: SearchOutcome) {
     let SearchOutcome { damaged, unreadable_segments } = outcome;
     if damaged > 0 || unreadable_segments > 0 {
-        eprintln!(
+        note!(
             "dispatchd: {damaged} damaged places and {unreadable_segments} unreadable segments were \
              passed over; `dispatchd log verify` says which"
         );

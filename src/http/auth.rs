@@ -27,7 +27,7 @@ pub enum Holder {
 /// The refusal of a request whose token is missing or not valid. It says what is wrong where the header shows it.
 pub fn token_invalid(headers: &HeaderMap, takes: Holder) -> Problem {
     let begins_with = |prefix| bearer(headers).is_some_and(|token| token.starts_with(prefix));
-    let has_header = headers.contains_key(header::AUTHORIZATION);
+    let has_token = bearer(headers).is_some();
     let detail = match takes {
         Holder::Device if begins_with(OperatorToken::PREFIX) => {
             "this is an operator's token, for the operators' listener (server.operators, port 8081 by default); the phones' \
@@ -37,11 +37,15 @@ pub fn token_invalid(headers: &HeaderMap, takes: Holder) -> Problem {
             "this is a device's token, for the phones' listener (server.phones, port 8080 by default); the operators' \
              listener takes a token that `dispatchd operator add` made"
         }
-        Holder::Device if has_header => {
+        Holder::Device if has_token => {
             "no device has this token, or it signed out; send `Authorization: Bearer` and the token that `POST /v1/devices` \
              returned"
         }
         Holder::Device => "send `Authorization: Bearer` and the device's token",
+        Holder::Operator if has_token => {
+            "no operator of this server has this token, or it was revoked; send `Authorization: Bearer` and a token that \
+             `dispatchd operator add` made in this server's data directory"
+        }
         Holder::Operator => {
             "send `Authorization: Bearer` and a token that `dispatchd operator add` made in this server's data directory"
         }
@@ -79,7 +83,7 @@ mod tests {
             (Holder::Device, Some("dd_x"), "no device has this token"),
             (Holder::Device, None, "send `Authorization: Bearer`"),
             (Holder::Operator, Some("dd_x"), "this is a device's token"),
-            (Holder::Operator, Some("do_x"), "send `Authorization: Bearer`"),
+            (Holder::Operator, Some("do_x"), "no operator of this server has this token"),
             (Holder::Operator, None, "send `Authorization: Bearer`"),
         ] {
             let mut headers = HeaderMap::new();

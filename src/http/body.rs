@@ -45,6 +45,8 @@ pub async fn read_json_text(
     read(body, bytes_max).await
 }
 
+const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
+
 /// Checks that the headers declare JSON without compression. A browser sends no such body to a foreign site before it has
 /// asked, which no listener allows.
 fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -57,8 +59,8 @@ fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
         "the body is compressed; send it without `Content-Encoding`"
     } else if kind.is_some_and(|kind| is(kind, "application/json")) {
         return Ok(());
-    } else if kind.is_some_and(|kind| is(kind, "application/x-www-form-urlencoded")) {
-        "the body is declared as a form, which `curl -d` does; send JSON with `Content-Type: application/json`, as \
+    } else if kind.is_some_and(|kind| FORMS.iter().any(|form| is(kind, form))) {
+        "the body is declared as a form, which `curl -d` and `-F` do; send JSON with `Content-Type: application/json`, as \
          `curl --json` does"
     } else {
         "send JSON with `Content-Type: application/json`, as `curl --json` does"
@@ -161,7 +163,7 @@ mod tests {
             let (code, detail) = check(kind, None).unwrap_err();
             assert_eq!(code, Code::ContentTypeUnsupported);
             assert!(detail.contains("curl --json"), "{kind:?}: {detail}");
-            let is_form = kind.is_some_and(|kind| kind.contains("urlencoded"));
+            let is_form = kind.is_some_and(|kind| kind.contains("form"));
             assert_eq!(detail.contains("a form"), is_form, "{kind:?}: {detail}");
         }
     }

@@ -1,11 +1,28 @@
 //! Query strings. What is unknown or appears twice is refused by name.
 
-use axum::{extract::Query, http::Uri};
+use axum::{
+    extract::{FromRequestParts, Query},
+    http::{Uri, request::Parts},
+};
 use serde::de::DeserializeOwned;
-use utoipa::IntoParams;
+use utoipa::{
+    IntoParams,
+    openapi::{RefOr, Type, path::Parameter, schema::Schema},
+};
 
 use super::problem::{Code, Problem};
-use crate::api::words::{twice, unknown_name};
+use crate::api::words::{not_one_of, twice, unknown_name};
+
+/// A call without parameters. A query that has one is refused.
+pub(super) struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        check(&parts.uri, &[]).map(|()| Self)
+    }
+}
 
 /// Reads the parameters of `T` from a query string. A plus sign at the start of a value is one: in a query it means a blank, but
 /// people paste phone numbers as they are.
@@ -13,23 +30,39 @@ use crate::api::words::{twice, unknown_name};
 /// # Errors
 /// `request-invalid`, with the names that `T` knows.
 pub(super) fn read<T: DeserializeOwned + IntoParams>(uri: &Uri) -> Result<T, Problem> {
-    let invalid = |detail: String| Problem::new(Code::RequestInvalid, detail);
     let with_plus = with_plus_signs(uri);
     let uri = with_plus.as_ref().unwrap_or(uri);
+    check(uri, &T::into_params(|| None))?;
+    let request = Query::try_from_uri(uri).map(|Query(request)| request);
+    request.map_err(|_| invalid("the query is not what this call takes"))
+}
+
+/// Checks the names of the parameters, and the values of those that are true or false. Other values are texts.
+fn check(uri: &Uri, known: &[Parameter]) -> Result<(), Problem> {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    let Query(pairs) = pairs.map_err(|_| invalid("the query is not UTF-8".to_owned()))?;
-    let known = T::into_params(|| None);
-    let known: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
-    for (at, (name, _)) in pairs.iter().enumerate() {
-        if !known.contains(&name.as_str()) {
-            return Err(invalid(unknown_name("parameter", name, &known)));
-        }
+    let Query(pairs) = pairs.map_err(|_| invalid("the query cannot be read"))?;
+    let names: Vec<_> = known.iter().map(|known| known.name.as_str()).collect();
+    for (at, (name, value)) in pairs.iter().enumerate() {
+        let Some(parameter) = known.iter().find(|known| known.name == *name) else {
+            return Err(invalid(unknown_name("parameter", name, &names)));
+        };
         if pairs.iter().take(at).any(|(before, _)| before == name) {
             return Err(invalid(twice("parameter", name)));
         }
+        let flags = ["true", "false"];
+        if is_flag(parameter) && !flags.contains(&value.as_str()) {
+            return Err(invalid(not_one_of(name, value, &flags)));
+        }
     }
-    let request = Query::try_from_uri(uri).map(|Query(request)| request);
-    request.map_err(|_| invalid("the query is not what this call takes".to_owned()))
+    Ok(())
+}
+
+fn is_flag(parameter: &Parameter) -> bool {
+    matches!(&parameter.schema, Some(RefOr::T(Schema::Object(it))) if it.schema_type == Type::Boolean.into())
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(Code::RequestInvalid, detail)
 }
 
 /// The same query with `%2B` for each plus sign at the start of a value. None if it has none.
@@ -41,7 +74,26 @@ fn with_plus_signs(uri: &Uri) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{LookupQuery, RecordFilter};
+    use crate::api::{LookupQuery, RecordFilter, TrustRequest};
+
+    #[test]
+    fn a_flag_is_true_or_false() {
+        let read = |query: &str| {
+            let uri: Uri = format!("/v1/clock/trust?{query}").parse().unwrap();
+            read::<TrustRequest>(&uri).map(|request| request.yes).map_err(|error| error.detail)
+        };
+        assert_eq!(
+            (read(""), read("yes=true"), read("yes=false")),
+            (Ok(false), Ok(true), Ok(false))
+        );
+        assert_eq!(read("yes=maybe").unwrap_err(), "yes: \"maybe\" is not one of true, false");
+        assert_eq!(
+            read("yess=true").unwrap_err(),
+            "the parameter `yess` is unknown; this call takes yes; did you mean `yes`?"
+        );
+        assert!(check(&"/v1/clock?x=1".parse().unwrap(), &[]).is_err());
+        assert!(check(&"/v1/clock".parse().unwrap(), &[]).is_ok());
+    }
 
     #[test]
     fn a_number_may_be_pasted_as_it_is() {

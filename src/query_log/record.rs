@@ -15,7 +15,6 @@ use crate::{
 
 /// One lookup of one handle. A batch makes one for each handle, all with the same `request`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 #[schema(examples(json!({
     "at": "2026-11-23T08:41:07.123456Z", "kind": "lookup", "request": "r_4c7q9m2x0v8e6",
     "account": "a_1p3k8t5w7y2d4", "device": "d_9h6s0b4n2f8ja", "ip": "192.0.2.7", "handle": "+14155550123",
@@ -51,7 +50,6 @@ pub struct LookupRecord {
 
 /// Refused lookups that have no record of their own, because strangers could fill the disk with refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 #[schema(examples(json!({
     "at": "2026-11-23T08:41:09.123456Z", "kind": "refusals", "reason": "token-invalid", "status": 401, "count": 1700,
 })))]

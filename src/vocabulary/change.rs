@@ -69,7 +69,6 @@ codes! {
 
 /// One change of the registry, as its outbox and the log hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 #[schema(examples(json!({
     "at": "2026-11-23T08:41:08.123456Z", "kind": "change", "change": "handle-bound", "handle": "ann@example.com",
     "device": "d_9h6s0b4n2f8ja", "account": "a_1p3k8t5w7y2d4", "cause": "proof",

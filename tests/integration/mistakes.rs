@@ -42,7 +42,7 @@ async fn the_api_answers_each_with_what_to_do() {
     let form =
         lookup().header("content-type", "application/x-www-form-urlencoded").body("handles=x");
     let sign_up = |body| server.phone(Method::POST, "/v1/devices").json(&body);
-    let mistakes: [(RequestBuilder, u16, &[&str]); 22] = [
+    let mistakes: [(RequestBuilder, u16, &[&str]); 21] = [
         (
             sign_up(json!({"platform": "android"})),
             400,
@@ -74,9 +74,15 @@ async fn the_api_answers_each_with_what_to_do() {
             404,
             &["the phones' listener", "8080"],
         ),
-        (log("since=2027-13-01"), 400, &["`since` takes an RFC 3339 instant, a date", "90m or 7d"]),
+        (
+            log("since=2027-13-01"),
+            400,
+            &[
+                "`since` takes an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date",
+                "90m or 7d",
+            ],
+        ),
         (log("since=lately"), 400, &["since: \"lately\" is not an RFC 3339 instant"]),
-        (log("since=2100-01-01"), 400, &["since: 2100-01-01T00", "in the future; it is 20"]),
         (log("since=5m&until=10m"), 400, &["the window is empty", "must lie before"]),
         (log("limit=many"), 400, &["limit: \"many\" is not a whole number from 1 on"]),
         (log("rout=sms"), 400, &["the parameter `rout` is unknown", "did you mean `route`?"]),

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::{
     api::{Call as _, LogRow, RecordFilter},
+    cli::note::note,
     cli::{
         errors::UsageError,
         output::may_write,
@@ -112,17 +113,17 @@ impl Export {
     fn print(&self, records: u64, outcome: Option<SearchOutcome>) {
         let shown = self.output.display();
         match records {
-            0 => eprintln!("dispatchd: no record matches; {shown} is valid and empty"),
-            1 => eprintln!("dispatchd: 1 record is in {shown}"),
-            _ => eprintln!("dispatchd: {records} records are in {shown}"),
+            0 => note!("dispatchd: no record matches; {shown} is valid and empty"),
+            1 => note!("dispatchd: 1 record is in {shown}"),
+            _ => note!("dispatchd: {records} records are in {shown}"),
         }
         match outcome {
             Some(outcome) => print_passed_over(outcome),
-            None => eprintln!(
+            None => note!(
                 "dispatchd: a proxy kept back whether the server could read everything; run `dispatchd log verify`"
             ),
         }
-        eprintln!(
+        note!(
             "dispatchd: the log forgets records after its retention; this file does not expire: delete it yourself"
         );
     }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use crate::{
     api::{Call as _, Flip, FlipSummary, FlipsRequest},
+    cli::note::note,
     cli::{
         output::{TableRow, print_json, print_rows},
         source::{Reading, print_passed_over},
@@ -24,7 +25,7 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
     }
     let summary = &report.summary;
     for line in describe(summary, min) {
-        eprintln!("dispatchd: {line}");
+        note!("dispatchd: {line}");
     }
     let FlipSummary { damaged, unreadable_segments, .. } = *summary;
     print_passed_over(SearchOutcome { damaged, unreadable_segments });

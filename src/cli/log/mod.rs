@@ -15,6 +15,7 @@ use super::{
 use crate::api::{
     FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest, VerifyRequest,
 };
+use crate::cli::note::note;
 
 #[derive(Subcommand)]
 pub(super) enum Log {
@@ -53,7 +54,7 @@ fn search_records(search: &Reading<SearchRequest>) -> anyhow::Result<()> {
     let outcome = search.source.rows(&search.request, |row| Ok(printer.print(&row)?))?;
     printer.flush()?;
     if printer.printed == 0 {
-        eprintln!("dispatchd: no record matches");
+        note!("dispatchd: no record matches");
     }
     outcome.into_iter().for_each(print_passed_over);
     Ok(())

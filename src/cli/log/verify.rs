@@ -4,6 +4,7 @@ use anyhow::bail;
 
 use crate::{
     api::{SegmentReport, VerifyRequest},
+    cli::note::note,
     cli::{
         output::{TableRow, print_rows},
         source::Reading,
@@ -20,7 +21,7 @@ pub(super) fn run(command: &Reading<VerifyRequest>) -> anyhow::Result<()> {
         bail!("the log is not sound");
     }
     printed?;
-    eprintln!("dispatchd: the log is sound");
+    note!("dispatchd: the log is sound");
     Ok(())
 }
 
@@ -68,10 +69,10 @@ fn print_chain(chain: &ChainReport) {
     ];
     for (segments, fault) in faults {
         for segment in segments {
-            eprintln!("dispatchd: segment {segment} {fault}");
+            note!("dispatchd: segment {segment} {fault}");
         }
     }
     if let Some(head) = &chain.head {
-        eprintln!("dispatchd: the chain of sealed segments ends with {head}");
+        note!("dispatchd: the chain of sealed segments ends with {head}");
     }
 }

@@ -14,6 +14,7 @@ use super::{
     transfer::{self, WorkDirectory},
 };
 use crate::{
+    cli::note::note,
     cli::{
         client::block_on, errors::UsageError, output::may_write, progress::ProgressView,
         source::Source,
@@ -63,7 +64,7 @@ impl Export {
             let registry = StoppedRegistry::open(&copy.directory, config.registry, clock)?;
             self.write(kind, &registry, &view)?
         };
-        eprintln!(
+        note!(
             "dispatchd: {accounts} accounts are in {}, and the key of their subjects beside it",
             self.file.display()
         );

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     api::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState},
+    cli::note::note,
     cli::{
         client::{Client, Lines, block_on, refused},
         errors::UsageError,
@@ -93,7 +94,7 @@ impl Import {
         if let Some(key) = key {
             let is_same = *key == *stopped.registry.subject_key();
             if !is_same && !stopped.registry.adopt_subject_key(key)? {
-                eprintln!(
+                note!(
                     "dispatchd: the registry has accounts and keeps its own subject key: subjects \
                      will not be those of the registry that was exported"
                 );
@@ -116,7 +117,7 @@ impl Import {
             bail!("the server applies another import: {accounts} of {total} accounts so far");
         }
         if subject_key::read(&self.file)?.is_some() {
-            eprintln!(
+            note!(
                 "dispatchd: a running server keeps its own subject key: subjects will not be those \
                  of the registry that was exported"
             );

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 
 use self::stopped::Stopped;
 use super::{client::block_on, output::may_write, progress::ProgressView, source::Source};
+use crate::cli::note::note;
 use crate::{files::AtomicFile, operators::Role, vocabulary::Platform};
 
 #[derive(Subcommand)]
@@ -73,7 +74,7 @@ impl Snapshot {
                 block_on(transfer::download(&api, &self.file, &view))?;
             }
         }
-        eprintln!("dispatchd: the registry is in {}", self.file.display());
+        note!("dispatchd: the registry is in {}", self.file.display());
         Ok(())
     }
 }

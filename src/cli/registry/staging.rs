@@ -9,6 +9,7 @@ use std::{
 use anyhow::bail;
 
 use crate::{
+    cli::note::note,
     cli::{errors::UsageError, progress::ProgressView},
     clock::{Clock as _, SystemClock},
     config::Config,
@@ -55,18 +56,18 @@ pub(super) fn ready(
     match find(directory, source.digest(options)) {
         Ok(Some(path)) => {
             let accounts = StagedReader::open(&path)?.totals().accounts;
-            eprintln!("dispatchd: found what an earlier run had staged; continuing from it");
+            note!("dispatchd: found what an earlier run had staged; continuing from it");
             return Ok(Ready { path, accounts, bad: None });
         }
         Ok(None) => {}
-        Err(error) => eprintln!(
+        Err(error) => note!(
             "dispatchd: the file that an earlier run staged cannot be used: {error}; staging again"
         ),
     }
     match stage(&source, directory, options, &show) {
         Ok(staged) => {
             for note in &staged.notes {
-                eprintln!("dispatchd: {note}");
+                note!("dispatchd: {note}");
             }
             Ok(Ready { path: staged.path, accounts: staged.totals.accounts, bad: Some(staged.bad) })
         }
@@ -83,10 +84,10 @@ pub(super) fn ready(
 pub(super) fn list(bad: &BadRows) {
     let first = bad.first();
     for row in &first {
-        eprintln!("line {}: {}", row.line, row.reason);
+        note!("line {}: {}", row.line, row.reason);
     }
     let more = bad.total() - first.len() as u64;
     if more > 0 {
-        eprintln!("and {more} more");
+        note!("and {more} more");
     }
 }

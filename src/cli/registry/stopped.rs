@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::bail;
 
 use crate::{
+    cli::note::note,
     cli::source::clock_of,
     clock::TrustedClock,
     config::Config,
@@ -39,7 +40,7 @@ impl Stopped {
         let clock = Arc::new(clock_of(data, config)?);
         if let Err(error) = clock.save() {
             // Reading must work on a full disk: an export is the way out.
-            eprintln!("dispatchd: trusted time is not saved: {error}");
+            note!("dispatchd: trusted time is not saved: {error}");
         }
         let (registry, shared) = (data.join("registry"), Arc::clone(&clock) as _);
         match StoppedRegistry::open(&registry, config.registry.clone(), shared) {

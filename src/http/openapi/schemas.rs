@@ -45,7 +45,8 @@ pub(super) fn prune(description: &mut OpenApi) {
     }
 }
 
-/// What is no JSON document is a text or bytes to OpenAPI 3.1. The schema of what a stream repeats goes into that of the text.
+/// Describes a content that is not JSON: OpenAPI 3.1 takes it for a text or bytes. The schema of a stream's rows goes into that of
+/// the text.
 pub(super) fn describe_bytes((content_type, content): (&String, &mut RefOr<Content>)) {
     let RefOr::T(Content { schema, .. }) = content else { return };
     let text = ObjectBuilder::new().schema_type(Type::String);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, State, rejection::QueryRejection},
-    http::HeaderMap,
+    extract::State,
+    http::{HeaderMap, Uri},
 };
 use tokio::task::spawn_blocking;
 
@@ -16,7 +16,10 @@ use super::{
 use crate::{
     api::{ClockReport, TrustRequest},
     clock::{ClockStatus, TrustedClock},
-    http::problem::{Code, Problem},
+    http::{
+        problem::{Code, Problem},
+        query::{self, NoParameters},
+    },
     operators::{Operators, Role},
     reading::ReadingError,
 };
@@ -44,6 +47,7 @@ impl Sources {
 pub(super) async fn clock_status(
     State(operators): State<Arc<Operators>>,
     headers: HeaderMap,
+    _: NoParameters,
     State(sources): State<Sources>,
 ) -> Result<Json<ClockReport>, Problem> {
     authorize(&headers, &operators, Role::Reader)?;
@@ -65,11 +69,10 @@ pub(super) async fn clock_status(
 )]
 pub(super) async fn trust_clock(
     Admin(by): Admin,
-    request: Result<Query<TrustRequest>, QueryRejection>,
+    uri: Uri,
     State(sources): State<Sources>,
 ) -> Result<Json<ClockStatus>, Problem> {
-    let takes = "this call takes `yes`, which is true or false";
-    let Query(request) = request.map_err(|_| Problem::new(Code::RequestInvalid, takes))?;
+    let request: TrustRequest = query::read(&uri)?;
     let trust = move || {
         request.check(&sources.report()?)?;
         sources.reads.records.trust_clock(&sources.clock, &by)

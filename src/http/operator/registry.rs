@@ -26,7 +26,10 @@ use super::{
 use crate::{
     clock::SharedClock,
     files::{self, AsyncFile, File, FileStamp},
-    http::problem::{Code, Problem},
+    http::{
+        problem::{Code, Problem},
+        query::NoParameters,
+    },
     ids, limits,
     operators::{Operators, Role},
     registry::{ChangeError, Counts, Registry, StoreError},
@@ -50,6 +53,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 )]
 pub(super) async fn counts(
     headers: HeaderMap,
+    _: NoParameters,
     State(operators): State<Arc<Operators>>,
     State(registry): State<Arc<Registry>>,
     State(clock): State<SharedClock>,

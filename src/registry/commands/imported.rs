@@ -53,7 +53,12 @@ impl Imported {
 
     /// Whether nothing came in or was here already, since everything was too old.
     pub const fn is_all_stale(&self) -> bool {
-        let known = self.accounts + self.accounts_kept + self.handles_held + self.handles_ended;
+        let known = self.accounts
+            + self.accounts_kept
+            + self.handles_held
+            + self.handles_ended
+            + self.devices_held
+            + self.devices_over_limit;
         known == 0 && self.devices_silent + self.handles_stale > 0
     }
 }

@@ -42,9 +42,9 @@ pub enum Reason {
     /// The named column has a floating-point number.
     #[error("{0} is a floating-point number, which may have lost digits; write the column as text")]
     Float(&'static str),
-    /// The handle is a decimal number, such as `4.91512E+12`.
-    #[error("the handle looks like a spreadsheet changed it; write the column as text")]
-    Decimal,
+    /// The handle or the id is a decimal number, such as `4.91512E+12`.
+    #[error("the {0} looks like a spreadsheet changed it; write the column as text")]
+    Decimal(&'static str),
     /// The digits may be a national number, or an international one whose plus sign was lost.
     #[error("the handle has two readings: write it with +")]
     TwoReadings,

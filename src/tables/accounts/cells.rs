@@ -63,8 +63,12 @@ impl CellReader {
             Cell::Instant(_) | Cell::Flag(_) => Ok(""),
         };
         let handle = self.handle(text(Column::Handle)?)?;
-        let account = self.account(text(Column::Account)?).ok_or(Reason::AccountId)?;
-        let device = Identity::device(text(Column::Device)?).ok_or(Reason::DeviceId)?;
+        let id = |column: Column| match text(column)? {
+            text if is_decimal_id(text) => Err(Reason::Decimal(column.name())),
+            text => Ok(text),
+        };
+        let account = self.account(id(Column::Account)?).ok_or(Reason::AccountId)?;
+        let device = Identity::device(id(Column::Device)?).ok_or(Reason::DeviceId)?;
         let platform = platform(text(Column::Platform)?).ok_or(Reason::Platform)?;
         let mut instant = |column: Column| self.instant(cells[column as usize], column);
         let last_check_in_at =
@@ -109,8 +113,9 @@ impl CellReader {
                 return Err(Reason::TwoReadings);
             }
             // Parsed before the cache changes: it must not pair a refused text with the former handle.
-            let why =
-                |error: HandleError| if is_decimal(text) { Reason::Decimal } else { error.into() };
+            let why = |error: HandleError| {
+                if is_decimal(text) { Reason::Decimal("handle") } else { error.into() }
+            };
             let handle = Handle::parse(text, region).map_err(why)?;
             text.clone_into(&mut self.handle.0);
             self.handle.1 = Some(handle);
@@ -144,11 +149,17 @@ impl CellReader {
         }
     }
 
-    /// Parses RFC 3339, and what databases and data frames write instead: a zone as `+00`, `+0000` or ` UTC`, or no zone,
-    /// which is UTC.
+    /// Parses RFC 3339, and what databases, data frames and spreadsheets write instead: a zone as `+00`, `+0000` or ` UTC`, or
+    /// no zone, which is UTC; no seconds; a date alone, which is its midnight.
     fn other_instant(&mut self, text: &str) -> Option<Timestamp> {
         const DATE_BYTES: usize = "2026-11-23T".len();
+        const MINUTE_BYTES: usize = "08:41".len();
 
+        if text.len() + 1 == DATE_BYTES {
+            let parsed = Timestamp::from_str(&format!("{text}T00:00:00Z")).ok();
+            self.has_local_time |= parsed.is_some();
+            return parsed;
+        }
         let time = text.get(DATE_BYTES..)?;
         let is_time = |byte: u8| byte.is_ascii_digit() || matches!(byte, b':' | b'.');
         let len = time.bytes().take_while(|byte| is_time(*byte)).count();
@@ -160,7 +171,8 @@ impl CellReader {
             (5, _) => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
             _ => zone.to_owned(),
         };
-        let parsed = Timestamp::from_str(&format!("{at}{zone}")).ok();
+        let seconds = if len == MINUTE_BYTES { ":00" } else { "" };
+        let parsed = Timestamp::from_str(&format!("{at}{seconds}{zone}")).ok();
         self.has_local_time |= parsed.is_some() && text.len() == at.len();
         parsed
     }
@@ -179,6 +191,12 @@ fn flag(text: &str) -> Option<bool> {
         return Some(true);
     }
     ["false", "f", "0"].iter().any(is).then_some(false)
+}
+
+/// Whether a spreadsheet or a data frame made a decimal number of an id. Two ids that were rounded may be one: two people would
+/// share an account. Ids in hexadecimal digits have no point and no sign.
+fn is_decimal_id(text: &str) -> bool {
+    text.contains(['.', ',', '+']) && is_decimal(text)
 }
 
 /// Whether a text that is no handle is one of which a spreadsheet or a data frame made a decimal number:
@@ -272,12 +290,19 @@ mod tests {
         for text in ["2026-11-23 08:41:07", "2026-11-23T08:41:07.000000"] {
             assert_eq!(read(text), (whole, true), "{text}");
         }
+        let minute = at("2026-11-23T08:41:00Z");
+        assert_eq!(read("2026-11-23 08:41"), (minute, true));
+        assert_eq!(read("2026-11-23 08:41 +00"), (minute, false));
+        assert_eq!(
+            read("2026-11-23"),
+            (at("2026-11-23T00:00:00Z"), true),
+            "pandas, if all are midnights"
+        );
         let fine = (at("2026-11-23T08:41:07.123456Z"), false);
         assert_eq!(read("2026-11-23 08:41:07.123456789+00:00"), fine, "nanoseconds of pandas");
         for text in [
-            "2026-11-23",
-            "2026-11-23 08:41",
-            "2026-11-23 08:41 +00",
+            "2026-11-2",
+            "2026-11-23 08",
             "23.11.2026 08:41:07",
             "11/23/2026 08:41:07",
             "2026-11-23 08:41:07 PM",
@@ -332,6 +357,16 @@ mod tests {
             "",
         ] {
             assert!(!is_decimal(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_a_spreadsheet_rounded_is_no_id() {
+        for text in ["1.23456789012346E+017", "1,2E+17", "100.0", "5E+12"] {
+            assert!(is_decimal_id(text), "{text}");
+        }
+        for text in ["100", "5e12", "12e34567", "1.2.0", "1.5", "customer.0", "a_0123456789abc"] {
+            assert!(!is_decimal_id(text), "{text}");
         }
     }
 

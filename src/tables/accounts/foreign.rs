@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _};
 use super::file_kind::FileKind;
 use crate::files::File;
 
-/// The file is none that an import reads. The error contains no content of the file.
+/// An import does not read files of this kind. The error contains no content of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is {what}; {remedy}")]
 pub struct ForeignFile {
@@ -80,7 +80,7 @@ fn name(start: &[u8], kind: FileKind) -> Option<ForeignFile> {
     // Without a mark, one byte of each ASCII character is zero.
     if start.starts_with(b"\xFF\xFE")
         || start.starts_with(b"\xFE\xFF")
-        || start.first_chunk::<2>()?.contains(&0)
+        || start.first_chunk::<2>().is_some_and(|first| first.contains(&0))
     {
         return Some(UTF_16);
     }

@@ -55,7 +55,13 @@ impl Form {
             _ if is_id => "a string, an integer or a UUID",
             _ => "a string",
         };
-        let found = form.map_or_else(|other| other, Self::name);
+        let found = match form {
+            Ok(Self::Integer { .. }) if kind == ColumnKind::Instant => {
+                "an integer of no known unit"
+            }
+            Ok(form) => form.name(),
+            Err(other) => other,
+        };
         Err(ColumnError::Type { name: column.name(), found, expected })
     }
 

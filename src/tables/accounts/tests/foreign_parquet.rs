@@ -276,7 +276,7 @@ fn columns_of_other_types_are_refused_by_name() {
     let flags = Flags(vec![Some(true), Some(false)]);
     let columns = [
         (number("handle"), "is an integer, which has no plus sign"),
-        (number("proved_at"), "is an integer"),
+        (number("proved_at"), "is an integer of no known unit; it must be a timestamp or a string"),
         (("optional int32", "proved_at", "DATE", day.clone()), "is a date without a time"),
         (("optional int32", "proved_at", "TIME(MILLIS,true)", day), "is a time without a date"),
         (number("shoe"), "unknown column \"shoe\"; the columns are handle, account"),

@@ -145,11 +145,12 @@ fn each_cell_is_what_the_json_says() {
     write(&csv, &rows, None);
     write(&parquet, &rows, None);
     let mut csv = csv::Reader::from_path(&csv).unwrap();
+    let csv: Vec<_> = csv.records().map(Result::unwrap).collect();
     let parquet = SerializedFileReader::new(File::open(&parquet).unwrap()).unwrap();
-    let parquet = parquet.get_row_iter(None).unwrap();
-    for ((csv, parquet), row) in csv.records().zip(parquet).zip(&rows) {
-        let (csv, parquet, json) =
-            (csv.unwrap(), parquet.unwrap(), serde_json::to_value(row).unwrap());
+    let parquet: Vec<_> = parquet.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!((csv.len(), parquet.len()), (rows.len(), rows.len()));
+    for ((csv, parquet), row) in csv.iter().zip(&parquet).zip(&rows) {
+        let json = serde_json::to_value(row).unwrap();
         for ((name, ..), (cell, (_, field))) in
             FIELDS.into_iter().zip(csv.iter().zip(parquet.get_column_iter()))
         {
