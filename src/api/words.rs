@@ -5,6 +5,8 @@
 
 /// Bytes of a text that an error may quote.
 const PLAIN_WORD_BYTES_MAX: usize = 24;
+/// Letters and digits of a link code, which an error must not quote.
+const LINK_CODE_CHARS: usize = 10;
 /// Digits of a text that an error may quote. A code has six, a phone number seven.
 const PLAIN_WORD_DIGITS_MAX: usize = 2;
 
@@ -15,6 +17,7 @@ pub fn is_plain_word(text: &str) -> bool {
     (1..=PLAIN_WORD_BYTES_MAX).contains(&text.len())
         && text.bytes().all(is_allowed)
         && digits <= PLAIN_WORD_DIGITS_MAX
+        && text.bytes().filter(u8::is_ascii_alphanumeric).count() != LINK_CODE_CHARS
 }
 
 /// The known word that is most like `word`, if one is like it. Case does not count.
@@ -82,6 +85,8 @@ mod tests {
             "ann@example.com",
             "192.0.2.1",
             "7Q3NV0XKCM",
+            "VMGZTT18HN",
+            "vmgzt-tnnhn",
             "dd_0123456789abcAAAAAAAA",
             "twenty-five-bytes-or-more",
             "two words",

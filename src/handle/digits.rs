@@ -31,18 +31,39 @@ pub(super) fn read(text: &str) -> Result<Digits, HandleError> {
 /// number.
 ///
 /// Dots may also be separators (`+33.6.39.98.12.00`, `(415) 555.0000`). Therefore this takes a single dot or comma
-/// followed by zeros only, and more than two zeros only if the number has no other separator.
+/// followed by zeros only, and more than two zeros only if the number has no other separator. Zeros of any script count,
+/// whatever separates them from the dot.
 fn is_decimal(text: &str) -> bool {
-    let is_point = |c| matches!(c, '.' | ',' | '\u{066B}' | '\u{FF0C}' | '\u{FF0E}');
+    let is_point = |c| {
+        matches!(
+            c,
+            '.' | ','
+                | '\u{B7}'
+                | '\u{387}'
+                | '\u{66B}'
+                | '\u{2024}'
+                | '\u{2027}'
+                | '\u{2219}'
+                | '\u{22C5}'
+                | '\u{FF0C}'
+                | '\u{FF0E}'
+        )
+    };
+    let is_zero = |c: char| match c {
+        '0' => true,
+        _ if c.is_ascii() => false,
+        _ => PHONE_NUMBER_UTIL.normalize_digits_only(c.encode_utf8(&mut [0; 4])) == "0",
+    };
     let Some((whole, zeros)) = text.rsplit_once(is_point) else {
         return false;
     };
     let Some(point) = text[whole.len()..].chars().next() else {
         return false;
     };
-    let only_zeros = !zeros.is_empty() && zeros.chars().all(|c| matches!(c, '0' | '\u{FF10}'));
+    let zeros: Vec<char> = zeros.chars().filter(|c| !is_separator(*c)).collect();
+    let only_zeros = !zeros.is_empty() && zeros.iter().all(|c| is_zero(*c));
     let is_plain = || whole.trim_start_matches(['\'', '+']).chars().all(char::is_numeric);
-    only_zeros && !whole.contains(point) && (zeros.chars().count() <= 2 || is_plain())
+    only_zeros && !whole.contains(point) && (zeros.len() <= 2 || is_plain())
 }
 
 /// The digits, or where the first character is that no number has.

@@ -9,7 +9,9 @@
 //! - domains whose last label has only digits: these are IP addresses, or invalid.
 //! - invisible characters (controls, format, bidi, zero width, fillers) and spaces. Two addresses that look the same would
 //!   be two handles. UTS 46 would silently remove most of them from a domain, but they are a sign of a copying error.
-//! - U+FFFD, which decoders write for bytes that they could not read.
+//! - U+FFFD, which decoders write for bytes that they could not read, and characters that look like a blank.
+//! - punctuation and symbols in a domain. IDNA 2008 (RFC 5892) forbids them, and they come from the sentence around an
+//!   address: `a@example.com”` would be another domain.
 //! - private-use and unassigned characters. Unicode guarantees stable folding and normal forms only for assigned ones, and
 //!   a stored address must parse to itself after an upgrade.
 //!
@@ -147,13 +149,50 @@ fn canonical_domain(domain: &str) -> Result<Cow<'_, str>, HandleError> {
     if !ascii.split('.').all(is_label) || last.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(HandleError::NotAnAddress);
     }
+    if ascii.contains("xn--") {
+        let (shown, _) =
+            Uts46::new().to_unicode(ascii.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
+        if !shown.chars().all(is_in_domain) {
+            return Err(HandleError::NotAnAddress);
+        }
+    }
     Ok(ascii)
+}
+
+/// Letters, marks and digits, and the few others that IDNA 2008 allows where their script needs them.
+fn is_in_domain(c: char) -> bool {
+    use GeneralCategory as Category;
+
+    let is_exception = matches!(
+        c,
+        '-' | '.'
+            | '\u{B7}'
+            | '\u{375}'
+            | '\u{5F3}'
+            | '\u{5F4}'
+            | '\u{30FB}'
+            | '\u{200C}'
+            | '\u{200D}'
+    );
+    is_exception
+        || matches!(
+            CodePointMapData::<GeneralCategory>::new().get(c),
+            Category::UppercaseLetter
+                | Category::LowercaseLetter
+                | Category::TitlecaseLetter
+                | Category::ModifierLetter
+                | Category::OtherLetter
+                | Category::NonspacingMark
+                | Category::SpacingMark
+                | Category::EnclosingMark
+                | Category::DecimalNumber
+        )
 }
 
 fn is_refused(c: char) -> bool {
     use GeneralCategory as Category;
 
-    c == char::REPLACEMENT_CHARACTER
+    matches!(c, char::REPLACEMENT_CHARACTER | '\u{FFFC}' | '\u{2800}' | '\u{1D159}' | '\u{16FE4}')
         || matches!(
             CodePointMapData::<GeneralCategory>::new().get(c),
             Category::Control

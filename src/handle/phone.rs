@@ -148,8 +148,8 @@ pub(super) fn parse(
 
 /// Whether a slash divides two numbers (`22123/22124`) or begins the end of a range (`030 1234567/68`).
 ///
-/// Other slashes are separators: no complete number is before them (`0151/23456789`), or too few digits for another one
-/// are behind them and too many for a range.
+/// Other slashes are separators: no complete number is before them (`0151/23456789`), or what is behind them is neither a
+/// number nor as short as a range.
 fn has_second_number(number: &Digits, region: Option<Region>) -> bool {
     const RANGE_DIGITS_MAX: usize = 3;
 
@@ -158,7 +158,11 @@ fn has_second_number(number: &Digits, region: Option<Region>) -> bool {
         let before = PHONE_NUMBER_UTIL.parse(&number.text[..*slash], region.map(Region::library));
         before.is_ok_and(|before| {
             let digits = National::of(&before).digits as usize;
-            let is_second = end - slash <= RANGE_DIGITS_MAX || end - slash >= digits;
+            let behind = &number.text[*slash..end];
+            let is_valid = |behind| PHONE_NUMBER_UTIL.is_valid_number(&behind);
+            let is_second = behind.len() <= RANGE_DIGITS_MAX
+                || behind.len() >= digits
+                || PHONE_NUMBER_UTIL.parse(behind, region.map(Region::library)).is_ok_and(is_valid);
             is_second && PHONE_NUMBER_UTIL.is_valid_number(&before)
         })
     })

@@ -29,7 +29,13 @@ fn trim(text: &str) -> &str {
 
 /// The text between two quotes of any kind. The kinds may differ, since word processors replace them one by one.
 fn unquote(text: &str) -> Option<&str> {
-    let is_quote = |c| matches!(c, '"' | '\'' | '\u{2018}' | '\u{2019}' | '\u{201C}' | '\u{201D}');
+    let is_quote = |c| {
+        matches!(
+            c,
+            '"' | '\'' | '\u{2018}'
+                ..='\u{201F}' | '«' | '»' | '\u{2039}' | '\u{203A}' | '「' | '」'
+        )
+    };
     text.strip_prefix('=').unwrap_or(text).strip_prefix(is_quote)?.strip_suffix(is_quote)
 }
 

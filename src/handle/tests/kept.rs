@@ -167,6 +167,8 @@ fn two_numbers_are_none() {
         ("22123\u{2028}22124", "WS", "not-a-number"),
         ("22123\t22124", "WS", "not-a-number"),
         ("22123/22124", "WS", "not-a-number"),
+        ("8552265/489459", "DE", "not-a-number"),
+        ("0221/23422124", "DE", "+4922123422124"),
         ("22123 / 22124", "WS", "not-a-number"),
         ("22123;22124", "WS", "not-a-number"),
         ("22123, 22124", "WS", "not-a-number"),
@@ -216,6 +218,14 @@ fn decimal_fractions_of_a_spreadsheet_are_refused() {
         ("+4915123456.0", "", "not-a-number"),
         ("'+4915123456789.0", "", "not-a-number"),
         ("tel:+4915123456789.0", "", "not-a-number"),
+        ("+4915123456789.٠", "", "not-a-number"),
+        ("+4915123456789. 0", "", "not-a-number"),
+        ("+4915123456789 . 0", "", "not-a-number"),
+        ("+4915123456789.\u{200B}0", "", "not-a-number"),
+        ("+4915123456789.(0)", "", "not-a-number"),
+        ("+4915123456789.-0", "", "not-a-number"),
+        ("+4915123456789·0", "", "not-a-number"),
+        ("+4915123456789․0", "", "not-a-number"),
         ("+4915123456789.0;", "", "not-a-number"),
         ("4155550123.000000", "US", "not-a-number"),
         ("+14155550123.000", "", "not-a-number"),
@@ -266,9 +276,31 @@ proptest! {
             .zip(&separators)
             .flat_map(|(c, separator)| std::iter::once(c).chain(separator.chars()))
             .collect();
-        let is_decimal = spaced.matches('.').count() == 1;
+        let is_decimal = ['.', '·'].into_iter().any(|point| spaced.matches(point).count() == 1);
         if !is_decimal {
             prop_assert_eq!(parsed(&spaced, ""), parsed(&format!("+{digits}"), ""), "{:?}", spaced);
         }
     }
+}
+
+#[test]
+fn punctuation_around_an_address_makes_no_other_domain() {
+    check_table(&[
+        ("\u{201E}a@example.com\u{201C}", "", "a@example.com"),
+        ("«a@example.com»", "", "a@example.com"),
+        ("‹a@example.com›", "", "a@example.com"),
+        ("「a@example.com」", "", "a@example.com"),
+        ("a@example.com\u{201D}", "", "not-an-address"),
+        ("a@example.com—", "", "not-an-address"),
+        ("a@example’s.com", "", "not-an-address"),
+        ("a@example.com→", "", "not-an-address"),
+        ("a@☃.example", "", "not-an-address"),
+        ("a@xn--com-9o0a", "", "not-an-address"),
+        ("a@b.xn--com-9o0a", "", "not-an-address"),
+        ("a@bücher.example", "", "a@xn--bcher-kva.example"),
+        ("a@l·l.example", "", "a@xn--ll-0ea.example"),
+        ("a\u{2800}@example.com", "", "not-an-address"),
+        ("a@b\u{2800}.com", "", "not-an-address"),
+        ("\u{FFFC}a@example.com", "", "not-an-address"),
+    ]);
 }

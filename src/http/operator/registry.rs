@@ -125,6 +125,7 @@ impl Snapshots {
 )]
 pub(super) async fn snapshot(
     _: Admin,
+    _: NoParameters,
     State(registry): State<Arc<Registry>>,
     State(snapshots): State<Snapshots>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! Parquet: splits a file into batches of rows, and converts batches to cells.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use parquet::{
     basic::TimeUnit,
     column::reader::{ColumnReader, ColumnReaderImpl},
@@ -19,6 +21,11 @@ use crate::files::File;
 
 /// Rows of one batch: few enough to distribute to threads, and enough to read fast.
 const BATCH_ROWS: usize = 8_192;
+
+/// Bytes of a row group's column that are read whatever its rows: a dictionary, a few long texts.
+const COLUMN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes for each row beyond that. A page is in memory as a whole, and a small file may hold a page of gigabytes.
+const CELL_BYTES_MAX: usize = 4 * 1024;
 
 pub(super) struct ParquetPiece {
     /// The values of each column of [`Column::ALL`] that the file has.
@@ -57,7 +64,7 @@ pub(super) struct ParquetSource {
 impl ParquetSource {
     /// Reads the layout of the rows.
     pub(super) fn open(file: File) -> Result<(Layout, Self), StageError> {
-        let file = SerializedFileReader::new(file)?;
+        let file = unless_it_panics(|| SerializedFileReader::new(file))?;
         let metadata = file.metadata().file_metadata();
         let (schema, fields) = (metadata.schema_descr(), metadata.schema().get_fields());
         let mut layout = Layout::from_names(fields.iter().map(|field| field.name()))?;
@@ -83,14 +90,17 @@ impl ParquetSource {
             if self.next_group == self.file.num_row_groups() {
                 return Ok(None);
             }
-            self.open_group()?;
+            unless_it_panics(|| self.open_group())?;
         }
         let rows = self.rows_left.min(BATCH_ROWS);
-        let mut columns = [const { None }; Column::ALL.len()];
-        for (values, reader) in columns.iter_mut().zip(&mut self.group) {
-            let Some((reader, form)) = reader else { continue };
-            *values = Some(Values::read(reader, *form, rows)?);
-        }
+        let columns = unless_it_panics(|| {
+            let mut columns = [const { None }; Column::ALL.len()];
+            for (values, reader) in columns.iter_mut().zip(&mut self.group) {
+                let Some((reader, form)) = reader else { continue };
+                *values = Some(Values::read(reader, *form, rows)?);
+            }
+            Ok(columns)
+        })?;
         let row = self.rows_read + 1;
         self.rows_left -= rows;
         self.rows_read += rows as u64;
@@ -99,13 +109,20 @@ impl ParquetSource {
 
     fn open_group(&mut self) -> Result<()> {
         let group = self.file.get_row_group(self.next_group)?;
+        let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
         for (reader, column) in self.group.iter_mut().zip(&self.columns) {
             let open = |&(leaf, form): &(usize, Form)| {
+                let bytes = group.metadata().column(leaf).uncompressed_size();
+                if usize::try_from(bytes).unwrap_or(0)
+                    > COLUMN_BYTES_MAX.saturating_add(rows.saturating_mul(CELL_BYTES_MAX))
+                {
+                    return Err(damaged("a column has values that are too long"));
+                }
                 group.get_column_reader(leaf).map(|reader| (reader, form))
             };
             *reader = column.as_ref().map(open).transpose()?;
         }
-        self.rows_left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+        self.rows_left = rows;
         self.next_group += 1;
         Ok(())
     }
@@ -204,6 +221,11 @@ fn values<T: DataType, V>(
         return (0..rows).map(|_| next()).collect();
     }
     levels.into_iter().map(|level| if level == 0 { Ok(None) } else { next() }).collect()
+}
+
+/// Calls `read`. The decoders of the library panic on some damaged files.
+fn unless_it_panics<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged("it is damaged")))
 }
 
 fn damaged(what: &str) -> ParquetError {

@@ -291,6 +291,29 @@ fn columns_of_other_types_are_refused_by_name() {
 }
 
 #[test]
+fn a_page_that_would_fill_the_memory_is_refused_before_it_is_read() {
+    let import = Import::new();
+    let long: &'static str = Box::leak("n".repeat(20 * 1024 * 1024).into_boxed_str());
+    let long = ("optional binary", "name", "STRING", Texts(vec![Some(long), None]));
+    let error = import.stage(&file(&import, &[long])).unwrap_err().to_string();
+    assert!(error.contains("a column has values that are too long"), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_an_error_and_no_panic() {
+    let import = Import::skipping_bad();
+    let whole = fs::read(file(&import, &[])).unwrap();
+    let path = import.dir.path().join("damaged.parquet");
+    for at in 4..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x5a;
+        fs::write(&path, damaged).unwrap();
+        // What is damaged may also be a value, or something that no reader needs.
+        let _ = import.stage(&path);
+    }
+}
+
+#[test]
 fn what_is_no_parquet_is_an_error() {
     let import = Import::new();
     let whole = fs::read(file(&import, &[])).unwrap();
