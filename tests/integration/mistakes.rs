@@ -128,7 +128,7 @@ async fn the_command_line_answers_each_with_what_to_do() {
         ),
         (search("--handle 4155550123"), &reader, 2, &["needs a region", "`region`, such as US"]),
         (search("--handle 4155550123 --region UK"), &reader, 2, &["region: \"UK\" is not the two"]),
-        (search("--since yesterdayx"), &reader, 2, &["since: \"yesterdayx\" is not", "90m or 7d"]),
+        (search("--since yesterday"), &reader, 2, &["since: \"yesterday\" is not", "90m or 7d"]),
         (search("--since 5m --until 10m"), &reader, 2, &["the window is empty"]),
         (search("--limit 0"), &reader, 2, &["limit: \"0\" is not a whole number from 1 on"]),
         (search("--limit -1"), &reader, 2, &["limit: \"-1\" is not a whole number from 1 on"]),
