@@ -52,7 +52,7 @@ pub use crate::{
         Flip, FlipReport, FlipSummary, ForgottenReport, LogRow, SegmentReport, SegmentSummary,
         VerifyReport as LogVerification,
     },
-    registry::{Counts, DeviceDetails, HandleDetails, Imported, LostDetails},
+    registry::{Counts, HandleDetails, Imported},
     timeline::{Entry as TimelineEntry, Summary as TimelineSummary},
     verification::{SentBy, Verification},
 };

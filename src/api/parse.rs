@@ -129,7 +129,7 @@ pub(super) fn handle(text: &str, region: &Option<String>) -> Result<Handle, Inva
     })
 }
 
-/// Reads a handle that a filter names. Only a call about one handle says by a code of its own that it is none.
+/// Reads a handle that a filter names. A wrong one is `request-invalid`: only a call about one handle answers `handle-invalid`.
 pub(super) fn filter_handle(
     text: &Option<String>,
     region: &Option<String>,

@@ -29,7 +29,7 @@ pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance(nearest) <= edits_max).then_some(nearest)
 }
 
-/// What is wrong with a value of `field` that is none of `known`.
+/// What is wrong with a value of `field`, which takes only the `known` values.
 pub fn not_one_of(field: &str, came: &str, known: &[&str]) -> String {
     let all = known.join(", ");
     if is_plain_word(came) {
@@ -44,7 +44,7 @@ pub fn takes(field: &str, what: &str) -> String {
     format!("`{field}` takes {what}")
 }
 
-/// What is wrong with a request that has a field or a parameter, as `kind` says, which is none of `known`.
+/// What is wrong with a request that has an unknown name. `kind` says whether it names a field or a parameter.
 pub fn unknown_name(kind: &str, name: &str, known: &[&str]) -> String {
     let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     if is_plain_word(name) {

@@ -245,7 +245,7 @@ fn uuid_text(bytes: &[u8]) -> String {
     text
 }
 
-/// Whether a number of 16 bits (IEEE 754, little-endian) is none: all bits of its exponent and one of its fraction are set.
+/// Whether 16 bits (IEEE 754, little-endian) are "not a number": all bits of the exponent and one of the fraction are set.
 fn is_nan_of_16_bits(bytes: &[u8]) -> bool {
     let bits = bytes.try_into().map_or(0, u16::from_le_bytes);
     bits & 0x7fff > 0x7c00

@@ -41,7 +41,7 @@ pub enum StageError {
     /// The header is invalid.
     #[error(transparent)]
     Columns(#[from] ColumnError),
-    /// The file is none that an import reads.
+    /// An import does not read files of this kind.
     #[error(transparent)]
     Foreign(#[from] ForeignFile),
     /// A record is longer than [`StageOptions::record_bytes_max`], or the file ends within its quotes.
