@@ -64,8 +64,11 @@ def send(to, text):
     except urllib.error.HTTPError as error:
         if error.code == 429:
             return 503, True
-        # A 4xx status means that the provider did not send the message and never will. After a 5xx status it may have
-        # sent it.
+        # The account may not send: the number is not to blame.
+        if error.code in (401, 403, 404, 405):
+            return 403, True
+        # Another 4xx status means that the provider did not send the message and never will. After a 5xx status it may
+        # have sent it.
         return (422, True) if error.code < 500 else (502, False)
     except urllib.error.URLError as error:
         is_refused = isinstance(error.reason, ConnectionRefusedError)

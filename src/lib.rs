@@ -5,29 +5,7 @@
 //! in-memory registry of handles that live devices back. Every query is appended to an encrypted metadata log.
 //! Operators read it to find out why a message went the wrong way. It forgets everything after 30 days.
 //!
-//! # The path of one query
-//!
-//! If the log cannot take the record there is no answer, only a 503 that says so. The modules in a path name the
-//! file: `http::edge::Edge` is in `src/http/edge.rs`.
-//!
-//! | step | where |
-//! | --- | --- |
-//! | start the listeners | `server::Server::serve_phones`, `http::listen::serve` |
-//! | limit the connections | `http::edge::Edge` |
-//! | assign the request id; take the router or the shortcut past it | `http::edge::Connection` |
-//! | read a `GET` without a query string | `http::phone::lookup::Direct`, the shortcut |
-//! | read any other lookup | `http::phone::lookup::lookup`, `http::phone::lookup::lookup_batch` |
-//! | find the asking device (`registry/view.rs`); charge the request | `dispatch::lookup::Dispatch::asker` |
-//! | make a handle of the text | `dispatch::lookup::Dispatch::canonical`, `handle::Handle::parse` |
-//! | charge the lookup | `quota::limiter::Quota::charge_lookups` |
-//! | take a view of the registry | `dispatch::lookup::Dispatch::answer`, `registry::view::Registry::view` |
-//! | decide | `dispatch::decide::decide`, `registry::view::View::probe` |
-//! | make the record | `dispatch::record::Dispatch::answer_record`; of a refusal `dispatch::record::Dispatch::refusal_record` |
-//! | put it into the log's buffer | `query_log::log::QueryLog::append`, `query_log::frames::pending::Pending::append` |
-//! | commit the buffer | `query_log::log::QueryLog::run_inline_flusher`, `query_log::engine::LogState::commit_pending` |
-//! | wake the lookup | `query_log::frames::append_ack::CommitGroup::resolve` |
-//! | write the body | `http::phone::answer::single`, `http::phone::answer::batch` |
-//! | add the request id | `http::edge::Answering` |
+//! `docs/ARCHITECTURE.md` walks through one lookup, one change and one hour of the log, and says where to add something.
 //!
 //! # One order
 //!
@@ -40,6 +18,7 @@
 //! | module | what it is for |
 //! | --- | --- |
 //! | [`limits`] | every limit, with unit and reason |
+//! | [`metrics`] | counters and histograms that cost a lookup some nanoseconds |
 //! | [`lock`] | locks a mutex whatever happened to its last holder |
 //! | [`redacted`] | `Debug` of types that hold secrets or personal data |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
@@ -62,6 +41,7 @@
 //! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`operators`] | operators' tokens and roles |
 //! | [`api`] | the API: one type for each request, answer, row and problem |
+//! | [`doctor`] | what is wrong with a deployment, and what to do about it |
 //! | [`reading`] | each of these calls once: noted in the audit log, then read |
 //! | [`http`] | the edge: two listeners |
 //! | [`config`] | sum of the modules' configurations |
@@ -78,6 +58,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
+pub mod doctor;
 pub mod envelope;
 pub mod files;
 pub mod handle;
@@ -86,6 +67,7 @@ pub mod ids;
 pub mod import_jobs;
 pub mod limits;
 pub mod lock;
+pub mod metrics;
 pub mod operators;
 pub mod query_log;
 pub mod quota;

@@ -1,12 +1,15 @@
 //! Every limit of the service in one place, with its unit and its reason.
 //!
 //! Most are fixed: they keep hostile or broken clients from using memory, disk space or time without bound. Some are the
-//! default, the least or the greatest value of a key in the configuration.
+//! default, the least or the greatest value of a key in the configuration. `docs/reference/limits.md` is made from this file;
+//! a comment `Group:` begins a section of it.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
+
+// Group: Handles
 
 /// Bytes of a handle's text before parsing. The library for phone numbers refuses more than 250 characters.
 pub const HANDLE_INPUT_BYTES_MAX: usize = 320;
@@ -17,6 +20,8 @@ pub const EMAIL_BYTES_MAX: usize = 254;
 /// Bytes of the local part of an e-mail address (RFC 5321 section 4.5.3.1.1).
 pub const EMAIL_LOCAL_BYTES_MAX: usize = 64;
 
+// Group: Requests and connections
+
 /// Bytes of the body of a batch lookup: 1,000 handles of the greatest length, quoted and escaped.
 pub const BATCH_BODY_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of a refused body that are read and discarded, so that its sender can receive the answer. Beyond it the
@@ -24,6 +29,12 @@ pub const BATCH_BODY_BYTES_MAX: usize = 512 * 1024;
 pub const BODY_DROPPED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of the body of any other request, which holds a handle, a code or a name.
 pub const SMALL_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a body that is not counted among [`WAITING_BODIES_BYTES_MAX`]: what phones send but for batches. An HTTP/2 connection
+/// may have 16 of them.
+pub const WAITING_BODY_BYTES_FREE: usize = 2 * 1024;
+/// Bytes of all bodies above [`WAITING_BODY_BYTES_FREE`] that have not arrived whole: 64 of the greatest length, or over a thousand of
+/// an address book. Beyond it a batch is refused as `overloaded`.
+pub const WAITING_BODIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Handles in one batch lookup.
 pub const BATCH_HANDLES_MAX: usize = 1_000;
 /// Bytes of a device's display name.
@@ -32,6 +43,9 @@ pub const DEVICE_NAME_BYTES_MAX: usize = 128;
 pub const TOKEN_BYTES_MAX: usize = 128;
 /// Open connections of one listening socket; each thread of the phones' listener has its own. Further ones are closed.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// The part of the phones' connections, as a divisor, that one network ([`network_of`]) may hold by default. Phones of a carrier
+/// share addresses, and three networks together leave a quarter to all others.
+pub const CONNECTIONS_OF_NETWORK_DIVISOR: usize = 4;
 /// Descriptors that connections leave to files and deliveries. At the change of the hour the log needs up to 6, keys 4, the
 /// sealer 4; an audit entry needs 4 and a search up to 16. Each delivery needs one.
 pub const DESCRIPTORS_RESERVED: usize = 128 + DELIVERIES_MAX;
@@ -39,10 +53,77 @@ pub const DESCRIPTORS_RESERVED: usize = 128 + DELIVERIES_MAX;
 pub const DESCRIPTORS_LEAST: usize = 8;
 /// With fewer connections than this on the phones' listener, a start warns that the limit of open files is low.
 pub const CONNECTIONS_FEW: usize = 1_000;
+/// How long a start may ask the service manager for more time. A registry of a hundred million handles loads in minutes; a start
+/// that takes longer hangs.
+pub const START_MAX: Duration = Duration::from_secs(3_600);
 /// How long a connection may take to send the head of a request. It ends slow-loris attacks.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the head of a request: request line and headers. It also bounds what the HTTP library reads ahead and keeps of answers
+/// that wait for the client. A phone's head has less than 1 KiB.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Headers of a request. A phone sends under ten, and proxies add some.
+pub const HEADERS_MAX: usize = 64;
+/// Bytes of an answer that are copied at once to be sent. The HTTP library takes pieces until it has [`HEAD_BYTES_MAX`], so a client
+/// that reads nothing holds three at most.
+pub const ANSWER_PIECE_BYTES: usize = 8 * 1024;
+/// How long a client may take no bytes of an answer before its connection is closed.
+pub const WRITE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
+/// Bytes that the kernel keeps of answers for one connection; Linux doubles it for its own needs. It reports progress once a third
+/// is free. Within [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s.
+pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// How long sent bytes may stay without an acknowledgement, or the client's window closed, before the kernel ends the connection.
+/// It covers answers that the kernel's buffer has taken whole, also after the connection was closed.
+pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an HTTP/2 connection may be silent in both directions without a request under way. It ends at the second such span at
+/// the latest.
+pub const IDLE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 60_000 });
+/// How long what a client sends after a malformed head is read and dropped, so that the client can receive the answer.
+pub const REFUSAL_LINGER: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 2_000 });
+/// Bytes of addresses and further values in a header of the PROXY protocol: two addresses of UNIX sockets (216), and values such
+/// as the name of a TLS server.
+pub const PROXY_HEADER_BYTES_MAX: usize = 536;
 /// How long one request on the phones' listener may take, including its body.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How late a phones' thread may be with its requests by default before it refuses lookups. A phone does not notice so short a
+/// wait, and clients that give up wait ten times as long.
+pub const SHED_AFTER: Duration = Duration::from_millis(100);
+/// How long a phones' thread must have been late without a break before it refuses lookups. A burst is over earlier.
+pub const SHED_WINDOW: Duration = Duration::from_millis(100);
+/// How often a phones' thread measures how late it is.
+pub const SHED_MEASURED_EVERY: Duration = Duration::from_millis(20);
+/// The most seconds in the `Retry-After` of a lookup that a late thread refused. The least is 1. They differ, so that the clients
+/// do not return at once.
+pub const SHED_RETRY_SECONDS_MAX: u64 = 3;
+
+// Group: TLS and HTTP/2
+
+/// Encrypted bytes of an answer that wait for a connection that does not take them yet: one record of TLS (RFC 8446 section 5.1).
+/// The library's default of 64 KiB would be most of what a connection costs.
+pub const TLS_BUFFER_BYTES: usize = 16 * 1024;
+/// Requests at once on one HTTP/2 connection. A phone has few lookups under way. Each answer that is not taken costs 2 KiB or more, and
+/// a connection over TLS shall cost at most 64 KiB.
+pub const HTTP2_STREAMS_MAX: u32 = 16;
+/// Bytes of the head of an HTTP/2 request, as RFC 9113 section 6.5.2 counts them. A longer one is refused with 431 without a problem.
+pub const HTTP2_HEAD_BYTES_MAX: u32 = 16 * 1024;
+/// Bytes of a request's body that a client may send before the server has read them.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// The same of all requests of a connection.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes of an answer that wait for a connection that does not take them yet.
+pub const HTTP2_SEND_BUFFER_BYTES: usize = 16 * 1024;
+/// Requests that a client has reset before the server began with them. With more the connection ends: a client that opens and
+/// resets requests (rapid reset) makes work without waiting for answers.
+pub const HTTP2_RESETS_PENDING_MAX: usize = 20;
+/// Requests of a connection that the server has reset because they were faulty, or more than [`HTTP2_STREAMS_MAX`] before the client
+/// could know. With more the connection ends.
+pub const HTTP2_ERRORS_MAX: usize = 256;
+
+/// How long a phone may take an answer over HTTP/2, from its head to its end, before its connection is closed. The longest answer
+/// that phones get is that of a batch; in this time it arrives at 3 kB/s.
+pub const HTTP2_ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+// Group: Records and their retention
 
 /// Records of all clients that wait for the log's next commit. One commit takes under a millisecond, so a full queue means
 /// that the disk no longer writes. The queue needs at most about 16 MiB.
@@ -53,6 +134,9 @@ pub const LOG_FRAME_BYTES_MAX: usize = 256 * 1024;
 pub const LOG_RETENTION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The shortest retention that the configuration accepts, since a segment holds one hour.
 pub const LOG_RETENTION_MIN: Duration = Duration::from_secs(2 * 3600);
+
+// Group: The clock
+
 /// Trusted time follows a wall clock that differs from it by at most this: drift, leap seconds, a small correction by hand.
 pub const CLOCK_AGREEMENT: Duration = Duration::from_secs(3600);
 /// Small steps of the wall clock count together for this long.
@@ -65,6 +149,9 @@ pub const CLOCK_JUMP: Duration = Duration::from_secs(60);
 /// Trusted time never follows a wall clock beyond 2084-01-01, counted from the Unix epoch: the numbers of the log's hours end
 /// in that month.
 pub const CLOCK_LATEST: Duration = Duration::from_secs(3_597_523_200);
+
+// Group: Space on the disk
+
 /// Space set aside for keys and audit entries by default: two keyrings of a month (0.1 MiB), and audit entries of some
 /// 20,000 reads.
 pub const KEYS_RESERVE_BYTES: u64 = 8 << 20;
@@ -75,6 +162,9 @@ pub const KEYS_RESERVE_BYTES_MAX: u64 = 1 << 30;
 /// Free space below which by default the log takes no records and the registry does not grow: other programs on the disk must not
 /// starve.
 pub const DISK_RESERVE_BYTES: u64 = 256 << 20;
+
+// Group: Writing and sealing the log
+
 /// How long requests wait for one commit of the log. A disk that takes longer hangs: requests are then refused until it
 /// writes again. A healthy disk syncs in milliseconds, and a full queue of a slow one in under a second.
 pub const LOG_COMMIT_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 5 });
@@ -91,12 +181,25 @@ pub const LOG_SEALED_PAGE_ROWS: usize = if cfg!(test) { 16 } else { 8_192 };
 /// Rows that a reader of a whole sealed segment holds at once, about 60 bytes each with their clients. Each batch reads the
 /// table of clients again.
 pub const LOG_SEALED_BATCH_ROWS: usize = if cfg!(test) { 64 } else { 262_144 };
+
+// Group: Reading the log
+
 /// Records in one page of a log search.
 pub const LOG_PAGE_RECORDS_MAX: usize = 1_000;
+/// Characters of the name of a case: a ticket's number and a few words.
+pub const CASE_CHARS_MAX: usize = 64;
+/// Flagged accounts that one answer lists, the newest ones: as many as a page of records.
+pub const QUOTA_FLAGS_LISTED_MAX: usize = 1_000;
 /// Records in one page of a log search when the caller names no limit.
 pub const LOG_PAGE_RECORDS_DEFAULT: usize = 100;
 /// Log searches at once. Each reads on a thread of its own.
 pub const LOG_SEARCHES_MAX: usize = 4;
+/// Log searches of one operator at once: half of all, so that two operators can search whatever a third one does.
+pub const LOG_SEARCHES_PER_OPERATOR_MAX: usize = 2;
+/// How long a call of an operator waits for a place among those that are under way.
+pub const PLACE_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads the stamp of a file.
+pub const AUTHORITY_CHECK_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stream of records waits for a client that reads nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Rows of a sealed segment that a search sorts in memory at once, about 60 bytes each with their clients. In the order of
@@ -122,12 +225,19 @@ pub const LOG_FLIPS_HANDLES_MAX: usize = 1_000;
 pub const LOG_FLIPS_HANDLES_DEFAULT: usize = 100;
 /// Changes of one handle's route that an answer about flips shows, the latest.
 pub const LOG_FLIPS_CHANGES_SHOWN: usize = 10;
+
+// Group: Upkeep of the log
+
 /// How long a segment stays unsealed after its hour, for clients that follow the log live.
 pub const LOG_SEAL_GRACE: Duration = Duration::from_secs(60);
 /// How long an hour may still exist after its retention has ended: retention runs each minute, and one minute is spare.
 pub const LOG_FORGOTTEN_WITHIN: Duration = Duration::from_secs(120);
 /// Log tails at once. A tail uses a thread only while it reads.
 pub const LOG_TAILS_MAX: usize = 32;
+/// Log tails of one operator at once: a quarter of all.
+pub const LOG_TAILS_PER_OPERATOR_MAX: usize = 8;
+
+// Group: Audit log and operators
 
 /// The shortest retention of the audit log that the configuration accepts. The audit log must name the readers of a record
 /// for as long as the record exists.
@@ -148,6 +258,9 @@ pub const OPERATORS_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 pub const AUDIT_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Damaged places that a verification of the audit log lists; it only counts the others.
 pub const AUDIT_PLACES_MAX: usize = 100;
+
+// Group: Timelines
+
 /// Askers of one handle whose last answer a timeline keeps, to report who still uses an outdated one. About 60 bytes each.
 /// For a handle that more devices asked for within the hour, the timeline reports "at least" this number.
 pub const TIMELINE_HOLDERS_MAX: usize = 65_536;
@@ -157,6 +270,8 @@ pub const TIMELINE_HOLDERS_LISTED_MAX: usize = 1_000;
 pub const TIMELINE_ASKERS_MAX: usize = 8_192;
 /// Of [`TIMELINE_ASKERS_MAX`], the askers that an entry names.
 pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
+
+// Group: The registry
 
 /// Registry changes that wait for the store's writer; beyond it, the answer is `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
@@ -184,6 +299,13 @@ pub const REGISTRY_OFFER_CHANGES_MAX: usize = if cfg!(test) { 8 } else { 32_768 
 pub const REGISTRY_OFFER_PAUSE: Duration = Duration::from_millis(1);
 /// Bytes of the registry store's own cache. It is small, since the index answers all lookups and the kernel caches the file.
 pub const REGISTRY_STORE_CACHE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of the key of an expiring row of the registry. Longer names are hashed by whoever makes them.
+pub const REGISTRY_ROW_KEY_BYTES_MAX: usize = 64;
+/// Bytes of the value of an expiring row. All of these rows are in memory, too.
+pub const REGISTRY_ROW_VALUE_BYTES_MAX: usize = 1_024;
+/// Ended rows that one commit of the registry drops besides its changes: more than a commit of one request makes, so that they
+/// do not pile up between two ticks.
+pub const REGISTRY_COMMIT_ENDED_ROWS_MAX: usize = if cfg!(test) { 4 } else { 64 };
 /// Lapsed devices and expired tombstones that one scan of the index collects, 1 MiB at most. The next tick collects more.
 pub const REGISTRY_TICK_ITEMS_MAX: usize = if cfg!(test) { 8 } else { 65_536 };
 /// How long a tombstone keeps the reason why a handle ended: the longest retention of the log.
@@ -193,8 +315,9 @@ pub const LOST_HANDLES_PER_ACCOUNT_MAX: usize = 16;
 /// Handles that one account may hold.
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 
-/// Verification sessions at once by default, a few hundred bytes each. A session stays for ten minutes after its last code: an hour
-/// has at most 300,000, whose messages take 40 to 110 MB in an outbox.
+// Group: Verification and delivery of codes
+
+/// Verification sessions at once by default, about 500 bytes each. A session stays for twenty minutes after its last code.
 pub const VERIFICATIONS: usize = 50_000;
 /// The most that the configuration accepts.
 pub const VERIFICATIONS_MAX: usize = 10_000_000;
@@ -202,24 +325,51 @@ pub const VERIFICATIONS_MAX: usize = 10_000_000;
 pub const OUTBOX_PATIENCE: Duration = Duration::from_secs(5);
 /// Wrong codes before a verification session ends.
 pub const CODE_ATTEMPTS_MAX: u8 = 5;
+/// How long the right code gives the same answer again, for a phone whose connection broke before the first answer.
+pub const CODE_OUTCOME_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a code is valid.
 pub const CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// Pause after a code before the next one may be sent. It doubles with each code.
 pub const CODE_RESEND_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause after a code.
 pub const CODE_RESEND_PAUSE_MAX: Duration = Duration::from_secs(3600);
-/// The span in which a key regains all its codes.
+/// The span of all limits on codes.
 pub const CODE_SENDS_SPAN: Duration = Duration::from_secs(24 * 3600);
-/// Codes to one handle in [`CODE_SENDS_SPAN`], whoever requests them. Nobody can flood a phone, and with five attempts for
-/// each code a correct guess takes 55 years on average.
-pub const CODE_SENDS_PER_HANDLE_MAX: u32 = 10;
+/// Codes to one person in any [`CODE_SENDS_SPAN`], whatever the spelling and purpose. Nobody can flood a phone, and with five
+/// attempts for each code a correct guess takes 55 years on average.
+pub const CODES_PER_PERSON_MAX: usize = 10;
+/// Of [`CODES_PER_PERSON_MAX`], those that askers without a token may use. A person who lost the phone needs one or two.
+pub const CODES_PER_PERSON_TOKENLESS: usize = 3;
+/// Of [`CODES_PER_PERSON_MAX`], those that they and accounts without a handle may use together.
+pub const CODES_PER_PERSON_UNPROVEN: usize = 6;
+/// Of [`CODES_PER_PERSON_MAX`], those that all may use together who do not hold the handle. The others are for devices whose
+/// account held it within 30 days: no number of strangers keeps the owner from a code.
+pub const CODES_PER_PERSON_PROVEN: usize = 8;
 /// Codes that one account may request in [`CODE_SENDS_SPAN`].
 pub const CODE_SENDS_PER_ACCOUNT_MAX: u32 = 50;
-/// Codes that one network ([`network_of`]) may request in [`CODE_SENDS_SPAN`]. Many phones share an address.
-pub const CODE_SENDS_PER_NETWORK_MAX: u32 = 1_000;
-/// Handles, accounts and networks whose codes are counted at once, about 80 bytes each. A key is dropped once it has
-/// regained all its codes.
-pub const CODE_SEND_KEYS_MAX: usize = if cfg!(test) { 64 } else { 1_500_000 };
+/// Codes that one network ([`sending_network_of`]) may request in any [`CODE_SENDS_SPAN`] by default. A carrier's shared addresses
+/// serve some ten thousand phones, of which a few hundred prove a handle a day.
+pub const CODES_PER_NETWORK: u32 = 2_000;
+/// Codes to one country in any [`CODE_SENDS_SPAN`] by default. It bounds what fraud with the messages of a network there
+/// earns. Ten million phones, of which 3 % are replaced each month, prove 10,000 handles a day.
+pub const CODES_PER_COUNTRY: u32 = 20_000;
+/// Codes to everybody in any [`CODE_SENDS_SPAN`] by default. It bounds the cost of a day, the rows of counters (three for each
+/// code, about 150 bytes each) and the outbox.
+pub const CODES_OVERALL: u32 = 100_000;
+/// The least that the configuration accepts for the three: below it, nothing could be kept for known askers.
+pub const CODES_PER_DAY_MIN: u32 = 8;
+/// The most that the configuration accepts for the three.
+pub const CODES_PER_DAY_MAX: u32 = 100_000_000;
+/// Codes to a country after which their answers say something about it. Fewer could be unanswered by chance. Codes of the last
+/// ten to twenty minutes do not count: people may still answer them, and a service that is launched sends hundreds at once.
+pub const COUNTRY_PAUSE_SENDS_MIN: u64 = 200;
+/// The same for all codes, those of the last minutes too.
+pub const COUNTRY_PAUSE_SENDS_AT_ONCE: u64 = 2_000;
+/// A country is paused if a smaller part of its codes is answered. People answer more than half of theirs; who is paid for
+/// messages answers none.
+pub const COUNTRY_PAUSE_ANSWERED_PERCENT: u64 = 5;
+/// How long a country stays paused for strangers.
+pub const COUNTRY_PAUSE: Duration = Duration::from_secs(3600);
 /// Deliveries of codes at once. Each may hold a connection with its TLS state, under 100 KiB, for at most
 /// [`DELIVERY_TIMEOUT_MAX`].
 pub const DELIVERIES_MAX: usize = if cfg!(test) { 4 } else { 512 };
@@ -230,6 +380,20 @@ pub const DELIVERY_TIMEOUT_MAX: Duration = Duration::from_secs(13);
 pub const DELIVERY_RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// The most attempts to deliver one message that the configuration accepts.
 pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
+/// Failed attempts in a row after which a mail server or gateway is left alone. One message fails at most 4 times with the
+/// default configuration, so it takes two.
+pub const DELIVERY_FAILURES_MAX: u32 = 5;
+/// The first pause of a mail server or gateway that fails. It doubles with each failed probe, up to [`DELIVERY_PAUSE_MAX`].
+pub const DELIVERY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause that the server chooses itself. Codes are sent again at most this long after an outage.
+pub const DELIVERY_PAUSE_MAX: Duration = Duration::from_mins(1);
+/// How long a gateway that has taken a message is believed to refuse single numbers by 403 or 404. Strangers can name such
+/// numbers. After this span it could as well have shut out this service.
+pub const DELIVERY_TAKEN_LATELY: Duration = Duration::from_mins(10);
+/// The longest pause that a gateway can ask for by `Retry-After`. A longer one could be a mistake that stops all codes.
+pub const DELIVERY_PAUSE_ASKED_MAX: Duration = Duration::from_mins(10);
+/// Bytes of one reply of a mail server, all lines together. Servers send under 2 KB.
+pub const MAIL_REPLY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of the file of a message template.
 pub const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a file or an environment variable that holds a secret.
@@ -240,6 +404,8 @@ pub const LINK_CODES_MAX: usize = if cfg!(test) { 8 } else { 100_000 };
 pub const LINK_CODES_PER_ACCOUNT_MAX: usize = 3;
 /// How long a link code is valid.
 pub const LINK_CODE_LIFETIME: Duration = Duration::from_secs(600);
+
+// Group: Quotas
 
 /// Changes that one account may make in an hour. Each needs a durable commit by the registry's only writer, and most make a
 /// record. A phone makes a few a day.
@@ -256,10 +422,42 @@ pub const QUOTA_KEYS_MAX: usize = if cfg!(test) { 4_096 } else { 500_000 };
 pub const REFUSALS_RECORDED_PER_MINUTE_MAX: u32 = 6_000;
 /// For each such number of handles, a batch is charged one more request.
 pub const BATCH_HANDLES_PER_REQUEST: usize = 10;
-/// How long an account may ask again for the same handle without a charge.
-pub const QUOTA_REPEAT_FREE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Handles that the quota remembers for one account, 12 bytes each. Further ones are charged each time.
-pub const QUOTA_SEEN_PER_ACCOUNT_MAX: usize = 1_000_000;
+/// The memory of quotas by default: 100 million asked handles of 30 days, and a million accounts.
+pub const QUOTA_MEMORY_BYTES: u64 = 512 << 20;
+/// The least that the configuration accepts.
+pub const QUOTA_MEMORY_BYTES_MIN: u64 = 4 << 20;
+/// The most that the configuration accepts.
+pub const QUOTA_MEMORY_BYTES_MAX: u64 = 64 << 30;
+/// Of the memory of quotas, one part in this many is for the states of accounts, and the others for asked handles.
+pub const QUOTA_ACCOUNTS_PART: u64 = 8;
+/// An account is young until it has held a handle for this long.
+pub const QUOTA_YOUNG_SPAN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The `Retry-After` of a refusal that only a proof or an operator ends, or the end of a sweep by others.
+pub const QUOTA_FLAGGED_PAUSE: Duration = Duration::from_secs(3600);
+/// A proof clears one flag of an account in this span. A mail domain has any number of addresses to prove, so proofs alone must not
+/// buy new handles.
+pub const FLAG_CLEARED_BY_PROOF_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Pause before an account is flagged again that the registry did not flag. Meanwhile it gets no new handles.
+pub const QUOTA_FLAG_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// A young account is refused a call of whose new handles more than one in this many lie in swept blocks. A person who lives where
+/// a block is being swept has a few such contacts in an address book; whoever sweeps pays for 20 handles to learn one.
+pub const QUOTA_SWEPT_PART: u64 = 20;
+/// Asked handles that wait for the quota's next write, eight bytes each. Beyond it the disk hangs: further ones are remembered
+/// in memory only.
+pub const QUOTA_UNWRITTEN_MAX: usize = if cfg!(test) { 1_024 } else { 1_000_000 };
+/// How often the quota writes what has changed. A crash forgives what was asked since the last write.
+pub const QUOTA_WRITE_EVERY: Duration = Duration::from_millis(250);
+/// Blocks of 10,000 numbers of which the sweep detector counts what was asked in a day, about 300 bytes each: 5 MiB, used as blocks
+/// are asked in. The least suspicious block is dropped for a new one.
+pub const SWEEP_BLOCKS_MAX: usize = 16_384;
+/// How often the quota begins a new file of states, so that the former one can be removed.
+pub const QUOTA_STATES_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// A file of states is also replaced once it is so many times as long as all states: each write then costs a third more at most.
+pub const QUOTA_STATES_TIMES: u64 = 4;
+/// The length in bytes below which it is not.
+pub const QUOTA_STATES_BYTES_MIN: u64 = 1 << 20;
+
+// Group: Imports and snapshots
 
 /// Bytes of the id that an import file gives to an account or a device.
 pub const FOREIGN_ID_BYTES_MAX: usize = 128;
@@ -290,15 +488,28 @@ pub const IMPORT_CHANGES_RECORDED_MAX: usize = 100_000;
 pub const IMPORT_PIECE_CHANGES_MAX: usize = LOG_QUEUE_RECORDS_MAX / 2;
 /// Pause before accounts of an import that the registry temporarily refused are applied again.
 pub const IMPORT_RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 1_000 });
+/// By how much a lease may seem to end earlier than it does, to askers: a device's check-ins vary by more than that.
+pub const LEASE_OFFSET_MAX: Duration = Duration::from_secs(3600);
 /// Registry snapshots at once. Each uses the size of the registry on the data disk until it is sent.
-pub const REGISTRY_SNAPSHOTS_MAX: usize = 1;
+pub const REGISTRY_SNAPSHOTS_MAX: usize = 2;
+/// Registry snapshots of one operator at once: a slow client must not take another operator's place.
+pub const REGISTRY_SNAPSHOTS_PER_OPERATOR_MAX: usize = 1;
 
-/// The network of an address, by which limits count: an IPv4 address, or the /64 of an IPv6 address. A /64 is the smallest
-/// assignment to one site (RFC 6177).
+/// The network of an address, by which limits count: an IPv4 address, or the /48 of an IPv6 address. A /48 is what providers
+/// assign to one site (RFC 6177): whoever has one has 65,536 networks of 64 bits.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80)),
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The network of an address, by which limits on codes count: an IPv4 /24 or an IPv6 /48. Each message costs money, so these
+/// limits must hold against somebody with a whole site or a small provider's addresses.
+pub fn sending_network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80)),
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() >> 8 << 8)),
     }
 }
 
@@ -307,10 +518,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn codes_are_counted_by_larger_networks() {
+        let network = |text: &str| sending_network_of(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:ffff::2"));
+        assert_ne!(network("2001:db8:1::1"), network("2001:db8:2::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.255"));
+        assert_ne!(network("192.0.2.1"), network("192.0.3.1"));
+    }
+
+    #[test]
     fn an_ipv6_site_is_one_network_and_a_mapped_address_its_ipv4() {
         let network = |text: &str| network_of(text.parse().unwrap());
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:ffff:ffff::1"));
+        assert_ne!(network("2001:db8:1::1"), network("2001:db8:2::1"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("192.0.2.2"), network("192.0.2.1"));
     }

@@ -20,6 +20,8 @@ pub struct Config {
     pub level: Level,
     /// How a message is written.
     pub format: Format,
+    /// Whether `GET /metrics` needs no token.
+    pub metrics_open: bool,
 }
 
 /// How important a message is.
@@ -67,6 +69,8 @@ pub fn start(config: &Config) {
     let ours = LevelFilter::from(config.level);
     let filter = Targets::new()
         .with_default(ours.min(LevelFilter::WARN))
+        // It warns of what clients do, so strangers could fill the disk.
+        .with_target("h2", LevelFilter::OFF)
         .with_target(env!("CARGO_CRATE_NAME"), ours);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let layer = match config.format {

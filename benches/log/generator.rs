@@ -10,8 +10,7 @@
 //! - Of 1,000 requests, the rate limit refuses six, and two have an invalid token. Of 1,000 handles, three are
 //!   invalid.
 //! - One record in 2,500 is a registry change, mostly of handles whose route changes often.
-//! - Request ids count up as [`RequestId::next`] does, from a start that the seed gives. Of 100 ids, three belong to
-//!   requests that leave no record.
+//! - Request ids follow the time as [`RequestId::next`] makes them, from a start that the seed gives.
 
 use std::time::Duration;
 
@@ -45,7 +44,10 @@ pub(crate) struct Traffic<'a> {
     gap_us: f64,
     left: u64,
     until_change: u64,
-    count: u64,
+    /// The place of the ids' start.
+    first: u64,
+    /// The microsecond of the last id.
+    last: u64,
     took_us: Vec<u32>,
     /// The ranks of the handles in the last request, one for each record. `None` if the record has no handle.
     pub(crate) ranks: Vec<Option<u64>>,
@@ -64,8 +66,6 @@ impl<'a> Traffic<'a> {
         let span_us = hour.end().since(start).as_micros() as f64;
         let requests = records as f64 / RECORDS_PER_REQUEST;
         let took_us = took(&mut random);
-        // The ids of an hour begin after the largest id that the hour before can have used.
-        let count = scramble(seed).wrapping_add(u64::from(number) * records * 2);
         Self {
             population,
             random,
@@ -75,7 +75,8 @@ impl<'a> Traffic<'a> {
             gap_us: span_us / requests * 0.96,
             left: records,
             until_change: RECORDS_PER_CHANGE,
-            count,
+            first: scramble(seed),
+            last: 0,
             took_us,
             ranks: Vec::new(),
         }
@@ -109,8 +110,8 @@ impl<'a> Traffic<'a> {
             1..80 => 2 + random.below(11),
             _ => 1,
         };
-        self.count = self.count.wrapping_add(1 + u64::from(random.below(100) < 3));
-        let request = RequestId::from_count(self.count);
+        self.last = at.as_micros().max(self.last + 1);
+        let request = RequestId::from_count(self.first.wrapping_add(self.last));
         let asker = self.population.draw_asker(random);
         let refused = match random.below(1_000) {
             0..6 => Some((Reason::Refused(ProblemCode::RateLimited), 429)),

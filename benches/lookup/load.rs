@@ -4,8 +4,9 @@
 //! status and the length of each answer.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,7 @@ use rustix::{
     event::{Timespec, epoll},
     fd::OwnedFd,
 };
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// The bench fails if no connection gets an answer for this long.
 const PATIENCE_SECS: i64 = 20;
@@ -27,12 +29,14 @@ pub(crate) struct Fleet {
     ready: Vec<epoll::Event>,
     connections: Vec<Connection>,
     buffer: Vec<u8>,
+    /// Bytes of the last answer.
+    answer_bytes: usize,
     /// Answers received since the connections were opened.
     pub(crate) answers: u64,
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     requests: Vec<Vec<u8>>,
     next: usize,
     sent_at: Instant,
@@ -50,19 +54,20 @@ pub(crate) struct Slice {
 }
 
 impl Fleet {
-    /// Opens one connection for each list of requests.
+    /// Opens one connection for each list of requests, over TLS if there is a configuration for it.
     pub(crate) fn connect(
         address: SocketAddr,
         requests: Vec<Vec<Vec<u8>>>,
+        tls: Option<&Arc<ClientConfig>>,
     ) -> anyhow::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::new();
         for (number, requests) in requests.into_iter().enumerate() {
             let stream = TcpStream::connect(address).context("connecting")?;
             stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
             let data = epoll::EventData::new_u64(number as u64);
             epoll::add(&epoll, &stream, data, epoll::EventFlags::IN)?;
+            let stream = Stream::over(stream, tls)?;
             connections.push(Connection {
                 stream,
                 requests,
@@ -76,8 +81,14 @@ impl Fleet {
             ready: Vec::with_capacity(connections.len()),
             connections,
             buffer: vec![0; ANSWER_BYTES_MAX],
+            answer_bytes: 0,
             answers: 0,
         })
+    }
+
+    /// Bytes of the last answer, with its head.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     /// Sends requests on every connection for `span`, then waits for all outstanding answers.
@@ -96,9 +107,10 @@ impl Fleet {
             for event in &self.ready {
                 let number = event.data.u64() as usize;
                 let connection = &mut self.connections[number];
-                if !connection.receive(&mut self.buffer)? {
+                let Some(bytes) = connection.receive(&mut self.buffer)? else {
                     continue;
-                }
+                };
+                self.answer_bytes = bytes;
                 let now = Instant::now();
                 slice.answers += 1;
                 let took = now.duration_since(connection.sent_at).as_micros();
@@ -116,32 +128,69 @@ impl Fleet {
     }
 }
 
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    /// A stream that does not wait, over a new connection.
+    fn over(stream: TcpStream, tls: Option<&Arc<ClientConfig>>) -> anyhow::Result<Self> {
+        let Some(config) = tls else {
+            stream.set_nonblocking(true)?;
+            return Ok(Self::Plain(stream));
+        };
+        let connection = ClientConnection::new(Arc::clone(config), "localhost".try_into()?)?;
+        let mut stream = StreamOwned::new(connection, stream);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).context("the handshake")?;
+        }
+        stream.sock.set_nonblocking(true)?;
+        Ok(Self::Tls(Box::new(stream)))
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes),
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(bytes),
+            Self::Tls(stream) => stream.read(bytes),
+        }
+    }
+}
+
 impl Connection {
     fn send(&mut self, now: Instant) -> anyhow::Result<()> {
         self.sent_at = now;
         let request = &self.requests[self.next];
         self.next = (self.next + 1) % self.requests.len();
         // A connection has at most one outstanding request, and that fits into the socket's buffer.
-        self.stream.write_all(request).context("sending a request")
+        self.stream.send(request).context("sending a request")
     }
 
-    /// Reads what has arrived. Returns true if the answer is complete.
-    fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<bool> {
+    /// Reads what has arrived. Returns the bytes of the answer if it is complete.
+    fn receive(&mut self, buffer: &mut [u8]) -> anyhow::Result<Option<usize>> {
         let got = match self.stream.read(buffer) {
             Ok(0) => bail!("the server closed a connection"),
             Ok(got) => got,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error).context("reading an answer"),
         };
         if self.partial.is_empty() && is_whole(&buffer[..got])? {
-            return Ok(true);
+            return Ok(Some(got));
         }
         self.partial.extend_from_slice(&buffer[..got]);
-        let whole = is_whole(&self.partial)?;
-        if whole {
+        let bytes = self.partial.len();
+        let is_whole = is_whole(&self.partial)?;
+        if is_whole {
             self.partial.clear();
         }
-        Ok(whole)
+        Ok(is_whole.then_some(bytes))
     }
 }
 

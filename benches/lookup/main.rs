@@ -2,16 +2,18 @@
 //!
 //! # What is measured
 //!
-//! Three servers, each in a process of its own, share one processor:
+//! Four servers, each in a process of its own, share one processor:
 //!
 //! - hello: a bare axum server (one route, a small JSON body, `axum::serve` on a current-thread runtime);
 //! - the real `dispatchd` with `log.durability = "os"`;
-//! - the same with `"disk"`.
+//! - the same with `"disk"`;
+//! - the same with `"os"` and with quotas, whose limits are raised beyond the load. All its lookups are repeats: before the first
+//!   slice each was asked for once.
 //!
 //! The load generator has another processor to itself. It opens 64 keep-alive connections with one outstanding
 //! request on each. A lookup is `GET /v1/lookup/{handle}` with a device token. Three in four ask for a registered
 //! handle, one in four for a random handle. There are 100,000 registered handles, and one in ten is an email address.
-//! Quotas are off. Then the bench sends batches of 1,000 such handles.
+//! Quotas are off but for the last. Then the bench sends batches of 1,000 such handles.
 //!
 //! The generator asks the servers in turn, for a quarter of a second each, so other load on the machine affects all
 //! of them. A ratio compares adjacent slices; the table shows the median ratio. After each block of rounds the bench
@@ -20,15 +22,18 @@
 //!
 //! # How to run
 //!
-//! `cargo bench --bench lookup` takes about a minute. These variables change the amounts:
+//! `cargo bench --bench lookup` takes about a minute. `cargo bench --bench lookup -- --tls` compares lookups over TLS 1.3 with
+//! nginx, which returns a fixed body, in the same way (see `tls.rs`). These variables change the amounts:
 //!
 //! - `BENCH_BLOCKS`, `BENCH_ROUNDS` (rounds in a block), `BENCH_SLICE_MS`, `BENCH_CONNECTIONS`, `BENCH_HANDLES`.
 //! - `BENCH_PIN=0` lets every process use every processor, with `BENCH_THREADS` serving threads.
 //! - `BENCH_DIR`: directory for the data. On a tmpfs the figures for `disk` mean nothing.
 //!
+//! `BENCH_OVERLOAD=1 cargo bench --bench lookup` measures the goodput under ten times the peak instead; see [`overload`].
+//!
 //! # What it does not show
 //!
-//! - A network, TLS, quotas, an index of many gigabytes, connections that open and close.
+//! - A network, an index of many gigabytes, connections that open and close.
 //! - The lowest possible latency. Each connection always has an outstanding request, so latency is connections
 //!   divided by throughput.
 //! - The durability of a virtual disk: `disk` flushes as far as the disk's cache does.
@@ -36,11 +41,13 @@
 //! Other load on the host lowers all figures. The column "waited" shows by how much.
 
 mod load;
+mod overload;
 mod peer;
 mod population;
 mod process;
 mod report;
 mod rounds;
+mod tls;
 
 use std::{env, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 
@@ -49,6 +56,9 @@ use anyhow::Context as _;
 /// The server's allocator, so that the hello server has it too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// This argument compares lookups over TLS with nginx instead.
+const TLS: &str = "--tls";
 
 /// The amounts to measure.
 struct Amounts {
@@ -92,6 +102,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == peer::ARGUMENT) {
         peer::serve()?;
+    } else if env::var_os("BENCH_OVERLOAD").is_some() {
+        overload::run(&Amounts::from_env()?)?;
+    } else if arguments.iter().any(|argument| argument == TLS) {
+        tls::run(&Amounts::from_env()?)?;
     } else if arguments.iter().any(|argument| argument == "--bench") {
         rounds::run(&Amounts::from_env()?)?;
     } else {

@@ -1,6 +1,6 @@
 //! Registers handles through the library before any server starts, and prepares the requests.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{collections::HashSet, ops::ControlFlow, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use dispatchd::{
@@ -100,7 +100,8 @@ async fn fill(registry: &Registry, count: usize) -> anyhow::Result<Population> {
     let prove = |(handle, owner): (&String, &registry::SignedUp)| {
         let (handle, device) = (Handle::parse(handle, None), owner.device);
         async move {
-            registry.prove(device, handle?).await?;
+            let _ =
+                registry.prove_with(device, handle?, |_| ControlFlow::<()>::Continue(())).await?;
             anyhow::Ok(())
         }
     };

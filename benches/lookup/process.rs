@@ -1,11 +1,13 @@
 //! Starts the measured servers and assigns processors to them.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     fs::File,
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    path::Path,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -20,11 +22,26 @@ use rustix::{
 use crate::{Amounts, peer};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Limits that one machine reaches which asks as fast as it can.
+const RAISED: [&str; 6] = [
+    "NEW_HANDLES_PER_DAY",
+    "NETWORK_NEW_HANDLES_PER_DAY",
+    "REQUESTS_PER_MINUTE",
+    "LOOKUPS_PER_DAY",
+    "NETWORK_LOOKUPS_PER_MINUTE",
+    "UNPROVEN_LOOKUPS_PER_MINUTE",
+];
 
 /// A server in a process of its own. Dropping it kills the process.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     child: Child,
+}
+
+/// The files of a certificate and its key.
+pub(crate) struct Pair {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// The scheduler's figures for a process.
@@ -49,10 +66,43 @@ impl Server {
         Ok(Self { address, child })
     }
 
-    /// Starts `dispatchd` on `data`.
+    /// Starts another server, which listens at `address`.
+    pub(crate) fn other(
+        command: Command,
+        address: SocketAddr,
+        amounts: &Amounts,
+    ) -> anyhow::Result<Self> {
+        let server = Self { address, child: spawn(command, amounts)? };
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(started.elapsed() < PATIENCE, "the server does not start");
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(server)
+    }
+
+    /// Starts `dispatchd` on `data`, with TLS if there is a certificate. Quotas are off, or on with limits that the load does not
+    /// reach.
     pub(crate) fn dispatchd(
         data: &Path,
         durability: &str,
+        has_quotas: bool,
+        tls: Option<&Pair>,
+        amounts: &Amounts,
+    ) -> anyhow::Result<Self> {
+        let files = |pair: &Pair| {
+            [("TLS__CERTIFICATE", pair.certificate.clone()), ("TLS__KEY", pair.key.clone())]
+        };
+        let env = tls.map(files).into_iter().flatten().map(|(name, path)| (name, path.into()));
+        Self::dispatchd_with(data, durability, has_quotas, env, amounts)
+    }
+
+    /// As [`Self::dispatchd`], with settings such as `("SERVER__SHED_AFTER", "0s")`.
+    pub(crate) fn dispatchd_with(
+        data: &Path,
+        durability: &str,
+        has_quotas: bool,
+        env: impl IntoIterator<Item = (&'static str, OsString)>,
         amounts: &Amounts,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
@@ -60,6 +110,9 @@ impl Server {
             command.env_remove(name);
         }
         let output = data.with_extension("out");
+        for limit in RAISED {
+            command.env(format!("DISPATCHD_QUOTA__{limit}"), u32::MAX.to_string());
+        }
         command
             .arg("serve")
             .env("DISPATCHD_SERVER__DATA", data)
@@ -67,7 +120,8 @@ impl Server {
             .env("DISPATCHD_SERVER__OPERATORS", "127.0.0.1:0")
             .env("DISPATCHD_SERVER__THREADS", amounts.threads.to_string())
             .env("DISPATCHD_LOG__DURABILITY", durability)
-            .env("DISPATCHD_QUOTA__ENABLED", "false")
+            .env("DISPATCHD_QUOTA__ENABLED", has_quotas.to_string())
+            .envs(env.into_iter().map(|(name, value)| (format!("DISPATCHD_{name}"), value)))
             .stdout(File::create(&output)?)
             .stderr(File::create(output)?);
         let addresses = data.join("addresses.json");

@@ -9,9 +9,24 @@ use crate::{
 /// The least ratio of lookups to hello requests.
 const BAR_OS: f64 = 0.80;
 const BAR_DISK: f64 = 0.45;
+/// The least ratio of repeated lookups with quotas to lookups without.
+const BAR_QUOTAS: f64 = 0.95;
 
-/// Prints the table, the bars and the batches.
-pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
+/// The least ratio of lookups over TLS to requests that nginx answers from its configuration.
+const BAR_TLS: f64 = 0.85;
+
+/// Prints the table of lookups over TLS and its bar.
+pub(crate) fn print_tls(amounts: &Amounts, nginx: &Series, dispatchd: &Series) {
+    print_head(amounts, "nginx");
+    print_series("nginx, TLS", nginx, nginx);
+    print_series("log = os", dispatchd, nginx);
+    let ratio = dispatchd.ratio_to(nginx);
+    let verdict = if ratio >= BAR_TLS { "met" } else { "NOT MET" };
+    println!("\nbar: TLS 1.3 lookups >= {BAR_TLS:.2} of nginx: {ratio:.3}, {verdict}");
+}
+
+/// Prints what was measured, and the head of the table, which compares with `peer`.
+fn print_head(amounts: &Amounts, peer: &str) {
     let place = if amounts.pin {
         "all servers on one processor, the load on another"
     } else {
@@ -23,13 +38,20 @@ pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
         amounts.connections, amounts.slice
     );
     println!(
-        "| subject    | requests/s | CPU µs/request | server CPU | waited | p50 µs | p99 µs | of hello |"
+        "| subject    | requests/s | CPU µs/request | server CPU | waited | p50 µs | p99 µs | of {peer} |"
     );
     println!(
         "| ---------- | ---------: | -------------: | ---------: | -----: | -----: | -----: | -------: |"
     );
-    let Measurements { hello, os, disk, .. } = measured;
-    for (name, series) in [("hello", hello), ("log = os", os), ("log = disk", disk)] {
+}
+
+/// Prints the table, the bars and the batches.
+pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
+    print_head(amounts, "hello");
+    let Measurements { hello, os, disk, quotas, .. } = measured;
+    for (name, series) in
+        [("hello", hello), ("log = os", os), ("log = disk", disk), ("quotas, os", quotas)]
+    {
         print_series(name, series, hello);
     }
     println!();
@@ -38,6 +60,9 @@ pub(crate) fn print(amounts: &Amounts, measured: &Measurements) {
         let verdict = if ratio >= bar { "met" } else { "NOT MET" };
         println!("bar: {name} >= {bar:.2} of hello: {ratio:.3}, {verdict}");
     }
+    let ratio = quotas.ratio_to(os);
+    let verdict = if ratio >= BAR_QUOTAS { "met" } else { "NOT MET" };
+    println!("bar: quotas on >= {BAR_QUOTAS:.2} of quotas off: {ratio:.3}, {verdict}");
     println!();
     for (name, series) in [("os", &measured.os_batch), ("disk", &measured.disk_batch)] {
         let handles = series.median(|measured| rate(measured) * BATCH as f64);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Prepared lookups over all connections. They outnumber the registered handles.
-const LOOKUPS_PREPARED: usize = 128 * 1024;
+pub(crate) const LOOKUPS_PREPARED: usize = 128 * 1024;
 /// Connections that send batches, and the prepared batches of each.
 const BATCH_CONNECTIONS: usize = 4;
 const BATCHES_PREPARED: usize = 16;
@@ -42,6 +42,8 @@ pub(crate) struct Measurements {
     pub(crate) hello: Series,
     pub(crate) os: Series,
     pub(crate) disk: Series,
+    /// As `os`, with quotas.
+    pub(crate) quotas: Series,
     pub(crate) os_batch: Series,
     pub(crate) disk_batch: Series,
     /// Lookups that were answered and that the log has.
@@ -61,15 +63,17 @@ struct Logged {
 /// Registers the handles, measures, checks the logs and prints the report.
 pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(&amounts.dir)?;
-    let [os, disk] = ["os", "disk"].map(|durability| folder.path().join(durability));
+    let [os, disk, quotas] = ["os", "disk", "quotas"].map(|name| folder.path().join(name));
     println!("registering {} handles", amounts.handles);
     let population = population::register(&os, amounts.handles)?;
-    let copied = Command::new("cp").arg("-r").args([&os, &disk]).status()?;
-    ensure!(copied.success(), "the data directory could not be copied");
+    for copy in [&disk, &quotas] {
+        let copied = Command::new("cp").arg("-r").args([&os, copy]).status()?;
+        ensure!(copied.success(), "the data directory could not be copied");
+    }
     keep_off_servers(amounts)?;
     let mut measured = Measurements::default();
     for block in 0..amounts.blocks {
-        measure_block(amounts, &population, [&os, &disk], &mut measured)?;
+        measure_block(amounts, &population, [&os, &disk, &quotas], &mut measured)?;
         println!("block {} of {} done", block + 1, amounts.blocks);
     }
     report::print(amounts, &measured);
@@ -80,22 +84,28 @@ pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
 fn measure_block(
     amounts: &Amounts,
     population: &Population,
-    [os, disk]: [&Path; 2],
+    [os, disk, quotas]: [&Path; 3],
     measured: &mut Measurements,
 ) -> anyhow::Result<()> {
     let hello_server = Server::hello(amounts)?;
     let requests = vec![vec![peer::request()]; amounts.connections];
-    let mut hello = Fleet::connect(hello_server.address, requests)?;
-    let mut os = Logged::start(os, "os", amounts, population)?;
-    let mut disk = Logged::start(disk, "disk", amounts, population)?;
+    let mut hello = Fleet::connect(hello_server.address, requests, None)?;
+    let mut os = Logged::start(os, "os", false, amounts, population)?;
+    let mut disk = Logged::start(disk, "disk", false, amounts, population)?;
+    let mut quotas = Logged::start(quotas, "os", true, amounts, population)?;
     // Warm up caches and buffers. The log counts these lookups like all others.
     hello.ask_for(amounts.slice)?;
     os.single.ask_for(amounts.slice)?;
     disk.single.ask_for(amounts.slice)?;
+    // Until every lookup was asked for once: afterwards all are repeats.
+    while quotas.single.answers < LOOKUPS_PREPARED as u64 * 5 / 4 {
+        quotas.single.ask_for(amounts.slice)?;
+    }
     for _ in 0..amounts.rounds {
-        let Measurements { hello: hellos, os: oses, disk: disks, .. } = measured;
+        let Measurements { hello: hellos, os: oses, disk: disks, quotas: with, .. } = measured;
         hellos.measure(&hello_server, &mut hello, amounts)?;
         oses.measure(&os.server, &mut os.single, amounts)?;
+        with.measure(&quotas.server, &mut quotas.single, amounts)?;
         disks.measure(&disk.server, &mut disk.single, amounts)?;
     }
     for _ in 0..BATCH_ROUNDS {
@@ -103,12 +113,14 @@ fn measure_block(
         disk.measure_batches(&mut measured.disk_batch, amounts)?;
     }
     drop(hello_server);
-    measured.accounted_for += os.stop_and_count()? + disk.stop_and_count()?;
+    for subject in [os, disk, quotas] {
+        measured.accounted_for += subject.stop_and_count()?;
+    }
     Ok(())
 }
 
 impl Series {
-    fn measure(
+    pub(crate) fn measure(
         &mut self,
         server: &Server,
         fleet: &mut Fleet,
@@ -130,24 +142,25 @@ impl Logged {
     fn start(
         data: &Path,
         durability: &str,
+        has_quotas: bool,
         amounts: &Amounts,
         population: &Population,
     ) -> anyhow::Result<Self> {
         let before = population::logged_lookups(data)?;
-        let server = Server::dispatchd(data, durability, amounts)?;
+        let server = Server::dispatchd(data, durability, has_quotas, None, amounts)?;
         let each = LOOKUPS_PREPARED.div_ceil(amounts.connections);
         let lookups = (0..amounts.connections).map(|number| population.lookups(number, each));
         let batches =
             (0..BATCH_CONNECTIONS).map(|number| population.batches(number, BATCHES_PREPARED));
         let batches = batches.collect();
-        let single = Fleet::connect(server.address, lookups.collect())?;
+        let single = Fleet::connect(server.address, lookups.collect(), None)?;
         Ok(Self { data: data.to_owned(), before, server, single, batches, answered_batches: 0 })
     }
 
     /// Measures one slice of batches on new connections, because the server closes those that are idle for ten
     /// seconds.
     fn measure_batches(&mut self, series: &mut Series, amounts: &Amounts) -> anyhow::Result<()> {
-        let mut fleet = Fleet::connect(self.server.address, self.batches.clone())?;
+        let mut fleet = Fleet::connect(self.server.address, self.batches.clone(), None)?;
         series.measure(&self.server, &mut fleet, amounts)?;
         self.answered_batches += fleet.answers;
         Ok(())

@@ -1,6 +1,6 @@
 //! Registers and hides handles through the library before the server starts.
 
-use std::{cell::RefCell, collections::HashSet, path::Path, sync::Arc};
+use std::{cell::RefCell, collections::HashSet, ops::ControlFlow, path::Path, sync::Arc};
 
 use dispatchd::{
     clock::SystemClock,
@@ -125,7 +125,7 @@ async fn hold(
     owner: DeviceId,
 ) -> anyhow::Result<()> {
     let handle = Handle::parse(handle, None)?;
-    registry.prove(owner, handle.clone()).await?;
+    let _ = registry.prove_with(owner, handle.clone(), |_| ControlFlow::<()>::Continue(())).await?;
     if is_hidden {
         registry.set_discoverable(owner, handle, false).await?;
     }

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::{
-    audit::Listed, clock::Timestamp, handle::HandleError, operators::Role, query_log::LogRow,
+    audit::{self, Listed},
+    clock::Timestamp,
+    handle::HandleError,
+    operators::Role,
+    query_log::LogRow,
 };
 
 /// A request of the operators' API, sent as `GET` with its fields as the query.
@@ -16,11 +20,25 @@ pub trait Call: Serialize {
     const ROLE: Role;
     /// Whether it reads records of the query log. Wrong clocks may hide some of those.
     const READS_RECORDS: bool = true;
+    /// As what the audit log notes that an operator asked for it without the role; none where such a refusal is not noted.
+    const REFUSED_AS: Option<audit::Call> = None;
+    /// Whether a reader must name a case where `operators.require_case` asks for it.
+    const NEEDS_CASE: bool = false;
     /// What its texts mean.
     type Meaning;
 
     /// Reads its fields; spans count back from `now`.
     fn resolve(&self, now: Timestamp) -> Result<Self::Meaning, Invalid>;
+
+    /// Reads the window that it asks for, if it takes one: from, and before which instant.
+    fn window(&self, _: Timestamp) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
+        Ok((None, None))
+    }
+
+    /// The case that it names.
+    fn case(&self) -> Option<&str> {
+        None
+    }
 
     /// The path with what it holds of the request.
     fn path(&self) -> Cow<'static, str> {

@@ -9,14 +9,14 @@ use utoipa::{
 
 use super::{
     call::{Call, Invalid},
-    parse::{choice, codes, filter_handle, limit, number, optional, value, window},
+    parse::{Window, case, choice, codes, filter_handle, limit, number, value, window},
 };
 use crate::{
-    audit::Wanted,
+    audit,
     clock::Timestamp,
     ids::{AccountId, DeviceId},
     limits,
-    operators::{Role, is_name},
+    operators::Role,
     query_log::{Cursor, Filter, FlipQuery, Kind, LogRow, Order},
     vocabulary::{Reason, Route},
 };
@@ -57,23 +57,34 @@ pub struct RecordFilter {
     #[arg(long, value_parser = codes(Kind::ALL, Kind::code))]
     #[param(value_type = Option<Kind>)]
     pub kind: Option<String>,
-    /// From this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
+    /// From this instant on: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "7d")]
     pub since: Option<String>,
-    /// Before this instant: RFC 3339, a date, or a span back from now
+    /// Before this instant: as `since`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
+    /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
+    #[arg(long)]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        example = "INC-4711"
+    )]
+    pub case: Option<String>,
 }
 
 impl Call for RecordFilter {
     const PATH: &'static str = "/v1/log/export";
     const ROLE: Role = Role::Reader;
+    const NEEDS_CASE: bool = true;
     type Meaning = Filter;
 
     fn resolve(&self, now: Timestamp) -> Result<Filter, Invalid> {
-        let (since, until) = window(&self.since, &self.until, now)?;
+        case(&self.case)?;
+        let (since, until) = self.window(now)?;
         Ok(Filter {
             handle: filter_handle(&self.handle, &self.region)?,
             without_handle: false,
@@ -86,6 +97,14 @@ impl Call for RecordFilter {
             since,
             until,
         })
+    }
+
+    fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
+        window(&self.since, &self.until, now)
+    }
+
+    fn case(&self) -> Option<&str> {
+        self.case.as_deref()
     }
 }
 
@@ -111,7 +130,12 @@ pub struct Paging {
     #[param(value_type = Option<Order>)]
     pub order: Option<String>,
     /// Maximum number of records. A page of JSON has 100 by default and takes up to 1,000; NDJSON has no limit
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help = "Maximum number of records; without it all of them"
+    )]
     #[param(value_type = Option<usize>, minimum = 1, example = 100)]
     pub limit: Option<String>,
     /// Where the last page ended: its `next_cursor`
@@ -142,6 +166,7 @@ impl IntoParams for SearchRequest {
 impl Call for SearchRequest {
     const PATH: &'static str = "/v1/log";
     const ROLE: Role = Role::Reader;
+    const NEEDS_CASE: bool = true;
     type Meaning = SearchMeaning;
 
     fn resolve(&self, now: Timestamp) -> Result<SearchMeaning, Invalid> {
@@ -153,6 +178,14 @@ impl Call for SearchRequest {
             after: value("cursor", "the next_cursor of a page", cursor)?,
             limit: limit(most)?,
         })
+    }
+
+    fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
+        self.filter.window(now)
+    }
+
+    fn case(&self) -> Option<&str> {
+        self.filter.case()
     }
 }
 
@@ -188,11 +221,11 @@ fn is_zero(number: &u64) -> bool {
 #[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FlipsRequest {
-    /// Lookups from this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
+    /// Lookups from this instant on: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "7d")]
     pub since: Option<String>,
-    /// Lookups before this instant: RFC 3339, a date, or a span back from now
+    /// Lookups before this instant: as `since`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
@@ -204,68 +237,44 @@ pub struct FlipsRequest {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[param(value_type = Option<usize>, minimum = 1, example = 100)]
     pub limit: Option<String>,
+    /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
+    #[arg(long)]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        example = "INC-4711"
+    )]
+    pub case: Option<String>,
 }
 
 impl Call for FlipsRequest {
     const PATH: &'static str = "/v1/log/flips";
     const ROLE: Role = Role::Reader;
+    const NEEDS_CASE: bool = true;
     type Meaning = FlipQuery;
 
     fn resolve(&self, now: Timestamp) -> Result<FlipQuery, Invalid> {
+        case(&self.case)?;
         let all = FlipQuery::default();
         let min = number("min", (FlipQuery::MIN, None), &self.min)?;
         let limit = number("limit", (1, Some(limits::LOG_FLIPS_HANDLES_MAX)), &self.limit)?;
-        let (since, until) = window(&self.since, &self.until, now)?;
+        let (since, until) = self.window(now)?;
         let (min, limit) = (min.unwrap_or(all.min), limit.unwrap_or(all.limit));
         Ok(FlipQuery { since, until, min, limit })
     }
-}
 
-/// Which calls. Everything named must hold.
-#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AuditRequest {
-    /// Begun from this instant on: RFC 3339, a date, or a span back from now (90m, 7d)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    #[param(example = "7d")]
-    pub since: Option<String>,
-    /// Begun before this instant: RFC 3339, a date, or a span back from now
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    #[param(example = "2026-11-23T09:00:00Z")]
-    pub until: Option<String>,
-    /// Made by this operator, or by `local:` and the number of a user of the machine
-    #[arg(long, value_name = "NAME")]
-    #[param(pattern = "^(local:)?[A-Za-z0-9._-]+$", example = "ann")]
-    pub operator: Option<String>,
-    /// Calls that named this phone number or e-mail address, as far back as the query log can be read
-    #[arg(long)]
-    #[param(example = "+14155550123")]
-    pub handle: Option<String>,
-    /// Country of a phone number without a calling code, such as US
-    #[arg(long)]
-    #[param(example = "US")]
-    pub region: Option<String>,
-}
+    fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
+        window(&self.since, &self.until, now)
+    }
 
-impl Call for AuditRequest {
-    const PATH: &'static str = "/v1/audit";
-    const ROLE: Role = Role::Admin;
-    const READS_RECORDS: bool = false;
-    type Meaning = Wanted;
-
-    fn resolve(&self, now: Timestamp) -> Result<Wanted, Invalid> {
-        let (since, until) = window(&self.since, &self.until, now)?;
-        let takes = "an operator's name, or local: and a user's number";
-        let operator = optional("operator", takes, &self.operator, |text| {
-            is_name(text.strip_prefix("local:").unwrap_or(text)).then(|| text.to_owned())
-        })?;
-        let handle = filter_handle(&self.handle, &self.region)?;
-        Ok(Wanted { since, until, operator, handle })
+    fn case(&self) -> Option<&str> {
+        self.case.as_deref()
     }
 }
 
 macro_rules! without_parameters {
-    ($($(#[$doc:meta])* $name:ident = $path:literal for $role:ident,)*) => { $(
+    ($($(#[$doc:meta])* $name:ident = $path:literal for $role:ident $(refused as $call:ident)?,)*) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, Args, Serialize, Deserialize, IntoParams)]
         pub struct $name {}
@@ -273,6 +282,7 @@ macro_rules! without_parameters {
         impl Call for $name {
             const PATH: &'static str = $path;
             const ROLE: Role = Role::$role;
+            $(const REFUSED_AS: Option<audit::Call> = Some(audit::Call::$call);)?
             type Meaning = ();
 
             fn resolve(&self, _: Timestamp) -> Result<(), Invalid> {
@@ -290,7 +300,7 @@ without_parameters! {
     /// Whether the query log has forgotten what expired.
     ForgottenRequest = "/v1/log/forgotten" for Reader,
     /// Whether the audit log is sound.
-    AuditVerifyRequest = "/v1/audit/verify" for Admin,
+    AuditVerifyRequest = "/v1/audit/verify" for Admin refused as AuditVerify,
 }
 
 #[cfg(test)]

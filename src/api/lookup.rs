@@ -49,8 +49,8 @@ pub struct LookupAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "AAAAAAAAAAAAAAAAAAAAAA")]
     pub subject: Option<String>,
-    /// Seconds for which the answer may be reused.
-    #[schema(example = 3600)]
+    /// Seconds for which the answer may be reused: 3600, 1800, 900, 300 or 60. In the last hours of a device's time it steps down.
+    #[schema(minimum = 60, maximum = 3600, example = 3600)]
     pub expires_in: u64,
 }
 

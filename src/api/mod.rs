@@ -8,9 +8,11 @@
 //! names the parameter that is wrong, in the same words for both. Answers and rows are the types of the module that makes
 //! them (a record, a segment's report, a timeline's entry), or stand here.
 
+mod audit;
 mod call;
 mod clock;
 mod devices;
+mod doctor;
 mod explain;
 mod handles;
 mod health;
@@ -20,27 +22,31 @@ mod lookup;
 mod operators;
 mod parse;
 mod problem;
+mod quota;
 mod verification;
 mod why;
 pub mod words;
 
+pub use audit::AuditRequest;
 pub use call::{Call, Invalid, Row};
 pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
+pub use doctor::{Check, DoctorReport, Finding, Severity};
 pub use explain::read_json;
 pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
 pub use log::{
-    AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
-    SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
+    AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter, SearchMeaning,
+    SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
 };
 pub use operators::OperatorSummary;
-pub use parse::page_limit;
+pub use parse::{page_limit, wrong_region};
 pub use problem::{Missing, Problem};
+pub use quota::{AccountQuota, FlaggedAccount, NewHandlesLeft, QuotaReport, QuotaRequest};
 pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
 pub use why::{Timeline, TimelineLine, WhyRequest};
 

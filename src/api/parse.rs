@@ -1,6 +1,6 @@
 //! Parameters from text, with one wording for what is wrong: the parameter, what came, what it takes.
 
-use std::{ffi::OsStr, fmt::Display, str::FromStr};
+use std::{ffi::OsStr, fmt::Display, str::FromStr, time::Duration};
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 
@@ -14,7 +14,9 @@ use crate::{
     limits,
 };
 
-const INSTANT: &str = "an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date (its midnight, UTC), or a span back from now such as 90m or 7d";
+const INSTANT: &str = "an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date or a date and time in UTC such as \"2026-11-23 08:41\", \
+     today, yesterday, now, or a span back from now such as 90m or 7d";
+const DAY_MICROS: u64 = 24 * 3600 * 1_000_000;
 const COUNTRY: &str = "the two letters of a country (ISO 3166-1 alpha-2), such as US";
 
 /// Reads a parameter whose values may be personal, and so are not repeated.
@@ -102,6 +104,17 @@ pub(super) fn number<T: FromStr + PartialOrd + Display>(
     })
 }
 
+/// Checks the name of a case. It is not repeated: it may be personal by mistake.
+pub(super) fn case(text: &Option<String>) -> Result<(), Invalid> {
+    let takes = "1 to 64 characters, none of them a control character, and not only blanks";
+    let is_taken = |text: &str| {
+        text.chars().count() <= limits::CASE_CHARS_MAX
+            && !text.trim().is_empty()
+            && !text.chars().any(char::is_control)
+    };
+    optional("case", takes, text, |text| is_taken(text).then_some(())).map(|_| ())
+}
+
 /// Reads how much is wanted at most; none for everything.
 pub(super) fn limit(text: &Option<String>) -> Result<Option<usize>, Invalid> {
     number("limit", (1, None), text)
@@ -121,12 +134,15 @@ pub fn page_limit(wanted: Option<usize>) -> Result<usize, Invalid> {
 
 /// Reads a handle; `region` is the country of a number without a calling code.
 pub(super) fn handle(text: &str, region: &Option<String>) -> Result<Handle, Invalid> {
-    Handle::parse_in(text, region.as_deref()).map_err(|error| match region {
-        Some(region) if error == HandleError::UnknownCountry && Region::parse(region).is_err() => {
-            not("region", region, COUNTRY).because(error)
-        }
-        _ => Invalid::handle(error),
-    })
+    Handle::parse_in(text, region.as_deref())
+        .map_err(|error| wrong_region(region, error).unwrap_or_else(|| Invalid::handle(error)))
+}
+
+/// What is wrong with `region`, if that is why a text is no handle.
+pub fn wrong_region(region: &Option<String>, error: HandleError) -> Option<Invalid> {
+    let region = region.as_ref().filter(|_| error == HandleError::UnknownCountry)?;
+    let is_wrong = Region::parse(region).is_err();
+    is_wrong.then(|| not("region", region, COUNTRY).because(error))
 }
 
 /// Reads a handle that a filter names. A wrong one is `request-invalid`: only a call about one handle answers `handle-invalid`.
@@ -138,6 +154,9 @@ pub(super) fn filter_handle(
     parsed.map_err(|invalid| Invalid::new(invalid.to_string()))
 }
 
+/// From, and before which instant.
+pub(super) type Window = (Option<Timestamp>, Option<Timestamp>);
+
 /// Reads an instant. A span may have a minus sign, as other tools want it.
 pub(super) fn instant(
     name: &str,
@@ -145,9 +164,19 @@ pub(super) fn instant(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Invalid> {
     let Some(text) = text else { return Ok(None) };
-    let span = || humantime::parse_duration(text.strip_prefix('-').unwrap_or(text)).ok();
-    let read = written_instant(text).or_else(|| span().map(|span| now.minus(span)));
-    read.map(Some).ok_or_else(|| not(name, text, INSTANT))
+    let trimmed = text.trim();
+    let span = || humantime::parse_duration(trimmed.strip_prefix('-').unwrap_or(trimmed)).ok();
+    let midnight = || now.minus(Duration::from_micros(now.as_micros() % DAY_MICROS));
+    let read = match trimmed.to_ascii_lowercase().as_str() {
+        "now" => Some(now),
+        "today" => Some(midnight()),
+        "yesterday" => Some(midnight().minus(Duration::from_micros(DAY_MICROS))),
+        _ => written_instant(trimmed).or_else(|| span().map(|span| now.minus(span))),
+    };
+    read.map(Some).ok_or_else(|| match is_of_no_day(trimmed) {
+        true => Invalid::new(format!("{name}: there is no such day")),
+        false => not(name, text, INSTANT),
+    })
 }
 
 /// Reads a window, which ends later than it begins. It may lie in the future: the clocks of an operator's machine and of the server
@@ -156,7 +185,7 @@ pub(super) fn window(
     since: &Option<String>,
     until: &Option<String>,
     now: Timestamp,
-) -> Result<(Option<Timestamp>, Option<Timestamp>), Invalid> {
+) -> Result<Window, Invalid> {
     let (since, until) = (instant("since", since, now)?, instant("until", until, now)?);
     if let (Some(since), Some(until)) = (since, until)
         && since >= until
@@ -168,26 +197,49 @@ pub(super) fn window(
     Ok((since, until))
 }
 
-/// An instant as people write it: a date alone, a space for the `T`, an offset without minutes, and a `+` that arrived as
-/// a space since nobody encoded it.
+/// An instant as people write it: a date alone; a time with or without seconds; a space for the `T`; no offset for UTC; an
+/// offset without minutes or without a colon, or with a space for the `+`, since nobody encoded that in a query.
 fn written_instant(text: &str) -> Option<Timestamp> {
     const DATE_CHARS: usize = 10;
+    const MINUTE_CHARS: usize = 5;
     let (date, rest) = text.split_at_checked(DATE_CHARS)?;
-    let time = match rest.strip_prefix(['T', 't', ' ']) {
-        Some(time) => time.replace(' ', "+"),
-        None if rest.is_empty() => "00:00:00Z".to_owned(),
-        None => return None,
+    if rest.is_empty() {
+        return format!("{date}T00:00:00Z").parse().ok();
+    }
+    let time = rest.strip_prefix(['T', 't', ' '])?.to_ascii_uppercase();
+    let (time, offset) = match time.strip_suffix("UTC").or_else(|| time.strip_suffix('Z')) {
+        Some(time) => (time.trim_end(), "Z".to_owned()),
+        None => match time.find(['+', '-', ' ']) {
+            Some(at) => (&time[..at], offset(&time[at..])?),
+            None => (&*time, "Z".to_owned()),
+        },
     };
-    let before_hours = time.len().checked_sub(2).and_then(|end| time.get(..end));
-    let has_hours_only = before_hours.is_some_and(|text| text.ends_with(['+', '-']));
-    let minutes = if has_hours_only { ":00" } else { "" };
-    format!("{date}T{time}{minutes}").parse().ok()
+    let seconds = if time.len() == MINUTE_CHARS { ":00" } else { "" };
+    format!("{date}T{time}{seconds}{offset}").parse().ok()
+}
+
+/// Whether the month is one, but has no such day: `2026-02-30`.
+fn is_of_no_day(text: &str) -> bool {
+    let Some((month, day)) = text.get(..10).and_then(|date| date.split_at_checked(8)) else {
+        return false;
+    };
+    let is_number = day.bytes().all(|byte| byte.is_ascii_digit());
+    let exists = |day: &str| written_instant(&format!("{month}{day}")).is_some();
+    is_number && exists("01") && !exists(day)
+}
+
+/// `+02`, ` 0200`, ` +02:00` as RFC 3339 has it.
+fn offset(text: &str) -> Option<String> {
+    let text = text.strip_prefix(' ').filter(|rest| rest.starts_with(['+', '-'])).unwrap_or(text);
+    let sign = if text.starts_with('-') { '-' } else { '+' };
+    let digits = text.get(1..)?.replace(':', "");
+    let (hours, minutes) = digits.split_at_checked(2)?;
+    let minutes = if minutes.is_empty() { "00" } else { minutes };
+    Some(format!("{sign}{hours}:{minutes}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// 2027-01-15T08:00:00Z.
@@ -195,6 +247,32 @@ mod tests {
 
     fn given(text: &str) -> Option<String> {
         Some(text.to_owned())
+    }
+
+    #[test]
+    fn a_case_is_a_short_line_and_is_not_repeated() {
+        for good in ["INC-4711", "Fall 12/ä", &"ä".repeat(64)] {
+            case(&given(good)).unwrap();
+        }
+        for wrong in ["", "  ", "a\nb", "a\u{7f}", "a\u{85}", &"x".repeat(65)] {
+            let said = case(&given(wrong)).unwrap_err().to_string();
+            assert!(said.starts_with("`case` takes 1 to 64 characters"), "{said}");
+            assert!(wrong.is_empty() || !said.contains(wrong) || wrong == "  ", "{said}");
+        }
+        case(&None).unwrap();
+    }
+
+    #[test]
+    fn a_day_that_does_not_exist_is_said() {
+        for (text, is_day) in
+            [("2026-02-30", false), ("2026-02-29 08:00", false), ("2026-02-3x", true)]
+        {
+            let said = instant("since", &given(text), NOW).unwrap_err().to_string();
+            assert_eq!(said == "since: there is no such day", !is_day, "{text}: {said}");
+        }
+        for text in ["2027-13-01", "2028-02-29x", "4155550123"] {
+            assert!(!is_of_no_day(text), "{text}");
+        }
     }
 
     #[test]
@@ -210,6 +288,18 @@ mod tests {
             ("2027-01-15T03:00:00-05", NOW),
             ("2027-01-15", NOW.minus(Duration::from_secs(8 * 3600))),
             ("90m", NOW.minus(Duration::from_secs(5_400))),
+            ("2027-01-15 08:00", NOW),
+            ("2027-01-15T08:00", NOW),
+            ("2027-01-15T08:00:00", NOW),
+            ("2027-01-15 08:00 UTC", NOW),
+            ("2027-01-15 08:00z", NOW),
+            ("2027-01-15 10:00 +0200", NOW),
+            ("2027-01-15 10:00+02:00", NOW),
+            (" 2027-01-15T08:00:00.000Z ", NOW),
+            ("now", NOW),
+            ("0s", NOW),
+            ("today", NOW.minus(Duration::from_secs(8 * 3600))),
+            ("Yesterday", NOW.minus(Duration::from_secs(32 * 3600))),
             ("7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
             ("-7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
         ] {
@@ -217,10 +307,16 @@ mod tests {
         }
         for text in [
             "",
-            "yesterday",
+            "tomorrow",
             "2027-13-01",
             "2027-01-15T",
             "2027-01-15T08",
+            "2027-01-15 08:00 CET",
+            "2027-01-15 25:00",
+            "2027-01-15 08:00+",
+            "2027-01-15 08:00+2",
+            "2027-01-15 08:00 ++02",
+            "+1h",
             "2027-01-15x",
             "é027-01-15",
         ] {

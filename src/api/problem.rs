@@ -52,14 +52,18 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 1)]
     pub cost: Option<u32>,
+    /// What is left of the limit: a request that costs no more may succeed. Only with `lookup-quota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 0)]
+    pub remaining: Option<u32>,
     /// Seconds until the request may succeed, as in `Retry-After`. Present if `retry` is `later`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 60)]
     pub retry_after: Option<u32>,
     /// What the service waits for. Only in answers of `/readyz`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = json!(["log"]))]
-    pub missing: Option<Vec<Missing>>,
+    #[schema(value_type = Option<Vec<Missing>>, nullable = false, example = json!(["log"]))]
+    pub missing: Option<Box<[Missing]>>,
 }
 
 /// What a service needs to be ready.
@@ -86,6 +90,7 @@ impl Problem {
             attempts_left: None,
             limit: None,
             cost: None,
+            remaining: None,
             retry_after: (code.retry() == Retry::Later).then_some(RETRY_AFTER_DEFAULT),
             missing: None,
         }

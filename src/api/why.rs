@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     call::{Call, Invalid, Row},
-    parse::{choice, handle, instant, limit, window},
+    parse::{Window, case, choice, handle, instant, limit, window},
 };
 use crate::{
     clock::Timestamp,
@@ -52,15 +52,15 @@ pub struct WhyRequest {
     #[arg(long)]
     #[param(example = "US")]
     pub region: Option<String>,
-    /// The moment to explain instead of the present: RFC 3339, a date, or a span back from now (90m, 7d)
+    /// The moment to explain instead of the present: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "90m")]
     pub at: Option<String>,
-    /// History from this instant on: RFC 3339, a date, or a span back from now
+    /// History from this instant on: as `at`
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "7d")]
     pub since: Option<String>,
-    /// History before this instant: RFC 3339, a date, or a span back from now. Without it up to the moment explained
+    /// History before this instant: as `at`. Without it up to the moment explained
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "2026-11-23T09:00:00Z")]
     pub until: Option<String>,
@@ -72,6 +72,15 @@ pub struct WhyRequest {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[param(value_type = Option<usize>, minimum = 1, example = 100)]
     pub limit: Option<String>,
+    /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
+    #[arg(long)]
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        example = "INC-4711"
+    )]
+    pub case: Option<String>,
 }
 
 impl Row for TimelineLine {
@@ -83,14 +92,16 @@ impl Row for TimelineLine {
 impl Call for WhyRequest {
     const PATH: &'static str = "/v1/handles/{handle}/timeline";
     const ROLE: Role = Role::Reader;
+    const NEEDS_CASE: bool = true;
     type Meaning = Question;
 
     fn resolve(&self, now: Timestamp) -> Result<Question, Invalid> {
+        case(&self.case)?;
         let at = instant("at", &self.at, now)?;
         if let Some(at) = at.filter(|at| *at > now) {
             return Err(Invalid::new(format!("at: {at} lies in the future; it is {now}")));
         }
-        let (since, until) = window(&self.since, &self.until, now)?;
+        let (since, until) = self.window(now)?;
         let detail = choice("detail", &self.detail, Detail::ALL, Detail::code)?;
         Ok(Question {
             handle: handle(&self.handle, &self.region)?,
@@ -105,5 +116,13 @@ impl Call for WhyRequest {
     fn path(&self) -> Cow<'static, str> {
         let handle = utf8_percent_encode(&self.handle, NON_ALPHANUMERIC).to_string();
         Self::PATH.replace("{handle}", &handle).into()
+    }
+
+    fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
+        window(&self.since, &self.until, now)
+    }
+
+    fn case(&self) -> Option<&str> {
+        self.case.as_deref()
     }
 }

@@ -3,6 +3,8 @@
 //! An error quotes what came only by [`is_plain_word`], and only for a name or for a field that takes a closed set, a number
 //! or an instant.
 
+use crate::vocabulary::most_like;
+
 /// Bytes of a text that an error may quote.
 const PLAIN_WORD_BYTES_MAX: usize = 24;
 /// Letters and digits of a link code, which an error must not quote.
@@ -18,15 +20,6 @@ pub fn is_plain_word(text: &str) -> bool {
         && text.bytes().all(is_allowed)
         && digits <= PLAIN_WORD_DIGITS_MAX
         && text.bytes().filter(u8::is_ascii_alphanumeric).count() != LINK_CODE_CHARS
-}
-
-/// The known word that is most like `word`, if one is like it. Case does not count.
-pub fn did_you_mean<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let word = word.to_ascii_lowercase();
-    let distance = |known: &str| strsim::damerau_levenshtein(&known.to_ascii_lowercase(), &word);
-    let nearest = known.iter().copied().min_by_key(|known| distance(known))?;
-    let edits_max = nearest.len().min(word.len()).div_ceil(3);
-    (distance(nearest) <= edits_max).then_some(nearest)
 }
 
 /// What is wrong with a value of `field`, which takes only the `known` values.
@@ -61,7 +54,7 @@ pub fn twice(kind: &str, name: &str) -> String {
 }
 
 fn suggestion(word: &str, known: &[&str]) -> String {
-    let meant = did_you_mean(word, known);
+    let meant = most_like(word, known.iter().copied());
     meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }
 
@@ -94,23 +87,6 @@ mod tests {
         ] {
             assert!(!is_plain_word(text), "{text}");
         }
-    }
-
-    #[test]
-    fn a_word_that_is_like_a_known_one_is_recognised() {
-        for (word, meant) in [
-            ("platfrom", Some("platform")),
-            ("Platform", Some("platform")),
-            ("nmae", Some("name")),
-            ("linkcode", Some("link_code")),
-            ("device", None),
-            ("x", None),
-        ] {
-            assert_eq!(did_you_mean(word, &["platform", "name", "link_code"]), meant, "{word}");
-        }
-        assert_eq!(did_you_mean("IOS", PLATFORMS), Some("ios"));
-        assert_eq!(did_you_mean("android", PLATFORMS), None);
-        assert_eq!(did_you_mean("android", &[]), None);
     }
 
     #[test]

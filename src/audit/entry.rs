@@ -10,7 +10,8 @@ use super::fingerprint::Noted;
 use crate::{clock::Timestamp, vocabulary::codes};
 
 codes! {
-    /// A call that gives out records of the query log or entries of the audit log, or that decides what is destroyed.
+    /// A call that gives out records of the query log, entries of the audit log or accounts. Or one that takes accounts in, or
+    /// decides what is destroyed or who is limited.
     Call {
         /// A search of the query log.
         Search = 1 "search",
@@ -18,11 +19,11 @@ codes! {
         Tail = 2 "tail",
         /// Reading every segment of the query log to see whether it is sound.
         Verify = 3 "verify",
-        /// Records as a file.
+        /// Copying records to a file.
         Export = 4 "export",
-        /// The history of one handle.
+        /// Reading the history of one handle.
         Timeline = 5 "timeline",
-        /// Handles whose route went back and forth.
+        /// Listing the handles whose route went back and forth.
         Flips = 6 "flips",
         /// Listing the audit log.
         AuditList = 7 "audit-list",
@@ -30,6 +31,16 @@ codes! {
         AuditVerify = 8 "audit-verify",
         /// Saying that the machine's clock is right, after which what has expired by it is destroyed.
         ClockTrust = 9 "clock-trust",
+        /// Listing flagged accounts, or reading what an account has left of its quota.
+        QuotaShow = 10 "quota-show",
+        /// Clearing the flag of an account.
+        QuotaClear = 11 "quota-clear",
+        /// Copying the registry's store. An export of a running server is made of such a copy.
+        Snapshot = 12 "snapshot",
+        /// Taking accounts in from a file.
+        Import = 13 "import",
+        /// Writing every account of a stopped server to a file.
+        RegistryExport = 14 "registry-export",
     }
 }
 
@@ -38,13 +49,16 @@ codes! {
 pub struct LineHash([u8; 32]);
 
 /// The second entry of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct End {
     /// The number of the first.
     pub(super) of: u64,
     pub(super) records: u64,
     /// Whether the call came to its end, rather than broke off. Following the log has no other end than breaking off.
     pub(super) whole: bool,
+    /// The problem that the call was refused with; text, so that an older program can read a newer one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<String>,
 }
 
 /// What the writer of an entry found between it and the last whole one: the part of a line that a crash left.
@@ -78,6 +92,9 @@ pub(super) enum What {
         /// A code of [`Call`]; text, so that an older program can read a newer one's.
         call: String,
         filters: BTreeMap<String, Noted>,
+        /// The case that the operator named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        case: Option<String>,
     },
     End(End),
 }

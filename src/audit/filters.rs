@@ -13,6 +13,7 @@ pub(super) const HANDLE: &str = "handle";
 pub struct Filters {
     plain: BTreeMap<&'static str, String>,
     personal: BTreeMap<&'static str, String>,
+    case: Option<String>,
 }
 
 impl Filters {
@@ -71,6 +72,16 @@ impl Filters {
     pub fn personal(mut self, name: &'static str, value: Option<String>) -> Self {
         self.personal.extend(value.map(|value| (name, value)));
         self
+    }
+
+    /// With the case that the operator named, noted as it is.
+    #[must_use]
+    pub fn in_case(self, case: Option<&str>) -> Self {
+        Self { case: case.map(str::to_owned), ..self }
+    }
+
+    pub(super) fn case(&self) -> Option<&str> {
+        self.case.as_deref()
     }
 
     pub(super) fn has_personal(&self) -> bool {

@@ -16,7 +16,7 @@ use super::{
     fingerprint::{Noted, Recogniser},
     state::AuditState,
 };
-use crate::{clock::Timestamp, handle::Handle};
+use crate::{clock::Timestamp, handle::Handle, vocabulary::ProblemCode};
 
 /// Which calls are listed. Everything named must hold.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +62,20 @@ pub struct Listed {
     /// What it asked for.
     #[schema(example = json!({"route": "sms", "handle": {"hour": 495368, "fingerprint": "5f0c1d7be2a9446c8b3a90e1d4c7f62a"}}))]
     pub filters: BTreeMap<String, Noted>,
+    /// The case that the operator named; null if it named none.
+    #[serde(default)]
+    #[schema(required, example = "INC-4711")]
+    pub case: Option<String>,
     /// How many records it gave; null if it is under way, or its process was killed.
     #[schema(required)]
     pub records: Option<u64>,
     /// Whether it was completed, rather than broken off.
     #[schema(required)]
     pub whole: Option<bool>,
+    /// The problem that it was refused with; null if it was not refused. A later version may know more.
+    #[serde(default)]
+    #[schema(value_type = Option<ProblemCode>, required)]
+    pub refused: Option<String>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub ended_at: Option<Timestamp>,
@@ -104,7 +112,8 @@ impl Listing {
         let mut named =
             handle.as_deref().map(|handle| Recogniser::new(&self.shared.keyring, HANDLE, handle));
         for entry in entries(&self.shared.chain, file)? {
-            let Entry { n, at, what: What::Begin { operator, call, filters }, .. } = entry else {
+            let Entry { n, at, what: What::Begin { operator, call, filters, case }, .. } = entry
+            else {
                 continue;
             };
             let wanted = &self.wanted;
@@ -122,8 +131,10 @@ impl Listing {
                     operator,
                     call,
                     filters,
+                    case,
                     records: end.map(|(_, end)| end.records),
                     whole: end.map(|(_, end)| end.whole),
+                    refused: end.and_then(|(_, end)| end.refused.clone()),
                     ended_at: end.map(|(at, _)| *at),
                 });
             }

@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -56,7 +59,17 @@ impl Audit {
     ) -> Self {
         let (chain, endings) = (Chain::new(dir, disk, clock), Mutex::default());
         let (ended, is_writing, written) = (Condvar::new(), Mutex::new(false), Condvar::new());
-        let shared = AuditState { chain, keyring, retention, endings, ended, is_writing, written };
+        let is_writable = AtomicBool::new(true);
+        let shared = AuditState {
+            chain,
+            keyring,
+            retention,
+            endings,
+            ended,
+            is_writing,
+            written,
+            is_writable,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -76,9 +89,15 @@ impl Audit {
                 true => FingerprintKey::present(&shared.keyring, &*shared.chain.clock)?,
                 false => None,
             };
-            Ok(What::Begin { operator, call, filters: filters.noted(key.as_ref()) })
+            let (case, filters) = (filters.case().map(str::to_owned), filters.noted(key.as_ref()));
+            Ok(What::Begin { operator, call, filters, case })
         })?;
         Ok(Audited::new(Arc::clone(&self.shared), of))
+    }
+
+    /// Whether the last entry was written. True before the first.
+    pub fn is_writable(&self) -> bool {
+        self.shared.is_writable.load(Ordering::Relaxed)
     }
 
     /// The calls that are noted and wanted, oldest first, each with how it ended.

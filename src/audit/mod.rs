@@ -32,6 +32,8 @@ mod entry;
 mod files;
 mod filters;
 mod fingerprint;
+#[cfg(feature = "testing")]
+pub mod fuzz;
 mod listing;
 mod log;
 mod state;

@@ -1,7 +1,11 @@
 //! What an audit log and its calls share, and a call that was noted and gives out records.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc::sync_channel},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::sync_channel,
+    },
     thread,
     time::Duration,
 };
@@ -12,7 +16,7 @@ use super::{
     chain::{AuditError, Chain},
     entry::{End, What},
 };
-use crate::{envelope::Keyring, limits, lock::lock};
+use crate::{envelope::Keyring, limits, lock::lock, vocabulary::ProblemCode};
 
 #[derive(Debug)]
 pub(super) struct AuditState {
@@ -25,6 +29,8 @@ pub(super) struct AuditState {
     /// Whether a thread writes an entry.
     pub(super) is_writing: Mutex<bool>,
     pub(super) written: Condvar,
+    /// Whether the last entry was written.
+    pub(super) is_writable: AtomicBool,
 }
 
 /// An end entry that is still to be written. Counted until it is dropped, written or not: a runtime that shuts down drops
@@ -37,6 +43,15 @@ impl AuditState {
     ///
     /// A thread of its own writes, and only one at a time: calls that wait for a hanging disk must not use up threads.
     pub(super) fn append(
+        self: &Arc<Self>,
+        make: impl FnOnce(&Self) -> Result<What, AuditError> + Send + 'static,
+    ) -> Result<u64, AuditError> {
+        let appended = self.append_on_thread(make);
+        self.is_writable.store(appended.is_ok(), Ordering::Relaxed);
+        appended
+    }
+
+    fn append_on_thread(
         self: &Arc<Self>,
         make: impl FnOnce(&Self) -> Result<What, AuditError> + Send + 'static,
     ) -> Result<u64, AuditError> {
@@ -116,12 +131,13 @@ pub struct Audited {
     shared: Arc<AuditState>,
     of: u64,
     records: u64,
+    refused: Option<ProblemCode>,
     is_over: bool,
 }
 
 impl Audited {
     pub(super) fn new(shared: Arc<AuditState>, of: u64) -> Self {
-        Self { shared, of, records: 0, is_over: false }
+        Self { shared, of, records: 0, refused: None, is_over: false }
     }
 
     /// The number of its first entry.
@@ -141,8 +157,14 @@ impl Audited {
         self.shared.end(self.entry(true));
     }
 
+    /// Notes that the call was refused, and why.
+    pub fn refuse(mut self, problem: ProblemCode) {
+        self.refused = Some(problem);
+    }
+
     fn entry(&self, whole: bool) -> What {
-        What::End(End { of: self.of, records: self.records, whole })
+        let refused = self.refused.map(|problem| problem.code().to_owned());
+        What::End(End { of: self.of, records: self.records, whole, refused })
     }
 }
 

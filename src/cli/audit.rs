@@ -6,8 +6,9 @@ use anyhow::bail;
 use clap::Subcommand;
 
 use super::{
-    output::{RowPrinter, TableRow, cell, print_json},
+    output::{Column, RowPrinter, TableRow, Tabular, cell, print_json},
     source::Reading,
+    text::seconds,
 };
 use crate::{
     api::{AuditEntry, AuditRequest, AuditVerification, AuditVerifyRequest},
@@ -18,7 +19,7 @@ use crate::{
 #[derive(Subcommand)]
 pub(super) enum Audit {
     /// List the calls that read the log, oldest first: who, when, which, with which filters, how many records
-    List(Reading<AuditRequest>),
+    List(Tabular<AuditRequest>),
     /// Read the chain of entries and say where it is not what was written; exit 1 if anywhere
     Verify(Reading<AuditVerifyRequest>),
 }
@@ -27,8 +28,9 @@ impl Audit {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::List(list) => {
-                let mut printer = RowPrinter::stdout(list.json);
-                list.source.rows(&list.request, |call| Ok(printer.print(&call)?))?;
+                let mut printer = RowPrinter::stdout(list.form());
+                let Reading { request, source, .. } = &list.reading;
+                source.rows(request, |call| Ok(printer.print(&call)?))?;
                 printer.flush()?;
                 if printer.printed == 0 {
                     note!("dispatchd: no call matches");
@@ -75,13 +77,40 @@ fn print_report(report: &AuditVerification) -> anyhow::Result<()> {
 }
 
 impl TableRow for AuditEntry {
-    const COLUMNS: &'static [(&'static str, usize)] =
-        &[("AT", 27), ("OPERATOR", 16), ("CALL", 12), ("RECORDS", 9), ("FILTERS", 0)];
+    const COLUMNS: &'static [Column] = &[
+        ("TIME", 20),
+        ("OPERATOR", 10),
+        ("CALL", 12),
+        ("RECORDS", 7),
+        ("CASE", 8),
+        ("FILTERS", 7),
+    ];
+    const WIDE: &'static [Column] = &[
+        ("N", 6),
+        ("AT", 27),
+        ("ENDED_AT", 27),
+        ("OPERATOR", 16),
+        ("CALL", 12),
+        ("RECORDS", 9),
+        ("WHOLE", 5),
+        ("REFUSED", 7),
+        ("CASE", 8),
+        ("FILTERS", 0),
+    ];
 
-    fn cells(&self) -> Vec<String> {
-        let Self { at, operator, call, filters, records, .. } = self;
+    fn cells(&self, wide: bool) -> Vec<String> {
+        let Self { n, at, operator, call, filters, case, records, whole, refused, ended_at } = self;
         let filters: Vec<_> = filters.iter().map(|(name, noted)| filter(name, noted)).collect();
-        vec![at.to_string(), operator.clone(), call.clone(), cell(*records), filters.join(" ")]
+        let filters = if filters.is_empty() { "-".to_owned() } else { filters.join(" ") };
+        let (operator, call) = (operator.clone(), call.clone());
+        let (records, case) = (cell(*records), cell(case.as_ref()));
+        if !wide {
+            let records = if refused.is_some() { "refused".to_owned() } else { records };
+            return vec![seconds(*at), operator, call, records, case, filters];
+        }
+        let (n, at, ended_at) = (n.to_string(), at.to_string(), cell(ended_at.as_ref()));
+        let (whole, refused) = (cell(*whole), cell(refused.as_ref()));
+        vec![n, at, ended_at, operator, call, records, whole, refused, case, filters]
     }
 }
 
@@ -101,12 +130,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::{
+        cli::output::{Form, Style},
+        clock::Timestamp,
+    };
 
     #[test]
     fn a_table_has_one_header_and_says_what_was_asked_for() {
         let mut out = Vec::new();
-        let mut printer = RowPrinter::new(&mut out, false, false);
+        let style = Style { columns: Some(80), colour: false };
+        let mut printer = RowPrinter::new(&mut out, Form::default(), style);
         let at = Timestamp::from_secs(1_795_423_267);
         let handle = Fingerprint { hour: 498_728, fingerprint: "5f0c".into() };
         let filters = [
@@ -120,19 +153,24 @@ mod tests {
             operator: "ann".into(),
             call: "search".into(),
             filters: filters.into(),
+            case: Some("INC-1".into()),
             records: Some(12),
             whole: Some(true),
+            refused: None,
             ended_at: Some(at),
         };
         printer.print(&listed).unwrap();
-        (listed.filters, listed.records) = (BTreeMap::new(), None);
+        (listed.filters, listed.records, listed.case) = (BTreeMap::new(), None, None);
+        printer.print(&listed).unwrap();
+        (listed.records, listed.refused) = (Some(0), Some("role-insufficient".into()));
         printer.print(&listed).unwrap();
         let printed = String::from_utf8(out).unwrap();
-        let lines: Vec<_> = printed.lines().collect();
-        assert_eq!(lines.len(), 3);
-        assert!(lines[1].ends_with(" 12        handle=498728:5f0c ip=? route=sms"), "{printed}");
-        assert!(lines[2].ends_with(" -"), "{printed}");
-        let column = lines[0].find("OPERATOR").unwrap();
-        assert!(lines[1][column..].starts_with("ann "));
+        let golden = "\
+TIME                  OPERATOR    CALL          RECORDS  CASE      FILTERS
+2026-11-23T08:41:07Z  ann         search        12       INC-1     handle=49872…
+2026-11-23T08:41:07Z  ann         search        -        -         -
+2026-11-23T08:41:07Z  ann         search        refused  -         -
+";
+        assert_eq!(printed, golden);
     }
 }

@@ -1,6 +1,6 @@
-//! The operators' API of a running server, as commands ask it.
+//! The API of a running server, as commands ask it.
 
-use std::future::Future;
+use std::{future::Future, sync::Mutex};
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::BytesMut;
@@ -8,21 +8,85 @@ use http_body_util::BodyExt as _;
 use reqwest::{Body, Method, RequestBuilder, Response, header::HeaderMap};
 use serde::de::DeserializeOwned;
 
-use super::errors::UsageError;
+use super::{
+    address::{origin, reach, redirect_of},
+    errors::{UsageError, as_options},
+    trust::Trust,
+};
 use crate::{
-    api::{Call, LogRow, Problem, RecordFilter, Row as _},
+    api::{Call, Problem, RecordFilter, Row as _},
     cli::note::note,
+    clock::Timestamp,
+    config::Config,
+    lock::lock,
     query_log::SearchOutcome,
     reading::{Answer, Rows},
-    vocabulary::ProblemCode,
+    vocabulary::{ProblemCode, Retry},
 };
 
 const NDJSON: &str = "application/x-ndjson";
+/// A call of operators that reads next to nothing.
+const CHEAPEST: &str = "/v1/clock";
+/// No answer in one piece is longer.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// No line is longer, and no problem.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Which listener a command asks.
+#[derive(Clone, Copy)]
+pub(super) enum Listener {
+    Phones,
+    Operators,
+}
+
+impl Listener {
+    /// Its name, its key, its port by default.
+    const fn names(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::Phones => ("phones'", "server.phones", 8080),
+            Self::Operators => ("operators'", "server.operators", 8081),
+        }
+    }
+
+    /// The URL at which a server with this configuration listens, and the certificate that it has there.
+    pub(super) fn configured(self, config: &Config) -> (String, Trust) {
+        let (address, has_tls) = match self {
+            Self::Phones => (config.server.phones, config.tls.is_for_phones()),
+            Self::Operators => (config.server.operators, config.tls.is_for_operators()),
+        };
+        match has_tls {
+            true => (format!("https://{address}"), Trust::Own(config.tls.certificate.clone())),
+            false => (format!("http://{address}"), Trust::Authorities(None)),
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Phones => Self::Operators,
+            Self::Operators => Self::Phones,
+        }
+    }
+}
 
 pub(super) struct Client {
     http: reqwest::Client,
     server: String,
     token: String,
+    listener: Listener,
+    /// What to look at if the server does not answer.
+    hint: String,
+    /// The instant after which the log has records, as the last answer said.
+    horizon: Mutex<Option<Timestamp>>,
+}
+
+/// The server refused the request.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct Refusal {
+    text: String,
+    code: ProblemCode,
+    /// Whether the same request can succeed another time.
+    pub(super) retry: Retry,
 }
 
 /// Runs what waits for a server to its end.
@@ -36,27 +100,34 @@ pub(super) fn refused(Problem { code, title, detail, .. }: Problem) -> anyhow::E
         ProblemCode::RequestInvalid | ProblemCode::HandleInvalid => {
             UsageError(detail.into_owned()).into()
         }
-        _ => anyhow!("{code}: {title}; {detail}"),
+        _ => {
+            let detail = match code {
+                ProblemCode::CaseRequired => as_options(&detail),
+                _ => detail.into_owned(),
+            };
+            let text = format!("{code}: {title}; {detail}");
+            Refusal { text, code, retry: code.retry() }.into()
+        }
     }
 }
 
 impl Client {
+    /// Asks the operators' listener at the URL `server`, as the system trusts it.
     pub(super) fn new(server: &str, token: &str) -> anyhow::Result<Self> {
-        let server = server.trim_end_matches('/').to_owned();
-        if !server.starts_with("http://") && !server.starts_with("https://") {
-            let fault = format!("--server: \"{server}\" is no URL; did you mean http://{server}?");
-            return Err(UsageError(fault).into());
-        }
-        // No proxy that the environment happens to name may see tokens and records.
-        let mut http = reqwest::Client::builder().no_proxy();
-        if server.starts_with("http:") {
-            // A machine without the system's certificates can do without them.
-            http = http.tls_certs_only([]);
-        }
-        // Editors of some systems begin a file with a mark of its byte order.
-        let token = token.trim_start_matches('\u{feff}').trim();
-        let token = token.strip_prefix("Bearer ").unwrap_or(token).trim().to_owned();
-        Ok(Self { http: http.build()?, server, token })
+        Self::of(Listener::Operators, server, &Trust::Authorities(None), token)
+    }
+
+    /// Asks a listener at the URL `server`. An empty token is not sent.
+    pub(super) fn of(
+        listener: Listener,
+        server: &str,
+        trust: &Trust,
+        token: &str,
+    ) -> anyhow::Result<Self> {
+        let server = origin(server, &format!("http://127.0.0.1:{}", listener.names().2))?;
+        let (http, token) = (reach(&server, trust)?, token.to_owned());
+        let hint = trust.hint(&server);
+        Ok(Self { http, server, token, listener, hint, horizon: Mutex::default() })
     }
 
     pub(super) async fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
@@ -75,7 +146,12 @@ impl Client {
         let request = self.call(call).header("accept", NDJSON).header("te", "trailers");
         let mut lines = Lines::of(self.send(request).await?);
         let mut records = 0;
-        while let Some(line) = lines.next().await.context("the server's answer breaks off")? {
+        loop {
+            let line = match lines.next().await {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(error) => return Err(self.broken_off(error).await),
+            };
             let row: C::Row = read(&line)?;
             records += u64::from(row.is_record());
             take(row)?;
@@ -86,19 +162,36 @@ impl Client {
         Ok(lines.outcome())
     }
 
-    pub(super) async fn follow(
+    /// Why an answer broke off, with what `error` says. A server breaks an answer off when it revokes its operator: it then refuses
+    /// the token.
+    pub(super) async fn broken_off(&self, error: anyhow::Error) -> anyhow::Error {
+        let asked = self.json::<serde_json::Value>(self.request(Method::GET, CHEAPEST)).await;
+        let is_revoked = asked.is_err_and(|error| {
+            let refusal = error.downcast_ref::<Refusal>();
+            refusal.is_some_and(|refusal| refusal.code == ProblemCode::TokenInvalid)
+        });
+        match is_revoked {
+            true => anyhow!(
+                "the server ended the answer: the token was revoked, or its operator has another role"
+            ),
+            false => error.context("the server's answer breaks off"),
+        }
+    }
+
+    /// The lines of a tail, and the server's time when it began.
+    pub(super) async fn tail(
         &self,
         filter: &RecordFilter,
-        mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<(Lines, Option<Timestamp>)> {
         let request = self.request(Method::GET, "/v1/log/tail").query(filter);
-        let mut lines = Lines::of(self.send(request.header("accept", "text/event-stream")).await?);
-        while let Some(line) = lines.next().await? {
-            if let Some(record) = line.strip_prefix(b"data: ") {
-                take(read(record)?)?;
-            }
-        }
-        bail!("the server ended the stream")
+        let response = self.send(request.header("accept", "text/event-stream")).await?;
+        let from = instant(response.headers(), "dispatchd-tail-from");
+        Ok((Lines::of(response), from))
+    }
+
+    /// The instant after which the log has records, if the last answer was about the log.
+    pub(super) fn horizon(&self) -> Option<Timestamp> {
+        *lock(&self.horizon)
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -113,33 +206,50 @@ impl Client {
         &self,
         request: RequestBuilder,
     ) -> anyhow::Result<T> {
-        Ok(self.send(request).await?.json().await.map_err(reqwest::Error::without_url)?)
+        body(self.send(request).await?).await
     }
 
     /// The answer, if it is good.
     pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let server = &self.server;
-        let response = request
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("no answer from {server}: is the server running? With --data DIR this command uses the files of a stopped one"))?;
+        let files = match self.listener {
+            Listener::Phones => "",
+            Listener::Operators => " With --data DIR this command uses the files.",
+        };
+        let request =
+            if self.token.is_empty() { request } else { request.bearer_auth(&self.token) };
+        let response =
+            request.send().await.map_err(reqwest::Error::without_url).with_context(|| {
+                format!(
+                    "no answer from {server}: is the server running?{files} For another address give --server, or \
+                     --config with the server's file. {}",
+                    self.hint
+                )
+            })?;
         let status = response.status();
         if status.is_success() {
             print_hidden(response.headers());
+            *lock(&self.horizon) = instant(response.headers(), "dispatchd-horizon");
             return Ok(response);
         }
-        let body = response.bytes().await.unwrap_or_default();
+        if status.is_redirection() {
+            bail!(
+                "{server} answered {status} and names {}. No redirect is followed: give --server the address of dispatchd itself",
+                redirect_of(response.headers())
+            );
+        }
+        let body = whole(response, LINE_BYTES_MAX).await.unwrap_or_default();
+        let ((wanted, key, port), (other, ..)) =
+            (self.listener.names(), self.listener.other().names());
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if problem.code == ProblemCode::NotFound => bail!(
-                "--server: {server} is not an operators' listener but the phones'; name the address in server.operators \
-                 (port 8081 by default)"
+                "{server} is not the {wanted} listener but the {other}; give --server the address in {key} (port {port} by \
+                 default)"
             ),
             Ok(problem) => Err(refused(problem)),
             Err(_) => bail!(
-                "--server: {server} answered {status}, and not as the operators' listener of this version does; name the \
-                 address in server.operators (port 8081 by default)"
+                "{server} answered {status}, and not as the {wanted} listener of this version does; give --server the \
+                 address in {key} (port {port} by default)"
             ),
         }
     }
@@ -156,10 +266,31 @@ fn print_hidden(headers: &HeaderMap) {
     }
 }
 
-/// A row that arrived. The error does not say what is in it.
-fn read<T: DeserializeOwned>(line: &[u8]) -> anyhow::Result<T> {
-    let unknown = |_| anyhow!("the server sends what is no record; is it a newer version?");
-    serde_json::from_slice(line).map_err(unknown)
+async fn body<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
+    read(&whole(response, ANSWER_BYTES_MAX).await?)
+}
+
+/// The body of an answer that has at most so many bytes.
+async fn whole(mut response: Response, most: usize) -> anyhow::Result<BytesMut> {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+        whole.extend_from_slice(&piece);
+        if whole.len() > most {
+            bail!("the server's answer is longer than {most} bytes");
+        }
+    }
+    Ok(whole)
+}
+
+fn instant(headers: &HeaderMap, name: &str) -> Option<Timestamp> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+/// What arrived. The error does not say what is in it.
+pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> anyhow::Result<T> {
+    let unknown =
+        |_| anyhow!("the server sends what this command cannot read; is it a newer version?");
+    serde_json::from_slice(text).map_err(unknown)
 }
 
 /// The lines of a body as it arrives.
@@ -186,6 +317,9 @@ impl Lines {
                 return Ok(Some(line));
             }
             searched = self.buffer.len();
+            if searched > LINE_BYTES_MAX {
+                bail!("a line of the server's answer is longer than {LINE_BYTES_MAX} bytes");
+            }
             let Some(frame) = self.body.frame().await else {
                 if !self.buffer.is_empty() {
                     bail!("the server's answer ends within a line");

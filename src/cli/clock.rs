@@ -1,17 +1,13 @@
 //! `dispatchd clock status|trust`.
 
-use std::{
-    fs,
-    io::{Write as _, stdout},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
 
 use super::{
     client::block_on,
-    output::print_json,
+    output::{print_json, print_text},
     source::{Source, clock_of},
 };
 use crate::{
@@ -63,7 +59,7 @@ impl Clock {
         };
         match json {
             true => print_json(&report),
-            false => Ok(write!(stdout(), "{report}")?),
+            false => Ok(print_text(&report.to_string(), 0)?),
         }
     }
 }
@@ -82,7 +78,7 @@ fn status(source: &Source) -> anyhow::Result<ClockReport> {
             data.display()
         );
     }
-    let config = source.config.load()?;
+    let config = source.running.config.load()?;
     let clock = clock_of(data, &config)?;
     ClockReport::of(clock.status(), |status| expiring(source, status))
 }
@@ -93,7 +89,7 @@ fn trust_of_files(
     request: TrustRequest,
 ) -> anyhow::Result<ClockStatus> {
     DataDirectory::check(data)?;
-    let config = source.config.load()?;
+    let config = source.running.config.load()?;
     let _directory = DataDirectory::open(data)?;
     let clock = match clock_of(data, &config) {
         // Whoever says that the wall clock is right needs no saved time. What that destroys is not known.

@@ -11,10 +11,12 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::{
+    cli::note::note,
     clock::{SharedClock, SystemClock},
     config::{self, Config, ConfigError},
     envelope::KeyFiles,
     files::DataDirectory,
+    server::check_tls,
     verification::DeliveryRouter,
 };
 
@@ -29,9 +31,27 @@ impl ConfigFile {
     /// Reads the configuration from the file named here, or from the one that `DISPATCHD_CONFIG` names. An empty
     /// variable counts as unset.
     pub(super) fn load(&self) -> Result<Config, ConfigError> {
+        let (config, faults) = self.load_partly()?;
+        faults.map_or(Ok(config), Err)
+    }
+
+    /// As [`Self::load`], but gives what could be read besides the faults.
+    fn load_partly(&self) -> Result<(Config, Option<ConfigError>), ConfigError> {
+        let file = self.file();
+        if file.is_none() && env::var_os("DISPATCHD_CONFIG").is_some() {
+            note!("dispatchd: DISPATCHD_CONFIG is empty, which counts as unset: no file is read");
+        }
+        config::load_partly(file.as_deref(), env::vars_os())
+    }
+
+    fn file(&self) -> Option<PathBuf> {
         let named = || env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty());
-        let file = self.file.clone().or_else(|| named().map(PathBuf::from));
-        config::load(file.as_deref(), env::vars_os())
+        self.file.clone().or_else(|| named().map(PathBuf::from))
+    }
+
+    /// Reads the file that `--config` names, for commands that otherwise need none: a mistyped name is an error everywhere.
+    pub(super) fn check_named(&self) -> Result<(), ConfigError> {
+        if self.file.is_some() { self.load().map(drop) } else { Ok(()) }
     }
 }
 
@@ -47,8 +67,17 @@ impl ConfigCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Check(file) => {
-                check(&file.load()?)?;
-                writeln!(stdout(), "the configuration is good")?;
+                let (config, faults) = file.load_partly()?;
+                check(&config, faults)?;
+                match file.file() {
+                    Some(file) => {
+                        writeln!(stdout(), "{}: the configuration is good", file.display())?;
+                    }
+                    None => writeln!(
+                        stdout(),
+                        "no file given (--config, DISPATCHD_CONFIG); defaults and environment are good"
+                    )?,
+                }
             }
             Self::Show(file) => write!(stdout(), "{}", in_force(file.load()?).to_toml()?)?,
         }
@@ -66,17 +95,24 @@ fn key_files(config: &Config) -> KeyFiles {
     KeyFiles::new(&config.server.data.join("keys"), config.keys.root_key.as_deref())
 }
 
-/// Finds everything that `serve` would refuse, without changing anything. Addresses are not tried: they may be in use by the
-/// server whose configuration this is.
-fn check(config: &Config) -> anyhow::Result<()> {
-    let data = &config.server.data;
+/// Finds everything that `serve` would refuse, without changing anything, beside the `faults` of the configuration itself.
+/// Addresses are not tried: they may be in use by the server whose configuration this is.
+fn check(config: &Config, faults: Option<ConfigError>) -> anyhow::Result<()> {
     let clock: SharedClock = Arc::new(SystemClock);
-    let mut faults = Vec::new();
-    faults.extend(DataDirectory::check_usable(data).err().map(|error| error.to_string()));
-    faults.extend(key_files(config).check_directory().err().map(|error| error.to_string()));
+    let data = DataDirectory::check_usable(&config.server.data).err();
+    let keys = key_files(config).check_directory().err();
     let delivery = DeliveryRouter::check(&config.ownership, &clock);
-    faults.extend(delivery.iter().map(ToString::to_string));
-    match &*faults {
+    let tls = check_tls(&config.tls, Arc::clone(&clock)).err();
+    let mut found = Vec::new();
+    found.extend(data.map(|error| ("server.data", error.to_string())));
+    found.extend(keys.map(|error| ("keys.root_key", error.to_string())));
+    found.extend(tls.map(|error| ("tls", error.to_string())));
+    found.extend(delivery.iter().map(|error| ("ownership.delivery", error.to_string())));
+    if let Some(faults) = faults {
+        return Err(faults.with(found).into());
+    }
+    let lines: Vec<_> = found.into_iter().map(|(_, fault)| fault).collect();
+    match &*lines {
         [] => Ok(()),
         [fault] => bail!("{fault}"),
         faults => bail!("{} faults\n  {}", faults.len(), faults.join("\n  ")),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     client::Client,
-    output::{RowPrinter, cell},
+    output::{Form, RowPrinter, cell},
 };
 use crate::{
     api::{
@@ -156,7 +156,7 @@ async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
         Ok(())
     };
     operator.rows(&SearchRequest { filter, page }, take).await?;
-    let mut printer = RowPrinter::stdout(false);
+    let mut printer = RowPrinter::stdout(Form::default());
     rows.iter().try_for_each(|row| printer.print(row))?;
     Ok(printer.flush()?)
 }

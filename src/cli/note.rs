@@ -1,12 +1,42 @@
 //! Messages to the one who runs a command.
 
-/// Prints a line on standard error, as `eprintln` does, which panics if nobody can read it.
+use std::{
+    fmt,
+    io::{self, Write as _},
+};
+
+use super::{
+    terminal::stderr_columns,
+    text::{counted, visible, wrap},
+};
+use crate::query_log::SearchOutcome;
+
+/// Columns by which the second line of a message is indented.
+const HANGING: usize = 2;
+
+/// Prints a line on standard error, as `eprintln` does, which panics if nobody can read it. On a terminal a long line
+/// wraps at words.
 macro_rules! note {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        // The command goes on: its exit code says how it ended.
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
+    ($($text:tt)*) => { $crate::cli::note::print(format_args!($($text)*)) };
 }
 
 pub(super) use note;
+
+pub(in crate::cli) fn print(text: fmt::Arguments<'_>) {
+    let lines: Vec<_> = text.to_string().split('\n').map(visible).collect();
+    let text = wrap(&lines.join("\n"), stderr_columns(), HANGING);
+    // The command goes on: its exit code says how it ended.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says what a search could not read.
+pub(super) fn print_passed_over(outcome: SearchOutcome) {
+    let SearchOutcome { damaged, unreadable_segments } = outcome;
+    if damaged > 0 || unreadable_segments > 0 {
+        let damaged = counted(damaged, "damaged place");
+        let unreadable = counted(unreadable_segments, "unreadable segment");
+        note!(
+            "dispatchd: {damaged} and {unreadable} were passed over; `dispatchd log verify` says which"
+        );
+    }
+}

@@ -3,21 +3,26 @@
 use std::{
     fs,
     io::{Write as _, stdout},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{FileTypeExt as _, MetadataExt as _},
+    },
     path::PathBuf,
 };
 
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 
 use super::{
     config::ConfigFile,
-    output::{TableRow, print_rows},
+    output::{Column, Form, TableRow, print_rows},
 };
 use crate::{
     api::OperatorSummary,
     cli::note::note,
     clock::{Clock as _, SystemClock},
     files,
-    operators::{Operators, Role},
+    operators::{OperatorToken, Operators, Role},
 };
 
 #[derive(Subcommand)]
@@ -60,6 +65,7 @@ pub(super) struct DataDirectory {
 
 impl DataDirectory {
     fn path(&self) -> anyhow::Result<PathBuf> {
+        self.config.check_named()?;
         Ok(match &self.data {
             Some(data) => data.clone(),
             None => self.config.load()?.server.data,
@@ -87,9 +93,9 @@ impl DataDirectory {
 }
 
 impl TableRow for OperatorSummary {
-    const COLUMNS: &'static [(&'static str, usize)] = &[("NAME", 0), ("ROLE", 0), ("ADDED_AT", 0)];
+    const COLUMNS: &'static [Column] = &[("NAME", 0), ("ROLE", 0), ("ADDED_AT", 0)];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, _: bool) -> Vec<String> {
         vec![self.name.clone(), self.role.name().to_owned(), self.added_at.to_string()]
     }
 }
@@ -99,13 +105,11 @@ impl Operator {
         match self {
             Self::Add { name, role, data } => {
                 let data = data.prepared()?;
-                let operators = Operators::of(&data);
-                let token = operators.add(&name, role, SystemClock.now())?;
-                if let Err(error) = writeln!(stdout(), "{}", token.reveal()) {
-                    // Nobody has seen the token, so nobody may use it.
-                    operators.revoke(&name)?;
-                    return Err(error.into());
-                }
+                let new = Operators::of(&data).prepare(&name, role, SystemClock.now())?;
+                // Shown before it is valid: a kill or a full disk leaves no operator whose token nobody saw.
+                show(new.token())?;
+                new.add()
+                    .context("the token that was printed is not valid: no operator was added")?;
                 let (role, data) = (role.name(), fs::canonicalize(&data)?);
                 note!(
                     "dispatchd: the token of {name}, role {role}, for the server of {}",
@@ -115,10 +119,28 @@ impl Operator {
             Self::List { data, json } => {
                 let operators = data.existing()?.list()?;
                 let rows: Vec<_> = operators.iter().map(OperatorSummary::from).collect();
-                print_rows(json, &rows)?;
+                print_rows(Form { json, wide: false }, &rows)?;
             }
             Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
         }
         Ok(())
     }
+}
+
+/// Prints the token, alone, on standard output.
+///
+/// # Errors
+/// If nobody can see it. Rust opens `/dev/null` in the place of a closed standard output, and that takes everything.
+fn show(token: &OperatorToken) -> anyhow::Result<()> {
+    let output = fs::File::from(stdout().as_fd().try_clone_to_owned()?).metadata()?;
+    let nowhere = fs::metadata("/dev/null")?;
+    if output.file_type().is_char_device() && output.rdev() == nowhere.rdev() {
+        bail!(
+            "no operator was added: the token is shown once, and standard output is closed or /dev/null; connect it"
+        );
+    }
+    let mut out = stdout().lock();
+    let shown = writeln!(out, "{}", token.reveal()).and_then(|()| out.flush());
+    // As text: a closed pipe is no success here.
+    shown.map_err(|error| anyhow!("no operator was added: the token cannot be printed: {error}"))
 }

@@ -1,23 +1,24 @@
-//! What commands write: rows as they come, reports, files.
+//! What commands write to standard output: rows as they come, tables, reports.
 
 use std::{
     fmt::{Display, Write as _},
-    fs,
-    io::{self, IsTerminal as _, Write},
-    path::Path,
+    io::{self, Write},
 };
 
-use anyhow::bail;
+use clap::Args;
 use serde::Serialize;
 
-use super::errors::UsageError;
-use crate::{
-    api::{LogRow, Row},
-    files::parent,
-    handle::Handle,
-    query_log::Record,
-    vocabulary::Route,
+use super::{
+    source::Reading,
+    terminal::{is_coloured, stdout_columns},
+    text::{cut, width, wrap},
 };
+use crate::api::Row;
+
+/// Spaces between two columns.
+const GAP: usize = 2;
+/// Cells and columns are not cut to less.
+const CUT_MIN: usize = 6;
 
 /// What begins and ends the colour of a route (blue, green; of anything else it is dim), if there is colour at all.
 pub(super) fn paint(route: &str, colour: bool) -> (&'static str, &'static str) {
@@ -30,53 +31,108 @@ pub(super) fn paint(route: &str, colour: bool) -> (&'static str, &'static str) {
     (begin, "\x1b[0m")
 }
 
-/// Whether standard output takes colour: a terminal that knows colours, and nobody who asked for none.
-pub(super) fn is_coloured() -> bool {
-    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_refused && !is_dumb
+/// The arguments of a command that prints a table of what it reads.
+#[derive(Args)]
+pub(super) struct Tabular<R: Args> {
+    #[command(flatten)]
+    pub(super) reading: Reading<R>,
+    /// Print every column, however wide the terminal is. Without it, a terminal shows the main columns and cuts what is
+    /// too long for a line; pipes and files get whole values
+    #[arg(long, conflicts_with = "json")]
+    pub(super) wide: bool,
 }
+
+impl<R: Args> Tabular<R> {
+    pub(super) fn form(&self) -> Form {
+        Form { json: self.reading.json, wide: self.wide }
+    }
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Form {
+    /// As JSON, one object a line; else as a table for people.
+    pub(super) json: bool,
+    /// The table has every column.
+    pub(super) wide: bool,
+}
+
+/// A column's name and least width. Rows that are printed as they come have these widths. A terminal with space for them cuts
+/// a longer cell; elsewhere it moves the cells behind it.
+pub(super) type Column = (&'static str, usize);
 
 /// A row with its columns for people.
 pub(super) trait TableRow: Serialize {
-    /// Names and least widths. Rows that are printed as they come have these; a longer cell moves the cells behind it.
-    const COLUMNS: &'static [(&'static str, usize)];
+    /// The main columns: they fit 80 columns of a terminal.
+    const COLUMNS: &'static [Column];
+    /// Every column.
+    const WIDE: &'static [Column] = Self::COLUMNS;
 
-    fn cells(&self) -> Vec<String>;
+    /// The cells of all columns, or of the main ones.
+    fn cells(&self, wide: bool) -> Vec<String>;
 }
 
-/// Prints rows as they come: as JSON, one object a line, or as a table for people.
+fn columns_of<R: TableRow>(wide: bool) -> &'static [Column] {
+    if wide { R::WIDE } else { R::COLUMNS }
+}
+
+fn names(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Prints rows as they come.
 pub(super) struct RowPrinter<W> {
     out: W,
-    json: bool,
-    colour: bool,
+    form: Form,
+    style: Style,
     line: Vec<u8>,
     pub(super) printed: u64,
 }
 
+/// How a table looks.
+#[derive(Clone, Copy)]
+pub(super) struct Style {
+    /// No line is wider; none if lines may be of any width.
+    pub(super) columns: Option<usize>,
+    pub(super) colour: bool,
+}
+
+impl Style {
+    /// Of standard output. Whoever asks for every column takes lines of any width.
+    pub(super) fn stdout(wide: bool) -> Self {
+        Self { columns: stdout_columns().filter(|_| !wide), colour: is_coloured() }
+    }
+}
+
 impl RowPrinter<io::StdoutLock<'static>> {
-    pub(super) fn stdout(json: bool) -> Self {
-        Self::new(io::stdout().lock(), json, is_coloured())
+    pub(super) fn stdout(form: Form) -> Self {
+        Self::new(io::stdout().lock(), form, Style::stdout(form.wide))
     }
 }
 
 impl<W: Write> RowPrinter<W> {
-    pub(super) fn new(out: W, json: bool, colour: bool) -> Self {
-        Self { out, json, colour, line: Vec::new(), printed: 0 }
+    pub(super) fn new(out: W, form: Form, style: Style) -> Self {
+        Self { out, form, style, line: Vec::new(), printed: 0 }
     }
 
     pub(super) fn print<R: TableRow + Row>(&mut self, row: &R) -> io::Result<()> {
         self.printed += 1;
-        if self.json {
+        if self.form.json {
             self.line.clear();
             row.write(&mut self.line);
             self.line.push(b'\n');
             return self.out.write_all(&self.line);
         }
-        if self.printed == 1 {
-            writeln!(self.out, "{}", align(R::COLUMNS, &names::<R>(), false))?;
+        let mut cells = row.cells(self.form.wide);
+        let mut columns = columns_of::<R>(self.form.wide).to_vec();
+        if self.style.columns.is_some_and(|most| fill(&mut columns, most)) {
+            cells.iter_mut().zip(&columns).for_each(|(cell, (_, width))| *cell = cut(cell, *width));
         }
-        writeln!(self.out, "{}", align(R::COLUMNS, &row.cells(), self.colour))
+        if self.printed == 1 {
+            let head = Style { colour: false, ..self.style };
+            writeln!(self.out, "{}", align(&columns, &names(&columns), head))?;
+        }
+        writeln!(self.out, "{}", align(&columns, &cells, self.style))
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -84,54 +140,63 @@ impl<W: Write> RowPrinter<W> {
     }
 }
 
-fn names<R: TableRow>() -> Vec<String> {
-    R::COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect()
+/// Gives columns the space that a terminal has left beside them: the last one, and a handle half of it. False if it has not
+/// space for all of them.
+fn fill(columns: &mut [Column], most: usize) -> bool {
+    let gaps = GAP * columns.len().saturating_sub(1);
+    let least: usize = columns.iter().map(|(_, width)| width).sum();
+    let Some(mut left) = most.checked_sub(least + gaps) else { return false };
+    if let Some((_, handle)) = columns.iter_mut().find(|(name, _)| *name == "HANDLE") {
+        *handle += left / 2;
+        left -= left / 2;
+    }
+    if let Some((_, last)) = columns.last_mut() {
+        *last += left;
+    }
+    true
 }
 
-/// One line of a table. Colours the route.
-fn align(columns: &[(&str, usize)], cells: &[String], colour: bool) -> String {
-    let mut line = String::new();
-    for ((name, width), cell) in columns.iter().zip(cells) {
-        let (before, after) = paint(cell, colour && *name == "ROUTE");
-        let _ = write!(line, "{before}{cell:<width$}{after} ");
+/// One line of a table. Colours the route. If the line is too wide, its cells move together first, from the right. Then its
+/// longest cells are cut.
+fn align(columns: &[Column], cells: &[String], style: Style) -> String {
+    let mut shown: Vec<_> = cells.iter().map(|cell| width(cell)).collect();
+    let last = shown.len().saturating_sub(1);
+    let mut taken: Vec<_> =
+        columns.iter().zip(&shown).map(|((_, least), it)| *it.max(least)).collect();
+    if let Some(taken) = taken.get_mut(last) {
+        *taken = shown[last];
     }
-    line.truncate(line.trim_end().len());
+    if let Some(most) = style.columns {
+        let mut over = (taken.iter().sum::<usize>() + GAP * last).saturating_sub(most);
+        for (taken, shown) in taken.iter_mut().zip(&shown).rev() {
+            let moved = over.min(*taken - shown);
+            (*taken, over) = (*taken - moved, over - moved);
+        }
+        shrink(&mut shown, &[], over);
+        taken.iter_mut().zip(&shown).for_each(|(taken, shown)| {
+            if over > 0 {
+                *taken = *shown;
+            }
+        });
+    }
+    let mut line = String::new();
+    for (at, ((name, _), cell)) in columns.iter().zip(cells).enumerate() {
+        let (before, after) = paint(cell, style.colour && ["ROUTE", "EVENT"].contains(name));
+        // A letter of two columns may have left one free.
+        let text = cut(cell, shown[at]);
+        let space = if at < last { taken[at] + GAP - width(&text) } else { 0 };
+        let _ = write!(line, "{before}{text}{after}{:space$}", "");
+    }
     line
 }
 
-impl TableRow for LogRow {
-    const COLUMNS: &'static [(&'static str, usize)] = &[
-        ("AT", 27),
-        ("ROUTE", 8),
-        ("HANDLE", 32),
-        ("REASON", 16),
-        ("DEVICE", 15),
-        ("REQUEST", 19),
-        ("STATUS", 6),
-        ("FROM", 0),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        let (none, nobody) = ("-".to_owned(), &None);
-        let (route, handle, reason, device, request, status, ip) = match &self.record {
-            Record::Lookup(it) => {
-                let route = it.route.map_or("-", Route::code);
-                let (request, status) = (it.request.to_string(), it.status.to_string());
-                (route, &it.handle, it.reason.code(), it.device, request, status, it.ip)
-            }
-            Record::Change(it) => {
-                let kind = it.kind.code().to_owned();
-                ("change", &it.handle, it.cause.code(), it.device, kind, none, None)
-            }
-            Record::Refusals(it) => {
-                let (count, status) =
-                    (format!("{} requests", it.count), it.code.status().to_string());
-                ("refused", nobody, it.code.code(), None, count, status, None)
-            }
-        };
-        let handle = cell(handle.as_ref().map(Handle::canonical));
-        let (at, route, reason) = (self.at.to_string(), route.to_owned(), reason.to_owned());
-        vec![at, route, handle, reason, cell(device), request, status, cell(ip)]
+/// Takes `over` columns away, each from the widest that is left, none below its least.
+fn shrink(widths: &mut [usize], least: &[usize], over: usize) {
+    for _ in 0..over {
+        let least = |at: usize| least.get(at).copied().unwrap_or(0).max(CUT_MIN);
+        let wide = widths.iter_mut().enumerate().filter(|(at, width)| **width > least(*at));
+        let Some((_, widest)) = wide.max_by_key(|(_, width)| **width) else { return };
+        *widest -= 1;
     }
 }
 
@@ -140,25 +205,37 @@ pub(super) fn cell(value: Option<impl Display>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
-/// Rows in columns as wide as their widest cell, two spaces apart, under a header.
-pub(super) fn table<R: TableRow>(rows: &[R]) -> String {
-    let lines: Vec<_> =
-        std::iter::once(names::<R>()).chain(rows.iter().map(TableRow::cells)).collect();
-    let columns = R::COLUMNS.iter().enumerate().map(|(column, (name, least))| {
-        let widest = lines.iter().map(|cells| cells[column].chars().count() + 1).max();
-        (*name, widest.unwrap_or(0).max(*least))
-    });
-    let columns: Vec<_> = columns.collect();
-    lines.iter().map(|cells| align(&columns, cells, false) + "\n").collect()
+/// Rows in columns as wide as their widest cell, two spaces apart, under a header. Columns that are too wide together are cut,
+/// the widest first.
+pub(super) fn table<R: TableRow>(rows: &[R], wide: bool, most: Option<usize>) -> String {
+    let columns = columns_of::<R>(wide);
+    let mut lines: Vec<_> =
+        std::iter::once(names(columns)).chain(rows.iter().map(|row| row.cells(wide))).collect();
+    let widest = |at: usize| lines.iter().map(|cells| width(&cells[at])).max().unwrap_or(0);
+    let mut widths: Vec<_> = (0..columns.len()).map(widest).collect();
+    if let Some(most) = most {
+        let gaps = GAP * columns.len().saturating_sub(1);
+        let least: Vec<_> = columns.iter().map(|(name, _)| name.len()).collect();
+        let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(most);
+        shrink(&mut widths, &least, over);
+    }
+    for cells in &mut lines {
+        cells.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = cut(cell, *width));
+    }
+    let columns: Vec<_> =
+        columns.iter().zip(&widths).map(|((name, _), width)| (*name, *width)).collect();
+    let style = Style { columns: most, colour: false };
+    lines.iter().map(|cells| align(&columns, cells, style) + "\n").collect()
 }
 
 /// Prints a report of many rows: as JSON, one object a line, or as a table.
-pub(super) fn print_rows<R: TableRow>(json: bool, rows: &[R]) -> anyhow::Result<()> {
-    if json {
+pub(super) fn print_rows<R: TableRow>(form: Form, rows: &[R]) -> anyhow::Result<()> {
+    if form.json {
         return rows.iter().try_for_each(print_json);
     }
+    let most = Style::stdout(form.wide).columns;
     let mut out = io::stdout().lock();
-    write!(out, "{}", table(rows))?;
+    write!(out, "{}", table(rows, form.wide, most))?;
     Ok(out.flush()?)
 }
 
@@ -169,55 +246,65 @@ pub(super) fn print_json(report: &impl Serialize) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Refuses to replace a file unless that was asked for. Refuses a path that holds something other than a file, such as
-/// /dev/null, because a rename would replace it, and a directory that does not exist.
-pub(super) fn may_write(path: &Path, force: bool) -> anyhow::Result<()> {
-    let shown = path.display();
-    let fault = match fs::metadata(path) {
-        _ if path == Path::new("-") => "standard output is not taken here",
-        Ok(found) if !found.is_file() => "this exists and is not a regular file",
-        Ok(_) if !force => bail!("{shown} is there already; --force replaces it"),
-        Err(_) if !parent(path).is_dir() => bail!("{shown}: the directory does not exist"),
-        _ => return Ok(()),
-    };
-    Err(UsageError(format!("{shown}: {fault}; name the file to write")).into())
+/// Prints a report for people. On a terminal long lines wrap at words, with `hanging` more spaces before what follows.
+pub(super) fn print_text(report: &str, hanging: usize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{}", wrap(report, stdout_columns(), hanging))?;
+    out.flush()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LOOKUP: &[u8] = br#"{"at":"2026-11-23T08:41:07.123456Z","kind":"lookup","request":"r_0000000000002","account":"a_0000000000002","device":"d_0000000000002","ip":"192.0.2.1","handle":"+14155550123","route":"sms","reason":"device-removed","status":200,"took_us":12}"#;
-    const CHANGE: &[u8] = br#"{"at":"2026-11-23T08:41:08.123456Z","kind":"change","change":"handle-bound","handle":"ann@example.com","device":"d_0000000000002","account":"a_0000000000002","cause":"proof"}"#;
+    #[derive(Serialize)]
+    struct Pair(&'static str, &'static str, &'static str);
 
-    const REFUSALS: &[u8] = br#"{"at":"2026-11-23T08:41:09.123456Z","kind":"refusals","reason":"token-invalid","status":401,"count":170000}"#;
+    impl TableRow for Pair {
+        const COLUMNS: &'static [Column] = &[("HANDLE", 10), ("EVENT", 10), ("REASON", 0)];
 
-    fn printed(json: bool, colour: bool) -> String {
-        let mut out = Vec::new();
-        let mut rows = RowPrinter::new(&mut out, json, colour);
-        for line in [LOOKUP, CHANGE, REFUSALS] {
-            rows.print(&serde_json::from_slice::<LogRow>(line).unwrap()).unwrap();
+        fn cells(&self, _: bool) -> Vec<String> {
+            [self.0, self.1, self.2].map(str::to_owned).into()
         }
-        String::from_utf8(out).unwrap()
+    }
+
+    fn line(row: &Pair, columns: Option<usize>) -> String {
+        align(Pair::COLUMNS, &row.cells(false), Style { columns, colour: false })
     }
 
     #[test]
-    fn a_table_has_one_header_and_aligned_rows() {
-        let table = printed(false, false);
-        let lines: Vec<_> = table.lines().collect();
-        assert_eq!(lines.len(), 4);
-        let column = lines[0].find("REASON").unwrap();
-        assert!(lines[1][column..].starts_with("device-removed"));
-        assert!(lines[2][column..].starts_with("proof"));
-        assert!(lines[3][column..].starts_with("token-invalid"));
-        assert!(lines[3].contains("170000 requests") && lines[3].ends_with(" 401    -"));
-        assert!(lines[2].contains("handle-bound") && !table.contains('\x1b'));
+    fn a_line_that_is_too_wide_moves_together_and_is_then_cut() {
+        let row = Pair("ann@example.com", "sms", "never-registered");
+        assert_eq!(line(&row, None), "ann@example.com  sms         never-registered");
+        assert_eq!(line(&row, Some(45)), line(&row, None));
+        assert_eq!(line(&row, Some(40)), "ann@example.com  sms    never-registered");
+        assert_eq!(line(&row, Some(38)), "ann@example.com  sms  never-registered");
+        assert_eq!(line(&row, Some(36)), "ann@example.com  sms  never-registe…");
+        assert_eq!(line(&row, Some(33)), "ann@example.…  sms  never-regist…");
+        let wide = Pair("用户用户用户用户@例子", "sms", "x");
+        assert_eq!(width(&line(&wide, Some(20))), 20);
     }
 
     #[test]
-    fn colour_and_json_are_what_was_asked_for() {
-        assert!(printed(false, true).contains("\x1b[32msms"));
-        let json = printed(true, true);
-        assert_eq!(json.as_bytes(), [LOOKUP, CHANGE, REFUSALS, b""].join(&b"\n"[..]));
+    fn the_widest_column_of_a_table_is_cut_first() {
+        let rows = [Pair("ann@example.com", "sms", "never-registered"), Pair("b", "none", "x")];
+        let lines = |most| table(&rows, false, most).lines().map(str::to_owned).collect::<Vec<_>>();
+        let whole = [
+            "HANDLE           EVENT  REASON",
+            "ann@example.com  sms    never-registered",
+            "b                none   x",
+        ];
+        assert_eq!(lines(None), whole);
+        assert_eq!(lines(Some(40)), whole);
+        assert_eq!(
+            lines(Some(36)),
+            [
+                "HANDLE          EVENT  REASON",
+                "ann@example.c…  sms    never-regist…",
+                "b               none   x",
+            ]
+        );
+        // No header is cut as long as there is space for it.
+        assert_eq!(lines(Some(21))[0], "HANDLE  EVENT  REASON");
     }
 }

@@ -9,7 +9,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{config::ConfigFile, demo};
 use crate::cli::note::note;
-use crate::{clock::SystemClock, config::Config, server::Server, telemetry};
+use crate::{
+    clock::SystemClock,
+    config::{Config, TlsConfig},
+    server::{Server, ServiceManager},
+    telemetry,
+};
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -20,14 +25,21 @@ pub(super) struct Serve {
     demo: bool,
 }
 
-/// Waits for SIGTERM or SIGINT. SIGHUP changes nothing: the configuration is read at start only.
-async fn stop([terminate, interrupt, hang_up]: &mut [Signal; 3]) -> &'static str {
+/// Waits for SIGTERM or SIGINT. At SIGHUP a running `server` looks at the files of its certificate. The configuration is read at start
+/// only.
+async fn stop(
+    [terminate, interrupt, hang_up]: &mut [Signal; 3],
+    server: Option<&Server>,
+) -> &'static str {
     loop {
         tokio::select! {
             _ = terminate.recv() => return "SIGTERM",
             _ = interrupt.recv() => return "SIGINT",
             _ = hang_up.recv() => {
-                tracing::info!("SIGHUP ignored: restart to read the configuration again");
+                tracing::info!("SIGHUP: the files of tls are looked at; the configuration is read at a start only");
+                if let Some(server) = server {
+                    server.tick_certificate().await;
+                }
             }
         }
     }
@@ -46,7 +58,13 @@ fn raise_open_files() {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         // The configuration is read whole before anything is opened or bound.
-        let config = self.config.load()?;
+        let mut config = self.config.load()?;
+        if self.demo && config.tls.is_on() {
+            note!(
+                "dispatchd: the demo prints commands for http, so it serves without tls.certificate"
+            );
+            config.tls = TlsConfig::default();
+        }
         telemetry::start(&config.telemetry);
         raise_open_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -68,10 +86,12 @@ impl Serve {
         if self.demo {
             demo::mark_directory(&config.server.data)?;
         }
+        let manager = ServiceManager::of_process();
+        let starting = manager.starting();
         let server = tokio::select! {
             server = Server::start(config, Arc::new(SystemClock)) => server?,
             // Nothing was answered yet, and the files survive a kill at any moment.
-            signal = stop(&mut signals) => {
+            signal = stop(&mut signals, None) => {
                 tracing::info!(signal, "stopped before it was ready");
                 return Ok(ExitCode::SUCCESS);
             }
@@ -79,6 +99,8 @@ impl Serve {
         let addresses = server.addresses();
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, phones = %addresses.phones, operators = %addresses.operators, "ready");
+        drop(starting);
+        let _responding = server.report_to(&manager);
         let shutdown = server.shutdown().clone();
         if self.demo {
             let (data, stop) = (config.server.data.clone(), shutdown.clone());
@@ -90,15 +112,16 @@ impl Serve {
             });
         }
         tokio::select! {
-            signal = stop(&mut signals) => tracing::info!(signal, "stopping"),
+            signal = stop(&mut signals, Some(&server)) => tracing::info!(signal, "stopping"),
             () = shutdown.stopping() => tracing::info!("stopping"),
         }
+        manager.stopping(config.server.grace);
         tokio::select! {
             ended_well = server.stop() => {
                 tracing::info!(ended_well, "stopped");
                 Ok(if ended_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
             }
-            signal = stop(&mut signals) => {
+            signal = stop(&mut signals, None) => {
                 tracing::warn!(signal, "second signal: stopping at once");
                 Ok(ExitCode::FAILURE)
             }

@@ -1,7 +1,7 @@
 //! What a command works on: a running server, or the files in a data directory.
 
 use std::{
-    env, fs, io,
+    env, io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -20,15 +20,19 @@ use tokio::{
 };
 
 use super::{
-    client::{Client, block_on},
+    client::{Client, Listener, block_on},
     config::ConfigFile,
     errors::{EXIT_INTERRUPTED, Interrupted},
+    tail::follow_server,
+    trust::Authorities,
+    variables::token,
+    window::AskedWindow,
 };
 use crate::{
     api::{Call as _, LogRow, RecordFilter},
     audit::local_user,
     cli::note::note,
-    clock::{Clock as _, ClockFileError, SharedClock, SystemClock, TrustedClock},
+    clock::{ClockFileError, SharedClock, SystemClock, TrustedClock},
     config::Config,
     files::{DataDirectory, OsDisk},
     operators::Role,
@@ -45,10 +49,19 @@ pub(super) struct Source {
     #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
     pub(super) data: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) running: RunningServer,
+}
+
+/// Which running server a command asks, and with which token.
+#[derive(Args)]
+pub(super) struct RunningServer {
+    #[command(flatten)]
     pub(super) config: ConfigFile,
     /// The operators' address of the server to ask [env: DISPATCHD_SERVER] [default: server.operators of the configuration]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    authorities: Authorities,
     /// A file that holds the operator token; without it the variable DISPATCHD_TOKEN does
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -64,14 +77,19 @@ impl Source {
     where
         C::Answer: DeserializeOwned,
     {
-        call.resolve(SystemClock.now())?;
-        match self.records()? {
+        let window = AskedWindow::of(call)?;
+        let (answer, horizon) = match self.records()? {
             Some(records) => {
                 let never: Stop = Arc::new(|| false);
-                Ok(call.answer(&records, &local_user(), &never)?)
+                (call.answer(&records, &local_user(), &never)?, Some(records.horizon()))
             }
-            None => block_on(self.client(C::ROLE)?.answer(call)),
-        }
+            None => {
+                let client = self.client(C::ROLE)?;
+                (block_on(client.answer(call))?, client.horizon())
+            }
+        };
+        window.print_past(horizon);
+        Ok(answer)
     }
 
     /// The rows of a call, one by one; what was passed over, if that is known.
@@ -80,11 +98,33 @@ impl Source {
         call: &C,
         mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
     ) -> anyhow::Result<Option<SearchOutcome>> {
-        call.resolve(SystemClock.now())?;
-        let Some(records) = self.records()? else {
-            return block_on(self.client(C::ROLE)?.rows(call, take));
+        let window = AskedWindow::of(call)?;
+        let mut is_empty = true;
+        let mut take = |row| {
+            is_empty = false;
+            take(row)
         };
-        let reading = call.begin(&records, &local_user())?;
+        let (outcome, horizon) = match self.records()? {
+            Some(records) => (Self::read(call, &records, take)?, Some(records.horizon())),
+            None => {
+                let client = self.client(C::ROLE)?;
+                (block_on(client.rows(call, &mut take))?, client.horizon())
+            }
+        };
+        window.print_past(horizon);
+        if is_empty {
+            window.print_empty(horizon);
+        }
+        Ok(outcome)
+    }
+
+    /// The rows of a call, from files.
+    fn read<C: Rows>(
+        call: &C,
+        records: &Records,
+        mut take: impl FnMut(C::Row) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<SearchOutcome>> {
+        let reading = call.begin(records, &local_user())?;
         let interrupt = Interrupt::watch()?;
         let stop: Stop = Arc::new(move || interrupt.has_come());
         let mut failed = None;
@@ -99,18 +139,20 @@ impl Source {
         }
     }
 
-    /// Records as they are written. Never ends well.
+    /// Records as they are written. It ends when it is interrupted, or for good.
     pub(super) fn follow(
         &self,
         filter: &RecordFilter,
         mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        filter.resolve(SystemClock.now())?;
+        AskedWindow::of(filter)?;
         let Some(records) = self.records()? else {
-            return block_on(self.client(RecordFilter::ROLE)?.follow(filter, take));
+            let client = self.client(RecordFilter::ROLE)?;
+            return block_on(follow_server(&client, filter, take));
         };
         let (mut follower, mut audited) = follow(&records, &local_user(), filter)?;
         let interrupt = Interrupt::watch()?;
+        note!("dispatchd: waiting for records; Ctrl-C ends");
         loop {
             let (rows, is_at_end) = follower.next_rows(&audited)?;
             for row in rows {
@@ -144,7 +186,7 @@ impl Source {
         if !data.join("log").is_dir() {
             bail!("{} is no data directory: it has no log/", data.display());
         }
-        let config = self.config.load()?;
+        let config = self.running.config.load()?;
         let clock = Arc::new(clock_of(&data, &config)?);
         let shared: SharedClock = Arc::clone(&clock) as _;
         let records = Records::of_files(DataFiles {
@@ -158,26 +200,24 @@ impl Source {
         Ok(Some((records, clock)))
     }
 
-    /// The server named, with the token from the file or the environment: other users of the machine can read arguments.
-    /// `least` is the role that the call takes.
+    /// The server named, with the operator's token. `least` is the role that the call takes.
     pub(super) fn client(&self, least: Role) -> anyhow::Result<Client> {
-        let token = match &self.token_file {
-            Some(file) => fs::read_to_string(file)
-                .with_context(|| format!("token file {}", file.display()))?,
-            None => variable("DISPATCHD_TOKEN").ok_or_else(|| {
-                anyhow!(
-                    "no operator token: set DISPATCHD_TOKEN or --token-file (`dispatchd operator add NAME --role {}` \
-                     makes one), or use the files of a stopped server with --data DIR",
-                    least.name()
-                )
-            })?,
+        self.running.client(least)
+    }
+}
+
+impl RunningServer {
+    /// The server named, with the operator's token. `least` is the role that the call takes.
+    pub(super) fn client(&self, least: Role) -> anyhow::Result<Client> {
+        self.config.check_named()?;
+        let token = token(self.token_file.as_deref(), "DISPATCHD_TOKEN")?;
+        let token = token.ok_or_else(|| no_token(least))?;
+        let named = || env::var("DISPATCHD_SERVER").ok().filter(|server| !server.is_empty());
+        let (server, trust) = match self.server.clone().or_else(named) {
+            Some(server) => (server, self.authorities.trust()),
+            None => Listener::Operators.configured(&self.config.load()?),
         };
-        match self.server.clone().or_else(|| variable("DISPATCHD_SERVER")) {
-            Some(server) => Client::new(&server, &token),
-            None => {
-                Client::new(&format!("http://{}", self.config.load()?.server.operators), &token)
-            }
-        }
+        Client::of(Listener::Operators, &server, &trust, &token)
     }
 }
 
@@ -193,9 +233,12 @@ pub(super) struct Reading<R: Args> {
     pub(super) source: Source,
 }
 
-/// The value of an environment variable, unless it is empty or not UTF-8.
-fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+fn no_token(least: Role) -> anyhow::Error {
+    anyhow!(
+        "no operator token: set DISPATCHD_TOKEN or --token-file (`dispatchd operator add NAME --role {}` makes one), \
+         or use the files with --data DIR",
+        least.name()
+    )
 }
 
 /// Ctrl-C while files are read: reading stops in an orderly way, so that the audit log counts what was printed.
@@ -231,16 +274,5 @@ impl Interrupt {
 
     fn has_come(&self) -> bool {
         self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// Says what a search could not read.
-pub(super) fn print_passed_over(outcome: SearchOutcome) {
-    let SearchOutcome { damaged, unreadable_segments } = outcome;
-    if damaged > 0 || unreadable_segments > 0 {
-        note!(
-            "dispatchd: {damaged} damaged places and {unreadable_segments} unreadable segments were \
-             passed over; `dispatchd log verify` says which"
-        );
     }
 }

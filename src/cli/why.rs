@@ -6,8 +6,10 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{
-    output::{is_coloured, paint},
-    source::{Reading, print_passed_over},
+    note::print_passed_over,
+    output::{Style, paint},
+    source::Reading,
+    text::{counted, wrap},
 };
 use crate::{
     api::{
@@ -23,6 +25,8 @@ use crate::{
 const ENTRIES_SHOWN: usize = 20;
 /// Askers listed for people.
 const HOLDERS_SHOWN: usize = 20;
+/// Spaces before the second line of a sentence, beyond those before the first.
+const HANGING: usize = 4;
 
 #[derive(Args)]
 pub(super) struct Why {
@@ -42,7 +46,7 @@ impl Why {
         if !json {
             request.limit.get_or_insert(ENTRIES_SHOWN.to_string());
         }
-        let mut printer = LinePrinter::new(stdout().lock(), json, is_coloured());
+        let mut printer = LinePrinter::new(stdout().lock(), json, Style::stdout(false));
         source.rows(&request, |line| Ok(printer.print(&line)?))?;
         printer.finish()
     }
@@ -57,14 +61,14 @@ fn code(route: Option<Route>) -> &'static str {
 struct LinePrinter<W> {
     out: W,
     json: bool,
-    colour: bool,
+    style: Style,
     has_entries: bool,
     has_summary: bool,
 }
 
 impl<W: Write> LinePrinter<W> {
-    fn new(out: W, json: bool, colour: bool) -> Self {
-        Self { out, json, colour, has_entries: false, has_summary: false }
+    fn new(out: W, json: bool, style: Style) -> Self {
+        Self { out, json, style, has_entries: false, has_summary: false }
     }
 
     fn print(&mut self, line: &Line) -> io::Result<()> {
@@ -98,14 +102,16 @@ impl<W: Write> LinePrinter<W> {
     }
 
     fn sentence(&mut self, indent: &str, text: &str, route: &str) -> io::Result<()> {
-        let (before, after) = paint(route, self.colour);
-        writeln!(self.out, "{indent}{before}{text}{after}")
+        let (before, after) = paint(route, self.style.colour);
+        let text = wrap(&format!("{indent}{text}"), self.style.columns, HANGING);
+        writeln!(self.out, "{before}{text}{after}")
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         let Summary { omitted, damaged, unreadable_segments, holders_count, .. } = *summary;
         if omitted > 0 {
-            writeln!(self.out, "  ({omitted} earlier lines: --limit, --since)")?;
+            let lines = counted(omitted, "earlier line");
+            writeln!(self.out, "  ({lines} left out; --limit N shows more)")?;
         }
         if self.has_entries {
             writeln!(self.out)?;
@@ -113,8 +119,8 @@ impl<W: Write> LinePrinter<W> {
         self.sentence("", &summary.sentence, code(summary.route))?;
         if holders_count > 0 {
             let most = if summary.holders_at_least { "at least " } else { "" };
-            let askers = if holders_count == 1 { "asker" } else { "askers" };
-            writeln!(self.out, "{most}{holders_count} {askers} may still go by another answer:")?;
+            let askers = counted(holders_count, "asker");
+            writeln!(self.out, "{most}{askers} may still go by another answer:")?;
         }
         for holder in summary.holders.iter().take(HOLDERS_SHOWN) {
             self.sentence("  ", &holder.sentence, code(Some(holder.route)))?;
@@ -122,7 +128,7 @@ impl<W: Write> LinePrinter<W> {
         if holders_count > HOLDERS_SHOWN as u64 {
             writeln!(self.out, "  … --json lists more")?;
         }
-        writeln!(self.out, "Times are UTC.")?;
+        writeln!(self.out, "Times are UTC; without a date, of today.")?;
         print_passed_over(SearchOutcome { damaged, unreadable_segments });
         Ok(())
     }
@@ -140,7 +146,7 @@ mod tests {
         let entry = json!({
             "kind": "lookups", "at": at, "last": at, "count": 1, "askers": 1, "devices": [device],
             "handle": handle, "route": "imessage", "reason": "live-device", "status": 200,
-            "request": request, "sentence": "blue at 13:40:00: so",
+            "request": request, "sentence": "blue at 13:40:00: so it is",
         });
         let holder = json!({
             "device": device, "account": null, "handle": handle, "route": "imessage", "told_at": at,
@@ -149,15 +155,15 @@ mod tests {
         let summary = json!({
             "kind": "summary", "handle": handle, "other_spellings": [], "at": at, "route": "sms",
             "reason": "device-removed", "from": "log", "since": null,
-            "sentence": "green at 14:02:11: so", "holders": [holder], "holders_count": 1,
+            "sentence": "green since 14:02:11: so", "holders": [holder], "holders_count": 1,
             "changes": 0, "lookups": 1, "omitted": 2,
         });
         [entry, summary].map(|line| serde_json::from_value(line).unwrap())
     }
 
-    fn printed(json: bool, colour: bool, lines: &[Line]) -> (String, bool) {
+    fn printed(json: bool, style: Style, lines: &[Line]) -> (String, bool) {
         let mut out = Vec::new();
-        let mut printer = LinePrinter::new(&mut out, json, colour);
+        let mut printer = LinePrinter::new(&mut out, json, style);
         for line in lines {
             printer.print(line).unwrap();
         }
@@ -165,22 +171,26 @@ mod tests {
         (String::from_utf8(out).unwrap(), is_whole)
     }
 
+    const PIPE: Style = Style { columns: None, colour: false };
+
     #[test]
     fn people_get_sentences() {
-        let expected = "  blue at 13:40:00: so\n  (2 earlier lines: --limit, --since)\n\n\
-                        green at 14:02:11: so\n1 asker may still go by another answer:\n  \
-                        device d was told blue\nTimes are UTC.\n";
-        assert_eq!(printed(false, false, &lines()), (expected.to_owned(), true));
-        let (coloured, _) = printed(false, true, &lines());
-        assert!(coloured.contains("\x1b[34mblue at") && coloured.contains("\x1b[32mgreen at"));
+        let expected = "  blue at 13:40:00: so it is\n  (2 earlier lines left out; --limit N shows more)\n\n\
+                        green since 14:02:11: so\n1 asker may still go by another answer:\n  \
+                        device d was told blue\nTimes are UTC; without a date, of today.\n";
+        assert_eq!(printed(false, PIPE, &lines()), (expected.to_owned(), true));
+        let narrow = Style { columns: Some(24), colour: true };
+        let (narrow, _) = printed(false, narrow, &lines());
+        assert!(narrow.contains("\x1b[34m  blue at 13:40:00: so\n      it is\x1b[0m"), "{narrow}");
+        assert!(narrow.contains("\x1b[32mgreen since"), "{narrow}");
     }
 
     #[test]
     fn json_is_one_object_a_line_and_half_an_answer_is_no_answer() {
-        let (text, is_whole) = printed(true, true, &lines());
+        let (text, is_whole) = printed(true, Style { columns: Some(20), colour: true }, &lines());
         let read: Vec<Line> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(is_whole && read == lines());
-        assert!(!printed(true, false, &lines()[..1]).1);
+        assert!(!printed(true, PIPE, &lines()[..1]).1);
     }
 }

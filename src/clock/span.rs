@@ -15,12 +15,19 @@ const UNITS: &[(&str, u128)] = &[
     ("ns", 1),
 ];
 
-/// Writes the span as a whole number of the longest unit that fits: `30d`, `90m`.
+/// Writes the span as a whole number of the longest unit that fits: `30d`, `90m`. A number that no reader takes, because it has more
+/// than 64 bits, becomes two.
 pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let nanos = span.as_nanos();
     let fits = |(_, unit): &&(&str, u128)| nanos.is_multiple_of(*unit);
     let (unit, length) = UNITS.iter().find(fits).filter(|_| nanos > 0).unwrap_or(&("s", 1));
-    serializer.collect_str(&format_args!("{}{unit}", nanos / length))
+    match u64::try_from(nanos / length) {
+        Ok(number) => serializer.collect_str(&format_args!("{number}{unit}")),
+        Err(_) => {
+            let (secs, nanos) = (span.as_secs(), span.subsec_nanos());
+            serializer.collect_str(&format_args!("{secs}s {nanos}ns"))
+        }
+    }
 }
 
 /// Reads a number with a unit, or several.
@@ -44,6 +51,14 @@ mod tests {
             let written = serialize(&span, serde_json::value::Serializer).unwrap();
             assert_eq!(written, text);
             assert_eq!(deserialize(written).unwrap(), span);
+        }
+    }
+
+    #[test]
+    fn a_span_of_centuries_is_read_back_too() {
+        for span in [Duration::new(u64::MAX, 1), Duration::new(18_446_744_074, 1), Duration::MAX] {
+            let written = serialize(&span, serde_json::value::Serializer).unwrap();
+            assert_eq!(deserialize(written.clone()).ok(), Some(span), "{written}");
         }
     }
 }

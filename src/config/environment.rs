@@ -4,18 +4,22 @@ use std::ffi::OsString;
 
 use super::sections::{Config, Fault};
 use crate::verification::{DeliveryMethod, DeliveryMethods, MailConfig, TextConfig};
+use crate::vocabulary::most_like;
 
 /// What every variable of this service begins with.
 const PREFIX: &str = "DISPATCHD_";
 /// What stands between a section and a key in a variable's name. Variables without it are not overrides.
 const SEPARATOR: &str = "__";
 /// Variables that the command line reads.
-const COMMAND_LINE: &[&str] = &["DISPATCHD_CONFIG", "DISPATCHD_SERVER", "DISPATCHD_TOKEN"];
+const COMMAND_LINE: &[&str] = &[
+    "DISPATCHD_CA",
+    "DISPATCHD_CONFIG",
+    "DISPATCHD_DEVICE_TOKEN",
+    "DISPATCHD_SERVER",
+    "DISPATCHD_TOKEN",
+];
 /// Kubernetes sets these in every container for a service of the name `dispatchd`.
 const KUBERNETES: &[&str] = &["DISPATCHD_SERVICE_", "DISPATCHD_PORT"];
-/// Letters that a name may differ by from the one that is suggested.
-const SUGGESTION_EDITS_MAX: usize = 3;
-
 /// A variable that sets a key.
 pub(super) struct Override {
     pub(super) variable: String,
@@ -93,14 +97,12 @@ fn is_named(variable: &str, tree: &toml::Table) -> bool {
 
 /// The known variable whose name is most like this one, as the end of a sentence; nothing if none is like it.
 pub(super) fn nearest(variable: &str) -> String {
-    let squashed = |name: &str| name.replace('_', "");
-    let distance = |known: &String| strsim::levenshtein(&squashed(known), &squashed(variable));
-    let known = known();
-    match known.iter().min_by_key(|known| distance(known)) {
-        Some(known) if distance(known) <= SUGGESTION_EDITS_MAX => {
-            format!("; did you mean {known}?")
-        }
-        _ => String::new(),
+    // Every name begins so, and that makes none more like another.
+    let own = |name: &'_ str| name.get(PREFIX.len()..).unwrap_or_default().to_owned();
+    let known: Vec<_> = known().iter().map(|known| own(known)).collect();
+    match most_like(&own(variable), known.iter().map(String::as_str)) {
+        Some(known) => format!("; did you mean {PREFIX}{known}?"),
+        None => String::new(),
     }
 }
 

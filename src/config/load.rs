@@ -14,14 +14,15 @@ use super::{
 };
 use crate::files;
 
-/// Reads the configuration from `file` (without one, every key has its default) and the variables in `env`.
+/// Reads the configuration from `file` (without one, every key has its default) and the variables in `env`. Gives it beside
+/// every fault: keys that could not be read have their defaults.
 ///
 /// # Errors
-/// Every fault of the file and of the variables.
-pub fn load(
+/// If the file cannot be read, or is no TOML.
+pub fn load_partly(
     file: Option<&Path>,
     env: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Config, ConfigError> {
+) -> Result<(Config, Option<ConfigError>), ConfigError> {
     let text = file.map(read).transpose()?.unwrap_or_default();
     let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
     let in_file: toml::Table = toml::from_str(&text).map_err(|error| {
@@ -38,10 +39,8 @@ pub fn load(
     }
     environment::refuse_unknown(&variables.others, &[&in_file, &loading.tree], &mut loading.faults);
     loading.validate(&text, &name, &variables.overrides);
-    match loading.faults.is_empty() {
-        true => Ok(loading.config),
-        false => Err(ConfigError::from(loading.faults)),
-    }
+    let Loading { config, faults, .. } = loading;
+    Ok((config, (!faults.is_empty()).then(|| ConfigError::from(faults))))
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {

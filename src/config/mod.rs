@@ -20,8 +20,10 @@ mod sections;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 
-pub use load::load;
+pub use load::load_partly;
 pub use sections::{Config, ConfigError};
 pub use server::ServerConfig;
+pub use tls::{TlsConfig, TlsListeners};

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::server::ServerConfig;
+use super::{server::ServerConfig, tls::TlsConfig};
 use crate::{
-    audit, clock, dispatch, envelope, query_log, quota, registry, telemetry, verification,
+    audit, clock, dispatch, envelope, operators, query_log, quota, registry, telemetry,
+    verification,
 };
 
 /// Everything that can be configured. See `config/dispatchd.toml` for each key's meaning.
@@ -15,6 +16,8 @@ use crate::{
 pub struct Config {
     /// Listeners, data directory, threads.
     pub server: ServerConfig,
+    /// The listeners' certificate.
+    pub tls: TlsConfig,
     /// Whether the machine's wall clock is believed.
     pub clock: clock::Config,
     /// Encryption keys.
@@ -23,6 +26,8 @@ pub struct Config {
     pub log: query_log::Config,
     /// Who read the query log.
     pub audit: audit::Config,
+    /// What operators must say when they read.
+    pub operators: operators::Config,
     /// Devices and handles.
     pub registry: registry::Config,
     /// Proofs of ownership.
@@ -52,6 +57,15 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn new(place: impl Into<String>, why: impl Into<String>) -> Self {
         Self { place: place.into(), why: why.into() }
+    }
+}
+
+impl ConfigError {
+    /// Adds faults of what the configuration names: each with the key that names it.
+    #[must_use]
+    pub fn with(mut self, faults: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.faults.extend(faults.into_iter().map(|(key, why)| Fault::new(key, why)));
+        self
     }
 }
 
@@ -88,6 +102,7 @@ impl Config {
     pub(super) fn faults(&self) -> Vec<(String, String)> {
         let sections = [
             ("server", self.server.validate()),
+            ("tls", self.tls.validate()),
             ("keys", self.keys.validate()),
             ("log", self.log.validate()),
             ("audit", self.audit.validate()),

@@ -1,8 +1,11 @@
 //! Tests of reading the configuration.
 
-use std::{fs, path::PathBuf, time::Duration};
-
-use std::path::Path;
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::*;
 use crate::verification;
@@ -12,14 +15,23 @@ fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
     let file = folder.path().join("d.toml");
     fs::write(&file, text).unwrap();
     let env = env.iter().map(|(name, value)| (name.into(), value.into()));
-    load(Some(&file), env).map_err(|error| error.to_string())
+    load(&file, env).map_err(|error| error.to_string())
+}
+
+/// The configuration, if nothing is wrong with it.
+fn load(
+    file: &Path,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Config, ConfigError> {
+    let (config, faults) = load_partly(Some(file), env)?;
+    faults.map_or(Ok(config), Err)
 }
 
 #[test]
 fn the_shipped_file_holds_every_key_with_its_default() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dispatchd.toml");
     let text = fs::read_to_string(shipped).unwrap();
-    assert_eq!(load(Some(Path::new(shipped)), []).unwrap(), Config::default());
+    assert_eq!(load(Path::new(shipped), []).unwrap(), Config::default());
     let tree = |text: &str| toml::from_str::<toml::Table>(text).unwrap();
     let shipped = tree(&text);
     for (section, keys) in tree(&Config::default().to_toml().unwrap()) {
@@ -135,6 +147,12 @@ fn faults_name_the_key_and_the_place() {
         ("", &[("DISPATCHD_QUOTA__ENABLED", "maybe")], &["DISPATCHD_QUOTA__ENABLED", "enabled"]),
         ("[quota]\nrequests_per_minute = 0\n", &[], &["line 2", "quota.requests_per_minute"]),
         ("[server]\nphones = \"here\"\n", &[], &["line 2", "phones"]),
+        ("\n[tls]\ncertificate = \"a.pem\"\n", &[], &["line 2", "tls.key is missing"]),
+        (
+            "",
+            &[("DISPATCHD_TLS__KEY", "a.pem")],
+            &["DISPATCHD_TLS__KEY", "tls.certificate is missing"],
+        ),
         (
             "\n[ownership.delivery.mail]\nhost = \"a\"\n",
             &[],
@@ -219,7 +237,7 @@ fn every_fault_is_named_at_once() {
 /// A section names its first fault only, until that is corrected.
 #[test]
 fn two_values_of_a_section_are_both_named() {
-    let text = "[quota]\nnew_handles_per_day = 1\nrequests_per_minute = 0\nsign_ups_per_hour = 0\n";
+    let text = "[quota]\nnew_handles_per_day = 0\nrequests_per_minute = 0\nsign_ups_per_hour = 0\n";
     let error = load_text(text, &[]).unwrap_err();
     for part in ["line 2", "line 3", "line 4", "the configuration has 3 faults"] {
         assert!(error.contains(part), "{part:?} is not in {error}");

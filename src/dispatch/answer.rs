@@ -53,7 +53,7 @@ pub enum Refusal {
     RegistryLoading,
     /// The log cannot be written.
     LogUnwritable,
-    /// The log's queue is full.
+    /// The log's queue is full, or the thread that would answer is late.
     Overloaded,
 }
 

@@ -6,11 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::span;
 
+/// The spans for which an answer may be reused, longest first. Few and coarse, so that a span tells little of what it depends on.
+pub(super) const REUSE_STEPS: [Duration; 5] = [
+    Duration::from_secs(3600),
+    Duration::from_secs(1800),
+    Duration::from_secs(900),
+    Duration::from_secs(300),
+    Duration::from_secs(60),
+];
+
 /// Section `[dispatch]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How long a client may reuse `imessage`, at most; never beyond the lease behind it.
+    /// How long a client may reuse `imessage`, at most; shorter in the last hours of the lease behind it.
     #[serde(with = "span")]
     pub reuse_live: Duration,
     /// How long a client may reuse `sms` or `none`.
@@ -27,12 +36,40 @@ impl Default for Config {
 impl Config {
     /// Checks the values.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        let day = Duration::from_secs(24 * 3600);
         for (key, value) in [("reuse_live", self.reuse_live), ("reuse_other", self.reuse_other)] {
-            if value > day {
-                return Err((key, "must be at most 24h: phones would not see changes".into()));
+            if !REUSE_STEPS.contains(&value) {
+                let steps = "must be 1h, 30m, 15m, 5m or 1m: another span would tell more of when a device last checked in";
+                return Err((key, steps.into()));
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_step_is_a_span_of_reuse() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+        for (text, good) in [
+            ("1h", true),
+            ("30m", true),
+            ("15m", true),
+            ("5m", true),
+            ("60s", true),
+            ("10m", false),
+            ("0s", false),
+            ("2h", false),
+        ] {
+            for key in ["reuse_live", "reuse_other"] {
+                let outcome = read(&format!("{key} = \"{text}\"")).validate();
+                assert_eq!(outcome.is_ok(), good, "{text}");
+                assert!(
+                    outcome.err().is_none_or(|(named, why)| named == key && why.contains("30m"))
+                );
+            }
+        }
     }
 }

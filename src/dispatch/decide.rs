@@ -5,12 +5,16 @@ use std::time::Duration;
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    ids::AccountId,
+    ids::{AccountId, DeviceId},
+    limits,
     registry::{HandleState, View},
     vocabulary::{Reason, Route, Together},
 };
 
-use super::config::Config;
+use super::config::{Config, REUSE_STEPS};
+
+/// How much earlier than it does the lease of a device seems to end, of which the end is given.
+type LeaseOffset<'a> = dyn Fn(DeviceId, Timestamp) -> Duration + 'a;
 
 /// The outcome for one handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +58,16 @@ pub(super) fn decide(
     config: &Config,
 ) -> Decision {
     let (held, _) = find(view, handle, asking);
-    judge(held, handle, asking, view.now(), config)
+    let offset = |device, live_until| view.lease_offset(device, live_until);
+    judge(held, handle, asking, view.now(), (config, &offset))
 }
 
 /// The same for a stranger, with what only operators may know.
 pub(super) fn preview(view: &View<'_>, handle: &Handle, config: &Config) -> Preview {
     let (held, through) = find(view, handle, None);
     let at = view.now();
-    let decision = judge(held, handle, None, at, config);
+    let offset = |device, live_until| view.lease_offset(device, live_until);
+    let decision = judge(held, handle, None, at, (config, &offset));
     let (holder, since, live_until) = match held {
         HandleState::Claimed { account, live_until, .. } if at < live_until => {
             (Some(account), None, Some(live_until))
@@ -102,7 +108,7 @@ fn judge(
     handle: &Handle,
     asking: Option<AccountId>,
     now: Timestamp,
-    config: &Config,
+    (config, offset): (&Config, &LeaseOffset<'_>),
 ) -> Decision {
     let not_served = |reason| {
         let (route, expires_in) = (route_of(reason, handle), config.reuse_other);
@@ -116,15 +122,29 @@ fn judge(
         HandleState::Claimed { live_until, .. } if live_until <= now => {
             not_served(Reason::LeaseExpired)
         }
-        HandleState::Claimed { account, live_until, .. } => Decision {
+        HandleState::Claimed { account, device, live_until, .. } => Decision {
             route: Route::Imessage,
             reason: Reason::LiveDevice,
             account: Some(account),
-            expires_in: config.reuse_live.min(live_until.since(now)),
+            expires_in: reuse_within(config.reuse_live, live_until.since(now), || {
+                offset(device, live_until)
+            }),
         },
         HandleState::Tombstone { how, .. } => not_served(Reason::Lost(how)),
         HandleState::Unknown => not_served(Reason::NeverRegistered),
     }
+}
+
+/// The longest step that fits both `reuse` and what is `left` of a lease less its offset; the shortest one if none fits, so an
+/// answer may outlast the lease by a minute.
+fn reuse_within(reuse: Duration, left: Duration, offset: impl FnOnce() -> Duration) -> Duration {
+    // Almost always: then no offset makes a difference.
+    if left >= reuse.saturating_add(limits::LEASE_OFFSET_MAX) {
+        return reuse;
+    }
+    let fits = reuse.min(left.saturating_sub(offset()));
+    let [.., shortest] = REUSE_STEPS;
+    REUSE_STEPS.into_iter().find(|step| *step <= fits).unwrap_or(shortest)
 }
 
 /// The route of an answer for `handle` with this reason.
@@ -161,17 +181,20 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
     const ASKING: AccountId = AccountId::from_bits(1);
     const OTHER: AccountId = AccountId::from_bits(2);
+    const DEVICE: DeviceId = DeviceId::from_bits(3);
+    const OFFSET: Duration = Duration::from_secs(1_000);
 
     fn judged(probe: HandleState, is_phone: bool) -> (Route, Reason, u64) {
         let handle = if is_phone { "+14155550123" } else { "ann@example.com" };
         let handle = Handle::from_canonical(handle).unwrap();
-        let decision = judge(probe, &handle, Some(ASKING), NOW, &Config::default());
+        let (config, offset) = (Config::default(), |_, _| OFFSET);
+        let decision = judge(probe, &handle, Some(ASKING), NOW, (&config, &offset));
         assert_eq!(decision.account.is_some(), decision.route == Route::Imessage);
         (decision.route, decision.reason, decision.expires_in.as_secs())
     }
 
     fn claimed(account: AccountId, live_until: Timestamp, discoverable: bool) -> HandleState {
-        HandleState::Claimed { account, live_until, discoverable }
+        HandleState::Claimed { account, device: DEVICE, live_until, discoverable }
     }
 
     #[test]
@@ -179,7 +202,7 @@ mod tests {
         let soon = NOW.plus(Duration::from_secs(7));
         assert_eq!(
             judged(claimed(OTHER, soon, true), true),
-            (Route::Imessage, Reason::LiveDevice, 7)
+            (Route::Imessage, Reason::LiveDevice, 60)
         );
         let long = NOW.plus(Duration::from_secs(90_000));
         let reuse = Config::default().reuse_live.as_secs();
@@ -187,6 +210,34 @@ mod tests {
         let last = claimed(OTHER, NOW.plus(Duration::from_micros(1)), true);
         assert_eq!(judged(last, true).0, Route::Imessage);
         assert_eq!(judged(claimed(OTHER, NOW, true), true).1, Reason::LeaseExpired);
+    }
+
+    #[test]
+    fn an_answer_is_reused_for_the_longest_step_that_fits_the_lease_less_its_offset() {
+        let of = |left| judged(claimed(OTHER, NOW.plus(Duration::from_secs(left)), true), true).2;
+        for (left, step) in [
+            (7_199, 3_600),
+            (4_600, 3_600),
+            (4_599, 1_800),
+            (2_800, 1_800),
+            (2_799, 900),
+            (1_900, 900),
+            (1_899, 300),
+            (1_300, 300),
+            (1_299, 60),
+            (1_000, 60),
+            (1, 60),
+        ] {
+            assert_eq!(of(left), step, "{left}");
+        }
+        let zero = || Duration::ZERO;
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        for reuse in REUSE_STEPS {
+            assert_eq!(reuse_within(reuse, reuse, zero), reuse);
+            let untouched = || panic!("no lookup of a long lease pays for an offset");
+            assert_eq!(reuse_within(reuse, reuse + minutes(60), untouched), reuse);
+        }
+        assert_eq!(reuse_within(minutes(15), minutes(40), zero), minutes(15));
     }
 
     #[test]

@@ -1,80 +1,64 @@
 //! [`Dispatch`]: one lookup from question to answer.
 
-use std::{
-    iter::once,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{iter::once, sync::Arc};
+
+use tokio::runtime::Handle as RuntimeHandle;
 
 use super::{
     answer::{Answer, Caller, Refusal},
+    charge::Charge,
     config::Config,
+    counts::{LookupCounts, RefusalCounts},
     decide::{self, Decision, Preview},
+    record::{answer_record, refusal_record},
 };
 use crate::{
     handle::{Handle, HandleError, PhoneKey},
     query_log::{AppendAck, QueryLog},
-    quota::{Allowance, LookupCall, Quota, record_units},
+    quota::{Allowance, Quota, record_units},
     registry::{Asker, HandleState, Loading, Registry, TokenError, View},
+    shutdown::Shutdown,
     vocabulary::Reason,
 };
-
-/// How many lookups ended with each reason, by the reason's number.
-#[derive(Debug)]
-pub struct LookupCounts([AtomicU64; 256]);
-
-impl Default for LookupCounts {
-    fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; 256])
-    }
-}
-
-impl LookupCounts {
-    pub(super) fn add(&self, reason: Reason, count: u64) {
-        self.0[usize::from(reason.number())].fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// The count, which begins again at zero.
-    pub(super) fn take(&self, reason: Reason) -> u64 {
-        self.0[usize::from(reason.number())].swap(0, Ordering::Relaxed)
-    }
-
-    /// Handles asked for that ended this way, since the start.
-    pub fn of(&self, reason: Reason) -> u64 {
-        self.0[usize::from(reason.number())].load(Ordering::Relaxed)
-    }
-}
 
 /// Answers lookups.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
     pub(super) log: QueryLog,
     pub(super) quota: Arc<Quota>,
     pub(super) counts: Arc<LookupCounts>,
     /// Refusals without a record of their own, since the start.
-    pub(super) unrecorded: Arc<LookupCounts>,
+    pub(super) unrecorded: Arc<RefusalCounts>,
     /// Those of them that no record counts yet.
-    pub(super) unlogged: Arc<LookupCounts>,
+    pub(super) unlogged: Arc<RefusalCounts>,
+    pub(super) shutdown: Shutdown,
+    /// Of the service: requests have runtimes of their own.
+    pub(super) runtime: RuntimeHandle,
     config: Config,
 }
 
 impl Dispatch {
-    /// Answers from `registry`, within `quota`, into `log`.
-    pub fn new(registry: Arc<Registry>, log: QueryLog, quota: Arc<Quota>, config: Config) -> Self {
+    /// Answers from `registry`, within `quota`, into `log`. Flags of accounts are stored on the runtime that this is called in.
+    pub fn new(
+        registry: Arc<Registry>,
+        log: QueryLog,
+        quota: Arc<Quota>,
+        config: Config,
+        shutdown: Shutdown,
+    ) -> Self {
         let (counts, unrecorded, unlogged) = Default::default();
-        Self { registry, log, quota, counts, unrecorded, unlogged, config }
+        let runtime = RuntimeHandle::current();
+        Self { registry, log, quota, counts, unrecorded, unlogged, shutdown, runtime, config }
     }
 
-    /// What was answered and refused so far.
+    /// What became of lookups so far.
     pub fn counts(&self) -> Arc<LookupCounts> {
         Arc::clone(&self.counts)
     }
 
     /// Refusals that are only counted, so far.
-    pub fn unrecorded(&self) -> Arc<LookupCounts> {
+    pub fn unrecorded(&self) -> Arc<RefusalCounts> {
         Arc::clone(&self.unrecorded)
     }
 
@@ -127,16 +111,26 @@ impl Dispatch {
                 return Err(self.refuse(caller, Some(asker), Refusal::Handle(error)).await);
             }
         };
-        let call = lookup_call(caller, asker, once(Some(&handle)));
-        let allowance = match self.quota.charge_lookups(call, once(&handle)) {
-            Ok(allowance) => allowance,
+        let units = record_units(once(Some(&handle)));
+        let charged = match self.charge(caller, asker, units, once(&handle)).await {
+            Ok(charged) => charged,
             Err(exceeded) => {
                 let (refusal, handles) = (Refusal::Exceeded(exceeded), vec![Some(handle)]);
                 return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
             }
         };
-        let (answer, recorded) = self.answer(caller, asker, handle)?;
-        recorded.await?;
+        let counts = &self.counts;
+        let (answer, reason, recorded) = match self.answer(caller, asker, &handle, &charged) {
+            Ok(answered) => answered,
+            Err(refusal @ Refusal::Exceeded(_)) => {
+                let handles = vec![Some(handle)];
+                return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
+            }
+            Err(refusal) => return Err(counts.add_refusal(refusal, 1)),
+        };
+        let route = answer.route;
+        let allowance = charged.map(|charge| charge.charged.allowance);
+        counts.add_committed(recorded, 1, move |counts| counts.add_answer(route, reason)).await?;
         Ok((answer, allowance))
     }
 
@@ -155,18 +149,38 @@ impl Dispatch {
         }
         let handles: Vec<_> =
             inputs.iter().map(|input| self.canonical(input.as_ref(), region)).collect();
-        let call = lookup_call(caller, asker, handles.iter().map(|handle| handle.as_ref().ok()));
-        let allowance = match self.quota.charge_lookups(call, handles.iter().flatten()) {
-            Ok(allowance) => allowance,
+        let units = record_units(handles.iter().map(|handle| handle.as_ref().ok()));
+        let charged = match self.charge(caller, asker, units, handles.iter().flatten()).await {
+            Ok(charged) => charged,
             Err(exceeded) => {
                 let refusal = Refusal::Exceeded(exceeded);
                 let handles = handles.into_iter().map(Result::ok).collect();
                 return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
             }
         };
-        let (answer, recorded) = self.answer_batch(caller, asker, handles)?;
-        recorded.await?;
-        Ok((answer, allowance))
+        let (counts, count) = (&self.counts, handles.len() as u64);
+        let (answers, recorded) = match self.answer_batch(caller, asker, &handles, &charged) {
+            Ok(answered) => answered,
+            Err(refusal @ Refusal::Exceeded(_)) => {
+                let handles = handles.into_iter().map(Result::ok).collect();
+                return Err(self.refuse_all(caller, Some(asker), refusal, handles).await);
+            }
+            Err(refusal) => return Err(counts.add_refusal(refusal, count)),
+        };
+        let allowance = charged.map(|charge| charge.charged.allowance);
+        let outcome = |item: &BatchItem| item.as_ref().map(|(it, why)| (it.route, *why)).ok();
+        let outcomes: Vec<_> = answers.iter().map(outcome).collect();
+        let count_all = move |counts: &LookupCounts| {
+            for outcome in outcomes {
+                match outcome {
+                    Some((route, reason)) => counts.add_answer(route, reason),
+                    None => counts.add_malformed(),
+                }
+            }
+        };
+        counts.add_committed(recorded, count, count_all).await?;
+        let answer = |item: BatchItem| item.map(|(answer, _)| answer);
+        Ok((answers.into_iter().map(answer).collect(), allowance))
     }
 
     /// Text to handle. A string already in E.164 probes the index first: it holds canonical keys only, so a hit needs
@@ -186,46 +200,56 @@ impl Dispatch {
         &self,
         caller: &Caller,
         asker: Asker,
-        handle: Handle,
-    ) -> Result<(Answer, AppendAck), Refusal> {
+        handle: &Handle,
+        charged: &Option<Charge>,
+    ) -> Result<(Answer, Reason, AppendAck), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
-        let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
-        let recorded = self.log.append(&self.answer_record(caller, asker, &handle, &decision))?;
+        let decision = decide::decide(&view, handle, Some(asker.account), &self.config);
+        self.observe(asker, charged, |_| Some((handle, decision.route)))?;
+        let recorded = self.log.append(&answer_record(caller, asker, handle, &decision))?;
         drop(view);
-        Ok((self.phrase(asker, handle, &decision), recorded))
+        Ok((self.phrase(asker, handle, &decision), decision.reason, recorded))
     }
 
+    /// As [`Self::answer`] for many, with one record each.
     fn answer_batch(
         &self,
         caller: &Caller,
         asker: Asker,
-        handles: Vec<Result<Handle, HandleError>>,
-    ) -> Result<(Vec<Result<Answer, HandleError>>, AppendAck), Refusal> {
+        handles: &[Result<Handle, HandleError>],
+        charged: &Option<Charge>,
+    ) -> Result<(Vec<BatchItem>, AppendAck), Refusal> {
         let view = self.registry.view().map_err(|_| Refusal::RegistryLoading)?;
         // It may have signed out while the body arrived.
         view.asker(asker.device).ok_or(Refusal::TokenInvalid)?;
         let decided: Vec<_> = handles
-            .into_iter()
+            .iter()
             .map(|handle| {
-                let handle = handle?;
-                let decision = decide::decide(&view, &handle, Some(asker.account), &self.config);
+                let handle = handle.as_ref().map_err(|error| *error)?;
+                let decision = decide::decide(&view, handle, Some(asker.account), &self.config);
                 Ok((handle, decision))
             })
             .collect();
+        let read: Vec<_> = decided.iter().flatten().collect();
+        self.observe(asker, charged, |place| {
+            read.get(place).map(|(handle, decision)| (*handle, decision.route))
+        })?;
         let records = decided.iter().map(|item| match item {
-            Ok((handle, decision)) => self.answer_record(caller, asker, handle, decision),
-            Err(error) => self.refusal_record(caller, Some(asker), None, Refusal::Handle(*error)),
+            Ok((handle, decision)) => answer_record(caller, asker, handle, decision),
+            Err(error) => refusal_record(caller, Some(asker), None, Refusal::Handle(*error)),
         });
         let recorded = self.log.append_all(records)?;
         drop(view);
-        let phrase = |(handle, decision)| self.phrase(asker, handle, &decision);
+        let phrase = |(handle, decision): (_, Decision)| {
+            (self.phrase(asker, handle, &decision), decision.reason)
+        };
         Ok((decided.into_iter().map(|item| item.map(phrase)).collect(), recorded))
     }
 
-    fn phrase(&self, asker: Asker, handle: Handle, decision: &Decision) -> Answer {
+    fn phrase(&self, asker: Asker, handle: &Handle, decision: &Decision) -> Answer {
         let subject = |account| self.registry.subject(asker.account, account);
         Answer {
-            handle,
+            handle: handle.clone(),
             route: decision.route,
             subject: decision.account.map(subject),
             expires_in: decision.expires_in,
@@ -233,14 +257,8 @@ impl Dispatch {
     }
 }
 
-fn lookup_call<'a>(
-    caller: &Caller,
-    asker: Asker,
-    handles: impl Iterator<Item = Option<&'a Handle>>,
-) -> LookupCall {
-    let Asker { account, is_proven, .. } = asker;
-    LookupCall { account, is_proven, ip: caller.ip, units: record_units(handles) }
-}
+/// The answer for one handle of a batch and its reason, or why the text is no handle.
+type BatchItem = Result<(Answer, Reason), HandleError>;
 
 /// Whether any asker would be told `imessage`.
 fn is_visibly_live(view: &View<'_>, key: PhoneKey) -> bool {

@@ -5,7 +5,10 @@
 //! documentation says why their order in the log is the order in which things were true.
 
 mod answer;
+mod charge;
+mod charging;
 mod config;
+mod counts;
 mod decide;
 mod lookup;
 mod record;
@@ -13,6 +16,7 @@ mod refusals;
 
 pub use answer::{Answer, Caller, Refusal};
 pub use config::Config;
+pub use counts::{LookupCounts, RefusalCounts};
 pub use decide::{Decision, Preview, route_of, together};
-pub use lookup::{Dispatch, LookupCounts};
+pub use lookup::Dispatch;
 pub use record::LogSink;

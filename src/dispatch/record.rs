@@ -3,7 +3,6 @@
 use super::{
     answer::{Caller, Refusal},
     decide::Decision,
-    lookup::Dispatch,
 };
 use crate::{
     handle::Handle,
@@ -12,51 +11,47 @@ use crate::{
     vocabulary::{Reason, Route},
 };
 
-impl Dispatch {
-    pub(super) fn answer_record(
-        &self,
-        caller: &Caller,
-        asker: Asker,
-        handle: &Handle,
-        decision: &Decision,
-    ) -> Record {
-        let (route, reason) = (Some(decision.route), decision.reason);
-        self.record(caller, Some(asker), Some(handle.clone()), route, reason, 200)
-    }
+/// The record of an answer.
+pub(super) fn answer_record(
+    caller: &Caller,
+    asker: Asker,
+    handle: &Handle,
+    decision: &Decision,
+) -> Record {
+    let (route, reason) = (Some(decision.route), decision.reason);
+    record(caller, Some(asker), Some(handle.clone()), route, reason, 200)
+}
 
-    pub(super) fn refusal_record(
-        &self,
-        caller: &Caller,
-        asker: Option<Asker>,
-        handle: Option<Handle>,
-        refusal: Refusal,
-    ) -> Record {
-        let code = refusal.code();
-        self.record(caller, asker, handle, None, Reason::Refused(code), code.status())
-    }
+/// The record of a refusal; `handle` is none for a text that is no handle.
+pub(super) fn refusal_record(
+    caller: &Caller,
+    asker: Option<Asker>,
+    handle: Option<Handle>,
+    refusal: Refusal,
+) -> Record {
+    let code = refusal.code();
+    record(caller, asker, handle, None, Reason::Refused(code), code.status())
+}
 
-    fn record(
-        &self,
-        caller: &Caller,
-        asker: Option<Asker>,
-        handle: Option<Handle>,
-        route: Option<Route>,
-        reason: Reason,
-        status: u16,
-    ) -> Record {
-        self.counts.add(reason, 1);
-        Record::Lookup(LookupRecord {
-            request: caller.request,
-            account: asker.map(|asker| asker.account),
-            device: asker.map(|asker| asker.device),
-            ip: Some(caller.ip),
-            handle,
-            route,
-            reason,
-            status,
-            took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
-        })
-    }
+fn record(
+    caller: &Caller,
+    asker: Option<Asker>,
+    handle: Option<Handle>,
+    route: Option<Route>,
+    reason: Reason,
+    status: u16,
+) -> Record {
+    Record::Lookup(LookupRecord {
+        request: caller.request,
+        account: asker.map(|asker| asker.account),
+        device: asker.map(|asker| asker.device),
+        ip: Some(caller.ip),
+        handle,
+        route,
+        reason,
+        status,
+        took_us: u32::try_from(caller.arrived.elapsed().as_micros()).unwrap_or(u32::MAX),
+    })
 }
 
 /// Records the registry's changes in the query log.

@@ -2,14 +2,16 @@
 
 use super::{
     answer::{Caller, Refusal},
+    counts::LookupCounts,
     lookup::Dispatch,
+    record::refusal_record,
 };
 use crate::{
     handle::Handle,
     query_log::{Record, RefusalCount},
     quota::record_units,
     registry::Asker,
-    vocabulary::{ProblemCode, Reason},
+    vocabulary::ProblemCode,
 };
 
 impl Dispatch {
@@ -17,6 +19,15 @@ impl Dispatch {
     /// that instead.
     pub async fn refuse(&self, caller: &Caller, asker: Option<Asker>, refusal: Refusal) -> Refusal {
         self.refuse_all(caller, asker, refusal, vec![None]).await
+    }
+
+    /// Counts a lookup that is refused before it is read, because the service is overloaded. The number of its handles is not
+    /// known, so it counts as one. It gets no record of its own: that would cost what the refusal is to save.
+    pub fn refuse_unread(&self) -> Refusal {
+        let refusal = Refusal::Overloaded;
+        self.unrecorded.add(refusal.code(), 1);
+        self.unlogged.add(refusal.code(), 1);
+        self.counts.add_refusal(refusal, 1)
     }
 
     /// As [`Dispatch::refuse`], with a record for each of the handles asked for; none stands for a text that is no handle. Not
@@ -29,27 +40,31 @@ impl Dispatch {
         handles: Vec<Option<Handle>>,
     ) -> Refusal {
         let size = record_units(handles.iter().map(Option::as_ref));
+        let count = handles.len() as u64;
         if !self.quota.may_record_refusal(caller.ip, size) {
-            let (reason, count) = (Reason::Refused(refusal.code()), handles.len() as u64);
-            self.counts.add(reason, count);
-            self.unrecorded.add(reason, count);
-            self.unlogged.add(reason, count);
-            return refusal;
+            let code = refusal.code();
+            self.unrecorded.add(code, count);
+            self.unlogged.add(code, count);
+            return self.counts.add_refusal(refusal, count);
         }
         let records =
-            handles.into_iter().map(|handle| self.refusal_record(caller, asker, handle, refusal));
-        let committed = match self.log.append_all(records) {
-            Ok(recorded) => recorded.await,
-            Err(error) => Err(error),
+            handles.into_iter().map(|handle| refusal_record(caller, asker, handle, refusal));
+        let recorded = match self.log.append_all(records) {
+            Ok(recorded) => recorded,
+            Err(error) => return self.counts.add_refusal(error.into(), count),
         };
-        committed.map_or_else(Refusal::from, |()| refusal)
+        let refuse = move |counts: &LookupCounts| {
+            counts.add_refusal(refusal, count);
+        };
+        let committed = self.counts.add_committed(recorded, count, refuse).await;
+        committed.err().unwrap_or(refusal)
     }
 
     /// Writes the number of refusals that were not recorded one by one since the last call: one record for each reason. Call it
     /// each minute and before the log closes. If the log refuses, the next call tries again. A crash loses what was counted
     /// since the last call.
     pub async fn log_refusal_counts(&self) {
-        let count = |&code| RefusalCount::new(code, self.unlogged.take(Reason::Refused(code)));
+        let count = |&code| RefusalCount::new(code, self.unlogged.take(code));
         let counts: Vec<_> =
             ProblemCode::ALL.iter().map(count).filter(|taken| taken.count > 0).collect();
         if counts.is_empty() {
@@ -61,7 +76,7 @@ impl Dispatch {
             Err(error) => Err(error),
         };
         if committed.is_err() {
-            counts.iter().for_each(|it| self.unlogged.add(Reason::Refused(it.code), it.count));
+            counts.iter().for_each(|it| self.unlogged.add(it.code, it.count));
         }
     }
 }

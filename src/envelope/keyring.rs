@@ -59,6 +59,11 @@ impl Keyring {
         Ok(Self::new(files, None, keys))
     }
 
+    /// A keyring without any key, that reads and writes no file.
+    pub fn without_keys(files: KeyFiles) -> Self {
+        Self::new(files, None, Keys { root: RootKey::random(), entries: Entries::default() })
+    }
+
     fn new(files: KeyFiles, disk: Option<SharedDisk>, keys: Keys) -> Self {
         let Keys { root, entries } = keys;
         let state = Mutex::new(State { root, is_uncertain: false });

@@ -183,9 +183,13 @@ pub fn unfinished_name(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Removes what an interrupted attempt left. Returns the name to write to.
+/// Removes what an interrupted attempt left. Returns the name to write to. What is no regular file was not left by one.
 fn clear(disk: &dyn Disk, path: &Path, is_secret: bool) -> io::Result<PathBuf> {
     let unfinished = unfinished_name(path);
+    if fs::symlink_metadata(&unfinished).is_ok_and(|found| !found.is_file()) {
+        let why = format!("{} is not a regular file; remove it", unfinished.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
     if let Ok(left_over) = open::open(&unfinished) {
         lock(&left_over)?;
         if is_secret {
@@ -248,6 +252,20 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         drop(AtomicFile::create(&path).unwrap());
         assert!(AtomicFile::create(&path).is_ok());
+    }
+
+    #[test]
+    fn a_link_under_the_name_of_an_unfinished_file_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, link, other] = ["a.csv", "a.csv.new", "other"].map(|name| dir.path().join(name));
+        fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let refused = AtomicFile::create(&path).unwrap_err();
+        assert!(refused.to_string().contains("a.csv.new is not a regular file"), "{refused}");
+        assert_eq!(
+            (fs::read_link(&link).unwrap(), fs::read(&other).unwrap()),
+            (other, b"mine".into())
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The data directory as a whole: the version of its formats, and the process that changes it.
 //!
 //! `format` holds the version of all formats below the directory, as a decimal number and a line feed. It is written before
-//! anything else but the lock file. No code reads an older version: accounts move by `registry export` and
-//! `registry import`.
+//! anything else but the lock file. A directory of the version before becomes one of this version when it is opened: what the
+//! versions added appears by itself, and the registry's store upgrades itself. Accounts of an older version move by
+//! `registry export` and `registry import`.
 
 use std::{
     io,
@@ -18,7 +19,9 @@ use super::{
 };
 
 /// The version that this binary reads and writes. To be raised with every change of a format on disk.
-const FORMAT_VERSION: u32 = 3;
+const FORMAT_VERSION: u32 = 4;
+/// The version that this binary reads, too. To be removed with the next change that an upgrade cannot follow.
+const FORMAT_VERSION_BEFORE: u32 = 3;
 
 const FORMAT_FILE_NAME: &str = "format";
 /// Names that an unused directory may hold: a crash before `format` was written leaves the first two; the last is in every
@@ -36,14 +39,14 @@ pub struct DataDirectory {
 pub enum DataDirectoryError {
     /// There is no directory.
     #[error(
-        "{} is no data directory: it does not exist. Name the server's with --data or server.data; `dispatchd serve` makes a \
-         new one",
-        .0.display()
+        "{} is no data directory: it does not exist. Name the server's directory with --data or server.data, or run this where \
+         the server was started. `dispatchd serve` makes a new one",
+        std::path::absolute(.0).as_ref().unwrap_or(.0).display()
     )]
     Missing(PathBuf),
     /// It has files, but no `format`.
     #[error(
-        "{} is no data directory of this version: it holds files, but no file \"format\". If an older dispatchd made \
+        "{} is no data directory of this version: it has no file \"format\". If an older dispatchd made \
          it, run `dispatchd registry export` with that binary, then `dispatchd registry import` with this one into a new \
          directory. If it is not a data directory, name another one",
         .0.display()
@@ -67,7 +70,8 @@ pub enum DataDirectoryError {
     Damaged(PathBuf),
     /// Another process changes it.
     #[error(
-        "data directory {}: in use by another dispatchd{}: a server, or a command with --data",
+        "data directory {}: in use by another dispatchd{}: a server, or a command with --data. Stop it first, or name another \
+         data directory",
         .path.display(), .pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
     )]
     InUse {
@@ -90,20 +94,21 @@ pub enum DataDirectoryError {
 }
 
 impl DataDirectory {
-    /// Opens the directory at `path` to change it. One that is missing or holds no files becomes a data directory of this version.
+    /// Opens the directory at `path` to change it. One that is missing, holds no files or has the version before becomes a
+    /// data directory of this version.
     ///
     /// # Errors
     /// See [`DataDirectoryError`]. A directory that is refused stays as it is.
     pub fn open(path: &Path) -> Result<Self, DataDirectoryError> {
         create_dir(path).map_err(io_at(path))?;
-        let is_new = !has_format(path)?;
+        version(path)?;
         let mut lock = FileLock::of_directory(path).map_err(|error| match error {
             LockError::Held { pid, .. } => DataDirectoryError::InUse { path: path.to_owned(), pid },
             error @ LockError::Io { .. } => DataDirectoryError::Lock(error),
         })?;
         lock.note_pid();
-        // Another process may have written it before this one got the lock.
-        if is_new && !has_format(path)? {
+        // Before anything is written in its form: the binary of the version before must refuse the directory from now on.
+        if version(path)? != Some(FORMAT_VERSION) {
             let text = format!("{FORMAT_VERSION}\n");
             let file = path.join(FORMAT_FILE_NAME);
             atomic::replace(&OsDisk::shared(), &file, text.as_bytes()).map_err(io_at(path))?;
@@ -113,7 +118,7 @@ impl DataDirectory {
 
     /// Makes the directory at `path` a data directory if it is missing or holds no files. A server may be running on it.
     pub fn prepare(path: &Path) -> Result<(), DataDirectoryError> {
-        if path.is_dir() && has_format(path)? { Ok(()) } else { Self::open(path).map(drop) }
+        if path.is_dir() && version(path)?.is_some() { Ok(()) } else { Self::open(path).map(drop) }
     }
 
     /// The process that changes the directory at `path`, if there is one: its id, if it is known.
@@ -123,29 +128,29 @@ impl DataDirectory {
 
     /// Checks that [`DataDirectory::open`] would not refuse `path`, without changing anything.
     pub fn check_usable(path: &Path) -> Result<(), DataDirectoryError> {
-        if path.is_dir() { has_format(path).map(drop) } else { Ok(()) }
+        if path.is_dir() { version(path).map(drop) } else { Ok(()) }
     }
 
-    /// Checks that `path` is a data directory of this version, without changing it.
+    /// Checks that `path` is a data directory that this version reads, without changing it.
     pub fn check(path: &Path) -> Result<(), DataDirectoryError> {
         if !path.is_dir() {
             return Err(DataDirectoryError::Missing(path.to_owned()));
         }
-        if has_format(path)? { Ok(()) } else { Err(DataDirectoryError::NoFormat(path.to_owned())) }
+        version(path)?.map(drop).ok_or_else(|| DataDirectoryError::NoFormat(path.to_owned()))
     }
 }
 
-/// True if the directory has this version; false if it holds no files.
-fn has_format(path: &Path) -> Result<bool, DataDirectoryError> {
+/// The version of the directory, which this binary reads. None if it holds no files.
+fn version(path: &Path) -> Result<Option<u32>, DataDirectoryError> {
     let file = path.join(FORMAT_FILE_NAME);
     let Some(bytes) = if_exists(read_small(&file)).map_err(io_at(&file))? else {
         let (is_unused, path) = (is_unused(path).map_err(io_at(path))?, path.to_owned());
-        return if is_unused { Ok(false) } else { Err(DataDirectoryError::NoFormat(path)) };
+        return if is_unused { Ok(None) } else { Err(DataDirectoryError::NoFormat(path)) };
     };
     let number = bytes.strip_suffix(b"\n").and_then(|number| str::from_utf8(number).ok());
     match number.and_then(|number| number.parse().ok()) {
         None => Err(DataDirectoryError::Damaged(file)),
-        Some(FORMAT_VERSION) => Ok(true),
+        Some(found @ (FORMAT_VERSION | FORMAT_VERSION_BEFORE)) => Ok(Some(found)),
         Some(found) => Err(DataDirectoryError::OtherVersion { path: path.to_owned(), found }),
     }
 }
@@ -189,10 +194,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/data");
         assert!(matches!(DataDirectory::check(&path), Err(DataDirectoryError::Missing(_))));
+        let said = DataDirectory::check(Path::new("no/such")).unwrap_err().to_string();
+        assert!(said.starts_with('/') && said.contains("/no/such is no data directory"), "{said}");
         DataDirectory::check_usable(&path).unwrap();
         assert!(!path.exists());
         DataDirectory::prepare(&path).unwrap();
-        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "3\n");
+        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "4\n");
         let opened = DataDirectory::open(&path).unwrap();
         DataDirectory::check(&path).unwrap();
         DataDirectory::prepare(&path).unwrap();
@@ -202,6 +209,18 @@ mod tests {
         assert!(second.to_string().contains(&format!("pid {}", std::process::id())));
         drop(opened);
         DataDirectory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_the_version_before_is_read_and_becomes_one_of_this_version_once_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let format = folder.path().join("format");
+        fs::write(&format, "3\n").unwrap();
+        DataDirectory::check(folder.path()).unwrap();
+        DataDirectory::prepare(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&format).unwrap(), "3\n", "nothing is opened yet");
+        DataDirectory::open(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(&format).unwrap(), "4\n");
     }
 
     #[test]
@@ -231,7 +250,7 @@ mod tests {
             assert!(error(path).contains(part), "{part}");
         }
         fs::write(path.join("format"), "7\n").unwrap();
-        for part in ["version 7", "reads version 3", "registry export", "registry import"] {
+        for part in ["version 7", "reads version 4", "registry export", "registry import"] {
             assert!(error(path).contains(part), "{part}");
         }
         for garbage in [&b""[..], b"one\n", b"2", b"2\n\n", b"-1\n", b"\xff\n"] {

@@ -10,17 +10,21 @@
 //! What this service creates is private: directories have mode 0700, files 0600. If root creates it, it belongs to the
 //! owner of the directory that it lies in, so that the server's own user can still read and change it.
 
+mod access;
 mod atomic;
 mod data_directory;
 mod directory;
 mod disk;
 mod lock;
 mod open;
+mod process;
 mod reserve;
 pub mod size;
 #[cfg(test)]
 pub(crate) mod tests;
+mod watched_space;
 
+pub use access::Access;
 pub use atomic::{
     AtomicFile, discard_secret, remove_leftovers, replace, replace_secret, unfinished_name,
 };
@@ -33,4 +37,6 @@ pub use open::{
     open_or_create, read, read_exact_at, read_small, read_text, read_text_up_to, read_up_to,
     remove_if_exists,
 };
+pub use process::ProcessFigures;
 pub use reserve::{Reserve, ReservedDisk};
+pub use watched_space::{DirectorySpace, WatchedSpace};

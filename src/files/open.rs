@@ -171,6 +171,11 @@ impl FileStamp {
     pub fn of_open(file: &File) -> io::Result<Self> {
         file.metadata().map(Self::from)
     }
+
+    /// Whether both are states of one file. Both must lie on the same file system.
+    pub const fn is_same_file(self, other: Self) -> bool {
+        self.inode == other.inode
+    }
 }
 
 impl From<Metadata> for FileStamp {

@@ -2,10 +2,10 @@
 
 /// Declares the errors with, for each, its reason in the API and its text.
 macro_rules! handle_errors {
-    ($($(#[$doc:meta])* $case:ident $reason:literal $text:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $case:ident $reason:literal $text:literal,)*) => {
         /// Why a text is not a handle. The error does not contain the text, which is personal data even if it is invalid.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-        pub enum HandleError { $($(#[$doc])* #[error($text)] $case,)* }
+        pub enum HandleError { $($(#[doc = $doc])* #[error($text)] $case,)* }
 
         impl HandleError {
             /// Every error.
@@ -14,6 +14,11 @@ macro_rules! handle_errors {
             /// The reason in the API. The values are part of its contract.
             pub const fn reason(self) -> &'static str {
                 match self { $(Self::$case => $reason,)* }
+            }
+
+            /// What the error means, as its comment says it: for the API's description.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$case => concat!($($doc),*).trim_ascii(),)* }
             }
         }
     };

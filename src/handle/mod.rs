@@ -18,8 +18,10 @@ mod email;
 mod error;
 mod lost_plus;
 mod phone;
+mod premium;
 mod region;
 mod spelling;
+mod subscriber;
 mod uri;
 mod wrapping;
 
@@ -29,6 +31,7 @@ pub use email::EmailAddress;
 pub use error::HandleError;
 pub use phone::{E164, PhoneKey};
 pub use region::{Region, warm_up};
+pub use subscriber::Subscriber;
 
 use crate::limits;
 
@@ -111,6 +114,14 @@ impl Handle {
     /// Whether [`Handle::from_canonical`] reads this as an address. Makes no copy.
     pub fn is_canonical_address(text: &str) -> bool {
         EmailAddress::fits(text)
+    }
+
+    /// The person that the handle reaches, as far as spelling tells.
+    pub fn subscriber(&self) -> Subscriber {
+        match self {
+            Self::Phone(number) => Subscriber::of_number(*number),
+            Self::Email(address) => Subscriber::of_address(address),
+        }
     }
 
     /// Other spellings that reach the same subscriber. A lookup tries them if no device backs the handle itself.

@@ -79,10 +79,30 @@ impl PhoneKey {
         text
     }
 
+    /// The country calling code, of one to three digits (ITU-T E.164): no code is the beginning of another.
+    pub fn calling_code(self) -> u16 {
+        let digits = spelling::decimal_digits(self.bits());
+        let first = |count: u32| (self.bits() / 10_u64.pow(digits.saturating_sub(count))) as u16;
+        let has_two_digits = matches!(
+            first(2),
+            20 | 27 | 30..=34 | 36 | 39..=41 | 43..=49 | 51..=58 | 60..=66 | 81 | 82 | 84 | 86 | 90..=95 | 98
+        );
+        match first(1) {
+            1 | 7 => first(1),
+            _ if has_two_digits => first(2),
+            _ => first(3),
+        }
+    }
+
     /// The other spelling of the same subscriber, where both are valid numbers: Argentina with and without the 9, Brazil
     /// with and without the ninth digit.
     pub fn other_spelling(self) -> Option<Self> {
         spelling::other_spelling(self.bits()).and_then(Self::from_bits)
+    }
+
+    /// The one of the two spellings that stands for both.
+    pub fn first_spelling(self) -> Self {
+        self.other_spelling().map_or(self, |other| other.min(self))
     }
 
     /// From a calling code and a national number.

@@ -1,7 +1,10 @@
 //! Request bodies: bounded in size and time, and declared as what they are.
+//!
+//! A client that sends `Expect: 100-continue` waits for an answer to its head (RFC 9110 section 10.1.1). The first read of the
+//! body sends `100 Continue`. So whatever the head shows is looked at first, and a refused body is then not read.
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::{FromRequest, Request},
     http::{HeaderMap, HeaderValue, header},
 };
@@ -9,7 +12,10 @@ use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
-use super::problem::{Code, Problem};
+use super::{
+    problem::{Code, Problem},
+    waiting_bodies::Held,
+};
 use crate::{
     api::{self, Invalid},
     files::size::in_units,
@@ -38,11 +44,25 @@ pub async fn read_json_text(
     body: Body,
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
-    if let Err(problem) = check_json(headers) {
-        discard(body).await;
+    let checked = check_json(headers).and_then(|()| check_length(&body, bytes_max as u64));
+    if let Err(problem) = checked {
+        discard(headers, body).await;
         return Err(problem);
     }
     read(body, bytes_max).await
+}
+
+/// Checks the length that the head declares, if it does.
+///
+/// # Errors
+/// `body-too-large`.
+pub fn check_length(body: &Body, bytes_max: u64) -> Result<(), Problem> {
+    if body.size_hint().lower() <= bytes_max { Ok(()) } else { Err(too_large(bytes_max)) }
+}
+
+fn too_large(bytes_max: u64) -> Problem {
+    let detail = format!("the body must have at most {}", in_units(bytes_max));
+    Problem::new(Code::BodyTooLarge, detail)
 }
 
 const FORMS: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
@@ -72,8 +92,8 @@ fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
 ///
 /// # Errors
 /// `body-too-large` beyond `bytes_max`; `request-invalid` if the connection breaks off or the body takes longer than
-/// [`limits::REQUEST_TIMEOUT`].
-pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+/// [`limits::REQUEST_TIMEOUT`]; `overloaded` if too many long bodies arrive at once.
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let reading = collect(body, bytes_max);
     let Ok(read) = tokio::time::timeout(limits::REQUEST_TIMEOUT, reading).await else {
         return Err(Problem::new(Code::RequestInvalid, "the body took too long to arrive"));
@@ -82,20 +102,31 @@ pub async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
 }
 
 /// Reads and discards the body of a refused request, up to [`limits::BODY_DROPPED_BYTES_MAX`]. A client that still sends
-/// when the connection closes would not receive the refusal.
-pub async fn discard(body: Body) {
-    // The body is refused already, so its errors do not matter.
-    let _ = read(body, 0).await;
+/// when the connection closes would not receive the refusal. One that waits for the answer has sent nothing, and its body is
+/// not asked for; the connection then closes.
+pub async fn discard(headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(header::EXPECT) {
+        // The body is refused already, so its errors do not matter.
+        let _ = read(body, 0).await;
+    }
 }
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let (mut whole, mut dropped) = (Vec::new(), 0);
+    let mut held = Held::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(Code::RequestInvalid, "the body broke off"))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if dropped == 0 && whole.len() + data.len() <= bytes_max {
+            let needs = whole.len() + data.len();
+            if needs > whole.capacity() {
+                // What is allocated counts, not what has come.
+                let capacity = needs.max((2 * whole.capacity()).min(bytes_max));
+                held.grow_to(capacity)?;
+                whole.reserve_exact(capacity - whole.len());
+            }
             whole.extend_from_slice(&data);
             continue;
         }
@@ -104,11 +135,7 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
             break;
         }
     }
-    if dropped > 0 {
-        let detail = format!("the body must have at most {}", in_units(bytes_max as u64));
-        return Err(Problem::new(Code::BodyTooLarge, detail));
-    }
-    Ok(whole.into())
+    if dropped > 0 { Err(too_large(bytes_max as u64)) } else { Ok(whole.into()) }
 }
 
 impl From<Invalid> for Problem {

@@ -9,7 +9,10 @@ use axum::{
 };
 use utoipa::openapi::{OpenApi, PathItem};
 
-use super::problem::{Code, Problem};
+use super::{
+    calls::fits,
+    problem::{Code, Problem},
+};
 
 /// The paths of one listener, with the methods of each.
 #[derive(Clone, Debug)]
@@ -39,14 +42,7 @@ impl Paths {
 
     /// The methods of the path, if the listener has it.
     fn methods(&self, path: &str) -> Option<&str> {
-        let fits = |template: &str| {
-            template.split('/').count() == path.split('/').count()
-                && template
-                    .split('/')
-                    .zip(path.split('/'))
-                    .all(|(part, came)| part == came || (part.starts_with('{') && !came.is_empty()))
-        };
-        let found = self.methods.iter().find(|(template, _)| fits(template));
+        let found = self.methods.iter().find(|(template, _)| fits(template, path));
         found.map(|(_, methods)| methods.as_str())
     }
 }

@@ -41,5 +41,5 @@ pub(super) async fn readyz(
     } else {
         return Json(Ready { ready: true }).into_response();
     };
-    Problem { missing: Some(vec![missing]), ..Problem::new(code, detail) }.into_response()
+    Problem { missing: Some([missing].into()), ..Problem::new(code, detail) }.into_response()
 }

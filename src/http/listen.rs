@@ -9,7 +9,11 @@ use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::edge::{Edge, Service};
+use super::{
+    connection::{admission::Admission, announced::Announced, guard::Guarded},
+    edge::{Edge, Service},
+    tls::{self, Tls},
+};
 use crate::limits;
 
 /// Connections that the kernel queues until a thread accepts them.
@@ -31,6 +35,11 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
+        // Accepted sockets inherit both. Without them, the kernel keeps megabytes for each client that reads nothing, and a closed
+        // connection for a quarter of an hour.
+        socket.set_send_buffer_size(limits::SEND_BUFFER_BYTES)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(limits::UNTAKEN_TIMEOUT))?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())
@@ -39,32 +48,44 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     Ok((address, listeners?))
 }
 
-/// Serves `service` on `listener` until `handle` shuts it down, with at most `connections_max` connections at once.
+/// Serves `service` on `listener` until `handle` shuts it down, to as many connections as `admission` allows. With `tls` it speaks
+/// HTTP/1.1 and HTTP/2 over TLS, without it HTTP/1.1.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
+    tls: Option<Tls>,
     handle: Handle<SocketAddr>,
-    connections_max: usize,
+    admission: Admission,
 ) -> io::Result<()> {
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle)
-        .first_request_timeout(limits::HEADER_READ_TIMEOUT)
-        .http1_only();
+        .first_request_timeout(limits::HEADER_READ_TIMEOUT);
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_READ_TIMEOUT)
-        // An answer is one small buffer, for which a plain write is cheaper than a vectored one.
+        .max_buf_size(limits::HEAD_BYTES_MAX)
+        .max_headers(limits::HEADERS_MAX)
+        // An answer is one small buffer, for which a plain write is cheaper than a vectored one. The guard sees plain writes only.
         .writev(false);
-    server
-        .map(|_| axum_server::accept::NoDelayAcceptor::new())
-        .accept_error_handler(|_, error| {
-            // The client's address is personal data, so only the kind of the error is logged.
-            tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
-        })
-        .serve(Edge::new(service, connections_max))
-        .await
+    tls::bound(&mut server);
+    let server = server.accept_error_handler(|_, error| {
+        // The client's address is personal data, so only the kind of the error is logged.
+        tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
+    });
+    let announced = Announced(admission.clone());
+    match tls {
+        Some(tls) => {
+            let handshakes = tls.handshakes(announced, &service.traffic);
+            let edge = Edge::new(service, admission);
+            server.acceptor(Guarded(handshakes)).serve(edge).await
+        }
+        None => {
+            let edge = Edge::new(service, admission);
+            server.http1_only().acceptor(Guarded(announced)).serve(edge).await
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,23 @@
 
 pub mod auth;
 pub mod body;
+mod calls;
+pub mod connection;
 mod docs;
 pub mod edge;
 pub mod fallbacks;
+#[cfg(feature = "testing")]
+pub mod fuzz;
 pub mod health;
+pub mod host;
 pub mod listen;
 mod openapi;
 pub mod operator;
+pub mod overload;
 pub mod phone;
 pub mod problem;
 pub mod proxies;
 mod query;
+pub mod tls;
+pub mod traffic;
+mod waiting_bodies;

@@ -108,6 +108,11 @@ impl ImportJobs {
         }
     }
 
+    /// Whether an import is being applied, or waits for that.
+    pub fn is_running(&self) -> bool {
+        !matches!(&*self.current(), Current::Nothing)
+    }
+
     /// The name of the accepted file.
     pub(super) fn accepted(&self) -> PathBuf {
         self.directory.join(ACCEPTED)

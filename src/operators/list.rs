@@ -101,6 +101,34 @@ impl Operators {
         Ok(found)
     }
 
+    /// Whether the operator is on the list exactly as it is here: not revoked, and with the same role and token.
+    pub fn has(&self, operator: &Operator) -> Result<bool, OperatorsError> {
+        Ok(self.list()?.contains(operator))
+    }
+
+    /// Prepares an operator with a fresh token. It is on the list after [`NewOperator::add`]; until then nobody else can change
+    /// the list.
+    pub fn prepare(
+        &self,
+        name: &str,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<NewOperator, OperatorsError> {
+        if !is_name(name) {
+            return Err(OperatorsError::Name);
+        }
+        let mut list = Change::begin(&self.path)?;
+        if list.operators.iter().any(|operator| operator.name == name) {
+            return Err(OperatorsError::Exists);
+        }
+        if list.operators.len() >= limits::OPERATORS_MAX {
+            return Err(OperatorsError::Full);
+        }
+        let token = OperatorToken::random();
+        list.operators.push(Operator::new(name, role, now, &token));
+        Ok(NewOperator { token, list })
+    }
+
     /// Adds an operator and gives its token, durable when this returns.
     pub fn add(
         &self,
@@ -108,30 +136,38 @@ impl Operators {
         role: Role,
         now: Timestamp,
     ) -> Result<OperatorToken, OperatorsError> {
-        if !is_name(name) {
-            return Err(OperatorsError::Name);
-        }
-        let token = OperatorToken::random();
-        change(&self.path, |operators| {
-            if operators.iter().any(|operator| operator.name == name) {
-                return Err(OperatorsError::Exists);
-            }
-            if operators.len() >= limits::OPERATORS_MAX {
-                return Err(OperatorsError::Full);
-            }
-            operators.push(Operator::new(name, role, now, &token));
-            Ok(())
-        })?;
-        Ok(token)
+        self.prepare(name, role, now)?.add()
     }
 
     /// Removes an operator; its token is refused from the next call on.
     pub fn revoke(&self, name: &str) -> Result<(), OperatorsError> {
-        change(&self.path, |operators| {
-            let before = operators.len();
-            operators.retain(|operator| operator.name != name);
-            if operators.len() == before { Err(OperatorsError::Unknown) } else { Ok(()) }
-        })
+        let mut list = Change::begin(&self.path)?;
+        let before = list.operators.len();
+        list.operators.retain(|operator| operator.name != name);
+        if list.operators.len() == before { Err(OperatorsError::Unknown) } else { list.commit() }
+    }
+}
+
+/// An operator that is not on the list yet. A crash or a drop before [`NewOperator::add`] leaves no trace of it, so a token can
+/// be shown before it is valid: no valid token is ever one that nobody saw.
+pub struct NewOperator {
+    token: OperatorToken,
+    list: Change,
+}
+
+impl NewOperator {
+    /// Its token, which is not valid yet.
+    pub const fn token(&self) -> &OperatorToken {
+        &self.token
+    }
+
+    /// Puts it on the list, durable when this returns, and gives its token.
+    ///
+    /// # Errors
+    /// If the list cannot be written; then the token is not valid.
+    pub fn add(self) -> Result<OperatorToken, OperatorsError> {
+        self.list.commit()?;
+        Ok(self.token)
     }
 }
 
@@ -150,22 +186,32 @@ fn load(path: &Path) -> Result<Vec<Operator>, OperatorsError> {
     if file.version == VERSION { Ok(file.operators) } else { Err(malformed(1)) }
 }
 
-/// Changes the list under a lock, so that two command lines do not undo each other. Durable when this returns.
-fn change(
-    path: &Path,
-    edit: impl FnOnce(&mut Vec<Operator>) -> Result<(), OperatorsError>,
-) -> Result<(), OperatorsError> {
-    let folder = files::parent(path);
-    files::create_dir(folder).map_err(io_error(folder))?;
-    let _lock =
-        FileLock::acquire_within(&path.with_extension("lock"), limits::OPERATORS_LOCK_PATIENCE)?;
-    let mut operators = load(path)?;
-    edit(&mut operators)?;
-    let file = OperatorsFile { version: VERSION, operators };
-    let mut text =
-        serde_json::to_vec_pretty(&file).map_err(io::Error::from).map_err(io_error(path))?;
-    text.push(b'\n');
-    files::replace(&OsDisk::shared(), path, &text).map_err(io_error(path))
+/// A change of the list, under a lock so that two command lines do not undo each other.
+struct Change {
+    path: PathBuf,
+    operators: Vec<Operator>,
+    _lock: FileLock,
+}
+
+impl Change {
+    /// Locks and reads the list.
+    fn begin(path: &Path) -> Result<Self, OperatorsError> {
+        let folder = files::parent(path);
+        files::create_dir(folder).map_err(io_error(folder))?;
+        let lock = path.with_extension("lock");
+        let lock = FileLock::acquire_within(&lock, limits::OPERATORS_LOCK_PATIENCE)?;
+        Ok(Self { path: path.to_owned(), operators: load(path)?, _lock: lock })
+    }
+
+    /// Replaces the file. Durable when this returns.
+    fn commit(self) -> Result<(), OperatorsError> {
+        let Self { path, operators, _lock } = self;
+        let file = OperatorsFile { version: VERSION, operators };
+        let mut text =
+            serde_json::to_vec_pretty(&file).map_err(io::Error::from).map_err(io_error(&path))?;
+        text.push(b'\n');
+        files::replace(&OsDisk::shared(), &path, &text).map_err(io_error(&path))
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +239,36 @@ mod tests {
         console.revoke("ann").unwrap();
         assert!(server.authenticate(token.reveal()).unwrap().is_none());
         assert!(matches!(console.revoke("ann"), Err(OperatorsError::Unknown)));
+    }
+
+    #[test]
+    fn a_prepared_operator_is_nobody_until_it_is_added() {
+        let data = tempfile::tempdir().unwrap();
+        let operators = Operators::of(data.path());
+        let dropped = operators.prepare("ann", Role::Reader, Timestamp::EPOCH).unwrap();
+        let shown = dropped.token().reveal().to_owned();
+        assert!(operators.authenticate(&shown).unwrap().is_none());
+        drop(dropped);
+        assert!(operators.list().unwrap().is_empty());
+        let again = operators.prepare("ann", Role::Reader, Timestamp::EPOCH).unwrap();
+        let shown_again = again.token().reveal().to_owned();
+        assert_eq!(again.add().unwrap().reveal(), shown_again);
+        assert!(operators.authenticate(&shown_again).unwrap().is_some());
+        assert!(operators.authenticate(&shown).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_operator_is_the_same_only_until_it_is_revoked_or_added_anew() {
+        let data = tempfile::tempdir().unwrap();
+        let operators = Operators::of(data.path());
+        let token = operators.add("ann", Role::Admin, Timestamp::EPOCH).unwrap();
+        let ann = operators.authenticate(token.reveal()).unwrap().unwrap();
+        operators.add("bob", Role::Admin, Timestamp::EPOCH).unwrap();
+        assert!(operators.has(&ann).unwrap());
+        operators.revoke("ann").unwrap();
+        assert!(!operators.has(&ann).unwrap());
+        operators.add("ann", Role::Admin, Timestamp::EPOCH).unwrap();
+        assert!(!operators.has(&ann).unwrap(), "the token is another");
     }
 
     #[test]

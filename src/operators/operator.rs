@@ -25,6 +25,8 @@ impl TokenHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// Reads the metrics, nothing else
+    Metrics,
     /// Reads the log, timelines and the registry's figures
     Reader,
     /// Everything
@@ -35,6 +37,7 @@ impl Role {
     /// The role's name, as on the command line.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Metrics => "metrics",
             Self::Reader => "reader",
             Self::Admin => "admin",
         }

@@ -15,6 +15,7 @@ use std::{
 
 use super::{
     config::{Config, Durability},
+    durations::LogDurations,
     engine::{LogState, LogThreads},
     frames::{
         append_ack::{AppendAck, AppendError},
@@ -74,6 +75,7 @@ pub struct QueryLog {
     pub(super) shared: Arc<LogState>,
     /// Dropping the last clone stops the log's threads.
     pub(super) threads: Arc<LogThreads>,
+    pub(super) durations: Arc<LogDurations>,
 }
 
 impl QueryLog {
@@ -86,11 +88,13 @@ impl QueryLog {
         let LogOptions { dir, keys, config, clock, disk, keys_disk, disk_reserve } = options;
         let recovered = recovery::open(&dir, keys, &keys_disk, clock, config.retention)?;
         let sources = recovered.sources;
+        let durations = Arc::<LogDurations>::default();
         let maker = SegmentMaker {
             disk: Arc::clone(&disk),
             keyring: Arc::clone(&sources.keyring),
             catalog: Arc::clone(&sources.catalog),
             durability: config.durability,
+            durations: Arc::clone(&durations),
         };
         let wakeup = Arc::new(Wakeup::default());
         let first_own_ordinal = sources.catalog.next_ordinal();
@@ -114,7 +118,7 @@ impl QueryLog {
             directory: recovered.lock,
         });
         let threads = LogThreads::start(&shared, shutdown.clone()).map_err(OpenError::Thread)?;
-        Ok((Self { shared, threads: Arc::new(threads) }, recovered.report))
+        Ok((Self { shared, threads: Arc::new(threads), durations }, recovered.report))
     }
 
     /// Appends a record. No answer may leave before the acknowledgement resolves, and none after an error.

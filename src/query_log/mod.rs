@@ -32,15 +32,20 @@
 //! | [`flips`] | handles whose route changed back and forth |
 //! | [`verify`] | damaged, missing and expired files |
 //! | `retention` | expiry |
+//! | `durations`, `figures`, `volume` | what metrics show; bytes on the disk |
 //! | `log`, `reader` | the writing and the reading side, as other modules use them |
 
 mod catalog;
 mod config;
 mod cursor;
+mod durations;
 mod engine;
+mod figures;
 mod filter;
 mod flips;
 mod frames;
+#[cfg(feature = "testing")]
+pub mod fuzz;
 mod json;
 mod log;
 mod log_clock;
@@ -56,10 +61,13 @@ mod segment_name;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod volume;
 
 pub use catalog::SegmentState;
 pub use config::{Config, Durability};
 pub use cursor::{Cursor, CursorError};
+pub use durations::LogDurations;
+pub use figures::LogAges;
 pub use filter::{Filter, Kind, Network, NetworkError, Order};
 pub use flips::{
     Flip, FlipQuery, FlipReport, FlipSummary, Likely, LikelyCount, RegistryCount, RouteChange,
@@ -78,3 +86,4 @@ pub use segment_error::SealError;
 pub use segment_name::SegmentId;
 pub use verify::forgotten::{Finding, ForgottenError, ForgottenKind, ForgottenReport};
 pub use verify::{ChainReport, KeyState, SegmentReport, VerifyReport};
+pub use volume::bytes_by_hour;

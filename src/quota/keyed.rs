@@ -2,38 +2,42 @@
 
 use std::{
     hash::Hash,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
 use dashmap::{DashMap, Entry};
 use foldhash::quality::RandomState;
 
+use super::rate::{Rate, micros};
 use crate::limits;
 
-/// How long a new key is refused when the table is full.
+/// How long a new key is refused when the table is full, and until keys are evicted again: that reads all of them.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
-/// Allows each key `burst` units at once, which it regains evenly over a span.
+/// Allows each key the units of a [`Rate`].
 ///
-/// It is the generic cell rate algorithm: a key has one instant of the boot clock, at which its whole allowance is available
-/// again. From then on the key has no effect and can be evicted. The `governor` crate was rejected: it has no bound on the
-/// number of keys, no refund, and its clock cannot be moved by tests.
+/// From the instant on at which a key's bucket is full again, the key has no effect and can be evicted. The `governor` crate was
+/// rejected: it has no bound on the number of keys, no refund, and its clock cannot be moved by tests.
 pub(super) struct Keyed<K> {
-    burst: u32,
-    /// The span after which one unit is regained.
-    period: Duration,
-    full_at: DashMap<K, Duration, RandomState>,
+    rate: Rate,
+    /// The microsecond of the boot clock at which the key's bucket is full again.
+    full_at_us: DashMap<K, u64, RandomState>,
     /// The number of keys, which the map counts by locking all of its parts.
     keys: AtomicUsize,
+    /// The microsecond of the boot clock from which a full table evicts again.
+    evict_at_us: AtomicU64,
 }
 
 impl<K: Copy + Hash + Eq> Keyed<K> {
     /// `burst` units at once, regained over `span`.
     pub(super) fn new(burst: u32, span: Duration) -> Self {
-        let burst = burst.max(1);
-        let period = (span / burst).max(Duration::from_nanos(1));
-        Self { burst, period, full_at: DashMap::default(), keys: AtomicUsize::new(0) }
+        Self {
+            rate: Rate::new(burst, span),
+            full_at_us: DashMap::default(),
+            keys: AtomicUsize::new(0),
+            evict_at_us: AtomicU64::new(0),
+        }
     }
 
     /// Charges `units` to `key`, unless more than `share` of its allowance (from 0 to 1) would then be used. Returns the share
@@ -45,41 +49,87 @@ impl<K: Copy + Hash + Eq> Keyed<K> {
         share: f64,
         now: Duration,
     ) -> Result<f64, Duration> {
-        if self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX {
+        let now_us = micros(now);
+        if self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX
+            && now_us >= self.evict_at_us.load(Ordering::Relaxed)
+        {
+            self.evict_at_us.store(micros(now + FULL_PAUSE), Ordering::Relaxed);
             self.evict(now);
         }
-        let entry = self.full_at.entry(key);
-        let known = match &entry {
+        let entry = self.full_at_us.entry(key);
+        let known_us = match &entry {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(_) if self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX => {
                 return Err(FULL_PAUSE);
             }
-            Entry::Vacant(_) => now,
+            Entry::Vacant(_) => 0,
         };
-        let used = known.saturating_sub(now) + self.period * units;
-        let allowance = self.period * self.burst;
-        let excess = used.saturating_sub(allowance.mul_f64(share));
-        if !excess.is_zero() {
-            return Err(excess);
+        let full_at_us = self.rate.without(known_us, units, now_us);
+        let (used_us, allowance_us) = (full_at_us - now_us, self.rate.allowance_us() as f64);
+        let excess_us = used_us.saturating_sub((allowance_us * share) as u64);
+        if excess_us > 0 {
+            return Err(Duration::from_micros(excess_us));
         }
         if matches!(entry, Entry::Vacant(_)) {
             self.keys.fetch_add(1, Ordering::Relaxed);
         }
-        entry.insert(now + used);
-        Ok(used.div_duration_f64(allowance))
+        entry.insert(full_at_us);
+        Ok(used_us as f64 / allowance_us)
+    }
+
+    /// The largest charge that can ever succeed.
+    pub(super) const fn most(&self) -> u32 {
+        self.rate.burst()
     }
 
     /// Takes a charge back.
     pub(super) fn refund(&self, key: K, units: u32) {
-        if let Some(mut full_at) = self.full_at.get_mut(&key) {
-            *full_at = full_at.saturating_sub(self.period * units);
+        if let Some(mut full_at_us) = self.full_at_us.get_mut(&key) {
+            *full_at_us = self.rate.with(*full_at_us, units);
+        }
+    }
+
+    /// The largest charge to `key` that keeps within `share` of its allowance.
+    pub(super) fn left(&self, key: K, share: f64, now: Duration) -> u32 {
+        let used = self.most() - self.rate.left(self.full_at_us(key), micros(now)).remaining;
+        ((f64::from(self.most()) * share) as u32).saturating_sub(used)
+    }
+
+    /// The span after which `key` has its whole allowance again.
+    pub(super) fn debt(&self, key: K, now: Duration) -> Duration {
+        Duration::from_micros(self.full_at_us(key).saturating_sub(micros(now)))
+    }
+
+    /// Lets `key` have its whole allowance after `debt`, as in an earlier run of the service.
+    pub(super) fn restore(&self, key: K, debt: Duration, now: Duration) {
+        if debt.is_zero() || self.keys.load(Ordering::Relaxed) >= limits::QUOTA_KEYS_MAX {
+            return;
+        }
+        let debt_us = micros(debt).min(self.rate.allowance_us());
+        if self.full_at_us.insert(key, micros(now) + debt_us).is_none() {
+            self.keys.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Calls `each` with every key that does not have its whole allowance, and its debt.
+    pub(super) fn for_each_debt(&self, now: Duration, mut each: impl FnMut(K, Duration)) {
+        for entry in &self.full_at_us {
+            let debt_us = entry.value().saturating_sub(micros(now));
+            if debt_us > 0 {
+                each(*entry.key(), Duration::from_micros(debt_us));
+            }
         }
     }
 
     /// Drops the keys whose whole allowance is available.
     pub(super) fn evict(&self, now: Duration) {
-        self.full_at.retain(|_, full_at| now < *full_at);
-        self.keys.store(self.full_at.len(), Ordering::Relaxed);
+        let now_us = micros(now);
+        self.full_at_us.retain(|_, full_at_us| now_us < *full_at_us);
+        self.keys.store(self.full_at_us.len(), Ordering::Relaxed);
+    }
+
+    fn full_at_us(&self, key: K) -> u64 {
+        self.full_at_us.get(&key).map_or(0, |full_at_us| *full_at_us)
     }
 }
 
@@ -104,8 +154,10 @@ mod tests {
     #[test]
     fn a_charge_keeps_within_its_share_and_can_be_refunded() {
         let limit = Keyed::new(10, 10 * SECOND);
+        assert_eq!((limit.left((), 0.5, SECOND), limit.left((), 1.0, SECOND)), (5, 10));
         assert_eq!(limit.charge((), 6, 0.5, SECOND), Err(SECOND));
         assert_eq!(limit.charge((), 5, 0.5, SECOND), Ok(0.5));
+        assert_eq!((limit.left((), 0.5, SECOND), limit.left((), 1.0, SECOND)), (0, 5));
         assert_eq!(limit.charge((), 1, 0.5, SECOND), Err(SECOND));
         limit.refund((), 2);
         assert_eq!(limit.charge((), 2, 0.5, SECOND), Ok(0.5));
@@ -119,8 +171,10 @@ mod tests {
         }
         assert_eq!(limit.charge(usize::MAX, 1, 1.0, Duration::ZERO), Err(FULL_PAUSE));
         assert_eq!(limit.charge(0, 1, 1.0, Duration::ZERO), Err(SECOND));
-        assert_eq!(limit.full_at.len(), limits::QUOTA_KEYS_MAX);
+        assert_eq!(limit.full_at_us.len(), limits::QUOTA_KEYS_MAX);
+        // A full table looks for keys without effect once a second.
+        assert_eq!(limit.charge(usize::MAX, 1, 1.0, SECOND / 2), Err(FULL_PAUSE));
         assert_eq!(limit.charge(usize::MAX, 1, 1.0, SECOND), Ok(1.0));
-        assert_eq!(limit.full_at.len(), 1);
+        assert_eq!(limit.full_at_us.len(), 1);
     }
 }

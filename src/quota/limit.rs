@@ -8,15 +8,47 @@ use crate::{
     vocabulary::{ProblemCode, QuotaLimit},
 };
 
+/// What is left of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The most that can be left.
+    pub limit: u32,
+    /// What is left now.
+    pub remaining: u32,
+    /// The span after which everything is left again.
+    pub reset: Duration,
+    /// The span over which everything is regained.
+    pub window: Duration,
+}
+
 /// What an account has left of its new handles, for the `RateLimit` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// New handles in 24 hours.
-    pub limit: u32,
+    /// New handles of a day. They are used up first.
+    pub daily: Left,
+    /// New handles of an address book, which are regained over a long span. None for an account that holds no handle.
+    pub import: Option<Left>,
+}
+
+impl Allowance {
     /// New handles that the account may ask for now.
-    pub remaining: u32,
-    /// The span after which the whole allowance is available again.
-    pub reset: Duration,
+    pub fn remaining(&self) -> u32 {
+        self.daily.remaining.saturating_add(self.import.map_or(0, |import| import.remaining))
+    }
+
+    /// New handles that the account may ever ask for at once.
+    pub(super) fn most(&self) -> u32 {
+        self.daily.limit.saturating_add(self.import.map_or(0, |import| import.limit))
+    }
+}
+
+/// A lookup call that was charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charged {
+    /// What is left now.
+    pub allowance: Allowance,
+    /// The places of the handles that were charged as new, in ascending order. One subscriber is charged once.
+    pub new: Vec<usize>,
 }
 
 /// A limit was exceeded.
@@ -26,15 +58,33 @@ pub struct Exceeded {
     pub limit: QuotaLimit,
     /// The charge that this call needed.
     pub cost: u32,
+    /// How much of the limit is left, if less than the cost. A smaller call may fit.
+    pub remaining: u32,
+    /// The most that can ever be left. A call that costs more never fits.
+    pub most: u32,
     /// The same call can succeed after this span.
     pub retry_after: Duration,
 }
 
 impl Exceeded {
+    /// Of an account that is flagged and asks for so many new handles.
+    pub fn flagged(cost: usize) -> Self {
+        Self::until_cleared(QuotaLimit::Flagged, u32::try_from(cost).unwrap_or(u32::MAX))
+    }
+
+    /// A limit on which waiting alone has no effect for long.
+    pub(super) const fn until_cleared(limit: QuotaLimit, cost: u32) -> Self {
+        Self { limit, cost, remaining: 0, most: cost, retry_after: limits::QUOTA_FLAGGED_PAUSE }
+    }
+
     /// The problem of a request that exceeds the limit.
     pub const fn problem(self) -> ProblemCode {
         match self.limit {
-            QuotaLimit::NewHandles => ProblemCode::LookupQuota,
+            QuotaLimit::NewHandles
+            | QuotaLimit::NetworkNewHandles
+            | QuotaLimit::UnprovenNewHandles
+            | QuotaLimit::SweptNumbers
+            | QuotaLimit::Flagged => ProblemCode::LookupQuota,
             _ => ProblemCode::RateLimited,
         }
     }

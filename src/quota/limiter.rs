@@ -1,74 +1,80 @@
 //! [`Quota`]: the counters behind the limits.
 
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
-
-use crate::{
-    clock::SharedClock, handle::Handle, ids::AccountId, limits, redacted::redacted_debug,
-    vocabulary::QuotaLimit,
-};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
+    accounts::{AccountState, FlagMark},
+    asked::hour_mark,
+    call::LookupCall,
     config::Config,
+    fingerprint::FingerprintKey,
+    journal::{Journal, QuotaFiles},
     keyed::Keyed,
-    limit::{Allowance, Exceeded},
-    new_handles::NewHandles,
+    limit::{Charged, Exceeded},
+    new_handles::{Instants, NewHandles, NewToAccount},
+    rate::micros,
+    standing::Standing,
+    unwritten::Unwritten,
+};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    handle::Handle,
+    ids::AccountId,
+    limits,
+    redacted::redacted_debug,
+    vocabulary::{FlagReason, QuotaLimit},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The limits on records of lookups, from the narrowest to the widest.
-const RECORD_LIMITS: [QuotaLimit; 3] =
-    [QuotaLimit::Lookups, QuotaLimit::NetworkLookups, QuotaLimit::UnprovenLookups];
-
-/// Who looks up how much in one call.
-#[derive(Clone, Copy)]
-pub struct LookupCall {
-    /// The asker's account.
-    pub account: AccountId,
-    /// Whether the account holds a handle, which it proved.
-    pub is_proven: bool,
-    /// The client's address.
-    pub ip: IpAddr,
-    /// The size of the records that the call makes: one for each item, repeated or malformed ones as well; more for long e-mail
-    /// addresses.
-    pub units: usize,
-}
-
-impl LookupCall {
-    fn network(&self) -> IpAddr {
-        limits::network_of(self.ip)
-    }
-}
-
 /// Counts what accounts and networks ask.
 pub struct Quota {
-    config: Config,
-    clock: SharedClock,
-    new_handles: NewHandles,
+    pub(super) config: Config,
+    pub(super) clock: SharedClock,
+    pub(super) new_handles: NewHandles,
+    /// None if everything ends with the process.
+    journal: Option<Journal>,
     requests: Keyed<AccountId>,
-    lookups: Keyed<AccountId>,
-    network_lookups: Keyed<IpAddr>,
-    unproven_lookups: Keyed<()>,
+    pub(super) lookups: Keyed<AccountId>,
+    pub(super) network_lookups: Keyed<IpAddr>,
+    pub(super) unproven_lookups: Keyed<()>,
     changes: Keyed<AccountId>,
     sign_ups: Keyed<IpAddr>,
     all_sign_ups: Keyed<()>,
     refusals: Keyed<IpAddr>,
     all_refusals: Keyed<()>,
-    /// Calls that each limit refused, in the order of [`QuotaLimit::ALL`].
-    exceeded: [AtomicU64; QuotaLimit::ALL.len()],
 }
 
 impl Quota {
-    /// Counters at zero.
+    /// Counters at zero, which end with the process.
     pub fn new(config: Config, clock: SharedClock) -> Self {
+        let (key, kept) = (FingerprintKey::random(), limits::LOG_RETENTION_MAX);
+        let new_handles = NewHandles::new(&config, key, kept, Unwritten::default());
+        Self::with(config, clock, new_handles, None)
+    }
+
+    /// A quota that remembers new handles in files. Until [`Self::restore`] it knows nothing of an earlier run.
+    ///
+    /// # Errors
+    /// If the directory cannot be created or read.
+    pub fn open(config: Config, clock: SharedClock, files: QuotaFiles) -> io::Result<Self> {
+        let kept = files.retention;
+        let (journal, key) = Journal::open(files, Arc::clone(&clock))?;
+        let new_handles = NewHandles::new(&config, key, kept, Unwritten::for_files());
+        Ok(Self::with(config, clock, new_handles, Some(journal)))
+    }
+
+    fn with(
+        config: Config,
+        clock: SharedClock,
+        new_handles: NewHandles,
+        journal: Option<Journal>,
+    ) -> Self {
         Self {
-            new_handles: NewHandles::new(config.new_handles_per_day),
+            new_handles,
+            journal,
             requests: Keyed::new(config.requests_per_minute, MINUTE),
             lookups: Keyed::new(config.lookups_per_day, DAY),
             network_lookups: Keyed::new(config.network_lookups_per_minute, MINUTE),
@@ -78,20 +84,30 @@ impl Quota {
             all_sign_ups: Keyed::new(config.all_sign_ups_per_hour, HOUR),
             refusals: Keyed::new(limits::REFUSALS_RECORDED_PER_MINUTE_MAX, MINUTE),
             all_refusals: Keyed::new(config.refusals_recorded_per_minute, MINUTE),
-            exceeded: [const { AtomicU64::new(0) }; QuotaLimit::ALL.len()],
             config,
             clock,
+        }
+    }
+
+    /// Reads back what an earlier run has written: 100 million asked handles take some seconds. Call it before the first lookup. What
+    /// is damaged is passed over.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn restore(&self) -> io::Result<()> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.restore(&self.new_handles))
+    }
+
+    /// Writes what has changed; nothing before [`Self::restore`] succeeded. Call it every [`limits::QUOTA_WRITE_EVERY`] and at the stop.
+    pub fn write(&self) {
+        if let Some(journal) = &self.journal {
+            journal.write(&self.new_handles);
         }
     }
 
     /// Whether quotas apply.
     pub fn is_enabled(&self) -> bool {
         self.config.enabled
-    }
-
-    /// Calls that this limit refused since the start.
-    pub fn refused_by(&self, limit: QuotaLimit) -> u64 {
-        self.exceeded[limit as usize].load(Ordering::Relaxed)
     }
 
     /// Charges one lookup request.
@@ -110,59 +126,84 @@ impl Quota {
         self.charge_account(&self.changes, account, QuotaLimit::Changes, 1)
     }
 
+    /// Which of `handles` the account has not asked for in 30 days. None if quotas are disabled. Changes nothing.
+    pub fn find_new<'a>(
+        &self,
+        account: AccountId,
+        handles: impl Iterator<Item = &'a Handle>,
+    ) -> NewToAccount {
+        if !self.config.enabled {
+            return NewToAccount::default();
+        }
+        let at = Instants { now: self.clock.now(), boot: self.clock.boot() };
+        self.new_handles.find(account, handles, at)
+    }
+
     /// Charges a lookup call, and those of `handles` that the account has not asked for in 30 days as new. Charges everything
     /// or, if that exceeds a limit, nothing. Returns what is left of the new handles; none if quotas are disabled.
     pub fn charge_lookups<'a>(
         &self,
         call: LookupCall,
         handles: impl Iterator<Item = &'a Handle> + Clone,
-    ) -> Result<Option<Allowance>, Exceeded> {
+    ) -> Result<Option<Charged>, Exceeded> {
+        let new = self.find_new(call.account, handles.clone());
+        self.charge_found(call, handles, new)
+    }
+
+    /// As [`Self::charge_lookups`], after [`Self::find_new`] said of the same handles which are new.
+    pub fn charge_found<'a>(
+        &self,
+        call: LookupCall,
+        handles: impl Iterator<Item = &'a Handle>,
+        new: NewToAccount,
+    ) -> Result<Option<Charged>, Exceeded> {
         if !self.config.enabled {
             return Ok(None);
         }
-        let now = self.clock.boot();
-        let charge = || {
-            self.charge_records(call, now)?;
-            let charged = self.new_handles.charge(call.account, handles, self.clock.now(), now);
-            charged.inspect_err(|_| self.refund_records(call, &RECORD_LIMITS))
+        self.charge_records(call, new.at.boot)?;
+        let charged = self.new_handles.charge(&call, handles, new);
+        charged.map(Some).inspect_err(|_| self.refund_records(call))
+    }
+
+    /// Tells what came of the handles that a call was charged for as new: which were answered `imessage`. Some: the account is
+    /// suspected of a sweep, and gets no new handles. The caller answers none of them,
+    /// lets the registry flag the account, and then calls [`Self::flag_is_stored`].
+    #[must_use]
+    pub fn observe<'a>(
+        &self,
+        account: AccountId,
+        standing: Standing,
+        new: impl Iterator<Item = (&'a Handle, bool)> + Clone,
+    ) -> Option<FlagReason> {
+        self.new_handles.observe(account, standing, new, self.clock.now())
+    }
+
+    /// The registry has stored the flag of an account. From now on the account is flagged as long as the registry says so.
+    pub fn flag_is_stored(&self, account: AccountId) {
+        self.new_handles.accounts.change(account, |state| state.flag = FlagMark::Stored);
+        // A restart must know of it: otherwise the evidence would outlive the flag, and flag the account again.
+        self.new_handles.unwritten.add(&[], account, &[]);
+    }
+
+    /// The standing of an account that holds a handle, if the quota was told within this hour. An account may drop the handle, and a
+    /// flagged one may have proved another.
+    pub fn known_standing(&self, account: AccountId) -> Option<Standing> {
+        let state = self.new_handles.accounts.get(account);
+        let is_known =
+            state.flag == FlagMark::None && state.standing_hour == boot_hour(self.clock.boot());
+        state.standing.filter(|_| is_known)
+    }
+
+    /// Remembers for an hour when the account proved the oldest handle that it holds. Returns its standing.
+    pub fn learn_standing(&self, account: AccountId, since: Option<Timestamp>) -> Standing {
+        let (standing, boot) = (Standing::of(since, self.clock.now()), self.clock.boot());
+        let learn = |state: &mut AccountState| {
+            state.standing = since.map(|_| standing);
+            state.standing_hour = boot_hour(boot);
         };
-        charge().map(Some).inspect_err(|exceeded| self.count(exceeded.limit))
-    }
-
-    /// Charges the records of a lookup call. Each limit is shared by need: what one may use of its upper half is the part that
-    /// is left of the limit before it. So an account or a network that asks little is answered although others ask as much
-    /// as they can.
-    fn charge_records(&self, call: LookupCall, now: Duration) -> Result<(), Exceeded> {
-        let cost = units(call.units);
-        let mut used = 0.0;
-        for (place, limit) in RECORD_LIMITS.into_iter().enumerate() {
-            let share = 1.0 - used / 2.0;
-            let charged = match limit {
-                QuotaLimit::Lookups => self.lookups.charge(call.account, cost, share, now),
-                QuotaLimit::NetworkLookups => {
-                    self.network_lookups.charge(call.network(), cost, share, now)
-                }
-                _ if call.is_proven => return Ok(()),
-                _ => self.unproven_lookups.charge((), cost, share, now),
-            };
-            used = charged.map_err(|retry_after| {
-                self.refund_records(call, &RECORD_LIMITS[..place]);
-                Exceeded { limit, cost, retry_after }
-            })?;
-        }
-        Ok(())
-    }
-
-    fn refund_records(&self, call: LookupCall, limits: &[QuotaLimit]) {
-        let cost = units(call.units);
-        for limit in limits {
-            match limit {
-                QuotaLimit::Lookups => self.lookups.refund(call.account, cost),
-                QuotaLimit::NetworkLookups => self.network_lookups.refund(call.network(), cost),
-                _ if call.is_proven => {}
-                _ => self.unproven_lookups.refund((), cost),
-            }
-        }
+        // If no state is free, the account gets no new handles anyway.
+        let _ = self.new_handles.accounts.change_or_add(account, micros(boot), learn);
+        standing
     }
 
     /// Charges one sign-up to the network of `ip` and, unless the device joins an account with a link code, to all networks
@@ -173,10 +214,7 @@ impl Quota {
         }
         let (network, now) = (limits::network_of(ip), self.clock.boot());
         let exceeded = |limit| {
-            move |retry_after| {
-                self.count(limit);
-                Exceeded { limit, cost: 1, retry_after }
-            }
+            move |retry_after| Exceeded { limit, cost: 1, remaining: 0, most: 1, retry_after }
         };
         let used =
             self.sign_ups.charge(network, 1, 1.0, now).map_err(exceeded(QuotaLimit::SignUps))?;
@@ -206,7 +244,7 @@ impl Quota {
         of_network.inspect_err(|_| self.all_refusals.refund((), cost)).is_ok()
     }
 
-    /// Drops the counters that have no effect any more.
+    /// Drops the counters that have no effect any more, and forgets what is too old. Call it some times an hour.
     pub fn tick(&self) {
         let now = self.clock.boot();
         for of_accounts in [&self.requests, &self.lookups, &self.changes] {
@@ -215,7 +253,12 @@ impl Quota {
         for of_networks in [&self.network_lookups, &self.sign_ups, &self.refusals] {
             of_networks.evict(now);
         }
-        self.new_handles.evict(self.clock.now(), now);
+        self.new_handles.budgets.evict(now);
+        self.new_handles.asked.sweep(hour_mark(self.clock.now()));
+        let removed = self.journal.as_ref().map_or(Ok(()), Journal::remove_expired);
+        if let Err(error) = removed {
+            tracing::warn!(%error, "expired files of the quota stay for now; their keys are gone");
+        }
     }
 
     fn charge_account(
@@ -228,18 +271,19 @@ impl Quota {
         if !self.config.enabled {
             return Ok(());
         }
-        counters.charge(account, cost, 1.0, self.clock.boot()).map(drop).map_err(|retry_after| {
-            self.count(limit);
-            Exceeded { limit, cost, retry_after }
-        })
-    }
-
-    fn count(&self, limit: QuotaLimit) {
-        self.exceeded[limit as usize].fetch_add(1, Ordering::Relaxed);
+        let charged = counters.charge(account, cost, 1.0, self.clock.boot());
+        let most = counters.most();
+        let exceeded = |retry_after| Exceeded { limit, cost, remaining: 0, most, retry_after };
+        charged.map(drop).map_err(exceeded)
     }
 }
 
-redacted_debug!(LookupCall, Quota);
+redacted_debug!(Quota);
+
+/// The hour of the boot clock, which repeats after seven years.
+fn boot_hour(boot: Duration) -> u16 {
+    (boot.as_secs() / HOUR.as_secs()) as u16
+}
 
 fn units(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
@@ -266,7 +310,13 @@ mod tests {
 
     /// A lookup of one handle.
     fn by(account: u64, ip: IpAddr) -> LookupCall {
-        LookupCall { account: AccountId::from_bits(account), is_proven: true, ip, units: 1 }
+        LookupCall {
+            account: AccountId::from_bits(account),
+            standing: Standing::Older,
+            is_flagged: false,
+            ip,
+            units: 1,
+        }
     }
 
     /// How many such lookups of one handle pass, at most `most`.
@@ -304,9 +354,6 @@ mod tests {
         assert_eq!(quota.charge_sign_up(other, true).unwrap_err().limit, QuotaLimit::SignUps);
         clock.advance(HOUR / 3);
         quota.charge_sign_up(one, false).unwrap();
-        let counts =
-            [QuotaLimit::SignUps, QuotaLimit::AllSignUps].map(|limit| quota.refused_by(limit));
-        assert_eq!(counts, [2, 1]);
     }
 
     #[test]
@@ -330,7 +377,6 @@ mod tests {
         assert_eq!((passing(&quota, by(1, other), 1), passing(&quota, by(2, one), 10)), (0, 10));
         clock.advance(HOUR);
         assert_eq!(passing(&quota, by(1, one), 5_000), 100);
-        assert_eq!(quota.refused_by(QuotaLimit::Lookups), 3);
     }
 
     #[test]
@@ -353,10 +399,10 @@ mod tests {
     fn accounts_without_proof_have_one_limit_that_a_network_cannot_use_up() {
         let (quota, _, [one, other]) = quota(Config::default());
         let most = Config::default().unproven_lookups_per_minute as usize;
-        let stranger = |account, ip| LookupCall { is_proven: false, ..by(account, ip) };
+        let stranger = |account, ip| LookupCall { standing: Standing::Unproven, ..by(account, ip) };
         let of_one: Vec<_> = (0..600).map(|account| stranger(account, one)).collect();
         assert!(flood(&quota, &of_one) <= most / 2);
-        let network = |n: u64| IpAddr::from(std::net::Ipv6Addr::from_bits(u128::from(n) << 64));
+        let network = |n: u64| IpAddr::from(std::net::Ipv6Addr::from_bits(u128::from(n) << 80));
         let of_many: Vec<_> = (0..900).map(|n| stranger(1_000 + n, network(n))).collect();
         let passed = flood(&quota, &of_many);
         assert!((most / 3..most * 2 / 3).contains(&passed), "{passed}");
@@ -367,7 +413,8 @@ mod tests {
     #[test]
     fn what_exceeds_one_limit_is_charged_to_none() {
         let config = Config {
-            new_handles_per_day: 1_000,
+            new_handles_per_day: 600,
+            import_handles: 400,
             lookups_per_day: 1_001,
             network_lookups_per_minute: 4_000,
             ..Config::default()
@@ -379,7 +426,7 @@ mod tests {
         let ask = |ip, records| {
             let call = LookupCall { units: records, ..by(1, ip) };
             let asked = quota.charge_lookups(call, handles[..records].iter());
-            asked.map(|left| left.unwrap().remaining).map_err(|error| error.limit)
+            asked.map(|charged| charged.unwrap().allowance.remaining()).map_err(|error| error.limit)
         };
         assert_eq!(ask(one, 1_001), Err(QuotaLimit::NewHandles));
         assert_eq!(passing(&quota, by(2, one), 2_000), 1_001);

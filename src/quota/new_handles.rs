@@ -1,186 +1,311 @@
-//! The limit on new handles of an account: a token bucket that refills evenly over a day, and the handles of 30 days.
+//! [`NewHandles`]: the limits on handles that an account has not asked for in 30 days.
 
-use std::{collections::HashMap, hash::BuildHasher, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
-use dashmap::DashMap;
-use foldhash::quality::RandomState;
-
-use crate::{clock::Timestamp, handle::Handle, ids::AccountId, limits, vocabulary::QuotaLimit};
-
-use super::limit::{Allowance, Exceeded};
+use super::{
+    accounts::{AccountState, Accounts, FlagMark, Full},
+    asked::{AskedHandles, hour_mark},
+    budgets::{self, Budgets},
+    call::LookupCall,
+    config::Config,
+    fingerprint::{Fingerprint, FingerprintKey},
+    limit::{Allowance, Charged, Exceeded},
+    rate::{Rate, micros},
+    standing::Standing,
+    sweep::Detector,
+    unwritten::Unwritten,
+};
+use crate::{
+    clock::Timestamp,
+    handle::Handle,
+    ids::{AccountId, random_u64},
+    limits,
+    redacted::redacted_debug,
+    vocabulary::{FlagReason, QuotaLimit},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-struct Account {
-    /// Charged handles that the bucket has not regained, in millionths, so that a slow refill is exact.
-    used_millionths: u64,
-    /// When the bucket was last refilled, by the boot clock, which nobody can set.
-    refilled_at: Duration,
-    /// For the keyed hash of each handle, the second from which the handle is new again.
-    seen: HashMap<u64, u32, RandomState>,
+/// The handles of one call that are new to its account.
+#[derive(Clone, Default)]
+pub struct NewToAccount {
+    /// Their places in the call, in ascending order.
+    pub(super) places: Vec<usize>,
+    fingerprints: Vec<Fingerprint>,
+    /// Whether the quota knew then that the registry had stored a flag of the account.
+    was_flagged: bool,
+    /// When they were looked up. The call is charged at that time: each reading of a clock costs a lookup 30 ns.
+    pub(super) at: Instants,
 }
 
+redacted_debug!(NewToAccount);
+
+impl NewToAccount {
+    /// Whether no handle is new: the call is free of the limits on new handles.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    fn cost(&self) -> u32 {
+        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Those of `handles`, which are the handles of the call.
+    fn pick<'a>(
+        &self,
+        handles: impl Iterator<Item = &'a Handle>,
+    ) -> impl Iterator<Item = &'a Handle> {
+        let mut places = self.places.iter().copied().peekable();
+        let is_new = move |(place, handle)| places.next_if_eq(&place).map(|_| handle);
+        handles.enumerate().filter_map(is_new)
+    }
+}
+
+/// An instant by both clocks.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Instants {
+    /// Trusted time.
+    pub(super) now: Timestamp,
+    /// The boot clock, which nobody can set.
+    pub(super) boot: Duration,
+}
+
+/// Counts new handles.
 pub(super) struct NewHandles {
-    per_day: u32,
-    key: RandomState,
-    accounts: DashMap<AccountId, Account, RandomState>,
+    pub(super) key: FingerprintKey,
+    pub(super) asked: AskedHandles,
+    pub(super) accounts: Accounts,
+    pub(super) budgets: Budgets,
+    pub(super) detector: Detector,
+    pub(super) unwritten: Unwritten,
+    daily: Rate,
+    import: Rate,
 }
 
 impl NewHandles {
-    pub(super) fn new(per_day: u32) -> Self {
-        Self { per_day, key: RandomState::default(), accounts: DashMap::default() }
+    /// Remembers handles for `kept`, with their fingerprints under `key`.
+    pub(super) fn new(
+        config: &Config,
+        key: FingerprintKey,
+        kept: Duration,
+        unwritten: Unwritten,
+    ) -> Self {
+        let for_accounts = config.memory / limits::QUOTA_ACCOUNTS_PART;
+        Self {
+            key,
+            asked: AskedHandles::new(config.memory - for_accounts, kept),
+            accounts: Accounts::new(for_accounts),
+            budgets: Budgets::new(config),
+            detector: Detector::new(random_u64()),
+            unwritten,
+            daily: Rate::new(config.new_handles_per_day, DAY),
+            import: Rate::new(config.import_handles, config.import_span),
+        }
     }
 
-    /// Charges those of `handles` that are new to `account`: all or none. `now` is trusted time, `boot` the boot clock.
-    pub(super) fn charge<'a>(
+    /// Which handles of a call are new to the account. One subscriber counts once.
+    pub(super) fn find<'a>(
         &self,
         account: AccountId,
-        handles: impl Iterator<Item = &'a Handle> + Clone,
-        now: Timestamp,
-        boot: Duration,
-    ) -> Result<Allowance, Exceeded> {
-        let second = seconds(now);
-        let mut entry = self.accounts.entry(account).or_insert_with(|| Account {
-            used_millionths: 0,
-            refilled_at: boot,
-            seen: HashMap::default(),
-        });
-        entry.refill(self.per_day, boot);
-
-        let hashes = handles.map(|handle| self.hash(handle));
-        let is_new = |hash: &u64| entry.seen.get(hash).is_none_or(|&again| again <= second);
-        let mut new: Vec<u64> = hashes.filter(is_new).collect();
-        new.sort_unstable();
-        new.dedup();
-        let cost = u32::try_from(new.len()).unwrap_or(u32::MAX);
-        let used = entry.used_millionths + millionths(cost);
-        if let Some(excess) = used.checked_sub(millionths(self.per_day)).filter(|more| *more > 0) {
-            let retry_after = self.time_to_refill(excess);
-            return Err(Exceeded { limit: QuotaLimit::NewHandles, cost, retry_after });
-        }
-        entry.used_millionths = used;
-        let new_again_at = seconds(now.plus(limits::QUOTA_REPEAT_FREE));
-        for hash in new {
-            if entry.seen.len() < limits::QUOTA_SEEN_PER_ACCOUNT_MAX {
-                entry.seen.insert(hash, new_again_at);
+        handles: impl Iterator<Item = &'a Handle>,
+        at: Instants,
+    ) -> NewToAccount {
+        let mut new = NewToAccount { at, ..NewToAccount::default() };
+        let (mut place, hour) = (0, hour_mark(at.now));
+        let mut met = HashSet::new();
+        self.key.each(account, handles, |fingerprint| {
+            if !self.asked.holds(fingerprint, hour) && met.insert(fingerprint) {
+                new.places.push(place);
+                new.fingerprints.push(fingerprint);
             }
+            place += 1;
+        });
+        if !new.is_empty() {
+            new.was_flagged = self.accounts.get(account).flag == FlagMark::Stored;
         }
-        let remaining = (millionths(self.per_day) - used) / 1_000_000;
-        Ok(Allowance {
-            limit: self.per_day,
-            remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
-            reset: self.time_to_refill(used),
+        new
+    }
+
+    /// Charges what is new of a call: all or nothing. Returns what the account has left, and what was charged as new: not what
+    /// another call of the account was charged for meanwhile.
+    pub(super) fn charge<'a>(
+        &self,
+        call: &LookupCall,
+        handles: impl Iterator<Item = &'a Handle>,
+        new: NewToAccount,
+    ) -> Result<Charged, Exceeded> {
+        let at = new.at;
+        if new.is_empty() {
+            let state = self.accounts.get(call.account);
+            let allowance = self.allowance(&state, call.standing, at.boot);
+            return Ok(Charged { allowance, new: new.places });
+        }
+        let cost = new.cost();
+        if call.standing != Standing::Older && self.is_sweep(new.pick(handles), cost, at.now) {
+            return Err(Exceeded::until_cleared(QuotaLimit::SweptNumbers, cost));
+        }
+        let (mut allowance, parts) = self.charge_account(call, cost, &new)?;
+        let is_proven = call.standing != Standing::Unproven;
+        let budgets = budgets::of_call(call.ip);
+        let budgets = &budgets[..if is_proven { 1 } else { budgets.len() }];
+        let charged = self.budgets.charge(budgets, cost, at.boot);
+        charged.inspect_err(|_| {
+            self.refund_account(call, parts, at.boot);
+        })?;
+        let NewToAccount { places, fingerprints, .. } = new;
+        let hour = hour_mark(at.now);
+        let places: Vec<_> = (places.into_iter().zip(&fingerprints))
+            .filter_map(|(place, of)| self.asked.insert(*of, hour, hour).then_some(place))
+            .collect();
+        let doubles = (fingerprints.len() - places.len()) as u32;
+        if doubles > 0 {
+            // Of the address book first, which was charged last.
+            let import = parts.1.min(doubles);
+            let left = self.refund_account(call, (doubles - import, import), at.boot);
+            allowance = left.unwrap_or(allowance);
+            self.budgets.refund(budgets, doubles);
+        }
+        self.unwritten.add(&fingerprints, call.account, budgets);
+        Ok(Charged { allowance, new: places })
+    }
+
+    /// Whether so many of the new handles of a call lie in swept blocks that it is no address book. One that is asked for alone
+    /// is too many.
+    fn is_sweep<'a>(
+        &self,
+        new: impl Iterator<Item = &'a Handle>,
+        cost: u32,
+        now: Timestamp,
+    ) -> bool {
+        let swept = new.filter(|handle| self.detector.is_swept(handle, now)).count();
+        swept as u64 * limits::QUOTA_SWEPT_PART > u64::from(cost)
+    }
+
+    /// Charges the daily bucket first and the address book for the rest. Returns what is left, and both parts.
+    fn charge_account(
+        &self,
+        call: &LookupCall,
+        cost: u32,
+        new: &NewToAccount,
+    ) -> Result<(Allowance, (u32, u32)), Exceeded> {
+        let (at, now_us) = (new.at, micros(new.at.boot));
+        let charge = |state: &mut AccountState| {
+            if is_flagged(state, call.is_flagged, new.was_flagged) {
+                return Err(Exceeded::until_cleared(QuotaLimit::Flagged, cost));
+            }
+            if call.standing == Standing::Unproven {
+                state.standing = None;
+            }
+            let left = self.allowance(state, call.standing, at.boot);
+            if left.remaining() < cost {
+                let retry_after = self.wait(state, call.standing, cost, at.boot);
+                let (limit, remaining) = (QuotaLimit::NewHandles, left.remaining());
+                return Err(Exceeded { limit, cost, remaining, most: left.most(), retry_after });
+            }
+            let daily = cost.min(left.daily.remaining);
+            state.daily_us = self.daily.without(state.daily_us, daily, now_us);
+            if cost > daily {
+                state.import_us = self.import.without(state.import_us, cost - daily, now_us);
+            }
+            state.active_us = now_us;
+            let left = self.allowance(state, call.standing, at.boot);
+            Ok((left, (daily, cost - daily)))
+        };
+        let charged = self.accounts.change_or_add(call.account, now_us, charge);
+        charged.unwrap_or_else(|Full| {
+            let (limit, retry_after) = (QuotaLimit::NewHandles, Duration::from_secs(1));
+            Err(Exceeded { limit, cost, remaining: 0, most: cost, retry_after })
         })
     }
 
-    /// One hash for all spellings of a number, since they reach one person.
-    fn hash(&self, handle: &Handle) -> u64 {
-        let others = handle.equivalents().map(|other| self.key.hash_one(other));
-        others.fold(self.key.hash_one(handle), u64::min)
+    /// Takes parts of a charge back. Returns what the account has left.
+    fn refund_account(
+        &self,
+        call: &LookupCall,
+        (daily, import): (u32, u32),
+        boot: Duration,
+    ) -> Option<Allowance> {
+        self.accounts.change(call.account, |state| {
+            state.daily_us = self.daily.with(state.daily_us, daily);
+            state.import_us = self.import.with(state.import_us, import);
+            self.allowance(state, call.standing, boot)
+        })
     }
 
-    /// Drops handles that are new again, and accounts with a full bucket and no handles.
-    pub(super) fn evict(&self, now: Timestamp, boot: Duration) {
-        let second = seconds(now);
-        self.accounts.retain(|_, account| {
-            account.refill(self.per_day, boot);
-            account.seen.retain(|_, new_again_at| *new_again_at > second);
-            account.used_millionths > 0 || !account.seen.is_empty()
-        });
-    }
-
-    fn time_to_refill(&self, used_millionths: u64) -> Duration {
-        let micros =
-            u128::from(used_millionths) * DAY.as_micros() / u128::from(millionths(self.per_day));
-        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-    }
-}
-
-impl Account {
-    fn refill(&mut self, per_day: u32, boot: Duration) {
-        let passed = boot.saturating_sub(self.refilled_at).as_micros();
-        let regained = passed * u128::from(millionths(per_day)) / DAY.as_micros();
-        let regained = u64::try_from(regained).unwrap_or(u64::MAX);
-        self.used_millionths = self.used_millionths.saturating_sub(regained);
-        self.refilled_at = boot;
-    }
-}
-
-fn millionths(handles: u32) -> u64 {
-    u64::from(handles) * 1_000_000
-}
-
-fn seconds(at: Timestamp) -> u32 {
-    u32::try_from(at.as_secs()).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn phone(n: u32) -> Handle {
-        Handle::from_canonical(&format!("+1415{:07}", n)).unwrap()
-    }
-
-    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-    const ACCOUNT: AccountId = AccountId::from_bits(7);
-
-    fn charge(
-        seen: &NewHandles,
-        handles: &[Handle],
-        now: Timestamp,
-    ) -> Result<Allowance, Exceeded> {
-        seen.charge(ACCOUNT, handles.iter(), now, boot(now))
-    }
-
-    /// The boot clock while nobody sets the wall clock.
-    fn boot(now: Timestamp) -> Duration {
-        now.since(NOW)
-    }
-
-    #[test]
-    fn a_repeat_is_free_for_thirty_days() {
-        let seen = NewHandles::new(10);
-        let first = charge(&seen, &[phone(1), phone(2), phone(1)], NOW).unwrap();
-        assert_eq!((first.limit, first.remaining), (10, 8));
-        assert_eq!(charge(&seen, &[phone(1)], NOW).unwrap().remaining, 8);
-
-        let day30 = NOW.plus(limits::QUOTA_REPEAT_FREE);
-        let before = charge(&seen, &[phone(1)], day30.minus(Duration::from_secs(1))).unwrap();
-        assert_eq!(before.remaining, 10);
-        assert_eq!(charge(&seen, &[phone(1)], day30).unwrap().remaining, 9);
-    }
-
-    #[test]
-    fn too_many_new_handles_charge_nothing_and_return_when_to_retry() {
-        let seen = NewHandles::new(4);
-        charge(&seen, &[phone(1), phone(2), phone(3)], NOW).unwrap();
-        let refused = charge(&seen, &[phone(4), phone(5)], NOW).unwrap_err();
-        assert_eq!((refused.cost, refused.retry_after), (2, DAY / 4));
-        assert_eq!(charge(&seen, &[phone(4)], NOW).unwrap().remaining, 0);
-        let later = NOW.plus(DAY / 4);
-        assert_eq!(charge(&seen, &[phone(5)], later).unwrap().remaining, 0);
-        assert!(charge(&seen, &[phone(6)], later).is_err());
-        assert_eq!(charge(&seen, &[phone(5)], later).unwrap().remaining, 0);
-    }
-
-    #[test]
-    fn setting_the_wall_clock_refills_nothing_and_blocks_nothing() {
-        let seen = NewHandles::new(2);
-        charge(&seen, &[phone(1), phone(2)], NOW).unwrap();
-        for wall in [NOW.minus(DAY), NOW.plus(365 * DAY), NOW] {
-            assert!(seen.charge(ACCOUNT, [&phone(3)].into_iter(), wall, Duration::ZERO).is_err());
+    /// What an account in this state has left.
+    pub(super) fn allowance(
+        &self,
+        state: &AccountState,
+        standing: Standing,
+        boot: Duration,
+    ) -> Allowance {
+        let now_us = micros(boot);
+        let import = self.import.left(state.import_us, now_us);
+        Allowance {
+            daily: self.daily.left(state.daily_us, now_us),
+            import: (standing != Standing::Unproven).then_some(import),
         }
-        assert!(seen.charge(ACCOUNT, [&phone(3)].into_iter(), NOW, DAY).is_ok());
     }
 
-    #[test]
-    fn accounts_without_charges_and_handles_are_evicted() {
-        let seen = NewHandles::new(10);
-        charge(&seen, &[phone(1)], NOW).unwrap();
-        seen.evict(NOW.plus(DAY), DAY);
-        assert_eq!(seen.accounts.len(), 1);
-        seen.evict(NOW.plus(limits::QUOTA_REPEAT_FREE), limits::QUOTA_REPEAT_FREE);
-        assert!(seen.accounts.is_empty());
+    /// The span after which the account can ask for so many; after which it has everything, if it never can.
+    fn wait(
+        &self,
+        state: &AccountState,
+        standing: Standing,
+        cost: u32,
+        boot: Duration,
+    ) -> Duration {
+        let after = |span: Duration| self.allowance(state, standing, boot + span);
+        let now = after(Duration::ZERO);
+        let whole = now.daily.reset.max(now.import.map_or(Duration::ZERO, |it| it.reset));
+        let (mut too_short, mut enough) = (Duration::ZERO, whole);
+        while enough - too_short > Duration::from_millis(1) {
+            let middle = (too_short + enough) / 2;
+            if after(middle).remaining() < cost { too_short = middle } else { enough = middle }
+        }
+        enough
     }
+
+    /// Tells the detector what came of the new handles of an account. Some: it is suspected from now on, and the handles are not
+    /// to be answered. They stay new to the account: else it could ask for them again as repeats.
+    pub(super) fn observe<'a>(
+        &self,
+        account: AccountId,
+        standing: Standing,
+        new: impl Iterator<Item = (&'a Handle, bool)> + Clone,
+        now: Timestamp,
+    ) -> Option<FlagReason> {
+        let observe = |state: &mut AccountState| {
+            let items = new.clone();
+            let found = self.detector.observe(&mut state.evidence, standing, items, now);
+            if found.is_some() {
+                state.flag = FlagMark::Suspected;
+            }
+            found
+        };
+        let found = self.accounts.change(account, observe).flatten();
+        if found.is_some() {
+            let mut unanswered = HashSet::new();
+            self.key.each(account, new.map(|(handle, _)| handle), |fingerprint| {
+                self.asked.remove(fingerprint);
+                unanswered.insert(fingerprint);
+            });
+            self.unwritten.remove(&unanswered);
+        }
+        self.unwritten.add(&[], account, &[]);
+        found
+    }
+}
+
+/// Whether the account is flagged: in the registry now, or as the quota knows. A flag that was stored before the registry was
+/// asked, and is not there, was cleared: what was found against the account is forgotten, and its proof is read again.
+fn is_flagged(state: &mut AccountState, is_in_registry: bool, was_stored: bool) -> bool {
+    if is_in_registry {
+        state.flag = FlagMark::Stored;
+    } else if was_stored && state.flag == FlagMark::Stored {
+        state.flag = FlagMark::None;
+        state.evidence = state.evidence.cleared();
+        state.standing = None;
+    }
+    state.flag != FlagMark::None
 }

@@ -27,6 +27,7 @@ fn search(
 ) -> Result<(Search, Audited), ReadingError> {
     let SearchMeaning { filter, order, after, limit } = meaning;
     let filters = Filters::of(&filter)
+        .in_case(request.case())
         .plain("order", request.page.order.as_deref())
         .plain("limit", limit)
         .plain("cursor", request.page.cursor.as_deref());
@@ -82,7 +83,8 @@ impl Rows for RecordFilter {
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<LogRow>, ReadingError> {
         let filter = self.resolve(records.now())?;
-        let (reader, audited) = records.read(by, Call::Export, &Filters::of(&filter))?;
+        let filters = Filters::of(&filter).in_case(self.case());
+        let (reader, audited) = records.read(by, Call::Export, &filters)?;
         Ok(Reading::new(audited, move |stop, take| {
             let stopped = Arc::clone(stop);
             let mut walk = reader.walk(&filter).stop_when(move || stopped());
@@ -135,6 +137,7 @@ impl Answer for FlipsRequest {
         let query = self.resolve(records.now())?;
         let (since, until) = (query.since, query.until);
         let filters = Filters::of(&Filter { since, until, ..Filter::default() })
+            .in_case(self.case())
             .plain("min", Some(query.min))
             .plain("limit", Some(query.limit));
         let (reader, mut audited) = records.read(by, Call::Flips, &filters)?;

@@ -98,7 +98,8 @@ impl Records {
         Ok(Self { source, audit, clock })
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    /// The time by which records are read.
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -107,6 +108,11 @@ impl Records {
     pub fn hidden_until(&self) -> Option<Timestamp> {
         let is_ahead = self.clock.latest() > self.clock.now().plus(limits::CLOCK_JUMP);
         is_ahead.then(|| self.unaudited().horizon())
+    }
+
+    /// The log has no record of this instant or an earlier one: it has forgotten those.
+    pub fn horizon(&self) -> Timestamp {
+        self.unaudited().horizon()
     }
 
     /// A reader of the query log, once it is noted who reads what: there is no other way to one.
@@ -141,13 +147,25 @@ impl Records {
         clock: &TrustedClock,
         by: &str,
     ) -> Result<Result<ClockStatus, ClockFileError>, ReadingError> {
-        let noted = self.note(by, Call::ClockTrust, &Filters::none())?;
-        let trusted = clock.trust();
-        noted.finish();
-        Ok(trusted)
+        self.noted(by, Call::ClockTrust, &Filters::none(), |_| clock.trust())
     }
 
-    fn note(&self, by: &str, call: Call, filters: &Filters) -> Result<Audited, ReadingError> {
+    /// Does `work` and returns what it gives, once it is noted who makes the call. Blocks as long as `work` does.
+    pub fn noted<T>(
+        &self,
+        by: &str,
+        call: Call,
+        filters: &Filters,
+        work: impl FnOnce(&mut Audited) -> T,
+    ) -> Result<T, ReadingError> {
+        let mut audited = self.note(by, call, filters)?;
+        let done = work(&mut audited);
+        audited.finish();
+        Ok(done)
+    }
+
+    /// Notes that the operator `by` makes a call that gives no record of the log: durable when this returns.
+    pub fn note(&self, by: &str, call: Call, filters: &Filters) -> Result<Audited, ReadingError> {
         self.audit.begin(by, call, filters).map_err(ReadingError::NotNoted)
     }
 

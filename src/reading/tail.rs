@@ -17,7 +17,8 @@ pub fn follow(
     request: &RecordFilter,
 ) -> Result<(Follower, Audited), ReadingError> {
     let filter = request.resolve(records.now())?;
-    let (reader, audited) = records.read(by, Call::Tail, &Filters::of(&filter))?;
+    let filters = Filters::of(&filter).in_case(request.case());
+    let (reader, audited) = records.read(by, Call::Tail, &filters)?;
     let position = match records.dispatch() {
         Some(_) => Position::Server(Box::new(reader.tail(reader.position(), &filter))),
         None => Position::Files { filter, after: newest(&reader)? },

@@ -14,18 +14,22 @@ use crate::{
     timeline::{self, Question},
 };
 
-/// Notes who asks `question`, and begins to read a handle's history.
+/// Notes who asks a question, in which case, and begins to read a handle's history.
 fn begin(
     records: &Records,
     by: &str,
-    question: Question,
+    (question, case): (Question, Option<&str>),
     now: Timestamp,
 ) -> Result<Reading<TimelineLine>, ReadingError> {
     let Question { handle, at, since, until, detail, limit } = &question;
     let (handle, since, until) = (Some(handle.clone()), *since, *until);
     let filter = Filter { handle, since, until, ..Filter::default() };
     let all = (*detail == timeline::Detail::All).then_some(*detail);
-    let filters = Filters::of(&filter).plain("at", *at).plain("detail", all).plain("limit", *limit);
+    let filters = Filters::of(&filter)
+        .in_case(case)
+        .plain("at", *at)
+        .plain("detail", all)
+        .plain("limit", *limit);
     let (reader, audited) = records.read(by, Call::Timeline, &filters)?;
     if let Some(at) = at.filter(|at| *at <= reader.horizon()) {
         let oldest = reader.horizon();
@@ -54,7 +58,7 @@ impl Rows for WhyRequest {
 
     fn begin(&self, records: &Records, by: &str) -> Result<Reading<TimelineLine>, ReadingError> {
         let now = records.now();
-        begin(records, by, self.resolve(now)?, now)
+        begin(records, by, (self.resolve(now)?, self.case()), now)
     }
 }
 
@@ -65,7 +69,8 @@ impl Answer for WhyRequest {
         let now = records.now();
         let question = self.resolve(now)?;
         let limit = Some(page_limit(question.limit)?);
-        let reading = begin(records, by, Question { limit, ..question }, now)?;
+        let question = Question { limit, ..question };
+        let reading = begin(records, by, (question, self.case()), now)?;
         let (mut entries, mut summary) = (Vec::new(), None);
         reading.each(stop, |line| {
             match line {

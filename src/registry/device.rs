@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    account::LostDetails,
+    account::{Account, LostDetails},
     directory::Registry,
     error::{ChangeError, Loading},
     handle_state::is_forgotten,
@@ -62,6 +62,33 @@ pub struct HandleDetails {
 }
 
 impl Registry {
+    /// Whether the account holds `handle` or lost it within the last 30 days. Reads the store, so not on a serving thread.
+    pub fn held_recently(&self, account: AccountId, handle: &Handle) -> Result<bool, ChangeError> {
+        let now = self.shared.clock.now();
+        let lost_it = |lost: &LostDetails| lost.handle == *handle && !is_forgotten(lost.at, now);
+        let stored = self.stored(account)?;
+        Ok(stored.is_some_and(|account| {
+            account.claim(handle).is_some() || account.lost.iter().any(lost_it)
+        }))
+    }
+
+    /// When the account proved that handle which it holds for longest without a newer proof. None if it holds none. Reads
+    /// the store, so not on a serving thread.
+    pub fn proven_since(&self, account: AccountId) -> Result<Option<Timestamp>, ChangeError> {
+        let stored = self.stored(account)?;
+        Ok(stored.and_then(|account| account.claims.iter().map(|claim| claim.proved_at).min()))
+    }
+
+    /// Whether there is such an account. Reads the store, so not on a serving thread.
+    pub fn has_account(&self, account: AccountId) -> Result<bool, ChangeError> {
+        Ok(self.stored(account)?.is_some())
+    }
+
+    fn stored(&self, account: AccountId) -> Result<Option<Account>, ChangeError> {
+        self.shared.loaded().map(drop).map_err(|Loading| ChangeError::Loading)?;
+        self.reader.account(account).map_err(unreadable)
+    }
+
     /// A device, with the handles it backs, or `None` if there is no such device. Reads the store, so not on a serving
     /// thread.
     pub fn device(&self, id: DeviceId) -> Result<Option<DeviceDetails>, ChangeError> {

@@ -18,6 +18,7 @@ use crate::{
     clock::SharedClock,
     ids::{AccountId, ChangeId},
     limits,
+    metrics::Histogram,
 };
 
 use super::{
@@ -25,10 +26,12 @@ use super::{
     config::Config,
     error::{ChangeError, OpenError},
     job::{Job, Touches},
+    lease_offset::LeaseOffsets,
     plan::Plan,
     state::RegistryState,
     store::{Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
+    totals::Totals,
     writer::Writer,
 };
 
@@ -39,6 +42,7 @@ pub struct Registry {
     pub(super) shared: Arc<RegistryState>,
     pub(super) reader: Arc<dyn Reader>,
     subject_key: SubjectKey,
+    pub(super) lease_offsets: LeaseOffsets,
     stage: Mutex<Stage>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -61,6 +65,7 @@ impl Registry {
         let identity = store.identity();
         Self {
             subject_key: SubjectKey::new(&identity.subject_key),
+            lease_offsets: LeaseOffsets::new(&identity.subject_key),
             shared: Arc::new(RegistryState::new(config, clock, identity.founded_at)),
             reader: store.reader(),
             stage: Mutex::new(Stage::Opened(store)),
@@ -135,6 +140,21 @@ impl Registry {
         {
             tracing::error!("the registry's writer crashed");
         }
+    }
+
+    /// How much there is.
+    pub fn totals(&self) -> Totals {
+        self.shared.read().totals()
+    }
+
+    /// How long commits of the store took so far.
+    pub fn commit_durations(&self) -> &Histogram {
+        &self.shared.commits
+    }
+
+    /// Whether the store took the last change that was to be made durable.
+    pub fn is_store_writable(&self) -> bool {
+        self.shared.is_store_writable()
     }
 
     /// Whether sign-ups, proofs and imports are refused, because the disk has too little space.

@@ -54,7 +54,7 @@ pub enum DeviceError {
         /// How many it may hold.
         handles_max: usize,
     },
-    /// The account to join has no device any more, so it is gone.
+    /// The account to join has no device any more, so it is gone, or the device that invites is not in it.
     #[error("the account to join is gone")]
     AccountGone,
     /// The account to join has as many devices as it may have.

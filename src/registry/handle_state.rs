@@ -1,6 +1,11 @@
 //! What is known about one handle.
 
-use crate::{clock::Timestamp, ids::AccountId, limits, vocabulary::HandleLoss};
+use crate::{
+    clock::Timestamp,
+    ids::{AccountId, DeviceId},
+    limits,
+    vocabulary::HandleLoss,
+};
 
 /// The loss of a handle that no account holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub enum HandleState {
     Claimed {
         /// The account.
         account: AccountId,
+        /// The device that backs it with the longest lease.
+        device: DeviceId,
         /// The handle is live until just before this instant.
         live_until: Timestamp,
         /// Whether strangers may find it.

@@ -18,6 +18,7 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
+    vocabulary::Platform,
 };
 
 use super::{
@@ -27,6 +28,7 @@ use super::{
     packed::{Name, Packed, PackedDevice, pack},
     store::{Mutation, StoreError},
     table::Table,
+    totals::Totals,
 };
 
 /// A step that names a device of a stored account, while the index has none: the two do not agree any more, and the
@@ -38,6 +40,7 @@ pub(super) struct Index {
     handles: Table,
     devices: Table,
     tombstones: HashMap<Handle, Tombstone, RandomState>,
+    totals: Totals,
     hasher: RandomState,
 }
 
@@ -73,6 +76,7 @@ impl Index {
             handles: Table::new(),
             devices: Table::new(),
             tombstones: HashMap::with_hasher(RandomState::default()),
+            totals: Totals::default(),
             hasher: RandomState::default(),
         }
     }
@@ -81,11 +85,11 @@ impl Index {
     /// the same device.
     pub(super) fn of(arena: Arena, threads: usize) -> Result<Self, StoreError> {
         let mut index = Self { arena, ..Self::new() };
-        let (mut devices, mut handles) = (0, 0);
         for (_, packed) in index.arena.iter() {
-            devices += packed.devices().len() as u64;
-            handles += packed.handles_len() as u64;
+            index.totals.add(packed);
         }
+        let Totals { handles, .. } = index.totals;
+        let devices = Platform::ALL.iter().map(|platform| index.totals.devices(*platform)).sum();
         let of = (&index.arena, &index.hasher);
         let damaged = |what| StoreError::Damaged(format!("two accounts have the same {what}"));
         fill(&mut index.devices, threads, devices, of, |packed| {
@@ -171,17 +175,22 @@ impl Index {
             Mutation::RemoveTombstone(handle) => drop(self.tombstones.remove(&handle)),
             // Known to the store only.
             Mutation::PutUnrecorded(..) | Mutation::RemoveUnrecorded(_) => {}
+            Mutation::PutRow(..) | Mutation::RemoveRow(_) => {
+                unreachable!("expiring rows are not in the index")
+            }
         }
     }
 
     fn put_account(&mut self, account: &Account, known_by: Option<DeviceId>) {
         let bytes = pack(account);
         let packed = Packed::of(&bytes);
+        self.totals.add(packed);
         let Some(known_by) = known_by else {
             let place = self.arena.insert(packed);
             return self.enter(place);
         };
         let before = self.place_of_device(known_by).expect(KNOWN);
+        self.totals.remove(self.arena.get(before));
         let keys = self.keys(before);
         let is_replaced = self.arena.replace(before, packed);
         if is_replaced && self.keys(before) == keys {
@@ -200,6 +209,7 @@ impl Index {
 
     fn remove_account(&mut self, known_by: DeviceId) {
         let place = self.place_of_device(known_by).expect(KNOWN);
+        self.totals.remove(self.arena.get(place));
         let (devices, handles) = self.keys(place);
         self.devices.remove(place, &devices);
         self.handles.remove(place, &handles);
@@ -222,6 +232,11 @@ impl Index {
         let packed = self.arena.get(place);
         let devices = device_hashes(packed, &self.hasher).collect();
         (devices, handle_hashes(packed, &self.hasher).collect())
+    }
+
+    /// How much it holds.
+    pub(super) const fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Memory of the index.

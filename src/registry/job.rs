@@ -68,8 +68,9 @@ pub(super) struct Touches {
     pub(super) device: Option<DeviceId>,
     pub(super) handle: Option<Handle>,
     pub(super) everything: bool,
-    /// It is a check-in, which needs no record unless the device had lapsed.
-    pub(super) is_check_in: bool,
+    /// Whether it can be carried out while the log takes no records: it changes rows only, or is a check-in, which needs no
+    /// record unless the device had lapsed.
+    pub(super) needs_no_record: bool,
 }
 
 /// What a batch's commands have touched. Two commands that touch the same thing are never in one batch, because the

@@ -8,6 +8,9 @@
 //! anything. A handle follows its newest proof; a check-in renews a device, never a claim. When a handle's last device
 //! is gone the claim ends, and how it ended is remembered for 30 days: for the log, and for the devices that had it.
 //!
+//! Small durable facts that end by themselves, such as sessions and counters, lie beside the accounts as expiring rows
+//! (see [`expiring`]). Accounts that get no new handles are flagged by such a row.
+//!
 //! An account with all that is one row of the store, read and written as a whole. The index keeps of it what lookups
 //! need, packed (see [`packed`]); the rest is read from the store when somebody asks.
 //!
@@ -26,17 +29,24 @@ mod counts;
 mod device;
 mod directory;
 mod error;
+mod expiring;
+mod flag;
+mod flag_counts;
 mod handle_state;
 mod index;
 mod job;
+mod lease_offset;
 mod offline;
 mod packed;
 mod plan;
+mod row_changes;
+mod row_view;
 mod state;
 mod store;
 mod subject;
 mod table;
 mod token;
+mod totals;
 mod transfer;
 mod view;
 mod writer;
@@ -52,11 +62,18 @@ pub use counts::{Counts, LiveCounts};
 pub use device::{DeviceDetails, HandleDetails};
 pub use directory::Registry;
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};
+pub use expiring::RowKind;
+pub use flag::AccountFlag;
 pub use handle_state::HandleState;
 pub use index::IndexBytes;
 pub use offline::StoppedRegistry;
+pub use row_changes::Rows;
+pub use row_view::RowsView;
+#[cfg(feature = "testing")]
+pub use store::fuzz_rows;
 pub use store::{StoreError, Unrecorded};
 pub use subject::Subject;
 pub use token::DeviceToken;
+pub use totals::Totals;
 pub use transfer::{TransferAccount, TransferClaim, TransferDevice};
 pub use view::{Asker, View};

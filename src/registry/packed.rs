@@ -215,9 +215,12 @@ impl<'a> Packed<'a> {
     ) -> Option<HandleState> {
         let handle = self.handles().find(|handle| handle.name == name)?;
         let backing = self.devices().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
-        let live_until = backing.map(|(_, device)| live_until(device.last_check_in_at())).max()?;
+        let leases =
+            backing.map(|(_, device)| (live_until(device.last_check_in_at()), device.id()));
+        let (live_until, device) = leases.max()?;
         Some(HandleState::Claimed {
             account: self.account(),
+            device,
             live_until,
             discoverable: handle.discoverable(),
         })

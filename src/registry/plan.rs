@@ -15,7 +15,10 @@ use crate::{
 use super::{
     account::Account,
     error::{ChangeError, DeviceError},
+    expiring::{RowKey, RowKind},
+    flag::AccountFlag,
     handle_state::Tombstone,
+    row_changes::{RowChanges, Rows},
     state::RegistryState,
     store::{Mutation, Reader, StoreError},
 };
@@ -38,6 +41,9 @@ pub(super) struct Plan {
     /// In which order the accounts were read, so that the same commands make the same steps.
     order: Vec<AccountId>,
     tombstones: Vec<Mutation>,
+    /// Rows to be dropped, since they have ended.
+    pub(super) ended_rows: Vec<RowKey>,
+    rows: RowChanges,
     pub(super) changes: Vec<Change>,
 }
 
@@ -60,6 +66,8 @@ impl Plan {
             new: Vec::new(),
             order: Vec::new(),
             tombstones: Vec::new(),
+            ended_rows: Vec::new(),
+            rows: RowChanges::default(),
             changes: Vec::new(),
         }
     }
@@ -126,6 +134,32 @@ impl Plan {
         }
     }
 
+    /// What `plan` says of the expiring rows, and what it changes: nothing, until [`Plan::change_rows`] is told so.
+    pub(super) fn draft_rows<R>(&self, plan: impl FnOnce(&mut Rows<'_>) -> R) -> (R, RowChanges) {
+        let visible = self.shared.rows();
+        let mut rows = Rows::new(&visible, &self.rows, self.now);
+        let answer = plan(&mut rows);
+        (answer, rows.into_changes())
+    }
+
+    pub(super) fn change_rows(&mut self, changes: RowChanges) {
+        self.rows.add(changes);
+    }
+
+    /// Sets or clears the flag of an account. False if that changes nothing: a flag that is there stays as it is.
+    pub(super) fn set_flag(&mut self, account: AccountId, flag: Option<AccountFlag>) -> bool {
+        let key = AccountFlag::key(account);
+        let (changes, drafted) = self.draft_rows(|rows| {
+            let changes = rows.get(RowKind::Flag, &key).is_some() != flag.is_some();
+            if changes {
+                rows.write(RowKind::Flag, &key, flag.map(AccountFlag::row));
+            }
+            changes
+        });
+        self.change_rows(drafted);
+        changes
+    }
+
     /// Adds a change for the log to record.
     pub(super) fn record(
         &mut self,
@@ -156,8 +190,8 @@ impl Plan {
 
     /// The steps for the store and for the index, and the records. An account that lost its last device is gone.
     pub(super) fn into_steps(mut self) -> (Vec<Mutation>, Vec<Change>) {
-        let mut steps = self.tombstones;
-        for id in self.order {
+        let mut steps = std::mem::take(&mut self.tombstones);
+        for id in std::mem::take(&mut self.order) {
             let Some(Working { was, account }) = self.accounts.remove(&id) else {
                 continue;
             };
@@ -166,12 +200,28 @@ impl Plan {
             };
             if account.devices.is_empty() {
                 steps.push(Mutation::RemoveAccount { id, known_by });
+                self.set_flag(id, None);
             } else if account != was {
                 steps.push(Mutation::PutAccount { account, known_by: Some(known_by) });
             }
         }
         let new = self.new.into_iter();
         steps.extend(new.map(|account| Mutation::PutAccount { account, known_by: None }));
+        // First what has ended: the batch may put it anew.
+        steps.extend(self.ended_rows.drain(..).map(Mutation::RemoveRow));
+        let visible = self.shared.rows();
+        for (key, row) in self.rows.into_items() {
+            let before = visible.get(key.kind, &key.key);
+            match row {
+                Some(row) if before != Some(&row) => steps.push(Mutation::PutRow(key, row)),
+                None if before.is_some_and(|before| !before.has_ended(self.now)) => {
+                    steps.push(Mutation::RemoveRow(key));
+                }
+                // Changed and changed back, or removed after its end.
+                _ => {}
+            }
+        }
+        drop(visible);
         (steps, self.changes)
     }
 }

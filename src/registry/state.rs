@@ -4,17 +4,22 @@ use std::{
     num::NonZero,
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
 
-use crate::clock::{SharedClock, Timestamp};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    metrics::Histogram,
+};
 
 use super::{
     arena::Arena,
     config::Config,
     error::Loading,
+    expiring::{ExpiringRows, RowKey, RowKind},
+    flag_counts::FlagCounts,
     index::Index,
     store::{Mutation, Row, Store, StoreError, Unrecorded},
 };
@@ -27,16 +32,39 @@ pub(super) struct RegistryState {
     pub(super) clock: SharedClock,
     /// When the store was made: it knows all that ended since.
     pub(super) founded_at: Timestamp,
+    /// The expiring rows. Who holds this lock takes no gate. Changed only by the writer.
+    rows: RwLock<ExpiringRows>,
+    /// How many accounts are flagged.
+    flags: AtomicUsize,
+    /// How many were flagged and cleared since the start.
+    pub(super) flag_counts: FlagCounts,
     is_loaded: AtomicBool,
     /// Whether changes that make the store grow are refused: its disk has too little space.
     pub(super) is_low_on_space: AtomicBool,
+    /// Whether the store took the last batch, perhaps as its reopening showed.
+    is_store_writable: AtomicBool,
+    /// How long a commit of the store takes.
+    pub(super) commits: Histogram,
 }
 
 impl RegistryState {
     pub(super) fn new(config: Config, clock: SharedClock, founded_at: Timestamp) -> Self {
         let gate = RwLock::new(Index::new());
         let (is_loaded, is_low_on_space) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { gate, config, clock, founded_at, is_loaded, is_low_on_space }
+        let (is_store_writable, commits) = (AtomicBool::new(true), Histogram::default());
+        Self {
+            gate,
+            rows: RwLock::default(),
+            flags: AtomicUsize::new(0),
+            flag_counts: FlagCounts::default(),
+            config,
+            clock,
+            founded_at,
+            is_loaded,
+            is_low_on_space,
+            is_store_writable,
+            commits,
+        }
     }
 
     /// Since when a device is silent that checked in last at `last`: time that the clock jumped over does not count.
@@ -57,6 +85,48 @@ impl RegistryState {
     /// The index for a change. No lookup decides meanwhile.
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The expiring rows, for reading.
+    pub(super) fn rows(&self) -> RwLockReadGuard<'_, ExpiringRows> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first rows that have ended, at most `max`.
+    pub(super) fn ended_rows(&self, now: Timestamp, max: usize) -> Vec<RowKey> {
+        self.rows().ended(now).take(max).cloned().collect()
+    }
+
+    /// Takes the changes of rows out of `steps`, of those kinds that `shows` names, and makes them visible.
+    pub(super) fn show_rows(&self, steps: &mut Vec<Mutation>, shows: impl Fn(RowKind) -> bool) {
+        let mut steps = steps.extract_if(.., |step| match step {
+            Mutation::PutRow(key, _) | Mutation::RemoveRow(key) => shows(key.kind),
+            _ => false,
+        });
+        let Some(first) = steps.next() else { return };
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        for step in std::iter::once(first).chain(steps) {
+            match step {
+                Mutation::PutRow(key, row) => rows.put(key, row),
+                Mutation::RemoveRow(key) => rows.remove(key),
+                _ => {}
+            }
+        }
+        self.flags.store(rows.count(RowKind::Flag), Ordering::Release);
+    }
+
+    /// How many accounts are flagged.
+    pub(super) fn flag_count(&self) -> usize {
+        self.flags.load(Ordering::Acquire)
+    }
+
+    /// Whether the store took the last batch.
+    pub(super) fn is_store_writable(&self) -> bool {
+        self.is_store_writable.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_store_writable(&self, is_writable: bool) {
+        self.is_store_writable.store(is_writable, Ordering::Relaxed);
     }
 
     /// From here on lookups are answered.
@@ -101,11 +171,13 @@ impl RegistryState {
         let mut arena = Arena::default();
         arenas.into_iter().for_each(|part| arena.append(part));
         let mut index = Index::of(arena, threads)?;
-        let mut unrecorded = Vec::new();
+        let (mut unrecorded, mut rows) = (Vec::new(), Vec::new());
         store.load(&mut |row| match row {
             Row::Tombstone(handle, ended) => index.apply(Mutation::PutTombstone(handle, ended)),
             Row::Unrecorded(row) => unrecorded.push(row),
+            Row::Expiring(key, row) => rows.push(Mutation::PutRow(key, row)),
         })?;
+        self.show_rows(&mut rows, |_| true);
         *self.write() = index;
         Ok(unrecorded)
     }

@@ -133,13 +133,13 @@ impl Shard {
         if self.0.len() == self.0.capacity() {
             self.grow(number, hashes_of);
         }
-        self.0.insert_unique(hash, place, |_| unreachable!("room was made"));
+        self.0.insert_unique(hash, place, |_| unreachable!("space was made"));
     }
 
     /// Builds the shard anew, larger. Not by hashbrown, which asks for the hash of an entry: there may be several.
     fn grow(&mut self, number: usize, hashes_of: HashesOf<'_>) {
-        let room = (self.0.len() + 1) * 5 / 4;
-        let before = std::mem::replace(&mut self.0, HashTable::with_capacity(room));
+        let capacity = (self.0.len() + 1) * 5 / 4;
+        let before = std::mem::replace(&mut self.0, HashTable::with_capacity(capacity));
         // Records with several keys in this shard, and how many of these were met: the record last put in may have
         // more keys than entries so far.
         let mut several: Vec<(Slot, usize)> = Vec::new();
@@ -152,7 +152,7 @@ impl Shard {
             });
             let met = if hashes.len() > 1 { met_again(&mut several, place) } else { 0 };
             if let Some(hash) = hashes.get(met) {
-                self.0.insert_unique(*hash, place, |_| unreachable!("room was made"));
+                self.0.insert_unique(*hash, place, |_| unreachable!("space was made"));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Reads of lookups: the state of handles, and the asking device.
 
-use std::sync::RwLockReadGuard;
+use std::{sync::RwLockReadGuard, time::Duration};
 
 use crate::{
     clock::Timestamp,
@@ -13,6 +13,7 @@ use super::{
     error::{Loading, TokenError},
     handle_state::HandleState,
     index::Index,
+    lease_offset::LeaseOffsets,
     packed::Packed,
     state::RegistryState,
     token::Presented,
@@ -39,6 +40,7 @@ pub struct Asker {
 #[must_use = "a view orders what is decided under it"]
 pub struct View<'a> {
     shared: &'a RegistryState,
+    lease_offsets: &'a LeaseOffsets,
     index: RwLockReadGuard<'a, Index>,
     now: Timestamp,
 }
@@ -54,6 +56,11 @@ impl View<'_> {
         self.index.probe(handle, self.now, |last| self.shared.live_until(last, self.now))
     }
 
+    /// How much earlier than it does a lease seems to end: see `lease_offset.rs`. Less than [`LEASE_OFFSET_MAX`](crate::limits::LEASE_OFFSET_MAX).
+    pub fn lease_offset(&self, device: DeviceId, live_until: Timestamp) -> Duration {
+        self.lease_offsets.of(device, live_until)
+    }
+
     /// The device as an asker, if it has not signed out since its token was checked.
     pub fn asker(&self, device: DeviceId) -> Option<Asker> {
         self.index.device(device).map(|(account, _)| asker(device, account))
@@ -65,7 +72,8 @@ impl Registry {
     pub fn view(&self) -> Result<View<'_>, Loading> {
         let index = self.shared.loaded()?;
         // Time is read inside the gate, so that it belongs to the same order.
-        Ok(View { shared: &self.shared, index, now: self.shared.clock.now() })
+        let (now, lease_offsets) = (self.shared.clock.now(), &self.lease_offsets);
+        Ok(View { shared: &self.shared, lease_offsets, index, now })
     }
 
     /// Whose token this is.

@@ -13,7 +13,9 @@
 //!
 //! A store that fails is opened again with growing pauses. What is then durable decides whether the batch in doubt took
 //! effect. If the log refuses records, the batch stays invisible until the log takes them: the log's order is the order in
-//! which changes became visible. Meanwhile all other changes are refused but check-ins, which need no record.
+//! which changes became visible. Meanwhile all other changes are refused but check-ins and changes of expiring rows, which
+//! need no record. These rows become visible as soon as they are durable: a later commit, which may not wait for the log,
+//! must see them.
 
 use std::{
     sync::{
@@ -28,6 +30,8 @@ use crate::limits;
 use super::{
     change_outbox::{ChangeOutbox, ChangeSink, Recorded},
     error::ChangeError,
+    expiring::RowKind,
+    flag_counts::FlagCounts,
     job::{Answer, Job, Touched, Touches},
     plan::Plan,
     state::RegistryState,
@@ -126,8 +130,10 @@ impl Writer {
 
     fn maintain(&mut self) {
         let now = Instant::now();
-        if self.in_doubt.is_some() && self.reopen_at <= now {
-            self.reopen(now);
+        if self.reopen_at <= now
+            && let Some((number, batch)) = self.in_doubt.take()
+        {
+            self.reopen(number, batch, now);
         }
         self.outbox.confirm();
         if self.offer_at <= now && (self.held.is_some() || !self.outbox.is_in_order()) {
@@ -146,12 +152,12 @@ impl Writer {
         self.held.is_none() && self.outbox.is_in_order() && self.sink.is_writable()
     }
 
-    /// Why a command cannot be carried out now. A check-in that needs no record is carried out though the log takes none: a device
-    /// must not lapse because the log's disk is full for long.
+    /// Why a command cannot be carried out now. What needs no record is carried out though the log takes none: a device must not
+    /// lapse, and no attempt at a code must go uncounted, because the log's disk is full for long.
     fn refusal(&self, touches: &Touches) -> Option<ChangeError> {
         if self.in_doubt.is_some() {
             Some(ChangeError::StoreUnwritable)
-        } else if !self.takes_records() && (!touches.is_check_in || self.is_held(touches)) {
+        } else if !self.takes_records() && (!touches.needs_no_record || self.is_held(touches)) {
             Some(ChangeError::LogUnwritable)
         } else if self.outbox.is_full() {
             Some(ChangeError::Overloaded)
@@ -177,9 +183,7 @@ impl Writer {
         }
         let (answers, plan) = self.gather(first);
         let outcome = self.carry_out(plan);
-        for answer in answers {
-            answer(outcome.clone());
-        }
+        answers.into_iter().for_each(|answer| answer(outcome.clone()));
     }
 
     /// Takes waiting commands, up to the first that touches what another of them touches.
@@ -189,7 +193,7 @@ impl Writer {
         let (mut touched, mut answers) = (Touched::default(), Vec::new());
         let mut next = Some(first);
         while let Some(job) = next {
-            let may_join = plan.takes_records || job.touches.is_check_in;
+            let may_join = plan.takes_records || job.touches.needs_no_record;
             if !may_join || !touched.add(&job.touches, &self.shared.read()) {
                 self.carried = Some(job);
                 break;
@@ -209,6 +213,9 @@ impl Writer {
         if steps.is_empty() && changes.is_empty() {
             return Ok(None);
         }
+        // Before the batch's own steps, which may put such a row anew.
+        let ended = self.shared.ended_rows(decided_at, limits::REGISTRY_COMMIT_ENDED_ROWS_MAX);
+        steps.splice(0..0, ended.into_iter().map(Mutation::RemoveRow));
         let rows = self.outbox.place(changes, decided_at);
         steps.extend(rows.iter().cloned().map(Mutation::PutUnrecorded));
         self.commit(Transaction { steps, rows, removes: Vec::new() })
@@ -216,18 +223,19 @@ impl Writer {
 
     fn commit(&mut self, mut batch: Transaction) -> Result<Recorded, ChangeError> {
         batch.removes = std::mem::take(&mut self.outbox.confirmed);
-        let removals = batch.removes.iter().map(|place| Mutation::RemoveUnrecorded(*place));
-        batch.steps.extend(removals);
+        batch.steps.extend(batch.removes.iter().copied().map(Mutation::RemoveUnrecorded));
         let number = self.store.last_batch() + 1;
-        if let Err(error) = self.store.commit(number, &batch.steps) {
+        let began = Instant::now();
+        let committed = self.store.commit(number, &batch.steps);
+        self.shared.commits.observe(began.elapsed());
+        self.shared.set_store_writable(committed.is_ok());
+        if let Err(error) = committed {
             tracing::error!(%error, "the registry store failed; changes are refused until it works again");
-            self.in_doubt = Some((number, batch));
-            // The pause grows until a commit succeeds: on a full disk the store opens again, and then fails again.
-            self.reopen_at = Instant::now() + self.reopen_pause;
-            self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
+            self.doubt(number, batch);
             return Err(ChangeError::StoreUnwritable);
         }
         self.reopen_pause = limits::REGISTRY_REOPEN_PAUSE;
+        self.shared.show_rows(&mut batch.steps, |kind| kind != RowKind::Flag);
         self.publish(batch).map_err(|batch| {
             tracing::error!(
                 "the log refused change records; changes are held back until it takes them"
@@ -242,25 +250,25 @@ impl Writer {
     fn publish(&mut self, mut batch: Transaction) -> Result<Recorded, Transaction> {
         let is_next = batch.rows.is_empty() || self.outbox.is_in_order();
         assert!(is_next, "the log takes earlier records first");
+        let of_flags = FlagCounts::causes(&batch.rows);
         let mut index = self.shared.write();
         match self.outbox.hand_over(self.sink.as_ref(), std::mem::take(&mut batch.rows)) {
             Ok(recorded) => {
-                for step in batch.steps {
-                    index.apply(step);
-                }
+                self.shared.show_rows(&mut batch.steps, |_| true);
+                self.shared.flag_counts.add(&of_flags);
+                batch.steps.into_iter().for_each(|step| index.apply(step));
                 Ok(recorded)
             }
             Err(rows) => Err(Transaction { rows, ..batch }),
         }
     }
 
-    fn reopen(&mut self, now: Instant) {
-        let Some((number, batch)) = self.in_doubt.take() else {
-            return;
-        };
+    fn reopen(&mut self, number: u64, mut batch: Transaction, now: Instant) {
         match self.store.reopen() {
             Ok(durable) if durable == number => {
                 tracing::info!("the registry store works again; the batch in doubt is durable");
+                self.shared.set_store_writable(true);
+                self.shared.show_rows(&mut batch.steps, |kind| kind != RowKind::Flag);
                 // One without records is shown at once, others as soon as the log has all earlier records.
                 if !batch.rows.is_empty() {
                     (self.held, self.offer_at) = (Some(batch), now);
@@ -280,9 +288,15 @@ impl Writer {
             }
             Err(error) => tracing::warn!(%error, "the registry store still fails"),
         }
+        self.doubt(number, batch);
+    }
+
+    /// Keeps a batch in doubt until the next reopening. The pause grows until a commit succeeds: on a full disk the store opens
+    /// again, and then fails again.
+    fn doubt(&mut self, number: u64, batch: Transaction) {
         self.in_doubt = Some((number, batch));
+        self.reopen_at = Instant::now() + self.reopen_pause;
         self.reopen_pause = (self.reopen_pause * 2).min(limits::REGISTRY_REOPEN_PAUSE_MAX);
-        self.reopen_at = now + self.reopen_pause;
     }
 
     /// Removes rows of records that the log holds, when there is nothing better to do.

@@ -9,18 +9,19 @@ use std::path::Path;
 use anyhow::Context as _;
 use rustix::process::{Resource, getrlimit};
 
-use crate::{files, limits};
+use crate::{config::ServerConfig, files, http::connection::admission::Admission, limits};
 
 /// The process's open descriptors, on Linux.
 const OPEN: &str = "/proc/self/fd";
 /// What the runtime of a listening socket opens later.
 const DESCRIPTORS_OF_RUNTIME: usize = 4;
 
-/// The most connections of each listening socket.
+/// The most connections of each listening socket, and of one network on all sockets of the phones' listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConnectionLimits {
     pub(super) phones: usize,
     pub(super) operators: usize,
+    of_network: usize,
 }
 
 impl ConnectionLimits {
@@ -51,6 +52,17 @@ impl ConnectionLimits {
         Ok(limits)
     }
 
+    /// The limits of the phones' listener and of the operators'.
+    pub(super) fn admissions(&self, config: &ServerConfig) -> (Admission, Admission) {
+        let of_network = match config.connections_per_network {
+            0 => self.of_network,
+            configured => configured,
+        };
+        let balancers = &config.proxy_protocol_from;
+        let phones = Admission::of_strangers(self.phones, of_network, balancers);
+        (phones, Admission::of_socket(self.operators))
+    }
+
     /// None if some listener would get no connection.
     fn within(limit: usize, open: usize, sockets: usize) -> Option<Self> {
         let free = limit.saturating_sub(open);
@@ -61,7 +73,8 @@ impl ConnectionLimits {
         let connections = free - reserved;
         let operators = (connections / 4).min(limits::CONNECTIONS_MAX);
         let phones = ((connections - operators) / sockets).min(limits::CONNECTIONS_MAX);
-        (operators > 0 && phones > 0).then_some(Self { phones, operators })
+        let of_network = (phones * sockets / limits::CONNECTIONS_OF_NETWORK_DIVISOR).max(1);
+        (operators > 0 && phones > 0).then_some(Self { phones, operators, of_network })
     }
 }
 
@@ -81,12 +94,14 @@ mod tests {
                 let free = limit - open;
                 assert!(left >= limits::DESCRIPTORS_RESERVED.min(free / 3 * 2), "{limit}: {left}");
                 assert!(limits.phones.max(limits.operators) <= limits::CONNECTIONS_MAX);
+                let all = limits.phones * sockets;
+                assert!((1..=all.div_ceil(4)).contains(&limits.of_network), "{limit}");
             }
         }
         let plenty = ConnectionLimits::within(1 << 20, 40, 2).unwrap();
         assert_eq!(
-            (plenty.phones, plenty.operators),
-            (limits::CONNECTIONS_MAX, limits::CONNECTIONS_MAX)
+            (plenty.phones, plenty.operators, plenty.of_network),
+            (limits::CONNECTIONS_MAX, limits::CONNECTIONS_MAX, limits::CONNECTIONS_MAX / 2)
         );
     }
 }

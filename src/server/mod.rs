@@ -21,17 +21,21 @@
 //! 2. Accept no new connection; requests under way finish. Their records are committed before they do.
 //! 3. Record how many refusals were not recorded one by one.
 //! 4. Drain the registry's writer.
-//! 5. Write the audit log's last entries.
-//! 6. Flush the log and close its file.
-//! 7. Save trusted time.
-//! 8. Release the lock.
+//! 5. Write what changed in the quota.
+//! 6. Write the audit log's last entries.
+//! 7. Flush the log and close its file.
+//! 8. Save trusted time.
+//! 9. Release the lock.
 
 mod descriptors;
 mod directory;
 mod modules;
+mod notify;
 mod recorded;
+mod services;
 mod space;
 mod ticks;
+mod tls;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -42,27 +46,25 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::Router;
 use axum_server::Handle;
 use tokio::task::spawn_blocking;
 
-pub use self::directory::Addresses;
-use self::{descriptors::ConnectionLimits, directory::Directory, modules::Modules};
+use self::{
+    descriptors::ConnectionLimits, directory::Directory, modules::Modules, services::Services,
+};
+pub use self::{
+    directory::Addresses,
+    notify::ServiceManager,
+    tls::{certificate_in_files, check_tls},
+};
 use crate::{
     clock::{SharedClock, SharedMachine, Timestamp},
     config::Config,
     dispatch::LogSink,
+    doctor::Connections,
     handle,
-    http::{
-        self,
-        edge::Service,
-        listen,
-        operator::{OperatorState, Reads},
-        phone::PhoneState,
-        proxies::Proxies,
-    },
-    operators::Operators,
-    reading::Records,
+    http::{connection::admission::Admission, edge::Service, listen, overload::Overload, tls::Tls},
+    metrics,
     registry::Unrecorded,
     shutdown::Shutdown,
 };
@@ -73,9 +75,11 @@ pub struct Server {
     grace: Duration,
     shutdown: Shutdown,
     modules: Modules,
+    tls: Option<Tls>,
     phones: Handle<SocketAddr>,
     operators: Handle<SocketAddr>,
     phone_threads: Vec<JoinHandle<()>>,
+    responding: notify::PhoneThreads,
     directory: Directory,
 }
 
@@ -89,6 +93,7 @@ impl Server {
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
+        let tls = tls::open(&config.tls, &clock).await?;
         let shutdown = Shutdown::new();
         let (phones, phone_sockets) =
             listen::bind(config.server.phones, config.server.phone_threads())
@@ -100,51 +105,40 @@ impl Server {
             let disk = Arc::clone(&directory.disk);
             move || modules::open(&config, &clock, &disk, &shutdown)
         };
+        // Before any value of theirs is made.
+        metrics::announce_owners(phone_sockets.len());
         let modules = spawn_blocking(open).await.context("opening the data directory")??;
         let connections = ConnectionLimits::of_process(phone_sockets.len())?;
-
-        let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
-        let phone_state = PhoneState {
-            dispatch: modules.dispatch.clone(),
-            registry: Arc::clone(&modules.registry),
-            verifications: Arc::clone(&modules.ownership),
-            quota: Arc::clone(&modules.quota),
-            log: modules.log.clone(),
-            clock: Arc::clone(&clock),
-        };
-        let phone_service = http::phone::service(phone_state, proxies, http::operator::paths());
-        let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
-        let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
-        let operator_routes = http::operator::routes(OperatorState {
-            operators: Arc::new(Operators::of(&config.server.data)),
-            reads: Reads::new(records),
-            registry: Arc::clone(&modules.registry),
-            intake: modules.intake.clone(),
-            snapshots: modules.snapshots.clone(),
-            counters: modules.counters(),
-            log: modules.log.clone(),
-            clock: Arc::clone(&clock),
-            trusted: Arc::clone(&directory.clock),
-            shutdown: shutdown.clone(),
-        });
+        let (of_phones, of_operators) = connections.admissions(&config.server);
+        let found = Connections { phones: connections.phones * phone_sockets.len() };
+        let (trusted, served) = (&directory.clock, tls.as_ref());
+        let services = Services::new(config, &modules, trusted, served, &shutdown, found);
 
         let mut server = Self {
             addresses: Addresses { phones, operators },
             grace: config.server.grace,
             modules,
+            tls,
             phones: Handle::new(),
             operators: Handle::new(),
             phone_threads: Vec::new(),
+            responding: notify::PhoneThreads::default(),
             shutdown,
             directory,
         };
-        server.serve_operators(operator_sockets, &operator_routes, connections.operators);
-        let ready = match server.serve_phones(phone_sockets, &phone_service, connections.phones) {
+        let tls = tls::of_listeners(server.tls.as_ref(), &config.tls);
+        let (for_phones, for_operators) = (tls.phones.as_ref(), tls.operators.as_ref());
+        server.serve_operators(operator_sockets, &services.operators, for_operators, &of_operators);
+        let serving = server.serve_phones(phone_sockets, &services.phones, for_phones, &of_phones);
+        let ready = match serving {
             Ok(()) => server.load(clock.now().minus(config.log.retention)).await,
             Err(error) => Err(error),
         };
         let upkeep = server.directory.upkeep(server.addresses);
         ticks::spawn(&server.shutdown, &server.modules, &server.directory.clock, upkeep);
+        if let Some(tls) = &server.tls {
+            ticks::spawn_certificate(&server.shutdown, Arc::clone(&tls.certificate));
+        }
         match ready {
             Ok(()) => {
                 server.modules.intake.resume();
@@ -167,6 +161,11 @@ impl Server {
     /// The stop signals.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    /// Reports to the service manager that the server is ready, and from then on that it responds.
+    pub fn report_to(&self, manager: &ServiceManager) -> notify::Reporting {
+        manager.ready(self.addresses, self.responding.clone(), self.shutdown.clone())
     }
 
     /// Destroys the hours of the log and the days of the audit log that have expired, now: what the service does by itself every minute.
@@ -194,13 +193,29 @@ impl Server {
         self.modules.dispatch.log_refusal_counts().await;
     }
 
-    fn serve_operators(&self, sockets: Vec<TcpListener>, routes: &Router, connections: usize) {
+    /// Serves the listeners' certificate of the files from now on if they have changed, as the service does by itself every minute.
+    pub async fn tick_certificate(&self) {
+        if let Some(tls) = &self.tls {
+            let certificate = Arc::clone(&tls.certificate);
+            // A file system that hangs must not hold the thread that waits for signals. A panic is not expected, and was reported.
+            let _ = spawn_blocking(move || certificate.tick()).await;
+        }
+    }
+
+    fn serve_operators(
+        &self,
+        sockets: Vec<TcpListener>,
+        service: &Service,
+        tls: Option<&Tls>,
+        admission: &Admission,
+    ) {
         for socket in sockets {
-            let (routes, handle) = (routes.clone(), self.operators.clone());
-            let service = Service { routes, shortcut: None, proxies: Proxies::default() };
+            let (service, handle) = (service.clone(), self.operators.clone());
+            let (tls, admission) = (tls.cloned(), admission.clone());
             let shutdown = self.shutdown.clone();
             self.shutdown.spawn("operators-listener", async move {
-                if let Err(error) = listen::serve(socket, service, handle, connections).await {
+                let serving = listen::serve(socket, service, tls, handle, admission);
+                if let Err(error) = serving.await {
                     tracing::error!(%error, "the operators' listener failed");
                     shutdown.crashed("operators-listener");
                 }
@@ -212,18 +227,27 @@ impl Server {
         &mut self,
         sockets: Vec<TcpListener>,
         service: &Service,
-        connections: usize,
+        tls: Option<&Tls>,
+        admission: &Admission,
     ) -> anyhow::Result<()> {
         for (number, socket) in sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (service, handle) = (service.clone(), self.phones.clone());
+            self.responding.add(runtime.handle());
+            let (mut service, handle) = (service.clone(), self.phones.clone());
+            service.overload = service.overload.as_ref().map(Overload::of_other_thread);
+            let (tls, admission) = (tls.cloned(), admission.clone());
             let (log, shutdown) = (self.modules.log.clone(), self.shutdown.clone());
             let serve = move || {
+                metrics::own_copy();
                 // A task of its own, so that it runs after the requests that are ready.
                 let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
-                let serving = listen::serve(socket, service, handle, connections);
+                let measuring = service.overload.clone().map(|it| runtime.spawn(it.measure()));
+                let serving = listen::serve(socket, service, tls, handle, admission);
                 let served = catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving)));
                 committing.abort();
+                if let Some(measuring) = measuring {
+                    measuring.abort();
+                }
                 match served {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
@@ -242,12 +266,15 @@ impl Server {
     /// Rebuilds the index, gives the log the changes that a crash kept from it, and begins to accept changes.
     /// What was decided before `horizon` needs no record.
     async fn load(&self, horizon: Timestamp) -> anyhow::Result<()> {
-        let Modules { registry, log, audit, .. } = &self.modules;
+        let Modules { registry, log, audit, quota, .. } = &self.modules;
         let (registry, log, audit) = (Arc::clone(registry), log.clone(), audit.clone());
+        let quota = Arc::clone(quota);
         let load = move || -> anyhow::Result<()> {
             // A server that was stopped for long destroys expired hours first.
             ticks::retention(&log, &audit);
             handle::warm_up();
+            // No lookup is charged before the registry is loaded.
+            quota.restore().context("reading the quota's files")?;
             registry.load()?;
             let reader = log.clone();
             let recorded =
@@ -255,6 +282,7 @@ impl Server {
             Ok(registry.start(Arc::new(LogSink(log)), &recorded)?)
         };
         spawn_blocking(load).await.context("loading the registry")??;
+        self.modules.ownership.warn_of_lost_key();
         Ok(())
     }
 
@@ -281,6 +309,7 @@ impl Server {
         modules.dispatch.log_refusal_counts().await;
         let close = move || {
             modules.registry.close();
+            modules.quota.write();
             modules.audit.close();
             modules.log.close();
             ticks::save_clock(&directory.clock);

@@ -7,40 +7,81 @@ use anyhow::Context as _;
 use super::space::RegistrySpace;
 use crate::{
     audit::Audit,
-    clock::SharedClock,
+    clock::{SharedClock, TrustedClock},
     config::Config,
     dispatch::Dispatch,
     envelope::KeyFiles,
-    files::SharedDisk,
-    http::operator::{Counters, Snapshots},
+    files::{OsDisk, SharedDisk, WatchedSpace},
+    http::{
+        operator::{Counters, Defences, Snapshots, States},
+        proxies::Proxies,
+        tls::Tls,
+        traffic::Traffic,
+    },
     import_jobs::ImportJobs,
     query_log::{self, LogOptions, QueryLog},
-    quota::Quota,
+    quota::{Quota, QuotaFiles},
     registry::Registry,
     shutdown::Shutdown,
-    verification::{DeliveryRouter, VerificationService},
+    verification::{CodesSent, DeliveryPauses, DeliveryRouter, HashKey, VerificationService},
 };
 
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
     pub(super) space: RegistrySpace,
+    /// Free space for metrics.
+    pub(super) directories: Arc<WatchedSpace>,
     pub(super) intake: Arc<ImportJobs>,
     pub(super) snapshots: Snapshots,
     pub(super) log: QueryLog,
     pub(super) audit: Audit,
     pub(super) quota: Arc<Quota>,
     pub(super) ownership: Arc<VerificationService>,
+    pub(super) codes: Arc<CodesSent>,
+    pub(super) deliveries: DeliveryPauses,
     pub(super) dispatch: Dispatch,
 }
 
 impl Modules {
-    /// The counts that `/metrics` shows.
-    pub(super) fn counters(&self) -> Counters {
+    /// The counts that `/metrics` shows, with those of both listeners.
+    pub(super) fn counters(
+        &self,
+        phones: &Arc<Traffic>,
+        operators: &Arc<Traffic>,
+        proxies: &Proxies,
+    ) -> Counters {
         Counters {
+            phones: Arc::clone(phones),
+            operators: Arc::clone(operators),
+            proxies: proxies.clone(),
             lookups: self.dispatch.counts(),
             unrecorded: self.dispatch.unrecorded(),
+            verifications: Arc::clone(&self.ownership),
+            codes: Arc::clone(&self.codes),
+        }
+    }
+
+    /// The defence against abuse that `/metrics` shows.
+    pub(super) fn defences(&self) -> Defences {
+        Defences {
+            registry: Arc::clone(&self.registry),
             quota: Arc::clone(&self.quota),
             verifications: Arc::clone(&self.ownership),
+            codes: Arc::clone(&self.codes),
+            deliveries: self.deliveries.clone(),
+        }
+    }
+
+    /// The parts whose states `/metrics` shows.
+    pub(super) fn states(&self, clock: &Arc<TrustedClock>, tls: Option<&Tls>) -> States {
+        States {
+            log: self.log.clone(),
+            audit: self.audit.clone(),
+            registry: Arc::clone(&self.registry),
+            imports: Arc::clone(&self.intake),
+            clock: Arc::clone(clock),
+            space: Arc::clone(&self.directories),
+            certificate: tls.map(|tls| Arc::clone(&tls.certificate)),
         }
     }
 }
@@ -64,6 +105,7 @@ pub(super) fn open(
     let (keyring, retention) = (log.keyring(), config.audit.retention);
     let (dir, disk) = (data.join("audit"), Arc::clone(keys_disk));
     let audit = Audit::on_disk(disk, dir, keyring, Arc::clone(clock), retention);
+    let quota = Arc::new(open_quota(config, clock, &log)?);
     let directory = data.join("registry");
     let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
@@ -80,15 +122,54 @@ pub(super) fn open(
             .context("opening the directory of imports")?;
     let routes = DeliveryRouter::open(&config.ownership, Some(data), clock)
         .context("opening the delivery of codes")?;
-    let (routes, shutdown, sessions) =
-        (Arc::new(routes), shutdown.clone(), config.ownership.sessions);
-    let (codes_for, time) = (Arc::clone(&registry), Arc::clone(clock));
-    let ownership = VerificationService::new(codes_for, routes, time, shutdown, sessions);
-    let quota = Arc::new(Quota::new(config.quota.clone(), Arc::clone(clock)));
+    let deliveries = routes.pauses();
+    let codes = routes.codes_sent();
+    let key = HashKey::open(keys_disk, &data.join("keys"))?;
+    let ownership = VerificationService::new(
+        Arc::clone(&registry),
+        Arc::new(routes),
+        Arc::clone(clock),
+        shutdown.clone(),
+        key,
+        &config.ownership,
+    );
     let (registry_read, quota_read) = (Arc::clone(&registry), Arc::clone(&quota));
-    let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, config.dispatch.clone());
+    let (answers, stop) = (config.dispatch.clone(), shutdown.clone());
+    let dispatch = Dispatch::new(registry_read, log.clone(), quota_read, answers, stop);
     let ownership = Arc::new(ownership);
-    Ok(Modules { registry, space, intake, snapshots, log, audit, quota, ownership, dispatch })
+    let directories = [("log", reserve), ("registry", reserve), ("audit", 0), ("keys", 0)];
+    let watched = directories.map(|(name, reserve)| (name, data.join(name), reserve));
+    Ok(Modules {
+        registry,
+        space,
+        directories: Arc::new(WatchedSpace::new(watched)),
+        intake,
+        snapshots,
+        log,
+        audit,
+        quota,
+        ownership,
+        codes,
+        deliveries,
+        dispatch,
+    })
+}
+
+/// With files, unless quotas are off.
+fn open_quota(config: &Config, clock: &SharedClock, log: &QueryLog) -> anyhow::Result<Quota> {
+    let (quota, clock) = (config.quota.clone(), Arc::clone(clock));
+    if !quota.enabled {
+        return Ok(Quota::new(quota, clock));
+    }
+    let dir = config.server.data.join("quota");
+    let files = QuotaFiles {
+        dir: dir.clone(),
+        disk: OsDisk::shared(),
+        keyring: log.keyring(),
+        retention: config.log.retention,
+    };
+    Quota::open(quota, clock, files)
+        .with_context(|| format!("opening the quota's files in {}", dir.display()))
 }
 
 fn report_recovery(report: &query_log::RecoveryReport) {

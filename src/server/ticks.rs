@@ -1,12 +1,21 @@
 //! Background ticks: retention, sealing, upkeep of registry and quotas, counts of refusals, and a check that the registry's writer runs.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use super::modules::Modules;
 use crate::{
     audit::Audit,
     background::{lower_priority, spawn_tick},
     clock::TrustedClock,
+    http::tls::Certificate,
+    limits,
     query_log::QueryLog,
     registry::Registry,
     shutdown::Shutdown,
@@ -25,6 +34,8 @@ const REGISTRY_TICK: Duration = Duration::from_secs(60);
 const WATCH_TICK: Duration = Duration::from_secs(2);
 const QUOTA_TICK: Duration = Duration::from_secs(600);
 const REFUSALS_TICK: Duration = Duration::from_secs(60);
+/// How soon a certificate whose files were replaced is served.
+const CERTIFICATE_TICK: Duration = Duration::from_secs(60);
 
 pub(super) fn spawn(
     shutdown: &Shutdown,
@@ -34,12 +45,17 @@ pub(super) fn spawn(
 ) {
     spawn_tick(shutdown, "directory", DIRECTORY_TICK, directory_upkeep);
     let (log, space) = (modules.log.clone(), modules.space.clone());
+    let directories = Arc::clone(&modules.directories);
     spawn_tick(shutdown, "disk-space", SPACE_TICK, move || {
         log.check_space();
         space.check();
+        directories.look();
     });
+    // A clock that was not followed at the start was logged then.
+    let was_followed = AtomicBool::new(clock.status().is_followed);
     let clock = Arc::clone(clock);
     spawn_tick(shutdown, "clock", CLOCK_TICK, move || {
+        log_if_followed(&clock, &was_followed);
         if clock.has_unsaved_era() {
             // The tick of the directory reports an error, once a minute.
             let _ = clock.save();
@@ -51,6 +67,8 @@ pub(super) fn spawn(
     spawn_tick(shutdown, "sealing", SEALING_TICK, move || sealing(&log, &stop));
     let quota = Arc::clone(&modules.quota);
     spawn_tick(shutdown, "quota", QUOTA_TICK, move || quota.tick());
+    let quota = Arc::clone(&modules.quota);
+    spawn_tick(shutdown, "quota-files", limits::QUOTA_WRITE_EVERY, move || quota.write());
     let (dispatch, runtime) = (modules.dispatch.clone(), tokio::runtime::Handle::current());
     spawn_tick(shutdown, "refusals", REFUSALS_TICK, move || {
         runtime.block_on(dispatch.log_refusal_counts());
@@ -65,6 +83,29 @@ pub(super) fn spawn(
             stop.crashed("registry-writer");
         }
     });
+}
+
+/// Follows the files of the listeners' certificate.
+pub(super) fn spawn_certificate(shutdown: &Shutdown, certificate: Arc<Certificate>) {
+    spawn_tick(shutdown, "certificate", CERTIFICATE_TICK, move || certificate.tick());
+}
+
+/// Logs when trusted time begins or ceases to follow the wall clock. What to do about it is logged by [`save_clock`].
+fn log_if_followed(clock: &TrustedClock, was_followed: &AtomicBool) {
+    let status = clock.status();
+    if status.is_followed == was_followed.swap(status.is_followed, Ordering::Relaxed) {
+        return;
+    }
+    let (ahead_seconds, synchronised) = (status.wall_ahead_seconds, status.is_synchronised);
+    if status.is_followed {
+        tracing::info!(synchronised, "trusted time follows the wall clock again");
+    } else {
+        tracing::error!(
+            ahead_seconds,
+            synchronised,
+            "trusted time no longer follows the wall clock"
+        );
+    }
 }
 
 /// Saves trusted time, and says what to do if the clocks disagree.

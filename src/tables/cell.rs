@@ -31,3 +31,19 @@ pub(super) enum Cell<'a> {
     Flag(bool),
     Number(u64),
 }
+
+impl Cell<'_> {
+    /// The value for people; none for null.
+    pub(super) fn text(&self) -> Option<String> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Text(text) => text.to_string(),
+            Self::Handle(handle) => handle.canonical().into_owned(),
+            Self::Name(name) => (*name).to_owned(),
+            Self::Shown(value) => value.to_string(),
+            Self::Instant(at) => at.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+        })
+    }
+}

@@ -34,7 +34,7 @@ impl CsvTable {
         let terminator =
             if for_spreadsheet { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
         let mut writer = csv::WriterBuilder::new().terminator(terminator).from_writer(output);
-        writer.write_record(columns.iter().map(|column| column.name))?;
+        writer.write_record(columns.iter().map(|column| column.name)).map_err(io_error)?;
         Ok(Self { writer, for_spreadsheet, text: String::new() })
     }
 
@@ -42,10 +42,10 @@ impl CsvTable {
         for cell in cells {
             self.text.clear();
             self.write_text(&cell).expect("a string takes any text");
-            self.writer.write_field(&self.text)?;
+            self.writer.write_field(&self.text).map_err(io_error)?;
         }
         // An empty record ends the line.
-        Ok(self.writer.write_record(None::<&[u8]>)?)
+        self.writer.write_record(None::<&[u8]>).map_err(io_error)
     }
 
     pub(super) fn finish(self) -> io::Result<Output> {
@@ -77,5 +77,13 @@ impl CsvTable {
             self.text.push(GUARD);
         }
         self.text.write_str(text)
+    }
+}
+
+/// The error of the output itself: a pipe that is closed must be seen as one.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(cause) => cause,
+        other => io::Error::other(format!("{other:?}")),
     }
 }

@@ -9,4 +9,5 @@ mod table_file;
 pub mod accounts;
 pub mod records;
 
+pub use output::Target;
 pub use table_file::ExportError;

@@ -1,16 +1,36 @@
-//! The output of an export: the file, or age encryption into the file.
+//! The output of an export: a file or a stream, or age encryption into it.
 //!
 //! The format is age-encryption.org/v1 with X25519 recipients: chunks of 64 KiB, each authenticated, the last one marked,
 //! so that a file that was cut does not decrypt to its end. Nothing but ciphertext is given to the operating system.
 
 use std::{
+    fmt,
     io::{self, BufWriter, Write},
+    path::PathBuf,
     str::FromStr,
 };
 
 use age::{Encryptor, stream::StreamWriter, x25519::Recipient};
 
 use crate::files::AtomicFile;
+
+/// Where an export goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The file at this path, which appears once it is complete.
+    File(PathBuf),
+    /// Standard output. Of an export that fails, a part is written.
+    Stdout,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Stdout => f.write_str("standard output"),
+        }
+    }
+}
 
 /// Who can decrypt an export: each of them, alone. Never empty.
 #[derive(Clone)]
@@ -51,29 +71,69 @@ pub enum RecipientError {
     Secret,
 }
 
+/// What takes the bytes of an export.
+pub(super) enum Sink {
+    File(AtomicFile),
+    Stdout(io::Stdout),
+}
+
+impl Sink {
+    fn open(target: &Target) -> io::Result<Self> {
+        match target {
+            Target::File(path) => AtomicFile::create(path).map(Self::File),
+            Target::Stdout => Ok(Self::Stdout(io::stdout())),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.keep(),
+            Self::Stdout(mut stdout) => stdout.flush(),
+        }
+    }
+}
+
+impl Write for Sink {
+    #[expect(clippy::disallowed_methods, reason = "this hands the caller's own call on")]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stdout(stdout) => stdout.flush(),
+        }
+    }
+}
+
 pub(super) enum Output {
-    Plain(BufWriter<AtomicFile>),
-    Encrypted(Box<StreamWriter<BufWriter<AtomicFile>>>),
+    Plain(BufWriter<Sink>),
+    Encrypted(Box<StreamWriter<BufWriter<Sink>>>),
 }
 
 impl Output {
-    pub(super) fn new(file: AtomicFile, recipients: Option<&Recipients>) -> io::Result<Self> {
-        let file = BufWriter::new(file);
+    /// Begins an output to `target`; with recipients, it is encrypted to them.
+    pub(super) fn create(target: &Target, recipients: Option<&Recipients>) -> io::Result<Self> {
+        let sink = BufWriter::new(Sink::open(target)?);
         let Some(Recipients(recipients)) = recipients else {
-            return Ok(Self::Plain(file));
+            return Ok(Self::Plain(sink));
         };
         let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
-        Ok(Self::Encrypted(Box::new(encryptor.wrap_output(file)?)))
+        Ok(Self::Encrypted(Box::new(encryptor.wrap_output(sink)?)))
     }
 
-    /// Writes what is left, makes the file durable and gives it its name.
+    /// Writes what is left. Makes a file durable and gives it its name.
     pub(super) fn finish(self) -> io::Result<()> {
-        let file = match self {
-            Self::Plain(file) => file,
+        let sink = match self {
+            Self::Plain(sink) => sink,
             Self::Encrypted(stream) => stream.finish()?,
         };
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.keep()
+        sink.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
     }
 }
 
@@ -81,14 +141,14 @@ impl Write for Output {
     #[expect(clippy::disallowed_methods, reason = "this hands the caller's own call on")]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(file) => file.write(bytes),
+            Self::Plain(sink) => sink.write(bytes),
             Self::Encrypted(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(file) => file.flush(),
+            Self::Plain(sink) => sink.flush(),
             Self::Encrypted(stream) => stream.flush(),
         }
     }

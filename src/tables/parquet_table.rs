@@ -61,7 +61,7 @@ impl ParquetTable {
             .build();
         let schema = schema(columns).map_err(io::Error::other)?;
         let writer = SerializedFileWriter::new(output, schema, Arc::new(properties));
-        let writer = writer.map_err(io::Error::other)?;
+        let writer = writer.map_err(io_error)?;
         Ok(Self { writer, columns: columns.iter().map(Column::new).collect(), rows: 0 })
     }
 
@@ -75,7 +75,7 @@ impl ParquetTable {
         if self.rows > 0 {
             self.write_group()?;
         }
-        self.writer.into_inner().map_err(io::Error::other)
+        self.writer.into_inner().map_err(io_error)
     }
 
     fn write_group(&mut self) -> io::Result<()> {
@@ -90,7 +90,17 @@ impl ParquetTable {
             }
             group.close().map(drop)
         };
-        write().map_err(io::Error::other)
+        write().map_err(io_error)
+    }
+}
+
+/// The error of the output itself, if that failed: a pipe that is closed must be seen as one.
+fn io_error(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(cause) => {
+            cause.downcast::<io::Error>().map_or_else(io::Error::other, |cause| *cause)
+        }
+        error => io::Error::other(error),
     }
 }
 

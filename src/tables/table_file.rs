@@ -1,25 +1,21 @@
-//! [`TableFile`]: a file of rows in any format, plain or encrypted.
+//! [`TableFile`]: a file or a stream of rows in any format, plain or encrypted.
 
-use std::{
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Write as _};
 
 use super::{
     cell::{Cell, ColumnHead},
     csv_table::CsvTable,
-    output::{Output, Recipients},
+    output::{Output, Recipients, Target},
     parquet_table::ParquetTable,
 };
-use crate::files::AtomicFile;
 
-/// Why an export failed. No file was created, and an older file of the same name is unchanged. The error contains no
-/// content of a row.
+/// Why an export failed. No file was created, and an older file of the same name is unchanged; a stream has part of the
+/// export. The error contains no content of a row.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot be written: {source}", path.display())]
+#[error("{target}: cannot be written: {source}")]
 pub struct ExportError {
-    /// The file of the export.
-    pub path: PathBuf,
+    /// Where the export was to go.
+    pub target: Target,
     /// The I/O error, or the error of the Parquet encoder.
     pub source: io::Error,
 }
@@ -35,10 +31,10 @@ pub(super) enum TableFormat {
 }
 
 /// A file of rows, with mode 0600. It appears at its path only after [`TableFile::finish`]; if dropped before, it leaves
-/// no file.
+/// no file. Or a stream of the same bytes.
 pub(super) struct TableFile {
     encoder: Encoder,
-    path: PathBuf,
+    target: Target,
 }
 
 enum Encoder {
@@ -49,15 +45,15 @@ enum Encoder {
 }
 
 impl TableFile {
-    /// Begins a file that will be at `path`; with recipients, it is encrypted to them.
+    /// Begins an export to `target`; with recipients, it is encrypted to them.
     pub(super) fn create(
-        path: &Path,
+        target: &Target,
         format: TableFormat,
         columns: &[ColumnHead],
         recipients: Option<&Recipients>,
     ) -> Result<Self, ExportError> {
-        let encoder = || -> io::Result<Encoder> {
-            let output = Output::new(AtomicFile::create(path)?, recipients)?;
+        let begin = || -> io::Result<Encoder> {
+            let output = Output::create(target, recipients)?;
             Ok(match format {
                 TableFormat::Csv { for_spreadsheet } => {
                     Encoder::Csv(Box::new(CsvTable::new(output, columns, for_spreadsheet)?))
@@ -68,10 +64,10 @@ impl TableFile {
                 TableFormat::Lines => Encoder::Lines { output, line: Vec::new() },
             })
         };
-        let path = path.to_owned();
-        match encoder() {
-            Ok(encoder) => Ok(Self { encoder, path }),
-            Err(source) => Err(ExportError { path, source }),
+        let target = target.clone();
+        match begin() {
+            Ok(encoder) => Ok(Self { encoder, target }),
+            Err(source) => Err(ExportError { target, source }),
         }
     }
 
@@ -91,10 +87,10 @@ impl TableFile {
                 output.write_all(bytes)
             }
         };
-        written.map_err(|source| ExportError { path: self.path.clone(), source })
+        written.map_err(|source| ExportError { target: self.target.clone(), source })
     }
 
-    /// Makes the file durable and moves it to its path, replacing an older file.
+    /// Writes what is left. Makes a file durable and moves it to its path, replacing an older file.
     pub(super) fn finish(self) -> Result<(), ExportError> {
         let output = match self.encoder {
             Encoder::Csv(csv) => csv.finish(),
@@ -102,6 +98,6 @@ impl TableFile {
             Encoder::Lines { output, .. } => Ok(output),
         };
         let finished = output.and_then(Output::finish);
-        finished.map_err(|source| ExportError { path: self.path, source })
+        finished.map_err(|source| ExportError { target: self.target, source })
     }
 }

@@ -118,7 +118,7 @@ pub struct LookupsEntry {
     #[schema(nullable = false)]
     pub because: Option<ChangeRef>,
     /// The same in words.
-    #[schema(example = "blue at 13:40:00: live device (bound at 12:00:00 by proof)")]
+    #[schema(example = "blue at 13:40:00: a live device backs it (bound 12:00:00 by proof)")]
     pub sentence: String,
 }
 

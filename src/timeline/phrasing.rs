@@ -6,7 +6,7 @@ use super::entry::ChangeRef;
 use crate::{
     clock::Timestamp,
     handle::Handle,
-    vocabulary::{Cause, ChangeKind, HandleLoss, Reason, Route},
+    vocabulary::{Cause, ChangeKind, FlagReason, HandleLoss, Reason, Route},
 };
 
 const FORGOTTEN: &str = "before what the log still holds";
@@ -19,12 +19,14 @@ pub(super) struct Evidence {
     pub(super) live_since: Option<ChangeRef>,
     /// The last import before it that did not record its handles one by one; only if nothing else led to it.
     pub(super) bulk_import: Option<Timestamp>,
+    /// When the last claim ended that the log shows, if nothing in the log began another.
+    pub(super) ended: Option<Timestamp>,
     /// The other spelling that decided.
     pub(super) through: Option<Handle>,
     pub(super) by_its_owner: bool,
 }
 
-/// Words for somebody who reads on the day of an instant.
+/// Words for somebody who reads on a day.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Phrasing {
     today: Timestamp,
@@ -62,6 +64,8 @@ fn what(change: &ChangeRef) -> String {
         ChangeKind::HandleHidden => format!("{account} hides it from strangers"),
         ChangeKind::HandleShown => format!("{account} shows it to strangers again"),
         ChangeKind::HandleImported => format!("it came in for {account}, backed by {device}"),
+        ChangeKind::AccountFlagged => format!("{account} gets no new handles"),
+        ChangeKind::AccountCleared => format!("{account} gets new handles again"),
     }
 }
 
@@ -84,6 +88,14 @@ const fn why(change: ChangeKind, cause: Cause) -> &'static str {
         }
         Cause::Import => "an imported file says so",
         Cause::CheckIn => "it checked in again after its lease had lapsed",
+        Cause::Operator => "an operator asked for it",
+        Cause::Flag(FlagReason::TooFewHits) => "too few of the handles that it asked for are found",
+        Cause::Flag(FlagReason::TooManyHits) => {
+            "too many of the handles that it asked for are found"
+        }
+        Cause::Flag(FlagReason::SweptNumbers) => {
+            "it asked for numbers of blocks that are asked for number by number"
+        }
     }
 }
 
@@ -100,14 +112,13 @@ const fn bound_by(change: ChangeKind, cause: Cause) -> (&'static str, &'static s
         (_, Cause::Linked) => ("bound", " as it joined the account"),
         (_, Cause::Import) => ("bound", " by an import"),
         (_, Cause::SignUp | Cause::SignOut | Cause::OwnerRequest | Cause::Deregistration)
-        | (_, Cause::NewerProof | Cause::Silence | Cause::CheckIn) => {
-            ("bound", " for a cause that binds nothing")
-        }
+        | (_, Cause::NewerProof | Cause::Silence | Cause::CheckIn)
+        | (_, Cause::Operator | Cause::Flag(_)) => ("bound", " for a cause that binds nothing"),
     }
 }
 
 impl Phrasing {
-    /// For an answer given on the day of `today`: an instant on another day is written with its date.
+    /// For somebody who asks on the day of `today`, also about the past: an instant on another day is written with its date.
     pub(super) const fn new(today: Timestamp) -> Self {
         Self { today }
     }
@@ -175,15 +186,20 @@ impl Phrasing {
     }
 
     fn live(self, evidence: &Evidence) -> String {
-        let bound = match (&evidence.because, evidence.bulk_import) {
-            (Some(ChangeRef { at, change, cause, .. }), _) => {
+        let bound = match (&evidence.because, evidence.bulk_import, evidence.ended) {
+            (Some(ChangeRef { at, change, cause, .. }), ..) => {
                 let (verb, by) = bound_by(*change, *cause);
                 format!("{verb} {}{by}", self.time(*at))
             }
-            (None, Some(at)) => {
+            (None, Some(at), None) => {
                 format!("bound {FORGOTTEN}, or by the import of {}", self.time(at))
             }
-            (None, None) => format!("bound {FORGOTTEN}"),
+            (None, Some(at), Some(_)) => format!("bound by the import of {}", self.time(at)),
+            (None, None, None) => format!("bound {FORGOTTEN}"),
+            (None, None, Some(end)) => {
+                let end = self.time(end);
+                format!("the log shows no binding since {end}: was the registry restored?")
+            }
         };
         let back = evidence.live_since.as_ref().map_or(String::new(), |change| {
             let again = match change.change {

@@ -5,13 +5,13 @@ use std::{iter, time::Duration};
 use crate::{clock::Timestamp, handle::Handle, vocabulary::codes};
 
 codes! {
-    /// How lookups are told.
+    /// How a timeline shows lookups.
     #[derive(Default)]
     Detail {
-        /// Those with the same answer for the same reason as one entry, as long as nothing changes.
+        /// Lookups with the same answer for the same reason are one entry, as long as nothing changes.
         #[default]
         Folded = 1 "folded",
-        /// Each by itself.
+        /// Each lookup is an entry.
         All = 2 "all",
     }
 }
@@ -27,7 +27,7 @@ pub struct Question {
     pub since: Option<Timestamp>,
     /// Entries before this instant; those up to the moment if none.
     pub until: Option<Timestamp>,
-    /// How lookups are told.
+    /// How a timeline shows lookups.
     pub detail: Detail,
     /// Entries at most, the latest; all if none. If they are limited they come at the end.
     pub limit: Option<usize>,

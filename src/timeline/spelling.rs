@@ -101,7 +101,10 @@ impl Spelling {
                 self.hidden = None;
             }
             // They name no handle.
-            ChangeKind::DeviceRegistered | ChangeKind::DeviceRemoved => {}
+            ChangeKind::DeviceRegistered
+            | ChangeKind::DeviceRemoved
+            | ChangeKind::AccountFlagged
+            | ChangeKind::AccountCleared => {}
         }
         if let Some(reason) = self.reason()
             && !self.is(reason)
@@ -184,6 +187,11 @@ impl Spelling {
             }
             Reason::NeverRegistered | Reason::Refused(_) => None,
         }
+    }
+
+    /// When the last claim ended, if none has begun since.
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        self.ended.as_ref().map(|(_, change)| change.at)
     }
 
     /// The newest binding, of a device that has not lapsed if there is one.

@@ -73,7 +73,7 @@ pub struct Summary {
     #[schema(nullable = false)]
     pub because: Option<ChangeRef>,
     /// The same in words.
-    #[schema(example = "blue at 15:00:00: live device (bound at 12:00:00 by proof)")]
+    #[schema(example = "blue since 12:00:00: a live device backs it (bound 12:00:00 by proof)")]
     pub sentence: String,
     /// The last change before the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]

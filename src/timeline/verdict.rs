@@ -116,16 +116,21 @@ impl Timeline {
         };
         let colour = colour(Some(self.route(0, reason)));
         let why = self.phrasing.reason(reason, &moment.evidence);
-        let since = moment.since.map_or(String::new(), |state| {
-            let at_latest = if state.is_exact { "" } else { " at the latest" };
-            format!("; since {}{at_latest}", self.phrasing.time(state.since))
+        let since = moment.since.map(|state| {
+            let earlier = if state.is_exact { "" } else { " or earlier" };
+            format!("since {}{earlier}", self.phrasing.time(state.since))
         });
+        let when = match (since, self.past) {
+            (Some(since), None) => since,
+            (Some(since), Some(_)) => format!("at {time}, {since}"),
+            (None, _) => format!("at {time}"),
+        };
         let limits = match from {
             Source::Log if !moment.has_origin => ", as far as the log shows",
             Source::Registry if !self.has_rows => "; nothing about it is in the log",
             Source::Log | Source::Registry => "",
         };
-        format!("{colour} at {time}: {why}{since}{limits}")
+        format!("{colour} {when}: {why}{limits}")
     }
 
     /// Whether a stranger would be told another way now. The holder is none: it may see what it hides from others.

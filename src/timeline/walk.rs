@@ -51,7 +51,7 @@ impl Timeline {
     pub fn new(question: &Question, reuse: dispatch::Config, now: Timestamp) -> Self {
         let past = question.past(now);
         Self {
-            phrasing: Phrasing::new(past.unwrap_or(now)),
+            phrasing: Phrasing::new(now),
             spellings: question.spellings().map(Spelling::new).collect(),
             has_rows: false,
             last_change: None,
@@ -227,9 +227,14 @@ impl Timeline {
         let spelling = &self.spellings[target];
         let is_live = reason == Reason::LiveDevice;
         let because = spelling.because(reason).cloned();
-        let mut imports = self.bulk_imports.iter().flatten().filter(|began| **began <= at);
+        let is_unexplained = is_live && because.is_none();
+        let ended = spelling.ended().filter(|_| is_unexplained);
+        let mut imports = self.bulk_imports.iter().flatten().copied();
         Evidence {
-            bulk_import: imports.next_back().filter(|_| is_live && because.is_none()).copied(),
+            bulk_import: imports
+                .rfind(|began| *began <= at && ended.is_none_or(|ended| ended < *began))
+                .filter(|_| is_unexplained),
+            ended,
             because,
             live_since: spelling.live_since().filter(|_| is_live).cloned(),
             through: (target != place).then(|| spelling.handle.clone()),

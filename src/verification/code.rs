@@ -1,24 +1,26 @@
 //! Codes of six digits, and their hashes.
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::constant_time;
+use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::hash_key::{Hash, HashKey, Hashed};
 use crate::{
-    ids::{VerificationId, fill_random, random_u64},
+    ids::{VerificationId, random_u64},
     redacted::redacted_debug,
 };
+
+/// Digits of a code.
+pub(super) const CODE_DIGITS: usize = 6;
 
 /// Six digits that are sent to a handle. Dropping it wipes the memory.
 #[derive(Clone)]
 pub struct Code(Zeroizing<String>);
 
-/// A code as the session keeps it: hashed with a key that exists only in this process. Without the key, a million codes
-/// could be tried in a second.
-#[derive(Clone, Copy)]
-pub(super) struct CodeHash([u8; 32]);
-
-/// The key that hashes codes and link codes.
-pub(super) struct HashKey(hmac::Key);
+/// A code as the session keeps it: hashed with a key that is not in the store. Without the key, a million codes could be
+/// tried in a second.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct CodeHash(Hash);
 
 impl Code {
     pub(super) fn random() -> Self {
@@ -35,29 +37,12 @@ impl Code {
     }
 }
 
-impl HashKey {
-    pub(super) fn random() -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        fill_random(key.as_mut());
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
-    }
-
-    /// The hash of a code in one session; in another session the same code has another hash.
-    pub(super) fn code(&self, verification: VerificationId, code: &str) -> CodeHash {
-        CodeHash(self.hash(&verification.bits().to_be_bytes(), code.as_bytes()))
-    }
-
-    pub(super) fn hash(&self, prefix: &[u8; 8], text: &[u8]) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(prefix);
-        context.update(text);
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.sign().as_ref());
-        hash
-    }
-}
-
 impl CodeHash {
+    /// The hash of six digits in one session; in another session the same code has another hash.
+    pub(super) fn of(key: &HashKey, verification: VerificationId, digits: &str) -> Self {
+        Self(key.hash(Hashed::Code, &[&verification.bits().to_be_bytes(), digits.as_bytes()]))
+    }
+
     /// Compares in constant time, so that a timing measurement reveals no part of the hash.
     pub(super) fn matches(&self, other: &Self) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
@@ -75,9 +60,9 @@ mod tests {
         let mut first_digits = [0u32; 10];
         for _ in 0..20_000 {
             let code = Code::random();
-            assert_eq!(code.expose().len(), 6);
+            assert_eq!(code.expose().len(), CODE_DIGITS);
             let digits: Vec<u32> = code.expose().chars().filter_map(|c| c.to_digit(10)).collect();
-            assert_eq!(digits.len(), 6);
+            assert_eq!(digits.len(), CODE_DIGITS);
             first_digits[digits[0] as usize] += 1;
         }
         // 2,000 each, give or take six standard deviations.
@@ -89,11 +74,11 @@ mod tests {
 
     #[test]
     fn a_code_matches_only_in_its_own_verification() {
-        let key = HashKey::random();
+        let key = HashKey::of_tests();
         let [one, other] = [1, 2].map(VerificationId::from_bits);
-        assert!(key.code(one, "123456").matches(&key.code(one, "123456")));
-        assert!(!key.code(one, "123456").matches(&key.code(other, "123456")));
-        assert!(!key.code(one, "123456").matches(&key.code(one, "123457")));
-        assert!(!key.code(one, "123456").matches(&HashKey::random().code(one, "123456")));
+        let hash = |verification, code| CodeHash::of(&key, verification, code);
+        assert!(hash(one, "123456").matches(&hash(one, "123456")));
+        assert!(!hash(one, "123456").matches(&hash(other, "123456")));
+        assert!(!hash(one, "123456").matches(&hash(one, "123457")));
     }
 }

@@ -7,7 +7,7 @@ use serde::{
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::{error::OpenError, mail::MailConfig, text::TextConfig};
+use super::{countries::Countries, error::OpenError, mail::MailConfig, text::TextConfig};
 use crate::limits;
 
 const OUTBOX: &str = "outbox";
@@ -18,8 +18,16 @@ const OUTBOX: &str = "outbox";
 pub struct Config {
     /// Verification sessions at once; at most half of them are for deregistrations.
     pub sessions: usize,
+    /// Codes that one network may ask for in any 24 hours. A network is an IPv4 /24 or an IPv6 /48.
+    pub codes_per_network_per_day: u32,
+    /// Codes to the numbers of one calling code in any 24 hours.
+    pub codes_per_country_per_day: u32,
+    /// Codes in any 24 hours, to everybody.
+    pub codes_per_day: u32,
     /// Where the outbox writes.
     pub outbox: OutboxKind,
+    /// Where text messages may go.
+    pub countries: Countries,
     /// The outbox for all codes, or a method for each kind of handle.
     pub delivery: DeliveryMethod<DeliveryMethods>,
 }
@@ -57,8 +65,16 @@ pub enum OutboxKind {
 
 impl Default for Config {
     fn default() -> Self {
-        let (outbox, delivery) = Default::default();
-        Self { sessions: limits::VERIFICATIONS, outbox, delivery }
+        let (outbox, countries, delivery) = Default::default();
+        Self {
+            sessions: limits::VERIFICATIONS,
+            codes_per_network_per_day: limits::CODES_PER_NETWORK,
+            codes_per_country_per_day: limits::CODES_PER_COUNTRY,
+            codes_per_day: limits::CODES_OVERALL,
+            outbox,
+            countries,
+            delivery,
+        }
     }
 }
 
@@ -70,6 +86,23 @@ impl Config {
         if !(2..=limits::VERIFICATIONS_MAX).contains(&self.sessions) {
             let why = format!("must be from 2 to {}", limits::VERIFICATIONS_MAX);
             faults.push(OpenError { key: "ownership.sessions".into(), why });
+        }
+        for (key, codes) in [
+            ("codes_per_network_per_day", self.codes_per_network_per_day),
+            ("codes_per_country_per_day", self.codes_per_country_per_day),
+            ("codes_per_day", self.codes_per_day),
+        ] {
+            if !(limits::CODES_PER_DAY_MIN..=limits::CODES_PER_DAY_MAX).contains(&codes) {
+                let (min, max) = (limits::CODES_PER_DAY_MIN, limits::CODES_PER_DAY_MAX);
+                let why = format!("must be from {min} to {max}");
+                faults.push(OpenError { key: format!("ownership.{key}"), why });
+            } else if codes > self.codes_per_day {
+                let why = "must not exceed ownership.codes_per_day".to_owned();
+                faults.push(OpenError { key: format!("ownership.{key}"), why });
+            }
+        }
+        if let Some((key, why)) = self.countries.validate() {
+            faults.push(OpenError { key: format!("ownership.{key}"), why });
         }
         let DeliveryMethod::Section(methods) = &self.delivery else {
             return faults;
@@ -145,6 +178,22 @@ mod tests {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_codes_is_no_more_than_all() {
+        let faults = |network, country, day| {
+            let config = Config {
+                codes_per_network_per_day: network,
+                codes_per_country_per_day: country,
+                codes_per_day: day,
+                ..Config::default()
+            };
+            config.validate().into_iter().map(|fault| fault.key).collect::<Vec<_>>()
+        };
+        assert!(faults(10, 10, 10).is_empty());
+        assert_eq!(faults(11, 10, 10), ["ownership.codes_per_network_per_day"]);
+        assert_eq!(faults(10, 11, 10), ["ownership.codes_per_country_per_day"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! [`Delivery`]: the interface of everything that sends codes.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -54,15 +56,28 @@ pub trait Delivery: Send + Sync {
     /// Sends `message`, or hands it to another program so that a crash of this process does not lose it. Returns within
     /// [`DELIVERY_TIMEOUT_MAX`](crate::limits::DELIVERY_TIMEOUT_MAX).
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    /// Whether messages to `handle` are only handed to another program on this machine. Then even an asker without a token
+    /// waits for it, since nobody else can make it slow or learn anything by it.
+    fn is_local(&self, _handle: &Handle) -> bool {
+        false
+    }
 }
 
 /// A delivery did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryError {
-    /// The code was certainly not sent.
+    /// The code was certainly not sent, and another attempt may succeed.
     NotSent,
+    /// The code was certainly not sent: the mail server or gateway refused the message for good.
+    Refused,
     /// The code was handed over, and no answer came. It may arrive.
     PerhapsSent,
+    /// The code was certainly not sent, because the mail server or gateway fails or asks for a pause, and is left alone for now.
+    Paused {
+        /// The same request can succeed after this span.
+        retry_after: Duration,
+    },
 }
 
 impl SentBy {

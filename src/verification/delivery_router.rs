@@ -7,6 +7,8 @@ use futures_util::future::BoxFuture;
 use crate::{clock::SharedClock, handle::Handle};
 
 use super::{
+    breaker::Breaker,
+    codes_sent::{CodesSent, SendingMethod},
     config::{Config, DeliveryMethod, DeliveryMethods},
     delivery::{Delivery, DeliveryError, Message},
     error::OpenError,
@@ -17,8 +19,21 @@ use super::{
 
 /// One delivery for each kind of handle.
 pub struct DeliveryRouter {
-    mail: Arc<dyn Delivery>,
-    text: Arc<dyn Delivery>,
+    mail: (SendingMethod, Arc<dyn Delivery>),
+    text: (SendingMethod, Arc<dyn Delivery>),
+    counts: Arc<CodesSent>,
+    pauses: DeliveryPauses,
+}
+
+/// Which sending methods are paused, because their server fails. For metrics.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryPauses(Vec<(SendingMethod, Arc<Breaker>)>);
+
+impl DeliveryPauses {
+    /// Whether `method` sends nothing at present. False after the pause: the next code shows whether the server works again.
+    pub fn is_paused(&self, method: SendingMethod) -> bool {
+        self.0.iter().any(|(of, breaker)| *of == method && breaker.is_paused())
+    }
 }
 
 impl DeliveryRouter {
@@ -42,20 +57,35 @@ impl DeliveryRouter {
             })?,
             None => Outbox::stdout(),
         });
-        let mail = match &methods.mail {
-            DeliveryMethod::Outbox => Arc::clone(&outbox),
+        let mut pauses = Vec::new();
+        let mail: (_, Arc<dyn Delivery>) = match &methods.mail {
+            DeliveryMethod::Outbox => (SendingMethod::Outbox, Arc::clone(&outbox)),
             DeliveryMethod::Section(mail) => {
-                Arc::new(MailDelivery::open(mail).map_err(OpenError::of("mail"))?)
+                let opened = MailDelivery::open(mail).map_err(OpenError::of("mail"))?;
+                pauses.push((SendingMethod::Mail, opened.breaker()));
+                (SendingMethod::Mail, Arc::new(opened))
             }
         };
-        let text = match &methods.text {
-            DeliveryMethod::Outbox => outbox,
+        let text: (_, Arc<dyn Delivery>) = match &methods.text {
+            DeliveryMethod::Outbox => (SendingMethod::Outbox, outbox),
             DeliveryMethod::Section(text) => {
                 let opened = TextDelivery::open(text, Arc::clone(clock));
-                Arc::new(opened.map_err(OpenError::of("text"))?)
+                let opened = opened.map_err(OpenError::of("text"))?;
+                pauses.push((SendingMethod::Text, opened.breaker()));
+                (SendingMethod::Text, Arc::new(opened))
             }
         };
-        Ok(Self { mail, text })
+        Ok(Self { mail, text, counts: Arc::default(), pauses: DeliveryPauses(pauses) })
+    }
+
+    /// How many codes were sent, with which outcome.
+    pub fn codes_sent(&self) -> Arc<CodesSent> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Which sending methods are paused.
+    pub fn pauses(&self) -> DeliveryPauses {
+        self.pauses.clone()
     }
 
     /// Finds what [`DeliveryRouter::open`] would refuse, of each method, and makes no outbox.
@@ -72,11 +102,27 @@ impl DeliveryRouter {
     }
 }
 
-impl Delivery for DeliveryRouter {
-    fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        match message.to {
-            Handle::Email(_) => self.mail.deliver(message),
-            Handle::Phone(_) => self.text.deliver(message),
+impl DeliveryRouter {
+    fn route(&self, handle: &Handle) -> &(SendingMethod, Arc<dyn Delivery>) {
+        match handle {
+            Handle::Email(_) => &self.mail,
+            Handle::Phone(_) => &self.text,
         }
+    }
+}
+
+impl Delivery for DeliveryRouter {
+    fn is_local(&self, handle: &Handle) -> bool {
+        self.route(handle).1.is_local(handle)
+    }
+
+    fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        let (method, delivery) = self.route(&message.to);
+        let sending = self.counts.begin(*method, &message.to);
+        Box::pin(async move {
+            let outcome = delivery.deliver(message).await;
+            sending.end(outcome);
+            outcome
+        })
     }
 }

@@ -1,79 +1,90 @@
-//! Delivery tasks: a task of its own delivers each code, so that no delivery ends with the connection of its request.
+//! Delivery tasks: a task of its own commits and delivers each code, so that neither ends with the connection of its request.
 //!
-//! Every delivery reaches one of three outcomes:
-//!
-//! | outcome | session | counts of sent codes | answer |
+//! | outcome | the session's codes | next code | answer to an asker with a token |
 //! | --- | --- | --- | --- |
-//! | delivered | waits for the new code | stay | 202 |
-//! | not sent | its former state | refunded | 502, retry soon |
-//! | perhaps sent | its former state, but with the new pause | stay | 502, retry after the pause |
+//! | delivered | the new one | after the pause | 202 |
+//! | perhaps sent | the new one: it may arrive | after the pause | 502, retry soon |
+//! | not sent | the former one | soon | 502, retry soon |
+//! | paused: not sent | the former one | after the method's pause | 502, retry then |
+//! | refused for good | the former one | after the pause | 422 |
 //!
-//! - After a failed delivery the new code is invalid, even if it arrives: its request got an error.
-//! - The outcome is the same if the client has disconnected. It cannot confirm a new session, whose id it never received.
-//!   A session that it knows continues with the delivered code.
-//! - The new code is valid while it is being delivered, and the former one is not. Whoever can read the new code proves
-//!   exactly that.
-//! - A graceful stop waits for delivery tasks as it does for requests. A kill loses all sessions, so every code is invalid
-//!   afterwards.
+//! - Whatever the outcome, the message counts against the limits: a gateway that refuses must not lift them. Attempts that
+//!   were used meanwhile stay used.
+//! - An asker without a token gets 202 whatever the outcome, and does not wait for it: neither must reveal anything. Only a line
+//!   of the outbox is written before the answer.
+//! - The outcome is the same if the client has disconnected. The device that asks again gets the same session.
+//! - A graceful stop waits for delivery tasks as it does for requests. After a kill the new code stays valid: it was stored
+//!   before it was sent.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
-
-use futures_util::FutureExt as _;
-use tokio::{
-    runtime::Handle as RuntimeHandle,
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use crate::{limits, shutdown::Shutdown};
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle as RuntimeHandle;
+
+use crate::{handle::Handle, limits, shutdown::Shutdown};
 
 use super::{
+    asker_class::AskerClass,
     delivery::{Delivery, DeliveryError, Message},
     error::BeginError,
 };
 
-/// Starts delivery tasks and bounds their number.
+/// Runs delivery tasks and bounds their number.
 pub(super) struct DeliveryTasks {
     delivery: Arc<dyn Delivery>,
     shutdown: Shutdown,
     /// The main runtime. The runtime of the request's thread may end before the delivery does.
     runtime: RuntimeHandle,
-    permits: Arc<Semaphore>,
+    running: Arc<AtomicUsize>,
+}
+
+/// A permit for one delivery. Dropping it allows another one.
+pub(super) struct Permit(Arc<AtomicUsize>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl DeliveryTasks {
     pub(super) fn new(delivery: Arc<dyn Delivery>, shutdown: Shutdown) -> Self {
-        let permits = Arc::new(Semaphore::new(limits::DELIVERIES_MAX));
-        Self { delivery, shutdown, runtime: RuntimeHandle::current(), permits }
+        Self { delivery, shutdown, runtime: RuntimeHandle::current(), running: Arc::default() }
     }
 
-    /// A permit for one delivery, if fewer than [`limits::DELIVERIES_MAX`] are running.
-    pub(super) fn permit(&self) -> Result<OwnedSemaphorePermit, BeginError> {
-        let permits = Arc::clone(&self.permits);
-        permits.try_acquire_owned().map_err(|_| BeginError::Overloaded)
-    }
-
-    /// Delivers `message`, and calls `undo` if that fails. Both continue if the caller stops waiting.
-    pub(super) async fn deliver(
-        &self,
-        permit: OwnedSemaphorePermit,
-        message: Message,
-        undo: impl FnOnce(DeliveryError) + Send + 'static,
-    ) -> Result<(), DeliveryError> {
-        let (outcome_tx, outcome_rx) = oneshot::channel();
-        let delivery = Arc::clone(&self.delivery);
-        self.shutdown.spawn_on(&self.runtime, "delivery", async move {
-            let delivering = AssertUnwindSafe(async { delivery.deliver(message).await });
-            // A panic over one message must not stop the service. It may have come after the code was sent.
-            let outcome =
-                delivering.catch_unwind().await.unwrap_or(Err(DeliveryError::PerhapsSent));
-            if let Err(error) = outcome {
-                undo(error);
-            }
-            drop(permit);
-            // The caller may have stopped waiting.
-            let _ = outcome_tx.send(outcome);
+    /// A permit for one delivery, if fewer than [`limits::DELIVERIES_MAX`] are running. Strangers use only a part of them, so
+    /// that a slow gateway does not keep everybody else out.
+    pub(super) fn permit(&self, class: AskerClass) -> Result<Permit, BeginError> {
+        let running_max = limits::DELIVERIES_MAX * class.quarters() as usize / 4;
+        let taken = self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |running| {
+            (running < running_max).then_some(running + 1)
         });
-        // Only a hard stop drops the task, and with it all sessions.
-        outcome_rx.await.unwrap_or(Err(DeliveryError::PerhapsSent))
+        match taken {
+            Ok(_) => Ok(Permit(Arc::clone(&self.running))),
+            Err(_) => Err(BeginError::Overloaded),
+        }
+    }
+
+    /// Whether nobody is kept waiting by a message to `handle`: see [`Delivery::is_local`].
+    pub(super) fn is_local(&self, handle: &Handle) -> bool {
+        self.delivery.is_local(handle)
+    }
+
+    /// Runs `task` on the main runtime, to its end, although its request may be dropped. Only a hard stop ends it.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shutdown.spawn_on(&self.runtime, "delivery", task);
+    }
+
+    /// Delivers `message`. Call it in a task of [`spawn`](Self::spawn).
+    pub(super) async fn deliver(&self, message: Message) -> Result<(), DeliveryError> {
+        let delivering = AssertUnwindSafe(async { self.delivery.deliver(message).await });
+        // A panic over one message must not stop the service. It may have come after the code was sent.
+        delivering.catch_unwind().await.unwrap_or(Err(DeliveryError::PerhapsSent))
     }
 }

@@ -19,7 +19,7 @@ pub enum BeginError {
         /// The same request can succeed after this span.
         retry_after: Duration,
     },
-    /// Sessions, deliveries or counted senders are at their maximum.
+    /// Sessions or deliveries are at the maximum for such an asker.
     #[error("too many verifications are open")]
     Overloaded,
     /// The code was not sent, or the delivery has not learned whether it was.
@@ -28,20 +28,32 @@ pub enum BeginError {
         /// The same request can succeed after this span.
         retry_after: Duration,
     },
-    /// The account has proved the handle before, but the registry could not bind it.
+    /// No code can be sent to the handle. Only an asker with a token is told.
+    #[error("no code can be delivered to the handle")]
+    DeliveryRefused,
+    /// The registry could not begin the session, or bind a handle that the account has proved before.
     #[error(transparent)]
-    Bind(#[from] DeviceError),
+    Registry(#[from] DeviceError),
+}
+
+impl From<ChangeError> for BeginError {
+    fn from(error: ChangeError) -> Self {
+        Self::Registry(error.into())
+    }
 }
 
 /// A code did not confirm anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfirmError {
-    /// It is not the code that was sent last.
+    /// It is not the code that was sent.
     #[error("the code is wrong")]
     CodeWrong {
         /// Attempts that remain.
         attempts_left: u8,
     },
+    /// It was sent, and a later code of the session replaced it. It costs no attempt.
+    #[error("a newer code has replaced this one")]
+    CodeOvertaken,
     /// No session has this id. It never existed, was confirmed, or expired long ago.
     #[error("no such verification")]
     Unknown,
@@ -50,13 +62,19 @@ pub enum ConfirmError {
     Expired,
     /// The session has no attempts left.
     #[error("too many wrong codes")]
-    TooManyAttempts,
-    /// The code was right, but the registry could not bind the handle. The session stays open if a retry can help.
+    TooManyAttempts {
+        /// Another code can be requested after this span.
+        retry_after: Duration,
+    },
+    /// The registry could not do what the code proves, or count the attempt. The session stays open.
     #[error(transparent)]
-    Bind(#[from] DeviceError),
-    /// The code was right, but the registry could not deregister the handle. The session stays open.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
+    Registry(#[from] DeviceError),
+}
+
+impl From<ChangeError> for ConfirmError {
+    fn from(error: ChangeError) -> Self {
+        Self::Registry(error.into())
+    }
 }
 
 /// No link code was issued.
@@ -71,6 +89,26 @@ pub enum LinkError {
     /// All accounts together have [`LINK_CODES_MAX`](crate::limits::LINK_CODES_MAX) open link codes.
     #[error("too many link codes are open")]
     Overloaded,
+    /// The registry could not store the code.
+    #[error(transparent)]
+    Registry(#[from] ChangeError),
+}
+
+/// No device signed up with a link code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The code is unknown, was used or has expired, or the device that requested it has signed out.
+    #[error("the link code is not valid")]
+    CodeInvalid,
+    /// The registry could not sign the device up. The code stays valid.
+    #[error(transparent)]
+    Registry(#[from] DeviceError),
+}
+
+impl From<ChangeError> for JoinError {
+    fn from(error: ChangeError) -> Self {
+        Self::Registry(error.into())
+    }
 }
 
 /// A delivery method cannot be opened: the configuration key, and what is wrong with its value.

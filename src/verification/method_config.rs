@@ -114,6 +114,10 @@ fn read_text(path: &Path, bytes_max: usize) -> Result<Zeroizing<String>, String>
     if text.len() > bytes_max {
         return Err(format!("{} is longer than {bytes_max} bytes", path.display()));
     }
+    if text.starts_with('\u{FEFF}') {
+        // A byte order mark, which editors write before the text.
+        text.remove(0);
+    }
     Ok(text)
 }
 
@@ -162,6 +166,17 @@ mod tests {
         let variable = ("some.key_env", Some("NO_SUCH_VARIABLE"));
         let (key, error) = Secret::read(("some.key_file", None), variable).expect_err("refused");
         assert!(key == "some.key_env" && error.contains("NO_SUCH_VARIABLE"), "{error}");
+    }
+
+    #[test]
+    fn a_template_may_begin_with_a_byte_order_mark_and_have_windows_line_ends() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("template");
+        std::fs::write(&path, "\u{FEFF}Subject: a\r\n\r\nb\r\n").expect("written");
+        let built_in = ByPurpose { bind: "", deregister: "" };
+        let keep = |text: &str, _: &str| Ok(text.to_owned());
+        let texts = load_templates("Blue", [&Some(path), &None], &built_in, keep).expect("read");
+        assert_eq!(texts.bind, "Subject: a\n\nb\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -16,13 +16,19 @@ use super::{
     delivery::{Delivery, DeliveryError, Message, Purpose},
 };
 use crate::{
-    files::{self, File},
+    files::{self, File, FileStamp},
+    handle::Handle,
     ids::VerificationId,
     limits,
 };
 
 /// Writes codes to a file, or to standard output if it has none.
-pub struct Outbox(Option<Arc<Mutex<File>>>);
+pub struct Outbox(Option<Arc<Mutex<OutboxFile>>>);
+
+struct OutboxFile {
+    path: PathBuf,
+    file: File,
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -35,20 +41,10 @@ struct Line<'a> {
 
 impl Outbox {
     /// Opens the outbox that `config` names, with its file in the directory `data`. Only the owner can read the file.
-    ///
-    /// If the server was killed during a write, the last line is partial. Opening ends that line, so that the next code
-    /// gets a line of its own. The code of the partial line was never acknowledged.
     pub fn open(config: &Config, data: &Path) -> io::Result<Self> {
         match config.outbox {
             OutboxKind::File => {
-                let mut file = files::append_private(&data.join("outbox.ndjson"))?;
-                let mut last = [b'\n'];
-                if let Some(at) = file.metadata()?.len().checked_sub(1) {
-                    files::read_exact_at(&file, &mut last, at)?;
-                }
-                if last != *b"\n" {
-                    file.write_all(b"\n")?;
-                }
+                let file = OutboxFile::open(data.join("outbox.ndjson"))?;
                 Ok(Self(Some(Arc::new(Mutex::new(file)))))
             }
             OutboxKind::Stdout => Ok(Self::stdout()),
@@ -75,7 +71,7 @@ impl Outbox {
         };
         let file = timeout(limits::OUTBOX_PATIENCE, Arc::clone(file).lock_owned()).await;
         let mut file = file.map_err(|_| hangs(DeliveryError::NotSent))?;
-        let writing = spawn_blocking(move || append_line(&mut file, &text));
+        let writing = spawn_blocking(move || file.append_line(&text));
         match timeout(limits::OUTBOX_PATIENCE, writing).await {
             Ok(Ok(written)) => written.map_err(|error| not_written(message, &error)),
             Ok(Err(_)) => Err(DeliveryError::PerhapsSent),
@@ -102,21 +98,54 @@ fn line(message: &Message) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(text)
 }
 
-fn append_line(file: &mut File, text: &[u8]) -> io::Result<()> {
-    let before_bytes = file.metadata()?.len();
-    let written = file.write_all(text);
-    if written.is_err() {
-        // A partial line, as on a full disk, would corrupt the next line as well. If this fails too, the reader gets a
-        // line that is not JSON.
-        let _ = file.set_len(before_bytes);
+impl OutboxFile {
+    /// Opens the file, or creates it.
+    ///
+    /// If the server was killed during a write, the last line is partial. Opening ends that line, so that the next code
+    /// gets a line of its own. The code of the partial line was never acknowledged.
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let mut file = files::append_private(&path)?;
+        let mut last = [b'\n'];
+        if let Some(at) = file.metadata()?.len().checked_sub(1) {
+            files::read_exact_at(&file, &mut last, at)?;
+        }
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+        Ok(Self { path, file })
     }
-    written
+
+    /// Begins a new file if somebody has moved this one away or removed it: no program would find the code in the old one.
+    fn follow_name(&mut self) -> io::Result<()> {
+        let named = files::if_exists(FileStamp::of(&self.path))?;
+        let open = FileStamp::of_open(&self.file)?;
+        if !named.is_some_and(|named| named.is_same_file(open)) {
+            *self = Self::open(self.path.clone())?;
+        }
+        Ok(())
+    }
+
+    fn append_line(&mut self, text: &[u8]) -> io::Result<()> {
+        self.follow_name()?;
+        let before_bytes = self.file.metadata()?.len();
+        let written = self.file.write_all(text);
+        if written.is_err() {
+            // A partial line, as on a full disk, would corrupt the next line as well. If this fails too, the reader gets a
+            // line that is not JSON.
+            let _ = self.file.set_len(before_bytes);
+        }
+        written
+    }
 }
 
 impl Delivery for Outbox {
     /// Makes one short write, without flushing it to the disk. After a power failure the owner requests another code.
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
         async move { self.append(&message).await }.boxed()
+    }
+
+    fn is_local(&self, _: &Handle) -> bool {
+        true
     }
 }
 
@@ -125,7 +154,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::{clock::Timestamp, handle::Handle, ids::MessageId, verification::Code};
+    use crate::{clock::Timestamp, ids::MessageId, verification::Code};
 
     fn message(to: &str) -> Message {
         Message {
@@ -162,14 +191,32 @@ mod tests {
     }
 
     fn full_outbox() -> Outbox {
-        let full = File::create("/dev/full").expect("exists on Linux");
-        Outbox(Some(Arc::new(Mutex::new(full))))
+        let path = PathBuf::from("/dev/full");
+        let file = File::create(&path).expect("exists on Linux");
+        Outbox(Some(Arc::new(Mutex::new(OutboxFile { path, file }))))
     }
 
     #[tokio::test]
     async fn a_full_disk_is_an_error() {
         let outbox = full_outbox();
         assert_eq!(outbox.deliver(message("+14155550123")).await, Err(DeliveryError::NotSent));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_moved_away_or_removed_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, moved) = (dir.path().join("outbox.ndjson"), dir.path().join("moved"));
+        let outbox = Outbox::open(&Config::default(), dir.path()).expect("it opens");
+        outbox.deliver(message("+14155550123")).await.expect("it is written");
+        std::fs::rename(&path, &moved).expect("it is there");
+        for _ in 0..2 {
+            outbox.deliver(message("+14155550123")).await.expect("it is written");
+        }
+        let lines = |path| std::fs::read_to_string(path).expect("it is there").lines().count();
+        assert_eq!((lines(&moved), lines(&path)), (1, 2));
+        std::fs::remove_file(&path).expect("it is there");
+        outbox.deliver(message("+14155550123")).await.expect("it is written");
+        assert_eq!((lines(&moved), lines(&path)), (1, 1));
     }
 
     #[tokio::test]

@@ -2,42 +2,47 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, atomic::AtomicU64},
 };
+
+use tokio::sync::oneshot;
 
 use crate::{
     clock::{SharedClock, Timestamp},
     handle::Handle,
-    ids::{AccountId, MessageId, VerificationId},
+    ids::VerificationId,
     limits,
     redacted::redacted_debug,
-    registry::{Asker, ChangeError, DeviceError, HandleState, Loading, Registry},
+    registry::{Asker, ChangeError, HandleState, Loading, Registry},
     shutdown::Shutdown,
 };
 
 use super::{
-    code::{Code, HashKey},
-    delivery::{Delivery, DeliveryError, Message},
+    asker_class::AskerClass,
+    begin_plan::{BeginPlan, Rules},
+    code::Code,
+    config::Config,
+    countries::Countries,
+    delivery::Delivery,
     delivery_tasks::DeliveryTasks,
-    error::{BeginError, ConfirmError, LinkError},
-    link_code::{LinkCode, LinkCodes, Redeemed},
-    send_limits::{SendKey, SendLimits},
-    session::{Requester, Session, SessionCounts, Sessions, Verification},
+    error::BeginError,
+    hash_key::HashKey,
+    send_limits::SendLimits,
+    sending::{Sending, counted},
+    session::{Requester, Verification},
 };
 
-/// Open verifications and link codes of all accounts.
+/// Sends codes to handles and does what a right code proves.
+///
+/// Its whole state is rows of the registry: a restart forgives nothing and loses no session.
 pub struct VerificationService {
-    registry: Arc<Registry>,
-    deliveries: DeliveryTasks,
-    clock: SharedClock,
-    key: HashKey,
-    state: Arc<Mutex<State>>,
-}
-
-struct State {
-    sessions: Sessions,
-    send_limits: SendLimits,
-    link_codes: LinkCodes,
+    pub(super) registry: Arc<Registry>,
+    deliveries: Arc<DeliveryTasks>,
+    pub(super) clock: SharedClock,
+    pub(super) rules: Arc<Rules>,
+    countries: Countries,
+    /// Requests that were refused because the table of sessions was full.
+    pub(super) sessions_refused: Arc<AtomicU64>,
 }
 
 /// The result of a request to bind a handle.
@@ -50,30 +55,12 @@ pub enum Begun {
         /// When the account proved it.
         proved_at: Timestamp,
     },
-    /// A code was sent to the handle.
+    /// A code was sent to the handle, now or before.
     Sent(Verification),
 }
 
-/// What a right code changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Confirmed {
-    /// The handle is bound to the device.
-    Bound {
-        /// The handle that was proved.
-        handle: Handle,
-        /// The present.
-        proved_at: Timestamp,
-    },
-    /// No device has the handle any more.
-    Deregistered {
-        /// The handle that was taken from its devices.
-        handle: Handle,
-    },
-}
-
 impl VerificationService {
-    /// A service with at most `sessions_max` sessions. It delivers codes on the current runtime, in tasks that `shutdown` waits
-    /// for.
+    /// A service under the limits of `config`. It delivers codes on the current runtime, in tasks that `shutdown` waits for.
     ///
     /// # Panics
     /// Outside of a runtime.
@@ -82,163 +69,124 @@ impl VerificationService {
         delivery: Arc<dyn Delivery>,
         clock: SharedClock,
         shutdown: Shutdown,
-        sessions_max: usize,
+        key: HashKey,
+        config: &Config,
     ) -> Self {
-        let deliveries = DeliveryTasks::new(delivery, shutdown);
-        let state = State {
-            sessions: Sessions::new(sessions_max),
-            send_limits: SendLimits::default(),
-            link_codes: LinkCodes::default(),
-        };
-        let (key, state) = (HashKey::random(), Arc::new(Mutex::new(state)));
-        Self { registry, deliveries, clock, key, state }
+        let limits = SendLimits::new(config);
+        Self {
+            registry,
+            deliveries: Arc::new(DeliveryTasks::new(delivery, shutdown)),
+            clock,
+            rules: Arc::new(Rules { key, limits, sessions_max: config.sessions }),
+            countries: config.countries.clone(),
+            sessions_refused: Arc::default(),
+        }
     }
 
-    /// Binds `handle` to the asking device if its account has proved it before; otherwise sends a code to it. `from` is
-    /// the client's address.
+    /// Binds `handle` to the asking device if its account has proved it before; otherwise sends a code to it. A flagged
+    /// account always needs a code: a fresh proof clears its flag. `from` is the client's address.
     pub async fn begin_binding(
         &self,
         asker: Asker,
         handle: Handle,
         from: Option<IpAddr>,
     ) -> Result<Begun, BeginError> {
+        let is_held = self.holds(asker, &handle)?;
         // The registry has one writer, so only a handle that the account holds is worth a command.
-        if self.holds(asker.account, &handle)?
+        if is_held
+            && self.registry.flag_of(asker.account).is_none()
             && let Some(proved_at) = self.registry.rebind(asker.device, handle.clone()).await?
         {
             return Ok(Begun::Bound { handle, proved_at });
         }
-        let requester = Requester::Bind(asker.device);
-        self.send(requester, handle, Some(asker.account), from).await.map(Begun::Sent)
+        let class = match is_held {
+            true => AskerClass::Holder,
+            false => self.class_of(asker, &handle).await?,
+        };
+        let plan = BeginPlan {
+            account: Some(asker.account),
+            ..self.plan(Requester::Bind(asker.device), handle, class, from)
+        };
+        self.begin(plan).await.map(Begun::Sent)
     }
 
-    /// Sends a code that takes `handle` from every device. Does not ask the registry whether the handle is held, so that
-    /// the answer cannot reveal it.
+    /// Sends a code that takes `handle` from every device. Answers before the code is delivered, and does not ask the
+    /// registry whether the handle is held, so that the answer cannot reveal it.
     pub async fn begin_deregistration(
         &self,
         handle: Handle,
         from: Option<IpAddr>,
     ) -> Result<Verification, BeginError> {
-        self.send(Requester::Deregister(from.map(limits::network_of)), handle, None, from).await
+        let requester = Requester::Deregister(from.map(limits::network_of));
+        self.begin(self.plan(requester, handle, AskerClass::Tokenless, from)).await
     }
 
-    fn holds(&self, account: AccountId, handle: &Handle) -> Result<bool, DeviceError> {
+    fn holds(&self, asker: Asker, handle: &Handle) -> Result<bool, BeginError> {
         let view = self.registry.view().map_err(|Loading| ChangeError::Loading)?;
         let state = view.probe(handle);
-        Ok(matches!(state, HandleState::Claimed { account: holder, .. } if holder == account))
+        Ok(matches!(state, HandleState::Claimed { account, .. } if account == asker.account))
     }
 
-    async fn send(
+    /// The class of a device whose account does not hold `handle`, as it is spelled, now.
+    async fn class_of(&self, asker: Asker, handle: &Handle) -> Result<AskerClass, BeginError> {
+        let (registry, handle) = (Arc::clone(&self.registry), handle.clone());
+        let held = tokio::task::spawn_blocking(move || {
+            for spelling in handle.equivalents().chain([handle]) {
+                if registry.held_recently(asker.account, &spelling)? {
+                    return Ok(true);
+                }
+            }
+            Ok::<_, ChangeError>(false)
+        });
+        Ok(match held.await.map_err(|_| ChangeError::Stopped)?? {
+            true => AskerClass::Holder,
+            false if asker.is_proven => AskerClass::Proven,
+            false => AskerClass::Unproven,
+        })
+    }
+
+    fn plan(
         &self,
         requester: Requester,
         handle: Handle,
-        account: Option<AccountId>,
+        class: AskerClass,
         from: Option<IpAddr>,
-    ) -> Result<Verification, BeginError> {
-        let permit = self.deliveries.permit()?;
-        let (now, purpose, code) = (self.clock.now(), requester.purpose(), Code::random());
-        let mut keys = vec![SendKey::Handle(purpose, handle.clone())];
-        keys.extend(account.map(SendKey::Account));
-        keys.extend(from.map(limits::network_of).map(SendKey::Network));
-        // Charged before the code is sent, so that two requests at once cannot both pass the limit.
-        let (planned, verification) = {
-            let mut state = self.state();
-            let planned = state.sessions.plan_send(&requester, &handle, now)?;
-            state.send_limits.charge(&keys, self.clock.boot())?;
-            let hash = self.key.code(planned.verification, code.expose());
-            let begun = state.sessions.begin_send(&planned, requester, &handle, hash, now);
-            (planned, begun)
+    ) -> BeginPlan {
+        BeginPlan {
+            rules: Arc::clone(&self.rules),
+            requester,
+            may_send: self.countries.may_send_to(&handle),
+            handle,
+            class,
+            account: None,
+            network: from.map(limits::sending_network_of),
+            new: VerificationId::random(),
+            code: Code::random(),
+        }
+    }
+
+    async fn begin(&self, plan: BeginPlan) -> Result<Verification, BeginError> {
+        if !plan.may_send && plan.class.has_token() {
+            return Err(BeginError::DeliveryRefused);
+        }
+        let looked = plan.decide(&self.registry.rows().map_err(|Loading| ChangeError::Loading)?);
+        if looked.needs_no_commit() {
+            return counted(looked, &self.sessions_refused).map(|begun| begun.shown);
+        }
+        let permit = self.deliveries.permit(plan.class)?;
+        let sending = Sending {
+            registry: Arc::clone(&self.registry),
+            deliveries: Arc::clone(&self.deliveries),
+            clock: self.clock.clone(),
+            sessions_refused: Arc::clone(&self.sessions_refused),
+            plan,
+            permit,
         };
-        let (id, at) = (MessageId::random(), now);
-        let message =
-            Message { id, to: handle, code, verification: planned.verification, purpose, at };
-        let state = Arc::clone(&self.state);
-        let undo = move |error| {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            if error == DeliveryError::NotSent {
-                state.send_limits.refund(&keys);
-            }
-            state.sessions.undo_send(planned, error);
-        };
-        match self.deliveries.deliver(permit, message, undo).await {
-            Ok(()) => Ok(verification),
-            Err(DeliveryError::NotSent) => {
-                Err(BeginError::DeliveryFailed { retry_after: limits::DELIVERY_RETRY_PAUSE })
-            }
-            Err(DeliveryError::PerhapsSent) => {
-                let retry_after = verification.next_send_at.since(self.clock.now());
-                Err(BeginError::DeliveryFailed { retry_after })
-            }
-        }
-    }
-
-    /// Binds or deregisters the session's handle if `code` is the one that was sent last.
-    pub async fn confirm(
-        &self,
-        verification: VerificationId,
-        code: &str,
-    ) -> Result<Confirmed, ConfirmError> {
-        let hash = self.key.code(verification, code);
-        // Removed while the registry works, so that a code works once.
-        let session = self.state().sessions.confirm(verification, &hash, self.clock.now())?;
-        let outcome = self.apply(&session).await;
-        if let Err(ConfirmError::Change(_) | ConfirmError::Bind(DeviceError::Change(_))) = outcome {
-            self.state().sessions.restore(session);
-        }
-        outcome
-    }
-
-    async fn apply(&self, session: &Session) -> Result<Confirmed, ConfirmError> {
-        let handle = session.shown.handle.clone();
-        match session.requester {
-            Requester::Bind(device) => {
-                let proved_at = self.registry.prove(device, handle.clone()).await?;
-                Ok(Confirmed::Bound { handle, proved_at })
-            }
-            Requester::Deregister(_) => {
-                self.registry.deregister(handle.clone()).await?;
-                Ok(Confirmed::Deregistered { handle })
-            }
-        }
-    }
-
-    /// Issues a code with which another device joins the asker's account.
-    pub fn issue_link_code(&self, asker: Asker) -> Result<LinkCode, LinkError> {
-        self.state().link_codes.issue(&self.key, asker.account, asker.device, self.clock.now())
-    }
-
-    /// Uses up a link code and returns the account that it joins. None if the code is unknown or has expired.
-    ///
-    /// Also none if the device that requested the code has signed out. A code from a lost phone must not let another
-    /// device in after the owner has signed the phone out.
-    pub fn redeem_link_code(&self, code: &str) -> Option<Redeemed> {
-        let redeemed = self.state().link_codes.redeem(&self.key, code, self.clock.now())?;
-        let issuer = self.registry.view().ok()?.asker(redeemed.device)?;
-        (issuer.account == redeemed.account).then_some(redeemed)
-    }
-
-    /// Makes a redeemed code valid again, because the sign-up that used it failed.
-    pub fn restore_link_code(&self, redeemed: Redeemed) {
-        self.state().link_codes.restore(redeemed);
-    }
-
-    /// The sessions in the table. It includes those that have expired within ten minutes.
-    pub fn session_counts(&self) -> SessionCounts {
-        self.state().sessions.counts()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let (answer_tx, answer) = oneshot::channel();
+        self.deliveries.spawn(sending.run(answer_tx));
+        // Only a hard stop drops the task.
+        answer.await.map_err(|_| ChangeError::Stopped)?
     }
 }
 
 redacted_debug!(VerificationService);
-
-#[cfg(test)]
-mod tests {
-    impl super::VerificationService {
-        pub(in crate::verification) fn sessions_open(&self) -> usize {
-            self.state().sessions.len()
-        }
-    }
-}

@@ -1,10 +1,6 @@
-//! Verification sessions: the bounded table of sent codes.
+//! [`Session`]: a verification from its first code to its end, as its row holds it.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::IpAddr,
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,20 +10,24 @@ use crate::{
     handle::{self, Handle},
     ids::{DeviceId, VerificationId},
     limits,
-    vocabulary::Limit,
+    redacted::redacted_debug,
+    registry::RowKind,
 };
 
 use super::{
+    asker_class::AskerClass,
     code::CodeHash,
-    delivery::{DeliveryError, Purpose, SentBy},
-    error::{BeginError, ConfirmError},
+    delivery::{Purpose, SentBy},
+    error::ConfirmError,
+    hash_key::{Hash, HashKey, Hashed},
+    rows::{ReadRows, RowChange},
 };
 
 /// Who requests a code, and what for.
 ///
 /// A device that requests another code continues its session. Another request for a deregistration begins another
 /// session. Many people share a network, and none of them may use up another's attempts or replace another's code.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Requester {
     Bind(DeviceId),
     /// The network that the request comes from, if it is known.
@@ -56,61 +56,87 @@ pub struct Verification {
     pub attempts_left: u8,
 }
 
-#[derive(Clone)]
+/// What the row of a session holds.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Session {
-    pub(super) requester: Requester,
-    /// The part that the requester sees.
-    pub(super) shown: Verification,
-    /// None: no code is valid.
-    code: Option<CodeHash>,
+    /// The device to bind the handle to. None: the handle is taken from every device.
+    pub(super) device: Option<DeviceId>,
+    #[serde(with = "handle::canonical")]
+    pub(super) handle: Handle,
+    /// Finds the row that names the requester's latest session.
+    requester: Hash,
+    pub(super) class: AskerClass,
+    /// Codes so far, with those of the requester's earlier deregistrations.
     sends: u32,
+    attempts_left: u8,
+    expires_at: Timestamp,
+    next_send_at: Timestamp,
+    /// The valid code is the last one; later codes replaced the others.
+    codes: Vec<CodeHash>,
+    /// When the right code came.
+    confirmed_at: Option<Timestamp>,
 }
 
-pub(super) struct Sessions {
-    /// The most sessions at once; of those without a device, half.
-    sessions_max: usize,
-    by_id: HashMap<VerificationId, Session>,
-    /// The latest session of each requester and handle.
-    by_requester: HashMap<(Requester, Handle), VerificationId>,
-    /// By the instant from which the session is unknown.
-    by_end: BTreeSet<(Timestamp, VerificationId)>,
-    counts: SessionCounts,
+redacted_debug!(Session);
+
+/// A code that is to be sent, and what to restore if it is not.
+#[derive(Clone)]
+pub(super) struct SentCode {
+    hash: CodeHash,
+    /// When the session would have expired without it.
+    former_expires_at: Timestamp,
 }
 
-/// The sessions in the table, for metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SessionCounts {
-    /// Sessions that bind a handle to a device.
-    pub binding: usize,
-    /// Sessions that take a handle from every device. Nobody needs a token to begin one.
-    pub deregistering: usize,
-    /// Requests for a code since the start that were refused because the table was full.
-    pub refused: u64,
-}
-
-/// A code that may be sent: the session that it belongs to, and what to restore if its delivery fails.
-pub(super) struct PlannedSend {
-    pub(super) verification: VerificationId,
-    /// The requester's latest session before this code.
-    before: Option<Session>,
+/// What a code did in a session.
+pub(super) enum Answered {
+    /// It is right, and what it proves must be done now.
+    Right,
+    /// It was right shortly before, at this instant.
+    Again(Timestamp),
 }
 
 impl Requester {
-    pub(super) const fn purpose(&self) -> Purpose {
+    pub(super) const fn purpose(self) -> Purpose {
         match self {
             Self::Bind(_) => Purpose::Bind,
             Self::Deregister(_) => Purpose::Deregister,
         }
     }
-}
 
-impl SessionCounts {
-    const fn of(&mut self, purpose: Purpose) -> &mut usize {
-        match purpose {
-            Purpose::Bind => &mut self.binding,
-            Purpose::Deregister => &mut self.deregistering,
+    /// The key of the row that names the latest session of this requester for `handle`.
+    pub(super) fn hash(self, key: &HashKey, handle: &Handle) -> Hash {
+        let handle = handle.canonical();
+        let hash =
+            |kind: u8, who: &[u8]| key.hash(Hashed::Requester, &[&[kind], who, handle.as_bytes()]);
+        match self {
+            Self::Bind(device) => hash(1, &device.bits().to_be_bytes()),
+            Self::Deregister(None) => hash(2, &[]),
+            Self::Deregister(Some(IpAddr::V4(network))) => hash(3, &network.octets()),
+            Self::Deregister(Some(IpAddr::V6(network))) => hash(4, &network.octets()),
         }
     }
+}
+
+/// The kind of the rows of sessions for `purpose`. They are counted separately.
+pub(super) const fn kind(purpose: Purpose) -> RowKind {
+    match purpose {
+        Purpose::Bind => RowKind::Session,
+        Purpose::Deregister => RowKind::Deregistration,
+    }
+}
+
+/// A session by its id.
+pub(super) fn find(rows: &impl ReadRows, id: VerificationId) -> Option<Session> {
+    let key = id.bits().to_be_bytes();
+    let of = |purpose| rows.read(kind(purpose), &key);
+    of(Purpose::Bind).or_else(|| of(Purpose::Deregister))
+}
+
+/// The latest session that a requester began, unless it has ended or was confirmed.
+pub(super) fn latest(rows: &impl ReadRows, requester: &Hash) -> Option<(VerificationId, Session)> {
+    let id = VerificationId::from_bits(rows.read(RowKind::SessionOf, requester)?);
+    let session = find(rows, id)?;
+    (session.confirmed_at.is_none() && session.is_of_present(rows.now())).then_some((id, session))
 }
 
 /// The pause after the code number `sends` of a session, counted from 1.
@@ -120,215 +146,170 @@ fn pause(sends: u32) -> Duration {
 }
 
 impl Session {
-    /// The table reports a session as expired for one more lifetime of a code, and as unknown from then on.
-    fn unknown_from(&self) -> Timestamp {
-        self.shown.expires_at.plus(limits::CODE_LIFETIME)
-    }
-
-    fn key(&self) -> (Requester, Handle) {
-        (self.requester.clone(), self.shown.handle.clone())
-    }
-}
-
-impl Sessions {
-    pub(super) fn new(sessions_max: usize) -> Self {
-        Self {
-            sessions_max,
-            by_id: HashMap::new(),
-            by_requester: HashMap::new(),
-            by_end: BTreeSet::new(),
-            counts: SessionCounts::default(),
-        }
-    }
-
-    pub(super) const fn counts(&self) -> SessionCounts {
-        self.counts
-    }
-
-    /// Whether no session for this purpose may be added. Half of the table is for devices: strangers cannot keep them out.
-    fn is_full(&self, purpose: Purpose) -> bool {
-        let is_half = self.counts.deregistering >= self.sessions_max / 2;
-        self.by_id.len() >= self.sessions_max || (purpose == Purpose::Deregister && is_half)
-    }
-
-    /// Chooses the session that a code for `handle` belongs to: the requester's open one or a new one. Changes no session.
-    pub(super) fn plan_send(
-        &mut self,
-        requester: &Requester,
-        handle: &Handle,
-        now: Timestamp,
-    ) -> Result<PlannedSend, BeginError> {
-        self.remove_expired(requester.purpose(), now);
-        let known = self.by_requester.get(&(requester.clone(), handle.clone()));
-        let before = known.and_then(|id| self.by_id.get(id)).cloned();
-        if let Some(Session { shown, .. }) = &before {
-            if now < shown.next_send_at {
-                let retry_after = shown.next_send_at.since(now);
-                return Err(BeginError::RateLimited { limit: Limit::Resend, retry_after });
-            }
-            let continues = matches!(requester, Requester::Bind(_));
-            if continues && shown.attempts_left > 0 && now < shown.expires_at {
-                return Ok(PlannedSend { verification: shown.verification, before });
-            }
-        }
-        if self.is_full(requester.purpose()) {
-            self.counts.refused += 1;
-            return Err(BeginError::Overloaded);
-        }
-        Ok(PlannedSend { verification: VerificationId::random(), before })
-    }
-
-    /// Makes `code` the valid code of the planned session. The attempts of an open session stay as they are.
-    pub(super) fn begin_send(
-        &mut self,
-        planned: &PlannedSend,
+    /// A session without a code. `sends` counts the codes of the requester's earlier session.
+    pub(super) fn new(
         requester: Requester,
-        handle: &Handle,
-        code: CodeHash,
+        hash: Hash,
+        handle: Handle,
+        class: AskerClass,
+        sends: u32,
         now: Timestamp,
-    ) -> Verification {
-        let verification = planned.verification;
-        let mut session = self.remove(verification).unwrap_or_else(|| {
-            // The pauses grow from one deregistration to the next as they do within a session.
-            let sends = match (&requester, &planned.before) {
-                (Requester::Deregister(_), Some(before)) => before.sends,
-                _ => 0,
-            };
-            let (handle, sent_by) = (handle.clone(), SentBy::for_handle(handle));
-            let attempts_left = limits::CODE_ATTEMPTS_MAX;
-            let (expires_at, next_send_at) = (now, now);
-            let shown = Verification {
-                verification,
-                handle,
-                sent_by,
-                expires_at,
-                next_send_at,
-                attempts_left,
-            };
-            Session { requester, shown, code: None, sends }
-        });
-        session.code = Some(code);
-        session.sends = session.sends.saturating_add(1);
-        session.shown.expires_at = now.plus(limits::CODE_LIFETIME);
-        session.shown.next_send_at = now.plus(pause(session.sends));
-        let shown = session.shown.clone();
-        self.insert(session);
-        shown
-    }
-
-    /// Makes the former code valid again, since the new one was not delivered.
-    ///
-    /// - Attempts that were used meanwhile stay used, or a failing gateway would allow guesses without limit.
-    /// - What was confirmed meanwhile stays confirmed.
-    /// - A code that was perhaps sent keeps its pause, or requests in quick succession could flood a phone.
-    pub(super) fn undo_send(&mut self, planned: PlannedSend, error: DeliveryError) {
-        let Some(mut session) = self.remove(planned.verification) else {
-            return;
+    ) -> Self {
+        let device = match requester {
+            Requester::Bind(device) => Some(device),
+            Requester::Deregister(_) => None,
         };
-        let (former, earlier) = match planned.before {
-            Some(before) if before.shown.verification == planned.verification => {
-                (Some(before), None)
-            }
-            before => (None, before),
-        };
-        match (error, former) {
-            (DeliveryError::NotSent, Some(mut former)) => {
-                let attempts_left = &mut former.shown.attempts_left;
-                *attempts_left = session.shown.attempts_left.min(*attempts_left);
-                self.insert(former);
-            }
-            (DeliveryError::NotSent, None) => {
-                // Makes the earlier session the requester's latest again, unless it was confirmed meanwhile.
-                if let Some(earlier) = earlier.and_then(|it| self.remove(it.shown.verification)) {
-                    self.insert(earlier);
-                }
-            }
-            (DeliveryError::PerhapsSent, former) => {
-                session.code = former.as_ref().and_then(|former| former.code);
-                if let Some(former) = former {
-                    session.shown.expires_at = former.shown.expires_at;
-                }
-                self.insert(session);
-            }
+        Self {
+            device,
+            handle,
+            requester: hash,
+            class,
+            sends,
+            attempts_left: limits::CODE_ATTEMPTS_MAX,
+            expires_at: now,
+            next_send_at: now,
+            codes: Vec::new(),
+            confirmed_at: None,
         }
     }
 
-    /// Removes and returns the session if `code` is its code; otherwise charges one attempt.
-    pub(super) fn confirm(
+    pub(super) const fn sends(&self) -> u32 {
+        self.sends
+    }
+
+    /// The part that its requester sees.
+    pub(super) fn shown(&self, verification: VerificationId) -> Verification {
+        Verification {
+            verification,
+            handle: self.handle.clone(),
+            sent_by: SentBy::for_handle(&self.handle),
+            expires_at: self.expires_at,
+            next_send_at: self.next_send_at,
+            attempts_left: self.attempts_left,
+        }
+    }
+
+    /// Makes `hash` the valid code. The attempts stay as they are.
+    pub(super) fn send(&mut self, hash: CodeHash, now: Timestamp) -> SentCode {
+        let former_expires_at = self.expires_at;
+        self.codes.push(hash);
+        self.sends = self.sends.saturating_add(1);
+        self.expires_at = now.plus(limits::CODE_LIFETIME);
+        self.next_send_at = now.plus(pause(self.sends));
+        SentCode { hash, former_expires_at }
+    }
+
+    /// Makes the former code valid again, since `sent` was certainly not sent. Another code may be requested after
+    /// `retry_after`. Attempts that were used meanwhile stay used. False if the session has changed since, so that there is
+    /// nothing to undo.
+    pub(super) fn undo_send(
         &mut self,
-        id: VerificationId,
-        code: &CodeHash,
+        sent: &SentCode,
+        retry_after: Option<Duration>,
         now: Timestamp,
-    ) -> Result<Session, ConfirmError> {
-        self.remove_expired(Purpose::Bind, now);
-        let session = self.by_id.get_mut(&id).ok_or(ConfirmError::Unknown)?;
-        let Verification { expires_at, attempts_left, .. } = &mut session.shown;
-        if *attempts_left == 0 {
-            return Err(ConfirmError::TooManyAttempts);
+    ) -> bool {
+        let is_latest = self.codes.last().is_some_and(|last| last.matches(&sent.hash));
+        if !is_latest || self.confirmed_at.is_some() {
+            return false;
         }
-        if *expires_at <= now {
+        self.codes.pop();
+        // Without a former code the session stays for its requester's next code.
+        if self.has_code() {
+            self.expires_at = sent.former_expires_at;
+        }
+        if let Some(retry_after) = retry_after {
+            self.next_send_at = now.plus(retry_after);
+        }
+        true
+    }
+
+    /// How long the requester must wait before another code.
+    pub(super) fn wait(&self, now: Timestamp) -> Duration {
+        self.next_send_at.since(now)
+    }
+
+    /// Whether another code continues the session.
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.attempts_left > 0 && now < self.expires_at
+    }
+
+    /// Whether a code was sent that is not known to be lost.
+    pub(super) fn has_code(&self) -> bool {
+        !self.codes.is_empty()
+    }
+
+    /// False if it ends later than a session of the present can: it is of a clock that was set back by more than an hour.
+    fn is_of_present(&self, now: Timestamp) -> bool {
+        self.expires_at.since(now) <= limits::CODE_LIFETIME + limits::CLOCK_AGREEMENT
+    }
+
+    /// Judges a code; `None` is a text that cannot be a code. The refusal says whether the row must be written: see
+    /// [`Session::has_counted`].
+    pub(super) fn answer(
+        &mut self,
+        code: Option<&CodeHash>,
+        now: Timestamp,
+    ) -> Result<Answered, ConfirmError> {
+        let is = |sent: &CodeHash| code.is_some_and(|code| sent.matches(code));
+        let is_right = self.codes.last().is_some_and(is);
+        if let Some(confirmed_at) = self.confirmed_at {
+            return if is_right {
+                Ok(Answered::Again(confirmed_at))
+            } else {
+                Err(ConfirmError::Unknown)
+            };
+        }
+        if self.attempts_left == 0 {
+            return Err(self.too_many_attempts(now));
+        }
+        if self.expires_at <= now || !self.is_of_present(now) {
             return Err(ConfirmError::Expired);
         }
-        if !session.code.is_some_and(|sent| sent.matches(code)) {
-            *attempts_left -= 1;
-            return Err(match *attempts_left {
-                0 => ConfirmError::TooManyAttempts,
-                attempts_left => ConfirmError::CodeWrong { attempts_left },
-            });
+        if is_right {
+            self.confirmed_at = Some(now);
+            return Ok(Answered::Right);
         }
-        self.remove(id).ok_or(ConfirmError::Unknown)
+        if self.codes.iter().any(is) {
+            return Err(ConfirmError::CodeOvertaken);
+        }
+        if code.is_some() {
+            self.attempts_left -= 1;
+        }
+        Err(match self.attempts_left {
+            0 => self.too_many_attempts(now),
+            attempts_left => ConfirmError::CodeWrong { attempts_left },
+        })
     }
 
-    /// Restores a confirmed session that had no effect, unless its requester has begun another one meanwhile.
-    pub(super) fn restore(&mut self, session: Session) {
-        if !self.by_requester.contains_key(&session.key()) {
-            self.insert(session);
-        }
+    fn too_many_attempts(&self, now: Timestamp) -> ConfirmError {
+        ConfirmError::TooManyAttempts { retry_after: self.wait(now) }
     }
 
-    fn insert(&mut self, session: Session) {
-        let id = session.shown.verification;
-        // An older session of the same requester stays in `by_id` until it ends, so that its id keeps its meaning.
-        self.by_requester.insert(session.key(), id);
-        self.by_end.insert((session.unknown_from(), id));
-        *self.counts.of(session.requester.purpose()) += 1;
-        self.by_id.insert(id, session);
+    /// Whether it counts other attempts than `before`.
+    pub(super) const fn has_counted(&self, before: &Self) -> bool {
+        self.attempts_left != before.attempts_left
     }
 
-    fn remove(&mut self, id: VerificationId) -> Option<Session> {
-        let session = self.by_id.remove(&id)?;
-        self.by_end.remove(&(session.unknown_from(), id));
-        *self.counts.of(session.requester.purpose()) -= 1;
-        let key = session.key();
-        if self.by_requester.get(&key) == Some(&id) {
-            self.by_requester.remove(&key);
-        }
-        Some(session)
+    /// Its row. An open session is known as expired for one more lifetime of a code, and a confirmed one keeps its outcome
+    /// for a minute, for the person whose answer was lost.
+    pub(super) fn row(&self, id: VerificationId) -> RowChange {
+        let ends_at = match self.confirmed_at {
+            Some(confirmed_at) => confirmed_at.plus(limits::CODE_OUTCOME_LIFETIME),
+            None => self.expires_at.plus(limits::CODE_LIFETIME),
+        };
+        RowChange::put(self.kind(), id.bits().to_be_bytes(), ends_at, self)
     }
 
-    /// Removes sessions that have become unknown. If the table is full for this purpose, removes expired ones as well.
-    fn remove_expired(&mut self, purpose: Purpose, now: Timestamp) {
-        while let Some((unknown_from, id)) = self.by_end.first().copied() {
-            let has_expired = unknown_from.minus(limits::CODE_LIFETIME) <= now;
-            if now < unknown_from && !(has_expired && self.is_full(purpose)) {
-                break;
-            }
-            self.remove(id);
-        }
+    /// The row that names it as its requester's latest.
+    pub(super) fn requester_row(&self, id: VerificationId) -> RowChange {
+        let ends_at = self.expires_at.plus(limits::CODE_LIFETIME);
+        RowChange::put(RowKind::SessionOf, self.requester, ends_at, &id.bits())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::SessionCounts;
-
-    impl super::Sessions {
-        pub(in crate::verification) fn len(&self) -> usize {
-            let SessionCounts { binding, deregistering, .. } = self.counts;
-            assert_eq!(self.by_id.len(), binding + deregistering);
-            assert_eq!(self.by_id.len(), self.by_end.len());
-            assert!(self.by_requester.len() <= self.by_id.len());
-            self.by_id.len()
-        }
+    const fn kind(&self) -> RowKind {
+        kind(match self.device {
+            Some(_) => Purpose::Bind,
+            None => Purpose::Deregister,
+        })
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::codes::codes;
+use super::{codes::codes, flag::FlagReason};
 use crate::{
     handle::{self, Handle},
     ids::{AccountId, ChangeId, DeviceId},
@@ -24,8 +24,8 @@ codes! {
         HandleMoved = 5 "handle-moved",
         /// A handle's owner took it back from every device.
         HandleDeregistered = 6 "handle-deregistered",
-        /// A device has not checked in within the lease: one change for each handle it backs, so that each handle's
-        /// timeline shows it, or one without a handle if it backs none.
+        /// A device has not checked in within the lease. There is one change for each handle that it backs, so that each
+        /// handle's timeline shows it. If it backs none, there is one without a handle.
         LeaseExpired = 7 "lease-expired",
         /// A device checked in after its lease had lapsed: one change for each handle, as for the lapse.
         DeviceRevived = 8 "device-revived",
@@ -36,6 +36,10 @@ codes! {
         /// An import brought in a handle that nobody held; this device backs it. Without a handle: a large import began to
         /// bring in handles that are not recorded one by one.
         HandleImported = 11 "handle-imported",
+        /// An account gets no new handles any more: it asks as a sweep or with a list, not as a person does.
+        AccountFlagged = 12 "account-flagged",
+        /// An account that was flagged gets new handles again.
+        AccountCleared = 13 "account-cleared",
     }
 }
 
@@ -64,6 +68,11 @@ codes! {
         Import = 10 "import",
         /// The device checked in.
         CheckIn = 11 "check-in",
+        /// An operator asked for it.
+        Operator = 12 "operator",
+    } with {
+        /// Why an account is flagged.
+        Flag(FlagReason) = 16,
     }
 }
 
@@ -78,7 +87,7 @@ pub struct Change {
     /// it is zero after reading.
     #[serde(skip, default = "Change::no_id")]
     pub id: ChangeId,
-    /// What changed.
+    /// What changed: one of the codes of changes.
     #[serde(rename = "change")]
     pub kind: ChangeKind,
     /// The handle concerned, canonical; absent if none is.
@@ -97,7 +106,7 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub account: Option<AccountId>,
-    /// Why.
+    /// Why it changed.
     pub cause: Cause,
 }
 

@@ -3,19 +3,22 @@
 use std::fmt;
 
 use serde::de;
-use utoipa::openapi::{ObjectBuilder, RefOr, Type, schema::Schema};
+use utoipa::openapi::{ObjectBuilder, RefOr, Type, extensions::Extensions, schema::Schema};
 
 /// Declares an enum whose cases have a stable number on disk and a stable code in JSON. Under `with`, a line
 /// `Case(Enum) = offset` takes in all cases of another enum, with its codes, and its numbers added to the offset.
 macro_rules! codes {
     ($(#[doc = $doc:literal])* $(#[derive($($derived:ident),*)])? $name:ident {
-        $($(#[$case_doc:meta])* $case:ident = $number:literal $code:literal,)*
+        $(
+            $(#[doc = $case_doc:literal])* $(#[default $($never:tt)?])?
+            $case:ident = $number:literal $code:literal,
+        )*
     } $(with { $($(#[$nest_doc:meta])* $nest:ident($inner:ty) = $offset:literal,)* })?) => {
         $(#[doc = $doc])*
         $(#[derive($($derived),*)])?
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
-            $($(#[$case_doc])* $case,)*
+            $($(#[doc = $case_doc])* $(#[default $($never)?])? $case,)*
             $($($(#[$nest_doc])* $nest($inner),)*)?
         }
 
@@ -71,6 +74,14 @@ macro_rules! codes {
                 BY_NUMBER[number as usize]
             }
 
+            /// What the case means, as its comment says it: for the API's description.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$case => concat!($($case_doc),*).trim_ascii(),)*
+                    $($(Self::$nest(inner) => inner.meaning(),)*)?
+                }
+            }
+
             /// From the code.
             pub fn from_code(code: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|case| case.code() == code)
@@ -87,7 +98,8 @@ macro_rules! codes {
     };
 }
 
-/// Gives an enum with `ALL` its JSON form, the text that `$code` returns, and the schema `$schema` with the description `$doc`.
+/// Gives an enum with `ALL` and `meaning` its JSON form, the text that `$code` returns, and the schema `$schema` with the
+/// description `$doc`.
 macro_rules! code_json {
     ($name:ident, $schema:expr, $doc:expr, $code:ident) => {
         impl serde::Serialize for $name {
@@ -105,7 +117,8 @@ macro_rules! code_json {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                $crate::vocabulary::code_schema($doc, Self::ALL.iter().map(|case| case.$code()))
+                let described = Self::ALL.iter().map(|case| (case.$code(), case.meaning()));
+                $crate::vocabulary::code_schema($doc, described)
             }
         }
 
@@ -134,13 +147,16 @@ impl<T> de::Visitor<'_> for CodeVisitor<T> {
     }
 }
 
-/// The description of an enum of codes: a string that is one of these.
+/// The description of an enum of codes: a string that is one of these, and what each means.
 pub(crate) fn code_schema(
     description: &str,
-    codes: impl Iterator<Item = &'static str>,
+    codes: impl Iterator<Item = (&'static str, &'static str)> + Clone,
 ) -> RefOr<Schema> {
+    let meanings: serde_json::Value = codes.clone().collect();
+    let meanings = Extensions::builder().add("x-enumDescriptions", meanings).build();
+    let codes = codes.map(|(code, _)| code);
     let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
-    codes.description(Some(description.trim())).into()
+    codes.description(Some(description.trim())).extensions(Some(meanings)).into()
 }
 
 #[cfg(test)]
@@ -150,8 +166,8 @@ mod tests {
     use serde::{Serialize, de::DeserializeOwned};
 
     use crate::vocabulary::{
-        Cause, ChangeKind, HandleLoss, Limit, Platform, ProblemCode, QuotaLimit, Reason, Retry,
-        Route, Together,
+        Cause, ChangeKind, FlagReason, HandleLoss, Limit, Platform, ProblemCode, QuotaLimit,
+        Reason, Retry, Route, Together,
     };
 
     fn check<T>(all: &[T], code: fn(T) -> &'static str, number: fn(T) -> u8, read: Read<T>)
@@ -183,6 +199,6 @@ mod tests {
             };
         }
         check_all!(Route, Together, Reason, HandleLoss, ChangeKind, Cause, Platform);
-        check_all!(ProblemCode, Retry, Limit, QuotaLimit);
+        check_all!(ProblemCode, Retry, Limit, QuotaLimit, FlagReason);
     }
 }

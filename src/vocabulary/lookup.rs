@@ -47,9 +47,9 @@ codes! {
 codes! {
     /// Why an account holds a handle no more.
     HandleLoss {
-        /// Another account proved it later. The handle itself goes on: it is held by that account.
+        /// Another account proved it later and holds it now.
         Moved = 1 "moved",
-        /// Its owner took it back from every device by a code sent to it.
+        /// Its owner took it back from every device, with a code sent to it.
         Deregistered = 2 "deregistered",
         /// The last device that backed it gave it up.
         Unbound = 3 "unbound",

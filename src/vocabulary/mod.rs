@@ -10,7 +10,7 @@
 //! name these places:
 //!
 //! - matches with `_` or `matches!`; search for a case that is like the new one, such as `HandleHidden`;
-//! - README, "A record", which lists the codes;
+//! - the pages in `docs/reference`, which are made from the cases and their comments;
 //! - the words that tests expect: `timeline/tests/sentences.rs`;
 //! - for a change: the command that records it (`registry/commands/`), the random operations (`registry/tests/model/`),
 //!   and the rules of flips (`query_log/flips/rules.rs`).
@@ -19,12 +19,16 @@
 
 mod change;
 mod codes;
+mod flag;
+mod likeness;
 mod limit;
 mod lookup;
 mod problem;
 
 pub use change::{Cause, Change, ChangeKind, Platform};
 pub(crate) use codes::{CodeVisitor, code_json, code_schema, codes};
+pub use flag::FlagReason;
+pub use likeness::most_like;
 pub use limit::{Limit, QuotaLimit};
 pub use lookup::{HandleLoss, Reason, Route, Together};
 pub use problem::{ProblemCode, Retry};

@@ -70,7 +70,7 @@ async fn a_search_finds_the_same_on_a_server_and_in_its_files() {
         "log search --json --route sms --since 1h",
         "log search --json --kind change --until 2100-01-01T00:00:00Z",
         "log search --json --reason handle-invalid --ip 127.0.0.0/8",
-        "log search --order asc",
+        "log search --order asc --wide",
         "log segments --json",
         "log verify --json",
     ];
@@ -105,35 +105,29 @@ async fn without_json_a_table_for_people_and_no_colour_in_a_pipe() {
     assert!(!table.contains('\x1b'), "the output to a pipe has colours");
     let lines: Vec<_> = table.lines().collect();
     let words: Vec<_> = lines[0].split_whitespace().collect();
-    assert_eq!(words, ["AT", "ROUTE", "HANDLE", "REASON", "DEVICE", "REQUEST", "STATUS", "FROM"]);
-    let column = |line: &str, name: &str| -> String {
-        let at = lines[0].find(name).unwrap();
-        line[at..].split_whitespace().next().unwrap_or_default().to_owned()
-    };
-    let told: Vec<_> = lines[1..]
-        .iter()
-        .map(|line| {
-            ["ROUTE", "HANDLE", "REASON", "STATUS"].map(|name| column(line, name)).join(" ")
-        })
-        .collect();
+    assert_eq!(words, ["TIME", "HANDLE", "EVENT", "REASON"]);
+    let cells = |line: &str| line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+    let told: Vec<_> = lines[1..].iter().map(|line| cells(line)).collect();
     let golden = [
-        "change - sign-up -",
-        "change - sign-up -",
-        "change +14155550123 proof -",
-        "imessage +14155550123 live-device 200",
-        "sms +14155550124 never-registered 200",
-        "none nobody@example.com never-registered 200",
-        "- - handle-invalid 400",
+        "- device-registered sign-up",
+        "- device-registered sign-up",
+        "+14155550123 handle-bound proof",
+        "+14155550123 imessage live-device",
+        "+14155550124 sms never-registered",
+        "nobody@example.com none never-registered",
+        "- refused handle-invalid",
     ];
     assert_eq!(told, golden);
     let segments = printed(&ask(&server, &token, "log segments"));
     let heads: Vec<_> = segments.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(heads, ["SEGMENT", "STATE", "FROM", "RECORDS", "BYTES", "EXPIRES_AT"]);
+    assert_eq!(heads, ["SEGMENT", "STATE", "FROM", "RECORDS", "BYTES", "EXPIRES_IN"]);
     assert!(segments.lines().nth(1).unwrap().contains(" active "), "{segments}");
     assert!(segments.contains("30d ago") && segments.contains('█'), "{segments}");
-    assert!(segments.lines().last().unwrap().starts_with("7 records in 1 segment,"), "{segments}");
+    let [.., sum, next] = &segments.lines().collect::<Vec<_>>()[..] else { panic!("{segments}") };
+    assert!(sum.starts_with("7 records in 1 segment, "), "{segments}");
+    assert!(next.starts_with("next key destroyed at "), "{segments}");
     let proof = printed(&ask(&server, &token, "log prove-forgotten"));
-    assert_eq!(proof.lines().filter(|line| line.starts_with("ok ")).count(), 3, "{proof}");
+    assert_eq!(proof.lines().filter(|line| line.starts_with("ok: ")).count(), 3, "{proof}");
     let verified = ask(&server, &token, "log verify");
     assert!(printed(&verified).contains("alive"));
     assert_eq!(String::from_utf8_lossy(&verified.stderr), "dispatchd: the log is sound\n");
@@ -241,12 +235,21 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
     };
     let mut no_server = with_token(&format!("log search --server http://127.0.0.1:{}", own_port()));
     for (output, code, message) in [
-        (run(&mut no_server), 1, "is the server running? With --data DIR"),
+        (
+            run(&mut no_server),
+            1,
+            "is the server running? With --data DIR this command uses the files. For another",
+        ),
         (ask(&server, "nonsense", "log search"), 1, "token-invalid"),
         (run(command("log search --server").arg(&server.operators)), 1, "--role reader"),
         (run(command("clock trust --server").arg(&server.operators)), 1, "--role admin"),
         (run(command("registry snapshot x --server").arg(&server.operators)), 1, "--role admin"),
         (read(&nowhere, "log search"), 1, "is no data directory"),
+        (
+            read(&server.data, "log tail --until 2020-01-01"),
+            2,
+            "000Z is past, and a tail begins now",
+        ),
         (read(&nowhere, "operator list"), 1, "is no data directory"),
         (
             read(&server.data, "log search --since lately"),
@@ -256,13 +259,14 @@ async fn what_cannot_be_done_is_said_with_its_exit_code() {
         (read(&server.data, "log search --route smss"), 2, "none; did you mean `sms`?"),
         (read(&server.data, "log search --limit 0"), 2, "limit: \"0\" is not a whole number"),
         (read(&server.data, "log search --since 5m --until 10m"), 2, "the window is empty"),
-        (read(&server.data, "log search --handle 4155550123"), 2, "give it as `region`"),
+        (read(&server.data, "log search --handle 4155550123"), 2, "give it as `--region`"),
         (read(&server.data, "audit list --handle 4155550123 --region XX"), 2, "region: \"XX\" is"),
         (read(&server.data, "why +14155550123 --at 2100-01-01"), 2, "000Z lies in the future"),
         (read(&server.data, "why +14155550123 --at 60d"), 2, "lies before the retention"),
         (run(&mut with_token("log search --config /no/such/file")), 64, "/no/such/file"),
         (run(&mut command("log")), 2, "Usage"),
-        (run(&mut command("log export --format csv --output -")), 2, "standard output is not"),
+        (run(&mut command("log export --output -")), 2, "which format? Give --format"),
+        (run(&mut command("log export --format csv --force --output .")), 2, "is a directory"),
         (run(&mut command("registry snapshot -")), 2, "standard output is not"),
         (run(command("registry snapshot").arg(nowhere.join("x"))), 1, "directory does not exist"),
         (run(command("registry export").arg(nowhere.join("x.csv"))), 1, "directory does not exist"),
@@ -313,7 +317,13 @@ fn a_configuration_is_checked_and_shown() {
     let mut check = command("config check --config");
     check.arg(shipped).env("DISPATCHD_SERVER__DATA", folder.path());
     let check = printed(&run(&mut check));
-    assert_eq!(check, "the configuration is good\n");
+    assert_eq!(check, format!("{shipped}: the configuration is good\n"));
+    let mut check = command("config check");
+    check.env("DISPATCHD_SERVER__DATA", folder.path());
+    let good = "no file given (--config, DISPATCHD_CONFIG); defaults and environment are good\n";
+    assert_eq!(printed(&run(&mut check)), good);
+    check.env("DISPATCHD_CONFIG", shipped);
+    assert_eq!(printed(&run(&mut check)), format!("{shipped}: the configuration is good\n"));
     let mut show = command("config show --config");
     show.arg(shipped).env("DISPATCHD_LOG__DURABILITY", "os");
     let shown = printed(&run(&mut show));
@@ -356,6 +366,17 @@ fn a_configuration_is_checked_and_shown() {
     for part in ["3 faults", "install -d -m 700 /nowhere", "/nowhere/password", "/nowhere/secret"] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
+    // Directories are checked beside values, in one run.
+    std::fs::write(&file, "[log]\nretention = \"31d\"\n[keys]\nroot_key = \"/nowhere/root.key\"\n")
+        .unwrap();
+    let (code, message) = fails(&run(command("config check --config").arg(&file)));
+    assert_eq!(code, 64, "{message}");
+    for part in ["has 2 faults", "line 2: log.retention", "keys.root_key: ", "/nowhere"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+    let empty = run(command("config check").env("DISPATCHD_CONFIG", "").current_dir(folder.path()));
+    let said = String::from_utf8(empty.stderr).unwrap();
+    assert!(empty.status.success() && said.contains("DISPATCHD_CONFIG is empty"), "{said}");
     for variable in
         ["DISPATCHD_LOG__RETENTOIN", "DISPATCHD_LOG_RETENTION", "dispatchd_log__retention"]
     {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    docs::document,
     harness::Server,
     openapi::described::KEPT,
     python::{node_packages, node_tool, python, python_tool},
@@ -68,6 +69,63 @@ async fn a_generated_typescript_client_makes_a_lookup_a_search_and_a_timeline() 
                    --target es2022 --lib es2022,dom client.ts";
     succeeds(within(node_tool("tsc")).args(options.split_whitespace()));
     succeeds(within(node_tool("node")).arg("client.ts").args(arguments));
+}
+
+/// A reader saves README's program, and puts a server and a token into it.
+#[tokio::test]
+async fn the_program_of_the_readme_compiles_and_prints_the_answer() {
+    let (_server, [phones, _, token, ..]) = to_call().await;
+    let folder = tempfile::tempdir_in(node_packages()).unwrap();
+    let readme = document("README.md");
+    let [program] = &readme.of_kind("ts").collect::<Vec<_>>()[..] else {
+        panic!("README has one program in TypeScript");
+    };
+    let text = program.text.replace("http://127.0.0.1:8080", &phones).replace("TOKEN", &token);
+    assert!(text.contains(&phones) && text.contains(&token), "{text}");
+    fs::write(folder.path().join("lookup.mts"), text).unwrap();
+    let within = |mut command: Command| {
+        command.current_dir(folder.path());
+        command
+    };
+    let description = folder.path().join("openapi.json");
+    fs::write(&description, served(&phones).await).unwrap();
+    succeeds(
+        within(node_tool("openapi-typescript")).arg(description).args(["--output", "dispatchd.ts"]),
+    );
+    let options = "--strict --noEmit --module nodenext --target es2022 --lib es2022,dom lookup.mts";
+    succeeds(within(node_tool("tsc")).args(options.split_whitespace()));
+    let output = succeeds(within(node_tool("node")).arg("lookup.mts"));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.contains("handle: '+14155550123'") && printed.contains("route: 'imessage'"),
+        "{printed}"
+    );
+}
+
+/// What the guide tells its readers to install is what the tests have.
+#[test]
+fn the_guide_installs_the_packages_that_the_tests_have() {
+    let ours = fs::read_to_string(format!("{TOOLS}/node/package.json")).unwrap();
+    let ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
+    let python = fs::read_to_string(format!("{TOOLS}/requirements.txt")).unwrap();
+    let guide = document("docs/client.md");
+    let installs: Vec<_> = guide.of_kind("sh by-hand").map(|block| block.text.as_str()).collect();
+    assert_eq!(installs.len(), 2, "{installs:?}");
+    for install in installs {
+        if let Some(packages) = install.strip_prefix("npm install ") {
+            for package in packages.split(' ') {
+                let (name, version) = package.split_once('@').expect("a version");
+                let ours = ours["devDependencies"][name].as_str().expect(name);
+                assert!(ours.starts_with(&format!("{version}.")), "{package}, but {ours}");
+            }
+        } else {
+            let (_, package) = install.split_once("\npip install ").expect("npm or pip");
+            assert!(
+                python.lines().any(|line| line.starts_with(&format!("{package}=="))),
+                "{package}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ pub(crate) fn request(method: &str, path: &str, token: &str, body: &Value) -> St
     };
     let length = body.len();
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }

@@ -29,6 +29,7 @@ use dispatchd::{
     handle::Handle,
     ids::{AccountId, DeviceId, RequestId},
     query_log::{Config, Durability, LogOptions, LookupRecord, QueryLog, Record},
+    quota::{self, LookupCall, Quota, QuotaFiles, Standing},
     shutdown::Shutdown,
     vocabulary::{Reason, Route},
 };
@@ -452,6 +453,29 @@ impl Planting {
     }
 }
 
+/// Lets the quota remember which accounts asked for whom, and from where.
+fn remember(data: &Path, clock: &Arc<ManualClock>, log: &QueryLog, secrets: &[Secret]) {
+    let (dir, retention) = (data.join("quota"), Config::default().retention);
+    let files = QuotaFiles { dir, disk: OsDisk::shared(), keyring: log.keyring(), retention };
+    let config = quota::Config::default();
+    let quota = Quota::open(config, Arc::clone(clock) as _, files).unwrap();
+    quota.restore().unwrap();
+    let per_kind = PLANTED as usize;
+    for (at, secret) in secrets[..2 * per_kind].iter().enumerate() {
+        let of_kind = |kind: usize| &secrets[kind * per_kind + at % per_kind];
+        let (Secret::Source(ip), Secret::Account(bits)) = (of_kind(2), of_kind(4)) else {
+            unreachable!("the order of kinds")
+        };
+        let (account, standing) = (AccountId::from_bits(*bits), Standing::Unproven);
+        let call = LookupCall { account, standing, is_flagged: false, ip: *ip, units: 1 };
+        let handle = Handle::from_canonical(&secret.text()).unwrap();
+        quota.charge_lookups(call, [&handle].into_iter()).unwrap();
+    }
+    quota.write();
+    let files = fs::read_dir(data.join("quota")).unwrap();
+    assert_eq!(files.count(), 2, "one of handles and one of states");
+}
+
 fn secrets(others: u64) -> (Vec<Secret>, usize) {
     let planted = (0..5).flat_map(|kind| (0..PLANTED).map(move |n| Secret::nth(kind, n)));
     let planted: Vec<_> = planted.collect();
@@ -479,6 +503,7 @@ async fn trying_every_handle_against_every_file_recognises_none() {
     asked_of_a_server(&data, &clock, &secrets[..2 * PLANTED as usize]).await;
     let planting = Planting { data: data.clone(), clock, disk: Arc::default() };
     let log = planting.plant(&secrets[..planted]);
+    remember(&data, &planting.clock, &log, &secrets);
     for (kind, least) in [("frames", 4), ("sealed", 4), ("sealing", 1), ("cut", 1)] {
         let count = names(&data, kind).len();
         assert!(count >= least, "{count} {kind}: {:?}", names(&data, "frames"));

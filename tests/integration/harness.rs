@@ -7,7 +7,10 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -119,6 +122,8 @@ pub(crate) struct Server {
     pub(crate) phones: String,
     pub(crate) operators: String,
     pub(crate) client: Client,
+    /// The token of the operator that reads metrics.
+    scraper: OnceLock<String>,
     _folder: Option<TempDir>,
 }
 
@@ -154,6 +159,7 @@ impl Server {
             phones: String::new(),
             operators: String::new(),
             client: client().build().unwrap(),
+            scraper: OnceLock::new(),
             _folder: None,
         };
         server.set_env(env);
@@ -171,6 +177,7 @@ impl Server {
             phones: format!("http://{}", addresses.phones),
             operators: format!("http://{}", addresses.operators),
             client: client().build().unwrap(),
+            scraper: OnceLock::new(),
             _folder: None,
         }
     }
@@ -187,8 +194,8 @@ impl Server {
         self.spawn().await;
     }
 
-    /// The command that starts this server, with port 0, and without quotas unless a setting enables them. Output
-    /// goes to `<data>.log`.
+    /// The command that starts this server, with port 0. Quotas are off, and so is shedding, because a debug build on a busy machine
+    /// is late; a setting can enable them. Output goes to `<data>.log`.
     pub(crate) fn command(&self) -> Command {
         let mut command = dispatchd();
         if let Some(limit) = self.open_files {
@@ -202,6 +209,7 @@ impl Server {
             .env("DISPATCHD_SERVER__PHONES", "127.0.0.1:0")
             .env("DISPATCHD_SERVER__OPERATORS", "127.0.0.1:0")
             .env("DISPATCHD_QUOTA__ENABLED", "false")
+            .env("DISPATCHD_SERVER__SHED_AFTER", "0s")
             .stdin(Stdio::null());
         for (name, value) in &self.env {
             command.env(format!("DISPATCHD_{name}"), value);
@@ -332,6 +340,17 @@ impl Server {
     /// A GET on the operators' listener.
     pub(crate) fn operator(&self, token: &str, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.operators)).bearer_auth(token).timeout(PATIENCE)
+    }
+
+    /// A GET of the metrics, by an operator who may do nothing else. It is added at the first one.
+    pub(crate) fn scrape(&self) -> RequestBuilder {
+        static ADDED: AtomicU32 = AtomicU32::new(0);
+        let add = || {
+            // Other handles on the same directory have operators of their own.
+            let (process, at) = (std::process::id(), ADDED.fetch_add(1, Ordering::SeqCst));
+            self.operator_token(&format!("scraper-{process}-{at}"), "metrics")
+        };
+        self.operator(self.scraper.get_or_init(add), "/metrics")
     }
 
     /// Signs up a device with a new account.

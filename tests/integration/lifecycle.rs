@@ -143,7 +143,7 @@ async fn slow_readers_hold_a_stop_no_longer_than_the_grace_period() {
     }
     // The client reads neither 15 MB of log nor the answers after it. They exceed the kernel's buffers.
     let mut export = Wire::connect(&server.operators).unwrap();
-    let accept = "GET /v1/log HTTP/1.1\r\nhost: test\r\naccept: application/x-ndjson\r\n";
+    let accept = "GET /v1/log HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n";
     let export_request = format!("{accept}authorization: Bearer {reader}\r\n\r\n");
     export.send(export_request.as_bytes()).unwrap();
     let ask = request("POST", "/v1/lookup", &ann.token, &batch).into_bytes();

@@ -1,8 +1,5 @@
 //! Every field of a record: of an answered query, of a refused query, and of a change.
 
-use std::collections::BTreeSet;
-
-use dispatchd::vocabulary::{Cause, ChangeKind, Reason, Route};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -124,28 +121,5 @@ async fn refused_queries_are_recorded_with_their_code_and_no_route() {
         assert_eq!(record["route"], Value::Null);
         let known = if code == "token-invalid" { Value::Null } else { json!(ben.device) };
         assert_eq!(record["device"], known);
-    }
-}
-
-/// The codes that README names in the row of `field`, in the table of a record.
-fn codes_in_readme(field: &str) -> BTreeSet<&'static str> {
-    let readme = include_str!("../../README.md");
-    let (_, table) = readme.split_once("## A record").expect("README describes a record");
-    let begins = format!("| `{field}` |");
-    let row = table.lines().find(|line| line.starts_with(&begins)).expect("a row of its own");
-    row.split('`').skip(3).step_by(2).collect()
-}
-
-#[test]
-fn readme_names_every_code_of_a_record() {
-    let answered = Reason::ALL.iter().filter(|reason| !matches!(reason, Reason::Refused(_)));
-    let all: [(&str, BTreeSet<_>); 4] = [
-        ("route", Route::ALL.iter().map(|case| case.code()).collect()),
-        ("reason", answered.map(|case| case.code()).collect()),
-        ("change", ChangeKind::ALL.iter().map(|case| case.code()).collect()),
-        ("cause", Cause::ALL.iter().map(|case| case.code()).collect()),
-    ];
-    for (field, codes) in all {
-        assert_eq!(codes_in_readme(field), codes, "{field}");
     }
 }

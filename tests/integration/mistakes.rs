@@ -1,7 +1,15 @@
 //! The mistakes that people make first, in the API and on the command line. Each answer says what is wrong, what came, and
 //! what to do instead.
 
-use dispatchd::api::Problem;
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
+
+use dispatchd::{
+    api::Problem,
+    clock::{Clock as _, SystemClock},
+};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
@@ -78,7 +86,7 @@ async fn the_api_answers_each_with_what_to_do() {
             log("since=2027-13-01"),
             400,
             &[
-                "`since` takes an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date",
+                "`since` takes an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date or a date and time in UTC",
                 "90m or 7d",
             ],
         ),
@@ -111,12 +119,12 @@ async fn the_command_line_answers_each_with_what_to_do() {
     let search = |words: &'static str| {
         [&["log", "search"][..], &words.split(' ').collect::<Vec<_>>()].concat()
     };
-    let mistakes: [(Vec<&str>, &str, u16, &[&str]); 17] = [
+    let mistakes: [(Vec<&str>, &str, u16, &[&str]); 18] = [
         (
             search("--route green"),
             &reader,
             2,
-            &["route: \"green\" is not one of imessage, sms, none"],
+            &["--route: \"green\" is not one of imessage, sms, none"],
         ),
         (search("--route smss"), &reader, 2, &["none; did you mean `sms`?"]),
         (search("--reason lapsed"), &reader, 2, &["reason: \"lapsed\" is not", REASONS]),
@@ -126,17 +134,28 @@ async fn the_command_line_answers_each_with_what_to_do() {
             2,
             &["order: \"up\" is not one of asc, desc"],
         ),
-        (search("--handle 4155550123"), &reader, 2, &["needs a region", "`region`, such as US"]),
+        (search("--handle 4155550123"), &reader, 2, &["needs a region", "`--region`, such as US"]),
         (search("--handle 4155550123 --region UK"), &reader, 2, &["region: \"UK\" is not the two"]),
-        (search("--since yesterday"), &reader, 2, &["since: \"yesterday\" is not", "90m or 7d"]),
+        (search("--since tomorrow"), &reader, 2, &["since: \"tomorrow\" is not", "90m or 7d"]),
         (search("--since 5m --until 10m"), &reader, 2, &["the window is empty"]),
         (search("--limit 0"), &reader, 2, &["limit: \"0\" is not a whole number from 1 on"]),
         (search("--limit -1"), &reader, 2, &["limit: \"-1\" is not a whole number from 1 on"]),
         (search("--rout sms"), &reader, 2, &["'--rout'", "similar argument exists: '--route'"]),
         (vec!["log", "serch"], &reader, 2, &["'serch'", "similar subcommand exists: 'search'"]),
-        (search("--json"), "", 1, &["set DISPATCHD_TOKEN or --token-file", "--role reader"]),
+        (
+            search("--json"),
+            "",
+            1,
+            &["DISPATCHD_TOKEN is empty, which counts as unset", "--role reader"],
+        ),
         (search("--json"), &ben.token, 1, &["a device's token", "`dispatchd operator add`"]),
         (vec!["log", "search", "--server", phones], &reader, 1, &["but the phones'", "port 8081"]),
+        (
+            search("--server http://127.0.0.1:1 --config /no/such/file"),
+            &reader,
+            64,
+            &["/no/such/file"],
+        ),
         (
             vec!["log", "search", "--server", no_scheme],
             &reader,
@@ -158,11 +177,159 @@ async fn the_command_line_answers_each_with_what_to_do() {
         assert!(output.stdout.is_empty(), "{words:?}");
         assert_says(&(output.status.code().unwrap().try_into().unwrap(), said), code, parts);
     }
-    // A span with a minus sign, as `date` and `find` want it, is no mistake.
+}
+
+#[tokio::test]
+async fn the_command_line_takes_times_as_people_write_them() {
+    let server = Server::start().await;
+    server.sign_up().await;
+    let reader = server.operator_token("reader", "reader");
+    let day = past_day();
+    let minute = format!("{day} 08:00");
+    for since in ["-1h", "1h", "90m", "yesterday", &day, &minute] {
+        let mut command = dispatchd();
+        command.args(["log", "search", "--json", "--since", since]);
+        command.env("DISPATCHD_SERVER", &server.operators).env("DISPATCHD_TOKEN", &reader);
+        let output = run(&mut command);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{since}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_the_servers_is_refused_with_what_it_takes() {
+    let server = Server::start().await;
+    let reader = server.operator_token("reader", "reader");
+    let path = format!("{}/v1/log", server.operators);
+    let meant = format!(
+        "takes no path, and no more than a host and a port; did you mean {}?",
+        server.operators
+    );
+    let https = server.operators.replace("http:", "https:");
+    for (address, code, parts) in [
+        (&path, 2, &[&*meant][..]),
+        (&https, 1, &["It speaks https with tls.certificate, or behind a proxy"]),
+    ] {
+        let mut command = dispatchd();
+        command.args(["log", "search", "--server", address]).env("DISPATCHD_TOKEN", &reader);
+        let output = run(&mut command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_says(&(output.status.code().unwrap().try_into().unwrap(), said), code, parts);
+    }
+}
+
+/// A server that redirects must not get what was meant for another.
+#[test]
+fn a_redirect_is_not_followed() {
+    let [first, second] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [here, there] = [&first, &second].map(|it| format!("http://{}", it.local_addr().unwrap()));
+    let to = there.clone();
+    let redirecting = std::thread::spawn(move || {
+        let (mut socket, _) = first.accept().unwrap();
+        let head = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}/v1/log\r\n");
+        assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
+        socket.write_all((head + "content-length: 0\r\n\r\n").as_bytes()).unwrap();
+    });
     let mut command = dispatchd();
-    command.args(["log", "search", "--since", "-1h", "--json"]);
-    let output = run(command.env("DISPATCHD_SERVER", operators).env("DISPATCHD_TOKEN", &reader));
-    assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
+    command.args(["log", "search", "--server", &here]).env("DISPATCHD_TOKEN", "do_x");
+    let output = run(&mut command);
+    redirecting.join().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(1) && said.contains(&format!("names {there}. No")),
+        "{said}"
+    );
+    second.set_nonblocking(true).unwrap();
+    assert!(second.accept().is_err(), "it was followed");
+}
+
+/// The date of two days ago, UTC.
+fn past_day() -> String {
+    let at = SystemClock.now().minus(Duration::from_secs(2 * 24 * 3600));
+    at.to_string().chars().take("2026-11-23".len()).collect()
+}
+
+/// A mistyped directory must not look like the server's.
+#[test]
+fn an_import_says_that_it_makes_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("accounts.csv");
+    let at = SystemClock.now();
+    let rows =
+        format!("handle,account,device,platform,last_check_in_at\n+14155550123,a,d,ios,{at}\n");
+    std::fs::write(&file, rows).unwrap();
+    let data = folder.path().join("dta");
+    for is_new in [true, false] {
+        let output =
+            run(dispatchd().args(["registry", "import"]).arg(&file).arg("--data").arg(&data));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.contains("dta did not exist: made a new data directory"), is_new, "{said}");
+    }
+    let output = run(dispatchd()
+        .args(["operator", "list", "--config", "/no/such/file", "--data"])
+        .arg(&data));
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+}
+
+/// An empty answer looks the same for every window, so it names the one that was read.
+#[tokio::test]
+async fn a_window_without_records_is_named() {
+    let server = Server::start().await;
+    let reader = server.operator_token("reader", "reader");
+    let (since, until) = ("2100-01-01T00:00:00.000000Z", "2100-01-02T00:00:00.000000Z");
+    let window = format!("read from {since} to {until}");
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["--since", "2100-01-01", "--until", "2100-01-02"], &["lies in the future", &window]),
+        (
+            &["--since", "2020-01-01"],
+            &["since: 2020-01-01T00:00:00.000000Z lies before the retention"],
+        ),
+        (
+            &["--until", "2020-01-01"],
+            &["until: 2020-01-01T00:00:00.000000Z lies before the retention"],
+        ),
+        (&["--since", "1m"], &["read from 20", "Z to now"]),
+        (&[], &["(the retention) to now"]),
+    ];
+    for (words, parts) in cases {
+        for is_running in [true, false] {
+            let mut command = dispatchd();
+            command.args(["log", "search", "--handle", "nobody@example.com"]).args(words);
+            match is_running {
+                true => command.args(["--server", &server.operators]),
+                false => command.arg("--data").arg(&server.data),
+            };
+            let output = run(command.env("DISPATCHD_TOKEN", &reader));
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success() && output.stdout.is_empty(), "{said}");
+            assert!(said.ends_with("dispatchd: no record matches\n"), "{said}");
+            for part in parts {
+                assert!(said.contains(part), "`{part}` is not in: {said}");
+            }
+        }
+    }
+}
+
+/// A plus sign in a query is a space. People write it all the same.
+#[tokio::test]
+async fn the_api_takes_times_as_people_write_them() {
+    let server = Server::start().await;
+    let ben = server.sign_up().await;
+    server.lookup(&ben, "+14155550123").await;
+    let reader = server.operator_token("reader", "reader");
+    let day = past_day();
+    for since in [
+        &*format!("{day}T08:00:00+02:00"),
+        &format!("{day}%2008:00:00%2B00"),
+        &format!("{day}%2008:00"),
+        &day,
+        "yesterday",
+        "-1h",
+    ] {
+        let found = server.records(&reader, &format!("since={since}&kind=lookup")).await;
+        assert_eq!(found.len(), 1, "{since}");
+    }
+    assert_eq!(server.records(&reader, "ip=::ffff:7f00:1").await.len(), 1);
 }
 
 /// Every closed set is in the help of the argument that takes it.
@@ -180,7 +347,7 @@ fn help_lists_what_an_argument_takes() {
         ),
         (&["log", "export", "--help"], &["- parquet:", "- csv:", "- ndjson:"]),
         (&["registry", "import", "--help"], &["ios, ipados, macos, watchos, visionos, other"]),
-        (&["operator", "add", "--help"], &["reader:", "admin:"]),
+        (&["operator", "add", "--help"], &["metrics:", "reader:", "admin:"]),
     ] {
         let output = run(dispatchd().args(words));
         let help = String::from_utf8(output.stdout).unwrap();

@@ -1,10 +1,12 @@
 //! The operators' listener without the log: roles, refusals, counts, metrics, health, OpenAPI.
 
 use dispatchd::config::Config;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::{
     harness::{Server, dispatchd, run},
+    openapi::described::kept,
     timed::Timed,
     wire::{Reply, has_exactly, link},
 };
@@ -18,6 +20,8 @@ const READ: &[&str] = &[
     "/v1/handles/+14155550123/timeline",
     "/v1/log/flips",
     "/v1/registry",
+    "/v1/quota",
+    "/v1/doctor",
 ];
 
 #[tokio::test]
@@ -131,12 +135,13 @@ async fn health_is_answered_on_both_listeners_and_metrics_on_one() {
     for handle in ["+14155550123", "+14155550123", "nobody@example.com", "nonsense"] {
         server.lookup(&ben, handle).await;
     }
-    let metrics = Reply::to(server.client.get(format!("{}/metrics", server.operators))).await;
+    let metrics = Reply::to(server.scrape()).await;
     assert_eq!(metrics.status, 200);
     for line in [
-        "dispatchd_lookups_total{reason=\"never-registered\"} 3",
-        "dispatchd_lookups_total{reason=\"handle-invalid\"} 1",
-        "dispatchd_lookups_total{reason=\"live-device\"} 0",
+        "dispatchd_lookups_total{route=\"sms\",reason=\"never-registered\"} 2",
+        "dispatchd_lookups_total{route=\"none\",reason=\"never-registered\"} 1",
+        "dispatchd_lookups_total{route=\"refused\",reason=\"handle-invalid\"} 1",
+        "dispatchd_lookups_total{route=\"imessage\",reason=\"live-device\"} 0",
         "dispatchd_log_writable 1",
         "dispatchd_registry_ready 1",
         "# TYPE dispatchd_lookups_total counter",
@@ -155,10 +160,44 @@ async fn health_is_answered_on_both_listeners_and_metrics_on_one() {
             true,
         ),
     ] {
-        let request = server.client.get(format!("{}/metrics", server.operators));
-        let reply = request.header("accept", accept).send().await.unwrap();
+        let reply = server.scrape().header("accept", accept).send().await.unwrap();
         assert_eq!(reply.headers()["content-type"], content_type);
         let text = reply.text().await.unwrap();
         assert_eq!(text.ends_with("# EOF\n"), is_openmetrics, "{text}");
     }
+}
+
+#[tokio::test]
+async fn metrics_take_a_token_and_the_role_metrics_opens_nothing_else() {
+    let mut server = Server::start().await;
+    let tokens = ["metrics", "reader", "admin"].map(|role| server.operator_token(role, role));
+    for token in &tokens {
+        assert_eq!(Reply::to(server.operator(token, "/metrics")).await.status, 200);
+    }
+    let device = server.sign_up().await;
+    let without = || server.client.get(format!("{}/metrics", server.operators));
+    Reply::to(without()).await.refuses(401, "token-invalid");
+    for token in ["do_nobody", &*device.token] {
+        Reply::to(server.operator(token, "/metrics")).await.refuses(401, "token-invalid");
+    }
+    // Every other call that takes an operator's token.
+    let (described, mut refused) = (kept(), 0);
+    for (path, item) in described["paths"].as_object().unwrap() {
+        let url = format!("{}{}", server.operators, path.replace("{handle}", "+14155550123"));
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let call = &item[method.as_str().to_lowercase()];
+            let least = &call["security"][0]["operator"][0];
+            if path != "/metrics" && least.is_string() {
+                let request = server.client.request(method, &url).bearer_auth(&tokens[0]);
+                Reply::to(request).await.refuses(403, "role-insufficient");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused >= 15, "{refused} calls were refused");
+
+    server.set_env(&[("TELEMETRY__METRICS_OPEN", "true")]);
+    server.restart().await;
+    let open = server.client.get(format!("{}/metrics", server.operators));
+    assert_eq!(Reply::to(open).await.status, 200);
 }

@@ -47,6 +47,7 @@ impl Timed {
         config.server.phones.set_port(0);
         config.server.operators.set_port(0);
         config.quota.enabled = false;
+        config.server.shed_after = Duration::ZERO;
         set(&mut config);
         let (running, server) = run(&config, &clock).await.unwrap();
         Self { clock, server, config, running: Some(running), _folder: None }

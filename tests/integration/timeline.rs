@@ -122,7 +122,7 @@ async fn a_sign_out_is_named_with_its_time_and_so_is_who_still_believes_blue() {
     assert_eq!(told, expected);
     assert_eq!(
         line(&summary),
-        "green at 09:30:00: its last device signed out at 09:20:00, by its owner; since 09:20:00"
+        "green since 09:20:00: its last device signed out at 09:20:00, by its owner"
     );
     assert_eq!((&summary["from"], &summary["handle"]), (&json!("registry"), &json!(NUMBER)));
     assert_eq!((&summary["route"], &summary["reason"]), (&json!("sms"), &json!("device-removed")));
@@ -156,13 +156,14 @@ async fn a_moment_that_is_past_is_explained_as_it_was_then() {
     let (told, summary) = world.told("at=2026-11-23T09:15:00Z").await;
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(line(&summary).starts_with(
-        "blue at 2026-11-23 09:15:00: a live device backs it (bound 09:00:00 by proof)"
+        "blue at 2026-11-23 09:15:00, since 09:00:00: a live device backs it (bound 09:00:00 by proof)"
     ));
     assert_eq!((&summary["from"], &summary["holders_count"]), (&json!("log"), &json!(0)));
     let (_, summary) = world.told("at=9m").await;
     assert!(
-        line(&summary)
-            .starts_with("green at 2026-11-23 09:21:00: its last device signed out at 09:20:00")
+        line(&summary).starts_with(
+            "green at 2026-11-23 09:21:00, since 09:20:00: its last device signed out"
+        )
     );
     assert_eq!(summary["holders_count"], 2);
     assert!(line(&summary["last_lookup"]).starts_with("blue at 09:10:00"));
@@ -195,7 +196,7 @@ async fn a_moved_handle_stays_blue_and_names_both_accounts() {
     assert!(told[2].ends_with("that account proved it later"), "{told:?}");
     let moved = "a live device backs it (moved 09:10:00 by a later proof than another account's)";
     assert_eq!(told[3], format!("blue at 09:10:00: {moved}"));
-    assert_eq!(line(&summary), format!("blue at 09:20:00: {moved}; since 09:00:00"));
+    assert_eq!(line(&summary), format!("blue since 09:00:00: {moved}"));
     // The blue answers before the move are still right.
     assert_eq!(summary["holders_count"], 0);
     assert!(summary["live_until"].as_str().unwrap().starts_with("2026-12-07T09:"));
@@ -213,14 +214,11 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_shown() {
     assert_eq!(server.route(&ben, NUMBER).await, "sms");
     let (_, summary) = world.told("").await;
     let none = "none of its devices has checked in within the lease";
-    assert_eq!(line(&summary), format!("green at 09:01:00: {none}; since 09:00:00"));
+    assert_eq!(line(&summary), format!("green since 09:00:00: {none}"));
     world.running.tick_registry().await;
     let (told, summary) = world.told("").await;
     assert!(told[2].contains("no longer counts as live: it has not checked in"), "{told:?}");
-    assert_eq!(
-        line(&summary),
-        format!("green at 09:01:00: {none} (recorded 09:01:00); since 09:00:00")
-    );
+    assert_eq!(line(&summary), format!("green since 09:00:00: {none} (recorded 09:01:00)"));
     let check_in = "/v1/devices/me/check-in";
     assert_eq!(call(server, Method::POST, check_in, Some(&ann.token), None).await.status, 200);
     world.minutes_pass(1);
@@ -228,10 +226,7 @@ async fn a_lapse_is_exact_before_its_record_and_a_check_in_after_it_is_shown() {
     assert!(told[3].contains("counts as live again: it checked in again"), "{told:?}");
     let back =
         "bound 2026-11-23 09:00:00 by proof; checked in again after its lease had lapsed, 09:01:00";
-    assert_eq!(
-        line(&summary),
-        format!("blue at 09:02:00: a live device backs it ({back}); since 09:01:00")
-    );
+    assert_eq!(line(&summary), format!("blue since 09:01:00: a live device backs it ({back})"));
     // Ben may use his green answer for five minutes.
     assert_eq!(summary["holders"][0]["device"], ben.device);
     assert!(world.running.stop().await);
@@ -262,7 +257,7 @@ async fn what_its_owner_did_is_named_as_such() {
     discoverable(server, &second, ENCODED, false).await;
     server.route(&second, NUMBER).await;
     let (_, summary) = world.told("").await;
-    let hidden = "green at 09:01:00: its owner hides it from strangers (since 09:01:00)";
+    let hidden = "green since 09:01:00: its owner hides it from strangers (since 09:01:00)";
     assert!(line(&summary).starts_with(hidden), "{summary}");
     let holders = summary["holders"].as_array().unwrap();
     assert_eq!(holders.len(), 1, "{holders:?}");
@@ -413,13 +408,15 @@ async fn the_command_tells_it_from_a_server_and_from_its_files() {
     );
     assert!(lines[1].starts_with("  blue 2 times from ") && lines[3].starts_with("  green at "));
     assert!(
-        lines[5].starts_with("green at ") && lines[5].contains("its last device signed out at ")
+        lines[5].starts_with("green since ") && lines[5].contains("its last device signed out at ")
     );
     assert_eq!(lines[6], "1 asker may still go by another answer:");
     assert!(lines[7].contains(&cat.device) && lines[7].contains("was told blue"));
-    assert_eq!(lines[8], "Times are UTC.");
+    assert_eq!(lines[8], "Times are UTC; without a date, of today.");
     assert!(!text.contains('\x1b'), "the output to a pipe has colours");
-    assert!(ask(&[NUMBER, "--limit", "1"]).contains("(3 earlier lines: --limit, --since)"));
+    assert!(
+        ask(&[NUMBER, "--limit", "1"]).contains("(3 earlier lines left out; --limit N shows more)")
+    );
 
     let parsed = |text: &str| -> Vec<Value> {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -455,7 +452,7 @@ async fn the_command_tells_it_from_a_server_and_from_its_files() {
 
 #[tokio::test]
 async fn answers_end_as_the_configuration_says() {
-    let server = Server::start_with(&[("DISPATCH__REUSE_LIVE", "10m")]).await;
+    let server = Server::start_with(&[("DISPATCH__REUSE_LIVE", "15m")]).await;
     let (ann, ben) = (server.sign_up().await, server.sign_up().await);
     server.prove(&ann, NUMBER).await;
     server.route(&ben, NUMBER).await;
@@ -465,7 +462,7 @@ async fn answers_end_as_the_configuration_says() {
     let body = Reply::to(server.operator(&reader, &path)).await.body;
     let holder = &body["summary"]["holders"][0];
     let instant = |field: &str| crate::wire::instant(&holder[field]);
-    assert_eq!(instant("until_at_most").since(instant("told_at")), MINUTE * 10);
+    assert_eq!(instant("until_at_most").since(instant("told_at")), MINUTE * 15);
     // On files, the given configuration applies.
     let output = run(why(&[NUMBER, "--json", "--data"])
         .arg(&server.data)
@@ -535,8 +532,8 @@ async fn a_life_is_explained_step_by_step_and_the_same_by_a_server_and_its_files
     }
     world.minutes_pass(1);
     let moment = world.clock.now().to_string();
-    // The server takes the present from its registry, and files do not have one.
-    world.minutes_pass(1);
+    // The server takes the present from its registry, and files do not have one. Both read on the same day.
+    world.clock.advance(SystemClock.now().since(world.clock.now()));
     let ask = |extra: &[&str], of: &[&str]| {
         let mut command = why(&[NUMBER, "--limit", "100"]);
         let output = run(command.args(extra).args(of).env("DISPATCHD_TOKEN", &world.reader));

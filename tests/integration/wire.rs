@@ -61,7 +61,7 @@ impl Reply {
         for field in ["title", "detail"] {
             assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
         }
-        let later = status == 429 || status >= 500;
+        let later = status == 429 || status >= 500 && status != 501;
         assert_eq!(body["retry"] == "later", later, "{self:?}");
         assert_eq!(self.headers.contains_key("retry-after"), later, "{self:?}");
         if later {

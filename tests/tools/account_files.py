@@ -7,6 +7,7 @@ account_files.py FOLDER    reads FOLDER/accounts.csv and FOLDER/accounts.parquet
     FOLDER/refused/*    files that an import refuses; FOLDER/refused.json says which words name the reason
 """
 
+import datetime
 import json
 import pathlib
 import sys
@@ -122,7 +123,9 @@ def with_polars():
 
 
 def ids():
-    at = pandas.to_datetime(["2026-11-20T08:00:00Z", "2026-11-21T08:00:00Z"])
+    # Of the last days: an import leaves out devices that were silent for long.
+    today = datetime.datetime.now(datetime.UTC).date()
+    at = pandas.to_datetime([f"{today - datetime.timedelta(days=days)}T08:00:00Z" for days in [3, 2]])
     uuids = [uuid.UUID(int=3), uuid.UUID(int=0xAB << 120)]
     rows = {"handle": ["+14155550123", "ben@example.com"], "platform": ["ios", "other"], "last_check_in_at": at}
     rows = pandas.DataFrame(rows | {"account": [17, 9_007_199_254_740_993], "device": [str(id) for id in uuids]})

@@ -35,7 +35,7 @@ SCHEMA = {
     "count": pyarrow.int64(),
 }
 DUCKDB = {"at": "TIMESTAMP WITH TIME ZONE", "status": "INTEGER", "took_us": "BIGINT", "count": "BIGINT"}
-# README's statement for reading a CSV file.
+# The documents' statement for reading a CSV file.
 CSV = """SELECT * REPLACE (regexp_replace(handle, '^''', '') AS handle)
          FROM read_csv('{}', types = {{'status': 'INTEGER', 'took_us': 'BIGINT', 'count': 'BIGINT'}})"""
 

@@ -2,10 +2,13 @@
 
 mail_server.py '{"port": 0, "tls": "starttls", ...}' prints its port, then one JSON object for each event.
 
-port   0: the kernel picks a free port
+port   0, or none: the kernel picks a free port
 tls    "none", "starttls" (offered), "tls" (from the first byte)
 cert, key   paths of PEM files
 login  [user, password]; if given, the client must log in
+helo   if true, the server refuses EHLO
+bare   if true, replies have no text
+utf8   if false, the server does not offer SMTPUTF8
 plan   replies by stage ("mail", "rcpt", "data"): "451 …", "550 …" or "hang". The server uses each once, then accepts.
 """
 
@@ -53,6 +56,24 @@ class Handler:
         return await planned("data", "250 OK")
 
 
+class Server(SMTP):
+    async def smtp_EHLO(self, hostname):
+        report(event="ehlo")
+        if options.get("helo"):
+            await self.push("502 5.5.1 Command not implemented")
+        else:
+            await super().smtp_EHLO(hostname)
+
+    async def push(self, status):
+        if options.get("bare") and isinstance(status, str):
+            if status.startswith("250-"):
+                # An empty line of a longer reply.
+                await super().push("250-")
+            elif status[3:4] == " ":
+                status = status[:3]
+        await super().push(status)
+
+
 def authenticate(server, session, envelope, mechanism, login):
     report(event="auth")
     given = [login.login.decode(), login.password.decode()]
@@ -66,11 +87,11 @@ def context():
 
 
 def session():
-    login = "login" in options
-    return SMTP(
+    login = options.get("login") is not None
+    return Server(
         Handler(),
         hostname="mail.test",
-        enable_SMTPUTF8=True,
+        enable_SMTPUTF8=options.get("utf8", True),
         tls_context=context() if options["tls"] == "starttls" else None,
         authenticator=authenticate if login else None,
         auth_required=login,
@@ -82,7 +103,7 @@ def session():
 async def serve():
     encrypted = context() if options["tls"] == "tls" else None
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(session, "127.0.0.1", options["port"], ssl=encrypted)
+    server = await loop.create_server(session, "127.0.0.1", options.get("port", 0), ssl=encrypted)
     report(event="ready", port=server.sockets[0].getsockname()[1])
     await server.serve_forever()
 

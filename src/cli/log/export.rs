@@ -1,23 +1,30 @@
 //! `dispatchd log export --output FILE`.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::{
     api::{Call as _, LogRow, RecordFilter},
-    cli::note::note,
+    cli::note::{note, print_passed_over},
     cli::{
         errors::UsageError,
-        output::may_write,
         progress::ProgressView,
-        source::{Source, print_passed_over},
+        source::Source,
+        target::{may_export, target},
+        text::counted,
     },
     clock::{Clock as _, SystemClock},
     query_log::SearchOutcome,
-    tables::accounts::{Phase, Progress, Unit},
-    tables::records::{ExportFile, Format, RecipientError, Recipients},
+    tables::{
+        Target,
+        accounts::{Phase, Progress, Unit},
+        records::{ExportFile, Format, RecipientError, Recipients},
+    },
 };
 
 /// Rows between two looks at the progress.
@@ -27,9 +34,9 @@ const SHOW_EVERY_ROWS: u64 = 4_096;
 pub(in crate::cli) struct Export {
     #[command(flatten)]
     request: RecordFilter,
-    /// The file to write. Only its owner can read it; it appears once it is complete
-    #[arg(long, value_name = "FILE")]
-    output: PathBuf,
+    /// The file to write, or - for standard output. Only its owner can read the file; it appears once it is complete
+    #[arg(long, value_name = "FILE", value_parser = target(), value_hint = ValueHint::AnyPath)]
+    output: Target,
     /// The format; not needed if FILE ends in .parquet, .csv or .ndjson, with or without .age
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -39,7 +46,7 @@ pub(in crate::cli) struct Export {
     /// Encrypt to the age recipients in this file, one a line; lines that begin with # do not count
     #[arg(long, value_name = "FILE")]
     encrypt_to_file: Vec<PathBuf>,
-    /// Replace the file if it exists
+    /// Replace the file if it exists. Nothing but a regular file is ever replaced
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -48,31 +55,47 @@ pub(in crate::cli) struct Export {
 
 impl Export {
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        may_write(&self.output, self.force)?;
         let format = self.format()?;
         let recipients = self.recipients()?;
+        // No text for a terminal.
+        let binary = match format {
+            _ if recipients.is_some() => Some("an encrypted export"),
+            Format::Parquet => Some("Parquet"),
+            Format::Csv | Format::Ndjson => None,
+        };
+        may_export(&self.output, binary, self.force)?;
         self.request.resolve(SystemClock.now())?;
         let mut file = ExportFile::create(&self.output, format, recipients.as_ref())?;
-        let view = ProgressView::stderr();
-        let outcome = self
-            .source
-            .rows(&self.request, |row| add(&mut file, &row, &view))
-            .context("there is no file")?;
+        let (view, without) = match &self.output {
+            Target::File(_) => (Some(ProgressView::stderr()), "there is no file"),
+            // A bar between the rows would be in their way.
+            Target::Stdout => (None, "what was written is not all"),
+        };
+        let rows = self.source.rows(&self.request, |row| add(&mut file, &row, view.as_ref()));
+        let outcome = rows.context(without)?;
         drop(view);
-        // Another process may have made it meanwhile.
-        may_write(&self.output, self.force)?;
+        // Another process may have made the file meanwhile.
+        may_export(&self.output, binary, self.force)?;
         let records = file.records();
         file.finish()?;
         self.print(records, outcome);
         Ok(())
     }
 
+    /// The file; none for standard output.
+    fn path(&self) -> Option<&Path> {
+        match &self.output {
+            Target::File(path) => Some(path),
+            Target::Stdout => None,
+        }
+    }
+
     fn format(&self) -> Result<Format, UsageError> {
-        let of_name = || Format::of(&self.output);
+        let of_name = || self.path().and_then(Format::of);
         self.format.or_else(of_name).ok_or_else(|| {
             let takes =
                 "--format, or a name that ends in .parquet, .csv or .ndjson (.age behind it)";
-            UsageError(format!("{}: which format? Give {takes}", self.output.display()))
+            UsageError(format!("{}: which format? Give {takes}", self.output))
         })
     }
 
@@ -101,21 +124,22 @@ impl Export {
         };
         let recipients = Recipients::parse(keys.iter().map(|(_, key)| key.as_str()));
         let recipients = recipients.map_err(wrong)?;
-        let ends_in_age =
-            self.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("age"));
+        let ending = self.path().and_then(Path::extension);
+        let ends_in_age = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("age"));
         if recipients.is_none() && ends_in_age {
             let fault = "ends in .age, but no recipient is named: give --encrypt-to";
-            return Err(UsageError(format!("{} {fault}", self.output.display())).into());
+            return Err(UsageError(format!("{} {fault}", self.output)).into());
         }
         Ok(recipients)
     }
 
     fn print(&self, records: u64, outcome: Option<SearchOutcome>) {
-        let shown = self.output.display();
+        let (shown, counted) = (&self.output, counted(records, "record"));
         match records {
+            _ if self.output == Target::Stdout => note!("dispatchd: {counted} written"),
             0 => note!("dispatchd: no record matches; {shown} is valid and empty"),
-            1 => note!("dispatchd: 1 record is in {shown}"),
-            _ => note!("dispatchd: {records} records are in {shown}"),
+            1 => note!("dispatchd: {counted} is in {shown}"),
+            _ => note!("dispatchd: {counted} are in {shown}"),
         }
         match outcome {
             Some(outcome) => print_passed_over(outcome),
@@ -124,15 +148,15 @@ impl Export {
             ),
         }
         note!(
-            "dispatchd: the log forgets records after its retention; this file does not expire: delete it yourself"
+            "dispatchd: the log forgets records after its retention; an export does not expire: delete it yourself"
         );
     }
 }
 
-fn add(file: &mut ExportFile, row: &LogRow, view: &ProgressView) -> anyhow::Result<()> {
+fn add(file: &mut ExportFile, row: &LogRow, view: Option<&ProgressView>) -> anyhow::Result<()> {
     file.write(row)?;
     let done = file.records();
-    if done.is_multiple_of(SHOW_EVERY_ROWS) {
+    if let Some(view) = view.filter(|_| done.is_multiple_of(SHOW_EVERY_ROWS)) {
         view.show(Progress { phase: Phase::Writing, unit: Unit::Rows, done, total: 0 });
     }
     Ok(())

@@ -4,24 +4,25 @@ use std::cmp::Reverse;
 
 use crate::{
     api::{Call as _, Flip, FlipSummary, FlipsRequest},
-    cli::note::note,
+    cli::note::{note, print_passed_over},
     cli::{
-        output::{TableRow, print_json, print_rows},
-        source::{Reading, print_passed_over},
+        output::{Column, TableRow, Tabular, print_json, print_rows},
+        text::seconds,
     },
     clock::{Clock as _, SystemClock},
     query_log::SearchOutcome,
 };
 
-pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
-    let min = command.request.resolve(SystemClock.now())?.min;
-    let report = command.source.answer(&command.request)?;
-    if command.json {
-        print_rows(true, &report.flips)?;
+pub(super) fn run(command: &Tabular<FlipsRequest>) -> anyhow::Result<()> {
+    let min = command.reading.request.resolve(SystemClock.now())?.min;
+    let report = command.reading.source.answer(&command.reading.request)?;
+    let form = command.form();
+    if form.json {
+        print_rows(form, &report.flips)?;
         return print_json(&report.summary);
     }
     if !report.flips.is_empty() {
-        print_rows(false, &report.flips)?;
+        print_rows(form, &report.flips)?;
     }
     let summary = &report.summary;
     for line in describe(summary, min) {
@@ -33,13 +34,25 @@ pub(super) fn run(command: &Reading<FlipsRequest>) -> anyhow::Result<()> {
 }
 
 impl TableRow for Flip {
-    const COLUMNS: &'static [(&'static str, usize)] =
-        &[("HANDLE", 0), ("CHANGES", 0), ("LAST", 0), ("REASONS", 0), ("LIKELY", 0)];
+    const COLUMNS: &'static [Column] = &[("HANDLE", 0), ("CHANGES", 0), ("LAST", 0), ("LIKELY", 0)];
+    const WIDE: &'static [Column] = &[
+        ("HANDLE", 0),
+        ("CHANGES", 0),
+        ("FIRST", 0),
+        ("LAST", 0),
+        ("LOOKUPS", 0),
+        ("LIKELY", 0),
+        ("REASONS", 0),
+    ];
 
-    fn cells(&self) -> Vec<String> {
+    fn cells(&self, wide: bool) -> Vec<String> {
         let handle = self.handle.canonical().into_owned();
-        let (changes, last) = (self.changes.to_string(), self.last_at.to_string());
-        vec![handle, changes, last, reasons(self), self.likely.to_string()]
+        let (changes, likely) = (self.changes.to_string(), self.likely.to_string());
+        if !wide {
+            return vec![handle, changes, seconds(self.last_at), likely];
+        }
+        let (first, last) = (self.first_at.to_string(), self.last_at.to_string());
+        vec![handle, changes, first, last, self.lookups.to_string(), likely, reasons(self)]
     }
 }
 
@@ -112,13 +125,20 @@ mod tests {
 
     #[test]
     fn a_table_is_aligned_and_the_summary_says_why() {
-        let table = table(&[flip("ann@example.com", 12), flip("+14155550123", 3)]);
+        let flips = [flip("ann@example.com", 12), flip("+14155550123", 3)];
         let golden = "\
-HANDLE           CHANGES  LAST                         REASONS                          LIKELY
-ann@example.com  12       2026-11-23T08:41:07.000000Z  live-device 11, lease-expired 1  lease-lapses
-+14155550123     3        2026-11-23T08:41:07.000000Z  live-device 2, lease-expired 1   lease-lapses
+HANDLE           CHANGES  LAST                  LIKELY
+ann@example.com  12       2026-11-23T08:41:07Z  lease-lapses
++14155550123     3        2026-11-23T08:41:07Z  lease-lapses
 ";
-        assert_eq!(table, golden);
+        assert_eq!(table(&flips, false, Some(80)), golden);
+        let wide = table(&flips, true, None);
+        assert!(
+            wide.lines().nth(1).is_some_and(|line| {
+                line.ends_with("20       lease-lapses  live-device 11, lease-expired 1")
+            }),
+            "{wide}"
+        );
         let because = "The lease lapses.".to_owned();
         let likely = vec![LikelyCount { likely: Likely::LeaseLapses, because, handles: 2 }];
         assert_eq!(

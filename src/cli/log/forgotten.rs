@@ -1,22 +1,27 @@
 //! `dispatchd log prove-forgotten`: looks for what the log must not have any more.
 
-use std::io::{Write as _, stdout};
-
 use anyhow::bail;
 
 use crate::{
     api::{ForgottenReport, ForgottenRequest},
-    cli::{output::print_json, source::Reading},
+    cli::{
+        output::{print_json, print_text},
+        source::Reading,
+        text::{counted, seconds},
+    },
     clock::Timestamp,
     query_log::{Finding, ForgottenKind},
 };
+
+/// Stands before a finding.
+const FINDING: &str = "    ";
 
 /// Prints what was looked at and what was found. Exit code 1 if anything is there that should not be.
 pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
     let report = command.source.answer(&command.request)?;
     let printed = match command.json {
         true => print_json(&report),
-        false => write!(stdout(), "{}", describe(&report)).map_err(Into::into),
+        false => print_text(&describe(&report), FINDING.len()).map_err(Into::into),
     };
     // First, so that a closed pipe does not turn the verdict into success.
     if !report.proved {
@@ -28,26 +33,27 @@ pub(super) fn run(command: &Reading<ForgottenRequest>) -> anyhow::Result<()> {
 fn describe(report: &ForgottenReport) -> String {
     use ForgottenKind::{File, Key, Record, RootKey, UnknownFile};
     let ForgottenReport { at, horizon, keys, files, opened, findings, .. } = report;
-    let verdict = |kinds: &[ForgottenKind]| {
-        let is_found = findings.iter().any(|finding| kinds.contains(&finding.what));
-        if is_found { "NO " } else { "ok " }
+    let is_found = |kinds: &[ForgottenKind]| findings.iter().any(|it| kinds.contains(&it.what));
+    let line = |kinds: &[ForgottenKind], well: String, ill: &str| match is_found(kinds) {
+        true => format!("NO: {well}{ill}"),
+        false => format!("ok: {well}"),
     };
-    let oldest = |what: &str, at: Option<Timestamp>| match at {
-        Some(at) => format!("the oldest {what} is of {at}"),
-        None => format!("there is no {what}"),
+    let oldest = |what: &str, at: Option<Timestamp>| {
+        at.map_or_else(String::new, |at| format!(", oldest {what} {}", seconds(at)))
     };
-    let (key, record) = (oldest("key", report.oldest_key), oldest("record", report.oldest_record));
+    let (key, record) = (oldest("hour", report.oldest_key), oldest("record", report.oldest_record));
+    let (keys, files) = (counted(*keys as u64, "key"), counted(*files as u64, "file"));
+    let opened = counted(*opened as u64, "readable segment");
     let mut lines = vec![
-        format!("looked at {at}; nothing may be older than {horizon}"),
-        format!("{} keys: {keys}; {key}; no older key exists", verdict(&[Key, RootKey])),
-        format!(
-            "{} files: {files}; none is of an older hour, none is unknown",
-            verdict(&[File, UnknownFile])
-        ),
-        format!("{} segments that open with these keys: {opened}; {record}", verdict(&[Record])),
+        format!("checked at {} (the later of trusted time and wall clock)", seconds(*at)),
+        format!("nothing may be older than {}", seconds(*horizon)),
+        line(&[Key, RootKey], format!("{keys}{key}"), ""),
+        line(&[File, UnknownFile], files, ", and some that should not exist"),
+        line(&[Record], format!("{opened}{record}"), ""),
     ];
-    let finding = |it: &Finding| format!("     {} {}: {}", it.what, it.name, it.detail);
+    let finding = |it: &Finding| format!("{FINDING}{} {}: {}", it.what, it.name, it.detail);
     lines.extend(findings.iter().map(finding));
+    lines.push("An hour has the time it began, a record the time the log gave it. UTC.".to_owned());
     lines.join("\n") + "\n"
 }
 
@@ -62,7 +68,7 @@ mod tests {
             proved: true,
             at: now,
             horizon: now,
-            keys: 3,
+            keys: 1,
             oldest_key: Some(now),
             files: 4,
             opened: 4,
@@ -70,19 +76,30 @@ mod tests {
             findings: Vec::new(),
         };
         let lines = |report: &_| describe(report).lines().map(str::to_owned).collect::<Vec<_>>();
-        assert!(lines(&report)[1..].iter().all(|line| line.starts_with("ok")));
+        let time = "2026-11-23T08:00:00Z";
+        assert_eq!(
+            lines(&report),
+            [
+                &format!("checked at {time} (the later of trusted time and wall clock)"),
+                &format!("nothing may be older than {time}"),
+                &format!("ok: 1 key, oldest hour {time}"),
+                "ok: 4 files",
+                "ok: 4 readable segments",
+                "An hour has the time it began, a record the time the log gave it. UTC.",
+            ]
+        );
         for (at, what, code) in [
-            (1, ForgottenKind::Key, "key"),
-            (1, ForgottenKind::RootKey, "root-key"),
-            (2, ForgottenKind::File, "file"),
-            (2, ForgottenKind::UnknownFile, "unknown-file"),
-            (3, ForgottenKind::Record, "record"),
+            (2, ForgottenKind::Key, "key"),
+            (2, ForgottenKind::RootKey, "root-key"),
+            (3, ForgottenKind::File, "file"),
+            (3, ForgottenKind::UnknownFile, "unknown-file"),
+            (4, ForgottenKind::Record, "record"),
         ] {
             report.findings = vec![Finding { what, name: "x".into(), detail: "y".into() }];
             let lines = lines(&report);
-            let turned: Vec<_> = (1..4).filter(|line| lines[*line].starts_with("NO")).collect();
+            let turned: Vec<_> = (2..5).filter(|line| lines[*line].starts_with("NO: ")).collect();
             assert_eq!(turned, [at], "{code}");
-            assert_eq!(lines[4], format!("     {code} x: y"));
+            assert_eq!(lines[5], format!("    {code} x: y"));
         }
     }
 }

@@ -3,34 +3,40 @@
 mod export;
 mod flips;
 mod forgotten;
+mod record;
 mod segments;
 mod verify;
 
 use clap::Subcommand;
 
 use super::{
-    output::RowPrinter,
-    source::{Reading, print_passed_over},
+    errors::UsageError,
+    output::{RowPrinter, Tabular},
+    source::Reading,
 };
-use crate::api::{
-    FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest, VerifyRequest,
+use crate::{
+    api::{
+        Call as _, FlipsRequest, ForgottenRequest, RecordFilter, SearchRequest, SegmentsRequest,
+        VerifyRequest,
+    },
+    cli::note::{note, print_passed_over},
+    clock::{Clock as _, SystemClock},
 };
-use crate::cli::note::note;
 
 #[derive(Subcommand)]
 pub(super) enum Log {
     /// Print the records that match, newest first
-    Search(Reading<SearchRequest>),
-    /// Print records that match as they are written, until interrupted
-    Tail(Reading<RecordFilter>),
+    Search(Tabular<SearchRequest>),
+    /// Print records that match as they are written, from now on, until interrupted
+    Tail(Tabular<RecordFilter>),
     /// Copy the records that match to a file: Parquet, CSV or NDJSON, plain or encrypted
     Export(export::Export),
     /// Print the handles whose route went back and forth, most often first, and the likely cause
-    Flips(Reading<FlipsRequest>),
-    /// List the hours of the log: state, records, bytes, when each is destroyed
-    Segments(Reading<SegmentsRequest>),
+    Flips(Tabular<FlipsRequest>),
+    /// List the hours of the log: state, records, bytes, and when each is destroyed
+    Segments(Tabular<SegmentsRequest>),
     /// Read every segment and say what is damaged, missing or overdue; exit 1 if anything is
-    Verify(Reading<VerifyRequest>),
+    Verify(Tabular<VerifyRequest>),
     /// Look for keys, files and readable records older than the retention; exit 1 if there is one
     ProveForgotten(Reading<ForgottenRequest>),
 }
@@ -49,9 +55,10 @@ impl Log {
     }
 }
 
-fn search_records(search: &Reading<SearchRequest>) -> anyhow::Result<()> {
-    let mut printer = RowPrinter::stdout(search.json);
-    let outcome = search.source.rows(&search.request, |row| Ok(printer.print(&row)?))?;
+fn search_records(search: &Tabular<SearchRequest>) -> anyhow::Result<()> {
+    let mut printer = RowPrinter::stdout(search.form());
+    let Reading { request, source, .. } = &search.reading;
+    let outcome = source.rows(request, |row| Ok(printer.print(&row)?))?;
     printer.flush()?;
     if printer.printed == 0 {
         note!("dispatchd: no record matches");
@@ -60,10 +67,26 @@ fn search_records(search: &Reading<SearchRequest>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tail_records(tail: &Reading<RecordFilter>) -> anyhow::Result<()> {
-    let mut printer = RowPrinter::stdout(tail.json);
-    tail.source.follow(&tail.request, |row| {
+fn tail_records(tail: &Tabular<RecordFilter>) -> anyhow::Result<()> {
+    let mut printer = RowPrinter::stdout(tail.form());
+    let Reading { request, source, .. } = &tail.reading;
+    must_be_ahead(request)?;
+    source.follow(request, |row| {
         printer.print(&row)?;
         Ok(printer.flush()?)
     })
+}
+
+/// Refuses a tail that would wait for ever, and says so if a part of its window is past.
+fn must_be_ahead(filter: &RecordFilter) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let (since, until) = filter.window(now)?;
+    let past = "is past, and a tail begins now: `dispatchd log search` reads what was recorded";
+    if let Some(until) = until.filter(|until| *until <= now) {
+        return Err(UsageError(format!("until: {until} {past}")).into());
+    }
+    if let Some(since) = since.filter(|since| *since < now) {
+        note!("dispatchd: since: {since} {past}");
+    }
+    Ok(())
 }

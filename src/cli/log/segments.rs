@@ -2,12 +2,12 @@
 
 use std::{fmt::Write as _, io::Write as _};
 
+use serde::Serialize;
+
 use crate::{
     api::{SegmentSummary, SegmentsRequest},
-    cli::{
-        output::{TableRow, print_rows},
-        source::Reading,
-    },
+    cli::output::{Column, TableRow, Tabular, print_rows},
+    cli::text::{counted, minutes, seconds},
     clock::{Clock as _, SystemClock, Timestamp},
     query_log::SegmentState,
 };
@@ -16,30 +16,61 @@ use crate::{
 const CELLS: usize = 60;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-pub(super) fn run(command: &Reading<SegmentsRequest>) -> anyhow::Result<()> {
-    let segments = command.source.answer(&command.request)?;
-    print_rows(command.json, &segments)?;
-    if !command.json {
-        write!(std::io::stdout(), "{}", bar(&segments, SystemClock.now()))?;
+pub(super) fn run(command: &Tabular<SegmentsRequest>) -> anyhow::Result<()> {
+    let segments = command.reading.source.answer(&command.reading.request)?;
+    let form = command.form();
+    let now = SystemClock.now();
+    let rows: Vec<_> = segments.iter().map(|segment| SegmentRow { segment, now }).collect();
+    print_rows(form, &rows)?;
+    if !form.json {
+        write!(std::io::stdout(), "{}", bar(&segments, now))?;
     }
     Ok(())
 }
 
-impl TableRow for SegmentSummary {
-    const COLUMNS: &'static [(&'static str, usize)] = &[
+/// A segment as it is at a time.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct SegmentRow<'a> {
+    segment: &'a SegmentSummary,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+impl TableRow for SegmentRow<'_> {
+    const COLUMNS: &'static [Column] = &[
         ("SEGMENT", 0),
         ("STATE", 0),
         ("FROM", 0),
         ("RECORDS", 0),
         ("BYTES", 0),
+        ("EXPIRES_IN", 0),
+    ];
+    const WIDE: &'static [Column] = &[
+        ("SEGMENT", 0),
+        ("STATE", 0),
+        ("FROM", 0),
+        ("UNTIL", 0),
+        ("RECORDS", 0),
+        ("BYTES", 0),
         ("EXPIRES_AT", 0),
     ];
 
-    fn cells(&self) -> Vec<String> {
-        let Self { segment, state, from, records, bytes, expires_at, .. } = self;
+    fn cells(&self, wide: bool) -> Vec<String> {
+        let SegmentSummary { segment, state, from, until, records, bytes, expires_at } =
+            self.segment;
         let (records, bytes) = (records.to_string(), bytes.to_string());
-        let (state, from, until) = (state.to_string(), from.to_string(), expires_at.to_string());
-        vec![segment.clone(), state, from, records, bytes, until]
+        let (segment, state) = (segment.clone(), state.to_string());
+        if wide {
+            let [from, until, expires_at] = [from, until, expires_at].map(ToString::to_string);
+            return vec![segment, state, from, until, records, bytes, expires_at];
+        }
+        let left = match expires_at.since(self.now).as_secs() / 3_600 {
+            _ if *expires_at <= self.now => "overdue".to_owned(),
+            hours if hours >= 24 => format!("{}d{}h", hours / 24, hours % 24),
+            hours => format!("{hours}h"),
+        };
+        vec![segment, state, minutes(*from), records, bytes, left]
     }
 }
 
@@ -73,15 +104,15 @@ fn bar(segments: &[SegmentSummary], now: Timestamp) -> String {
     let _ = writeln!(out, "{}", cells.collect::<String>());
     let _ = writeln!(out, "{:<30}{:>30}", format!("{} ago", days(hours)), "now");
     let each = days(hours / CELLS as f64);
-    let _ =
-        writeln!(out, "a column is {each}, the tallest {most} records; · none, ! cannot be read");
+    let most = counted(most, "record");
+    let _ = writeln!(out, "a column is {each}, the tallest {most}; · none, ! cannot be read");
     let sum = |of: fn(&SegmentSummary) -> u64| segments.iter().map(of).sum::<u64>();
     let (all, bytes) = (sum(|part| part.records), sum(|part| part.bytes));
     let next = segments.iter().map(|part| part.expires_at).min();
     let next =
-        next.map_or_else(String::new, |next| format!("; the next key is destroyed at {next}"));
-    let (count, s) = (segments.len(), if segments.len() == 1 { "" } else { "s" });
-    let _ = writeln!(out, "{all} records in {count} segment{s}, {bytes} bytes{next}");
+        next.map_or_else(String::new, |next| format!("\nnext key destroyed at {}", seconds(next)));
+    let (all, count) = (counted(all, "record"), counted(segments.len() as u64, "segment"));
+    let _ = writeln!(out, "{all} in {count}, {bytes} bytes{next}");
     out
 }
 
@@ -122,6 +153,17 @@ mod tests {
         assert_eq!(cells.iter().filter(|cell| **cell == '·').count(), 56);
         assert!(bar.contains("30d ago") && bar.contains("a column is 12.0h"), "{bar}");
         assert!(bar.contains("161 records in 4 segments, 40 bytes"), "{bar}");
+    }
+
+    #[test]
+    fn what_is_left_of_an_hour_is_said_in_days_and_hours() {
+        let now = Timestamp::from_secs(1_795_420_800);
+        let left = |ago: u32| {
+            let segment = segment(now.minus(HOUR * ago), 0, SegmentState::Sealed);
+            SegmentRow { segment: &segment, now }.cells(false).pop()
+        };
+        let told = [0, 1, 697, 720, 721].map(|ago| left(ago).unwrap());
+        assert_eq!(told, ["30d0h", "29d23h", "23h", "overdue", "overdue"]);
     }
 
     #[test]

@@ -5,16 +5,13 @@ use anyhow::bail;
 use crate::{
     api::{SegmentReport, VerifyRequest},
     cli::note::note,
-    cli::{
-        output::{TableRow, print_rows},
-        source::Reading,
-    },
+    cli::output::{Column, TableRow, Tabular, print_rows},
     query_log::ChainReport,
 };
 
-pub(super) fn run(command: &Reading<VerifyRequest>) -> anyhow::Result<()> {
-    let report = command.source.answer(&command.request)?;
-    let printed = print_rows(command.json, &report.segments);
+pub(super) fn run(command: &Tabular<VerifyRequest>) -> anyhow::Result<()> {
+    let report = command.reading.source.answer(&command.reading.request)?;
+    let printed = print_rows(command.form(), &report.segments);
     print_chain(&report.chain);
     // First, so that a closed pipe does not turn the verdict into success.
     if !report.sound {
@@ -26,11 +23,14 @@ pub(super) fn run(command: &Reading<VerifyRequest>) -> anyhow::Result<()> {
 }
 
 impl TableRow for SegmentReport {
-    const COLUMNS: &'static [(&'static str, usize)] = &[
+    const COLUMNS: &'static [Column] =
+        &[("SEGMENT", 0), ("STATE", 0), ("KEY", 0), ("RECORDS", 0), ("SOUND", 0), ("FAULTS", 0)];
+    const WIDE: &'static [Column] = &[
         ("SEGMENT", 0),
         ("STATE", 0),
         ("KEY", 0),
         ("RECORDS", 0),
+        ("SOUND", 0),
         ("DAMAGED", 0),
         ("REBUILT", 0),
         ("FORGED", 0),
@@ -39,25 +39,40 @@ impl TableRow for SegmentReport {
         ("TORN_BYTES", 0),
         ("OUT_OF_ORDER", 0),
         ("OVERDUE", 0),
-        ("SOUND", 0),
+        ("UNREADABLE", 0),
     ];
 
-    fn cells(&self) -> Vec<String> {
-        let counts = [
-            self.records,
-            self.damaged,
-            self.rebuilt,
-            self.forged,
-            self.gaps,
-            self.lost_records,
-            self.torn_bytes,
-            self.out_of_order,
-        ];
-        let mut cells = vec![self.segment.clone(), self.state.to_string(), self.key.to_string()];
-        cells.extend(counts.map(|count| count.to_string()));
-        cells.extend([self.overdue, self.sound].map(|is_so| is_so.to_string()));
+    fn cells(&self, wide: bool) -> Vec<String> {
+        let Self { segment, state, key, records, sound, overdue, unreadable, .. } = self;
+        let mut cells = vec![segment.clone(), state.to_string(), key.to_string()];
+        cells.extend([records.to_string(), sound.to_string()]);
+        if wide {
+            cells.extend(counts(self).map(|(_, count)| count.to_string()));
+            cells.extend([overdue, unreadable].map(ToString::to_string));
+            return cells;
+        }
+        let counts = counts(self).into_iter().filter(|(_, count)| *count > 0);
+        let counts = counts.map(|(name, count)| format!("{name} {count}"));
+        let states = [("overdue", *overdue), ("unreadable", *unreadable)];
+        let states =
+            states.into_iter().filter(|(_, is_so)| *is_so).map(|(name, _)| name.to_owned());
+        let faults: Vec<_> = states.chain(counts).collect();
+        cells.push(if faults.is_empty() { "-".to_owned() } else { faults.join(", ") });
         cells
     }
+}
+
+/// Everything that is counted besides records. What is rebuilt, torn or out of order does not make a segment unsound.
+fn counts(report: &SegmentReport) -> [(&'static str, u64); 7] {
+    [
+        ("damaged", report.damaged),
+        ("rebuilt", report.rebuilt),
+        ("forged", report.forged),
+        ("gaps", report.gaps),
+        ("lost-records", report.lost_records),
+        ("torn-bytes", report.torn_bytes),
+        ("out-of-order", report.out_of_order),
+    ]
 }
 
 /// Says which sealed segments are missing or replaced, and what to store to find out later.
@@ -74,5 +89,37 @@ fn print_chain(chain: &ChainReport) {
     }
     if let Some(head) = &chain.head {
         note!("dispatchd: the chain of sealed segments ends with {head}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::table;
+
+    #[test]
+    fn only_faults_that_there_are_take_room() {
+        let well = SegmentReport {
+            segment: "0000495368-000000".into(),
+            records: 1_000_000,
+            sound: true,
+            ..SegmentReport::default()
+        };
+        let ill = SegmentReport {
+            sound: false,
+            unreadable: true,
+            damaged: 2,
+            lost_records: 4_096,
+            ..well.clone()
+        };
+        let golden = "\
+SEGMENT            STATE       KEY      RECORDS  SOUND  FAULTS
+0000495368-000000  unreadable  missing  1000000  true   -
+0000495368-000000  unreadable  missing  1000000  false  unreadable, damaged 2, lost-records 4096
+";
+        assert_eq!(table(&[well.clone(), ill.clone()], false, None), golden);
+        let at_80 = table(&[well, ill], false, Some(80));
+        assert!(at_80.lines().all(|line| line.chars().count() <= 80), "{at_80}");
+        assert!(at_80.lines().nth(2).is_some_and(|line| line.ends_with('…')), "{at_80}");
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::{
     stopped::Stopped,
@@ -14,31 +14,42 @@ use super::{
     transfer::{self, WorkDirectory},
 };
 use crate::{
+    audit::Call,
     cli::note::note,
     cli::{
-        client::block_on, errors::UsageError, output::may_write, progress::ProgressView,
+        client::block_on,
+        errors::UsageError,
+        progress::ProgressView,
         source::Source,
+        target::{may_export, may_write, target},
+        text::counted,
     },
     operators::Role,
     registry::StoppedRegistry,
     tables::{
-        ExportError,
+        ExportError, Target,
         accounts::{ExportWriter, FileKind, Phase, Progress, Unit},
     },
 };
 
 #[derive(Args)]
 pub(crate) struct Export {
-    /// The file to write; its name ends in .csv or .parquet. FILE.subject-key is written beside it
-    file: PathBuf,
+    /// The file to write, whose name ends in .csv or .parquet, or - for standard output. FILE.subject-key is written beside
+    /// the file; standard output goes without it
+    #[arg(value_parser = target(), value_hint = ValueHint::AnyPath)]
+    file: Target,
+    /// The format; not needed if FILE ends in .csv or .parquet. Of standard output it is csv by default
+    #[arg(long, value_enum)]
+    format: Option<FileKind>,
     /// In CSV, put an apostrophe before a handle or a name that a spreadsheet would take for a number or a formula. An import
     /// takes it away
     #[arg(long)]
     for_spreadsheet: bool,
-    /// Replace the files if they exist
+    /// Replace the files if they exist. Nothing but a regular file is ever replaced
     #[arg(long)]
     force: bool,
-    /// Where the copy of a running server's registry is kept during the export, instead of FILE.work
+    /// Where the copy of a running server's registry is kept during the export, instead of FILE.work, or registry.work in
+    /// this directory
     #[arg(long, value_name = "DIR", conflicts_with = "data")]
     work_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -47,16 +58,23 @@ pub(crate) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let kind = FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
-        may_write(&self.file, self.force)?;
-        may_write(&subject_key::path(&self.file), self.force)?;
-        let config = self.source.config.load()?;
+        let kind = self.kind()?;
+        self.may_write(kind)?;
+        let config = self.source.running.config.load()?;
         let view = ProgressView::stderr();
         let accounts = if let Some(data) = &self.source.data {
             let stopped = Stopped::open(data, &config)?;
-            self.write(kind, &stopped.registry, &view)?
+            let mut audited = stopped.note(Call::RegistryExport)?;
+            let written = self.write(kind, &stopped.registry, &view)?;
+            audited.add(written);
+            audited.finish();
+            written
         } else {
-            let copy = Copy::clear(self.work_dir.as_deref(), &self.file)?;
+            let beside = match &self.file {
+                Target::File(file) => file,
+                Target::Stdout => Path::new("registry"),
+            };
+            let copy = Copy::clear(self.work_dir.as_deref(), beside)?;
             let api = self.source.client(Role::Admin)?;
             let store = copy.directory.join("registry.redb");
             block_on(transfer::download(&api, &store, &view))?;
@@ -64,11 +82,35 @@ impl Export {
             let registry = StoppedRegistry::open(&copy.directory, config.registry, clock)?;
             self.write(kind, &registry, &view)?
         };
-        note!(
-            "dispatchd: {accounts} accounts are in {}, and the key of their subjects beside it",
-            self.file.display()
-        );
+        let accounts = counted(accounts, "account");
+        match &self.file {
+            file @ Target::File(_) => {
+                note!("dispatchd: {accounts} in {file}, and the key of their subjects beside it")
+            }
+            Target::Stdout => {
+                note!("dispatchd: {accounts} written, without the key of their subjects")
+            }
+        }
         Ok(())
+    }
+
+    fn kind(&self) -> Result<FileKind, UsageError> {
+        match (self.format, &self.file) {
+            (Some(kind), _) => Ok(kind),
+            (None, Target::Stdout) => Ok(FileKind::Csv),
+            (None, Target::File(file)) => {
+                FileKind::of(file).map_err(|error| UsageError(error.to_string()))
+            }
+        }
+    }
+
+    /// Refuses what must not be written to.
+    fn may_write(&self, kind: FileKind) -> anyhow::Result<()> {
+        may_export(&self.file, (kind == FileKind::Parquet).then_some("Parquet"), self.force)?;
+        match &self.file {
+            Target::File(file) => may_write(&subject_key::path(file), self.force),
+            Target::Stdout => Ok(()),
+        }
     }
 
     /// Writes the key first: a crash in between leaves a key without accounts, never accounts without their key.
@@ -79,18 +121,21 @@ impl Export {
         view: &ProgressView,
     ) -> anyhow::Result<u64> {
         let total = registry.accounts()?;
-        let mut writer = ExportWriter::create(&self.file, kind, self.for_spreadsheet)?;
-        subject_key::write(&self.file, registry)?;
-        let written = write_all(&mut writer, registry, &|done| {
+        let writer = ExportWriter::create(&self.file, kind, self.for_spreadsheet)?;
+        let Target::File(file) = &self.file else {
+            // A bar between the rows would be in their way.
+            return write_all(writer, registry, &|_| ()).context("what was written is not all");
+        };
+        subject_key::write(file, registry)?;
+        let written = write_all(writer, registry, &|done| {
             view.show(Progress { phase: Phase::Writing, unit: Unit::Accounts, done, total });
         });
-        let finished = written.and_then(|done| Ok(writer.finish().map(|()| done)?));
-        finished.inspect_err(|_| drop(fs::remove_file(subject_key::path(&self.file))))
+        written.inspect_err(|_| drop(fs::remove_file(subject_key::path(file))))
     }
 }
 
 fn write_all(
-    writer: &mut ExportWriter,
+    mut writer: ExportWriter,
     registry: &StoppedRegistry,
     progress: &dyn Fn(u64),
 ) -> anyhow::Result<u64> {
@@ -101,7 +146,9 @@ fn write_all(
         progress(done);
         failed.is_none()
     })?;
-    failed.map_or(Ok(done), |error| Err(error.into()))
+    failed.map_or(Ok(()), Err)?;
+    writer.finish()?;
+    Ok(done)
 }
 
 /// A running server's registry while it is exported. Removed at the end, well or not; what a crash left is removed

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     api::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState},
+    audit::Call,
     cli::note::note,
     cli::{
         client::{Client, Lines, block_on, refused},
@@ -66,7 +67,7 @@ impl Import {
         // Before anything is made or asked: a mistyped name ends here.
         FileKind::of(&self.file).map_err(|error| UsageError(error.to_string()))?;
         File::open(&self.file).with_context(|| self.file.display().to_string())?;
-        let config = self.source.config.load()?;
+        let config = self.source.running.config.load()?;
         let options = staging::options(self.skip_bad, self.region.as_deref(), &config)?;
         let (ready, imported) = match &self.source.data {
             Some(data) => self.to_files(data, &config, &options)?,
@@ -87,7 +88,13 @@ impl Import {
         options: &StageOptions,
     ) -> anyhow::Result<(Ready, Imported)> {
         let key = subject_key::read(&self.file)?;
+        let is_new = !data.is_dir();
         let mut stopped = Stopped::open_or_found(data, config)?;
+        if is_new {
+            // A mistyped name must not look like a server's directory.
+            let made = fs::canonicalize(data)?;
+            note!("dispatchd: {} did not exist: made a new data directory", made.display());
+        }
         let view = ProgressView::stderr();
         let directory = data.join("registry").join("import");
         let ready = staging::ready(&self.file, &directory, options, &view)?;
@@ -101,9 +108,12 @@ impl Import {
             }
         }
         let total = ready.accounts;
+        let mut audited = stopped.note(Call::Import)?;
+        audited.add(total);
         let imported = stopped.registry.import(accounts(&ready.path)?, &mut |done| {
             view.show(Progress { phase: Phase::Applying, unit: Unit::Accounts, done, total });
         })?;
+        audited.finish();
         fs::remove_file(&ready.path).context("removing the staged file")?;
         Ok((ready, imported))
     }

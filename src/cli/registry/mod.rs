@@ -14,9 +14,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use self::stopped::Stopped;
-use super::{client::block_on, output::may_write, progress::ProgressView, source::Source};
+use super::{client::block_on, progress::ProgressView, source::Source, target::may_write};
 use crate::cli::note::note;
-use crate::{files::AtomicFile, operators::Role, vocabulary::Platform};
+use crate::{audit::Call, files::AtomicFile, operators::Role, vocabulary::Platform};
 
 #[derive(Subcommand)]
 pub(super) enum Registry {
@@ -64,9 +64,12 @@ impl Snapshot {
         may_write(&self.file, self.force)?;
         match &self.source.data {
             Some(data) => {
-                let stopped = Stopped::open(data, &self.source.config.load()?)?;
+                let stopped = Stopped::open(data, &self.source.running.config.load()?)?;
+                let mut audited = stopped.note(Call::Snapshot)?;
+                audited.add(stopped.registry.accounts()?);
                 let copy = AtomicFile::made_by(&self.file, |file| stopped.registry.snapshot(file))?;
                 copy.keep().with_context(|| format!("writing {}", self.file.display()))?;
+                audited.finish();
             }
             None => {
                 let api = self.source.client(Role::Admin)?;

@@ -26,7 +26,7 @@ impl Stats {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let figures: Counts = match &self.source.data {
             Some(data) => {
-                let mut stopped = Stopped::open(data, &self.source.config.load()?)?;
+                let mut stopped = Stopped::open(data, &self.source.running.config.load()?)?;
                 stopped.registry.counts(stopped.clock.now())?
             }
             None => {

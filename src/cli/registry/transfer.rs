@@ -100,7 +100,12 @@ pub(super) async fn download(api: &Client, file: &Path, view: &ProgressView) -> 
     let writing = || format!("writing {}", file.display());
     let mut fresh = AtomicFile::create(file).with_context(writing)?;
     let mut done = 0;
-    while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+    loop {
+        let piece = match response.chunk().await.map_err(reqwest::Error::without_url) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(error) => return Err(api.broken_off(error.into()).await),
+        };
         fresh.file.write_all(&piece).with_context(writing)?;
         done += piece.len() as u64;
         view.show(Progress { phase: Phase::Downloading, unit: Unit::Bytes, done, total });

@@ -2,7 +2,7 @@
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType};
 
-use crate::handle::{Handle, Region};
+use crate::handle::{Handle, PhoneKey, Region};
 
 const TYPES: [PhoneNumberType; 11] = [
     PhoneNumberType::FixedLine,
@@ -64,6 +64,20 @@ fn every_example_parses_to_its_e164_and_back_from_its_national_form() {
     }
     assert!(count > 5_000, "only {count} examples");
     assert_eq!(differing, Vec::<String>::new());
+}
+
+/// The library knows the calling code of a number because it knows the number's metadata. The key only has its digits.
+#[test]
+fn a_number_begins_with_its_calling_code() {
+    let codes: Vec<_> = PHONE_NUMBER_UTIL.get_supported_calling_codes().collect();
+    assert!(codes.len() > 200, "only {}", codes.len());
+    for code in codes {
+        let code = u64::try_from(code).unwrap();
+        for national in ["000000", "1234567", "99999999"] {
+            let key = PhoneKey::from_e164(&format!("+{code}{national}")).unwrap();
+            assert_eq!(u64::from(key.calling_code()), code);
+        }
+    }
 }
 
 #[test]

@@ -29,8 +29,8 @@ const ABOUT: &str = "The dispatch directory: is this handle on the messaging ser
     `Authorization: Bearer`.\n\n\
     A refused request is answered with problem details (RFC 9457). Its `code` is stable; its `retry` says whether to try \
     again.\n\n\
-    The servers named here are the default addresses of the listeners. A request that is not HTTP, or whose head is too \
-    large, is answered with 400 or 431 and without a body.";
+    The servers named here are the default addresses of the listeners. A request whose head is malformed or too large is \
+    answered with `request-invalid`, `uri-too-long` or `head-too-large`, and its connection is closed.";
 
 /// Each tag, and what its calls are for.
 const TAGS: &[(&str, &str)] = &[
@@ -40,7 +40,9 @@ const TAGS: &[(&str, &str)] = &[
     ("log", "Operators: the query log, and why a handle is blue or green."),
     ("audit", "Operators: who read the query log."),
     ("registry", "Operators: figures, imports and snapshots of the registry."),
+    ("quota", "Operators: flagged accounts, and what an account has left of its quota."),
     ("clock", "Operators: trusted time."),
+    ("doctor", "Operators: what is wrong with the deployment."),
     ("health", "Whether the server works, and its metrics."),
     ("description", "This description, for programs and as a page."),
 ];
@@ -170,6 +172,10 @@ fn complete(operation: &mut Operation) {
             response.description = name.unwrap_or("Answered").to_owned();
         }
         response.headers.insert("X-Request-Id".to_owned(), headers::reference("RequestId"));
+        let is_lookup = operation.tags.iter().flatten().any(|tag| tag == "lookup");
+        for (name, shared) in headers::of_lookup(status).iter().filter(|_| is_lookup) {
+            response.headers.insert((*name).to_owned(), headers::reference(shared));
+        }
         response.content.iter_mut().for_each(schemas::describe_bytes);
     }
 }

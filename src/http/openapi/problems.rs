@@ -14,6 +14,7 @@ use utoipa::{
 use super::headers;
 use crate::{
     api::Problem,
+    operators::Role,
     vocabulary::{ProblemCode as Code, Retry},
 };
 
@@ -29,7 +30,7 @@ const fn own_fields(code: Code) -> (&'static [&'static str], &'static [&'static 
         Code::HandleInvalid => (&["reason"], &[]),
         Code::CodeWrong => (&["attempts_left"], &[]),
         Code::RateLimited => (&["limit", "cost"], &["attempts_left"]),
-        Code::LookupQuota => (&["limit", "cost"], &[]),
+        Code::LookupQuota => (&["limit", "cost", "remaining"], &[]),
         Code::RegistryLoading | Code::LogUnwritable => (&[], &["missing"]),
         _ => (&[], &[]),
     }
@@ -61,10 +62,32 @@ fn common(operation: &Operation) -> impl Iterator<Item = Code> + use<> {
         RefOr::T(body) => body.content.contains_key("application/json"),
         RefOr::Ref(_) => false,
     });
-    let body = [Code::RequestInvalid, Code::BodyTooLarge, Code::ContentTypeUnsupported];
+    let body = [Code::BodyTooLarge, Code::ContentTypeUnsupported];
     let body = body.into_iter().filter(move |_| takes_json);
+    // Of any request that is no valid HTTP.
+    let http = [Code::RequestInvalid, Code::TransferCodingUnsupported, Code::Internal];
+    let host = is_of_operators(operation).then_some(Code::HostUnknown);
     let token = operation.security.is_some().then_some(Code::TokenInvalid);
-    body.chain(token).chain([Code::Internal])
+    let role = takes_a_role(operation).then_some(Code::RoleInsufficient);
+    body.chain(token).chain(role).chain(host).chain(http)
+}
+
+/// Whether a call refuses some operators: its scope is a role above the least one.
+fn takes_a_role(operation: &Operation) -> bool {
+    role(operation).is_some_and(|role| role != Role::Metrics.name())
+}
+
+/// Whether the operators' listener has a call. Those with these tags are on both.
+fn is_of_operators(operation: &Operation) -> bool {
+    let mut tags = operation.tags.iter().flatten();
+    role(operation).is_some() || tags.any(|tag| tag == "health" || tag == "description")
+}
+
+/// The least role that an operator's call takes.
+fn role(operation: &Operation) -> Option<String> {
+    // The fields of a requirement are private.
+    let security = serde_json::to_value(&operation.security).unwrap_or_default();
+    security.pointer("/0/operator/0").and_then(|role| role.as_str()).map(str::to_owned)
 }
 
 /// The codes that a description names in backticks.

@@ -6,26 +6,90 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::{HeaderMap, request::Parts},
 };
+use tokio::task::spawn_blocking;
 
+use super::authority::Authority;
 use crate::{
+    audit::{Call, Filters},
     http::{
         auth::{Holder, bearer, token_invalid},
         problem::{Code, Problem},
     },
     operators::{Operator, Operators, Role},
+    reading::Records,
+    shutdown::Shutdown,
 };
 
-/// The name of an operator who may do everything.
-pub(super) struct Admin(pub(super) String);
+/// Lets operators in.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) operators: Arc<Operators>,
+    pub(super) records: Records,
+    pub(super) shutdown: Shutdown,
+    /// Whether a reader must name a case.
+    pub(super) require_case: bool,
+}
 
-impl<S: Sync> FromRequestParts<S> for Admin
+impl Gate {
+    /// The operator whose token this is, if its role reaches `least`, and the authority that it has as long as it keeps both.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        least: Role,
+    ) -> Result<(Role, Authority), Problem> {
+        let operator = authorize(headers, &self.operators, least)?;
+        let (role, operators) = (operator.role, Arc::clone(&self.operators));
+        Ok((role, Authority::new(operators, operator, self.shutdown.clone())))
+    }
+
+    /// An admin, for a call whose refusals are noted: the audit log tells which operator tried it without the role. A token that
+    /// no operator has is not noted: everybody who reaches the listener could fill the disk.
+    pub(super) async fn admit_admin(
+        &self,
+        headers: &HeaderMap,
+        call: Call,
+    ) -> Result<Authority, Problem> {
+        let refused = match self.admit(headers, Role::Admin) {
+            Ok((_, authority)) => return Ok(authority),
+            Err(refused) if refused.code == Code::RoleInsufficient => refused,
+            Err(refused) => return Err(refused),
+        };
+        let Ok((_, authority)) = self.admit(headers, Role::Metrics) else { return Err(refused) };
+        let (records, code) = (self.records.clone(), refused.code);
+        let noted = spawn_blocking(move || {
+            records.note(authority.name(), call, &Filters::none()).map(|it| it.refuse(code))
+        });
+        if let Ok(Err(error)) = noted.await {
+            tracing::error!(%error, "a refused call is not noted");
+        }
+        Err(refused)
+    }
+}
+
+/// Whether readers must name a case.
+#[derive(Clone, Copy)]
+pub struct CaseRequired(pub bool);
+
+/// Whether the metrics need no token.
+#[derive(Clone, Copy)]
+pub struct MetricsOpen(pub bool);
+
+/// Somebody who may read the metrics. A client that asks for handles and watches the counts would learn about those handles.
+pub(super) struct Scraper;
+
+impl<S: Sync> FromRequestParts<S> for Scraper
 where
     Arc<Operators>: FromRef<S>,
+    MetricsOpen: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        authorize(&parts.headers, &Arc::from_ref(state), Role::Admin).map(|it| Self(it.name))
+        // The address proves nothing: a proxy on this machine makes every client one of this machine.
+        if !MetricsOpen::from_ref(state).0 {
+            authorize(&parts.headers, &Arc::from_ref(state), Role::Metrics)?;
+        }
+        Ok(Self)
     }
 }
 

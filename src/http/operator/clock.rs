@@ -10,11 +10,12 @@ use axum::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    access::{Admin, authorize},
+    access::{Gate, authorize},
     reads::Reads,
 };
 use crate::{
     api::{ClockReport, TrustRequest},
+    audit::Call,
     clock::{ClockStatus, TrustedClock},
     http::{
         problem::{Code, Problem},
@@ -62,20 +63,21 @@ pub(super) async fn clock_status(
     responses(
         (status = 200, description = "What the clocks show now", body = ClockStatus),
         (status = 400, description = "`request-invalid`: it would destroy data, and `yes` is not true"),
-        (status = 403, description = "`role-insufficient`"),
         (status = 503, description = "`audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn trust_clock(
-    Admin(by): Admin,
+    State(gate): State<Gate>,
+    headers: HeaderMap,
     uri: Uri,
     State(sources): State<Sources>,
 ) -> Result<Json<ClockStatus>, Problem> {
+    let authority = gate.admit_admin(&headers, Call::ClockTrust).await?;
     let request: TrustRequest = query::read(&uri)?;
     let trust = move || {
         request.check(&sources.report()?)?;
-        sources.reads.records.trust_clock(&sources.clock, &by)
+        sources.reads.records.trust_clock(&sources.clock, authority.name())
     };
     let trusted = spawn_blocking(trust)
         .await

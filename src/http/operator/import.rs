@@ -6,19 +6,21 @@ use axum::{
     Json,
     body::{Body, Bytes},
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures_util::stream::{self, Stream};
 use http_body_util::BodyExt as _;
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
+    task::spawn_blocking,
     time::{Duration, Instant, sleep, timeout, timeout_at},
 };
 
-use super::{access::Admin, registry::LOW_SPACE};
+use super::{access::Gate, authority::Authority, registry::LOW_SPACE};
 use crate::{
     api::{ImportLine, ImportPhase, ImportState},
+    audit::{Audited, Call, Filters},
     files::size::in_units,
     http::{
         body,
@@ -36,19 +38,25 @@ const LINE_PAUSE: Duration = Duration::from_millis(200);
     get, path = "/v1/registry/import", operation_id = "getImport", tag = "registry",
     responses(
         (status = 200, description = "How far it is", body = ImportState),
-        (status = 403, description = "`role-insufficient`"),
     ),
     security(("operator" = ["admin"])),
 )]
-pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) -> Json<ImportState> {
+pub(super) async fn progress(
+    State(gate): State<Gate>,
+    headers: HeaderMap,
+    State(intake): State<Arc<ImportJobs>>,
+) -> Result<Json<ImportState>, Problem> {
+    gate.admit_admin(&headers, Call::Import).await?;
     let applied = intake.applied();
     let state = if applied.is_some() { ImportPhase::Applying } else { ImportPhase::None };
     let Applied { accounts, total, .. } = applied.unwrap_or_default();
-    Json(ImportState { state, accounts, total })
+    Ok(Json(ImportState { state, accounts, total }))
 }
 
 /// Takes a staged file, as `dispatchd registry import` makes it, and applies it. Once the answer has begun the import
 /// continues by itself, even if the client disconnects or the server restarts.
+///
+/// The audit log notes the call and how many accounts were accepted.
 ///
 /// The answer is a line of JSON now and then, `{"accounts","total"}`, and a last one: `{"imported":{…}}` with its
 /// result, or `{"problem":{…}}`.
@@ -59,45 +67,93 @@ pub(super) async fn progress(_: Admin, State(intake): State<Arc<ImportJobs>>) ->
         (status = 200, description = "Accepted. A line now and then says how far the import is, the last one how it ended",
          body = ImportLine, content_type = "application/x-ndjson"),
         (status = 400, description = "`request-invalid`: it broke off or took too long"),
-        (status = 403, description = "`role-insufficient`"),
         (status = 413, description = "`body-too-large`"),
         (status = 422, description = "`import-invalid`: `detail` says what is wrong with the file"),
-        (status = 503, description = "`overloaded`: another import is under way, or the service is stopping; `registry-unwritable`"),
+        (status = 503, description = "`overloaded`: another import is under way, or the service is stopping; `registry-unwritable`; \
+                                      `audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn import(
-    admin: Result<Admin, Problem>,
+    State(gate): State<Gate>,
     State(intake): State<Arc<ImportJobs>>,
     State(shutdown): State<Shutdown>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let begun = match admin {
-        Ok(Admin(_)) => intake.begin().await.map_err(Problem::from),
-        Err(refused) => Err(refused),
-    };
-    let upload = match begun {
-        Ok(upload) => upload,
+    let (authority, audited) = match admit(&gate, &headers).await {
+        Ok(admitted) => admitted,
         Err(refused) => {
-            body::discard(body).await;
+            body::discard(&headers, body).await;
             return Err(refused);
         }
     };
-    let upload = tokio::select! {
-        arrived = receive(upload, body) => arrived?,
-        () = shutdown.stopping() => {
-            return Err(Problem::new(Code::Overloaded, "the service is stopping"));
+    let received = tokio::select! {
+        received = authority.while_held(receive(&intake, &headers, body)) => received,
+        () = shutdown.stopping() => Err(Problem::new(Code::Overloaded, "the service is stopping")),
+    };
+    let applied = match received {
+        Ok(upload) => accept(upload, audited, &shutdown).await?,
+        Err(refused) => {
+            audited.refuse(refused.code);
+            return Err(refused);
         }
     };
-    let applied = upload.finish().await?;
     let headers =
         [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::OK, headers, Body::from_stream(lines(applied))).into_response())
+    let answer = (StatusCode::OK, headers, Body::from_stream(lines(applied))).into_response();
+    Ok(authority.watched(answer))
+}
+
+/// An admin, whose call is noted.
+async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<(Authority, Audited), Problem> {
+    let authority = gate.admit_admin(headers, Call::Import).await?;
+    let (records, by) = (gate.records.clone(), authority.name().to_owned());
+    let noted = spawn_blocking(move || records.note(&by, Call::Import, &Filters::none())).await;
+    let noted = noted.map_err(|_| Problem::new(Code::Internal, "the call cannot be noted"))?;
+    Ok((authority, noted?))
+}
+
+/// Accepts a staged file and notes how many accounts it has, whether or not the client waits.
+async fn accept(
+    upload: Upload,
+    mut audited: Audited,
+    shutdown: &Shutdown,
+) -> Result<watch::Receiver<Applied>, Problem> {
+    let (tell, told) = oneshot::channel();
+    shutdown.spawn("import-accept", async move {
+        let accepted = upload.finish().await.map_err(Problem::from);
+        match &accepted {
+            Ok(applied) => {
+                audited.add(applied.borrow().total);
+                let _ = spawn_blocking(move || audited.finish()).await;
+            }
+            Err(refused) => audited.refuse(refused.code),
+        }
+        // The client may have left.
+        let _ = tell.send(accepted);
+    });
+    told.await.map_err(|_| Problem::from(UploadError::Stopped))?
 }
 
 /// Takes the body in. If the disk does not take it, the rest is read all the same: a client that is still sending would
 /// not hear why.
-async fn receive(mut upload: Upload, mut body: Body) -> Result<Upload, Problem> {
+async fn receive(
+    intake: &Arc<ImportJobs>,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<Upload, Problem> {
+    let begun = match body::check_length(&body, limits::IMPORT_UPLOAD_BYTES_MAX) {
+        Ok(()) => intake.begin().await.map_err(Problem::from),
+        Err(refused) => Err(refused),
+    };
+    let mut upload = match begun {
+        Ok(upload) => upload,
+        Err(refused) => {
+            body::discard(headers, body).await;
+            return Err(refused);
+        }
+    };
     let too_slow = |_| Problem::new(Code::RequestInvalid, "the body took too long to arrive");
     let until = Instant::now() + limits::IMPORT_UPLOAD_TIMEOUT;
     let mut outcome = Ok(());
@@ -113,7 +169,7 @@ async fn receive(mut upload: Upload, mut body: Body) -> Result<Upload, Problem> 
         {
             outcome = upload.write(&bytes).await;
             if matches!(outcome, Err(UploadError::TooLarge)) {
-                body::discard(body).await;
+                body::discard(headers, body).await;
                 break;
             }
         }

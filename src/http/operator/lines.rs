@@ -18,11 +18,9 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt as _;
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, mpsc},
-};
+use tokio::{runtime::Handle, sync::mpsc};
 
+use super::places::Place;
 use crate::{
     api::Row,
     audit::Audited,
@@ -104,13 +102,13 @@ impl Writer {
 /// client goes away, or takes nothing for [`limits::SLOW_READER_PATIENCE`].
 ///
 /// A row counts as given when it is handed to the connection.
-pub(super) fn stream<R: Row>(reading: Reading<R>, permit: OwnedSemaphorePermit) -> Response {
+pub(super) fn stream<R: Row>(reading: Reading<R>, place: Place) -> Response {
     let (pieces, received) = mpsc::channel(CHUNKS_AHEAD);
     let runtime = Handle::current();
     let mut writer = Writer { pieces, runtime, chunk: Vec::new(), lines: 0 };
     let Reading { audited, read } = reading;
     let reading = move || {
-        let _permit = permit;
+        let _place = place;
         background::lower_priority();
         match read(&writer.stop(), &mut |row| writer.write(&row)) {
             Ok(Some(outcome)) => writer.end(outcome),

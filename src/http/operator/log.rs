@@ -19,7 +19,8 @@ use crate::{
 /// Searches the log. `Accept: application/x-ndjson` streams every match; JSON gives pages.
 ///
 /// While the wall clock is ahead of trusted time, records that are too old by either are hidden. Every answer that reads the log
-/// then has the header `dispatchd-hidden-until`: records up to that instant are hidden.
+/// then has the header `dispatchd-hidden-until`: records up to that instant are hidden. Every such answer has the header
+/// `dispatchd-horizon`: records up to that instant are forgotten.
 #[utoipa::path(
     get, path = "/v1/log", operation_id = "searchLog", tag = "log", params(SearchRequest),
     responses(
@@ -27,8 +28,9 @@ use crate::{
             (Page = "application/json"),
             (LogRow = "application/x-ndjson"),
         )),
-        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
 )]
@@ -44,8 +46,9 @@ pub(super) async fn search(asked: Asked<SearchRequest>) -> Result<Response, Prob
     get, path = "/v1/log/export", operation_id = "exportLog", tag = "log", params(RecordFilter),
     responses(
         (status = 200, description = "A record a line", body = LogRow, content_type = "application/x-ndjson"),
-        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
 )]
@@ -72,7 +75,7 @@ pub(super) async fn segments(asked: Asked<SegmentsRequest>) -> Result<Response, 
     responses(
         (status = 200, description = "The report; `sound` says whether all is well", body = VerifyReport),
         (status = 400, description = "`request-invalid`: this call takes no parameter"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
 )]
@@ -87,7 +90,7 @@ pub(super) async fn verify(asked: Asked<VerifyRequest>) -> Result<Response, Prob
     responses(
         (status = 200, description = "The report; `proved` says whether the check found nothing", body = ForgottenReport),
         (status = 400, description = "`request-invalid`: this call takes no parameter"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may"),
     ),
     security(("operator" = ["reader"])),
 )]
@@ -101,8 +104,9 @@ pub(super) async fn forgotten(asked: Asked<ForgottenRequest>) -> Result<Response
     get, path = "/v1/log/flips", operation_id = "listFlips", tag = "log", params(FlipsRequest),
     responses(
         (status = 200, description = "The handles and a summary", body = FlipReport),
-        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
 )]
@@ -110,8 +114,10 @@ pub(super) async fn flips(asked: Asked<FlipsRequest>) -> Result<Response, Proble
     asked.answer().await
 }
 
-/// Why is it blue or green? Changes and lookups of one handle in one order, each with its reason in a sentence; at the
-/// end what a stranger would be told now (or was, `at` a moment), and which askers may still go by another answer.
+/// Why is it blue or green? Changes and lookups of one handle in one order, each with its reason in a sentence.
+///
+/// At the end it says what a stranger would be told now (or was, `at` a moment). It also names the askers that may still use
+/// another answer.
 ///
 /// `Accept: application/x-ndjson` streams: entries, then the summary (`kind` is `change`, `lookups`, `summary`).
 #[utoipa::path(
@@ -126,8 +132,8 @@ pub(super) async fn flips(asked: Asked<FlipsRequest>) -> Result<Response, Proble
             (TimelineLine = "application/x-ndjson"),
         )),
         (status = 400, description = "`handle-invalid`: `reason` says why; `request-invalid`: a parameter is unknown, appears \
-                                      twice, or has a value that it does not take"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+                                      twice, or has a value that it does not take; `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
 )]
@@ -147,9 +153,8 @@ pub(super) async fn timeline(
     get, path = "/v1/audit", operation_id = "listAuditEntries", tag = "audit", params(AuditRequest),
     responses(
         (status = 200, description = "A call a line", body = Listed, content_type = "application/x-ndjson"),
-        (status = 403, description = "`role-insufficient`"),
         (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]
@@ -163,8 +168,7 @@ pub(super) async fn list_readers(asked: Asked<AuditRequest>) -> Result<Response,
     responses(
         (status = 200, description = "The report; `sound` says whether the chain is whole", body = audit::VerifyReport),
         (status = 400, description = "`request-invalid`: this call takes no parameter"),
-        (status = 403, description = "`role-insufficient`"),
-        (status = 503, description = "`overloaded`: as many searches run as the server bears; `audit-unwritable`"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]

@@ -1,18 +1,28 @@
 //! The operators' listener: extract, one call into [`reading`](crate::reading) or the registry, answer.
 
 mod access;
+mod authority;
 mod clock;
 mod counters;
+mod defences;
+mod doctor;
+mod families;
 mod import;
 mod lines;
 mod log;
 mod metrics;
+mod places;
+mod quota;
 mod reads;
 mod registry;
 mod routes;
+mod states;
 mod tail;
 
+pub use access::{CaseRequired, MetricsOpen};
 pub use counters::Counters;
+pub use defences::Defences;
 pub use reads::Reads;
 pub use registry::Snapshots;
-pub use routes::{OperatorState, paths, routes};
+pub use routes::{OperatorState, paths, service, traffic};
+pub use states::States;

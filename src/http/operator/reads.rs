@@ -9,14 +9,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::spawn_blocking,
-};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::{access::authorize, lines};
+use super::{
+    access::Gate,
+    authority::Authority,
+    lines,
+    places::{Place, Places},
+};
 use crate::{
     api::Call,
     clock::Timestamp,
@@ -25,51 +27,52 @@ use crate::{
         query,
     },
     limits,
-    operators::Operators,
+    operators::Role,
     reading::{Answer, ReadingError, Records, Rows, Stop},
 };
 
-const HIDDEN_UNTIL: HeaderName = HeaderName::from_static("dispatchd-hidden-until");
+pub(super) const HIDDEN_UNTIL: HeaderName = HeaderName::from_static("dispatchd-hidden-until");
+const HORIZON: HeaderName = HeaderName::from_static("dispatchd-horizon");
 
-/// The records, with permits for those who read them.
+/// Headers that are instants.
+type ReadHeaders = [(HeaderName, Option<Timestamp>); 2];
+
+/// The records, with places for those who read them.
 #[derive(Clone)]
 pub struct Reads {
     pub(super) records: Records,
     /// Few: each search reads on a thread of its own.
-    searches: Arc<Semaphore>,
-    tails: Arc<Semaphore>,
+    searches: Places,
+    pub(super) tails: Places,
 }
 
 impl Reads {
     /// No call is under way.
     pub fn new(records: Records) -> Self {
+        let (searches, searches_each) =
+            (limits::LOG_SEARCHES_MAX, limits::LOG_SEARCHES_PER_OPERATOR_MAX);
+        let (tails, tails_each) = (limits::LOG_TAILS_MAX, limits::LOG_TAILS_PER_OPERATOR_MAX);
         Self {
             records,
-            searches: Arc::new(Semaphore::new(limits::LOG_SEARCHES_MAX)),
-            tails: Arc::new(Semaphore::new(limits::LOG_TAILS_MAX)),
+            searches: Places::new("searches", searches, searches_each),
+            tails: Places::new("tails", tails, tails_each),
         }
     }
 
-    /// Up to when the clocks hide records that the call would read.
-    fn hidden_until<C: Call>(&self) -> Option<Timestamp> {
-        C::READS_RECORDS.then(|| self.records.hidden_until()).flatten()
-    }
-
-    fn search(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        permit(&self.searches, "the server runs as many searches as it can; try again soon")
-    }
-
-    /// Leave to follow the log.
-    pub(super) fn tail(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        permit(&self.tails, "the server follows the log for as many clients as it can")
+    /// The headers of an answer to the call: which records it cannot have.
+    fn headers<C: Call>(&self) -> ReadHeaders {
+        let of_log = C::READS_RECORDS.then_some(&self.records);
+        [
+            (HIDDEN_UNTIL, of_log.and_then(Records::hidden_until)),
+            (HORIZON, of_log.map(Records::horizon)),
+        ]
     }
 }
 
 /// A call of an operator whose role is enough for it.
 pub(super) struct Asked<C> {
     pub(super) request: C,
-    /// The operator's name.
-    pub(super) by: String,
+    pub(super) authority: Authority,
     pub(super) reads: Reads,
     /// Whether the client takes rows one by one.
     takes_lines: bool,
@@ -77,48 +80,70 @@ pub(super) struct Asked<C> {
 
 impl<C: Call + DeserializeOwned + IntoParams, S: Sync> FromRequestParts<S> for Asked<C>
 where
-    Arc<Operators>: FromRef<S>,
+    Gate: FromRef<S>,
     Reads: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let by = authorize(&parts.headers, &Arc::from_ref(state), C::ROLE)?.name;
+        let gate = Gate::from_ref(state);
+        let (role, authority) = match C::REFUSED_AS {
+            Some(call) => (C::ROLE, gate.admit_admin(&parts.headers, call).await?),
+            None => gate.admit(&parts.headers, C::ROLE)?,
+        };
         let (request, takes_lines) =
-            (query::read(&parts.uri)?, lines::are_accepted(&parts.headers));
-        Ok(Self { request, by, reads: Reads::from_ref(state), takes_lines })
+            (query::read::<C>(&parts.uri)?, lines::are_accepted(&parts.headers));
+        let must_name_case = gate.require_case && C::NEEDS_CASE && role == Role::Reader;
+        if must_name_case && request.case().is_none() {
+            let detail = "this server asks readers for a case (operators.require_case): send the parameter `case`, such as a \
+                          ticket's number; the audit log keeps it";
+            return Err(Problem::new(Code::CaseRequired, detail));
+        }
+        Ok(Self { request, authority, reads: Reads::from_ref(state), takes_lines })
+    }
+}
+
+impl<C> Asked<C> {
+    async fn search(&self) -> Result<Place, Problem> {
+        self.reads.searches.take(self.authority.name()).await
     }
 }
 
 impl<C: Answer> Asked<C> {
-    /// Answers the call as a whole. Reading stops when the client goes away.
+    /// Answers the call as a whole. Reading stops when the client goes away or the operator is revoked.
     pub(super) async fn answer(self) -> Result<Response, Problem> {
-        let Self { request, by, reads, .. } = self;
-        let permit = C::IS_COSTLY.then(|| reads.search()).transpose()?;
-        // Dropped with this future when the client goes away.
+        let place = if C::IS_COSTLY { Some(self.search().await?) } else { None };
+        let Self { request, authority, reads, .. } = self;
+        let by = authority.name().to_owned();
+        // Dropped with this future, at the latest when the client goes away.
         let client = CancellationToken::new();
         let _here = client.clone().drop_guard();
         let stop: Stop = Arc::new(move || client.is_cancelled());
-        let hidden_until = reads.hidden_until::<C>();
+        let headers = reads.headers::<C>();
         let read = spawn_blocking(move || {
             let answer = request.answer(&reads.records, &by, &stop);
-            drop(permit);
+            drop(place);
             answer
         });
-        let answer = read.await.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
-        Ok(with_hidden_until(hidden_until, Json(answer?)))
+        let read = async {
+            read.await
+                .map_err(|_| Problem::new(Code::Internal, "reading failed"))?
+                .map_err(Problem::from)
+        };
+        Ok(with_instants(headers, Json(authority.while_held(read).await?)))
     }
 }
 
 impl<C: Rows> Asked<C> {
     /// Streams the rows of the call as NDJSON.
     pub(super) async fn rows(self) -> Result<Response, Problem> {
-        let Self { request, by, reads, .. } = self;
-        let permit = reads.search()?;
-        let hidden_until = reads.hidden_until::<C>();
+        let place = self.search().await?;
+        let Self { request, authority, reads, .. } = self;
+        let by = authority.name().to_owned();
+        let headers = reads.headers::<C>();
         let begun = spawn_blocking(move || request.begin(&reads.records, &by)).await;
         let reading = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))??;
-        Ok(with_hidden_until(hidden_until, lines::stream(reading, permit)))
+        Ok(authority.watched(with_instants(headers, lines::stream(reading, place))))
     }
 }
 
@@ -129,21 +154,18 @@ impl<C: Rows + Answer> Asked<C> {
     }
 }
 
-/// The answer, with the header `dispatchd-hidden-until` while the clocks hide records. Without it an answer looks as if there were
-/// no such records.
-pub(super) fn with_hidden_until(until: Option<Timestamp>, answer: impl IntoResponse) -> Response {
-    let value = until.and_then(|until| HeaderValue::from_str(&until.to_string()).ok());
-    let headers = value.map(|value| [(HIDDEN_UNTIL, value)]);
+/// The answer, with each header that has an instant. `dispatchd-hidden-until` comes while the clocks hide records: without it an
+/// answer looks as if there were no such records. `dispatchd-horizon` is the instant up to which the log has forgotten.
+pub(super) fn with_instants(
+    instants: impl IntoIterator<Item = (HeaderName, Option<Timestamp>)>,
+    answer: impl IntoResponse,
+) -> Response {
     let mut response = answer.into_response();
-    response.headers_mut().extend(headers.into_iter().flatten());
+    let headers = instants
+        .into_iter()
+        .filter_map(|(name, at)| Some((name, HeaderValue::from_str(&at?.to_string()).ok()?)));
+    response.headers_mut().extend(headers);
     response
-}
-
-pub(super) fn permit(
-    of: &Arc<Semaphore>,
-    detail: &'static str,
-) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(of).try_acquire_owned().map_err(|_| Problem::new(Code::Overloaded, detail))
 }
 
 impl From<ReadingError> for Problem {

@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use axum::{
@@ -14,16 +14,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::stream;
-use tokio::{
-    io::AsyncReadExt as _,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::{io::AsyncReadExt as _, task::spawn_blocking};
 
 use super::{
-    access::{Admin, authorize},
-    reads::permit,
+    access::{Gate, authorize},
+    places::{Place, Places},
 };
 use crate::{
+    audit::{Audited, Call, Filters},
     clock::SharedClock,
     files::{self, AsyncFile, File, FileStamp},
     http::{
@@ -31,6 +29,7 @@ use crate::{
         query::NoParameters,
     },
     ids, limits,
+    lock::lock,
     operators::{Operators, Role},
     registry::{ChangeError, Counts, Registry, StoreError},
 };
@@ -72,7 +71,9 @@ pub struct Snapshots {
     directory: PathBuf,
     /// Bytes of free space that a snapshot leaves on the disk.
     disk_reserve: u64,
-    permits: Arc<Semaphore>,
+    places: Places,
+    /// Held while a snapshot is measured and made: two at once could together take the reserve.
+    making: Arc<Mutex<()>>,
 }
 
 impl Snapshots {
@@ -84,8 +85,10 @@ impl Snapshots {
                 files::remove_if_exists(&directory.join(&name))?;
             }
         }
-        let permits = Arc::new(Semaphore::new(limits::REGISTRY_SNAPSHOTS_MAX));
-        Ok(Self { directory: directory.to_owned(), disk_reserve, permits })
+        let (all, each) =
+            (limits::REGISTRY_SNAPSHOTS_MAX, limits::REGISTRY_SNAPSHOTS_PER_OPERATOR_MAX);
+        let (places, making) = (Places::new("snapshots", all, each), Arc::default());
+        Ok(Self { directory: directory.to_owned(), disk_reserve, places, making })
     }
 
     /// Whether the disk has space for a copy of the store. True if that is not known.
@@ -98,8 +101,21 @@ impl Snapshots {
         })
     }
 
-    /// Makes a snapshot and returns it open, without a name, and its length. Blocks.
-    fn make(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
+    /// Makes a snapshot if there is space for it. Blocks.
+    fn make(&self, registry: &Registry) -> Result<(File, u64), Problem> {
+        let _making = lock(&self.making);
+        if !self.has_room() {
+            return Err(Problem::new(Code::RegistryUnwritable, LOW_SPACE));
+        }
+        self.write(registry).map_err(|error| {
+            tracing::error!(%error, "a snapshot could not be made");
+            let detail = "the snapshot could not be written; is the disk full?";
+            Problem::new(Code::RegistryUnwritable, detail)
+        })
+    }
+
+    /// Writes a snapshot and returns it open, without a name, and its length.
+    fn write(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
         let name = format!("{NAME_BEGINS}{:016x}{NAME_ENDS}", ids::random_u64());
         let path = self.directory.join(name);
         let made = registry.snapshot(&path).and_then(|()| Ok(files::open(&path)?));
@@ -113,57 +129,88 @@ impl Snapshots {
 }
 
 /// Sends the registry's store as it is at one moment, while changes continue. To restore that moment, put the file in the
-/// place of a stopped server's `registry.redb`.
+/// place of a stopped server's `registry.redb`. The audit log notes the call and how many accounts the store has.
 #[utoipa::path(
     get, path = "/v1/registry/snapshot", operation_id = "snapshotRegistry", tag = "registry",
     responses(
         (status = 200, description = "The store", body = String, content_type = "application/octet-stream"),
-        (status = 403, description = "`role-insufficient`"),
-        (status = 503, description = "`overloaded`: another snapshot is under way; `registry-unwritable`"),
+        (status = 503, description = "`overloaded`: as many snapshots are under way as the server bears, or as one operator may; \
+                                      `registry-unwritable`; `audit-unwritable`"),
     ),
     security(("operator" = ["admin"])),
 )]
 pub(super) async fn snapshot(
-    _: Admin,
+    State(gate): State<Gate>,
+    headers: HeaderMap,
     _: NoParameters,
     State(registry): State<Arc<Registry>>,
     State(snapshots): State<Snapshots>,
 ) -> Result<Response, Problem> {
-    let permit = permit(&snapshots.permits, "another snapshot is under way; try again soon")?;
-    let make = move || (snapshots.has_room().then(|| snapshots.make(&registry)), permit);
-    let (made, permit) = tokio::task::spawn_blocking(make)
-        .await
-        .map_err(|_| Problem::new(Code::Internal, "the snapshot failed"))?;
-    let (file, bytes) = made
-        .ok_or_else(|| Problem::new(Code::RegistryUnwritable, LOW_SPACE))?
-        .map_err(|error| {
-            tracing::error!(%error, "a snapshot could not be made");
-            let detail = "the snapshot could not be written; is the disk full?";
-            Problem::new(Code::RegistryUnwritable, detail)
-        })?;
+    let authority = gate.admit_admin(&headers, Call::Snapshot).await?;
+    let by = authority.name().to_owned();
+    let place = snapshots.places.take(&by).await;
+    let make = move || {
+        let audited = gate.records.note(&by, Call::Snapshot, &Filters::none())?;
+        let made = place.and_then(|place| {
+            let (file, bytes) = snapshots.make(&registry)?;
+            Ok((file, bytes, place))
+        });
+        match made {
+            Ok((file, bytes, place)) => {
+                let accounts = registry.totals().accounts;
+                Ok(Sending { file: AsyncFile::from_std(file), bytes, accounts, audited, place })
+            }
+            Err(refused) => {
+                audited.refuse(refused.code);
+                Err(refused)
+            }
+        }
+    };
+    let made = async {
+        spawn_blocking(make)
+            .await
+            .map_err(|_| Problem::new(Code::Internal, "the snapshot failed"))?
+    };
+    let sending = authority.while_held(made).await?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH, bytes.to_string()),
+        (header::CONTENT_LENGTH, sending.bytes.to_string()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((headers, Body::from_stream(chunks(file, bytes, permit))).into_response())
+    let answer = (headers, Body::from_stream(chunks(sending))).into_response();
+    Ok(authority.watched(answer))
+}
+
+/// A snapshot that is being sent.
+struct Sending {
+    file: AsyncFile,
+    /// Bytes that are still to be sent.
+    bytes: u64,
+    accounts: u64,
+    audited: Audited,
+    place: Place,
 }
 
 /// The file's bytes. An error cuts the answer short of its length, so that no client takes a part for the whole.
-fn chunks(
-    file: File,
-    bytes: u64,
-    permit: OwnedSemaphorePermit,
-) -> impl stream::Stream<Item = io::Result<Bytes>> {
-    let file = AsyncFile::from_std(file);
-    stream::unfold((file, bytes, permit), |(mut file, left, permit)| async move {
-        if left == 0 {
-            return None;
+///
+/// The accounts are noted as given with the first bytes: a part of a store tells about people, too.
+fn chunks(mut sending: Sending) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    sending.audited.add(sending.accounts);
+    stream::unfold(Some(sending), |sending| async move {
+        let mut sending = sending?;
+        let most = usize::try_from(sending.bytes).unwrap_or(CHUNK_BYTES);
+        let mut chunk = vec![0; most.min(CHUNK_BYTES)];
+        if let Err(error) = sending.file.read_exact(&mut chunk).await {
+            return Some((Err(error), None));
         }
-        let mut chunk =
-            vec![0; usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES))];
-        let read = file.read_exact(&mut chunk).await;
-        let left = left - chunk.len() as u64;
-        Some((read.map(|_| Bytes::from(chunk)), (file, left, permit)))
+        sending.bytes -= chunk.len() as u64;
+        if sending.bytes > 0 {
+            return Some((Ok(Bytes::from(chunk)), Some(sending)));
+        }
+        // Written before the last bytes leave, because the connection asks for nothing behind them.
+        let Sending { audited, place, .. } = sending;
+        let _ = spawn_blocking(move || audited.finish()).await;
+        drop(place);
+        Some((Ok(Bytes::from(chunk)), None))
     })
 }

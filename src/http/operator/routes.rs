@@ -7,25 +7,34 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    access::{CaseRequired, Gate, MetricsOpen},
     clock,
     counters::Counters,
-    import, log, metrics,
+    defences::Defences,
+    doctor, import, log, metrics, quota,
     reads::Reads,
     registry::{self, Snapshots},
+    states::States,
     tail,
 };
 use crate::{
     clock::{SharedClock, TrustedClock},
+    doctor::Deployment,
     http::{
         docs,
+        edge::Service,
         fallbacks::{Paths, with_fallbacks},
         health,
+        host::Hosts,
         openapi::{self, Description},
         phone,
+        proxies::Proxies,
+        traffic::Traffic,
     },
     import_jobs::ImportJobs,
     operators::Operators,
     query_log::{Kind, Order, QueryLog},
+    quota::Quota,
     registry::Registry,
     shutdown::Shutdown,
     timeline::Detail,
@@ -36,16 +45,28 @@ use crate::{
 pub struct OperatorState {
     /// Who may call.
     pub operators: Arc<Operators>,
+    /// Whether the metrics are for everybody.
+    pub metrics_open: MetricsOpen,
+    /// Whether readers must name a case.
+    pub case_required: CaseRequired,
     /// Reads the query log and the audit log.
     pub reads: Reads,
     /// The directory.
     pub registry: Arc<Registry>,
+    /// What accounts have left.
+    pub quota: Arc<Quota>,
     /// Takes imports in.
     pub intake: Arc<ImportJobs>,
     /// Makes snapshots of the registry.
     pub snapshots: Snapshots,
-    /// What became of the phones' calls.
+    /// What became of calls, for metrics.
     pub counters: Counters,
+    /// The service's parts, for metrics.
+    pub states: States,
+    /// The defence against abuse, for metrics.
+    pub defences: Defences,
+    /// The deployment, to find what is wrong with it.
+    pub deployment: Arc<Deployment>,
     /// The query log, for whether it takes records.
     pub log: QueryLog,
     /// The present.
@@ -56,6 +77,17 @@ pub struct OperatorState {
     pub shutdown: Shutdown,
 }
 
+impl FromRef<OperatorState> for Gate {
+    fn from_ref(state: &OperatorState) -> Self {
+        Self {
+            operators: Arc::clone(&state.operators),
+            records: state.reads.records.clone(),
+            shutdown: state.shutdown.clone(),
+            require_case: state.case_required.0,
+        }
+    }
+}
+
 impl FromRef<OperatorState> for clock::Sources {
     fn from_ref(state: &OperatorState) -> Self {
         let OperatorState { trusted, reads, .. } = state.clone();
@@ -63,13 +95,31 @@ impl FromRef<OperatorState> for clock::Sources {
     }
 }
 
+impl FromRef<OperatorState> for quota::Sources {
+    fn from_ref(state: &OperatorState) -> Self {
+        let OperatorState { registry, quota, reads, .. } = state.clone();
+        Self { registry, quota, reads }
+    }
+}
+
+/// What answers operators, on a listener that answers for `hosts`.
+pub fn service(state: OperatorState, hosts: Hosts, traffic: Arc<Traffic>) -> Service {
+    let (routes, proxies) = (routes(state), Proxies::default());
+    Service { routes, shortcut: None, proxies, hosts: Some(hosts), overload: None, traffic }
+}
+
 /// The operators' routes.
-pub fn routes(state: OperatorState) -> Router {
+fn routes(state: OperatorState) -> Router {
     let (router, described) = described().split_for_parts();
     let phones = phone::description();
     let (own, other) = (Paths::of_operators(&described), Paths::of_phones(&phones));
     let description = Extension(Description::of_both(phones, described));
     with_fallbacks(router.layer(description), own, other).with_state(state)
+}
+
+/// Counts of the operators' listener, all zero.
+pub fn traffic() -> Arc<Traffic> {
+    Traffic::of(&described().split_for_parts().1)
 }
 
 /// The operators' paths, for the phones' listener.
@@ -97,8 +147,11 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(registry::snapshot))
+        .routes(routes!(quota::show))
+        .routes(routes!(quota::clear))
         .routes(routes!(clock::clock_status))
         .routes(routes!(clock::trust_clock))
+        .routes(routes!(doctor::doctor))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::page))

@@ -4,15 +4,19 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
+    http::HeaderName,
     response::{
         Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use futures_util::stream::{self, Stream};
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use super::reads::{Asked, with_hidden_until};
+use super::{
+    places::Place,
+    reads::{Asked, HIDDEN_UNTIL, with_instants},
+};
 use crate::{
     api::RecordFilter,
     audit::Audited,
@@ -22,32 +26,37 @@ use crate::{
     shutdown::Shutdown,
 };
 
+/// The server's time when a tail began. A search from it on, or from the last record on, gives what a broken tail has missed.
+const FROM: HeaderName = HeaderName::from_static("dispatchd-tail-from");
 /// How often a tail looks for new records. A look costs one comparison when there is none.
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
-/// Follows the log: every record committed from now on that matches.
+/// Follows the log: every record committed from now on that matches. The header `dispatchd-tail-from` is the server's time when
+/// the tail began. A search from there on, or from the last record on, gives what a broken stream has missed.
 #[utoipa::path(
     get, path = "/v1/log/tail", operation_id = "tailLog", tag = "log", params(RecordFilter),
     responses(
         (status = 200, description = "Server-sent events; the data of each is a record", body = LogRow,
          content_type = "text/event-stream"),
-        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take"),
-        (status = 503, description = "`overloaded`: as many clients follow the log as the server bears; `audit-unwritable`"),
+        (status = 400, description = "`request-invalid`: a parameter is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many clients follow the log as the server bears, or as one operator may; `audit-unwritable`"),
     ),
     security(("operator" = ["reader"])),
 )]
 pub(super) async fn tail(
     State(shutdown): State<Shutdown>,
-    Asked { request, by, reads, .. }: Asked<RecordFilter>,
+    Asked { request, authority, reads, .. }: Asked<RecordFilter>,
 ) -> Result<Response, Problem> {
-    let permit = reads.tail()?;
-    let hidden_until = reads.records.hidden_until();
+    let place = reads.tails.take(authority.name()).await?;
+    let by = authority.name().to_owned();
+    let headers = [(HIDDEN_UNTIL, reads.records.hidden_until()), (FROM, Some(reads.records.now()))];
     let begun = spawn_blocking(move || follow(&reads.records, &by, &request)).await;
     let begun = begun.map_err(|_| Problem::new(Code::Internal, "reading failed"))?;
     let (ready, tail) = (VecDeque::new(), Some(begun?));
-    let following = Following { ready, tail, shutdown, _permit: permit };
+    let following = Following { ready, tail, shutdown, _place: place };
     let events = Sse::new(events(following)).keep_alive(KeepAlive::default());
-    Ok(with_hidden_until(hidden_until, events))
+    Ok(authority.watched(with_instants(headers, events)))
 }
 
 /// A tail and what it has found but not yet sent.
@@ -56,7 +65,7 @@ struct Following {
     /// Away while it reads on a thread that may wait. Its audit entry ends with the stream.
     tail: Option<(Follower, Audited)>,
     shutdown: Shutdown,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Ends with the service, and when a segment cannot be read: a client then connects again, and knows of the gap.

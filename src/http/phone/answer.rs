@@ -6,22 +6,24 @@ use std::io::Write as _;
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::Response,
 };
+use bytes::BytesMut;
 
 use crate::{
     dispatch::{Answer, together},
     handle::HandleError,
     http::problem::Code,
     quota::{Allowance, whole_seconds},
-    vocabulary::QuotaLimit,
 };
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// Seconds in the window of the new-handles limit.
-const WINDOW_SECS: u32 = 24 * 3600;
+/// The limit of each day, as the headers name it.
+const NEW_HANDLES: &str = "\"new-handles\"";
+/// The limit of an address book.
+const ADDRESS_BOOK: &str = "\"address-book\"";
 
 pub(super) fn single(input: &str, answer: &Answer, allowance: Option<Allowance>) -> Response {
     let mut json = Vec::with_capacity(192);
@@ -101,17 +103,52 @@ fn respond(json: Vec<u8>, reuse_secs: u64, allowance: Option<Allowance>) -> Resp
     response
 }
 
-/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
-fn limit_headers(headers: &mut axum::http::HeaderMap, allowance: Allowance) {
-    let name = QuotaLimit::NewHandles.code();
-    let policy = format!("\"{name}\";q={};w={WINDOW_SECS}", allowance.limit);
-    let reset = if allowance.reset.is_zero() { 0 } else { whole_seconds(allowance.reset) };
-    let left = format!("\"{name}\";r={};t={reset}", allowance.remaining);
-    for (header, value) in [(RATELIMIT_POLICY, policy), (RATELIMIT, left)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(header, value);
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). Written by hand, as the JSON.
+pub(super) fn limit_headers(headers: &mut HeaderMap, Allowance { daily, import }: Allowance) {
+    let mut text = BytesMut::with_capacity(192);
+    let limits = [(NEW_HANDLES, Some(daily)), (ADDRESS_BOOK, import)];
+    let limits = || limits.into_iter().filter_map(|(name, left)| Some((name, left?)));
+    for (place, (name, left)) in limits().enumerate() {
+        put_item(&mut text, place, name);
+        put_parameter(&mut text, b";q=", left.limit.into());
+        put_parameter(&mut text, b";w=", left.window.as_secs());
+    }
+    put_header(headers, RATELIMIT_POLICY, text.split());
+    for (place, (name, left)) in limits().enumerate() {
+        put_item(&mut text, place, name);
+        put_parameter(&mut text, b";r=", left.remaining.into());
+        let reset = if left.reset.is_zero() { 0 } else { whole_seconds(left.reset) };
+        put_parameter(&mut text, b";t=", reset);
+    }
+    put_header(headers, RATELIMIT, text);
+}
+
+fn put_header(headers: &mut HeaderMap, name: HeaderName, value: BytesMut) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(value.freeze()) {
+        headers.insert(name, value);
+    }
+}
+
+fn put_item(text: &mut BytesMut, place: usize, name: &str) {
+    if place > 0 {
+        text.extend_from_slice(b", ");
+    }
+    text.extend_from_slice(name.as_bytes());
+}
+
+fn put_parameter(text: &mut BytesMut, name: &[u8], mut number: u64) {
+    let (mut digits, mut start) = ([b'0'; 20], 20);
+    loop {
+        start -= 1;
+        // Below ten, so the cast is exact.
+        digits[start] += (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
         }
     }
+    text.extend_from_slice(name);
+    text.extend_from_slice(&digits[start..]);
 }
 
 #[cfg(test)]
@@ -124,8 +161,36 @@ mod tests {
     use crate::{
         api::{BatchItem, ItemError, LookupAnswer, RefusedItem},
         handle::Handle,
+        quota::Left,
         vocabulary::Route,
     };
+
+    fn left(limit: u32, remaining: u32, reset_ms: u64, window_secs: u64) -> Left {
+        let (reset, window) = (Duration::from_millis(reset_ms), Duration::from_secs(window_secs));
+        Left { limit, remaining, reset, window }
+    }
+
+    #[test]
+    fn the_headers_name_each_limit_and_what_is_left_of_it() {
+        let texts = |daily, import| {
+            let mut headers = HeaderMap::new();
+            limit_headers(&mut headers, Allowance { daily, import });
+            ["ratelimit-policy", "ratelimit"].map(|name| headers[name].to_str().unwrap().to_owned())
+        };
+        let unproven = texts(left(100, 100, 0, 86_400), None);
+        assert_eq!(unproven, ["\"new-handles\";q=100;w=86400", "\"new-handles\";r=100;t=0"]);
+        let used_up = left(100, 0, 86_399_001, 86_400);
+        let proven = texts(used_up, Some(left(4_000, 3_990, 12_960_000, 5_184_000)));
+        assert_eq!(
+            proven,
+            [
+                "\"new-handles\";q=100;w=86400, \"address-book\";q=4000;w=5184000",
+                "\"new-handles\";r=0;t=86400, \"address-book\";r=3990;t=12960",
+            ]
+        );
+        let most = texts(left(u32::MAX, u32::MAX, u64::MAX, u64::MAX), None);
+        assert_eq!(most[0], "\"new-handles\";q=4294967295;w=18446744073709551615");
+    }
 
     proptest! {
         #[test]

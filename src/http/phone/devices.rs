@@ -20,8 +20,8 @@ use crate::{
     },
     limits,
     quota::Quota,
-    registry::{ChangeError, DeviceError, Registry, SignUp, SignedUp},
-    verification::{LinkError, VerificationService},
+    registry::{DeviceError, Registry, SignUp, SignedUp},
+    verification::{JoinError, LinkError, VerificationService},
     vocabulary::Limit,
 };
 
@@ -45,19 +45,13 @@ pub(super) async fn sign_up(
     JsonBody(request): JsonBody<SignUpRequest>,
 ) -> Result<Response, Problem> {
     quota.charge_sign_up(caller.ip, request.link_code.is_some())?;
-    let linked = match &request.link_code {
-        Some(code) => Some(verifications.redeem_link_code(code).ok_or_else(link_code_invalid)?),
-        None => None,
+    let SignUpRequest { platform, name, link_code } = request;
+    let request = SignUp { platform, name, link: None };
+    let signed_up = match link_code {
+        Some(code) => verifications.join(request, &code).await?,
+        None => registry.sign_up(request).await?,
     };
-    let SignUpRequest { platform, name, .. } = request;
-    let link = linked.as_ref().map(|linked| linked.account);
-    let signed_up = registry.sign_up(SignUp { platform, name, link }).await;
-    if let (Err(error), Some(linked)) = (&signed_up, linked)
-        && came_to_nothing(error)
-    {
-        verifications.restore_link_code(linked);
-    }
-    let SignedUp { device, account, token, lease_expires_at } = signed_up?;
+    let SignedUp { device, account, token, lease_expires_at } = signed_up;
     let token = token.expose().to_owned();
     let body = SignUpAnswer { device, account, token, lease_expires_at };
     Ok(secret((StatusCode::CREATED, Json(body))))
@@ -134,7 +128,7 @@ pub(super) async fn sign_out(
     responses(
         (status = 201, description = "The code", body = LinkCodeAnswer),
         (status = 429, description = "`rate-limited`"),
-        (status = 503, description = "`registry-loading`, `overloaded`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `overloaded`"),
     ),
     security(("device" = [])),
 )]
@@ -144,24 +138,16 @@ pub(super) async fn issue_link_code(
     Device(asker): Device,
 ) -> Result<Response, Problem> {
     quota.charge_change(asker.account)?;
-    let code = verifications.issue_link_code(asker).map_err(|error| match error {
+    let code = verifications.issue_link_code(asker).await.map_err(|error| match error {
         LinkError::TooMany { retry_after } => {
             let detail = "the account has as many open link codes as it may have";
             Problem::limited(Limit::LinkCodes, detail, retry_after)
         }
         LinkError::Overloaded => Problem::new(Code::Overloaded, "slow down and try again"),
+        LinkError::Registry(error) => error.into(),
     })?;
     let body = LinkCodeAnswer { link_code: code.expose().to_owned(), expires_at: code.expires_at };
     Ok(secret((StatusCode::CREATED, Json(body))))
-}
-
-/// Whether a sign-up certainly did not happen. If the log failed it may have.
-fn came_to_nothing(error: &DeviceError) -> bool {
-    !matches!(
-        error,
-        DeviceError::AccountGone
-            | DeviceError::Change(ChangeError::LogUnwritable | ChangeError::Stopped)
-    )
 }
 
 fn link_code_invalid() -> Problem {
@@ -174,6 +160,15 @@ pub(super) fn secret(response: impl IntoResponse) -> Response {
     let mut response = response.into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::CodeInvalid => link_code_invalid(),
+            JoinError::Registry(error) => error.into(),
+        }
+    }
 }
 
 impl From<DeviceError> for Problem {

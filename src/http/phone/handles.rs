@@ -24,6 +24,7 @@ use crate::{
     quota::Quota,
     registry::Registry,
     verification::{BeginError, Begun, VerificationService},
+    vocabulary::Limit,
 };
 
 /// The handle of a claim or a deregistration.
@@ -32,7 +33,8 @@ pub(super) fn parse(request: &HandleRequest) -> Result<Handle, Problem> {
     parsed.map_err(|error| Refusal::Handle(error).into())
 }
 
-/// Claims a handle: a code is sent to it, unless the account holds the proof already.
+/// Claims a handle: a code is sent to it, unless the account holds the proof already. The same claim again gives the same
+/// verification while it is open, and sends another code from `next_send_at` on.
 #[utoipa::path(
     post, path = "/v1/devices/me/handles", tag = "handles", operation_id = "claimHandle",
     request_body = HandleRequest,
@@ -41,6 +43,7 @@ pub(super) fn parse(request: &HandleRequest) -> Result<Handle, Problem> {
         (status = 202, description = "A code was sent", body = Verification),
         (status = 400, description = "`handle-invalid`; `reason` says why"),
         (status = 409, description = "`too-many-handles-held`"),
+        (status = 422, description = "`delivery-refused`"),
         (status = 429, description = "`rate-limited`"),
         (status = 502, description = "`delivery-failed`"),
         (status = 503, description = "`registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`"),
@@ -130,15 +133,25 @@ impl From<BeginError> for Problem {
     fn from(error: BeginError) -> Self {
         match error {
             BeginError::RateLimited { limit, retry_after } => {
-                let detail = "a code was sent already, or too many were asked for";
+                let detail = match limit {
+                    Limit::Resend => "a code was asked for a moment ago; ask again after the pause",
+                    Limit::CountryPaused => {
+                        "codes to this country are paused, since hardly any was answered; ask again later"
+                    }
+                    _ => "too many codes were asked for; ask again later",
+                };
                 Self::limited(limit, detail, retry_after)
             }
             BeginError::Overloaded => Self::new(Code::Overloaded, "slow down and try again"),
             BeginError::DeliveryFailed { retry_after } => {
-                let detail = "ask again; if a message arrives after all, its code is not good";
+                let detail = "ask again; if a message arrives after all, its code is good";
                 Self::new(Code::DeliveryFailed, detail).after(retry_after)
             }
-            BeginError::Bind(error) => error.into(),
+            BeginError::DeliveryRefused => {
+                let detail = "no message can reach this handle; check it, or prove another one";
+                Self::new(Code::DeliveryRefused, detail)
+            }
+            BeginError::Registry(error) => error.into(),
         }
     }
 }

@@ -58,8 +58,10 @@ pub(super) async fn lookup(
         Ok(query) => query,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let (answer, allowance) = dispatch.lookup(&caller, asker, &input, region.as_deref()).await?;
-    Ok(answer::single(&input, &answer, allowance))
+    match dispatch.lookup(&caller, asker, &input, region.as_deref()).await {
+        Ok((answer, allowance)) => Ok(answer::single(&input, &answer, allowance)),
+        Err(refusal) => Ok(refused(&dispatch, asker, refusal)),
+    }
 }
 
 /// The single lookup of a path that ends before its handle: whoever made it has an empty field.
@@ -99,8 +101,10 @@ impl Shortcut for Direct {
             let Ok(input) = percent_decode_str(segment).decode_utf8() else {
                 return malformed(dispatch, &caller, asker, not_utf8()).await;
             };
-            let (answer, allowance) = dispatch.lookup(&caller, asker, &input, None).await?;
-            Ok(answer::single(&input, &answer, allowance))
+            match dispatch.lookup(&caller, asker, &input, None).await {
+                Ok((answer, allowance)) => Ok(answer::single(&input, &answer, allowance)),
+                Err(refusal) => Ok(refused(dispatch, asker, refusal)),
+            }
         };
         Box::pin(answer.map(IntoResponse::into_response))
     }
@@ -143,7 +147,7 @@ pub(super) async fn lookup_batch(
     let asker = match authenticate(&dispatch, &caller, &headers).await {
         Ok(asker) => asker,
         Err(problem) => {
-            body::discard(body).await;
+            body::discard(&headers, body).await;
             return Err(problem);
         }
     };
@@ -152,9 +156,10 @@ pub(super) async fn lookup_batch(
         Ok(batch) => batch,
         Err(problem) => return malformed(&dispatch, &caller, asker, problem).await,
     };
-    let (answers, allowance) =
-        dispatch.lookup_batch(&caller, asker, &handles, region.as_deref()).await?;
-    Ok(answer::batch(&handles, &answers, allowance))
+    match dispatch.lookup_batch(&caller, asker, &handles, region.as_deref()).await {
+        Ok((answers, allowance)) => Ok(answer::batch(&handles, &answers, allowance)),
+        Err(refusal) => Ok(refused(&dispatch, asker, refusal)),
+    }
 }
 
 fn read_batch(body: &[u8]) -> Result<BatchRequest, Problem> {
@@ -181,6 +186,16 @@ async fn malformed(
         Refusal::Malformed(_) => Err(problem),
         refusal => Err(refusal.into()),
     }
+}
+
+/// The answer to a lookup that was refused. If a limit on new handles is the cause, its headers say what is left.
+fn refused(dispatch: &Dispatch, asker: Asker, refusal: Refusal) -> Response {
+    let mut response = Problem::from(refusal).into_response();
+    let is_quota = matches!(refusal, Refusal::Exceeded(it) if it.problem() == Code::LookupQuota);
+    if let Some(allowance) = is_quota.then(|| dispatch.allowance(asker)).flatten() {
+        answer::limit_headers(response.headers_mut(), allowance);
+    }
+    response
 }
 
 impl From<Refusal> for Problem {

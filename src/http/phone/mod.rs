@@ -7,7 +7,7 @@ mod handles;
 mod lookup;
 mod verifications;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, extract::FromRef, routing::get};
 use utoipa::openapi::OpenApi;
@@ -22,7 +22,9 @@ use super::{
     fallbacks::{Paths, with_fallbacks},
     health,
     openapi::{self, Description},
+    overload::Overload,
     proxies::Proxies,
+    traffic::Traffic,
 };
 use crate::{
     clock::SharedClock, dispatch::Dispatch, query_log::QueryLog, quota::Quota, registry::Registry,
@@ -46,15 +48,29 @@ pub struct PhoneState {
     pub clock: SharedClock,
 }
 
-/// What answers phones, some of whom come through `proxies`. The other listener has the paths `operators`.
-pub fn service(state: PhoneState, proxies: Proxies, operators: Paths) -> Service {
+/// Counts of the phones' listener, all zero.
+pub fn traffic() -> Arc<Traffic> {
+    Traffic::of(&description())
+}
+
+/// What answers phones, some of whom come through `proxies`. A thread that is late by `shed_after` sheds lookups, unless that is
+/// zero. The other listener has the paths `operators`.
+pub fn service(
+    state: PhoneState,
+    proxies: Proxies,
+    shed_after: Duration,
+    operators: Paths,
+    traffic: Arc<Traffic>,
+) -> Service {
     let shortcut = lookup::Direct(state.dispatch.clone());
+    let overload = Overload::new(state.dispatch.clone(), shed_after);
+    let overload = (!shed_after.is_zero()).then_some(overload);
     let description = description();
     let own = Paths::of_phones(&description);
     let (routes, _) = router(Description::of_phones(description)).split_for_parts();
     let routes = routes.route("/v1/lookup/", get(lookup::lookup_nothing));
     let routes = with_fallbacks(routes, own, operators).with_state(state);
-    Service { routes, shortcut: Some(Arc::new(shortcut)), proxies }
+    Service { routes, shortcut: Some(Arc::new(shortcut)), proxies, hosts: None, overload, traffic }
 }
 
 /// The description of the phones' routes.

@@ -20,13 +20,13 @@ use crate::{
         problem::{Code, Problem},
     },
     ids::VerificationId,
-    limits,
     quota::Quota,
     verification::{ConfirmError, Confirmed, VerificationService},
     vocabulary::Limit,
 };
 
-/// Answers a code. Binds the handle to the device that asked, or takes it back from every device.
+/// Answers a code. Binds the handle to the device that asked, or takes it back from every device. The right code gives the
+/// same answer again for a minute.
 #[utoipa::path(
     post, path = "/v1/verifications/{verification}", tag = "handles", operation_id = "confirmVerification",
     params(
@@ -36,7 +36,7 @@ use crate::{
     responses(
         (status = 200, description = "Bound (`proved_at`) or taken back (`deregistered`)", body = Confirmation),
         (status = 401, description = "`token-invalid`: the device has signed out"),
-        (status = 403, description = "`code-wrong`; `attempts_left` says how often it may be tried"),
+        (status = 403, description = "`code-wrong`: `attempts_left` says how often it may be tried; `code-overtaken`: a newer code was sent"),
         (status = 404, description = "`verification-unknown`"),
         (status = 409, description = "`too-many-handles-held`"),
         (status = 410, description = "`code-expired`"),
@@ -64,16 +64,16 @@ pub(super) async fn confirm(
     Ok(secret(Json(confirmation)))
 }
 
-/// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it.
+/// Takes a handle back without a device: the phone is gone. The answer is the same whether or not anybody holds it, and
+/// whatever becomes of the message.
 #[utoipa::path(
     post, path = "/v1/deregistrations", tag = "handles", operation_id = "deregisterHandle",
     request_body = HandleRequest,
     responses(
-        (status = 202, description = "A code was sent", body = Verification),
+        (status = 202, description = "A code is being sent", body = Verification),
         (status = 400, description = "`handle-invalid`; `reason` says why"),
         (status = 429, description = "`rate-limited`"),
-        (status = 502, description = "`delivery-failed`"),
-        (status = 503, description = "`overloaded`"),
+        (status = 503, description = "`registry-loading`, `registry-unwritable`, `overloaded`"),
     ),
 )]
 pub(super) async fn deregister(
@@ -95,19 +95,21 @@ impl From<ConfirmError> for Problem {
                 let detail = "compare it with the message, or ask for a new one";
                 Self { attempts_left: Some(attempts_left), ..Self::new(Code::CodeWrong, detail) }
             }
+            ConfirmError::CodeOvertaken => {
+                Self::new(Code::CodeOvertaken, "enter the code of the newest message")
+            }
             ConfirmError::Unknown => {
                 Self::new(Code::VerificationUnknown, "ask for a new code with the handle")
             }
             ConfirmError::Expired => {
                 Self::new(Code::CodeExpired, "ask for a new code with the handle")
             }
-            ConfirmError::TooManyAttempts => {
+            ConfirmError::TooManyAttempts { retry_after } => {
                 let detail = "the attempts are used up; ask for a new code";
-                let problem = Self::limited(Limit::CodeAttempts, detail, limits::CODE_RESEND_PAUSE);
+                let problem = Self::limited(Limit::CodeAttempts, detail, retry_after);
                 Self { attempts_left: Some(0), ..problem }
             }
-            ConfirmError::Bind(error) => error.into(),
-            ConfirmError::Change(error) => error.into(),
+            ConfirmError::Registry(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,8 @@
 //! disk, and a second fsync may report success falsely. Every pending append fails with `Unwritable`. The log tries a new
 //! segment after [`crate::limits::LOG_RETRY_PAUSE`].
 
+use std::time::Instant;
+
 use super::{
     pending::Records,
     segment_file::{SegmentFile, SegmentMaker, WriteError},
@@ -29,7 +31,9 @@ impl Committer {
     /// Writes `records`. After an error there is no active segment.
     pub(crate) fn write(&mut self) -> Result<(), WriteError> {
         let Self { maker, active, records } = self;
+        let began = Instant::now();
         let written = write_frames(maker, active, records);
+        maker.durations.commit.observe(began.elapsed());
         if written.is_err()
             && let Some(failed) = active.take()
         {

@@ -9,7 +9,7 @@
 //! - during `create`: a file shorter than its header, or a name that is not durable;
 //! - during `append`: a torn last frame.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc, time::Instant};
 
 use super::pending::PendingFrame;
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     query_log::{
         catalog::{Catalog, Form, Segment, SegmentState},
         config::Durability,
+        durations::LogDurations,
         segment_name::{LogFileName, SegmentId},
     },
 };
@@ -48,6 +49,7 @@ pub(crate) struct SegmentMaker {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) durability: Durability,
+    pub(crate) durations: Arc<LogDurations>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub(crate) struct SegmentFile {
     file: Box<dyn DiskFile>,
     encryptor: FrameSealer,
     durability: Durability,
+    durations: Arc<LogDurations>,
     bytes: u64,
     records: u64,
     /// Encrypted frames that are not written yet.
@@ -82,6 +85,7 @@ impl SegmentMaker {
             file,
             encryptor: FrameSealer::new(&key, &header),
             durability: self.durability,
+            durations: Arc::clone(&self.durations),
             bytes: FILE_HEADER_BYTES,
             records: 0,
             unwritten: Vec::new(),
@@ -153,7 +157,10 @@ impl SegmentFile {
         if self.durability == Durability::Os {
             return Ok(());
         }
-        self.file.sync()?;
+        let began = Instant::now();
+        let synced = self.file.sync();
+        self.durations.sync.observe(began.elapsed());
+        synced?;
         if self.file.is_removed()? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed"));
         }

@@ -26,11 +26,11 @@ codes! {
     /// Whether the keyring has a segment's key.
     #[derive(Default)]
     KeyState {
-        /// It has.
+        /// The keyring has it.
         Alive = 1 "alive",
-        /// It has not, and the hour has expired.
+        /// The keyring no longer has it, and the hour has expired.
         Destroyed = 2 "destroyed",
-        /// It has not, although the hour has not expired.
+        /// The keyring does not have it, although the hour has not expired.
         #[default]
         Missing = 3 "missing",
     }

@@ -1,6 +1,6 @@
 //! Commands of devices: sign up, check in, sign out.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use crate::{
     clock::Timestamp,
@@ -16,8 +16,11 @@ use crate::registry::{
     error::{ChangeError, DeviceError},
     job::Touches,
     plan::Plan,
+    row_changes::Rows,
     token::DeviceToken,
 };
+
+use super::rows::decided_by;
 
 /// A new device: by itself, or joining an account whose every handle it then backs.
 #[derive(Clone, Debug)]
@@ -51,9 +54,32 @@ impl Registry {
         self.submit(touches, |plan| sign_up(plan, request)).await
     }
 
+    /// As [`sign_up`](Self::sign_up), if `inviter` is a device of the account to join, and if `decide` says so, in the same
+    /// transaction. If it breaks, its row changes are made and nobody signs up. If the sign-up fails, its row changes are
+    /// dropped, too.
+    pub async fn sign_up_with<B: Send + 'static>(
+        &self,
+        request: SignUp,
+        inviter: DeviceId,
+        decide: impl FnOnce(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
+    ) -> Result<ControlFlow<B, SignedUp>, DeviceError> {
+        self.check_space()?;
+        let touches = Touches { account: request.link, ..Touches::default() };
+        let invited = move |plan: &mut Plan| {
+            let account = request.link.map(|id| plan.account(id)).transpose()?.flatten();
+            let is_in = |it: &mut Account| it.devices.iter().any(|one| one.id == inviter);
+            match account.is_some_and(is_in) {
+                true => sign_up(plan, request),
+                false => Err(DeviceError::AccountGone),
+            }
+        };
+        let sign_up = |plan: &mut Plan| decided_by(plan, decide, invited);
+        self.submit(touches, sign_up).await
+    }
+
     /// Renews a device's lease, and nothing else. Returns until when it now counts as live.
     pub async fn check_in(&self, device: DeviceId) -> Result<Timestamp, DeviceError> {
-        let touches = Touches { device: Some(device), is_check_in: true, ..Touches::default() };
+        let touches = Touches { device: Some(device), needs_no_record: true, ..Touches::default() };
         self.submit(touches, move |plan| check_in(plan, device)).await
     }
 

@@ -1,5 +1,7 @@
 //! Commands of handles: prove, bind again, give up, take back.
 
+use std::ops::ControlFlow;
+
 use crate::{
     clock::Timestamp,
     handle::Handle,
@@ -15,7 +17,10 @@ use crate::registry::{
     error::{ChangeError, DeviceError},
     job::Touches,
     plan::Plan,
+    row_changes::Rows,
 };
+
+use super::{flags::unflag_by_proof, rows::decided_by};
 
 /// What a command of `device` about `handle` touches.
 fn both(device: DeviceId, handle: &Handle) -> Touches {
@@ -26,9 +31,20 @@ impl Registry {
     /// Gives `handle`, whose ownership was just verified, to the device and its account, whoever held it before.
     /// Returns the moment of the proof. A handle that its account hid stays hidden as long as it is held; after it
     /// ended or moved it is shown.
-    pub async fn prove(&self, device: DeviceId, handle: Handle) -> Result<Timestamp, DeviceError> {
+    ///
+    /// Only if `decide` says so, in the same transaction. If it breaks, its row changes are made and nothing is proved. If
+    /// the proof fails, its row changes are dropped, too.
+    pub async fn prove_with<B: Send + 'static>(
+        &self,
+        device: DeviceId,
+        handle: Handle,
+        decide: impl FnOnce(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
+    ) -> Result<ControlFlow<B, Timestamp>, DeviceError> {
         self.check_space()?;
-        self.submit(both(device, &handle), move |plan| prove(plan, device, &handle)).await
+        let touches = both(device, &handle);
+        let prove =
+            move |plan: &mut Plan| decided_by(plan, decide, |plan| prove(plan, device, &handle));
+        self.submit(touches, prove).await
     }
 
     /// Lets the device back a handle that its account holds already, and returns when that was proved. `None` if the
@@ -47,9 +63,17 @@ impl Registry {
     }
 
     /// Takes a handle from every device. If nobody holds it, that needs no change and no record.
-    pub async fn deregister(&self, handle: Handle) -> Result<(), ChangeError> {
+    ///
+    /// Only if `decide` says so, in the same transaction. If it breaks, its row changes are made and the handle stays.
+    pub async fn deregister_with<B: Send + 'static>(
+        &self,
+        handle: Handle,
+        decide: impl FnOnce(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
+    ) -> Result<ControlFlow<B>, ChangeError> {
         let touches = Touches { handle: Some(handle.clone()), ..Touches::default() };
-        self.submit(touches, move |plan| deregister(plan, &handle)).await
+        let deregister =
+            move |plan: &mut Plan| decided_by(plan, decide, |plan| deregister(plan, &handle));
+        self.submit(touches, deregister).await
     }
 
     /// Shows a handle to strangers or hides it from them.
@@ -94,6 +118,7 @@ fn prove(plan: &mut Plan, id: DeviceId, handle: &Handle) -> Result<Timestamp, De
         None => (ChangeKind::HandleBound, Cause::Proof),
     };
     record_binding(plan, (kind, cause), handle, id, own, is_silent);
+    unflag_by_proof(plan, own);
     Ok(now)
 }
 

@@ -8,9 +8,11 @@
 //! call that is dropped half way may still happen.
 
 mod devices;
+mod flags;
 mod handles;
 mod import;
 mod imported;
+mod rows;
 mod upkeep;
 
 pub use devices::{SignUp, SignedUp};

@@ -35,6 +35,8 @@ pub struct Ticked {
     pub removed: usize,
     /// Ended and lost handles that were forgotten.
     pub forgotten: usize,
+    /// Expiring rows that were dropped after their end.
+    pub rows: usize,
 }
 
 impl Registry {
@@ -54,6 +56,13 @@ impl Registry {
             ticked.lapsed += part.lapsed;
             ticked.removed += part.removed;
             ticked.forgotten += part.forgotten;
+        }
+        while ticked.rows < limits::REGISTRY_TICK_ITEMS_MAX {
+            let dropped = self.drop_ended_rows().await?;
+            if dropped == 0 {
+                break;
+            }
+            ticked.rows += dropped;
         }
         Ok(ticked)
     }

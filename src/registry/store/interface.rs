@@ -13,7 +13,12 @@ use crate::{
     clock::Timestamp,
     handle::Handle,
     ids::{AccountId, DeviceId},
-    registry::{account::Account, handle_state::Tombstone, packed::Packed},
+    registry::{
+        account::Account,
+        expiring::{ExpiringRow, RowKey},
+        handle_state::Tombstone,
+        packed::Packed,
+    },
     vocabulary::Change,
 };
 
@@ -36,7 +41,7 @@ pub(crate) trait Store: Send {
     /// Reading, by any number of threads, of what is committed.
     fn reader(&self) -> Arc<dyn Reader>;
 
-    /// Shows every row that is no account: ended handles, then unrecorded changes in their order.
+    /// Shows every row that is no account: ended handles, unrecorded changes in their order, expiring rows.
     fn load(&mut self, visit: &mut dyn FnMut(Row)) -> Result<(), StoreError>;
 
     /// Makes `mutations` durable, all or none, as batch number `batch`. After an error the store takes no more until
@@ -86,6 +91,7 @@ pub struct Unrecorded {
 pub(crate) enum Row {
     Tombstone(Handle, Tombstone),
     Unrecorded(Unrecorded),
+    Expiring(RowKey, ExpiringRow),
 }
 
 /// One step of a change.
@@ -106,6 +112,8 @@ pub(crate) enum Mutation {
     PutUnrecorded(Unrecorded),
     /// By its place.
     RemoveUnrecorded(u64),
+    PutRow(RowKey, ExpiringRow),
+    RemoveRow(RowKey),
 }
 
 /// The store cannot be used. Never holds a row's content.

@@ -3,6 +3,8 @@
 //! The index and the store apply the same [`Mutation`]s, so they cannot disagree: what is visible is what is durable.
 //! The embedded store is [`redb::RedbStore`]; a clustered one comes behind the same traits.
 
+#[cfg(feature = "testing")]
+mod fuzz;
 mod interface;
 mod redb;
 mod rows;
@@ -11,6 +13,8 @@ mod tables;
 #[cfg(test)]
 pub(super) mod tests;
 
+#[cfg(feature = "testing")]
+pub use fuzz::rows as fuzz_rows;
 pub use interface::{StoreError, Unrecorded};
 
 pub(super) use interface::{Identity, Mutation, Reader, Row, Store};

@@ -88,6 +88,7 @@ impl RedbStore {
         files::sync_dir(dir)?;
         files::sync_dir(files::parent(dir))?;
         found_if_empty(&database, &path, now)?;
+        tables::upgrade(&database)?;
         let (identity, last_batch) = tables::read_meta(&database, &path)?;
         let opened = Arc::new(Opened(RwLock::new(Some(Arc::new(database)))));
         Ok(Self { path, opened, identity, last_batch, opener })

@@ -17,6 +17,8 @@ use crate::{
 use super::interface::{Row, StoreError, Unrecorded};
 use crate::registry::{
     account::{Account, Claim, Device, LostDetails},
+    expiring::{ExpiringRow, RowKey, RowKind},
+    flag::AccountFlag,
     handle_state::Tombstone,
     packed::{HEAD_BYTES, Packed, PackedHandle, pack},
 };
@@ -24,6 +26,7 @@ use crate::registry::{
 pub(super) const ACCOUNTS: &str = "accounts";
 pub(super) const ENDED: &str = "ended";
 pub(super) const UNRECORDED: &str = "unrecorded";
+pub(super) const EXPIRING: &str = "expiring";
 
 const VERSION: u8 = 2;
 const CRC_BYTES: usize = 4;
@@ -215,6 +218,30 @@ pub(super) fn read_unrecorded(place: u64, bytes: &[u8]) -> Result<Unrecorded, St
     let decided_at = Timestamp::from_micros(row.at);
     let change = change(row).ok_or(StoreError::RowUnreadable(UNRECORDED))?;
     Ok(Unrecorded { place, decided_at, change })
+}
+
+/// An expiring row's key as bytes.
+pub(super) fn expiring_key(row: &RowKey) -> Vec<u8> {
+    [&[row.kind.number()][..], &row.key].concat()
+}
+
+pub(super) fn write_expiring(row: &ExpiringRow) -> Vec<u8> {
+    encode(&(row.ends_at.map(Timestamp::as_micros), &row.value))
+}
+
+pub(super) fn read_expiring(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
+    let (ends_at, value): (Option<u64>, &[u8]) = decode(EXPIRING, bytes)?;
+    let key = key.split_first().and_then(|(kind, key)| {
+        Some(RowKey { kind: RowKind::from_number(*kind)?, key: key.into() })
+    });
+    let key = key.ok_or(StoreError::RowUnreadable(EXPIRING))?;
+    // A flag that cannot be read must not become an account that is not flagged.
+    let is_flag = key.kind == RowKind::Flag;
+    if is_flag && (key.key.len() != size_of::<u64>() || AccountFlag::read(value).is_none()) {
+        return Err(StoreError::RowUnreadable(EXPIRING));
+    }
+    let ends_at = ends_at.map(Timestamp::from_micros);
+    Ok(Row::Expiring(key, ExpiringRow { ends_at, value: value.into() }))
 }
 
 /// None if a number or the handle is none that was written.

@@ -18,26 +18,50 @@ pub(super) const ACCOUNTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::ne
 pub(super) const ENDED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(rows::ENDED);
 pub(super) const UNRECORDED: TableDefinition<'_, u64, &[u8]> =
     TableDefinition::new(rows::UNRECORDED);
+pub(super) const EXPIRING: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(rows::EXPIRING);
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 const META_FORMAT: &str = "format";
 const META_SUBJECT_KEY: &str = "subject_key";
 const META_FOUNDED_AT: &str = "founded_at";
 const META_BATCH: &str = "batch";
-/// The version of these tables and rows. A store with another version is refused.
-const FORMAT: u8 = 2;
+/// The version of these tables and rows. A store with another version is refused, except the former one: see [`upgrade`].
+const FORMAT: u8 = 3;
+/// It had no table of expiring rows.
+const FORMAT_BEFORE: u8 = 2;
 
 /// Makes all tables and what is the store's own.
 pub(super) fn found(writing: &WriteTransaction, now: Timestamp) -> Result<(), StoreError> {
     let mut subject_key = Zeroizing::new([0; 32]);
     ids::fill_random(subject_key.as_mut());
-    {
-        let mut meta = writing.open_table(META)?;
-        meta.insert(META_FORMAT, &[FORMAT][..])?;
-    }
+    write_format(writing)?;
     write_identity(writing, &Identity { subject_key, founded_at: now })?;
     number(writing, 0)?;
     Tables::open(writing).map(drop)
+}
+
+/// Brings a store of the former format to this one, in one transaction.
+pub(super) fn upgrade(database: &redb::Database) -> Result<(), StoreError> {
+    let is_former = match database.begin_read()?.open_table(META) {
+        Ok(meta) => meta.get(META_FORMAT)?.is_some_and(|format| format.value() == [FORMAT_BEFORE]),
+        // It is not ours, as reading its identity shows.
+        Err(_) => false,
+    };
+    if !is_former {
+        return Ok(());
+    }
+    let writing = database.begin_write()?;
+    // Opening a table that is missing makes it.
+    Tables::open(&writing).map(drop)?;
+    write_format(&writing)?;
+    writing.commit()?;
+    tracing::info!("the registry store has now format {FORMAT}; versions before cannot read it");
+    Ok(())
+}
+
+fn write_format(writing: &WriteTransaction) -> Result<(), StoreError> {
+    writing.open_table(META)?.insert(META_FORMAT, &[FORMAT][..])?;
+    Ok(())
 }
 
 /// Replaces what is the store's own.
@@ -60,6 +84,7 @@ pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), Sto
     copy_table(&reading, &writing, ACCOUNTS)?;
     copy_table(&reading, &writing, ENDED)?;
     copy_table(&reading, &writing, UNRECORDED)?;
+    copy_table(&reading, &writing, EXPIRING)?;
     Ok(writing.commit()?)
 }
 
@@ -118,6 +143,10 @@ pub(super) fn load(
         let (key, value) = row?;
         visit(Row::Unrecorded(rows::read_unrecorded(key.value(), value.value())?));
     }
+    for row in reading.open_table(EXPIRING)?.iter()? {
+        let (key, value) = row?;
+        visit(rows::read_expiring(key.value(), value.value())?);
+    }
     Ok(())
 }
 
@@ -147,6 +176,7 @@ pub(super) struct Tables<'t> {
     accounts: Table<'t, u64, &'static [u8]>,
     ended: Table<'t, &'static [u8], &'static [u8]>,
     unrecorded: Table<'t, u64, &'static [u8]>,
+    expiring: Table<'t, &'static [u8], &'static [u8]>,
 }
 
 impl<'t> Tables<'t> {
@@ -155,6 +185,7 @@ impl<'t> Tables<'t> {
             accounts: writing.open_table(ACCOUNTS)?,
             ended: writing.open_table(ENDED)?,
             unrecorded: writing.open_table(UNRECORDED)?,
+            expiring: writing.open_table(EXPIRING)?,
         })
     }
 
@@ -180,6 +211,13 @@ impl<'t> Tables<'t> {
                 self.unrecorded.insert(row.place, &rows::write_unrecorded(row)[..])?;
             }
             Mutation::RemoveUnrecorded(place) => drop(self.unrecorded.remove(place)?),
+            Mutation::PutRow(key, row) => {
+                let (key, row) = (rows::expiring_key(key), rows::write_expiring(row));
+                self.expiring.insert(&key[..], &row[..])?;
+            }
+            Mutation::RemoveRow(key) => {
+                self.expiring.remove(&rows::expiring_key(key)[..])?;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
     vocabulary::HandleLoss,
 };
 
-/// Instants that the packed form has room for.
+/// Instants that fit the packed form.
 fn times() -> impl Strategy<Value = Timestamp> {
     (0..1u64 << 56).prop_map(Timestamp::from_micros)
 }

@@ -1,13 +1,16 @@
 //! The registry's tests: a harness, a model with random operations, and one test for each promise.
 
 pub(super) mod accounts;
+mod flags;
 mod index;
 mod maker;
 mod model;
 mod offline;
 mod order;
 mod promises;
+mod rows;
 mod stores;
+mod undecided;
 mod writer;
 
 use std::{
@@ -117,7 +120,7 @@ impl Bench {
     }
 
     async fn joined(&self, account: AccountId) -> SignedUp {
-        self.registry.sign_up(sign_up(Some(account))).await.expect("there is room")
+        self.registry.sign_up(sign_up(Some(account))).await.expect("there is space")
     }
 
     fn is_live(&self, handle: &Handle) -> bool {

@@ -189,7 +189,7 @@ async fn an_account_is_bounded() {
     let handles: Vec<_> =
         (0..=handles_max).map(|number| handle(&format!("+1415555{number:04}"))).collect();
     for one in &handles[..handles_max] {
-        bench.registry.prove(first.device, one.clone()).await.expect("there is room");
+        bench.registry.prove(first.device, one.clone()).await.expect("there is space");
     }
     let refused = bench.registry.prove(first.device, handles[handles_max].clone()).await;
     assert_eq!(refused, Err(DeviceError::TooManyHandles { handles_max }));
@@ -207,7 +207,7 @@ async fn of_many_lost_handles_the_last_are_shown() {
     let handles: Vec<_> =
         (0..lost_max + 3).map(|number| handle(&format!("+1415555{number:04}"))).collect();
     for one in &handles {
-        bench.registry.prove(device, one.clone()).await.expect("there is room");
+        bench.registry.prove(device, one.clone()).await.expect("there is space");
         bench.clock.advance(Duration::from_secs(1));
         bench.registry.deregister(one.clone()).await.expect("it ends");
     }

@@ -1,6 +1,7 @@
 //! The columns of a file, and their positions.
 
 use crate::tables::cell::{ColumnHead, ColumnKind};
+use crate::vocabulary::most_like;
 
 /// A known column. The required ones are first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,13 +181,8 @@ fn names() -> String {
 
 /// The known column whose name is most like this one, if one is like it, and the beginning of the next sentence.
 fn suggestion(name: &str) -> String {
-    const LIKENESS_MIN: f64 = 0.85;
-    let name = plain(name);
-    let likeness = |column: &Column| strsim::jaro_winkler(column.name(), &name);
-    let best =
-        Column::ALL.into_iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    match best.filter(|column| likeness(column) >= LIKENESS_MIN) {
-        Some(column) => format!("did you mean `{}`? The", column.name()),
+    match most_like(&plain(name), Column::ALL.map(Column::name)) {
+        Some(column) => format!("did you mean `{column}`? The"),
         None => "the".to_owned(),
     }
 }

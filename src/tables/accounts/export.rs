@@ -1,13 +1,12 @@
 //! Writes accounts to a file that an import can read.
 
-use std::path::Path;
-
 use super::{columns::Column, file_kind::FileKind};
 use crate::{
     ids::{AccountId, DeviceId},
     registry::{TransferAccount, TransferClaim, TransferDevice},
     tables::{
         cell::Cell,
+        output::Target,
         table_file::{ExportError, TableFile, TableFormat},
     },
 };
@@ -19,14 +18,15 @@ use crate::{
 pub struct ExportWriter(TableFile);
 
 impl ExportWriter {
-    /// Begins an export to `path`, in the format `kind`. In CSV `for_spreadsheet`, an apostrophe stands before a handle or a
+    /// Begins an export to `target`, in the format `kind`. In CSV `for_spreadsheet`, an apostrophe stands before a handle or a
     /// name that a spreadsheet would take for a number or a formula.
-    pub fn create(path: &Path, kind: FileKind, for_spreadsheet: bool) -> Result<Self, ExportError> {
-        let format = match kind {
-            FileKind::Csv => TableFormat::Csv { for_spreadsheet },
-            FileKind::Parquet => TableFormat::Parquet,
-        };
-        TableFile::create(path, format, &Column::ALL.map(Column::head), None).map(Self)
+    pub fn create(
+        target: &Target,
+        kind: FileKind,
+        for_spreadsheet: bool,
+    ) -> Result<Self, ExportError> {
+        let format = format(kind, for_spreadsheet);
+        TableFile::create(target, format, &Column::ALL.map(Column::head), None).map(Self)
     }
 
     /// Appends the rows of an account.
@@ -36,9 +36,16 @@ impl ExportWriter {
         })
     }
 
-    /// Makes the file durable and moves it to its path, replacing an older file.
+    /// Writes what is left. Makes a file durable and moves it to its path, replacing an older file.
     pub fn finish(self) -> Result<(), ExportError> {
         self.0.finish()
+    }
+}
+
+const fn format(kind: FileKind, for_spreadsheet: bool) -> TableFormat {
+    match kind {
+        FileKind::Csv => TableFormat::Csv { for_spreadsheet },
+        FileKind::Parquet => TableFormat::Parquet,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 /// A format of imports and exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FileKind {
-    /// Comma-separated values with a header, UTF-8.
+    /// Comma-separated values with a header, UTF-8
     Csv,
-    /// Apache Parquet.
+    /// Apache Parquet
     Parquet,
 }
 

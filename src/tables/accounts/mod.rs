@@ -16,7 +16,7 @@
 //! | `name` | optional | the owner's name for the device, up to 128 bytes |
 //! | `token_hash` | optional | 32 hex digits |
 //!
-//! Columns may also have other forms, which `docs/import.md` lists. In CSV, a handle or a name may have an apostrophe as a
+//! Columns may also have other forms, which `docs/operators/import.md` lists. In CSV, a handle or a name may have an apostrophe as a
 //! guard before it, see [`crate::tables::records`].
 //!
 //! # Steps of an import

@@ -62,6 +62,16 @@ pub(super) const COLUMNS: [Column; 14] = [
     }),
 ];
 
+/// The names of the columns, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    COLUMNS.iter().map(|column| column.head.name)
+}
+
+/// What a row has in each column, for people; none where it has nothing.
+pub fn texts(row: &LogRow) -> impl Iterator<Item = Option<String>> {
+    COLUMNS.iter().map(|column| (column.cell)(row).text())
+}
+
 const fn of_every_row(
     name: &'static str,
     kind: ColumnKind,

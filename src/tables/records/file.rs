@@ -1,4 +1,4 @@
-//! A file of the log's rows.
+//! A file or a stream of the log's rows.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::columns::COLUMNS;
 use crate::{
     query_log::LogRow,
     tables::{
-        output::Recipients,
+        output::{Recipients, Target},
         table_file::{ExportError, TableFile, TableFormat},
     },
 };
@@ -18,7 +18,7 @@ use crate::{
 pub enum Format {
     /// Typed columns, for DuckDB, pyarrow, pandas
     Parquet,
-    /// For spreadsheets; see README about handles
+    /// For spreadsheets; a handle has an apostrophe before its +
     Csv,
     /// The rows as the API gives them
     Ndjson,
@@ -36,6 +36,14 @@ impl Format {
             _ => None,
         }
     }
+
+    const fn table(self) -> TableFormat {
+        match self {
+            Self::Parquet => TableFormat::Parquet,
+            Self::Csv => TableFormat::Csv { for_spreadsheet: true },
+            Self::Ndjson => TableFormat::Lines,
+        }
+    }
 }
 
 /// A file being exported. It appears under its name only when [`ExportFile::finish`] has completed it; dropped before, it
@@ -46,19 +54,17 @@ pub struct ExportFile {
 }
 
 impl ExportFile {
-    /// Begins a file that will be at `path`; if there are recipients, encrypted to them.
+    /// Begins an export to `target`; if there are recipients, encrypted to them.
     pub fn create(
-        path: &Path,
+        target: &Target,
         format: Format,
         recipients: Option<&Recipients>,
     ) -> Result<Self, ExportError> {
-        let format = match format {
-            Format::Parquet => TableFormat::Parquet,
-            Format::Csv => TableFormat::Csv { for_spreadsheet: true },
-            Format::Ndjson => TableFormat::Lines,
-        };
         let heads = COLUMNS.map(|column| column.head);
-        Ok(Self { rows: TableFile::create(path, format, &heads, recipients)?, records: 0 })
+        Ok(Self {
+            rows: TableFile::create(target, format.table(), &heads, recipients)?,
+            records: 0,
+        })
     }
 
     /// Appends a row.
@@ -73,7 +79,8 @@ impl ExportFile {
         self.records
     }
 
-    /// Makes the file durable and gives it its name, replacing what has it. A file without rows is valid, too.
+    /// Writes what is left. Makes a file durable and gives it its name, replacing what has it. An export without rows is
+    /// valid, too.
     pub fn finish(self) -> Result<(), ExportError> {
         self.rows.finish()
     }

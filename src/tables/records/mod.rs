@@ -10,7 +10,7 @@
 //! # Columns
 //!
 //! Every file has every field of a record as a column, in the order of `columns.rs`; where a record has no such field, the cell
-//! is null (empty in CSV). Parquet has the types that README lists under "A record". In CSV an instant is RFC 3339, and a
+//! is null (empty in CSV). Parquet has the types that `docs/reference/records.md` lists. In CSV an instant is RFC 3339, and a
 //! handle is *guarded*. A test lists every field and compares all forms of a record with it (`tests/fields.rs`).
 //!
 //! NDJSON has the very rows that the operators' API gives, in which a field that a record does not have may be absent.
@@ -29,4 +29,5 @@ mod file;
 mod tests;
 
 pub use super::output::{RecipientError, Recipients};
+pub use columns::{names, texts};
 pub use file::{ExportFile, Format};

@@ -21,7 +21,7 @@ fn a_moment_is_explained_by_what_came_before_it() {
     let between = at_moment("13:50:00");
     assert_eq!(
         between.sentence,
-        "blue at 2026-11-23 13:50:00: a live device backs it (bound 09:12:03 by proof); since 09:12:03"
+        "blue at 2026-11-23 13:50:00, since 09:12:03: a live device backs it (bound 09:12:03 by proof)"
     );
     let told = between.last_lookup.unwrap();
     assert!(told.sentence().starts_with("blue at 13:40:00: "), "{}", told.sentence());
@@ -31,12 +31,33 @@ fn a_moment_is_explained_by_what_came_before_it() {
     let after = at_moment("14:00:00");
     assert_eq!(
         after.sentence,
-        "green at 2026-11-23 14:00:00: its last device signed out at 13:58:40, by its owner; since \
-         13:58:40"
+        "green at 2026-11-23 14:00:00, since 13:58:40: its last device signed out at 13:58:40, by \
+         its owner"
     );
     assert_eq!(after.holders_count, 2);
     assert_eq!(after.because.unwrap().cause, Cause::SignOut);
     assert!(after.last_lookup.unwrap().sentence().starts_with("blue at 13:40:00"));
+}
+
+#[test]
+fn a_moment_of_another_day_has_dates_throughout() {
+    let now = at("15:00:00").plus(Duration::from_secs(86_400));
+    let mut timeline =
+        Timeline::new(&Question { at: Some(at("14:00:00")), ..question(HANDLE) }, REUSE, now);
+    let mut out = Vec::new();
+    signed_out().iter().for_each(|row| timeline.row(row, &mut out));
+    let summary = timeline.finish(None, &mut out);
+    let date = "2026-11-23";
+    assert!(out[0].sentence().starts_with(&format!("{date} 09:12:03: ")), "{out:?}");
+    assert!(out[1].sentence().contains(&format!("from {date} 13:30:00 to {date} 13:40:00")));
+    assert_eq!(
+        summary.sentence,
+        format!(
+            "green at {date} 14:00:00, since {date} 13:58:40: its last device signed out at {date} \
+             13:58:40, by its owner"
+        )
+    );
+    assert!(summary.holders[0].sentence.contains(&format!("until {date} 14:")), "{summary:?}");
 }
 
 #[test]
@@ -75,14 +96,15 @@ fn the_registry_decides_the_present_and_the_log_says_how_it_came() {
     assert_eq!((agreed.from, agreed.at), (Source::Registry, at("14:30:01")));
     assert_eq!(
         agreed.sentence,
-        "green at 14:30:01: its last device signed out at 13:58:40, by its owner; since 13:58:40"
+        "green since 13:58:40: its last device signed out at 13:58:40, by its owner"
     );
     assert_eq!(agreed.holders_count, 1);
     // A record that was damaged is not read.
     let damaged = ask(Reason::LiveDevice, Route::Imessage, &signed_out());
     assert_eq!(damaged.since, None);
-    let bound = "(bound before what the log still holds)";
-    assert!(damaged.sentence.contains(bound), "{}", damaged.sentence);
+    let bound = "(the log shows no binding since 13:58:40: was the registry restored?)";
+    let at = "blue at 14:30:01: ";
+    assert!(damaged.sentence.contains(bound) && damaged.sentence.starts_with(at), "{damaged:?}");
     assert_eq!(damaged.holders_count, 0);
     let nothing = ask(Reason::NeverRegistered, Route::Sms, &[]);
     assert!(nothing.sentence.ends_with("; nothing about it is in the log"), "{}", nothing.sentence);
@@ -152,11 +174,22 @@ fn a_large_import_is_a_possible_beginning() {
     assert_eq!(out[0].sentence(), format!("blue at 13:00:00: {bound} 12:00:00)"));
     assert_eq!(
         summary.sentence,
-        format!(
-            "blue at 15:00:00: {bound} 14:00:00); since 13:00:00 at the latest, as far as the \
-             log shows"
-        )
+        format!("blue since 13:00:00 or earlier: {bound} 14:00:00), as far as the log shows")
     );
+    // After an end nothing but an import can have bound it.
+    let mut timeline = Timeline::new(&question(HANDLE), REUSE, at("15:00:00"));
+    for (imported, bound) in [
+        (at("13:58:39"), "the log shows no binding since 13:58:40: was the registry restored?"),
+        (at("13:59:00"), "bound by the import of 13:59:00"),
+    ] {
+        timeline.set_bulk_imports(vec![imported]);
+        let mut out = Vec::new();
+        signed_out().iter().for_each(|row| timeline.row(row, &mut out));
+        timeline.row(&asked("14:30:00", 20, Reason::LiveDevice), &mut out);
+        timeline.close(&mut out);
+        let last = out.last().unwrap().sentence();
+        assert_eq!(last, format!("blue at 14:30:00: a live device backs it ({bound})"));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use chrono::DateTime;
 use lettre::{
     Address, Message as LettreMail,
+    address::Envelope,
     message::{
         Mailbox, SinglePart,
         header::{HeaderName, HeaderValue},
@@ -49,8 +50,8 @@ pub(super) struct Composer {
 
 /// A mail and its envelope addresses.
 pub(super) struct ComposedMail {
-    pub(super) from: Address,
-    pub(super) to: Address,
+    pub(super) from: String,
+    pub(super) to: String,
     /// Headers and text, as SMTP transmits them.
     pub(super) content: Zeroizing<Vec<u8>>,
 }
@@ -84,15 +85,19 @@ impl Composer {
     /// Composes the mail with the code of `message`. Id and date are those of the message, so that every attempt sends the
     /// same mail. The error does not contain the address.
     pub(super) fn compose(&self, message: &Message) -> Result<ComposedMail, &'static str> {
-        let to: Address = message.to.canonical().parse().map_err(|_| "address-not-for-mail")?;
+        let to = address_of(&message.to.canonical()).ok_or("address-not-for-mail")?;
         let template = self.templates.get(message.purpose);
         let id = format!("<{}@{}>", message.id, self.domain());
         let secs = i64::try_from(message.at.as_secs()).unwrap_or(i64::MAX);
         let date = DateTime::from_timestamp(secs, 0).unwrap_or_default().to_rfc2822();
         let text = template.text.fill(&message.code);
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]);
+        let envelope = envelope.map_err(|_| "mail-not-composed")?;
         let mail = LettreMail::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to.clone()))
+            // Otherwise the library derives it from the header, and refuses more addresses than this server accepts.
+            .envelope(envelope)
             .subject(&template.subject)
             .message_id(Some(id))
             .raw_header(header("Date", date))
@@ -101,12 +106,21 @@ impl Composer {
             .singlepart(SinglePart::plain(text.to_string()))
             .map_err(|_| "mail-not-composed")?;
         let content = Zeroizing::new(mail.formatted());
-        Ok(ComposedMail { from: self.from.email.clone(), to, content })
+        Ok(ComposedMail { from: self.from.email.to_string(), to: to.to_string(), content })
     }
 
     pub(super) fn domain(&self) -> &str {
         self.from.email.domain()
     }
+}
+
+/// The address of a handle. The library's parser refuses some characters that RFC 6532 allows, such as `…` and emoji; a
+/// canonical handle needs no second parser. None: it could break out of its line or its angle brackets.
+fn address_of(canonical: &str) -> Option<Address> {
+    let (local, domain) = canonical.rsplit_once('@')?;
+    let breaks_out = |c: char| c.is_control() || c.is_whitespace() || "<>@\"\\".contains(c);
+    let is_safe = !local.is_empty() && !canonical.replacen('@', "", 1).contains(breaks_out);
+    (is_safe && domain.is_ascii()).then(|| Address::new_dangerous(local, domain))
 }
 
 fn header(name: &'static str, value: String) -> HeaderValue {
@@ -143,7 +157,7 @@ mod tests {
     }
 
     fn text_of(mail: &ComposedMail) -> String {
-        String::from_utf8(mail.content.to_vec()).expect("ASCII")
+        String::from_utf8(mail.content.to_vec()).expect("UTF-8")
     }
 
     #[test]
@@ -176,6 +190,36 @@ mod tests {
         let other = message("ann@example.net", Purpose::Deregister);
         let other = text_of(&composer.compose(&other).expect("written"));
         assert!(other.contains("Subject: Remove your address from Blue\r\n"), "{other}");
+    }
+
+    #[test]
+    fn an_address_beyond_ascii_stands_in_the_header_as_it_is() {
+        let composer = composer(BUILT_IN.bind);
+        for to in
+            ["cat\u{2026}123@example.com", "\u{1F600}@example.com", "jörg@xn--bcher-kva.example"]
+        {
+            let mail = composer.compose(&message(to, Purpose::Bind)).expect("written");
+            assert_eq!(mail.to, to);
+            let text = text_of(&mail);
+            assert!(text.contains(&format!("\r\nTo: {to}\r\n")), "{text}");
+            assert!(text.replace(to, "").is_ascii(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_address_breaks_out_of_its_line() {
+        for text in [
+            "a b@example.com",
+            "a\r\nb@example.com",
+            "a>@example.com",
+            "a@b@example.com",
+            "a\u{2028}b@example.com",
+            "@example.com",
+            "a@bücher.example",
+            "a\"@example.com",
+        ] {
+            assert_eq!(address_of(text), None, "{text:?}");
+        }
     }
 
     #[test]

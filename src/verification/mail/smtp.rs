@@ -1,24 +1,19 @@
 //! One attempt to hand a mail over by SMTP (RFC 5321).
 //!
-//! It sends each command by itself, and so knows whether a failure came before or after the content.
+//! | the server | meaning | another attempt |
+//! | --- | --- | --- |
+//! | cannot be reached, breaks off, is too slow | it fails; the mail was not sent | yes |
+//! | 4xx before the recipient | it fails; the mail was not sent | yes |
+//! | 5xx before the recipient: wrong login, unknown sender | it does not let this machine send | no |
+//! | 4xx to the recipient or the content | it has not taken this mail yet | yes |
+//! | 5xx to the recipient or the content | it will never take this mail | no |
+//! | 2xx or 3xx to DATA, other than 354 | it fails; the mail was not sent | yes |
+//! | no answer to the content, or 3xx | it may have taken the mail | no |
+//!
+//! A few statuses are about the connection wherever they come; see [`is_about_session`].
 
-use std::{
-    error::Error as _,
-    io::{self, ErrorKind},
-    iter,
-    time::Duration,
-};
+use std::time::Duration;
 
-use lettre::{
-    Address,
-    transport::smtp::{
-        Error,
-        authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, Certificate, TlsParameters},
-        commands::{Data, Mail as MailFrom, Rcpt},
-        extension::{ClientId, Extension, MailParameter},
-    },
-};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{timeout, timeout_at},
@@ -26,71 +21,94 @@ use tokio::{
 
 use super::{
     super::{
-        method_config::{InvalidKey, Secret, read_certificates},
+        breaker::Health,
+        method_config::{InvalidKey, Secret},
         retry::{AttemptError, Deadlines, Retry},
     },
     composer::ComposedMail,
     config::{Encryption, MailConfig},
+    connection::{Connection, Credentials, Extensions, StepError, Transport, connect},
+    tls::{Tls, is_refusal},
 };
 
 /// How long to wait for the answer to QUIT. The server has accepted the mail by then.
 const QUIT_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The stage before an attempt has a connection of its own.
+const WAIT: &str = "wait";
+
+const WITHOUT_UTF8: &str = "server-without-smtputf8";
+
 pub(super) struct SmtpServer {
     config: MailConfig,
-    tls: Option<TlsParameters>,
+    security: Security,
     credentials: Option<Credentials>,
-    hello: ClientId,
+    hello: String,
     connections: Semaphore,
+}
+
+/// How connections are encrypted, as [`Encryption`] says.
+enum Security {
+    StartTls(Tls),
+    Tls(Tls),
+    None,
+}
+
+/// A connection that is ready for commands.
+struct Session {
+    connection: Connection<Box<dyn Transport>>,
+    offered: Extensions,
 }
 
 impl SmtpServer {
     /// Reads the password and the trusted certificates. `domain` is the name for EHLO where `config` has none.
     pub(super) fn open(config: &MailConfig, domain: &str) -> Result<Self, InvalidKey> {
-        let tls = match config.encryption {
-            Encryption::None => None,
-            Encryption::StartTls | Encryption::Tls => Some(tls_parameters(config)?),
+        let security = match config.encryption {
+            Encryption::StartTls => Security::StartTls(Tls::open(config)?),
+            Encryption::Tls => Security::Tls(Tls::open(config)?),
+            Encryption::None => Security::None,
         };
         let credentials = |user: &String| -> Result<_, InvalidKey> {
             let password = Secret::read(
                 ("password_file", config.password_file.as_deref()),
                 ("password_env", config.password_env.as_deref()),
             )?;
-            Ok(Credentials::new(user.clone(), password.expose().to_owned()))
+            Ok(Credentials { user: user.clone(), password })
         };
         Ok(Self {
             config: config.clone(),
-            tls,
+            security,
             credentials: config.user.as_ref().map(credentials).transpose()?,
-            hello: ClientId::Domain(config.hello.as_deref().unwrap_or(domain).to_owned()),
+            hello: config.hello.as_deref().unwrap_or(domain).to_owned(),
             connections: Semaphore::new(config.connections),
         })
     }
 
-    /// Hands the mail over. Once the server may have accepted the content, an error forbids another attempt.
+    /// Hands the mail over. Unless the server answers that it has not accepted the content, an error after the content's
+    /// first byte forbids another attempt.
     pub(super) async fn send(
         &self,
         mail: &ComposedMail,
         deadlines: Deadlines,
     ) -> Result<(), AttemptError> {
-        let mut stage = "wait";
+        let mut stage = WAIT;
         let preparing = timeout_at(deadlines.attempt, self.prepare(mail, &mut stage)).await;
-        let (_permit, mut connection) = match preparing {
-            Ok(prepared) => prepared?,
-            Err(_) => return Err(AttemptError::not_sent(stage, "timeout", Retry::AfterBackoff)),
-        };
-        match timeout_at(deadlines.all, connection.message(&mail.content)).await {
-            Ok(Ok(_)) => {
-                let _ = timeout(QUIT_TIMEOUT, connection.quit()).await;
+        let (_permit, mut session) = preparing.unwrap_or_else(|_| {
+            let error = AttemptError::not_sent(stage, "timeout", Retry::AfterBackoff);
+            let health = if stage == WAIT { Health::Unknown } else { Health::Fails };
+            Err(error.with_health(health))
+        })?;
+        let stage = "content";
+        match timeout_at(deadlines.all, session.connection.content(&mail.content)).await {
+            Ok(Ok(())) => {
+                let _ = timeout(QUIT_TIMEOUT, session.connection.command("QUIT")).await;
                 Ok(())
             }
-            Ok(Err(error)) => Err(match error.status() {
-                // The server answered that it has not accepted the mail.
-                Some(status) => AttemptError::not_sent("content", "refused", Retry::Never)
-                    .with_status(u16::from(status)),
-                None => AttemptError::perhaps_sent("content", "connection-lost", Retry::Never),
-            }),
-            Err(_) => Err(AttemptError::perhaps_sent("content", "timeout", Retry::Never)),
+            Ok(Err(StepError::Broken(_))) => {
+                Err(AttemptError::perhaps_sent(stage, "connection-lost", Retry::Never))
+            }
+            Ok(Err(error)) => Err(message_failed(stage, error)),
+            Err(_) => Err(AttemptError::perhaps_sent(stage, "timeout", Retry::Never)),
         }
     }
 
@@ -99,95 +117,134 @@ impl SmtpServer {
         &self,
         mail: &ComposedMail,
         stage: &mut &'static str,
-    ) -> Result<(SemaphorePermit<'_>, AsyncSmtpConnection), AttemptError> {
-        let closed = |_| AttemptError::not_sent("wait", "closed", Retry::Never);
+    ) -> Result<(SemaphorePermit<'_>, Session), AttemptError> {
+        let closed = |_| AttemptError::not_sent(WAIT, "closed", Retry::Never);
         let permit = self.connections.acquire().await.map_err(closed)?;
-        let mut connection = self.connect(stage).await?;
+        let mut session = self.connect(stage).await?;
+        let (connection, offered) = (&mut session.connection, session.offered);
         if let Some(credentials) = &self.credentials {
             *stage = "login";
-            let mechanisms = [Mechanism::Plain, Mechanism::Login];
-            connection.auth(&mechanisms, credentials).await.map_err(|e| not_sent(stage, &e))?;
+            if !(offered.auth_plain || offered.auth_login) {
+                return Err(AttemptError::not_sent(stage, "server-without-login", Retry::Never));
+            }
+            let login = connection.log_in(offered, credentials);
+            login.await.map_err(|error| session_failed(stage, error))?;
         }
         *stage = "sender";
-        let mut parameters = Vec::new();
         // Non-ASCII addresses need a server that supports RFC 6531.
-        if !(is_ascii(&mail.from) && is_ascii(&mail.to)) {
-            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(AttemptError::not_sent(stage, "server-without-smtputf8", Retry::Never));
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
-        }
-        let from = MailFrom::new(Some(mail.from.clone()), parameters);
-        connection.command(from).await.map_err(|e| not_sent(stage, &e))?;
+        let parameter = match (mail.from.is_ascii(), mail.to.is_ascii()) {
+            (true, true) => "",
+            _ if offered.smtp_utf8 => " SMTPUTF8",
+            (true, false) => return Err(AttemptError::refused(stage, WITHOUT_UTF8)),
+            (false, _) => return Err(AttemptError::not_sent(stage, WITHOUT_UTF8, Retry::Never)),
+        };
+        let line = format!("MAIL FROM:<{}>{parameter}", mail.from);
+        connection.command(&line).await.map_err(|error| session_failed(stage, error))?;
         *stage = "recipient";
-        let to = Rcpt::new(mail.to.clone(), Vec::new());
-        connection.command(to).await.map_err(|e| not_sent(stage, &e))?;
+        let line = format!("RCPT TO:<{}>", mail.to);
+        connection.command(&line).await.map_err(|error| message_failed(stage, error))?;
         *stage = "data";
-        connection.command(Data).await.map_err(|e| not_sent(stage, &e))?;
-        Ok((permit, connection))
+        connection.data().await.map_err(|error| message_failed(stage, error))?;
+        Ok((permit, session))
     }
 
-    async fn connect(&self, stage: &mut &'static str) -> Result<AsyncSmtpConnection, AttemptError> {
+    async fn connect(&self, stage: &mut &'static str) -> Result<Session, AttemptError> {
         *stage = "connect";
-        let encryption = self.config.encryption;
-        let server = (self.config.host.as_str(), self.config.port());
-        let implicit_tls = self.tls.clone().filter(|_| encryption == Encryption::Tls);
         // For each address of the host, so that an unreachable one leaves time for another.
-        let limit = Some(self.config.attempt_timeout / 2);
-        let connecting =
-            AsyncSmtpConnection::connect_tokio1(server, limit, &self.hello, implicit_tls, None);
-        let mut connection = connecting.await.map_err(|e| not_sent(stage, &e))?;
-        if let (Encryption::StartTls, Some(tls)) = (encryption, &self.tls) {
-            *stage = "starttls";
-            if !connection.can_starttls() {
-                return Err(AttemptError::not_sent(stage, "server-without-starttls", Retry::Never));
+        let limit = self.config.attempt_timeout / 2;
+        let failed = |error: StepError| session_failed(stage, error);
+        let connecting = connect(&self.config.host, self.config.port(), limit);
+        let mut stream = connecting.await.map_err(|error| failed(error.into()))?;
+        let stream: Box<dyn Transport> = match &self.security {
+            Security::None => Box::new(stream),
+            Security::Tls(tls) => {
+                Box::new(tls.connect(stream).await.map_err(|error| failed(error.into()))?)
             }
-            let starting = connection.starttls(tls.clone(), &self.hello);
-            starting.await.map_err(|e| not_sent(stage, &e))?;
-        }
-        // Both branches above guarantee this. It keeps code and password secret.
-        if encryption != Encryption::None && !connection.is_encrypted() {
-            return Err(AttemptError::not_sent(stage, "not-encrypted", Retry::Never));
-        }
-        Ok(connection)
+            Security::StartTls(tls) => {
+                let mut plain = Connection::new(&mut stream);
+                let offered = plain.open(&self.hello).await.map_err(failed)?;
+                *stage = "starttls";
+                if !offered.starttls {
+                    let kind = "server-without-starttls";
+                    return Err(AttemptError::not_sent(stage, kind, Retry::Never));
+                }
+                plain.start_tls().await.map_err(|error| session_failed(stage, error))?;
+                let encrypting = tls.connect(stream).await;
+                Box::new(encrypting.map_err(|error| session_failed(stage, error.into()))?)
+            }
+        };
+        let mut connection = Connection::new(stream);
+        let opening = match self.security {
+            // The server has greeted before TLS.
+            Security::StartTls(_) => connection.hello(&self.hello).await,
+            Security::Tls(_) | Security::None => connection.open(&self.hello).await,
+        };
+        let offered = opening.map_err(|error| session_failed(stage, error))?;
+        Ok(Session { connection, offered })
     }
 }
 
-fn is_ascii(address: &Address) -> bool {
-    let text: &str = address.as_ref();
-    text.is_ascii()
-}
-
-/// The failure of a step before the content.
-fn not_sent(stage: &'static str, error: &Error) -> AttemptError {
-    if let Some(status) = error.status() {
-        let retry = if error.is_transient() { Retry::AfterBackoff } else { Retry::Never };
-        return AttemptError::not_sent(stage, "refused", retry).with_status(u16::from(status));
-    }
-    if error.is_client() {
-        return AttemptError::not_sent(stage, "server-lacks-what-is-needed", Retry::Never);
-    }
-    match is_tls_failure(error) {
+/// The failure of a step that is the same for every mail: the server fails, or does not let this machine send.
+fn session_failed(stage: &'static str, error: StepError) -> AttemptError {
+    let not_sent = |kind, retry| AttemptError::not_sent(stage, kind, retry);
+    match error {
+        StepError::Refused(status @ 500..) => not_sent("refused", Retry::Never).with_status(status),
+        StepError::Refused(status) => not_sent("refused", Retry::AfterBackoff).with_status(status),
         // A certificate that is not trusted now will not be trusted in a second.
-        true => AttemptError::not_sent(stage, "certificate-not-trusted", Retry::Never),
-        false => AttemptError::not_sent(stage, "connection-failed", Retry::AfterBackoff),
+        StepError::Broken(error) if is_refusal(&error) => {
+            not_sent("certificate-not-trusted", Retry::Never)
+        }
+        StepError::Broken(_) => not_sent("connection-failed", Retry::AfterBackoff),
     }
 }
 
-/// Whether the TLS library refused the server's certificate or messages.
-fn is_tls_failure(error: &Error) -> bool {
-    let mut causes = iter::successors(error.source(), |&cause| cause.source());
-    causes.any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::InvalidData)
-    })
+/// The failure of a step that depends on the recipient or the content.
+fn message_failed(stage: &'static str, error: StepError) -> AttemptError {
+    let is_about_message = matches!(error, StepError::Refused(status) if !is_about_session(status));
+    let health = if is_about_message { Health::Works } else { Health::Fails };
+    session_failed(stage, error).with_health(health)
 }
 
-fn tls_parameters(config: &MailConfig) -> Result<TlsParameters, InvalidKey> {
-    let failed = |why| ("ca_file", why);
-    let mut tls = TlsParameters::builder(config.host.clone());
-    if let Some(path) = &config.ca_file {
-        let parse = |pem: &[u8]| Certificate::from_pem(pem).ok();
-        tls = tls.add_root_certificate(read_certificates(path, parse).map_err(failed)?);
+/// Whether a status is about the connection or the login, even as the answer to a recipient or a content. It must not tell a
+/// phone that its address is refused for good.
+const fn is_about_session(status: u16) -> bool {
+    matches!(status, 421 | 454 | 500 | 502..=504 | 521 | 530 | 534 | 535 | 538 | 555)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_about_the_message_refuses_it() {
+        use Health::{Fails, Works};
+        use Retry::{AfterBackoff, Never};
+
+        for (status, of_session, of_message) in [
+            (421, (AfterBackoff, Fails), (AfterBackoff, Fails)),
+            (450, (AfterBackoff, Fails), (AfterBackoff, Works)),
+            (451, (AfterBackoff, Fails), (AfterBackoff, Works)),
+            (452, (AfterBackoff, Fails), (AfterBackoff, Works)),
+            (501, (Never, Fails), (Never, Works)),
+            (503, (Never, Fails), (Never, Fails)),
+            (530, (Never, Fails), (Never, Fails)),
+            (535, (Never, Fails), (Never, Fails)),
+            (550, (Never, Fails), (Never, Works)),
+            (551, (Never, Fails), (Never, Works)),
+            (552, (Never, Fails), (Never, Works)),
+            (553, (Never, Fails), (Never, Works)),
+            (554, (Never, Fails), (Never, Works)),
+            (556, (Never, Fails), (Never, Works)),
+        ] {
+            let session = session_failed("sender", StepError::Refused(status));
+            assert_eq!((session.retry, session.health), of_session, "{status}");
+            let message = message_failed("recipient", StepError::Refused(status));
+            assert_eq!((message.retry, message.health), of_message, "{status}");
+            assert!(!session.perhaps_sent && !message.perhaps_sent);
+            assert_eq!((session.status, message.status), (Some(status), Some(status)));
+        }
+        let broken =
+            message_failed("recipient", StepError::Broken(std::io::ErrorKind::Other.into()));
+        assert_eq!((broken.retry, broken.health, broken.status), (AfterBackoff, Fails, None));
     }
-    tls.build().map_err(|error| failed(format!("no certificates to trust: {error}")))
 }

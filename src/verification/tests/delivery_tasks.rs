@@ -2,27 +2,6 @@
 
 use super::*;
 
-#[tokio::test]
-async fn a_failed_delivery_changes_nothing() {
-    let bench = Bench::new();
-    let asker = bench.asker().await;
-    bench.delivery.is_down.store(true, Ordering::SeqCst);
-    for _ in 0..2 * limits::CODE_SENDS_PER_HANDLE_MAX {
-        assert_eq!(bench.begin(asker, PHONE).await, Err(NOT_SENT));
-    }
-    assert_eq!(bench.service.sessions_open(), 0);
-    bench.delivery.is_down.store(false, Ordering::SeqCst);
-    let begun = bench.begin(asker, PHONE).await.expect("sent");
-    let code = bench.delivery.code();
-    bench.clock.advance(limits::CODE_RESEND_PAUSE);
-    bench.delivery.is_down.store(true, Ordering::SeqCst);
-    assert_eq!(bench.begin(asker, PHONE).await, Err(NOT_SENT));
-    assert!(
-        bench.service.confirm(begun.verification, &code).await.is_ok(),
-        "the former code is still valid"
-    );
-}
-
 /// Requests a code, runs `meanwhile` while it is being delivered, and then ends the delivery with `outcome`.
 async fn while_delivering<T>(
     bench: &Bench,
@@ -47,23 +26,73 @@ async fn while_delivering<T>(
 }
 
 #[tokio::test]
+async fn a_code_that_was_not_sent_counts_and_leaves_the_former_code_valid() {
+    let pause = Duration::from_secs(90);
+    for (error, answer, wait) in [
+        (DeliveryError::NotSent, FAILED, limits::DELIVERY_RETRY_PAUSE),
+        (
+            DeliveryError::Paused { retry_after: pause },
+            BeginError::DeliveryFailed { retry_after: pause },
+            pause,
+        ),
+        (DeliveryError::Refused, BeginError::DeliveryRefused, 2 * limits::CODE_RESEND_PAUSE),
+    ] {
+        let bench = Bench::new();
+        let asker = bench.asker().await;
+        let begun = bench.begin(asker, PHONE).await.expect("sent");
+        let code = bench.delivery.code();
+        bench.clock.advance(limits::CODE_RESEND_PAUSE);
+        bench.delivery.fail(Some(error));
+        assert_eq!(bench.begin(asker, PHONE).await, Err(answer));
+        let open = bench.begin(asker, PHONE).await.expect("the former code is valid");
+        assert_eq!((open.verification, open.expires_at), (begun.verification, begun.expires_at));
+        assert_eq!(open.next_send_at, bench.clock.now().plus(wait));
+        let lost = bench.confirm(&begun, &bench.delivery.code()).await;
+        assert!(
+            matches!(lost, Err(ConfirmError::CodeWrong { .. })) || bench.delivery.code() == code
+        );
+        assert!(bench.confirm(&begun, &code).await.is_ok(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusing_gateway_does_not_lift_the_limits() {
+    for error in [DeliveryError::Refused, DeliveryError::NotSent] {
+        let bench = Bench::new();
+        bench.delivery.fail(Some(error));
+        let mut limits_named = 0;
+        for _ in 0..60 {
+            let refused = bench.begin(bench.asker().await, PHONE).await.expect_err("not sent");
+            limits_named += usize::from(matches!(refused, BeginError::RateLimited { .. }));
+        }
+        assert_eq!(bench.delivery.count(), limits::CODES_PER_PERSON_UNPROVEN);
+        assert_eq!(limits_named, 60 - bench.delivery.count());
+        // Nor does one device that asks again and again.
+        let asker = bench.asker().await;
+        let other = "ann@example.org";
+        let first = bench.begin(asker, other).await.expect_err("not sent");
+        assert!(!matches!(first, BeginError::RateLimited { .. }), "{first:?}");
+        let again = bench.begin(asker, other).await;
+        assert!(
+            matches!(again, Err(BeginError::RateLimited { limit: Limit::Resend, .. })),
+            "{again:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_failing_gateway_does_not_allow_unlimited_guesses() {
     let bench = Bench::new();
     let asker = bench.asker().await;
-    let id = bench.begin(asker, PHONE).await.expect("sent").verification;
-    let code = bench.delivery.code();
+    let begun = bench.begin(asker, PHONE).await.expect("sent");
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
     for attempts_left in [4, 3, 2, 1] {
-        let guess = async || bench.service.confirm(id, "no code").await;
+        let guess = async || bench.confirm(&begun, &bench.delivery.wrong()).await;
         let (asked, guessed) =
             while_delivering(&bench, asker, Err(DeliveryError::NotSent), guess).await;
-        assert_eq!(asked, Err(NOT_SENT));
+        assert_eq!(asked, Err(FAILED));
         assert_eq!(guessed, Err(ConfirmError::CodeWrong { attempts_left }));
-    }
-    let lost = bench.delivery.code();
-    if lost != code {
-        let answer = bench.service.confirm(id, &lost).await;
-        assert_eq!(answer, Err(ConfirmError::TooManyAttempts), "an undelivered code is invalid");
+        bench.clock.advance(limits::DELIVERY_RETRY_PAUSE);
     }
 }
 
@@ -71,114 +100,113 @@ async fn a_failing_gateway_does_not_allow_unlimited_guesses() {
 async fn a_session_confirmed_during_a_delivery_stays_confirmed() {
     let bench = Bench::new();
     let asker = bench.asker().await;
-    let id = bench.begin(asker, PHONE).await.expect("sent").verification;
+    let begun = bench.begin(asker, PHONE).await.expect("sent");
     let former = bench.delivery.code();
     bench.clock.advance(limits::CODE_RESEND_PAUSE);
-    let confirm = async || bench.service.confirm(id, &bench.delivery.code()).await;
+    let confirm = async || bench.confirm(&begun, &bench.delivery.code()).await;
     let (_, confirmed) =
         while_delivering(&bench, asker, Err(DeliveryError::NotSent), confirm).await;
     assert!(matches!(confirmed, Ok(Confirmed::Bound { .. })), "{confirmed:?}");
-    let answer = bench.service.confirm(id, &former).await;
-    assert_eq!(answer, Err(ConfirmError::Unknown), "a session is confirmed once");
+    if former != bench.delivery.code() {
+        let answer = bench.confirm(&begun, &former).await;
+        assert_eq!(answer, Err(ConfirmError::Unknown), "a session is confirmed once");
+    }
 }
 
 #[tokio::test]
-async fn a_code_that_was_perhaps_sent_is_invalid_but_counts() {
+async fn a_code_that_was_perhaps_sent_is_valid_and_asking_again_gives_its_verification() {
     let bench = Bench::new();
     let asker = bench.asker().await;
-    let perhaps = Err(DeliveryError::PerhapsSent);
-    let (asked, ()) = while_delivering(&bench, asker, perhaps, async || ()).await;
-    let retry_after = limits::CODE_RESEND_PAUSE;
-    assert_eq!(asked, Err(BeginError::DeliveryFailed { retry_after }));
-    let lost = bench.delivery.last();
-    let refused = bench.service.confirm(lost.verification, lost.code.expose()).await;
-    assert!(matches!(refused, Err(ConfirmError::CodeWrong { .. })), "{refused:?}");
-    assert_eq!(bench.begin(asker, PHONE).await, Err(limited(Limit::Resend, 30)));
-
-    // A session that the client knows continues with its former code.
-    bench.clock.advance(limits::CODE_RESEND_PAUSE);
-    let known = bench.begin(asker, PHONE).await.expect("the pause is over");
-    let code = bench.delivery.code();
-    bench.clock.advance(2 * limits::CODE_RESEND_PAUSE);
-    let (asked, ()) = while_delivering(&bench, asker, perhaps, async || ()).await;
-    let retry_after = 4 * limits::CODE_RESEND_PAUSE;
-    assert_eq!(asked, Err(BeginError::DeliveryFailed { retry_after }));
-    let confirmed = bench.service.confirm(known.verification, &code).await;
-    assert!(confirmed.is_ok(), "{confirmed:?}");
-
-    // A gateway that sends and does not answer cannot be used to flood a phone.
-    for sent in 3..limits::CODE_SENDS_PER_HANDLE_MAX {
-        let other = bench.asker().await;
-        let (asked, ()) = while_delivering(&bench, other, perhaps, async || ()).await;
-        assert!(matches!(asked, Err(BeginError::DeliveryFailed { .. })), "{sent}: {asked:?}");
-    }
-    let refused = bench.begin(bench.asker().await, PHONE).await;
-    assert!(
-        matches!(refused, Err(BeginError::RateLimited { limit: Limit::CodesPerHandle, .. })),
-        "{refused:?}"
-    );
+    bench.delivery.fail(Some(DeliveryError::PerhapsSent));
+    assert_eq!(bench.begin(asker, PHONE).await, Err(FAILED));
+    let sent = bench.delivery.last();
+    let again = bench.begin(asker, PHONE).await.expect("its session is open");
+    assert_eq!(again.verification, sent.verification);
+    assert_eq!(bench.delivery.count(), 1);
+    bench.confirm(&again, sent.code.expose()).await.expect("the code is valid");
 }
 
 #[tokio::test]
-async fn a_deregistration_confirmed_during_a_delivery_is_not_restored() {
+async fn a_phone_that_gives_up_and_asks_again_gets_the_verification_of_the_message() {
     let bench = Bench::new();
-    let from = "192.0.2.1".parse::<IpAddr>().ok();
-    let begin = async || bench.service.begin_deregistration(handle(PHONE), from).await;
-    let first = begin().await.expect("sent");
-    let code = bench.delivery.code();
-    bench.clock.advance(limits::CODE_RESEND_PAUSE);
+    let asker = bench.asker().await;
     let outcome_tx = bench.delivery.hold();
-    let confirming = async {
-        while bench.delivery.count() < 2 {
+    let mut asking = Box::pin(bench.begin(asker, PHONE));
+    while bench.delivery.count() == 0 {
+        let _ = (&mut asking).now_or_never();
+        tokio::task::yield_now().await;
+    }
+    drop(asking);
+    let again = bench.begin(asker, PHONE).await.expect("its session is open");
+    assert_eq!(again.verification, bench.delivery.last().verification);
+    outcome_tx.send_replace(Some(Ok(())));
+    bench.delivered().await;
+    bench.confirm(&again, &bench.delivery.code()).await.expect("the code is valid");
+    assert_eq!(bench.delivery.count(), 1);
+}
+
+#[tokio::test]
+async fn whenever_a_client_disconnects_a_session_has_its_message() {
+    let bench = Bench::with(&Config { sessions: 1_000, ..Config::default() });
+    for polls in 1..100_usize {
+        let (asker, sent) = (bench.asker().await, bench.delivery.count());
+        let handle = format!("ann{polls}@example.org");
+        let mut asking = Box::pin(bench.begin(asker, &handle));
+        for _ in 0..polls {
+            if (&mut asking).now_or_never().is_some() {
+                break;
+            }
             tokio::task::yield_now().await;
         }
-        let confirmed = bench.service.confirm(first.verification, &code).await;
-        outcome_tx.send_replace(Some(Err(DeliveryError::NotSent)));
-        confirmed
-    };
-    let (failed, confirmed) = future::join(begin(), confirming).await;
-    assert_eq!(failed, Err(NOT_SENT));
-    assert!(confirmed.is_ok(), "{confirmed:?}");
-    let again = bench.service.confirm(first.verification, &code).await;
-    assert_eq!(again, Err(ConfirmError::Unknown));
-}
-
-#[tokio::test]
-async fn a_delivery_ends_though_its_client_has_disconnected() {
-    for outcome in [Err(DeliveryError::NotSent), Ok(())] {
-        let bench = Bench::new();
-        let asker = bench.asker().await;
-        let id = bench.begin(asker, PHONE).await.expect("sent").verification;
-        let former = bench.delivery.code();
-        bench.clock.advance(limits::CODE_RESEND_PAUSE);
-        let outcome_tx = bench.delivery.hold();
-        let mut asking = Box::pin(bench.begin(asker, PHONE));
-        assert!((&mut asking).now_or_never().is_none(), "it is being delivered");
         drop(asking);
-        outcome_tx.send_replace(Some(outcome));
-        assert!(bench.shutdown.drained(Duration::from_secs(60)).await, "the delivery ends");
-        let valid = if outcome.is_ok() { bench.delivery.code() } else { former };
-        let answer = bench.service.confirm(id, &valid).await;
-        assert!(answer.is_ok(), "{outcome:?}: {answer:?}");
+        // What the client asked for is committed before this.
+        bench.asker().await;
+        bench.delivered().await;
+        let begun = bench.begin(asker, &handle).await.expect("its session is open, or begins");
+        assert_eq!(bench.delivery.count(), sent + 1, "dropped after {polls} polls");
+        bench.confirm(&begun, &bench.delivery.code()).await.expect("it was sent");
     }
 }
 
 #[tokio::test]
-async fn deliveries_at_once_are_bounded() {
+async fn a_deregistration_answers_before_its_delivery_whatever_follows() {
     let bench = Bench::new();
-    let asker = bench.asker().await;
+    let outcome_tx = bench.delivery.hold();
+    let first = bench.deregister(PHONE, NETWORK).await.expect("nobody waits for the delivery");
+    outcome_tx.send_replace(Some(Err(DeliveryError::Refused)));
+    bench.delivered().await;
+    let lost = bench.confirm(&first, &bench.delivery.code()).await;
+    assert!(matches!(lost, Err(ConfirmError::CodeWrong { .. })), "{lost:?}");
+}
+
+#[tokio::test]
+async fn deliveries_at_once_are_bounded_and_strangers_leave_a_part() {
+    let bench = Bench::new();
+    let (asker, known) = (bench.asker().await, bench.holder("ann@example.org").await);
     let outcome_tx = bench.delivery.hold();
     let number = |number: usize| format!("+1415{number:07}");
-    let asked = (0..=limits::DELIVERIES_MAX).map(async |n| bench.begin(asker, &number(n)).await);
-    let ending = async {
-        while bench.delivery.count() < limits::DELIVERIES_MAX {
+    for n in 0..limits::DELIVERIES_MAX / 2 {
+        bench.deregister(&number(n), NETWORK).await.expect("half of the permits");
+    }
+    assert_eq!(bench.deregister(&number(9), NETWORK).await, Err(BeginError::Overloaded));
+    let begin = async |asker, n| bench.begin(asker, &number(n)).await;
+    let begun = async |count| {
+        while bench.delivery.count() < count {
             tokio::task::yield_now().await;
         }
-        outcome_tx.send_replace(Some(Ok(())));
     };
-    let (asked, ()) = future::join(future::join_all(asked), ending).await;
-    let refused: Vec<_> = asked.iter().filter(|asked| asked.is_err()).collect();
-    assert_eq!(refused, [&Err(BeginError::Overloaded)]);
+    let of_known = async {
+        begun(limits::DELIVERIES_MAX - 1).await;
+        assert_eq!(begin(asker, 11).await, Err(BeginError::Overloaded));
+        let last = async {
+            begun(limits::DELIVERIES_MAX).await;
+            assert_eq!(begin(known, 13).await, Err(BeginError::Overloaded));
+            outcome_tx.send_replace(Some(Ok(())));
+        };
+        future::join(begin(known, 12), last).await.0
+    };
+    let (first, second) = future::join(begin(asker, 10), of_known).await;
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     *bench.delivery.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     bench.begin(asker, &number(99)).await.expect("a permit is free again");
 }

@@ -1,16 +1,16 @@
-//! Tests of verification sessions, with a delivery that keeps what it sends and fails on demand.
+//! Tests of the service over a real registry, with a delivery that keeps what it sends and fails on demand.
 
 mod delivery_tasks;
+mod flags_and_holders;
+mod links;
+mod restarts;
 mod sending;
 mod sessions;
 
 use std::{
     net::IpAddr,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -35,8 +35,9 @@ use crate::{
 };
 
 const PHONE: &str = "+14155550123";
-const NOT_SENT: BeginError =
-    BeginError::DeliveryFailed { retry_after: limits::DELIVERY_RETRY_PAUSE };
+const NETWORK: &str = "192.0.2.1";
+/// The answer about a code that was not sent, or perhaps not.
+const FAILED: BeginError = BeginError::DeliveryFailed { retry_after: limits::DELIVERY_RETRY_PAUSE };
 
 struct NoLog;
 
@@ -53,7 +54,8 @@ impl ChangeSink for NoLog {
 #[derive(Clone, Default)]
 struct FakeDelivery {
     sent: Arc<Mutex<Vec<Message>>>,
-    is_down: Arc<AtomicBool>,
+    /// What deliveries end with; none: they succeed.
+    fails: Arc<Mutex<Option<DeliveryError>>>,
     /// While set, deliveries do not end before this outcome is known.
     held: Arc<Mutex<Option<watch::Receiver<Outcome>>>>,
 }
@@ -63,17 +65,15 @@ type Outcome = Option<Result<(), DeliveryError>>;
 
 impl Delivery for FakeDelivery {
     fn deliver(&self, message: Message) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        let is_down = self.is_down.load(Ordering::SeqCst);
-        if !is_down {
-            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        }
+        let fails = *self.fails.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
         async move {
             if let Some(mut held) = held {
                 let outcome = held.wait_for(Option::is_some).await.map(|outcome| *outcome);
                 return outcome.ok().flatten().expect("the test sets the outcome");
             }
-            if is_down { Err(DeliveryError::NotSent) } else { Ok(()) }
+            fails.map_or(Ok(()), Err)
         }
         .boxed()
     }
@@ -87,6 +87,12 @@ impl FakeDelivery {
         outcome_tx
     }
 
+    /// Ends deliveries with this error from now on, or with success.
+    fn fail(&self, error: Option<DeliveryError>) {
+        *self.fails.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    /// Messages that were handed over, delivered or not.
     fn count(&self) -> usize {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -123,7 +129,7 @@ struct Bench {
     delivery: FakeDelivery,
     clock: Arc<ManualClock>,
     shutdown: Shutdown,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn handle(text: &str) -> Handle {
@@ -139,24 +145,72 @@ fn open(dir: &Path, clock: Arc<ManualClock>) -> Arc<Registry> {
 
 impl Bench {
     fn new() -> Self {
+        let config = Config { sessions: SESSIONS_MAX, ..Config::default() };
+        Self::with(&config)
+    }
+
+    fn with(config: &Config) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
         let registry = open(dir.path(), clock.clone());
-        let (delivery, shutdown) = (FakeDelivery::default(), Shutdown::new());
+        Self::on(dir, clock, registry, FakeDelivery::default(), config)
+    }
+
+    fn on(
+        dir: tempfile::TempDir,
+        clock: Arc<ManualClock>,
+        registry: Arc<Registry>,
+        delivery: FakeDelivery,
+        config: &Config,
+    ) -> Self {
+        let shutdown = Shutdown::new();
         let service = VerificationService::new(
             registry.clone(),
             Arc::new(delivery.clone()),
             clock.clone(),
             shutdown.clone(),
-            SESSIONS_MAX,
+            HashKey::of_tests(),
+            config,
         );
-        Self { service, registry, delivery, clock, shutdown, _dir: dir }
+        Self { service, registry, delivery, clock, shutdown, dir }
     }
 
+    /// The same service after a restart.
+    fn restarted(self) -> Self {
+        let Self { service, registry, delivery, clock, dir, .. } = self;
+        registry.close();
+        drop((service, registry));
+        let registry = open(dir.path(), clock.clone());
+        let config = Config { sessions: SESSIONS_MAX, ..Config::default() };
+        Self::on(dir, clock, registry, delivery, &config)
+    }
+
+    /// A device whose account holds nothing.
     async fn asker(&self) -> Asker {
         let request = SignUp { platform: Platform::Ios, name: None, link: None };
         let new = self.registry.sign_up(request).await.expect("below the limits");
         Asker { device: new.device, account: new.account, is_proven: false }
+    }
+
+    /// A device whose account holds this handle.
+    async fn holder(&self, text: &str) -> Asker {
+        let asker = self.asker().await;
+        self.registry.prove(asker.device, handle(text)).await.expect("it binds");
+        Asker { is_proven: true, ..asker }
+    }
+
+    async fn deregister(&self, text: &str, from: &str) -> Result<Verification, BeginError> {
+        let from = Some(from.parse::<IpAddr>().expect("an address"));
+        self.service.begin_deregistration(handle(text), from).await
+    }
+
+    async fn confirm(&self, begun: &Verification, code: &str) -> Result<Confirmed, ConfirmError> {
+        self.service.confirm(begun.verification, code).await
+    }
+
+    /// Waits until all deliveries have ended that were started.
+    async fn delivered(&self) {
+        assert!(self.shutdown.drained(Duration::from_secs(60)).await, "deliveries end");
     }
 
     async fn begin(&self, asker: Asker, text: &str) -> Result<Verification, BeginError> {

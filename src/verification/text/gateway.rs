@@ -3,8 +3,12 @@
 //! | answer | meaning | another attempt |
 //! | --- | --- | --- |
 //! | 2xx | the gateway has accepted the message | |
-//! | 429, 503 | it has not accepted the message yet | yes, after `Retry-After` if the answer has it |
-//! | other 4xx | it will never accept the message | no |
+//! | 429, 503 | it has not accepted the message yet | yes, after `Retry-After` if the answer has it; all messages wait |
+//! | 408, 425 | it has not accepted the message yet | yes |
+//! | 409 | it works on this message, from another attempt | yes |
+//! | 403, 404 | it will never accept this message, if it has taken another one lately; else as 401 | no |
+//! | 401, 402, 405 to 407, 411, 414, 415, 417, 421, 426, 428, 431 | it does not let this server send, or not in this way | no |
+//! | other 4xx | it will never accept this message | no |
 //! | 3xx | not followed, since nobody configured the new address | no |
 //! | other 5xx, or none | it may have accepted the message | yes |
 //!
@@ -13,13 +17,11 @@
 //! `Dispatchd-Signature: t=<Unix seconds>,v1=<hex>` signs it: hex is HMAC-SHA-256 of `<t>.<body>` with the shared secret.
 //! The signature covers the time, so that the receiver can refuse a replayed request.
 
-use std::time::Duration;
-
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
 use reqwest::{
     Certificate, Client, StatusCode as Status, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
     redirect,
 };
 use tokio::time::Instant;
@@ -28,10 +30,12 @@ use crate::clock::{SharedClock, Timestamp};
 
 use super::{
     super::{
+        breaker::{Health, Wish},
         method_config::{InvalidKey, Secret, read_certificates},
         retry::{AttemptError, Deadlines, Retry},
     },
     config::TextConfig,
+    retry_after::retry_after,
 };
 
 const STAGE: &str = "post";
@@ -78,7 +82,7 @@ impl Gateway {
             .header("dispatchd-signature", signature)
             .body(body.to_vec());
         match request.send().await {
-            Ok(response) => outcome(response.status(), response.headers()),
+            Ok(response) => outcome(response.status(), response.headers(), self.clock.wall_clock()),
             // Without a connection nothing was posted.
             Err(error) if error.is_connect() => {
                 Err(AttemptError::not_sent(STAGE, "connection-failed", Retry::AfterBackoff))
@@ -107,28 +111,32 @@ fn sign(key: &hmac::Key, body: &[u8], now: Timestamp) -> String {
     format!("t={time},v1={}", HEXLOWER.encode(context.sign().as_ref()))
 }
 
-fn outcome(status: Status, headers: &HeaderMap) -> Result<(), AttemptError> {
+fn outcome(status: Status, headers: &HeaderMap, now: Timestamp) -> Result<(), AttemptError> {
     if status.is_success() {
         return Ok(());
     }
-    let error = match status {
-        Status::TOO_MANY_REQUESTS | Status::SERVICE_UNAVAILABLE => {
-            let retry = retry_after(headers).map_or(Retry::AfterBackoff, Retry::After);
-            AttemptError::not_sent(STAGE, "not-now", retry)
+    let not_sent = |kind, retry| AttemptError::not_sent(STAGE, kind, retry);
+    let perhaps_sent = |kind| AttemptError::perhaps_sent(STAGE, kind, Retry::AfterBackoff);
+    let error = match status.as_u16() {
+        429 | 503 => {
+            // A gateway may limit each recipient by 429.
+            let wish = |span| Retry::After(Wish { span, perhaps_for_one: status == 429 });
+            let span = retry_after(headers, now).filter(|span| !span.is_zero());
+            not_sent("not-now", span.map_or(Retry::AfterBackoff, wish))
         }
-        _ if status.is_server_error() => {
-            AttemptError::perhaps_sent(STAGE, "failed", Retry::AfterBackoff)
+        408 | 425 => not_sent("not-now", Retry::AfterBackoff),
+        409 => perhaps_sent("in-progress").with_health(Health::Works),
+        // Of the number, or a wrong secret or URL.
+        403 | 404 => not_sent("not-allowed", Retry::Never).with_health(Health::RefusesOneOrAll),
+        // An account without credit, for example: no fault of the number.
+        401 | 402 | 405..=407 | 411 | 414 | 415 | 417 | 421 | 426 | 428 | 431 => {
+            not_sent("not-allowed", Retry::Never)
         }
-        _ if status.is_redirection() => AttemptError::not_sent(STAGE, "redirected", Retry::Never),
-        _ => AttemptError::not_sent(STAGE, "refused", Retry::Never),
+        400..=499 => AttemptError::refused(STAGE, "refused"),
+        300..=399 => not_sent("redirected", Retry::Never),
+        _ => perhaps_sent("failed"),
     };
     Err(error.with_status(status.as_u16()))
-}
-
-/// The seconds of `Retry-After`. Ignores a date, which is reliable only if both clocks agree.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let secs = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(secs))
 }
 
 fn client(config: &TextConfig, url: &Url) -> Result<Client, String> {
@@ -152,35 +160,57 @@ fn client(config: &TextConfig, url: &Url) -> Result<Client, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use reqwest::header::RETRY_AFTER;
+
     use super::*;
 
     #[test]
     fn each_answer_has_its_outcome() {
+        use Health::{Fails, RefusesOneOrAll, Works};
+        use Retry::{AfterBackoff, Never};
+
         let after = |value: &'static str| {
             HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
         };
-        let never = Retry::Never;
-        let three = Retry::After(Duration::from_secs(3));
-        for (status, headers, perhaps_sent, retry) in [
-            (400, HeaderMap::new(), false, never),
-            (401, after("3"), false, never),
-            (404, HeaderMap::new(), false, never),
-            (429, after("3"), false, three),
-            (429, after("soon"), false, Retry::AfterBackoff),
-            (503, after("3"), false, three),
-            (500, after("3"), true, Retry::AfterBackoff),
-            (502, HeaderMap::new(), true, Retry::AfterBackoff),
-            (504, HeaderMap::new(), true, Retry::AfterBackoff),
-            (301, HeaderMap::new(), false, never),
-            (304, HeaderMap::new(), false, never),
+        let now = Timestamp::from_secs(784_111_777);
+        let three =
+            |perhaps_for_one| Retry::After(Wish { span: Duration::from_secs(3), perhaps_for_one });
+        for (status, headers, perhaps_sent, retry, health) in [
+            (400, HeaderMap::new(), false, Never, Works),
+            (401, after("3"), false, Never, Fails),
+            (402, HeaderMap::new(), false, Never, Fails),
+            (403, HeaderMap::new(), false, Never, RefusesOneOrAll),
+            (404, HeaderMap::new(), false, Never, RefusesOneOrAll),
+            (405, HeaderMap::new(), false, Never, Fails),
+            (407, HeaderMap::new(), false, Never, Fails),
+            (408, HeaderMap::new(), false, AfterBackoff, Fails),
+            (409, HeaderMap::new(), true, AfterBackoff, Works),
+            (410, HeaderMap::new(), false, Never, Works),
+            (422, after("3"), false, Never, Works),
+            (425, HeaderMap::new(), false, AfterBackoff, Fails),
+            (429, after("3"), false, three(true), Fails),
+            (429, after("Sun, 06 Nov 1994 08:49:40 GMT"), false, three(true), Fails),
+            (429, after("soon"), false, AfterBackoff, Fails),
+            (451, HeaderMap::new(), false, Never, Works),
+            (499, HeaderMap::new(), false, Never, Works),
+            (429, after("0"), false, AfterBackoff, Fails),
+            (503, after("3"), false, three(false), Fails),
+            (500, after("3"), true, AfterBackoff, Fails),
+            (502, HeaderMap::new(), true, AfterBackoff, Fails),
+            (504, HeaderMap::new(), true, AfterBackoff, Fails),
+            (301, HeaderMap::new(), false, Never, Fails),
+            (304, HeaderMap::new(), false, Never, Fails),
         ] {
-            let error = outcome(Status::from_u16(status).expect("a status"), &headers);
+            let error = outcome(Status::from_u16(status).expect("a status"), &headers, now);
             let error = error.expect_err("not a success");
-            assert_eq!((error.perhaps_sent, error.retry), (perhaps_sent, retry), "{status}");
+            let facts = (error.perhaps_sent, error.retry, error.health);
+            assert_eq!(facts, (perhaps_sent, retry, health), "{status}");
             assert_eq!(error.status, Some(status));
         }
         for status in [200, 201, 202, 204] {
-            assert!(outcome(Status::from_u16(status).expect("a status"), &after("3")).is_ok());
+            assert!(outcome(Status::from_u16(status).expect("a status"), &after("3"), now).is_ok());
         }
     }
 

@@ -2,6 +2,9 @@
 
 mod config;
 mod gateway;
+mod retry_after;
+
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -10,20 +13,23 @@ use zeroize::Zeroizing;
 use crate::{clock::SharedClock, ids::VerificationId};
 
 use super::{
+    breaker::Breaker,
     delivery::{Delivery, DeliveryError, Message, Purpose},
     method_config::InvalidKey,
-    retry::RetryPolicy,
+    retry::Retries,
     template::{ByPurpose, Template},
 };
 
 use gateway::Gateway;
 
 pub use config::TextConfig;
+#[cfg(feature = "testing")]
+pub use retry_after::fuzz_retry_after;
 
 pub(super) struct TextDelivery {
     templates: ByPurpose<Template>,
     gateway: Gateway,
-    retries: RetryPolicy,
+    retries: Retries,
 }
 
 /// The body of a request to the gateway.
@@ -39,8 +45,12 @@ struct Body<'a> {
 impl TextDelivery {
     /// Reads the secret, the templates and the trusted certificates that `config` names.
     pub(super) fn open(config: &TextConfig, clock: SharedClock) -> Result<Self, InvalidKey> {
-        let (templates, retries) = (config.templates()?, config.retries()?);
+        let (templates, retries) = (config.templates()?, Retries::new("text", config.retries()?));
         Ok(Self { templates, gateway: Gateway::open(config, clock)?, retries })
+    }
+
+    pub(super) fn breaker(&self) -> Arc<Breaker> {
+        self.retries.breaker()
     }
 }
 
@@ -59,7 +69,7 @@ impl Delivery for TextDelivery {
             // A struct of strings always serializes.
             let body = Zeroizing::new(serde_json::to_vec(&body).unwrap_or_default());
             let attempt = |deadlines| self.gateway.post(&id, &body, deadlines);
-            self.retries.deliver("text", message.verification, attempt).await
+            self.retries.deliver(message.verification, attempt).await
         })
     }
 }

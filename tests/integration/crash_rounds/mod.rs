@@ -187,7 +187,7 @@ fn kill_during_changes<P: Actor>(
 
 /// Looks up one handle after another.
 fn look_up(wire: &mut Wire, token: &str, handle: u64) -> io::Result<()> {
-    let handle = people::handle(handle % ACTORS, handle % people::HANDLES);
+    let handle = people::handle(handle % ACTORS, 0, handle % people::HANDLES);
     let path = format!("/v1/lookup/{}", handle.replace('+', "%2B"));
     let reply = wire.ask("GET", &path, token, &Value::Null)?;
     assert_eq!(reply.status, 200, "{reply:?}");

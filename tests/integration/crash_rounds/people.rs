@@ -37,9 +37,12 @@ pub(super) enum Kind {
 /// The number of handles of one actor. No other actor uses them.
 pub(super) const HANDLES: u64 = 8;
 
-/// The handle of an actor with this number.
-pub(super) fn handle(actor: u64, number: u64) -> String {
-    format!("+1415{:07}", actor * HANDLES + number)
+/// Actors of one round that have handles of their own.
+const ACTORS_MAX: u64 = 100;
+
+/// The handle of an actor with this number, in a round.
+pub(super) fn handle(actor: u64, round: u64, number: u64) -> String {
+    format!("+1415{:07}", (round * ACTORS_MAX + actor) * HANDLES + number)
 }
 
 /// What the restarted server shows.
@@ -53,6 +56,9 @@ struct Seen {
 
 pub(super) struct People {
     kind: Kind,
+    number: u64,
+    /// Rounds that were prepared.
+    rounds: u64,
     pub(super) dice: Dice,
     pub(super) outbox: PathBuf,
     pub(super) handles: Vec<String>,
@@ -69,9 +75,12 @@ pub(super) struct People {
 
 impl Actor for People {
     fn prepare(&mut self, wire: &mut Wire) {
-        if self.world.phones.is_empty() {
-            self.create_accounts(wire);
-        }
+        // The limits on codes outlive a kill, so each round has accounts and handles of its own.
+        self.world = World::default();
+        self.subjects.clear();
+        self.handles = (0..HANDLES).map(|one| handle(self.number, self.rounds, one)).collect();
+        self.rounds += 1;
+        self.create_accounts(wire);
         for handle in self.handles.clone() {
             if self.world.holder(&handle).is_none() {
                 let root = self.root(self.dice.clone().below(2) as usize);
@@ -173,9 +182,11 @@ impl People {
     pub(super) fn new(kind: Kind, number: u64, seed: u64, outbox: &Path) -> Self {
         Self {
             kind,
+            number,
+            rounds: 0,
             dice: Dice::new(seed ^ (number << 32) ^ ((kind as u64) << 48)),
             outbox: outbox.to_owned(),
-            handles: (0..HANDLES).map(|one| handle(number, one)).collect(),
+            handles: Vec::new(),
             world: World::default(),
             expected: Vec::new(),
             tally: Tally::default(),

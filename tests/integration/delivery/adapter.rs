@@ -72,7 +72,7 @@ impl Drop for Adapter {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the adapter is another program, with the real time")]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -107,7 +107,7 @@ fn text(bytes: &[u8]) -> &str {
 
 #[tokio::test]
 async fn the_adapter_believes_signatures_only_and_sends_once() {
-    let answers = [201, 500, 400, 503].map(Answer::Status);
+    let answers = [201, 500, 400, 401].map(Answer::Status);
     let provider = Receiver::start(&answers).await;
     let folder = tempfile::tempdir().unwrap();
     let mut adapter = Adapter::start(folder.path(), &provider);
@@ -123,14 +123,16 @@ async fn the_adapter_believes_signatures_only_and_sends_once() {
     assert_eq!(adapter.post("m_2", SECRET, 0).await, 502);
     assert_eq!(provider.received().len(), 2);
     assert_eq!(adapter.post("m_3", SECRET, 0).await, 422);
-    assert_eq!(provider.received().len(), 3);
+    // A wrong token of the account is no refusal of the number.
+    assert_eq!(adapter.post("m_5", SECRET, 0).await, 403);
+    assert_eq!(provider.received().len(), 4);
 
     // The adapter remembers the keys after a restart.
     drop(adapter);
     adapter = Adapter::start(folder.path(), &provider);
     assert_eq!(adapter.post("m_1", SECRET, 0).await, 200);
     assert_eq!(adapter.post("m_2", SECRET, 0).await, 502);
-    assert_eq!(provider.received().len(), 3);
+    assert_eq!(provider.received().len(), 4);
 
     // While the adapter sends the first message, it refuses the second one with the same key.
     let slow = Receiver::start(&[Answer::Hang]).await;

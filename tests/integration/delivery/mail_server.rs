@@ -43,6 +43,11 @@ impl Authority {
     }
 }
 
+/// The login that the server asks for, if any.
+pub(super) fn login_of(asks: bool) -> Value {
+    if asks { json!(["codes", "open sesame"]) } else { Value::Null }
+}
+
 pub(super) struct MailServer {
     child: Child,
     /// The server's output. A file, unlike a pipe, holds everything that the server printed before it answered.
@@ -55,22 +60,14 @@ impl MailServer {
     ///
     /// If `login` is set, it asks for user `codes` and password `open sesame`.
     pub(super) fn start(authority: &Authority, tls: &str, login: bool, plan: &Value) -> Self {
-        Self::on(0, authority, tls, login, plan)
+        Self::with(authority, &json!({"tls": tls, "plan": plan, "login": login_of(login)}))
     }
 
-    pub(super) fn on(
-        port: u16,
-        authority: &Authority,
-        tls: &str,
-        login: bool,
-        plan: &Value,
-    ) -> Self {
-        let mut options = json!({
-            "port": port, "tls": tls, "plan": plan, "cert": authority.cert, "key": authority.key,
-        });
-        if login {
-            options["login"] = json!(["codes", "open sesame"]);
-        }
+    /// Starts a mail server with some of the options that its script defines.
+    pub(super) fn with(authority: &Authority, options: &Value) -> Self {
+        let mut options = options.clone();
+        options["cert"] = json!(authority.cert);
+        options["key"] = json!(authority.key);
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/mail_server.py");
         let output = NamedTempFile::new().unwrap();
         let child = Command::new(python())
@@ -79,7 +76,7 @@ impl MailServer {
             .stdout(output.reopen().unwrap())
             .spawn()
             .unwrap();
-        let mut server = Self { child, output, port };
+        let mut server = Self { child, output, port: 0 };
         let started = Instant::now();
         server.port = loop {
             if let Some(ready) = server.events("ready").first() {

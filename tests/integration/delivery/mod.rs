@@ -1,18 +1,23 @@
 //! Delivery of codes through a mail server and a text gateway, each of which works, fails or is unreachable.
 
 mod adapter;
+mod counted;
 mod mail;
 mod mail_server;
 mod receiver;
 mod text;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    harness::{Device, Server, holds_code},
+    harness::{Device, PATIENCE, Server, holds_code},
     wire::{Reply, call},
 };
 
@@ -55,6 +60,34 @@ async fn undelivered(server: &Server, device: &Device, handle: &str) -> u64 {
     let reply = claim(server, device, handle).await;
     reply.refuses(502, "delivery-failed");
     reply.retry_after()
+}
+
+/// Claims a handle that the mail server or gateway refuses for good.
+async fn refused(server: &Server, device: &Device, handle: &str) {
+    claim(server, device, handle).await.refuses(422, "delivery-refused");
+}
+
+/// Claims handles, one a time, until a code is sent: what failed works again, and is found out after a pause.
+async fn sent_in_time(server: &Server, device: &Device, handle: impl Fn(usize) -> String) {
+    let started = Instant::now();
+    for number in 0.. {
+        let reply = claim(server, device, &handle(number)).await;
+        if reply.status == 202 {
+            return;
+        }
+        reply.refuses(502, "delivery-failed");
+        assert!(started.elapsed() < PATIENCE, "{}", server.output());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Asserts that the server's messages name the begin and the end of one pause.
+#[track_caller]
+fn assert_paused_once(server: &Server) {
+    let output = server.output();
+    for text in ["the server fails: no code is sent for now", "the server works again"] {
+        assert_eq!(output.matches(text).count(), 1, "{text} in {output}");
+    }
 }
 
 /// The only six-digit word of a text.

@@ -77,7 +77,12 @@ impl Receiver {
 
     /// Waits until something was sent.
     pub(super) async fn has_received(&self) {
-        while self.received().is_empty() {
+        self.has_received_number(1).await;
+    }
+
+    /// Waits until so many messages were sent.
+    pub(super) async fn has_received_number(&self, count: usize) {
+        while self.received().len() < count {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

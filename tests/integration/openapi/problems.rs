@@ -28,8 +28,14 @@ impl Met {
     }
 }
 
-/// Answers to a path or a method that the listener does not have. No call that is described gives them.
-const OF_NO_CALL: [ProblemCode; 2] = [ProblemCode::NotFound, ProblemCode::MethodNotAllowed];
+/// Answers to a path or a method that the listener does not have, or to a head that names neither. No call that is described gives
+/// them.
+const OF_NO_CALL: [ProblemCode; 4] = [
+    ProblemCode::NotFound,
+    ProblemCode::MethodNotAllowed,
+    ProblemCode::UriTooLong,
+    ProblemCode::HeadTooLarge,
+];
 
 #[tokio::test]
 async fn every_problem_happens_and_is_declared() {
@@ -59,20 +65,21 @@ async fn wrong_requests(met: &mut Met) {
         let request = server.phone(Method::POST, "/v1/lookup").bearer_auth(&ann.token);
         request.header("content-type", content_type).body(body)
     };
-    let (reader, admin) =
-        (server.operator_token("reader", "reader"), server.operator_token("admin", "admin"));
-    let import = server.client.post(format!("{}/v1/registry/import", server.operators));
+    wrong_requests_of_operators(met, server).await;
     let verification =
         post(server, &ann, "/v1/devices/me/handles", json!({"handle": HANDLE})).await;
     let confirm =
         format!("/v1/verifications/{}", verification.body["verification"].as_str().unwrap());
     let code = server.code_for(verification.body["verification"].as_str().unwrap());
     let wrong_code = if code == "000000" { "000001" } else { "000000" };
-    let requests: [(ProblemCode, RequestBuilder); 13] = [
+    let requests: [(ProblemCode, RequestBuilder); 14] = [
+        (
+            ProblemCode::TransferCodingUnsupported,
+            raw("{}", "application/json").header("transfer-encoding", "gzip, chunked"),
+        ),
         (ProblemCode::RequestInvalid, raw("{", "application/json")),
         (ProblemCode::HandleInvalid, lookup("/v1/lookup/nonsense")),
         (ProblemCode::TokenInvalid, server.phone(Method::GET, "/v1/lookup/nonsense")),
-        (ProblemCode::RoleInsufficient, server.operator(&reader, "/v1/audit")),
         (
             ProblemCode::LinkCodeInvalid,
             server
@@ -80,6 +87,8 @@ async fn wrong_requests(met: &mut Met) {
                 .json(&json!({"platform": "ios", "link_code": "X"})),
         ),
         (ProblemCode::NotFound, lookup("/v1/nothing")),
+        (ProblemCode::UriTooLong, lookup(&format!("/v1/nothing/{}", "x".repeat(20_000)))),
+        (ProblemCode::HeadTooLarge, lookup("/v1/nothing").header("cookie", "x".repeat(20_000))),
         (ProblemCode::MethodNotAllowed, server.phone(Method::PUT, "/v1/devices")),
         (
             ProblemCode::HandleNotBound,
@@ -103,16 +112,50 @@ async fn wrong_requests(met: &mut Met) {
             ProblemCode::BodyTooLarge,
             server.phone(Method::POST, "/v1/devices").json(&"x".repeat(100_000)),
         ),
-        (ProblemCode::ImportInvalid, import.bearer_auth(&admin).body("no staged file")),
     ];
     for (code, request) in requests {
         met.take(code, &Reply::to(request).await);
     }
     let many = [HANDLE; 1_001];
     met.take(ProblemCode::TooManyHandles, &batch(server, &ann, &many).await);
+    codes(met, &timed, &ann, &confirm, &code).await;
+}
+
+/// Codes that are not sent, not the newest, and too late. `confirm` answers the code `first` for [`HANDLE`].
+async fn codes(met: &mut Met, timed: &Timed, ann: &Device, confirm: &str, first: &str) {
+    let claim = async |handle| {
+        let body = json!({"handle": handle});
+        post(&timed.server, ann, "/v1/devices/me/handles", body).await
+    };
+    let answer = || timed.server.phone(Method::POST, confirm).json(&json!({"code": first}));
+    met.take(ProblemCode::DeliveryRefused, &claim("+19002345678").await);
+    timed.clock.advance(Duration::from_secs(31));
+    assert_eq!(claim(HANDLE).await.status, 202);
+    met.take(ProblemCode::CodeOvertaken, &Reply::to(answer()).await);
     timed.clock.advance(Duration::from_secs(700));
-    let late = server.phone(Method::POST, &confirm).json(&json!({"code": code}));
-    met.take(ProblemCode::CodeExpired, &Reply::to(late).await);
+    met.take(ProblemCode::CodeExpired, &Reply::to(answer()).await);
+}
+
+async fn wrong_requests_of_operators(met: &mut Met, server: &Server) {
+    let strange = server.client.get(format!("{}/v1/registry", server.operators));
+    let strange = Reply::to(strange.header("host", "evil.example.org")).await;
+    met.take(ProblemCode::HostUnknown, &strange);
+    let (reader, admin) =
+        (server.operator_token("reader", "reader"), server.operator_token("admin", "admin"));
+    let (import, nobody) = (format!("{}/v1/registry/import", server.operators), "a_0000000000000");
+    let flag = format!("{}/v1/quota/flags/{nobody}", server.operators);
+    let unknown = server.operator(&reader, &format!("/v1/quota?account={nobody}"));
+    for (code, request) in [
+        (ProblemCode::RoleInsufficient, server.operator(&reader, "/v1/audit")),
+        (ProblemCode::AccountUnknown, unknown),
+        (ProblemCode::AccountNotFlagged, server.client.delete(flag).bearer_auth(&admin)),
+        (
+            ProblemCode::ImportInvalid,
+            server.client.post(import).bearer_auth(&admin).body("no staged file"),
+        ),
+    ] {
+        met.take(code, &Reply::to(request).await);
+    }
 }
 
 async fn limits(met: &mut Met) {
@@ -166,10 +209,13 @@ async fn what_breaks(met: &mut Met) {
     let server = Server::start_with(&[
         ("OWNERSHIP__DELIVERY__TEXT__URL", &gateway),
         ("OWNERSHIP__DELIVERY__TEXT__SECRET_FILE", secret.to_str().unwrap()),
+        ("OPERATORS__REQUIRE_CASE", "true"),
     ])
     .await;
     let ann = server.sign_up().await;
     let admin = server.operator_token("admin", "admin");
+    let reader = server.operator_token("reader", "reader");
+    met.take(ProblemCode::CaseRequired, &Reply::to(server.operator(&reader, "/v1/log")).await);
 
     let mut tails = Vec::new();
     let busy = loop {

@@ -17,7 +17,7 @@ use crate::{
     load::{Client, Dice},
 };
 
-/// Restores as README describes: stop, put the file in place, start.
+/// Restores as `docs/operators/backup.md` describes: stop, put the file in place, start.
 #[tokio::test]
 async fn a_snapshot_taken_under_load_restores_a_registry_that_is_sound() {
     let mut server = Server::start().await;

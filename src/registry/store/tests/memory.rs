@@ -13,6 +13,7 @@ use crate::{clock::Timestamp, handle::Handle, ids::AccountId};
 
 use crate::registry::{
     account::Account,
+    expiring::{ExpiringRow, RowKey},
     handle_state::Tombstone,
     packed::Packed,
     store::{Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows},
@@ -24,6 +25,7 @@ pub(in crate::registry) struct Disk {
     pub(in crate::registry) accounts: BTreeMap<AccountId, Account>,
     pub(in crate::registry) ended: BTreeMap<Handle, Tombstone>,
     pub(in crate::registry) unrecorded: BTreeMap<u64, Unrecorded>,
+    pub(in crate::registry) expiring: BTreeMap<RowKey, ExpiringRow>,
     pub(in crate::registry) batch: u64,
     /// The next commit that puts something fails; the flag says whether it is durable all the same.
     pub(in crate::registry) fail_next: Option<bool>,
@@ -59,6 +61,8 @@ impl Disk {
             Mutation::RemoveTombstone(key) => drop(self.ended.remove(&key)),
             Mutation::PutUnrecorded(row) => drop(self.unrecorded.insert(row.place, row)),
             Mutation::RemoveUnrecorded(place) => drop(self.unrecorded.remove(&place)),
+            Mutation::PutRow(key, row) => drop(self.expiring.insert(key, row)),
+            Mutation::RemoveRow(key) => drop(self.expiring.remove(&key)),
         }
     }
 }
@@ -85,6 +89,7 @@ impl Store for MemoryStore {
         let disk = self.disk().clone();
         disk.ended.into_iter().for_each(|(key, row)| visit(Row::Tombstone(key, row)));
         disk.unrecorded.into_values().for_each(|row| visit(Row::Unrecorded(row)));
+        disk.expiring.into_iter().for_each(|(key, row)| visit(Row::Expiring(key, row)));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The format of rows, and the embedded store's ways to say no.
 
 pub(in crate::registry) mod memory;
+mod power;
 
 use std::{
     fs::{self, OpenOptions},
@@ -20,6 +21,7 @@ use crate::{
     ids::{AccountId, ChangeId, DeviceId},
     registry::{
         account::{Account, Claim, Device, LostDetails},
+        expiring::{ExpiringRow, RowKey, RowKind},
         handle_state::Tombstone,
         tests::accounts::{account, handles},
         token::TokenHash,
@@ -57,7 +59,20 @@ fn change_rows() -> impl Strategy<Value = Mutation> {
 
 fn any_row() -> impl Strategy<Value = Mutation> {
     let account = account().prop_map(|account| Mutation::PutAccount { account, known_by: None });
-    prop_oneof![account, ended_rows(), change_rows()]
+    prop_oneof![account, ended_rows(), change_rows(), expiring_rows()]
+}
+
+fn expiring_rows() -> impl Strategy<Value = Mutation> {
+    let bytes = prop::collection::vec(any::<u8>(), 0..80);
+    // A flag has a form of its own.
+    let kind = prop::sample::select(RowKind::ALL[..5].to_vec());
+    (kind, bytes.clone(), any::<Option<u64>>(), bytes).prop_map(|(kind, key, ends_at, value)| {
+        let ends_at = ends_at.map(Timestamp::from_micros);
+        Mutation::PutRow(
+            RowKey { kind, key: key.into() },
+            ExpiringRow { ends_at, value: value.into() },
+        )
+    })
 }
 
 /// A row's key and value as bytes.
@@ -72,6 +87,7 @@ fn write(row: &Mutation) -> (Vec<u8>, Vec<u8>) {
         Mutation::PutUnrecorded(row) => {
             (row.place.to_be_bytes().into(), rows::write_unrecorded(row))
         }
+        Mutation::PutRow(key, row) => (rows::expiring_key(key), rows::write_expiring(row)),
         _ => unreachable!("not a row"),
     }
 }
@@ -84,6 +100,7 @@ fn read(like: &Mutation, key: &[u8], value: &[u8]) -> Result<Mutation, StoreErro
             Mutation::PutAccount { account, known_by: None }
         }
         Mutation::PutTombstone(..) => put(rows::read_ended(key, value)?),
+        Mutation::PutRow(..) => put(rows::read_expiring(key, value)?),
         _ => put(Row::Unrecorded(rows::read_unrecorded(number(), value)?)),
     })
 }
@@ -92,6 +109,7 @@ fn put(row: Row) -> Mutation {
     match row {
         Row::Tombstone(handle, ended) => Mutation::PutTombstone(handle, ended),
         Row::Unrecorded(row) => Mutation::PutUnrecorded(row),
+        Row::Expiring(key, row) => Mutation::PutRow(key, row),
     }
 }
 
@@ -173,9 +191,30 @@ fn fixture() -> [(Mutation, &'static str, &'static str); 3] {
     ]
 }
 
+/// An expiring row: format 3 has them, format 2 had not.
+fn expiring_fixture() -> (Mutation, &'static str, &'static str) {
+    let key = RowKey { kind: RowKind::LinkCode, key: b"ab"[..].into() };
+    let ends_at = Some(Timestamp::from_micros(1_795_423_267_123_456));
+    let row = ExpiringRow { ends_at, value: Box::from([7, 8, 9]) };
+    (Mutation::PutRow(key, row), "036162", "020180e2bbf0d89d980303070809")
+}
+
+#[test]
+fn a_flag_that_cannot_be_read_is_no_missing_flag() {
+    let flag = |key: &[u8], value: &[u8]| {
+        let row = ExpiringRow { ends_at: None, value: value.into() };
+        rows::read_expiring(&[&[6][..], key].concat(), &rows::write_expiring(&row))
+    };
+    flag(&[0; 8], &[1, 0, 0, 0, 0, 0, 0, 0, 9]).expect("it is whole");
+    let bad: [(&[u8], &[u8]); 3] = [(&[0; 7], &[1; 9]), (&[0; 8], &[1; 8]), (&[0; 8], &[9; 9])];
+    for (key, value) in bad {
+        assert!(matches!(flag(key, value), Err(StoreError::RowUnreadable(_))));
+    }
+}
+
 #[test]
 fn version_2_is_frozen() {
-    for (row, key, value) in fixture() {
+    for (row, key, value) in fixture().into_iter().chain([expiring_fixture()]) {
         let (written_key, written) = write(&row);
         assert_eq!((&*HEXLOWER.encode(&written_key), &*HEXLOWER.encode(&written)), (key, value));
         let bytes = |hex: &str| HEXLOWER.decode(hex.as_bytes()).expect("it is hex");
@@ -211,7 +250,7 @@ fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
     let mut store = RedbStore::open(&dir, NOW).expect("a new store");
     let key = store.identity().subject_key;
     let puts = fixture().map(|(row, ..)| row);
-    store.commit(5, &puts).expect("there is room");
+    store.commit(5, &puts).expect("there is space");
     let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(&dir.join("registry.redb"))), (0o700, 0o600));
     drop(store);
@@ -224,7 +263,7 @@ fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
     let (id, known_by) =
         (AccountId::from_bits(0xfedc_ba98_7654_3210), DeviceId::from_bits(0x0102_0304_0506_0708));
     let removals = [Mutation::RemoveAccount { id, known_by }, Mutation::RemoveUnrecorded(3)];
-    store.commit(6, &removals).expect("there is room");
+    store.commit(6, &removals).expect("there is space");
     assert_eq!(store.reopen().expect("it can be opened anew"), 6);
     assert_eq!(all(&mut store).len(), 1);
 }
@@ -241,7 +280,7 @@ fn a_file_that_was_removed_takes_nothing_and_is_not_made_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = RedbStore::open(dir.path(), NOW).expect("a new store");
     let puts = fixture().map(|(row, ..)| row);
-    store.commit(1, &puts).expect("there is room");
+    store.commit(1, &puts).expect("there is space");
     fs::remove_file(dir.path().join("registry.redb")).expect("it was there");
     assert!(store.commit(2, &puts).is_err());
     assert!(store.reopen().is_err());
@@ -252,7 +291,7 @@ fn a_file_that_was_removed_takes_nothing_and_is_not_made_anew() {
 fn another_program_s_file_is_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("registry.redb");
-    fs::write(&path, "a letter to somebody").expect("there is room");
+    fs::write(&path, "a letter to somebody").expect("there is space");
     assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::NotOurs(_))));
     assert_eq!(fs::read(&path).expect("it is there"), b"a letter to somebody");
 
@@ -260,7 +299,7 @@ fn another_program_s_file_is_left_alone() {
     let foreign = ::redb::Database::create(&path).expect("a new file");
     let writing = foreign.begin_write().expect("it is open");
     writing.open_table(::redb::TableDefinition::<u64, u64>::new("theirs")).expect("a new table");
-    writing.commit().expect("there is room");
+    writing.commit().expect("there is space");
     drop(foreign);
     assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::NotOurs(_))));
 }
@@ -270,12 +309,12 @@ fn damage_is_an_error_and_never_a_panic() {
     let whole = tempfile::tempdir().expect("a directory");
     let mut store = RedbStore::open(whole.path(), NOW).expect("a new store");
     let puts = fixture().map(|(row, ..)| row);
-    store.commit(1, &puts).expect("there is room");
+    store.commit(1, &puts).expect("there is space");
     drop(store);
     let bytes = fs::read(whole.path().join("registry.redb")).expect("it is there");
     for part in [10, 100, 4096, bytes.len() / 2] {
         let dir = tempfile::tempdir().expect("a directory");
-        fs::write(dir.path().join("registry.redb"), &bytes[..part]).expect("there is room");
+        fs::write(dir.path().join("registry.redb"), &bytes[..part]).expect("there is space");
         assert!(RedbStore::open(dir.path(), NOW).is_err(), "cut at {part}");
     }
     let header = [9, 20, 64, 130, 200, 330];
@@ -283,16 +322,65 @@ fn damage_is_an_error_and_never_a_panic() {
     for at in header.into_iter().chain(pages.take(200)) {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("registry.redb");
-        fs::write(&path, &bytes).expect("there is room");
+        fs::write(&path, &bytes).expect("there is space");
         let mut file = OpenOptions::new().write(true).open(&path).expect("it is there");
         file.seek(SeekFrom::Start(at)).expect("it is long enough");
-        file.write_all(&[0x5a; 16]).expect("there is room");
+        file.write_all(&[0x5a; 16]).expect("there is space");
         // Whether redb can repair it or not: what it then gives is right, or an error.
         let read = RedbStore::open(dir.path(), NOW).and_then(|mut store| try_all(&mut store));
         if let Ok(rows) = read {
             assert!(rows.is_empty() || rows == puts);
         }
     }
+}
+
+/// A store as version 2 made it: without expiring rows.
+fn format_2(path: &Path) {
+    use ::redb::TableDefinition;
+    let database = ::redb::Database::create(path).expect("a new file");
+    let writing = database.begin_write().expect("it is open");
+    let meta = TableDefinition::<&str, &[u8]>::new("meta");
+    let mut meta = writing.open_table(meta).expect("a new table");
+    let founded_at = NOW.as_micros().to_be_bytes();
+    let batch = 5_u64.to_be_bytes();
+    for (name, value) in [
+        ("format", &[2][..]),
+        ("subject_key", &[9; 32]),
+        ("founded_at", &founded_at),
+        ("batch", &batch),
+    ] {
+        meta.insert(name, value).expect("there is space");
+    }
+    drop(meta);
+    let [account, ended, unrecorded] = fixture()
+        .map(|(_, key, value)| [key, value].map(|hex| HEXLOWER.decode(hex.as_bytes()).unwrap()));
+    let number = |key: &[u8]| u64::from_be_bytes(key.try_into().expect("eight bytes"));
+    for (name, [key, value]) in [("accounts", account), ("unrecorded", unrecorded)] {
+        let table = TableDefinition::<u64, &[u8]>::new(name);
+        let mut table = writing.open_table(table).expect("a new table");
+        table.insert(number(&key), &value[..]).expect("there is space");
+    }
+    let table = TableDefinition::<&[u8], &[u8]>::new("ended");
+    let mut table = writing.open_table(table).expect("a new table");
+    table.insert(&ended[0][..], &ended[1][..]).expect("there is space");
+    drop(table);
+    writing.commit().expect("there is space");
+}
+
+#[test]
+fn a_store_of_the_former_format_is_opened_with_all_that_it_holds() {
+    let dir = tempfile::tempdir().expect("a directory");
+    format_2(&dir.path().join("registry.redb"));
+    for _ in 0..2 {
+        let mut store = RedbStore::open(dir.path(), NOW).expect("it is brought to this format");
+        assert_eq!((store.last_batch(), store.identity().founded_at), (5, NOW));
+        assert_eq!(*store.identity().subject_key, [9; 32]);
+        assert_eq!(all(&mut store), fixture().map(|(row, ..)| row));
+    }
+    let mut store = RedbStore::open(dir.path(), NOW).expect("it has this format");
+    let row = expiring_fixture().0;
+    store.commit(6, std::slice::from_ref(&row)).expect("there is space");
+    assert_eq!(all(&mut store).last(), Some(&row));
 }
 
 /// A file on a disk that fills up.
@@ -305,7 +393,7 @@ thread_local! {
     static IS_FULL: IsFull = const { IsFull::new(false) };
 }
 
-fn room() -> Result<(), io::Error> {
+fn check_space() -> Result<(), io::Error> {
     let full = || io::Error::from(io::ErrorKind::StorageFull);
     if IS_FULL.get() { Err(full()) } else { Ok(()) }
 }
@@ -320,17 +408,17 @@ impl StorageBackend for FullDisk {
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        room()?;
+        check_space()?;
         self.0.set_len(len)
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        room()?;
+        check_space()?;
         self.0.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        room()?;
+        check_space()?;
         self.0.write(offset, data)
     }
 
@@ -346,7 +434,7 @@ fn a_full_disk_loses_nothing_and_the_store_works_again_when_there_is_space() {
         |path: &Path| redb::open_database(|file| Ok(FullDisk(FileBackend::new(file)?)), path);
     let mut store = RedbStore::open_by(dir.path(), NOW, open).expect("a new store");
     let [(account, ..), (ended, ..), ..] = fixture();
-    store.commit(1, std::slice::from_ref(&account)).expect("there is room");
+    store.commit(1, std::slice::from_ref(&account)).expect("there is space");
     IS_FULL.set(true);
     let failed = store.commit(2, std::slice::from_ref(&ended));
     assert!(matches!(failed, Err(StoreError::Io(_))), "{failed:?}");

@@ -14,10 +14,11 @@ const LOG_KEPT: usize = 1_024;
 impl Truth {
     fn probe(&self, handle: &Handle, now: Timestamp) -> HandleState {
         if let Some(claim) = self.claims.get(handle) {
-            let leases = claim.devices.iter().map(|device| self.devices[device].lease_until());
-            let live_until = leases.max().expect("a claim has a device");
+            let lease = |device: &DeviceId| (self.devices[device].lease_until(), *device);
+            let leases = claim.devices.iter().map(lease);
+            let (live_until, device) = leases.max().expect("a claim has a device");
             let (account, discoverable) = (claim.account, claim.discoverable);
-            return HandleState::Claimed { account, live_until, discoverable };
+            return HandleState::Claimed { account, device, live_until, discoverable };
         }
         let young = self.ended.get(handle).filter(|(_, at)| now < at.plus(REMEMBERED));
         young
@@ -87,6 +88,7 @@ impl Truth {
             assert_eq!(asker, self.devices.get(id).map(|device| device.account));
         }
         drop(view);
+        self.check_rows(registry, now);
         for (id, token) in &self.known {
             self.check_token(registry, *id, token);
         }

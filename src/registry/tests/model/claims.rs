@@ -1,6 +1,9 @@
 //! The model's rules of handles: proved, bound again, given up, taken back, hidden.
 
-use crate::vocabulary::{Cause, ChangeKind, HandleLoss};
+use crate::{
+    limits,
+    vocabulary::{Cause, ChangeKind, HandleLoss},
+};
 use std::collections::BTreeSet;
 
 use super::{
@@ -33,7 +36,15 @@ impl Truth {
         self.claims
             .insert(handle.clone(), Claim { account, proved_at: now, discoverable, devices });
         self.ended.remove(handle);
-        self.tell([told].into_iter().chain(is_silent.then(|| lapse(handle, id, account))));
+        let (kind, cause) = (ChangeKind::AccountCleared, Cause::Proof);
+        let was_cleared = self.cleared.get(&account).is_some_and(|until| now < *until);
+        let cleared = if was_cleared { None } else { self.flags.remove(&account) };
+        if cleared.is_some() {
+            self.cleared.insert(account, now.plus(limits::FLAG_CLEARED_BY_PROOF_EVERY));
+        }
+        let cleared = cleared.map(|_| (kind, None, None, Some(account), cause));
+        let lapsed = is_silent.then(|| lapse(handle, id, account));
+        self.tell([told].into_iter().chain(lapsed).chain(cleared));
         Ok(now)
     }
 

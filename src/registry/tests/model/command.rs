@@ -1,13 +1,16 @@
 //! Commands: carried out for real, and by the model.
 
+use std::ops::ControlFlow;
+
 use super::{
     import::{Arrival, piece},
+    rows::{RowStep, Seen, change},
     truth::{Refusal, Truth},
     *,
 };
 use crate::{
-    registry::{DeviceError, ImportRecords, Imported, Ticked, TransferAccount},
-    vocabulary::Cause,
+    registry::{DeviceError, ImportRecords, Imported, Rows, Ticked, TransferAccount},
+    vocabulary::{Cause, FlagReason},
 };
 
 /// More than all devices and handles of a history can be due in.
@@ -26,6 +29,13 @@ pub(super) enum Wish {
     Deregister(usize),
     SetDiscoverable(usize, usize, bool),
     Import(Vec<Arrival>),
+    /// Of which the plan makes a refusal if it is told so: then nothing happens.
+    Rows(Vec<RowStep>, bool),
+    /// Proves, if the plan does not break.
+    ProveWith(usize, usize, Vec<RowStep>, bool),
+    DeregisterWith(usize, Vec<RowStep>, bool),
+    Flag(usize, FlagReason),
+    ClearFlag(usize),
 }
 
 /// A command as the registry hears it.
@@ -40,6 +50,11 @@ pub(super) enum Command {
     Deregister(Handle),
     SetDiscoverable(DeviceId, Handle, bool),
     Import(Vec<TransferAccount>),
+    Rows(Vec<RowStep>, bool),
+    ProveWith(DeviceId, Handle, Vec<RowStep>, bool),
+    DeregisterWith(Handle, Vec<RowStep>, bool),
+    Flag(AccountId, FlagReason),
+    ClearFlag(AccountId),
 }
 
 /// What whoever asked is told.
@@ -54,6 +69,7 @@ pub(super) enum Outcome {
     Gone,
     TooMany,
     Failed(ChangeError),
+    Saw(Seen),
 }
 
 fn at(proved_at: Option<Timestamp>) -> Outcome {
@@ -89,16 +105,41 @@ fn said<T>(result: Result<T, Refusal>, done: impl FnOnce(T) -> Outcome) -> Outco
     result.map_or_else(Outcome::Refused, done)
 }
 
+/// The account of a device; one that is not there if the device is not.
+fn account(truth: &Truth, slot: usize) -> AccountId {
+    truth.account_of(truth.pick(slot)).unwrap_or(AccountId::from_bits(1))
+}
+
+fn whether(is_done: bool) -> Outcome {
+    if is_done { Outcome::Done } else { Outcome::Nothing }
+}
+
+fn flow<T>(flow: ControlFlow<Seen, T>, done: impl FnOnce(T) -> Outcome) -> Outcome {
+    match flow {
+        ControlFlow::Break(seen) => Outcome::Saw(seen),
+        ControlFlow::Continue(what) => done(what),
+    }
+}
+
+/// The plan of `steps`, which decides as it is told.
+fn decide(
+    steps: Vec<RowStep>,
+    breaks: bool,
+) -> impl FnOnce(&mut Rows<'_>) -> ControlFlow<Seen> + Send {
+    move |rows| {
+        let seen = change(rows, &steps);
+        if breaks { ControlFlow::Break(seen) } else { ControlFlow::Continue(()) }
+    }
+}
+
 impl Wish {
     /// The command that it is now.
     pub(super) fn command(&self, truth: &mut Truth, now: Timestamp) -> Command {
+        truth.drop_ended(now);
         let name = |name: usize| handle(HANDLES[name]);
         match *self {
             Self::SignUp => Command::SignUp(None),
-            Self::Join(slot) => {
-                let account = truth.account_of(truth.pick(slot));
-                Command::SignUp(Some(account.unwrap_or(AccountId::from_bits(1))))
-            }
+            Self::Join(slot) => Command::SignUp(Some(account(truth, slot))),
             Self::CheckIn(slot) => Command::CheckIn(truth.pick(slot)),
             Self::SignOut(slot) => Command::SignOut(truth.pick(slot)),
             Self::Prove(slot, at) => Command::Prove(truth.pick(slot), name(at)),
@@ -109,6 +150,15 @@ impl Wish {
                 Command::SetDiscoverable(truth.pick(slot), name(at), is_so)
             }
             Self::Import(ref arrivals) => Command::Import(piece(arrivals, truth, now)),
+            Self::Rows(ref steps, fails) => Command::Rows(steps.clone(), fails),
+            Self::ProveWith(slot, at, ref steps, breaks) => {
+                Command::ProveWith(truth.pick(slot), name(at), steps.clone(), breaks)
+            }
+            Self::DeregisterWith(at, ref steps, breaks) => {
+                Command::DeregisterWith(name(at), steps.clone(), breaks)
+            }
+            Self::Flag(slot, why) => Command::Flag(account(truth, slot), why),
+            Self::ClearFlag(slot) => Command::ClearFlag(account(truth, slot)),
         }
     }
 }
@@ -133,6 +183,23 @@ impl Command {
             Self::Import(piece) => {
                 told(registry.import(piece, &mut ImportRecords::default()).await, Outcome::Imported)
             }
+            Self::Rows(steps, fails) => {
+                let plan = move |rows: &mut Rows<'_>| {
+                    let seen = change(rows, &steps);
+                    if fails { Err(ChangeError::Overloaded) } else { Ok(seen) }
+                };
+                told(registry.change_rows(plan).await, Outcome::Saw)
+            }
+            Self::ProveWith(id, handle, steps, breaks) => {
+                let proved = registry.prove_with(id, handle, decide(steps, breaks)).await;
+                told(proved, |done| flow(done, Outcome::At))
+            }
+            Self::DeregisterWith(handle, steps, breaks) => {
+                let done = registry.deregister_with(handle, decide(steps, breaks)).await;
+                told(done, |done| flow(done, |()| Outcome::Done))
+            }
+            Self::Flag(account, why) => told(registry.flag_account(account, why).await, whether),
+            Self::ClearFlag(account) => told(registry.clear_flag(account).await, whether),
         }
     }
 
@@ -153,6 +220,24 @@ impl Command {
                 said(truth.set_discoverable(*id, handle, *is_so), |()| Outcome::Done)
             }
             Self::Import(piece) => Outcome::Imported(truth.import(piece, now)),
+            Self::Rows(_, true) => Outcome::Failed(ChangeError::Overloaded),
+            Self::Rows(steps, false)
+            | Self::ProveWith(_, _, steps, true)
+            | Self::DeregisterWith(_, steps, true) => Outcome::Saw(truth.change_rows(steps, now)),
+            Self::ProveWith(id, handle, steps, false) => {
+                let proved = said(truth.prove(*id, handle, now), Outcome::At);
+                if matches!(proved, Outcome::At(_)) {
+                    truth.change_rows(steps, now);
+                }
+                proved
+            }
+            Self::DeregisterWith(handle, steps, false) => {
+                truth.deregister(handle, now);
+                truth.change_rows(steps, now);
+                Outcome::Done
+            }
+            Self::Flag(account, why) => whether(truth.flag(*account, *why, now)),
+            Self::ClearFlag(account) => whether(truth.clear_flag(*account)),
         }
     }
 }
@@ -189,6 +274,19 @@ pub(super) async fn step(registry: &Registry, truth: &mut Truth, wish: &Wish, no
         assert_eq!(again, command.on(truth, &again, now), "{command:?}");
         assert_eq!(*truth, before, "{command:?} again");
     }
+}
+
+/// Sets the clock back. Rows that have ended are dropped first: whether one that is not dropped yet comes back with the time
+/// before its end is nobody's business.
+pub(super) async fn step_back(
+    registry: &Registry,
+    truth: &mut Truth,
+    clock: &ManualClock,
+    span: Duration,
+) {
+    truth.drop_ended(clock.now());
+    while registry.drop_ended_rows().await.expect("nothing stands against it") > 0 {}
+    clock.set_wall(clock.now().minus(span));
 }
 
 /// Upkeep until there is nothing to do: one tick does a bounded part.

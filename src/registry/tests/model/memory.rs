@@ -1,7 +1,7 @@
 //! Histories on the store in memory, which fails when it is told to.
 
 use super::{
-    command::{Command, Outcome, step, tick},
+    command::{Command, Outcome, step, step_back, tick},
     op::{Failure, Op},
     truth::Truth,
     *,
@@ -25,7 +25,9 @@ impl Pair {
             Op::Do(wish) => step(&self.bench.registry, &mut self.truth, wish, now).await,
             Op::Tick => tick(&self.bench.registry, &mut self.truth, now).await,
             Op::Pass(span) => self.bench.clock.advance(*span),
-            Op::StepBack(span) => self.bench.clock.set_wall(now.minus(*span)),
+            Op::StepBack(span) => {
+                step_back(&self.bench.registry, &mut self.truth, &self.bench.clock, *span).await
+            }
             Op::Crash => self.bench = self.bench.crashed(),
             Op::Fail(failure, wish) => {
                 let command = wish.command(&mut self.truth, now);

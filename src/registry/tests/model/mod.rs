@@ -1,7 +1,7 @@
 //! Random operations against a simple model: after each step the index, the store and the log must say what the model
 //! says, and so must a registry that is opened from what is durable at that moment.
 //!
-//! [`truth`] is the model, with [`claims`] and [`import`] as its rules of handles and of imports. An [`op`] speaks of
+//! [`truth`] is the model, with [`claims`], [`import`] and [`rows`] as its rules of handles, of imports and of rows. An [`op`] speaks of
 //! devices and handles by number, so that a history can be shortened; a [`command`] is what becomes of it. [`memory`]
 //! and [`on_file`] carry histories out, [`check`] compares, [`long`] goes on for as long as it is told.
 
@@ -13,6 +13,7 @@ mod long;
 mod memory;
 mod on_file;
 mod op;
+mod rows;
 mod truth;
 
 use proptest::prelude::*;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    command::{Command, step, tick},
+    command::{Command, step, step_back, tick},
     import::{Arrival, piece},
     memory::unheard,
     op::Op,
@@ -57,7 +57,9 @@ impl OnFile {
             }
             Op::Tick => tick(registry(&self.registry), &mut self.truth, now).await,
             Op::Pass(span) => self.clock.advance(*span),
-            Op::StepBack(span) => self.clock.set_wall(now.minus(*span)),
+            Op::StepBack(span) => {
+                step_back(registry(&self.registry), &mut self.truth, &self.clock, *span).await
+            }
             Op::Crash => self.start_from_copy(),
             Op::CrashBeforeLog(wish) => {
                 let command = wish.command(&mut self.truth, now);
@@ -73,7 +75,7 @@ impl OnFile {
     fn start_from_copy(&mut self) {
         let next = self.next_dir();
         fs::copy(self.dir.join("registry.redb"), next.join("registry.redb"))
-            .expect("there is room");
+            .expect("there is space");
         self.registry = None;
         fs::remove_dir_all(std::mem::replace(&mut self.dir, next)).expect("it was there");
         self.registry = Some(open(&self.dir, &self.sink, &self.clock));
@@ -124,7 +126,7 @@ impl OnFile {
     /// A copy made at this moment says what the original says.
     fn snapshot(&mut self) {
         let dir = self.next_dir();
-        registry(&self.registry).snapshot(&dir.join("registry.redb")).expect("there is room");
+        registry(&self.registry).snapshot(&dir.join("registry.redb")).expect("there is space");
         let copy = Registry::open(&dir, config(), self.clock.clone()).expect("it is whole");
         copy.load().expect("what was copied can be loaded");
         copy.shared.show();

@@ -3,8 +3,10 @@
 use super::{
     command::Wish,
     import::{Arrival, arrivals},
+    rows::row_steps,
     *,
 };
+use crate::vocabulary::FlagReason;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -52,6 +54,21 @@ fn settled(slots: usize, names: usize) -> impl Strategy<Value = Wish> {
         2 => (0..names).prop_map(Wish::Deregister),
         2 => (both(), any::<bool>()).prop_map(|((slot, name), is_so)| Wish::SetDiscoverable(slot, name, is_so)),
         2 => arrivals(names).prop_map(Wish::Import),
+        6 => rows(slots, names),
+    ]
+}
+
+/// Commands of rows and flags.
+fn rows(slots: usize, names: usize) -> impl Strategy<Value = Wish> {
+    let why = prop::sample::select(FlagReason::ALL.to_vec());
+    prop_oneof![
+        6 => (row_steps(), any::<bool>()).prop_map(|(steps, fails)| Wish::Rows(steps, fails)),
+        4 => (0..slots, 0..names, row_steps(), any::<bool>())
+            .prop_map(|(slot, name, steps, breaks)| Wish::ProveWith(slot, name, steps, breaks)),
+        1 => (0..names, row_steps(), any::<bool>())
+            .prop_map(|(name, steps, breaks)| Wish::DeregisterWith(name, steps, breaks)),
+        4 => (0..slots, why).prop_map(|(slot, why)| Wish::Flag(slot, why)),
+        1 => (0..slots).prop_map(Wish::ClearFlag),
     ]
 }
 
@@ -59,7 +76,7 @@ fn command(slots: usize, names: usize) -> impl Strategy<Value = Op> {
     let wish = prop_oneof![
         3 => Just(Wish::SignUp),
         2 => (0..slots).prop_map(Wish::Join),
-        23 => settled(slots, names),
+        29 => settled(slots, names),
     ];
     wish.prop_map(Op::Do)
 }

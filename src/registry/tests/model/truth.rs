@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::*;
 use crate::{
     limits,
-    registry::{DeviceToken, LostDetails},
+    registry::{AccountFlag, DeviceToken, LostDetails, RowKind},
     vocabulary::{Cause, ChangeKind, HandleLoss},
 };
 
@@ -43,6 +43,11 @@ pub(super) enum Refusal {
     NotBound,
 }
 
+pub(super) type RowName = (RowKind, &'static [u8]);
+
+/// When it ends, and its value.
+pub(super) type Row = (Option<Timestamp>, Vec<u8>);
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Truth {
     pub(super) devices: BTreeMap<DeviceId, Device>,
@@ -53,6 +58,10 @@ pub(super) struct Truth {
     /// Devices that are or lately were, each with the token it was once given.
     pub(super) known: Vec<(DeviceId, DeviceToken)>,
     pub(super) past: VecDeque<(DeviceId, DeviceToken)>,
+    pub(super) rows: BTreeMap<RowName, Row>,
+    pub(super) flags: BTreeMap<AccountId, AccountFlag>,
+    /// Until when a proof clears no flag of these accounts.
+    pub(super) cleared: BTreeMap<AccountId, Timestamp>,
     /// What the log must hold next. Changes of one command come in any order.
     pub(super) told: Vec<BTreeSet<String>>,
 }
@@ -210,6 +219,7 @@ impl Truth {
         self.devices.remove(&id);
         if self.devices_of(own) == 0 {
             self.lost.remove(&own);
+            self.flags.remove(&own);
         }
         told
     }

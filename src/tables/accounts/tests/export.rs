@@ -9,7 +9,10 @@ use crate::{
     handle::Handle,
     ids::{AccountId, DeviceId},
     registry::TransferDevice,
-    tables::accounts::{ExportWriter, FileKind},
+    tables::{
+        Target,
+        accounts::{ExportWriter, FileKind},
+    },
     vocabulary::Platform,
 };
 
@@ -20,7 +23,8 @@ pub(super) fn export(path: &Path, accounts: &[TransferAccount]) {
 
 fn export_for(path: &Path, accounts: &[TransferAccount], for_spreadsheet: bool) {
     let kind = FileKind::of(path).unwrap();
-    let mut writer = ExportWriter::create(path, kind, for_spreadsheet).unwrap();
+    let mut writer =
+        ExportWriter::create(&Target::File(path.to_owned()), kind, for_spreadsheet).unwrap();
     for account in accounts {
         writer.write(account).unwrap();
     }
@@ -123,11 +127,12 @@ fn an_export_appears_only_when_it_is_complete() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         let kind = FileKind::of(&path).unwrap();
-        let writer = ExportWriter::create(&path, kind, false).unwrap();
+        let target = Target::File(path.clone());
+        let writer = ExportWriter::create(&target, kind, false).unwrap();
         assert!(!path.exists());
         drop(writer);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        ExportWriter::create(&path, kind, false).unwrap().finish().unwrap();
+        ExportWriter::create(&target, kind, false).unwrap().finish().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

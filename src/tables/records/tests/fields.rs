@@ -1,4 +1,4 @@
-//! Every form of a record has the same fields: JSON, the API's description, CSV, Parquet, README.
+//! Every form of a record has the same fields: JSON, the API's description, CSV, Parquet, the reference.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     query_log::{Kind, LogRow},
 };
 
-/// Each field, in the order of the columns: the kinds of records that have it, and its type in Parquet. As in README.
+/// Each field, in the order of the columns: the kinds of records that have it, and its type in Parquet. As in the reference.
 const FIELDS: [(&str, &str, &str); 14] = [
     ("at", "all", "`TIMESTAMP`, µs, UTC"),
     ("kind", "all", "text"),
@@ -42,10 +42,10 @@ fn fields_of(kind: Kind) -> BTreeSet<&'static str> {
     FIELDS.iter().filter(|(_, of, _)| has(of)).map(|(name, ..)| *name).collect()
 }
 
-/// The table of a record in README: name, kinds, type.
-fn in_readme() -> Vec<(&'static str, &'static str, &'static str)> {
-    let readme = include_str!("../../../../README.md");
-    let (_, table) = readme.split_once("## A record\n").expect("README describes a record");
+/// The table of a record in the reference: name, kinds, type.
+fn in_reference() -> Vec<(&'static str, &'static str, &'static str)> {
+    let page = include_str!("../../../../docs/reference/records.md");
+    let (_, table) = page.split_once("## A record\n").expect("the page describes a record");
     let rows = table.trim_start().lines().skip(2).take_while(|line| line.starts_with('|'));
     let fields = rows.flat_map(|row| {
         let cells: Vec<_> = row.split(" | ").map(|cell| cell.trim_start_matches("| ")).collect();
@@ -77,7 +77,7 @@ fn names(object: &Value) -> BTreeSet<&str> {
 
 #[test]
 fn every_form_of_a_record_has_every_field() {
-    assert_eq!(in_readme(), FIELDS);
+    assert_eq!(in_reference(), FIELDS);
     let described = described();
     assert_eq!(described.len(), Kind::ALL.len());
     for &kind in Kind::ALL {

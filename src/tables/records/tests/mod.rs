@@ -21,6 +21,7 @@ use crate::{
     handle::Handle,
     ids::{AccountId, ChangeId, DeviceId, RequestId},
     query_log::{LogRow, LookupRecord, Record, RefusalCount},
+    tables::Target,
     vocabulary::{Cause, Change, ChangeKind, ProblemCode, Reason, Route},
 };
 
@@ -90,7 +91,8 @@ fn rows(count: u64) -> Vec<LogRow> {
 }
 
 fn write(path: &Path, rows: &[LogRow], recipients: Option<&Recipients>) {
-    let mut file = ExportFile::create(path, Format::of(path).unwrap(), recipients).unwrap();
+    let (target, format) = (Target::File(path.to_owned()), Format::of(path).unwrap());
+    let mut file = ExportFile::create(&target, format, recipients).unwrap();
     rows.iter().for_each(|row| file.write(row).unwrap());
     assert_eq!(file.records(), rows.len() as u64);
     assert!(!path.exists());
@@ -231,7 +233,8 @@ fn a_wrong_recipient_is_named_by_its_place_and_a_secret_is_not_quoted() {
 fn an_export_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for format in [Format::Parquet, Format::Csv, Format::Ndjson] {
-        let mut file = ExportFile::create(&folder.path().join("log"), format, None).unwrap();
+        let target = Target::File(folder.path().join("log"));
+        let mut file = ExportFile::create(&target, format, None).unwrap();
         rows(200).iter().for_each(|row| file.write(row).unwrap());
         drop(file);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

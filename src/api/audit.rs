@@ -1,0 +1,63 @@
+//! `GET /v1/audit`: who read the query log.
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use super::{
+    call::{Call, Invalid},
+    parse::{Window, filter_handle, optional, window},
+};
+use crate::{
+    audit::{self, Wanted},
+    clock::Timestamp,
+    operators::{Role, is_name},
+};
+
+/// Which calls. Everything named must hold.
+#[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AuditRequest {
+    /// Begun from this instant on: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "7d")]
+    pub since: Option<String>,
+    /// Begun before this instant: as `since`
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[param(example = "2026-11-23T09:00:00Z")]
+    pub until: Option<String>,
+    /// Made by this operator, or by `local:` and the number of a user of the machine
+    #[arg(long, value_name = "NAME")]
+    #[param(pattern = "^(local:)?[A-Za-z0-9._-]+$", example = "ann")]
+    pub operator: Option<String>,
+    /// Calls that named this phone number or e-mail address, as far back as the query log can be read
+    #[arg(long)]
+    #[param(example = "+14155550123")]
+    pub handle: Option<String>,
+    /// Country of a phone number without a calling code, such as US
+    #[arg(long)]
+    #[param(example = "US")]
+    pub region: Option<String>,
+}
+
+impl Call for AuditRequest {
+    const PATH: &'static str = "/v1/audit";
+    const ROLE: Role = Role::Admin;
+    const READS_RECORDS: bool = false;
+    const REFUSED_AS: Option<audit::Call> = Some(audit::Call::AuditList);
+    type Meaning = Wanted;
+
+    fn resolve(&self, now: Timestamp) -> Result<Wanted, Invalid> {
+        let (since, until) = self.window(now)?;
+        let takes = "an operator's name, or local: and a user's number";
+        let operator = optional("operator", takes, &self.operator, |text| {
+            is_name(text.strip_prefix("local:").unwrap_or(text)).then(|| text.to_owned())
+        })?;
+        let handle = filter_handle(&self.handle, &self.region)?;
+        Ok(Wanted { since, until, operator, handle })
+    }
+
+    fn window(&self, now: Timestamp) -> Result<Window, Invalid> {
+        window(&self.since, &self.until, now)
+    }
+}

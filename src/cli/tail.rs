@@ -1,0 +1,287 @@
+//! Follows the log of a running server, over restarts of the server and broken connections.
+//!
+//! After a break the tail begins anew first, then a search reads what was recorded since the last record printed. So no record
+//! is missing, and those that both give are printed once. Only if the server's time was set back meanwhile, records of the new
+//! time may be missing.
+
+use std::{collections::HashSet, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    client::{Client, Lines, Refusal, read},
+    errors::UsageError,
+};
+use crate::{
+    api::{Call as _, LogRow, Paging, RecordFilter, SearchRequest},
+    cli::note::{note, print_passed_over},
+    clock::{Clock as _, SystemClock, Timestamp},
+    vocabulary::Retry,
+};
+
+/// The pause before the first try to connect again. Each further one is twice as long, up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A tail that lived so long, or gave a record, was a good one: the pauses begin anew.
+const GOOD_FOR: Duration = Duration::from_secs(30);
+/// A server sends something every 15 seconds. One that is silent for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// A record may get its instant so long before it is committed.
+const COMMIT_MAX: Duration = Duration::from_secs(60);
+/// The smallest span of time there is.
+const STEP: Duration = Duration::from_micros(1);
+
+/// A filter that keeps its meaning as time passes, and what was printed.
+struct Progress {
+    filter: RecordFilter,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// Records up to this instant were printed, or were there before the tail. None if the server does not say.
+    read_to: Option<Timestamp>,
+    /// Records that a search has printed and the new tail may give once more.
+    searched: HashSet<Timestamp>,
+    /// The pause before the next try to connect.
+    pause: Duration,
+}
+
+/// Why not everything from a gap was handed on.
+enum GapError {
+    /// The output takes no more.
+    Output(anyhow::Error),
+    /// The server did not give all of it.
+    Server(anyhow::Error),
+}
+
+/// Hands every record on that is committed from now on and matches.
+///
+/// # Errors
+/// If the first connection fails, if the server refuses for good, or if `take` fails. It does not end otherwise.
+pub(super) async fn follow_server(
+    client: &Client,
+    filter: &RecordFilter,
+    mut take: impl FnMut(LogRow) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::of(filter)?;
+    let (mut lines, from) = client.tail(&progress.filter).await?;
+    progress.read_to = from;
+    note!("dispatchd: waiting for records; Ctrl-C ends");
+    loop {
+        let why = progress.pass_on(&mut lines, &mut take).await?;
+        note!("dispatchd: {why}; connecting again");
+        lines = progress.reconnect(client, &mut take).await?;
+    }
+}
+
+impl Progress {
+    fn of(filter: &RecordFilter) -> anyhow::Result<Self> {
+        let (since, until) = filter.window(SystemClock.now())?;
+        let as_text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let filter =
+            RecordFilter { since: as_text(since), until: as_text(until), ..filter.clone() };
+        Ok(Self { filter, since, until, read_to: None, searched: HashSet::new(), pause: PAUSE_MIN })
+    }
+
+    /// Hands on what comes until the tail ends, and returns why.
+    async fn pass_on(
+        &mut self,
+        lines: &mut Lines,
+        take: &mut impl FnMut(LogRow) -> anyhow::Result<()>,
+    ) -> anyhow::Result<String> {
+        let began = Instant::now();
+        loop {
+            if began.elapsed() >= GOOD_FOR {
+                self.pause = PAUSE_MIN;
+            }
+            let line = match timeout(SILENCE_MAX, lines.next()).await {
+                Ok(Ok(Some(line))) => line,
+                Ok(Ok(None)) => return Ok("the server ended the stream".to_owned()),
+                Ok(Err(error)) => return Ok(format!("the stream broke off ({error})")),
+                Err(_) => return Ok("the server is silent".to_owned()),
+            };
+            let Some(record) = line.strip_prefix(b"data: ") else { continue };
+            let row: LogRow = read(record)?;
+            if self.searched.remove(&row.at) {
+                continue;
+            }
+            (self.read_to, self.pause) = (Some(row.at), PAUSE_MIN);
+            take(row)?;
+        }
+    }
+
+    /// Connects again and hands on what came in between. Tries until it succeeds or is refused for good.
+    async fn reconnect(
+        &mut self,
+        client: &Client,
+        take: &mut impl FnMut(LogRow) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Lines> {
+        let mut is_said = false;
+        loop {
+            sleep(self.pause).await;
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
+            let failed = match client.tail(&self.filter).await {
+                Ok((lines, from)) => match self.catch_up(client, from, take).await {
+                    Ok(()) => return Ok(lines),
+                    Err(GapError::Output(error)) => return Err(error),
+                    Err(GapError::Server(error)) => error,
+                },
+                Err(error) => error,
+            };
+            if is_final(&failed) {
+                return Err(failed);
+            }
+            if !is_said {
+                note!("dispatchd: {failed:#}. Trying again until Ctrl-C");
+            }
+            is_said = true;
+        }
+    }
+
+    /// Hands on what was recorded since the last record, after a tail began at the instant `from`.
+    async fn catch_up(
+        &mut self,
+        client: &Client,
+        from: Option<Timestamp>,
+        take: &mut impl FnMut(LogRow) -> anyhow::Result<()>,
+    ) -> Result<(), GapError> {
+        // An earlier tail has ended, and this one does not give what was committed before it.
+        self.searched.clear();
+        let Some(read_to) = self.read_to else {
+            note!(
+                "dispatchd: connected again; records from in between may be missing: `dispatchd log search` finds them"
+            );
+            self.read_to = from;
+            return Ok(());
+        };
+        let gap = self.since.unwrap_or_default().max(read_to.plus(STEP));
+        if self.until.is_some_and(|until| until <= gap) {
+            return Ok(());
+        }
+        let filter = RecordFilter { since: Some(gap.to_string()), ..self.filter.clone() };
+        let page = Paging { order: Some("asc".to_owned()), ..Paging::default() };
+        let may_come_again = from.unwrap_or_default().minus(COMMIT_MAX);
+        let (mut failed, mut found) = (None, 0);
+        let outcome = client
+            .rows(&SearchRequest { filter, page }, |row: LogRow| {
+                self.read_to = Some(row.at);
+                if row.at >= may_come_again {
+                    self.searched.insert(row.at);
+                }
+                found += 1;
+                take(row).map_err(|error| {
+                    failed = Some(error);
+                    anyhow::anyhow!("the output is closed")
+                })
+            })
+            .await;
+        if let Some(error) = failed {
+            return Err(GapError::Output(error));
+        }
+        let passed_over = outcome.map_err(GapError::Server)?;
+        note!("dispatchd: connected again; records from in between: {found}");
+        passed_over.into_iter().for_each(print_passed_over);
+        Ok(())
+    }
+}
+
+/// Whether trying again is in vain.
+fn is_final(error: &anyhow::Error) -> bool {
+    let refusal = error.downcast_ref::<Refusal>();
+    error.is::<UsageError>() || refusal.is_some_and(|refusal| refusal.retry != Retry::Later)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    /// 2026-11-23T08:41:00Z.
+    const START: u64 = 1_795_423_260;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::from_secs(START + second)
+    }
+
+    fn row(second: u64) -> String {
+        let at = at(second);
+        format!(
+            r#"{{"at":"{at}","kind":"refusals","reason":"token-invalid","status":401,"count":1}}"#
+        )
+    }
+
+    /// The answer of a tail that began at a second, gives these rows and breaks.
+    fn tail(from: u64, rows: &[u64]) -> String {
+        let events = rows.iter().map(|second| format!("data: {}\n\n", row(*second)));
+        answer("200 OK", &format!("dispatchd-tail-from: {}", at(from)), &events.collect::<String>())
+    }
+
+    fn answer(status: &str, header: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\n{header}\r\nconnection: close\r\n\r\n{body}")
+    }
+
+    /// A server that gives these answers, one a connection. Returns the paths that were asked for.
+    fn serve(answers: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let asked = thread::spawn(move || {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let (mut socket, _) = listener.accept().unwrap();
+                let head = BufReader::new(socket.try_clone().unwrap()).lines();
+                let mut head = head.map_while(Result::ok).take_while(|line| !line.is_empty());
+                asked.push(head.next().unwrap());
+                head.for_each(drop);
+                socket.write_all(answer.as_bytes()).unwrap();
+            }
+            asked
+        });
+        (address, asked)
+    }
+
+    /// The seconds of the rows that were handed on before the error.
+    async fn followed(answers: Vec<String>) -> (Vec<u64>, String, Vec<String>) {
+        let (address, asked) = serve(answers);
+        let client = Client::new(&address, "do_x").unwrap();
+        let mut taken = Vec::new();
+        let take = |row: LogRow| {
+            taken.push(row.at.as_secs() - START);
+            Ok(())
+        };
+        let ended = follow_server(&client, &RecordFilter::default(), take).await.unwrap_err();
+        (taken, ended.to_string(), asked.join().unwrap())
+    }
+
+    fn revoked() -> String {
+        let problem = crate::api::Problem::new(crate::vocabulary::ProblemCode::TokenInvalid, "no");
+        answer("401 Unauthorized", "x: y", &String::from_utf8(problem.to_json()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_came_during_a_break_is_read_once() {
+        let rows = format!("{}\n{}\n{}\n", row(2), row(3), row(4));
+        let answers =
+            vec![tail(0, &[1]), tail(4, &[4, 5]), answer("200 OK", "x: y", &rows), revoked()];
+        let (taken, ended, asked) = followed(answers).await;
+        assert_eq!(taken, [1, 2, 3, 4, 5]);
+        assert!(ended.starts_with("token-invalid"), "{ended}");
+        let since = "since=2026-11-23T08%3A41%3A01.000001Z";
+        assert!(asked[2].contains(since) && asked[2].contains("order=asc"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_gap_that_cannot_be_read_is_read_at_the_next_try() {
+        let busy = answer("502 Bad Gateway", "x: y", "");
+        let rows = answer("200 OK", "x: y", &format!("{}\n", row(2)));
+        let answers =
+            vec![tail(0, &[]), busy.clone(), tail(3, &[3]), busy, tail(3, &[3]), rows, revoked()];
+        let (taken, _, asked) = followed(answers).await;
+        assert_eq!(taken, [2, 3]);
+        for again in [3, 5] {
+            assert!(asked[again].contains("since=2026-11-23T08%3A41%3A00.000001Z"), "{asked:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The deployment as a whole: all checks, one after the other.
+
+use std::sync::Arc;
+
+use super::{
+    certificate::Certificate,
+    clock, files, keys, network, roles,
+    service::{self, Connections},
+    space,
+};
+use crate::{
+    api::{Check, DoctorReport},
+    clock::TrustedClock,
+    config::Config,
+};
+
+/// A deployment to check.
+#[derive(Debug)]
+pub struct Deployment {
+    config: Config,
+    clock: Arc<TrustedClock>,
+    certificate: Certificate,
+    /// None if no server runs.
+    connections: Option<Connections>,
+}
+
+impl Deployment {
+    /// The deployment of this process, which serves.
+    pub fn of_server(
+        config: Config,
+        clock: Arc<TrustedClock>,
+        certificate: Certificate,
+        connections: Connections,
+    ) -> Self {
+        Self { config, clock, certificate, connections: Some(connections) }
+    }
+
+    /// A deployment by its configuration and the files of `config.server.data`.
+    pub fn of_files(config: Config, clock: Arc<TrustedClock>, certificate: Certificate) -> Self {
+        Self { config, clock, certificate, connections: None }
+    }
+
+    /// The checks that only a running server can make of itself, if this one does not run.
+    pub fn unchecked(&self) -> &'static [Check] {
+        if self.connections.is_none() { &[Check::Descriptors] } else { &[] }
+    }
+
+    /// Everything that is wrong. `unnamed_proxies` is how many connections since the start named a proxy that the configuration does
+    /// not name. Reads names, sizes and permissions of files, so call it on a thread that may wait.
+    pub fn check(&self, unnamed_proxies: u64) -> DoctorReport {
+        let config = &self.config;
+        let clock = self.clock.status();
+        let mut findings = files::check(config);
+        findings.extend(keys::check(config));
+        findings.extend(clock::judge(config.clock.trust, &clock));
+        findings.extend(space::check(config, &*self.clock));
+        findings.extend(self.connections.and_then(service::judge_connections));
+        findings.extend(self.certificate.check(clock.wall));
+        findings.extend(network::judge(config));
+        findings.extend(network::judge_unnamed(unnamed_proxies));
+        findings.extend(roles::check(&config.server.data, clock.trusted));
+        findings.extend(service::judge(config));
+        findings.sort_by_key(|finding| finding.check);
+        DoctorReport { findings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::Severity,
+        clock::{self, ManualClock},
+        files::{DataDirectory, OsDisk},
+        operators::{Operators, Role},
+    };
+
+    #[test]
+    fn a_good_deployment_has_no_finding_and_findings_are_in_the_order_of_the_checks() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data = folder.path().join("data");
+        config.keys.root_key = Some(folder.path().join("root/root.key"));
+        DataDirectory::prepare(&config.server.data).unwrap();
+        crate::files::create_dir(&folder.path().join("root")).unwrap();
+        let machine = ManualClock::at(crate::clock::Timestamp::from_secs(1_795_420_800));
+        let operators = Operators::of(&config.server.data);
+        for (name, role) in [("ann", Role::Reader), ("root", Role::Admin)] {
+            operators.add(name, role, crate::clock::Clock::now(&*machine)).unwrap();
+        }
+        let of = |config: &Config| {
+            let machine: clock::SharedMachine = machine.clone();
+            let data = &config.server.data;
+            let clock = TrustedClock::open(machine, OsDisk::shared(), data, &config.clock).unwrap();
+            Deployment::of_files(config.clone(), Arc::new(clock), Certificate(Arc::new(|| None)))
+        };
+        assert_eq!(of(&config).check(0), DoctorReport::default());
+        assert_eq!(of(&config).unchecked(), [Check::Descriptors]);
+
+        let mut bad = config.clone();
+        bad.server.trusted_proxies = vec!["::/0".parse().unwrap()];
+        bad.quota.enabled = false;
+        bad.keys.root_key = None;
+        let found = of(&bad).check(0).findings;
+        let found: Vec<_> = found.iter().map(|it| (it.check, it.severity)).collect();
+        let expected = [
+            (Check::Keys, Severity::Warning),
+            (Check::Proxies, Severity::Error),
+            (Check::Delivery, Severity::Warning),
+            (Check::Quotas, Severity::Warning),
+        ];
+        assert_eq!(found, expected);
+    }
+}

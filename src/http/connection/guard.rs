@@ -1,0 +1,450 @@
+//! The stream of one connection, between the HTTP library and TCP or TLS, with deadlines for its client.
+//!
+//! - A client that takes no bytes for [`limits::WRITE_TIMEOUT`] loses its connection, even while the library waits for
+//!   something else. The kernel reports progress only once a third of its send buffer is free, so a client that takes single
+//!   bytes makes none.
+//! - While an HTTP/1.1 client takes no bytes, no more requests are read from it. The library alone would go on to answer some
+//!   requests, and keep the answers.
+//! - An HTTP/2 connection without a request under way ends after [`limits::IDLE_TIMEOUT`]. For HTTP/1.1 the library limits the
+//!   time until the next head.
+//! - The library's own refusals become problems ([`super::refusal`]). Before the connection closes, what the client still sends
+//!   is read: with unread bytes the kernel would reset the connection, and the client would lose the answer.
+
+use std::{
+    future::Future as _,
+    io::{self, ErrorKind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use axum_server::accept::Accept;
+use futures_util::future::BoxFuture;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Sleep,
+};
+
+use super::{open::Open, refusal};
+use crate::{http::edge::Connection, limits};
+
+/// Guards the streams that `A` accepts.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Guarded<A>(pub(in crate::http) A);
+
+impl<A> Accept<TcpStream, Connection> for Guarded<A>
+where
+    A: Accept<TcpStream, Connection>,
+    A::Future: Send + 'static,
+    A::Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    type Stream = Guard<A::Stream>;
+    type Service = A::Service;
+    type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
+
+    fn accept(&self, stream: TcpStream, connection: Connection) -> Self::Future {
+        let open = connection.open();
+        let accepted = self.0.accept(stream, connection);
+        Box::pin(async move {
+            let (stream, service) = accepted.await?;
+            Ok((Guard::new(stream, open), service))
+        })
+    }
+}
+
+/// A stream that ends when its client does not keep up.
+pub(in crate::http) struct Guard<T> {
+    stream: T,
+    open: Arc<Open>,
+    protocol: Protocol,
+    /// Runs while bytes wait for the client to take them.
+    write: Deadline,
+    /// The library, which wants to read while bytes wait.
+    reader: Option<Waker>,
+    /// Runs while an HTTP/2 connection waits for bytes, and while a refused client may still send.
+    idle: Deadline,
+    /// Whether no byte has come or left since `idle` began.
+    is_quiet: bool,
+    /// Bytes that came since the last line ended, as far as whole reads tell.
+    unbroken: usize,
+    refusal: Option<Refusal>,
+}
+
+/// The first byte that the server sends tells the two apart: a status line, or the length of a frame of settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Unknown,
+    Http1,
+    Http2,
+}
+
+/// What is sent in the place of the library's answer.
+struct Refusal {
+    answer: Vec<u8>,
+    sent: usize,
+    /// Bytes that came after it.
+    dropped: usize,
+}
+
+/// A timer that exists only while it runs.
+#[derive(Default)]
+struct Deadline(Option<Pin<Box<Sleep>>>);
+
+impl Deadline {
+    /// Starts it, unless it runs. Ready once it has run for `span`.
+    fn poll_passed(&mut self, cx: &mut Context<'_>, span: Duration) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(span)));
+        sleep.as_mut().poll(cx)
+    }
+
+    fn is_running(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn stop(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
+    fn new(stream: T, open: Arc<Open>) -> Self {
+        Self {
+            stream,
+            open,
+            protocol: Protocol::Unknown,
+            write: Deadline::default(),
+            reader: None,
+            idle: Deadline::default(),
+            is_quiet: false,
+            unbroken: 0,
+            refusal: None,
+        }
+    }
+
+    /// Starts the deadline of writes if `polled` waits, and stops it otherwise.
+    fn within_deadline<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if polled.is_pending() {
+            return self
+                .write
+                .poll_passed(cx, limits::WRITE_TIMEOUT)
+                .map(|()| Err(ErrorKind::TimedOut.into()));
+        }
+        self.write.stop();
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        polled
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        // A flush that sends nothing does not count: the library flushes each time that the timer wakes it.
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.is_quiet = false;
+        }
+        self.within_deadline(cx, polled)
+    }
+
+    /// Sends what is left of the answer in the place of the library's.
+    fn poll_send_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(mut refusal) = self.refusal.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut sent = Poll::Ready(Ok(()));
+        while refusal.sent < refusal.answer.len() && matches!(sent, Poll::Ready(Ok(()))) {
+            sent = match self.poll_send(cx, &refusal.answer[refusal.sent..]) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                polled => polled.map_ok(|count| refusal.sent += count),
+            };
+        }
+        self.refusal = Some(refusal);
+        sent
+    }
+
+    /// Reads and drops what a refused client still sends.
+    fn poll_drop_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; 4_096];
+        while let Some(refusal) = &mut self.refusal
+            && refusal.dropped < limits::BODY_DROPPED_BYTES_MAX
+        {
+            let mut read = ReadBuf::new(&mut bytes);
+            if Pin::new(&mut self.stream).poll_read(cx, &mut read)?.is_pending() {
+                // The client has the answer, so the end of waiting is no error. HTTP/1.1 does not use the other timer.
+                return self.idle.poll_passed(cx, limits::REFUSAL_LINGER).map(Ok);
+            }
+            if read.filled().is_empty() {
+                break;
+            }
+            refusal.dropped += read.filled().len();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready if the connection has been idle for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.idle.poll_passed(cx, limits::IDLE_TIMEOUT).is_ready() {
+            if self.is_quiet && !self.open.is_busy() {
+                return Poll::Ready(());
+            }
+            self.is_quiet = true;
+            self.idle.stop();
+        }
+        Poll::Pending
+    }
+
+    /// Notes what the client sent.
+    fn came(&mut self, bytes: &[u8]) {
+        self.is_quiet = false;
+        self.unbroken = match bytes.contains(&b'\n') {
+            true => 0,
+            false => self.unbroken.saturating_add(bytes.len()),
+        };
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.protocol == Protocol::Http1 && self.write.is_running() {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match polled {
+            Poll::Ready(Ok(())) => self.came(&buffer.filled()[before..]),
+            Poll::Pending if self.protocol == Protocol::Http2 => {
+                return self.poll_idle(cx).map(|()| Err(ErrorKind::TimedOut.into()));
+            }
+            _ => {}
+        }
+        polled
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.protocol == Protocol::Unknown {
+            let is_http1 = bytes.first() == Some(&b'H');
+            self.protocol = if is_http1 { Protocol::Http1 } else { Protocol::Http2 };
+        }
+        if self.protocol == Protocol::Http1
+            && self.refusal.is_none()
+            && let Some((begin, problem)) =
+                refusal::find(bytes, self.unbroken >= limits::HEAD_BYTES_MAX)
+        {
+            let (before, head) = bytes.split_at(begin);
+            let problem = refusal::answer(head, problem, self.open.traffic());
+            let answer = [before, &problem].concat();
+            self.refusal = Some(Refusal { answer, sent: 0, dropped: 0 });
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        self.poll_send(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send_refusal(cx))?;
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.within_deadline(cx, polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        ready!(self.within_deadline(cx, polled))?;
+        self.poll_drop_input(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use axum::Router;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tower::Service as _;
+
+    use super::*;
+    use crate::http::{
+        connection::admission::Admission,
+        edge::{Edge, Service},
+        operator,
+        proxies::Proxies,
+    };
+
+    /// Bytes that the stream takes before its client reads.
+    const BUFFER: usize = 64;
+    /// What hyper answers by itself.
+    const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+        date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+
+    fn guard() -> (DuplexStream, Guard<DuplexStream>) {
+        guard_of(BUFFER)
+    }
+
+    fn guard_of(buffer: usize) -> (DuplexStream, Guard<DuplexStream>) {
+        let traffic = operator::traffic();
+        let (routes, proxies) = (Router::new(), Proxies::default());
+        let service =
+            Service { routes, shortcut: None, proxies, hosts: None, overload: None, traffic };
+        let mut edge = Edge::new(service, Admission::of_socket(1));
+        let connection = edge.call(([192, 0, 2, 1], 1234).into()).into_inner().unwrap();
+        let (client, stream) = duplex(buffer);
+        (client, Guard::new(stream, connection.open()))
+    }
+
+    /// What `future` gives. A test must not hang if a deadline is missing.
+    async fn soon<F: Future>(future: F) -> F::Output {
+        tokio::time::timeout(Duration::from_secs(60), future).await.expect("it ends")
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_loses_its_connection() {
+        let (_client, mut guard) = guard();
+        let begun = Instant::now();
+        let written = soon(guard.write_all(&[b'H'; BUFFER + 1])).await;
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= limits::WRITE_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_some_keeps_it() {
+        let (mut client, mut guard) = guard();
+        let begun = Instant::now();
+        let taking = async {
+            let mut bytes = [0; 16];
+            while begun.elapsed() < 3 * limits::WRITE_TIMEOUT {
+                client.read_exact(&mut bytes).await.unwrap();
+                tokio::time::sleep(limits::WRITE_TIMEOUT / 10).await;
+            }
+        };
+        let writing = async { while guard.write_all(&[b'H'; BUFFER]).await.is_ok() {} };
+        // The client comes first in each round, so a pause of the machine does not end the connection.
+        tokio::select! {
+            biased;
+            () = taking => {}
+            () = writing => panic!("the connection ended"),
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_from_an_http1_client_that_takes_nothing() {
+        let (mut client, mut guard) = guard();
+        client.write_all(b"next").await.unwrap();
+        let mut bytes = [0; BUFFER + 1];
+        {
+            let mut writing = Box::pin(guard.write_all(&[b'H'; BUFFER + 1]));
+            assert!(futures_util::poll!(&mut writing).is_pending());
+        }
+        let mut next = [0; 4];
+        assert!(futures_util::poll!(Box::pin(guard.read(&mut next))).is_pending());
+        client.read_exact(&mut bytes[..BUFFER]).await.unwrap();
+        guard.write_all(b"H").await.unwrap();
+        assert_eq!(guard.read(&mut next).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn an_http2_connection_without_a_request_ends() {
+        let (mut client, mut guard) = guard();
+        guard.write_all(&[0, 0, 0, 4]).await.unwrap();
+        let begun = Instant::now();
+        let mut bytes = [0; 4];
+        client.write_all(b"ping").await.unwrap();
+        guard.read_exact(&mut bytes).await.unwrap();
+        // As the library does: each time that it is woken.
+        let read = soon(std::future::poll_fn(|cx| {
+            _ = Pin::new(&mut guard).poll_flush(cx);
+            Pin::new(&mut guard).poll_read(cx, &mut ReadBuf::new(&mut bytes))
+        }));
+        assert_eq!(read.await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= limits::IDLE_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn an_http2_connection_with_a_request_under_way_does_not_end() {
+        let (_client, mut guard) = guard();
+        guard.write_all(&[0, 0, 0, 4]).await.unwrap();
+        let under_way = guard.open.begin();
+        let mut bytes = [0; 4];
+        let patience = 4 * limits::IDLE_TIMEOUT;
+        let read = tokio::time::timeout(patience, guard.read(&mut bytes)).await;
+        assert!(read.is_err(), "{read:?}");
+        drop(under_way);
+        let read = soon(guard.read(&mut bytes)).await;
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn the_librarys_answer_becomes_a_problem_after_an_earlier_answer() {
+        let (mut client, mut guard) = guard();
+        let traffic = Arc::clone(guard.open.traffic());
+        let reading = async {
+            let mut text = String::new();
+            client.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        let writing = async {
+            let earlier = b"HTTP/1.1 204 No Content\r\nx-request-id: r_1\r\n\r\n";
+            guard.write_all(&[earlier, BAD].concat()).await.unwrap();
+            guard.shutdown().await.unwrap();
+            drop(guard);
+        };
+        let (text, ()) = soon(async { tokio::join!(reading, writing) }).await;
+        let (earlier, problem) = text.split_once("HTTP/1.1 400 Bad Request\r\n").unwrap();
+        assert!(earlier.starts_with("HTTP/1.1 204") && earlier.ends_with("\r\n\r\n"), "{text}");
+        let (head, body) = problem.split_once("\r\n\r\n").unwrap();
+        for line in
+            ["connection: close", "content-type: application/problem+json", "x-request-id: r_"]
+        {
+            assert!(head.contains(line), "{head}");
+        }
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        assert_eq!(head.matches("content-length").count(), 1);
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["code"], "request-invalid");
+        let [answered] = &traffic.requests()[..] else { panic!("it is not counted once") };
+        assert_eq!((answered.call, answered.status), ("other", 400));
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_malformed_head_is_read_for_a_moment() {
+        // Takes the whole answer.
+        const LARGE: usize = 4_096;
+        let (mut client, mut guard) = guard_of(LARGE);
+        guard.write_all(BAD).await.unwrap();
+        let mut answer = vec![0; LARGE];
+        let sending = async {
+            // More than the stream takes at once, so it is read meanwhile.
+            client.write_all(&[b'x'; 10 * LARGE]).await.unwrap();
+            client.read(&mut answer).await.unwrap()
+        };
+        // The guard is dropped at the end, which would break the client's writing off.
+        let closing = async move { guard.shutdown().await };
+        let (sent, closed) = soon(async { tokio::join!(sending, closing) }).await;
+        assert!(sent > 0 && answer.starts_with(b"HTTP/1.1 400"));
+        closed.unwrap();
+    }
+
+    #[tokio::test]
+    async fn answers_of_the_service_are_not_touched() {
+        let (mut client, mut guard) = guard();
+        let own = b"HTTP/1.1 400 B\r\nx-request-id: r_1\r\n\r\n";
+        guard.write_all(own).await.unwrap();
+        let mut bytes = [0; BUFFER];
+        let count = client.read(&mut bytes).await.unwrap();
+        assert_eq!(&bytes[..count], own);
+    }
+}

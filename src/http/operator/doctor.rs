@@ -1,0 +1,42 @@
+//! `GET /v1/doctor`: what is wrong with the deployment.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::HeaderMap};
+use tokio::task::spawn_blocking;
+
+use super::{access::authorize, counters::Counters};
+use crate::{
+    api::DoctorReport,
+    doctor::Deployment,
+    http::{
+        problem::{Code, Problem},
+        query::NoParameters,
+    },
+    operators::{Operators, Role},
+};
+
+/// Checks the deployment: file modes, keys, clock, space, open files, listeners, operators, delivery of codes. Each finding says what
+/// to do. It reads no record, so the audit log does not note it.
+#[utoipa::path(
+    get, path = "/v1/doctor", operation_id = "getDoctor", tag = "doctor",
+    responses(
+        (status = 200, description = "What is wrong; an empty list if nothing is", body = DoctorReport),
+        (status = 400, description = "`request-invalid`: there is a parameter"),
+    ),
+    security(("operator" = ["reader"])),
+)]
+pub(super) async fn doctor(
+    headers: HeaderMap,
+    _: NoParameters,
+    State(operators): State<Arc<Operators>>,
+    State(deployment): State<Arc<Deployment>>,
+    State(counters): State<Counters>,
+) -> Result<Json<DoctorReport>, Problem> {
+    authorize(&headers, &operators, Role::Reader)?;
+    let unnamed_proxies = counters.proxies.unnamed_seen();
+    let report = spawn_blocking(move || deployment.check(unnamed_proxies)).await;
+    report
+        .map(Json)
+        .map_err(|_| Problem::new(Code::Internal, "the deployment could not be checked"))
+}

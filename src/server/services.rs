@@ -1,0 +1,89 @@
+//! What answers on the two listeners.
+
+use std::sync::Arc;
+
+use super::modules::Modules;
+use crate::{
+    clock::{SharedClock, TrustedClock},
+    config::Config,
+    doctor::{Connections, Deployment},
+    http::{
+        self,
+        edge::Service,
+        host::Hosts,
+        operator::{CaseRequired, MetricsOpen, OperatorState, Reads},
+        phone::PhoneState,
+        proxies::Proxies,
+        tls::Tls,
+    },
+    operators::Operators,
+    reading::Records,
+    shutdown::Shutdown,
+};
+
+/// The services of both listeners, with counts at zero.
+pub(super) struct Services {
+    pub(super) phones: Service,
+    pub(super) operators: Service,
+}
+
+impl Services {
+    pub(super) fn new(
+        config: &Config,
+        modules: &Modules,
+        trusted: &Arc<TrustedClock>,
+        tls: Option<&Tls>,
+        shutdown: &Shutdown,
+        connections: Connections,
+    ) -> Self {
+        let clock: SharedClock = Arc::clone(trusted) as _;
+        let (of_phones, of_operators) = (http::phone::traffic(), http::operator::traffic());
+        let proxies = Proxies::from(config.server.trusted_proxies.as_slice());
+        let counters = modules.counters(&of_phones, &of_operators, &proxies);
+        let hosts = Hosts::new(config.server.operators.ip(), &config.server.hosts);
+        let phones = PhoneState {
+            dispatch: modules.dispatch.clone(),
+            registry: Arc::clone(&modules.registry),
+            verifications: Arc::clone(&modules.ownership),
+            quota: Arc::clone(&modules.quota),
+            log: modules.log.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
+        let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
+        let operators = OperatorState {
+            operators: Arc::new(Operators::of(&config.server.data)),
+            metrics_open: MetricsOpen(config.telemetry.metrics_open),
+            case_required: CaseRequired(config.operators.require_case),
+            reads: Reads::new(records),
+            registry: Arc::clone(&modules.registry),
+            quota: Arc::clone(&modules.quota),
+            intake: modules.intake.clone(),
+            snapshots: modules.snapshots.clone(),
+            counters,
+            states: modules.states(trusted, tls),
+            defences: modules.defences(),
+            deployment: Arc::new(Deployment::of_server(
+                config.clone(),
+                Arc::clone(trusted),
+                super::tls::certificate_in_files(&config.tls, SharedClock::clone(&clock)),
+                connections,
+            )),
+            log: modules.log.clone(),
+            clock,
+            trusted: Arc::clone(trusted),
+            shutdown: shutdown.clone(),
+        };
+        let paths = http::operator::paths();
+        Self {
+            phones: http::phone::service(
+                phones,
+                proxies,
+                config.server.shed_after,
+                paths,
+                of_phones,
+            ),
+            operators: http::operator::service(operators, hosts, of_operators),
+        }
+    }
+}
