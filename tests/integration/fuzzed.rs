@@ -1,15 +1,14 @@
 //! Every fuzz target on seeds and changed seeds, in a second each. A fuzzer runs the same targets for hours: docs/CONTRIBUTING.md.
 //!
-//! `FUZZ_SEED=N` repeats a run. `FUZZ_CORPUS=DIR` writes the seeds of each target to a folder below DIR, for the fuzzer to begin with.
+//! `DISPATCHD_TEST_SEED=N` repeats a run. `FUZZ_CORPUS=DIR` writes the seeds of each target to a folder below DIR, for the fuzzer to begin with.
 
 use std::{
     fs,
-    hash::{BuildHasher as _, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
 
-use crate::repository::file;
+use crate::{repository::file, variables::seed};
 
 #[path = "../../fuzz/targets/mod.rs"]
 mod targets;
@@ -74,11 +73,6 @@ impl Dice {
     }
 }
 
-fn seed() -> u64 {
-    let given = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
-    given.unwrap_or_else(|| RandomState::new().hash_one(0))
-}
-
 /// Feeds the target its seeds and so many changed inputs, and says which one it cannot bear.
 fn feed(target: &Target, seed: u64) {
     let mut dice = Dice(seed);
@@ -100,7 +94,7 @@ fn feed(target: &Target, seed: u64) {
         let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
         assert!(
             outcome.is_ok(),
-            "{} panics on {:?} (FUZZ_SEED={seed}): make it a test of the module that owns the bytes",
+            "{} panics on {:?} (DISPATCHD_TEST_SEED={seed}): make it a test of the module that owns the bytes",
             target.name,
             input.escape_ascii().to_string()
         );
@@ -110,7 +104,7 @@ fn feed(target: &Target, seed: u64) {
 #[test]
 fn no_target_panics_on_seeds_and_changed_seeds() {
     let seed = seed();
-    println!("FUZZ_SEED={seed}");
+    println!("DISPATCHD_TEST_SEED={seed}");
     for target in TARGETS {
         feed(target, seed);
         targets::run(target.name, &[]);
@@ -147,7 +141,7 @@ fn every_target_has_a_program_for_the_fuzzer() {
 }
 
 #[test]
-#[should_panic = "FUZZ_SEED=7"]
+#[should_panic = "DISPATCHD_TEST_SEED=7"]
 fn a_target_that_panics_is_reported_with_its_input() {
     let target = Target {
         name: "planted",

@@ -23,6 +23,7 @@ use crate::{
     harness::{Device, Server, say},
     load::Dice,
     wire::{call, link},
+    variables::{from_env, seed},
 };
 
 const ASKERS: u64 = 3;
@@ -277,14 +278,10 @@ fn changes(dice: &mut Dice) -> Vec<Vec<Act>> {
 const SENT: &[&str] =
     &["verification", "handle", "sent_by", "expires_at", "next_send_at", "attempts_left"];
 
-fn from_env(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 #[tokio::test]
 async fn the_answers_to_everyone_fit_one_order() {
     let rounds = from_env("DISPATCHD_TEST_HISTORIES", 60);
-    let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
+    let seed = seed();
     println!("DISPATCHD_TEST_SEED={seed}");
     let server = Server::start_with(&[("LOG__DURABILITY", "os")]).await;
     let mut people = People::sign_up(&server, 0).await;

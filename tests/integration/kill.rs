@@ -15,22 +15,18 @@ use crate::{
     harness::{Server, dispatchd, run, say},
     ledger::Tally,
     load::{Client, Dice},
+    variables::{from_env, seed},
 };
 
 const CONNECTIONS: u64 = 32;
 /// Rounds between two reads of the whole log.
 const ROUNDS_BETWEEN_TALLIES: u64 = 50;
 
-fn from_env(name: &str, default: u64) -> u64 {
-    let set = std::env::var(name).ok();
-    set.map_or(default, |text| text.parse().expect("a number"))
-}
-
 #[tokio::test]
 async fn kill_9_at_any_moment_loses_nothing_that_was_answered() {
     let started = Instant::now();
     let kills = from_env("DISPATCHD_TEST_KILLS", 200);
-    let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
+    let seed = seed();
     say(&format!("{kills} kills, DISPATCHD_TEST_SEED={seed}"));
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::on(&folder.path().join("data"), &[]).await;

@@ -69,6 +69,7 @@ mod tails;
 mod timed;
 mod timeline;
 mod tls;
+mod variables;
 mod verifications;
 mod wire;
 mod wrong_clocks;

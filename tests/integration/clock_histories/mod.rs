@@ -29,7 +29,7 @@ use self::{
     steps::{History, Step},
     world::World,
 };
-use crate::{disk_full::SmallDisk, harness::say};
+use crate::{disk_full::SmallDisk, harness::say, variables::seed};
 
 const WORKERS: usize = 4;
 
@@ -84,11 +84,12 @@ fn shrink(history: &mut History, fault: Fault, test: &str) {
     }
 }
 
-fn run_all(count: u64, test: &str) {
+/// Runs histories with the seeds from `first` on, or the one with the seed that the environment names.
+fn run_all(first: u64, count: u64, test: &str) {
     let seed = std::env::var("DISPATCHD_TEST_SEED").ok();
     let seed = seed.map(|seed| seed.parse::<u64>().expect("a number"));
     let count = if seed.is_some() { 1 } else { count };
-    let first = seed.unwrap_or_else(|| SystemClock.now().as_micros());
+    let first = seed.unwrap_or(first);
     if SmallDisk::mount("disk", test).is_none() {
         return;
     }
@@ -128,11 +129,12 @@ fn run_all(count: u64, test: &str) {
 
 #[test]
 fn wrong_clocks_and_full_disks_do_no_harm() {
-    run_all(50, "clock_histories::wrong_clocks_and_full_disks_do_no_harm");
+    run_all(seed(), 50, "clock_histories::wrong_clocks_and_full_disks_do_no_harm");
 }
 
 #[test]
 #[ignore = "2,000 histories"]
 fn long_wrong_clocks_and_full_disks_do_no_harm() {
-    run_all(2_000, "clock_histories::long_wrong_clocks_and_full_disks_do_no_harm");
+    let now = SystemClock.now().as_micros();
+    run_all(now, 2_000, "clock_histories::long_wrong_clocks_and_full_disks_do_no_harm");
 }

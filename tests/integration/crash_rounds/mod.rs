@@ -35,6 +35,7 @@ use crate::{
     connection::Wire,
     harness::{Server, say},
     load::Dice,
+    variables::{from_env, seed},
 };
 use people::{Kind, People};
 use world::Record;
@@ -97,14 +98,10 @@ impl Tally {
     }
 }
 
-fn from_env(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 /// Runs rounds: the actors make changes, the server is killed, and the actors check.
 async fn crash_rounds<P: Actor>(what: &str, actors: impl Fn(&Path, u64) -> Vec<P>) {
     let kills = from_env("DISPATCHD_TEST_KILLS", 10);
-    let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
+    let seed = seed();
     println!("{what}: DISPATCHD_TEST_SEED={seed}");
     let (started, folder) = (Instant::now(), tempfile::tempdir().unwrap());
     let env = [("REGISTRY__DEVICES_PER_ACCOUNT", "250")];

@@ -18,19 +18,15 @@ use crate::{
     harness::{PATIENCE, Server, run, say},
     load::Dice,
     scenarios::sign_out,
+    variables::{self, from_env},
 };
-
-fn from_env(name: &str, default: u64) -> u64 {
-    let set = std::env::var(name).ok();
-    set.map_or(default, |text| text.parse().expect("a number"))
-}
 
 pub(super) fn rounds() -> u64 {
     from_env("DISPATCHD_TEST_KILLS", 4)
 }
 
 pub(super) fn seed() -> u64 {
-    let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
+    let seed = variables::seed();
     say(&format!("{} kills, DISPATCHD_TEST_SEED={seed}", rounds()));
     seed
 }

@@ -16,6 +16,7 @@ use crate::{
     connection::{Reply, Wire},
     harness::{Device, PATIENCE, Server, own_port, say},
     load::Dice,
+    variables::seed,
 };
 
 const ACCOUNTS: usize = 16;
@@ -124,8 +125,7 @@ impl Results {
 
 #[tokio::test]
 async fn a_cold_start_never_answers_sms() {
-    let seed = std::env::var("DISPATCHD_TEST_SEED").ok();
-    let seed = seed.map_or(u64::from(std::process::id()), |text| text.parse().expect("a number"));
+    let seed = seed();
     println!("DISPATCHD_TEST_SEED={seed}");
     let address = format!("127.0.0.1:{}", own_port());
     let mut server = Server::start_with(&[("SERVER__PHONES", &address)]).await;

@@ -13,6 +13,7 @@ use crate::{
     harness::{Device, Server, say},
     load::Dice,
     timed::Timed,
+    variables::seed,
 };
 
 const MEMBERS: [&str; 6] = [
@@ -208,8 +209,7 @@ fn check(observed: &[Observation], truths: &[Truth]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_answered_from_one_point_in_time_while_members_change() {
-    let seed = std::env::var("DISPATCHD_TEST_SEED").ok();
-    let seed = seed.map_or(u64::from(std::process::id()), |text| text.parse().expect("a number"));
+    let seed = seed();
     println!("DISPATCHD_TEST_SEED={seed}");
     let mut timed = Timed::with_lease(LEASE).await;
     let server = &timed.server;

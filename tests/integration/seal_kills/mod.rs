@@ -32,7 +32,7 @@ use dispatchd::{
 };
 use tempfile::TempDir;
 
-use crate::{harness::say, load::Dice, retention::copy};
+use crate::{harness::say, load::Dice, retention::copy, variables::{from_env, seed}};
 pub(crate) use child::record;
 use child::{Orders, RETENTION};
 use disk::{Moment, START, Target};
@@ -46,10 +46,6 @@ const SECOND_PIECE: &str = "seal: append sealing second or later piece";
 /// How many copies of the directory the test keeps, and the number of processes between two copies.
 const COPIES: usize = 4;
 const BETWEEN_COPIES: u64 = 3;
-
-fn from_env(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
 
 /// What the test knows about a step.
 #[derive(Debug, Default)]
@@ -267,7 +263,7 @@ fn rows(data: &Path, wall: Timestamp, retention: Duration) -> Option<Vec<LogRow>
 fn kill_9_at_every_step_of_sealing_and_expiry() {
     let started = Instant::now();
     let kills = from_env("DISPATCHD_TEST_KILLS", 60);
-    let seed = from_env("DISPATCHD_TEST_SEED", u64::from(std::process::id()));
+    let seed = seed();
     say(&format!("{kills} kills while sealing and expiring, DISPATCHD_TEST_SEED={seed}"));
     let mut trial = Trial::new(seed);
     // The first processes discover the steps, including those of expiry.
