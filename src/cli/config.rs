@@ -11,7 +11,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::note::note,
+    cli::{note::note, output::print_text},
     clock::{SharedClock, SystemClock},
     config::{self, Config, ConfigError},
     envelope::KeyFiles,
@@ -19,6 +19,9 @@ use crate::{
     server::check_tls,
     verification::DeliveryRouter,
 };
+
+const GOOD_WITHOUT_FILE: &str =
+    "no file given (--config, DISPATCHD_CONFIG); defaults and environment are good\n";
 
 #[derive(Args)]
 pub(super) struct ConfigFile {
@@ -45,14 +48,18 @@ impl ConfigFile {
     }
 
     fn file(&self) -> Option<PathBuf> {
-        let named = || env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty());
-        self.file.clone().or_else(|| named().map(PathBuf::from))
+        self.file.clone().or_else(file_of_environment)
     }
 
     /// Reads the file that `--config` names, for commands that otherwise need none: a mistyped name is an error everywhere.
     pub(super) fn check_named(&self) -> Result<(), ConfigError> {
         if self.file.is_some() { self.load().map(drop) } else { Ok(()) }
     }
+}
+
+/// The file that `DISPATCHD_CONFIG` names.
+pub(super) fn file_of_environment() -> Option<PathBuf> {
+    env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
 #[derive(Subcommand)]
@@ -69,15 +76,11 @@ impl ConfigCommand {
             Self::Check(file) => {
                 let (config, faults) = file.load_partly()?;
                 check(&config, faults)?;
-                match file.file() {
-                    Some(file) => {
-                        writeln!(stdout(), "{}: the configuration is good", file.display())?;
-                    }
-                    None => writeln!(
-                        stdout(),
-                        "no file given (--config, DISPATCHD_CONFIG); defaults and environment are good"
-                    )?,
-                }
+                let verdict = match file.file() {
+                    Some(file) => format!("{}: the configuration is good\n", file.display()),
+                    None => GOOD_WITHOUT_FILE.to_owned(),
+                };
+                print_text(&verdict, 2)?;
             }
             Self::Show(file) => write!(stdout(), "{}", in_force(file.load()?).to_toml()?)?,
         }
@@ -104,14 +107,14 @@ fn check(config: &Config, faults: Option<ConfigError>) -> anyhow::Result<()> {
     let delivery = DeliveryRouter::check(&config.ownership, &clock);
     let tls = check_tls(&config.tls, Arc::clone(&clock)).err();
     let mut found = Vec::new();
-    found.extend(data.map(|error| ("server.data", error.to_string())));
-    found.extend(keys.map(|error| ("keys.root_key", error.to_string())));
-    found.extend(tls.map(|error| ("tls", error.to_string())));
-    found.extend(delivery.iter().map(|error| ("ownership.delivery", error.to_string())));
+    found.extend(data.map(|error| ("server.data".to_owned(), error.to_string())));
+    found.extend(keys.map(|error| ("keys.root_key".to_owned(), error.to_string())));
+    found.extend(tls.map(|error| ("tls".to_owned(), error.to_string())));
+    found.extend(delivery.into_iter().map(|error| (error.key, error.why)));
     if let Some(faults) = faults {
         return Err(faults.with(found).into());
     }
-    let lines: Vec<_> = found.into_iter().map(|(_, fault)| fault).collect();
+    let lines: Vec<_> = found.into_iter().map(|(key, why)| format!("{key}: {why}")).collect();
     match &*lines {
         [] => Ok(()),
         [fault] => bail!("{fault}"),

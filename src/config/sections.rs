@@ -61,10 +61,15 @@ impl Fault {
 }
 
 impl ConfigError {
-    /// Adds faults of what the configuration names: each with the key that names it.
+    /// Adds faults of what the configuration names: each with the key that names it, unless the fault is there already.
     #[must_use]
-    pub fn with(mut self, faults: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        self.faults.extend(faults.into_iter().map(|(key, why)| Fault::new(key, why)));
+    pub fn with(mut self, faults: impl IntoIterator<Item = (String, String)>) -> Self {
+        for (key, why) in faults {
+            let said = format!("{key} {why}");
+            if self.faults.iter().all(|fault| fault.why != said) {
+                self.faults.push(Fault::new(key, why));
+            }
+        }
         self
     }
 }
