@@ -34,6 +34,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/format.js",
     "app/keys.js",
     "app/router.js",
+    "app/rows.js",
     "app/session.js",
     "app/shell.js",
     "app/types.js",
