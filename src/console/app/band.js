@@ -14,6 +14,8 @@ const BAND = 36;
 const WINDOW_LEAST = 2000;
 /** Pixels in which a span's name fits. */
 const NAME_WIDTH = 46;
+/** The part of the band that the entries must take: less is shown zoomed. */
+const SEEN_LEAST = 0.03;
 /** How much a step of the wheel or a key zooms. */
 const ZOOM = 1.5;
 /** Distances between the axis' labels, in milliseconds. */
@@ -64,6 +66,8 @@ export class Band {
     );
     this.#listen();
     this.#tell(-1);
+    // A young handle would be a line at the right edge.
+    if (entries.length > 0 && until - Date.parse(entries[0].at) < (until - from) * SEEN_LEAST) this.#showEntries();
   }
 
   #listen() {

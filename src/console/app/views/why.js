@@ -171,7 +171,7 @@ function warnings(summary, hiddenUntil) {
  */
 function section(heading, count, all, table) {
   const newest = all.toReversed();
-  const place = h("div", { class: "scrolls" });
+  const place = h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": heading });
   const more = h("button", { class: "button", type: "button" }, `Show all ${number(newest.length)} lines`);
   more.addEventListener("click", () => {
     replace(place, table(newest));
@@ -180,7 +180,7 @@ function section(heading, count, all, table) {
   if (newest.length > 0) replace(place, table(newest.slice(0, LINES_SHOWN)));
   return h(
     "section",
-    { class: "card", "aria-label": heading },
+    { class: "card", "data-section": heading },
     h("div", { class: "head" }, h("h2", {}, heading), h("span", { class: "soft" }, count)),
     place,
     newest.length > LINES_SHOWN && more,
@@ -209,7 +209,7 @@ function lookupTable(lookups, ctx) {
       {},
       h("td", { class: "when" }, time(entry.at), entry.count > 1 && h("span", { class: "soft" }, " to ", time(entry.last))),
       h("td", {}, entry.route === null ? routeMark(null, "Refused") : routeMark(entry.route)),
-      h("td", { class: "sentence" }, seen(capital(told(entry.sentence))), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
+      h("td", { class: "sentence" }, seen(reason(entry.sentence)), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
       h("td", { class: "number" }, number(entry.count)),
       h("td", { class: "askers" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
     );
@@ -233,7 +233,7 @@ function holders(summary, now, signal) {
     "section",
     { class: "card", "aria-label": "Who still goes by another answer" },
     h("div", { class: "head" }, h("h2", {}, "Who still goes by another answer"), h("span", { class: "soft" }, count === "1" ? "1 device" : `${count} devices`)),
-    h("div", { class: "scrolls" }, h("table", {}, heads(["Device", "Was told", "When (UTC)", "May use it for"]), h("tbody", {}, ...lines.map(({ row }) => row)))),
+    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Devices" }, h("table", {}, heads(["Device", "Was told", "When (UTC)", "May use it for"]), h("tbody", {}, ...lines.map(({ row }) => row)))),
     summary.holders_count > lines.length && h("p", { class: "hint" }, `The first ${number(lines.length)} are shown.`),
   );
 }
@@ -253,6 +253,11 @@ function holderLine(holder) {
 /** @param {string} text */
 function capital(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A lookup's sentence without answer and time, which have columns of their own. @param {string} sentence */
+function reason(sentence) {
+  return capital(sentence.replace(/^.*?\d{2}:\d{2}:\d{2}[^:]*: /, ""));
 }
 
 /** An entry's sentence without the time that it begins with, which has a column of its own. @param {string} sentence */
