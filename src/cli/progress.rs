@@ -35,7 +35,7 @@ impl ProgressView {
         Self(RefCell::new(Shown { bar, ..Shown::default() }))
     }
 
-    /// Takes the bar away, for good.
+    /// Takes the bar away, for good: before something else is printed.
     pub(super) fn end(&self) {
         self.0.borrow_mut().end();
     }
@@ -81,7 +81,7 @@ impl Shown {
     }
 
     fn end(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }

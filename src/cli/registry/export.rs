@@ -82,6 +82,7 @@ impl Export {
             let registry = StoppedRegistry::open(&copy.directory, config.registry, clock)?;
             self.write(kind, &registry, &view)?
         };
+        view.end();
         let accounts = counted(accounts, "account");
         match &self.file {
             file @ Target::File(_) => {

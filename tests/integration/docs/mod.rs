@@ -3,6 +3,7 @@
 //! A new document needs no line here: it is found. Its blocks say by their kind how they are checked; see [`run_all`].
 
 mod by_hand;
+mod changelog;
 mod demo;
 mod document;
 mod links;

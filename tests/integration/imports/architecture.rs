@@ -220,3 +220,12 @@ fn the_commands_of_decisions_name_tests_and_benches() {
     }
     assert!(found > 20, "only {found} commands were found");
 }
+
+#[test]
+fn the_table_of_benches_has_each() {
+    let table = &documents()["docs/CONTRIBUTING.md"];
+    for entry in fs::read_dir(Path::new(ROOT).join("benches")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(table.contains(&format!("\n| `{name}` | ")), "CONTRIBUTING has no bench {name}");
+    }
+}

@@ -5,13 +5,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 use tempfile::TempDir;
 
 use crate::{
     docs::{Block, document, matches},
-    harness::{dispatchd, run},
+    harness::{dispatchd, run, say},
     repository::{ROOT, debian_folder, file},
 };
 
@@ -156,7 +157,7 @@ pub(super) fn print_what_they_show(steps: &[Step], told: &str) {
     }
 }
 
-/// "From the package to a TLS server that Prometheus scrapes", in seconds.
+/// "From the package to a TLS server that Prometheus scrapes". Prints the seconds.
 #[test]
 fn the_words_of_deploy_lead_from_the_package_to_tls_and_prometheus() {
     let packages = Packages::build();
@@ -186,7 +187,9 @@ echo "all steps passed"
     fs::remove_file(&packages.new).unwrap();
     let path = packages.folder.path().join("deploy.sh");
     fs::write(&path, script).unwrap();
+    let started = Instant::now();
     let told = packages.run(&path, &[]);
+    say(&format!("from the package to TLS and Prometheus: {:.1} s", started.elapsed().as_secs_f64()));
     assert!(told.ends_with("all steps passed\n") && steps.len() >= 8, "{told}");
     print_what_they_show(&steps[1..], &told);
 }
