@@ -240,7 +240,8 @@ fn of_named_day(text: &str, now: Timestamp) -> Option<Timestamp> {
 
 /// Whether the month is one, but has no such day: `2026-02-30`.
 fn is_of_no_day(text: &str) -> bool {
-    let Some((month, day)) = text.get(..DATE_CHARS).and_then(|date| date.split_at_checked(8)) else {
+    let Some((month, day)) = text.get(..DATE_CHARS).and_then(|date| date.split_at_checked(8))
+    else {
         return false;
     };
     let is_number = day.bytes().all(|byte| byte.is_ascii_digit());

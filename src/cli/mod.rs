@@ -101,8 +101,7 @@ pub fn run() -> ExitCode {
         arguments = arguments.color(clap::ColorChoice::Never);
     }
     let matches = arguments.try_get_matches().unwrap_or_else(|error| help::exit(error));
-    let command_line =
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| help::exit(error));
+    let command_line = Cli::from_arg_matches(&matches).unwrap_or_else(|error| help::exit(error));
     match command_line.command {
         // A shell runs these at each start.
         Command::Completions(_) | Command::Man(_) => {}

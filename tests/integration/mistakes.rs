@@ -223,7 +223,9 @@ async fn an_address_that_is_not_the_servers_is_refused_with_what_it_takes() {
 fn a_variable_that_nothing_reads_is_refused_by_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
-    for words in ["log search", "why +14155550123", "ask +14155550123", "operator list --data", "doctor"] {
+    for words in
+        ["log search", "why +14155550123", "ask +14155550123", "operator list --data", "doctor"]
+    {
         for (variable, meant) in [
             ("DISPATCHD_SERVER_PHONES", "DISPATCHD_SERVER__PHONES"),
             ("DISPATCHD_LOG_DURABILITY", "DISPATCHD_LOG__DURABILITY"),
@@ -248,7 +250,8 @@ fn a_variable_that_nothing_reads_is_refused_by_every_command() {
     assert!(completions.status.success() && completions.stderr.is_empty());
     // The configuration that is named knows it.
     let file = folder.path().join("dispatchd.toml");
-    std::fs::write(&file, "[ownership.delivery.mail]\npassword_env = \"DISPATCHD_SMTP\"\n").unwrap();
+    std::fs::write(&file, "[ownership.delivery.mail]\npassword_env = \"DISPATCHD_SMTP\"\n")
+        .unwrap();
     let mut search = dispatchd();
     search.args(["log", "search", "--server", "http://127.0.0.1:1"]).env("DISPATCHD_SMTP", "x");
     let code = |command: &mut Command| run(command).status.code();

@@ -104,7 +104,13 @@ fn bar(segments: &[SegmentSummary], now: Timestamp, width: usize) -> String {
     let mut out = String::from("\n");
     let hours = span.as_secs_f64() / 3600.0;
     let _ = writeln!(out, "{}", cells.collect::<String>());
-    let _ = writeln!(out, "{:<half$}{:>half$}", format!("{} ago", days(hours)), "now", half = width / 2);
+    let _ = writeln!(
+        out,
+        "{:<half$}{:>half$}",
+        format!("{} ago", days(hours)),
+        "now",
+        half = width / 2
+    );
     let each = days(hours / width as f64);
     let most = counted(most, "record");
     let _ = writeln!(out, "a column is {each}, the tallest {most}; · none, ! cannot be read");

@@ -66,9 +66,8 @@ impl Document {
 
     /// The output of a block, if the document shows it: the block right behind it, of the kind `text`.
     pub(crate) fn output_of(&self, block: &Block) -> Option<&Block> {
-        let is_behind = |next: &&Block| {
-            self.right_before(next).is_some_and(|before| before.line == block.line)
-        };
+        let is_behind =
+            |next: &&Block| self.right_before(next).is_some_and(|before| before.line == block.line);
         self.blocks.iter().find(is_behind).filter(|next| next.kind == "text")
     }
 

@@ -171,7 +171,11 @@ impl Place {
             let first = steps.iter().position(is_in).expect("the section has blocks that run");
             let count = steps.iter().filter(|step| is_in(step)).count();
             let seconds = begun(first + count) - begun(first);
-            say(&format!("{}, {}: {seconds:.1} s", document.name, heading.trim_start_matches("## ")));
+            say(&format!(
+                "{}, {}: {seconds:.1} s",
+                document.name,
+                heading.trim_start_matches("## ")
+            ));
         }
     }
 

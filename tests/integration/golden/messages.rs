@@ -28,7 +28,9 @@ const COMMANDS: [(&str, &str, [i32; 2]); 10] = [
 /// What a terminal shows at last: progress bars are taken away.
 fn settled(text: &str) -> String {
     const CLEAR_LINE: &str = "\r\x1b[2K";
-    text.split_inclusive('\n').map(|line| line.rsplit(CLEAR_LINE).next().unwrap_or_default()).collect()
+    text.split_inclusive('\n')
+        .map(|line| line.rsplit(CLEAR_LINE).next().unwrap_or_default())
+        .collect()
 }
 
 /// The text without how much space this machine has, and without where the folder lies: a path is as long as the machine wants.

@@ -189,7 +189,10 @@ echo "all steps passed"
     fs::write(&path, script).unwrap();
     let started = Instant::now();
     let told = packages.run(&path, &[]);
-    say(&format!("from the package to TLS and Prometheus: {:.1} s", started.elapsed().as_secs_f64()));
+    say(&format!(
+        "from the package to TLS and Prometheus: {:.1} s",
+        started.elapsed().as_secs_f64()
+    ));
     assert!(told.ends_with("all steps passed\n") && steps.len() >= 8, "{told}");
     print_what_they_show(&steps[1..], &told);
 }

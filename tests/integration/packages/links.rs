@@ -36,10 +36,12 @@ fn no_link_of_a_packaged_document_is_dead() {
 fn dead(path: &Path) -> Vec<String> {
     let name = path.display().to_string();
     let document = Document::parse(&name, &fs::read_to_string(path).unwrap()).unwrap();
-    let links = document.prose.iter().flat_map(|(line, text)| {
-        targets(text).into_iter().map(move |target| (*line, target))
-    });
-    let links = links.filter(|(_, target)| !target.contains("://") && !target.starts_with("mailto:"));
+    let links = document
+        .prose
+        .iter()
+        .flat_map(|(line, text)| targets(text).into_iter().map(move |target| (*line, target)));
+    let links =
+        links.filter(|(_, target)| !target.contains("://") && !target.starts_with("mailto:"));
     let is_dead = |target: &str| {
         let file = target.split('#').next().unwrap_or_default();
         !file.is_empty() && !path.parent().unwrap().join(file).exists()

@@ -50,7 +50,9 @@ fn each_version_that_is_named_has_the_format_that_its_steps_need() {
         assert!(formats.contains_key(version), "{UPGRADE} has no format of {version}");
     }
     let folder = tempfile::tempdir().unwrap();
-    let added = run(dispatchd().args(["operator", "add", "ann", "--role", "reader", "--data"]).arg(folder.path()));
+    let added = run(dispatchd()
+        .args(["operator", "add", "ann", "--role", "reader", "--data"])
+        .arg(folder.path()));
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     let written = fs::read_to_string(folder.path().join("format")).unwrap();
     let own = formats[env!("CARGO_PKG_VERSION")];

@@ -30,8 +30,8 @@ impl Drop for Haproxy {
 
 #[tokio::test]
 async fn the_block_for_haproxy_names_the_phone() {
-    let section = document("docs/operators/deploy.md")
-        .section("### A load balancer with the PROXY protocol");
+    let section =
+        document("docs/operators/deploy.md").section("### A load balancer with the PROXY protocol");
     let named = format!("[\"{BALANCER}/32\"]");
     let server = Server::start_with(&[("SERVER__PROXY_PROTOCOL_FROM", &named)]).await;
     let ann = server.sign_up().await;
