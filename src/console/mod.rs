@@ -44,6 +44,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/router.js",
     "app/routes.js",
     "app/rows.js",
+    "app/sentences.js",
     "app/session.js",
     "app/shell.js",
     "app/spans.js",
