@@ -1,0 +1,83 @@
+// The table of records. A click on a value narrows the search by it; a click on the time opens the record.
+
+import { h, outside } from "../dom.js";
+import { number, utc } from "../format.js";
+import { Rows } from "../rows.js";
+import { ABSENT, valueOf } from "./filters.js";
+
+/** @typedef {import("../dom.js").Child} Child */
+/** @typedef {import("../types.js").LogRecord} LogRecord */
+/**
+ * @typedef {object} Actions
+ * @property {(field: string, value: string, keep: boolean) => void} onNarrow
+ * @property {(row: LogRecord) => void} onOpen
+ */
+
+export class RecordTable {
+  /** @type {readonly LogRecord[]} */
+  #rows = [];
+  #drawn = 0;
+
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.table = new Rows("Records", columns(actions));
+    this.element = this.table.element;
+  }
+
+  /**
+   * Shows these rows. If they are the same array as before, only what was added to it is new.
+   * @param {readonly LogRecord[]} rows
+   */
+  show(rows) {
+    if (rows === this.#rows) this.table.append(rows.slice(this.#drawn));
+    else this.table.reset(rows);
+    this.#rows = rows;
+    this.#drawn = rows.length;
+  }
+}
+
+/**
+ * @param {Actions} actions
+ * @returns {import("../rows.js").Column<LogRecord>[]}
+ */
+function columns({ onNarrow, onOpen }) {
+  /** @param {string} field @param {(row: LogRecord) => string} [of] */
+  const plain = (field, of = () => field) => (/** @type {LogRecord} */ row) => narrowing(row, of(row), onNarrow);
+  const open = (/** @type {LogRecord} */ row) =>
+    h("button", { class: "cell time", type: "button", title: "Show the whole record", onclick: () => onOpen(row) }, utc(row.at));
+  return [
+    { label: "At (UTC)", width: "9.8rem", cell: open },
+    { label: "Event", width: "8.2rem", cell: (row) => event(row, onNarrow) },
+    { label: "Handle", width: "minmax(9rem, 2fr)", cell: plain("handle") },
+    { label: "Reason or cause", width: "8rem", cell: plain("reason", (row) => (row.kind === "change" ? "cause" : "reason")) },
+    { label: "Status", width: "3rem", cell: plain("status"), isNumber: true },
+    { label: "Account", width: "8.1rem", cell: plain("account") },
+    { label: "Device", width: "8.1rem", cell: plain("device") },
+    { label: "Address", width: "minmax(6.5rem, 1fr)", cell: plain("ip") },
+  ];
+}
+
+/**
+ * @param {LogRecord} row
+ * @param {Actions["onNarrow"]} onNarrow
+ */
+function event(row, onNarrow) {
+  if (row.kind === "change") return narrowing(row, "change", onNarrow);
+  if (row.kind === "refusals") return `${number(row.count)} refused`;
+  const route = valueOf(row, "route");
+  return narrowing(row, "route", onNarrow, h("span", { class: `route route-${route}` }, route));
+}
+
+/**
+ * A value that narrows the search. Not for the Tab key, which would stop at each value of each row: the record has the same.
+ * @param {LogRecord} row
+ * @param {string} field
+ * @param {Actions["onNarrow"]} onNarrow
+ * @param {Node} [shown]
+ */
+function narrowing(row, field, onNarrow, shown) {
+  const value = valueOf(row, field);
+  if (value === ABSENT) return h("span", { class: "soft" }, "–");
+  const narrow = (/** @type {MouseEvent} */ event) => onNarrow(field, value, !event.shiftKey);
+  return h("button", { class: "cell", type: "button", tabindex: -1, onclick: narrow }, shown ?? outside(value));
+}
