@@ -176,7 +176,7 @@ function draw(svg, bins, classes) {
     for (const [name, n] of byClass(bins.at(index).counts, classes)) {
       const height = (n / highest) * HEIGHT_UNITS;
       y -= height;
-      bars.push(bar(index, y, height, name));
+      bars.push(bar(index, y, height, name, { "data-from": bins.at(index).from, "data-count": n }));
     }
   }
   svg.replaceChildren(...bars);
@@ -204,10 +204,11 @@ function byClass(counts, classes) {
  * @param {number} y
  * @param {number} height
  * @param {string} name
+ * @param {import("./dom.js").Properties} [data]
  */
-function bar(index, y, height, name) {
+function bar(index, y, height, name, data) {
   const x = index * BAR_UNITS + 0.5;
-  return s("rect", { x, y: y.toFixed(2), width: BAR_UNITS - 1, height: height.toFixed(2), class: name });
+  return s("rect", { x, y: y.toFixed(2), width: BAR_UNITS - 1, height: height.toFixed(2), class: name, ...data });
 }
 
 /**

@@ -31,7 +31,7 @@ export class Reading {
     const current = new AbortController();
     this.#current = current;
     const signal = AbortSignal.any([this.ctx.signal, current.signal]);
-    replace(this.place, h("p", { class: "soft" }, wait));
+    replace(this.place, h("p", { class: "soft", role: "status" }, wait));
     this.place.setAttribute("aria-busy", "true");
     try {
       const answer = await call(signal);

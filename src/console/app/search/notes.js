@@ -25,7 +25,7 @@ export function progress({ shown, read }, phase) {
     case "complete": return shown.length === 0 && read === 0 ? [h("strong", {}, "No record matches.")] : [rows, `${of}. That is all.`];
     case "stopped": return [rows, `${of}. The reading was stopped: there may be more.`];
     case "failed": return [rows, `${of}. The answer broke off: there may be more.`];
-    case "full": return [rows, `${of}, the newest. A page keeps ${number(ROWS_MAX)}: there may be more. Narrow the search, or export it.`];
+    case "full": return [rows, `${of}. A page keeps the newest ${number(ROWS_MAX)}: there may be more. Narrow the search, or export it.`];
   }
 }
 

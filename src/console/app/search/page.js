@@ -54,7 +54,8 @@ export class SearchPage {
     this.chart = histogram({ label: "Records over time", onRange: actions.between, onValue: actions.narrowCounted });
     const options = FIELDS.map((name) => h("option", { value: name, selected: name === field }, name));
     const fields = h("select", { id: "count-by", onchange: () => actions.countBy(fields.value) }, ...options);
-    this.said = h("p", { class: "search-said" });
+    // Not announced while the results are busy.
+    this.said = h("p", { class: "search-said", role: "status" });
     this.problem = h("div", {});
     this.chips = h("div", { class: "view" });
     this.file = h("details", { class: "search-file" });

@@ -61,8 +61,8 @@ export class RecordDialog {
       h("button", { class: "button quiet", type: "button", "aria-label": `${text}: ${field} ${value}`, onclick: () => this.#narrow(field, value, keep) }, text);
     return h("div", {},
       h("dt", {}, field),
-      h("dd", {}, h("span", { class: "record-value" }, outside(value)), meaning),
-      !UNIQUE.has(field) && h("span", { class: "record-actions" }, act("Only", true), act("Not", false)));
+      h("dd", {}, h("div", {}, h("span", { class: "record-value" }, outside(value)), meaning),
+        !UNIQUE.has(field) && h("span", { class: "record-actions" }, act("Only", true), act("Not", false))));
   }
 
   /**

@@ -1,12 +1,16 @@
 // The table of records. A click on a value narrows the search by it; a click on the time opens the record.
 
 import { h, outside } from "../dom.js";
-import { number, utc } from "../format.js";
+import { number, time } from "../format.js";
 import { Rows } from "../rows.js";
 import { ABSENT, valueOf } from "./filters.js";
 
 /** @typedef {import("../dom.js").Child} Child */
 /** @typedef {import("../types.js").LogRecord} LogRecord */
+
+/** Pixels that a row takes at most. */
+const ROW_ROOM = 32;
+
 /**
  * @typedef {object} Actions
  * @property {(field: string, value: string, keep: boolean) => void} onNarrow
@@ -33,6 +37,8 @@ export class RecordTable {
     else this.table.reset(rows);
     this.#rows = rows;
     this.#drawn = rows.length;
+    // A few rows take no more room than they need.
+    this.element.style.maxHeight = `${(rows.length + 2) * ROW_ROOM}px`;
   }
 }
 
@@ -44,7 +50,7 @@ function columns({ onNarrow, onOpen }) {
   /** @param {string} field @param {(row: LogRecord) => string} [of] */
   const plain = (field, of = () => field) => (/** @type {LogRecord} */ row) => narrowing(row, of(row), onNarrow);
   const open = (/** @type {LogRecord} */ row) =>
-    h("button", { class: "cell time", type: "button", title: "Show the whole record", onclick: () => onOpen(row) }, utc(row.at));
+    h("button", { class: "cell", type: "button", onclick: () => onOpen(row) }, time(row.at));
   return [
     { label: "At (UTC)", width: "9.8rem", cell: open },
     { label: "Event", width: "8.2rem", cell: (row) => event(row, onNarrow) },

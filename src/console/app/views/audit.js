@@ -213,7 +213,7 @@ function value(filter) {
 
 /** @param {Verification} report */
 function verdict({ sound, entries: read, files, from, until, head, gaps, torn, changed, places }) {
-  return h("section", { class: `card state state-${sound ? "good" : "error"}` },
+  return h("section", { class: `card tone tone-${sound ? "good" : "error"}` },
     h("p", { class: "lead" }, sound ? "The audit log is sound." : "The audit log is not sound."),
     h("p", { class: "soft" }, `${number(read)} ${read === 1 ? "entry" : "entries"} in ${counted(files, "file")}`,
       from !== null && ", from ", from !== null && time(from), until !== null && " to ", until !== null && time(until), " UTC."),

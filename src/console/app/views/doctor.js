@@ -59,7 +59,7 @@ function summary(findings) {
   const worst = SEVERITIES.find(([severity]) => findings.some((finding) => finding.severity === severity))?.[0] ?? "good";
   return h(
     "div",
-    { class: `card state state-${worst}` },
+    { class: `card tone tone-${worst}` },
     h("p", { class: "lead" }, said(findings)),
     h("p", { class: "soft" }, "Checked at ", time(new Date().toISOString()), " UTC, by this browser's clock."),
   );

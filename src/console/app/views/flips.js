@@ -80,7 +80,7 @@ function show({ flips, summary }, ctx) {
   ].filter((gap) => gap !== false);
   const warnings = gaps.map((gap) => h("p", { class: "note warning" }, gap));
   if (summary.handles === 0) {
-    return [...warnings, h("section", { class: "card state state-good" }, h("p", { class: "lead" }, "No handle's route went back and forth."),
+    return [...warnings, h("section", { class: "card tone tone-good" }, h("p", { class: "lead" }, "No handle's route went back and forth."),
       h("p", { class: "soft" }, ...window))];
   }
   return [

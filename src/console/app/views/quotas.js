@@ -90,7 +90,7 @@ export function mount(root, ctx) {
  */
 function list({ flagged, flags }, look) {
   if (flagged === 0) {
-    return h("section", { class: "card state state-good" }, h("p", { class: "lead" }, "No account is flagged."),
+    return h("section", { class: "card tone tone-good" }, h("p", { class: "lead" }, "No account is flagged."),
       h("p", { class: "soft" }, "An account is flagged when what it asks for does not look like an address book."));
   }
   const rows = flags.map(({ account, reason, since }) =>
@@ -116,7 +116,7 @@ function one(quota, flags, ctx, again) {
   const flag = flags.at(0);
   const asked = quota.asked >= EVIDENCE_MAX ? `${number(EVIDENCE_MAX)} or more` : number(quota.asked);
   return h("div", { class: "view" },
-    h("section", { class: `card state state-${flag ? "error" : "good"}` },
+    h("section", { class: `card tone tone-${flag ? "error" : "good"}` },
       h("p", { class: "handle" }, outside(quota.account)),
       flag
         ? h("p", { class: "lead" }, `Flagged: ${flag.reason}, since `, time(flag.since), " UTC.")

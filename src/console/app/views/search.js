@@ -98,7 +98,6 @@ class Search {
     this.page.form.completion.show();
     this.#keep();
     this.#draw();
-    this.ctx.say(this.page.said.textContent ?? "");
   }
 
   /**
@@ -187,7 +186,6 @@ class Search {
     change();
     this.#keep();
     this.#draw();
-    this.ctx.say(this.page.said.textContent ?? "");
   }
 
   /**

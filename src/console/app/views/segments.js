@@ -112,7 +112,7 @@ function totals(segments, ticks) {
   const oldest = segments.reduce((least, segment) => (segment.from < least ? segment.from : least), segments[0].from);
   const key = segments.reduce((least, segment) => (segment.expires_at < least ? segment.expires_at : least), segments[0].expires_at);
   const broken = segments.filter((segment) => BROKEN.has(segment.state)).length;
-  return h("dl", { class: "figures" },
+  return h("dl", { class: "totals" },
     figure("Records", number(records), counted(segments.length, "segment")),
     figure("On disk", bytes(size), `${bytes(size / Math.max(1, records))} a record`),
     figure("Oldest hour", distance(oldest), time(oldest)),
@@ -166,11 +166,11 @@ function bars(all, { label, name, chosen, onChoose }) {
   const said = h("p", { class: "hint" }, " ");
   const buttons = all.map((part) => {
     const text = `${name(part)}: ${about(part)}`;
-    const fill = h("span", { class: `bar-fill${isBroken(part) ? " is-broken" : ""}` });
+    const fill = h("span", { class: `day-fill${isBroken(part) ? " is-broken" : ""}` });
     fill.style.blockSize = `${part.records === 0 ? 0 : Math.max(2, (part.records / most) * 100)}%`;
     return h("button", {
-      class: "bar-part", type: "button", title: text, "aria-label": text, tabindex: part.from === chosen ? 0 : -1,
-      "aria-pressed": String(part.from === chosen), "data-from": part.from,
+      class: "day-bar", type: "button", title: text, "aria-label": text, tabindex: part.from === chosen ? 0 : -1,
+      "aria-pressed": String(part.from === chosen), "data-from": part.from, "data-records": part.records,
       onpointerenter: () => replace(said, text),
       onfocus: () => replace(said, text),
     }, fill);
@@ -194,7 +194,7 @@ function bars(all, { label, name, chosen, onChoose }) {
     });
   }
   const ends = h("div", { class: "axis" }, h("span", {}, name(all[0])), said, h("span", {}, name(all[all.length - 1])));
-  return h("div", {}, h("div", { class: "bars", role: "group", "aria-label": label }, ...buttons), ends);
+  return h("div", {}, h("div", { class: "day-bars", role: "group", "aria-label": label }, ...buttons), ends);
 }
 
 /** @param {Part} part */
@@ -277,7 +277,7 @@ function verdict({ sound, chain, segments }) {
     [chain.loose, "has lost its neighbour: something sealed before or after it is missing"],
   ]);
   const rebuilt = segments.reduce((sum, segment) => sum + segment.rebuilt, 0);
-  return h("section", { class: `card state state-${sound ? "good" : "error"}` },
+  return h("section", { class: `card tone tone-${sound ? "good" : "error"}` },
     h("p", { class: "lead" }, sound ? "The log is sound." : "The log is not sound."),
     h("p", { class: "soft" }, `${counted(segments.length, "segment")} read, ${counted(segments.reduce((sum, segment) => sum + segment.records, 0), "record")}.`),
     rebuilt > 0 && h("p", { class: "note warning" }, `${counted(rebuilt, "damaged chunk")} rebuilt without loss. Replace the disk.`),
