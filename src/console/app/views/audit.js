@@ -9,7 +9,7 @@ import { Reading } from "../reading.js";
 /** @typedef {import("../types.js").Schemas["AuditEntry"]} Entry */
 /** @typedef {import("../types.js").Schemas["AuditVerification"]} Verification */
 /** @typedef {import("../types.js").Schemas["NotedFilter"]} Noted */
-/** @typedef {{ since: string, until: string, operator: string, call: string, case: string, isRefused: boolean }} Asked */
+/** @typedef {{ since: string, until: string, operator: string }} Asked */
 
 export const title = "Audit";
 
@@ -17,8 +17,10 @@ export const title = "Audit";
 const SHOWN_MAX = 500;
 /** Entries that the page keeps, the newest. */
 const KEPT_MAX = 50_000;
+/** An instant as the server notes it. */
+const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 /** @type {Asked} */
-const FIRST = { since: "1d", until: "", operator: "", call: "", case: "", isRefused: false };
+const FIRST = { since: "1d", until: "", operator: "" };
 
 /**
  * @param {HTMLElement} root
@@ -38,7 +40,7 @@ export function mount(root, ctx) {
   since.dataset.box = "";
   const read = () => {
     const question = { since: since.value.trim(), until: until.value.trim(), operator: operator.value.trim() };
-    ctx.keep({ ...FIRST, ...question });
+    ctx.keep(question);
     ctx.command(commandWords("audit list", question), true);
     return reading.run("Reading the audit log…", (signal) => entries(ctx, question, signal), (found) => {
       replace(result, ...show(found));
@@ -111,7 +113,7 @@ async function entries(ctx, question, signal) {
       of.calls += 1;
       of.records += entry.records ?? 0;
       of.refused += entry.refused === null ? 0 : 1;
-      of.broken += entry.whole === false ? 1 : 0;
+      of.broken += entry.refused === null && entry.whole === false ? 1 : 0;
       found.operators.set(entry.operator, of);
     }
     if (found.newest.length > 2 * KEPT_MAX) found.newest = found.newest.slice(-KEPT_MAX);
@@ -122,8 +124,7 @@ async function entries(ctx, question, signal) {
 /** @param {Found} found */
 function show({ newest, total, operators }) {
   if (total === 0) return [h("section", { class: "card" }, h("p", { class: "lead" }, "No call matches."))];
-  const filters = narrowing(newest, total);
-  return [byOperator(operators), filters];
+  return [byOperator(operators), narrowing(newest, total)];
 }
 
 /** @param {Found["operators"]} operators */
@@ -174,7 +175,7 @@ function narrowing(newest, total) {
       h("label", { class: "check", for: "audit-refused" }, refused, "Refused calls only")),
     said,
     h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Calls" },
-      h("table", {}, h("thead", {}, h("tr", {}, ...headings.map((name) => h("th", { scope: "col", class: name === "Records" && "number" }, name)))), body)));
+      h("table", { class: "calls" }, h("thead", {}, h("tr", {}, ...headings.map((name) => h("th", { scope: "col", class: name === "Records" && "number" }, name)))), body)));
 }
 
 /**
@@ -192,7 +193,7 @@ function row({ at, operator, call, records, case: named, filters, refused, whole
   return h("tr", {},
     h("td", {}, time(at)),
     h("td", {}, outside(operator)),
-    h("td", {}, call),
+    h("td", { class: "call" }, call),
     h("td", { class: "number" },
       refused === null ? (records === null ? "–" : number(records)) : h("span", { class: "severity severity-error" }, "refused"),
       refused !== null && h("span", { class: "hint block" }, refused),
@@ -206,7 +207,7 @@ function row({ at, operator, call, records, case: named, filters, refused, whole
 /** @param {Noted} filter */
 function value(filter) {
   if (filter === null) return h("span", { title: "There was no key to make a fingerprint with" }, "?");
-  if (typeof filter === "string") return outside(filter);
+  if (typeof filter === "string") return INSTANT.test(filter) ? time(filter) : outside(filter);
   const { hour, fingerprint } = filter;
   return h("code", { title: `fingerprint ${fingerprint}, under the key of the hour ${hour}` }, `#${fingerprint.slice(0, 8)}…`);
 }

@@ -109,16 +109,34 @@ function item({ handle, changes, lookups, first_at, last_at, because, likely, la
     h("p", { class: "sentence" }, h("strong", {}, likely), " ", h("span", { class: "soft" }, seen(because))),
     h("details", {},
       h("summary", {}, "Changes from ", time(first_at), " to ", time(last_at)),
-      h("div", { class: "flip-details" },
-        h("table", {}, h("caption", {}, "Its latest lookups with another route than the one before"),
-          h("thead", {}, h("tr", {}, ...["At (UTC)", "From", "To", "Reason"].map((name) => h("th", { scope: "col" }, name)))),
-          h("tbody", {}, ...latest.map((change) => h("tr", {},
-            h("td", {}, time(change.at)),
-            h("td", {}, h("span", { class: `route route-${change.from}` }, change.from)),
-            h("td", {}, h("span", { class: `route route-${change.to}` }, change.to)),
-            h("td", {}, change.reason))))),
-        registry.length > 0 && h("table", {}, h("caption", {}, "Changes of the registry that concern it"),
-          h("thead", {}, h("tr", {}, ...["Change", "Cause"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col", class: "number" }, "How often"))),
-          h("tbody", {}, ...registry.map((row) => h("tr", {},
-            h("td", {}, row.change), h("td", {}, row.cause), h("td", { class: "number" }, number(row.count)))))))));
+      h("div", { class: "flip-details" }, latestTable(latest), registry.length > 0 && registryTable(registry))));
+}
+
+/** @param {Flip["latest"]} latest */
+function latestTable(latest) {
+  const rows = latest.map((change) =>
+    h("tr", {},
+      h("td", {}, time(change.at)),
+      h("td", {}, h("span", { class: `route route-${change.from}` }, change.from)),
+      h("td", {}, h("span", { class: `route route-${change.to}` }, change.to)),
+      h("td", {}, change.reason)));
+  return table("Its latest lookups with another route than the one before", ["At (UTC)", "From", "To", "Reason"], rows);
+}
+
+/** @param {Flip["registry"]} registry */
+function registryTable(registry) {
+  const rows = registry.map(({ change, cause, count }) => h("tr", {}, h("td", {}, number(count)), h("td", {}, change), h("td", {}, cause)));
+  return table("Changes of the registry that concern it", ["How often", "Change", "Cause"], rows);
+}
+
+/**
+ * @param {string} caption
+ * @param {readonly string[]} headings
+ * @param {readonly HTMLElement[]} rows
+ */
+function table(caption, headings, rows) {
+  return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": caption },
+    h("table", {}, h("caption", {}, caption),
+      h("thead", {}, h("tr", {}, ...headings.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, ...rows)));
 }
