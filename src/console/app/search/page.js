@@ -64,9 +64,11 @@ export class SearchPage {
       { class: "card search-results", "aria-label": "Records" },
       h("div", { class: "bar" }, this.said, h("label", { class: "inline", for: "count-by" }, "Count by", fields)),
       this.chart.element,
-      h("p", { class: "hint" }, "A click on a value shows rows with it only, with Shift those without it. The time opens the whole record."),
-      this.table.element,
       this.file,
+      h("p", { class: "hint", id: "record-table-keys" },
+        "A click on a value shows rows with it only, with Shift those without it. The time opens the whole record. By keyboard, Enter goes to the ",
+        "rows, arrows go from row to row, and Enter opens one."),
+      this.table.element,
     );
     root.append(this.form.element, this.chips, this.problem, this.results, dialog.element);
   }

@@ -26,6 +26,9 @@ export class RecordTable {
   constructor(actions) {
     this.table = new Rows("Records", columns(actions));
     this.element = this.table.element;
+    this.element.setAttribute("aria-describedby", "record-table-keys");
+    // Before the table's own keys, which scroll it.
+    this.element.addEventListener("keydown", (event) => this.#key(event), { capture: true });
   }
 
   /**
@@ -40,6 +43,35 @@ export class RecordTable {
     // A few rows take no more room than they need.
     this.element.style.maxHeight = `${(rows.length + 2) * ROW_ROOM}px`;
   }
+
+  /** Enter goes from the table to its rows, the arrows go from row to row, Escape goes back. @param {KeyboardEvent} event */
+  #key(event) {
+    const line = document.activeElement?.closest(".rows-body > .rows-line");
+    const to = line ? this.#beside(line, event.key) : event.key === "Enter" ? this.#firstVisible() : undefined;
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    to?.focus();
+  }
+
+  /**
+   * Where a key goes from a row: null to nowhere, undefined if the key has another meaning.
+   * @param {Element} line
+   * @param {string} key
+   * @returns {HTMLElement | null | undefined}
+   */
+  #beside(line, key) {
+    if (key === "Escape") return this.element;
+    if (key === "ArrowDown") return line.nextElementSibling?.querySelector("button") ?? null;
+    if (key === "ArrowUp") return line.previousElementSibling?.querySelector("button") ?? null;
+    return undefined;
+  }
+
+  #firstVisible() {
+    const top = this.element.getBoundingClientRect().top + ROW_ROOM;
+    const lines = [...this.element.querySelectorAll(".rows-body > .rows-line")];
+    return lines.find((line) => line.getBoundingClientRect().top >= top)?.querySelector("button");
+  }
 }
 
 /**
@@ -50,7 +82,7 @@ function columns({ onNarrow, onOpen }) {
   /** @param {string} field @param {(row: LogRecord) => string} [of] */
   const plain = (field, of = () => field) => (/** @type {LogRecord} */ row) => narrowing(row, of(row), onNarrow);
   const open = (/** @type {LogRecord} */ row) =>
-    h("button", { class: "cell", type: "button", onclick: () => onOpen(row) }, time(row.at));
+    h("button", { class: "cell", type: "button", tabindex: -1, onclick: () => onOpen(row) }, time(row.at));
   return [
     { label: "At (UTC)", width: "9.8rem", cell: open },
     { label: "Event", width: "8.2rem", cell: (row) => event(row, onNarrow) },
@@ -75,7 +107,7 @@ function event(row, onNarrow) {
 }
 
 /**
- * A value that narrows the search. Not for the Tab key, which would stop at each value of each row: the record has the same.
+ * A value that narrows the search. By keyboard the record does the same.
  * @param {LogRecord} row
  * @param {string} field
  * @param {Actions["onNarrow"]} onNarrow
