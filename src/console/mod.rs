@@ -69,6 +69,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/search/notes.js",
     "app/search/page.js",
     "app/search/record.js",
+    "app/search/rules.js",
     "app/search/table.js",
     "app/views/audit.js",
     "app/views/doctor.js",

@@ -18,6 +18,9 @@ const SENT_FIELDS = new Set(["handle", "device", "account", "ip", "route", "reas
 /** Fields of records that rows can be counted by. */
 export const FIELDS = ["route", "reason", "kind", "change", "cause", "status", "handle", "account", "device", "ip"];
 
+/** The name of the closed set of each field that has one. */
+export const SETS = new Map([["kind", "Kind"], ["route", "Route"], ["reason", "Reason"], ["change", "ChangeKind"], ["cause", "Cause"]]);
+
 /** The route of a lookup that was refused. */
 export const REFUSED = "refused";
 /** The value where a record has no such field. */

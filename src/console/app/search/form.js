@@ -45,7 +45,7 @@ export class SearchForm {
     this.element = h(
       "form",
       {
-        class: "card search-form",
+        class: "search-boxes",
         role: "search",
         onsubmit: (event) => {
           event.preventDefault();

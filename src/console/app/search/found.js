@@ -8,6 +8,8 @@ import { passes, valueOf } from "./filters.js";
 
 /** Rows that the page keeps. Their memory is the reason: about half a kilobyte each. */
 export const ROWS_MAX = 100_000;
+/** Values that are suggested. */
+const VALUES_MAX = 200;
 
 export class Found {
   /** Rows that the server gave and that passed the rules of the beginning. @type {LogRecord[]} */
@@ -65,6 +67,16 @@ export class Found {
   #show(row) {
     this.shown.push(row);
     this.bins.add(Date.parse(row.at), valueOf(row, this.field));
+  }
+
+  /** Some values of a field, each once. @param {string} field */
+  values(field) {
+    const found = new Set();
+    for (const row of this.rows) {
+      found.add(valueOf(row, field));
+      if (found.size >= VALUES_MAX) break;
+    }
+    return [...found];
   }
 
   /** The shown rows as NDJSON, a record a line, as the API gives them. */

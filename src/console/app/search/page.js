@@ -8,6 +8,7 @@ import { FIELDS } from "./filters.js";
 import { SearchForm } from "./form.js";
 import { chips, progress } from "./notes.js";
 import { RecordDialog } from "./record.js";
+import { rulesForm } from "./rules.js";
 import { RecordTable } from "./table.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -29,7 +30,9 @@ const FILE_PATIENCE = 60_000;
  * @property {(value: string) => void} narrowCounted the same for a value that rows are counted by
  * @property {(from: number, until: number) => void} between shows the rows between two instants
  * @property {(field: string) => void} countBy
+ * @property {(rule: Rule) => void} rule adds a rule
  * @property {(rule: Rule) => void} drop drops a rule
+ * @property {(field: string) => string[]} values some values that rows have
  */
 
 export class SearchPage {
@@ -70,7 +73,8 @@ export class SearchPage {
         "rows, arrows go from row to row, and Enter opens one."),
       this.table.element,
     );
-    root.append(this.form.element, this.chips, this.problem, this.results, dialog.element);
+    const rules = rulesForm(ctx, actions.values, actions.rule);
+    root.append(h("div", { class: "card search-form" }, this.form.element, rules), this.chips, this.problem, this.results, dialog.element);
   }
 
   /**
@@ -107,6 +111,7 @@ export class SearchPage {
         h("span", { class: "hint" }, "The log forgets after 30 days. A saved file does not: delete it yourself.")),
       h("p", { class: "hint" }, "This command exports everything that the filters match, also as Parquet or CSV:"),
       h("code", { class: "line block", tabindex: 0 }, shell(words)),
+      found.rules.length > 0 && h("p", { class: "hint" }, "The command does not know the rules of this page."),
     );
   }
 }

@@ -2,13 +2,11 @@
 
 import { closedSets } from "../completion.js";
 import { h, outside, replace } from "../dom.js";
-import { valueOf } from "./filters.js";
+import { SETS, valueOf } from "./filters.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").LogRecord} LogRecord */
 
-/** The closed set of each field whose codes have a meaning, by the name of its schema. */
-const SETS = new Map([["kind", "Kind"], ["route", "Route"], ["reason", "Reason"], ["change", "ChangeKind"], ["cause", "Cause"]]);
 /** Fields of which every record has another value. */
 const UNIQUE = new Set(["at", "took_us", "count"]);
 

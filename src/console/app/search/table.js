@@ -8,8 +8,9 @@ import { ABSENT, valueOf } from "./filters.js";
 /** @typedef {import("../dom.js").Child} Child */
 /** @typedef {import("../types.js").LogRecord} LogRecord */
 
-/** Pixels that a row takes at most. */
-const ROW_ROOM = 32;
+/** Pixels of a row, and of the head with a scroll bar. */
+const ROW = 30;
+const HEAD = 52;
 
 /**
  * @typedef {object} Actions
@@ -41,7 +42,7 @@ export class RecordTable {
     this.#rows = rows;
     this.#drawn = rows.length;
     // A few rows take no more room than they need.
-    this.element.style.maxHeight = `${(rows.length + 2) * ROW_ROOM}px`;
+    this.element.style.maxHeight = `${rows.length * ROW + HEAD}px`;
   }
 
   /** Enter goes from the table to its rows, the arrows go from row to row, Escape goes back. @param {KeyboardEvent} event */
@@ -68,7 +69,7 @@ export class RecordTable {
   }
 
   #firstVisible() {
-    const top = this.element.getBoundingClientRect().top + ROW_ROOM;
+    const top = this.element.getBoundingClientRect().top + ROW;
     const lines = [...this.element.querySelectorAll(".rows-body > .rows-line")];
     return lines.find((line) => line.getBoundingClientRect().top >= top)?.querySelector("button");
   }

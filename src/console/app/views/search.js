@@ -66,6 +66,8 @@ class Search {
       narrowCounted: (value) => this.narrow(this.found.field, value, true),
       between: (from, until) => this.#between(from, until),
       countBy: (field) => this.#change(() => this.found.countBy(field)),
+      rule: (rule) => this.#rule(rule),
+      values: (field) => this.found.values(field),
       drop: (rule) => this.#apply(this.found.rules.filter((other) => other !== rule)),
     });
     this.#command();
@@ -170,7 +172,11 @@ class Search {
       this.run();
       return;
     }
-    const rule = { field, value, keep };
+    this.#rule({ field, value, keep });
+  }
+
+  /** @param {Rule} rule */
+  #rule(rule) {
     if (!this.found.rules.some((other) => isSameRule(other, rule))) this.#apply([...this.found.rules, rule]);
   }
 
