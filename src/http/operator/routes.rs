@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, extract::FromRef, routing::get};
+use axum::{
+    Extension, Router,
+    extract::FromRef,
+    routing::{any, get},
+};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{CaseRequired, Gate, MetricsOpen},
-    clock,
+    clock, console,
     counters::Counters,
     defences::Defences,
     doctor, import, log, metrics, quota,
@@ -156,6 +160,10 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::page))
         .route("/docs/{file}", get(docs::file))
+        .routes(routes!(console::page))
+        .route("/console", get(console::redirect))
+        .route("/console/{*file}", get(console::file))
+        .route("/", any(console::home))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }
