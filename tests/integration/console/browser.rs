@@ -2,13 +2,14 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    panic::resume_unwind,
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::OnceLock,
     thread::JoinHandle,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     harness::Server,
@@ -83,7 +84,7 @@ pub(crate) fn pictures() -> PathBuf {
 
 impl Case {
     /// What the script asks for next; `None` once it has ended well. Fails the test when the script fails.
-    pub(crate) fn asked(&mut self) -> Option<String> {
+    fn asked(&mut self) -> Option<String> {
         let mut line = String::new();
         while self.output.read_line(&mut line).unwrap() > 0 {
             match line.trim_end().strip_prefix(ASKS) {
@@ -100,22 +101,29 @@ impl Case {
     }
 
     /// Answers what the script asked for last.
-    pub(crate) fn answer(&mut self, answer: &Value) {
+    fn answer(&mut self, answer: &Value) {
         writeln!(self.input, "{answer}").unwrap();
     }
 
     /// Waits for the end of a script that asks for nothing.
-    pub(crate) fn passes(mut self) {
-        if let Some(word) = self.asked() {
-            panic!("cases/{}.mjs asks for {word}", self.name);
-        }
+    pub(crate) async fn passes(self) {
+        self.passes_with(async |word| panic!("the script asks for {word}")).await;
     }
 
-    /// Waits for the end of a script, and does what it asks for on the way.
+    /// Waits for the end of a script, and does what it asks for on the way. The server may run in this process, so the wait has
+    /// a thread of its own.
     pub(crate) async fn passes_with(mut self, mut act: impl AsyncFnMut(&str) -> Value) {
-        while let Some(word) = self.asked() {
-            let answer = act(&word).await;
-            self.answer(&json!(answer));
+        loop {
+            let waiting = tokio::task::spawn_blocking(move || {
+                let word = self.asked();
+                (self, word)
+            });
+            let word;
+            (self, word) = waiting.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()));
+            match word {
+                Some(word) => self.answer(&act(&word).await),
+                None => return,
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ async fn a_token_opens_the_console_until_it_is_revoked() {
 #[tokio::test]
 async fn why_shows_routes_at_their_times_and_who_holds_an_older_answer() {
     let world = History::of_twelve_days().await;
-    case("why", &world.timed.server, world.facts.clone()).passes();
+    case("why", &world.timed.server, world.facts.clone()).passes().await;
 }
 
 #[tokio::test]
