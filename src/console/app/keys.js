@@ -20,12 +20,17 @@ export function listen(go) {
     const view = isSecond ? VIEWS.find((view) => view.letter === event.key) : undefined;
     if (view !== undefined) go(view.id);
     else if (event.key === "g") lastG = event.timeStamp;
-    else if (event.key === "/") document.querySelector("[data-box]")?.focus();
+    else if (event.key === "/") focusBox();
     else if (event.key === "?") help.showModal();
     else return;
     event.preventDefault();
   });
   return () => help.showModal();
+}
+
+function focusBox() {
+  const box = document.querySelector("[data-box]");
+  if (box instanceof HTMLElement) box.focus();
 }
 
 /** @param {EventTarget | null} target */

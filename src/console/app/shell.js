@@ -86,7 +86,7 @@ export class Shell {
       this.tools,
       this.#caseBox(),
       themeSwitch(),
-      h("button", { class: "button quiet", type: "button", onclick: () => this.showKeys(), title: "Keys" }, "Keys"),
+      h("button", { class: "button quiet keys", type: "button", onclick: () => this.showKeys() }, "Keys"),
       h("button", { class: "button quiet", type: "button", onclick: leave }, "Sign out"),
     );
   }

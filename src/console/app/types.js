@@ -9,6 +9,8 @@
 /** @typedef {Schemas["Holder"]} Holder */
 /** @typedef {Schemas["Route"]} Route */
 /** @typedef {Schemas["Record"]} LogRecord */
+/** @typedef {Schemas["FlipReport"]} FlipReport */
+/** @typedef {Schemas["Flip"]} Flip */
 
 /**
  * What a view works with. It lives from `mount` until the view is left.

@@ -139,7 +139,8 @@ struct OfParameters;
 fn described() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::with_openapi(OfParameters::openapi())
         .routes(routes!(log::search))
-        .routes(routes!(tail::tail))
+        .routes(routes!(log::search_by_body))
+        .routes(routes!(tail::tail, tail::tail_by_body))
         .routes(routes!(log::export))
         .routes(routes!(log::flips))
         .routes(routes!(log::segments))
@@ -148,6 +149,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::list_readers))
         .routes(routes!(log::verify_audit))
         .routes(routes!(log::timeline))
+        .routes(routes!(log::timeline_by_body))
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(registry::snapshot))
