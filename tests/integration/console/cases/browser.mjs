@@ -162,7 +162,10 @@ export async function why(page, handle, region = "") {
   await page.getByRole("button", { name: "Why?" }).click();
 }
 
-const watchdog = setTimeout(() => {
+/** What a page that may hang gives within ten seconds. */
+const soon = (value) => Promise.race([value, new Promise((_, fail) => setTimeout(() => fail(new Error("the page hangs")), 10_000))]);
+
+setTimeout(() => {
   console.error("the case takes too long");
   exit(3);
 }, WHOLE);
@@ -179,14 +182,12 @@ export async function run(steps) {
       if (page.isClosed()) continue;
       const picture = `${env.PICTURES}/failed-${process.pid}.png`;
       await page.screenshot({ path: picture, timeout: 10_000 }).catch(() => {});
-      const shown = await page.evaluate(() => `${location.href}\n${document.body.innerText}`).catch(String);
+      const shown = await soon(page.evaluate(() => `${location.href}\n${document.body.innerText}`)).catch(String);
       console.error(`--- the page, also in ${picture} ---\n${shown.slice(0, 6000)}`);
       for (const fault of faults) console.error(`fault: ${fault}`);
     }
     process.exitCode = 1;
   }
-  clearTimeout(watchdog);
-  for (const { context } of opened) await context.close().catch(() => {});
-  await browser.close();
-  stdin.destroy();
+  // The browser closes the pages of a connection that ends.
+  exit();
 }
