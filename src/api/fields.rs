@@ -113,3 +113,68 @@ fn property(parameter: Parameter) -> RefOr<Schema> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{RecordFilter, SearchRequest, WhyFields, WhyRequest, read_json};
+
+    #[test]
+    fn fields_are_read_as_parameters_are() {
+        let body =
+            br#"{"handle":"415 555 0123","region":"US","limit":7,"order":"asc","case":"INC-1"}"#;
+        let Fields(request) = read_json::<Fields<SearchRequest>>(body).unwrap();
+        assert_eq!(request.filter.handle.as_deref(), Some("415 555 0123"));
+        assert_eq!(request.filter.case.as_deref(), Some("INC-1"));
+        let page = (request.page.limit.as_deref(), request.page.order.as_deref());
+        assert_eq!(page, (Some("7"), Some("asc")));
+        assert!(request.filter.route.is_none() && request.page.cursor.is_none());
+
+        let body = br#"{"limit":2,"handle":"a@b.example"}"#;
+        let Fields(fields) = read_json::<Fields<WhyFields>>(body).unwrap();
+        let request = WhyRequest::from(fields);
+        assert_eq!((&*request.handle, request.limit.as_deref()), ("a@b.example", Some("2")));
+    }
+
+    #[test]
+    fn the_description_has_each_parameter_and_no_other_field() {
+        fn check<T: Posted>(required: &[&str]) {
+            let schema = serde_json::to_value(Fields::<T>::schema()).unwrap();
+            let parameters = T::into_params(|| None);
+            let properties = schema["properties"].as_object().unwrap();
+            assert_eq!(properties.len(), parameters.len());
+            for parameter in parameters {
+                let property = &properties[&parameter.name];
+                assert_eq!(property["description"].as_str(), parameter.description.as_deref());
+            }
+            let names: Vec<_> =
+                schema["required"].as_array().into_iter().flatten().map(|it| it.as_str()).collect();
+            assert_eq!(names, required.iter().map(|it| Some(*it)).collect::<Vec<_>>());
+            assert_eq!(schema["additionalProperties"], false);
+            assert_eq!(Fields::<T>::name(), T::NAME);
+        }
+        check::<RecordFilter>(&[]);
+        check::<SearchRequest>(&[]);
+        check::<WhyFields>(&["handle"]);
+    }
+
+    #[test]
+    fn what_is_no_text_of_a_known_field_is_refused() {
+        for (body, says) in [
+            (r#"{"handle":"a","x":"b"}"#, "the field `x` is unknown; "),
+            (r#"{"handle":"a","handle":"b"}"#, "the field `handle` appears twice"),
+            (r#"{"handle":1}"#, "`handle` takes a text, not a number"),
+            (r#"{"handle":"a","limit":"1"}"#, "`limit` takes a whole number, not a text"),
+            (r#"{"handle":"a","limit":1.5}"#, "`limit` takes a whole number, not a number"),
+            (r#"{"handle":"a","region":null}"#, "`region` takes a text, not null"),
+            (r#"{"handle":"a","detail":{}}"#, "`detail` takes a text, not an object"),
+            (r#"{"region":"US"}"#, "`handle` is missing; it takes a text"),
+            ("[]", "the body takes a JSON object with "),
+            ("", "the body is empty; "),
+        ] {
+            let refused = read_json::<Fields<WhyFields>>(body.as_bytes());
+            let said = refused.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(said.starts_with(says), "{body}: {said}");
+        }
+    }
+}

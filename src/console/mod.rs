@@ -4,16 +4,19 @@
 //! their authorization, their audit and their limits hold by themselves. `docs/adr/0032-console.md` says why.
 //!
 //! ```text
-//! index.html          loads theme.css, views.css and app/main.js
+//! index.html          loads the style sheets and app/main.js
 //! app/main.js         the start: session, API, shell, router
 //! app/views.js        the table of the views, with a letter for each
 //! app/views/*.js      a view each: `title` and `mount(root, ctx)`, which returns an unmount function
+//! app/router.js       shows the view that the address names
+//! app/shell.js        header, navigation, sign-in, status lines
 //! app/api.js          calls: JSON, NDJSON, server-sent events, problems
 //! app/session.js      the token, the case
-//! app/shell.js        header, navigation, sign-in, status lines
 //! app/dom.js          builds elements from text; shows text of strangers safely
 //! app/format.js       times, numbers, bytes, shell words
 //! app/rows.js         a table of many rows, of which the page holds the visible ones
+//! app/spans.js        when a handle had which colour; app/band.js draws it
+//! app/health.js       whether the service is well; lookups.js, tail.js and flips.js are parts of it
 //! ```
 
 /// The name of the page among [`FILES`].

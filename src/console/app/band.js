@@ -12,8 +12,8 @@ const TOP = 22;
 const BAND = 36;
 /** The shortest window that can be zoomed to, in milliseconds. */
 const WINDOW_LEAST = 2000;
-/** Pixels in which a span's name fits. */
-const NAME_WIDTH = 46;
+/** Pixels that a letter of a span's name takes at most, and those beside the name. */
+const [LETTER, BESIDE] = [8, 16];
 /** The part of the band that the entries must take: less is shown zoomed. */
 const SEEN_LEAST = 0.03;
 /** How much a step of the wheel or a key zooms. */
@@ -225,7 +225,7 @@ export class Band {
       "data-from": new Date(from).toISOString(),
       "data-until": new Date(until).toISOString(),
     });
-    if (width < NAME_WIDTH) return [rect];
+    if (width < name(route).length * LETTER + BESIDE) return [rect];
     return [rect, s("text", { class: route === null ? "name unknown" : "name", x: left + 9, y: TOP + BAND / 2 + 4.5 }, name(route))];
   }
 

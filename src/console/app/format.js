@@ -51,9 +51,11 @@ export function distance(/** @type {string | number | Date} */ instant, now = Da
   return seconds > 0 ? `in ${span(seconds)}` : `${span(-seconds)} ago`;
 }
 
-/** An instant as an element. Its title says how long ago it is when a pointer comes to it. */
-export function time(/** @type {string} */ instant) {
-  const element = h("time", { datetime: instant, class: "time" }, utc(instant));
+/** An instant as an element, to the second or as `text` says. Its title says how long ago it is when a pointer comes to it. */
+export function time(/** @type {string} */ instant, text = utc(instant)) {
+  // A narrow column has the date and the time below each other, neither of them torn.
+  const parts = text.split(" ").map((part) => h("span", {}, part));
+  const element = h("time", { datetime: instant, class: "time" }, ...parts.flatMap((part, at) => (at > 0 ? [" ", part] : [part])));
   const tell = () => {
     element.title = `${utc(instant)} UTC, ${distance(instant)}`;
   };

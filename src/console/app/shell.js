@@ -72,7 +72,7 @@ export class Shell {
     };
     replace(
       this.footer,
-      h("div", { class: "command" }, h("code", { class: "line", tabindex: 0, "aria-label": "The same on the command line" }, outside(line)),
+      h("div", { class: "command" }, h("div", { class: "line", tabindex: 0, role: "group", "aria-label": "The same on the command line" }, h("code", {}, outside(line))),
         h("button", { class: "button quiet", type: "button", onclick: copy }, "Copy"), copied),
       audited && h("p", { class: "audited" }, "The audit log notes this reading."),
     );

@@ -2,7 +2,7 @@
 
 import { isAborted } from "./api.js";
 import { h, outside, replace, seen } from "./dom.js";
-import { counted, time } from "./format.js";
+import { counted, time, utc } from "./format.js";
 import { routeMark } from "./routes.js";
 import { failure } from "./shell.js";
 
@@ -86,10 +86,10 @@ function line(record, ctx) {
   return h(
     "tr",
     {},
-    h("td", { class: "when" }, time(record.at)),
+    h("td", { class: "when" }, time(record.at, utc(record.at).slice(11))),
     h("td", {}, what),
     h("td", {}, handle ? h("button", { class: "value", type: "button", title: "Ask why", onclick: () => ctx.go("why", { handle }) }, outside(handle)) : "–"),
-    h("td", { class: "soft" }, seen(words(why))),
+    h("td", { class: "soft when" }, seen(words(why))),
   );
 }
 

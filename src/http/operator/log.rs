@@ -8,8 +8,9 @@ use axum::{
 use super::reads::{Asked, AskedByBody};
 use crate::{
     api::{
-        AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, RecordFilter, SearchBody,
-        SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody, WhyFields, WhyRequest,
+        AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, RecordFilter,
+        SearchBody, SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody,
+        WhyFields, WhyRequest,
     },
     audit::{self, Listed},
     http::problem::{Code, Problem},

@@ -117,8 +117,7 @@ where
                 return Err(problem);
             }
         };
-        let text =
-            body::read_json_text(&parts.headers, body, limits::SMALL_BODY_BYTES_MAX).await?;
+        let text = body::read_json_text(&parts.headers, body, limits::SMALL_BODY_BYTES_MAX).await?;
         let Fields(given) = api::read_json::<Fields<B>>(&text)?;
         let asked = admitted.asked(given.into(), &parts.headers, Reads::from_ref(state))?;
         Ok(Self { asked, body: PhantomData })

@@ -3,7 +3,7 @@
 import { isAborted } from "../api.js";
 import { Band } from "../band.js";
 import { h, outside, replace, seen } from "../dom.js";
-import { counted, number, span, time } from "../format.js";
+import { counted, number, span, time, utc } from "../format.js";
 import { mountHealth } from "../health.js";
 import { name, routeMark } from "../routes.js";
 import { failure } from "../shell.js";
@@ -202,18 +202,25 @@ function changeTable(changes) {
 /** @param {readonly Lookups[]} lookups @param {Context} ctx */
 function lookupTable(lookups, ctx) {
   const device = (/** @type {string} */ id) =>
-    h("button", { class: "value", type: "button", title: "Search for what this device asked", onclick: () => ctx.go("search", { device: id }) }, outside(id));
+    h("button", { class: "value", type: "button", title: "Search for what this device asked", onclick: () => ctx.go("search", { filter: { device: id }, isNew: true }) }, outside(id));
   const line = (/** @type {Lookups} */ entry) =>
     h(
       "tr",
       {},
-      h("td", { class: "when" }, time(entry.at), entry.count > 1 && h("span", { class: "soft" }, " to ", time(entry.last))),
+      h("td", { class: "when" }, time(entry.at), ...until(entry)),
       h("td", {}, entry.route === null ? routeMark(null, "Refused") : routeMark(entry.route)),
       h("td", { class: "sentence" }, seen(reason(entry.sentence)), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
       h("td", { class: "number" }, number(entry.count)),
       h("td", { class: "askers" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
     );
   return h("table", {}, heads(["When (UTC)", "Answer", "Why", "Times", "Devices"]), h("tbody", {}, ...lookups.map(line)));
+}
+
+/** The end of a run of like lookups, without what its beginning shows already. @param {Lookups} entry */
+function until({ at, last }) {
+  const [begin, end] = [utc(at), utc(last)];
+  if (begin === end) return [];
+  return [h("span", { class: "soft" }, " to ", time(last, begin.slice(0, 10) === end.slice(0, 10) ? end.slice(11) : end))];
 }
 
 /**
