@@ -11,6 +11,7 @@ mod clients_rust;
 mod clock_histories;
 mod codes_abused;
 mod connection;
+mod console;
 mod console_api;
 mod console_parts;
 mod contributors;
