@@ -28,7 +28,7 @@ const SHOWN: &[&str] =
 /// The output of the block before it.
 const OUTPUT: &str = "text";
 /// Blocks that print something. A test runs them, or a reader does.
-const PRINTS: &[&str] = &["sh", "sh by-hand", "sql"];
+const PRINTS: &[&str] = &["sh", "sh by-hand", "sql", "rust"];
 /// Blocks with a test of their own: `sh by-hand` is listed in `by_hand.rs`, and `sql` runs in `export`.
 const ELSEWHERE: &[&str] = &["sh by-hand", "sql"];
 /// Blocks of README only: the two commands to begin with. Another test compares them.
