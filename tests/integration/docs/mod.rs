@@ -89,7 +89,7 @@ fn a_block_of_a_wrong_kind_is_refused() {
         ("```shell\nls\n```\n", "a.md:2: blocks of the kind \"shell\" are not known"),
         ("```sh demo\nls\n```\n", "a.md:2: blocks of the kind \"sh demo\" are not known"),
         ("```text\nls\n```\n", "a.md:2: a text block is the output"),
-        ("```sh\ntrue\n```\nThen:\n```text\n```\n", "a.md:5: a text block is the output"),
+        ("```sh\ntrue\n```\nThen:\n```text\n```\n", "a.md:6: a text block is the output"),
         ("```text shown\n```\n```text\n```\n", "a.md:4: a text block is the output"),
         ("```json\n{,}\n```\n", "a.md:2: key must be a string"),
         ("```toml\n[log]\nretention = \"1\"\n```\n", "a.md:2: [log]"),

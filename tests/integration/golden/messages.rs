@@ -33,10 +33,13 @@ fn settled(text: &str) -> String {
         .collect()
 }
 
-/// The text without how much space this machine has, and without where the folder lies: a path is as long as the machine wants.
+/// Findings of `doctor` about the machine: its disks and its limit of open files.
+const OF_THE_MACHINE: [&str; 2] = ["space: ", "descriptors: "];
+
+/// The text without what `doctor` finds of this machine, and without where the folder lies: a path is as long as the machine wants.
 fn of_any_machine(text: &str, folder: &str) -> String {
-    let of_space = |paragraph: &&str| !paragraph.starts_with("space: ");
-    let text = text.split("\n\n").filter(of_space).collect::<Vec<_>>().join("\n\n");
+    let is_of_any = |paragraph: &&str| !OF_THE_MACHINE.iter().any(|it| paragraph.starts_with(it));
+    let text = text.split("\n\n").filter(is_of_any).collect::<Vec<_>>().join("\n\n");
     let text = text.replace(&format!("\n  {folder}"), &format!(" {folder}"));
     let text = text.replace(folder, "FOLDER");
     let count = |line: &str| match line.strip_suffix(" findings\n") {
