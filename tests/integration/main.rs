@@ -7,6 +7,7 @@ mod audit;
 mod authority;
 mod cli;
 mod clients;
+mod clients_typescript;
 mod clock_histories;
 mod codes_abused;
 mod connection;

@@ -1,29 +1,20 @@
-import type { Clock } from "./clock.ts";
-
-interface Entry<V> {
+/** A value, and the instant of the clock from which on it is not valid. */
+export interface Entry<V> {
   readonly value: V;
-  /** The instant of the clock from which on the value is not valid. */
   readonly until: number;
 }
 
-/** Values that are valid for a time. Beyond `limit` entries, the oldest is evicted. */
+/** Keeps at most `limit` entries: beyond that the oldest is evicted. Whoever reads one checks whether it is still valid. */
 export class Cache<V> {
   readonly #entries = new Map<string, Entry<V>>();
-  readonly #clock: Clock;
   readonly #limit: number;
 
-  constructor(clock: Clock, limit: number) {
-    this.#clock = clock;
+  constructor(limit: number) {
     this.#limit = limit;
   }
 
   get(key: string): Entry<V> | undefined {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined && entry.until <= this.#clock.now()) {
-      this.#entries.delete(key);
-      return undefined;
-    }
-    return entry;
+    return this.#entries.get(key);
   }
 
   set(key: string, entry: Entry<V>): void {

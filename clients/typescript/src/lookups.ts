@@ -1,4 +1,4 @@
-import { Cache } from "./cache.ts";
+import { Cache, type Entry } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { type Connection, type End, isRecord } from "./connection.ts";
 import { type Head, ProblemError, UnexpectedAnswerError } from "./errors.ts";
@@ -59,7 +59,7 @@ export class Lookups {
   constructor(connection: Connection, clock: Clock, cacheEntries: number) {
     this.#connection = connection;
     this.#clock = clock;
-    this.#cache = new Cache(clock, cacheEntries);
+    this.#cache = new Cache(cacheEntries);
   }
 
   async one(handle: string, options: LookupOptions): Promise<Answer> {
@@ -84,19 +84,19 @@ export class Lookups {
     const end = this.#connection.end(options.signal);
     // The server reads half a surrogate pair as U+FFFD, and `input` of its answer has that.
     const texts = handles.map((handle) => handle.toWellFormed());
-    const found = new Map<string, { item: Item; until: number }>();
+    const found = new Map<string, Entry<Item>>();
     for (const text of options.fresh === true ? [] : texts) {
       const entry = this.#cache.get(keyOf(text, options.region));
-      if (entry !== undefined) found.set(text, { item: entry.value, until: entry.until });
+      if (entry !== undefined) found.set(text, entry);
     }
-    // While a long list is asked for, what came from the cache may expire.
+    // What came from the cache may have expired, or may expire while a long list is asked for.
     for (;;) {
       const now = this.#clock.now();
       const left = [...new Set(texts)].filter((text) => (found.get(text)?.until ?? now) <= now);
       if (left.length === 0) return texts.map((text) => copyOf(found.get(text), now));
       const group = left.slice(0, BATCH_MAX);
       const items = await this.#group(group, options, end);
-      group.forEach((text, at) => found.set(text, { item: items[at]!, until: Infinity }));
+      group.forEach((text, at) => found.set(text, { value: items[at]!, until: Infinity }));
     }
   }
 
@@ -163,8 +163,8 @@ function keyOf(text: string, region: string | undefined): string {
 }
 
 /** An item for one caller, who may change it. What was kept for some time is valid for less. */
-function copyOf(found: { item: Item; until: number } | undefined, now: number): Item {
-  const { item, until } = found!;
+function copyOf(found: Entry<Item> | undefined, now: number): Item {
+  const { value: item, until } = found!;
   if ("error" in item) return { input: item.input, error: { ...item.error } };
   return { ...item, expires_in: Math.min(item.expires_in, Math.floor((until - now) / 1_000)) };
 }

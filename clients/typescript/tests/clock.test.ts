@@ -44,7 +44,11 @@ test("a wait ends by itself or by its signal", async () => {
   const clock = new SteadyClock();
   await clock.sleep(1, new AbortController().signal);
   const stop = new AbortController();
+  let isOver = false;
   const wait = clock.sleep(1e12, stop.signal);
+  wait.then(() => (isOver = true), () => undefined);
+  await clock.sleep(5, new AbortController().signal);
+  assert.equal(isOver, false, "a wait of years ends at once");
   stop.abort(new Error("stop"));
   await assert.rejects(wait, { message: "stop" });
   await assert.rejects(clock.sleep(1, stop.signal), { message: "stop" });

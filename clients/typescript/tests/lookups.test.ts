@@ -211,7 +211,9 @@ test("what is no answer of dispatchd is an error, never a route", async () => {
     whole({ answers: [{ ...item, route: undefined }] }), whole({ answers: [{ ...item, route: null }] }),
     whole({ answers: [{ ...item, expires_in: "300" }] }), whole({ answers: [{ ...item, expires_in: -1 }] }), whole({ answers: [{ input: ANN, error: {} }] }),
     () => new Response(JSON.stringify({ answers: [item] }), { headers: { "content-type": "text/plain" } }),
-    () => json({ answers: [item] }, 500), () => new Response(null, { status: 204 }),
+    () => json({ answers: [item] }, 500),
+    () => new Response(JSON.stringify({ answers: [item] }), { status: 503, headers: { "content-type": "application/json" } }),
+    () => new Response(null, { status: 204 }),
   ];
   for (const [at, reply] of replies.entries()) {
     const { phone, clock } = phoneWith([reply], { attempts: 1 });

@@ -9,8 +9,8 @@ const GATEWAY = "<h1>502 Bad Gateway</h1>";
 const FATES = ["drop", "cut", "cut", "truncate", "truncate", "mute", "page", "gateway"] as const;
 type Fate = (typeof FATES)[number];
 
-/** Bytes of answers after which a connection fails: some ten lookups at most. */
-const BYTES_MAX = 6_000;
+/** Bytes of answers after which a connection fails at the latest: some ten lookups, or a long list for some of the connections. */
+const [BYTES_MAX, BYTES_MAX_OF_SOME] = [6_000, 400_000];
 const DELAY_MS_MAX = 60;
 
 export type FaultCounts = Record<Fate | "delay", number>;
@@ -23,7 +23,7 @@ export function startProxy(serverPort: number, dice: Dice, counts: FaultCounts):
 
 function carry(phone: Socket, serverPort: number, dice: Dice, counts: FaultCounts): void {
   const fate = dice.of(FATES);
-  let left = dice.below(BYTES_MAX);
+  let left = dice.below(dice.roll() < 0.2 ? BYTES_MAX_OF_SOME : BYTES_MAX);
   const delay = dice.roll() < 0.3 ? dice.below(DELAY_MS_MAX) : 0;
   if (delay > 0) counts.delay += 1;
   phone.on("error", () => phone.destroy());
