@@ -11,6 +11,7 @@ mod clients_typescript;
 mod clock_histories;
 mod codes_abused;
 mod connection;
+mod console_api;
 mod contributors;
 mod crash_rounds;
 mod delivery;
