@@ -122,6 +122,7 @@ export class Lookups {
     return isTooOld || (isAlone && question !== undefined && question.of > 1) ? undefined : question;
   }
 
+  /** Begins a request. Whoever joins it later has its deadline, too. */
   #ask(texts: string[], region: string | undefined, at: number): Shared<Item[]> {
     const keys = texts.map((text) => keyOf(text, region));
     // Only the newest question for a handle fills the cache, so that no older answer replaces a newer one.
