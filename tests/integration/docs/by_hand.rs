@@ -37,6 +37,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/client.md",
+        "cargo add dispatchd-client --path dispatchd/clients/rust",
+        "needs a project of the reader; clients_rust builds and runs the program",
+    ),
+    (
+        "docs/client.md",
         "npm install --prefix dispatchd/clients/typescript",
         "needs npm's registry; clients_typescript installs the package without it",
     ),
