@@ -1557,6 +1557,14 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            /** @description The page, which the client holds already */
+            304: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description `request-invalid`: The request is not valid */
             400: {
                 headers: {
