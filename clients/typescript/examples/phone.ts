@@ -76,3 +76,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   if (command === "sign-out") break;
 }
+// An input that stays open would keep the program running.
+process.exit(0);
