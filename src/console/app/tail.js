@@ -3,8 +3,8 @@
 import { isAborted } from "./api.js";
 import { h, outside, replace, seen } from "./dom.js";
 import { counted, time, utc } from "./format.js";
+import { fault } from "./reading.js";
 import { routeMark } from "./routes.js";
-import { failure } from "./shell.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {import("./types.js").LogRecord} LogRecord */
@@ -53,7 +53,7 @@ export function mountTail(root, ctx, left) {
       replace(state, "The server ended the tail");
     } catch (error) {
       if (isAborted(error)) return;
-      replace(place, failure(error, follow));
+      replace(place, fault(error, follow, ctx));
       replace(state);
     }
     following = null;
