@@ -19,7 +19,8 @@ const SHOWN_MAX = 50;
  * @returns {() => void}
  */
 export function mountTail(root, ctx, left) {
-  const lines = h("tbody", {});
+  const none = h("tr", {}, h("td", { colspan: 4, class: "soft" }, "Nothing has happened yet."));
+  const lines = h("tbody", {}, none);
   const state = h("span", { class: "soft", role: "status" }, "");
   const place = h("div", {});
   const button = h("button", { class: "button", type: "button" }, "Follow");
@@ -30,6 +31,7 @@ export function mountTail(root, ctx, left) {
   let isPaused = false;
 
   const draw = () => {
+    if (waiting.length > 0) none.remove();
     for (const record of waiting.splice(0)) lines.prepend(line(record, ctx));
     while (lines.childElementCount > SHOWN_MAX) lines.lastElementChild?.remove();
   };
