@@ -34,11 +34,11 @@ export function mount(root, ctx) {
   const read = () => {
     const question = { since: since.value.trim(), until: until.value.trim(), min: min.value.trim() };
     ctx.keep(question);
-    ctx.command(commandWords("log flips", { ...question, limit: HANDLES_MAX, case: ctx.session.case }), true);
     return reading.run(
       "Reading the whole window, at the lowest priority. Over 30 days it takes a while…",
       (signal) => {
         const parameters = ctx.api.withCase({ ...question, limit: HANDLES_MAX });
+        ctx.command(commandWords("log flips", parameters), true);
         return /** @type {Promise<Report>} */ (ctx.api.get("/v1/log/flips", parameters, { signal }));
       },
       (report) => {

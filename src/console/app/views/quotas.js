@@ -50,10 +50,12 @@ export function mount(root, ctx) {
   const read = () => {
     const account = box.value.trim();
     ctx.keep({ account });
-    ctx.command(commandWords("quota show", { case: ctx.session.case }, account ? [account] : []), true);
     return reading.run(
       "Reading quotas…",
-      (signal) => /** @type {Promise<Report>} */ (ctx.api.get("/v1/quota", ctx.api.withCase({ account }), { signal })),
+      (signal) => {
+        ctx.command(commandWords("quota show", ctx.api.withCase({}), account ? [account] : []), true);
+        return /** @type {Promise<Report>} */ (ctx.api.get("/v1/quota", ctx.api.withCase({ account }), { signal }));
+      },
       (report) => {
         replace(result, report.account === null ? list(report, look) : one(report.account, report.flags, ctx, read));
         ctx.say(report.account === null ? counted(report.flagged, "flagged account") : "The account's quota is shown.");
