@@ -207,7 +207,8 @@ function row({ at, operator, call, records, case: named, filters, refused, whole
 /** @param {Noted} filter */
 function value(filter) {
   if (filter === null) return h("span", { title: "There was no key to make a fingerprint with" }, "?");
-  if (typeof filter === "string") return INSTANT.test(filter) ? time(filter) : outside(filter);
+  if (typeof filter === "string" && INSTANT.test(filter)) return time(filter);
+  if (typeof filter === "string") return outside(/^\d+$/.test(filter) ? number(Number(filter)) : filter);
   const { hour, fingerprint } = filter;
   return h("code", { title: `fingerprint ${fingerprint}, under the key of the hour ${hour}` }, `#${fingerprint.slice(0, 8)}…`);
 }

@@ -72,7 +72,8 @@ export function mount(root, ctx) {
  * @param {Context} ctx
  */
 function show({ flips, summary }, ctx) {
-  const window = [time(summary.since), " to ", summary.until === undefined ? "the last record" : time(summary.until), " UTC"];
+  const end = summary.until === undefined ? ["the last record."] : [time(summary.until), " UTC."];
+  const window = ["Lookups from ", time(summary.since), " UTC to ", ...end];
   const gaps = [
     summary.damaged > 0 && `${counted(summary.damaged, "damaged place")} passed over: changes may be missing.`,
     summary.unreadable_segments > 0 && `${counted(summary.unreadable_segments, "segment")} could not be read: changes may be missing.`,
