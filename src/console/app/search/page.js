@@ -65,7 +65,7 @@ export class SearchPage {
     this.results = h(
       "section",
       { class: "card search-results", "aria-label": "Records" },
-      h("div", { class: "bar" }, this.said, h("label", { class: "inline", for: "count-by" }, "Count by", fields)),
+      h("div", { class: "bar" }, this.said, h("div", { class: "inline" }, h("label", { for: "count-by" }, "Count by"), fields)),
       this.chart.element,
       this.file,
       h("p", { class: "hint", id: "record-table-keys" },
