@@ -97,8 +97,8 @@ export class SearchPage {
 
   /** Offers the shown rows as a file. @param {Found} found */
   #offer(found) {
-    const save = () => {
-      const address = URL.createObjectURL(found.ndjson());
+    const save = async () => {
+      const address = URL.createObjectURL(await found.ndjson());
       h("a", { href: address, download: `dispatchd-${utc(Date.now()).replace(/[: ]/g, "-")}.ndjson` }).click();
       setTimeout(() => URL.revokeObjectURL(address), FILE_PATIENCE);
     };
