@@ -86,7 +86,8 @@ export class Found {
     const { shown } = this;
     const parts = [];
     for (let at = 0; at < shown.length; at += ROWS_A_SLICE) {
-      parts.push(shown.slice(at, at + ROWS_A_SLICE).map((row) => `${JSON.stringify(row)}\n`).join(""));
+      // A blob of each slice: to make one of all the text would take long at the end.
+      parts.push(new Blob([shown.slice(at, at + ROWS_A_SLICE).map((row) => `${JSON.stringify(row)}\n`).join("")]));
       await new Promise((resolve) => setTimeout(resolve));
     }
     return new Blob(parts, { type: "application/x-ndjson" });
