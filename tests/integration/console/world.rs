@@ -119,3 +119,25 @@ pub(super) async fn many(server: &Server, thousands: u32) -> Device {
     }
     asker
 }
+
+/// Handles that are as bad as the API lets them be, and lookups of them.
+pub(super) async fn hostile(server: &Server) -> Value {
+    let long = format!("{}@{}.example", "m".repeat(64), [["d"; 60].concat(), ["e"; 60].concat()].join("."));
+    let handles = [
+        "'onload='alert`1`'@example.com",
+        "{{constructor.constructor`alert`}}@example.com",
+        "$IFS`id`|sh&#x3c;script&#x3e;@example.com",
+        "\u{5e9}\u{5dc}\u{5d5}\u{5dd}123@example.com",
+        &long,
+    ];
+    let (owner, asker) = (server.sign_up().await, server.sign_up().await);
+    for handle in handles {
+        server.prove(&owner, handle).await;
+        assert_eq!(server.route(&asker, handle).await, "imessage");
+    }
+    sign_out(server, &owner).await;
+    for handle in handles {
+        assert_eq!(server.route(&asker, handle).await, "none");
+    }
+    json!({"tokens": tokens(server), "personal": handles, "handles": handles, "devices": {"asker": asker.device}})
+}
