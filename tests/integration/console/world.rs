@@ -87,7 +87,7 @@ impl History {
         routes.extend([json!(["imessage", bound, lost]), json!(["sms", lost, null])]);
         world.facts = json!({
             "tokens": tokens(server), "personal": [NUMBER, ADDRESS], "number": NUMBER, "routes": routes,
-            "holder": cat.device, "devices": {"ben": ben.device, "cat": cat.device, "ann": ann.device},
+            "holder": cat.device, "account": ben.account, "devices": {"ben": ben.device, "cat": cat.device, "ann": ann.device},
         });
         world
     }
@@ -126,7 +126,7 @@ pub(super) async fn hostile(server: &Server) -> Value {
     let handles = [
         "'onload='alert`1`'@example.com",
         "{{constructor.constructor`alert`}}@example.com",
-        "$IFS`id`|sh&#x3c;script&#x3e;@example.com",
+        "$IFS`id`|sh&script/*@example.com",
         "\u{5e9}\u{5dc}\u{5d5}\u{5dd}123@example.com",
         &long,
     ];

@@ -8,7 +8,7 @@ run(async () => {
   await signIn(page, "reader");
   await view(page, "Search");
   await page.getByRole("button", { name: "Clear the filters" }).click();
-  await page.getByRole("search").getByLabel("Kind", { exact: true }).selectOption("lookup");
+  await page.getByRole("search").getByRole("combobox", { name: /^Kind/ }).selectOption("lookup");
   await page.getByRole("button", { name: "Search", exact: true }).click();
   const table = page.getByRole("table", { name: "Records", exact: true });
   await until("all rows have come", async () => (await table.getAttribute("aria-rowcount")) === String(facts.records + 1));

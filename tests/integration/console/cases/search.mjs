@@ -1,7 +1,6 @@
 // Search: what is found is what the API finds; values narrow it; what was found is saved.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { api, facts, open, run, signIn, until, view } from "./browser.mjs";
 
 const search = (filter) => api(facts.tokens.reader, "/v1/log/search", filter, "application/x-ndjson");
@@ -41,7 +40,7 @@ run(async () => {
 
   // A choice of a closed set, and a record's value that is clicked or left out.
   await page.getByRole("button", { name: "Clear the filters" }).click();
-  await page.getByRole("search").getByLabel("Kind", { exact: true }).selectOption("lookup");
+  await page.getByRole("search").getByRole("combobox", { name: /^Kind/ }).selectOption("lookup");
   await find(page);
   const lookups = await search({ kind: "lookup" });
   await shows(page, lookups);
@@ -56,7 +55,7 @@ run(async () => {
   await shows(page, lookups.filter(({ route }) => route === "sms"));
 
   // The counts over time are counts of these rows.
-  await page.getByLabel("Count by").selectOption("handle");
+  await page.getByRole("combobox", { name: /^Count by/ }).selectOption("handle");
   const chart = page.getByRole("slider", { name: "Records over time" });
   await chart.focus();
   await page.keyboard.press("End");
@@ -65,7 +64,8 @@ run(async () => {
   // What is saved is what is shown, as the API gives it.
   await page.getByText("Save or export").click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save these records as NDJSON" }).click()]);
-  const saved = (await readFile(await download.path(), "utf8")).trim().split("\n").map((line) => JSON.parse(line));
+  const parts = await Array.fromAsync(await download.createReadStream());
+  const saved = Buffer.concat(parts).toString().trim().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(saved, lookups.filter(({ route }) => route === "sms"));
 
   // A record with all its fields, and from it to the reason.
