@@ -85,6 +85,8 @@ impl History {
         world.passes(MINUTE * 4);
         world.is(&ben, "sms").await;
         routes.extend([json!(["imessage", bound, lost]), json!(["sms", lost, null])]);
+        world.timed.running().tick_retention();
+        world.timed.running().tick_sealing();
         world.facts = json!({
             "tokens": tokens(server), "personal": [NUMBER, ADDRESS], "number": NUMBER, "routes": routes,
             "holder": cat.device, "account": ben.account, "devices": {"ben": ben.device, "cat": cat.device, "ann": ann.device},
