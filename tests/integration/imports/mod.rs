@@ -269,6 +269,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("redb::", &["registry/store/"]),
     ("rlibphonenumber", &["handle/"]),
     ("reqwest", &["cli/", "verification/text/"]),
+    ("dispatchd_client", &["cli/ask.rs"]),
     ("lettre", &["verification/mail/composer.rs"]),
     ("rustls", &["cli/trust.rs", "http/tls/", "verification/mail/tls.rs"]),
     ("parquet::", &["tables/", "query_log/segment/"]),
