@@ -5,7 +5,7 @@ use std::{future::Future, sync::Mutex};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
-use reqwest::{Body, Method, RequestBuilder, Response, header::HeaderMap};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -31,6 +31,10 @@ const CHEAPEST: &str = "/v1/clock";
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// No line is longer, and no problem.
 const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// What to say of an answer that cannot be read.
+pub(super) const UNREADABLE: &str =
+    "the server sends what this command cannot read; is it a newer version?";
 
 /// Which listener a command asks.
 #[derive(Clone, Copy)]
@@ -66,13 +70,57 @@ impl Listener {
             Self::Operators => Self::Phones,
         }
     }
+
+    /// The URL of a listener by default.
+    pub(super) fn example(self) -> String {
+        format!("http://127.0.0.1:{}", self.names().2)
+    }
+
+    /// What to say if `server` does not answer. `hint` is what to look at.
+    pub(super) fn silent(self, server: &str, hint: &str) -> String {
+        let files = match self {
+            Self::Phones => "",
+            Self::Operators => " With --data DIR this command uses the files.",
+        };
+        format!(
+            "no answer from {server}: is the server running?{files} For another address give --server, or --config with the server's \
+             file. {hint}"
+        )
+    }
+
+    /// What to say if `server` has no such call.
+    pub(super) fn mistaken(self, server: &str) -> String {
+        let ((wanted, key, port), (other, ..)) = (self.names(), self.other().names());
+        format!(
+            "{server} is not the {wanted} listener but the {other}; give --server the address in {key} (port {port} by default)"
+        )
+    }
+
+    /// What to say if `server` answers with something else than a problem. `redirect` is the server that it redirects to.
+    pub(super) fn foreign(
+        self,
+        server: &str,
+        status: StatusCode,
+        redirect: impl FnOnce() -> String,
+    ) -> String {
+        if status.is_redirection() {
+            return format!(
+                "{server} answered {status} and names {}. No redirect is followed: give --server the address of dispatchd itself",
+                redirect()
+            );
+        }
+        let (wanted, key, port) = self.names();
+        format!(
+            "{server} answered {status}, and not as the {wanted} listener of this version does; give --server the address in {key} \
+             (port {port} by default)"
+        )
+    }
 }
 
 pub(super) struct Client {
     http: reqwest::Client,
     server: String,
     token: String,
-    listener: Listener,
     /// What to look at if the server does not answer.
     hint: String,
     /// The instant after which the log has records, as the last answer said.
@@ -114,20 +162,15 @@ pub(super) fn refused(Problem { code, title, detail, .. }: Problem) -> anyhow::E
 impl Client {
     /// Asks the operators' listener at the URL `server`, as the system trusts it.
     pub(super) fn new(server: &str, token: &str) -> anyhow::Result<Self> {
-        Self::of(Listener::Operators, server, &Trust::Authorities(None), token)
+        Self::trusting(server, &Trust::Authorities(None), token)
     }
 
-    /// Asks a listener at the URL `server`. An empty token is not sent.
-    pub(super) fn of(
-        listener: Listener,
-        server: &str,
-        trust: &Trust,
-        token: &str,
-    ) -> anyhow::Result<Self> {
-        let server = origin(server, &format!("http://127.0.0.1:{}", listener.names().2))?;
+    /// Asks the operators' listener at the URL `server`.
+    pub(super) fn trusting(server: &str, trust: &Trust, token: &str) -> anyhow::Result<Self> {
+        let server = origin(server, &Listener::Operators.example())?;
         let (http, token) = (reach(&server, trust)?, token.to_owned());
         let hint = trust.hint(&server);
-        Ok(Self { http, server, token, listener, hint, horizon: Mutex::default() })
+        Ok(Self { http, server, token, hint, horizon: Mutex::default() })
     }
 
     pub(super) async fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
@@ -212,45 +255,26 @@ impl Client {
     /// The answer, if it is good.
     pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let server = &self.server;
-        let files = match self.listener {
-            Listener::Phones => "",
-            Listener::Operators => " With --data DIR this command uses the files.",
-        };
-        let request =
-            if self.token.is_empty() { request } else { request.bearer_auth(&self.token) };
-        let response =
-            request.send().await.map_err(reqwest::Error::without_url).with_context(|| {
-                format!(
-                    "no answer from {server}: is the server running?{files} For another address give --server, or \
-                     --config with the server's file. {}",
-                    self.hint
-                )
-            })?;
+        let response = request.bearer_auth(&self.token).send().await;
+        let response = response
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| Listener::Operators.silent(server, &self.hint))?;
         let status = response.status();
         if status.is_success() {
             print_hidden(response.headers());
             *lock(&self.horizon) = instant(response.headers(), "dispatchd-horizon");
             return Ok(response);
         }
-        if status.is_redirection() {
-            bail!(
-                "{server} answered {status} and names {}. No redirect is followed: give --server the address of dispatchd itself",
-                redirect_of(response.headers())
-            );
-        }
+        let headers = response.headers().clone();
         let body = whole(response, LINE_BYTES_MAX).await.unwrap_or_default();
-        let ((wanted, key, port), (other, ..)) =
-            (self.listener.names(), self.listener.other().names());
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if problem.code == ProblemCode::NotFound => bail!(
-                "{server} is not the {wanted} listener but the {other}; give --server the address in {key} (port {port} by \
-                 default)"
-            ),
+            Ok(problem) if problem.code == ProblemCode::NotFound => {
+                bail!(Listener::Operators.mistaken(server))
+            }
             Ok(problem) => Err(refused(problem)),
-            Err(_) => bail!(
-                "{server} answered {status}, and not as the {wanted} listener of this version does; give --server the \
-                 address in {key} (port {port} by default)"
-            ),
+            Err(_) => {
+                bail!(Listener::Operators.foreign(server, status, || redirect_of(&headers)))
+            }
         }
     }
 }
@@ -288,9 +312,7 @@ fn instant(headers: &HeaderMap, name: &str) -> Option<Timestamp> {
 
 /// What arrived. The error does not say what is in it.
 pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> anyhow::Result<T> {
-    let unknown =
-        |_| anyhow!("the server sends what this command cannot read; is it a newer version?");
-    serde_json::from_slice(text).map_err(unknown)
+    serde_json::from_slice(text).map_err(|_| anyhow!(UNREADABLE))
 }
 
 /// The lines of a body as it arrives.

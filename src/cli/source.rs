@@ -217,7 +217,7 @@ impl RunningServer {
             Some(server) => (server, self.authorities.trust()),
             None => Listener::Operators.configured(&self.config.load()?),
         };
-        Client::of(Listener::Operators, &server, &trust, &token)
+        Client::trusting(&server, &trust, &token)
     }
 }
 

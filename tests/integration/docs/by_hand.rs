@@ -37,6 +37,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/client.md",
+        "cargo add dispatchd-client --path dispatchd/clients/rust",
+        "needs a project of the reader; clients_rust builds and runs the program",
+    ),
+    (
+        "docs/client.md",
         "npm install openapi-typescript@7 openapi-fetch@0.17 typescript@5",
         "needs npm's registry; the runner gives the document the packages of tests/tools/node",
     ),
@@ -49,6 +54,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
         "docs/operators/abuse.md",
         "cargo test --release --test attack -- --long",
         "minutes of a compiler and of a simulation; `tests/run` runs the short form",
+    ),
+    (
+        "docs/operators/console.md",
+        "ssh -N -L 8081:127.0.0.1:8081 dispatch.example.org",
+        "needs a second machine",
     ),
     (
         "docs/operators/deploy.md",
