@@ -22,6 +22,7 @@ use super::{
     pattern::matches,
 };
 use crate::{
+    clients_typescript,
     harness::{PATIENCE, dispatchd, own_port, quoted, say},
     python::{node_packages, node_tool, python},
     recipes::authority::write,
@@ -29,10 +30,8 @@ use crate::{
 
 const CARGO_RUN: &str = "cargo run --release --";
 /// Sections that a newcomer follows: how long their blocks take is printed.
-const NEWCOMERS: [(&str, &str); 2] = [
-    ("README.md", "## Why did it go green?"),
-    ("docs/client.md", "## First lookup from TypeScript"),
-];
+const NEWCOMERS: [(&str, &str); 2] =
+    [("README.md", "## Why did it go green?"), ("docs/client.md", "## In TypeScript")];
 
 /// All processes of a document. Dropping it kills them.
 struct Group(Child);
@@ -90,7 +89,13 @@ impl Place {
     fn add_packages(&mut self) {
         let node = Path::new(node_tool("node").get_program()).parent().unwrap().to_owned();
         self.programs.extend([node, python().parent().unwrap().to_owned()]);
-        symlink(node_packages().join("node_modules"), self.path("here/node_modules")).unwrap();
+        let modules = self.path("here/node_modules");
+        fs::create_dir_all(modules.join("@dispatchd")).unwrap();
+        for package in fs::read_dir(node_packages().join("node_modules")).unwrap() {
+            let package = package.unwrap();
+            symlink(package.path(), modules.join(package.file_name())).unwrap();
+        }
+        symlink(clients_typescript::built(), modules.join("@dispatchd/client")).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
