@@ -65,7 +65,7 @@ export class SearchPage {
     this.results = h(
       "section",
       { class: "card search-results", "aria-label": "Records" },
-      h("div", { class: "bar" }, this.said, h("label", { class: "inline", for: "count-by" }, "Count by", fields)),
+      h("div", { class: "bar" }, this.said, h("div", { class: "inline" }, h("label", { for: "count-by" }, "Count by"), fields)),
       this.chart.element,
       this.file,
       h("p", { class: "hint", id: "record-table-keys" },
@@ -97,8 +97,8 @@ export class SearchPage {
 
   /** Offers the shown rows as a file. @param {Found} found */
   #offer(found) {
-    const save = () => {
-      const address = URL.createObjectURL(found.ndjson());
+    const save = async () => {
+      const address = URL.createObjectURL(await found.ndjson());
       h("a", { href: address, download: `dispatchd-${utc(Date.now()).replace(/[: ]/g, "-")}.ndjson` }).click();
       setTimeout(() => URL.revokeObjectURL(address), FILE_PATIENCE);
     };

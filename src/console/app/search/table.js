@@ -85,14 +85,14 @@ function columns({ onNarrow, onOpen }) {
   const open = (/** @type {LogRecord} */ row) =>
     h("button", { class: "cell", type: "button", tabindex: -1, onclick: () => onOpen(row) }, time(row.at));
   return [
-    { label: "At (UTC)", width: "9.8rem", cell: open },
-    { label: "Event", width: "8.2rem", cell: (row) => event(row, onNarrow) },
-    { label: "Handle", width: "minmax(9rem, 2fr)", cell: plain("handle") },
-    { label: "Reason or cause", width: "8rem", cell: plain("reason", (row) => (row.kind === "change" ? "cause" : "reason")) },
+    { label: "At (UTC)", width: "10.8rem", cell: open },
+    { label: "Event", width: "9.6rem", cell: (row) => event(row, onNarrow) },
+    { label: "Handle", width: "minmax(10rem, 2fr)", cell: plain("handle") },
+    { label: "Reason or cause", width: "9.6rem", cell: plain("reason", (row) => (row.kind === "change" ? "cause" : "reason")) },
     { label: "Status", width: "3rem", cell: plain("status"), isNumber: true },
-    { label: "Account", width: "8.1rem", cell: plain("account") },
-    { label: "Device", width: "8.1rem", cell: plain("device") },
-    { label: "Address", width: "minmax(6.5rem, 1fr)", cell: plain("ip") },
+    { label: "Account", width: "9.6rem", cell: plain("account") },
+    { label: "Address", width: "minmax(7.5rem, 1fr)", cell: plain("ip") },
+    { label: "Device", width: "9.6rem", cell: plain("device") },
   ];
 }
 
