@@ -231,11 +231,16 @@ impl Server {
 
     /// Starts the process without waiting.
     pub(crate) fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    /// Starts the process with more arguments, such as `--demo`, without waiting.
+    pub(crate) fn launch_with(&mut self, arguments: &[&str]) {
         let _ = fs::remove_file(self.data.join("addresses.json"));
         let output =
             fs::OpenOptions::new().create(true).append(true).open(self.output_file()).unwrap();
         let mut command = self.command();
-        command.stdout(output.try_clone().unwrap()).stderr(output);
+        command.args(arguments).stdout(output.try_clone().unwrap()).stderr(output);
         self.child = Some(command.spawn().expect("the binary starts"));
     }
 

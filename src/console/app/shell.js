@@ -50,8 +50,11 @@ export class Shell {
   /** Marks a view in the navigation. @param {import("./types.js").ViewEntry} entry */
   select(entry) {
     for (const link of this.nav.querySelectorAll("a")) {
-      if (link.hash === `#/${entry.id}`) link.setAttribute("aria-current", "page");
+      const isShown = link.hash === `#/${entry.id}`;
+      if (isShown) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
+      // A narrow screen shows a part of the navigation.
+      if (isShown) link.scrollIntoView({ inline: "nearest", block: "nearest" });
     }
   }
 

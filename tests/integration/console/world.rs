@@ -85,9 +85,11 @@ impl History {
         world.passes(MINUTE * 4);
         world.is(&ben, "sms").await;
         routes.extend([json!(["imessage", bound, lost]), json!(["sms", lost, null])]);
+        world.timed.running().tick_retention();
+        world.timed.running().tick_sealing();
         world.facts = json!({
             "tokens": tokens(server), "personal": [NUMBER, ADDRESS], "number": NUMBER, "routes": routes,
-            "holder": cat.device, "devices": {"ben": ben.device, "cat": cat.device, "ann": ann.device},
+            "holder": cat.device, "account": ben.account, "devices": {"ben": ben.device, "cat": cat.device, "ann": ann.device},
         });
         world
     }
@@ -118,4 +120,26 @@ pub(super) async fn many(server: &Server, thousands: u32) -> Device {
         assert_eq!(batch(server, &asker, &handles).await.status, 200);
     }
     asker
+}
+
+/// Handles that are as bad as the API lets them be, and lookups of them.
+pub(super) async fn hostile(server: &Server) -> Value {
+    let long = format!("{}@{}.example", "m".repeat(64), [["d"; 60].concat(), ["e"; 60].concat()].join("."));
+    let handles = [
+        "'onload='alert`1`'@example.com",
+        "{{constructor.constructor`alert`}}@example.com",
+        "$IFS`id`|sh&script/*@example.com",
+        "\u{5e9}\u{5dc}\u{5d5}\u{5dd}123@example.com",
+        &long,
+    ];
+    let (owner, asker) = (server.sign_up().await, server.sign_up().await);
+    for handle in handles {
+        server.prove(&owner, handle).await;
+        assert_eq!(server.route(&asker, handle).await, "imessage");
+    }
+    sign_out(server, &owner).await;
+    for handle in handles {
+        assert_eq!(server.route(&asker, handle).await, "none");
+    }
+    json!({"tokens": tokens(server), "personal": handles, "handles": handles, "devices": {"asker": asker.device}})
 }

@@ -1,13 +1,13 @@
 // Why is a handle blue or green? The start page. With an empty box it shows whether the service is well.
 
-import { isAborted } from "../api.js";
 import { Band } from "../band.js";
+import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
 import { counted, number, span, time, utc } from "../format.js";
 import { mountHealth } from "../health.js";
+import { Reading } from "../reading.js";
 import { name, routeMark } from "../routes.js";
 import { capital, told } from "../sentences.js";
-import { failure } from "../shell.js";
 import { spans } from "../spans.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -83,29 +83,23 @@ export function mount(root, ctx) {
  */
 function mountAnswer(result, ctx, { handle, region }) {
   const left = new AbortController();
-  const signal = AbortSignal.any([ctx.signal, left.signal]);
-  ctx.command(["dispatchd", "why", handle, ...(region ? ["--region", region] : []), ...caseWords(ctx)], true);
-  const load = async () => {
-    replace(result, h("p", { class: "soft", role: "status" }, "Reading 30 days…"));
-    const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
-    try {
-      /** @type {import("../types.js").Timeline} */
-      const timeline = await ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal });
+  const reading = new Reading(result, ctx);
+  ctx.command(commandWords("why", { region, case: ctx.session.case }, [handle]), true);
+  const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
+  reading.run(
+    "Reading 30 days…",
+    (signal) => ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal }),
+    (/** @type {import("../types.js").Timeline} */ timeline) => {
       // The server's clock counts.
       const ahead = Date.parse(timeline.summary.at) - Date.now();
-      show(result, ctx, timeline, () => Date.now() + ahead, signal);
-      ctx.say(seen(`${name(timeline.summary.route)}. ${timeline.summary.sentence}`));
-    } catch (error) {
-      if (!isAborted(error)) replace(result, failure(error, load));
-    }
+      show(result, ctx, timeline, () => Date.now() + ahead, left.signal);
+      ctx.say(`${name(timeline.summary.route)}. ${seen(timeline.summary.sentence)}`);
+    },
+  );
+  return () => {
+    reading.stop();
+    left.abort();
   };
-  load();
-  return () => left.abort();
-}
-
-/** @param {Context} ctx */
-function caseWords(ctx) {
-  return ctx.session.case ? ["--case", ctx.session.case] : [];
 }
 
 /**

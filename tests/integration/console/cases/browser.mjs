@@ -6,7 +6,7 @@ import { env, exit, stdin, stdout } from "node:process";
 import { axeFile, chromium } from "../playwright.mjs";
 
 /** How long anything may take before a case gives up on it, in milliseconds. It says nothing about speed. */
-export const PATIENCE = 60_000;
+export const PATIENCE = Number(env.CASE_PATIENCE ?? 60_000);
 /** How long a whole case may take. */
 const WHOLE = 10 * 60_000;
 
@@ -159,7 +159,7 @@ export async function why(page, handle, region = "") {
   await view(page, "Why");
   await page.getByLabel("Phone number or e-mail address").fill(handle);
   await page.getByLabel("Region").fill(region);
-  await page.getByRole("button", { name: "Why?" }).click();
+  await page.getByRole("button", { name: "Ask why" }).click();
 }
 
 /** What a page that may hang gives within ten seconds. */

@@ -6,7 +6,7 @@ run(async () => {
   const page = await open({ loses: true });
   await signIn(page, "reader");
   await why(page, facts.number);
-  const answer = page.getByRole("region", { name: "Answer" });
+  const answer = page.getByRole("region", { name: "Answer", exact: true });
   await answer.getByText("Green", { exact: true }).waitFor();
 
   await ask("stop");
