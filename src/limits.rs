@@ -250,6 +250,9 @@ pub const AUDIT_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a call waits for its own audit entry, and before that for an earlier one. Afterwards it gives nothing. It is
 /// longer than [`AUDIT_LOCK_PATIENCE`], so that the error says who holds the lock.
 pub const AUDIT_ENTRY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 6 });
+/// How long the audit log notes no further refusal of the same operator's same call: a token without the role makes some 300 bytes
+/// a minute of each call. The metrics count every refusal.
+pub const AUDIT_REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Operators in the list: each call of the operators' API compares its token with every one.
 pub const OPERATORS_MAX: usize = 1_000;
 /// How long a change of the list of operators waits for another process that changes it, which takes milliseconds.
