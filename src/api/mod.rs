@@ -10,6 +10,7 @@
 
 mod audit;
 mod call;
+mod case;
 mod clock;
 mod devices;
 mod doctor;
@@ -29,6 +30,7 @@ pub mod words;
 
 pub use audit::AuditRequest;
 pub use call::{Call, Invalid, Row};
+pub use case::Case;
 pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
 pub use doctor::{Check, DoctorReport, Finding, Severity};

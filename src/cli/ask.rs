@@ -11,9 +11,10 @@ use reqwest::Method;
 use tokio::time::timeout;
 
 use super::{
-    client::{Client, Listener, block_on},
+    client::{Client, block_on},
     config::ConfigFile,
     errors::{Interrupted, UsageError, as_options},
+    listener::Listener,
     output::{Style, paint, print_json},
     text::{cut, visible, width, wrap},
     trust::{Authorities, Trust},
@@ -69,7 +70,7 @@ impl Ask {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (server, trust) = self.server()?;
         let token = token(self.token_file.as_deref(), TOKEN)?;
-        let phone = |token: &str| Client::of(Listener::Phones, &server, &trust, token);
+        let phone = |token: &str| Client::of(Listener::Phones, &server, trust.clone(), token);
         let region = self.region.clone();
         let request = BatchRequest { handles: self.handles, region: self.region };
         let answer = block_on(async {
@@ -92,10 +93,7 @@ impl Ask {
 
     fn server(&self) -> anyhow::Result<(String, Trust)> {
         self.config.check_named()?;
-        match &self.server {
-            Some(server) => Ok((server.clone(), self.authorities.trust())),
-            None => Ok(Listener::Phones.configured(&self.config.load()?)),
-        }
+        Listener::Phones.server(self.server.clone(), &self.authorities, &self.config)
     }
 }
 

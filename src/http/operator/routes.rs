@@ -18,6 +18,7 @@ use super::{
     tail,
 };
 use crate::{
+    api::Case,
     clock::{SharedClock, TrustedClock},
     doctor::Deployment,
     http::{
@@ -118,7 +119,7 @@ pub fn paths() -> Paths {
 
 /// The schemas that only parameters refer to: `utoipa` collects those of bodies.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Detail, Kind, Order)))]
+#[openapi(components(schemas(Case, Detail, Kind, Order)))]
 struct OfParameters;
 
 fn described() -> OpenApiRouter<OperatorState> {

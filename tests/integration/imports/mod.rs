@@ -18,6 +18,7 @@ use graph::Sources;
 /// Each module and the modules that it may import, bottom up.
 const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("host", &[]),
     ("lock", &[]),
     ("metrics", &[]),
     ("redacted", &[]),
@@ -144,6 +145,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "dispatch",
             "envelope",
             "files",
+            "host",
             "limits",
             "operators",
             "verification",
@@ -170,6 +172,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "doctor",
             "files",
             "handle",
+            "host",
             "ids",
             "import_jobs",
             "limits",
