@@ -24,6 +24,7 @@
 //! | [`redacted`] | `Debug` of types that hold secrets or personal data |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
 //! | [`shutdown`] | soft and hard stop, tracked tasks |
+//! | [`console`] | the files of the operators' console |
 //! | [`telemetry`] | the service's own messages, without personal values |
 //! | [`files`] | opens, replaces, locks and removes files; the format version of a data directory; a reserve for a full disk |
 //! | [`clock`] | the only reader of wall time; trusted time, which a wrong wall clock does not move |
@@ -58,6 +59,7 @@ pub mod background;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod dispatch;
 pub mod doctor;
 pub mod envelope;

@@ -10,6 +10,7 @@ use utoipa::{
 use super::{
     call::{Call, Invalid},
     case::Case,
+    fields::{Fields, Posted},
     parse::{Window, choice, codes, filter_handle, limit, number, value, window},
 };
 use crate::{
@@ -104,6 +105,14 @@ impl Call for RecordFilter {
     }
 }
 
+/// The body of `POST /v1/log/tail`.
+pub type FilterBody = Fields<RecordFilter>;
+
+impl Posted for RecordFilter {
+    const NAME: &'static str = "RecordFilter";
+    const ABOUT: &'static str = "Which records. Everything named must hold.";
+}
+
 /// A search: which records, in what order, and how many.
 #[derive(Clone, Default, Args, Serialize, Deserialize)]
 pub struct SearchRequest {
@@ -157,6 +166,14 @@ impl IntoParams for SearchRequest {
     fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         [RecordFilter::into_params(&place), Paging::into_params(&place)].concat()
     }
+}
+
+/// The body of `POST /v1/log/search`.
+pub type SearchBody = Fields<SearchRequest>;
+
+impl Posted for SearchRequest {
+    const NAME: &'static str = "SearchRequest";
+    const ABOUT: &'static str = "Which records, in what order, and how many.";
 }
 
 impl Call for SearchRequest {

@@ -15,6 +15,7 @@ mod clock;
 mod devices;
 mod doctor;
 mod explain;
+mod fields;
 mod handles;
 mod health;
 mod import;
@@ -35,12 +36,13 @@ pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
 pub use doctor::{Check, DoctorReport, Finding, Severity};
 pub use explain::read_json;
+pub use fields::{Fields, Posted};
 pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
 pub use log::{
-    AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter, SearchMeaning,
-    SearchRequest, SegmentsRequest, VerifyRequest,
+    AuditVerifyRequest, FilterBody, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
+    SearchBody, SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,
@@ -50,7 +52,7 @@ pub use parse::{page_limit, wrong_region};
 pub use problem::{Missing, Problem};
 pub use quota::{AccountQuota, FlaggedAccount, NewHandlesLeft, QuotaReport, QuotaRequest};
 pub use verification::{CodeRequest, Confirmation, DeregisteredHandle};
-pub use why::{Timeline, TimelineLine, WhyRequest};
+pub use why::{Timeline, TimelineLine, WhyBody, WhyFields, WhyRequest};
 
 // Answers that the module makes which knows them. Some have here the name that the API description gives them.
 pub use crate::{

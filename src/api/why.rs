@@ -5,11 +5,15 @@ use std::borrow::Cow;
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
 
 use super::{
     call::{Call, Invalid, Row},
     case::Case,
+    fields::{Fields, Posted},
     parse::{Window, choice, handle, instant, limit, value, window},
 };
 use crate::{
@@ -77,6 +81,42 @@ pub struct WhyRequest {
     #[arg(long)]
     #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
+}
+
+/// The body of `POST /v1/timeline`.
+pub type WhyBody = Fields<WhyFields>;
+
+/// The same with the handle beside the rest.
+#[derive(Deserialize)]
+pub struct WhyFields {
+    handle: String,
+    #[serde(flatten)]
+    rest: WhyRequest,
+}
+
+impl From<WhyFields> for WhyRequest {
+    fn from(WhyFields { handle, rest }: WhyFields) -> Self {
+        Self { handle, ..rest }
+    }
+}
+
+impl IntoParams for WhyFields {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        /// The field beside those of the request.
+        #[derive(IntoParams)]
+        #[expect(dead_code, reason = "it describes a field of the body")]
+        struct OfHandle {
+            /// Phone number or e-mail address
+            #[param(example = "+14155550123")]
+            handle: String,
+        }
+        [OfHandle::into_params(&place), WhyRequest::into_params(&place)].concat()
+    }
+}
+
+impl Posted for WhyFields {
+    const NAME: &'static str = "TimelineRequest";
+    const ABOUT: &'static str = "Which handle, and which part of its history.";
 }
 
 impl Row for TimelineLine {

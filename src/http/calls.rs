@@ -8,10 +8,15 @@ use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 
 /// Requests that are no call of the listener: unknown paths, and known paths with another method.
 const OTHER: &str = "other";
-/// A call whose answer ends only when its client leaves.
-const ENDLESS: &str = "tailLog";
+/// Calls whose answer ends only when the client leaves.
+const ENDLESS: [&str; 2] = ["tailLog", "tailLogByBody"];
 /// Routes that the description does not list: the path and the call that they belong to.
-const UNDESCRIBED: [(&str, &str); 2] = [("/v1/lookup/", "lookup"), ("/docs/{file}", "getDocs")];
+const UNDESCRIBED: [(&str, &str); 4] = [
+    ("/v1/lookup/", "lookup"),
+    ("/docs/{file}", "getDocs"),
+    ("/console", "getConsole"),
+    ("/console/{*file}", "getConsole"),
+];
 
 /// Whether the time of a call is measured, and up to which moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +134,11 @@ impl Calls {
     }
 }
 
-/// Whether the router takes `path` for a template such as `/v1/lookup/{handle}`.
+/// Whether the router takes `path` for a template such as `/v1/lookup/{handle}` or `/console/{*file}`.
 pub(super) fn fits(template: &str, path: &str) -> bool {
+    if let Some((before, _)) = template.split_once("{*") {
+        return path.strip_prefix(before).is_some_and(|rest| !rest.is_empty());
+    }
     template.split('/').count() == path.split('/').count()
         && template
             .split('/')
@@ -142,7 +150,7 @@ fn timing(name: &str, operation: &Operation) -> Timing {
     let has_tag = |tag: &str| operation.tags.iter().flatten().any(|is| is == tag);
     if has_tag("lookup") {
         Timing::Lookup
-    } else if (has_tag("log") || has_tag("audit")) && name != ENDLESS {
+    } else if (has_tag("log") || has_tag("audit")) && !ENDLESS.contains(&name) {
         Timing::Read
     } else {
         Timing::None
@@ -191,6 +199,9 @@ mod tests {
             ("/v1/handles/%2B14155550123/timeline", "getTimeline"),
             ("/v1/handles//timeline", "other"),
             ("/metrics", "getMetrics"),
+            ("/console/", "getConsole"),
+            ("/console/app/main.js", "getConsole"),
+            ("/consoles/x", "other"),
             ("/v1/lookup/x", "other"),
         ] {
             assert_eq!(name(operators, Method::GET, path), is, "{path}");
@@ -217,7 +228,7 @@ mod tests {
         for name in ["searchLog", "exportLog", "getTimeline", "listFlips", "verifyAudit"] {
             assert!(reads.iter().any(|read| read == name), "{name}: {reads:?}");
         }
-        assert!(!reads.iter().any(|read| read == ENDLESS));
+        assert!(!reads.iter().any(|read| ENDLESS.contains(&read.as_str())));
         assert!(timed(operators, Timing::Lookup).is_empty());
     }
 }

@@ -74,11 +74,15 @@ pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(
 fn not_found(other: &Paths, path: &str) -> Response {
     let detail = match other.methods(path) {
         Some(_) => format!("{} has this path", other.listener),
-        None => {
-            "GET /openapi.json lists the paths; a `/` within a handle is written `%2F`".to_owned()
-        }
+        None => return no_such_path().into_response(),
     };
     Problem::new(Code::NotFound, detail).into_response()
+}
+
+/// The refusal of a path that no listener has.
+pub(super) fn no_such_path() -> Problem {
+    let detail = "GET /openapi.json lists the paths; a `/` within a handle is written `%2F`";
+    Problem::new(Code::NotFound, detail)
 }
 
 fn wrong_method(own: &Paths, path: &str) -> Response {

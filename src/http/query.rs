@@ -20,8 +20,16 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        check(&parts.uri, &[]).map(|()| Self)
+        check_none(&parts.uri).map(|()| Self)
     }
+}
+
+/// Checks that there is no parameter.
+///
+/// # Errors
+/// `request-invalid`.
+pub(super) fn check_none(uri: &Uri) -> Result<(), Problem> {
+    check(uri, &[])
 }
 
 /// Reads the parameters of `T` from a query string. A plus sign at the start of a value is one: in a query it means a blank, but

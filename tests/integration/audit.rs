@@ -37,6 +37,7 @@ const NOT_AUDITED: &[&str] = &[
     "/readyz",
     "/openapi.json",
     "/docs",
+    "/console/",
 ];
 
 /// The lines of all audit files, oldest first.

@@ -22,8 +22,8 @@ use crate::{
     handles::claim,
     harness::{Device, Server, say},
     load::Dice,
-    wire::{call, link},
     variables::{from_env, seed},
+    wire::{call, link},
 };
 
 const ASKERS: u64 = 3;

@@ -10,6 +10,7 @@ mod clients;
 mod clock_histories;
 mod codes_abused;
 mod connection;
+mod console_api;
 mod contributors;
 mod crash_rounds;
 mod delivery;

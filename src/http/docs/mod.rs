@@ -1,79 +1,58 @@
 //! `GET /docs`: a page to read the description of the API and to try its calls, on both listeners.
 //!
 //! The page is Swagger UI (the npm package `swagger-ui-dist` 5.35.0, Apache-2.0), unchanged but compressed. A test compares it
-//! with the checksums of the published files. The page loads nothing from elsewhere, so it works without the internet, and
-//! its policy lets it connect to the listener that served it only.
+//! with the checksums of the published files.
+
+use std::sync::LazyLock;
 
 use axum::{
     extract::Path,
-    http::{HeaderName, HeaderValue, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 
-use super::problem::{Code, Problem};
+use super::{
+    assets::{Assets, Code},
+    problem::{self, Problem},
+};
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// A file of the page: its name, its media type, its bytes, and whether they are compressed with gzip.
-type File = (&'static str, &'static str, &'static [u8], bool);
-
-const PAGE: File = ("", "text/html; charset=utf-8", include_bytes!("index.html"), false);
-const FILES: [File; 3] = [
-    (
-        "swagger-ui-bundle.js",
-        "text/javascript; charset=utf-8",
-        include_bytes!("swagger-ui-bundle.js.gz"),
-        true,
-    ),
-    ("swagger-ui.css", "text/css; charset=utf-8", include_bytes!("swagger-ui.css.gz"), true),
-    ("start.js", "text/javascript; charset=utf-8", include_bytes!("start.js"), false),
+const PAGE: &str = "index.html";
+const FILES: [(&str, &[u8]); 4] = [
+    (PAGE, include_bytes!("index.html")),
+    ("swagger-ui-bundle.js.gz", include_bytes!("swagger-ui-bundle.js.gz")),
+    ("swagger-ui.css.gz", include_bytes!("swagger-ui.css.gz")),
+    ("start.js", include_bytes!("start.js")),
 ];
+
+static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets::new(&FILES, Code::Library));
 
 /// Shows this description as a page, on which calls can be tried.
 #[utoipa::path(
     get, path = "/docs", operation_id = "getDocs", tag = "description",
-    responses((status = 200, description = "The page", body = String, content_type = "text/html")),
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 304, description = "The page, which the client holds already"),
+    ),
 )]
-pub(super) async fn page() -> Response {
-    respond(PAGE)
+pub(super) async fn page(asked: HeaderMap) -> Response {
+    respond(PAGE, &asked)
 }
 
 /// The files that the page loads.
-pub(super) async fn file(Path(name): Path<String>) -> Response {
-    match FILES.into_iter().find(|file| file.0 == name) {
-        Some(file) => respond(file),
-        None => Problem::new(Code::NotFound, "GET /docs is the page").into_response(),
-    }
+pub(super) async fn file(Path(name): Path<String>, asked: HeaderMap) -> Response {
+    respond(&name, &asked)
 }
 
-/// Every browser takes gzip, so nothing is kept uncompressed for a client that does not.
-fn respond((_, media_type, bytes, is_compressed): File) -> Response {
-    let mut response = bytes.into_response();
-    let headers = response.headers_mut();
-    let mut set = |name: HeaderName, value: &'static str| {
-        headers.insert(name, HeaderValue::from_static(value));
-    };
-    set(header::CONTENT_TYPE, media_type);
-    set(header::CONTENT_SECURITY_POLICY, POLICY);
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::REFERRER_POLICY, "no-referrer");
-    // A newer server has newer files under the same names.
-    set(header::CACHE_CONTROL, "no-cache");
-    if is_compressed {
-        set(header::CONTENT_ENCODING, "gzip");
-    }
-    response
+fn respond(name: &str, asked: &HeaderMap) -> Response {
+    ASSETS.get(name, asked).unwrap_or_else(|| {
+        Problem::new(problem::Code::NotFound, "GET /docs is the page").into_response()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
-    use aws_lc_rs::digest::{SHA256, digest};
-    use flate2::read::GzDecoder;
-
     use super::*;
+    use crate::http::assets::tests::are_as_published;
 
     /// SHA-256 of the files of `swagger-ui-dist` 5.35.0 as npm publishes them.
     const PUBLISHED: [(&str, &str); 2] = [
@@ -86,24 +65,17 @@ mod tests {
 
     #[test]
     fn the_files_of_others_are_as_they_were_published() {
-        let compressed: Vec<_> = FILES.iter().filter(|file| file.3).collect();
-        assert_eq!(compressed.len(), PUBLISHED.len());
-        for (file, (name, sha256)) in compressed.into_iter().zip(PUBLISHED) {
-            assert_eq!(file.0, name);
-            let mut bytes = Vec::new();
-            GzDecoder::new(file.2).read_to_end(&mut bytes).unwrap();
-            let found = data_encoding::HEXLOWER.encode(digest(&SHA256, &bytes).as_ref());
-            assert_eq!(found, sha256, "{name}");
-        }
+        are_as_published(&FILES, &PUBLISHED);
     }
 
     #[test]
     fn the_page_loads_only_files_that_are_here() {
-        let page = std::str::from_utf8(PAGE.2).unwrap();
+        let page = std::str::from_utf8(FILES[0].1).unwrap();
         let links = page.split('"').filter(|text| text.starts_with("/docs/"));
         let loaded: Vec<_> = links.map(|link| link.trim_start_matches("/docs/")).collect();
-        assert_eq!(loaded.len(), FILES.len());
-        assert!(FILES.iter().all(|file| loaded.contains(&file.0)), "{loaded:?}");
+        assert_eq!(loaded.len(), FILES.len() - 1);
+        let asked = HeaderMap::new();
+        assert!(loaded.iter().all(|name| ASSETS.get(name, &asked).is_some()), "{loaded:?}");
         assert!(!page.contains("://"), "the page loads something from elsewhere");
     }
 }

@@ -5,11 +5,12 @@ use axum::{
     response::Response,
 };
 
-use super::reads::Asked;
+use super::reads::{Asked, AskedByBody};
 use crate::{
     api::{
         AuditRequest, AuditVerifyRequest, FlipsRequest, ForgottenRequest, Page, RecordFilter,
-        SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyRequest,
+        SearchBody, SearchRequest, SegmentsRequest, Timeline, TimelineLine, VerifyRequest, WhyBody,
+        WhyFields, WhyRequest,
     },
     audit::{self, Listed},
     http::problem::{Code, Problem},
@@ -36,6 +37,26 @@ use crate::{
 )]
 pub(super) async fn search(asked: Asked<SearchRequest>) -> Result<Response, Problem> {
     asked.rows_or_answer().await
+}
+
+/// Searches the log as `GET /v1/log` does. The filter is the body, so no handle stands in an address.
+#[utoipa::path(
+    post, path = "/v1/log/search", operation_id = "searchLogByBody", tag = "log", request_body = SearchBody,
+    responses(
+        (status = 200, description = "A page; as NDJSON, a record a line", content(
+            (Page = "application/json"),
+            (LogRow = "application/x-ndjson"),
+        )),
+        (status = 400, description = "`request-invalid`: a field is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
+)]
+pub(super) async fn search_by_body(
+    AskedByBody { asked, .. }: AskedByBody<SearchRequest>,
+) -> Result<Response, Problem> {
+    search(asked).await
 }
 
 /// Streams every record that matches, one JSON object a line, in the order of storage: sort them to have them by time.
@@ -144,6 +165,27 @@ pub(super) async fn timeline(
     let not_text = |_| Problem::new(Code::RequestInvalid, "the handle in the path is not UTF-8");
     let Path(handle) = path.map_err(not_text)?;
     asked.request.handle = handle;
+    asked.rows_or_answer().await
+}
+
+/// Tells why a handle is blue or green, as `GET /v1/handles/{handle}/timeline` does. The handle is in the body, so it does not
+/// stand in an address.
+#[utoipa::path(
+    post, path = "/v1/timeline", operation_id = "getTimelineByBody", tag = "log", request_body = WhyBody,
+    responses(
+        (status = 200, description = "The timeline; as NDJSON, its entries and then its summary", content(
+            (Timeline = "application/json"),
+            (TimelineLine = "application/x-ndjson"),
+        )),
+        (status = 400, description = "`handle-invalid`: `reason` says why; `request-invalid`: a field is unknown, appears \
+                                      twice, or has a value that it does not take; `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many searches run as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
+)]
+pub(super) async fn timeline_by_body(
+    AskedByBody { asked, .. }: AskedByBody<WhyFields, WhyRequest>,
+) -> Result<Response, Problem> {
     asked.rows_or_answer().await
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod authority;
 mod clock;
+mod console;
 mod counters;
 mod defences;
 mod doctor;

@@ -1,11 +1,11 @@
 //! Runs the calls that read, on threads that may wait, and no more of them than the server can bear.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
     Json,
-    extract::{FromRef, FromRequestParts},
-    http::{HeaderName, HeaderValue, request::Parts},
+    extract::{FromRef, FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
@@ -20,9 +20,10 @@ use super::{
     places::{Place, Places},
 };
 use crate::{
-    api::Call,
+    api::{self, Call, Fields, Posted},
     clock::Timestamp,
     http::{
+        body,
         problem::{Code, Problem},
         query,
     },
@@ -86,20 +87,74 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let gate = Gate::from_ref(state);
-        let (role, authority) = match C::REFUSED_AS {
-            Some(call) => (C::ROLE, gate.admit_admin(&parts.headers, call).await?),
-            None => gate.admit(&parts.headers, C::ROLE)?,
+        let admitted = Admitted::of::<C>(&parts.headers, Gate::from_ref(state)).await?;
+        let request = query::read::<C>(&parts.uri)?;
+        admitted.asked(request, &parts.headers, Reads::from_ref(state))
+    }
+}
+
+/// The same with the request as a JSON body of another type.
+pub(super) struct AskedByBody<B, C = B> {
+    pub(super) asked: Asked<C>,
+    body: PhantomData<B>,
+}
+
+impl<B: Posted, C: Call + From<B>, S: Sync> FromRequest<S> for AskedByBody<B, C>
+where
+    Gate: FromRef<S>,
+    Reads: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    /// A token is looked at before the body is read.
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let admitted = Admitted::of::<C>(&parts.headers, Gate::from_ref(state)).await;
+        let admitted = match admitted.and_then(|it| query::check_none(&parts.uri).map(|()| it)) {
+            Ok(admitted) => admitted,
+            Err(problem) => {
+                body::discard(&parts.headers, body).await;
+                return Err(problem);
+            }
         };
-        let (request, takes_lines) =
-            (query::read::<C>(&parts.uri)?, lines::are_accepted(&parts.headers));
-        let must_name_case = gate.require_case && C::NEEDS_CASE && role == Role::Reader;
+        let text = body::read_json_text(&parts.headers, body, limits::SMALL_BODY_BYTES_MAX).await?;
+        let Fields(given) = api::read_json::<Fields<B>>(&text)?;
+        let asked = admitted.asked(given.into(), &parts.headers, Reads::from_ref(state))?;
+        Ok(Self { asked, body: PhantomData })
+    }
+}
+
+/// An operator whose role is enough for a call.
+struct Admitted {
+    role: Role,
+    authority: Authority,
+    /// Whether a reader must name a case.
+    require_case: bool,
+}
+
+impl Admitted {
+    async fn of<C: Call>(headers: &HeaderMap, gate: Gate) -> Result<Self, Problem> {
+        let (role, authority) = match C::REFUSED_AS {
+            Some(call) => (C::ROLE, gate.admit_admin(headers, call).await?),
+            None => gate.admit(headers, C::ROLE)?,
+        };
+        Ok(Self { role, authority, require_case: gate.require_case })
+    }
+
+    fn asked<C: Call>(
+        self,
+        request: C,
+        headers: &HeaderMap,
+        reads: Reads,
+    ) -> Result<Asked<C>, Problem> {
+        let Self { role, authority, require_case } = self;
+        let must_name_case = require_case && C::NEEDS_CASE && role == Role::Reader;
         if must_name_case && request.case().is_none() {
             let detail = "this server asks readers for a case (operators.require_case): send the parameter `case`, such as a \
                           ticket's number; the audit log keeps it";
             return Err(Problem::new(Code::CaseRequired, detail));
         }
-        Ok(Self { request, authority, reads: Reads::from_ref(state), takes_lines })
+        Ok(Asked { request, authority, reads, takes_lines: lines::are_accepted(headers) })
     }
 }
 

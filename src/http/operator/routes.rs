@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, extract::FromRef, routing::get};
+use axum::{
+    Extension, Router,
+    extract::FromRef,
+    routing::{any, get},
+};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{Gate, MetricsOpen},
-    clock,
+    clock, console,
     counters::Counters,
     defences::Defences,
     doctor, import, log, metrics, quota,
@@ -125,7 +129,8 @@ struct OfParameters;
 fn described() -> OpenApiRouter<OperatorState> {
     OpenApiRouter::with_openapi(OfParameters::openapi())
         .routes(routes!(log::search))
-        .routes(routes!(tail::tail))
+        .routes(routes!(log::search_by_body))
+        .routes(routes!(tail::tail, tail::tail_by_body))
         .routes(routes!(log::export))
         .routes(routes!(log::flips))
         .routes(routes!(log::segments))
@@ -134,6 +139,7 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(log::list_readers))
         .routes(routes!(log::verify_audit))
         .routes(routes!(log::timeline))
+        .routes(routes!(log::timeline_by_body))
         .routes(routes!(registry::counts))
         .routes(routes!(import::import, import::progress))
         .routes(routes!(registry::snapshot))
@@ -146,6 +152,10 @@ fn described() -> OpenApiRouter<OperatorState> {
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::page))
         .route("/docs/{file}", get(docs::file))
+        .routes(routes!(console::page))
+        .route("/console", get(console::redirect))
+        .route("/console/{*file}", get(console::file))
+        .route("/", any(console::home))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
 }

@@ -15,10 +15,10 @@ use tokio::task::spawn_blocking;
 
 use super::{
     places::Place,
-    reads::{Asked, HIDDEN_UNTIL, with_instants},
+    reads::{Asked, AskedByBody, HIDDEN_UNTIL, with_instants},
 };
 use crate::{
-    api::RecordFilter,
+    api::{FilterBody, RecordFilter},
     audit::Audited,
     http::problem::{Code, Problem},
     query_log::LogRow,
@@ -46,6 +46,32 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
 )]
 pub(super) async fn tail(
     State(shutdown): State<Shutdown>,
+    asked: Asked<RecordFilter>,
+) -> Result<Response, Problem> {
+    follow_log(shutdown, asked).await
+}
+
+/// Follows the log as `GET /v1/log/tail` does. The filter is the body, so no handle stands in an address.
+#[utoipa::path(
+    post, path = "/v1/log/tail", operation_id = "tailLogByBody", tag = "log", request_body = FilterBody,
+    responses(
+        (status = 200, description = "Server-sent events; the data of each is a record", body = LogRow,
+         content_type = "text/event-stream"),
+        (status = 400, description = "`request-invalid`: a field is unknown, appears twice, or has a value that it does not take; \
+                                      `case-required`: the server asks readers for a case"),
+        (status = 503, description = "`overloaded`: as many clients follow the log as the server bears, or as one operator may; `audit-unwritable`"),
+    ),
+    security(("operator" = ["reader"])),
+)]
+pub(super) async fn tail_by_body(
+    State(shutdown): State<Shutdown>,
+    AskedByBody { asked, .. }: AskedByBody<RecordFilter>,
+) -> Result<Response, Problem> {
+    follow_log(shutdown, asked).await
+}
+
+async fn follow_log(
+    shutdown: Shutdown,
     Asked { request, authority, reads, .. }: Asked<RecordFilter>,
 ) -> Result<Response, Problem> {
     let place = reads.tails.take(authority.name()).await?;

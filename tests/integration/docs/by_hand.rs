@@ -51,6 +51,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
         "minutes of a compiler and of a simulation; `tests/run` runs the short form",
     ),
     (
+        "docs/operators/console.md",
+        "ssh -N -L 8081:127.0.0.1:8081 dispatch.example.org",
+        "needs a second machine",
+    ),
+    (
         "docs/operators/deploy.md",
         "DISPATCHD_TOKEN=$(sudo -u dispatchd dispatchd operator add ann --role reader --data /var/lib/dispatchd)",
         "it needs root; packages::debian runs it in a root of its own",

@@ -32,7 +32,12 @@ use dispatchd::{
 };
 use tempfile::TempDir;
 
-use crate::{harness::say, load::Dice, retention::copy, variables::{from_env, seed}};
+use crate::{
+    harness::say,
+    load::Dice,
+    retention::copy,
+    variables::{from_env, seed},
+};
 pub(crate) use child::record;
 use child::{Orders, RETENTION};
 use disk::{Moment, START, Target};

@@ -1,0 +1,80 @@
+// Shows the view that the address names: `#/why`. What a view shows is never in the address; it is kept in memory.
+
+import { h, replace } from "./dom.js";
+import { VIEWS } from "./views.js";
+
+/** @typedef {import("./types.js").Context} Context */
+
+export class Router {
+  /** @type {Map<string, unknown>} */
+  #states = new Map();
+  /** @type {AbortController | null} */
+  #current = null;
+  #shown = "";
+  #isFirst = true;
+
+  /**
+   * @param {Omit<Context, "state" | "keep" | "go" | "signal">} common what every view gets
+   * @param {import("./shell.js").Shell} shell
+   */
+  constructor(common, shell) {
+    this.common = common;
+    this.shell = shell;
+    addEventListener("hashchange", () => this.show());
+  }
+
+  /**
+   * @param {string} id
+   * @param {unknown} [state]
+   */
+  go(id, state) {
+    if (state !== undefined) this.#states.set(id, state);
+    if (location.hash === `#/${id}`) this.show();
+    else location.hash = `#/${id}`;
+  }
+
+  /** Forgets what the views showed, for instance when somebody signs out. */
+  forget() {
+    this.#states.clear();
+    this.#current?.abort();
+    this.#current = null;
+    this.#shown = "";
+  }
+
+  /** Shows the view of the address anew. */
+  async show() {
+    const entry = VIEWS.find((view) => location.hash === `#/${view.id}`) ?? VIEWS[0];
+    const isNavigation = this.#shown !== entry.id && !this.#isFirst;
+    this.#isFirst = false;
+    this.#shown = entry.id;
+    this.#current?.abort();
+    const current = new AbortController();
+    this.#current = current;
+    if (this.common.session.token === null) return;
+    this.shell.select(entry);
+    this.common.command(null);
+    let view;
+    try {
+      view = await entry.load();
+    } catch {
+      // The module could not be fetched: the server is gone, or newer than the page.
+      if (current.signal.aborted) return;
+      replace(this.shell.main, h("p", { class: "note" }, "This page could not be loaded. Load the console again."));
+      return;
+    }
+    if (current.signal.aborted) return;
+    const heading = h("h1", { tabindex: -1 }, view.title);
+    const root = h("div", { class: `view view-${entry.id}` });
+    replace(this.shell.main, heading, root);
+    document.title = `${view.title} · dispatchd`;
+    const unmount = view.mount(root, {
+      ...this.common,
+      state: this.#states.get(entry.id),
+      keep: (state) => this.#states.set(entry.id, state),
+      go: (id, state) => this.go(id, state),
+      signal: current.signal,
+    });
+    current.signal.addEventListener("abort", unmount);
+    if (isNavigation) heading.focus();
+  }
+}

@@ -1,0 +1,17 @@
+// What a route is called, and how it is marked.
+
+import { h } from "./dom.js";
+
+/** @typedef {import("./types.js").Route} Route */
+
+const NAMES = { imessage: "Blue", sms: "Green", none: "Grey" };
+
+/** Blue, Green, Grey, or Unknown. @param {Route | null} route */
+export function name(route) {
+  return route === null ? "Unknown" : NAMES[route];
+}
+
+/** A route as a word with a mark. @param {Route | null} route @param {string} [word] instead of its name */
+export function routeMark(route, word = name(route)) {
+  return h("span", { class: `route route-${route ?? "unknown"}`, "data-route": route ?? "unknown" }, word);
+}

@@ -1,0 +1,99 @@
+// A live tail: the newest records as they are committed, a bounded number of rows, with a pause.
+
+import { isAborted } from "./api.js";
+import { h, outside, replace, seen } from "./dom.js";
+import { counted, time, utc } from "./format.js";
+import { routeMark } from "./routes.js";
+import { failure } from "./shell.js";
+
+/** @typedef {import("./types.js").Context} Context */
+/** @typedef {import("./types.js").LogRecord} LogRecord */
+
+/** Records in the page. */
+const SHOWN_MAX = 50;
+
+/**
+ * @param {HTMLElement} root
+ * @param {Context} ctx
+ * @param {AbortSignal} left
+ * @returns {() => void}
+ */
+export function mountTail(root, ctx, left) {
+  const lines = h("tbody", {});
+  const state = h("span", { class: "soft", role: "status" }, "");
+  const place = h("div", {});
+  const button = h("button", { class: "button", type: "button" }, "Follow");
+  /** @type {AbortController | null} */
+  let following = null;
+  /** What came while the tail was paused. @type {LogRecord[]} */
+  let waiting = [];
+  let isPaused = false;
+
+  const draw = () => {
+    for (const record of waiting.splice(0)) lines.prepend(line(record, ctx));
+    while (lines.childElementCount > SHOWN_MAX) lines.lastElementChild?.remove();
+  };
+  const take = (/** @type {LogRecord[]} */ records) => {
+    waiting.push(...records);
+    if (waiting.length > SHOWN_MAX) waiting = waiting.slice(-SHOWN_MAX);
+    if (!isPaused) draw();
+    else replace(state, `Paused; ${waiting.length < SHOWN_MAX ? counted(waiting.length, "record") : `${SHOWN_MAX} records or more`} since`);
+  };
+  const follow = async () => {
+    const current = new AbortController();
+    following = current;
+    isPaused = false;
+    replace(button, "Pause");
+    replace(place, table(lines));
+    replace(state, "Following; the audit log notes it");
+    try {
+      const signal = AbortSignal.any([left, current.signal]);
+      const stream = await ctx.api.events("/v1/log/tail", ctx.api.withCase({}), { signal });
+      for await (const records of stream.rows) take(/** @type {LogRecord[]} */ (records));
+      replace(state, "The server ended the tail");
+    } catch (error) {
+      if (isAborted(error)) return;
+      replace(place, failure(error, follow));
+      replace(state);
+    }
+    following = null;
+    replace(button, "Follow");
+  };
+  button.addEventListener("click", () => {
+    if (following === null) return follow();
+    isPaused = !isPaused;
+    replace(button, isPaused ? "Go on" : "Pause");
+    replace(state, isPaused ? "Paused" : "Following; the audit log notes it");
+    if (!isPaused) draw();
+  });
+  replace(place, h("p", { class: "hint" }, "Shows lookups and changes as they happen. It is a reading of the log, so it begins when you ask for it."));
+  root.append(h("section", { class: "card tail", "aria-label": "Live tail" }, h("div", { class: "head" }, h("h2", {}, "Live"), state, button), place));
+  return () => following?.abort();
+}
+
+/** @param {HTMLElement} lines */
+function table(lines) {
+  const heads = ["Time (UTC)", "What", "Handle", "Why"].map((label) => h("th", { scope: "col" }, label));
+  return h("div", { class: "scrolls tail-lines", tabindex: 0, role: "region", "aria-label": "The newest records" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads)), lines));
+}
+
+/** @param {LogRecord} record @param {Context} ctx */
+function line(record, ctx) {
+  const what =
+    record.kind === "lookup" ? (record.route === null ? routeMark(null, "Refused") : routeMark(record.route)) : record.kind === "change" ? h("span", {}, words(record.change)) : h("span", {}, `${record.count} refused`);
+  const why = record.kind === "change" ? record.cause : record.reason;
+  const handle = "handle" in record ? record.handle : undefined;
+  return h(
+    "tr",
+    {},
+    h("td", { class: "when" }, time(record.at, utc(record.at).slice(11))),
+    h("td", {}, what),
+    h("td", {}, handle ? h("button", { class: "value", type: "button", title: "Ask why", onclick: () => ctx.go("why", { handle }) }, outside(handle)) : "–"),
+    h("td", { class: "soft when" }, seen(words(why))),
+  );
+}
+
+/** `handle-bound` as words. @param {string} code */
+function words(code) {
+  return code.replaceAll("-", " ");
+}

@@ -1,0 +1,273 @@
+// Why is a handle blue or green? The start page. With an empty box it shows whether the service is well.
+
+import { isAborted } from "../api.js";
+import { Band } from "../band.js";
+import { h, outside, replace, seen } from "../dom.js";
+import { counted, number, span, time, utc } from "../format.js";
+import { mountHealth } from "../health.js";
+import { name, routeMark } from "../routes.js";
+import { failure } from "../shell.js";
+import { spans } from "../spans.js";
+
+/** @typedef {import("../types.js").Context} Context */
+/** @typedef {import("../types.js").TimelineEntry} Entry */
+/** @typedef {import("../types.js").LookupsEntry} Lookups */
+/** @typedef {import("../types.js").TimelineSummary} Summary */
+/** @typedef {import("../types.js").Holder} Holder */
+/** @typedef {{ handle: string, region?: string }} Asked */
+
+export const title = "Why is it blue or green?";
+
+/** What a route means. */
+const MEANINGS = {
+  imessage: "A message goes over the messaging service.",
+  sms: "A message goes as a text message.",
+  none: "No message can go: no live device backs this e-mail address.",
+};
+/** Entries that the page asks for: as many as a page of JSON has. */
+const ENTRIES_MAX = 1000;
+/** Lines of a list before somebody asks for all of them. */
+const LINES_SHOWN = 25;
+const BAND_MS = 30 * 86_400_000;
+
+/**
+ * @param {HTMLElement} root
+ * @param {Context} ctx
+ */
+export function mount(root, ctx) {
+  const given = /** @type {Asked | undefined} */ (ctx.state);
+  const result = h("div", { class: "view" });
+  const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: "false" };
+  const box = h("input", { id: "handle", "data-box": "", value: given?.handle, placeholder: "+1 415 555 0123 or ann@example.com", dir: "auto", ...plain });
+  const region = h("input", { id: "region", value: given?.region, maxlength: 2, placeholder: "US", title: "Country of a number without a calling code", ...plain });
+  /** Ends what is shown below the box. */
+  let end = () => {};
+
+  const ask = () => {
+    end();
+    const asked = { handle: box.value.trim(), region: region.value.trim().toUpperCase() };
+    ctx.keep(asked.handle === "" ? undefined : asked);
+    end = asked.handle === "" ? mountHealth(result, ctx) : mountAnswer(result, ctx, asked);
+  };
+  root.append(
+    h(
+      "form",
+      {
+        class: "ask",
+        role: "search",
+        onsubmit: (event) => {
+          event.preventDefault();
+          ask();
+        },
+      },
+      h("label", { class: "grow" }, "Phone number or e-mail address", box),
+      h("label", {}, "Region", region),
+      h("button", { class: "button primary" }, "Ask why"),
+    ),
+    result,
+  );
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || box.value === "") return;
+    box.value = "";
+    ask();
+  });
+  ask();
+  return () => end();
+}
+
+/**
+ * @param {HTMLElement} result
+ * @param {Context} ctx
+ * @param {Asked} asked
+ */
+function mountAnswer(result, ctx, { handle, region }) {
+  const left = new AbortController();
+  const signal = AbortSignal.any([ctx.signal, left.signal]);
+  ctx.command(["dispatchd", "why", handle, ...(region ? ["--region", region] : []), ...caseWords(ctx)], true);
+  const load = async () => {
+    replace(result, h("p", { class: "soft", role: "status" }, "Reading 30 days…"));
+    const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
+    try {
+      /** @type {import("../types.js").Timeline} */
+      const timeline = await ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal });
+      // The server's clock counts.
+      const ahead = Date.parse(timeline.summary.at) - Date.now();
+      show(result, ctx, timeline, () => Date.now() + ahead, signal);
+      ctx.say(seen(`${name(timeline.summary.route)}. ${timeline.summary.sentence}`));
+    } catch (error) {
+      if (!isAborted(error)) replace(result, failure(error, load));
+    }
+  };
+  load();
+  return () => left.abort();
+}
+
+/** @param {Context} ctx */
+function caseWords(ctx) {
+  return ctx.session.case ? ["--case", ctx.session.case] : [];
+}
+
+/**
+ * @param {HTMLElement} result
+ * @param {Context} ctx
+ * @param {import("../types.js").Timeline} timeline
+ * @param {() => number} now the server's time
+ * @param {AbortSignal} signal
+ */
+function show(result, ctx, { entries, summary, hidden_until }, now, signal) {
+  const until = Date.parse(summary.at);
+  const from = until - BAND_MS;
+  const band = new Band(spans(entries, summary, from, until), entries, from, until);
+  const lookups = entries.filter((entry) => entry.kind === "lookups");
+  const changes = entries.filter((entry) => entry.kind === "change");
+  replace(
+    result,
+    verdict(summary),
+    ...warnings(summary, hidden_until),
+    h("section", { class: "card", "aria-labelledby": "band-title" }, h("h2", { id: "band-title" }, "The last 30 days"), band.element),
+    summary.holders_count > 0 && holders(summary, now, signal),
+    section("What changed", `${counted(summary.changes, "change")} in 30 days`, changes, changeTable),
+    section("Who asked", `${counted(summary.lookups, "lookup")} in 30 days`, lookups, (shown) => lookupTable(shown, ctx)),
+  );
+}
+
+/** @param {Summary} summary */
+function verdict(summary) {
+  const { route } = summary;
+  const others = summary.other_spellings.length > 0 && h("p", { class: "soft" }, "The same number as ", ...summary.other_spellings.map((it) => outside(it)));
+  return h(
+    "section",
+    { class: "card verdict", "aria-label": "Answer", "data-route": route ?? "unknown" },
+    h("span", { class: `badge badge-${route ?? "unknown"}`, "data-route": route ?? "unknown" }, name(route)),
+    h(
+      "div",
+      {},
+      h("p", { class: "handle" }, outside(summary.handle)),
+      h("p", { class: "sentence lead" }, seen(capital(summary.sentence)), "."),
+      h("p", { class: "soft" }, route === null ? "Neither the registry nor the log decides it." : MEANINGS[route]),
+      others,
+    ),
+  );
+}
+
+/** What the answer may lack. @param {Summary} summary @param {string | undefined} hiddenUntil */
+function warnings(summary, hiddenUntil) {
+  const lines = [
+    hiddenUntil && `Records up to ${hiddenUntil} are hidden, because the clocks disagree.`,
+    summary.omitted && `${counted(summary.omitted, "earlier line")} left out. The command line shows all.`,
+    summary.damaged && `${counted(summary.damaged, "damaged place")} of the log could not be read.`,
+    summary.unreadable_segments && `${counted(summary.unreadable_segments, "segment")} of the log could not be read.`,
+  ];
+  return lines.filter((line) => typeof line === "string").map((line) => h("p", { class: "card warning", role: "status" }, line));
+}
+
+/**
+ * A card with the newest lines of a list, and all of them on demand.
+ * @template {Entry} E
+ * @param {string} heading
+ * @param {string} count
+ * @param {readonly E[]} all oldest first
+ * @param {(shown: readonly E[]) => HTMLElement} table
+ */
+function section(heading, count, all, table) {
+  const newest = all.toReversed();
+  const place = h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": heading });
+  const more = h("button", { class: "button", type: "button" }, `Show all ${number(newest.length)} lines`);
+  more.addEventListener("click", () => {
+    replace(place, table(newest));
+    more.remove();
+  });
+  if (newest.length > 0) replace(place, table(newest.slice(0, LINES_SHOWN)));
+  return h(
+    "section",
+    { class: "card", "data-section": heading },
+    h("div", { class: "head" }, h("h2", {}, heading), h("span", { class: "soft" }, count)),
+    place,
+    newest.length > LINES_SHOWN && more,
+  );
+}
+
+/** @param {readonly string[]} labels */
+function heads(labels) {
+  return h("thead", {}, h("tr", {}, ...labels.map((label) => h("th", { scope: "col" }, label))));
+}
+
+/** @param {readonly import("../types.js").ChangeEntry[]} changes */
+function changeTable(changes) {
+  const line = (/** @type {import("../types.js").ChangeEntry} */ entry) =>
+    h("tr", {}, h("td", { class: "when" }, time(entry.at)), h("td", { class: "sentence" }, seen(told(entry.sentence))));
+  return h("table", {}, heads(["When (UTC)", "What"]), h("tbody", {}, ...changes.map(line)));
+}
+
+/** @param {readonly Lookups[]} lookups @param {Context} ctx */
+function lookupTable(lookups, ctx) {
+  const device = (/** @type {string} */ id) =>
+    h("button", { class: "value", type: "button", title: "Search for what this device asked", onclick: () => ctx.go("search", { filter: { device: id }, isNew: true }) }, outside(id));
+  const line = (/** @type {Lookups} */ entry) =>
+    h(
+      "tr",
+      {},
+      h("td", { class: "when" }, time(entry.at), ...until(entry)),
+      h("td", {}, entry.route === null ? routeMark(null, "Refused") : routeMark(entry.route)),
+      h("td", { class: "sentence" }, seen(reason(entry.sentence)), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
+      h("td", { class: "number" }, number(entry.count)),
+      h("td", { class: "askers" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
+    );
+  return h("table", {}, heads(["When (UTC)", "Answer", "Why", "Times", "Devices"]), h("tbody", {}, ...lookups.map(line)));
+}
+
+/** The end of a run of like lookups, without what its beginning shows already. @param {Lookups} entry */
+function until({ at, last }) {
+  const [begin, end] = [utc(at), utc(last)];
+  if (begin === end) return [];
+  return [h("span", { class: "soft" }, " to ", time(last, begin.slice(0, 10) === end.slice(0, 10) ? end.slice(11) : end))];
+}
+
+/**
+ * Who still goes by an older answer, counting down.
+ * @param {Summary} summary
+ * @param {() => number} now
+ * @param {AbortSignal} signal
+ */
+function holders(summary, now, signal) {
+  const lines = summary.holders.slice(0, 100).map((holder) => holderLine(holder));
+  const count = `${number(summary.holders_count)}${summary.holders_at_least ? " or more" : ""}`;
+  const tick = () => lines.forEach(({ tell }) => tell(now()));
+  tick();
+  const timer = setInterval(tick, 1000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  return h(
+    "section",
+    { class: "card", "aria-label": "Who still goes by another answer" },
+    h("div", { class: "head" }, h("h2", {}, "Who still goes by another answer"), h("span", { class: "soft" }, count === "1" ? "1 device" : `${count} devices`)),
+    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Devices" }, h("table", {}, heads(["Device", "Was told", "When (UTC)", "May use it for"]), h("tbody", {}, ...lines.map(({ row }) => row)))),
+    summary.holders_count > lines.length && h("p", { class: "hint" }, `The first ${number(lines.length)} are shown.`),
+  );
+}
+
+/** @param {Holder} holder */
+function holderLine(holder) {
+  const left = h("td", { class: "left", "data-until": holder.until_at_most });
+  const row = h("tr", { title: seen(holder.sentence) }, h("td", {}, outside(holder.device)), h("td", {}, routeMark(holder.route)), h("td", { class: "when" }, time(holder.told_at)), left);
+  const tell = (/** @type {number} */ now) => {
+    const seconds = (Date.parse(holder.until_at_most) - now) / 1000;
+    replace(left, seconds > 0 ? `${span(seconds)} at most` : "no longer");
+    row.classList.toggle("over", seconds <= 0);
+  };
+  return { row, tell };
+}
+
+/** @param {string} text */
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A lookup's sentence without answer and time, which have columns of their own. @param {string} sentence */
+function reason(sentence) {
+  return capital(sentence.replace(/^.*?\d{2}:\d{2}:\d{2}[^:]*: /, ""));
+}
+
+/** An entry's sentence without the time that it begins with, which has a column of its own. @param {string} sentence */
+function told(sentence) {
+  return capital(sentence.replace(/^(?:\d{4}-\d{2}-\d{2} )?\d{2}:\d{2}:\d{2}: /, ""));
+}

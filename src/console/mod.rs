@@ -1,0 +1,57 @@
+//! The operators' console: a static application that the operators' listener serves at `/console/`.
+//!
+//! It is plain ES modules, without a framework and without a build. It speaks to the documented calls of that listener only, so
+//! their authorization, their audit and their limits hold by themselves. `docs/adr/0032-console.md` says why.
+//!
+//! ```text
+//! index.html          loads the style sheets and app/main.js
+//! app/main.js         the start: session, API, shell, router
+//! app/views.js        the table of the views, with a letter for each
+//! app/views/*.js      a view each: `title` and `mount(root, ctx)`, which returns an unmount function
+//! app/router.js       shows the view that the address names
+//! app/shell.js        header, navigation, sign-in, status lines
+//! app/api.js          calls: JSON, NDJSON, server-sent events, problems
+//! app/session.js      the token, the case
+//! app/dom.js          builds elements from text; shows text of strangers safely
+//! app/format.js       times, numbers, bytes, shell words
+//! app/rows.js         a table of many rows, of which the page holds the visible ones
+//! app/spans.js        when a handle had which colour; app/band.js draws it
+//! app/health.js       whether the service is well; lookups.js, tail.js and flips.js are parts of it
+//! ```
+
+/// The name of the page among [`FILES`].
+pub const PAGE: &str = "index.html";
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_bytes!($name))),*] };
+}
+
+/// Every file of the console: its name below `/console/` and its bytes.
+pub const FILES: &[(&str, &[u8])] = files![
+    "index.html",
+    "icon.svg",
+    "app/theme.css",
+    "app/api.js",
+    "app/band.js",
+    "app/dom.js",
+    "app/flips.js",
+    "app/format.js",
+    "app/health.js",
+    "app/keys.js",
+    "app/lookups.js",
+    "app/main.js",
+    "app/metrics.js",
+    "app/router.js",
+    "app/routes.js",
+    "app/rows.js",
+    "app/session.js",
+    "app/shell.js",
+    "app/spans.js",
+    "app/tail.js",
+    "app/types.js",
+    "app/views.js",
+    "app/views/why.js",
+];
+
+#[cfg(test)]
+mod tests;
