@@ -9,6 +9,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-de
 WORKDIR /src
 # The dependencies first, with empty sources: this layer stays as long as the two files do.
 COPY Cargo.toml Cargo.lock ./
+# The crate of the phones' client changes seldom.
+COPY clients/rust ./clients/rust
 RUN sed -n 's/^path = "\(.*\.rs\)"$/\1/p' Cargo.toml | while read -r file; do mkdir -p "$(dirname "$file")" && touch "$file"; done \
     && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
     && cargo build --profile symbols --locked --bin dispatchd

@@ -64,8 +64,9 @@ impl Question {
 }
 
 impl Server {
-    /// Starts the server on `data` on the first processor. Moves this thread to the second, if there is one.
-    pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
+    /// Starts the server on `data` on the first processor. Moves this thread to the second, if there is one. So many codes
+    /// may be open.
+    pub(crate) fn start(data: &Path, sessions: usize) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dispatchd"));
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
             command.env_remove(name);
@@ -79,6 +80,7 @@ impl Server {
             .env("DISPATCHD_SERVER__THREADS", "1")
             .env("DISPATCHD_LOG__DURABILITY", "os")
             .env("DISPATCHD_QUOTA__ENABLED", "false")
+            .env("DISPATCHD_OWNERSHIP__SESSIONS", sessions.to_string())
             .stdout(output.try_clone()?)
             .stderr(output);
         // A child inherits the processors of the thread that starts it.

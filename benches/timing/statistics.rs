@@ -12,6 +12,10 @@ struct Ranking {
     error: f64,
 }
 
+/// Bins of the classifier for each doubling of the time.
+const BINS_PER_DOUBLING: f64 = 64.0;
+const BINS: usize = 64 * BINS_PER_DOUBLING as usize;
+
 /// Prints the groups. Then compares the first with the second, and as control the second with the third.
 pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
     let [known, stranger, control] = times;
@@ -25,10 +29,10 @@ pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
     }
     println!();
     println!(
-        "| pair                        | p10: difference, ns | median: difference, ns | AUC ± s.e.      |     z |"
+        "| pair                        | p10: difference, ns | median: difference, ns | AUC ± s.e.      |     z | told apart ± s.e. |"
     );
     println!(
-        "| --------------------------- | ------------------: | ---------------------: | --------------: | ----: |"
+        "| --------------------------- | ------------------: | ---------------------: | --------------: | ----: | ----------------: |"
     );
     let pairs = [
         (format!("{first} − unregistered"), known, stranger),
@@ -42,7 +46,12 @@ pub(crate) fn print(first: &str, times: &[Vec<u64>; 3], random: &mut Random) {
         });
         let Ranking { auc, error } = rank(one, other);
         let z = (auc - 0.5) / error;
-        println!("| {name:<27} | {fast:>19} | {median:>22} | {auc:.4} ± {error:.4} | {z:>+5.1} |",);
+        let (right, of_right) = told_apart(one, other);
+        println!(
+            "| {name:<27} | {fast:>19} | {median:>22} | {auc:.4} ± {error:.4} | {z:>+5.1} | {:>8.2} % ± {:.2} |",
+            right * 100.0,
+            of_right * 100.0
+        );
     }
 }
 
@@ -87,4 +96,38 @@ fn rank(one: &[u64], other: &[u64]) -> Ranking {
     let (n, m) = (one.len() as f64, other.len() as f64);
     let auc = (rank_sum - n * (n + 1.0) / 2.0) / (n * m);
     Ranking { auc, error: ((n + m + 1.0) / (12.0 * n * m)).sqrt() }
+}
+
+/// The part of pairs that a classifier tells apart, and its standard error. It takes the time for one of `one` whose bin was more
+/// often of `one` in the first half. A tie counts half.
+fn told_apart(one: &[u64], other: &[u64]) -> (f64, f64) {
+    let pairs = one.len().min(other.len());
+    let learned = pairs / 2;
+    let [of_one, of_other] = [one, other].map(|times| densities(&times[..learned]));
+    let score = |time: u64| of_one[bin(time)] - of_other[bin(time)];
+    let judged = one[learned..pairs].iter().zip(&other[learned..pairs]);
+    let right = judged.map(|(one, other)| match score(*one).total_cmp(&score(*other)) {
+        std::cmp::Ordering::Greater => 1.0,
+        std::cmp::Ordering::Equal => 0.5,
+        std::cmp::Ordering::Less => 0.0,
+    });
+    let count = (pairs - learned) as f64;
+    (right.sum::<f64>() / count, (0.25 / count).sqrt())
+}
+
+/// The logarithm of how often each bin occurs, smoothed over its neighbours.
+fn densities(times: &[u64]) -> Vec<f64> {
+    let mut counts = vec![0.5; BINS];
+    for time in times {
+        counts[bin(*time)] += 1.0;
+    }
+    let smooth = |at: usize| {
+        let near = &counts[at.saturating_sub(1)..(at + 2).min(BINS)];
+        (near.iter().sum::<f64>() / near.len() as f64).ln()
+    };
+    (0..BINS).map(smooth).collect()
+}
+
+fn bin(time: u64) -> usize {
+    ((time.max(1) as f64).log2() * BINS_PER_DOUBLING) as usize
 }

@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::query_log::SearchOutcome;
 
+/// What to say of an answer that cannot be read.
+pub(super) const UNREADABLE: &str =
+    "the server sends what this command cannot read; is it a newer version?";
 /// No answer in one piece is longer.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// No line is longer.
@@ -32,9 +35,7 @@ pub(super) async fn whole(mut response: Response, most: usize) -> anyhow::Result
 
 /// What arrived. The error does not say what is in it.
 pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> anyhow::Result<T> {
-    let unknown =
-        |_| anyhow!("the server sends what this command cannot read; is it a newer version?");
-    serde_json::from_slice(text).map_err(unknown)
+    serde_json::from_slice(text).map_err(|_| anyhow!(UNREADABLE))
 }
 
 /// The lines of a body as it arrives.

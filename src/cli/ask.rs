@@ -6,12 +6,19 @@ use std::{
     time::Duration,
 };
 
+use anyhow::anyhow;
 use clap::Args;
-use reqwest::Method;
+use dispatchd_client::{
+    Answer, Batch, Error, HandleReason, Item, Options, Patience, Phone, Platform, ProblemCode,
+    Route, Server, SignUp, Together, Token,
+};
+use reqwest::StatusCode;
 use tokio::time::timeout;
 
 use super::{
-    client::{Client, block_on},
+    address::{origin, reach},
+    answers::UNREADABLE,
+    client::block_on,
     config::ConfigFile,
     errors::{Interrupted, UsageError, as_options},
     listener::Listener,
@@ -20,15 +27,7 @@ use super::{
     trust::{Authorities, Trust},
     variables::token,
 };
-use crate::{
-    api::{
-        BatchAnswer, BatchItem, BatchRequest, LookupAnswer, SignUpAnswer, SignUpRequest,
-        wrong_region,
-    },
-    cli::note::note,
-    handle::HandleError,
-    vocabulary::{Platform, Route, Together},
-};
+use crate::{api::wrong_region, cli::note::note, handle::HandleError};
 
 /// The variable that holds a device's token.
 const TOKEN: &str = "DISPATCHD_DEVICE_TOKEN";
@@ -68,22 +67,20 @@ pub(super) struct Ask {
 
 impl Ask {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (server, trust) = self.server()?;
+        let (address, trust) = self.server()?;
         let token = token(self.token_file.as_deref(), TOKEN)?;
-        let phone = |token: &str| Client::of(Listener::Phones, &server, trust.clone(), token);
-        let region = self.region.clone();
-        let request = BatchRequest { handles: self.handles, region: self.region };
+        let asking = Asking { handles: self.handles, region: self.region, address, trust };
         let answer = block_on(async {
             match token {
-                Some(token) => ask(&phone(&token)?, &request).await,
-                None => ask_once(phone, &request).await,
+                Some(token) => asking.ask(&asking.server()?.phone(Token::new(&token)?)).await,
+                None => asking.ask_once(&asking.server()?).await,
             }
         })?;
         match self.json {
             true => print_lines(&answer)?,
-            false => print(&answer, &region, &mut stdout().lock(), Style::stdout(false))?,
+            false => print(&answer, &asking.region, &mut stdout().lock(), Style::stdout(false))?,
         }
-        let wrong = answer.answers.iter().filter(|item| matches!(item, BatchItem::Refused(_)));
+        let wrong = answer.answers.iter().filter(|item| matches!(item, Item::Refused(_)));
         match wrong.count() {
             0 => Ok(()),
             1 => Err(UsageError("one text is no handle".to_owned()).into()),
@@ -91,46 +88,82 @@ impl Ask {
         }
     }
 
+    /// The address of the server to ask.
     fn server(&self) -> anyhow::Result<(String, Trust)> {
         self.config.check_named()?;
-        Listener::Phones.server(self.server.clone(), &self.authorities, &self.config)
+        let (server, trust) =
+            Listener::Phones.server(self.server.clone(), &self.authorities, &self.config)?;
+        Ok((origin(&server, &Listener::Phones.example())?, trust))
     }
 }
 
-async fn ask(phone: &Client, request: &BatchRequest) -> anyhow::Result<BatchAnswer> {
-    phone.json(phone.request(Method::POST, "/v1/lookup").json(request)).await
+/// What is asked of whom.
+struct Asking {
+    handles: Vec<String>,
+    region: Option<String>,
+    address: String,
+    trust: Trust,
 }
 
-/// Signs up a device, asks, and signs it out whatever came of that, also after Ctrl-C. `phone` is the phone with a token.
-async fn ask_once(
-    phone: impl Fn(&str) -> anyhow::Result<Client>,
-    request: &BatchRequest,
-) -> anyhow::Result<BatchAnswer> {
-    let stranger = phone("")?;
-    let (platform, name) = (Platform::Other, Some(DEVICE_NAME.to_owned()));
-    let sign_up = SignUpRequest { platform, name, link_code: None };
-    let signing_up = stranger.request(Method::POST, "/v1/devices").json(&sign_up);
-    let SignUpAnswer { token, .. } = stranger.json(signing_up).await?;
-    let phone = phone(&token)?;
-    let answer = tokio::select! {
-        answer = ask(&phone, request) => answer,
-        _ = tokio::signal::ctrl_c() => Err(Interrupted.into()),
-    };
-    let signing_out = phone.send(phone.request(Method::DELETE, "/v1/devices/me"));
-    let failed = tokio::select! {
-        ended = timeout(SIGN_OUT_MAX, signing_out) => match ended {
-            Ok(Ok(_)) => return answer,
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => "the server is silent".to_owned(),
-        },
-        _ = tokio::signal::ctrl_c() => "interrupted".to_owned(),
-    };
-    note!("dispatchd: the device of this question could not be signed out: {failed}");
-    answer
+impl Asking {
+    fn server(&self) -> anyhow::Result<Server> {
+        // A person waits, and can ask again: one attempt, for as long as the machine of the server is there.
+        let (deadline, attempt) = (Duration::MAX, Duration::MAX);
+        let patience = Patience { attempts: 1, deadline, attempt, ..Patience::default() };
+        let http = Some(reach(&self.address, &self.trust)?);
+        Ok(Server::new(&self.address, Options { patience, http, ..Options::default() })?)
+    }
+
+    async fn ask(&self, phone: &Phone) -> anyhow::Result<Batch> {
+        let answer = phone.look_up_batch(&self.handles, self.region.as_deref()).await;
+        answer.map_err(|error| self.failed(error))
+    }
+
+    /// Signs up a device, asks, and signs it out whatever came of that, also after Ctrl-C.
+    async fn ask_once(&self, server: &Server) -> anyhow::Result<Batch> {
+        let device = SignUp { name: Some(DEVICE_NAME.to_owned()), ..SignUp::new(Platform::Other) };
+        let signed_up = server.sign_up(&device).await.map_err(|error| self.failed(error))?;
+        let phone = server.phone(signed_up.token);
+        let answer = tokio::select! {
+            answer = self.ask(&phone) => answer,
+            _ = tokio::signal::ctrl_c() => Err(Interrupted.into()),
+        };
+        let failed = tokio::select! {
+            ended = timeout(SIGN_OUT_MAX, phone.sign_out()) => match ended {
+                Ok(Ok(())) => return answer,
+                Ok(Err(error)) => format!("{:#}", self.failed(error)),
+                Err(_) => "the server is silent".to_owned(),
+            },
+            _ = tokio::signal::ctrl_c() => "interrupted".to_owned(),
+        };
+        note!("dispatchd: the device of this question could not be signed out: {failed}");
+        answer
+    }
+
+    /// A failed call, as an error of the command.
+    fn failed(&self, error: Error) -> anyhow::Error {
+        let address = &self.address;
+        match error {
+            Error::Refused(problem) => match problem.code {
+                ProblemCode::RequestInvalid | ProblemCode::HandleInvalid => {
+                    UsageError(problem.detail).into()
+                }
+                ProblemCode::NotFound => anyhow!(Listener::Phones.mistaken(address)),
+                _ => anyhow!("{problem}"),
+            },
+            Error::Foreign { status, redirect, .. } => {
+                let status = StatusCode::from_u16(status).unwrap_or_default();
+                let redirect = || redirect.unwrap_or_else(|| "another path".to_owned());
+                anyhow!(Listener::Phones.foreign(address, status, redirect))
+            }
+            Error::NoAnswer(_) => Listener::Phones.unanswered(address, &self.trust, error),
+            Error::Unreadable | Error::NotAHandle(_) => anyhow!(UNREADABLE),
+        }
+    }
 }
 
 /// Each item, then what the group can use.
-fn print_lines(answer: &BatchAnswer) -> anyhow::Result<()> {
+fn print_lines(answer: &Batch) -> anyhow::Result<()> {
     answer.answers.iter().try_for_each(print_json)?;
     match answer.answers.len() {
         0 | 1 => Ok(()),
@@ -139,14 +172,14 @@ fn print_lines(answer: &BatchAnswer) -> anyhow::Result<()> {
 }
 
 fn print(
-    answer: &BatchAnswer,
+    answer: &Batch,
     region: &Option<String>,
     out: &mut impl Write,
     style: Style,
 ) -> anyhow::Result<()> {
-    let name = |item: &BatchItem| match item {
-        BatchItem::Answer(answer) => visible(&answer.handle),
-        BatchItem::Refused(refused) => visible(&refused.input),
+    let name = |item: &Item| match item {
+        Item::Answer(answer) => visible(&answer.handle),
+        Item::Refused(refused) => visible(&refused.input),
     };
     let widest = answer.answers.iter().map(|item| width(&name(item))).max().unwrap_or(0);
     // The other half of a line is for what is said.
@@ -154,8 +187,8 @@ fn print(
     let indent = " ".repeat(widest + GAP);
     for item in &answer.answers {
         let (route, said) = match item {
-            BatchItem::Answer(answer) => (answer.route.code(), sentence(answer)),
-            BatchItem::Refused(refused) => ("refused", refusal(refused.error.reason, region)),
+            Item::Answer(answer) => (answer.route.as_str(), sentence(answer)),
+            Item::Refused(refused) => ("refused", refusal(&refused.error.reason, region)),
         };
         let (before, after) = paint(route, style.colour);
         let shown = cut(&name(item), widest);
@@ -165,11 +198,12 @@ fn print(
         writeln!(out, "{before}{shown}{:space$}{said}{after}", "")?;
     }
     if answer.answers.len() > 1 {
-        let together = match answer.together {
-            Together::Route(Route::Imessage) => "blue (imessage): every member is",
-            Together::Route(Route::Sms) => "green (sms): every member is",
-            Together::Route(Route::None) => "none: a member has no route",
+        let together = match &answer.together {
+            Together::Imessage => "blue (imessage): every member is",
+            Together::Sms => "green (sms): every member is",
+            Together::None => "none: a member has no route",
             Together::Mixed => "mixed: some are blue, some are green",
+            Together::Unknown(route) => &format!("{} (unknown to this version)", visible(route)),
         };
         writeln!(out, "together: {together}")?;
     }
@@ -177,25 +211,28 @@ fn print(
 }
 
 /// `blue (imessage), good for 1h`.
-fn sentence(answer: &LookupAnswer) -> String {
-    let colour = match answer.route {
+fn sentence(answer: &Answer) -> String {
+    let colour = match &answer.route {
         Route::Imessage => "blue (imessage)",
         Route::Sms => "green (sms)",
         Route::None => "none (no live device, and no text message goes to an address)",
+        Route::Unknown(route) => &format!("{} (unknown to this version)", visible(route)),
     };
     let reuse = humantime::format_duration(Duration::from_secs(answer.expires_in));
     format!("{colour}, may be reused for {reuse}")
 }
 
-fn refusal(reason: HandleError, region: &Option<String>) -> String {
-    if let Some(wrong) = wrong_region(region, reason) {
+fn refusal(reason: &HandleReason, region: &Option<String>) -> String {
+    let known = HandleError::ALL.iter().find(|error| error.reason() == reason.as_str());
+    let Some(&error) = known else { return format!("no handle: {}", visible(reason.as_str())) };
+    if let Some(wrong) = wrong_region(region, error) {
         return format!("no handle: {}", as_options(&wrong.to_string()));
     }
-    let hint = match reason {
+    let hint = match error {
         HandleError::NeedsRegion => "; give --region, such as US",
         _ => "",
     };
-    format!("no handle: {reason}{hint}")
+    format!("no handle: {error}{hint}")
 }
 
 #[cfg(test)]

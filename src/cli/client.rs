@@ -33,7 +33,6 @@ pub(super) struct Client {
     http: reqwest::Client,
     server: String,
     token: String,
-    listener: Listener,
     trust: Trust,
     /// The instant after which the log has records, as the last answer said.
     horizon: Mutex<Option<Timestamp>>,
@@ -74,19 +73,14 @@ pub(super) fn refused(Problem { code, title, detail, .. }: Problem) -> anyhow::E
 impl Client {
     /// Asks the operators' listener at the URL `server`, as the system trusts it.
     pub(super) fn new(server: &str, token: &str) -> anyhow::Result<Self> {
-        Self::of(Listener::Operators, server, Trust::Authorities(None), token)
+        Self::trusting(server, Trust::Authorities(None), token)
     }
 
-    /// Asks a listener at the URL `server`. An empty token is not sent.
-    pub(super) fn of(
-        listener: Listener,
-        server: &str,
-        trust: Trust,
-        token: &str,
-    ) -> anyhow::Result<Self> {
-        let server = origin(server, &format!("http://127.0.0.1:{}", listener.names().2))?;
+    /// Asks the operators' listener at the URL `server`.
+    pub(super) fn trusting(server: &str, trust: Trust, token: &str) -> anyhow::Result<Self> {
+        let server = origin(server, &Listener::Operators.example())?;
         let (http, token) = (reach(&server, &trust)?, token.to_owned());
-        Ok(Self { http, server, token, listener, trust, horizon: Mutex::default() })
+        Ok(Self { http, server, token, trust, horizon: Mutex::default() })
     }
 
     pub(super) async fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
@@ -168,54 +162,29 @@ impl Client {
         body(self.send(request).await?).await
     }
 
-    /// Why there is no answer at all, and what to do.
-    fn unanswered(&self, error: reqwest::Error) -> anyhow::Error {
-        let (error, server) = (error.without_url(), &self.server);
-        if let Some(refused) = self.trust.refusal(server, &error) {
-            return anyhow!(refused);
-        }
-        let files = match self.listener {
-            Listener::Phones => "",
-            Listener::Operators => " With --data DIR this command uses the files.",
-        };
-        let hint = self.trust.hint(server);
-        anyhow::Error::from(error).context(format!(
-            "no answer from {server}: is the server running?{files} For another address give --server, or --config with the \
-             server's file. {hint}"
-        ))
-    }
-
     /// The answer, if it is good.
     pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let server = &self.server;
-        let request =
-            if self.token.is_empty() { request } else { request.bearer_auth(&self.token) };
-        let response = request.send().await.map_err(|error| self.unanswered(error))?;
+        let response = request.bearer_auth(&self.token).send().await;
+        let response = response.map_err(|error| {
+            Listener::Operators.unanswered(server, &self.trust, error.without_url())
+        })?;
         let status = response.status();
         if status.is_success() {
             print_hidden(response.headers());
             *lock(&self.horizon) = instant(response.headers(), "dispatchd-horizon");
             return Ok(response);
         }
-        if status.is_redirection() {
-            bail!(
-                "{server} answered {status} and names {}. No redirect is followed: give --server the address of dispatchd itself",
-                redirect_of(response.headers())
-            );
-        }
+        let headers = response.headers().clone();
         let body = whole(response, PROBLEM_BYTES_MAX).await.unwrap_or_default();
-        let ((wanted, key, port), (other, ..)) =
-            (self.listener.names(), self.listener.other().names());
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if problem.code == ProblemCode::NotFound => bail!(
-                "{server} is not the {wanted} listener but the {other}; give --server the address in {key} (port {port} by \
-                 default)"
-            ),
+            Ok(problem) if problem.code == ProblemCode::NotFound => {
+                bail!(Listener::Operators.mistaken(server))
+            }
             Ok(problem) => Err(refused(problem)),
-            Err(_) => bail!(
-                "{server} answered {status}, and not as the {wanted} listener of this version does; give --server the \
-                 address in {key} (port {port} by default)"
-            ),
+            Err(_) => {
+                bail!(Listener::Operators.foreign(server, status, || redirect_of(&headers)))
+            }
         }
     }
 }

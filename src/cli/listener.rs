@@ -1,5 +1,8 @@
 //! The listeners of a server, as commands name and find them.
 
+use anyhow::anyhow;
+use reqwest::StatusCode;
+
 use super::{
     config::ConfigFile,
     trust::{Authorities, Trust},
@@ -15,7 +18,7 @@ pub(super) enum Listener {
 
 impl Listener {
     /// Its name, its key, its port by default.
-    pub(super) const fn names(self) -> (&'static str, &'static str, u16) {
+    const fn names(self) -> (&'static str, &'static str, u16) {
         match self {
             Self::Phones => ("phones'", "server.phones", 8080),
             Self::Operators => ("operators'", "server.operators", 8081),
@@ -53,10 +56,64 @@ impl Listener {
         }
     }
 
-    pub(super) const fn other(self) -> Self {
+    const fn other(self) -> Self {
         match self {
             Self::Phones => Self::Operators,
             Self::Operators => Self::Phones,
         }
+    }
+
+    /// The URL of a listener by default.
+    pub(super) fn example(self) -> String {
+        format!("http://127.0.0.1:{}", self.names().2)
+    }
+
+    /// Why `server` did not answer, and what to do.
+    pub(super) fn unanswered(
+        self,
+        server: &str,
+        trust: &Trust,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> anyhow::Error {
+        if let Some(refused) = trust.refusal(server, &error) {
+            return anyhow!(refused);
+        }
+        let files = match self {
+            Self::Phones => "",
+            Self::Operators => " With --data DIR this command uses the files.",
+        };
+        let hint = trust.hint(server);
+        anyhow::Error::from(error).context(format!(
+            "no answer from {server}: is the server running?{files} For another address give --server, or --config with the server's \
+             file. {hint}"
+        ))
+    }
+
+    /// What to say if `server` has no such call.
+    pub(super) fn mistaken(self, server: &str) -> String {
+        let ((wanted, key, port), (other, ..)) = (self.names(), self.other().names());
+        format!(
+            "{server} is not the {wanted} listener but the {other}; give --server the address in {key} (port {port} by default)"
+        )
+    }
+
+    /// What to say if `server` answers with something else than a problem. `redirect` is the server that it redirects to.
+    pub(super) fn foreign(
+        self,
+        server: &str,
+        status: StatusCode,
+        redirect: impl FnOnce() -> String,
+    ) -> String {
+        if status.is_redirection() {
+            return format!(
+                "{server} answered {status} and names {}. No redirect is followed: give --server the address of dispatchd itself",
+                redirect()
+            );
+        }
+        let (wanted, key, port) = self.names();
+        format!(
+            "{server} answered {status}, and not as the {wanted} listener of this version does; give --server the address in {key} \
+             (port {port} by default)"
+        )
     }
 }

@@ -217,7 +217,7 @@ impl RunningServer {
         let server = self.server.clone().or_else(named);
         let (server, trust) =
             Listener::Operators.server(server, &self.authorities, &self.config)?;
-        Client::of(Listener::Operators, &server, trust, &token)
+        Client::trusting(&server, trust, &token)
     }
 }
 

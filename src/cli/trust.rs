@@ -92,7 +92,11 @@ impl Trust {
     }
 
     /// What is wrong with the certificate of `server`, and what to do, if that is why it did not answer.
-    pub(super) fn refusal(&self, server: &str, error: &reqwest::Error) -> Option<String> {
+    pub(super) fn refusal(
+        &self,
+        server: &str,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Option<String> {
         let (why, to_do) = match tls_error(error)? {
             Error::InvalidCertificate(fault) => self.fault(fault),
             Error::InvalidMessage(_) => {

@@ -15,6 +15,12 @@
 //! app/dom.js          builds elements from text; shows text of strangers safely
 //! app/format.js       times, numbers, bytes, shell words
 //! app/rows.js         a table of many rows, of which the page holds the visible ones
+//! app/reading.js      a place on the page that a call fills: the wait, the answer, or why there is none
+//! app/command.js      the command line that does what a view does
+//! app/bins.js         counts over time, while rows stream in; app/histogram.js draws them
+//! app/days.js         segments by hour and by day
+//! app/completion.js   suggestions for boxes: closed sets of the API, and values that rows had
+//! app/search/*.js     the parts of the view Search
 //! app/spans.js        when a handle had which colour; app/band.js draws it
 //! app/health.js       whether the service is well; lookups.js, tail.js and flips.js are parts of it
 //! ```
@@ -30,26 +36,48 @@ macro_rules! files {
 pub const FILES: &[(&str, &[u8])] = files![
     "index.html",
     "icon.svg",
-    "app/theme.css",
     "app/api.js",
     "app/band.js",
+    "app/bins.js",
+    "app/command.js",
+    "app/completion.js",
+    "app/days.js",
     "app/dom.js",
     "app/flips.js",
     "app/format.js",
     "app/health.js",
+    "app/histogram.js",
     "app/keys.js",
     "app/lookups.js",
     "app/main.js",
     "app/metrics.js",
+    "app/reading.js",
     "app/router.js",
     "app/routes.js",
     "app/rows.js",
+    "app/sentences.js",
     "app/session.js",
     "app/shell.js",
     "app/spans.js",
     "app/tail.js",
+    "app/theme.css",
     "app/types.js",
+    "app/views.css",
     "app/views.js",
+    "app/search/filters.js",
+    "app/search/form.js",
+    "app/search/found.js",
+    "app/search/notes.js",
+    "app/search/page.js",
+    "app/search/record.js",
+    "app/search/rules.js",
+    "app/search/table.js",
+    "app/views/audit.js",
+    "app/views/doctor.js",
+    "app/views/flips.js",
+    "app/views/quotas.js",
+    "app/views/search.js",
+    "app/views/segments.js",
     "app/views/why.js",
 ];
 

@@ -1,8 +1,9 @@
 // The band: 30 days of one handle in the colours of its answers, with a mark for each change and for lookups.
 
-import { h, replace, s, seen } from "./dom.js";
+import { h, replace, s } from "./dom.js";
 import { span as spanText, time, utc } from "./format.js";
 import { name, routeMark } from "./routes.js";
+import { told } from "./sentences.js";
 
 /** @typedef {import("./types.js").TimelineEntry} Entry */
 /** @typedef {import("./spans.js").Span} Span */
@@ -56,8 +57,8 @@ export class Band {
         h(
           "div",
           {},
-          button("−", "Zoom out", () => this.#zoom(ZOOM, 0.5)),
-          button("+", "Zoom in", () => this.#zoom(1 / ZOOM, 0.5)),
+          button("−", "Zoom out", () => this.#zoom(ZOOM, this.#middle())),
+          button("+", "Zoom in", () => this.#zoom(1 / ZOOM, this.#middle())),
           button("Changes", "Zoom to the changes", () => this.#showEntries()),
           button("30 days", "Show all 30 days", () => this.#show(from, until)),
         ),
@@ -112,9 +113,9 @@ export class Band {
     const [from, until] = [this.whole.from, this.whole.until];
     /** @type {Record<string, () => void>} */
     const acts = {
-      "+": () => this.#zoom(1 / ZOOM, 0.5),
-      "=": () => this.#zoom(1 / ZOOM, 0.5),
-      "-": () => this.#zoom(ZOOM, 0.5),
+      "+": () => this.#zoom(1 / ZOOM, this.#middle()),
+      "=": () => this.#zoom(1 / ZOOM, this.#middle()),
+      "-": () => this.#zoom(ZOOM, this.#middle()),
       0: () => this.#show(from, until),
       ArrowLeft: () => (event.shiftKey ? this.#pan(-0.2) : this.#select(this.#at < 0 ? last : Math.max(0, this.#at - 1))),
       ArrowRight: () => (event.shiftKey ? this.#pan(0.2) : this.#select(Math.min(last, this.#at + 1))),
@@ -148,6 +149,12 @@ export class Band {
     this.#dragged = null;
     if (begun === null || x === null || Math.abs(x - begun) <= 4) return this.#draw();
     this.#show(this.#instant(Math.min(begun, x)), this.#instant(Math.max(begun, x)));
+  }
+
+  /** Around what a key zooms, as a part of the width: the entry that is told, or the middle. */
+  #middle() {
+    const entry = this.entries[this.#at];
+    return entry === undefined ? 0.5 : Math.min(Math.max(this.#place(Date.parse(entry.at)) / this.#width, 0), 1);
   }
 
   /** @param {number} by @param {number} around a part of the width */
@@ -195,7 +202,7 @@ export class Band {
     this.#at = at;
     const entry = this.entries[at];
     if (entry === undefined) replace(this.caption, h("span", { class: "soft" }, "Point at a mark, or use the arrow keys. Drag or turn the wheel to zoom."));
-    else replace(this.caption, time(entry.at), " ", h("span", { class: "sentence" }, seen(entry.sentence)));
+    else replace(this.caption, time(entry.at), " ", entry.kind === "lookups" && routeMark(entry.route, entry.route === null ? "Refused" : undefined), " ", h("span", { class: "sentence" }, told(entry)));
     this.#draw();
   }
 

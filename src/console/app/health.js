@@ -1,6 +1,6 @@
 // Whether the service is well: what the first view shows while its box is empty. It reads no record until somebody asks for that.
 
-import { isAborted } from "./api.js";
+import { Gone, isAborted } from "./api.js";
 import { h, replace } from "./dom.js";
 import { mountFlips } from "./flips.js";
 import { bytes, number, span, time } from "./format.js";
@@ -51,8 +51,9 @@ export function mountHealth(root, ctx) {
       chart.add(metrics);
     } catch (error) {
       if (isAborted(error)) return;
-      replace(fault, failure(error, look));
-      clearTimeout(timer);
+      // The banner tells that the server is gone, and the view begins anew when it is back.
+      replace(fault, !(error instanceof Gone) && failure(error, look));
+      doubt(signs, state);
       return;
     }
     timer = setTimeout(look, EVERY);
@@ -76,7 +77,15 @@ function show(signs, state, metrics) {
   const text = faults.length === 0 ? "Everything works" : faults.map((sign) => sign.label).join(", ") + (faults.length === 1 ? " needs" : " need") + " attention";
   if (state.textContent !== text) replace(state, text);
   state.className = `state state-${faults.some((sign) => sign.state === "bad") ? "bad" : faults.length > 0 ? "warn" : "good"}`;
+  signs.classList.remove("old");
   replace(signs, ...all.map((sign) => tile(sign)));
+}
+
+/** Old figures must not look like new ones. @param {HTMLElement} signs @param {HTMLElement} state */
+function doubt(signs, state) {
+  replace(state, signs.childElementCount > 0 ? "Not known; these are the last figures" : "Not known");
+  state.className = "state state-bad";
+  signs.classList.add("old");
 }
 
 /** @param {Sign} sign */

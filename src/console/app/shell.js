@@ -210,7 +210,17 @@ export function failure(error, again) {
     "div",
     { class: "card failure", role: "alert", "data-code": isProblem ? error.code : null },
     h("h2", {}, title),
-    h("p", {}, `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}${after}`),
-    h("button", { class: "button", type: "button", onclick: again }, "Try again"),
+    h("p", {}, ...prose(`${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}${after}`)),
+    canHelp(error) && h("button", { class: "button", type: "button", onclick: again }, "Try again"),
   );
+}
+
+/** Whether the same call may be answered another time. @param {unknown} error */
+function canHelp(error) {
+  return !(error instanceof Problem) || error.retry === "later" || error.code === "case-required";
+}
+
+/** The server's text, with its words in backticks as code. @param {string} text */
+function prose(text) {
+  return text.split("`").map((part, at) => (at % 2 === 1 ? h("code", {}, part) : part));
 }

@@ -37,6 +37,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/client.md",
+        "cargo add dispatchd-client --path dispatchd/clients/rust",
+        "needs a project of the reader; clients_rust builds and runs the program",
+    ),
+    (
+        "docs/client.md",
         "npm install openapi-typescript@7 openapi-fetch@0.17 typescript@5",
         "needs npm's registry; the runner gives the document the packages of tests/tools/node",
     ),

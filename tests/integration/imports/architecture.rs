@@ -11,7 +11,7 @@ use super::{TABLE, source};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Folders of the repository whose files a document may name by their full path.
-const FOLDERS: &[&str] = &["benches/", "config/", "docs/", "fuzz/", "src/", "tests/"];
+const FOLDERS: &[&str] = &["benches/", "clients/", "config/", "docs/", "fuzz/", "src/", "tests/"];
 
 /// The documents for contributors, by their path below the repository.
 fn documents() -> BTreeMap<String, String> {

@@ -260,7 +260,7 @@ const FIELDS: &[&str] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("took_us", FIELDS),
     ("axum::", &["http/", "server/"]),
-    ("StatusCode", &["http/", "verification/text/gateway.rs"]),
+    ("StatusCode", &["cli/", "http/", "verification/text/gateway.rs"]),
     ("anyhow", &["server/", "cli/"]),
     ("fs::", FILES),
     ("OpenOptions", FILES),
@@ -272,6 +272,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("redb::", &["registry/store/"]),
     ("rlibphonenumber", &["handle/"]),
     ("reqwest", &["cli/", "verification/text/"]),
+    ("dispatchd_client", &["cli/ask.rs"]),
     ("lettre", &["verification/mail/composer.rs"]),
     ("rustls", &["cli/trust.rs", "http/tls/", "verification/mail/tls.rs"]),
     ("parquet::", &["tables/", "query_log/segment/"]),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     harness::run,
     python::python,
-    repository::{debian_program, file, text},
+    repository::{ROOT, debian_program, file, text},
 };
 
 const FOLDER: &str = "config/compose";
@@ -123,8 +123,10 @@ fn the_layer_of_dependencies_has_a_source_for_each_target() {
     let step = instructions().into_iter().find(|line| line.contains("touch src/lib.rs")).unwrap();
     let make = step.trim_start_matches("RUN ").split("&& cargo").next().unwrap().to_owned();
     let folder = tempfile::tempdir().unwrap();
-    for name in ["Cargo.toml", "Cargo.lock"] {
-        std::fs::copy(file(name), folder.path().join(name)).unwrap();
+    for name in ["Cargo.toml", "Cargo.lock", "clients/rust"] {
+        let mut copy = Command::new("cp");
+        copy.args(["--recursive", "--parents", name]).arg(folder.path());
+        assert!(run(copy.current_dir(ROOT)).status.success(), "{name}");
     }
     assert!(
         run(Command::new("sh").args(["-ec", &make]).current_dir(folder.path())).status.success()
@@ -135,7 +137,9 @@ fn the_layer_of_dependencies_has_a_source_for_each_target() {
     let output = run(metadata.current_dir(folder.path()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for target in metadata["packages"][0]["targets"].as_array().unwrap() {
+    let packages = metadata["packages"].as_array().unwrap();
+    assert_eq!(packages.len(), 2);
+    for target in packages.iter().flat_map(|package| package["targets"].as_array().unwrap()) {
         assert!(Path::new(target["src_path"].as_str().unwrap()).is_file(), "{target}");
     }
 }

@@ -6,6 +6,7 @@ import { h, outside, replace, seen } from "../dom.js";
 import { counted, number, span, time, utc } from "../format.js";
 import { mountHealth } from "../health.js";
 import { name, routeMark } from "../routes.js";
+import { capital, told } from "../sentences.js";
 import { failure } from "../shell.js";
 import { spans } from "../spans.js";
 
@@ -143,7 +144,7 @@ function verdict(summary) {
       "div",
       {},
       h("p", { class: "handle" }, outside(summary.handle)),
-      h("p", { class: "sentence lead" }, seen(capital(summary.sentence)), "."),
+      h("p", { class: "sentence lead" }, capital(seen(summary.sentence)), "."),
       h("p", { class: "soft" }, route === null ? "Neither the registry nor the log decides it." : MEANINGS[route]),
       others,
     ),
@@ -195,7 +196,7 @@ function heads(labels) {
 /** @param {readonly import("../types.js").ChangeEntry[]} changes */
 function changeTable(changes) {
   const line = (/** @type {import("../types.js").ChangeEntry} */ entry) =>
-    h("tr", {}, h("td", { class: "when" }, time(entry.at)), h("td", { class: "sentence" }, seen(told(entry.sentence))));
+    h("tr", {}, h("td", { class: "when" }, time(entry.at)), h("td", { class: "sentence" }, told(entry)));
   return h("table", {}, heads(["When (UTC)", "What"]), h("tbody", {}, ...changes.map(line)));
 }
 
@@ -209,7 +210,7 @@ function lookupTable(lookups, ctx) {
       {},
       h("td", { class: "when" }, time(entry.at), ...until(entry)),
       h("td", {}, entry.route === null ? routeMark(null, "Refused") : routeMark(entry.route)),
-      h("td", { class: "sentence" }, seen(reason(entry.sentence)), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
+      h("td", { class: "sentence" }, told(entry), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
       h("td", { class: "number" }, number(entry.count)),
       h("td", { class: "askers" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
     );
@@ -255,19 +256,4 @@ function holderLine(holder) {
     row.classList.toggle("over", seconds <= 0);
   };
   return { row, tell };
-}
-
-/** @param {string} text */
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** A lookup's sentence without answer and time, which have columns of their own. @param {string} sentence */
-function reason(sentence) {
-  return capital(sentence.replace(/^.*?\d{2}:\d{2}:\d{2}[^:]*: /, ""));
-}
-
-/** An entry's sentence without the time that it begins with, which has a column of its own. @param {string} sentence */
-function told(sentence) {
-  return capital(sentence.replace(/^(?:\d{4}-\d{2}-\d{2} )?\d{2}:\d{2}:\d{2}: /, ""));
 }

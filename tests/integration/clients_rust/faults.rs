@@ -1,0 +1,349 @@
+//! Ten thousand lookups of the Rust client while everything fails: a proxy drops, delays, cuts and silences connections, the
+//! server is killed and started again, its log cannot be written, and accounts reach their limits. Meanwhile handles change.
+//!
+//! The test knows when each handle had which route. So it knows whether an answer was true at a moment of its lookup, or was a
+//! kept one that may still be reused. An error is allowed. A wrong answer is not, and so is `sms` for a handle that is blue all the
+//! time.
+//!
+//! Faults come by the number of answers, not by time. `DISPATCHD_TEST_SEED` changes the dice.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use dispatchd_client::{
+    Answer, Batch, Error, Item, NoAnswer, Options, Patience, Phone, Platform, Route,
+    Server as Client, SignUp, Together,
+};
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use super::{
+    changing::Person,
+    proxy::Proxy,
+    truth::{Truth, unbacked},
+};
+use crate::{
+    harness::{PATIENCE, Server, say, shared_library},
+    load::Dice,
+    variables::seed,
+};
+
+/// Answers of phones that keep none, so that each is the server's word.
+const ANSWERS: u64 = 10_000;
+const PHONES: u64 = 24;
+/// How often a person signs up and out. A person gets few codes a day.
+const LIVES: u64 = 4;
+/// Handles of each kind: they change, stay blue, stay green.
+const OF_A_KIND: usize = 16;
+/// Answers between two events: a kill, a disk that is full.
+const BETWEEN_EVENTS: u64 = 900;
+/// How long a kept answer may be reused: longer than the test takes.
+const REUSE: Duration = Duration::from_secs(60);
+/// A part of the settings: the least reuse, and a limit that phones reach.
+const SETTINGS: &[(&str, &str)] = &[
+    ("QUOTA__ENABLED", "true"),
+    ("QUOTA__REQUESTS_PER_MINUTE", "200"),
+    ("DISPATCH__REUSE_LIVE", "1m"),
+    ("DISPATCH__REUSE_OTHER", "1m"),
+    ("LOG__DURABILITY", "os"),
+];
+
+/// What the phones saw.
+#[derive(Default)]
+struct Seen {
+    /// Answers of phones that keep none, and of all.
+    fresh: Cell<u64>,
+    all: Cell<u64>,
+    kept: Cell<u64>,
+    wrong: RefCell<Vec<String>>,
+    /// Routes other than `imessage` for handles that are always blue.
+    green_by_error: Cell<u64>,
+    errors: RefCell<BTreeMap<String, u64>>,
+}
+
+struct World {
+    handles: Vec<String>,
+    truth: Truth,
+    seen: Seen,
+    started: Instant,
+}
+
+impl World {
+    /// The handles that change, then those that stay blue, then those that stay green. Each number is of another area.
+    fn new() -> Self {
+        let handle = |at: usize| match at % 4 {
+            3 => format!("person{at}@example.com"),
+            _ => format!("+1{}5550123", 201 + 3 * at),
+        };
+        let handles: Vec<_> = (0..3 * OF_A_KIND).map(handle).collect();
+        let route = |(at, handle): (usize, &String)| match at / OF_A_KIND {
+            1 => Route::Imessage,
+            _ => unbacked(handle),
+        };
+        let truth = Truth::new(handles.iter().enumerate().map(route));
+        Self { handles, truth, seen: Seen::default(), started: Instant::now() }
+    }
+
+    fn is_over(&self) -> bool {
+        assert!(self.started.elapsed() < PATIENCE, "{:?}", self.seen.errors.borrow());
+        self.seen.fresh.get() >= ANSWERS
+    }
+
+    /// Waits until the phones have so many answers. Returns whether the test goes on.
+    async fn reaches(&self, answers: u64) -> bool {
+        while self.seen.fresh.get() < answers && !self.is_over() {
+            sleep(Duration::from_millis(2)).await;
+        }
+        !self.is_over()
+    }
+
+    fn failed(&self, error: &Error) {
+        let what = match error {
+            Error::Refused(problem) if [429, 503].contains(&problem.status) => {
+                problem.code.as_str()
+            }
+            Error::NoAnswer(NoAnswer::NotSent(_)) => "not sent",
+            Error::NoAnswer(NoAnswer::Lost(_)) => "lost",
+            Error::NoAnswer(NoAnswer::TimedOut) => "timed out",
+            _ => panic!("no fault leads to this: {error:?}"),
+        };
+        *self.seen.errors.borrow_mut().entry(what.to_owned()).or_default() += 1;
+    }
+}
+
+/// A phone that asks, and remembers its last answer for each handle.
+struct Asker<'a> {
+    world: &'a World,
+    phone: Phone,
+    keeps: bool,
+    dice: Dice,
+    last: HashMap<usize, (Route, Instant)>,
+}
+
+impl Asker<'_> {
+    async fn ask_until_the_end(mut self) {
+        while !self.world.is_over() {
+            let since = Instant::now();
+            let at = self.handle();
+            let text = self.spelled(at);
+            match self.dice.below(5) {
+                0 => {
+                    let ats: Vec<_> = (0..=self.dice.below(8)).map(|_| self.handle()).collect();
+                    let texts: Vec<_> = ats.iter().map(|at| self.spelled(*at)).collect();
+                    let batch = self.phone.look_up_batch(&texts, Some("US")).await;
+                    self.judge_batch(&ats, batch, since);
+                }
+                1 => {
+                    // Whatever is kept, this is the server's word.
+                    self.last.remove(&at);
+                    let answer = self.phone.look_up_again(&text, Some("US")).await;
+                    self.judge_one(at, answer, since);
+                }
+                _ => {
+                    let answer = self.phone.look_up(&text, Some("US")).await;
+                    self.judge_one(at, answer, since);
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self) -> usize {
+        self.dice.below(self.world.handles.len() as u64) as usize
+    }
+
+    fn spelled(&mut self, at: usize) -> String {
+        let handle = &self.world.handles[at];
+        match (self.dice.below(2), handle.strip_prefix("+1")) {
+            (0, Some(number)) => format!("({}) {}-{}", &number[..3], &number[3..6], &number[6..]),
+            (0, None) => handle.to_uppercase(),
+            _ => handle.clone(),
+        }
+    }
+
+    fn judge_one(&mut self, at: usize, answer: Result<Answer, Error>, since: Instant) {
+        match answer {
+            Ok(answer) => self.judge(at, &answer, since),
+            Err(error) => self.world.failed(&error),
+        }
+    }
+
+    fn judge_batch(&mut self, ats: &[usize], batch: Result<Batch, Error>, since: Instant) {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return self.world.failed(&error),
+        };
+        let mut routes = Vec::new();
+        for (at, item) in ats.iter().zip(&batch.answers) {
+            let Item::Answer(answer) = item else { panic!("each text is a handle: {item:?}") };
+            routes.push(answer.route.clone());
+            self.judge(*at, answer, since);
+        }
+        let together = match &routes[..] {
+            routes if routes.contains(&Route::None) => Together::None,
+            routes if routes.iter().all(|route| *route == routes[0]) => {
+                Together::from(routes[0].as_str())
+            }
+            _ => Together::Mixed,
+        };
+        assert_eq!((batch.together, routes.len()), (together, ats.len()));
+    }
+
+    fn judge(&mut self, at: usize, answer: &Answer, since: Instant) {
+        let (world, now) = (self.world, Instant::now());
+        let seen = &world.seen;
+        seen.all.update(|all| all + 1);
+        if !self.keeps {
+            seen.fresh.update(|fresh| fresh + 1);
+        }
+        if at / OF_A_KIND == 1 && answer.route != Route::Imessage {
+            seen.green_by_error.update(|errors| errors + 1);
+        }
+        let is_same = answer.handle == world.handles[at];
+        let is_kept = self.keeps
+            && self
+                .last
+                .get(&at)
+                .is_some_and(|(route, told)| *route == answer.route && told.elapsed() <= REUSE);
+        if is_kept {
+            seen.kept.update(|kept| kept + 1);
+        }
+        if !is_same || !(is_kept || world.truth.may_be(at, &answer.route, since, now)) {
+            let route = answer.route.as_str();
+            seen.wrong.borrow_mut().push(format!("handle {at}: {route}, keeps: {}", self.keeps));
+        }
+        // A kept answer is as old as its first telling.
+        if !is_kept {
+            self.last.insert(at, (answer.route.clone(), since));
+        }
+    }
+}
+
+/// Every few hundred answers the server is killed, or its log cannot be written for a while. Returns the number of kills.
+async fn break_things(world: &World, server: &mut Server, proxy: &Proxy, control: &Path) -> u64 {
+    let mut kills = 0;
+    for event in 1.. {
+        if !world.reaches(event * BETWEEN_EVENTS).await {
+            return kills;
+        }
+        if event % 2 == 1 {
+            server.kill();
+            kills += 1;
+            server.spawn().await;
+            proxy.lead_to(&server.phones);
+        } else {
+            let before = proxy.count("503");
+            put(control, "write .frames 0 1000000 errno 28\n");
+            while proxy.count("503") < before + 20 && !world.is_over() {
+                sleep(Duration::from_millis(2)).await;
+            }
+            put(control, "");
+        }
+    }
+    kills
+}
+
+fn put(control: &Path, text: &str) {
+    fs::write(control.with_extension("next"), text).unwrap();
+    fs::rename(control.with_extension("next"), control).unwrap();
+}
+
+/// A server whose disk the file `control` breaks.
+async fn breakable(folder: &Path, control: &Path) -> Server {
+    put(control, "");
+    let mut server = Server::stopped(&folder.join("data"), SETTINGS);
+    let library = shared_library("disk_faults");
+    server.set_process_env(&[
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("DISK_FAULTS", control.to_str().unwrap()),
+    ]);
+    server.spawn().await;
+    server
+}
+
+/// A client of the proxy with little patience, because faults are many.
+fn client(proxy: &Proxy, kept_answers: usize, attempt: u64) -> Client {
+    let (milliseconds, seconds) = (Duration::from_millis, Duration::from_secs);
+    let patience = Patience {
+        attempts: 4,
+        deadline: seconds(20),
+        attempt: seconds(attempt),
+        first_wait: milliseconds(10),
+    };
+    let http = Some(crate::harness::client().build().unwrap());
+    Client::new(&proxy.url, Options { patience, kept_answers, http }).unwrap()
+}
+
+#[tokio::test]
+async fn no_fault_makes_a_wrong_answer() {
+    let seed = seed();
+    let folder = tempfile::tempdir().unwrap();
+    let control = folder.path().join("control");
+    let mut server = breakable(folder.path(), &control).await;
+    let mut world = World::new();
+    let ann = server.sign_up().await;
+    for handle in &world.handles[OF_A_KIND..2 * OF_A_KIND] {
+        server.prove(&ann, handle).await;
+    }
+    world.started = Instant::now();
+    let (world, outbox) = (&world, server.data.join("outbox.ndjson"));
+    let proxy = Proxy::start(&server.phones, seed);
+    // A request that took too long may be done after its repeat. So a change has much time.
+    let changing = &client(&proxy, 0, 5);
+    let live = async |number: usize| {
+        let (truth, outbox, handle) = (&world.truth, &outbox, &world.handles[number]);
+        let person = Person { server: changing, truth, outbox, handle, number };
+        for turn in 0..LIVES {
+            let place = turn * OF_A_KIND as u64 + number as u64;
+            if world.reaches(place * ANSWERS / (LIVES * OF_A_KIND as u64)).await {
+                person.live(turn).await;
+            }
+        }
+    };
+    let (keeping, asking) = (&client(&proxy, 1_000, 2), &client(&proxy, 0, 2));
+    let ask = async |number: u64| {
+        let keeps = number.is_multiple_of(4);
+        let client = if keeps { keeping } else { asking };
+        let device = loop {
+            match client.sign_up(&SignUp::new(Platform::Ios)).await {
+                Ok(device) => break device,
+                Err(error) => world.failed(&error),
+            }
+        };
+        let (phone, dice) = (client.phone(device.token), Dice::new(seed + number));
+        Asker { world, phone, keeps, dice, last: HashMap::new() }.ask_until_the_end().await;
+    };
+    let (kills, ..) = tokio::join!(
+        break_things(world, &mut server, &proxy, &control),
+        join_all((0..OF_A_KIND).map(live)),
+        join_all((0..PHONES).map(ask)),
+    );
+    report(world, &proxy, kills);
+}
+
+fn report(world: &World, proxy: &Proxy, kills: u64) {
+    let (seen, counts) = (&world.seen, proxy.counts());
+    let wrong = seen.wrong.borrow();
+    say(&format!(
+        "{} lookups answered in {:?}, {} of them kept answers; {} changes, {kills} kills; by the proxy: {counts:?}; errors: {:?}; \
+         wrong = {}, green by error = {}",
+        seen.all.get(),
+        world.started.elapsed(),
+        seen.kept.get(),
+        world.truth.changes(),
+        seen.errors.borrow(),
+        wrong.len(),
+        seen.green_by_error.get(),
+    ));
+    assert_eq!((wrong.len(), seen.green_by_error.get()), (0, 0), "{wrong:#?}");
+    for fault in
+        ["dropped", "delayed", "cut while asking", "cut while answering", "silent", "429", "503"]
+    {
+        assert!(counts.get(fault).is_some_and(|count| *count >= 5), "too few: {fault}, {counts:?}");
+    }
+    assert!(kills >= 3 && seen.kept.get() > 100 && world.truth.changes() > 200);
+}

@@ -1,0 +1,19 @@
+// The server goes away: the console says so, asks again by itself, and shows the view once it is back.
+
+import { ask, facts, open, run, signIn, until, why } from "./browser.mjs";
+
+run(async () => {
+  const page = await open({ loses: true });
+  await signIn(page, "reader");
+  await why(page, facts.number);
+  const answer = page.getByRole("region", { name: "Answer" });
+  await answer.getByText("Green", { exact: true }).waitFor();
+
+  await ask("stop");
+  await why(page, facts.address);
+  const banner = page.getByRole("status").filter({ hasText: "does not answer" });
+  await banner.waitFor();
+  await ask("start");
+  await banner.waitFor({ state: "hidden" });
+  await until("the answer is there", async () => (await answer.innerText()).includes(facts.address));
+});
