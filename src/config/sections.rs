@@ -41,7 +41,7 @@ pub struct Config {
 }
 
 /// Why a configuration cannot be used: every fault and where it is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConfigError {
     faults: Vec<Fault>,
 }
@@ -62,15 +62,21 @@ impl Fault {
 
 impl ConfigError {
     /// Adds faults of what the configuration names: each with the key that names it, unless the fault is there already.
-    #[must_use]
-    pub fn with(mut self, faults: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn add(&mut self, faults: impl IntoIterator<Item = (String, String)>) {
         for (key, why) in faults {
             let said = format!("{key} {why}");
             if self.faults.iter().all(|fault| fault.why != said) {
                 self.faults.push(Fault::new(key, why));
             }
         }
-        self
+    }
+
+    /// Itself, unless it holds no fault.
+    ///
+    /// # Errors
+    /// Itself.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.faults.is_empty() { Ok(()) } else { Err(self) }
     }
 }
 

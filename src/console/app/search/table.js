@@ -38,11 +38,18 @@ export class RecordTable {
    */
   show(rows) {
     if (rows === this.#rows) this.table.append(rows.slice(this.#drawn));
-    else this.table.reset(rows);
+    else this.#replace(rows);
     this.#rows = rows;
     this.#drawn = rows.length;
     // A few rows take no more room than they need.
     this.element.style.maxHeight = `${rows.length * ROW + HEAD}px`;
+  }
+
+  /** @param {readonly LogRecord[]} rows */
+  #replace(rows) {
+    // The focus would leave the table with the row.
+    if (this.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
+    this.table.reset(rows);
   }
 
   /** Enter goes from the table to its rows, the arrows go from row to row, Escape goes back. @param {KeyboardEvent} event */
