@@ -6,7 +6,7 @@
 //!
 //! A panic's message may quote a value, so the panic hook reports the place and drops the message.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
@@ -64,8 +64,8 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// Starts printing. Called once, by `main`; a second call changes nothing.
-pub fn start(config: &Config) {
+/// Starts printing, with colours if standard error takes them. Called once; a second call changes nothing.
+pub fn start(config: &Config, is_coloured: bool) {
     let ours = LevelFilter::from(config.level);
     let filter = Targets::new()
         .with_default(ours.min(LevelFilter::WARN))
@@ -74,7 +74,7 @@ pub fn start(config: &Config) {
         .with_target(env!("CARGO_CRATE_NAME"), ours);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let layer = match config.format {
-        Format::Text => layer.with_ansi(io::stderr().is_terminal()).boxed(),
+        Format::Text => layer.with_ansi(is_coloured).boxed(),
         Format::Json => layer.json().boxed(),
     };
     if tracing_subscriber::registry().with(filter).with(layer).try_init().is_err() {

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditRequest {
-    /// Begun from this instant on: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
+    /// Begun from this instant on: RFC 3339, a date with or without a time (UTC), a time of today (11:00), today, yesterday, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "7d")]
     pub since: Option<String>,

@@ -59,7 +59,7 @@ pub struct RecordFilter {
     #[arg(long, value_parser = codes(Kind::ALL, Kind::code))]
     #[param(value_type = Option<Kind>)]
     pub kind: Option<String>,
-    /// From this instant on: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
+    /// From this instant on: RFC 3339, a date with or without a time (UTC), a time of today (11:00), today, yesterday, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "7d")]
     pub since: Option<String>,
@@ -234,7 +234,7 @@ fn is_zero(number: &u64) -> bool {
 #[derive(Clone, Default, Args, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct FlipsRequest {
-    /// Lookups from this instant on: RFC 3339, a date with or without a time (UTC), today, yesterday, or a span back from now (90m, 7d)
+    /// Lookups from this instant on: RFC 3339, a date with or without a time (UTC), a time of today (11:00), today, yesterday, or a span back from now (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "7d")]
     pub since: Option<String>,

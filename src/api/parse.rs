@@ -15,7 +15,8 @@ use crate::{
 };
 
 const INSTANT: &str = "an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date or a date and time in UTC such as \"2026-11-23 08:41\", \
-     today, yesterday, now, or a span back from now such as 90m or 7d";
+     a time of today in UTC such as 11:00, today, yesterday, now, or a span back from now such as 90m, 7d or \"1 hour ago\"";
+const DATE_CHARS: usize = 10;
 const DAY_MICROS: u64 = 24 * 3600 * 1_000_000;
 const COUNTRY: &str = "the two letters of a country (ISO 3166-1 alpha-2), such as US";
 
@@ -146,7 +147,7 @@ pub(super) fn filter_handle(
 /// From, and before which instant.
 pub(super) type Window = (Option<Timestamp>, Option<Timestamp>);
 
-/// Reads an instant. A span may have a minus sign, as other tools want it.
+/// Reads an instant. A span may have a minus sign, as other tools want it, or end in "ago".
 pub(super) fn instant(
     name: &str,
     text: &Option<String>,
@@ -154,13 +155,15 @@ pub(super) fn instant(
 ) -> Result<Option<Timestamp>, Invalid> {
     let Some(text) = text else { return Ok(None) };
     let trimmed = text.trim();
-    let span = || humantime::parse_duration(trimmed.strip_prefix('-').unwrap_or(trimmed)).ok();
-    let midnight = || now.minus(Duration::from_micros(now.as_micros() % DAY_MICROS));
+    let span = || {
+        let span = trimmed.strip_prefix('-').or_else(|| trimmed.strip_suffix(" ago"));
+        humantime::parse_duration(span.unwrap_or(trimmed)).ok()
+    };
     let read = match trimmed.to_ascii_lowercase().as_str() {
         "now" => Some(now),
-        "today" => Some(midnight()),
-        "yesterday" => Some(midnight().minus(Duration::from_micros(DAY_MICROS))),
-        _ => written_instant(trimmed).or_else(|| span().map(|span| now.minus(span))),
+        words => written_instant(trimmed)
+            .or_else(|| of_named_day(words, now))
+            .or_else(|| span().map(|span| now.minus(span))),
     };
     read.map(Some).ok_or_else(|| match is_of_no_day(trimmed) {
         true => Invalid::new(format!("{name}: there is no such day")),
@@ -189,7 +192,6 @@ pub(super) fn window(
 /// An instant as people write it: a date alone; a time with or without seconds; a space for the `T`; no offset for UTC; an
 /// offset without minutes or without a colon, or with a space for the `+`, since nobody encoded that in a query.
 fn written_instant(text: &str) -> Option<Timestamp> {
-    const DATE_CHARS: usize = 10;
     const MINUTE_CHARS: usize = 5;
     let (date, rest) = text.split_at_checked(DATE_CHARS)?;
     if rest.is_empty() {
@@ -207,9 +209,28 @@ fn written_instant(text: &str) -> Option<Timestamp> {
     format!("{date}T{time}{seconds}{offset}").parse().ok()
 }
 
+/// A day by its name, a time of such a day, or a time of today, all in UTC: `yesterday`, `yesterday 11:00`, `11:00:30`.
+fn of_named_day(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let (day, time) = match text.split_once(' ') {
+        Some((day, time)) => (day, time.trim_start()),
+        None if text.contains(':') => ("today", text),
+        None => (text, "00:00"),
+    };
+    let today = now.minus(Duration::from_micros(now.as_micros() % DAY_MICROS));
+    let midnight = match day {
+        "today" => today,
+        "yesterday" => today.minus(Duration::from_micros(DAY_MICROS)),
+        _ => return None,
+    };
+    let is_time = time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let date = midnight.to_string().chars().take(DATE_CHARS).collect::<String>();
+    is_time.then(|| written_instant(&format!("{date} {time}"))).flatten()
+}
+
 /// Whether the month is one, but has no such day: `2026-02-30`.
 fn is_of_no_day(text: &str) -> bool {
-    let Some((month, day)) = text.get(..10).and_then(|date| date.split_at_checked(8)) else {
+    let Some((month, day)) = text.get(..DATE_CHARS).and_then(|date| date.split_at_checked(8))
+    else {
         return false;
     };
     let is_number = day.bytes().all(|byte| byte.is_ascii_digit());
@@ -278,6 +299,14 @@ mod tests {
             ("Yesterday", NOW.minus(Duration::from_secs(32 * 3600))),
             ("7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
             ("-7d", NOW.minus(Duration::from_secs(7 * 24 * 3600))),
+            ("1 hour ago", NOW.minus(Duration::from_secs(3600))),
+            ("1d ago", NOW.minus(Duration::from_secs(24 * 3600))),
+            ("1h 30m  ago", NOW.minus(Duration::from_secs(5_400))),
+            ("08:00", NOW),
+            ("11:00", NOW.plus(Duration::from_secs(3 * 3600))),
+            ("07:59:30", NOW.minus(Duration::from_secs(30))),
+            ("today 07:00", NOW.minus(Duration::from_secs(3600))),
+            ("Yesterday  08:00", NOW.minus(Duration::from_secs(24 * 3600))),
         ] {
             assert_eq!(instant("at", &given(text), NOW), Ok(Some(is)), "{text}");
         }
@@ -293,6 +322,16 @@ mod tests {
             "2027-01-15 08:00+2",
             "2027-01-15 08:00 ++02",
             "+1h",
+            "-1h ago",
+            "ago",
+            "1d ago ago",
+            "24:00",
+            "8:00",
+            "11:00 CET",
+            "11:00+02:00",
+            "tomorrow 11:00",
+            "now 11:00",
+            "yesterday 11",
             "2027-01-15x",
             "é027-01-15",
         ] {

@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::note::note,
+    cli::{note::note, output::print_text},
     clock::{SharedClock, SystemClock},
     config::{self, Config, ConfigError},
     envelope::KeyFiles,
@@ -18,6 +18,9 @@ use crate::{
     server::check_tls,
     verification::DeliveryRouter,
 };
+
+const GOOD_WITHOUT_FILE: &str =
+    "no file given (--config, DISPATCHD_CONFIG); defaults and environment are good\n";
 
 #[derive(Args)]
 pub(super) struct ConfigFile {
@@ -44,14 +47,18 @@ impl ConfigFile {
     }
 
     fn file(&self) -> Option<PathBuf> {
-        let named = || env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty());
-        self.file.clone().or_else(|| named().map(PathBuf::from))
+        self.file.clone().or_else(file_of_environment)
     }
 
     /// Reads the file that `--config` names, for commands that otherwise need none: a mistyped name is an error everywhere.
     pub(super) fn check_named(&self) -> Result<(), ConfigError> {
         if self.file.is_some() { self.load().map(drop) } else { Ok(()) }
     }
+}
+
+/// The file that `DISPATCHD_CONFIG` names.
+pub(super) fn file_of_environment() -> Option<PathBuf> {
+    env::var_os("DISPATCHD_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
 #[derive(Subcommand)]
@@ -68,15 +75,11 @@ impl ConfigCommand {
             Self::Check(file) => {
                 let (config, faults) = file.load_partly()?;
                 check(&config, faults.unwrap_or_default())?;
-                match file.file() {
-                    Some(file) => {
-                        writeln!(stdout(), "{}: the configuration is good", file.display())?;
-                    }
-                    None => writeln!(
-                        stdout(),
-                        "no file given (--config, DISPATCHD_CONFIG); defaults and environment are good"
-                    )?,
-                }
+                let verdict = match file.file() {
+                    Some(file) => format!("{}: the configuration is good\n", file.display()),
+                    None => GOOD_WITHOUT_FILE.to_owned(),
+                };
+                print_text(&verdict, 2)?;
             }
             Self::Show(file) => write!(stdout(), "{}", in_force(file.load()?).to_toml()?)?,
         }

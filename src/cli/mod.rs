@@ -103,12 +103,19 @@ pub fn run() -> ExitCode {
         // The library of the help would colour it for a dumb terminal where the variable CI is set.
         arguments = arguments.color(clap::ColorChoice::Never);
     }
-    let matches = arguments.try_get_matches();
-    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-    let command_line = parsed.unwrap_or_else(|error| help::exit(error));
-    // A shell runs these at each start.
-    if !matches!(command_line.command, Command::Completions(_) | Command::Man(_)) {
-        variables::name_empty();
+    let matches = arguments.try_get_matches().unwrap_or_else(|error| help::exit(error));
+    let command_line = Cli::from_arg_matches(&matches).unwrap_or_else(|error| help::exit(error));
+    match command_line.command {
+        // A shell runs these at each start.
+        Command::Completions(_) | Command::Man(_) => {}
+        // These name each fault of the configuration at once.
+        Command::Serve(_) | Command::Config(_) => variables::name_empty(),
+        _ => {
+            variables::name_empty();
+            if let Err(error) = variables::refuse_wrong(&matches) {
+                return errors::report(&error.into());
+            }
+        }
     }
     let outcome = match command_line.command {
         Command::Serve(serve) => return serve.run().unwrap_or_else(|error| errors::report(&error)),

@@ -17,8 +17,8 @@ use crate::api::Row;
 
 /// Spaces between two columns.
 const GAP: usize = 2;
-/// Cells and columns are not cut to less.
-const CUT_MIN: usize = 6;
+/// Cells and columns are not cut to less. Six of them fit the narrowest terminal, and no table has more main columns.
+const CUT_MIN: usize = 5;
 
 /// What begins and ends the colour of a route (blue, green; of anything else it is dim), if there is colour at all.
 pub(super) fn paint(route: &str, colour: bool) -> (&'static str, &'static str) {
@@ -100,7 +100,7 @@ pub(super) struct Style {
 impl Style {
     /// Of standard output. Whoever asks for every column takes lines of any width.
     pub(super) fn stdout(wide: bool) -> Self {
-        Self { columns: stdout_columns().filter(|_| !wide), colour: is_coloured() }
+        Self { columns: stdout_columns().filter(|_| !wide), colour: is_coloured(&io::stdout()) }
     }
 }
 
@@ -206,7 +206,7 @@ pub(super) fn cell(value: Option<impl Display>) -> String {
 }
 
 /// Rows in columns as wide as their widest cell, two spaces apart, under a header. Columns that are too wide together are cut,
-/// the widest first.
+/// the widest first, and headers only if nothing else is left to cut.
 pub(super) fn table<R: TableRow>(rows: &[R], wide: bool, most: Option<usize>) -> String {
     let columns = columns_of::<R>(wide);
     let mut lines: Vec<_> =
@@ -216,8 +216,11 @@ pub(super) fn table<R: TableRow>(rows: &[R], wide: bool, most: Option<usize>) ->
     if let Some(most) = most {
         let gaps = GAP * columns.len().saturating_sub(1);
         let least: Vec<_> = columns.iter().map(|(name, _)| name.len()).collect();
-        let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(most);
-        shrink(&mut widths, &least, over);
+        // The headers come last.
+        for least in [&*least, &[]] {
+            let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(most);
+            shrink(&mut widths, least, over);
+        }
     }
     for cells in &mut lines {
         cells.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = cut(cell, *width));

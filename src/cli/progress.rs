@@ -35,6 +35,11 @@ impl ProgressView {
         Self(RefCell::new(Shown { bar, ..Shown::default() }))
     }
 
+    /// Takes the bar away, for good: before something else is printed.
+    pub(super) fn end(&self) {
+        self.0.borrow_mut().end();
+    }
+
     pub(super) fn show(&self, progress: Progress) {
         if let Some(line) = self.0.borrow_mut().show(progress, Instant::now()) {
             note!("{line}");
@@ -74,13 +79,17 @@ impl Shown {
         let share = share.map_or_else(String::new, |share| format!("{share} %, "));
         Some(format!("{phase}: {share}{pace}"))
     }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.end();
     }
 }
 

@@ -1,13 +1,13 @@
 //! `dispatchd serve`: runs the server until a stop signal.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{io::stderr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{config::ConfigFile, demo};
+use super::{config::ConfigFile, demo, terminal::is_coloured};
 use crate::cli::note::note;
 use crate::{
     clock::SystemClock,
@@ -65,7 +65,7 @@ impl Serve {
             );
             config.tls = TlsConfig::default();
         }
-        telemetry::start(&config.telemetry);
+        telemetry::start(&config.telemetry, is_coloured(&stderr()));
         raise_open_files();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

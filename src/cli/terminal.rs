@@ -1,7 +1,8 @@
 //! The terminal that a command prints on, if it is one: how wide it is, whether it takes colour.
 //!
-//! Nothing that is printed on a terminal is wider than it. A pipe or a file has no width, and nothing is cut or wrapped
-//! there, so that scripts get whole values.
+//! Tables, reports and messages are not wider than the terminal. What is to be copied stays whole: a word such as a path or a
+//! hash, which then has a line of its own, and a command to paste. JSON, CSV, TOML and scripts are for programs, and stay as
+//! they are. A pipe or a file has no width, and nothing is cut or wrapped there, so that scripts get whole values.
 
 use std::{
     env,
@@ -12,7 +13,7 @@ use std::{
 /// Columns of a terminal of unknown width.
 const COLUMNS_DEFAULT: usize = 80;
 /// A terminal that says it has fewer is treated as if it had this many.
-const COLUMNS_MIN: usize = 20;
+const COLUMNS_MIN: usize = 40;
 
 /// Columns of standard output; none if it is no terminal.
 pub(super) fn stdout_columns() -> Option<usize> {
@@ -35,9 +36,9 @@ fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
     Some(told.or_else(named).unwrap_or(COLUMNS_DEFAULT).max(COLUMNS_MIN))
 }
 
-/// Whether standard output takes colour: it is a terminal, and nothing refuses colour.
-pub(super) fn is_coloured() -> bool {
-    io::stdout().is_terminal() && !refuses_colour()
+/// Whether a stream takes colour: it is a terminal, and nothing refuses colour.
+pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !refuses_colour()
 }
 
 /// Whether the environment asks for no colour, or names a terminal that knows none.

@@ -85,6 +85,7 @@ fn wrap_line(line: &str, columns: usize, hanging: usize) -> String {
     for (at, word) in words.split(' ').enumerate() {
         let wide = width(word);
         if at > 0 && used + 1 + wide > columns {
+            out.truncate(out.trim_end_matches(' ').len());
             out.push('\n');
             out.push_str(&" ".repeat(indent + hanging));
             used = indent + hanging;

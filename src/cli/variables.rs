@@ -3,12 +3,14 @@
 use std::{
     env::{self, VarError},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
+use clap::ArgMatches;
 
-use super::{errors::UsageError, note::note};
+use super::{config::file_of_environment, errors::UsageError, note::note};
+use crate::config::{ConfigError, check_variables};
 
 /// No token is longer.
 const BYTES_MAX: usize = 256;
@@ -21,6 +23,19 @@ pub(super) fn name_empty() {
         if value.is_empty() && name.starts_with("DISPATCHD_") && name != "DISPATCHD_CONFIG" {
             note!("dispatchd: {name} is empty, which counts as unset");
         }
+    }
+}
+
+/// Refuses variables that nothing reads, and values that their keys do not take. A command with `--config` reads that file, and
+/// says so itself.
+pub(super) fn refuse_wrong(arguments: &ArgMatches) -> Result<(), ConfigError> {
+    let mut of_command = arguments;
+    while let Some((_, below)) = of_command.subcommand() {
+        of_command = below;
+    }
+    match of_command.try_get_one::<PathBuf>("config") {
+        Ok(Some(_)) => Ok(()),
+        _ => check_variables(file_of_environment().as_deref(), env::vars_os()),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{ffi::OsString, path::Path};
 use serde::Deserialize as _;
 
 use super::{
-    environment::{self, Override},
+    environment::{self, Override, Variables},
     sections::{Config, ConfigError, Fault},
     tree,
 };
@@ -33,14 +33,28 @@ pub fn load_partly(
     })?;
     let mut loading = Loading::default();
     loading.set_file(&in_file, &text, &name);
-    let variables = environment::read(env, &mut loading.faults);
-    for change in &variables.overrides {
-        loading.set_variable(change);
-    }
-    environment::refuse_unknown(&variables.others, &[&in_file, &loading.tree], &mut loading.faults);
-    loading.validate(&text, &name, &variables.overrides);
+    let overrides = loading.set_variables(&in_file, env);
+    loading.validate(&text, &name, &overrides);
     let Loading { config, faults, .. } = loading;
     Ok((config, (!faults.is_empty()).then(|| ConfigError::from(faults))))
+}
+
+/// Finds the faults of the variables in `env` alone: those that nothing reads, and values that their keys do not take. For commands
+/// that use no configuration. `file` may name further variables by its `*_env` keys. What is wrong with it is no fault here.
+///
+/// # Errors
+/// If a variable has a fault.
+pub fn check_variables(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), ConfigError> {
+    let text = file.and_then(|file| files::read_text(file).ok()).unwrap_or_default();
+    let in_file = toml::from_str(&text).unwrap_or_default();
+    let mut loading = Loading::default();
+    loading.set_file(&in_file, &text, "");
+    loading.faults.clear();
+    loading.set_variables(&in_file, env);
+    if loading.faults.is_empty() { Ok(()) } else { Err(loading.faults.into()) }
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {
@@ -82,6 +96,20 @@ impl Loading {
                 refused.push(path);
             }
         }
+    }
+
+    /// Sets what variables override, and refuses those that nothing reads.
+    fn set_variables(
+        &mut self,
+        in_file: &toml::Table,
+        env: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Vec<Override> {
+        let Variables { overrides, others } = environment::read(env, &mut self.faults);
+        for change in &overrides {
+            self.set_variable(change);
+        }
+        environment::refuse_unknown(&others, &[in_file, &self.tree], &mut self.faults);
+        overrides
     }
 
     /// A variable's value is read as TOML and, if the key does not take that, as text.

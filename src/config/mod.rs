@@ -23,7 +23,7 @@ mod tests;
 mod tls;
 mod tree;
 
-pub use load::load_partly;
+pub use load::{check_variables, load_partly};
 pub use sections::{Config, ConfigError};
 pub use server::ServerConfig;
 pub use tls::{TlsConfig, TlsListeners};

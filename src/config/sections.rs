@@ -61,9 +61,14 @@ impl Fault {
 }
 
 impl ConfigError {
-    /// Adds faults of what the configuration names: each with the key that names it.
+    /// Adds faults of what the configuration names: each with the key that names it, unless the fault is there already.
     pub fn add(&mut self, faults: impl IntoIterator<Item = (String, String)>) {
-        self.faults.extend(faults.into_iter().map(|(key, why)| Fault::new(key, why)));
+        for (key, why) in faults {
+            let said = format!("{key} {why}");
+            if self.faults.iter().all(|fault| fault.why != said) {
+                self.faults.push(Fault::new(key, why));
+            }
+        }
     }
 
     /// Itself, unless it holds no fault.

@@ -293,6 +293,35 @@ fn variables_that_are_empty_or_somebody_elses_are_left_alone() {
     assert!(unnamed.contains("DISPATCHD_SMTP_PASSWORD"), "{unnamed}");
 }
 
+/// Commands that use no configuration refuse variables that nothing reads, and say nothing of the file.
+#[test]
+fn variables_are_checked_without_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dispatchd.toml");
+    let text = "[ownership.delivery.mail]\nhost = \"a\"\npassword_env = \"DISPATCHD_SMTP_PASSWORD\"\n[log]\nretention = \"no\"\n";
+    fs::write(&file, text).unwrap();
+    let check = |file: Option<&Path>, variable: &str| {
+        let env = [(variable.into(), "x".into()), ("DISPATCHD_TOKEN".into(), "do_x".into())];
+        check_variables(file, env).err().map(|error| error.to_string())
+    };
+    for (variable, meant) in [
+        ("DISPATCHD_SERVER_PHONES", "DISPATCHD_SERVER__PHONES"),
+        ("DISPATCHD_LOG_DURABILITY", "DISPATCHD_LOG__DURABILITY"),
+        ("DISPATCHD_TOKENS", "DISPATCHD_TOKEN"),
+        ("DISPATCHD_DEVICE__TOKEN", "DISPATCHD_DEVICE_TOKEN"),
+    ] {
+        let said = check(None, variable).unwrap();
+        assert!(said.ends_with(&format!("did you mean {meant}?")), "{said}");
+        assert_eq!(check(Some(&file), variable), Some(said));
+    }
+    let said = check(None, "DISPATCHD_SMTP_PASSWORD").unwrap();
+    assert!(said.contains("no key and no command has this variable"), "{said}");
+    for file in [&*file, Path::new("/no/such/file")] {
+        assert_eq!(check(Some(file), "DISPATCHD_SERVER__DATA"), None);
+    }
+    assert_eq!(check(Some(&file), "DISPATCHD_SMTP_PASSWORD"), None);
+}
+
 /// A key that is missing beside others of its section is the fault of whoever set those.
 #[test]
 fn a_missing_key_is_blamed_on_who_set_its_section() {

@@ -3,6 +3,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    process::Command,
     time::Duration,
 };
 
@@ -186,7 +187,7 @@ async fn the_command_line_takes_times_as_people_write_them() {
     let reader = server.operator_token("reader", "reader");
     let day = past_day();
     let minute = format!("{day} 08:00");
-    for since in ["-1h", "1h", "90m", "yesterday", &day, &minute] {
+    for since in ["-1h", "1h", "90m", "1 hour ago", "yesterday", "yesterday 00:30", &day, &minute] {
         let mut command = dispatchd();
         command.args(["log", "search", "--json", "--since", since]);
         command.env("DISPATCHD_SERVER", &server.operators).env("DISPATCHD_TOKEN", &reader);
@@ -218,6 +219,57 @@ async fn an_address_that_is_not_the_servers_is_refused_with_what_it_takes() {
 }
 
 /// A server that redirects must not get what was meant for another.
+#[test]
+fn a_variable_that_nothing_reads_is_refused_by_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    for words in
+        ["log search", "why +14155550123", "ask +14155550123", "operator list --data", "doctor"]
+    {
+        for (variable, meant) in [
+            ("DISPATCHD_SERVER_PHONES", "DISPATCHD_SERVER__PHONES"),
+            ("DISPATCHD_LOG_DURABILITY", "DISPATCHD_LOG__DURABILITY"),
+            ("DISPATCHD_TOKENS", "DISPATCHD_TOKEN"),
+            ("DISPATCHD_DEVICE__TOKEN", "DISPATCHD_DEVICE_TOKEN"),
+        ] {
+            let mut command = dispatchd();
+            command.args(words.split(' ')).env(variable, "x");
+            if words.ends_with("--data") {
+                command.arg(data);
+            }
+            let output = run(&mut command);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(64), "{words}: {said}");
+            for part in [variable, &format!("did you mean {meant}?")] {
+                assert!(said.contains(part), "{words}: `{part}` is not in: {said}");
+            }
+        }
+    }
+    // A shell runs this at each start.
+    let completions = run(dispatchd().args(["completions", "bash"]).env("DISPATCHD_TOKENS", "x"));
+    assert!(completions.status.success() && completions.stderr.is_empty());
+    // The configuration that is named knows it.
+    let file = folder.path().join("dispatchd.toml");
+    std::fs::write(&file, "[ownership.delivery.mail]\npassword_env = \"DISPATCHD_SMTP\"\n")
+        .unwrap();
+    let mut search = dispatchd();
+    search.args(["log", "search", "--server", "http://127.0.0.1:1"]).env("DISPATCHD_SMTP", "x");
+    let code = |command: &mut Command| run(command).status.code();
+    assert_eq!(code(&mut search), Some(64));
+    assert_eq!(code(search.env("DISPATCHD_CONFIG", file)), Some(1));
+}
+
+#[test]
+fn a_missing_key_is_one_fault() {
+    let mut check = dispatchd();
+    check.args(["config", "check"]).env("DISPATCHD_OWNERSHIP__DELIVERY__MAIL__HOST", "x");
+    let output = run(&mut check);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert_eq!(said.matches("ownership.delivery.mail.from").count(), 1, "{said}");
+    assert!(!said.contains("faults") && said.lines().count() == 1, "{said}");
+}
+
 #[test]
 fn a_redirect_is_not_followed() {
     let [first, second] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
@@ -324,7 +376,10 @@ async fn the_api_takes_times_as_people_write_them() {
         &format!("{day}%2008:00"),
         &day,
         "yesterday",
+        "yesterday%2000:30",
         "-1h",
+        "1%20hour%20ago",
+        "1+hour+ago",
     ] {
         let found = server.records(&reader, &format!("since={since}&kind=lookup")).await;
         assert_eq!(found.len(), 1, "{since}");

@@ -1,19 +1,20 @@
 //! `dispatchd log segments`: a table of the log's files, and a bar of the days that it still knows.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::{
     api::{SegmentSummary, SegmentsRequest},
-    cli::output::{Column, TableRow, Tabular, print_rows},
+    cli::output::{Column, TableRow, Tabular, print_rows, print_text},
+    cli::terminal::stdout_columns,
     cli::text::{counted, minutes, seconds},
     clock::{Clock as _, SystemClock, Timestamp},
     query_log::SegmentState,
 };
 
-/// Columns of the bar: twelve hours each at the longest retention.
-const CELLS: usize = 60;
+/// Columns of the bar, on a terminal that has as many: twelve hours each at the longest retention.
+const CELLS_MAX: usize = 60;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 pub(super) fn run(command: &Tabular<SegmentsRequest>) -> anyhow::Result<()> {
@@ -23,7 +24,8 @@ pub(super) fn run(command: &Tabular<SegmentsRequest>) -> anyhow::Result<()> {
     let rows: Vec<_> = segments.iter().map(|segment| SegmentRow { segment, now }).collect();
     print_rows(form, &rows)?;
     if !form.json {
-        write!(std::io::stdout(), "{}", bar(&segments, now))?;
+        let cells = stdout_columns().map_or(CELLS_MAX, |columns| columns.min(CELLS_MAX));
+        print_text(&bar(&segments, now, cells), 2)?;
     }
     Ok(())
 }
@@ -80,16 +82,16 @@ const fn is_well(state: SegmentState) -> bool {
 
 /// The bar with its legend; empty if there is no segment. One column is so many hours of records: the taller, the more;
 /// `·` none, `!` something in it cannot be read.
-fn bar(segments: &[SegmentSummary], now: Timestamp) -> String {
+fn bar(segments: &[SegmentSummary], now: Timestamp, width: usize) -> String {
     // Every hour lives as long as the retention says; one from a wrong clock may not.
     let Some(span) = segments.iter().map(|part| part.expires_at.since(part.from)).max() else {
         return String::new();
     };
     let (start, span_us) = (now.minus(span), span.as_micros().max(1));
-    let (mut records, mut broken) = ([0u64; CELLS], [false; CELLS]);
+    let (mut records, mut broken) = (vec![0u64; width], vec![false; width]);
     for part in segments {
-        let at = part.from.since(start).as_micros() * CELLS as u128 / span_us;
-        let cell = usize::try_from(at).unwrap_or(CELLS).min(CELLS - 1);
+        let at = part.from.since(start).as_micros() * width as u128 / span_us;
+        let cell = usize::try_from(at).unwrap_or(width).min(width - 1);
         records[cell] += part.records;
         broken[cell] |= !is_well(part.state);
     }
@@ -102,8 +104,14 @@ fn bar(segments: &[SegmentSummary], now: Timestamp) -> String {
     let mut out = String::from("\n");
     let hours = span.as_secs_f64() / 3600.0;
     let _ = writeln!(out, "{}", cells.collect::<String>());
-    let _ = writeln!(out, "{:<30}{:>30}", format!("{} ago", days(hours)), "now");
-    let each = days(hours / CELLS as f64);
+    let _ = writeln!(
+        out,
+        "{:<half$}{:>half$}",
+        format!("{} ago", days(hours)),
+        "now",
+        half = width / 2
+    );
+    let each = days(hours / width as f64);
     let most = counted(most, "record");
     let _ = writeln!(out, "a column is {each}, the tallest {most}; · none, ! cannot be read");
     let sum = |of: fn(&SegmentSummary) -> u64| segments.iter().map(of).sum::<u64>();
@@ -146,9 +154,9 @@ mod tests {
             segment(now.minus(HOUR), 40, SegmentState::Active),
             segment(now.minus(100 * HOUR), 40, SegmentState::KeyMissing),
         ];
-        let bar = bar(&segments, now);
+        let bar = bar(&segments, now, CELLS_MAX);
         let cells: Vec<char> = bar.lines().nth(1).unwrap().chars().collect();
-        assert_eq!(cells.len(), CELLS);
+        assert_eq!(cells.len(), CELLS_MAX);
         assert_eq!((cells[0], cells[30], cells[59], cells[51]), ('▁', '█', '▄', '!'));
         assert_eq!(cells.iter().filter(|cell| **cell == '·').count(), 56);
         assert!(bar.contains("30d ago") && bar.contains("a column is 12.0h"), "{bar}");
@@ -168,6 +176,6 @@ mod tests {
 
     #[test]
     fn an_empty_log_has_no_bar() {
-        assert_eq!(bar(&[], Timestamp::EPOCH), "");
+        assert_eq!(bar(&[], Timestamp::EPOCH, CELLS_MAX), "");
     }
 }

@@ -82,6 +82,7 @@ impl Export {
             let registry = StoppedRegistry::open(&copy.directory, config.registry, clock)?;
             self.write(kind, &registry, &view)?
         };
+        view.end();
         let accounts = counted(accounts, "account");
         match &self.file {
             file @ Target::File(_) => {
@@ -121,9 +122,12 @@ impl Export {
         view: &ProgressView,
     ) -> anyhow::Result<u64> {
         let total = registry.accounts()?;
+        if matches!(self.file, Target::Stdout) {
+            // A bar between the rows, or before the first, would be in their way.
+            view.end();
+        }
         let writer = ExportWriter::create(&self.file, kind, self.for_spreadsheet)?;
         let Target::File(file) = &self.file else {
-            // A bar between the rows would be in their way.
             return write_all(writer, registry, &|_| ()).context("what was written is not all");
         };
         subject_key::write(file, registry)?;

@@ -8,10 +8,15 @@ use reqwest::Method;
 use super::stopped::Stopped;
 use crate::{
     api::Counts,
-    cli::{client::block_on, output::print_json, source::Source},
+    cli::{client::block_on, output::print_json, source::Source, terminal::stdout_columns},
     clock::Clock as _,
     operators::Role,
 };
+
+/// Columns of a name.
+const NAME: usize = 14;
+/// Columns of a number, where there is space for them.
+const NUMBER: usize = 14;
 
 #[derive(Args)]
 pub(crate) struct Stats {
@@ -36,16 +41,22 @@ impl Stats {
         };
         match self.json {
             true => print_json(&figures),
-            false => Ok(print(&figures, &mut stdout().lock())?),
+            false => Ok(print(&figures, width_of_numbers(), &mut stdout().lock())?),
         }
     }
 }
 
-fn print(figures: &Counts, out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(out, "{:<14} {:>14} {:>14}", "REGISTRY", "ALL", "LIVE")?;
+/// Columns of each of the two numbers beside a name: fewer on a narrow terminal.
+fn width_of_numbers() -> usize {
+    let left = stdout_columns().map_or(usize::MAX, |columns| columns - NAME - 2);
+    (left / 2).min(NUMBER)
+}
+
+fn print(figures: &Counts, number: usize, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "{:<NAME$} {:>number$} {:>number$}", "REGISTRY", "ALL", "LIVE")?;
     let row = |out: &mut dyn Write, name: &str, all: u64, live: Option<u64>| {
         let live = live.map_or_else(String::new, |live| live.to_string());
-        writeln!(out, "{}", format!("{name:<14} {all:>14} {live:>14}").trim_end())
+        writeln!(out, "{}", format!("{name:<NAME$} {all:>number$} {live:>number$}").trim_end())
     };
     row(out, "handles", figures.handles, Some(figures.live.handles))?;
     row(out, "  addresses", figures.addresses, None)?;
@@ -55,7 +66,7 @@ fn print(figures: &Counts, out: &mut impl Write) -> std::io::Result<()> {
     }
     row(out, "accounts", figures.accounts, None)?;
     let memory = &figures.bytes;
-    writeln!(out, "\n{:<14} {:>14} {:>14}", "MEMORY", "BYTES", "PER HANDLE")?;
+    writeln!(out, "\n{:<NAME$} {:>number$} {:>number$}", "MEMORY", "BYTES", "PER HANDLE")?;
     let parts = [
         ("accounts", memory.accounts),
         ("spare", memory.spare),

@@ -132,33 +132,43 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/upgrade.md",
-        "sudo apt install --yes --allow-downgrades ./dispatchd_0.2.0_amd64.deb",
-        "it needs root; packages::debian runs it in a root of its own",
+        "sudo -u dispatchd dispatchd registry import /var/lib/dispatchd-move/accounts.csv --data /var/lib/dispatchd",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
-        "sudo apt install --yes --allow-downgrades ./dispatchd_0.2.0_amd64.deb",
-        "it needs root; packages::debian runs it in a root of its own",
+        "sudo apt install --yes --allow-downgrades ./dispatchd_0.3.0_amd64.deb",
+        "it needs root; packages::upgrade runs it in a root of its own",
+    ),
+    (
+        "docs/operators/upgrade.md",
+        "sudo apt install --yes --allow-downgrades ./dispatchd_OLD_amd64.deb",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
         "sudo apt install --yes ./dispatchd_0.4.0_amd64.deb",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
         "sudo apt install --yes ./dispatchd_0.4.0_amd64.deb",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
+    ),
+    (
+        "docs/operators/upgrade.md",
+        "sudo apt install --yes ./dispatchd_NEW_amd64.deb",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
         "sudo mv /var/lib/dispatchd /var/lib/dispatchd-old",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
         "sudo rm -r /var/lib/dispatchd-move",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
@@ -168,17 +178,32 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     (
         "docs/operators/upgrade.md",
         "sudo systemctl start dispatchd",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
+    ),
+    (
+        "docs/operators/upgrade.md",
+        "sudo systemctl start dispatchd",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
         "sudo systemctl stop dispatchd",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
         "sudo systemctl stop dispatchd",
-        "it needs root; packages::debian runs it in a root of its own",
+        "it needs root; packages::upgrade runs it in a root of its own",
+    ),
+    (
+        "docs/operators/upgrade.md",
+        "sudo systemctl stop dispatchd",
+        "it needs root; packages::upgrade runs it in a root of its own",
+    ),
+    (
+        "docs/operators/upgrade.md",
+        "sudo systemctl stop dispatchd",
+        "it needs root; packages::upgrade runs it in a root of its own",
     ),
 ];
 

@@ -12,6 +12,8 @@ pub(crate) struct Block {
     pub(crate) text: String,
     /// The number of its first line of text in the document, from 1.
     pub(crate) line: usize,
+    /// The number of the line that closes it.
+    pub(super) end: usize,
 }
 
 /// A Markdown file.
@@ -26,7 +28,7 @@ pub(crate) struct Document {
 
 impl Document {
     /// Reads Markdown. A fence that is indented or stays open is a fault: other readers of Markdown understand it differently.
-    pub(super) fn parse(name: &str, text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, String> {
         let (mut blocks, mut prose) = (Vec::new(), Vec::new());
         let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
         while let Some((at, line)) = lines.next() {
@@ -38,15 +40,15 @@ impl Document {
                 continue;
             };
             let mut inside = Vec::new();
-            loop {
+            let end = loop {
                 match lines.next() {
-                    Some((_, "```")) => break,
+                    Some((end, "```")) => break end,
                     Some((_, line)) => inside.push(line),
                     None => return Err(format!("{name}:{at}: the block is never closed")),
                 }
-            }
+            };
             let (kind, text) = (kind.trim().to_owned(), inside.join("\n"));
-            blocks.push(Block { kind, text, line: at + 1 });
+            blocks.push(Block { kind, text, line: at + 1, end });
         }
         Ok(Self { name: name.to_owned(), text: text.to_owned(), blocks, prose })
     }
@@ -56,10 +58,17 @@ impl Document {
         self.blocks.iter().filter(move |block| block.kind == kind)
     }
 
-    /// The output of a block, if the document shows it: the next block, of the kind `text`.
+    /// The block that ends in the line before this one begins.
+    pub(super) fn right_before(&self, block: &Block) -> Option<&Block> {
+        // Between lies the fence that opens this one.
+        self.blocks.iter().find(|before| before.end + 2 == block.line)
+    }
+
+    /// The output of a block, if the document shows it: the block right behind it, of the kind `text`.
     pub(crate) fn output_of(&self, block: &Block) -> Option<&Block> {
-        let next = self.blocks.iter().find(|next| next.line > block.line);
-        next.filter(|next| next.kind == "text")
+        let is_behind =
+            |next: &&Block| self.right_before(next).is_some_and(|before| before.line == block.line);
+        self.blocks.iter().find(is_behind).filter(|next| next.kind == "text")
     }
 
     /// What stands below a heading such as `## Errors`, up to the next one of its level or above.
@@ -138,10 +147,10 @@ fn blocks_and_prose_are_told_apart() {
 
 #[test]
 fn a_section_ends_at_the_next_heading_of_its_level_or_above() {
-    let text = "## A\none\n```sh\n## no heading\n```\n\n```text\nout\n```\n### B\ntwo\n\n```sh\nls\n```\n#x\n# C\nthree\n";
+    let text = "## A\none\n```sh\n## no heading\n```\n```text\nout\n```\n### B\ntwo\n\n```sh\nls\n```\n#x\n# C\nthree\n";
     let document = Document::parse("a.md", text).unwrap();
     for (heading, prose, blocks) in [
-        ("## A", &["one", "", "### B", "two", "", "#x"][..], 3),
+        ("## A", &["one", "### B", "two", "", "#x"][..], 3),
         ("### B", &["two", "", "#x"], 1),
         ("# C", &["three"], 0),
     ] {

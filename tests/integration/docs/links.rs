@@ -6,7 +6,7 @@ use super::document::{Document, documents, files_below};
 use crate::repository::file;
 
 /// The targets of the links and images in a line of Markdown. Code is not Markdown.
-fn targets(line: &str) -> Vec<String> {
+pub(crate) fn targets(line: &str) -> Vec<String> {
     let text: String = line.split('`').step_by(2).collect::<Vec<_>>().join("code");
     let inline = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     let inline = inline.map(|(target, _)| target.split_whitespace().next().unwrap_or_default());

@@ -3,6 +3,7 @@
 //! A new document needs no line here: it is found. Its blocks say by their kind how they are checked; see [`run_all`].
 
 mod by_hand;
+mod changelog;
 mod demo;
 mod document;
 mod links;
@@ -14,14 +15,20 @@ mod shell;
 use std::{sync::Mutex, thread};
 
 pub(crate) use document::{Block, Document, document, documents, files_below};
+pub(crate) use links::targets;
 pub(crate) use pattern::matches;
 use serde_json::Value;
 use shell::Place;
 
 use crate::repository::file;
 
-/// Blocks that are only shown: output, and files of other programs. `text` right after a block that runs is its output.
-const SHOWN: &[&str] = &["text", "ini", "nginx", "caddy", "yaml", "csv", "http", "promql", "rust"];
+/// Blocks that are only shown: drawings, help, and files of other programs. A test of its own runs `haproxy`.
+const SHOWN: &[&str] =
+    &["text shown", "ini", "nginx", "caddy", "haproxy", "yaml", "csv", "http", "promql", "rust"];
+/// The output of the block before it.
+const OUTPUT: &str = "text";
+/// Blocks that print something. A test runs them, or a reader does.
+const PRINTS: &[&str] = &["sh", "sh by-hand", "sql", "rust"];
 /// Blocks with a test of their own: `sh by-hand` is listed in `by_hand.rs`, and `sql` runs in `export`.
 const ELSEWHERE: &[&str] = &["sh by-hand", "sql"];
 /// Blocks of README only: the two commands to begin with. Another test compares them.
@@ -39,6 +46,10 @@ fn faults_of(document: &Document) -> Vec<String> {
             "sh" | "sh server" | "ts" | "python" => None,
             "toml" => place.check_configuration(&block.text).err(),
             "json" => serde_json::from_str::<Value>(&block.text).err().map(|e| e.to_string()),
+            OUTPUT => match document.right_before(block) {
+                Some(before) if PRINTS.contains(&&*before.kind) => None,
+                _ => Some("a text block is the output of the block right before it; else mark it `text shown`, and a command `sh`".to_owned()),
+            },
             _ if SHOWN.contains(&kind) || ELSEWHERE.contains(&kind) => None,
             _ if document.name == "README.md" && README_ONLY.contains(&kind) => None,
             _ => Some(format!("blocks of the kind {kind:?} are not known")),
@@ -77,6 +88,9 @@ fn a_block_of_a_wrong_kind_is_refused() {
         ("```\nls\n```\n", "a.md:2: blocks of the kind \"\" are not known"),
         ("```shell\nls\n```\n", "a.md:2: blocks of the kind \"shell\" are not known"),
         ("```sh demo\nls\n```\n", "a.md:2: blocks of the kind \"sh demo\" are not known"),
+        ("```text\nls\n```\n", "a.md:2: a text block is the output"),
+        ("```sh\ntrue\n```\nThen:\n```text\n```\n", "a.md:6: a text block is the output"),
+        ("```text shown\n```\n```text\n```\n", "a.md:4: a text block is the output"),
         ("```json\n{,}\n```\n", "a.md:2: key must be a string"),
         ("```toml\n[log]\nretention = \"1\"\n```\n", "a.md:2: [log]"),
     ] {

@@ -23,12 +23,15 @@ use super::{
 };
 use crate::{
     clients_typescript,
-    harness::{PATIENCE, dispatchd, own_port, quoted},
+    harness::{PATIENCE, dispatchd, own_port, quoted, say},
     python::{node_packages, node_tool, python},
     recipes::authority::write,
 };
 
 const CARGO_RUN: &str = "cargo run --release --";
+/// Sections that a newcomer follows: how long their blocks take is printed.
+const NEWCOMERS: [(&str, &str); 2] =
+    [("README.md", "## Why did it go green?"), ("docs/client.md", "## In TypeScript")];
 
 /// All processes of a document. Dropping it kills them.
 struct Group(Child);
@@ -132,8 +135,8 @@ impl Place {
 
     /// The script of all blocks. Each writes to a file of its own what its reader sees.
     fn script(&self, steps: &[&Block]) -> String {
-        let mut script = String::new();
         let outputs = quoted(self.path("outputs").to_str().unwrap());
+        let mut script = format!("echo $EPOCHREALTIME >{outputs}/0.begun\n");
         for (at, step) in steps.iter().enumerate() {
             let text = self.translate(&step.text);
             // The server is no job of the shell: `wait` in a later block does not wait for it.
@@ -150,6 +153,7 @@ impl Place {
                     writeln!(script, "cat >'{file}' <<'END OF FILE'\n{text}\nEND OF FILE")
                 }
             };
+            let _ = writeln!(script, "echo $EPOCHREALTIME >{outputs}/{}.begun", at + 1);
         }
         script
     }
@@ -158,6 +162,26 @@ impl Place {
         fs::read(self.path("outputs").join(at.to_string()))
             .ok()
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Prints how long the steps of each section for newcomers took.
+    fn say_seconds(&self, document: &Document, steps: &[&Block]) {
+        let begun = |at: usize| -> f64 {
+            let time = fs::read_to_string(self.path(&format!("outputs/{at}.begun"))).unwrap();
+            time.trim().parse().unwrap()
+        };
+        for (_, heading) in NEWCOMERS.iter().filter(|(name, _)| *name == document.name) {
+            let section = document.section(heading);
+            let is_in = |step: &&Block| section.blocks.iter().any(|block| block.line == step.line);
+            let first = steps.iter().position(is_in).expect("the section has blocks that run");
+            let count = steps.iter().filter(|step| is_in(step)).count();
+            let seconds = begun(first + count) - begun(first);
+            say(&format!(
+                "{}, {}: {seconds:.1} s",
+                document.name,
+                heading.trim_start_matches("## ")
+            ));
+        }
     }
 
     /// Runs the blocks. The error says which failed.
@@ -210,6 +234,7 @@ impl Place {
         if let Err(fault) = self.run(document, &steps) {
             return vec![fault];
         }
+        self.say_seconds(document, &steps);
         let mut faults = Vec::new();
         for (at, step) in steps.iter().enumerate().filter(|(_, step)| step.kind == "sh") {
             let Some(next) = document.output_of(step) else { continue };

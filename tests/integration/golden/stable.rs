@@ -16,6 +16,8 @@ const SHAPES: [(&str, &str); 10] = [
     ("##d##h", "29d20h"),
     ("##d#h", "29d20h"),
 ];
+/// The least letters and digits of a token after its prefix.
+const TOKEN_CHARS_MIN: usize = 30;
 /// Letters and digits of an id after its prefix.
 const ID_CHARS: usize = 13;
 /// Hexadecimal digits of a hash: more than a phone number has. A fingerprint stands behind an hour, and may be cut.
@@ -36,6 +38,8 @@ pub(super) fn stable(text: &str) -> String {
             let number = ids.len() + 1;
             let number = *ids.entry(id.clone()).or_insert(number);
             (format!("{}{number:0width$}", &id[..2], width = ID_CHARS), id.len())
+        } else if let Some((prefix, secret)) = token(rest) {
+            (format!("{prefix}{}", "x".repeat(secret)), prefix.len() + secret)
         } else if let Some((shape, stands)) = SHAPES.iter().find(|(shape, _)| fits(shape, rest)) {
             ((*stands).to_owned(), shape.len())
         } else {
@@ -71,6 +75,15 @@ pub(super) fn without_sizes(text: &str) -> String {
     out + rest
 }
 
+/// The prefix of a token at the beginning of the text, and how many letters follow it.
+fn token(text: &[char]) -> Option<(&'static str, usize)> {
+    let starts = |prefix: &&str| prefix.chars().eq(text.iter().copied().take(prefix.len()));
+    let prefix = ["do_", "dd_"].into_iter().find(starts)?;
+    let is_letter = |it: &&char| it.is_ascii_alphanumeric() || "_-".contains(**it);
+    let secret = text[prefix.len()..].iter().take_while(is_letter).count();
+    (secret >= TOKEN_CHARS_MIN).then_some((prefix, secret))
+}
+
 /// An id at the beginning of the text.
 fn id(text: &[char]) -> Option<String> {
     let id: String =
@@ -96,6 +109,8 @@ fn only_what_differs_is_replaced() {
         "d_0000000000001 a_0000000000002 d_0000000000001 of +14155550123, 29d20h, 03:04:05, 12 records\n\
          2026-01-02T03:04:05Z 2026-01-02 03:04:05 0000490000-000000 490000:ffff… +447700900123"
     );
+    let token = "d_o_x do_rktNS4eBG8cfTVamfOlSTdl7Pu_yraajldZn4X-WH9g' do_not";
+    assert_eq!(stable(token), format!("d_o_x do_{}' do_not", "x".repeat(43)));
     let text = "12 1234 d_123 0000490000-000000 05:10.678 +14155550123 567,";
     let text_without = "12 9999 d_123 0000490000-000000 05:10.678 +14155550123 999,";
     assert_eq!(without_sizes(text), text_without);

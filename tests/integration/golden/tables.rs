@@ -41,18 +41,18 @@ const REPORTS: [(&str, bool); 11] = [
     ("ask", false),
 ];
 
-struct Shop {
-    folder: tempfile::TempDir,
-    server: Server,
+pub(super) struct Shop {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) server: Server,
     admin: String,
     /// A moment of the first hour of its log.
     in_first_hour: String,
     /// An account that is flagged.
-    flagged: String,
+    pub(super) flagged: String,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let World { server, began, flagged } = world(&folder.path().join("data")).await;
         let in_first_hour = began.plus(Duration::from_secs(300)).to_string();
@@ -60,12 +60,12 @@ impl Shop {
         Self { folder, server, admin, in_first_hour, flagged }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A command against the server, in the folder.
-    fn command(&self, words: &str) -> Command {
+    pub(super) fn command(&self, words: &str) -> Command {
         let mut command = command(words);
         command
             .env("DISPATCHD_SERVER", &self.server.operators)
@@ -138,6 +138,15 @@ fn accounts(now: &str) -> String {
         + "nonsense,a_0000000000003,d_0000000000003,ios,,\n"
 }
 
+/// No line is wider than the terminal, unless it is one long word.
+#[track_caller]
+pub(super) fn fits(text: &str, columns: u16) {
+    for line in text.lines() {
+        let is_word = !line.trim().contains(' ');
+        assert!(is_word || line.width() <= usize::from(columns), "{columns} columns: {line}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_table_and_report_is_kept() {
     let shop = Shop::open().await;
@@ -162,6 +171,14 @@ async fn every_table_and_report_is_kept() {
             let printed = if has_sizes { without_sizes(&printed) } else { printed };
             let name: Vec<_> = words.split(' ').take(2).filter(|it| !it.contains('+')).collect();
             is_kept(&format!("{}.{form}", name.join("-")), &printed);
+        }
+    }
+    for words in tables.into_iter().chain(REPORTS).map(|(words, _)| words) {
+        let words = if words == "why" { format!("why {NUMBER}") } else { words.to_owned() };
+        for columns in [60, 40] {
+            let screen = shop.screen(&words, columns).await;
+            assert_eq!(screen.code, Some(0), "{words}: {}", screen.text);
+            fits(&screen.text, columns);
         }
     }
     for (columns, form) in [(NARROW, "80"), (WIDE, "wide")] {
@@ -208,7 +225,8 @@ async fn a_pipe_gets_whole_cells_and_a_terminal_of_any_width_whole_lines() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn colours_are_for_terminals_that_want_them() {
     let shop = Shop::open().await;
-    for words in ["log search", "why +14155550123", "--help"] {
+    let folder = tempfile::tempdir().unwrap();
+    for words in ["log search", "why +14155550123", "--help", "serve"] {
         for (term, no_color, is_coloured) in [
             ("xterm-256color", None, true),
             ("xterm-256color", Some(""), true),
@@ -221,9 +239,18 @@ async fn colours_are_for_terminals_that_want_them() {
             if let Some(value) = no_color {
                 command.env("NO_COLOR", value);
             }
-            let screen = on_terminal(command, NARROW, Streams::Both, |_| false);
+            for (name, value) in [("PHONES", "127.0.0.1:0"), ("OPERATORS", "127.0.0.1:0")] {
+                command.env(format!("DISPATCHD_SERVER__{name}"), value);
+            }
+            // Only the server goes on, until it is killed: its messages are for its operator's terminal.
+            command.env("DISPATCHD_SERVER__DATA", folder.path());
+            let is_ready = |text: &str| words == "serve" && text.contains("ready");
+            let screen = on_terminal(command, NARROW, Streams::Both, is_ready);
             let case = format!("{words}, TERM={term}, NO_COLOR={no_color:?}");
             assert_eq!(screen.text.contains('\x1b'), is_coloured, "{case}");
+        }
+        if words == "serve" {
+            continue;
         }
         let piped = run(shop.command(words).env_remove("NO_COLOR"));
         assert!(!piped.stdout.is_empty() && !piped.stdout.contains(&0x1b), "{words}");

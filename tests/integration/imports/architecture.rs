@@ -39,7 +39,7 @@ fn layers(table: &[(&str, &[&str])]) -> BTreeMap<usize, BTreeSet<String>> {
 
 /// The layers of the drawing: lines of a number, what the layer is, and its modules, with two blanks or more in between.
 fn drawn(document: &str) -> BTreeMap<usize, BTreeSet<String>> {
-    let (_, drawing) = document.split_once("```text\nlayer\n").expect("there is a drawing");
+    let (_, drawing) = document.split_once("```text shown\nlayer\n").expect("there is a drawing");
     let (drawing, _) = drawing.split_once("```").expect("the drawing ends");
     let mut layers = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -75,7 +75,7 @@ fn a_module_stands_above_all_that_it_imports() {
     let of = |modules: &[&str]| modules.iter().map(|name| (*name).to_owned()).collect();
     let expected = BTreeMap::from([(1, of(&["a", "e"])), (2, of(&["b", "c"])), (3, of(&["d"]))]);
     assert_eq!(layers(table), expected);
-    let text = "x\n```text\nlayer\n  2   top      b  c\n  1   the base   a  e\n```\n";
+    let text = "x\n```text shown\nlayer\n  2   top      b  c\n  1   the base   a  e\n```\n";
     assert_eq!(drawn(text).keys().collect::<Vec<_>>(), [&1, &2]);
     assert_eq!(drawn(text)[&1], expected[&1]);
 }
@@ -219,4 +219,13 @@ fn the_commands_of_decisions_name_tests_and_benches() {
         }
     }
     assert!(found > 20, "only {found} commands were found");
+}
+
+#[test]
+fn the_table_of_benches_has_each() {
+    let table = &documents()["docs/CONTRIBUTING.md"];
+    for entry in fs::read_dir(Path::new(ROOT).join("benches")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(table.contains(&format!("\n| `{name}` | ")), "CONTRIBUTING has no bench {name}");
+    }
 }

@@ -1,18 +1,18 @@
 //! The Debian package, in a root of its own (`tests/tools/private_root`) that `machine.sh` makes look like a machine with
-//! systemd. The words of `docs/operators/deploy.md` and `upgrade.md` are followed there: their blocks run as they stand, one
-//! after the other. Only the name `dispatch.example.org` and versions are replaced.
+//! systemd. The words of `docs/operators/deploy.md` are followed there: their blocks run as they stand, one after the other. Only the name `dispatch.example.org` and versions are replaced.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 use tempfile::TempDir;
 
 use crate::{
     docs::{Block, document, matches},
-    harness::{dispatchd, run},
+    harness::{dispatchd, run, say},
     repository::{ROOT, debian_folder, file},
 };
 
@@ -23,14 +23,14 @@ const NEWER: &str = "99.0.0";
 const BUILDER: &str = r"A & B/C\1|D";
 
 /// A folder below `target` with two packages of the binary under test, which the private root sees.
-struct Packages {
-    folder: TempDir,
-    old: PathBuf,
-    new: PathBuf,
+pub(super) struct Packages {
+    pub(super) folder: TempDir,
+    pub(super) old: PathBuf,
+    pub(super) new: PathBuf,
 }
 
 impl Packages {
-    fn build() -> Self {
+    pub(super) fn build() -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let build = |version: &str| {
             let mut build = Command::new(file("config/debian/build"));
@@ -46,7 +46,7 @@ impl Packages {
     }
 
     /// Runs a script in a private root, and returns what it printed.
-    fn run(&self, script: &Path, arguments: &[&Path]) -> String {
+    pub(super) fn run(&self, script: &Path, arguments: &[&Path]) -> String {
         let mut root = Command::new(file("tests/tools/private_root"));
         root.arg("bash").arg(script).args(arguments).current_dir(self.folder.path());
         root.env("REPOSITORY", ROOT).env("TOOLS", debian_folder());
@@ -108,13 +108,13 @@ fn the_package_holds_what_it_says() {
 }
 
 /// A block of a document, and the output that stands below it.
-struct Step {
-    script: String,
-    output: Option<String>,
+pub(super) struct Step {
+    pub(super) script: String,
+    pub(super) output: Option<String>,
 }
 
 /// The `sh by-hand` blocks below a heading of a document.
-fn steps(name: &str, heading: &str) -> Vec<Step> {
+pub(super) fn steps(name: &str, heading: &str) -> Vec<Step> {
     let section = document(name).section(heading);
     let step = |block: &Block| Step {
         script: block.text.clone(),
@@ -124,7 +124,7 @@ fn steps(name: &str, heading: &str) -> Vec<Step> {
 }
 
 /// A script that follows steps in a private root, in one shell, as in the reader's terminal.
-fn follow(steps: &[Step]) -> String {
+pub(super) fn follow(steps: &[Step]) -> String {
     let mut script = format!("source {ROOT}/tests/integration/packages/machine.sh\n");
     for (number, step) in steps.iter().enumerate() {
         script.push_str(&format!(
@@ -143,7 +143,7 @@ fn start_of(step: usize) -> String {
 }
 
 /// Compares what each step printed with what its document shows. `told` is what the script of [`follow`] printed.
-fn print_what_they_show(steps: &[Step], told: &str) {
+pub(super) fn print_what_they_show(steps: &[Step], told: &str) {
     for (number, step) in steps.iter().enumerate() {
         let (_, printed) = told.split_once(&(start_of(number) + "\n")).expect("each step runs");
         let (printed, _) = printed.split_once(END_OF_STEP).expect("each step ends");
@@ -157,7 +157,7 @@ fn print_what_they_show(steps: &[Step], told: &str) {
     }
 }
 
-/// "From the package to a TLS server that Prometheus scrapes", in seconds.
+/// "From the package to a TLS server that Prometheus scrapes". Prints the seconds.
 #[test]
 fn the_words_of_deploy_lead_from_the_package_to_tls_and_prometheus() {
     let packages = Packages::build();
@@ -187,80 +187,12 @@ echo "all steps passed"
     fs::remove_file(&packages.new).unwrap();
     let path = packages.folder.path().join("deploy.sh");
     fs::write(&path, script).unwrap();
+    let started = Instant::now();
     let told = packages.run(&path, &[]);
+    say(&format!(
+        "from the package to TLS and Prometheus: {:.1} s",
+        started.elapsed().as_secs_f64()
+    ));
     assert!(told.ends_with("all steps passed\n") && steps.len() >= 8, "{told}");
     print_what_they_show(&steps[1..], &told);
 }
-
-/// An upgrade within a format, one between formats, and the way back.
-#[test]
-fn the_words_of_upgrade_lead_to_another_format_and_back() {
-    let packages = Packages::build();
-    let versions = |script: String| {
-        // This order: the old package of the test has the new version of the document.
-        script
-            .replace("dispatchd_0.4.0_amd64", &stem(&packages.new))
-            .replace("dispatchd_0.2.0_amd64", &stem(&packages.old))
-    };
-    let within = steps("docs/operators/upgrade.md", "## Within a format");
-    let between = steps("docs/operators/upgrade.md", "## To another format");
-    let back = steps("docs/operators/upgrade.md", "## Back to the old version");
-    assert!(between.len() >= 4 && back.len() >= 2);
-    let own = |text: &str| Step { script: text.to_owned(), output: None };
-    let mut all = vec![own(BEFORE)];
-    all.extend(between);
-    all.push(own(BETWEEN));
-    all.extend(back);
-    all.push(own(AFTER));
-    for (name, steps, end) in [("within.sh", within, WITHIN), ("between.sh", all, "")] {
-        let script = follow(&steps) + end;
-        let path = packages.folder.path().join(name);
-        let begin = format!("cd {}\n", packages.folder.path().display());
-        let (head, rest) = script.split_once('\n').unwrap();
-        let install = format!("dpkg --install {} >/dev/null\n", packages.old.display());
-        fs::write(&path, versions(format!("{head}\n{begin}{install}{rest}"))).unwrap();
-        let told = packages.run(&path, &[]);
-        print_what_they_show(&steps, &told);
-    }
-}
-
-fn stem(package: &Path) -> String {
-    package.file_stem().unwrap().to_str().unwrap().to_owned()
-}
-
-const WITHIN: &str = r#"is "state" active "$(systemctl is-active dispatchd)""#;
-
-/// A device with a handle, and a version that reads another format: the one binary of the tests plays both, so the file of the
-/// version is what changes.
-const BEFORE: &str = r#"
-TOKEN=$(curl --silent --fail --json '{"platform":"ios"}' 127.0.0.1:8080/v1/devices | sed 's/.*"token":"\([^"]*\)".*/\1/')
-me() { curl --silent --show-error --fail --header "Authorization: Bearer $TOKEN" 127.0.0.1:8080/v1/devices/me; }
-claim=$(curl --silent --fail --json '{"handle":"+14155550123"}' --header "Authorization: Bearer $TOKEN" 127.0.0.1:8080/v1/devices/me/handles)
-verification=$(sed 's/.*"verification":"\([^"]*\)".*/\1/' <<<"$claim")
-code=$(sed 's/.*"code":"\([^"]*\)".*/\1/' /var/lib/dispatchd/outbox.ndjson)
-curl --silent --show-error --fail --json "{\"code\":\"$code\"}" "127.0.0.1:8080/v1/verifications/$verification"
-number=$(cat /var/lib/dispatchd/format)
-# What the new binary would say.
-systemctl stop dispatchd
-echo $((number - 2)) >/var/lib/dispatchd/format
-if systemctl start dispatchd 2>/tmp/refused; then fail "it started on another format"; fi
-has "$(cat /tmp/refused)" "its files have format version $((number - 2)), and this dispatchd reads version $number"
-has "$(cat /tmp/refused)" "dispatchd registry export"
-echo "$number" >/var/lib/dispatchd/format
-systemctl start dispatchd
-"#;
-
-/// After the step to the new version: the device and its handle are there, and the new version has a change of its own.
-const BETWEEN: &str = r#"
-has "$(me)" '"handle":"+14155550123"'
-has "$(dpkg --status dispatchd)" "Version: 99."
-curl --silent --fail --request DELETE --header "Authorization: Bearer $TOKEN" 127.0.0.1:8080/v1/devices/me/handles/%2B14155550123
-has "$(me)" '"handles":[]'
-"#;
-
-/// After the way back: everything is as it was before.
-const AFTER: &str = r#"
-has "$(me)" '"handle":"+14155550123"'
-has "$(dpkg --status dispatchd)" "Version: 0."
-is "files of other users" "" "$(find /var/lib/dispatchd -not -user dispatchd)"
-"#;

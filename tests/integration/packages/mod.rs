@@ -3,5 +3,7 @@
 
 mod containers;
 mod debian;
+mod links;
 mod notify;
 mod unit;
+mod upgrade;

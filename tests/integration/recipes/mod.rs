@@ -5,6 +5,7 @@
 
 pub(crate) mod authority;
 mod caddy;
+mod haproxy;
 mod nginx;
 
 use std::{

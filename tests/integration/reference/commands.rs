@@ -151,7 +151,7 @@ fn described_command(words: &str, command: &Command, is_common: impl Fn(&&Arg) -
     let usage = usage
         .strip_prefix(command.get_name())
         .map_or(usage.to_owned(), |rest| format!("{words}{rest}"));
-    let mut text = format!("{}\n\n```text\n{usage}\n```\n", wrapped(&sentence(&about)));
+    let mut text = format!("{}\n\n```text shown\n{usage}\n```\n", wrapped(&sentence(&about)));
     let own: Vec<_> = arguments(command).filter(|arg| !is_common(arg)).collect();
     if !own.is_empty() {
         text.push_str(&format!("\n{}", options(&own)));
@@ -165,7 +165,7 @@ fn described_command(words: &str, command: &Command, is_common: impl Fn(&&Arg) -
         text.push_str(&format!("\n{}\n", wrapped(&also)));
     }
     if let Some(after) = command.get_after_help() {
-        text.push_str(&format!("\n```text\n{}\n```\n", after.to_string().trim()));
+        text.push_str(&format!("\n```text shown\n{}\n```\n", after.to_string().trim()));
     }
     text
 }
