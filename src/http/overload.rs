@@ -192,6 +192,9 @@ mod tests {
     #[test]
     fn what_is_shed_has_a_bound_and_ends() {
         let mut turns = Turns::new();
+        let mut rising = std::iter::repeat_with(|| turns.take(Duration::from_millis(270)));
+        let all_batches = rising.find(|shed| *shed >= HALVINGS_OF_BATCHES);
+        assert_eq!(all_batches, Some(HALVINGS_OF_BATCHES), "single lookups come after all batches");
         for _ in 0..10 {
             turns.take(Duration::from_secs(1));
         }

@@ -36,10 +36,10 @@ function table({ flips, summary }, ctx) {
       "tr",
       {},
       h("td", {}, h("button", { class: "value", type: "button", title: "Ask why", onclick: () => ctx.go("why", { handle: flip.handle }) }, outside(flip.handle))),
-      h("td", { class: "number" }, number(flip.changes)),
-      h("td", { class: "when" }, time(flip.last_at)),
+      h("td", { class: "number", "data-label": "Changes" }, number(flip.changes)),
+      h("td", { class: "when", "data-label": "Last" }, time(flip.last_at)),
       h("td", { class: "sentence" }, flip.because),
     );
   const heads = h("tr", {}, h("th", { scope: "col" }, "Handle"), h("th", { scope: "col", class: "number" }, "Changes"), h("th", { scope: "col" }, "Last (UTC)"), h("th", { scope: "col" }, "Likely"));
-  return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Handles that changed" }, h("table", {}, h("thead", {}, heads), h("tbody", {}, ...flips.map(line))), summary.handles > flips.length && h("p", { class: "hint" }, `${number(summary.handles)} handles changed in all.`));
+  return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Handles that changed" }, h("table", { class: "stack" }, h("thead", {}, heads), h("tbody", {}, ...flips.map(line))), summary.handles > flips.length && h("p", { class: "hint" }, `${number(summary.handles)} handles changed in all.`));
 }

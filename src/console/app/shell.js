@@ -50,11 +50,8 @@ export class Shell {
   /** Marks a view in the navigation. @param {import("./types.js").ViewEntry} entry */
   select(entry) {
     for (const link of this.nav.querySelectorAll("a")) {
-      const isShown = link.hash === `#/${entry.id}`;
-      if (isShown) link.setAttribute("aria-current", "page");
+      if (link.hash === `#/${entry.id}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
-      // A narrow screen shows a part of the navigation.
-      if (isShown) link.scrollIntoView({ inline: "nearest", block: "nearest" });
     }
   }
 

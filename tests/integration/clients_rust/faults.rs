@@ -17,7 +17,7 @@ use std::{
 
 use dispatchd_client::{
     Answer, Batch, Error, Item, NoAnswer, Options, Patience, Phone, Platform, Route,
-    Server as Client, SignUp, Together,
+    Server as Client, SignUp, Together, Token,
 };
 use futures_util::future::join_all;
 use tokio::time::sleep;
@@ -370,4 +370,36 @@ fn report(world: &World, kills: u64) {
     ));
     assert_eq!((wrong.len(), seen.green_by_error.get()), (0, 0), "{wrong:#?}");
     assert!(kills >= 3 && seen.kept.get() > 100 && world.truth.changes() > 200);
+}
+
+/// The judge of the test above, with answers as a broken client would give them.
+#[tokio::test]
+async fn a_wrong_answer_is_noticed() {
+    let world = World::new(Proxy::start("127.0.0.1:9", 0));
+    let told = |at: usize, route| {
+        let (input, handle) = (String::new(), world.handles[at].clone());
+        Answer { input, handle, route, subject: None, expires_in: 60 }
+    };
+    let phone = client(&world.proxy, 0, 1).phone(Token::new("dd_x").unwrap());
+    let (dice, last) = (Dice::new(0), HashMap::new());
+    let mut asker = Asker { world: &world, phone, manner: Manner::Fresh, dice, last };
+    let counts = || (world.seen.wrong.borrow().len(), world.seen.green_by_error.get());
+    let blue = OF_A_KIND;
+    asker.judge(blue, &told(blue, Route::Imessage), Instant::now());
+    assert_eq!(counts(), (0, 0));
+    asker.judge(blue, &told(blue, Route::Sms), Instant::now());
+    assert_eq!(counts(), (1, 1), "an error that became sms");
+    asker.judge(blue, &told(blue + 1, Route::Imessage), Instant::now());
+    assert_eq!(counts(), (2, 1), "the answer to another question");
+    // A route that was true before the lookup is right only as a kept answer.
+    asker.judge(0, &told(0, Route::Sms), Instant::now());
+    world.truth.begin(0, Route::Imessage);
+    world.truth.end(0);
+    sleep(Duration::from_millis(1)).await;
+    asker.judge(0, &told(0, Route::Sms), Instant::now());
+    assert_eq!(counts(), (3, 1), "an answer that nobody kept");
+    asker.manner = Manner::Keeping;
+    asker.last.insert(0, (Route::Sms, Instant::now()));
+    asker.judge(0, &told(0, Route::Sms), Instant::now());
+    assert_eq!(counts(), (3, 1), "a kept answer");
 }
