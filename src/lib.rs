@@ -19,6 +19,7 @@
 //! | --- | --- |
 //! | [`limits`] | every limit, with unit and reason |
 //! | [`metrics`] | counters and histograms that cost a lookup some nanoseconds |
+//! | [`host`] | hosts as requests and the configuration name them |
 //! | [`lock`] | locks a mutex whatever happened to its last holder |
 //! | [`redacted`] | `Debug` of types that hold secrets or personal data |
 //! | [`ids`] | opaque ids of accounts, devices, requests, verifications |
@@ -64,6 +65,7 @@ pub mod doctor;
 pub mod envelope;
 pub mod files;
 pub mod handle;
+pub mod host;
 pub mod http;
 pub mod ids;
 pub mod import_jobs;

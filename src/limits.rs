@@ -66,7 +66,7 @@ pub const HEADERS_MAX: usize = 64;
 /// Bytes of an answer that are copied at once to be sent. The HTTP library takes pieces until it has [`HEAD_BYTES_MAX`], so a client
 /// that reads nothing holds three at most.
 pub const ANSWER_PIECE_BYTES: usize = 8 * 1024;
-/// How long a client may take no bytes of an answer before its connection is closed.
+/// How long a client may take no bytes of an answer before its connection is closed. Over HTTP/2 this holds for each answer.
 pub const WRITE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
 /// Bytes that the kernel keeps of answers for one connection; Linux doubles it for its own needs. It reports progress once a third
 /// is free. Within [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s.
@@ -74,9 +74,12 @@ pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How long sent bytes may stay without an acknowledgement, or the client's window closed, before the kernel ends the connection.
 /// It covers answers that the kernel's buffer has taken whole, also after the connection was closed.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an HTTP/2 connection may be silent in both directions without a request under way. It ends at the second such span at
-/// the latest.
+/// How long an HTTP/2 connection may have no request under way, whatever other frames come. It ends after a second such span at the
+/// latest.
 pub const IDLE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 60_000 });
+/// How long a stop waits for an HTTP/2 client without a request under way: until it knows that the server goes away, and what it
+/// asked before has arrived.
+pub const GOAWAY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 1_000 });
 /// How long what a client sends after a malformed head is read and dropped, so that the client can receive the answer.
 pub const REFUSAL_LINGER: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 2_000 });
 /// Bytes of addresses and further values in a header of the PROXY protocol: two addresses of UNIX sockets (216), and values such
@@ -250,6 +253,9 @@ pub const AUDIT_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a call waits for its own audit entry, and before that for an earlier one. Afterwards it gives nothing. It is
 /// longer than [`AUDIT_LOCK_PATIENCE`], so that the error says who holds the lock.
 pub const AUDIT_ENTRY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 6 });
+/// How long the audit log notes no further refusal of the same operator's same call: a token without the role makes some 300 bytes
+/// a minute of each call. The metrics count every refusal.
+pub const AUDIT_REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Operators in the list: each call of the operators' API compares its token with every one.
 pub const OPERATORS_MAX: usize = 1_000;
 /// How long a change of the list of operators waits for another process that changes it, which takes milliseconds.

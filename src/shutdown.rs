@@ -23,6 +23,8 @@ pub struct Shutdown {
     soft: CancellationToken,
     hard: CancellationToken,
     tasks: TaskTracker,
+    /// Whether the soft stop has come. A look at it takes no lock, so each connection can.
+    stopped: Arc<AtomicBool>,
     crashed: Arc<AtomicBool>,
 }
 
@@ -34,12 +36,13 @@ impl Shutdown {
 
     /// Asks every task to finish.
     pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
         self.soft.cancel();
     }
 
     /// Whether the soft stop has come.
     pub fn is_stopping(&self) -> bool {
-        self.soft.is_cancelled()
+        self.stopped.load(Ordering::SeqCst)
     }
 
     /// Waits for the soft stop.

@@ -6,6 +6,9 @@
 //!    does not try again: the clock stands for all clients.
 //! 3. The same with `server.shed_after = "0s"`, which sheds nothing.
 //!
+//! The server has one processor, the load generator another. The table shows how much of its processor the server had, and how long
+//! it waited while other programs had it.
+//!
 //! Goodput is the number of batches a second that were answered within a second. If the load generator falls behind its clock, the
 //! load is what it offered, and the table says so.
 
@@ -88,9 +91,9 @@ pub(crate) fn run(amounts: &Amounts) -> anyhow::Result<()> {
     let population = population::register(&data, amounts.handles)?;
     keep_off_servers(amounts)?;
     println!(
-        "\n| log | shedding | peak | offered | answered in 1 s | of the peak | refused | gave up |"
+        "\n| log | shedding | peak | offered | answered in 1 s | of the peak | refused | gave up | server ran | waited |"
     );
-    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for durability in ["os", "disk"] {
         for shed_after in ["100ms", "0s"] {
             compare(amounts, &data, &population, durability, shed_after)?;
@@ -120,7 +123,11 @@ fn compare(
     let peak = slice.answers as f64 / slice.elapsed.as_secs_f64();
     drop(fleet);
     let requests = requests.concat();
+    let before = server.cpu_time()?;
     let outcome = Crowd::new(server.address, &requests)?.press(peak * TIMES)?;
+    let after = server.cpu_time()?;
+    let of_span = |time: Duration| 100.0 * time.as_secs_f64() / SPAN.as_secs_f64();
+    let (ran, waited) = (of_span(after.ran - before.ran), of_span(after.waited - before.waited));
     let seconds = (SPAN - WARM_UP).as_secs_f64();
     let [offered, answered, refused, gave_up] =
         [outcome.offered, outcome.answered, outcome.refused, outcome.gave_up]
@@ -132,7 +139,7 @@ fn compare(
         (_, false) => " (bar NOT MET)",
     };
     println!(
-        "| {durability} | {shed_after} | {peak:.0}/s | {offered:.0}/s | {answered:.0}/s | {:.0} %{verdict} | {refused:.0}/s | {gave_up:.0}/s |",
+        "| {durability} | {shed_after} | {peak:.0}/s | {offered:.0}/s | {answered:.0}/s | {:.0} %{verdict} | {refused:.0}/s | {gave_up:.0}/s | {ran:.0} % | {waited:.0} % |",
         part * 100.0
     );
     server.stop()

@@ -36,8 +36,8 @@ use super::folder;
 /// 2026-11-23T08:00:00Z.
 const BEGIN: Timestamp = Timestamp::from_secs(1_795_420_800);
 const EDIT_BYTES: usize = 7;
-/// Records in each of two hours. The target seals the first hour.
-const RECORDS: u64 = 300;
+/// Records in each of two hours. The target seals the first hour. With more, most time would go into rows that no edit reaches.
+const RECORDS: u64 = 20;
 
 /// A written log, and the directory in which each run damages a copy.
 struct World {
@@ -132,7 +132,8 @@ pub(super) fn run(bytes: &[u8]) {
             _ => content[place] ^= edit[6],
         }
     }
-    for (path, content) in &files {
+    let edited = || files.iter().zip(&world.files).filter(|(now, then)| now.1 != then.1);
+    for ((path, content), _) in edited() {
         fs::write(path, content).expect("it can be written");
     }
     if let Some(reader) = reader(world) {
@@ -140,11 +141,13 @@ pub(super) fn run(bytes: &[u8]) {
             assert!(world.rows.contains(&row), "a row that was never written");
         }
         let report = reader.verify();
-        let is_whole = files.iter().zip(&world.files).all(|(now, then)| now.1 == then.1);
-        assert!(!is_whole || report.sound, "damage where there is none");
+        assert!(edited().next().is_some() || report.sound, "damage where there is none");
     }
     for (path, content) in &files {
         assert!(fs::read(path).ok().as_ref() == Some(content), "a reader changed a file");
+    }
+    for (_, (path, content)) in edited() {
+        fs::write(path, content).expect("it can be written");
     }
 }
 

@@ -116,7 +116,7 @@ fn keys(root_key: &[u8], keyring: Option<&[u8]>) {
 fn certificate(content: &[u8]) {
     let path = write("pair.pem", content);
     let config = TlsConfig { certificate: path.clone(), key: path.clone(), ..TlsConfig::default() };
-    if let Err(refusal) = check_tls(&config, ManualClock::at(NOW)) {
+    if let Err(refusal) = check_tls(&config, NOW) {
         assert!(!refusal.to_string().contains("-----"), "a refusal quotes a file of keys");
     }
     is_unchanged(&path, content);

@@ -3,7 +3,10 @@
 use std::{ffi::OsString, fs, str::FromStr, sync::LazyLock};
 
 use dispatchd::{
-    api::{self, BatchRequest, CodeRequest, HandleChange, HandleRequest, Invalid, SignUpRequest},
+    api::{
+        self, BatchRequest, CodeRequest, HandleChange, HandleRequest, Invalid, SearchBody,
+        SignUpRequest, WhyBody,
+    },
     clock::{Timestamp, span},
     config,
     files::size,
@@ -65,12 +68,14 @@ fn is_written_as_read<T: FromStr + ToString>(text: &str) {
 /// The first byte selects the type; the rest is a body.
 pub(super) fn bodies(bytes: &[u8]) {
     let Some((first, body)) = bytes.split_first() else { return };
-    match first % 5 {
+    match first % 7 {
         0 => check_refusal(api::read_json::<BatchRequest>(body).err()),
         1 => check_refusal(api::read_json::<SignUpRequest>(body).err()),
         2 => check_refusal(api::read_json::<HandleRequest>(body).err()),
         3 => check_refusal(api::read_json::<HandleChange>(body).err()),
-        _ => check_refusal(api::read_json::<CodeRequest>(body).err()),
+        4 => check_refusal(api::read_json::<CodeRequest>(body).err()),
+        5 => check_refusal(api::read_json::<SearchBody>(body).err()),
+        _ => check_refusal(api::read_json::<WhyBody>(body).err()),
     }
 }
 
@@ -175,7 +180,7 @@ pub(super) fn retry_seeds() -> Vec<Vec<u8>> {
 
 pub(super) fn body_seeds() -> Vec<Vec<u8>> {
     selected(
-        5,
+        7,
         &[
             r#"{"handles":["+14155550123","ann@example.com"],"region":"US"}"#,
             r#"{"platform":"ios","name":"Ann","link_code":"0123456789"}"#,
@@ -183,6 +188,7 @@ pub(super) fn body_seeds() -> Vec<Vec<u8>> {
             r#"{"discoverable":false}"#,
             r#"{"code":"123456"}"#,
             r#"{"handle":"\ud83d"}"#,
+            r#"{"handle":"+14155550123","since":"7d","order":"asc","detail":"all","limit":7}"#,
         ],
     )
 }

@@ -9,8 +9,9 @@ use utoipa::{
 
 use super::{
     call::{Call, Invalid},
+    case::Case,
     fields::{Fields, Posted},
-    parse::{Window, case, choice, codes, filter_handle, limit, number, value, window},
+    parse::{Window, choice, codes, filter_handle, limit, number, value, window},
 };
 use crate::{
     audit,
@@ -68,12 +69,7 @@ pub struct RecordFilter {
     pub until: Option<String>,
     /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
     #[arg(long)]
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
-        example = "INC-4711"
-    )]
+    #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
 }
 
@@ -84,7 +80,7 @@ impl Call for RecordFilter {
     type Meaning = Filter;
 
     fn resolve(&self, now: Timestamp) -> Result<Filter, Invalid> {
-        case(&self.case)?;
+        value::<Case>("case", Case::TAKES, &self.case)?;
         let (since, until) = self.window(now)?;
         Ok(Filter {
             handle: filter_handle(&self.handle, &self.region)?,
@@ -256,12 +252,7 @@ pub struct FlipsRequest {
     pub limit: Option<String>,
     /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
     #[arg(long)]
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
-        example = "INC-4711"
-    )]
+    #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
 }
 
@@ -272,7 +263,7 @@ impl Call for FlipsRequest {
     type Meaning = FlipQuery;
 
     fn resolve(&self, now: Timestamp) -> Result<FlipQuery, Invalid> {
-        case(&self.case)?;
+        value::<Case>("case", Case::TAKES, &self.case)?;
         let all = FlipQuery::default();
         let min = number("min", (FlipQuery::MIN, None), &self.min)?;
         let limit = number("limit", (1, Some(limits::LOG_FLIPS_HANDLES_MAX)), &self.limit)?;

@@ -10,6 +10,7 @@
 
 mod audit;
 mod call;
+mod case;
 mod clock;
 mod devices;
 mod doctor;
@@ -30,6 +31,7 @@ pub mod words;
 
 pub use audit::AuditRequest;
 pub use call::{Call, Invalid, Row};
+pub use case::Case;
 pub use clock::{ClockReport, Expiring, TrustRequest};
 pub use devices::{CheckInAnswer, LinkCodeAnswer, OwnDevice, SignUpAnswer, SignUpRequest};
 pub use doctor::{Check, DoctorReport, Finding, Severity};
@@ -39,8 +41,8 @@ pub use handles::{HandleChange, HandleRequest, ProvedHandle};
 pub use health::Ready;
 pub use import::{BadRowReport, BadRowsReport, ImportLine, ImportPhase, ImportReport, ImportState};
 pub use log::{
-    AuditVerifyRequest, FilterBody, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter, SearchBody, SearchMeaning,
-    SearchRequest, SegmentsRequest, VerifyRequest,
+    AuditVerifyRequest, FilterBody, FlipsRequest, ForgottenRequest, Page, Paging, RecordFilter,
+    SearchBody, SearchMeaning, SearchRequest, SegmentsRequest, VerifyRequest,
 };
 pub use lookup::{
     BatchAnswer, BatchItem, BatchRequest, ItemError, LookupAnswer, LookupQuery, RefusedItem,

@@ -104,17 +104,6 @@ pub(super) fn number<T: FromStr + PartialOrd + Display>(
     })
 }
 
-/// Checks the name of a case. It is not repeated: it may be personal by mistake.
-pub(super) fn case(text: &Option<String>) -> Result<(), Invalid> {
-    let takes = "1 to 64 characters, none of them a control character, and not only blanks";
-    let is_taken = |text: &str| {
-        text.chars().count() <= limits::CASE_CHARS_MAX
-            && !text.trim().is_empty()
-            && !text.chars().any(char::is_control)
-    };
-    optional("case", takes, text, |text| is_taken(text).then_some(())).map(|_| ())
-}
-
 /// Reads how much is wanted at most; none for everything.
 pub(super) fn limit(text: &Option<String>) -> Result<Option<usize>, Invalid> {
     number("limit", (1, None), text)
@@ -247,19 +236,6 @@ mod tests {
 
     fn given(text: &str) -> Option<String> {
         Some(text.to_owned())
-    }
-
-    #[test]
-    fn a_case_is_a_short_line_and_is_not_repeated() {
-        for good in ["INC-4711", "Fall 12/ä", &"ä".repeat(64)] {
-            case(&given(good)).unwrap();
-        }
-        for wrong in ["", "  ", "a\nb", "a\u{7f}", "a\u{85}", &"x".repeat(65)] {
-            let said = case(&given(wrong)).unwrap_err().to_string();
-            assert!(said.starts_with("`case` takes 1 to 64 characters"), "{said}");
-            assert!(wrong.is_empty() || !said.contains(wrong) || wrong == "  ", "{said}");
-        }
-        case(&None).unwrap();
     }
 
     #[test]

@@ -5,7 +5,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     call::{Call, Invalid},
-    parse::{case, value},
+    case::Case,
+    parse::value,
 };
 use crate::{
     clock::Timestamp,
@@ -24,12 +25,7 @@ pub struct QuotaRequest {
     #[param(value_type = Option<AccountId>)]
     pub account: Option<String>,
     /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
-        example = "INC-4711"
-    )]
+    #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
 }
 
@@ -41,7 +37,7 @@ impl Call for QuotaRequest {
     type Meaning = Option<AccountId>;
 
     fn resolve(&self, _: Timestamp) -> Result<Option<AccountId>, Invalid> {
-        case(&self.case)?;
+        value::<Case>("case", Case::TAKES, &self.case)?;
         value("account", "an account id (a_…)", &self.account)
     }
 

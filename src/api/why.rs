@@ -12,8 +12,9 @@ use utoipa::{
 
 use super::{
     call::{Call, Invalid, Row},
+    case::Case,
     fields::{Fields, Posted},
-    parse::{Window, case, choice, handle, instant, limit, window},
+    parse::{Window, choice, handle, instant, limit, value, window},
 };
 use crate::{
     clock::Timestamp,
@@ -78,12 +79,7 @@ pub struct WhyRequest {
     pub limit: Option<String>,
     /// The case that the call belongs to, kept in the audit log as it is: 1 to 64 characters that name no person
     #[arg(long)]
-    #[param(
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
-        example = "INC-4711"
-    )]
+    #[param(value_type = Option<Case>, example = "INC-4711")]
     pub case: Option<String>,
 }
 
@@ -136,7 +132,7 @@ impl Call for WhyRequest {
     type Meaning = Question;
 
     fn resolve(&self, now: Timestamp) -> Result<Question, Invalid> {
-        case(&self.case)?;
+        value::<Case>("case", Case::TAKES, &self.case)?;
         let at = instant("at", &self.at, now)?;
         if let Some(at) = at.filter(|at| *at > now) {
             return Err(Invalid::new(format!("at: {at} lies in the future; it is {now}")));

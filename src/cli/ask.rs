@@ -17,9 +17,11 @@ use tokio::time::timeout;
 
 use super::{
     address::{origin, reach},
-    client::{Listener, UNREADABLE, block_on},
+    answers::UNREADABLE,
+    client::block_on,
     config::ConfigFile,
     errors::{Interrupted, UsageError, as_options},
+    listener::Listener,
     output::{Style, paint, print_json},
     text::{cut, visible, width, wrap},
     trust::{Authorities, Trust},
@@ -89,10 +91,8 @@ impl Ask {
     /// The address of the server to ask.
     fn server(&self) -> anyhow::Result<(String, Trust)> {
         self.config.check_named()?;
-        let (server, trust) = match &self.server {
-            Some(server) => (server.clone(), self.authorities.trust()),
-            None => Listener::Phones.configured(&self.config.load()?),
-        };
+        let (server, trust) =
+            Listener::Phones.server(self.server.clone(), &self.authorities, &self.config)?;
         Ok((origin(&server, &Listener::Phones.example())?, trust))
     }
 }
@@ -156,10 +156,7 @@ impl Asking {
                 let redirect = || redirect.unwrap_or_else(|| "another path".to_owned());
                 anyhow!(Listener::Phones.foreign(address, status, redirect))
             }
-            Error::NoAnswer(_) => {
-                let silent = Listener::Phones.silent(address, &self.trust.hint(address));
-                anyhow::Error::from(error).context(silent)
-            }
+            Error::NoAnswer(_) => Listener::Phones.unanswered(address, &self.trust, error),
             Error::Unreadable | Error::NotAHandle(_) => anyhow!(UNREADABLE),
         }
     }

@@ -2,22 +2,21 @@
 
 use std::{future::Future, sync::Mutex};
 
-use anyhow::{Context as _, anyhow, bail};
-use bytes::BytesMut;
-use http_body_util::BodyExt as _;
-use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
+use anyhow::{anyhow, bail};
+use reqwest::{Method, RequestBuilder, Response, header::HeaderMap};
 use serde::de::DeserializeOwned;
 
 use super::{
     address::{origin, reach, redirect_of},
+    answers::{Lines, body, read, whole},
     errors::{UsageError, as_options},
+    listener::Listener,
     trust::Trust,
 };
 use crate::{
     api::{Call, Problem, RecordFilter, Row as _},
     cli::note::note,
     clock::Timestamp,
-    config::Config,
     lock::lock,
     query_log::SearchOutcome,
     reading::{Answer, Rows},
@@ -27,102 +26,14 @@ use crate::{
 const NDJSON: &str = "application/x-ndjson";
 /// A call of operators that reads next to nothing.
 const CHEAPEST: &str = "/v1/clock";
-/// No answer in one piece is longer.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// No line is longer, and no problem.
-const LINE_BYTES_MAX: usize = 1 << 20;
-
-/// What to say of an answer that cannot be read.
-pub(super) const UNREADABLE: &str =
-    "the server sends what this command cannot read; is it a newer version?";
-
-/// Which listener a command asks.
-#[derive(Clone, Copy)]
-pub(super) enum Listener {
-    Phones,
-    Operators,
-}
-
-impl Listener {
-    /// Its name, its key, its port by default.
-    const fn names(self) -> (&'static str, &'static str, u16) {
-        match self {
-            Self::Phones => ("phones'", "server.phones", 8080),
-            Self::Operators => ("operators'", "server.operators", 8081),
-        }
-    }
-
-    /// The URL at which a server with this configuration listens, and the certificate that it has there.
-    pub(super) fn configured(self, config: &Config) -> (String, Trust) {
-        let (address, has_tls) = match self {
-            Self::Phones => (config.server.phones, config.tls.is_for_phones()),
-            Self::Operators => (config.server.operators, config.tls.is_for_operators()),
-        };
-        match has_tls {
-            true => (format!("https://{address}"), Trust::Own(config.tls.certificate.clone())),
-            false => (format!("http://{address}"), Trust::Authorities(None)),
-        }
-    }
-
-    const fn other(self) -> Self {
-        match self {
-            Self::Phones => Self::Operators,
-            Self::Operators => Self::Phones,
-        }
-    }
-
-    /// The URL of a listener by default.
-    pub(super) fn example(self) -> String {
-        format!("http://127.0.0.1:{}", self.names().2)
-    }
-
-    /// What to say if `server` does not answer. `hint` is what to look at.
-    pub(super) fn silent(self, server: &str, hint: &str) -> String {
-        let files = match self {
-            Self::Phones => "",
-            Self::Operators => " With --data DIR this command uses the files.",
-        };
-        format!(
-            "no answer from {server}: is the server running?{files} For another address give --server, or --config with the server's \
-             file. {hint}"
-        )
-    }
-
-    /// What to say if `server` has no such call.
-    pub(super) fn mistaken(self, server: &str) -> String {
-        let ((wanted, key, port), (other, ..)) = (self.names(), self.other().names());
-        format!(
-            "{server} is not the {wanted} listener but the {other}; give --server the address in {key} (port {port} by default)"
-        )
-    }
-
-    /// What to say if `server` answers with something else than a problem. `redirect` is the server that it redirects to.
-    pub(super) fn foreign(
-        self,
-        server: &str,
-        status: StatusCode,
-        redirect: impl FnOnce() -> String,
-    ) -> String {
-        if status.is_redirection() {
-            return format!(
-                "{server} answered {status} and names {}. No redirect is followed: give --server the address of dispatchd itself",
-                redirect()
-            );
-        }
-        let (wanted, key, port) = self.names();
-        format!(
-            "{server} answered {status}, and not as the {wanted} listener of this version does; give --server the address in {key} \
-             (port {port} by default)"
-        )
-    }
-}
+/// No problem is longer.
+const PROBLEM_BYTES_MAX: usize = 1 << 20;
 
 pub(super) struct Client {
     http: reqwest::Client,
     server: String,
     token: String,
-    /// What to look at if the server does not answer.
-    hint: String,
+    trust: Trust,
     /// The instant after which the log has records, as the last answer said.
     horizon: Mutex<Option<Timestamp>>,
 }
@@ -162,15 +73,14 @@ pub(super) fn refused(Problem { code, title, detail, .. }: Problem) -> anyhow::E
 impl Client {
     /// Asks the operators' listener at the URL `server`, as the system trusts it.
     pub(super) fn new(server: &str, token: &str) -> anyhow::Result<Self> {
-        Self::trusting(server, &Trust::Authorities(None), token)
+        Self::trusting(server, Trust::Authorities(None), token)
     }
 
     /// Asks the operators' listener at the URL `server`.
-    pub(super) fn trusting(server: &str, trust: &Trust, token: &str) -> anyhow::Result<Self> {
+    pub(super) fn trusting(server: &str, trust: Trust, token: &str) -> anyhow::Result<Self> {
         let server = origin(server, &Listener::Operators.example())?;
-        let (http, token) = (reach(&server, trust)?, token.to_owned());
-        let hint = trust.hint(&server);
-        Ok(Self { http, server, token, hint, horizon: Mutex::default() })
+        let (http, token) = (reach(&server, &trust)?, token.to_owned());
+        Ok(Self { http, server, token, trust, horizon: Mutex::default() })
     }
 
     pub(super) async fn answer<C: Answer>(&self, call: &C) -> anyhow::Result<C::Answer>
@@ -256,9 +166,9 @@ impl Client {
     pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let server = &self.server;
         let response = request.bearer_auth(&self.token).send().await;
-        let response = response
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| Listener::Operators.silent(server, &self.hint))?;
+        let response = response.map_err(|error| {
+            Listener::Operators.unanswered(server, &self.trust, error.without_url())
+        })?;
         let status = response.status();
         if status.is_success() {
             print_hidden(response.headers());
@@ -266,7 +176,7 @@ impl Client {
             return Ok(response);
         }
         let headers = response.headers().clone();
-        let body = whole(response, LINE_BYTES_MAX).await.unwrap_or_default();
+        let body = whole(response, PROBLEM_BYTES_MAX).await.unwrap_or_default();
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if problem.code == ProblemCode::NotFound => {
                 bail!(Listener::Operators.mistaken(server))
@@ -290,79 +200,6 @@ fn print_hidden(headers: &HeaderMap) {
     }
 }
 
-async fn body<T: DeserializeOwned>(response: Response) -> anyhow::Result<T> {
-    read(&whole(response, ANSWER_BYTES_MAX).await?)
-}
-
-/// The body of an answer that has at most so many bytes.
-async fn whole(mut response: Response, most: usize) -> anyhow::Result<BytesMut> {
-    let mut whole = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        whole.extend_from_slice(&piece);
-        if whole.len() > most {
-            bail!("the server's answer is longer than {most} bytes");
-        }
-    }
-    Ok(whole)
-}
-
 fn instant(headers: &HeaderMap, name: &str) -> Option<Timestamp> {
     headers.get(name)?.to_str().ok()?.parse().ok()
-}
-
-/// What arrived. The error does not say what is in it.
-pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> anyhow::Result<T> {
-    serde_json::from_slice(text).map_err(|_| anyhow!(UNREADABLE))
-}
-
-/// The lines of a body as it arrives.
-pub(super) struct Lines {
-    body: Body,
-    buffer: BytesMut,
-    trailers: HeaderMap,
-}
-
-impl Lines {
-    pub(super) fn of(response: Response) -> Self {
-        let (buffer, trailers) = (BytesMut::new(), HeaderMap::new());
-        Self { body: response.into(), buffer, trailers }
-    }
-
-    /// The next line, without its line end; none at the end of the body. A body that breaks off is an error.
-    pub(super) async fn next(&mut self) -> anyhow::Result<Option<BytesMut>> {
-        let mut searched = 0;
-        loop {
-            let mut fresh = self.buffer.iter().skip(searched);
-            if let Some(end) = fresh.position(|byte| *byte == b'\n') {
-                let mut line = self.buffer.split_to(searched + end + 1);
-                line.truncate(searched + end);
-                return Ok(Some(line));
-            }
-            searched = self.buffer.len();
-            if searched > LINE_BYTES_MAX {
-                bail!("a line of the server's answer is longer than {LINE_BYTES_MAX} bytes");
-            }
-            let Some(frame) = self.body.frame().await else {
-                if !self.buffer.is_empty() {
-                    bail!("the server's answer ends within a line");
-                }
-                return Ok(None);
-            };
-            match frame.map_err(reqwest::Error::without_url)?.into_data() {
-                Ok(chunk) => self.buffer.extend_from_slice(&chunk),
-                Err(frame) => self.trailers = frame.into_trailers().unwrap_or_default(),
-            }
-        }
-    }
-
-    /// What the server could not read, from the trailers; none if a proxy dropped them.
-    fn outcome(&self) -> Option<SearchOutcome> {
-        let damaged = self.trailer("dispatchd-damaged")?;
-        let unreadable_segments = self.trailer("dispatchd-unreadable-segments")?;
-        Some(SearchOutcome { damaged, unreadable_segments })
-    }
-
-    fn trailer(&self, name: &str) -> Option<u64> {
-        self.trailers.get(name)?.to_str().ok()?.parse().ok()
-    }
 }

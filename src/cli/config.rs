@@ -7,7 +7,6 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use crate::{
@@ -68,7 +67,7 @@ impl ConfigCommand {
         match self {
             Self::Check(file) => {
                 let (config, faults) = file.load_partly()?;
-                check(&config, faults)?;
+                check(&config, faults.unwrap_or_default())?;
                 match file.file() {
                     Some(file) => {
                         writeln!(stdout(), "{}: the configuration is good", file.display())?;
@@ -97,24 +96,16 @@ fn key_files(config: &Config) -> KeyFiles {
 
 /// Finds everything that `serve` would refuse, without changing anything, beside the `faults` of the configuration itself.
 /// Addresses are not tried: they may be in use by the server whose configuration this is.
-fn check(config: &Config, faults: Option<ConfigError>) -> anyhow::Result<()> {
+fn check(config: &Config, mut faults: ConfigError) -> Result<(), ConfigError> {
     let clock: SharedClock = Arc::new(SystemClock);
     let data = DataDirectory::check_usable(&config.server.data).err();
-    let keys = key_files(config).check_directory().err();
+    faults.add(data.map(|error| ("server.data".to_owned(), error.to_string())));
+    let keys = key_files(config).check_path().err();
+    faults.add(keys.map(|error| ("keys.root_key".to_owned(), error.to_string())));
     let delivery = DeliveryRouter::check(&config.ownership, &clock);
-    let tls = check_tls(&config.tls, Arc::clone(&clock)).err();
-    let mut found = Vec::new();
-    found.extend(data.map(|error| ("server.data", error.to_string())));
-    found.extend(keys.map(|error| ("keys.root_key", error.to_string())));
-    found.extend(tls.map(|error| ("tls", error.to_string())));
-    found.extend(delivery.iter().map(|error| ("ownership.delivery", error.to_string())));
-    if let Some(faults) = faults {
-        return Err(faults.with(found).into());
+    faults.add(delivery.into_iter().map(|error| (error.key, error.why)));
+    if let Err(unusable) = check_tls(&config.tls, clock.wall_clock()) {
+        faults.add(unusable.faults());
     }
-    let lines: Vec<_> = found.into_iter().map(|(_, fault)| fault).collect();
-    match &*lines {
-        [] => Ok(()),
-        [fault] => bail!("{fault}"),
-        faults => bail!("{} faults\n  {}", faults.len(), faults.join("\n  ")),
-    }
+    faults.into_result()
 }

@@ -13,7 +13,7 @@ use super::{
     text::counted,
 };
 use crate::{
-    api::{DoctorReport, Finding},
+    api::{Check, DoctorReport, Finding},
     cli::note::note,
     clock::SharedClock,
     doctor::Deployment,
@@ -21,6 +21,13 @@ use crate::{
     operators::Role,
     server::certificate_in_files,
 };
+
+/// What the command checks, for its help.
+pub(super) fn checks() -> String {
+    let width = Check::ALL.iter().map(|check| check.code().len()).max().unwrap_or(0);
+    let line = |check: &Check| format!("  {:width$}  {}\n", check.code(), check.meaning());
+    format!("Checks:\n{}", Check::ALL.iter().map(line).collect::<String>())
+}
 
 #[derive(Args)]
 pub(super) struct Doctor {

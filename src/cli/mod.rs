@@ -5,6 +5,7 @@
 //! printing. `--json` prints one JSON object a line for pipes; without it a table for people.
 
 mod address;
+mod answers;
 mod ask;
 mod audit;
 mod client;
@@ -16,6 +17,7 @@ mod doctor;
 mod errors;
 mod examples;
 mod help;
+mod listener;
 mod log;
 mod man;
 mod note;
@@ -76,7 +78,8 @@ enum Command {
     /// See whether the server believes the machine's clock, or say that it is right
     #[command(subcommand)]
     Clock(Box<clock::Clock>),
-    /// Check the deployment: files, keys, clock, space, listeners, operators. Exit code 1 if anything is wrong
+    /// Check the deployment. Exit code 1 if anything is wrong
+    #[command(after_help = doctor::checks())]
     Doctor(doctor::Doctor),
     /// Check or show the configuration
     #[command(subcommand)]

@@ -20,9 +20,10 @@ use tokio::{
 };
 
 use super::{
-    client::{Client, Listener, block_on},
+    client::{Client, block_on},
     config::ConfigFile,
     errors::{EXIT_INTERRUPTED, Interrupted},
+    listener::Listener,
     tail::follow_server,
     trust::Authorities,
     variables::token,
@@ -213,11 +214,10 @@ impl RunningServer {
         let token = token(self.token_file.as_deref(), "DISPATCHD_TOKEN")?;
         let token = token.ok_or_else(|| no_token(least))?;
         let named = || env::var("DISPATCHD_SERVER").ok().filter(|server| !server.is_empty());
-        let (server, trust) = match self.server.clone().or_else(named) {
-            Some(server) => (server, self.authorities.trust()),
-            None => Listener::Operators.configured(&self.config.load()?),
-        };
-        Client::trusting(&server, &trust, &token)
+        let server = self.server.clone().or_else(named);
+        let (server, trust) =
+            Listener::Operators.server(server, &self.authorities, &self.config)?;
+        Client::trusting(&server, trust, &token)
     }
 }
 

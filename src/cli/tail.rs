@@ -9,7 +9,8 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    client::{Client, Lines, Refusal, read},
+    answers::{Lines, read},
+    client::{Client, Refusal},
     errors::UsageError,
 };
 use crate::{

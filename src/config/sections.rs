@@ -41,7 +41,7 @@ pub struct Config {
 }
 
 /// Why a configuration cannot be used: every fault and where it is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ConfigError {
     faults: Vec<Fault>,
 }
@@ -62,10 +62,16 @@ impl Fault {
 
 impl ConfigError {
     /// Adds faults of what the configuration names: each with the key that names it.
-    #[must_use]
-    pub fn with(mut self, faults: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+    pub fn add(&mut self, faults: impl IntoIterator<Item = (String, String)>) {
         self.faults.extend(faults.into_iter().map(|(key, why)| Fault::new(key, why)));
-        self
+    }
+
+    /// Itself, unless it holds no fault.
+    ///
+    /// # Errors
+    /// Itself.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.faults.is_empty() { Ok(()) } else { Err(self) }
     }
 }
 

@@ -2,7 +2,7 @@
 //! cannot import `server`.
 
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     thread,
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::{clock::span, files::size, limits};
+use crate::{clock::span, files::size, host::Host, limits};
 
 const THREADS_MAX: usize = 256;
 
@@ -75,7 +75,7 @@ impl ServerConfig {
             let why = format!("must be at most {THREADS_MAX}; 0 is one for each processor");
             return Err(("threads", why));
         }
-        if let Some(host) = self.hosts.iter().find(|host| !is_host(host)) {
+        if let Some(host) = self.hosts.iter().find(|host| Host::configured(host).is_none()) {
             let why = format!(
                 "has {host:?}, which is no host; each must be a name or an IP address, with or without a port, such as \
                  [\"dispatch-operators.example.org\"]"
@@ -106,17 +106,6 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::
             "expected IP:port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"; a host name is not taken",
         )
     })
-}
-
-/// Whether a text is a name or an IP address, with or without a port. No path, scheme or user belongs to it.
-fn is_host(text: &str) -> bool {
-    let is_address = text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok();
-    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
-    let (name, port) = text.split_once(':').unwrap_or((text, "0"));
-    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let is_port = || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let is_name = || !name.is_empty() && name.bytes().all(is_name_byte) && is_port();
-    is_address || in_brackets().is_some() || is_name()
 }
 
 fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
@@ -174,27 +163,6 @@ mod tests {
             "::ffff:0:0/95",
         ] {
             assert!(network(text).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_host_is_a_name_or_an_address() {
-        for text in [
-            "a",
-            "ops.example.org",
-            "ops.example.org:8443",
-            "10.0.0.1",
-            "10.0.0.1:1",
-            "::1",
-            "[::1]",
-            "[::1]:80",
-        ] {
-            assert!(is_host(text), "{text}");
-        }
-        for text in
-            ["", "*", "*.example.org", "https://a", "a/b", "a b", "u@a", "a:b", "[a]", ":80"]
-        {
-            assert!(!is_host(text), "{text}");
         }
     }
 }

@@ -35,6 +35,10 @@ impl TlsConfig {
         match (is_empty(&self.certificate), is_empty(&self.key)) {
             (true, false) => Err(("certificate", "is missing; tls.key takes both".into())),
             (false, true) => Err(("key", "is missing; tls.certificate takes both".into())),
+            (true, true) if self.listeners != TlsListeners::default() => {
+                let why = "takes tls.certificate and tls.key: without them no listener speaks TLS";
+                Err(("listeners", why.into()))
+            }
             _ => Ok(()),
         }
     }

@@ -16,6 +16,7 @@
 //! app/format.js       times, numbers, bytes, shell words
 //! app/rows.js         a table of many rows, of which the page holds the visible ones
 //! app/reading.js      a place on the page that a call fills: the wait, the answer, or why there is none
+//! app/field.js        a box with its label
 //! app/command.js      the command line that does what a view does
 //! app/bins.js         counts over time, while rows stream in; app/histogram.js draws them
 //! app/days.js         segments by hour and by day
@@ -44,6 +45,7 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/days.js",
     "app/dom.js",
     "app/flips.js",
+    "app/field.js",
     "app/format.js",
     "app/health.js",
     "app/histogram.js",

@@ -18,6 +18,8 @@ struct Facts {
     data: PathBuf,
     /// Whether a copy of the data directory holds the root key.
     is_root_key_within: bool,
+    /// Whether a copy of the data directory's file system holds it.
+    is_root_key_beside: bool,
     /// Directories beside the data directory that look like copies of it with their root key, and that no server uses.
     copies: Vec<PathBuf>,
     /// Whether there is a registry, but not the key of its codes.
@@ -31,11 +33,17 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     let has_registry = data.join("registry/registry.redb").exists();
     let is_code_key_missing = has_registry && !data.join("keys/verification.key").exists();
     let is_root_key_within = root_key.is_none_or(|root_key| is_within(root_key, data));
+    // A directory that is missing is a fault of the start.
+    let is_beside = |root_key| files::share_file_system(files::parent(root_key), data);
+    let is_root_key_beside = root_key.is_some_and(|it| is_beside(it).unwrap_or(false));
     match copies_beside(data) {
-        Ok(copies) => {
-            let data = data.clone();
-            judge(&Facts { data, is_root_key_within, copies, is_code_key_missing })
-        }
+        Ok(copies) => judge(&Facts {
+            data: data.clone(),
+            is_root_key_within,
+            is_root_key_beside,
+            copies,
+            is_code_key_missing,
+        }),
         Err(error) => {
             vec![unreadable(Check::Keys, "the directory that the data directory lies in", &error)]
         }
@@ -77,6 +85,16 @@ fn judge(facts: &Facts) -> Vec<Finding> {
                  of its day"
             ),
             "stop the server, move keys/root.key to a directory that no backup reaches, and set keys.root_key to the new path of the file",
+        ));
+    }
+    if facts.is_root_key_beside && !facts.is_root_key_within {
+        findings.push(Finding::warning(
+            Check::Keys,
+            format!(
+                "the root key lies on the file system of the data directory ({data}): whoever gets a snapshot or an image of that file \
+                 system can read the log of its day"
+            ),
+            "put keys.root_key on a file system of its own, if anybody takes snapshots or images of this one",
         ));
     }
     if let Some(first) = facts.copies.first() {
@@ -123,6 +141,7 @@ mod tests {
         let bad = Facts {
             data: "data".into(),
             is_root_key_within: true,
+            is_root_key_beside: true,
             copies: vec!["data.bak".into(), "data.old".into()],
             is_code_key_missing: true,
         };
@@ -151,7 +170,8 @@ mod tests {
             config.keys.root_key = root_key.map(at);
             check(&config).len()
         };
-        assert_eq!(found(Some("root/root.key")), 0);
+        // They share a file system.
+        assert_eq!(found(Some("root/root.key")), 1);
         for root_key in [None, Some("data/keys/other.key"), Some("link/root.key")] {
             assert_eq!(found(root_key), 1, "{root_key:?}");
         }
@@ -159,11 +179,13 @@ mod tests {
             fs::write(at("copy/keys").join(name), "x").unwrap();
             fs::write(at("data/keys").join(name), "x").unwrap();
         }
-        assert_eq!(found(Some("root/root.key")), 1, "the copy, and not the directory itself");
+        assert_eq!(found(Some("root/root.key")), 2, "the copy, and not the directory itself");
         fs::write(at("data/registry/registry.redb"), "x").unwrap();
-        assert_eq!(found(Some("root/root.key")), 2, "no key of codes");
+        assert_eq!(found(Some("root/root.key")), 3, "no key of codes");
         fs::write(at("data/keys/verification.key"), "x").unwrap();
         let _user = DataDirectory::open(&at("data")).ok();
-        assert_eq!(found(Some("root/root.key")), 1);
+        assert_eq!(found(Some("root/root.key")), 2);
+        // Another file system, on every system.
+        assert_eq!(found(Some("/dev/root.key")), 1);
     }
 }

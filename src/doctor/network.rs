@@ -1,6 +1,8 @@
 //! Who reaches the two listeners, in the clear or not, and whose addresses the server believes.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{
     api::{Check, Finding},
@@ -20,12 +22,12 @@ pub(super) fn judge(config: &Config) -> Vec<Finding> {
         ),
     ];
     for (key, networks, how) in believed {
-        if let Some(all) = networks.iter().find(|network| network.prefix_len() == 0) {
+        for protocol in everybody(networks) {
             findings.push(Finding::error(
                 Check::Proxies,
                 format!(
-                    "server.{key} holds {all}, which is every address: whoever {how} chooses the address that limits and log go \
-                     by"
+                    "the networks of server.{key} together hold every {protocol} address: whoever {how} chooses the address that \
+                     limits and log go by"
                 ),
                 format!("name only the networks of your own proxies in server.{key}"),
             ));
@@ -73,6 +75,18 @@ pub(super) fn judge_unnamed(connections: u64) -> Option<Finding> {
     })
 }
 
+/// The protocols of which the networks hold every address of a client, be it by several networks. Of IPv6 that is 2000::/3: no
+/// client on the internet has another address (RFC 4291 section 2.4).
+fn everybody(networks: &[IpNet]) -> impl Iterator<Item = &'static str> {
+    let merged = IpNet::aggregate(&networks.to_vec());
+    let all = [
+        ("IPv4", IpNet::from(Ipv4Net::default())),
+        ("IPv6", Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3).into()),
+    ];
+    let is_held = move |all: &IpNet| merged.iter().any(|network| network.contains(all));
+    all.into_iter().filter(move |(_, all)| is_held(all)).map(|(protocol, _)| protocol)
+}
+
 /// Whether other machines may reach the address.
 fn is_reachable(address: SocketAddr) -> bool {
     !address.ip().to_canonical().is_loopback()
@@ -99,6 +113,29 @@ mod tests {
                 (config.server.phones, config.server.operators) = (address, address);
             });
             assert_eq!(found, [], "{address}");
+        }
+    }
+
+    #[test]
+    fn networks_that_together_are_everybody_are_found() {
+        let named = |networks: &[&str]| -> Vec<IpNet> {
+            networks.iter().map(|network| network.parse().unwrap()).collect()
+        };
+        for (networks, protocols) in [
+            (&["0.0.0.0/0"][..], &["IPv4"][..]),
+            (&["128.0.0.0/1", "10.0.0.0/8", "0.0.0.0/1"], &["IPv4"]),
+            (&["0.0.0.0/2", "192.0.0.0/2", "128.0.0.0/2", "64.0.0.0/3", "96.0.0.0/3"], &["IPv4"]),
+            (&["::/0", "0.0.0.0/0"], &["IPv4", "IPv6"]),
+            (&["8000::/1", "::/1"], &["IPv6"]),
+            (&["3000::/4", "2000::/4"], &["IPv6"]),
+            (&["0.0.0.0/1", "192.0.0.0/2", "2000::/4", "fc00::/7"], &[]),
+            (&["10.0.0.0/8"], &[]),
+            (&[], &[]),
+        ] {
+            let networks = named(networks);
+            assert_eq!(everybody(&networks).collect::<Vec<_>>(), protocols, "{networks:?}");
+            let found = judged(|config| config.server.proxy_protocol_from = networks.clone());
+            assert_eq!(found, vec![(Check::Proxies, Severity::Error); protocols.len()]);
         }
     }
 

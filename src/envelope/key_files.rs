@@ -38,6 +38,9 @@ pub enum KeyringError {
         .0.display(), .0.display()
     )]
     NoDirectory(PathBuf),
+    /// `keys.root_key` names a directory.
+    #[error("{}: is a directory; name the file in it, such as {}", .0.display(), .0.join("root.key").display())]
+    IsDirectory(PathBuf),
     /// The root key is another one than the keyring was written under: one of the two comes from a backup.
     #[error("{}: this root key does not open the keyring {}", .root_key.display(), .keyring.display())]
     WrongRootKey {
@@ -97,8 +100,12 @@ impl KeyFiles {
         Self { keyring: keys_dir.join("keyring"), root_key }
     }
 
-    /// Checks that the root key's directory exists, unless it is the keyring's own, which is created.
-    pub fn check_directory(&self) -> Result<(), KeyringError> {
+    /// Checks that the root key can be a file where it is said to be: its directory exists, unless it is the keyring's own, which is
+    /// created.
+    pub fn check_path(&self) -> Result<(), KeyringError> {
+        if self.root_key.is_dir() {
+            return Err(KeyringError::IsDirectory(self.root_key.clone()));
+        }
         let dir = files::parent(&self.root_key);
         let is_there = dir == files::parent(&self.keyring) || dir.is_dir();
         if is_there { Ok(()) } else { Err(KeyringError::NoDirectory(dir.to_owned())) }
@@ -106,7 +113,7 @@ impl KeyFiles {
 
     /// Opens both files to change them. Finishes or undoes a change that a crash interrupted.
     pub(super) fn open(&self, disk: &SharedDisk, has_data: bool) -> Result<Keys, KeyringError> {
-        self.check_directory()?;
+        self.check_path()?;
         let dir = files::parent(&self.keyring);
         disk.create_dir(dir).map_err(io_at(dir))?;
         refuse_open_mode(dir, 0o700)?;

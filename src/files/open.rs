@@ -138,6 +138,11 @@ pub fn mode_if_open_to_others(path: &Path) -> io::Result<Option<u32>> {
     Ok((mode & 0o077 != 0).then_some(mode))
 }
 
+/// Whether both paths lie on one file system, which one snapshot or image copies whole. Different ones may still share a disk.
+pub fn share_file_system(one: &Path, other: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(one)?.dev() == fs::metadata(other)?.dev())
+}
+
 /// Removes a file if it exists. Not durable before the directory is synced.
 pub fn remove_if_exists(path: &Path) -> io::Result<()> {
     if_exists(fs::remove_file(path)).map(drop)

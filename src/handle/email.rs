@@ -23,16 +23,17 @@ use std::{borrow::Cow, sync::Arc};
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
-use icu_properties::{
-    CodePointMapData, CodePointSetData,
-    props::{DefaultIgnorableCodePoint, GeneralCategory},
-};
+use icu_properties::{CodePointMapData, props::GeneralCategory};
 use idna::{
     AsciiDenyList,
     uts46::{DnsLength, Hyphens, Uts46},
 };
 
-use crate::{handle::HandleError, limits, redacted::redacted_debug};
+use crate::{
+    handle::{HandleError, seen::is_seen},
+    limits,
+    redacted::redacted_debug,
+};
 
 /// An e-mail address in canonical form.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,19 +191,7 @@ fn is_in_domain(c: char) -> bool {
 }
 
 fn is_refused(c: char) -> bool {
-    use GeneralCategory as Category;
-
-    matches!(c, char::REPLACEMENT_CHARACTER | '\u{FFFC}' | '\u{2800}' | '\u{1D159}' | '\u{16FE4}')
-        || matches!(
-            CodePointMapData::<GeneralCategory>::new().get(c),
-            Category::Control
-                | Category::Format
-                | Category::PrivateUse
-                | Category::Surrogate
-                | Category::Unassigned
-                | Category::SpaceSeparator
-                | Category::LineSeparator
-                | Category::ParagraphSeparator
-        )
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+    let is_blank =
+        CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::SpaceSeparator;
+    is_blank || !is_seen(c)
 }

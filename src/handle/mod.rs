@@ -20,6 +20,7 @@ mod lost_plus;
 mod phone;
 mod premium;
 mod region;
+mod seen;
 mod spelling;
 mod subscriber;
 mod uri;
@@ -31,6 +32,7 @@ pub use email::EmailAddress;
 pub use error::HandleError;
 pub use phone::{E164, PhoneKey};
 pub use region::{Region, warm_up};
+pub use seen::is_seen;
 pub use subscriber::Subscriber;
 
 use crate::limits;

@@ -186,7 +186,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answering {
-        if self.open.is_first() {
+        if self.open.requests() == 0 {
             self.service.proxies.notice_unnamed(self.ip, request.headers());
         }
         let caller = Caller {
@@ -194,12 +194,13 @@ where
             ip: self.service.proxies.origin(self.ip, request.headers()),
             arrived: Instant::now(),
         };
+        let is_http2 = request.version() == Version::HTTP_2;
         let (call, closing, answer) = self.service.answer(request, caller);
         // Of this thread's socket, so that its count of owners is in no other processor's cache.
         let service = Arc::clone(&self.service);
         let answer = AssertUnwindSafe(answer).catch_unwind();
         let under_way = Some(self.open.begin());
-        Answering { answer, caller, call, closing, service, under_way }
+        Answering { answer, caller, call, closing, is_http2, service, under_way }
     }
 }
 
@@ -327,8 +328,20 @@ pub struct Answering {
     caller: Caller,
     call: Call,
     closing: Closing,
+    is_http2: bool,
     service: Arc<Service>,
     under_way: Option<UnderWay>,
+}
+
+impl Answering {
+    /// Whether the body is sent piece by piece, and watched until the client has taken it. A short body is copied at once: over
+    /// HTTP/1.1 the kernel takes it. Over HTTP/2 its client may refuse it for ever, which costs less to bound for the answers of
+    /// lookups together ([`limits::HTTP2_ANSWER_TIMEOUT`]).
+    fn is_in_pieces(&self, body: &Body) -> bool {
+        let is_watched = self.is_http2 && self.call != self.service.traffic.calls().lookup();
+        let bytes_max = if is_watched { 0 } else { limits::ANSWER_PIECE_BYTES as u64 };
+        body.size_hint().exact().is_none_or(|bytes| bytes > bytes_max)
+    }
 }
 
 impl Future for Answering {
@@ -344,9 +357,7 @@ impl Future for Answering {
         };
         let Caller { arrived, .. } = self.caller;
         let mut response = self.service.traffic.answered(self.call, arrived, response);
-        // A short body is copied at once. Most answers have one.
-        let bytes = response.body().size_hint().exact();
-        if bytes.is_none_or(|bytes| bytes > limits::ANSWER_PIECE_BYTES as u64) {
+        if self.is_in_pieces(response.body()) {
             let under_way = self.under_way.take();
             response = response.map(|body| Body::new(Pieces::of(body, under_way)));
         }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
-use super::{auth::bearer, connection::announced, problem::Problem, proxies::Proxies, query};
+use super::{auth::bearer, connection::proxy_protocol, problem::Problem, proxies::Proxies, query};
 use crate::{
     api::{
         AuditRequest, AuditVerifyRequest, Call, FlipsRequest, ForgottenRequest, LookupQuery,
@@ -88,5 +88,5 @@ pub fn headers(bytes: &[u8]) {
 
 /// Reads `bytes` as the header of a load balancer.
 pub fn announcements(bytes: &[u8]) {
-    announced::fuzz(bytes);
+    proxy_protocol::fuzz(bytes);
 }

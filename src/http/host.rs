@@ -4,10 +4,7 @@
 //! rebinding). The browser names the page's host in `Host`, and the page's origin in `Origin`. The operators' listener therefore
 //! answers only requests that name its own address or a name of `server.hosts`.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::http::{
     HeaderMap, HeaderName, Uri, Version,
@@ -15,54 +12,10 @@ use axum::http::{
 };
 
 use super::problem::{Code, Problem};
+use crate::host::Host;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-
-/// A host without its port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
-    Ip(IpAddr),
-    /// In lower case.
-    Name(Box<str>),
-}
-
-impl Host {
-    /// Parses `host` or `host:port` (RFC 3986 section 3.2). `None` if the text is neither.
-    fn of(text: &str) -> Option<Self> {
-        let (host, port) = split(text)?;
-        let is_port = |port: &str| {
-            port.is_empty()
-                || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
-        };
-        if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
-            return None;
-        }
-        if let Some(literal) = host.strip_prefix('[') {
-            let ip = literal.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?;
-            return Some(Self::Ip(IpAddr::V6(ip).to_canonical()));
-        }
-        if let Ok(ip) = host.parse::<Ipv4Addr>() {
-            return Some(Self::Ip(ip.into()));
-        }
-        let is_name = !host.is_empty() && host.bytes().all(is_name_byte);
-        is_name.then(|| Self::Name(host.to_ascii_lowercase().into()))
-    }
-}
-
-/// The host, with its brackets, and the rest, which is empty or begins with a colon if the text is valid.
-fn split(text: &str) -> Option<(&str, &str)> {
-    let end = match text.starts_with('[') {
-        true => text.find(']')? + 1,
-        false => text.find(':').unwrap_or(text.len()),
-    };
-    Some(text.split_at(end))
-}
-
-/// Whether a registered name may have this byte (RFC 3986 section 3.2.2).
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
-}
 
 /// Checks that a request names its host as HTTP demands. HTTP/1.1 needs exactly one `Host`; HTTP/1.0 may lack it. HTTP/2 may have
 /// `:authority` instead.
@@ -77,8 +30,8 @@ pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<
         (None, None) if version == Version::HTTP_11 => return invalid("send `Host`"),
         (line, None) => line,
     };
-    let is_valid = line.is_none_or(|line| line.to_str().is_ok_and(is_host));
-    if !is_valid || !uri.authority().is_none_or(|authority| is_host(authority.as_str())) {
+    let is_valid = line.is_none_or(|line| line.to_str().is_ok_and(Host::is_valid));
+    if !is_valid || !uri.authority().is_none_or(|authority| Host::is_valid(authority.as_str())) {
         return invalid(
             "name the host as `name`, `name:port`, `address:port` or `[IPv6 address]:port`",
         );
@@ -93,12 +46,6 @@ pub(super) fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<
     Ok(())
 }
 
-/// As [`Host::of`], without an allocation for the usual form.
-fn is_host(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-    !text.is_empty() && text.bytes().all(is_plain) || Host::of(text).is_some()
-}
-
 /// The hosts that a listener answers for.
 #[derive(Clone, Debug)]
 pub struct Hosts {
@@ -111,16 +58,13 @@ impl Hosts {
     /// Those of a listener at `local`: this address, `localhost` if it is one of loopback, and `names`. A name may have a port,
     /// which is ignored; an IPv6 address may lack its brackets.
     pub fn new(local: IpAddr, names: &[String]) -> Self {
-        let host = |name: &String| {
-            let address = name.parse::<IpAddr>().map(|ip| Host::Ip(ip.to_canonical()));
-            address.ok().or_else(|| Host::of(name))
-        };
-        Self { local: local.to_canonical(), others: names.iter().filter_map(host).collect() }
+        let others = names.iter().filter_map(|name| Host::configured(name));
+        Self { local: local.to_canonical(), others: others.collect() }
     }
 
     /// Whether this text, `host` or `host:port`, is one of them. Ports are ignored: a browser's page cannot choose the host of
     /// another port, and a tunnel has a port of its own.
-    fn have(&self, text: &str) -> bool {
+    fn contain(&self, text: &str) -> bool {
         let Some(host) = Host::of(text) else {
             return false;
         };
@@ -141,14 +85,14 @@ impl Hosts {
     pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let text = |name: HeaderName| headers.get(name).map(|it| it.to_str().unwrap_or_default());
         let target = uri.authority().map(|it| it.as_str()).or_else(|| text(HOST));
-        if !target.is_none_or(|target| self.have(target)) {
+        if !target.is_none_or(|target| self.contain(target)) {
             return Err(Problem::new(
                 Code::HostUnknown,
                 "the operators' listener does not answer for this host; ask its address, or add the name to server.hosts",
             ));
         }
         let is_ours = |origin: &str| {
-            origin.split_once("://").is_some_and(|(_, authority)| self.have(authority))
+            origin.split_once("://").is_some_and(|(_, authority)| self.contain(authority))
         };
         let is_foreign = text(ORIGIN).is_some_and(|origin| !is_ours(origin));
         // A link from elsewhere to a page of this listener is no danger: its answer goes to the person, not to the other page.
@@ -180,54 +124,6 @@ mod tests {
             headers.append(name, value);
         }
         headers
-    }
-
-    #[test]
-    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
-        for (text, host) in [
-            ("example.org", "example.org"),
-            ("Example.ORG:8081", "example.org"),
-            ("example.org:", "example.org"),
-            ("a_b", "a_b"),
-            ("127.0.0.1:8081", "127.0.0.1"),
-            ("[::1]", "::1"),
-            ("[::1]:8081", "::1"),
-            ("[::ffff:127.0.0.1]", "127.0.0.1"),
-        ] {
-            let parsed = match Host::of(text).unwrap() {
-                Host::Ip(ip) => ip.to_string(),
-                Host::Name(name) => name.into(),
-            };
-            assert_eq!(parsed, host, "{text}");
-            assert!(is_host(text));
-        }
-        for text in [
-            "",
-            ":80",
-            " a",
-            "a b",
-            "a:80:81",
-            "a:x",
-            "a:-1",
-            "a:+1",
-            "a:65536",
-            "a/b",
-            "user@a",
-            "[::1",
-            "::1",
-            "[::1]x",
-            "[1.2.3.4]",
-            "[fe80::1%25eth0]",
-            "http://a",
-            "a,\tb",
-            "a\u{7f}",
-            "\u{e9}",
-            "[]",
-            "a?b",
-            "a#b",
-        ] {
-            assert!(Host::of(text).is_none() && !is_host(text), "{text:?}");
-        }
     }
 
     #[test]

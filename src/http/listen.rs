@@ -10,11 +10,11 @@ use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
-    connection::{admission::Admission, announced::Announced, guard::Guarded},
+    connection::{admission::Admission, guard::Guarded, proxy_protocol::ProxyProtocol},
     edge::{Edge, Service},
     tls::{self, Tls},
 };
-use crate::limits;
+use crate::{limits, shutdown::Shutdown};
 
 /// Connections that the kernel queues until a thread accepts them.
 const BACKLOG: i32 = 4_096;
@@ -48,42 +48,56 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
     Ok((address, listeners?))
 }
 
-/// Serves `service` on `listener` until `handle` shuts it down, to as many connections as `admission` allows. With `tls` it speaks
-/// HTTP/1.1 and HTTP/2 over TLS, without it HTTP/1.1.
-pub async fn serve(
-    listener: TcpListener,
-    service: Service,
-    tls: Option<Tls>,
-    handle: Handle<SocketAddr>,
-    admission: Admission,
-) -> io::Result<()> {
-    let mut server = axum_server::from_tcp(listener)?
-        .handle(handle)
-        .first_request_timeout(limits::HEADER_READ_TIMEOUT);
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_READ_TIMEOUT)
-        .max_buf_size(limits::HEAD_BYTES_MAX)
-        .max_headers(limits::HEADERS_MAX)
-        // An answer is one small buffer, for which a plain write is cheaper than a vectored one. The guard sees plain writes only.
-        .writev(false);
-    tls::bound(&mut server);
-    let server = server.accept_error_handler(|_, error| {
-        // The client's address is personal data, so only the kind of the error is logged.
-        tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
-    });
-    let announced = Announced(admission.clone());
-    match tls {
-        Some(tls) => {
-            let handshakes = tls.handshakes(announced, &service.traffic);
-            let edge = Edge::new(service, admission);
-            server.acceptor(Guarded(handshakes)).serve(edge).await
-        }
-        None => {
-            let edge = Edge::new(service, admission);
-            server.http1_only().acceptor(Guarded(announced)).serve(edge).await
+/// A listener: what it answers, to whom and until when. Each of its sockets is served by a clone.
+#[derive(Clone)]
+pub struct Listener {
+    /// What answers.
+    pub service: Service,
+    /// With it the listener speaks HTTP/1.1 and HTTP/2 over TLS, without it HTTP/1.1.
+    pub tls: Option<Tls>,
+    /// How many connections it has.
+    pub admission: Admission,
+    /// Says whether the server stops.
+    pub shutdown: Shutdown,
+    /// Lets requests under way finish, and accepts no more, once it is shut down. Of all sockets together.
+    pub handle: Handle<SocketAddr>,
+}
+
+impl Listener {
+    /// Serves connections of `socket` until the handle is shut down.
+    ///
+    /// # Errors
+    /// If the socket cannot be used.
+    pub async fn serve(self, socket: TcpListener) -> io::Result<()> {
+        let Self { service, tls, admission, shutdown, handle } = self;
+        let mut server = axum_server::from_tcp(socket)?
+            .handle(handle)
+            .first_request_timeout(limits::HEADER_READ_TIMEOUT);
+        server
+            .http_builder()
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HEADER_READ_TIMEOUT)
+            .max_buf_size(limits::HEAD_BYTES_MAX)
+            .max_headers(limits::HEADERS_MAX)
+            // An answer is one small buffer, for which a plain write is cheaper than a vectored one. The guard sees plain writes only.
+            .writev(false);
+        tls::bound(&mut server);
+        let server = server.accept_error_handler(|_, error| {
+            // The client's address is personal data, so only the kind of the error is logged.
+            tracing::debug!(kind = ?error.kind(), "a connection could not be accepted");
+        });
+        let plain = ProxyProtocol(admission.clone());
+        match tls {
+            Some(tls) => {
+                let inner = tls.handshakes(plain, &service.traffic);
+                let edge = Edge::new(service, admission);
+                server.acceptor(Guarded { inner, shutdown }).serve(edge).await
+            }
+            None => {
+                let edge = Edge::new(service, admission);
+                server.http1_only().acceptor(Guarded { inner: plain, shutdown }).serve(edge).await
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ impl ConnectionLimits {
             configured => configured,
         };
         let balancers = &config.proxy_protocol_from;
-        let phones = Admission::of_strangers(self.phones, of_network, balancers);
+        let phones = Admission::per_network(self.phones, of_network, balancers);
         (phones, Admission::of_socket(self.operators))
     }
 

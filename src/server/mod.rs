@@ -29,6 +29,7 @@
 
 mod descriptors;
 mod directory;
+mod listeners;
 mod modules;
 mod notify;
 mod recorded;
@@ -38,19 +39,18 @@ mod ticks;
 mod tls;
 
 use std::{
-    net::{SocketAddr, TcpListener},
-    panic::{AssertUnwindSafe, catch_unwind},
+    net::TcpListener,
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use axum_server::Handle;
 use tokio::task::spawn_blocking;
 
 use self::{
-    descriptors::ConnectionLimits, directory::Directory, modules::Modules, services::Services,
+    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners, modules::Modules,
+    services::Services,
 };
 pub use self::{
     directory::Addresses,
@@ -63,7 +63,7 @@ use crate::{
     dispatch::LogSink,
     doctor::Connections,
     handle,
-    http::{connection::admission::Admission, edge::Service, listen, overload::Overload, tls::Tls},
+    http::{listen, tls::Tls},
     metrics,
     registry::Unrecorded,
     shutdown::Shutdown,
@@ -76,8 +76,7 @@ pub struct Server {
     shutdown: Shutdown,
     modules: Modules,
     tls: Option<Tls>,
-    phones: Handle<SocketAddr>,
-    operators: Handle<SocketAddr>,
+    listeners: Listeners,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
     directory: Directory,
@@ -109,28 +108,26 @@ impl Server {
         metrics::announce_owners(phone_sockets.len());
         let modules = spawn_blocking(open).await.context("opening the data directory")??;
         let connections = ConnectionLimits::of_process(phone_sockets.len())?;
-        let (of_phones, of_operators) = connections.admissions(&config.server);
+        let admissions = connections.admissions(&config.server);
         let found = Connections { phones: connections.phones * phone_sockets.len() };
         let (trusted, served) = (&directory.clock, tls.as_ref());
         let services = Services::new(config, &modules, trusted, served, &shutdown, found);
+        let served = tls::of_listeners(tls.as_ref(), &config.tls);
+        let listeners = Listeners::new(services, served, admissions, &shutdown);
 
         let mut server = Self {
             addresses: Addresses { phones, operators },
             grace: config.server.grace,
             modules,
             tls,
-            phones: Handle::new(),
-            operators: Handle::new(),
+            listeners,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
             shutdown,
             directory,
         };
-        let tls = tls::of_listeners(server.tls.as_ref(), &config.tls);
-        let (for_phones, for_operators) = (tls.phones.as_ref(), tls.operators.as_ref());
-        server.serve_operators(operator_sockets, &services.operators, for_operators, &of_operators);
-        let serving = server.serve_phones(phone_sockets, &services.phones, for_phones, &of_phones);
-        let ready = match serving {
+        server.listeners.serve_operators(operator_sockets);
+        let ready = match server.serve_phones(phone_sockets) {
             Ok(()) => server.load(clock.now().minus(config.log.retention)).await,
             Err(error) => Err(error),
         };
@@ -202,63 +199,15 @@ impl Server {
         }
     }
 
-    fn serve_operators(
-        &self,
-        sockets: Vec<TcpListener>,
-        service: &Service,
-        tls: Option<&Tls>,
-        admission: &Admission,
-    ) {
+    fn serve_phones(&mut self, sockets: Vec<TcpListener>) -> anyhow::Result<()> {
         for socket in sockets {
-            let (service, handle) = (service.clone(), self.operators.clone());
-            let (tls, admission) = (tls.cloned(), admission.clone());
-            let shutdown = self.shutdown.clone();
-            self.shutdown.spawn("operators-listener", async move {
-                let serving = listen::serve(socket, service, tls, handle, admission);
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "the operators' listener failed");
-                    shutdown.crashed("operators-listener");
-                }
-            });
-        }
-    }
-
-    fn serve_phones(
-        &mut self,
-        sockets: Vec<TcpListener>,
-        service: &Service,
-        tls: Option<&Tls>,
-        admission: &Admission,
-    ) -> anyhow::Result<()> {
-        for (number, socket) in sockets.into_iter().enumerate() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            self.responding.add(runtime.handle());
-            let (mut service, handle) = (service.clone(), self.phones.clone());
-            service.overload = service.overload.as_ref().map(Overload::of_other_thread);
-            let (tls, admission) = (tls.cloned(), admission.clone());
-            let (log, shutdown) = (self.modules.log.clone(), self.shutdown.clone());
-            let serve = move || {
-                metrics::own_copy();
-                // A task of its own, so that it runs after the requests that are ready.
-                let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
-                let measuring = service.overload.clone().map(|it| runtime.spawn(it.measure()));
-                let serving = listen::serve(socket, service, tls, handle, admission);
-                let served = catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving)));
-                committing.abort();
-                if let Some(measuring) = measuring {
-                    measuring.abort();
-                }
-                match served {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        tracing::error!(%error, "a phones' listener failed");
-                        shutdown.crashed("phones-listener");
-                    }
-                    Err(_) => shutdown.crashed("phones-listener"),
-                }
-            };
-            let thread = thread::Builder::new().name(format!("phones-{number}")).spawn(serve);
-            self.phone_threads.push(thread.context("starting a phones' thread")?);
+            let thread = self.listeners.serve_phones(
+                socket,
+                self.phone_threads.len(),
+                &self.modules.log,
+                &mut self.responding,
+            );
+            self.phone_threads.push(thread?);
         }
         Ok(())
     }
@@ -289,13 +238,11 @@ impl Server {
     /// Stops in the order of the module's head. Returns whether everything ended by itself within the grace period and
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
-        let Self { grace, shutdown, modules, directory, .. } = self;
-        let (phones, operators, phone_threads) = (self.phones, self.operators, self.phone_threads);
+        let Self { grace, shutdown, modules, directory, listeners, phone_threads, .. } = self;
         let asked = Instant::now();
         let removed = directory.remove_addresses().is_ok();
         shutdown.stop();
-        phones.graceful_shutdown(Some(grace));
-        operators.graceful_shutdown(Some(grace));
+        listeners.stop(grace);
         let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
         let joined = spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;

@@ -11,7 +11,7 @@ use crate::{
         self,
         edge::Service,
         host::Hosts,
-        operator::{CaseRequired, MetricsOpen, OperatorState, Reads},
+        operator::{Gate, MetricsOpen, OperatorState, Reads},
         phone::PhoneState,
         proxies::Proxies,
         tls::Tls,
@@ -51,10 +51,17 @@ impl Services {
         };
         let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
         let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
+        let operators = Arc::new(Operators::of(&config.server.data));
+        let require_case = config.operators.require_case;
         let operators = OperatorState {
-            operators: Arc::new(Operators::of(&config.server.data)),
+            gate: Gate::new(
+                Arc::clone(&operators),
+                records.clone(),
+                shutdown.clone(),
+                require_case,
+            ),
+            operators,
             metrics_open: MetricsOpen(config.telemetry.metrics_open),
-            case_required: CaseRequired(config.operators.require_case),
             reads: Reads::new(records),
             registry: Arc::clone(&modules.registry),
             quota: Arc::clone(&modules.quota),

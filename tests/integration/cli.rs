@@ -310,6 +310,53 @@ async fn a_reader_that_goes_away_is_no_failure() {
     }
 }
 
+/// What `config check` says about a file with this text, with its exit code.
+fn checked(text: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.toml");
+    std::fs::write(&file, text).unwrap();
+    fails(&run(command("config check --config").arg(&file)))
+}
+
+#[test]
+fn all_files_that_a_configuration_names_are_checked_in_one_run() {
+    let (code, message) = checked(
+        "[keys]\nroot_key = \"/nowhere/root.key\"\n[ownership.delivery.mail]\nhost = \"a\"\n\
+         from = \"a@example.org\"\nuser = \"a\"\npassword_file = \"/nowhere/password\"\n\
+         [ownership.delivery.text]\nurl = \"https://example.org\"\nsecret_file = \"/nowhere/secret\"\n",
+    );
+    assert_eq!(code, 64, "{message}");
+    for part in ["3 faults", "install -d -m 700 /nowhere", "/nowhere/password", "/nowhere/secret"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+    for key in ["keys.root_key", "ownership.delivery.mail.password_file"] {
+        assert_eq!(message.matches(key).count(), 1, "{key} is to be named once: {message}");
+    }
+    // The missing files of TLS, both at once, and a root key that is no file.
+    let (code, message) = checked(
+        "[keys]\nroot_key = \"/tmp\"\n[tls]\ncertificate = \"/nowhere/c.pem\"\nkey = \"/nowhere/k.pem\"\n",
+    );
+    assert_eq!(code, 64, "{message}");
+    for part in [
+        "3 faults",
+        "\n  keys.root_key: /tmp: is a directory; name the file in it, such as /tmp/root.key",
+        "\n  tls.certificate: /nowhere/c.pem cannot be read",
+        "\n  tls.key: /nowhere/k.pem cannot be read",
+    ] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+    let (code, message) = checked("[tls]\nlisteners = \"phones\"\n");
+    let said = "line 2: tls.listeners takes tls.certificate and tls.key";
+    assert!(code == 64 && message.contains(said), "{message}");
+    // Beside values.
+    let (code, message) =
+        checked("[log]\nretention = \"31d\"\n[keys]\nroot_key = \"/nowhere/root.key\"\n");
+    assert_eq!(code, 64, "{message}");
+    for part in ["has 2 faults", "line 2: log.retention", "keys.root_key: ", "/nowhere"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+}
+
 #[test]
 fn a_configuration_is_checked_and_shown() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/dispatchd.toml");
@@ -357,23 +404,6 @@ fn a_configuration_is_checked_and_shown() {
         message.contains("line 2: log.retention") && message.contains("line 3: lag"),
         "{message}"
     );
-    let text = "[keys]\nroot_key = \"/nowhere/root.key\"\n[ownership.delivery.mail]\nhost = \"a\"\n\
-                from = \"a@example.org\"\nuser = \"a\"\npassword_file = \"/nowhere/password\"\n\
-                [ownership.delivery.text]\nurl = \"https://example.org\"\nsecret_file = \"/nowhere/secret\"\n";
-    std::fs::write(&file, text).unwrap();
-    let (code, message) = fails(&run(command("config check --config").arg(&file)));
-    assert_eq!(code, 1, "{message}");
-    for part in ["3 faults", "install -d -m 700 /nowhere", "/nowhere/password", "/nowhere/secret"] {
-        assert!(message.contains(part), "{part} is not in: {message}");
-    }
-    // Directories are checked beside values, in one run.
-    std::fs::write(&file, "[log]\nretention = \"31d\"\n[keys]\nroot_key = \"/nowhere/root.key\"\n")
-        .unwrap();
-    let (code, message) = fails(&run(command("config check --config").arg(&file)));
-    assert_eq!(code, 64, "{message}");
-    for part in ["has 2 faults", "line 2: log.retention", "keys.root_key: ", "/nowhere"] {
-        assert!(message.contains(part), "{part} is not in: {message}");
-    }
     let empty = run(command("config check").env("DISPATCHD_CONFIG", "").current_dir(folder.path()));
     let said = String::from_utf8(empty.stderr).unwrap();
     assert!(empty.status.success() && said.contains("DISPATCHD_CONFIG is empty"), "{said}");

@@ -111,20 +111,23 @@ fn the_guide_installs_the_packages_that_the_tests_have() {
     let guide = document("docs/client.md");
     let installs = guide.of_kind("sh by-hand").map(|block| block.text.as_str());
     let installs: Vec<_> = installs.filter(|install| !install.starts_with("cargo ")).collect();
-    assert_eq!(installs.len(), 2, "{installs:?}");
-    for install in installs {
-        if let Some(packages) = install.strip_prefix("npm install ") {
-            for package in packages.split(' ') {
+    assert_eq!(installs.len(), 3, "{installs:?}");
+    for line in installs.iter().flat_map(|install| install.lines()) {
+        if let Some(packages) = line.strip_prefix("npm install ") {
+            // Options, and folders of the repository.
+            let is_named = |package: &&str| !package.starts_with("--") && !package.contains('/');
+            for package in packages.split(' ').filter(is_named) {
                 let (name, version) = package.split_once('@').expect("a version");
                 let ours = ours["devDependencies"][name].as_str().expect(name);
                 assert!(ours.starts_with(&format!("{version}.")), "{package}, but {ours}");
             }
-        } else {
-            let (_, package) = install.split_once("\npip install ").expect("npm or pip");
+        } else if let Some(package) = line.strip_prefix("pip install ") {
             assert!(
                 python.lines().any(|line| line.starts_with(&format!("{package}=="))),
                 "{package}"
             );
+        } else {
+            assert!(["python3 -m venv venv", ". venv/bin/activate"].contains(&line), "{line}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod authority;
 mod cli;
 mod clients;
 mod clients_rust;
+mod clients_typescript;
 mod clock_histories;
 mod codes_abused;
 mod connection;

@@ -130,7 +130,7 @@ async fn a_data_directory_of_another_version_is_refused_and_not_touched() {
         }
         let check =
             run(dispatchd().args(["config", "check"]).env("DISPATCHD_SERVER__DATA", &server.data));
-        assert_eq!(check.status.code(), Some(1));
+        assert_eq!(check.status.code(), Some(64));
         assert_names(&String::from_utf8(check.stderr).unwrap(), parts);
         assert!(sorted(&server.data) == before, "{content:?}: something has changed");
     }
@@ -358,7 +358,7 @@ async fn a_missing_directory_of_the_root_key_is_found_before_the_start() {
         .args(["config", "check"])
         .env("DISPATCHD_SERVER__DATA", folder.path().join("new"))
         .env("DISPATCHD_KEYS__ROOT_KEY", &root_key));
-    assert_eq!((code, check.status.code()), (1, Some(1)));
+    assert_eq!((code, check.status.code()), (1, Some(64)));
     for text in [text, String::from_utf8(check.stderr).unwrap()] {
         assert_names(&text, &[as_text(root_key.parent().unwrap()), "does not exist"]);
     }

@@ -25,7 +25,8 @@ use crate::{
     audit::Call,
     cli::note::note,
     cli::{
-        client::{Client, Lines, block_on, refused},
+        answers::Lines,
+        client::{Client, block_on, refused},
         errors::UsageError,
         output::print_json,
         progress::ProgressView,

@@ -285,12 +285,12 @@ function nearest(entries, instant) {
 /** The same as a table. @param {readonly Span[]} spans */
 function table(spans) {
   const line = (/** @type {Span} */ { from, until, route }) =>
-    h("tr", {}, h("td", {}, routeMark(route)), h("td", {}, time(new Date(from).toISOString())), h("td", {}, time(new Date(until).toISOString())), h("td", { class: "number" }, spanText((until - from) / 1000)));
+    h("tr", {}, h("td", {}, routeMark(route)), h("td", { "data-label": "From" }, time(new Date(from).toISOString())), h("td", { "data-label": "Until" }, time(new Date(until).toISOString())), h("td", { class: "number", "data-label": "For" }, spanText((until - from) / 1000)));
   const heads = ["Answer", "From (UTC)", "Until (UTC)"].map((text) => h("th", { scope: "col" }, text));
   return h(
     "details",
     { class: "as-table" },
     h("summary", {}, "As a table"),
-    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Answers over time" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads, h("th", { scope: "col", class: "number" }, "For"))), h("tbody", {}, ...spans.toReversed().map(line)))),
+    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Answers over time" }, h("table", { class: "stack" }, h("thead", {}, h("tr", {}, ...heads, h("th", { scope: "col", class: "number" }, "For"))), h("tbody", {}, ...spans.toReversed().map(line)))),
   );
 }

@@ -41,7 +41,7 @@ export function mountHealth(root, ctx) {
     h("section", { class: "card", "aria-label": "Lookups" }, chart.element),
     readers,
   );
-  const ends = [mountTail(readers, ctx, signal), mountFlips(readers, ctx, signal)];
+  const ends = [mountTail(readers, ctx, signal), mountFlips(readers, ctx)];
   let timer = 0;
   const look = async () => {
     try {

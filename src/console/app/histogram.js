@@ -87,7 +87,7 @@ export function histogram({ label, onRange, onValue }) {
   plot.addEventListener("keydown", (event) => {
     const to = target(event.key, current, bins.length);
     if (to !== undefined) point(to);
-    else if (event.key === "Enter") choose(current, current);
+    else if (event.key === "Enter" && current >= 0) choose(current, current);
     else return;
     event.preventDefault();
   });
@@ -95,6 +95,7 @@ export function histogram({ label, onRange, onValue }) {
   return {
     element,
     show(shown) {
+      const isOther = shown !== bins;
       bins = shown;
       const top = bins.top(SERIES_MAX);
       const classes = colours(top.map(([value]) => value));
@@ -103,12 +104,15 @@ export function histogram({ label, onRange, onValue }) {
       from.textContent = bins.length === 0 ? "" : utc(bins.at(0).from);
       until.textContent = bins.length === 0 ? "" : utc(bins.at(bins.length - 1).until);
       plot.setAttribute("aria-valuemax", String(Math.max(0, bins.length - 1)));
-      plot.setAttribute("aria-valuenow", String(Math.max(0, current)));
-      if (current < 0) {
+      if (isOther || current >= bins.length) current = -1;
+      if (current >= 0) {
+        point(current);
+      } else {
         said.textContent = bins.length === 0 ? "" : `one bar: ${span(bins.width / 1000)}`;
+        plot.setAttribute("aria-valuenow", "0");
         plot.setAttribute("aria-valuetext", "no bar chosen");
       }
-      legend.replaceChildren(...entries(bins, top, classes, onValue));
+      update(legend, entries(bins, top, classes, onValue));
     },
   };
 }
@@ -146,15 +150,27 @@ function colours(values) {
  * @param {(value: string) => void} onValue
  */
 function entries(bins, top, classes, onValue) {
-  const all = top.map(([value, n]) => h("li", {},
+  const all = top.map(([value, n]) => h("li", { "data-value": value },
     h("button", { type: "button", class: "legend-value", onclick: () => onValue(value) },
       swatch(classes.get(value) ?? ""), h("bdi", {}, seen(value)), h("span", { class: "count" }, number(n)))));
   const rest = sum(bins.totals) - top.reduce((total, [, n]) => total + n, 0);
   if (rest > 0) {
     const others = `${number(bins.totals.size - top.length)} ${OTHER}`;
-    all.push(h("li", { class: "legend-rest" }, swatch("series-other"), others, h("span", { class: "count" }, number(rest))));
+    all.push(h("li", { class: "legend-rest", "data-value": others }, swatch("series-other"), others, h("span", { class: "count" }, number(rest))));
   }
   return all;
+}
+
+/**
+ * Shows other entries. If only counts differ, the entries stay, and with them the focus.
+ * @param {HTMLElement} legend
+ * @param {HTMLElement[]} entries
+ */
+function update(legend, entries) {
+  const shown = /** @type {HTMLElement[]} */ ([...legend.children]);
+  const isSame = shown.length === entries.length && shown.every((entry, at) => entry.dataset.value === entries[at].dataset.value);
+  if (!isSame) return legend.replaceChildren(...entries);
+  shown.forEach((entry, at) => entry.querySelector(".count")?.replaceWith(entries[at].querySelector(".count") ?? ""));
 }
 
 /** @param {string} name */

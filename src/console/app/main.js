@@ -20,17 +20,18 @@ session.addEventListener("change", () => {
   if (session.token === token) return;
   token = session.token;
   if (token === null) router.forget();
-  begin();
+  begin(true);
 });
 api.addEventListener("back", () => router.show());
 
-function begin() {
+/** @param {boolean} hasEntered whether somebody has just signed in: their focus was in a form that is gone */
+function begin(hasEntered) {
   if (session.token === null) {
     shell.askForToken();
   } else {
     shell.open();
-    router.show();
+    router.show(hasEntered);
   }
 }
 
-begin();
+begin(false);

@@ -11,7 +11,6 @@ export class Router {
   /** @type {AbortController | null} */
   #current = null;
   #shown = "";
-  #isFirst = true;
 
   /**
    * @param {Omit<Context, "state" | "keep" | "go" | "signal">} common what every view gets
@@ -41,11 +40,10 @@ export class Router {
     this.#shown = "";
   }
 
-  /** Shows the view of the address anew. */
-  async show() {
+  /** Shows the view of the address anew. @param {boolean} [takesFocus] whether its heading gets the focus, as on the way from another view */
+  async show(takesFocus = false) {
     const entry = VIEWS.find((view) => location.hash === `#/${view.id}`) ?? VIEWS[0];
-    const isNavigation = this.#shown !== entry.id && !this.#isFirst;
-    this.#isFirst = false;
+    const isNavigation = this.#shown !== entry.id && this.#shown !== "";
     this.#shown = entry.id;
     this.#current?.abort();
     const current = new AbortController();
@@ -75,6 +73,6 @@ export class Router {
       signal: current.signal,
     });
     current.signal.addEventListener("abort", unmount);
-    if (isNavigation) heading.focus();
+    if (isNavigation || takesFocus) heading.focus();
   }
 }

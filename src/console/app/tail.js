@@ -3,8 +3,8 @@
 import { isAborted } from "./api.js";
 import { h, outside, replace, seen } from "./dom.js";
 import { counted, time, utc } from "./format.js";
+import { fault } from "./reading.js";
 import { routeMark } from "./routes.js";
-import { failure } from "./shell.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {import("./types.js").LogRecord} LogRecord */
@@ -19,7 +19,8 @@ const SHOWN_MAX = 50;
  * @returns {() => void}
  */
 export function mountTail(root, ctx, left) {
-  const lines = h("tbody", {});
+  const none = h("tr", {}, h("td", { colspan: 4, class: "soft" }, "Nothing has happened yet."));
+  const lines = h("tbody", {}, none);
   const state = h("span", { class: "soft", role: "status" }, "");
   const place = h("div", {});
   const button = h("button", { class: "button", type: "button" }, "Follow");
@@ -30,6 +31,7 @@ export function mountTail(root, ctx, left) {
   let isPaused = false;
 
   const draw = () => {
+    if (waiting.length > 0) none.remove();
     for (const record of waiting.splice(0)) lines.prepend(line(record, ctx));
     while (lines.childElementCount > SHOWN_MAX) lines.lastElementChild?.remove();
   };
@@ -53,7 +55,7 @@ export function mountTail(root, ctx, left) {
       replace(state, "The server ended the tail");
     } catch (error) {
       if (isAborted(error)) return;
-      replace(place, failure(error, follow));
+      replace(place, fault(error, follow, ctx));
       replace(state);
     }
     following = null;

@@ -56,11 +56,7 @@ impl Admission {
 
     /// At most `connections_max` connections of one socket, and `of_network_max` of one network on all sockets. Connections from
     /// `balancers` begin with a header of the PROXY protocol.
-    pub fn of_strangers(
-        connections_max: usize,
-        of_network_max: usize,
-        balancers: &[IpNet],
-    ) -> Self {
+    pub fn per_network(connections_max: usize, of_network_max: usize, balancers: &[IpNet]) -> Self {
         let balancers = balancers.to_vec();
         let shared = Arc::new(Shared { balancers, ..Shared::default() });
         Self { connections_max, of_network_max, shared }
@@ -116,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_network_has_its_share_and_others_are_not_affected() {
-        let admission = Admission::of_strangers(100, 2, &[]);
+        let admission = Admission::per_network(100, 2, &[]);
         let other_socket = admission.clone();
         let count = |admission: &Admission, ip: &str| admission.count(ip.parse().unwrap());
         let first = count(&admission, "2001:db8:1::1").unwrap();
@@ -131,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_refused_network_leaves_no_entry() {
-        let admission = Admission::of_strangers(100, 1, &[]);
+        let admission = Admission::per_network(100, 1, &[]);
         let held = admission.count([192, 0, 2, 1].into()).unwrap();
         assert!(admission.count([192, 0, 2, 1].into()).is_err());
         drop(held);

@@ -5,8 +5,12 @@
 //!   bytes makes none.
 //! - While an HTTP/1.1 client takes no bytes, no more requests are read from it. The library alone would go on to answer some
 //!   requests, and keep the answers.
-//! - An HTTP/2 connection without a request under way ends after [`limits::IDLE_TIMEOUT`]. For HTTP/1.1 the library limits the
-//!   time until the next head.
+//! - An HTTP/2 client that takes nothing of one of its answers for as long loses its connection, too, whatever else it takes. An
+//!   answer that has nothing to send waits for the server, and may pause.
+//! - An HTTP/2 connection without a request under way ends after [`limits::IDLE_TIMEOUT`], whatever other frames come. For HTTP/1.1
+//!   the library limits the time until the next head.
+//! - While the server stops, an HTTP/2 connection without a request under way ends after [`limits::GOAWAY_TIMEOUT`]. The library
+//!   alone would wait until the client has acknowledged that the server goes away, and a phone may sleep.
 //! - The library's own refusals become problems ([`super::refusal`]). Before the connection closes, what the client still sends
 //!   is read: with unread bytes the kernel would reset the connection, and the client would lose the answer.
 
@@ -28,11 +32,15 @@ use tokio::{
 };
 
 use super::{open::Open, refusal};
-use crate::{http::edge::Connection, limits};
+use crate::{http::edge::Connection, limits, shutdown::Shutdown};
 
-/// Guards the streams that `A` accepts.
+/// Guards the streams that `inner` accepts.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Guarded<A>(pub(in crate::http) A);
+pub(in crate::http) struct Guarded<A> {
+    pub(in crate::http) inner: A,
+    /// Says whether the server stops.
+    pub(in crate::http) shutdown: Shutdown,
+}
 
 impl<A> Accept<TcpStream, Connection> for Guarded<A>
 where
@@ -46,10 +54,10 @@ where
 
     fn accept(&self, stream: TcpStream, connection: Connection) -> Self::Future {
         let open = connection.open();
-        let accepted = self.0.accept(stream, connection);
+        let (accepted, shutdown) = (self.inner.accept(stream, connection), self.shutdown.clone());
         Box::pin(async move {
             let (stream, service) = accepted.await?;
-            Ok((Guard::new(stream, open), service))
+            Ok((Guard::new(stream, open, shutdown), service))
         })
     }
 }
@@ -58,15 +66,20 @@ where
 pub(in crate::http) struct Guard<T> {
     stream: T,
     open: Arc<Open>,
+    shutdown: Shutdown,
     protocol: Protocol,
     /// Runs while bytes wait for the client to take them.
     write: Deadline,
     /// The library, which wants to read while bytes wait.
     reader: Option<Waker>,
+    /// Runs while an answer over HTTP/2 waits for its client.
+    untaken: Deadline,
+    /// Runs while an HTTP/2 connection waits for bytes and the server stops.
+    leaving: Deadline,
     /// Runs while an HTTP/2 connection waits for bytes, and while a refused client may still send.
     idle: Deadline,
-    /// Whether no byte has come or left since `idle` began.
-    is_quiet: bool,
+    /// How many requests had come when `idle` began.
+    requests: usize,
     /// Bytes that came since the last line ended, as far as whole reads tell.
     unbroken: usize,
     refusal: Option<Refusal>,
@@ -109,15 +122,18 @@ impl Deadline {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
-    fn new(stream: T, open: Arc<Open>) -> Self {
+    fn new(stream: T, open: Arc<Open>, shutdown: Shutdown) -> Self {
         Self {
             stream,
             open,
+            shutdown,
             protocol: Protocol::Unknown,
             write: Deadline::default(),
             reader: None,
+            untaken: Deadline::default(),
+            leaving: Deadline::default(),
             idle: Deadline::default(),
-            is_quiet: false,
+            requests: 0,
             unbroken: 0,
             refusal: None,
         }
@@ -144,10 +160,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        // A flush that sends nothing does not count: the library flushes each time that the timer wakes it.
-        if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.is_quiet = false;
-        }
         self.within_deadline(cx, polled)
     }
 
@@ -186,13 +198,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready if the connection has been idle for too long.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.idle.poll_passed(cx, limits::IDLE_TIMEOUT).is_ready() {
-            if self.is_quiet && !self.open.is_busy() {
-                return Poll::Ready(());
+    /// Ready if an HTTP/2 connection that waits for bytes ends now: with an error because of its client, or else because the server
+    /// stops.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(since) = self.open.untaken_since() {
+            let left = limits::WRITE_TIMEOUT.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
             }
-            self.is_quiet = true;
+            if self.untaken.poll_passed(cx, left).is_pending() {
+                break;
+            }
+            // It ran for an earlier answer, or for an earlier part of this one.
+            self.untaken.stop();
+        }
+        if self.shutdown.is_stopping() {
+            while self.leaving.poll_passed(cx, limits::GOAWAY_TIMEOUT).is_ready() {
+                if !self.open.is_busy() {
+                    return Poll::Ready(Ok(()));
+                }
+                self.leaving.stop();
+            }
+            return Poll::Pending;
+        }
+        while self.idle.poll_passed(cx, limits::IDLE_TIMEOUT).is_ready() {
+            let requests = self.open.requests();
+            if requests == self.requests && !self.open.is_busy() {
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            }
+            self.requests = requests;
             self.idle.stop();
         }
         Poll::Pending
@@ -200,7 +234,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     /// Notes what the client sent.
     fn came(&mut self, bytes: &[u8]) {
-        self.is_quiet = false;
         self.unbroken = match bytes.contains(&b'\n') {
             true => 0,
             false => self.unbroken.saturating_add(bytes.len()),
@@ -222,9 +255,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         match polled {
             Poll::Ready(Ok(())) => self.came(&buffer.filled()[before..]),
-            Poll::Pending if self.protocol == Protocol::Http2 => {
-                return self.poll_idle(cx).map(|()| Err(ErrorKind::TimedOut.into()));
-            }
+            // The end of input, for which the library sends what is left and closes the connection.
+            Poll::Pending if self.protocol == Protocol::Http2 => return self.poll_end(cx),
             _ => {}
         }
         polled
@@ -273,17 +305,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
 mod tests {
     use std::time::Instant;
 
-    use axum::Router;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-    use tower::Service as _;
 
     use super::*;
-    use crate::http::{
-        connection::admission::Admission,
-        edge::{Edge, Service},
-        operator,
-        proxies::Proxies,
-    };
+    use crate::http::connection::support::connection;
 
     /// Bytes that the stream takes before its client reads.
     const BUFFER: usize = 64;
@@ -296,14 +321,22 @@ mod tests {
     }
 
     fn guard_of(buffer: usize) -> (DuplexStream, Guard<DuplexStream>) {
-        let traffic = operator::traffic();
-        let (routes, proxies) = (Router::new(), Proxies::default());
-        let service =
-            Service { routes, shortcut: None, proxies, hosts: None, overload: None, traffic };
-        let mut edge = Edge::new(service, Admission::of_socket(1));
-        let connection = edge.call(([192, 0, 2, 1], 1234).into()).into_inner().unwrap();
         let (client, stream) = duplex(buffer);
-        (client, Guard::new(stream, connection.open()))
+        (client, Guard::new(stream, connection().open(), Shutdown::new()))
+    }
+
+    /// One whose client and server have sent the beginning of HTTP/2.
+    async fn guard_of_http2() -> (DuplexStream, Guard<DuplexStream>) {
+        let (client, mut guard) = guard();
+        guard.write_all(&[0, 0, 0, 4]).await.unwrap();
+        (client, guard)
+    }
+
+    /// How a connection ends whose library reads, and drops what comes.
+    async fn end(guard: &mut Guard<DuplexStream>) -> io::Result<()> {
+        let mut bytes = [0; 4];
+        while guard.read(&mut bytes).await? > 0 {}
+        Ok(())
     }
 
     /// What `future` gives. A test must not hang if a deadline is missing.
@@ -357,26 +390,77 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_http2_connection_without_a_request_ends() {
-        let (mut client, mut guard) = guard();
-        guard.write_all(&[0, 0, 0, 4]).await.unwrap();
+    async fn an_http2_connection_without_a_request_ends_whatever_else_comes() {
+        let (mut client, mut guard) = guard_of_http2().await;
         let begun = Instant::now();
-        let mut bytes = [0; 4];
-        client.write_all(b"ping").await.unwrap();
-        guard.read_exact(&mut bytes).await.unwrap();
-        // As the library does: each time that it is woken.
-        let read = soon(std::future::poll_fn(|cx| {
-            _ = Pin::new(&mut guard).poll_flush(cx);
-            Pin::new(&mut guard).poll_read(cx, &mut ReadBuf::new(&mut bytes))
-        }));
-        assert_eq!(read.await.unwrap_err().kind(), ErrorKind::TimedOut);
+        let pinging = async {
+            loop {
+                client.write_all(b"ping").await.unwrap();
+                tokio::time::sleep(limits::IDLE_TIMEOUT / 10).await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = soon(end(&mut guard)) => ended,
+            () = pinging => unreachable!("it goes on for ever"),
+        };
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(begun.elapsed() >= limits::IDLE_TIMEOUT);
     }
 
     #[tokio::test]
+    async fn an_http2_connection_with_a_request_now_and_then_does_not_end() {
+        let (mut client, mut guard) = guard_of_http2().await;
+        let begun = Instant::now();
+        let open = Arc::clone(&guard.open);
+        let asking = async {
+            while begun.elapsed() < 10 * limits::IDLE_TIMEOUT {
+                drop(open.begin());
+                client.write_all(b"next").await.unwrap();
+                tokio::time::sleep(limits::IDLE_TIMEOUT / 10).await;
+            }
+        };
+        // The client comes first in each round, so a pause of the machine does not end the connection.
+        tokio::select! {
+            biased;
+            () = asking => {}
+            ended = end(&mut guard) => panic!("the connection ended: {ended:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_its_http2_client_does_not_take_ends_the_connection() {
+        let (_client, mut guard) = guard_of_http2().await;
+        let mut taken = guard.open.begin();
+        taken.wait_for_client();
+        taken.go_on();
+        // Nothing to send, and nothing to take: only the other answer is late.
+        let patience = 4 * limits::WRITE_TIMEOUT;
+        let ended = tokio::time::timeout(patience, end(&mut guard)).await;
+        assert!(ended.is_err(), "{ended:?}");
+        let mut untaken = guard.open.begin();
+        let begun = Instant::now();
+        untaken.wait_for_client();
+        let ended = soon(end(&mut guard)).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= limits::WRITE_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_an_http2_connection_once_no_request_is_under_way() {
+        let (_client, mut guard) = guard_of_http2().await;
+        let mut under_way = Some(guard.open.begin());
+        guard.shutdown.stop();
+        let patience = 4 * limits::GOAWAY_TIMEOUT;
+        let ended = tokio::time::timeout(patience, end(&mut guard)).await;
+        assert!(ended.is_err(), "{ended:?}");
+        under_way.take();
+        // The end of input rather than an error, so that the library sends what is left.
+        soon(end(&mut guard)).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn an_http2_connection_with_a_request_under_way_does_not_end() {
-        let (_client, mut guard) = guard();
-        guard.write_all(&[0, 0, 0, 4]).await.unwrap();
+        let (_client, mut guard) = guard_of_http2().await;
         let under_way = guard.open.begin();
         let mut bytes = [0; 4];
         let patience = 4 * limits::IDLE_TIMEOUT;

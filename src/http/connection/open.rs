@@ -1,14 +1,20 @@
 //! What a connection has once, however often its service is cloned.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::Counted;
-use crate::http::traffic::{Connected, Traffic};
+use crate::{
+    http::traffic::{Connected, Traffic},
+    lock::lock,
+};
 
 /// An open connection. Its stream and its service share it.
 pub(in crate::http) struct Open {
@@ -16,14 +22,22 @@ pub(in crate::http) struct Open {
     counted: Connected,
     /// Of the client's network. A trusted proxy has none.
     network: OnceLock<Counted>,
-    /// Whether a request has come.
-    is_used: AtomicBool,
-    /// Requests whose answers have not ended.
-    under_way: AtomicUsize,
+    /// Requests that have come. Only the connection's task counts them.
+    begun: AtomicUsize,
+    /// Of these, the requests whose answers have ended.
+    ended: AtomicUsize,
+    /// The answers that go on once the client takes more of them, and since when. The oldest comes first.
+    untaken: Mutex<Vec<(usize, Instant)>>,
 }
 
 /// A request whose answer has not ended.
-pub(in crate::http) struct UnderWay(Arc<Open>);
+pub(in crate::http) struct UnderWay {
+    open: Arc<Open>,
+    /// How many requests came before.
+    number: usize,
+    /// Whether it is among the untaken ones.
+    is_untaken: bool,
+}
 
 impl Open {
     pub(in crate::http) fn new(permit: OwnedSemaphorePermit, counted: Connected) -> Self {
@@ -31,8 +45,9 @@ impl Open {
             _permit: permit,
             counted,
             network: OnceLock::new(),
-            is_used: AtomicBool::new(false),
-            under_way: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            untaken: Mutex::default(),
         }
     }
 
@@ -47,26 +62,46 @@ impl Open {
         self.counted.traffic()
     }
 
-    /// Whether this is asked for the first time: at the first request.
-    pub(in crate::http) fn is_first(&self) -> bool {
-        // A plain load is cheaper than an exchange.
-        !self.is_used.load(Relaxed) && !self.is_used.swap(true, Relaxed)
-    }
-
     /// Notes a request, until its answer has ended.
     pub(in crate::http) fn begin(self: &Arc<Self>) -> UnderWay {
-        self.under_way.fetch_add(1, Relaxed);
-        UnderWay(Arc::clone(self))
+        let number = self.begun.fetch_add(1, Relaxed);
+        UnderWay { open: Arc::clone(self), number, is_untaken: false }
+    }
+
+    /// How many requests have come.
+    pub(in crate::http) fn requests(&self) -> usize {
+        self.begun.load(Relaxed)
     }
 
     /// Whether a request has come whose answer has not ended.
     pub(in crate::http) fn is_busy(&self) -> bool {
-        self.under_way.load(Relaxed) > 0
+        self.ended.load(Relaxed) != self.begun.load(Relaxed)
+    }
+
+    /// Since when the client has taken nothing of the answer that waits longest for it; none if no answer waits.
+    pub(in crate::http) fn untaken_since(&self) -> Option<Instant> {
+        lock(&self.untaken).first().map(|(_, since)| *since)
+    }
+}
+
+impl UnderWay {
+    /// Notes that the answer goes on once the client has taken more of it.
+    pub(in crate::http) fn wait_for_client(&mut self) {
+        self.is_untaken = true;
+        lock(&self.open.untaken).push((self.number, Instant::now()));
+    }
+
+    /// Notes that the answer no longer waits for its client.
+    pub(in crate::http) fn go_on(&mut self) {
+        if std::mem::take(&mut self.is_untaken) {
+            lock(&self.open.untaken).retain(|(number, _)| *number != self.number);
+        }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Relaxed);
+        self.go_on();
+        self.open.ended.fetch_add(1, Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! Who may use the operators' API.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -8,7 +8,7 @@ use axum::{
 };
 use tokio::task::spawn_blocking;
 
-use super::authority::Authority;
+use super::{authority::Authority, refused_calls::RefusedCalls};
 use crate::{
     audit::{Call, Filters},
     http::{
@@ -22,15 +22,27 @@ use crate::{
 
 /// Lets operators in.
 #[derive(Clone)]
-pub(super) struct Gate {
-    pub(super) operators: Arc<Operators>,
+pub struct Gate {
+    operators: Arc<Operators>,
     pub(super) records: Records,
-    pub(super) shutdown: Shutdown,
+    refused_calls: RefusedCalls,
+    shutdown: Shutdown,
     /// Whether a reader must name a case.
     pub(super) require_case: bool,
 }
 
 impl Gate {
+    /// Lets `operators` in, and notes calls in the audit log of `records`. With `require_case` readers must name a case.
+    pub fn new(
+        operators: Arc<Operators>,
+        records: Records,
+        shutdown: Shutdown,
+        require_case: bool,
+    ) -> Self {
+        let refused_calls = RefusedCalls::default();
+        Self { operators, records, refused_calls, shutdown, require_case }
+    }
+
     /// The operator whose token this is, if its role reaches `least`, and the authority that it has as long as it keeps both.
     pub(super) fn admit(
         &self,
@@ -42,8 +54,8 @@ impl Gate {
         Ok((role, Authority::new(operators, operator, self.shutdown.clone())))
     }
 
-    /// An admin, for a call whose refusals are noted: the audit log tells which operator tried it without the role. A token that
-    /// no operator has is not noted: everybody who reaches the listener could fill the disk.
+    /// An admin, for a call whose refusals are noted: the audit log tells which operator tried it without the role, as often as
+    /// [`RefusedCalls`] allows. A token that no operator has is not noted: everybody who reaches the listener could fill the disk.
     pub(super) async fn admit_admin(
         &self,
         headers: &HeaderMap,
@@ -55,6 +67,9 @@ impl Gate {
             Err(refused) => return Err(refused),
         };
         let Ok((_, authority)) = self.admit(headers, Role::Metrics) else { return Err(refused) };
+        if !self.refused_calls.is_due(authority.name(), call, Instant::now()) {
+            return Err(refused);
+        }
         let (records, code) = (self.records.clone(), refused.code);
         let noted = spawn_blocking(move || {
             records.note(authority.name(), call, &Filters::none()).map(|it| it.refuse(code))
@@ -65,10 +80,6 @@ impl Gate {
         Err(refused)
     }
 }
-
-/// Whether readers must name a case.
-#[derive(Clone, Copy)]
-pub struct CaseRequired(pub bool);
 
 /// Whether the metrics need no token.
 #[derive(Clone, Copy)]

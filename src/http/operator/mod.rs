@@ -15,12 +15,13 @@ mod metrics;
 mod places;
 mod quota;
 mod reads;
+mod refused_calls;
 mod registry;
 mod routes;
 mod states;
 mod tail;
 
-pub use access::{CaseRequired, MetricsOpen};
+pub use access::{Gate, MetricsOpen};
 pub use counters::Counters;
 pub use defences::Defences;
 pub use reads::Reads;

@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    access::{CaseRequired, Gate, MetricsOpen},
+    access::{Gate, MetricsOpen},
     clock, console,
     counters::Counters,
     defences::Defences,
@@ -22,6 +22,7 @@ use super::{
     tail,
 };
 use crate::{
+    api::Case,
     clock::{SharedClock, TrustedClock},
     doctor::Deployment,
     http::{
@@ -47,12 +48,12 @@ use crate::{
 /// What the operators' routes work with.
 #[derive(Clone, FromRef)]
 pub struct OperatorState {
+    /// Lets operators in.
+    pub gate: Gate,
     /// Who may call.
     pub operators: Arc<Operators>,
     /// Whether the metrics are for everybody.
     pub metrics_open: MetricsOpen,
-    /// Whether readers must name a case.
-    pub case_required: CaseRequired,
     /// Reads the query log and the audit log.
     pub reads: Reads,
     /// The directory.
@@ -79,17 +80,6 @@ pub struct OperatorState {
     pub trusted: Arc<TrustedClock>,
     /// The stop signals.
     pub shutdown: Shutdown,
-}
-
-impl FromRef<OperatorState> for Gate {
-    fn from_ref(state: &OperatorState) -> Self {
-        Self {
-            operators: Arc::clone(&state.operators),
-            records: state.reads.records.clone(),
-            shutdown: state.shutdown.clone(),
-            require_case: state.case_required.0,
-        }
-    }
 }
 
 impl FromRef<OperatorState> for clock::Sources {
@@ -133,7 +123,7 @@ pub fn paths() -> Paths {
 
 /// The schemas that only parameters refer to: `utoipa` collects those of bodies.
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(Detail, Kind, Order)))]
+#[openapi(components(schemas(Case, Detail, Kind, Order)))]
 struct OfParameters;
 
 fn described() -> OpenApiRouter<OperatorState> {

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::answers::Answers;
+use super::answer_timeout::AnswerTimeout;
 use crate::{http::traffic::Traffic, limits};
 
 /// The name of the protocol in ALPN (RFC 9113 section 3.2).
@@ -26,7 +26,7 @@ pub(super) const HTTP2: &[u8] = b"h2";
 pub(in crate::http) struct Handshakes<A> {
     pub(super) inner: A,
     pub(super) tls: TlsAcceptor,
-    /// For [`Answers`].
+    /// For [`AnswerTimeout`].
     pub(super) answer_max: Option<Duration>,
     pub(super) traffic: Arc<Traffic>,
 }
@@ -37,7 +37,7 @@ where
     A::Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A::Service: Send + 'static,
 {
-    type Stream = Answers<TlsStream<A::Stream>>;
+    type Stream = AnswerTimeout<TlsStream<A::Stream>>;
     type Service = A::Service;
     type Future = BoxFuture<'static, Result<(Self::Stream, Self::Service)>>;
 
@@ -54,7 +54,7 @@ where
                 Ok(mut stream) => {
                     stream.get_mut().1.set_buffer_limit(Some(limits::TLS_BUFFER_BYTES));
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-                    Ok((Answers::new(stream, is_http2, answer_max), service))
+                    Ok((AnswerTimeout::new(stream, is_http2, answer_max), service))
                 }
                 Err(error) => {
                     traffic.handshake_failed();

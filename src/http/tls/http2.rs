@@ -8,7 +8,8 @@
 //! | SETTINGS, PING | the library reads no further while an acknowledgement cannot be written |
 //! | empty or tiny DATA | the library counts them against the window, then the connection ends |
 //! | bodies that nobody reads | [`limits::HTTP2_CONNECTION_WINDOW_BYTES`] |
-//! | answers that the client does not take | [`limits::HTTP2_STREAMS_MAX`], on the phones' listener for [`limits::HTTP2_ANSWER_TIMEOUT`] |
+//! | answers that the client does not take | [`limits::HTTP2_STREAMS_MAX`], each for [`limits::WRITE_TIMEOUT`]; on the phones' listener any answer for [`limits::HTTP2_ANSWER_TIMEOUT`] |
+//! | connections without a request | [`limits::IDLE_TIMEOUT`] |
 
 use axum_server::{Address, Server};
 use hyper_util::rt::TokioTimer;

@@ -3,18 +3,22 @@
 //! - `pair.rs` reads the files of certificate and key. A pair that clients would refuse ends the start.
 //! - [`Certificate`] is what is served. It looks at the files again, once a minute and on SIGHUP.
 //! - `handshake.rs` makes the handshake, within the time that the head of a request may take.
-//! - `http2.rs` bounds what a client can make the server hold over HTTP/2, which it chooses by ALPN. `answers.rs` bounds for how long.
+//! - `http2.rs` bounds what a client can make the server hold over HTTP/2, which it chooses by ALPN. `answer_timeout.rs` bounds for how long.
 //!
 //! Sessions are resumed by tickets. Their key changes every six hours and is in memory only. No request is taken before its handshake
 //! has ended (0-RTT), because an attacker could send such a request again.
 
-mod answers;
+mod answer_timeout;
 mod certificate;
 mod handshake;
 mod http2;
 mod pair;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{
     ServerConfig,
@@ -23,10 +27,17 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use self::handshake::{HTTP2, Handshakes};
 pub(super) use self::http2::bound;
 pub use self::{certificate::Certificate, pair::UnusablePair};
-use crate::{clock::SharedClock, http::traffic::Traffic, limits};
+use self::{
+    handshake::{HTTP2, Handshakes},
+    pair::Pair,
+};
+use crate::{
+    clock::{SharedClock, Timestamp},
+    http::traffic::Traffic,
+    limits,
+};
 
 /// The name of the protocol in ALPN (RFC 7301 section 6).
 const HTTP1: &[u8] = b"http/1.1";
@@ -66,15 +77,29 @@ impl Tls {
         Ok(Self { certificate, acceptor, answer_max: None })
     }
 
+    /// Finds what [`Self::open`] would refuse at `now`, and says when the certificate expires.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn check(
+        certificate: &Path,
+        key: &Path,
+        now: Timestamp,
+    ) -> Result<Timestamp, UnusablePair> {
+        let keys = default_provider().key_provider;
+        Pair::read(certificate, key, keys, now).map(|pair| pair.expires_at)
+    }
+
     /// An acceptor that accepts as `inner` does and then makes the handshake.
     pub(super) fn handshakes<A>(&self, inner: A, traffic: &Arc<Traffic>) -> Handshakes<A> {
         let (tls, answer_max) = (self.acceptor.clone(), self.answer_max);
         Handshakes { inner, tls, answer_max, traffic: Arc::clone(traffic) }
     }
 
-    /// This for a listener whose answers are complete when they begin: none of them pauses by the server's fault.
+    /// This for a listener whose answers are complete when they begin, so that none may take longer than
+    /// [`limits::HTTP2_ANSWER_TIMEOUT`].
     #[must_use]
-    pub fn of_whole_answers(self) -> Self {
+    pub fn with_answer_timeout(self) -> Self {
         Self { answer_max: Some(limits::HTTP2_ANSWER_TIMEOUT), ..self }
     }
 }

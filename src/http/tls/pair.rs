@@ -1,6 +1,6 @@
 //! A certificate and its key, as two PEM files hold them, and what may be wrong with them.
 
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use rustls::{
     crypto::KeyProvider,
@@ -16,15 +16,36 @@ use crate::{clock::Timestamp, files};
 /// read: systems share keys so, such as Debian's `ssl-cert` and the volumes of Kubernetes.
 const KEY_MODE_REFUSED: u32 = 0o027;
 
-/// Which file cannot be used, and why: what is wrong and what to do.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tls.{key}: {file} {why}")]
-pub struct UnusablePair {
+/// What is wrong with one file or with both, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UnusablePair(Vec<UnusableFile>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct UnusableFile {
     /// The key of the section `[tls]` that names the file.
     key: &'static str,
-    file: String,
+    /// The file, and what is wrong with it.
     why: String,
 }
+
+impl UnusablePair {
+    /// The key that names each file with its section, and what is wrong with the file.
+    pub fn faults(self) -> impl Iterator<Item = (String, String)> {
+        self.0.into_iter().map(|UnusableFile { key, why }| (format!("tls.{key}"), why))
+    }
+}
+
+impl fmt::Display for UnusablePair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, UnusableFile { key, why }) in self.0.iter().enumerate() {
+            let before = if at == 0 { "" } else { "; " };
+            write!(f, "{before}tls.{key}: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnusablePair {}
 
 /// A certificate that can be served now.
 #[derive(Debug)]
@@ -45,15 +66,22 @@ impl Pair {
         keys: &dyn KeyProvider,
         now: Timestamp,
     ) -> Result<Self, UnusablePair> {
-        let unusable = |key, path: &Path| {
-            let file = path.display().to_string();
-            move |why| UnusablePair { key, file, why }
+        let of_certificate = |why| UnusableFile {
+            key: "certificate",
+            why: format!("{} {why}", certificate.display()),
         };
-        let (of_certificate, of_key) = (unusable("certificate", certificate), unusable("key", key));
-        let (chain, expires_at) = read_chain(certificate, now).map_err(of_certificate)?;
-        let certified = read_key(key)
-            .and_then(|private| certify(chain, private, keys, certificate))
-            .map_err(of_key)?;
+        let of_key = |why| UnusableFile { key: "key", why: format!("{} {why}", key.display()) };
+        let chain = read_chain(certificate, now).map_err(of_certificate);
+        let private = read_key(key).map_err(of_key);
+        let ((chain, expires_at), private) = match (chain, private) {
+            (Ok(chain), Ok(private)) => (chain, private),
+            (chain, private) => {
+                let faults = chain.err().into_iter().chain(private.err());
+                return Err(UnusablePair(faults.collect()));
+            }
+        };
+        let certified = certify(chain, private, keys, certificate);
+        let certified = certified.map_err(|why| UnusablePair(vec![of_key(why)]))?;
         Ok(Self { certified: Arc::new(certified), expires_at })
     }
 }
@@ -263,6 +291,7 @@ mod tests {
         let of_no_kind = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         for (certificate, key, said) in [
             ("", &*pem, "tls.certificate: cert.pem contains no PEM certificate; name the file"),
+            ("", "", "tls.certificate: cert.pem contains no PEM certificate; name the file"),
             (&pem, &pem, "tls.certificate: cert.pem contains no PEM certificate; name the file"),
             (
                 &damaged,
@@ -333,6 +362,9 @@ mod tests {
             let error = read(certificate, key, NOW).unwrap_err();
             assert_eq!(error, format!("tls.{name}: {} {why}", missing.display()));
         }
+        let both = read(&missing, &missing, NOW).unwrap_err();
+        let shown = missing.display();
+        assert_eq!(both, format!("tls.certificate: {shown} {why}; tls.key: {shown} {why}"));
         for (mode, is_refused) in [
             (0o400, false),
             (0o600, false),

@@ -29,7 +29,8 @@ async fn a_case_is_kept_in_the_audit_log() {
         assert_eq!(begun(&server.data).last().unwrap()["case"], "INC 4711/ä", "{path}");
     }
     let entries = begun(&server.data).len();
-    for wrong in ["", "%20", "a%0Ab", &"x".repeat(65)] {
+    // Among them a mark of the direction of writing, and a character of no width.
+    for wrong in ["", "%20", "a%0Ab", &"x".repeat(65), "INC-%E2%80%AE1174", "INC%E2%80%8B-1"] {
         let reply = Reply::to(server.operator(&reader, &format!("/v1/log?case={wrong}"))).await;
         reply.refuses(400, "request-invalid");
         assert!(reply.text.contains("`case` takes 1 to 64 characters"), "{reply:?}");

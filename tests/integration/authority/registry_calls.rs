@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     audit::{begun, end_of_last},
     harness::{Server, dispatchd, run},
+    metrics::Scrape,
     wire::Reply,
 };
 
@@ -81,6 +82,39 @@ async fn a_running_server_notes_who_copied_or_filled_the_registry_and_who_was_re
         run(dispatchd().args(["audit", "verify", "--data"]).arg(&server.data)).status.success()
     );
     fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_operator_writes_few_entries_and_every_refusal_is_counted() {
+    const REFUSALS: usize = 50;
+    let server = Server::start().await;
+    let [scraper, reader] = ["metrics", "reader"].map(|role| server.operator_token(role, role));
+    let refused = async |token: &str, path: &str| {
+        let reply = Reply::to(server.operator(token, path)).await;
+        reply.refuses(403, "role-insufficient");
+    };
+    let calls = [("/v1/registry/snapshot", "snapshot"), ("/v1/registry/import", "import")];
+    let begun_at = std::time::Instant::now();
+    for _ in 0..REFUSALS {
+        for (path, _) in calls {
+            refused(&scraper, path).await;
+        }
+    }
+    refused(&reader, calls[0].0).await;
+    // On a machine that is so slow that another minute has begun, there may be more.
+    let minutes = 1 + begun_at.elapsed().as_secs() as usize / 60;
+    let entries = begun(&server.data);
+    for (_, call) in calls {
+        let of_it = |it: &&Value| it["call"] == call && it["operator"] == "metrics";
+        let noted = entries.iter().filter(of_it).count();
+        assert!((1..=minutes).contains(&noted), "{noted} entries of {call}");
+    }
+    assert_eq!(last(&server.data), ("reader".into(), "snapshot".into()));
+    let counted = Scrape::of(&server).await;
+    for (call, refusals) in [("snapshotRegistry", REFUSALS + 1), ("getImport", REFUSALS)] {
+        let found = counted.sum("http_requests_total", &format!("call=\"{call}\""));
+        assert_eq!(found as usize, refusals, "{call}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! A person who signs devices up and out with the client, and notes in the truth what it does to a handle.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use dispatchd_client::{Claim, Error, Phone, Platform, ProblemCode, Route, Server, SignUp};
+use dispatchd_client::{
+    Claim, Error, Limit, Phone, Platform, ProblemCode, Route, Server, SignUp, Verification,
+};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::truth::{Truth, unbacked};
 
@@ -16,10 +19,10 @@ pub(super) struct Person<'a> {
     pub(super) number: usize,
 }
 
-/// Whether a call is to be made again. Anything else is a fault of the client or the server.
-fn is_again(error: &Error) -> bool {
+/// Waits until a call may be made again. Other errors are a fault of the client or the server.
+async fn wait_after(error: Error) {
     assert!(error.is_temporary(), "{error:?}");
-    true
+    sleep(Duration::from_millis(10)).await;
 }
 
 /// Makes a call until it succeeds.
@@ -28,7 +31,7 @@ macro_rules! insist {
         loop {
             match $call.await {
                 Ok(done) => break done,
-                Err(error) => assert!(is_again(&error)),
+                Err(error) => wait_after(error).await,
             }
         }
     };
@@ -37,8 +40,8 @@ macro_rules! insist {
 impl Person<'_> {
     /// Signs up, proves the handle, hides and shows it, gives it up or signs out.
     pub(super) async fn live(&self, turn: u64) {
-        let phone = self.sign_up().await;
-        self.prove(&phone).await;
+        let (phone, sent, code) = self.claimed().await;
+        self.prove(&phone, &sent, &code).await;
         for shown in [false, true, false, true] {
             let route = if shown { Route::Imessage } else { unbacked(self.handle) };
             self.truth.begin(self.number, route);
@@ -55,20 +58,33 @@ impl Person<'_> {
         self.truth.end(self.number);
     }
 
-    /// A phone of a new account. A sign-up without an answer leaves a device without a handle.
-    async fn sign_up(&self) -> Phone {
-        let signed_up = insist!(self.server.sign_up(&SignUp::new(Platform::Ios)));
-        self.server.phone(signed_up.token)
+    /// A phone of a new account that has the code for the handle. A sign-up without an answer leaves a device without a handle. A code
+    /// that a kill kept from being sent pauses its phone, so another one claims the handle.
+    async fn claimed(&self) -> (Phone, Verification, String) {
+        loop {
+            let signed_up = insist!(self.server.sign_up(&SignUp::new(Platform::Ios)));
+            let phone = self.server.phone(signed_up.token);
+            let claim = loop {
+                match phone.claim(self.handle, None).await {
+                    Ok(claim) => break Some(claim),
+                    Err(Error::Refused(problem)) if problem.limit == Some(Limit::Resend) => {
+                        break None;
+                    }
+                    Err(error) => wait_after(error).await,
+                }
+            };
+            if let Some(Claim::CodeSent(sent)) = claim
+                && let Some(code) = self.code(&sent.verification)
+            {
+                return (phone, sent, code);
+            }
+        }
     }
 
-    async fn prove(&self, phone: &Phone) {
-        let Claim::CodeSent(sent) = insist!(phone.claim(self.handle, None)) else {
-            panic!("a new account holds no proof");
-        };
-        let code = self.code(&sent.verification);
+    async fn prove(&self, phone: &Phone, sent: &Verification, code: &str) {
         self.truth.begin(self.number, Route::Imessage);
         loop {
-            match phone.confirm(&sent.verification, &code).await {
+            match phone.confirm(&sent.verification, code).await {
                 Ok(confirmed) => {
                     assert_eq!(confirmed.handle(), self.handle);
                     break;
@@ -81,17 +97,19 @@ impl Person<'_> {
                     assert_eq!(device.handles[0].handle, self.handle);
                     break;
                 }
-                Err(error) => assert!(is_again(&error)),
+                Err(error) => wait_after(error).await,
             }
         }
         self.truth.end(self.number);
     }
 
     /// The newest code of a verification.
-    fn code(&self, verification: &str) -> String {
+    fn code(&self, verification: &str) -> Option<String> {
         let outbox = fs::read_to_string(self.outbox).unwrap();
-        let lines = outbox.lines().rev().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        // The last line may be half written.
+        let lines =
+            outbox.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut own = lines.filter(|line| line["verification"] == verification);
-        own.next().expect("the code was sent")["code"].as_str().unwrap().to_owned()
+        Some(own.next()?["code"].as_str().unwrap().to_owned())
     }
 }

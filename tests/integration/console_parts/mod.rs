@@ -1,11 +1,15 @@
-//! The parts of the operators' console that need no browser: counts over time, days of the log, rules, command lines.
-//! `parts.mjs` tests them in Node.js.
+//! The parts of the operators' console that need no browser: counts over time, days of the log, rules, command lines, colours of a
+//! handle. Each script of this directory tests some of them in Node.js.
 
 use crate::{harness::run, python::node_tool, repository::file};
 
+const SCRIPTS: [&str; 2] = ["parts.mjs", "why.mjs"];
+
 #[test]
 fn the_parts_of_the_console_that_need_no_browser_work() {
-    let script = file("tests/integration/console_parts/parts.mjs");
-    let output = run(node_tool("node").arg(script));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    for script in SCRIPTS {
+        let script = file(&format!("tests/integration/console_parts/{script}"));
+        let output = run(node_tool("node").arg(script));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
 }

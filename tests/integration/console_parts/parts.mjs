@@ -94,7 +94,7 @@ test("rules narrow what is shown, and the saved file has just that", async () =>
   assert.deepEqual([...found.bins.totals], [["sms", 1], ["refused", 1], ["imessage", 1]]);
   found.narrow([{ field: "reason", value: "rate-limited", keep: false }]);
   assert.deepEqual([found.shown.length, found.rows.length, found.read], [2, 3, 3]);
-  assert.equal(await found.ndjson().text(), `${JSON.stringify(rows[0])}\n${JSON.stringify(rows[2])}\n`);
+  assert.equal(await (await found.ndjson()).text(), `${JSON.stringify(rows[0])}\n${JSON.stringify(rows[2])}\n`);
   found.countBy("reason");
   assert.deepEqual([...found.bins.totals], [["unbound", 1], ["live-device", 1]]);
   found.narrow([]);

@@ -42,6 +42,11 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/client.md",
+        "npm install --prefix dispatchd/clients/typescript",
+        "needs npm's registry; clients_typescript installs the package without it",
+    ),
+    (
+        "docs/client.md",
         "npm install openapi-typescript@7 openapi-fetch@0.17 typescript@5",
         "needs npm's registry; the runner gives the document the packages of tests/tools/node",
     ),

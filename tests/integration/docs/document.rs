@@ -87,7 +87,7 @@ fn level(line: &str) -> usize {
 }
 
 /// Every file below a folder, by its path from the root.
-pub(super) fn files_below(folder: &str) -> Vec<String> {
+pub(crate) fn files_below(folder: &str) -> Vec<String> {
     let mut files = Vec::new();
     let mut folders = vec![file(folder)];
     while let Some(folder) = folders.pop() {

@@ -13,7 +13,7 @@ mod shell;
 
 use std::{sync::Mutex, thread};
 
-pub(crate) use document::{Block, Document, document, documents};
+pub(crate) use document::{Block, Document, document, documents, files_below};
 pub(crate) use pattern::matches;
 use serde_json::Value;
 use shell::Place;

@@ -22,6 +22,7 @@ use super::{
     pattern::matches,
 };
 use crate::{
+    clients_typescript,
     harness::{PATIENCE, dispatchd, own_port, quoted},
     python::{node_packages, node_tool, python},
     recipes::authority::write,
@@ -85,7 +86,13 @@ impl Place {
     fn add_packages(&mut self) {
         let node = Path::new(node_tool("node").get_program()).parent().unwrap().to_owned();
         self.programs.extend([node, python().parent().unwrap().to_owned()]);
-        symlink(node_packages().join("node_modules"), self.path("here/node_modules")).unwrap();
+        let modules = self.path("here/node_modules");
+        fs::create_dir_all(modules.join("@dispatchd")).unwrap();
+        for package in fs::read_dir(node_packages().join("node_modules")).unwrap() {
+            let package = package.unwrap();
+            symlink(package.path(), modules.join(package.file_name())).unwrap();
+        }
+        symlink(clients_typescript::built(), modules.join("@dispatchd/client")).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -131,8 +131,8 @@ fn a_start_and_a_check_refuse_what_cannot_be_served_with_the_same_words() {
             ),
         ),
     ] {
-        for (code, said) in said(cert, key) {
-            assert_eq!(code, Some(1), "{said}");
+        for ((code, said), expected) in said(cert, key).into_iter().zip([64, 1]) {
+            assert_eq!(code, Some(expected), "{said}");
             assert!(said.starts_with(&format!("dispatchd: {why}")), "{why} is not in {said}");
         }
     }

@@ -47,7 +47,7 @@ async fn a_command_knows_the_certificate_of_its_own_configuration() {
     fs::write(&config, text(&file)).unwrap();
     for words in ["ask +14155550123", "log search"] {
         let said = outcome(&mut command(words)).unwrap_err();
-        let why = format!("Its certificate must be the first one in {}", file.display());
+        let why = format!("is not the first one in {}", file.display());
         assert!(said.contains(&why), "{said}");
     }
 }
@@ -65,13 +65,24 @@ async fn a_server_that_is_named_needs_a_certificate_for_its_name() {
     let (phones, operators) = (&*tls.server.phones, &*tls.server.operators);
     let by_ip = operators.replace("localhost", "127.0.0.1");
     let plain = operators.replace("https:", "http:");
+    let without_tls = Server::start().await;
+    let plain_as_https = without_tls.operators.replace("http:", "https:");
     let search = ["log", "search", "--json", "--server", operators];
     outcome(&mut command(&[&search[..], &["--ca", ca]].concat())).unwrap();
     outcome(command(&search).env("DISPATCHD_CA", ca)).unwrap();
     outcome(&mut command(&["ask", "+14155550123", "--server", phones, "--ca", ca])).unwrap();
     for (words, why) in [
-        (&search[..], "no answer from"),
-        (&["log", "search", "--server", &by_ip, "--ca", ca], "not valid for name"),
+        (
+            &search[..],
+            "comes from an unknown authority; name the authority's certificate with --ca",
+        ),
+        (&["log", "search", "--server", &by_ip, "--ca", ca], "is for another name; give --server"),
+        (
+            &["log", "search", "--server", &plain_as_https],
+            "does not speak TLS; give --server http:",
+        ),
+        (&["log", "search", "--ca", ca], "--ca takes --server"),
+        (&["ask", "+14155550123", "--ca", ca], "--ca takes --server"),
         (&["log", "search", "--server", &plain], "With tls.certificate it speaks https only"),
         (
             &["log", "search", "--server", operators, "--ca", "/missing"],

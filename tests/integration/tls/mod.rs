@@ -2,6 +2,7 @@
 
 mod certificate;
 mod commands;
+mod holding;
 mod hostile;
 mod http2;
 mod session;

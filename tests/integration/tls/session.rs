@@ -86,6 +86,19 @@ impl Session {
         Ok(head.lines().next().unwrap_or_default().to_owned())
     }
 
+    /// Reads HTTP/2 frames up to the first of this type, and gives their types.
+    pub(super) fn frames_until(&mut self, last: u8) -> Vec<u8> {
+        let mut kinds = Vec::new();
+        while kinds.last() != Some(&last) {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            self.0.read_exact(&mut vec![0; length as usize]).unwrap();
+            kinds.push(head[3]);
+        }
+        kinds
+    }
+
     /// Reads until the server closes the connection, and gives what came.
     pub(super) fn drain(&mut self) -> (Vec<u8>, io::Result<()>) {
         let mut bytes = Vec::new();

@@ -125,9 +125,10 @@ async fn the_cache_is_bounded_and_drops_what_expires_first() {
     assert_eq!(cache.len(), (0, 0));
     for most in [0, 1, 2] {
         let mut cache = Cache::new(most);
-        for number in 0..10 {
+        for number in 0..10_u64 {
             let handle = format!("+1{number}");
-            cache.put(asked(&handle, None), &answer(&handle, Route::Sms, 60), now, now);
+            let answer = answer(&handle, Route::Sms, 60 + number);
+            cache.put(asked(&handle, None), &answer, now, now);
             assert!(cache.len().0 <= most);
         }
         assert_eq!(cache.get(&asked("+19", None), now).is_some(), most > 0);

@@ -2,6 +2,7 @@
 
 import { Completion, closedSets } from "../completion.js";
 import { h, replace } from "../dom.js";
+import { field } from "../field.js";
 import { SENT, given } from "./filters.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -101,7 +102,7 @@ export class SearchForm {
         });
     this.#boxes.set(name, box);
     this.#set(name, value);
-    return h("label", { class: `field field-${name}`, for: id }, label, box);
+    return field(label, box, `field-${name}`);
   }
 
   /**

@@ -8,6 +8,8 @@ import { passes, valueOf } from "./filters.js";
 
 /** Rows that the page keeps. Their memory is the reason: about half a kilobyte each. */
 export const ROWS_MAX = 100_000;
+/** Rows that are written between two frames. */
+const ROWS_A_SLICE = 5000;
 /** Values that are suggested. */
 const VALUES_MAX = 200;
 
@@ -79,11 +81,14 @@ export class Found {
     return [...found];
   }
 
-  /** The shown rows as NDJSON, a record a line, as the API gives them. */
-  ndjson() {
+  /** The shown rows as NDJSON, a record a line, as the API gives them. The page is drawn meanwhile. */
+  async ndjson() {
+    const { shown } = this;
     const parts = [];
-    for (let at = 0; at < this.shown.length; at += 1000) {
-      parts.push(this.shown.slice(at, at + 1000).map((row) => `${JSON.stringify(row)}\n`).join(""));
+    for (let at = 0; at < shown.length; at += ROWS_A_SLICE) {
+      // A blob of each slice: to make one of all the text would take long at the end.
+      parts.push(new Blob([shown.slice(at, at + ROWS_A_SLICE).map((row) => `${JSON.stringify(row)}\n`).join("")]));
+      await new Promise((resolve) => setTimeout(resolve));
     }
     return new Blob(parts, { type: "application/x-ndjson" });
   }

@@ -58,14 +58,14 @@ export class SearchPage {
     const options = FIELDS.map((name) => h("option", { value: name, selected: name === field }, name));
     const fields = h("select", { id: "count-by", onchange: () => actions.countBy(fields.value) }, ...options);
     // Not announced while the results are busy.
-    this.said = h("p", { class: "search-said", role: "status" });
+    this.said = h("p", { class: "search-said", role: "status", tabindex: -1 });
     this.problem = h("div", {});
     this.chips = h("div", { class: "view" });
     this.file = h("details", { class: "search-file" });
     this.results = h(
       "section",
       { class: "card search-results", "aria-label": "Records" },
-      h("div", { class: "bar" }, this.said, h("label", { class: "inline", for: "count-by" }, "Count by", fields)),
+      h("div", { class: "bar" }, this.said, h("div", { class: "inline" }, h("label", { for: "count-by" }, "Count by"), fields)),
       this.chart.element,
       this.file,
       h("p", { class: "hint", id: "record-table-keys" },
@@ -78,16 +78,30 @@ export class SearchPage {
   }
 
   /**
+   * What had the focus may be gone afterwards: then what the search says has it.
    * @param {Found} found
    * @param {Phase} phase
    * @param {readonly string[]} notes
    */
   show(found, phase, notes) {
+    const focused = document.activeElement;
+    const isInside = focused !== null && (this.results.contains(focused) || this.chips.contains(focused));
+    this.#draw(found, phase, notes);
+    const isLost = focused !== null && (!focused.isConnected || !focused.checkVisibility());
+    if (isInside && isLost) this.said.focus({ preventScroll: true });
+  }
+
+  /**
+   * @param {Found} found
+   * @param {Phase} phase
+   * @param {readonly string[]} notes
+   */
+  #draw(found, phase, notes) {
     const isEmpty = found.shown.length === 0;
     this.stop.hidden = phase !== "reading";
     this.results.hidden = phase === "none" || (phase === "failed" && isEmpty);
     this.results.setAttribute("aria-busy", String(phase === "reading"));
-    for (const element of [this.chart.element, this.table.element, this.file]) element.hidden = isEmpty;
+    for (const element of [this.chart.element, this.table.element, this.file]) element.hidden = isEmpty && phase !== "reading";
     replace(this.said, ...progress(found, phase));
     replace(this.chips, ...chips(found.rules, notes, this.actions.drop));
     this.chart.show(found.bins);
@@ -97,8 +111,8 @@ export class SearchPage {
 
   /** Offers the shown rows as a file. @param {Found} found */
   #offer(found) {
-    const save = () => {
-      const address = URL.createObjectURL(found.ndjson());
+    const save = async () => {
+      const address = URL.createObjectURL(await found.ndjson());
       h("a", { href: address, download: `dispatchd-${utc(Date.now()).replace(/[: ]/g, "-")}.ndjson` }).click();
       setTimeout(() => URL.revokeObjectURL(address), FILE_PATIENCE);
     };

@@ -2,6 +2,7 @@
 
 import { closedSets } from "../completion.js";
 import { h, replace, seen } from "../dom.js";
+import { field } from "../field.js";
 import { FIELDS, SETS } from "./filters.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -16,22 +17,22 @@ const RULED = ["change", "cause", "status", ...FIELDS.filter((field) => !["chang
  * @param {(rule: Rule) => void} onRule
  */
 export function rulesForm(ctx, values, onRule) {
-  const field = h("select", { id: "rule-field" }, ...RULED.map((name) => h("option", { value: name }, name)));
+  const name = h("select", { id: "rule-field" }, ...RULED.map((of) => h("option", { value: of }, of)));
   const keep = h("select", { id: "rule-keep" }, h("option", { value: "is" }, "is"), h("option", { value: "is not" }, "is not"));
   const list = h("datalist", { id: "rule-values" });
   const value = h("input", { id: "rule-value", list: list.id, autocomplete: "off", spellcheck: "false", required: true });
   const suggest = async () => {
     const sets = await closedSets(ctx).catch(() => null);
-    const codes = sets?.get(SETS.get(field.value) ?? "")?.map(({ code }) => code) ?? [];
-    const all = [...new Set([...codes, ...values(field.value)])].filter((text) => seen(text) === text);
+    const codes = sets?.get(SETS.get(name.value) ?? "")?.map(({ code }) => code) ?? [];
+    const all = [...new Set([...codes, ...values(name.value)])].filter((text) => seen(text) === text);
     replace(list, ...all.map((text) => h("option", { value: text })));
   };
   const add = (/** @type {Event} */ event) => {
     event.preventDefault();
-    onRule({ field: field.value, value: value.value.trim(), keep: keep.value === "is" });
+    onRule({ field: name.value, value: value.value.trim(), keep: keep.value === "is" });
     value.value = "";
   };
-  field.addEventListener("change", suggest);
+  name.addEventListener("change", suggest);
   value.addEventListener("focus", suggest);
   return h(
     "details",
@@ -40,9 +41,9 @@ export function rulesForm(ctx, values, onRule) {
     h(
       "form",
       { class: "fields", "aria-label": "Rules", onsubmit: add },
-      h("label", { class: "field short", for: field.id }, "Only rows whose", field),
-      h("label", { class: "field short", for: keep.id }, "Rule", keep),
-      h("label", { class: "field", for: value.id }, "Value", value),
+      field("Only rows whose", name, "short"),
+      field("Rule", keep, "short"),
+      field("Value", value),
       list,
       h("button", { class: "button" }, "Add the rule"),
     ),

@@ -38,11 +38,18 @@ export class RecordTable {
    */
   show(rows) {
     if (rows === this.#rows) this.table.append(rows.slice(this.#drawn));
-    else this.table.reset(rows);
+    else this.#replace(rows);
     this.#rows = rows;
     this.#drawn = rows.length;
     // A few rows take no more room than they need.
     this.element.style.maxHeight = `${rows.length * ROW + HEAD}px`;
+  }
+
+  /** @param {readonly LogRecord[]} rows */
+  #replace(rows) {
+    // The focus would leave the table with the row.
+    if (this.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
+    this.table.reset(rows);
   }
 
   /** Enter goes from the table to its rows, the arrows go from row to row, Escape goes back. @param {KeyboardEvent} event */
@@ -85,14 +92,14 @@ function columns({ onNarrow, onOpen }) {
   const open = (/** @type {LogRecord} */ row) =>
     h("button", { class: "cell", type: "button", tabindex: -1, onclick: () => onOpen(row) }, time(row.at));
   return [
-    { label: "At (UTC)", width: "9.8rem", cell: open },
-    { label: "Event", width: "8.2rem", cell: (row) => event(row, onNarrow) },
-    { label: "Handle", width: "minmax(9rem, 2fr)", cell: plain("handle") },
-    { label: "Reason or cause", width: "8rem", cell: plain("reason", (row) => (row.kind === "change" ? "cause" : "reason")) },
+    { label: "At (UTC)", width: "10.8rem", cell: open },
+    { label: "Event", width: "9.6rem", cell: (row) => event(row, onNarrow) },
+    { label: "Handle", width: "minmax(10rem, 2fr)", cell: plain("handle") },
+    { label: "Reason or cause", width: "9.6rem", cell: plain("reason", (row) => (row.kind === "change" ? "cause" : "reason")) },
     { label: "Status", width: "3rem", cell: plain("status"), isNumber: true },
-    { label: "Account", width: "8.1rem", cell: plain("account") },
-    { label: "Device", width: "8.1rem", cell: plain("device") },
-    { label: "Address", width: "minmax(6.5rem, 1fr)", cell: plain("ip") },
+    { label: "Account", width: "9.6rem", cell: plain("account") },
+    { label: "Address", width: "minmax(7.5rem, 1fr)", cell: plain("ip") },
+    { label: "Device", width: "9.6rem", cell: plain("device") },
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
+import { field } from "../field.js";
 import { counted, number, time } from "../format.js";
 import { Reading } from "../reading.js";
 
@@ -65,9 +66,9 @@ export function mount(root, ctx) {
         read();
       },
     },
-    h("label", { class: "field", for: "since" }, "Since", since),
-    h("label", { class: "field", for: "until" }, "Until", until),
-    h("label", { class: "field", for: "operator" }, "Operator", operator),
+    field("Since", since),
+    field("Until", until),
+    field("Operator", operator),
     h("button", { class: "button primary" }, "List"),
     h("button", { class: "button", type: "button", onclick: verify }, "Verify the chain"),
   );
@@ -170,8 +171,8 @@ function narrowing(newest, total) {
   return h("section", { class: "card" },
     h("h2", {}, "Calls, newest first"),
     h("div", { class: "fields" },
-      h("label", { class: "field", for: "audit-call" }, "Call", call),
-      h("label", { class: "field", for: "audit-case" }, "Case", named),
+      field("Call", call),
+      field("Case", named),
       h("label", { class: "check", for: "audit-refused" }, refused, "Refused calls only")),
     said,
     h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Calls" },
@@ -207,7 +208,8 @@ function row({ at, operator, call, records, case: named, filters, refused, whole
 /** @param {Noted} filter */
 function value(filter) {
   if (filter === null) return h("span", { title: "There was no key to make a fingerprint with" }, "?");
-  if (typeof filter === "string") return INSTANT.test(filter) ? time(filter) : outside(filter);
+  if (typeof filter === "string" && INSTANT.test(filter)) return time(filter);
+  if (typeof filter === "string") return outside(/^\d+$/.test(filter) ? number(Number(filter)) : filter);
   const { hour, fingerprint } = filter;
   return h("code", { title: `fingerprint ${fingerprint}, under the key of the hour ${hour}` }, `#${fingerprint.slice(0, 8)}…`);
 }

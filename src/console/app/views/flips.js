@@ -2,6 +2,7 @@
 
 import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
+import { field } from "../field.js";
 import { counted, number, time } from "../format.js";
 import { Reading } from "../reading.js";
 
@@ -57,9 +58,9 @@ export function mount(root, ctx) {
         read();
       },
     },
-    h("label", { class: "field", for: "since" }, "Since", since),
-    h("label", { class: "field", for: "until" }, "Until", until),
-    h("label", { class: "field short", for: "min" }, "Changes, at least", min),
+    field("Since", since),
+    field("Until", until),
+    field("Changes, at least", min, "short"),
     h("button", { class: "button primary" }, "Find"),
   );
   root.append(form, result);
@@ -72,7 +73,8 @@ export function mount(root, ctx) {
  * @param {Context} ctx
  */
 function show({ flips, summary }, ctx) {
-  const window = [time(summary.since), " to ", summary.until === undefined ? "the last record" : time(summary.until), " UTC"];
+  const end = summary.until === undefined ? ["the last record."] : [time(summary.until), " UTC."];
+  const window = ["Lookups from ", time(summary.since), " UTC to ", ...end];
   const gaps = [
     summary.damaged > 0 && `${counted(summary.damaged, "damaged place")} passed over: changes may be missing.`,
     summary.unreadable_segments > 0 && `${counted(summary.unreadable_segments, "segment")} could not be read: changes may be missing.`,
@@ -105,7 +107,7 @@ function item({ handle, changes, lookups, first_at, last_at, because, likely, la
   const why = h("button", { class: "link handle", type: "button", title: "Why is it green?", onclick: () => ctx.go("why", { handle, region: "" }) }, outside(handle));
   return h("li", {},
     h("div", { class: "flip-head" }, why, h("span", { class: "flip-count" }, h("strong", {}, number(changes)), " changes in ", counted(lookups, "lookup")),
-      last && h("span", { class: `route route-${last.to}` }, last.to)),
+      last && route(last.to)),
     h("p", { class: "sentence" }, h("strong", {}, likely), " ", h("span", { class: "soft" }, seen(because))),
     h("details", {},
       h("summary", {}, "Changes from ", time(first_at), " to ", time(last_at)),
@@ -117,10 +119,14 @@ function latestTable(latest) {
   const rows = latest.map((change) =>
     h("tr", {},
       h("td", {}, time(change.at)),
-      h("td", {}, h("span", { class: `route route-${change.from}` }, change.from)),
-      h("td", {}, h("span", { class: `route route-${change.to}` }, change.to)),
+      h("td", {}, h("span", { class: "flip-step" }, route(change.from), "→", route(change.to))),
       h("td", {}, change.reason)));
-  return table("Its latest lookups with another route than the one before", ["At (UTC)", "From", "To", "Reason"], rows);
+  return table("Its latest lookups with another route than the one before", ["At (UTC)", "Route", "Reason"], rows);
+}
+
+/** @param {string} code */
+function route(code) {
+  return h("span", { class: `route route-${code}`, "data-route": code }, code);
 }
 
 /** @param {Flip["registry"]} registry */

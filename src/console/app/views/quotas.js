@@ -2,6 +2,7 @@
 
 import { commandWords } from "../command.js";
 import { h, outside, replace } from "../dom.js";
+import { field } from "../field.js";
 import { counted, number, span, time } from "../format.js";
 import { Reading, fault } from "../reading.js";
 import { isAborted } from "../api.js";
@@ -77,7 +78,7 @@ export function mount(root, ctx) {
         read();
       },
     },
-    h("label", { class: "field grow", for: "account" }, "Account id", box),
+    field("Account id", box, "grow"),
     h("button", { class: "button primary" }, "Show"),
     h("button", { class: "button", type: "button", onclick: () => look("") }, "All flagged accounts"),
   );

@@ -1,13 +1,13 @@
 // Why is a handle blue or green? The start page. With an empty box it shows whether the service is well.
 
-import { isAborted } from "../api.js";
 import { Band } from "../band.js";
+import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
 import { counted, number, span, time, utc } from "../format.js";
 import { mountHealth } from "../health.js";
+import { Reading } from "../reading.js";
 import { name, routeMark } from "../routes.js";
 import { capital, told } from "../sentences.js";
-import { failure } from "../shell.js";
 import { spans } from "../spans.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -83,29 +83,23 @@ export function mount(root, ctx) {
  */
 function mountAnswer(result, ctx, { handle, region }) {
   const left = new AbortController();
-  const signal = AbortSignal.any([ctx.signal, left.signal]);
-  ctx.command(["dispatchd", "why", handle, ...(region ? ["--region", region] : []), ...caseWords(ctx)], true);
-  const load = async () => {
-    replace(result, h("p", { class: "soft", role: "status" }, "Reading 30 days…"));
-    const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
-    try {
-      /** @type {import("../types.js").Timeline} */
-      const timeline = await ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal });
+  const reading = new Reading(result, ctx);
+  ctx.command(commandWords("why", { region, case: ctx.session.case }, [handle]), true);
+  const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
+  reading.run(
+    "Reading 30 days…",
+    (signal) => ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal }),
+    (/** @type {import("../types.js").Timeline} */ timeline) => {
       // The server's clock counts.
       const ahead = Date.parse(timeline.summary.at) - Date.now();
-      show(result, ctx, timeline, () => Date.now() + ahead, signal);
-      ctx.say(seen(`${name(timeline.summary.route)}. ${timeline.summary.sentence}`));
-    } catch (error) {
-      if (!isAborted(error)) replace(result, failure(error, load));
-    }
+      show(result, ctx, timeline, () => Date.now() + ahead, left.signal);
+      ctx.say(`${name(timeline.summary.route)}. ${seen(timeline.summary.sentence)}`);
+    },
+  );
+  return () => {
+    reading.stop();
+    left.abort();
   };
-  load();
-  return () => left.abort();
-}
-
-/** @param {Context} ctx */
-function caseWords(ctx) {
-  return ctx.session.case ? ["--case", ctx.session.case] : [];
 }
 
 /**
@@ -197,7 +191,7 @@ function heads(labels) {
 function changeTable(changes) {
   const line = (/** @type {import("../types.js").ChangeEntry} */ entry) =>
     h("tr", {}, h("td", { class: "when" }, time(entry.at)), h("td", { class: "sentence" }, told(entry)));
-  return h("table", {}, heads(["When (UTC)", "What"]), h("tbody", {}, ...changes.map(line)));
+  return h("table", { class: "stack" }, heads(["When (UTC)", "What"]), h("tbody", {}, ...changes.map(line)));
 }
 
 /** @param {readonly Lookups[]} lookups @param {Context} ctx */
@@ -211,10 +205,10 @@ function lookupTable(lookups, ctx) {
       h("td", { class: "when" }, time(entry.at), ...until(entry)),
       h("td", {}, entry.route === null ? routeMark(null, "Refused") : routeMark(entry.route)),
       h("td", { class: "sentence" }, told(entry), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
-      h("td", { class: "number" }, number(entry.count)),
-      h("td", { class: "askers" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
+      h("td", { class: "number", "data-label": "Times" }, number(entry.count)),
+      h("td", { class: "askers", "data-label": "Devices" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
     );
-  return h("table", {}, heads(["When (UTC)", "Answer", "Why", "Times", "Devices"]), h("tbody", {}, ...lookups.map(line)));
+  return h("table", { class: "stack" }, heads(["When (UTC)", "Answer", "Why", "Times", "Devices"]), h("tbody", {}, ...lookups.map(line)));
 }
 
 /** The end of a run of like lookups, without what its beginning shows already. @param {Lookups} entry */
@@ -241,15 +235,15 @@ function holders(summary, now, signal) {
     "section",
     { class: "card", "aria-label": "Who still goes by another answer" },
     h("div", { class: "head" }, h("h2", {}, "Who still goes by another answer"), h("span", { class: "soft" }, count === "1" ? "1 device" : `${count} devices`)),
-    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Devices" }, h("table", {}, heads(["Device", "Was told", "When (UTC)", "May use it for"]), h("tbody", {}, ...lines.map(({ row }) => row)))),
+    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Devices" }, h("table", { class: "stack" }, heads(["Device", "Was told", "When (UTC)", "May use it for"]), h("tbody", {}, ...lines.map(({ row }) => row)))),
     summary.holders_count > lines.length && h("p", { class: "hint" }, `The first ${number(lines.length)} are shown.`),
   );
 }
 
 /** @param {Holder} holder */
 function holderLine(holder) {
-  const left = h("td", { class: "left", "data-until": holder.until_at_most });
-  const row = h("tr", { title: seen(holder.sentence) }, h("td", {}, outside(holder.device)), h("td", {}, routeMark(holder.route)), h("td", { class: "when" }, time(holder.told_at)), left);
+  const left = h("td", { class: "left", "data-until": holder.until_at_most, "data-label": "May use it for" });
+  const row = h("tr", { title: seen(holder.sentence) }, h("td", {}, outside(holder.device)), h("td", { "data-label": "Was told" }, routeMark(holder.route)), h("td", { class: "when", "data-label": "At" }, time(holder.told_at)), left);
   const tell = (/** @type {number} */ now) => {
     const seconds = (Date.parse(holder.until_at_most) - now) / 1000;
     replace(left, seconds > 0 ? `${span(seconds)} at most` : "no longer");

@@ -27,11 +27,11 @@ const PREFIX_BYTES: usize = 16;
 
 /// Reads the header of a load balancer, and gives the connection the client's address.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Announced(pub(in crate::http) Admission);
+pub(in crate::http) struct ProxyProtocol(pub(in crate::http) Admission);
 
 type Accepted = io::Result<(TcpStream, Connection)>;
 
-impl Accept<TcpStream, Connection> for Announced {
+impl Accept<TcpStream, Connection> for ProxyProtocol {
     type Stream = TcpStream;
     type Service = Connection;
     type Future = Either<Ready<Accepted>, BoxFuture<'static, Accepted>>;
@@ -46,8 +46,8 @@ impl Accept<TcpStream, Connection> for Announced {
         }
         let admission = self.0.clone();
         Either::Right(Box::pin(async move {
-            let announced = announced_within(limits::HEADER_READ_TIMEOUT, &mut stream).await;
-            let admitted = announced.and_then(|client| match client {
+            let named = client_within(limits::HEADER_READ_TIMEOUT, &mut stream).await;
+            let admitted = named.and_then(|client| match client {
                 Some(client) => connection.announce(client, &admission),
                 None => Ok(()),
             });
@@ -63,17 +63,17 @@ impl Accept<TcpStream, Connection> for Announced {
     }
 }
 
-async fn announced_within(
+async fn client_within(
     patience: Duration,
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Option<IpAddr>> {
-    let read = timeout(patience, announced(stream)).await;
+    let read = timeout(patience, named_client(stream)).await;
     read.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }
 
 /// Reads exactly the header. `None` if it names no IP address: the connection is the balancer's own (LOCAL), or it came by
 /// another protocol.
-async fn announced(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+async fn named_client(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
     let mut header = [0; PREFIX_BYTES + limits::PROXY_HEADER_BYTES_MAX];
     stream.read_exact(&mut header[..PREFIX_BYTES]).await?;
     // Without the signature, these bytes hold no length.
@@ -101,7 +101,7 @@ pub(in crate::http) fn fuzz(mut bytes: &[u8]) {
     use futures_util::FutureExt as _;
 
     let before = bytes.len();
-    let read = announced(&mut bytes).now_or_never().expect("bytes in memory are there at once");
+    let read = named_client(&mut bytes).now_or_never().expect("bytes in memory are there at once");
     if let Ok(client) = read {
         assert!(client.is_none_or(|client| client == client.to_canonical()));
         assert!(before - bytes.len() >= PREFIX_BYTES);
@@ -122,7 +122,7 @@ mod tests {
 
     async fn read(bytes: &[u8]) -> Result<(Option<IpAddr>, usize), ErrorKind> {
         let mut unread = bytes;
-        let client = announced(&mut unread).await.map_err(|error| error.kind())?;
+        let client = named_client(&mut unread).await.map_err(|error| error.kind())?;
         Ok((client, unread.len()))
     }
 
@@ -171,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn a_header_that_does_not_come_is_not_waited_for() {
         let (_client, mut server) = tokio::io::duplex(64);
-        let read = announced_within(Duration::from_millis(20), &mut server).await;
+        let read = client_within(Duration::from_millis(20), &mut server).await;
         assert_eq!(read.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

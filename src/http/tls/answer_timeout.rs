@@ -1,4 +1,4 @@
-//! [`Answers`]: a TLS stream that ends when an HTTP/2 client does not take its answers.
+//! [`AnswerTimeout`]: a TLS stream that ends when an HTTP/2 client does not take its answers.
 //!
 //! An HTTP/2 client says how many bytes of each answer it takes (RFC 9113 section 5.2). One that allows none would keep its answers
 //! in the server's memory, for as long as it keeps the connection alive with other frames. The HTTP library has no deadline for it.
@@ -27,7 +27,7 @@ const RST_STREAM: u8 = 3;
 const END_STREAM: u8 = 1;
 
 /// A stream of HTTP/1.1 or, if ALPN has chosen it, HTTP/2.
-pub(in crate::http) struct Answers<T> {
+pub(in crate::http) struct AnswerTimeout<T> {
     stream: T,
     /// How long an answer may take from its head to its end; none if it may pause for long. HTTP/1.1 has other deadlines.
     answer_max: Option<Duration>,
@@ -74,7 +74,7 @@ impl Frames {
     }
 }
 
-impl<T> Answers<T> {
+impl<T> AnswerTimeout<T> {
     pub(super) fn new(stream: T, is_http2: bool, answer_max: Option<Duration>) -> Self {
         Self {
             stream,
@@ -131,7 +131,7 @@ impl<T> Answers<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Answers<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for AnswerTimeout<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -149,7 +149,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Answers<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Answers<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for AnswerTimeout<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -204,16 +204,16 @@ mod tests {
     }
 
     /// An HTTP/2 stream whose client has sent its preface.
-    async fn server() -> (Answers<DuplexStream>, DuplexStream) {
+    async fn server() -> (AnswerTimeout<DuplexStream>, DuplexStream) {
         let (mut client, server) = duplex(1 << 16);
         client.write_all(&[b'P'; PREFACE_BYTES]).await.unwrap();
-        let mut server = Answers::new(server, true, Some(MAX));
+        let mut server = AnswerTimeout::new(server, true, Some(MAX));
         server.read_exact(&mut [0; PREFACE_BYTES]).await.unwrap();
         (server, client)
     }
 
     /// Whether the server gives up while it reads in vain.
-    async fn gives_up(server: &mut Answers<DuplexStream>) -> bool {
+    async fn gives_up(server: &mut AnswerTimeout<DuplexStream>) -> bool {
         let read = timeout(MAX * 10, server.read(&mut [0; 1024])).await;
         read.is_ok_and(|read| read.unwrap_err().kind() == ErrorKind::TimedOut)
     }
@@ -272,7 +272,7 @@ mod tests {
         ] {
             let (server, mut client) = server().await;
             // Long enough for what follows on any machine, then short.
-            let mut server = Answers { answer_max: Some(MAX * 10_000), ..server };
+            let mut server = AnswerTimeout { answer_max: Some(MAX * 10_000), ..server };
             server.write_all(&frame(HEADERS, 4, 1, b"head")).await.unwrap();
             server.write_all(&by_server).await.unwrap();
             client.write_all(&by_client).await.unwrap();
@@ -286,11 +286,11 @@ mod tests {
     #[tokio::test]
     async fn http1_and_answers_that_may_pause_have_no_such_deadline() {
         let (_client, stream) = duplex(1024);
-        let mut http1 = Answers::new(stream, false, Some(MAX));
+        let mut http1 = AnswerTimeout::new(stream, false, Some(MAX));
         http1.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         assert!(!gives_up(&mut http1).await);
         let (_client, stream) = duplex(1024);
-        let mut operators = Answers::new(stream, true, None);
+        let mut operators = AnswerTimeout::new(stream, true, None);
         operators.write_all(&frame(HEADERS, 4, 1, b"head")).await.unwrap();
         assert!(!gives_up(&mut operators).await);
     }
@@ -298,7 +298,7 @@ mod tests {
     #[tokio::test]
     async fn http2_takes_alpn() {
         let (_client, stream) = duplex(1024);
-        let mut stream = Answers::new(stream, false, Some(MAX));
+        let mut stream = AnswerTimeout::new(stream, false, Some(MAX));
         let written = stream.write(&frame(4, 0, 0, &[])).await;
         assert_eq!(written.unwrap_err().kind(), ErrorKind::InvalidData);
     }

@@ -1,0 +1,19 @@
+//! A connection for tests.
+
+use axum::Router;
+use tower::Service as _;
+
+use super::admission::Admission;
+use crate::http::{
+    edge::{Connection, Edge, Service},
+    operator,
+    proxies::Proxies,
+};
+
+/// A connection of a listener without routes.
+pub(super) fn connection() -> Connection {
+    let (routes, proxies, traffic) = (Router::new(), Proxies::default(), operator::traffic());
+    let service = Service { routes, shortcut: None, proxies, hosts: None, overload: None, traffic };
+    let mut edge = Edge::new(service, Admission::of_socket(1));
+    edge.call(([192, 0, 2, 1], 1234).into()).into_inner().unwrap()
+}

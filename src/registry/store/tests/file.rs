@@ -1,0 +1,143 @@
+//! The file of the store: its owner, damage, and the format before.
+
+use super::*;
+
+#[test]
+fn the_store_keeps_what_was_committed_and_only_its_owner_reads_it() {
+    let root = tempfile::tempdir().expect("a directory");
+    let dir = root.path().join("registry");
+    let mut store = RedbStore::open(&dir, NOW).expect("a new store");
+    let key = store.identity().subject_key;
+    let puts = fixture().map(|(row, ..)| row);
+    store.commit(5, &puts).expect("there is space");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&dir), mode(&dir.join("registry.redb"))), (0o700, 0o600));
+    drop(store);
+
+    let mut store =
+        RedbStore::open(&dir, NOW.plus(std::time::Duration::from_secs(1))).expect("it is there");
+    let identity = store.identity();
+    assert_eq!((store.last_batch(), identity.subject_key, identity.founded_at), (5, key, NOW));
+    assert_eq!(all(&mut store), fixture().map(|(row, ..)| row));
+    let (id, known_by) =
+        (AccountId::from_bits(0xfedc_ba98_7654_3210), DeviceId::from_bits(0x0102_0304_0506_0708));
+    let removals = [Mutation::RemoveAccount { id, known_by }, Mutation::RemoveUnrecorded(3)];
+    store.commit(6, &removals).expect("there is space");
+    assert_eq!(store.reopen().expect("it can be opened anew"), 6);
+    assert_eq!(all(&mut store).len(), 1);
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let _first = RedbStore::open(dir.path(), NOW).expect("a new store");
+    assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::Locked(_))));
+}
+
+#[test]
+fn a_file_that_was_removed_takes_nothing_and_is_not_made_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = RedbStore::open(dir.path(), NOW).expect("a new store");
+    let puts = fixture().map(|(row, ..)| row);
+    store.commit(1, &puts).expect("there is space");
+    fs::remove_file(dir.path().join("registry.redb")).expect("it was there");
+    assert!(store.commit(2, &puts).is_err());
+    assert!(store.reopen().is_err());
+    assert!(!dir.path().join("registry.redb").exists());
+}
+
+#[test]
+fn another_program_s_file_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("registry.redb");
+    fs::write(&path, "a letter to somebody").expect("there is space");
+    assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::NotOurs(_))));
+    assert_eq!(fs::read(&path).expect("it is there"), b"a letter to somebody");
+
+    fs::remove_file(&path).expect("it was there");
+    let foreign = ::redb::Database::create(&path).expect("a new file");
+    let writing = foreign.begin_write().expect("it is open");
+    writing.open_table(::redb::TableDefinition::<u64, u64>::new("theirs")).expect("a new table");
+    writing.commit().expect("there is space");
+    drop(foreign);
+    assert!(matches!(RedbStore::open(dir.path(), NOW).err(), Some(StoreError::NotOurs(_))));
+}
+
+#[test]
+fn damage_is_an_error_and_never_a_panic() {
+    let whole = tempfile::tempdir().expect("a directory");
+    let mut store = RedbStore::open(whole.path(), NOW).expect("a new store");
+    let puts = fixture().map(|(row, ..)| row);
+    store.commit(1, &puts).expect("there is space");
+    drop(store);
+    let bytes = fs::read(whole.path().join("registry.redb")).expect("it is there");
+    for part in [10, 100, 4096, bytes.len() / 2] {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("registry.redb"), &bytes[..part]).expect("there is space");
+        assert!(RedbStore::open(dir.path(), NOW).is_err(), "cut at {part}");
+    }
+    let header = [9, 20, 64, 130, 200, 330];
+    let pages = (0..bytes.len() as u64).step_by(1024).skip(1);
+    for at in header.into_iter().chain(pages.take(200)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("registry.redb");
+        fs::write(&path, &bytes).expect("there is space");
+        let mut file = OpenOptions::new().write(true).open(&path).expect("it is there");
+        file.seek(SeekFrom::Start(at)).expect("it is long enough");
+        file.write_all(&[0x5a; 16]).expect("there is space");
+        // Whether redb can repair it or not: what it then gives is right, or an error.
+        let read = RedbStore::open(dir.path(), NOW).and_then(|mut store| try_all(&mut store));
+        if let Ok(rows) = read {
+            assert!(rows.is_empty() || rows == puts);
+        }
+    }
+}
+
+/// A store as version 2 made it: without expiring rows.
+fn format_2(path: &Path) {
+    use ::redb::TableDefinition;
+    let database = ::redb::Database::create(path).expect("a new file");
+    let writing = database.begin_write().expect("it is open");
+    let meta = TableDefinition::<&str, &[u8]>::new("meta");
+    let mut meta = writing.open_table(meta).expect("a new table");
+    let founded_at = NOW.as_micros().to_be_bytes();
+    let batch = 5_u64.to_be_bytes();
+    for (name, value) in [
+        ("format", &[2][..]),
+        ("subject_key", &[9; 32]),
+        ("founded_at", &founded_at),
+        ("batch", &batch),
+    ] {
+        meta.insert(name, value).expect("there is space");
+    }
+    drop(meta);
+    let [account, ended, unrecorded] = fixture()
+        .map(|(_, key, value)| [key, value].map(|hex| HEXLOWER.decode(hex.as_bytes()).unwrap()));
+    let number = |key: &[u8]| u64::from_be_bytes(key.try_into().expect("eight bytes"));
+    for (name, [key, value]) in [("accounts", account), ("unrecorded", unrecorded)] {
+        let table = TableDefinition::<u64, &[u8]>::new(name);
+        let mut table = writing.open_table(table).expect("a new table");
+        table.insert(number(&key), &value[..]).expect("there is space");
+    }
+    let table = TableDefinition::<&[u8], &[u8]>::new("ended");
+    let mut table = writing.open_table(table).expect("a new table");
+    table.insert(&ended[0][..], &ended[1][..]).expect("there is space");
+    drop(table);
+    writing.commit().expect("there is space");
+}
+
+#[test]
+fn a_store_of_the_former_format_is_opened_with_all_that_it_holds() {
+    let dir = tempfile::tempdir().expect("a directory");
+    format_2(&dir.path().join("registry.redb"));
+    for _ in 0..2 {
+        let mut store = RedbStore::open(dir.path(), NOW).expect("it is brought to this format");
+        assert_eq!((store.last_batch(), store.identity().founded_at), (5, NOW));
+        assert_eq!(*store.identity().subject_key, [9; 32]);
+        assert_eq!(all(&mut store), fixture().map(|(row, ..)| row));
+    }
+    let mut store = RedbStore::open(dir.path(), NOW).expect("it has this format");
+    let row = expiring_fixture().0;
+    store.commit(6, std::slice::from_ref(&row)).expect("there is space");
+    assert_eq!(all(&mut store).last(), Some(&row));
+}
