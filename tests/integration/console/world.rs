@@ -128,7 +128,7 @@ pub(super) async fn hostile(server: &Server) -> Value {
     let handles = [
         "'onload='alert`1`'@example.com",
         "{{constructor.constructor`alert`}}@example.com",
-        "$IFS`id`|sh&script/*@example.com",
+        "$ifs`id`|sh&script/*@example.com",
         "\u{5e9}\u{5dc}\u{5d5}\u{5dd}123@example.com",
         &long,
     ];

@@ -135,6 +135,15 @@ async function faultsOfAll() {
   return all;
 }
 
+/** Checks that nothing is wider than the window. */
+export async function fits(page, what) {
+  const [room, width, wide] = await page.evaluate(() => {
+    const wide = [...document.querySelectorAll("main *, header *, footer *")].filter((element) => element.getBoundingClientRect().right > innerWidth + 1);
+    return [document.documentElement.scrollWidth, innerWidth, wide.slice(0, 4).map((element) => element.cloneNode().outerHTML)];
+  });
+  assert.ok(room <= width, `${what}: the page is ${room} wide in a window of ${width}: ${wide.join(" ")}`);
+}
+
 /** Checks the visible page with axe: nothing serious or critical. */
 export async function isAccessible(page, what) {
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
