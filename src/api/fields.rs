@@ -57,7 +57,9 @@ impl<'de> Visitor<'de> for Texts {
             };
             let text = match value {
                 Value::String(text) if !is_whole_number(parameter) => text,
-                Value::Number(number) if is_whole_number(parameter) => number.to_string(),
+                Value::Number(number) if is_whole_number(parameter) && !number.is_f64() => {
+                    number.to_string()
+                }
                 _ => return Err(A::Error::custom("a field has another type")),
             };
             if texts.contains_key(&name) {

@@ -133,11 +133,9 @@ fn calls() -> Vec<(&'static str, &'static str, Value, String)> {
 
 /// An answer without what differs between two equal calls: the moment that it speaks of.
 fn without_moment(text: &str) -> String {
-    let moment = text.split("\"at\":\"").last().and_then(|rest| rest.split('"').next());
-    match moment.filter(|_| text.contains("\"kind\":\"summary\"")) {
-        Some(moment) => text.replace(moment, "…"),
-        None => text.to_owned(),
-    }
+    let summary = text.split_once("\"other_spellings\"").map(|(_, rest)| rest);
+    let moment = summary.and_then(|rest| rest.split("\"at\":\"").nth(1)?.split('"').next());
+    moment.map_or_else(|| text.to_owned(), |moment| text.replace(moment, "…"))
 }
 
 /// How the last call is noted: who asked for what, and how many records it got. A handle is a fingerprint under the hour's key.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Handles that are answered at least.
-const LOOKUPS: u64 = 12_000;
+const LOOKUPS: u64 = 10_500;
 
 /// Codes with which a call may fail here.
 const EXPECTED: &[&str] = &[
@@ -63,7 +63,7 @@ async fn every_answer_was_true_or_is_still_valid_whatever_fails() {
     for wrong in ["/differing", "/sms_invented", "/together_wrong"] {
         assert_eq!(told.pointer(wrong), Some(&Value::from(0)), "{wrong}: {}", told["examples"]);
     }
-    assert!(number("/answered") >= LOOKUPS && kills == 5, "{told}");
+    assert!(number("/answered") >= LOOKUPS && kills == 4, "{told}");
     let failed = told["failed"].as_object().unwrap();
     assert!(failed.keys().all(|code| EXPECTED.contains(&code.as_str())), "{failed:?}");
     // All of this was met.

@@ -119,7 +119,8 @@ impl Case {
                 (self, word)
             });
             let word;
-            (self, word) = waiting.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()));
+            (self, word) =
+                waiting.await.unwrap_or_else(|failed| resume_unwind(failed.into_panic()));
             match word {
                 Some(word) => self.answer(&act(&word).await),
                 None => return,

@@ -5,6 +5,7 @@
 //! leaves the listener, no policy is violated, no error is logged, and no address holds a handle. `cases/browser.mjs` says how.
 
 mod browser;
+mod long;
 mod types;
 
 use browser::case;
@@ -17,6 +18,7 @@ use self::world::{ADDRESS, History, NUMBER, hostile, many, of_today, tokens};
 use crate::{
     flagged::plant,
     harness::{Server, dispatchd, own_port, run, wait_until},
+    repository::file,
 };
 
 /// Takes away an operator's token.
@@ -143,10 +145,12 @@ async fn the_reason_of_a_demo_handle_is_three_clicks_away() {
     case("demo", &server, facts).passes().await;
 }
 
-/// Pictures of every view, for people to look at: `target/console-pictures`. `PICTURES` names the two that README shows.
+/// Pictures of every view, for people to look at, in `target/console-pictures`. With `UPDATE_PICTURES`, those of README, too.
 #[tokio::test]
 #[ignore = "makes pictures"]
 async fn pictures_of_every_view() {
     let world = History::of_twelve_days().await;
-    case("pictures", &world.timed.server, world.facts.clone()).passes().await;
+    let mut facts = world.facts.clone();
+    facts["update"] = json!(std::env::var_os("UPDATE_PICTURES").map(|_| file("docs")));
+    case("pictures", &world.timed.server, facts).passes().await;
 }

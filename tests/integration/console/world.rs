@@ -124,11 +124,11 @@ pub(super) async fn many(server: &Server, thousands: u32) -> Device {
 
 /// Handles that are as bad as the API lets them be, and lookups of them.
 pub(super) async fn hostile(server: &Server) -> Value {
-    let long = format!("{}@{}.example", "m".repeat(64), [["d"; 60].concat(), ["e"; 60].concat()].join("."));
+    let long = format!("{}@{}.{}.example", "m".repeat(64), "d".repeat(60), "e".repeat(60));
     let handles = [
         "'onload='alert`1`'@example.com",
         "{{constructor.constructor`alert`}}@example.com",
-        "$IFS`id`|sh&script/*@example.com",
+        "$ifs`id`|sh&script/*@example.com",
         "\u{5e9}\u{5dc}\u{5d5}\u{5dd}123@example.com",
         &long,
     ];

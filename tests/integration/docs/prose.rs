@@ -12,7 +12,7 @@ const ABBREVIATIONS: &[&str] = &["e.g.", "i.e.", "etc.", "vs.", "No.", "St.", "a
 /// Remarks of authors to themselves.
 const REMARKS: &[&str] = &["TODO", "FIXME", "XXX"];
 /// Where absolute paths begin that a document may name: the API, and folders of every Debian system.
-const ROOTS: &[&str] = &["v1", "dev", "etc", "proc", "run", "tmp", "usr", "var"];
+const ROOTS: &[&str] = &["v1", "console", "dev", "etc", "proc", "run", "tmp", "usr", "var"];
 
 /// A text without what Markdown adds: a code span and a link's text stand for themselves.
 fn plain(markdown: &str) -> String {

@@ -129,7 +129,9 @@ impl Place {
             .env("HOME", self.path("here"))
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
-            .env("no_proxy", "*");
+            .env("no_proxy", "*")
+            // Otherwise npx mentions newer versions of npm.
+            .env("npm_config_update_notifier", "false");
         command
     }
 

@@ -45,7 +45,7 @@ fn example(schema: &Value, all: &Value) -> Value {
             properties.map(|(name, schema)| (name.clone(), example(schema, all))).collect()
         }
         "array" => json!([example(&schema["items"], all)]),
-        "string" => "some text".into(),
+        "string" => "text".into(),
         "boolean" => true.into(),
         "integer" => 7.into(),
         _ => panic!("{kind}"),

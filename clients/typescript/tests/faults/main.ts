@@ -1,7 +1,8 @@
 // Phones that ask through a network that breaks, while handles change and the server is killed.
 //
 // Arguments: the server's address, its outbox, a seed, how many handles must be answered. It prints `kill` when it wants the server
-// to be killed and started again, and at its end one line of JSON with counts.
+// to be killed and started again, and at its end one line of JSON with counts. It ends when its standard input does.
+import { createInterface } from "node:readline";
 import { type Clock, DispatchdError, Phone } from "../../src/index.ts";
 import { Dice } from "./dice.ts";
 import { Ledger, type Verdict } from "./ledger.ts";
@@ -18,7 +19,7 @@ const AT_ONCE = 4;
 /** Handles of a long list: more than one request has. */
 const LONG = 1_200;
 /** How often the server is killed, in equal shares of the handles. */
-const KILLS = 5;
+const KILLS = 4;
 
 const clock: Clock = {
   now: () => SPEED * performance.now(),
@@ -112,6 +113,13 @@ async function disturb(): Promise<void> {
   }
 }
 
+/** Ends this program when the test has ended. */
+async function watch(): Promise<void> {
+  for await (const _ of createInterface({ input: process.stdin }));
+  process.exit(1);
+}
+
+void watch();
 const dice = new Dice(seed);
 const truth = new Truth(server, outbox, dice);
 await truth.prepare(8, 4);

@@ -235,7 +235,7 @@ function partTable(parts, first, name) {
   const heading = (/** @type {string} */ text, isNumber = false) => h("th", { scope: "col", class: isNumber && "number" }, text);
   return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": `${first}s as a table` },
     h("table", { class: "parts" },
-      h("thead", {}, h("tr", {}, heading(first), heading("Records", true), h("td", {}), heading("On disk", true), heading("State"), heading("Last key destroyed in"))),
+      h("thead", {}, h("tr", {}, heading(first), heading("Records", true), h("td", {}), heading("On disk", true), heading("State"), heading("Key destroyed in"))),
       h("tbody", {}, ...parts.map((part) => h("tr", { class: isBroken(part) && "is-broken" },
         h("th", { scope: "row" }, name(part)),
         h("td", { class: "number" }, number(part.records)),

@@ -69,8 +69,11 @@ const opened = [];
  * @param {object} of what differs from a wide, light window
  * @param {number[]} of.statuses the error statuses that this page may meet
  * @param {boolean} of.loses whether the server goes away
+ * @param {boolean} of.axe whether axe is to check the page
+ * @param {(() => void) | null} of.watch runs in each page before its own code
+ * @param {string} of.at the path that is opened
  */
-export async function open({ width = 1280, height = 900, scheme = "light", statuses = [], loses = false, axe = false, at = "/console/" } = {}) {
+export async function open({ width = 1280, height = 900, scheme = "light", statuses = [], loses = false, axe = false, watch = null, at = "/console/" } = {}) {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
@@ -91,6 +94,7 @@ export async function open({ width = 1280, height = 900, scheme = "light", statu
       window.violated(`${event.effectiveDirective}, ${event.blockedURI}, ${event.sourceFile}:${event.lineNumber}, ${event.sample}`);
     });
   });
+  if (watch) await context.addInitScript(watch);
   if (axe) await context.addInitScript({ path: axeFile() });
   context.on("request", (request) => {
     const url = request.url();
@@ -129,6 +133,15 @@ async function faultsOfAll() {
     all.push(...faults);
   }
   return all;
+}
+
+/** Checks that nothing is wider than the window. */
+export async function fits(page, what) {
+  const [room, width, wide] = await page.evaluate(() => {
+    const wide = [...document.querySelectorAll("main *, header *, footer *")].filter((element) => element.getBoundingClientRect().right > innerWidth + 1);
+    return [document.documentElement.scrollWidth, innerWidth, wide.slice(0, 4).map((element) => element.cloneNode().outerHTML)];
+  });
+  assert.ok(room <= width, `${what}: the page is ${room} wide in a window of ${width}: ${wide.join(" ")}`);
 }
 
 /** Checks the visible page with axe: nothing serious or critical. */

@@ -2,7 +2,7 @@
 // does not break the page.
 
 import assert from "node:assert/strict";
-import { facts, open, run, signIn, until, view, why } from "./browser.mjs";
+import { facts, fits, open, run, signIn, until, view, why } from "./browser.mjs";
 
 /** What a server that somebody else writes could put into its answers. */
 const TEXTS = [
@@ -16,8 +16,7 @@ const TEXTS = [
 async function isHarmless(page, what) {
   assert.equal(await page.evaluate(() => window.ran), undefined, `${what}: a text runs`);
   assert.equal(await page.locator("main :is(script, img, iframe, object, embed, [onload], [onerror])").count(), 0, `${what}: a text is an element`);
-  const [room, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(room <= width, `${what}: the page is ${room} wide in a window of ${width}`);
+  await fits(page, what);
   const raw = await page.evaluate(() => /[\u202a-\u202e\u2066-\u2069\u200b\u0000\u0007]/.test(document.body.innerText));
   assert.ok(!raw, `${what}: an unseen character is shown as it is`);
 }

@@ -1,7 +1,7 @@
 // Pictures of every view, light and dark, wide and narrow.
 
-import { open, run, signIn } from "./browser.mjs";
 import { env } from "node:process";
+import { facts, open, run, signIn } from "./browser.mjs";
 import { VISITS } from "./visits.mjs";
 
 run(async () => {
@@ -12,6 +12,11 @@ run(async () => {
         await visit(page);
         await page.mouse.move(0, 0);
         await page.screenshot({ path: `${env.PICTURES}/${name}-${scheme}-${width}.png`, fullPage: true, animations: "disabled" });
+        if (facts.update && name === "why" && width === 1280) {
+          await page.getByText("As a table").click();
+          await page.setViewportSize({ width, height: 800 });
+          await page.screenshot({ path: `${facts.update}/console-${scheme}.png` });
+        }
         await leave?.(page);
         if (name === "sign-in") await signIn(page, "admin");
       }

@@ -13,7 +13,7 @@ async function health(page) {
   const sign = (name) => page.locator(`[data-sign=${name}]`);
   const { handles, devices, live } = await api(reader, "/v1/registry");
   await sign("registry").waitFor();
-  includes(await sign("registry").innerText(), `${handles} handles`, `${live} of ${devices} devices live`);
+  includes(await sign("registry").innerText(), `${handles} handles`, `${live.devices} of ${devices} devices live`);
   for (const name of ["lookups", "log", "audit", "registry", "disk"]) assert.equal(await sign(name).getAttribute("data-state"), "good", name);
   const oldest = (await api(reader, "/v1/log/segments")).map(({ from }) => from).sort()[0];
   includes(await sign("key").innerText(), seconds(oldest));
@@ -60,7 +60,7 @@ async function audit(page) {
   await view(page, "Audit");
   const calls = page.getByRole("region", { name: "Calls", exact: true });
   await calls.waitFor();
-  const entries = (await api(admin, "/v1/audit?until=now", undefined, "application/x-ndjson")).filter(({ at }) => at);
+  const entries = await api(admin, "/v1/audit", undefined, "application/x-ndjson");
   const lines = await calls.locator("tbody tr").allInnerTexts();
   // What was read since is in the API's answer only.
   assert.ok(lines.length > 3 && lines.length <= entries.length, `${lines.length} of ${entries.length}`);
