@@ -57,7 +57,7 @@ pub struct WhyRequest {
     #[arg(long)]
     #[param(example = "US")]
     pub region: Option<String>,
-    /// The moment to explain instead of the present: RFC 3339, a date with or without a time (UTC), a time of today (11:00), today, yesterday, or a span back from now (90m, 7d)
+    /// The moment to explain, if not now. RFC 3339, a date with or without a time (UTC), `11:00` of today, today, yesterday, or a span back (90m, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     #[param(example = "90m")]
     pub at: Option<String>,

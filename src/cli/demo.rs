@@ -147,7 +147,7 @@ fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
 }
 
 async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
-    let filter = RecordFilter { since: Some("1h".into()), ..RecordFilter::default() };
+    let filter = RecordFilter { since: Some("1h".into()), case: Some("demo".into()), ..RecordFilter::default() };
     let page = Paging { order: Some("asc".into()), ..Paging::default() };
     let operator = Client::new(&format!("http://{}", addresses.operators), token)?;
     let mut rows = Vec::new();
@@ -168,6 +168,8 @@ fn print_commands(addresses: Addresses, device: &str, operator: &str) -> anyhow:
     say(&format!(
         r#"
 A browser shows every call at http://{phones}/docs and http://{operators}/docs.
+The console is at http://{operators}/console/. Sign in with {operator}
+and ask why +447700900123 is green.
 
 Try it yourself (Chloé's phone asks, an operator reads):
 

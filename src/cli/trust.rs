@@ -1,7 +1,7 @@
 //! Which certificates a command trusts when it asks a server over https.
 
 use std::{
-    env, fs, io,
+    env, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +19,7 @@ use rustls::{
 };
 
 use super::errors::UsageError;
+use crate::files;
 
 /// The variable that names a file of authorities.
 const CA: &str = "DISPATCHD_CA";
@@ -138,6 +139,11 @@ impl Trust {
             (Fault::NotValidForName | Fault::NotValidForNameContext { .. }, _) => {
                 ("is for another name", "give --server a name that is in the certificate")
             }
+            // A library reports certificates of authorities so, and offers no other name for them.
+            (other, _) if format!("{other:?}").contains("CaUsedAsEndEntity") => (
+                "is an authority's, which names no server",
+                "replace tls.certificate of the server by one with CA:FALSE",
+            ),
             (other, _) => {
                 return (
                     format!("is refused ({other})"),
@@ -166,7 +172,7 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Err
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(file).with_context(|| format!("the certificates in {}", file.display()))
+    files::read_small(file).with_context(|| format!("the certificates in {}", file.display()))
 }
 
 fn no_certificate(file: &Path) -> anyhow::Error {

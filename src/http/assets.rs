@@ -12,7 +12,7 @@ use axum::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Makes a browser refuse text where a page's code hands it over as HTML or as a script.
-const TRUSTED_TYPES: &str = "; require-trusted-types-for 'script'";
+const TRUSTED_TYPES: &str = "; require-trusted-types-for 'script'; trusted-types 'none'";
 /// The ending of a file that is compressed with gzip. Every browser takes gzip, so it is kept in no other form.
 const COMPRESSED: &str = ".gz";
 /// Bytes of a file's digest that its entity tag shows: enough to tell versions apart.

@@ -17,7 +17,7 @@
 use std::{
     future::Future as _,
     io::{self, ErrorKind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -28,6 +28,7 @@ use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::coop::unconstrained,
     time::Sleep,
 };
 
@@ -74,9 +75,9 @@ pub(in crate::http) struct Guard<T> {
     reader: Option<Waker>,
     /// Runs while an answer over HTTP/2 waits for its client.
     untaken: Deadline,
-    /// Runs while an HTTP/2 connection waits for bytes and the server stops.
+    /// Runs on an HTTP/2 connection while the server stops.
     leaving: Deadline,
-    /// Runs while an HTTP/2 connection waits for bytes, and while a refused client may still send.
+    /// Runs on an HTTP/2 connection, and while a refused client may still send.
     idle: Deadline,
     /// How many requests had come when `idle` began.
     requests: usize,
@@ -106,10 +107,11 @@ struct Refusal {
 struct Deadline(Option<Pin<Box<Sleep>>>);
 
 impl Deadline {
-    /// Starts it, unless it runs. Ready once it has run for `span`.
+    /// Starts it, unless it runs. Ready once it has run for `span`, also for a task that has used up its turn: a client that never
+    /// pauses makes it use up each one.
     fn poll_passed(&mut self, cx: &mut Context<'_>, span: Duration) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(span)));
-        sleep.as_mut().poll(cx)
+        pin!(unconstrained(sleep.as_mut())).poll(cx)
     }
 
     fn is_running(&self) -> bool {
@@ -198,7 +200,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready if an HTTP/2 connection that waits for bytes ends now: with an error because of its client, or else because the server
+    /// Ready if an HTTP/2 connection ends now: with an error because of its client, or else because the server
     /// stops.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(since) = self.open.untaken_since() {
@@ -213,6 +215,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
             self.untaken.stop();
         }
         if self.shutdown.is_stopping() {
+            self.open.stop();
             while self.leaving.poll_passed(cx, limits::GOAWAY_TIMEOUT).is_ready() {
                 if !self.open.is_busy() {
                     return Poll::Ready(Ok(()));
@@ -251,13 +254,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<T> {
             self.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        // Before each read: a client may send without a pause. Without an error it is the end of input, for which the library sends
+        // what is left and closes the connection.
+        if self.protocol == Protocol::Http2
+            && let Poll::Ready(end) = self.poll_end(cx)
+        {
+            return Poll::Ready(end);
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        match polled {
-            Poll::Ready(Ok(())) => self.came(&buffer.filled()[before..]),
-            // The end of input, for which the library sends what is left and closes the connection.
-            Poll::Pending if self.protocol == Protocol::Http2 => return self.poll_end(cx),
-            _ => {}
+        if matches!(polled, Poll::Ready(Ok(()))) {
+            self.came(&buffer.filled()[before..]);
         }
         polled
     }
@@ -305,7 +312,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<T> {
 mod tests {
     use std::time::Instant;
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        task::coop::consume_budget,
+    };
 
     use super::*;
     use crate::http::connection::support::connection;
@@ -405,6 +415,74 @@ mod tests {
         };
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(begun.elapsed() >= limits::IDLE_TIMEOUT);
+    }
+
+    /// A client that never pauses.
+    struct Flood;
+
+    impl AsyncRead for Flood {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(b"ping");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Flood {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_http2_client_that_never_pauses_is_ended_as_others_are() {
+        for is_stopping in [false, true] {
+            let mut guard = Guard::new(Flood, connection().open(), Shutdown::new());
+            guard.write_all(&[0, 0, 0, 4]).await.unwrap();
+            if is_stopping {
+                guard.shutdown.stop();
+            }
+            let flooded = async {
+                let mut bytes = [0; 4];
+                while guard.read(&mut bytes).await? > 0 {
+                    // The task goes on until its turn is used up.
+                    consume_budget().await;
+                }
+                io::Result::Ok(())
+            };
+            let ended = soon(flooded).await.map_err(|error| error.kind());
+            assert_eq!(ended, if is_stopping { Ok(()) } else { Err(ErrorKind::TimedOut) });
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_that_come_during_a_stop_do_not_hold_it() {
+        let (_client, mut guard) = guard_of_http2().await;
+        let (open, mut late) = (Arc::clone(&guard.open), Vec::new());
+        let under_way = open.begin();
+        guard.shutdown.stop();
+        let patience = 4 * limits::GOAWAY_TIMEOUT;
+        let ended = tokio::time::timeout(patience, end(&mut guard)).await;
+        assert!(ended.is_err(), "{ended:?}");
+        late.push(open.begin());
+        drop(under_way);
+        late.push(open.begin());
+        soon(end(&mut guard)).await.unwrap();
     }
 
     #[tokio::test]

@@ -24,7 +24,9 @@ pub(in crate::http) struct Open {
     network: OnceLock<Counted>,
     /// Requests that have come. Only the connection's task counts them.
     begun: AtomicUsize,
-    /// Of these, the requests whose answers have ended.
+    /// How many requests had come when the server began to stop. Later ones do not hold it.
+    before_stop: AtomicUsize,
+    /// Of the requests that had come by then, those whose answers have ended.
     ended: AtomicUsize,
     /// The answers that go on once the client takes more of them, and since when. The oldest comes first.
     untaken: Mutex<Vec<(usize, Instant)>>,
@@ -46,6 +48,7 @@ impl Open {
             counted,
             network: OnceLock::new(),
             begun: AtomicUsize::new(0),
+            before_stop: AtomicUsize::new(usize::MAX),
             ended: AtomicUsize::new(0),
             untaken: Mutex::default(),
         }
@@ -73,9 +76,14 @@ impl Open {
         self.begun.load(Relaxed)
     }
 
-    /// Whether a request has come whose answer has not ended.
+    /// Notes that the server stops: what comes from now on does not keep the connection busy.
+    pub(in crate::http) fn stop(&self) {
+        self.before_stop.fetch_min(self.begun.load(Relaxed), Relaxed);
+    }
+
+    /// Whether a request has come whose answer has not ended. While the server stops, only those that came before count.
     pub(in crate::http) fn is_busy(&self) -> bool {
-        self.ended.load(Relaxed) != self.begun.load(Relaxed)
+        self.ended.load(Relaxed) != self.begun.load(Relaxed).min(self.before_stop.load(Relaxed))
     }
 
     /// Since when the client has taken nothing of the answer that waits longest for it; none if no answer waits.
@@ -102,6 +110,8 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.go_on();
-        self.open.ended.fetch_add(1, Relaxed);
+        if self.number < self.open.before_stop.load(Relaxed) {
+            self.open.ended.fetch_add(1, Relaxed);
+        }
     }
 }

@@ -136,6 +136,8 @@ fn read_chain(
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    // First, because it takes a regular file only: nobody should be told to change the mode of a device.
+    let pem = Zeroizing::new(files::read_small(path).map_err(|error| unreadable(&error))?);
     let mode = files::mode_if_open_to_others(path).map_err(|error| unreadable(&error))?;
     if let Some(mode) = mode.filter(|mode| mode & KEY_MODE_REFUSED != 0) {
         let shown = path.display();
@@ -143,7 +145,6 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
             "has mode {mode:03o}, which lets others read or change the key; run: chmod 600 {shown}"
         ));
     }
-    let pem = Zeroizing::new(files::read_small(path).map_err(|error| unreadable(&error))?);
     let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
         .iter()
         .any(|mark| pem.windows(mark.len()).any(|part| part == *mark));
