@@ -82,6 +82,8 @@ export class Shell {
   /** Header and navigation for somebody who is signed in. */
   open() {
     replace(this.nav, ...VIEWS.map((view) => h("a", { href: `#/${view.id}` }, view.label)));
+    // The form must not take what is typed while the view is loaded.
+    replace(this.main);
     const leave = () => this.session.signOut(null);
     replace(
       this.tools,
@@ -113,6 +115,8 @@ export class Shell {
     replace(this.nav);
     replace(this.tools, themeSwitch());
     replace(this.footer);
+    // What was said may be about somebody.
+    this.say("");
     document.title = "Sign in · dispatchd";
     const token = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true });
     const keep = h("input", { type: "checkbox" });

@@ -93,14 +93,17 @@ export function mount(root, ctx) {
 function mountAnswer(result, ctx, { handle, region }, needRegion) {
   const left = new AbortController();
   const reading = new Reading(result, ctx);
-  ctx.command(commandWords("why", { region, case: ctx.session.case }, [handle]), true);
   const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
   reading.run(
     "Reading 30 days…",
-    (signal) => ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal }).catch((error) => {
-      if (error instanceof Problem && error.reason === "needs-region") needRegion();
-      throw error;
-    }),
+    (signal) => {
+      // Somebody may have named a case meanwhile.
+      ctx.command(commandWords("why", { region, case: ctx.session.case }, [handle]), true);
+      return ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal }).catch((error) => {
+        if (error instanceof Problem && error.reason === "needs-region") needRegion();
+        throw error;
+      });
+    },
     (/** @type {import("../types.js").Timeline} */ timeline) => {
       // The server's clock counts.
       const ahead = Date.parse(timeline.summary.at) - Date.now();
