@@ -16,14 +16,16 @@
 //! app/format.js       times, numbers, bytes, shell words
 //! app/rows.js         a table of many rows, of which the page holds the visible ones
 //! app/reading.js      a place on the page that a call fills: the wait, the answer, or why there is none
-//! app/field.js        a box with its label
+//! app/field.js        a box with its label, and a form of such boxes
+//! app/table.js        a table of few rows
+//! app/sentences.js    the server's text as sentences
 //! app/command.js      the command line that does what a view does
 //! app/bins.js         counts over time, while rows stream in; app/histogram.js draws them
 //! app/days.js         segments by hour and by day
 //! app/completion.js   suggestions for boxes: closed sets of the API, and values that rows had
 //! app/search/*.js     the parts of the view Search
 //! app/spans.js        when a handle had which colour; app/band.js draws it
-//! app/health.js       whether the service is well; lookups.js, tail.js and flips.js are parts of it
+//! app/health.js       whether the service is well; lookups.js, tail.js and topflips.js are parts of it
 //! ```
 
 /// The name of the page among [`FILES`].
@@ -44,7 +46,6 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/completion.js",
     "app/days.js",
     "app/dom.js",
-    "app/flips.js",
     "app/field.js",
     "app/format.js",
     "app/health.js",
@@ -61,8 +62,10 @@ pub const FILES: &[(&str, &[u8])] = files![
     "app/session.js",
     "app/shell.js",
     "app/spans.js",
+    "app/table.js",
     "app/tail.js",
     "app/theme.css",
+    "app/topflips.js",
     "app/types.js",
     "app/views.css",
     "app/views.js",

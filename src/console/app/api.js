@@ -4,7 +4,7 @@
 export class Problem extends Error {
   /**
    * @param {number} status
-   * @param {{ code?: string, title?: string, detail?: string, retry?: string }} body
+   * @param {{ code?: string, title?: string, detail?: string, retry?: string, reason?: string }} body
    * @param {number | null} retryAfter seconds
    */
   constructor(status, body, retryAfter) {
@@ -17,6 +17,8 @@ export class Problem extends Error {
     this.title = body.title ?? "";
     /** `later`, `after-fixing` or `never`. */
     this.retry = body.retry ?? "";
+    /** What is wrong with a handle, such as `needs-region`. */
+    this.reason = body.reason ?? "";
     this.retryAfter = retryAfter;
   }
 }
@@ -58,6 +60,8 @@ export function isAborted(error) {
  * @property {unknown} [body]
  */
 
+/** Why a token opens nothing. */
+export const UNKNOWN_TOKEN = "No operator has this token, or it was revoked.";
 /** The pauses before the server is asked again, in milliseconds; the last one repeats. */
 const PAUSES = [1000, 2000, 4000, 8000, 15000];
 
@@ -204,9 +208,15 @@ export class Api extends EventTarget {
     const problem = await problemOf(response);
     // Another token may have come meanwhile.
     if (problem.status === 401 && token === undefined && bearer === this.session.token) {
-      this.session.signOut(problem.message);
+      this.session.signOut(UNKNOWN_TOKEN);
     }
     throw problem;
+  }
+
+  /** Looks whether the server answers, and fires `gone` if not. */
+  async check() {
+    const answer = await fetch("/livez", { cache: "no-store" }).catch(() => null);
+    if (!answer?.ok) this.#lose();
   }
 
   #lose() {

@@ -4,6 +4,7 @@ import { h, replace, s } from "./dom.js";
 import { span as spanText, time, utc } from "./format.js";
 import { name, routeMark } from "./routes.js";
 import { told } from "./sentences.js";
+import { table } from "./table.js";
 
 /** @typedef {import("./types.js").TimelineEntry} Entry */
 /** @typedef {import("./spans.js").Span} Span */
@@ -21,6 +22,11 @@ const SEEN_LEAST = 0.03;
 const ZOOM = 1.5;
 /** Distances between the axis' labels, in milliseconds. */
 const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 432000, 864000].map((it) => it * 1000);
+
+/** How the band is used with a pointer, and on a screen that is touched. */
+const [POINTER, TOUCH] = ["Point at a mark, or use the arrow keys. Drag or turn the wheel to zoom.", "Touch a mark. Drag, or use the buttons, to zoom."];
+/** The heading of the whole band. */
+const WHOLE = "The last 30 days";
 
 export class Band {
   #width = 800;
@@ -40,6 +46,7 @@ export class Band {
     this.entries = entries;
     this.whole = { from, until };
     this.shown = { from, until };
+    this.heading = h("h2", { id: "band-title" }, WHOLE);
     this.svg = s("svg", { "aria-hidden": "true", height: HEIGHT });
     this.caption = h("p", { class: "caption", "aria-live": "polite" });
     const label = "Colours of the last 30 days. Arrow keys go from entry to entry, plus and minus zoom, Shift and arrow keys move, zero shows all.";
@@ -63,7 +70,7 @@ export class Band {
           button("30 days", "Show all 30 days", () => this.#show(from, until)),
         ),
       ),
-      table(spans),
+      asTable(spans),
     );
     this.#listen();
     this.#tell(-1);
@@ -185,6 +192,8 @@ export class Band {
     const width = Math.min(Math.max(until - from, WINDOW_LEAST), this.whole.until - this.whole.from);
     const begin = Math.min(Math.max(from, this.whole.from), this.whole.until - width);
     this.shown = { from: begin, until: begin + width };
+    const isWhole = width >= this.whole.until - this.whole.from;
+    replace(this.heading, isWhole ? WHOLE : `${WHOLE}, zoomed to ${spanText(width / 1000)}`);
     this.#draw();
   }
 
@@ -201,8 +210,12 @@ export class Band {
   #tell(at) {
     this.#at = at;
     const entry = this.entries[at];
-    if (entry === undefined) replace(this.caption, h("span", { class: "soft" }, "Point at a mark, or use the arrow keys. Drag or turn the wheel to zoom."));
-    else replace(this.caption, time(entry.at), " ", entry.kind === "lookups" && routeMark(entry.route, entry.route === null ? "Refused" : undefined), " ", h("span", { class: "sentence" }, told(entry)));
+    if (entry === undefined) {
+      replace(this.caption, h("span", { class: "soft" }, matchMedia("(pointer: coarse), (max-width: 40rem)").matches ? TOUCH : POINTER));
+    } else {
+      const answer = entry.kind === "lookups" && routeMark(entry.route, entry.route === null ? "Refused" : undefined);
+      replace(this.caption, time(entry.at), " ", answer, " ", h("span", { class: "sentence" }, told(entry)));
+    }
     this.#draw();
   }
 
@@ -265,7 +278,10 @@ export class Band {
       if (x > this.#width - 60) return [];
       const text = utc(at);
       const label = step >= 86_400_000 ? text.slice(5, 10) : step >= 60_000 ? text.slice(5, 16) : text.slice(11);
-      return [s("line", { class: "tick", x1: x, x2: x, y1: TOP + BAND, y2: TOP + BAND + 6 }), s("text", { class: "label", x: x, y: TOP + BAND + 21 }, label)];
+      return [
+        s("line", { class: "tick", x1: x, x2: x, y1: TOP + BAND, y2: TOP + BAND + 6 }),
+        s("text", { class: "label", x, y: TOP + BAND + 21 }, label),
+      ];
     });
   }
 }
@@ -283,14 +299,20 @@ function nearest(entries, instant) {
 }
 
 /** The same as a table. @param {readonly Span[]} spans */
-function table(spans) {
+function asTable(spans) {
   const line = (/** @type {Span} */ { from, until, route }) =>
-    h("tr", {}, h("td", {}, routeMark(route)), h("td", { "data-label": "From" }, time(new Date(from).toISOString())), h("td", { "data-label": "Until" }, time(new Date(until).toISOString())), h("td", { class: "number", "data-label": "For" }, spanText((until - from) / 1000)));
-  const heads = ["Answer", "From (UTC)", "Until (UTC)"].map((text) => h("th", { scope: "col" }, text));
+    h(
+      "tr",
+      {},
+      h("td", {}, routeMark(route)),
+      h("td", { "data-label": "From" }, time(new Date(from).toISOString())),
+      h("td", { "data-label": "Until" }, time(new Date(until).toISOString())),
+      h("td", { class: "number", "data-label": "For" }, spanText((until - from) / 1000)),
+    );
   return h(
     "details",
     { class: "as-table" },
     h("summary", {}, "As a table"),
-    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Answers over time" }, h("table", { class: "stack" }, h("thead", {}, h("tr", {}, ...heads, h("th", { scope: "col", class: "number" }, "For"))), h("tbody", {}, ...spans.toReversed().map(line)))),
+    table("Answers over time", ["Answer", "From (UTC)", "Until (UTC)", "#For"], spans.toReversed().map(line), "stack"),
   );
 }

@@ -1,4 +1,4 @@
-// A box with its label above.
+// A box with its label above, and a form of such boxes.
 
 import { h } from "./dom.js";
 
@@ -10,4 +10,18 @@ import { h } from "./dom.js";
  */
 export function field(label, box, size = "") {
   return h("div", { class: `field ${size}` }, h("label", { for: box.id }, label), box);
+}
+
+/**
+ * A form that is read when somebody presses its button or Enter.
+ * @param {string} style its class
+ * @param {() => void} read
+ * @param {...import("./dom.js").Child} children
+ */
+export function form(style, read, ...children) {
+  const onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    read();
+  };
+  return h("form", { class: style, role: "search", onsubmit }, ...children);
 }

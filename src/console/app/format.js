@@ -65,7 +65,7 @@ export function time(/** @type {string} */ instant, text = utc(instant)) {
 }
 
 /** The words as one line for a POSIX shell, quoted where needed. A word's unseen characters are escaped in `$'…'`. */
-export function shell(/** @type {readonly string[]} */ words) {
+export function commandLine(/** @type {readonly string[]} */ words) {
   return words.map(quote).join(" ");
 }
 

@@ -2,12 +2,12 @@
 
 import { Gone, isAborted } from "./api.js";
 import { h, replace } from "./dom.js";
-import { mountFlips } from "./flips.js";
 import { bytes, number, span, time } from "./format.js";
 import { LookupChart } from "./lookups.js";
 import { Metrics } from "./metrics.js";
 import { failure } from "./shell.js";
 import { mountTail } from "./tail.js";
+import { mountFlips } from "./topflips.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {{ label: string, state: "good" | "warn" | "bad", value: string, more: import("./dom.js").Child, key: string }} Sign a part of the service, how it
@@ -102,7 +102,10 @@ function tile({ key, label, state, value, more }) {
 
 /** @param {Metrics} metrics @returns {Sign} */
 function lookups(metrics) {
-  const missing = [!(metrics.value("dispatchd_registry_ready") > 0) && "the registry is being loaded", !(metrics.value("dispatchd_log_writable") > 0) && "the log takes no records"];
+  const missing = [
+    !(metrics.value("dispatchd_registry_ready") > 0) && "the registry is being loaded",
+    !(metrics.value("dispatchd_log_writable") > 0) && "the log takes no records",
+  ];
   const why = missing.filter((it) => typeof it === "string").join(", and ");
   return { key: "lookups", label: "Lookups", state: why ? "bad" : "good", value: why ? "Refused" : "Answered", more: why || "each with its record" };
 }
@@ -119,7 +122,10 @@ function log(metrics) {
 /** @param {Metrics} metrics @returns {Sign} */
 function audit(metrics) {
   const isWritable = metrics.value("dispatchd_audit_writable") > 0;
-  return { key: "audit", label: "Audit log", state: isWritable ? "good" : "bad", value: isWritable ? "Writable" : "Not writable", more: isWritable ? "notes who reads" : "nothing can be read" };
+  const [state, value, more] = isWritable
+    ? /** @type {const} */ (["good", "Writable", "notes who reads"])
+    : /** @type {const} */ (["bad", "Not writable", "nothing can be read"]);
+  return { key: "audit", label: "Audit log", state, value, more };
 }
 
 /** @param {Metrics} metrics @returns {Sign} */
@@ -129,7 +135,8 @@ function registry(metrics) {
   const isLow = metrics.value("dispatchd_registry_low_on_space") > 0;
   const fault = !isWritable ? "takes no changes" : isLow ? "takes no sign-ups: little space" : null;
   const more = fault ?? `${number(metrics.value("dispatchd_registry_live_devices"))} of ${number(devices)} devices live`;
-  return { key: "registry", label: "Registry", state: !isWritable ? "bad" : isLow ? "warn" : "good", value: `${number(metrics.value("dispatchd_registry_handles"))} handles`, more };
+  const value = `${number(metrics.value("dispatchd_registry_handles"))} handles`;
+  return { key: "registry", label: "Registry", state: !isWritable ? "bad" : isLow ? "warn" : "good", value, more };
 }
 
 /** @param {Metrics} metrics @returns {Sign} */

@@ -3,6 +3,7 @@
 import { Bins } from "./bins.js";
 import { h, s, seen } from "./dom.js";
 import { number, span, utc } from "./format.js";
+import { coded } from "./routes.js";
 
 /** Values that have a colour of their own. */
 const SERIES_MAX = 6;
@@ -16,6 +17,8 @@ const FIXED = new Map([
   ["sms", "series-sms"],
   ["none", "series-none"],
   ["refused", "series-refused"],
+  ["change", "series-change"],
+  ["(no value)", "series-absent"],
 ]);
 
 /**
@@ -49,7 +52,7 @@ export function histogram({ label, onRange, onValue }) {
   const describe = (index) => {
     const bin = bins.at(index);
     const total = sum(bin.counts);
-    const parts = [...bin.counts].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([value, n]) => `${seen(value)} ${number(n)}`);
+    const parts = [...bin.counts].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([value, n]) => `${seen(coded(value))} ${number(n)}`);
     return `${utc(bin.from)}, ${span((bin.until - bin.from) / 1000)}: ${number(total)}${parts.length > 1 ? ` (${parts.join(", ")})` : ""}`;
   };
   /** @param {number} index */
@@ -152,7 +155,7 @@ function colours(values) {
 function entries(bins, top, classes, onValue) {
   const all = top.map(([value, n]) => h("li", { "data-value": value },
     h("button", { type: "button", class: "legend-value", onclick: () => onValue(value) },
-      swatch(classes.get(value) ?? ""), h("bdi", {}, seen(value)), h("span", { class: "count" }, number(n)))));
+      swatch(classes.get(value) ?? ""), h("bdi", {}, seen(coded(value))), h("span", { class: "count" }, number(n)))));
   const rest = sum(bins.totals) - top.reduce((total, [, n]) => total + n, 0);
   if (rest > 0) {
     const others = `${number(bins.totals.size - top.length)} ${OTHER}`;

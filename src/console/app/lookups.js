@@ -49,7 +49,8 @@ export class LookupChart {
       ...ROUTES.map((route) => {
         const count = now.counts[route] - hour.counts[route];
         const mark = route === "refused" ? routeMark(null, "Refused") : routeMark(route);
-        return h("div", { "data-count": route }, h("dt", {}, mark), h("dd", {}, number(count)), h("dd", { class: "soft" }, first ? "" : `${(count / seconds).toFixed(1)} a second`));
+        const rate = first ? "" : `${(count / seconds).toFixed(1)} a second`;
+        return h("div", { "data-count": route }, h("dt", {}, mark), h("dd", {}, number(count)), h("dd", { class: "soft" }, rate));
       }),
     );
     replace(this.refusals, refusals(metrics));

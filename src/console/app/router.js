@@ -11,6 +11,8 @@ export class Router {
   /** @type {AbortController | null} */
   #current = null;
   #shown = "";
+  /** How often the module of each view could not be loaded. @type {Map<string, number>} */
+  #failures = new Map();
 
   /**
    * @param {Omit<Context, "state" | "keep" | "go" | "signal">} common what every view gets
@@ -40,6 +42,16 @@ export class Router {
     this.#shown = "";
   }
 
+  /**
+   * A browser remembers that a module could not be fetched, so the next attempt has another address.
+   * @param {import("./types.js").ViewEntry} entry
+   * @returns {Promise<import("./types.js").View>}
+   */
+  #load(entry) {
+    const failures = this.#failures.get(entry.id);
+    return failures === undefined ? entry.load() : import(`./views/${entry.id}.js?after=${failures}`);
+  }
+
   /** Shows the view of the address anew. @param {boolean} [takesFocus] whether its heading gets the focus, as on the way from another view */
   async show(takesFocus = false) {
     const entry = VIEWS.find((view) => location.hash === `#/${view.id}`) ?? VIEWS[0];
@@ -53,11 +65,14 @@ export class Router {
     this.common.command(null);
     let view;
     try {
-      view = await entry.load();
+      view = await this.#load(entry);
     } catch {
+      this.#failures.set(entry.id, (this.#failures.get(entry.id) ?? 0) + 1);
       // The module could not be fetched: the server is gone, or newer than the page.
       if (current.signal.aborted) return;
       replace(this.shell.main, h("p", { class: "note" }, "This page could not be loaded. Load the console again."));
+      // When the server is back, the page is loaded anew.
+      this.common.api.check();
       return;
     }
     if (current.signal.aborted) return;

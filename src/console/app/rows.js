@@ -15,6 +15,7 @@ const SLICE = 8;
  * @typedef {object} Column
  * @property {string} label
  * @property {string} width a track of a CSS grid in rem, such as `12rem` or `minmax(8rem, 1fr)`
+ * @property {string} [narrow] the same on a narrow page
  * @property {(row: T) => import("./dom.js").Child} cell what the row shows here
  * @property {boolean} [isNumber] whether it is set to the right
  */
@@ -33,7 +34,6 @@ export class Rows {
    */
   constructor(label, columns) {
     this.columns = columns;
-    this.tracks = columns.map((column) => column.width).join(" ");
     this.body = h("div", { class: "rows-body", role: "rowgroup" });
     const head = this.#line(columns.map((column) => this.#cell(column, "columnheader", column.label)), 1);
     head.classList.add("rows-head");
@@ -47,8 +47,16 @@ export class Rows {
     this.element.addEventListener("scroll", () => this.#schedule(), { passive: true });
     this.element.addEventListener("keydown", (event) => this.#scroll(event));
     new ResizeObserver(() => this.#schedule()).observe(this.element);
-    this.body.style.minWidth = head.style.minWidth = `${leastWidth(columns)}rem`;
+    // The style sheet chooses.
+    this.#measure("wide", columns.map(({ width }) => width));
+    this.#measure("narrow", columns.map(({ width, narrow = width }) => narrow));
     this.#resize();
+  }
+
+  /** @param {string} name @param {readonly string[]} tracks */
+  #measure(name, tracks) {
+    this.element.style.setProperty(`--${name}`, tracks.join(" "));
+    this.element.style.setProperty(`--${name}-least`, `${leastWidth(tracks)}rem`);
   }
 
   /** All rows, in their order. @returns {readonly T[]} */
@@ -116,9 +124,7 @@ export class Rows {
 
   /** @param {HTMLElement[]} cells @param {number} index */
   #line(cells, index) {
-    const line = h("div", { class: "rows-line", role: "row", "aria-rowindex": index }, ...cells);
-    line.style.gridTemplateColumns = this.tracks;
-    return line;
+    return h("div", { class: "rows-line", role: "row", "aria-rowindex": index }, ...cells);
   }
 
   /**
@@ -141,10 +147,10 @@ export class Rows {
   }
 }
 
-/** What the columns take at least, with the gaps between them. @param {readonly { width: string }[]} columns */
-function leastWidth(columns) {
-  const widths = columns.map((column) => Number.parseFloat(/[\d.]+(?=rem)/.exec(column.width)?.[0] ?? "8"));
-  return widths.reduce((sum, width) => sum + width, 0) + 0.9 * (columns.length + 1);
+/** What the columns take at least, with the gaps between them. @param {readonly string[]} tracks */
+function leastWidth(tracks) {
+  const widths = tracks.map((track) => Number.parseFloat(/[\d.]+(?=rem)/.exec(track)?.[0] ?? "8"));
+  return widths.reduce((sum, width) => sum + width, 0) + 0.9 * (tracks.length + 1);
 }
 
 /**

@@ -7,7 +7,7 @@ const CASE = "dispatchd.case";
 export class Session extends EventTarget {
   /** @type {string | null} */
   #token = sessionStorage.getItem(TOKEN);
-  #case = sessionStorage.getItem(CASE) ?? "";
+  #case = this.#token === null ? "" : (sessionStorage.getItem(CASE) ?? "");
   /** @type {string | null} */
   #reason = null;
 
@@ -28,7 +28,7 @@ export class Session extends EventTarget {
 
   set case(text) {
     this.#case = text.trim();
-    sessionStorage.setItem(CASE, this.#case);
+    this.#keepCase();
     this.dispatchEvent(new Event("change"));
   }
 
@@ -40,7 +40,14 @@ export class Session extends EventTarget {
     this.#token = token;
     this.#reason = null;
     if (isKept) sessionStorage.setItem(TOKEN, token);
+    this.#keepCase();
     this.dispatchEvent(new Event("change"));
+  }
+
+  /** The case outlives the page only with its operator's token: the readings of another operator must not carry it. */
+  #keepCase() {
+    if (sessionStorage.getItem(TOKEN) === null) sessionStorage.removeItem(CASE);
+    else sessionStorage.setItem(CASE, this.#case);
   }
 
   /** @param {string | null} reason */

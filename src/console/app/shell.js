@@ -1,8 +1,9 @@
 // What stands around every view: header, navigation, sign-in, the case, whether the server is there, the command line.
 
-import { Gone, Problem } from "./api.js";
+import { Gone, Problem, UNKNOWN_TOKEN } from "./api.js";
 import { h, outside, replace } from "./dom.js";
-import { shell as shellWords } from "./format.js";
+import { commandLine } from "./format.js";
+import { sentence } from "./sentences.js";
 import { VIEWS } from "./views.js";
 
 const THEME = "dispatchd.theme";
@@ -27,7 +28,7 @@ export class Shell {
     this.live = h("div", { class: "visually-hidden", "aria-live": "polite" });
     this.footer = h("footer", {});
     const skip = h("a", { class: "skip", href: "#main", onclick: (event) => this.#skip(event) }, "Skip to the view");
-    const brand = h("span", { class: "brand" }, h("span", { class: "mark", "aria-hidden": "true" }), "dispatchd");
+    const brand = h("span", { class: "brand" }, h("span", { class: "mark", "aria-hidden": "true" }), h("span", { class: "brand-name" }, "dispatchd"));
     const header = h("header", {}, brand, this.nav, this.tools);
     document.body.append(skip, header, this.banner, this.main, this.footer, this.live);
     api.addEventListener("gone", () => this.#tellGone());
@@ -62,7 +63,7 @@ export class Shell {
    */
   command(words, audited = false) {
     if (words === null) return replace(this.footer);
-    const line = shellWords(words);
+    const line = commandLine(words);
     const copied = h("span", { class: "copied", role: "status" });
     const copy = async () => {
       await navigator.clipboard.writeText(line).then(
@@ -81,6 +82,8 @@ export class Shell {
   /** Header and navigation for somebody who is signed in. */
   open() {
     replace(this.nav, ...VIEWS.map((view) => h("a", { href: `#/${view.id}` }, view.label)));
+    // The form must not take what is typed while the view is loaded.
+    replace(this.main);
     const leave = () => this.session.signOut(null);
     replace(
       this.tools,
@@ -112,6 +115,8 @@ export class Shell {
     replace(this.nav);
     replace(this.tools, themeSwitch());
     replace(this.footer);
+    // What was said may be about somebody.
+    this.say("");
     document.title = "Sign in · dispatchd";
     const token = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true });
     const keep = h("input", { type: "checkbox" });
@@ -124,7 +129,7 @@ export class Shell {
       const fault = await this.#fault(token.value.trim());
       button.disabled = false;
       if (fault === null) return this.session.signIn(token.value.trim(), keep.checked);
-      replace(error, fault);
+      replace(error, ...sentence(fault));
       token.focus();
     };
     const form = h(
@@ -155,7 +160,8 @@ export class Shell {
     } catch (error) {
       if (error instanceof Problem) {
         // While the registry is loaded, the token has passed already.
-        return error.status === 503 ? null : `${error.title}: ${error.message}.`;
+        if (error.status === 503) return null;
+        return error.status === 401 ? UNKNOWN_TOKEN : error.message;
       }
       if (error instanceof Gone) return error.message;
       throw error;
@@ -210,7 +216,7 @@ export function failure(error, again) {
     "div",
     { class: "card failure", role: "alert", "data-code": isProblem ? error.code : null },
     h("h2", {}, title),
-    h("p", {}, ...prose(`${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}${after}`)),
+    h("p", {}, ...sentence(text), after),
     canHelp(error) && h("button", { class: "button", type: "button", onclick: again }, "Try again"),
   );
 }
@@ -218,9 +224,4 @@ export function failure(error, again) {
 /** Whether the same call may be answered another time. @param {unknown} error */
 function canHelp(error) {
   return !(error instanceof Problem) || error.retry === "later" || error.code === "case-required";
-}
-
-/** The server's text, with its words in backticks as code. @param {string} text */
-function prose(text) {
-  return text.split("`").map((part, at) => (at % 2 === 1 ? h("code", {}, part) : part));
 }

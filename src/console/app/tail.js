@@ -1,10 +1,12 @@
 // A live tail: the newest records as they are committed, a bounded number of rows, with a pause.
 
 import { isAborted } from "./api.js";
+import { commandWords } from "./command.js";
 import { h, outside, replace, seen } from "./dom.js";
 import { counted, time, utc } from "./format.js";
 import { fault } from "./reading.js";
 import { routeMark } from "./routes.js";
+import { plainTable } from "./table.js";
 
 /** @typedef {import("./types.js").Context} Context */
 /** @typedef {import("./types.js").LogRecord} LogRecord */
@@ -50,7 +52,9 @@ export function mountTail(root, ctx, left) {
     replace(state, "Following; the audit log notes it");
     try {
       const signal = AbortSignal.any([left, current.signal]);
-      const stream = await ctx.api.events("/v1/log/tail", ctx.api.withCase({}), { signal });
+      const question = ctx.api.withCase({});
+      ctx.command(commandWords("log tail", question), true);
+      const stream = await ctx.api.events("/v1/log/tail", question, { signal });
       for await (const records of stream.rows) take(/** @type {LogRecord[]} */ (records));
       replace(state, "The server ended the tail");
     } catch (error) {
@@ -75,24 +79,29 @@ export function mountTail(root, ctx, left) {
 
 /** @param {HTMLElement} lines */
 function table(lines) {
-  const heads = ["Time (UTC)", "What", "Handle", "Why"].map((label) => h("th", { scope: "col" }, label));
-  return h("div", { class: "scrolls tail-lines", tabindex: 0, role: "region", "aria-label": "The newest records" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads)), lines));
+  return h("div", { class: "scrolls tail-lines", tabindex: 0, role: "region", "aria-label": "The newest records" },
+    plainTable(["Time (UTC)", "What", "Handle", "Why"], lines));
 }
 
 /** @param {LogRecord} record @param {Context} ctx */
 function line(record, ctx) {
-  const what =
-    record.kind === "lookup" ? (record.route === null ? routeMark(null, "Refused") : routeMark(record.route)) : record.kind === "change" ? h("span", {}, words(record.change)) : h("span", {}, `${record.count} refused`);
   const why = record.kind === "change" ? record.cause : record.reason;
   const handle = "handle" in record ? record.handle : undefined;
   return h(
     "tr",
     {},
     h("td", { class: "when" }, time(record.at, utc(record.at).slice(11))),
-    h("td", {}, what),
+    h("td", {}, what(record)),
     h("td", {}, handle ? h("button", { class: "value", type: "button", title: "Ask why", onclick: () => ctx.go("why", { handle }) }, outside(handle)) : "–"),
     h("td", { class: "soft when" }, seen(words(why))),
   );
+}
+
+/** @param {LogRecord} record */
+function what(record) {
+  if (record.kind === "change") return words(record.change);
+  if (record.kind === "refusals") return `${record.count} refused`;
+  return record.route === null ? routeMark(null, "Refused") : routeMark(record.route);
 }
 
 /** `handle-bound` as words. @param {string} code */

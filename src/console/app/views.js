@@ -1,4 +1,4 @@
-// The views, in the order of the navigation. The first is the start page.
+// The views, in the order of the navigation. The first is the start page. Each has the name of its module.
 
 /** @type {readonly import("./types.js").ViewEntry[]} */
 export const VIEWS = [

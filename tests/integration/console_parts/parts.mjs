@@ -7,7 +7,7 @@ import test from "node:test";
 import { BINS_MAX, Bins } from "../../../src/console/app/bins.js";
 import { commandWords } from "../../../src/console/app/command.js";
 import { days, hours, isBroken } from "../../../src/console/app/days.js";
-import { shell } from "../../../src/console/app/format.js";
+import { commandLine } from "../../../src/console/app/format.js";
 import { given, isSent, valueOf } from "../../../src/console/app/search/filters.js";
 import { Found, ROWS_MAX } from "../../../src/console/app/search/found.js";
 
@@ -80,7 +80,7 @@ test("a shell takes the command line for the words that it was made of", () => {
     const text = Array.from({ length: 1 + below(6) }, () => odd[below(odd.length)]).join("");
     const words = commandWords("log search", { handle: text, since: "-7d", until: undefined, case: "" });
     assert.ok(words.includes("--since=-7d") && !words.some((word) => word.startsWith("--until") || word.startsWith("--case")));
-    const printed = execFileSync("bash", ["-c", `printf '%s\\0' ${shell(words)}`], { encoding: "utf8" });
+    const printed = execFileSync("bash", ["-c", `printf '%s\\0' ${commandLine(words)}`], { encoding: "utf8" });
     assert.deepEqual(printed.split("\0").slice(0, -1), words, JSON.stringify(text));
   }
 });
@@ -114,6 +114,9 @@ test("only what the server can filter by is sent", () => {
   assert.deepEqual(given({ handle: " ", region: "US" }), {}, "a region means nothing without a handle");
   const refused = lookup(NOW, null, "rate-limited");
   assert.equal(isSent("route", valueOf(refused, "route")), false, "the server has no route for refused lookups");
+  const change = { at: refused.at, kind: "change", handle: "+14155550123", change: "handle-bound" };
+  assert.deepEqual([valueOf(refused, "route"), valueOf(change, "route")], ["refused", "change"]);
+  assert.equal(isSent("route", valueOf(change, "route")), false, "the server has no route for changes");
   assert.equal(isSent("account", valueOf(refused, "account")), false, "the server cannot ask for absent values");
   assert.ok(isSent("route", "sms") && isSent("reason", "rate-limited") && !isSent("status", "429"));
 });

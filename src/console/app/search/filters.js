@@ -23,6 +23,8 @@ export const SETS = new Map([["kind", "Kind"], ["route", "Route"], ["reason", "R
 
 /** The route of a lookup that was refused. */
 export const REFUSED = "refused";
+/** The route of a change: it has none. */
+export const CHANGE = "change";
 /** The value where a record has no such field. */
 export const ABSENT = "(no value)";
 
@@ -32,7 +34,7 @@ export const ABSENT = "(no value)";
  * @param {string} value
  */
 export function isSent(field, value) {
-  return SENT_FIELDS.has(field) && value !== ABSENT && !(field === "route" && value === REFUSED);
+  return SENT_FIELDS.has(field) && value !== ABSENT && !(field === "route" && (value === REFUSED || value === CHANGE));
 }
 
 /**
@@ -44,7 +46,8 @@ export function isSent(field, value) {
 export function valueOf(row, field) {
   const value = /** @type {Record<string, unknown>} */ (row)[field];
   if (value !== null && value !== undefined) return String(value);
-  return field === "route" && row.kind !== "change" ? REFUSED : ABSENT;
+  if (field !== "route") return ABSENT;
+  return row.kind === "change" ? CHANGE : REFUSED;
 }
 
 /**

@@ -3,6 +3,7 @@
 import { Completion, closedSets } from "../completion.js";
 import { h, replace } from "../dom.js";
 import { field } from "../field.js";
+import { coded } from "../routes.js";
 import { SENT, given } from "./filters.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -13,7 +14,7 @@ import { SENT, given } from "./filters.js";
 /** The boxes in the order of the form: name, label, an example or what an empty one means. */
 const BOXES = /** @type {const} */ ([
   ["handle", "Handle", "phone number or e-mail"],
-  ["region", "Region", "US"],
+  ["region", "Region", "e.g. US"],
   ["since", "Since", "7d, yesterday, 2026-11-23 08:00"],
   ["until", "Until", "now"],
   ["kind", "Kind", "every kind"],
@@ -132,7 +133,7 @@ export class SearchForm {
       if (!(box instanceof HTMLSelectElement)) continue;
       const chosen = box.value || (filter[/** @type {SentName} */ (name)] ?? "");
       const codes = sets.get(schema) ?? [];
-      replace(box, box.options[0], ...codes.map(({ code, meaning }) => h("option", { value: code, title: meaning }, code)));
+      replace(box, box.options[0], ...codes.map(({ code, meaning }) => h("option", { value: code, title: meaning }, name === "route" ? coded(code) : code)));
       box.value = chosen;
     }
   }

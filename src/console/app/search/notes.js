@@ -3,7 +3,8 @@
 import { isAborted } from "../api.js";
 import { BROKEN } from "../days.js";
 import { h, outside } from "../dom.js";
-import { counted, number, utc } from "../format.js";
+import { counted, number } from "../format.js";
+import { gaps } from "../sentences.js";
 import { ROWS_MAX } from "./found.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -53,11 +54,8 @@ export function chips(rules, notes, onDrop) {
  * @param {AbortSignal} signal
  * @returns {Promise<string[]>}
  */
-export async function gaps(ctx, { hiddenUntil }, signal) {
-  const notes = [];
-  if (hiddenUntil !== null) {
-    notes.push(`Records up to ${utc(hiddenUntil)} UTC are hidden, because the wall clock is ahead of trusted time.`);
-  }
+export async function missing(ctx, { hiddenUntil }, signal) {
+  const notes = gaps({ hidden_until: hiddenUntil });
   /** @type {import("../days.js").Segment[]} */
   const segments = await ctx.api.get("/v1/log/segments", {}, { signal }).catch((error) => {
     if (isAborted(error)) throw error;

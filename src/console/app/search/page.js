@@ -2,7 +2,7 @@
 
 import { commandWords } from "../command.js";
 import { h, replace } from "../dom.js";
-import { shell, utc } from "../format.js";
+import { commandLine, utc } from "../format.js";
 import { histogram } from "../histogram.js";
 import { FIELDS } from "./filters.js";
 import { SearchForm } from "./form.js";
@@ -69,8 +69,9 @@ export class SearchPage {
       this.chart.element,
       this.file,
       h("p", { class: "hint", id: "record-table-keys" },
-        "A click on a value shows rows with it only, with Shift those without it. The time opens the whole record. By keyboard, Enter goes to the ",
-        "rows, arrows go from row to row, and Enter opens one."),
+        "A click on a value shows rows with it only", h("span", { class: "with-keys" }, ", with Shift those without it"),
+        ". The time opens the whole record. ",
+        h("span", { class: "with-keys" }, "By keyboard, Enter goes to the rows, arrows go from row to row, and Enter opens one.")),
       this.table.element,
     );
     const rules = rulesForm(ctx, actions.values, actions.rule);
@@ -124,7 +125,7 @@ export class SearchPage {
         h("button", { class: "button", type: "button", onclick: save }, "Save these records as NDJSON"),
         h("span", { class: "hint" }, "The log forgets after 30 days. A saved file does not: delete it yourself.")),
       h("p", { class: "hint" }, "This command exports everything that the filters match, also as Parquet or CSV:"),
-      h("code", { class: "line block", tabindex: 0 }, shell(words)),
+      h("code", { class: "line block", tabindex: 0 }, commandLine(words)),
       found.rules.length > 0 && h("p", { class: "hint" }, "The command does not know the rules of this page."),
     );
   }

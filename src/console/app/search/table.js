@@ -2,6 +2,7 @@
 
 import { h, outside } from "../dom.js";
 import { number, time } from "../format.js";
+import { codeMark } from "../routes.js";
 import { Rows } from "../rows.js";
 import { ABSENT, valueOf } from "./filters.js";
 
@@ -92,14 +93,14 @@ function columns({ onNarrow, onOpen }) {
   const open = (/** @type {LogRecord} */ row) =>
     h("button", { class: "cell", type: "button", tabindex: -1, onclick: () => onOpen(row) }, time(row.at));
   return [
-    { label: "At (UTC)", width: "10.8rem", cell: open },
+    { label: "At (UTC)", width: "10.8rem", narrow: "4.1rem", cell: open },
+    { label: "Handle", width: "minmax(10rem, 2fr)", narrow: "minmax(8rem, 2fr)", cell: plain("handle") },
     { label: "Event", width: "9.6rem", cell: (row) => event(row, onNarrow) },
-    { label: "Handle", width: "minmax(10rem, 2fr)", cell: plain("handle") },
     { label: "Reason or cause", width: "9.6rem", cell: plain("reason", (row) => (row.kind === "change" ? "cause" : "reason")) },
     { label: "Status", width: "3rem", cell: plain("status"), isNumber: true },
     { label: "Account", width: "9.6rem", cell: plain("account") },
-    { label: "Address", width: "minmax(7.5rem, 1fr)", cell: plain("ip") },
     { label: "Device", width: "9.6rem", cell: plain("device") },
+    { label: "Address", width: "minmax(7.5rem, 1fr)", cell: plain("ip") },
   ];
 }
 
@@ -111,7 +112,7 @@ function event(row, onNarrow) {
   if (row.kind === "change") return narrowing(row, "change", onNarrow);
   if (row.kind === "refusals") return `${number(row.count)} refused`;
   const route = valueOf(row, "route");
-  return narrowing(row, "route", onNarrow, h("span", { class: `route route-${route}` }, route));
+  return narrowing(row, "route", onNarrow, codeMark(route));
 }
 
 /**

@@ -2,9 +2,10 @@
 
 import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
-import { field } from "../field.js";
+import { field, form } from "../field.js";
 import { counted, number, time } from "../format.js";
 import { Reading } from "../reading.js";
+import { plainTable, table } from "../table.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").Schemas["AuditEntry"]} Entry */
@@ -18,6 +19,8 @@ export const title = "Audit";
 const SHOWN_MAX = 500;
 /** Entries that the page keeps, the newest. */
 const KEPT_MAX = 50_000;
+/** What is counted of each operator. */
+const COUNTS = ["Calls", "Records", "Refused", "Not completed"];
 /** An instant as the server notes it. */
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 /** @type {Asked} */
@@ -44,7 +47,7 @@ export function mount(root, ctx) {
     ctx.keep(question);
     ctx.command(commandWords("audit list", question), true);
     return reading.run("Reading the audit log…", (signal) => entries(ctx, question, signal), (found) => {
-      replace(result, ...show(found));
+      replace(result, ...show(found, ownReading(found, question)));
       ctx.say(counted(found.total, "call"));
     });
   };
@@ -56,26 +59,18 @@ export function mount(root, ctx) {
       (report) => replace(verified, verdict(report)),
     );
   };
-  const form = h(
-    "form",
-    {
-      class: "fields",
-      role: "search",
-      onsubmit: (event) => {
-        event.preventDefault();
-        read();
-      },
-    },
-    field("Since", since),
-    field("Until", until),
-    field("Operator", operator),
-    h("button", { class: "button primary" }, "List"),
-    h("button", { class: "button", type: "button", onclick: verify }, "Verify the chain"),
-  );
   root.append(
-    form,
-    h("p", { class: "hint" }, "The audit log takes the role admin. Handles, addresses, devices and accounts are in it as fingerprints. To find who read about one handle, ",
-      "run ", h("code", {}, "dispatchd audit list --handle"), ": this page puts no handle into an address."),
+    form(
+      "fields",
+      read,
+      field("Since", since),
+      field("Until", until),
+      field("Operator", operator),
+      h("button", { class: "button primary" }, "List"),
+      h("button", { class: "button", type: "button", onclick: verify }, "Verify the chain"),
+    ),
+    h("p", { class: "hint" }, "The audit log takes the role admin. Handles, addresses, devices and accounts are in it as fingerprints. Only the command line ",
+      "finds who read about one handle: ", h("code", {}, "dispatchd audit list --handle HANDLE"), "."),
     verified,
     result,
   );
@@ -122,31 +117,41 @@ async function entries(ctx, question, signal) {
   return found;
 }
 
-/** @param {Found} found */
-function show({ newest, total, operators }) {
+/**
+ * The entry of the reading that found the entries: the newest one, without an end. Where the question may leave it out, nobody knows.
+ * @param {Found} found
+ * @param {Asked} question
+ */
+function ownReading({ newest }, { until, operator }) {
+  const last = newest.at(-1);
+  const isOwn = until === "" && operator === "" && last?.call === "audit-list" && last.ended_at === null;
+  return isOwn ? last : undefined;
+}
+
+/** @param {Found} found @param {Entry | undefined} own */
+function show({ newest, total, operators }, own) {
   if (total === 0) return [h("section", { class: "card" }, h("p", { class: "lead" }, "No call matches."))];
-  return [byOperator(operators), narrowing(newest, total)];
+  return [byOperator(operators), narrowing(newest, total, own)];
 }
 
 /** @param {Found["operators"]} operators */
 function byOperator(operators) {
-  const names = ["Calls", "Records", "Refused", "Not completed"];
   const sorted = [...operators].sort((a, b) => b[1].calls - a[1].calls);
+  const rows = sorted.map(([name, { calls, records, refused, broken }]) => h("tr", {},
+    h("th", { scope: "row" }, outside(name)),
+    ...[calls, records, refused, broken].map((n, at) => h("td", { class: "number", "data-label": COUNTS[at] }, number(n)))));
   return h("section", { class: "card" },
     h("h2", {}, "By operator"),
-    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Calls by operator" },
-      h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Operator"), ...names.map((name) => h("th", { scope: "col", class: "number" }, name)))),
-        h("tbody", {}, ...sorted.map(([name, { calls, records, refused, broken }]) => h("tr", {},
-          h("th", { scope: "row" }, outside(name)),
-          ...[calls, records, refused, broken].map((n) => h("td", { class: "number" }, number(n)))))))));
+    table("Calls by operator", ["Operator", ...COUNTS.map((name) => `#${name}`)], rows, "stack"));
 }
 
 /**
  * The calls, newest first, with boxes that narrow what was read.
  * @param {readonly Entry[]} newest
  * @param {number} total
+ * @param {Entry | undefined} own the entry of this reading
  */
-function narrowing(newest, total) {
+function narrowing(newest, total, own) {
   const calls = [...new Set(newest.map((entry) => entry.call))].sort();
   const cases = [...new Set(newest.map((entry) => entry.case))].filter((name) => name !== null).sort();
   const call = choice("audit-call", "every call", calls);
@@ -159,7 +164,7 @@ function narrowing(newest, total) {
       (call.value === "" || entry.call === call.value) && (named.value === "" || entry.case === named.value) && (!refused.checked || entry.refused !== null);
     const matching = newest.filter(passes);
     const shown = matching.slice(-SHOWN_MAX).toReversed();
-    replace(body, ...shown.map(row));
+    replace(body, ...shown.map((entry) => row(entry, entry === own)));
     const kept = newest.length < total ? ` of the newest ${number(newest.length)}` : "";
     replace(said, shown.length < matching.length
       ? `The newest ${number(shown.length)} of ${counted(matching.length, "call")}${kept} are shown.`
@@ -167,7 +172,6 @@ function narrowing(newest, total) {
   };
   for (const control of [call, named, refused]) control.addEventListener("change", draw);
   draw();
-  const headings = ["At (UTC)", "Operator", "Call", "Records", "Case", "Filters"];
   return h("section", { class: "card" },
     h("h2", {}, "Calls, newest first"),
     h("div", { class: "fields" },
@@ -176,7 +180,7 @@ function narrowing(newest, total) {
       h("label", { class: "check", for: "audit-refused" }, refused, "Refused calls only")),
     said,
     h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Calls" },
-      h("table", { class: "calls" }, h("thead", {}, h("tr", {}, ...headings.map((name) => h("th", { scope: "col", class: name === "Records" && "number" }, name)))), body)));
+      plainTable(["At (UTC)", "Operator", "Call", "#Records", "Case", "Filters"], body, "calls stack")));
 }
 
 /**
@@ -188,20 +192,20 @@ function choice(id, all, values) {
   return h("select", { id }, h("option", { value: "" }, all), ...values.map((value) => h("option", { value }, seen(value))));
 }
 
-/** @param {Entry} entry */
-function row({ at, operator, call, records, case: named, filters, refused, whole, ended_at }) {
+/** @param {Entry} entry @param {boolean} isOwn */
+function row({ at, operator, call, records, case: named, filters, refused, whole, ended_at }, isOwn) {
   const noted = Object.entries(filters);
   return h("tr", {},
     h("td", {}, time(at)),
     h("td", {}, outside(operator)),
     h("td", { class: "call" }, call),
-    h("td", { class: "number" },
+    h("td", { class: "number", "data-label": "Records" },
       refused === null ? (records === null ? "–" : number(records)) : h("span", { class: "severity severity-error" }, "refused"),
       refused !== null && h("span", { class: "hint block" }, refused),
       refused === null && whole === false && h("span", { class: "hint block" }, "not completed"),
-      ended_at === null && h("span", { class: "hint block" }, "under way, or killed")),
-    h("td", {}, named === null ? h("span", { class: "soft" }, "–") : outside(named)),
-    h("td", {}, noted.length === 0 ? h("span", { class: "soft" }, "everything")
+      ended_at === null && h("span", { class: "hint block" }, isOwn ? "this reading" : "under way, or killed")),
+    h("td", { "data-label": "Case" }, named === null ? h("span", { class: "soft" }, "–") : outside(named)),
+    h("td", { "data-label": "Filters" }, noted.length === 0 ? h("span", { class: "soft" }, "everything")
       : h("span", { class: "noted" }, ...noted.map(([name, filter]) => h("span", {}, h("span", { class: "soft" }, `${name} `), value(filter))))));
 }
 

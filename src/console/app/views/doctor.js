@@ -1,9 +1,10 @@
 // What is wrong with the deployment, and what to do about it.
 
 import { commandWords } from "../command.js";
-import { h, replace, seen } from "../dom.js";
+import { h, replace } from "../dom.js";
 import { counted, time } from "../format.js";
 import { Reading } from "../reading.js";
+import { sentence } from "../sentences.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").Schemas["DoctorReport"]} Report */
@@ -88,17 +89,7 @@ function item({ check, what, to_do }) {
     "li",
     {},
     h("h3", { class: "check-name" }, check),
-    h("p", { class: "sentence" }, sentence(what)),
-    h("p", { class: "sentence to-do" }, h("strong", {}, "To do: "), sentence(to_do)),
+    h("p", { class: "sentence" }, ...sentence(what)),
+    h("p", { class: "sentence to-do" }, h("strong", {}, "To do: "), ...sentence(to_do)),
   );
-}
-
-/**
- * A finding's text as a sentence: it comes without a capital and a full stop. A key such as `clock.trust` keeps its case.
- * @param {string} text
- */
-function sentence(text) {
-  const shown = seen(text);
-  const begun = /^[a-z]+[\s,]/.test(shown) ? `${shown.charAt(0).toUpperCase()}${shown.slice(1)}` : shown;
-  return `${begun}${/[.!?]$/.test(shown) ? "" : "."}`;
 }

@@ -2,9 +2,12 @@
 
 import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
-import { field } from "../field.js";
+import { field, form } from "../field.js";
 import { counted, number, time } from "../format.js";
 import { Reading } from "../reading.js";
+import { codeMark } from "../routes.js";
+import { gaps } from "../sentences.js";
+import { plainTable } from "../table.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").Schemas["FlipReport"]} Report */
@@ -48,22 +51,17 @@ export function mount(root, ctx) {
       },
     );
   };
-  const form = h(
-    "form",
-    {
-      class: "fields",
-      role: "search",
-      onsubmit: (event) => {
-        event.preventDefault();
-        read();
-      },
-    },
-    field("Since", since),
-    field("Until", until),
-    field("Changes, at least", min, "short"),
-    h("button", { class: "button primary" }, "Find"),
+  root.append(
+    form(
+      "fields",
+      read,
+      field("Since", since),
+      field("Until", until),
+      field("Changes, at least", min, "short"),
+      h("button", { class: "button primary" }, "Find"),
+    ),
+    result,
   );
-  root.append(form, result);
   read();
   return () => reading.stop();
 }
@@ -75,12 +73,7 @@ export function mount(root, ctx) {
 function show({ flips, summary }, ctx) {
   const end = summary.until === undefined ? ["the last record."] : [time(summary.until), " UTC."];
   const window = ["Lookups from ", time(summary.since), " UTC to ", ...end];
-  const gaps = [
-    summary.damaged > 0 && `${counted(summary.damaged, "damaged place")} passed over: changes may be missing.`,
-    summary.unreadable_segments > 0 && `${counted(summary.unreadable_segments, "segment")} could not be read: changes may be missing.`,
-    summary.hidden_until !== undefined && `Records up to ${summary.hidden_until} are hidden, because the wall clock is ahead of trusted time.`,
-  ].filter((gap) => gap !== false);
-  const warnings = gaps.map((gap) => h("p", { class: "note warning" }, gap));
+  const warnings = gaps(summary).map((gap) => h("p", { class: "note warning" }, gap));
   if (summary.handles === 0) {
     return [...warnings, h("section", { class: "card tone tone-good" }, h("p", { class: "lead" }, "No handle's route went back and forth."),
       h("p", { class: "soft" }, ...window))];
@@ -107,7 +100,7 @@ function item({ handle, changes, lookups, first_at, last_at, because, likely, la
   const why = h("button", { class: "link handle", type: "button", title: "Why is it green?", onclick: () => ctx.go("why", { handle, region: "" }) }, outside(handle));
   return h("li", {},
     h("div", { class: "flip-head" }, why, h("span", { class: "flip-count" }, h("strong", {}, number(changes)), " changes in ", counted(lookups, "lookup")),
-      last && route(last.to)),
+      last && codeMark(last.to)),
     h("p", { class: "sentence" }, h("strong", {}, likely), " ", h("span", { class: "soft" }, seen(because))),
     h("details", {},
       h("summary", {}, "Changes from ", time(first_at), " to ", time(last_at)),
@@ -119,20 +112,15 @@ function latestTable(latest) {
   const rows = latest.map((change) =>
     h("tr", {},
       h("td", {}, time(change.at)),
-      h("td", {}, h("span", { class: "flip-step" }, route(change.from), "→", route(change.to))),
+      h("td", {}, h("span", { class: "flip-step" }, codeMark(change.from), "→", codeMark(change.to))),
       h("td", {}, change.reason)));
-  return table("Its latest lookups with another route than the one before", ["At (UTC)", "Route", "Reason"], rows);
-}
-
-/** @param {string} code */
-function route(code) {
-  return h("span", { class: `route route-${code}`, "data-route": code }, code);
+  return captioned("Its latest lookups with another route than the one before", ["At (UTC)", "Route", "Reason"], rows);
 }
 
 /** @param {Flip["registry"]} registry */
 function registryTable(registry) {
-  const rows = registry.map(({ change, cause, count }) => h("tr", {}, h("td", {}, number(count)), h("td", {}, change), h("td", {}, cause)));
-  return table("Changes of the registry that concern it", ["How often", "Change", "Cause"], rows);
+  const rows = registry.map(({ change, cause, count }) => h("tr", {}, h("td", { class: "number" }, number(count)), h("td", {}, change), h("td", {}, cause)));
+  return captioned("Changes of the registry that concern it", ["#How often", "Change", "Cause"], rows);
 }
 
 /**
@@ -140,9 +128,8 @@ function registryTable(registry) {
  * @param {readonly string[]} headings
  * @param {readonly HTMLElement[]} rows
  */
-function table(caption, headings, rows) {
-  return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": caption },
-    h("table", {}, h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, ...headings.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, ...rows)));
+function captioned(caption, headings, rows) {
+  const table = plainTable(headings, h("tbody", {}, ...rows));
+  table.prepend(h("caption", {}, caption));
+  return h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": caption }, table);
 }

@@ -2,9 +2,10 @@
 
 import { commandWords } from "../command.js";
 import { h, outside, replace } from "../dom.js";
-import { field } from "../field.js";
+import { field, form } from "../field.js";
 import { counted, number, span, time } from "../format.js";
 import { Reading, fault } from "../reading.js";
+import { table } from "../table.js";
 import { isAborted } from "../api.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -68,21 +69,16 @@ export function mount(root, ctx) {
     box.value = account;
     read();
   };
-  const form = h(
-    "form",
-    {
-      class: "fields",
-      role: "search",
-      onsubmit: (event) => {
-        event.preventDefault();
-        read();
-      },
-    },
-    field("Account id", box, "grow"),
-    h("button", { class: "button primary" }, "Show"),
-    h("button", { class: "button", type: "button", onclick: () => look("") }, "All flagged accounts"),
+  root.append(
+    form(
+      "fields",
+      read,
+      field("Account id", box, "grow"),
+      h("button", { class: "button primary" }, "Show"),
+      h("button", { class: "button", type: "button", onclick: () => look("") }, "All flagged accounts"),
+    ),
+    result,
   );
-  root.append(form, result);
   read();
   return () => reading.stop();
 }
@@ -104,9 +100,7 @@ function list({ flagged, flags }, look) {
   return h("section", { class: "card" },
     h("h2", {}, counted(flagged, "flagged account")),
     flags.length < flagged && h("p", { class: "note" }, `The newest ${number(flags.length)} are shown.`),
-    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Flagged accounts" },
-      h("table", {}, h("thead", {}, h("tr", {}, ...["Account", "Reason", "Since (UTC)"].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", {}, ...rows))));
+    table("Flagged accounts", ["Account", "Reason", "Since (UTC)"], rows));
 }
 
 /**

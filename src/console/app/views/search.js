@@ -8,7 +8,7 @@ import { fault } from "../reading.js";
 import { feed } from "../rows.js";
 import { isSameRule, isSent } from "../search/filters.js";
 import { Found, ROWS_MAX } from "../search/found.js";
-import { gaps } from "../search/notes.js";
+import { missing } from "../search/notes.js";
 import { SearchPage } from "../search/page.js";
 
 /** @typedef {import("../types.js").Context} Context */
@@ -117,7 +117,7 @@ class Search {
       this.#drawSoon();
     });
     this.#enter(found.isFull ? "full" : "complete");
-    this.notes = await gaps(this.ctx, stream, signal);
+    this.notes = await missing(this.ctx, stream, signal);
   }
 
   /** @param {unknown} error */

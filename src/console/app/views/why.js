@@ -1,14 +1,17 @@
 // Why is a handle blue or green? The start page. With an empty box it shows whether the service is well.
 
+import { Problem } from "../api.js";
 import { Band } from "../band.js";
 import { commandWords } from "../command.js";
 import { h, outside, replace, seen } from "../dom.js";
+import { form } from "../field.js";
 import { counted, number, span, time, utc } from "../format.js";
 import { mountHealth } from "../health.js";
 import { Reading } from "../reading.js";
 import { name, routeMark } from "../routes.js";
-import { capital, told } from "../sentences.js";
+import { gaps, sentence, told } from "../sentences.js";
 import { spans } from "../spans.js";
+import { plainTable, table } from "../table.js";
 
 /** @typedef {import("../types.js").Context} Context */
 /** @typedef {import("../types.js").TimelineEntry} Entry */
@@ -29,6 +32,8 @@ const MEANINGS = {
 const ENTRIES_MAX = 1000;
 /** Lines of a list before somebody asks for all of them. */
 const LINES_SHOWN = 25;
+/** What a number without a calling code needs. */
+const NEEDS_REGION = "Type its region, such as US.";
 const BAND_MS = 30 * 86_400_000;
 
 /**
@@ -40,30 +45,33 @@ export function mount(root, ctx) {
   const result = h("div", { class: "view" });
   const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: "false" };
   const box = h("input", { id: "handle", "data-box": "", value: given?.handle, placeholder: "+1 415 555 0123 or ann@example.com", dir: "auto", ...plain });
-  const region = h("input", { id: "region", value: given?.region, maxlength: 2, placeholder: "US", title: "Country of a number without a calling code", ...plain });
+  const region = h("input", { id: "region", value: given?.region, maxlength: 2, placeholder: "e.g. US", title: "Country of a number without a calling code", ...plain });
+  const missing = h("p", { class: "error" });
+  const needRegion = () => {
+    replace(missing, NEEDS_REGION);
+    region.setAttribute("aria-invalid", "true");
+    region.focus();
+    ctx.say(NEEDS_REGION);
+  };
   /** Ends what is shown below the box. */
   let end = () => {};
 
   const ask = () => {
     end();
+    replace(missing);
+    region.removeAttribute("aria-invalid");
     const asked = { handle: box.value.trim(), region: region.value.trim().toUpperCase() };
     ctx.keep(asked.handle === "" ? undefined : asked);
-    end = asked.handle === "" ? mountHealth(result, ctx) : mountAnswer(result, ctx, asked);
+    end = asked.handle === "" ? mountHealth(result, ctx) : mountAnswer(result, ctx, asked, needRegion);
   };
   root.append(
-    h(
-      "form",
-      {
-        class: "ask",
-        role: "search",
-        onsubmit: (event) => {
-          event.preventDefault();
-          ask();
-        },
-      },
+    form(
+      "ask",
+      ask,
       h("label", { class: "grow" }, "Phone number or e-mail address", box),
       h("label", {}, "Region", region),
       h("button", { class: "button primary" }, "Ask why"),
+      missing,
     ),
     result,
   );
@@ -80,15 +88,22 @@ export function mount(root, ctx) {
  * @param {HTMLElement} result
  * @param {Context} ctx
  * @param {Asked} asked
+ * @param {() => void} needRegion is called when the number has no calling code and no region
  */
-function mountAnswer(result, ctx, { handle, region }) {
+function mountAnswer(result, ctx, { handle, region }, needRegion) {
   const left = new AbortController();
   const reading = new Reading(result, ctx);
-  ctx.command(commandWords("why", { region, case: ctx.session.case }, [handle]), true);
   const question = { handle, limit: ENTRIES_MAX, ...(region && { region }) };
   reading.run(
     "Reading 30 days…",
-    (signal) => ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal }),
+    (signal) => {
+      // Somebody may have named a case meanwhile.
+      ctx.command(commandWords("why", { region, case: ctx.session.case }, [handle]), true);
+      return ctx.api.post("/v1/timeline", ctx.api.withCase(question), { signal }).catch((error) => {
+        if (error instanceof Problem && error.reason === "needs-region") needRegion();
+        throw error;
+      });
+    },
     (/** @type {import("../types.js").Timeline} */ timeline) => {
       // The server's clock counts.
       const ahead = Date.parse(timeline.summary.at) - Date.now();
@@ -118,11 +133,11 @@ function show(result, ctx, { entries, summary, hidden_until }, now, signal) {
   replace(
     result,
     verdict(summary),
-    ...warnings(summary, hidden_until),
-    h("section", { class: "card", "aria-labelledby": "band-title" }, h("h2", { id: "band-title" }, "The last 30 days"), band.element),
+    ...warnings({ ...summary, hidden_until }),
+    h("section", { class: "card", "aria-labelledby": band.heading.id }, band.heading, band.element),
     summary.holders_count > 0 && holders(summary, now, signal),
-    section("What changed", `${counted(summary.changes, "change")} in 30 days`, changes, changeTable),
-    section("Who asked", `${counted(summary.lookups, "lookup")} in 30 days`, lookups, (shown) => lookupTable(shown, ctx)),
+    section("What changed", summary.changes, "change", "Nothing changed.", changes, changeTable),
+    section("Who asked", summary.lookups, "lookup", "Nobody asked.", lookups, (shown) => lookupTable(shown, ctx)),
   );
 }
 
@@ -138,33 +153,31 @@ function verdict(summary) {
       "div",
       {},
       h("p", { class: "handle" }, outside(summary.handle)),
-      h("p", { class: "sentence lead" }, capital(seen(summary.sentence)), "."),
+      h("p", { class: "sentence lead" }, ...sentence(summary.sentence)),
       h("p", { class: "soft" }, route === null ? "Neither the registry nor the log decides it." : MEANINGS[route]),
       others,
     ),
   );
 }
 
-/** What the answer may lack. @param {Summary} summary @param {string | undefined} hiddenUntil */
-function warnings(summary, hiddenUntil) {
-  const lines = [
-    hiddenUntil && `Records up to ${hiddenUntil} are hidden, because the clocks disagree.`,
-    summary.omitted && `${counted(summary.omitted, "earlier line")} left out. The command line shows all.`,
-    summary.damaged && `${counted(summary.damaged, "damaged place")} of the log could not be read.`,
-    summary.unreadable_segments && `${counted(summary.unreadable_segments, "segment")} of the log could not be read.`,
-  ];
-  return lines.filter((line) => typeof line === "string").map((line) => h("p", { class: "card warning", role: "status" }, line));
+/** What the answer may lack. @param {Summary & { hidden_until?: string }} summary */
+function warnings(summary) {
+  const lines = gaps(summary);
+  if (summary.omitted) lines.push(`${counted(summary.omitted, "earlier line")} left out. The command line shows all.`);
+  return lines.map((line) => h("p", { class: "card warning", role: "status" }, line));
 }
 
 /**
  * A card with the newest lines of a list, and all of them on demand.
  * @template {Entry} E
  * @param {string} heading
- * @param {string} count
- * @param {readonly E[]} all oldest first
+ * @param {number} count how many there are
+ * @param {string} noun
+ * @param {string} none what is said if there is none
+ * @param {readonly E[]} all those that came, oldest first
  * @param {(shown: readonly E[]) => HTMLElement} table
  */
-function section(heading, count, all, table) {
+function section(heading, count, noun, none, all, table) {
   const newest = all.toReversed();
   const place = h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": heading });
   const more = h("button", { class: "button", type: "button" }, `Show all ${number(newest.length)} lines`);
@@ -176,28 +189,24 @@ function section(heading, count, all, table) {
   return h(
     "section",
     { class: "card", "data-section": heading },
-    h("div", { class: "head" }, h("h2", {}, heading), h("span", { class: "soft" }, count)),
-    place,
+    h("div", { class: "head" }, h("h2", {}, heading), h("span", { class: "soft" }, `${counted(count, noun)} in 30 days`)),
+    count === 0 ? h("p", {}, none) : place,
     newest.length > LINES_SHOWN && more,
   );
-}
-
-/** @param {readonly string[]} labels */
-function heads(labels) {
-  return h("thead", {}, h("tr", {}, ...labels.map((label) => h("th", { scope: "col" }, label))));
 }
 
 /** @param {readonly import("../types.js").ChangeEntry[]} changes */
 function changeTable(changes) {
   const line = (/** @type {import("../types.js").ChangeEntry} */ entry) =>
     h("tr", {}, h("td", { class: "when" }, time(entry.at)), h("td", { class: "sentence" }, told(entry)));
-  return h("table", { class: "stack" }, heads(["When (UTC)", "What"]), h("tbody", {}, ...changes.map(line)));
+  return plainTable(["When (UTC)", "What"], h("tbody", {}, ...changes.map(line)), "stack");
 }
 
 /** @param {readonly Lookups[]} lookups @param {Context} ctx */
 function lookupTable(lookups, ctx) {
   const device = (/** @type {string} */ id) =>
-    h("button", { class: "value", type: "button", title: "Search for what this device asked", onclick: () => ctx.go("search", { filter: { device: id }, isNew: true }) }, outside(id));
+    h("button", { class: "value", type: "button", title: "Search for what this device asked", onclick: () => ctx.go("search", { filter: { device: id } }) },
+      outside(id));
   const line = (/** @type {Lookups} */ entry) =>
     h(
       "tr",
@@ -206,9 +215,10 @@ function lookupTable(lookups, ctx) {
       h("td", {}, entry.route === null ? routeMark(null, "Refused") : routeMark(entry.route)),
       h("td", { class: "sentence" }, told(entry), entry.by_its_owner && h("span", { class: "soft" }, " (by its owner)")),
       h("td", { class: "number", "data-label": "Times" }, number(entry.count)),
-      h("td", { class: "askers", "data-label": "Devices" }, ...entry.devices.slice(0, 3).map(device), entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
+      h("td", { class: "askers", "data-label": "Devices" }, ...entry.devices.slice(0, 3).map(device),
+        entry.askers > 3 && h("span", { class: "soft" }, `and ${number(entry.askers - 3)}${entry.askers_at_least ? " or more" : ""}`)),
     );
-  return h("table", { class: "stack" }, heads(["When (UTC)", "Answer", "Why", "Times", "Devices"]), h("tbody", {}, ...lookups.map(line)));
+  return plainTable(["When (UTC)", "Answer", "Why", "#Times", "Devices"], h("tbody", {}, ...lookups.map(line)), "stack");
 }
 
 /** The end of a run of like lookups, without what its beginning shows already. @param {Lookups} entry */
@@ -234,8 +244,10 @@ function holders(summary, now, signal) {
   return h(
     "section",
     { class: "card", "aria-label": "Who still goes by another answer" },
-    h("div", { class: "head" }, h("h2", {}, "Who still goes by another answer"), h("span", { class: "soft" }, count === "1" ? "1 device" : `${count} devices`)),
-    h("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Devices" }, h("table", { class: "stack" }, heads(["Device", "Was told", "When (UTC)", "May use it for"]), h("tbody", {}, ...lines.map(({ row }) => row)))),
+    h("div", { class: "head" },
+      h("h2", {}, "Who still goes by another answer"),
+      h("span", { class: "soft" }, count === "1" ? "1 device" : `${count} devices`)),
+    table("Devices", ["Device", "Was told", "When (UTC)", "May use it for"], lines.map(({ row }) => row), "stack"),
     summary.holders_count > lines.length && h("p", { class: "hint" }, `The first ${number(lines.length)} are shown.`),
   );
 }
@@ -243,7 +255,14 @@ function holders(summary, now, signal) {
 /** @param {Holder} holder */
 function holderLine(holder) {
   const left = h("td", { class: "left", "data-until": holder.until_at_most, "data-label": "May use it for" });
-  const row = h("tr", { title: seen(holder.sentence) }, h("td", {}, outside(holder.device)), h("td", { "data-label": "Was told" }, routeMark(holder.route)), h("td", { class: "when", "data-label": "At" }, time(holder.told_at)), left);
+  const row = h(
+    "tr",
+    { title: seen(holder.sentence) },
+    h("td", {}, outside(holder.device)),
+    h("td", { "data-label": "Was told" }, routeMark(holder.route)),
+    h("td", { class: "when", "data-label": "At" }, time(holder.told_at)),
+    left,
+  );
   const tell = (/** @type {number} */ now) => {
     const seconds = (Date.parse(holder.until_at_most) - now) / 1000;
     replace(left, seconds > 0 ? `${span(seconds)} at most` : "no longer");

@@ -16,4 +16,12 @@ run(async () => {
   await ask("start");
   await banner.waitFor({ state: "hidden" });
   await until("the answer is there", async () => (await answer.innerText()).includes(facts.address));
+
+  // A view that is opened for the first time while the server is away comes once it is back.
+  await ask("stop");
+  await page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Doctor", exact: true }).click();
+  await page.getByText("This page could not be loaded.").waitFor();
+  await banner.waitFor();
+  await ask("start");
+  await page.getByRole("heading", { level: 1, name: "Doctor" }).waitFor();
 });

@@ -44,7 +44,7 @@ run(async () => {
   await find(page);
   const lookups = await search({ kind: "lookup" });
   await shows(page, lookups);
-  await table(page).getByRole("button", { name: "sms", exact: true }).first().click();
+  await table(page).getByRole("button", { name: "Green (sms)", exact: true }).first().click();
   await shows(page, lookups.filter(({ route }) => route === "sms"));
   await table(page).getByRole("button", { name: facts.number, exact: true }).first().click({ modifiers: ["Shift"] });
   const left = lookups.filter(({ route, handle }) => route === "sms" && handle !== facts.number);

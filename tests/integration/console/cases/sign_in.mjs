@@ -24,15 +24,31 @@ run(async () => {
   assert.ok(!(await stored()).includes(facts.tokens.reader), "a token is kept without being asked for");
 
   // What is not kept is gone with the page; what is kept is not.
+  const named = page.getByLabel("Case", { exact: true });
+  const name = async () => {
+    await named.fill("INC-4711");
+    await page.keyboard.press("Enter");
+  };
+  await name();
+  assert.ok(!(await stored()).includes("INC-4711"), "a case is kept without its operator");
   await page.reload();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   await signIn(page, "reader", { keep: true });
   await signedIn(page);
+  assert.equal(await named.inputValue(), "", "a case outlives its operator");
+  await name();
   await page.reload();
   await signedIn(page);
+  assert.equal(await named.inputValue(), "INC-4711");
+  await why(page, facts.number);
+  await page.getByRole("region", { name: "Answer", exact: true }).getByText("Green", { exact: true }).waitFor();
+  const spoken = page.locator("body > [aria-live]");
+  await until("the answer is spoken", async () => (await spoken.textContent()).startsWith("Green"));
   await page.getByRole("button", { name: "Sign out" }).click();
+  assert.equal(await spoken.textContent(), "", "what was spoken stays on the page");
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   assert.ok(!(await stored()).includes(facts.tokens.reader), "a token outlives the sign-out");
+  assert.ok(!(await stored()).includes("INC-4711"), "a case outlives the sign-out");
 
   // A revoked token is signed out at the next call, with the reason.
   await signIn(page, "reader");
