@@ -101,7 +101,7 @@ export class Connection {
       } catch (error) {
         if (!(error instanceof DispatchdError)) throw error;
         if (isPerhapsDone && call.doneWhen?.code === error.code) return call.doneWhen.result;
-        isPerhapsDone ||= !(error instanceof ProblemError) || error.status >= 500;
+        isPerhapsDone ||= error instanceof ProblemError ? error.status >= 500 : !isUnsent(error);
         const wait = 1_000 * pause(error, attempt, random);
         const isTooLate = clock.now() + wait >= end.at;
         if (attempt >= attempts || isTooLate || !mayRepeat(error, call.isRepeatable)) throw error;
@@ -199,11 +199,15 @@ function seconds(header: string | null): number | undefined {
 }
 
 /**
- * dispatchd's own `later` is followed: it knows what it did. Otherwise the call may have been carried out, so that a repeat must do
- * no harm.
+ * dispatchd's own `later` is followed: it knows what it did. Otherwise the call may have been carried out if it was sent, so that a
+ * repeat must do no harm.
  */
 function mayRepeat(error: DispatchdError, isRepeatable: boolean): boolean {
-  return error.retry === "later" && (isRepeatable || error instanceof ProblemError);
+  return error.retry === "later" && (isRepeatable || error instanceof ProblemError || isUnsent(error));
+}
+
+function isUnsent(error: DispatchdError): boolean {
+  return error instanceof NoAnswerError && error.isUnsent;
 }
 
 /** Seconds to wait before the next attempt, with full jitter: clients that failed together do not return together. */

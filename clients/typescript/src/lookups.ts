@@ -1,4 +1,4 @@
-import { Cache, type Entry } from "./cache.ts";
+import { Cache, type Entry, keyOf } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { type Connection, type End, isRecord } from "./connection.ts";
 import { type Head, ProblemError, UnexpectedAnswerError } from "./errors.ts";
@@ -7,7 +7,8 @@ import { Shared } from "./shared.ts";
 
 type Schemas = components["schemas"];
 export type Route = Schemas["Route"];
-export type Together = Schemas["Together"];
+/** `unknown`: a member has a route of a newer server. */
+export type Together = Schemas["Together"] | "unknown";
 
 /** Which way a message to one handle goes. */
 export type Answer = Schemas["LookupAnswer"];
@@ -86,8 +87,8 @@ export class Lookups {
     const texts = handles.map((handle) => handle.toWellFormed());
     const found = new Map<string, Entry<Item>>();
     for (const text of options.fresh === true ? [] : texts) {
-      const entry = this.#cache.get(keyOf(text, options.region));
-      if (entry !== undefined) found.set(text, entry);
+      const entry = this.#cache.get(text, options.region);
+      if (entry !== undefined) found.set(text, { value: { ...entry.value, input: text }, until: entry.until });
     }
     // What came from the cache may have expired, or may expire while a long list is asked for.
     for (;;) {
@@ -131,9 +132,8 @@ export class Lookups {
       try {
         const [items, sentAt] = await this.#send(texts, region, { at, signal });
         items.forEach((item, index) => {
-          const key = keys[index]!;
-          if ("error" in item || !isNewest(key)) return;
-          this.#cache.set(key, { value: item, until: sentAt + 1_000 * item.expires_in });
+          if ("error" in item || !isNewest(keys[index]!)) return;
+          this.#cache.set(texts[index]!, region, { value: item, sentAt, until: sentAt + 1_000 * item.expires_in });
         });
         return items;
       } finally {
@@ -157,10 +157,6 @@ export class Lookups {
       end,
     );
   }
-}
-
-function keyOf(text: string, region: string | undefined): string {
-  return `${region ?? ""}\n${text}`;
 }
 
 /** An item for one caller, who may change it. What was kept for some time is valid for less. */
@@ -201,9 +197,12 @@ function errorOf(item: Refused | undefined): ProblemError | UnexpectedAnswerErro
   return new ProblemError({ ...head, status: 400 }, { ...item.error, retry: "after-fixing" });
 }
 
-/** As the server says it of a batch: `none` if one member has no route. */
+/** As the server says it of a batch: `none` if one member has no route or is no handle. */
 export function together(items: readonly Item[]): Together {
-  const [first, ...others] = new Set(items.map((item) => ("error" in item ? "none" : item.route)));
-  if (first === undefined || [first, ...others].includes("none")) return "none";
+  const routeOf = (item: Item) => ("error" in item ? (item.error.code === "route-unknown" ? "unknown" : "none") : item.route);
+  const routes = new Set(items.map(routeOf));
+  const [first, ...others] = routes;
+  if (first === undefined || routes.has("none")) return "none";
+  if (routes.has("unknown")) return "unknown";
   return others.length === 0 ? first : "mixed";
 }

@@ -44,13 +44,44 @@ test("an answer is valid from the moment it was asked for", async () => {
   assert.equal(server.asked.length, 2);
 });
 
-test("input and region together are the key", async () => {
-  const { phone, server } = phoneWith([answers]);
-  await phone.lookup(BEN);
-  await phone.lookup(BEN, { region: "US" });
-  await phone.lookup(BEN, { region: "DE" });
-  await phone.lookup(BEN, { region: "US" });
+/** A server that reads the spellings of Ann's number. Its first answers say `imessage`, those from `from` on `sms`. */
+function reading(from: number): Reply {
+  let turn = 0;
+  return ({ body }) => {
+    const more = (turn += 1) > from ? { route: "sms" } : { route: "imessage", subject: "S" };
+    return json({ answers: body.handles.map((input) => ({ input, handle: ANN, expires_in: 3600, ...more })), together: "mixed" });
+  };
+}
+
+test("a spelling and its region together lead to an answer, and a canonical handle without a region", async () => {
+  const { phone, server } = phoneWith([reading(9)]);
+  const national = "(415) 555-0123";
+  for (const region of [undefined, "US", "DE", "US"]) await phone.lookup(national, region === undefined ? {} : { region });
   assert.deepEqual(server.asked.map(({ body }) => body.region), [undefined, "US", "DE"]);
+  for (const region of [undefined, "US"]) await phone.lookup(ANN, region === undefined ? {} : { region });
+  assert.equal(server.asked.length, 3);
+});
+
+test("a newer answer to one spelling is the answer to all of them", async () => {
+  const { phone, server } = phoneWith([reading(2)]);
+  const [national, region] = ["(415) 555-0123", "US"];
+  assert.equal((await phone.lookup(ANN)).route, "imessage");
+  assert.equal((await phone.lookup(national, { region })).route, "imessage");
+  assert.equal((await phone.lookup(ANN, { fresh: true })).route, "sms");
+  assert.deepEqual(await phone.lookup(national, { region }), { input: national, handle: ANN, route: "sms", expires_in: 3600 });
+  assert.equal(server.asked.length, 3);
+});
+
+test("an older answer to another spelling does not replace a newer one", async () => {
+  const old = held(reading(9));
+  const { phone, server, clock } = phoneWith([old.reply, reading(0)]);
+  const first = phone.lookup("(415) 555-0123", { region: "US" });
+  clock.advance(1);
+  assert.equal((await phone.lookup(ANN)).route, "sms");
+  old.release();
+  assert.equal((await first).route, "imessage");
+  assert.deepEqual([(await phone.lookup(ANN)).route, (await phone.lookup("(415) 555-0123", { region: "US" })).route], ["sms", "sms"]);
+  assert.equal(server.asked.length, 2);
 });
 
 test("batches and single lookups share the cache", async () => {
@@ -191,6 +222,8 @@ test("if one part of a list fails, the list fails", async () => {
 test("the group's route is the server's rule", () => {
   const item = (route: string): Item => (route === "error" ? { input: "x", error: { code: "c", reason: undefined } } : { route } as Item);
   const cases = [["imessage", "imessage"], ["sms sms", "sms"], ["imessage sms", "mixed"], ["sms imessage none", "none"], ["none", "none"], ["imessage error", "none"]];
+  const newer: Item = { input: "x", error: { code: "route-unknown", reason: undefined } };
+  assert.deepEqual([["sms"], ["sms", "none"], []].map((routes) => together([newer, ...routes.map(item)])), ["unknown", "none", "unknown"]);
   for (const [routes, expected] of cases) assert.equal(together(routes!.split(" ").map(item)), expected, routes);
 });
 
@@ -198,7 +231,7 @@ test("a route of a newer server is no route", async () => {
   const { phone } = phoneWith([answering({ route: "satellite" })]);
   await assert.rejects(phone.lookup(ANN), { name: "UnexpectedAnswerError", code: "route-unknown", retry: "never" });
   const batch = await phone.lookupAll([ANN]);
-  assert.deepEqual(batch, { answers: [{ input: ANN, error: { code: "route-unknown", reason: undefined } }], together: "none" });
+  assert.deepEqual(batch, { answers: [{ input: ANN, error: { code: "route-unknown", reason: undefined } }], together: "unknown" });
 });
 
 test("what is no answer of dispatchd is an error, never a route", async () => {
