@@ -87,7 +87,8 @@ fn may_repeat(request: &Outgoing, error: &Error) -> bool {
 
 /// How long to wait after so many attempts. All phones must not come back in the same moment.
 fn wait(patience: &Patience, attempts: u32, retry_after: Option<Duration>) -> Duration {
-    match retry_after {
+    // Zero seconds would be a repeat without a pause.
+    match retry_after.filter(|least| !least.is_zero()) {
         Some(least) => least.saturating_add(least.mul_f64(fastrand::f64())),
         None => {
             let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));

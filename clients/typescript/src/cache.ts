@@ -57,6 +57,11 @@ export class Cache<V extends { readonly handle: string }> {
     if (text !== handle) this.#spellings.set(keyOf(text, region), handle);
   }
 
+  /** Forgets the answer to a text, in whatever spelling it was asked. */
+  forget(text: string, region: string | undefined): void {
+    this.#answers.delete(this.#spellings.get(keyOf(text, region)) ?? text);
+  }
+
   clear(): void {
     this.#answers.clear();
     this.#spellings.clear();

@@ -57,6 +57,9 @@ export interface End {
 /** The longest wait before a repeat without `Retry-After`, in seconds. */
 const PAUSE_MAX = 300;
 
+/** The longest answer that is read: one to 1,000 handles has less than a tenth of it. */
+const ANSWER_BYTES_MAX = 4 * 2 ** 20;
+
 /** One server, and the token of one device. */
 export class Connection {
   readonly #base: string;
@@ -150,7 +153,7 @@ export class Connection {
     let [response, text]: [Response | undefined, string] = [undefined, ""];
     try {
       response = await this.#settings.fetch(address, request);
-      text = await response.text();
+      text = await textOf(response);
     } catch (error) {
       throw new NoAnswerError(response === undefined ? "no answer came" : "the answer broke off", error);
     }
@@ -164,6 +167,23 @@ function pathOf(call: AnyCall): string {
   if (/^\.{0,2}$/.test(call.parameter)) throw new RangeError("an empty text, `.` and `..` are no parameter of a call");
   const segment = encodeURIComponent(call.parameter.toWellFormed());
   return call.path.replace(/\{\w+\}/, () => segment);
+}
+
+/** The text of an answer. One that is longer than any of dispatchd's is not read to its end: it counts as empty. */
+async function textOf(response: Response): Promise<string> {
+  if (response.body === null) return "";
+  const [reader, decoder] = [response.body.getReader(), new TextDecoder()];
+  let [text, bytes] = ["", 0];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > ANSWER_BYTES_MAX) {
+      reader.cancel().catch(() => undefined);
+      return "";
+    }
+    text += decoder.decode(value, { stream: true });
+  }
 }
 
 function read(response: Response, text: string): [unknown, Head] {

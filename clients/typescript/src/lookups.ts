@@ -86,7 +86,9 @@ export class Lookups {
     // The server reads half a surrogate pair as U+FFFD, and `input` of its answer has that.
     const texts = handles.map((handle) => handle.toWellFormed());
     const found = new Map<string, Entry<Item>>();
-    for (const text of options.fresh === true ? [] : texts) {
+    for (const text of texts) {
+      // If the fresh answer does not come, nobody knows the route.
+      if (options.fresh === true) this.#cache.forget(text, options.region);
       const entry = this.#cache.get(text, options.region);
       if (entry !== undefined) found.set(text, { value: { ...entry.value, input: text }, until: entry.until });
     }
@@ -136,6 +138,9 @@ export class Lookups {
           this.#cache.set(texts[index]!, region, { value: item, sentAt, until: sentAt + 1_000 * item.expires_in });
         });
         return items;
+      } catch (error) {
+        if (isTokenVoid(error)) this.forget();
+        throw error;
       } finally {
         for (const key of keys) if (isNewest(key)) this.#asked.delete(key);
       }
@@ -159,6 +164,11 @@ export class Lookups {
   }
 }
 
+/** Whether the device is gone, and so the account that asked. */
+export function isTokenVoid(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === "token-invalid";
+}
+
 /** An item for one caller, who may change it. What was kept for some time is valid for less. */
 function copyOf(found: Entry<Item> | undefined, now: number): Item {
   const { value: item, until } = found!;
@@ -175,8 +185,9 @@ function readItems(body: unknown, asked: string[], head: Head): Item[] {
 function readItem(item: unknown, input: string, head: Head): Item {
   const unreadable = () => new UnexpectedAnswerError(head, "answer-unreadable");
   if (!isRecord(item) || item.input !== input) throw unreadable();
-  if (isRecord(item.error)) {
-    const { code, reason } = item.error;
+  // An item with an error is no answer, whatever else it has.
+  if (item.error !== undefined && item.error !== null) {
+    const { code, reason } = isRecord(item.error) ? item.error : {};
     if (typeof code !== "string") throw unreadable();
     return { input, error: { code, reason: typeof reason === "string" ? reason : undefined } };
   }

@@ -1,7 +1,7 @@
 import { SteadyClock } from "./clock.ts";
 import { type AnswerOf, type Call, Connection, type Method, type Settings, isRecord } from "./connection.ts";
 import { type Head, ProblemError, UnexpectedAnswerError } from "./errors.ts";
-import { type Answer, type Batch, type LookupOptions, Lookups } from "./lookups.ts";
+import { type Answer, type Batch, type LookupOptions, Lookups, isTokenVoid } from "./lookups.ts";
 import type { components, paths } from "./openapi.ts";
 
 type Schemas = components["schemas"];
@@ -230,7 +230,12 @@ export class Phone {
     call: Call<P, M, AnswerOf<paths[P][M]>>,
   ): Promise<AnswerOf<paths[P][M]>> {
     this.revealToken();
-    return this.#connection.call(call, this.#connection.end(options.signal));
+    try {
+      return await this.#connection.call(call, this.#connection.end(options.signal));
+    } catch (error) {
+      if (isTokenVoid(error)) this.#lookups.forget();
+      throw error;
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // What a phone remembers, asks once for, splits, and never takes for a route.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Item, UnexpectedAnswerError } from "../src/index.ts";
+import { type Item, type Phone, UnexpectedAnswerError } from "../src/index.ts";
 import { together } from "../src/lookups.ts";
 import { ANN, type Reply, answers, json, noAnswer, phoneWith, problem } from "./fakes.ts";
 
@@ -118,6 +118,44 @@ test("an older answer that comes later does not replace a newer one", async () =
   assert.equal((await first).route, "imessage");
   assert.equal((await phone.lookup(ANN)).route, "sms");
   assert.equal(server.asked.length, 2);
+});
+
+test("a fresh answer that does not come leaves no older one", async () => {
+  const { phone, server, clock } = phoneWith([reading(9), noAnswer, noAnswer, noAnswer, reading(0)]);
+  await phone.lookup("(415) 555-0123", { region: "US" });
+  await assert.rejects(clock.run(phone.lookup(ANN, { fresh: true })), { code: "no-answer" });
+  assert.equal((await phone.lookup("(415) 555-0123", { region: "US" })).route, "sms");
+  assert.equal(server.asked.length, 5);
+});
+
+test("a token that is void leaves no answer", async () => {
+  const tokenInvalid = problem(401, "token-invalid", "after-fixing");
+  const calls = [(phone: Phone) => phone.checkIn(), (phone: Phone) => phone.lookup(BEN)];
+  for (const call of calls) {
+    const { phone, server } = phoneWith([answers, tokenInvalid, answers]);
+    await phone.lookup(ANN);
+    await assert.rejects(call(phone), { code: "token-invalid" });
+    await phone.lookup(ANN);
+    assert.equal(server.asked.length, 3);
+  }
+});
+
+test("an item with an error is no answer", async () => {
+  const error = { code: "handle-invalid", reason: "too-short" };
+  const { phone } = phoneWith([answering({ route: "sms", error })]);
+  await assert.rejects(phone.lookup(ANN), { code: "handle-invalid", reason: "too-short" });
+});
+
+test("an answer without an end is not read to it", async () => {
+  let sent = 0;
+  const endless: Reply = () => {
+    const piece = new Uint8Array(2 ** 20).fill(0x20);
+    const pull = (controller: ReadableStreamDefaultController) => void ((sent += 1) > 64 ? controller.close() : controller.enqueue(piece));
+    return new Response(new ReadableStream({ pull }), { headers: { "content-type": "application/json" } });
+  };
+  const { phone } = phoneWith([endless], { attempts: 1 });
+  await assert.rejects(phone.lookup(ANN), { code: "answer-unreadable", status: 200 });
+  assert(sent < 10, `${sent} pieces`);
 });
 
 test("errors are not kept", async () => {
@@ -242,7 +280,7 @@ test("what is no answer of dispatchd is an error, never a route", async () => {
     html("text/html"), html("application/json"), whole([]), whole(null), whole({}), whole({ answers: [] }), whole({ answers: [item, item] }),
     whole({ answers: [null] }), whole({ answers: [{ ...item, input: BEN }] }), whole({ answers: [{ ...item, handle: undefined }] }),
     whole({ answers: [{ ...item, route: undefined }] }), whole({ answers: [{ ...item, route: null }] }),
-    whole({ answers: [{ ...item, expires_in: "300" }] }), whole({ answers: [{ ...item, expires_in: -1 }] }), whole({ answers: [{ input: ANN, error: {} }] }),
+    whole({ answers: [{ ...item, expires_in: "300" }] }), whole({ answers: [{ ...item, expires_in: -1 }] }), whole({ answers: [{ input: ANN, error: {} }] }), whole({ answers: [{ ...item, error: "x" }] }),
     () => new Response(JSON.stringify({ answers: [item] }), { headers: { "content-type": "text/plain" } }),
     () => json({ answers: [item] }, 500),
     () => new Response(JSON.stringify({ answers: [item] }), { status: 503, headers: { "content-type": "application/json" } }),

@@ -90,6 +90,13 @@ async fn without_a_word_of_the_server_the_waits_are_random_parts_of_spans_that_d
 }
 
 #[tokio::test(start_paused = true)]
+async fn zero_seconds_are_no_wait_of_the_server() {
+    let mut all = pauses(|| refused(503, "overloaded", "later", Some(0)), long()).await;
+    all.extend(pauses(|| foreign(503, "0"), long()).await);
+    assert!(all.iter().sum::<Duration>() > seconds(1), "{all:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_ends_after_its_attempts_and_at_its_deadline() {
     assert_eq!(pauses(lost, Patience::default()).await.len(), 2);
     // It does not wait for an attempt that would come too late.
