@@ -1,6 +1,7 @@
 //! Answers to lookups.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::Value;
 
 use crate::vocabulary::{HandleReason, ProblemCode, Route, Together};
 
@@ -41,13 +42,25 @@ impl Batch {
 
 /// An answer, or what is wrong with one handle of a batch.
 #[must_use]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Item {
     /// The answer.
     Answer(Answer),
     /// The text is no handle.
     Refused(Refused),
+}
+
+/// An item with an error is no answer, whatever else it has.
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let item = Value::deserialize(deserializer)?;
+        let item = match item.get("error") {
+            None | Some(Value::Null) => Answer::deserialize(item).map(Self::Answer),
+            Some(_) => Refused::deserialize(item).map(Self::Refused),
+        };
+        item.map_err(D::Error::custom)
+    }
 }
 
 impl Item {

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures_util::future::{BoxFuture, FutureExt as _, Shared, WeakShared};
@@ -13,7 +14,7 @@ use reqwest::Method;
 use tokio::time::Instant;
 
 use crate::{
-    answer::{Batch, Item},
+    answer::{Answer, Batch, Item},
     cache::{Cache, Question},
     clock::Now,
     device::BatchRequest,
@@ -44,7 +45,7 @@ struct State {
 
 /// Where the answer to a question comes from.
 enum Place {
-    Kept(Item),
+    Kept(Answer),
     Request(Shared<Work>, usize),
 }
 
@@ -100,28 +101,44 @@ impl Lookups {
 
     /// The items of all questions, in their order.
     pub(crate) async fn ask(&self, questions: Vec<Question>) -> Result<Vec<Item>, Error> {
-        let places = self.places(questions);
-        let mut items = Vec::with_capacity(places.len());
-        for place in places {
-            items.push(match place {
-                Place::Kept(item) => item,
-                Place::Request(work, at) => {
-                    work.await?.get(at).cloned().ok_or(Error::Unreadable)?
+        let started = Instant::now();
+        let mut items: Vec<Option<Item>> = vec![None; questions.len()];
+        loop {
+            let open: Vec<_> = (0..items.len()).filter(|at| items[*at].is_none()).collect();
+            if open.is_empty() {
+                return Ok(items.into_iter().flatten().collect());
+            }
+            let now = Now::read();
+            let asked = open.iter().map(|at| questions[*at].clone()).collect();
+            let (mut kept, mut waited) = (Vec::new(), Duration::ZERO);
+            for (at, place) in open.into_iter().zip(self.places(asked, started, now)) {
+                match place {
+                    Place::Kept(answer) => kept.push((at, answer)),
+                    Place::Request(work, index) => {
+                        let answered = work.await?;
+                        items[at] = Some(answered.get(index).cloned().ok_or(Error::Unreadable)?);
+                        waited = Now::read().since(now);
+                    }
                 }
-            });
+            }
+            // A kept answer may have expired while others were waited for. Then it is asked for, too.
+            for (at, answer) in kept {
+                let left = Duration::from_secs(answer.expires_in).saturating_sub(waited);
+                if waited.is_zero() || !left.is_zero() {
+                    let expires_in = left.as_secs();
+                    items[at] = Some(Item::Answer(Answer { expires_in, ..answer }));
+                }
+            }
         }
-        Ok(items)
     }
 
-    fn places(&self, questions: Vec<Question>) -> Vec<Place> {
-        let started = Instant::now();
+    fn places(&self, questions: Vec<Question>, started: Instant, now: Now) -> Vec<Place> {
         let mut places: Vec<Option<Place>> = Vec::with_capacity(questions.len());
         let mut fresh: Vec<Question> = Vec::new();
         // For each question of this call that nobody answers yet: its place in `fresh`.
         let mut known: HashMap<&Question, usize> = HashMap::new();
         let mut asked = vec![0; questions.len()];
         let mut state = lock(&self.state);
-        let now = Now::read();
         for (question, asked) in questions.iter().zip(&mut asked) {
             let place = state.place(question, now);
             if place.is_none() {
@@ -211,7 +228,7 @@ impl State {
     /// Where a question is answered already, or will be.
     fn place(&self, question: &Question, now: Now) -> Option<Place> {
         if let Some(answer) = self.cache.get(question, now) {
-            return Some(Place::Kept(Item::Answer(answer)));
+            return Some(Place::Kept(answer));
         }
         let under_way = self.under_way.get(question)?;
         Some(Place::Request(under_way.work.upgrade()?, under_way.at))

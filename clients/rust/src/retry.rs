@@ -22,12 +22,12 @@ pub struct Patience {
     pub deadline: Duration,
     /// The most time of one attempt.
     pub attempt: Duration,
-    /// The wait after the first attempt without an answer. It doubles each time. A random factor from 0.5 to 1.5 is added.
+    /// The longest wait after the first attempt without an answer. It doubles each time. A wait is a random part of it.
     pub first_wait: Duration,
 }
 
 impl Default for Patience {
-    /// Three attempts of at most 10 seconds within 30 seconds, and a first wait of a second.
+    /// Three attempts of at most 10 seconds within 30 seconds, and a first wait of at most a second.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { attempts: 3, deadline: seconds(30), attempt: seconds(10), first_wait: seconds(1) }
@@ -87,12 +87,13 @@ fn may_repeat(request: &Outgoing, error: &Error) -> bool {
 
 /// How long to wait after so many attempts. All phones must not come back in the same moment.
 fn wait(patience: &Patience, attempts: u32, retry_after: Option<Duration>) -> Duration {
-    match retry_after {
+    // Zero seconds would be a repeat without a pause.
+    match retry_after.filter(|least| !least.is_zero()) {
         Some(least) => least.saturating_add(least.mul_f64(fastrand::f64())),
         None => {
             let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
             let wait = patience.first_wait.saturating_mul(doubled).min(WAIT_MAX);
-            wait.mul_f64(0.5 + fastrand::f64())
+            wait.mul_f64(fastrand::f64())
         }
     }
 }

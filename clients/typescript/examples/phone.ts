@@ -11,7 +11,10 @@ import { createInterface } from "node:readline";
 import { DispatchdError, type Item, Phone } from "@dispatchd/client";
 
 const [server, tokenFile] = process.argv.slice(2);
-if (server === undefined || tokenFile === undefined) throw new Error("usage: node phone.ts SERVER TOKEN-FILE");
+if (server === undefined || tokenFile === undefined) {
+  console.error("usage: node phone.ts SERVER TOKEN-FILE");
+  process.exit(64);
+}
 /** The country of the person's SIM card. */
 const region = "US";
 const phone = await start(server, tokenFile);
@@ -26,7 +29,8 @@ async function start(server: string, tokenFile: string): Promise<Phone> {
 }
 
 function bubble(item: Item): string {
-  if ("error" in item) return `no route: ${item.error.reason ?? item.error.code}`;
+  // A route of a newer server has no reason.
+  if ("error" in item) return item.error.reason === undefined ? `not known (${item.error.code})` : `no handle: ${item.error.reason}`;
   switch (item.route) {
     case "imessage":
       return `blue, thread ${item.subject}`;

@@ -57,6 +57,9 @@ export interface End {
 /** The longest wait before a repeat without `Retry-After`, in seconds. */
 const PAUSE_MAX = 300;
 
+/** The longest answer that is read: one to 1,000 handles has less than a tenth of it. */
+const ANSWER_BYTES_MAX = 4 * 2 ** 20;
+
 /** One server, and the token of one device. */
 export class Connection {
   readonly #base: string;
@@ -101,7 +104,7 @@ export class Connection {
       } catch (error) {
         if (!(error instanceof DispatchdError)) throw error;
         if (isPerhapsDone && call.doneWhen?.code === error.code) return call.doneWhen.result;
-        isPerhapsDone ||= !(error instanceof ProblemError) || error.status >= 500;
+        isPerhapsDone ||= error instanceof ProblemError ? error.status >= 500 : !isUnsent(error);
         const wait = 1_000 * pause(error, attempt, random);
         const isTooLate = clock.now() + wait >= end.at;
         if (attempt >= attempts || isTooLate || !mayRepeat(error, call.isRepeatable)) throw error;
@@ -150,7 +153,7 @@ export class Connection {
     let [response, text]: [Response | undefined, string] = [undefined, ""];
     try {
       response = await this.#settings.fetch(address, request);
-      text = await response.text();
+      text = await textOf(response);
     } catch (error) {
       throw new NoAnswerError(response === undefined ? "no answer came" : "the answer broke off", error);
     }
@@ -164,6 +167,23 @@ function pathOf(call: AnyCall): string {
   if (/^\.{0,2}$/.test(call.parameter)) throw new RangeError("an empty text, `.` and `..` are no parameter of a call");
   const segment = encodeURIComponent(call.parameter.toWellFormed());
   return call.path.replace(/\{\w+\}/, () => segment);
+}
+
+/** The text of an answer. One that is longer than any of dispatchd's is not read to its end: it counts as empty. */
+async function textOf(response: Response): Promise<string> {
+  if (response.body === null) return "";
+  const [reader, decoder] = [response.body.getReader(), new TextDecoder()];
+  let [text, bytes] = ["", 0];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > ANSWER_BYTES_MAX) {
+      reader.cancel().catch(() => undefined);
+      return "";
+    }
+    text += decoder.decode(value, { stream: true });
+  }
 }
 
 function read(response: Response, text: string): [unknown, Head] {
@@ -199,11 +219,15 @@ function seconds(header: string | null): number | undefined {
 }
 
 /**
- * dispatchd's own `later` is followed: it knows what it did. Otherwise the call may have been carried out, so that a repeat must do
- * no harm.
+ * dispatchd's own `later` is followed: it knows what it did. Otherwise the call may have been carried out if it was sent, so that a
+ * repeat must do no harm.
  */
 function mayRepeat(error: DispatchdError, isRepeatable: boolean): boolean {
-  return error.retry === "later" && (isRepeatable || error instanceof ProblemError);
+  return error.retry === "later" && (isRepeatable || error instanceof ProblemError || isUnsent(error));
+}
+
+function isUnsent(error: DispatchdError): boolean {
+  return error instanceof NoAnswerError && error.isUnsent;
 }
 
 /** Seconds to wait before the next attempt, with full jitter: clients that failed together do not return together. */

@@ -84,6 +84,9 @@ export class UnexpectedAnswerError extends DispatchdError {
   }
 }
 
+/** The system's words for a connection that was not made. */
+const UNSENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+
 /** No whole answer came. The server may have done what was asked. */
 export class NoAnswerError extends DispatchdError {
   /** The system's word for it, such as `ECONNREFUSED`, where the platform tells. */
@@ -93,6 +96,11 @@ export class NoAnswerError extends DispatchdError {
     super(text, "no-answer", "later", undefined);
     // The cause itself may hold the address of the request, which names a handle in some calls.
     this.system = systemCode(cause);
+  }
+
+  /** Whether the call surely did not reach the server. Browsers do not tell. */
+  get isUnsent(): boolean {
+    return this.system !== undefined && UNSENT.has(this.system);
   }
 }
 

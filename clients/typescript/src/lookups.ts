@@ -1,4 +1,4 @@
-import { Cache, type Entry } from "./cache.ts";
+import { Cache, type Entry, keyOf } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { type Connection, type End, isRecord } from "./connection.ts";
 import { type Head, ProblemError, UnexpectedAnswerError } from "./errors.ts";
@@ -7,7 +7,8 @@ import { Shared } from "./shared.ts";
 
 type Schemas = components["schemas"];
 export type Route = Schemas["Route"];
-export type Together = Schemas["Together"];
+/** `unknown`: a member has a route of a newer server. */
+export type Together = Schemas["Together"] | "unknown";
 
 /** Which way a message to one handle goes. */
 export type Answer = Schemas["LookupAnswer"];
@@ -85,9 +86,11 @@ export class Lookups {
     // The server reads half a surrogate pair as U+FFFD, and `input` of its answer has that.
     const texts = handles.map((handle) => handle.toWellFormed());
     const found = new Map<string, Entry<Item>>();
-    for (const text of options.fresh === true ? [] : texts) {
-      const entry = this.#cache.get(keyOf(text, options.region));
-      if (entry !== undefined) found.set(text, entry);
+    for (const text of texts) {
+      // If the fresh answer does not come, nobody knows the route.
+      if (options.fresh === true) this.#cache.forget(text, options.region);
+      const entry = this.#cache.get(text, options.region);
+      if (entry !== undefined) found.set(text, { value: { ...entry.value, input: text }, until: entry.until });
     }
     // What came from the cache may have expired, or may expire while a long list is asked for.
     for (;;) {
@@ -131,11 +134,13 @@ export class Lookups {
       try {
         const [items, sentAt] = await this.#send(texts, region, { at, signal });
         items.forEach((item, index) => {
-          const key = keys[index]!;
-          if ("error" in item || !isNewest(key)) return;
-          this.#cache.set(key, { value: item, until: sentAt + 1_000 * item.expires_in });
+          if ("error" in item || !isNewest(keys[index]!)) return;
+          this.#cache.set(texts[index]!, region, { value: item, sentAt, until: sentAt + 1_000 * item.expires_in });
         });
         return items;
+      } catch (error) {
+        if (isTokenVoid(error)) this.forget();
+        throw error;
       } finally {
         for (const key of keys) if (isNewest(key)) this.#asked.delete(key);
       }
@@ -159,8 +164,9 @@ export class Lookups {
   }
 }
 
-function keyOf(text: string, region: string | undefined): string {
-  return `${region ?? ""}\n${text}`;
+/** Whether the device is gone, and so the account that asked. */
+export function isTokenVoid(error: unknown): boolean {
+  return error instanceof ProblemError && error.code === "token-invalid";
 }
 
 /** An item for one caller, who may change it. What was kept for some time is valid for less. */
@@ -179,8 +185,9 @@ function readItems(body: unknown, asked: string[], head: Head): Item[] {
 function readItem(item: unknown, input: string, head: Head): Item {
   const unreadable = () => new UnexpectedAnswerError(head, "answer-unreadable");
   if (!isRecord(item) || item.input !== input) throw unreadable();
-  if (isRecord(item.error)) {
-    const { code, reason } = item.error;
+  // An item with an error is no answer, whatever else it has.
+  if (item.error !== undefined && item.error !== null) {
+    const { code, reason } = isRecord(item.error) ? item.error : {};
     if (typeof code !== "string") throw unreadable();
     return { input, error: { code, reason: typeof reason === "string" ? reason : undefined } };
   }
@@ -201,9 +208,12 @@ function errorOf(item: Refused | undefined): ProblemError | UnexpectedAnswerErro
   return new ProblemError({ ...head, status: 400 }, { ...item.error, retry: "after-fixing" });
 }
 
-/** As the server says it of a batch: `none` if one member has no route. */
+/** As the server says it of a batch: `none` if one member has no route or is no handle. */
 export function together(items: readonly Item[]): Together {
-  const [first, ...others] = new Set(items.map((item) => ("error" in item ? "none" : item.route)));
-  if (first === undefined || [first, ...others].includes("none")) return "none";
+  const routeOf = (item: Item) => ("error" in item ? (item.error.code === "route-unknown" ? "unknown" : "none") : item.route);
+  const routes = new Set(items.map(routeOf));
+  const [first, ...others] = routes;
+  if (first === undefined || routes.has("none")) return "none";
+  if (routes.has("unknown")) return "unknown";
   return others.length === 0 ? first : "mixed";
 }

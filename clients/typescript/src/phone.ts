@@ -1,7 +1,7 @@
 import { SteadyClock } from "./clock.ts";
 import { type AnswerOf, type Call, Connection, type Method, type Settings, isRecord } from "./connection.ts";
 import { type Head, ProblemError, UnexpectedAnswerError } from "./errors.ts";
-import { type Answer, type Batch, type LookupOptions, Lookups } from "./lookups.ts";
+import { type Answer, type Batch, type LookupOptions, Lookups, isTokenVoid } from "./lookups.ts";
 import type { components, paths } from "./openapi.ts";
 
 type Schemas = components["schemas"];
@@ -10,6 +10,7 @@ export type SignUp = Schemas["SignUpRequest"];
 export type Lease = Schemas["CheckInAnswer"];
 export type LinkCode = Schemas["LinkCodeAnswer"];
 export type Verification = Schemas["Verification"];
+export type Confirmation = Schemas["Confirmation"];
 export type Proved = Schemas["ProvedHandle"];
 export type HandleDetails = Schemas["HandleDetails"];
 
@@ -59,6 +60,41 @@ export class Phone {
       connection.end(options.signal),
     );
     return new Phone(server, token, options);
+  }
+
+  /**
+   * Sends a code to a handle whose device is lost. It needs no token. The code takes the handle from every device: the other `confirm`
+   * of this class, which needs no token either, answers it.
+   *
+   * A lost answer is not repeated.
+   */
+  static async deregister(
+    server: string,
+    handle: string,
+    options: PhoneOptions & CallOptions & { readonly region?: string } = {},
+  ): Promise<Verification> {
+    const connection = new Connection(server, undefined, settingsOf(options));
+    return connection.call(
+      {
+        path: "/v1/deregistrations",
+        method: "post",
+        body: options.region === undefined ? { handle } : { handle, region: options.region },
+        read: holds("verification", "handle"),
+        isRepeatable: false,
+      },
+      connection.end(options.signal),
+    );
+  }
+
+  /** Answers the code of a deregistration, as the `confirm` of a phone does. */
+  static async confirm(
+    server: string,
+    verification: string,
+    code: string,
+    options: PhoneOptions & CallOptions = {},
+  ): Promise<Confirmation> {
+    const connection = new Connection(server, undefined, settingsOf(options));
+    return connection.call(confirmation(verification, code), connection.end(options.signal));
   }
 
   /** The token, for the key store of the device and nothing else. Throws after `signOut`. */
@@ -118,18 +154,11 @@ export class Phone {
   /**
    * Answers the code of a verification.
    *
-   * A lost answer is repeated: the right code gives the same answer for a minute, a wrong one costs another attempt. If this throws
-   * `no-answer` or `verification-unknown`, `device()` says whether the handle is bound.
+   * A lost answer is not repeated: a wrong code would cost a second attempt. Within a minute the right code gives the same answer
+   * again. Later, `device()` says whether the handle is bound.
    */
-  async confirm(verification: string, code: string, options: CallOptions = {}): Promise<Schemas["Confirmation"]> {
-    return this.#call(options, {
-      path: "/v1/verifications/{verification}",
-      parameter: verification,
-      method: "post",
-      body: { code },
-      read: holds("handle"),
-      isRepeatable: true,
-    });
+  async confirm(verification: string, code: string, options: CallOptions = {}): Promise<Confirmation> {
+    return this.#call(options, confirmation(verification, code));
   }
 
   /** Shows a handle to everybody again. */
@@ -201,8 +230,24 @@ export class Phone {
     call: Call<P, M, AnswerOf<paths[P][M]>>,
   ): Promise<AnswerOf<paths[P][M]>> {
     this.revealToken();
-    return this.#connection.call(call, this.#connection.end(options.signal));
+    try {
+      return await this.#connection.call(call, this.#connection.end(options.signal));
+    } catch (error) {
+      if (isTokenVoid(error)) this.#lookups.forget();
+      throw error;
+    }
   }
+}
+
+function confirmation(verification: string, code: string): Call<"/v1/verifications/{verification}", "post", Confirmation> {
+  return {
+    path: "/v1/verifications/{verification}",
+    parameter: verification,
+    method: "post",
+    body: { code },
+    read: holds("handle"),
+    isRepeatable: false,
+  };
 }
 
 function settingsOf(options: PhoneOptions): Settings {

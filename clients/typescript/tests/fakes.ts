@@ -69,9 +69,15 @@ export function problem(status: number, code: string, retry: string, headers: Re
   return () => json({ type, title: "t", status, detail: "d", code, retry, ...more }, status, headers);
 }
 
-export const noAnswer: Reply = () => {
-  throw new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code: "ECONNREFUSED" }) });
+/** As `fetch` of Node.js fails with a word of the system. */
+const failing = (code: string): Reply => () => {
+  throw new TypeError("fetch failed", { cause: Object.assign(new Error("connect"), { code }) });
 };
+
+/** The server may have got the call. */
+export const noAnswer = failing("ECONNRESET");
+/** It did not get it. */
+export const notSent = failing("ECONNREFUSED");
 
 /** Never answers, whatever the signal says. */
 export const silence: Reply = () => new Promise(() => undefined);

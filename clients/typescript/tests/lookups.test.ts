@@ -1,7 +1,7 @@
 // What a phone remembers, asks once for, splits, and never takes for a route.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Item, UnexpectedAnswerError } from "../src/index.ts";
+import { type Item, type Phone, UnexpectedAnswerError } from "../src/index.ts";
 import { together } from "../src/lookups.ts";
 import { ANN, type Reply, answers, json, noAnswer, phoneWith, problem } from "./fakes.ts";
 
@@ -44,13 +44,44 @@ test("an answer is valid from the moment it was asked for", async () => {
   assert.equal(server.asked.length, 2);
 });
 
-test("input and region together are the key", async () => {
-  const { phone, server } = phoneWith([answers]);
-  await phone.lookup(BEN);
-  await phone.lookup(BEN, { region: "US" });
-  await phone.lookup(BEN, { region: "DE" });
-  await phone.lookup(BEN, { region: "US" });
+/** A server that reads the spellings of Ann's number. Its first answers say `imessage`, those from `from` on `sms`. */
+function reading(from: number): Reply {
+  let turn = 0;
+  return ({ body }) => {
+    const more = (turn += 1) > from ? { route: "sms" } : { route: "imessage", subject: "S" };
+    return json({ answers: body.handles.map((input) => ({ input, handle: ANN, expires_in: 3600, ...more })), together: "mixed" });
+  };
+}
+
+test("a spelling and its region together lead to an answer, and a canonical handle without a region", async () => {
+  const { phone, server } = phoneWith([reading(9)]);
+  const national = "(415) 555-0123";
+  for (const region of [undefined, "US", "DE", "US"]) await phone.lookup(national, region === undefined ? {} : { region });
   assert.deepEqual(server.asked.map(({ body }) => body.region), [undefined, "US", "DE"]);
+  for (const region of [undefined, "US"]) await phone.lookup(ANN, region === undefined ? {} : { region });
+  assert.equal(server.asked.length, 3);
+});
+
+test("a newer answer to one spelling is the answer to all of them", async () => {
+  const { phone, server } = phoneWith([reading(2)]);
+  const [national, region] = ["(415) 555-0123", "US"];
+  assert.equal((await phone.lookup(ANN)).route, "imessage");
+  assert.equal((await phone.lookup(national, { region })).route, "imessage");
+  assert.equal((await phone.lookup(ANN, { fresh: true })).route, "sms");
+  assert.deepEqual(await phone.lookup(national, { region }), { input: national, handle: ANN, route: "sms", expires_in: 3600 });
+  assert.equal(server.asked.length, 3);
+});
+
+test("an older answer to another spelling does not replace a newer one", async () => {
+  const old = held(reading(9));
+  const { phone, server, clock } = phoneWith([old.reply, reading(0)]);
+  const first = phone.lookup("(415) 555-0123", { region: "US" });
+  clock.advance(1);
+  assert.equal((await phone.lookup(ANN)).route, "sms");
+  old.release();
+  assert.equal((await first).route, "imessage");
+  assert.deepEqual([(await phone.lookup(ANN)).route, (await phone.lookup("(415) 555-0123", { region: "US" })).route], ["sms", "sms"]);
+  assert.equal(server.asked.length, 2);
 });
 
 test("batches and single lookups share the cache", async () => {
@@ -87,6 +118,44 @@ test("an older answer that comes later does not replace a newer one", async () =
   assert.equal((await first).route, "imessage");
   assert.equal((await phone.lookup(ANN)).route, "sms");
   assert.equal(server.asked.length, 2);
+});
+
+test("a fresh answer that does not come leaves no older one", async () => {
+  const { phone, server, clock } = phoneWith([reading(9), noAnswer, noAnswer, noAnswer, reading(0)]);
+  await phone.lookup("(415) 555-0123", { region: "US" });
+  await assert.rejects(clock.run(phone.lookup(ANN, { fresh: true })), { code: "no-answer" });
+  assert.equal((await phone.lookup("(415) 555-0123", { region: "US" })).route, "sms");
+  assert.equal(server.asked.length, 5);
+});
+
+test("a token that is void leaves no answer", async () => {
+  const tokenInvalid = problem(401, "token-invalid", "after-fixing");
+  const calls = [(phone: Phone) => phone.checkIn(), (phone: Phone) => phone.lookup(BEN)];
+  for (const call of calls) {
+    const { phone, server } = phoneWith([answers, tokenInvalid, answers]);
+    await phone.lookup(ANN);
+    await assert.rejects(call(phone), { code: "token-invalid" });
+    await phone.lookup(ANN);
+    assert.equal(server.asked.length, 3);
+  }
+});
+
+test("an item with an error is no answer", async () => {
+  const error = { code: "handle-invalid", reason: "too-short" };
+  const { phone } = phoneWith([answering({ route: "sms", error })]);
+  await assert.rejects(phone.lookup(ANN), { code: "handle-invalid", reason: "too-short" });
+});
+
+test("an answer without an end is not read to it", async () => {
+  let sent = 0;
+  const endless: Reply = () => {
+    const piece = new Uint8Array(2 ** 20).fill(0x20);
+    const pull = (controller: ReadableStreamDefaultController) => void ((sent += 1) > 64 ? controller.close() : controller.enqueue(piece));
+    return new Response(new ReadableStream({ pull }), { headers: { "content-type": "application/json" } });
+  };
+  const { phone } = phoneWith([endless], { attempts: 1 });
+  await assert.rejects(phone.lookup(ANN), { code: "answer-unreadable", status: 200 });
+  assert(sent < 10, `${sent} pieces`);
 });
 
 test("errors are not kept", async () => {
@@ -191,6 +260,8 @@ test("if one part of a list fails, the list fails", async () => {
 test("the group's route is the server's rule", () => {
   const item = (route: string): Item => (route === "error" ? { input: "x", error: { code: "c", reason: undefined } } : { route } as Item);
   const cases = [["imessage", "imessage"], ["sms sms", "sms"], ["imessage sms", "mixed"], ["sms imessage none", "none"], ["none", "none"], ["imessage error", "none"]];
+  const newer: Item = { input: "x", error: { code: "route-unknown", reason: undefined } };
+  assert.deepEqual([["sms"], ["sms", "none"], []].map((routes) => together([newer, ...routes.map(item)])), ["unknown", "none", "unknown"]);
   for (const [routes, expected] of cases) assert.equal(together(routes!.split(" ").map(item)), expected, routes);
 });
 
@@ -198,7 +269,7 @@ test("a route of a newer server is no route", async () => {
   const { phone } = phoneWith([answering({ route: "satellite" })]);
   await assert.rejects(phone.lookup(ANN), { name: "UnexpectedAnswerError", code: "route-unknown", retry: "never" });
   const batch = await phone.lookupAll([ANN]);
-  assert.deepEqual(batch, { answers: [{ input: ANN, error: { code: "route-unknown", reason: undefined } }], together: "none" });
+  assert.deepEqual(batch, { answers: [{ input: ANN, error: { code: "route-unknown", reason: undefined } }], together: "unknown" });
 });
 
 test("what is no answer of dispatchd is an error, never a route", async () => {
@@ -209,7 +280,7 @@ test("what is no answer of dispatchd is an error, never a route", async () => {
     html("text/html"), html("application/json"), whole([]), whole(null), whole({}), whole({ answers: [] }), whole({ answers: [item, item] }),
     whole({ answers: [null] }), whole({ answers: [{ ...item, input: BEN }] }), whole({ answers: [{ ...item, handle: undefined }] }),
     whole({ answers: [{ ...item, route: undefined }] }), whole({ answers: [{ ...item, route: null }] }),
-    whole({ answers: [{ ...item, expires_in: "300" }] }), whole({ answers: [{ ...item, expires_in: -1 }] }), whole({ answers: [{ input: ANN, error: {} }] }),
+    whole({ answers: [{ ...item, expires_in: "300" }] }), whole({ answers: [{ ...item, expires_in: -1 }] }), whole({ answers: [{ input: ANN, error: {} }] }), whole({ answers: [{ ...item, error: "x" }] }),
     () => new Response(JSON.stringify({ answers: [item] }), { headers: { "content-type": "text/plain" } }),
     () => json({ answers: [item] }, 500),
     () => new Response(JSON.stringify({ answers: [item] }), { status: 503, headers: { "content-type": "application/json" } }),

@@ -1,8 +1,8 @@
 // Which calls are repeated, after which wait, and when a phone gives up.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { NoAnswerError, Phone, ProblemError, UnexpectedAnswerError } from "../src/index.ts";
-import { ANN, SERVER, type Reply, answers, json, noAnswer, phoneWith, problem, silence } from "./fakes.ts";
+import { NoAnswerError, Phone, type PhoneOptions, ProblemError, UnexpectedAnswerError } from "../src/index.ts";
+import { ANN, SERVER, type Reply, answers, json, noAnswer, notSent, phoneWith, problem, silence } from "./fakes.ts";
 
 const overloaded = problem(503, "overloaded", "later", { "retry-after": "2" });
 const proxy: Reply = () => new Response("<h1>bad gateway</h1>", { status: 502, headers: { "content-type": "text/html" } });
@@ -80,22 +80,29 @@ test("no answer is repeated only where a repeat does no harm", async () => {
     ["device", 3, (phone) => phone.device()],
     ["checkIn", 3, (phone) => phone.checkIn()],
     ["claim", 3, (phone) => phone.claim(ANN)],
-    ["confirm", 3, (phone) => phone.confirm("v_1", "123456")],
+    ["confirm", 1, (phone) => phone.confirm("v_1", "123456")],
     ["hide", 3, (phone) => phone.hide(ANN)],
     ["show", 3, (phone) => phone.show(ANN)],
     ["release", 3, (phone) => phone.release(ANN)],
     ["signOut", 3, (phone) => phone.signOut()],
     ["createLinkCode", 1, (phone) => phone.createLinkCode()],
   ];
-  for (const reply of [noAnswer, proxy]) {
+  const withoutPhone: [string, (settings: PhoneOptions) => Promise<unknown>][] = [
+    ["signUp", (settings) => Phone.signUp(SERVER, { platform: "ios" }, settings)],
+    ["deregister", (settings) => Phone.deregister(SERVER, ANN, settings)],
+    ["confirm without a phone", (settings) => Phone.confirm(SERVER, "v_1", "123456", settings)],
+  ];
+  for (const reply of [noAnswer, proxy, notSent]) {
     for (const [name, times, call] of calls) {
       const { phone, server, clock } = phoneWith([reply]);
       await assert.rejects(clock.run(call(phone)), { retry: "later" });
-      assert.equal(server.asked.length, times, name);
+      assert.equal(server.asked.length, reply === notSent ? 3 : times, name);
     }
-    const { server, clock, settings } = phoneWith([reply]);
-    await assert.rejects(clock.run(Phone.signUp(SERVER, { platform: "ios" }, settings)), { retry: "later" });
-    assert.equal(server.asked.length, 1, "sign-up");
+    for (const [name, call] of withoutPhone) {
+      const { server, clock, settings } = phoneWith([reply]);
+      await assert.rejects(clock.run(call(settings)), { retry: "later" });
+      assert.equal(server.asked.length, reply === notSent ? 3 : 1, name);
+    }
   }
 });
 
@@ -119,6 +126,7 @@ test("a refusal after a lost answer means that it was done", async () => {
   assert.equal(await gives([unwritable, tokenInvalid], (phone) => phone.signOut()), "done");
   assert.equal(await gives([noAnswer, limited, notBound], (phone) => phone.release(ANN)), "done");
   assert.equal(await gives([tokenInvalid], (phone) => phone.signOut()), "token-invalid");
+  assert.equal(await gives([notSent, tokenInvalid], (phone) => phone.signOut()), "token-invalid");
   assert.equal(await gives([limited, notBound], (phone) => phone.release(ANN)), "handle-not-bound");
   assert.equal(await gives([noAnswer, tokenInvalid], (phone) => phone.release(ANN)), "token-invalid");
 });
@@ -149,4 +157,17 @@ test("a sign-out ends the phone", async () => {
   }
   assert.throws(() => phone.revealToken(), { code: "token-invalid" });
   assert.equal(server.asked.length, 1);
+});
+
+test("a handle is taken back without a token", async () => {
+  const verification = { verification: "v_1", handle: ANN, sent_by: "sms", expires_at: "…", next_send_at: "…", attempts_left: 5 };
+  const { server, clock, settings } = phoneWith([() => json(verification, 202), () => json({ handle: ANN, deregistered: true })]);
+  const sent = await clock.run(Phone.deregister(SERVER, "(415) 555-0123", { ...settings, region: "US" }));
+  const done = await clock.run(Phone.confirm(SERVER, sent.verification, "123456", settings));
+  assert.deepEqual(done, { handle: ANN, deregistered: true });
+  assert.deepEqual(server.asked.map(({ address, body }) => [address, body]), [
+    [`${SERVER}/v1/deregistrations`, { handle: "(415) 555-0123", region: "US" }],
+    [`${SERVER}/v1/verifications/v_1`, { code: "123456" }],
+  ]);
+  assert(server.asked.every(({ headers }) => headers.authorization === undefined));
 });

@@ -51,11 +51,31 @@ impl Person<'_> {
         }
         let _ = insist!(phone.check_in());
         self.truth.begin(self.number, unbacked(self.handle));
-        match turn.is_multiple_of(2) {
-            true => insist!(phone.give_up(self.handle)),
-            false => insist!(phone.sign_out()),
-        }
+        self.leave(&phone, turn.is_multiple_of(2)).await;
         self.truth.end(self.number);
+    }
+
+    /// Gives the handle up, or signs out. A call that failed may have been carried out. The next one is then refused.
+    async fn leave(&self, phone: &Phone, gives_up: bool) {
+        let mut may_be_done = false;
+        loop {
+            let left = match gives_up {
+                true => phone.give_up(self.handle).await,
+                false => phone.sign_out().await,
+            };
+            match left {
+                Ok(()) => break,
+                Err(Error::Refused(problem))
+                    if may_be_done
+                        && [ProblemCode::HandleNotBound, ProblemCode::TokenInvalid]
+                            .contains(&problem.code) =>
+                {
+                    break;
+                }
+                Err(error) => wait_after(error).await,
+            }
+            may_be_done = true;
+        }
     }
 
     /// A phone of a new account that has the code for the handle. A sign-up without an answer leaves a device without a handle. A code

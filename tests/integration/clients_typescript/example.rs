@@ -3,7 +3,10 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::{built, node::Program};
-use crate::{harness::Server, python::node_tool};
+use crate::{
+    harness::{Server, run},
+    python::node_tool,
+};
 
 const ANN: &str = "+14155550123";
 
@@ -20,6 +23,14 @@ fn answers(phone: &mut Program, command: &str, expected: &[&str]) {
         let line = phone.line().expect("the phone goes on");
         assert!(line.starts_with(expected), "{command}: {line:?} is not {expected:?}");
     }
+}
+
+#[test]
+fn the_example_says_how_it_is_used() {
+    let output = run(node_tool("node").arg(built().join("examples/phone.ts")));
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "usage: node phone.ts SERVER TOKEN-FILE\n");
 }
 
 #[tokio::test]
@@ -40,7 +51,7 @@ async fn the_example_signs_up_proves_a_number_asks_and_signs_out() {
     let blue = format!("{ANN}: blue, thread ");
     answers(&mut ben, &format!("ask {ANN}"), &[&blue, "together: imessage"]);
     let group = format!("ask {ANN} 4155550124 x@example.com 12");
-    let others = ["4155550124: green", "x@example.com: no route: ask", "12: no route: too-short"];
+    let others = ["4155550124: green", "x@example.com: no route: ask", "12: no handle: too-short"];
     answers(&mut ben, &group, &[&blue, others[0], others[1], others[2], "together: none"]);
 
     // The token file makes the same phone of another process.

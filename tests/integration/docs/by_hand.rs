@@ -37,7 +37,7 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/client.md",
-        "cargo add dispatchd-client --path dispatchd/clients/rust",
+        "cargo new phone",
         "needs a project of the reader; clients_rust builds and runs the program",
     ),
     (

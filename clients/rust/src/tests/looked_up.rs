@@ -104,6 +104,34 @@ async fn a_text_that_is_no_handle_has_no_route() {
     assert_eq!(fake.sent().len(), 2, "a group of nobody needs no request");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_item_with_an_error_is_no_answer() {
+    let error = json!({"code": "handle-invalid", "reason": "too-short"});
+    let item =
+        json!({"input": "+1", "handle": "+1", "route": "sms", "expires_in": 60, "error": error});
+    let fake = Fake::new(move |_, _| good(&json!({"answers": [item], "together": "sms"})));
+    let error = fake.phone().look_up("+1", None).await.unwrap_err();
+    assert!(matches!(error, Error::NotAHandle(HandleReason::TooShort)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_expires_while_others_are_waited_for_is_asked_for_again() {
+    let fake = Fake::slow(seconds(5), |_, body| good(&answers(body, 60)));
+    let phone = fake.phone();
+    let _ = phone.look_up("+1", None).await.unwrap();
+    advance(seconds(20)).await;
+    // 35 seconds are left before the wait, and 30 after it.
+    let batch = phone.look_up_batch(&["+1", "+2"], None).await.unwrap();
+    let Item::Answer(kept) = &batch.answers[0] else { panic!("{batch:?}") };
+    assert_eq!((kept.expires_in, fake.sent().len()), (30, 2));
+    advance(seconds(27)).await;
+    let batch = phone.look_up_batch(&["+1", "+3"], None).await.unwrap();
+    let bodies: Vec<_> = fake.sent().into_iter().map(|(_, body, _)| body).collect();
+    assert_eq!(bodies[2..], [json!({"handles": ["+3"]}), json!({"handles": ["+1"]})]);
+    let Item::Answer(new) = &batch.answers[0] else { panic!("{batch:?}") };
+    assert_eq!(new.expires_in, 60);
+}
+
 /// Each of these would give a caller the route of another handle, or one that nobody sent.
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_something_else_is_refused() {
@@ -114,6 +142,7 @@ async fn an_answer_to_something_else_is_refused() {
         json!([]),
         json!([{"input": "+1", "handle": "+1", "expires_in": 60}]),
         json!([{"input": "+1", "handle": "+1", "route": null, "expires_in": 60}]),
+        json!([{"input": "+1", "handle": "+1", "route": "sms", "expires_in": 60, "error": "x"}]),
         json!("sms"),
     ] {
         let body = json!({"answers": answers, "together": "sms"});

@@ -48,7 +48,7 @@ export class Ledger {
   noteSent(texts: string[], region: string | undefined, answers: any[], sentAt: number): void {
     const arrivedAt = performance.now();
     texts.forEach((text, at) => {
-      const key = `${region ?? ""} ${text}`;
+      const key = keyOf(answers[at], text, region);
       const list = this.#sent.get(key) ?? [];
       this.#sent.set(key, list);
       list.push({ item: answers[at], sentAt, arrivedAt });
@@ -56,7 +56,7 @@ export class Ledger {
   }
 
   noteTold(item: Item, text: string, region: string | undefined, handle: string, begun: number, isFresh: boolean): void {
-    this.#told.push({ item, key: `${region ?? ""} ${text}`, handle, begun, ended: performance.now(), isFresh });
+    this.#told.push({ item, key: keyOf(item, text, region), handle, begun, ended: performance.now(), isFresh });
   }
 
   noteTogether(items: Item[], told: Together): void {
@@ -101,6 +101,11 @@ export class Ledger {
     if (possible.length === 1) this.#subjects.set(possible[0]!, subject);
     return possible;
   }
+}
+
+/** A phone keeps the answers to all spellings of a handle as one. A text that is no handle has none. */
+function keyOf(item: any, text: string, region: string | undefined): string {
+  return item.handle ?? `${region ?? ""} ${text}`;
 }
 
 function isSame(sent: any, told: Item): boolean {
