@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::{note::note, output::print_text},
+    cli::{note::note, terminal::stdout_columns, text::wrap},
     clock::{SharedClock, SystemClock},
     config::{self, Config, ConfigError},
     envelope::KeyFiles,
@@ -79,7 +79,7 @@ impl ConfigCommand {
                     Some(file) => format!("{}: the configuration is good\n", file.display()),
                     None => GOOD_WITHOUT_FILE.to_owned(),
                 };
-                print_text(&verdict, 2)?;
+                write!(stdout(), "{}", wrap(&verdict, stdout_columns(), 2))?;
             }
             Self::Show(file) => write!(stdout(), "{}", in_force(file.load()?).to_toml()?)?,
         }

@@ -173,10 +173,10 @@ async fn every_table_and_report_is_kept() {
             is_kept(&format!("{}.{form}", name.join("-")), &printed);
         }
     }
-    for words in tables.into_iter().chain(REPORTS).map(|(words, _)| words) {
-        let words = if words == "why" { format!("why {NUMBER}") } else { words.to_owned() };
+    // Tables cut their cells for any width; these reports wrap.
+    for words in ["log segments", "audit verify", "config check", "registry stats"] {
         for columns in [60, 40] {
-            let screen = shop.screen(&words, columns).await;
+            let screen = shop.screen(words, columns).await;
             assert_eq!(screen.code, Some(0), "{words}: {}", screen.text);
             fits(&screen.text, columns);
         }
