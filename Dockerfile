@@ -29,7 +29,7 @@ FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="dispatchd" \
       org.opencontainers.image.description="Directory that says which way a message goes" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
-      org.opencontainers.image.version="0.4.0" \
+      org.opencontainers.image.version="0.5.0" \
       org.opencontainers.image.base.name="docker.io/library/debian:bookworm-slim"
 # Certificate authorities, to trust a mail server or a gateway by.
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*

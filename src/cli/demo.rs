@@ -147,7 +147,11 @@ fn code_for(outbox: &Path, verification: &str) -> anyhow::Result<String> {
 }
 
 async fn print_log(addresses: Addresses, token: &str) -> anyhow::Result<()> {
-    let filter = RecordFilter { since: Some("1h".into()), case: Some("demo".into()), ..RecordFilter::default() };
+    let filter = RecordFilter {
+        since: Some("1h".into()),
+        case: Some("demo".into()),
+        ..RecordFilter::default()
+    };
     let page = Paging { order: Some("asc".into()), ..Paging::default() };
     let operator = Client::new(&format!("http://{}", addresses.operators), token)?;
     let mut rows = Vec::new();

@@ -203,7 +203,8 @@ fn the_help_says_which_files_may_be_in_use() {
         assert!(help(words).contains("The log can be read while a server writes it"), "{words:?}");
     }
     assert!(
-        help(&["log", "search"]).contains("a date with or without a time (UTC), today, yesterday")
+        help(&["log", "search"])
+            .contains("a date with or without a time (UTC), a time of today (11:00), today")
     );
     assert!(help(&["ask"]).contains("signs up a device"));
 }

@@ -137,7 +137,15 @@ async fn the_command_line_answers_each_with_what_to_do() {
         ),
         (search("--handle 4155550123"), &reader, 2, &["needs a region", "`--region`, such as US"]),
         (search("--handle 4155550123 --region UK"), &reader, 2, &["region: \"UK\" is not the two"]),
-        (search("--since tomorrow"), &reader, 2, &["since: \"tomorrow\" is not", "a span back from now such as 90m, 7d or \"1 hour ago\""]),
+        (
+            search("--since tomorrow"),
+            &reader,
+            2,
+            &[
+                "since: \"tomorrow\" is not",
+                "a span back from now such as 90m, 7d or \"1 hour ago\"",
+            ],
+        ),
         (search("--since 5m --until 10m"), &reader, 2, &["the window is empty"]),
         (search("--limit 0"), &reader, 2, &["limit: \"0\" is not a whole number from 1 on"]),
         (search("--limit -1"), &reader, 2, &["limit: \"-1\" is not a whole number from 1 on"]),
@@ -208,7 +216,11 @@ async fn an_address_that_is_not_the_servers_is_refused_with_what_it_takes() {
     let https = server.operators.replace("http:", "https:");
     for (address, code, parts) in [
         (&path, 2, &[&*meant][..]),
-        (&https, 1, &["does not speak TLS; give --server http://", "or set tls.certificate of the server"]),
+        (
+            &https,
+            1,
+            &["does not speak TLS; give --server http://", "or set tls.certificate of the server"],
+        ),
     ] {
         let mut command = dispatchd();
         command.args(["log", "search", "--server", address]).env("DISPATCHD_TOKEN", &reader);

@@ -61,6 +61,7 @@ run(async () => {
   await keys.waitFor({ state: "hidden" });
 
   // Why: box, answer, band, table, and back to the empty box.
+  await page.getByLabel("Phone number or e-mail address").waitFor();
   await press("/");
   await page.keyboard.type(facts.number);
   await press("Enter");
