@@ -88,7 +88,7 @@ async fn the_api_answers_each_with_what_to_do() {
             400,
             &[
                 "`since` takes an RFC 3339 instant such as 2026-11-23T08:41:07Z, a date or a date and time in UTC",
-                "a span back from now such as 90m, 7d or \"1 hour ago\"",
+                "90m, 7d or \"1 hour ago\"",
             ],
         ),
         (log("since=lately"), 400, &["since: \"lately\" is not an RFC 3339 instant"]),
@@ -137,15 +137,7 @@ async fn the_command_line_answers_each_with_what_to_do() {
         ),
         (search("--handle 4155550123"), &reader, 2, &["needs a region", "`--region`, such as US"]),
         (search("--handle 4155550123 --region UK"), &reader, 2, &["region: \"UK\" is not the two"]),
-        (
-            search("--since tomorrow"),
-            &reader,
-            2,
-            &[
-                "since: \"tomorrow\" is not",
-                "a span back from now such as 90m, 7d or \"1 hour ago\"",
-            ],
-        ),
+        (search("--since tomorrow"), &reader, 2, &["since: \"tomorrow\" is not", "90m, 7d or"]),
         (search("--since 5m --until 10m"), &reader, 2, &["the window is empty"]),
         (search("--limit 0"), &reader, 2, &["limit: \"0\" is not a whole number from 1 on"]),
         (search("--limit -1"), &reader, 2, &["limit: \"-1\" is not a whole number from 1 on"]),
