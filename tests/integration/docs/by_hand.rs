@@ -92,7 +92,7 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/deploy.md",
-        "docker build --tag dispatchd:0.4.0 .",
+        "docker build --tag dispatchd:0.5.0 .",
         "it needs a container engine; packages::containers checks the files",
     ),
     (
