@@ -8,7 +8,7 @@ use dispatchd::clock::{Clock as _, ManualClock, SystemClock};
 
 use super::{code, compare, head, section, table, wrapped};
 use crate::{
-    harness::{Server, dispatchd, run},
+    harness::{Server, dispatchd, run, wait_until},
     timed::Timed,
 };
 
@@ -246,6 +246,12 @@ async fn a_server_makes_no_file_that_is_not_listed() {
     command(&server, &admin, "registry export", Some(&file("accounts.csv")));
     command(&server, &admin, "registry snapshot", Some(&file("copy.redb")));
     command(&server, &admin, "registry import", Some(&file("accounts.csv")));
+    // Written once a second.
+    let quota = server.data.join("quota");
+    wait_until("the handles that were asked for are in a file", || {
+        let mut names = fs::read_dir(&quota).into_iter().flatten().flatten();
+        names.any(|entry| entry.path().extension().is_some_and(|it| it == "handles"))
+    });
     check(&server.data, &mut met);
     server.kill();
     check(&server.data, &mut met);
