@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -127,4 +128,33 @@ fn the_fuzz_targets_use_the_versions_of_the_service() {
         .filter(|name| !needed.contains(*name))
         .collect();
     assert!(missing.is_empty(), "{RENEW}: {missing:?}");
+}
+
+/// `tests/tools/again` with a cargo of the test's own, which prints a summary and ends with a status.
+fn ran_again(summary: &str, status: u8) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let cargo = format!(
+        "#!/bin/sh\nprintf 'test a::b ... what it prints\\nok\\n\\n{summary}\\n'\nexit {status}\n"
+    );
+    fs::write(folder.path().join("cargo"), cargo).unwrap();
+    // As cargo prints a failed run.
+    let failed = "failures:\n    a::b\n\ntest result: FAILED. 5 passed; 1 failed\n\nerror: 1 target failed:\n    `--test integration`\n";
+    fs::write(folder.path().join("output"), failed).unwrap();
+    let script = format!(
+        "chmod +x {0}/cargo; PATH={0}:$PATH '{ROOT}/tests/tools/again' {0}/output",
+        folder.path().display()
+    );
+    bash(&script, folder.path())
+}
+
+#[test]
+fn a_test_that_passes_by_itself_is_named_and_one_that_fails_twice_ends_the_run() {
+    let (went_on, text) = ran_again("test result: ok. 1 passed; 0 failed", 0);
+    assert!(went_on && text.contains("unstable, failed once, in --test integration"), "{text}");
+    assert!(text.ends_with("a::b\n"), "{text}");
+    // The program died before a test ran, or no test has that name any more.
+    let (went_on, text) = ran_again("test result: ok. 0 passed; 0 failed", 0);
+    assert!(!went_on && !text.contains("unstable"), "{text}");
+    let (went_on, text) = ran_again("test result: FAILED. 0 passed; 1 failed", 101);
+    assert!(!went_on && !text.contains("unstable"), "{text}");
 }

@@ -9,7 +9,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::Path,
     time::{Duration, Instant},
@@ -164,9 +164,11 @@ impl Asker<'_> {
                     self.judge_batch(&ats, batch, since);
                 }
                 1 => {
-                    // Whatever is kept, this is the server's word.
-                    self.last.remove(&at);
                     let answer = self.phone.look_up_again(&text, Some("US")).await;
+                    // This is the server's word. Without it, an answer to another spelling stays kept.
+                    if answer.is_ok() {
+                        self.last.remove(&at);
+                    }
                     self.judge_one(at, answer, since);
                 }
                 _ => {
@@ -185,11 +187,13 @@ impl Asker<'_> {
         }
     }
 
+    /// Different handles: of two spellings of one, the first may have a kept answer, and the second a new one.
     fn group(&mut self) -> Vec<usize> {
-        match self.manner {
+        let group: BTreeSet<_> = match self.manner {
             Manner::Greedy => (0..self.world.handles.len()).collect(),
             _ => (0..=self.dice.below(8)).map(|_| self.handle()).collect(),
-        }
+        };
+        group.into_iter().collect()
     }
 
     fn handle(&mut self) -> usize {
