@@ -30,6 +30,7 @@
 //! | [`clock`] | the only reader of wall time; trusted time, which a wrong wall clock does not move |
 //! | [`background`] | named periodic ticks; a crash of one stops the service |
 //! | [`handle`] | text to canonical handle |
+//! | [`shared_log`] | the one order of the registry's changes, when several machines serve one directory |
 //! | [`vocabulary`] | routes, reasons, changes, causes, platforms, problem codes: one enum each |
 //! | [`envelope`] | encryption of what lies on disk: frames, chunks with their parity, keyring, rotating root key |
 //! | [`registry`] | devices, accounts, bindings, leases; the index and its durable store |
@@ -79,6 +80,7 @@ pub mod reading;
 pub mod redacted;
 pub mod registry;
 pub mod server;
+pub mod shared_log;
 pub mod shutdown;
 pub mod tables;
 pub mod telemetry;

@@ -30,11 +30,22 @@ const TABLE: &[(&str, &[&str])] = &[
     ("clock", &["files", "limits"]),
     ("background", &["ids", "shutdown"]),
     ("handle", &["limits", "redacted"]),
+    ("shared_log", &["limits"]),
     ("vocabulary", &["handle", "ids"]),
     ("envelope", &["clock", "files", "ids", "limits", "lock"]),
     (
         "registry",
-        &["clock", "files", "handle", "ids", "limits", "metrics", "redacted", "vocabulary"],
+        &[
+            "clock",
+            "files",
+            "handle",
+            "ids",
+            "limits",
+            "metrics",
+            "redacted",
+            "shared_log",
+            "vocabulary",
+        ],
     ),
     (
         "quota",

@@ -1,0 +1,11 @@
+//! The shared log: the one order of the registry's changes, when several machines serve one directory.
+//!
+//! An engine outside of this process holds a short tail of entries, numbered without gaps. Each node keeps the whole registry and
+//! applies the entries in their order: state machine replication over a shared log (Balakrishnan et al., "Tango", SOSP 2013;
+//! "Virtual Consensus in Delos", OSDI 2020). What an entry means is the registry's business: here it is bytes.
+//!
+//! The default is one machine without an engine: its store is the log.
+
+mod interface;
+
+pub use interface::{Appended, EngineError, Entry, Head, SharedLog};
