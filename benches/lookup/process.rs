@@ -9,6 +9,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -193,9 +194,12 @@ pub(crate) fn keep_off_servers(amounts: &Amounts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Restricts this thread to one of its allowed processors.
+/// Restricts this thread to one of the processors that the bench may use.
 fn pin_to(index: usize) -> anyhow::Result<()> {
-    let allowed = sched_getaffinity(None)?;
+    // As before the first thread was restricted: a thread that is kept off the servers starts servers, too.
+    static ALLOWED: OnceLock<CpuSet> = OnceLock::new();
+    let now = sched_getaffinity(None)?;
+    let allowed = ALLOWED.get_or_init(|| now);
     let mut processors = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
     let mut only = CpuSet::new();
     only.set(processors.nth(index).context("too few processors")?);

@@ -18,6 +18,7 @@ use crate::{
 
 /// How long the clients hold on. Each connection that the server closes is opened again.
 const SPAN: Duration = Duration::from_secs(30);
+const OPENED_WITHIN: Duration = Duration::from_secs(5);
 /// The most memory for each connection.
 const BYTES_MAX: u64 = 32 * 1024;
 /// How long the server may keep connections that nobody renews.
@@ -90,6 +91,21 @@ fn looked_up(url: &str, token: &str, is_over: impl Fn() -> bool) -> Vec<Duration
     took
 }
 
+/// Does something for each of `count` clients, evenly over `span`: clients of the internet do not act together.
+fn spread(count: usize, span: Duration, mut act: impl FnMut(usize)) {
+    let begun = Instant::now();
+    for number in 0..count {
+        let due = span.mul_f64(number as f64 / count as f64);
+        // A pause for each client would be too short to keep.
+        if let Some(early) = due.checked_sub(begun.elapsed())
+            && early > Duration::from_millis(5)
+        {
+            thread::sleep(early);
+        }
+        act(number);
+    }
+}
+
 fn p99(took: &[Duration]) -> Duration {
     took[took.len() * 99 / 100]
 }
@@ -108,18 +124,17 @@ async fn long_ten_thousand_clients_hold_nothing_that_others_need() {
     let (mut clients, mut most, mut most_bytes) = (Vec::new(), 0, 0);
     let disturbed = thread::scope(|scope| {
         let phone = scope.spawn(|| looked_up(url, &ann.token, || is_over.load(Ordering::Relaxed)));
-        clients.extend((0..self::clients()).map(|number| Client::new(url, number)));
+        let count = self::clients();
+        spread(count, OPENED_WITHIN, |number| clients.push(Client::new(url, number)));
         let begun = Instant::now();
         while begun.elapsed() < SPAN {
-            let round = Instant::now();
-            for (number, client) in clients.iter_mut().enumerate() {
-                if !client.go_on() {
-                    *client = Client::new(url, number);
+            spread(count, Duration::from_secs(1), |number| {
+                if !clients[number].go_on() {
+                    clients[number] = Client::new(url, number);
                 }
-            }
+            });
             most = most.max(descriptors(&server) - idle_descriptors);
             most_bytes = most_bytes.max(resident_bytes(&server));
-            thread::sleep(Duration::from_secs(1).saturating_sub(round.elapsed()));
         }
         is_over.store(true, Ordering::Relaxed);
         phone.join().unwrap()
