@@ -77,23 +77,31 @@ impl Client {
     }
 }
 
-/// Looks a handle up again and again until `is_over`; the sorted times that it took.
-fn looked_up(url: &str, token: &str, is_over: impl Fn() -> bool) -> Vec<Duration> {
-    let mut wire = Wire::connect(url).unwrap();
+/// Asks again and again until `is_over`; the sorted times that it took.
+pub(crate) fn asked(mut ask: impl FnMut(), is_over: impl Fn() -> bool) -> Vec<Duration> {
     let mut took = Vec::new();
     while !is_over() {
-        let asked = Instant::now();
-        let reply = wire.ask("GET", "/v1/lookup/%2B14155550123", token, &Value::Null);
-        assert_eq!(reply.unwrap().status, 200);
-        took.push(asked.elapsed());
+        let began = Instant::now();
+        ask();
+        took.push(began.elapsed());
         thread::sleep(Duration::from_millis(2));
     }
     took.sort();
     took
 }
 
+/// The same with lookups of one handle.
+fn looked_up(url: &str, token: &str, is_over: impl Fn() -> bool) -> Vec<Duration> {
+    let mut wire = Wire::connect(url).unwrap();
+    let ask = || {
+        let reply = wire.ask("GET", "/v1/lookup/%2B14155550123", token, &Value::Null);
+        assert_eq!(reply.unwrap().status, 200);
+    };
+    asked(ask, is_over)
+}
+
 /// Does something for each of `count` clients, evenly over `span`: clients of the internet do not act together.
-fn spread(count: usize, span: Duration, mut act: impl FnMut(usize)) {
+pub(crate) fn spread(count: usize, span: Duration, mut act: impl FnMut(usize)) {
     let begun = Instant::now();
     for number in 0..count {
         let due = span.mul_f64(number as f64 / count as f64);
@@ -113,7 +121,7 @@ pub(crate) fn give_way() {
     rustix::process::nice(19).unwrap();
 }
 
-fn p99(took: &[Duration]) -> Duration {
+pub(crate) fn p99(took: &[Duration]) -> Duration {
     took[took.len() * 99 / 100]
 }
 

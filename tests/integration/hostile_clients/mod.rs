@@ -2,7 +2,7 @@
 
 mod bodies;
 mod heads;
-mod many;
+pub(crate) mod many;
 mod networks;
 mod proxy_protocol;
 

@@ -72,7 +72,12 @@ impl Session {
 
     /// Asks for `/livez` over HTTP/1.1, and gives the first line of the answer. The connection stays open.
     pub(super) fn ask(&mut self) -> io::Result<String> {
-        self.send(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        self.ask_with(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    }
+
+    /// The same with a request of the caller's.
+    pub(super) fn ask_with(&mut self, request: &[u8]) -> io::Result<String> {
+        self.send(request)?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
