@@ -22,7 +22,7 @@ session.addEventListener("change", () => {
   if (token === null) router.forget();
   begin(true);
 });
-api.addEventListener("back", () => router.show());
+api.addEventListener("back", () => router.showAgain());
 
 /** @param {boolean} hasEntered whether somebody has just signed in: their focus was in a form that is gone */
 function begin(hasEntered) {

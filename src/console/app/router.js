@@ -52,6 +52,22 @@ export class Router {
     return failures === undefined ? entry.load() : import(`./views/${entry.id}.js?after=${failures}`);
   }
 
+  /** Shows the view anew once the server is back. What somebody was typing meanwhile stays, and so does their focus. */
+  async showAgain() {
+    const fields = [...this.shell.main.querySelectorAll("input[id], select[id]")].map((it) => /** @type {HTMLInputElement | HTMLSelectElement} */ (it));
+    const typed = fields.map(({ id, value }) => ({ id, value }));
+    const focused = fields.find((it) => it === document.activeElement)?.id;
+    await this.show();
+    for (const { id, value } of typed) {
+      const field = this.shell.main.querySelector(`#${CSS.escape(id)}`);
+      if ((field instanceof HTMLInputElement || field instanceof HTMLSelectElement) && field.value !== value) {
+        field.value = value;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    }
+    if (focused !== undefined) document.getElementById(focused)?.focus();
+  }
+
   /** Shows the view of the address anew. @param {boolean} [takesFocus] whether its heading gets the focus, as on the way from another view */
   async show(takesFocus = false) {
     const entry = VIEWS.find((view) => location.hash === `#/${view.id}`) ?? VIEWS[0];

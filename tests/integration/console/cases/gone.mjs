@@ -13,9 +13,14 @@ run(async () => {
   await why(page, facts.address);
   const banner = page.getByRole("status").filter({ hasText: "does not answer" });
   await banner.waitFor();
+  // Somebody goes on typing meanwhile.
+  const box = page.getByLabel("Phone number or e-mail address");
+  await box.fill("+1 212");
   await ask("start");
   await banner.waitFor({ state: "hidden" });
   await until("the answer is there", async () => (await answer.innerText()).includes(facts.address));
+  await until("what was typed is there", async () => (await box.inputValue()) === "+1 212");
+  await until("the focus is there", () => box.evaluate((it) => it === document.activeElement));
 
   // A view that is opened for the first time while the server is away comes once it is back.
   await ask("stop");
