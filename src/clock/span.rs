@@ -15,18 +15,19 @@ const UNITS: &[(&str, u128)] = &[
     ("ns", 1),
 ];
 
-/// Writes the span as a whole number of the longest unit that fits: `30d`, `90m`. A number that no reader takes, because it has more
-/// than 64 bits, becomes two.
+/// Writes the span as a whole number of the longest unit that fits: `30d`, `90m`. A number that the reader does not take, because it is
+/// too large, becomes two.
 pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let nanos = span.as_nanos();
     let fits = |(_, unit): &&(&str, u128)| nanos.is_multiple_of(*unit);
     let (unit, length) = UNITS.iter().find(fits).filter(|_| nanos > 0).unwrap_or(&("s", 1));
-    match u64::try_from(nanos / length) {
-        Ok(number) => serializer.collect_str(&format_args!("{number}{unit}")),
-        Err(_) => {
-            let (secs, nanos) = (span.as_secs(), span.subsec_nanos());
-            serializer.collect_str(&format_args!("{secs}s {nanos}ns"))
-        }
+    // The reader counts parts of a second in nanoseconds, with 64 bits.
+    let is_read = *length >= 1_000_000_000 || u64::try_from(nanos).is_ok();
+    if is_read {
+        serializer.collect_str(&format_args!("{}{unit}", nanos / length))
+    } else {
+        let (secs, nanos) = (span.as_secs(), span.subsec_nanos());
+        serializer.collect_str(&format_args!("{secs}s {nanos}ns"))
     }
 }
 
@@ -56,7 +57,12 @@ mod tests {
 
     #[test]
     fn a_span_of_centuries_is_read_back_too() {
-        for span in [Duration::new(u64::MAX, 1), Duration::new(18_446_744_074, 1), Duration::MAX] {
+        let milliseconds = Duration::new(1_666_673_895_253, 680_000_000);
+        let microseconds = Duration::new(18_446_744_074, 1_000);
+        let small = Duration::from_nanos(u64::MAX);
+        let nanoseconds =
+            [Duration::new(u64::MAX, 1), Duration::new(18_446_744_074, 1), Duration::MAX];
+        for span in [nanoseconds.as_slice(), &[milliseconds, microseconds, small]].concat() {
             let written = serialize(&span, serde_json::value::Serializer).unwrap();
             assert_eq!(deserialize(written.clone()).ok(), Some(span), "{written}");
         }
