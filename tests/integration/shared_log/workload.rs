@@ -153,14 +153,15 @@ pub(super) async fn run(handles: &[Log], count: usize, nemesis: impl AsyncFnOnce
             });
         }
     }
-    let asking: Vec<_> = handles.iter().map(|log| asks(&told, Arc::clone(log))).collect();
+    let mut asking = tokio::task::JoinSet::new();
+    for log in handles {
+        asking.spawn(asks(Arc::clone(&told), Arc::clone(log)));
+    }
     nemesis().await;
     told.is_over.store(true, Ordering::SeqCst);
     let end = timeout(PATIENCE, tasks.join_all());
     end.await.expect("every entry is appended");
-    for asking in asking {
-        asking.abort();
-    }
+    asking.shutdown().await;
     // What was acknowledged to anybody is seen by everybody.
     for log in handles {
         let asked = async { while told.asks(log).await.is_none() {} };
@@ -169,18 +170,14 @@ pub(super) async fn run(handles: &[Log], count: usize, nemesis: impl AsyncFnOnce
     told.compared(&timeout(PATIENCE, all(&handles[0])).await.expect("the log is read"))
 }
 
-/// A task that asks for heads until it is ended.
-fn asks(told: &Arc<Told>, log: Log) -> tokio::task::JoinHandle<()> {
-    let told = Arc::clone(told);
-    let asking = async move {
-        loop {
-            if told.asks(&log).await.is_none() {
-                sleep(RETRY_PAUSE).await;
-            }
-            tokio::task::yield_now().await;
+/// Asks for heads without end.
+async fn asks(told: Arc<Told>, log: Log) {
+    loop {
+        if told.asks(&log).await.is_none() {
+            sleep(RETRY_PAUSE).await;
         }
-    };
-    tokio::task::spawn(asking)
+        tokio::task::yield_now().await;
+    }
 }
 
 /// As [`run`], which must find no fault.
