@@ -44,8 +44,7 @@ impl Etcd {
             }
         }
         let Some(first) = known.first() else {
-            let texts: Vec<_> = silent.iter().map(|(url, text)| format!("{url}: {text}")).collect();
-            return Err(EngineError::Unknown(texts.join("; ")));
+            return Err(nobody_answers(&silent));
         };
         if let Some(other) = known.iter().find(|other| other.cluster != first.cluster) {
             return Err(refused(&other.url, "it belongs to another etcd cluster than the first"));
@@ -152,6 +151,44 @@ impl Known {
     }
 }
 
+/// A handshake that a member refuses looks like a connection that closes, so the text names what to check.
+fn nobody_answers(silent: &[(String, String)]) -> EngineError {
+    let texts: Vec<_> = silent.iter().map(|(url, text)| format!("{url}: {text}")).collect();
+    let is_tls = silent.iter().any(|(url, _)| url.starts_with("https://"));
+    let tls = if is_tls {
+        "that etcd and this node accept each other's certificates"
+    } else {
+        "that etcd takes connections without TLS there"
+    };
+    let texts = texts.join("; ");
+    EngineError::Unknown(format!("{texts}. Check that these are client URLs of etcd, and {tls}"))
+}
+
 fn refused(url: &str, text: &str) -> EngineError {
     EngineError::Refused(format!("{url}: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(version: &str, errors: &[&str]) -> Result<(), EngineError> {
+        let errors = errors.iter().map(ToString::to_string).collect();
+        let status = Status { header: None, version: version.to_owned(), errors };
+        Known::new("http://m0", status)?.judge_alarms()
+    }
+
+    #[test]
+    fn members_that_cannot_be_used_are_told() {
+        for (version, alarm, text) in [
+            ("3.3.27", "", "3.3.27 is too old"),
+            ("", "", "is no etcd"),
+            ("3.4.23", "memberID:1 alarm:NOSPACE ", "no room"),
+            ("3.6.9", "memberID:1 alarm:CORRUPT ", "damaged"),
+        ] {
+            let error = judged(version, &["etcdserver: no leader", alarm]).unwrap_err().to_string();
+            assert!(error.contains("http://m0: ") && error.contains(text), "{error}");
+        }
+        assert_eq!(judged("3.4.0", &["etcdserver: no leader"]), Ok(()));
+    }
 }

@@ -291,6 +291,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("csv::", &["tables/"]),
     ("use age::", &["tables/output.rs"]),
     ("indicatif", &["cli/progress.rs"]),
+    ("tonic", &["shared_log/etcd/members.rs"]),
+    ("prost", &["shared_log/etcd/"]),
 ];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {

@@ -6,17 +6,14 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use dispatchd::shared_log::{Appended, EngineError, Entry, Head};
 use tokio::time::{sleep, timeout};
 
-use super::Log;
+use super::{Log, RETRY_PAUSE};
 use crate::harness::PATIENCE;
 
-/// Pause before a call is repeated that ended without an answer.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Bytes of a page: some entries.
 const PAGE: usize = 500;
 
