@@ -70,7 +70,8 @@ async fn impostor(answer: &'static [u8]) -> (String, tokio::task::JoinSet<()>) {
         let mut open = Vec::new();
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
-            socket.read(&mut [0; 64]).await.unwrap();
+            // The preface of HTTP/2.
+            socket.read_exact(&mut [0; 24]).await.unwrap();
             socket.write_all(answer).await.unwrap();
             if answer.is_empty() {
                 open.push(socket);
