@@ -66,7 +66,8 @@ pub(super) fn parse_head(value: &[u8]) -> Result<Head, EngineError> {
         let hash = HEXLOWER.decode(hash.as_bytes()).ok()?;
         Some(Head { place: place.parse().ok()?, hash: hash.try_into().ok()? })
     };
-    parsed().ok_or(EngineError::Damaged("the value of the head is of another form"))
+    let parsed = parsed().filter(|head| head_value(*head) == value);
+    parsed.ok_or(EngineError::Damaged("the value of the head is of another form"))
 }
 
 #[cfg(test)]
@@ -99,7 +100,15 @@ mod tests {
         {
             assert_eq!(parse_head(&head_value(head)), Ok(head));
         }
-        for wrong in [&b""[..], b"1", b"1 ", b"1 ff", b"x 00", b"\xff"] {
+        for wrong in [
+            &b""[..],
+            b"1",
+            b"1 ",
+            b"1 ff",
+            b"x 00",
+            b"\xff",
+            &[b"0", &head_value(Head::EMPTY)[..]].concat(),
+        ] {
             assert!(parse_head(wrong).is_err());
         }
     }

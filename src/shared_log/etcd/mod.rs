@@ -17,6 +17,8 @@
 //! `--auto-compaction-retention=5m`.
 
 mod config;
+#[cfg(feature = "testing")]
+pub mod fuzz;
 mod keys;
 mod members;
 mod messages;
@@ -169,12 +171,9 @@ impl Etcd {
     }
 
     async fn read_entries(&self, first: u64, bytes: usize) -> Result<Vec<Entry>, EngineError> {
+        let first = first.max(1);
         let (head, page) = self.page(first, bytes).await?;
-        let mut entries = Vec::with_capacity(page.pairs.len());
-        for pair in page.pairs {
-            entries.push(Entry { place: self.keys.place(&pair.key)?, bytes: pair.value.into() });
-        }
-        check(&entries, first, head, page.has_more)?;
+        let mut entries = entries_in(&self.keys, first, head, page)?;
         let mut size = 0;
         let too_many = entries.iter().position(|entry| {
             size += entry.bytes.len();
@@ -217,34 +216,41 @@ fn head_in(mut ranged: Ranged) -> Result<Head, EngineError> {
     ranged.pairs.pop().map_or(Ok(Head::EMPTY), |pair| parse_head(&pair.value))
 }
 
-/// Finds out whether `entries`, the ones from place `first` on, are what a log with this head has there. `has_more` says that some were
-/// left out at the end.
-fn check(entries: &[Entry], first: u64, head: Head, has_more: bool) -> Result<(), EngineError> {
-    let Some(last) = entries.last() else {
-        let is_trimmed = first <= head.place;
-        return if is_trimmed {
-            Err(EngineError::Trimmed { first: head.place + 1 })
-        } else {
-            Ok(())
-        };
+/// The entries in the answer to a read of the keys from place `first` on, if they are what a log with this head has there. `first` is at
+/// least 1.
+fn entries_in(
+    keys: &Keys,
+    first: u64,
+    head: Head,
+    page: Ranged,
+) -> Result<Vec<Entry>, EngineError> {
+    let mut entries = Vec::with_capacity(page.pairs.len());
+    for pair in page.pairs {
+        entries.push(Entry { place: keys.place(&pair.key)?, bytes: pair.value.into() });
+    }
+    let (Some(found), Some(last)) = (entries.first(), entries.last()) else {
+        let next = head.place.saturating_add(1);
+        return if first < next { Err(EngineError::Trimmed { first: next }) } else { Ok(entries) };
     };
+    if found.place < first {
+        return Err(EngineError::Damaged("there is an entry that was not asked for"));
+    }
+    if !entries.iter().map(|entry| entry.place).eq(found.place..=last.place) {
+        return Err(EngineError::Damaged("an entry is missing"));
+    }
     if last.place > head.place {
         return Err(EngineError::Damaged("there are entries after the head"));
     }
-    if !has_more && last.place < head.place {
+    if !page.has_more && last.place < head.place {
         return Err(EngineError::Damaged("the last entry is missing"));
     }
     let before = Head { place: last.place - 1, ..head };
     if last.place == head.place && before.after(&last.bytes) != head {
         return Err(EngineError::Damaged("the head is of another entry"));
     }
-    let places = entries.iter().map(|entry| entry.place);
-    if !places.clone().eq(entries[0].place..=last.place) {
-        return Err(EngineError::Damaged("an entry is missing"));
-    }
-    match entries[0].place {
+    match found.place {
         found if found > first => Err(EngineError::Trimmed { first: found }),
-        _ => Ok(()),
+        _ => Ok(entries),
     }
 }
 
