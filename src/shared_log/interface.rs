@@ -86,7 +86,7 @@ pub enum EngineError {
 /// at one moment between its begin and its end. Places begin at 1.
 pub trait SharedLog: Send + Sync {
     /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the engine's members. After
-    /// [`EngineError::Unknown`] it may have happened, or may still: the same call settles that. So does a call that was dropped before its end. An entry has at most
+    /// [`EngineError::Unknown`] it may have happened, or may still: the same call settles that. A call that is dropped before its end is as open. An entry has at most
     /// [`SHARED_LOG_ENTRY_MAX`](crate::limits::SHARED_LOG_ENTRY_MAX) bytes, and no two have the same bytes.
     fn append<'a>(
         &'a self,
