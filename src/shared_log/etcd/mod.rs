@@ -23,6 +23,8 @@ mod keys;
 mod members;
 mod messages;
 mod probe;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::{
