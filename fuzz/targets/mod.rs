@@ -85,6 +85,12 @@ pub(crate) const TARGETS: &[Target] = &[
         inputs: 12_000,
     },
     Target {
+        name: "engine_answers",
+        run: dispatchd::shared_log::etcd::fuzz::answers,
+        seeds: dispatchd::shared_log::etcd::fuzz::seeds,
+        inputs: 24_000,
+    },
+    Target {
         name: "log_records",
         run: dispatchd::query_log::fuzz::records,
         seeds: texts::record_seeds,

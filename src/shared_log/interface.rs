@@ -56,16 +56,16 @@ impl fmt::Debug for Entry {
 pub enum Appended {
     /// The log took it, now and durably, at the place after the expected head.
     Mine,
-    /// The log's head is another than expected, and it took nothing in this call. If an earlier call with the same entry ended without an
-    /// answer, that one may have appended it: the entry at the place after the expected head tells.
+    /// The log's head is another than expected. If the entry was sent before and its answer was lost, in this call or an earlier one, then
+    /// it may be what moved the head: the entry at the place after the expected head tells. It will not be appended any more.
     Taken(Head),
 }
 
 /// The engine gave no answer, or not the one that was asked for. Its texts hold no entry and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// No member answered in time. What was asked may have been done, or may still be done.
-    #[error("no member of the log's engine answered: {0}")]
+    /// No member answered in time, or one said that it does not know. What was asked may have been done, or may still be done.
+    #[error("no member of the log's engine gave an answer: {0}")]
     Unknown(String),
     /// The entries from the asked place on are gone: each member of the cluster had them once. The first that is left has this place.
     #[error("the log's engine has no entries before place {first}")]
@@ -73,7 +73,8 @@ pub enum EngineError {
         /// The place of the first entry that the engine still has, or the next one's if it has none.
         first: u64,
     },
-    /// The engine refuses: it has no room, does not know the caller, or is no such engine. Nothing was done.
+    /// The engine refuses: it does not know the caller, takes no such entry, or is no such engine. This call did nothing. An earlier one that
+    /// ended with [`Self::Unknown`] is not settled by it.
     #[error("the log's engine refused: {0}")]
     Refused(String),
     /// What the engine holds is no log: its head and its entries contradict each other.
@@ -81,11 +82,12 @@ pub enum EngineError {
     Damaged(&'static str),
 }
 
-/// A log that several nodes append to. All calls are linearizable: their effects and answers are as if each had happened at one moment
-/// between its begin and its end.
+/// A log that several nodes append to. `append`, `head` and `trim` are linearizable: their effects and answers are as if each had happened
+/// at one moment between its begin and its end. Places begin at 1.
 pub trait SharedLog: Send + Sync {
-    /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the engine's members. After an error it
-    /// may have happened: the same call settles that.
+    /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the engine's members. After
+    /// [`EngineError::Unknown`] it may have happened, or may still: the same call settles that. A call that is dropped before its end is as open. An entry has at most
+    /// [`SHARED_LOG_ENTRY_MAX`](crate::limits::SHARED_LOG_ENTRY_MAX) bytes, and no two have the same bytes.
     fn append<'a>(
         &'a self,
         expected: Head,
@@ -95,8 +97,8 @@ pub trait SharedLog: Send + Sync {
     /// The head at a moment that is not before this call's begin. The fence depends on that.
     fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>>;
 
-    /// Entries from place `first` on, in their order and without gaps: as many as fit into `bytes`, but at least one if there is one.
-    /// None if the log ends before `first`.
+    /// Entries from place `first` on, in their order and without gaps: at least one if there is one, and not more than fit into `bytes`.
+    /// None if the log ends before `first`. An engine whose reads can be stale may answer as it was a moment ago; [`Self::head`] tells.
     fn read(&self, first: u64, bytes: usize) -> BoxFuture<'_, Result<Vec<Entry>, EngineError>>;
 
     /// Deletes all entries below place `below`. The head stays, also if it is below.

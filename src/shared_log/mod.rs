@@ -6,6 +6,11 @@
 //!
 //! The default is one machine without an engine: its store is the log.
 
+pub mod etcd;
 mod interface;
+#[cfg(any(test, feature = "testing"))]
+mod memory;
 
 pub use interface::{Appended, EngineError, Entry, Head, SharedLog};
+#[cfg(any(test, feature = "testing"))]
+pub use memory::{Backup, Call, Fault, MemoryLog};

@@ -30,7 +30,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("clock", &["files", "limits"]),
     ("background", &["ids", "shutdown"]),
     ("handle", &["limits", "redacted"]),
-    ("shared_log", &["limits"]),
+    ("shared_log", &["limits", "lock"]),
     ("vocabulary", &["handle", "ids"]),
     ("envelope", &["clock", "files", "ids", "limits", "lock"]),
     (
@@ -291,6 +291,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("csv::", &["tables/"]),
     ("use age::", &["tables/output.rs"]),
     ("indicatif", &["cli/progress.rs"]),
+    ("tonic", &["shared_log/etcd/members.rs"]),
+    ("prost", &["shared_log/etcd/"]),
 ];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {

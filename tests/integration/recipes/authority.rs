@@ -17,9 +17,9 @@ pub(crate) struct Authority {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
     /// Certificate and key of an operator, as one text.
-    pub(super) operator: String,
+    pub(crate) operator: String,
     /// The same of somebody whom another authority knows.
-    pub(super) stranger: String,
+    pub(crate) stranger: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
