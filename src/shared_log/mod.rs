@@ -6,6 +6,8 @@
 //!
 //! The default is one machine without an engine: its store is the log.
 
+mod follower;
 mod interface;
 
+pub use follower::{Diverged, Follower};
 pub use interface::{Appended, EngineError, Entry, Head, SharedLog};
