@@ -1,8 +1,10 @@
 //! The trait of what applies the log's entries.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
-use super::interface::Head;
+use super::interface::{Head, SharedLog};
 
 /// Applies the log's entries in this process, in their order: the registry.
 pub trait Follower: Send + Sync {
@@ -15,6 +17,15 @@ pub trait Follower: Send + Sync {
     /// Waits until the entry at `place` is applied, and returns what is applied then: that entry or a later one. It waits without
     /// end if the entry cannot be read or applied: the caller sets the limit.
     fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>>;
+}
+
+/// A log, and what applies its entries in this process.
+#[derive(Clone)]
+pub struct Followed {
+    /// The log.
+    pub log: Arc<dyn SharedLog>,
+    /// What applies it.
+    pub follower: Arc<dyn Follower>,
 }
 
 /// The log does not continue what this process has applied, such as a log that was restored from an old backup. The follower applies
