@@ -1,6 +1,15 @@
-//! Why a round was not good.
+//! Why a request is not let through, and why a round was not good.
 
 use crate::shared_log::{follower::Diverged, interface::EngineError};
+
+/// Why a request is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotCurrent {
+    /// No round that began after the request arrived was good in time: the engine or the follower is slow or away.
+    Behind,
+    /// This node and the log contradict each other. It stays so until the process starts again.
+    Diverged,
+}
 
 /// Why a round was not good, with the engine's words.
 #[derive(Debug, thiserror::Error)]

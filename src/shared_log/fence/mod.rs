@@ -39,16 +39,10 @@ use tokio::{
 use self::rounds::{Rounds, Turn};
 use super::follower::Followed;
 
-pub use self::{failure::RoundFailure, rounds::FenceFigures};
-
-/// Why a request is not let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotCurrent {
-    /// No round that began after the request arrived was good in time: the engine or the follower is slow or away.
-    Behind,
-    /// This node and the log contradict each other. It stays so until the process starts again.
-    Diverged,
-}
+pub use self::{
+    failure::{NotCurrent, RoundFailure},
+    rounds::FenceFigures,
+};
 
 /// The fence, as one serving thread sees it. Clones are of the same thread.
 #[derive(Clone)]

@@ -17,10 +17,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{
-    NotCurrent,
-    failure::{Fault, RoundFailure},
-};
+use super::failure::{Fault, NotCurrent, RoundFailure};
 use crate::{
     limits,
     lock::lock,
