@@ -342,6 +342,25 @@ async fn a_request_without_a_good_round_is_refused_when_its_time_is_over_and_not
     }
 }
 
+/// They wait without a timer while the round before is under way, and their own one hangs.
+#[tokio::test(start_paused = true)]
+async fn requests_are_refused_in_time_also_if_the_round_before_their_own_was_slow() {
+    let world = World::running();
+    world.log.set(Mode::Answers(ms(1_900)));
+    let first = spawn(world.request());
+    settle().await;
+    world.log.set(Mode::Hangs);
+    let mut waiting = JoinSet::new();
+    for pause in [99, 800, 200, 799, 1, 50] {
+        sleep(ms(pause)).await;
+        waiting.spawn(world.request());
+    }
+    assert_eq!(first.await.unwrap(), (ms(1_900), Ok(())));
+    for (waited, passed) in waiting.join_all().await {
+        assert_eq!((waited, passed), (TIMEOUT, Err(NotCurrent::Behind)));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_failure_rounds_go_on_until_one_is_good() {
     let world = World::running();
