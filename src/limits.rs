@@ -321,6 +321,14 @@ pub const LOST_HANDLES_PER_ACCOUNT_MAX: usize = 16;
 /// Handles that one account may hold.
 pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 
+// Group: The shared log
+
+/// How long a request waits by default until this node is known to have every change that any node acknowledged before the request
+/// arrived. The election of a new leader among the engine's members takes 1.0 to 1.6 seconds.
+pub const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// From the beginning of a round of the fence that failed to the next one.
+pub const FENCE_RETRY_PAUSE: Duration = Duration::from_millis(200);
+
 // Group: Verification and delivery of codes
 
 /// Verification sessions at once by default, about 500 bytes each. A session stays for twenty minutes after its last code.

@@ -70,7 +70,7 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// The registry is being loaded.
+    /// The registry: it is being loaded, or may lack changes of other nodes.
     Registry,
     /// The query log cannot be written.
     Log,

@@ -51,6 +51,10 @@ pub enum Refusal {
     Exceeded(Exceeded),
     /// The registry is being loaded.
     RegistryLoading,
+    /// The registry may lack changes that were acknowledged.
+    RegistryBehind,
+    /// The registry and the shared log contradict each other.
+    RegistryDiverged,
     /// The log cannot be written.
     LogUnwritable,
     /// The log's queue is full, or the thread that would answer is late.
@@ -75,6 +79,8 @@ impl Refusal {
             Self::Malformed(code) => code,
             Self::Exceeded(exceeded) => exceeded.problem(),
             Self::RegistryLoading => ProblemCode::RegistryLoading,
+            Self::RegistryBehind => ProblemCode::RegistryBehind,
+            Self::RegistryDiverged => ProblemCode::RegistryDiverged,
             Self::LogUnwritable => ProblemCode::LogUnwritable,
             Self::Overloaded => ProblemCode::Overloaded,
         }

@@ -21,10 +21,10 @@ impl Dispatch {
         self.refuse_all(caller, asker, refusal, vec![None]).await
     }
 
-    /// Counts a lookup that is refused before it is read, because the service is overloaded. The number of its handles is not
-    /// known, so it counts as one. It gets no record of its own: that would cost what the refusal is to save.
-    pub fn refuse_unread(&self) -> Refusal {
-        let refusal = Refusal::Overloaded;
+    /// Counts a lookup that is refused before it is read, because the service is overloaded or behind, and gives the refusal back. The
+    /// number of its handles is not known, so it counts as one. It gets no record of its own: under overload that would cost what the
+    /// refusal is to save, and while the service is behind it cannot tell who asks.
+    pub fn refuse_unread(&self, refusal: Refusal) -> Refusal {
         self.unrecorded.add(refusal.code(), 1);
         self.unlogged.add(refusal.code(), 1);
         self.counts.add_refusal(refusal, 1)

@@ -6,6 +6,8 @@
 use axum::http::Method;
 use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 
+use super::fence;
+
 /// Requests that are no call of the listener: unknown paths, and known paths with another method.
 const OTHER: &str = "other";
 /// Calls whose answer ends only when the client leaves.
@@ -43,6 +45,8 @@ impl Call {
 pub(super) struct CallKind {
     pub(super) name: String,
     pub(super) timing: Timing,
+    /// Whether it waits behind the fence, if there is one.
+    pub(super) is_fenced: bool,
 }
 
 #[derive(Debug)]
@@ -68,8 +72,9 @@ pub(super) struct Calls {
 impl Calls {
     /// The calls that `description` lists.
     pub(super) fn of(description: &OpenApi) -> Self {
-        let all = vec![CallKind { name: OTHER.to_owned(), timing: Timing::None }];
-        let mut calls = Self { all, routes: Vec::new(), lookup: Call::OTHER, batch: Call::OTHER };
+        let other = CallKind { name: OTHER.to_owned(), timing: Timing::None, is_fenced: false };
+        let (lookup, batch) = (Call::OTHER, Call::OTHER);
+        let mut calls = Self { all: vec![other], routes: Vec::new(), lookup, batch };
         for (template, item) in &description.paths.paths {
             for (method, operation) in operations(item) {
                 calls.add(method, template, operation);
@@ -89,7 +94,8 @@ impl Calls {
         let name = operation.operation_id.clone().unwrap_or_else(|| OTHER.to_owned());
         let call = self.named(&name).unwrap_or_else(|| {
             let timing = timing(&name, operation);
-            self.all.push(CallKind { name, timing });
+            let is_fenced = fence::is_fenced(operation);
+            self.all.push(CallKind { name, timing, is_fenced });
             Call(self.all.len() - 1)
         });
         self.route(method, template, call);
@@ -107,6 +113,11 @@ impl Calls {
     /// Every call, `other` first.
     pub(super) fn all(&self) -> &[CallKind] {
         &self.all
+    }
+
+    /// Whether a call waits behind the fence, if there is one.
+    pub(super) fn is_fenced(&self, call: Call) -> bool {
+        self.all[call.0].is_fenced
     }
 
     /// The single lookup.

@@ -44,6 +44,7 @@ use super::{
         open::{Open, UnderWay},
         pieces::Pieces,
     },
+    fence::FencedCalls,
     host::{self, Hosts},
     overload::{Load, Overload},
     problem::{Code, Problem},
@@ -86,6 +87,8 @@ pub struct Service {
     pub hosts: Option<Hosts>,
     /// Sheds lookups that would be answered too late.
     pub overload: Option<Overload>,
+    /// Lets calls wait until the registry has every change. None on a machine that shares its directory with no other.
+    pub fence: Option<Arc<FencedCalls>>,
     /// The listener's counts.
     pub traffic: Arc<Traffic>,
 }
@@ -241,22 +244,37 @@ impl Service {
         if let Some(shortcut) = &self.shortcut
             && shortcut.matches(request.method(), request.uri())
         {
-            let answer = match self.shed(Load::Single, &caller) {
-                Some(problem) => refuse(problem, request),
-                None => Arc::clone(shortcut).answer(request.into_parts().0, caller),
+            let answer = match (self.shed(Load::Single, &caller), &self.fence) {
+                (Some(problem), _) => refuse(problem, request),
+                (None, None) => Arc::clone(shortcut).answer(request.into_parts().0, caller),
+                (None, Some(fence)) => {
+                    let shortcut = Arc::clone(shortcut);
+                    let answer =
+                        move |request: Request<B>| shortcut.answer(request.into_parts().0, caller);
+                    fence.pass(request, caller, true, answer, refuse)
+                }
             };
             return (self.traffic.calls().lookup(), Closing::Never, Either::Left(answer));
         }
         let call = self.call(&request);
         let is_awaited = request.headers().contains_key(header::EXPECT);
         let closing = if is_awaited { closing } else { Closing::Never };
-        let answer = match self.load(call).and_then(|load| self.shed(load, &caller)) {
-            Some(problem) => Either::Left(refuse(problem, request)),
-            None => {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(caller);
-                let routed = tower::ServiceExt::oneshot(self.routes.clone(), request);
-                Either::Right(routed.unwrap_or_else(NEVER))
+        let load = self.load(call);
+        if let Some(problem) = load.and_then(|load| self.shed(load, &caller)) {
+            return (call, closing, Either::Left(refuse(problem, request)));
+        }
+        let routes = self.routes.clone();
+        let answer = move |request: Request<B>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(caller);
+            tower::ServiceExt::oneshot(routes, request).unwrap_or_else(NEVER)
+        };
+        let fence = self.fence.as_ref().filter(|_| self.traffic.calls().is_fenced(call));
+        let answer = match fence {
+            None => Either::Right(answer(request)),
+            Some(fence) => {
+                let answer = move |request| answer(request).boxed();
+                Either::Left(fence.pass(request, caller, load.is_some(), answer, refuse))
             }
         };
         (call, closing, answer)
@@ -406,7 +424,15 @@ mod tests {
     fn service(routes: Router) -> Service {
         let traffic = crate::http::operator::traffic();
         let proxies = Proxies::default();
-        Service { routes, shortcut: None, proxies, hosts: None, overload: None, traffic }
+        Service {
+            routes,
+            shortcut: None,
+            proxies,
+            hosts: None,
+            overload: None,
+            fence: None,
+            traffic,
+        }
     }
 
     fn get_with(path: &str, name: HeaderName, value: &str) -> Request<Body> {

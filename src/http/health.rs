@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::problem::{Code, Problem};
 use crate::{
     api::{Missing, Ready},
+    dispatch::Refusal,
     query_log::QueryLog,
     registry::Registry,
+    shared_log::Fence,
 };
 use axum::{
     Json,
@@ -26,20 +28,26 @@ pub(super) async fn livez() -> StatusCode {
     get, path = "/readyz", tag = "health", operation_id = "readyz",
     responses(
         (status = 200, description = "The service answers lookups", body = Ready),
-        (status = 503, description = "`registry-loading`, `log-unwritable`; `missing` names it"),
+        (status = 503, description = "`registry-loading`, `registry-behind`, `registry-diverged`, `log-unwritable`; `missing` names it"),
     ),
 )]
 pub(super) async fn readyz(
     State(registry): State<Arc<Registry>>,
     State(log): State<QueryLog>,
+    State(fence): State<Option<Fence>>,
 ) -> Response {
-    let (code, missing, detail) = if !registry.is_ready() {
-        (Code::RegistryLoading, Missing::Registry, "the registry is being loaded")
+    let (problem, missing) = if !registry.is_ready() {
+        let problem = Problem::new(Code::RegistryLoading, "the registry is being loaded");
+        (problem, Missing::Registry)
     } else if !log.is_writable() {
         let detail = "the query log cannot be written; check the free space of the data disk";
-        (Code::LogUnwritable, Missing::Log, detail)
+        (Problem::new(Code::LogUnwritable, detail), Missing::Log)
+    } else if let Some(fence) = fence
+        && let Err(not_current) = fence.probe().await
+    {
+        (Refusal::from(not_current).into(), Missing::Registry)
     } else {
         return Json(Ready { ready: true }).into_response();
     };
-    Problem { missing: Some([missing].into()), ..Problem::new(code, detail) }.into_response()
+    Problem { missing: Some([missing].into()), ..problem }.into_response()
 }

@@ -11,6 +11,7 @@ pub mod connection;
 mod docs;
 pub mod edge;
 pub mod fallbacks;
+pub mod fence;
 #[cfg(feature = "testing")]
 pub mod fuzz;
 pub mod health;

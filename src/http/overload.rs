@@ -26,7 +26,7 @@ use std::{
 
 use super::problem::Problem;
 use crate::{
-    dispatch::{Caller, Dispatch},
+    dispatch::{Caller, Dispatch, Refusal},
     limits,
 };
 
@@ -95,7 +95,7 @@ impl Overload {
             return None;
         }
         let pause = Duration::from_secs(1 + (bits >> 32) % limits::SHED_RETRY_SECONDS_MAX);
-        Some(Problem::from(self.dispatch.refuse_unread()).after(pause))
+        Some(Problem::from(self.dispatch.refuse_unread(Refusal::Overloaded)).after(pause))
     }
 }
 

@@ -9,14 +9,32 @@ use std::{
 
 use anyhow::Context as _;
 use axum_server::Handle;
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle as RuntimeHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{notify::PhoneThreads, services::Services, tls::OfListeners};
 use crate::{
-    http::{connection::admission::Admission, listen::Listener, overload::Overload},
+    http::{
+        connection::admission::Admission, fence::FencedCalls, listen::Listener, overload::Overload,
+    },
     metrics,
     query_log::QueryLog,
+    shared_log::Fence,
     shutdown::Shutdown,
 };
+
+/// Makes the rounds of the fence, and wakes those who wait for them on the current runtime, until what this returns is dropped.
+pub(super) fn spawn_rounds(fence: &Fence, shutdown: &Shutdown) -> AbortOnDropHandle<()> {
+    let (fence, shutdown) = (fence.clone(), shutdown.clone());
+    // Not tracked: a stop waits for requests under way, and they wait behind the fence.
+    AbortOnDropHandle::new(RuntimeHandle::current().spawn(async move {
+        let rounds = async { tokio::join!(fence.run(), fence.relay()) };
+        if AssertUnwindSafe(rounds).catch_unwind().await.is_err() {
+            shutdown.crashed("fence");
+        }
+    }))
+}
 
 /// Both listeners.
 pub(super) struct Listeners {
@@ -71,6 +89,8 @@ impl Listeners {
         let (mut listener, log) = (self.phones.clone(), log.clone());
         listener.service.overload =
             listener.service.overload.as_ref().map(Overload::of_other_thread);
+        let fence = listener.service.fence.as_deref().map(FencedCalls::of_other_thread);
+        listener.service.fence.clone_from(&fence);
         let serve = move || {
             metrics::own_copy();
             let shutdown = listener.shutdown.clone();
@@ -78,12 +98,11 @@ impl Listeners {
             let committing = runtime.spawn(log.run_inline_flusher(shutdown.clone()));
             let overload = listener.service.overload.clone();
             let measuring = overload.map(|it| runtime.spawn(it.measure()));
+            let relaying = fence.map(|it| runtime.spawn(it.relay()));
             let serving = listener.serve(socket);
             let served = catch_unwind(AssertUnwindSafe(|| runtime.block_on(serving)));
             committing.abort();
-            if let Some(measuring) = measuring {
-                measuring.abort();
-            }
+            measuring.into_iter().chain(relaying).for_each(|task| task.abort());
             match served {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {

@@ -47,6 +47,7 @@ use std::{
 
 use anyhow::Context as _;
 use tokio::task::spawn_blocking;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::{
     descriptors::ConnectionLimits, directory::Directory, listeners::Listeners, modules::Modules,
@@ -66,6 +67,7 @@ use crate::{
     http::{listen, tls::Tls},
     metrics,
     registry::Unrecorded,
+    shared_log::Followed,
     shutdown::Shutdown,
 };
 
@@ -77,6 +79,8 @@ pub struct Server {
     modules: Modules,
     tls: Option<Tls>,
     listeners: Listeners,
+    /// Ends the rounds of the fence when this is dropped.
+    _rounds: Option<AbortOnDropHandle<()>>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
     directory: Directory,
@@ -90,6 +94,18 @@ impl Server {
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
+        Self::start_following(config, machine, None).await
+    }
+
+    /// The same for a node that shares its directory with others: calls that need the registry wait until it has followed the log.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_following(
+        config: &Config,
+        machine: SharedMachine,
+        followed: Option<Followed>,
+    ) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
@@ -102,7 +118,7 @@ impl Server {
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
-            move || modules::open(&config, &clock, &disk, &shutdown)
+            move || modules::open(&config, &clock, &disk, &shutdown, followed)
         };
         // Before any value of theirs is made.
         metrics::announce_owners(phone_sockets.len());
@@ -115,12 +131,15 @@ impl Server {
         let served = tls::of_listeners(tls.as_ref(), &config.tls);
         let listeners = Listeners::new(services, served, admissions, &shutdown);
 
+        let fence = modules.fence.as_ref();
+        let rounds = fence.map(|fence| listeners::spawn_rounds(fence, &shutdown));
         let mut server = Self {
             addresses: Addresses { phones, operators },
             grace: config.server.grace,
             modules,
             tls,
             listeners,
+            _rounds: rounds,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
             shutdown,

@@ -19,9 +19,11 @@ use crate::{
         traffic::Traffic,
     },
     import_jobs::ImportJobs,
+    limits,
     query_log::{self, LogOptions, QueryLog},
     quota::{Quota, QuotaFiles},
     registry::Registry,
+    shared_log::{Fence, Followed},
     shutdown::Shutdown,
     verification::{CodesSent, DeliveryPauses, DeliveryRouter, HashKey, VerificationService},
 };
@@ -40,6 +42,8 @@ pub(super) struct Modules {
     pub(super) codes: Arc<CodesSent>,
     pub(super) deliveries: DeliveryPauses,
     pub(super) dispatch: Dispatch,
+    /// None unless other nodes change the directory, too.
+    pub(super) fence: Option<Fence>,
 }
 
 impl Modules {
@@ -82,16 +86,19 @@ impl Modules {
             clock: Arc::clone(clock),
             space: Arc::clone(&self.directories),
             certificate: tls.map(|tls| Arc::clone(&tls.certificate)),
+            fence: self.fence.clone(),
         }
     }
 }
 
-/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet.
+/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet. `followed` is none unless other nodes change
+/// the directory, too.
 pub(super) fn open(
     config: &Config,
     clock: &SharedClock,
     keys_disk: &SharedDisk,
     shutdown: &Shutdown,
+    followed: Option<Followed>,
 ) -> anyhow::Result<Modules> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
@@ -152,6 +159,7 @@ pub(super) fn open(
         codes,
         deliveries,
         dispatch,
+        fence: followed.map(|followed| Fence::new(followed, limits::FENCE_TIMEOUT)),
     })
 }
 

@@ -48,6 +48,7 @@ impl Services {
             quota: Arc::clone(&modules.quota),
             log: modules.log.clone(),
             clock: Arc::clone(&clock),
+            fence: modules.fence.clone(),
         };
         let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
         let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
@@ -80,6 +81,7 @@ impl Services {
             clock,
             trusted: Arc::clone(trusted),
             shutdown: shutdown.clone(),
+            fence: modules.fence.clone(),
         };
         let paths = http::operator::paths();
         Self {

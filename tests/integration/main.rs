@@ -28,6 +28,7 @@ mod enumeration;
 mod expected;
 mod explained;
 mod export;
+mod fenced;
 mod flagged;
 mod flips;
 mod floods;

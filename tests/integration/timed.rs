@@ -6,6 +6,7 @@ use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock},
     config::Config,
     server,
+    shared_log::Followed,
 };
 use tempfile::TempDir;
 
@@ -16,6 +17,7 @@ pub(crate) struct Timed {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server: Server,
     config: Config,
+    followed: Option<Followed>,
     running: Option<server::Server>,
     _folder: Option<TempDir>,
 }
@@ -35,11 +37,29 @@ impl Timed {
         Self { _folder: Some(folder), ..timed }
     }
 
+    /// Starts a server with the default lease whose calls wait until it has followed a log.
+    pub(crate) async fn following(followed: Followed) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(SystemClock.now());
+        let data = folder.path().join("data");
+        let timed = Self::open(&data, clock, |_| {}, Some(followed)).await;
+        Self { _folder: Some(folder), ..timed }
+    }
+
     /// Starts a server without quotas on the directory `data`, with what `set` changes in its configuration.
     pub(crate) async fn on(
         data: &Path,
         clock: Arc<ManualClock>,
         set: impl FnOnce(&mut Config),
+    ) -> Self {
+        Self::open(data, clock, set, None).await
+    }
+
+    async fn open(
+        data: &Path,
+        clock: Arc<ManualClock>,
+        set: impl FnOnce(&mut Config),
+        followed: Option<Followed>,
     ) -> Self {
         let mut config = Config::default();
         config.server.data = data.to_owned();
@@ -49,8 +69,8 @@ impl Timed {
         config.quota.enabled = false;
         config.server.shed_after = Duration::ZERO;
         set(&mut config);
-        let (running, server) = run(&config, &clock).await.unwrap();
-        Self { clock, server, config, running: Some(running), _folder: None }
+        let (running, server) = run(&config, &clock, followed.as_ref()).await.unwrap();
+        Self { clock, server, config, followed, running: Some(running), _folder: None }
     }
 
     /// Restarts the server. The clock does not move.
@@ -61,7 +81,7 @@ impl Timed {
 
     /// Starts the server after a stop.
     pub(crate) async fn spawn(&mut self) -> anyhow::Result<()> {
-        let (running, server) = run(&self.config, &self.clock).await?;
+        let (running, server) = run(&self.config, &self.clock, self.followed.as_ref()).await?;
         (self.running, self.server) = (Some(running), server);
         Ok(())
     }
@@ -87,10 +107,12 @@ impl Timed {
 async fn run(
     config: &Config,
     clock: &Arc<ManualClock>,
+    followed: Option<&Followed>,
 ) -> anyhow::Result<(server::Server, Server)> {
     let mut attempts = 0;
     let running = loop {
-        match server::Server::start(config, Arc::clone(clock) as _).await {
+        let machine = Arc::clone(clock) as _;
+        match server::Server::start_following(config, machine, followed.cloned()).await {
             // A process that another test has forked holds the lock until it executes its program. A port is
             // chosen for the first socket, and may be taken before the second.
             Err(error) if attempts < 100 && format!("{error:#}").contains("in use") => {

@@ -1042,7 +1042,7 @@ export interface components {
          * @description What went wrong. Each case has one code, one status, one answer to "shall I try again?".
          * @enum {string}
          */
-        ProblemCode: "request-invalid" | "handle-invalid" | "token-invalid" | "role-insufficient" | "case-required" | "link-code-invalid" | "code-wrong" | "code-overtaken" | "not-found" | "handle-not-bound" | "verification-unknown" | "account-unknown" | "account-not-flagged" | "method-not-allowed" | "too-many-devices" | "too-many-handles-held" | "code-expired" | "host-unknown" | "body-too-large" | "uri-too-long" | "head-too-large" | "content-type-unsupported" | "import-invalid" | "too-many-handles" | "delivery-refused" | "rate-limited" | "lookup-quota" | "internal" | "transfer-coding-unsupported" | "delivery-failed" | "registry-loading" | "registry-unwritable" | "log-unwritable" | "audit-unwritable" | "overloaded";
+        ProblemCode: "request-invalid" | "handle-invalid" | "token-invalid" | "role-insufficient" | "case-required" | "link-code-invalid" | "code-wrong" | "code-overtaken" | "not-found" | "handle-not-bound" | "verification-unknown" | "account-unknown" | "account-not-flagged" | "method-not-allowed" | "too-many-devices" | "too-many-handles-held" | "code-expired" | "host-unknown" | "body-too-large" | "uri-too-long" | "head-too-large" | "content-type-unsupported" | "import-invalid" | "too-many-handles" | "delivery-refused" | "rate-limited" | "lookup-quota" | "internal" | "transfer-coding-unsupported" | "delivery-failed" | "registry-loading" | "registry-behind" | "registry-diverged" | "registry-unwritable" | "log-unwritable" | "audit-unwritable" | "overloaded";
         /** @description A handle whose ownership is proved. */
         ProvedHandle: {
             /**
@@ -1126,6 +1126,96 @@ export interface components {
             input: string;
             /** @description What is wrong with it. */
             error: components["schemas"]["ItemError"];
+        };
+        /** @description The registry may not be up to date */
+        RegistryBehindProblem: {
+            /**
+             * Format: uri
+             * @description `urn:dispatchd:problem:` and the code.
+             * @example urn:dispatchd:problem:registry-behind
+             */
+            type: string;
+            /**
+             * @description The meaning of the code.
+             * @example The registry may not be up to date
+             */
+            title: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             * @example 503
+             */
+            status: number;
+            /** @description What is wrong with this request, and what to do about it. For people: the wording may change. */
+            detail: string;
+            /**
+             * @description The problem. Stable. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            code: "registry-behind";
+            /**
+             * @description Whether the same request can succeed another time.
+             * @enum {string}
+             */
+            retry: "later";
+            /**
+             * Format: int32
+             * @description Seconds until the request may succeed, as in `Retry-After`. Present if `retry` is `later`.
+             * @example 60
+             */
+            retry_after: number;
+            /**
+             * @description What the service waits for. Only in answers of `/readyz`.
+             * @example [
+             *       "log"
+             *     ]
+             */
+            missing?: components["schemas"]["Missing"][];
+        };
+        /** @description The registry contradicts the cluster's log */
+        RegistryDivergedProblem: {
+            /**
+             * Format: uri
+             * @description `urn:dispatchd:problem:` and the code.
+             * @example urn:dispatchd:problem:registry-diverged
+             */
+            type: string;
+            /**
+             * @description The meaning of the code.
+             * @example The registry contradicts the cluster's log
+             */
+            title: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             * @example 503
+             */
+            status: number;
+            /** @description What is wrong with this request, and what to do about it. For people: the wording may change. */
+            detail: string;
+            /**
+             * @description The problem. Stable. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            code: "registry-diverged";
+            /**
+             * @description Whether the same request can succeed another time.
+             * @enum {string}
+             */
+            retry: "later";
+            /**
+             * Format: int32
+             * @description Seconds until the request may succeed, as in `Retry-After`. Present if `retry` is `later`.
+             * @example 60
+             */
+            retry_after: number;
+            /**
+             * @description What the service waits for. Only in answers of `/readyz`.
+             * @example [
+             *       "log"
+             *     ]
+             */
+            missing?: components["schemas"]["Missing"][];
         };
         /** @description The registry is being loaded */
         RegistryLoadingProblem: {
@@ -1790,7 +1880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `log-unwritable`; `missing` names it */
+            /** @description `registry-loading`, `registry-behind`, `registry-diverged`, `log-unwritable`; `missing` names it */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -1798,7 +1888,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["LogUnwritableProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"] | components["schemas"]["LogUnwritableProblem"];
                 };
             };
         };
@@ -1888,7 +1978,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -1896,7 +1986,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2006,7 +2096,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2014,7 +2104,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2079,7 +2169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable` */
+            /** @description `registry-loading`, `registry-unwritable`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2087,7 +2177,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2150,7 +2240,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2158,7 +2248,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2234,7 +2324,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2242,7 +2332,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2383,7 +2473,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["DeliveryFailedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2391,7 +2481,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2481,7 +2571,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2489,7 +2579,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2605,7 +2695,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2613,7 +2703,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2689,7 +2779,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2697,7 +2787,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2812,7 +2902,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2820,7 +2910,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -2913,7 +3003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -2921,7 +3011,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };
@@ -3067,7 +3157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TransferCodingUnsupportedProblem"];
                 };
             };
-            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded` */
+            /** @description `registry-loading`, `registry-unwritable`, `log-unwritable`, `overloaded`. `registry-behind`: The registry may not be up to date. `registry-diverged`: The registry contradicts the cluster's log */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["RetryAfter"];
@@ -3075,7 +3165,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"];
+                    "application/problem+json": components["schemas"]["RegistryLoadingProblem"] | components["schemas"]["RegistryUnwritableProblem"] | components["schemas"]["LogUnwritableProblem"] | components["schemas"]["OverloadedProblem"] | components["schemas"]["RegistryBehindProblem"] | components["schemas"]["RegistryDivergedProblem"];
                 };
             };
         };

@@ -14,6 +14,7 @@ use utoipa::{
 use super::headers;
 use crate::{
     api::Problem,
+    http::fence::is_fenced,
     operators::Role,
     vocabulary::{ProblemCode as Code, Retry},
 };
@@ -31,13 +32,16 @@ const fn own_fields(code: Code) -> (&'static [&'static str], &'static [&'static 
         Code::CodeWrong => (&["attempts_left"], &[]),
         Code::RateLimited => (&["limit", "cost"], &["attempts_left"]),
         Code::LookupQuota => (&["limit", "cost", "remaining"], &[]),
-        Code::RegistryLoading | Code::LogUnwritable => (&[], &["missing"]),
+        Code::RegistryLoading
+        | Code::RegistryBehind
+        | Code::RegistryDiverged
+        | Code::LogUnwritable => (&[], &["missing"]),
         _ => (&[], &[]),
     }
 }
 
-/// Declares the problems of a call: those that a response's description names, and those that follow from its token and its
-/// body. Adds their schemas to `schemas`.
+/// Declares the problems of a call: those that a response's description names, and those that follow from its token, its
+/// body, and what it reads. Adds their schemas to `schemas`.
 pub(super) fn declare(operation: &mut Operation, schemas: &mut Schemas) {
     for code in common(operation) {
         let response = operation.responses.responses.entry(code.status().to_string());
@@ -69,7 +73,10 @@ fn common(operation: &Operation) -> impl Iterator<Item = Code> + use<> {
     let host = is_of_operators(operation).then_some(Code::HostUnknown);
     let token = operation.security.is_some().then_some(Code::TokenInvalid);
     let role = takes_a_role(operation).then_some(Code::RoleInsufficient);
-    body.chain(token).chain(role).chain(host).chain(http)
+    let not_current = [Code::RegistryBehind, Code::RegistryDiverged];
+    let is_fenced = is_fenced(operation);
+    let fence = not_current.into_iter().filter(move |_| is_fenced);
+    body.chain(token).chain(role).chain(fence).chain(host).chain(http)
 }
 
 /// Whether a call refuses some operators: its scope is a role above the least one.

@@ -15,7 +15,7 @@ use crate::{
 const SESSIONS: &str = "sessions";
 
 /// Problems that a lookup meets. They are shown from the start: the rate of a counter needs the zero before its first one.
-const OF_LOOKUPS: [ProblemCode; 11] = [
+const OF_LOOKUPS: [ProblemCode; 13] = [
     ProblemCode::RequestInvalid,
     ProblemCode::HandleInvalid,
     ProblemCode::TokenInvalid,
@@ -25,6 +25,8 @@ const OF_LOOKUPS: [ProblemCode; 11] = [
     ProblemCode::RateLimited,
     ProblemCode::LookupQuota,
     ProblemCode::RegistryLoading,
+    ProblemCode::RegistryBehind,
+    ProblemCode::RegistryDiverged,
     ProblemCode::LogUnwritable,
     ProblemCode::Overloaded,
 ];

@@ -29,6 +29,7 @@ use crate::{
         docs,
         edge::Service,
         fallbacks::{Paths, with_fallbacks},
+        fence::FencedCalls,
         health,
         host::Hosts,
         openapi::{self, Description},
@@ -41,6 +42,7 @@ use crate::{
     query_log::{Kind, Order, QueryLog},
     quota::Quota,
     registry::Registry,
+    shared_log::Fence,
     shutdown::Shutdown,
     timeline::Detail,
 };
@@ -80,6 +82,8 @@ pub struct OperatorState {
     pub trusted: Arc<TrustedClock>,
     /// The stop signals.
     pub shutdown: Shutdown,
+    /// The fence, if other nodes change the directory, too.
+    pub fence: Option<Fence>,
 }
 
 impl FromRef<OperatorState> for clock::Sources {
@@ -98,8 +102,9 @@ impl FromRef<OperatorState> for quota::Sources {
 
 /// What answers operators, on a listener that answers for `hosts`.
 pub fn service(state: OperatorState, hosts: Hosts, traffic: Arc<Traffic>) -> Service {
-    let (routes, proxies) = (routes(state), Proxies::default());
-    Service { routes, shortcut: None, proxies, hosts: Some(hosts), overload: None, traffic }
+    let fence = state.fence.clone().map(FencedCalls::of_operators);
+    let (routes, proxies, hosts) = (routes(state), Proxies::default(), Some(hosts));
+    Service { routes, shortcut: None, proxies, hosts, overload: None, fence, traffic }
 }
 
 /// The operators' routes.

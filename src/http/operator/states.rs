@@ -11,6 +11,7 @@ use crate::{
     import_jobs::ImportJobs,
     query_log::QueryLog,
     registry::Registry,
+    shared_log::{Fence, FenceFigures},
     vocabulary::Platform,
 };
 
@@ -31,6 +32,8 @@ pub struct States {
     pub space: Arc<WatchedSpace>,
     /// The listeners' certificate, if there is one.
     pub certificate: Option<Arc<Certificate>>,
+    /// The fence, if other nodes change the directory, too.
+    pub fence: Option<Fence>,
 }
 
 impl States {
@@ -54,6 +57,7 @@ impl States {
         families.extend(self.clock());
         families.extend(self.disks());
         families.push(self.certificate());
+        families.extend(self.fence.iter().flat_map(|fence| fenced(fence.figures())));
         families
     }
 
@@ -166,6 +170,40 @@ impl States {
             ]
         })
     }
+}
+
+/// The fence, and how far this node has followed the shared log.
+fn fenced(figures: FenceFigures) -> [Family; 6] {
+    let count = |name, help, count| Family::gauge(name, help).value(Value::Gauge(count as f64));
+    let failed = figures
+        .failed
+        .map(|(failure, count)| (vec![("reason", failure.code().into())], Value::Count(count)));
+    [
+        Family::durations(
+            "fence",
+            "From the arrival of a request until the registry was known to have every change that was acknowledged before, or until it was refused",
+        )
+        .value(Value::Histogram(figures.waits)),
+        Family::counter("fence_rounds", "Times that the fence began to ask for the head of the shared log")
+            .value(Value::Count(figures.rounds)),
+        Family::counter("fence_rounds_failed", "Rounds of the fence that let nobody through, by reason")
+            .with_all(failed),
+        yes_or_no(
+            "registry_current",
+            "Whether the registry is known to have every change: if not, requests that need it are refused",
+            figures.is_current,
+        ),
+        count(
+            "shared_log_applied_place",
+            "The place in the shared log of the last entry that this node has applied",
+            figures.applied,
+        ),
+        count(
+            "shared_log_lag",
+            "Entries of the shared log that this node has not applied, as of the last round of the fence",
+            figures.lag,
+        ),
+    ]
 }
 
 /// Figures of the process, under the names that every Prometheus client gives them.

@@ -207,6 +207,12 @@ impl From<Refusal> for Problem {
             // Of a token that the request began with: it is no more.
             Refusal::TokenInvalid => return device_gone(),
             Refusal::RegistryLoading => "nothing can be said about any handle yet",
+            Refusal::RegistryBehind => {
+                "this server cannot tell whether it has every change of the directory; another server may answer at once"
+            }
+            Refusal::RegistryDiverged => {
+                "this server's registry and the cluster's log contradict each other; another server may answer at once"
+            }
             Refusal::LogUnwritable => "no answer is given that could not be recorded",
             Refusal::Overloaded => "slow down and try again",
         };

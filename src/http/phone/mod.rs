@@ -18,8 +18,9 @@ use utoipa_axum::{
 
 use super::{
     docs,
-    edge::Service,
+    edge::{Service, Shortcut},
     fallbacks::{Paths, with_fallbacks},
+    fence::FencedCalls,
     health,
     openapi::{self, Description},
     overload::Overload,
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock, dispatch::Dispatch, query_log::QueryLog, quota::Quota, registry::Registry,
-    verification::VerificationService,
+    shared_log::Fence, verification::VerificationService,
 };
 
 /// What the phones' routes work with. Handlers take the part they need, so the lookup cannot reach registry writes.
@@ -46,6 +47,8 @@ pub struct PhoneState {
     pub log: QueryLog,
     /// The time, for spans in answers.
     pub clock: SharedClock,
+    /// The fence, if other nodes change the directory, too.
+    pub fence: Option<Fence>,
 }
 
 /// Counts of the phones' listener, all zero.
@@ -65,12 +68,15 @@ pub fn service(
     let shortcut = lookup::Direct(state.dispatch.clone());
     let overload = Overload::new(state.dispatch.clone(), shed_after);
     let overload = (!shed_after.is_zero()).then_some(overload);
+    let fence = state.fence.clone();
+    let fence = fence.map(|fence| FencedCalls::of_phones(fence, state.dispatch.clone()));
     let description = description();
     let own = Paths::of_phones(&description);
     let (routes, _) = router(Description::of_phones(description)).split_for_parts();
     let routes = routes.route("/v1/lookup/", get(lookup::lookup_nothing));
     let routes = with_fallbacks(routes, own, operators).with_state(state);
-    Service { routes, shortcut: Some(Arc::new(shortcut)), proxies, hosts: None, overload, traffic }
+    let shortcut: Arc<dyn Shortcut> = Arc::new(shortcut);
+    Service { routes, shortcut: Some(shortcut), proxies, hosts: None, overload, fence, traffic }
 }
 
 /// The description of the phones' routes.

@@ -94,8 +94,8 @@ fn the_guide_lists_every_code_that_a_phone_can_get() {
 #[test]
 fn the_reference_has_every_call_with_its_codes() {
     use ProblemCode::{
-        BodyTooLarge, ContentTypeUnsupported, HostUnknown, Internal, RequestInvalid, TokenInvalid,
-        TransferCodingUnsupported,
+        BodyTooLarge, ContentTypeUnsupported, HostUnknown, Internal, RegistryBehind,
+        RegistryDiverged, RequestInvalid, TokenInvalid, TransferCodingUnsupported,
     };
     let reference = document("docs/api.md");
     let calls = calls();
@@ -113,6 +113,7 @@ fn the_reference_has_every_call_with_its_codes() {
         // On the operators' listener, which answers them, too.
         let is_health = ["GET /livez", "GET /readyz"].contains(&call.as_str());
         listed.extend(is_health.then_some(HostUnknown));
+        listed.extend([RegistryBehind, RegistryDiverged].iter().filter(|_| !is_health));
         listed.extend([BodyTooLarge, ContentTypeUnsupported].iter().filter(|_| takes_body));
         assert_eq!(listed, codes, "{call}");
         let asked = ["GET", "DELETE"].iter().any(|method| call.starts_with(method)) || takes_body;

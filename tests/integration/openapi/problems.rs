@@ -7,6 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
+    fenced::{Told, ToldLog},
     harness::{Device, Server, own_port},
     lifecycle::asked_while_it_loads,
     timed::Timed,
@@ -44,6 +45,7 @@ async fn every_problem_happens_and_is_declared() {
     limits(&mut met).await;
     what_breaks(&mut met).await;
     while_it_loads(&mut met).await;
+    behind_the_fence(&mut met).await;
     let missing: Vec<_> = ProblemCode::ALL.iter().filter(|code| !met.0.contains(code)).collect();
     assert!(missing.is_empty(), "nothing here is refused with {missing:?}");
     let declared = super::described::kept().to_string();
@@ -249,6 +251,16 @@ async fn what_breaks(met: &mut Met) {
     met.take(ProblemCode::LogUnwritable, &batch(&server, &ann, &[HANDLE]).await);
     let ready = Reply::to(server.phone(Method::GET, "/readyz")).await;
     assert_eq!(met.take(ProblemCode::LogUnwritable, &ready)["missing"], json!(["log"]));
+}
+
+async fn behind_the_fence(met: &mut Met) {
+    let log = ToldLog::new();
+    let timed = Timed::following(log.followed()).await;
+    let ann = timed.server.sign_up().await;
+    log.tell(Told::Nothing);
+    met.take(ProblemCode::RegistryBehind, &batch(&timed.server, &ann, &[HANDLE]).await);
+    log.tell(Told::Other);
+    met.take(ProblemCode::RegistryDiverged, &batch(&timed.server, &ann, &[HANDLE]).await);
 }
 
 async fn while_it_loads(met: &mut Met) {

@@ -6,14 +6,19 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{code, compare, head, section, sentence, table, wrapped};
-use crate::harness::{Server, send};
+use crate::{
+    fenced::ToldLog,
+    harness::{Server, send},
+    timed::Timed,
+    wire::Reply,
+};
 
 /// Labels whose values the format itself defines.
 const LABELS_OF_THE_FORMAT: [&str; 2] = ["le", "quantile"];
 /// The families of all programs, under the usual names.
 const PROCESS: &str = "process_";
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Family {
     help: String,
     kind: String,
@@ -69,13 +74,26 @@ async fn scrape() -> String {
     String::from_utf8(text.to_vec()).unwrap()
 }
 
-fn page(text: &str) -> String {
+/// What a node that follows a shared log shows.
+async fn scrape_following() -> String {
+    let timed = Timed::following(ToldLog::new().followed()).await;
+    timed.server.sign_up().await;
+    Reply::to(timed.server.scrape()).await.text
+}
+
+fn page(text: &str, following: &str) -> String {
     let about = "What `GET /metrics` of the operators' listener shows. [Monitoring](../operators/monitoring.md) has alerts and a \
                  dashboard. No label holds a handle, an address, a device or an account.";
     let mut page = head("Metrics", about);
-    let (process, own): (Vec<_>, Vec<_>) =
-        families(text).into_iter().partition(|(name, _)| name.starts_with(PROCESS));
-    for (title, families) in [("Of dispatchd", own), ("Of the process", process)] {
+    let alone = families(text);
+    let (mut shared, mut process) = (families(following), alone.clone());
+    shared.retain(|name, _| !alone.contains_key(name));
+    let mut own = process.clone();
+    own.retain(|name, _| !name.starts_with(PROCESS));
+    process.retain(|name, _| name.starts_with(PROCESS));
+    let all =
+        [("Of dispatchd", own), ("Of a node of a cluster", shared), ("Of the process", process)];
+    for (title, families) in all {
         let rows: Vec<_> = families
             .into_iter()
             .map(|(name, family)| {
@@ -95,7 +113,7 @@ fn page(text: &str) -> String {
 
 #[tokio::test]
 async fn metrics() {
-    compare("metrics.md", &page(&scrape().await));
+    compare("metrics.md", &page(&scrape().await, &scrape_following().await));
 }
 
 #[test]

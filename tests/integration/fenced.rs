@@ -1,0 +1,331 @@
+//! Calls of a node that follows a shared log: they wait until the node has every change, or are refused. The test tells what the log
+//! answers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use dispatchd::shared_log::{
+    Appended, Diverged, EngineError, Entry, Followed, Follower, Head, SharedLog,
+};
+use futures_util::{FutureExt as _, future::BoxFuture};
+use reqwest::Method;
+use serde_json::json;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{
+    harness::{PATIENCE, Server},
+    metrics::Scrape,
+    openapi::described::kept,
+    timed::Timed,
+    wire::{Reply, batch},
+};
+
+const HANDLE: &str = "+14155550123";
+
+/// What the log tells of its head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The head.
+    Head,
+    /// Nothing, for as long as this holds.
+    Nothing,
+    /// A head that no node has appended.
+    Other,
+}
+
+/// A log, and what follows it.
+pub(crate) struct ToldLog {
+    head: Mutex<Head>,
+    applied: watch::Sender<Head>,
+    told: watch::Sender<Told>,
+    asked: AtomicU64,
+}
+
+impl ToldLog {
+    /// With one entry, which is applied.
+    pub(crate) fn new() -> Arc<Self> {
+        let head = Head::EMPTY.after(b"first");
+        let (applied, told) = (watch::Sender::new(head), watch::Sender::new(Told::Head));
+        Arc::new(Self { head: Mutex::new(head), applied, told, asked: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn followed(self: &Arc<Self>) -> Followed {
+        Followed { log: Arc::clone(self) as _, follower: Arc::clone(self) as _ }
+    }
+
+    pub(crate) fn tell(&self, told: Told) {
+        self.told.send_replace(told);
+    }
+
+    /// Waits until the head was asked for more often than so.
+    async fn asked_after(&self, before: u64) {
+        let started = Instant::now();
+        while self.asked.load(SeqCst) <= before {
+            assert!(started.elapsed() < PATIENCE, "the fence does not ask");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Appends an entry as another node.
+    fn append(&self) -> Head {
+        let mut head = self.head.lock().unwrap();
+        *head = head.after(b"another");
+        *head
+    }
+}
+
+impl SharedLog for ToldLog {
+    fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
+        let mut told = self.told.subscribe();
+        self.asked.fetch_add(1, SeqCst);
+        let head = async move {
+            let told = *told.wait_for(|told| *told != Told::Nothing).await.unwrap();
+            let other = Head { hash: [7; 32], ..*self.applied.borrow() };
+            Ok(if told == Told::Other { other } else { *self.head.lock().unwrap() })
+        };
+        head.boxed()
+    }
+
+    fn append<'a>(&'a self, _: Head, _: &'a [u8]) -> BoxFuture<'a, Result<Appended, EngineError>> {
+        unreachable!("no node appends here")
+    }
+
+    fn read(&self, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, EngineError>> {
+        unreachable!("no node reads here")
+    }
+
+    fn trim(&self, _: u64) -> BoxFuture<'_, Result<(), EngineError>> {
+        unreachable!("no node trims here")
+    }
+}
+
+impl Follower for ToldLog {
+    fn applied(&self) -> Head {
+        *self.applied.borrow()
+    }
+
+    fn nudge(&self, _: u64) {}
+
+    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>> {
+        let mut applied = self.applied.subscribe();
+        async move { Ok(*applied.wait_for(|applied| applied.place >= place).await.unwrap()) }
+            .boxed()
+    }
+}
+
+/// The calls that wait behind the fence.
+const FENCED: [&str; 18] = [
+    "checkIn",
+    "claimHandle",
+    "clearFlag",
+    "confirmVerification",
+    "createLinkCode",
+    "deregisterHandle",
+    "getDevice",
+    "getImport",
+    "getQuota",
+    "getRegistryCounts",
+    "importAccounts",
+    "lookUpBatch",
+    "lookup",
+    "releaseHandle",
+    "signOut",
+    "signUp",
+    "snapshotRegistry",
+    "updateHandle",
+];
+
+/// Sends each described call to each listener that has it, with each of the tokens `(of phones, of operators)`. Returns the answers to
+/// each call. Tails have no end and are left out.
+async fn send_every_call(
+    server: &Server,
+    tokens: &[(String, String)],
+) -> BTreeMap<String, Vec<Reply>> {
+    let mut requests = JoinSet::new();
+    for (path, item) in kept()["paths"].as_object().unwrap() {
+        let example = path.replace("{handle}", HANDLE).replace("{account}", "a_0000000000000");
+        let example = example.replace("{verification}", "v_0000000000000");
+        let servers = item["servers"].as_array().unwrap();
+        for (method, operation) in item.as_object().unwrap().iter().filter(|it| it.0 != "servers") {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            if id.starts_with("tailLog") {
+                continue;
+            }
+            let method: Method = method.to_uppercase().parse().unwrap();
+            for (listener, (phones, operators)) in
+                servers.iter().flat_map(|it| tokens.iter().map(move |tokens| (it, tokens)))
+            {
+                let is_phones = listener["url"].as_str().unwrap().ends_with(":8080");
+                let (base, token) = match is_phones {
+                    true => (&server.phones, phones),
+                    false => (&server.operators, operators),
+                };
+                let request = server.client.request(method.clone(), format!("{base}{example}"));
+                let request = request.bearer_auth(token);
+                let request = match operation.get("requestBody") {
+                    Some(_) => request.json(&json!({"handles": [HANDLE]})),
+                    None => request,
+                };
+                let id = id.clone();
+                requests.spawn(async move { (id, Reply::to(request).await) });
+            }
+        }
+    }
+    let mut answers: BTreeMap<String, Vec<Reply>> = BTreeMap::new();
+    for (id, reply) in requests.join_all().await {
+        answers.entry(id).or_default().push(reply);
+    }
+    answers
+}
+
+/// Tokens that the server knows, tokens that it does not know, and no tokens.
+async fn tokens(server: &Server) -> [(String, String); 3] {
+    let known = (server.sign_up().await.token, server.operator_token("root", "admin"));
+    let unknown = known.clone();
+    let changed = |token: String| token.chars().rev().collect::<String>();
+    [known, (changed(unknown.0), changed(unknown.1)), Default::default()]
+}
+
+/// Asserts that exactly the calls of [`FENCED`] are refused with `code`, in the same words whatever the token.
+fn only_fenced_calls_are_refused(answers: &BTreeMap<String, Vec<Reply>>, code: &str) {
+    for (id, replies) in answers {
+        for reply in replies {
+            if !FENCED.contains(&id.as_str()) {
+                assert!(id == "readyz" || reply.body["code"] != code, "{id}: {reply:?}");
+                continue;
+            }
+            reply.refuses(503, code);
+            assert_eq!((reply.header("retry-after"), &reply.body["retry"]), ("1", &json!("later")));
+            assert_eq!(reply.text, replies[0].text, "{id} tells tokens apart");
+        }
+    }
+    for id in FENCED {
+        assert_eq!(answers[id].len(), 3, "{id}");
+    }
+}
+
+async fn readiness(server: &Server) -> [Reply; 2] {
+    let of = |listener: &str| Reply::to(server.client.get(format!("{listener}/readyz")));
+    [of(&server.phones).await, of(&server.operators).await]
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_tell_whether_it_is_behind_refuses_whoever_asks() {
+    let log = ToldLog::new();
+    let timed = Timed::following(log.followed()).await;
+    let server = &timed.server;
+    let tokens = tokens(server).await;
+    readiness(server).await.iter().for_each(|reply| assert_eq!(reply.status, 200, "{reply:?}"));
+    log.tell(Told::Nothing);
+    let answers = send_every_call(server, &tokens).await;
+    only_fenced_calls_are_refused(&answers, "registry-behind");
+    for reply in readiness(server).await {
+        assert_eq!(reply.refuses(503, "registry-behind")["missing"], json!(["registry"]));
+        assert_eq!(reply.header("retry-after"), "1");
+    }
+    for listener in [&server.phones, &server.operators] {
+        let alive = Reply::to(server.client.get(format!("{listener}/livez"))).await;
+        assert_eq!(alive.status, 200);
+    }
+    let scrape = Scrape::of(server).await;
+    assert_eq!(scrape.value("registry_current"), 0.0);
+    assert!(scrape.value("fence_rounds_failed_total{reason=\"unanswered\"}") >= 1.0);
+    // Each lookup counts as one handle.
+    for name in ["lookups_total{route=\"refused\",", "lookups_unrecorded_total{"] {
+        assert_eq!(scrape.value(&format!("{name}reason=\"registry-behind\"}}")), 6.0, "{name}");
+    }
+
+    log.tell(Told::Head);
+    let [(known, _), (unknown, _), _] = &tokens;
+    let me = |token| server.phone(Method::GET, "/v1/devices/me").bearer_auth(token);
+    assert_eq!(Reply::to(me(known)).await.status, 200);
+    Reply::to(me(unknown)).await.refuses(401, "token-invalid");
+    readiness(server).await.iter().for_each(|reply| assert_eq!(reply.status, 200, "{reply:?}"));
+    assert_eq!(Scrape::of(server).await.value("registry_current"), 1.0);
+}
+
+#[tokio::test]
+async fn a_node_that_contradicts_the_log_refuses_until_it_is_started_again() {
+    let log = ToldLog::new();
+    let mut timed = Timed::following(log.followed()).await;
+    let tokens = tokens(&timed.server).await;
+    log.tell(Told::Other);
+    for told in [Told::Other, Told::Head] {
+        log.tell(told);
+        let answers = send_every_call(&timed.server, &tokens).await;
+        only_fenced_calls_are_refused(&answers, "registry-diverged");
+        for reply in readiness(&timed.server).await {
+            assert_eq!(reply.refuses(503, "registry-diverged")["missing"], json!(["registry"]));
+        }
+        let scrape = Scrape::of(&timed.server).await;
+        assert_eq!(scrape.value("registry_current"), 0.0);
+        assert_eq!(scrape.value("fence_rounds_failed_total{reason=\"diverged\"}"), 1.0);
+    }
+    timed.restart().await;
+    readiness(&timed.server).await.iter().for_each(|reply| assert_eq!(reply.status, 200));
+    let me = timed.server.phone(Method::GET, "/v1/devices/me").bearer_auth(&tokens[0].0);
+    assert_eq!(Reply::to(me).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_a_change_that_was_acknowledged_before() {
+    let log = ToldLog::new();
+    let timed = Timed::following(log.followed()).await;
+    let ann = timed.server.sign_up().await;
+    let before = Scrape::of(&timed.server).await;
+    let head = log.append();
+    let asked = log.asked.load(SeqCst);
+    let apply = async {
+        log.asked_after(asked).await;
+        let scrape = Scrape::of(&timed.server).await;
+        assert_eq!(scrape.value("shared_log_applied_place"), 1.0);
+        log.applied.send_replace(head);
+    };
+    let lookup = async {
+        let (status, _) = timed.server.lookup(&ann, HANDLE).await;
+        assert_eq!((status.as_u16(), log.applied().place), (200, head.place));
+    };
+    tokio::join!(lookup, apply);
+    assert_eq!(batch(&timed.server, &ann, &[HANDLE]).await.status, 200);
+    let after = Scrape::of(&timed.server).await;
+    let grew = |name: &str| after.value(name) - before.value(name);
+    assert_eq!((grew("fence_seconds_count"), grew("fence_rounds_total")), (2.0, 2.0));
+    let places = ["shared_log_applied_place", "shared_log_lag"].map(|name| after.value(name));
+    assert_eq!(places, [2.0, 0.0]);
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_pass_that_wait() {
+    let log = ToldLog::new();
+    let mut timed = Timed::following(log.followed()).await;
+    let ann = timed.server.sign_up().await;
+    log.tell(Told::Nothing);
+    let asked = log.asked.load(SeqCst);
+    let request = timed.server.phone(Method::GET, &format!("/v1/lookup/{HANDLE}"));
+    let mut waiting = JoinSet::new();
+    waiting.spawn(Reply::to(request.bearer_auth(&ann.token)));
+    log.asked_after(asked).await;
+    let shutdown = timed.running().shutdown().clone();
+    let answer = async {
+        shutdown.stopping().await;
+        log.tell(Told::Head);
+    };
+    tokio::join!(timed.stop(), answer);
+    assert_eq!(waiting.join_next().await.unwrap().unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn one_machine_has_no_fence_and_shows_none() {
+    let timed = Timed::start().await;
+    timed.server.sign_up().await;
+    let text = Reply::to(timed.server.scrape()).await.text;
+    for family in ["fence", "shared_log", "registry_current"] {
+        assert!(!text.contains(&format!("dispatchd_{family}")), "{family}");
+    }
+}
