@@ -95,4 +95,13 @@ mod tests {
         let many = ["a", "b", "c", "d", "e", "f"].map(|name| (name, Role::Metrics, 400));
         assert!(judged(&many)[0].ends_with(": a, b, c, d, e, …"));
     }
+
+    #[test]
+    fn a_damaged_row_is_a_finding() {
+        let directory = tempfile::tempdir().unwrap();
+        let (operators, _) = crate::operators::tests::damaged(directory.path());
+        let found = check(&operators, Timestamp::EPOCH);
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Error));
+        assert!(found[0].what.contains("cannot be read"), "{found:?}");
+    }
 }

@@ -26,6 +26,12 @@ impl TokenHash {
         Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
+    /// As a row begins.
+    #[cfg(test)]
+    pub(super) const fn in_row(&self) -> [u8; HASH_BYTES] {
+        self.0
+    }
+
     /// Whether the operator with this row has the token of this hash. Takes the same time wherever hashes differ.
     pub(super) fn is_of_row(&self, row: &[u8]) -> bool {
         let of_row = row.get(..HASH_BYTES).unwrap_or_default();

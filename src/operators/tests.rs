@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, future};
 use super::{list::NewOperator, *};
 use crate::{
     clock::SystemClock,
-    registry::{self, ChangeSink, Recording, Registry, SinkFailed, Unrecorded},
+    registry::{self, ChangeSink, Recording, Registry, SinkFailed, StoppedRegistry, Unrecorded},
 };
 
 struct NoLog;
@@ -43,6 +43,22 @@ pub(crate) async fn add(operators: &Operators, new: &NewOperator) -> Result<(), 
 /// Takes an operator off the list as the socket does.
 pub(crate) async fn revoke(operators: &Operators, name: &str) -> Result<(), OperatorsError> {
     operators.revoke(name.to_owned()).await
+}
+
+/// The operators of a registry with a row that no version wrote, and the token of that operator.
+pub(crate) fn damaged(directory: &Path) -> (Operators, NewOperator) {
+    let ann = new("ann", Role::Reader);
+    let config = registry::Config::default();
+    let mut store = StoppedRegistry::open(directory, config, Arc::new(SystemClock)).unwrap();
+    let mut row = ann.token_hash().in_row().to_vec();
+    row.extend([77, 0]);
+    let put = |rows: &mut registry::Rows<'_>| {
+        rows.put(list::KIND, b"ann", None, row);
+        Ok::<_, OperatorsError>(())
+    };
+    store.change_rows(list::KIND, put).unwrap();
+    drop(store);
+    (Operators::new(opened(directory)), ann)
 }
 
 fn new(name: &str, role: Role) -> NewOperator {
@@ -150,4 +166,13 @@ fn neither_the_store_nor_a_copy_of_it_holds_a_token_and_a_copy_has_no_operator()
     assert!(holds(&directory.join("registry.redb"), b"\x0aann"));
     assert!(!holds(&copy.join("registry.redb"), b"\x0aann"));
     assert_eq!(Operators::new(opened(&copy)).list(), Ok(Vec::new()));
+}
+
+#[test]
+fn a_damaged_row_is_an_error_and_not_a_missing_operator() {
+    let directory = tempfile::tempdir().unwrap();
+    let (operators, ann) = damaged(directory.path());
+    assert_eq!(operators.list(), Err(OperatorsError::Damaged));
+    assert_eq!(operators.authenticate(ann.token().reveal()), Err(OperatorsError::Damaged));
+    assert_eq!(operators.authenticate("do_x"), Ok(None));
 }
