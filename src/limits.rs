@@ -201,7 +201,7 @@ pub const LOG_SEARCHES_MAX: usize = 4;
 pub const LOG_SEARCHES_PER_OPERATOR_MAX: usize = 2;
 /// How long a call of an operator waits for a place among those that are under way.
 pub const PLACE_PATIENCE: Duration = Duration::from_secs(2);
-/// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads the stamp of a file.
+/// Pause between two looks whether the operator of an answer that is being sent was revoked. The look reads a row in memory.
 pub const AUTHORITY_CHECK_PAUSE: Duration = Duration::from_millis(250);
 /// How long a stream of records waits for a client that reads nothing.
 pub const SLOW_READER_PATIENCE: Duration = Duration::from_secs(30);
@@ -258,8 +258,15 @@ pub const AUDIT_ENTRY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2
 pub const AUDIT_REFUSAL_PAUSE: Duration = Duration::from_secs(60);
 /// Operators in the list: each call of the operators' API compares its token with every one.
 pub const OPERATORS_MAX: usize = 1_000;
-/// How long a change of the list of operators waits for another process that changes it, which takes milliseconds.
-pub const OPERATORS_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command on the list of operators waits while a server starts or stops, or another command uses the data directory.
+pub const OPERATORS_REACH_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+/// Pause between two looks whether the list of operators can be reached.
+pub const OPERATORS_TRY_PAUSE: Duration = Duration::from_millis(10);
+/// How long a server waits for a command at the socket of operators to send its request, and to take the answer. Others wait
+/// meanwhile.
+pub const OPERATORS_SOCKET_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a command waits for the server's answer about operators. A hanging disk may hold the commands before it, too.
+pub const OPERATORS_ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a stop waits for the last audit entries.
 pub const AUDIT_CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Damaged places that a verification of the audit log lists; it only counts the others.

@@ -13,7 +13,7 @@ use dispatchd::{
     config::TlsConfig,
     envelope::{ChunkFile, FrameFile, KeyFiles, Step},
     files::{DataDirectory, OsDisk},
-    operators::Operators,
+    operators,
     query_log::LogReader,
     server::check_tls,
 };
@@ -93,14 +93,9 @@ fn clock(content: &[u8]) {
 }
 
 fn operators(content: &[u8]) {
-    write("registry/operators.json", content);
-    let operators = Operators::of(&DATA);
-    if let Ok(list) = operators.list() {
-        for operator in list.iter() {
-            assert!(!operator.name.is_empty() || content.len() > 2);
-        }
-        let _ = operators.authenticate("do_x");
-    }
+    operators::fuzz_former(&write("registry/operators.json", content));
+    operators::fuzz_row(content);
+    operators::fuzz_message(content);
 }
 
 /// Reads both files of keys as a reader of a stopped server's files does.
@@ -183,7 +178,7 @@ fn seed_root_key() -> Vec<u8> {
 }
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    let operators = br#"{"version":1,"operators":[{"name":"ann","role":"reader","added_at":"2026-11-23T07:00:00.000000Z","token_sha256":"x"}]}"#;
+    let operators = br#"{"version":1,"operators":[{"name":"ann","role":"reader","added_at":"2026-11-23T07:00:00.000000Z","token_sha256":"PhYCRyHkVPJxDZNcVyKZ5sn21BpCnWlbAEj7LXqKnAw"}]}"#;
     let head = |magic: &[u8]| {
         let (hour, number) = (498_728u32.to_le_bytes(), 1u32.to_le_bytes());
         let copy = with_crc(&[magic, &[1, 2, 0, 0], &hour, &number, &[9; 32], &[0; 8]].concat());
@@ -194,7 +189,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         operators.to_vec(),
         [&b"DDRK\x01\x02\0\0"[..], &[5; 80]].concat(),
         [&b"DDKR\x02\0\0\0"[..], &[5; 8], &[3; 12], &[1; 52]].concat(),
-        b"4\n".to_vec(),
+        b"5\n".to_vec(),
         head(b"DDFRAMES"),
         head(b"DDCHUNKS"),
         b"4711\n".to_vec(),

@@ -19,9 +19,8 @@ use crate::{
         BatchAnswer, BatchItem, BatchRequest, CodeRequest, Confirmation, HandleRequest, Paging,
         RecordFilter, SearchRequest, SignUpAnswer, SignUpRequest, Verification,
     },
-    clock::{Clock as _, SystemClock},
     files::{self, DataDirectory, OsDisk},
-    operators::{Operators, Role},
+    operators::{NewOperator, OperatorsError, Reached, Role},
     server::Addresses,
     vocabulary::Platform,
 };
@@ -94,14 +93,22 @@ pub(super) async fn run(data: &Path, addresses: Addresses) -> anyhow::Result<()>
         }
     }
 
-    let operators = Operators::of(data);
-    if operators.list()?.iter().any(|operator| operator.name == OPERATOR) {
-        operators.revoke(OPERATOR)?;
-    }
-    let reader = operators.add(OPERATOR, Role::Reader, SystemClock.now())?;
+    let reader = add_reader(data)?;
+    let reader = reader.token().reveal();
     say("\nThe log, as an operator reads it:")?;
-    print_log(addresses, reader.reveal()).await?;
-    print_commands(addresses, asker, reader.reveal())
+    print_log(addresses, reader).await?;
+    print_commands(addresses, asker, reader)
+}
+
+/// Adds the operator as the command line does. A former run may have left one.
+fn add_reader(data: &Path) -> anyhow::Result<NewOperator> {
+    let (mut operators, new) = (Reached::find(data)?, NewOperator::new(OPERATOR, Role::Reader)?);
+    match operators.revoke(OPERATOR) {
+        Ok(()) | Err(OperatorsError::Unknown) => {}
+        Err(error) => return Err(error.into()),
+    }
+    operators.add(&new)?;
+    Ok(new)
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! `dispatchd operator add|list|revoke`: on the files, whether the server runs or not.
+//! `dispatchd operator add|list|revoke`: on a running server by its socket, on a stopped one in its files.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 
 use super::{
@@ -20,9 +20,8 @@ use super::{
 use crate::{
     api::OperatorSummary,
     cli::note::note,
-    clock::{Clock as _, SystemClock},
     files,
-    operators::{OperatorToken, Operators, Role},
+    operators::{NewOperator, OperatorToken, OperatorsError, Reached, Role},
 };
 
 #[derive(Subcommand)]
@@ -74,21 +73,19 @@ impl DataDirectory {
 
     /// The directory to add an operator to. It may be empty: the first operator can be added before the first start. But it
     /// must exist, or a command in the wrong working directory would print a token that no server takes.
-    fn prepared(&self) -> anyhow::Result<PathBuf> {
+    fn to_add_to(&self) -> anyhow::Result<PathBuf> {
         let data = self.path()?;
-        if data.is_dir() {
-            files::DataDirectory::prepare(&data)?;
-        } else {
+        if !data.is_dir() {
             files::DataDirectory::check(&data)?;
         }
         Ok(data)
     }
 
     /// The operators of a directory that exists: a mistyped name must not look like an empty list.
-    fn existing(&self) -> anyhow::Result<Operators> {
+    fn existing(&self) -> anyhow::Result<Reached> {
         let data = self.path()?;
         files::DataDirectory::check(&data)?;
-        Ok(Operators::of(&data))
+        Ok(Reached::find(&data)?)
     }
 }
 
@@ -104,12 +101,17 @@ impl Operator {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Add { name, role, data } => {
-                let data = data.prepared()?;
-                let new = Operators::of(&data).prepare(&name, role, SystemClock.now())?;
+                let new = NewOperator::new(&name, role)?;
+                let data = data.to_add_to()?;
+                let mut operators = Reached::find(&data)?;
+                operators.check(&new)?;
                 // Shown before it is valid: a kill or a full disk leaves no operator whose token nobody saw.
                 show(new.token())?;
-                new.add()
-                    .context("the token that was printed is not valid: no operator was added")?;
+                operators.add(&new).map_err(|error| match error {
+                    OperatorsError::Registry(_) | OperatorsError::Unanswered(_) => undecided(error),
+                    error => anyhow!(error)
+                        .context("the token that was printed is not valid: no operator was added"),
+                })?;
                 let (role, data) = (role.name(), fs::canonicalize(&data)?);
                 note!(
                     "dispatchd: the token of {name}, role {role}, for the server of {}",
@@ -121,10 +123,22 @@ impl Operator {
                 let rows: Vec<_> = operators.iter().map(OperatorSummary::from).collect();
                 print_rows(Form { json, wide: false }, &rows)?;
             }
-            Self::Revoke { name, data } => data.existing()?.revoke(&name)?,
+            Self::Revoke { name, data } => {
+                data.existing()?.revoke(&name).map_err(|error| match error {
+                    OperatorsError::Registry(_) | OperatorsError::Unanswered(_) => undecided(error),
+                    error => error.into(),
+                })?;
+            }
         }
         Ok(())
     }
+}
+
+/// An error after which the change may have been made, or may become durable later.
+fn undecided(error: OperatorsError) -> anyhow::Error {
+    anyhow!(error).context(
+        "the list may have changed, or may change soon: `dispatchd operator list` shows it",
+    )
 }
 
 /// Prints the token, alone, on standard output.

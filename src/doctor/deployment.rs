@@ -12,6 +12,7 @@ use crate::{
     api::{Check, DoctorReport},
     clock::TrustedClock,
     config::Config,
+    operators::Operators,
 };
 
 /// A deployment to check.
@@ -20,8 +21,14 @@ pub struct Deployment {
     config: Config,
     clock: Arc<TrustedClock>,
     certificate: Certificate,
-    /// None if no server runs.
-    connections: Option<Connections>,
+    /// What only a running server knows of itself; none if no server runs.
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    connections: Connections,
+    operators: Arc<Operators>,
 }
 
 impl Deployment {
@@ -31,18 +38,19 @@ impl Deployment {
         clock: Arc<TrustedClock>,
         certificate: Certificate,
         connections: Connections,
+        operators: Arc<Operators>,
     ) -> Self {
-        Self { config, clock, certificate, connections: Some(connections) }
+        Self { config, clock, certificate, running: Some(Running { connections, operators }) }
     }
 
     /// A deployment by its configuration and the files of `config.server.data`.
     pub fn of_files(config: Config, clock: Arc<TrustedClock>, certificate: Certificate) -> Self {
-        Self { config, clock, certificate, connections: None }
+        Self { config, clock, certificate, running: None }
     }
 
     /// The checks that only a running server can make of itself, if this one does not run.
     pub fn unchecked(&self) -> &'static [Check] {
-        if self.connections.is_none() { &[Check::Descriptors] } else { &[] }
+        if self.running.is_none() { &[Check::Descriptors, Check::Roles] } else { &[] }
     }
 
     /// Everything that is wrong. `unnamed_proxies` is how many connections since the start named a proxy that the configuration does
@@ -54,11 +62,13 @@ impl Deployment {
         findings.extend(keys::check(config));
         findings.extend(clock::judge(config.clock.trust, &clock));
         findings.extend(space::check(config, &*self.clock));
-        findings.extend(self.connections.and_then(service::judge_connections));
+        if let Some(Running { connections, operators }) = &self.running {
+            findings.extend(service::judge_connections(*connections));
+            findings.extend(roles::check(operators, clock.trusted));
+        }
         findings.extend(self.certificate.check(clock.wall));
         findings.extend(network::judge(config));
         findings.extend(network::judge_unnamed(unnamed_proxies));
-        findings.extend(roles::check(&config.server.data, clock.trusted));
         findings.extend(service::judge(config));
         findings.sort_by_key(|finding| finding.check);
         DoctorReport { findings }
@@ -72,7 +82,6 @@ mod tests {
         api::Severity,
         clock::{self, ManualClock},
         files::{DataDirectory, OsDisk},
-        operators::{Operators, Role},
     };
 
     #[test]
@@ -84,10 +93,6 @@ mod tests {
         config.keys.root_key = Some("/dev/root.key".into());
         DataDirectory::prepare(&config.server.data).unwrap();
         let machine = ManualClock::at(crate::clock::Timestamp::from_secs(1_795_420_800));
-        let operators = Operators::of(&config.server.data);
-        for (name, role) in [("ann", Role::Reader), ("root", Role::Admin)] {
-            operators.add(name, role, crate::clock::Clock::now(&*machine)).unwrap();
-        }
         let of = |config: &Config| {
             let machine: clock::SharedMachine = machine.clone();
             let data = &config.server.data;
@@ -95,7 +100,7 @@ mod tests {
             Deployment::of_files(config.clone(), Arc::new(clock), Certificate(Arc::new(|| None)))
         };
         assert_eq!(of(&config).check(0), DoctorReport::default());
-        assert_eq!(of(&config).unchecked(), [Check::Descriptors]);
+        assert_eq!(of(&config).unchecked(), [Check::Descriptors, Check::Roles]);
 
         let mut bad = config.clone();
         bad.server.trusted_proxies = vec!["::/0".parse().unwrap()];

@@ -1,6 +1,6 @@
 //! Operators and their roles.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use super::unreadable::unreadable;
 use crate::{
@@ -21,9 +21,9 @@ struct Fact<'a> {
     age: Duration,
 }
 
-/// Looks at the operators of the data directory `data`.
-pub(super) fn check(data: &Path, now: Timestamp) -> Vec<Finding> {
-    let operators = match Operators::of(data).list() {
+/// Looks at the operators of a running server.
+pub(super) fn check(operators: &Operators, now: Timestamp) -> Vec<Finding> {
+    let operators = match operators.list() {
         Ok(operators) => operators,
         Err(error) => return vec![unreadable(Check::Roles, "the list of operators", &error)],
     };
@@ -97,12 +97,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_list_is_a_finding() {
-        let data = tempfile::tempdir().unwrap();
-        std::fs::create_dir(data.path().join("registry")).unwrap();
-        std::fs::write(data.path().join("registry/operators.json"), "{").unwrap();
-        let found = check(data.path(), Timestamp::EPOCH);
+    fn a_damaged_row_is_a_finding() {
+        let directory = tempfile::tempdir().unwrap();
+        let (operators, _) = crate::operators::tests::damaged(directory.path());
+        let found = check(&operators, Timestamp::EPOCH);
         assert_eq!((found.len(), found[0].severity), (1, Severity::Error));
-        assert!(found[0].what.contains("not a list of operators"), "{found:?}");
+        assert!(found[0].what.contains("cannot be read"), "{found:?}");
     }
 }

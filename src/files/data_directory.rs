@@ -1,9 +1,9 @@
 //! The data directory as a whole: the version of its formats, and the process that changes it.
 //!
 //! `format` holds the version of all formats below the directory, as a decimal number and a line feed. It is written before
-//! anything else but the lock file. A directory of the version before becomes one of this version when it is opened: what the
-//! versions added appears by itself, and the registry's store upgrades itself. Accounts of an older version move by
-//! `registry export` and `registry import`.
+//! anything else but the lock file. A directory of the two versions before becomes one of this version when it is opened: what the
+//! versions added appears by itself, the registry's store upgrades itself, and it takes the list of operators over. Accounts of an
+//! older version move by `registry export` and `registry import`.
 
 use std::{
     io,
@@ -19,9 +19,9 @@ use super::{
 };
 
 /// The version that this binary reads and writes. To be raised with every change of a format on disk.
-const FORMAT_VERSION: u32 = 4;
-/// The version that this binary reads, too. To be removed with the next change that an upgrade cannot follow.
-const FORMAT_VERSION_BEFORE: u32 = 3;
+const FORMAT_VERSION: u32 = 5;
+/// The oldest version that this binary reads, too. To be raised with the next change that an upgrade cannot follow.
+const FORMAT_VERSION_OLDEST: u32 = 3;
 
 const FORMAT_FILE_NAME: &str = "format";
 /// Names that an unused directory may hold: a crash before `format` was written leaves the first two; the last is in every
@@ -94,8 +94,8 @@ pub enum DataDirectoryError {
 }
 
 impl DataDirectory {
-    /// Opens the directory at `path` to change it. One that is missing, holds no files or has the version before becomes a
-    /// data directory of this version.
+    /// Opens the directory at `path` to change it. One that is missing, holds no files or has an older version that is read
+    /// becomes a data directory of this version.
     ///
     /// # Errors
     /// See [`DataDirectoryError`]. A directory that is refused stays as it is.
@@ -107,7 +107,7 @@ impl DataDirectory {
             error @ LockError::Io { .. } => DataDirectoryError::Lock(error),
         })?;
         lock.note_pid();
-        // Before anything is written in its form: the binary of the version before must refuse the directory from now on.
+        // Before anything is written in its form: the binary of the older version must refuse the directory from now on.
         if version(path)? != Some(FORMAT_VERSION) {
             let text = format!("{FORMAT_VERSION}\n");
             let file = path.join(FORMAT_FILE_NAME);
@@ -150,7 +150,7 @@ fn version(path: &Path) -> Result<Option<u32>, DataDirectoryError> {
     let number = bytes.strip_suffix(b"\n").and_then(|number| str::from_utf8(number).ok());
     match number.and_then(|number| number.parse().ok()) {
         None => Err(DataDirectoryError::Damaged(file)),
-        Some(found @ (FORMAT_VERSION | FORMAT_VERSION_BEFORE)) => Ok(Some(found)),
+        Some(found @ FORMAT_VERSION_OLDEST..=FORMAT_VERSION) => Ok(Some(found)),
         Some(found) => Err(DataDirectoryError::OtherVersion { path: path.to_owned(), found }),
     }
 }
@@ -199,7 +199,7 @@ mod tests {
         DataDirectory::check_usable(&path).unwrap();
         assert!(!path.exists());
         DataDirectory::prepare(&path).unwrap();
-        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "4\n");
+        assert_eq!(fs::read_to_string(path.join("format")).unwrap(), "5\n");
         let opened = DataDirectory::open(&path).unwrap();
         DataDirectory::check(&path).unwrap();
         DataDirectory::prepare(&path).unwrap();
@@ -212,15 +212,17 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_the_version_before_is_read_and_becomes_one_of_this_version_once_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        let format = folder.path().join("format");
-        fs::write(&format, "3\n").unwrap();
-        DataDirectory::check(folder.path()).unwrap();
-        DataDirectory::prepare(folder.path()).unwrap();
-        assert_eq!(fs::read_to_string(&format).unwrap(), "3\n", "nothing is opened yet");
-        DataDirectory::open(folder.path()).unwrap();
-        assert_eq!(fs::read_to_string(&format).unwrap(), "4\n");
+    fn a_directory_of_a_version_before_is_read_and_becomes_one_of_this_version_once_opened() {
+        for before in ["3\n", "4\n"] {
+            let folder = tempfile::tempdir().unwrap();
+            let format = folder.path().join("format");
+            fs::write(&format, before).unwrap();
+            DataDirectory::check(folder.path()).unwrap();
+            DataDirectory::prepare(folder.path()).unwrap();
+            assert_eq!(fs::read_to_string(&format).unwrap(), before, "nothing is opened yet");
+            DataDirectory::open(folder.path()).unwrap();
+            assert_eq!(fs::read_to_string(&format).unwrap(), "5\n");
+        }
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
             assert!(error(path).contains(part), "{part}");
         }
         fs::write(path.join("format"), "7\n").unwrap();
-        for part in ["version 7", "reads version 4", "registry export", "registry import"] {
+        for part in ["version 7", "reads version 5", "registry export", "registry import"] {
             assert!(error(path).contains(part), "{part}");
         }
         for garbage in [&b""[..], b"one\n", b"2", b"2\n\n", b"-1\n", b"\xff\n"] {

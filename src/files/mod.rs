@@ -20,6 +20,7 @@ mod open;
 mod process;
 mod reserve;
 pub mod size;
+mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
 mod watched_space;
@@ -39,4 +40,5 @@ pub use open::{
 };
 pub use process::ProcessFigures;
 pub use reserve::{Reserve, ReservedDisk};
+pub use socket::bind_private;
 pub use watched_space::{DirectorySpace, WatchedSpace};

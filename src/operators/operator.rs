@@ -1,23 +1,56 @@
-//! One operator: name, role, and its token, of which only a hash is kept.
+//! One operator: name, role, and its token, of which only a hash is kept. Its row in the registry has its name as the key.
+
+use std::borrow::Cow;
 
 use aws_lc_rs::{constant_time, digest};
 use clap::ValueEnum;
 use data_encoding::BASE64URL_NOPAD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::Zeroizing;
 
 use crate::{clock::Timestamp, ids, redacted::redacted_debug};
 
 const TOKEN_RANDOM_BYTES: usize = 32;
+const HASH_BYTES: usize = 32;
 const NAME_BYTES_MAX: usize = 64;
 
-/// SHA-256 of a token, in base64url.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TokenHash(String);
+/// SHA-256 of a token; in text, base64url.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenHash([u8; HASH_BYTES]);
+
+redacted_debug!(TokenHash);
 
 impl TokenHash {
     pub(super) fn of(token: &str) -> Self {
-        Self(BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()))
+        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+        Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+
+    /// As a row begins.
+    #[cfg(test)]
+    pub(super) const fn in_row(&self) -> [u8; HASH_BYTES] {
+        self.0
+    }
+
+    /// Whether the operator with this row has the token of this hash. Takes the same time wherever hashes differ.
+    pub(super) fn is_of_row(&self, row: &[u8]) -> bool {
+        let of_row = row.get(..HASH_BYTES).unwrap_or_default();
+        constant_time::verify_slices_are_equal(of_row, &self.0).is_ok()
+    }
+}
+
+impl Serialize for TokenHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64URL_NOPAD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'_, str>>::deserialize(deserializer)?;
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let hash = bytes.and_then(|bytes| bytes.try_into().ok());
+        hash.map(Self).ok_or_else(|| D::Error::custom("it is no hash of a token"))
     }
 }
 
@@ -42,6 +75,23 @@ impl Role {
             Self::Admin => "admin",
         }
     }
+
+    /// The number on disk. Stable, never reused.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Metrics => 1,
+            Self::Reader => 2,
+            Self::Admin => 3,
+        }
+    }
+}
+
+/// What a row holds. The hash comes first: see [`TokenHash::is_of_row`].
+#[derive(Serialize, Deserialize)]
+struct RowV1 {
+    token_sha256: [u8; HASH_BYTES],
+    role: u8,
+    added_at: u64,
 }
 
 /// One operator, as listed.
@@ -54,18 +104,29 @@ pub struct Operator {
     pub role: Role,
     /// When it was added.
     pub added_at: Timestamp,
-    token_sha256: TokenHash,
+    pub(super) token_sha256: TokenHash,
 }
 
 impl Operator {
-    pub(super) fn new(name: &str, role: Role, added_at: Timestamp, token: &OperatorToken) -> Self {
-        Self { name: name.to_owned(), role, added_at, token_sha256: TokenHash::of(token.reveal()) }
+    /// An operator of its row. None if the row is none that was written.
+    pub(super) fn read(name: &[u8], row: &[u8]) -> Option<Self> {
+        let row: RowV1 = postcard::from_bytes(row).ok()?;
+        Some(Self {
+            name: str::from_utf8(name).ok().filter(|name| is_name(name))?.to_owned(),
+            role: Role::value_variants().iter().copied().find(|role| role.number() == row.role)?,
+            added_at: Timestamp::from_micros(row.added_at),
+            token_sha256: TokenHash(row.token_sha256),
+        })
     }
 
-    /// Whether this is the hash of the operator's token. Takes the same time wherever hashes differ.
-    pub(super) fn has_token(&self, hash: &TokenHash) -> bool {
-        let (own, other) = (self.token_sha256.0.as_bytes(), hash.0.as_bytes());
-        constant_time::verify_slices_are_equal(own, other).is_ok()
+    /// What its row holds.
+    pub(super) fn row(&self) -> Vec<u8> {
+        let row = RowV1 {
+            token_sha256: self.token_sha256.0,
+            role: self.role.number(),
+            added_at: self.added_at.as_micros(),
+        };
+        postcard::to_stdvec(&row).expect("a row has a binary form")
     }
 }
 
@@ -95,4 +156,34 @@ redacted_debug!(OperatorToken);
 pub fn is_name(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_gives_the_operator_again_and_nothing_else_does() {
+        for role in Role::value_variants() {
+            let (added_at, token_sha256) = (Timestamp::from_secs(7), TokenHash::of("do_x"));
+            let ann = Operator { name: "ann".into(), role: *role, added_at, token_sha256 };
+            let row = ann.row();
+            assert!(token_sha256.is_of_row(&row) && !TokenHash::of("do_y").is_of_row(&row));
+            assert_eq!(Operator::read(b"ann", &row), Some(ann));
+            assert_eq!(Operator::read(b"a n", &row), None);
+            assert_eq!(Operator::read(b"ann", &row[..HASH_BYTES]), None);
+            assert!(!token_sha256.is_of_row(&row[..HASH_BYTES - 1]));
+        }
+    }
+
+    #[test]
+    fn the_rows_on_disk_keep_their_form() {
+        let ann = Operator {
+            name: "ann".into(),
+            role: Role::Reader,
+            added_at: Timestamp::from_micros(300),
+            token_sha256: TokenHash([7; HASH_BYTES]),
+        };
+        assert_eq!(ann.row(), [&[7; HASH_BYTES][..], &[2, 0xAC, 2]].concat());
+    }
 }

@@ -25,11 +25,12 @@ use super::{
     change_outbox::{ChangeOutbox, ChangeSink},
     config::Config,
     error::{ChangeError, OpenError},
+    expiring::RowKind,
     job::{Job, Touches},
     lease_offset::LeaseOffsets,
     plan::Plan,
     state::RegistryState,
-    store::{Reader, RedbStore, Store, StoreError, Unrecorded},
+    store::{Mutation, Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
     totals::Totals,
     writer::Writer,
@@ -57,8 +58,16 @@ enum Stage {
 
 impl Registry {
     /// Opens the store in `dir` and makes it if there is none. Nothing is loaded yet.
+    ///
+    /// Operators are visible at once: somebody must be able to see how the service does while it loads.
     pub fn open(dir: &Path, config: Config, clock: SharedClock) -> Result<Self, StoreError> {
-        Ok(Self::with_store(Box::new(RedbStore::open(dir, clock.now())?), config, clock))
+        let store = RedbStore::open(dir, clock.now())?;
+        let operators = store.rows_of(RowKind::Operator)?;
+        let registry = Self::with_store(Box::new(store), config, clock);
+        let mut steps =
+            operators.into_iter().map(|(key, row)| Mutation::PutRow(key, row)).collect();
+        registry.shared.show_rows(&mut steps, |_| true);
+        Ok(registry)
     }
 
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
@@ -179,7 +188,7 @@ impl Registry {
     }
 
     /// Writes the store as it is at one moment into a new file at `path`, which can take the place of a stopped server's
-    /// `registry.redb`. Changes go on meanwhile. Blocks: seconds for ten million handles.
+    /// `registry.redb`. Operators are not in it. Changes go on meanwhile. Blocks: seconds for ten million handles.
     pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
         self.reader.copy(path)
     }

@@ -34,11 +34,14 @@ pub enum RowKind {
     LinkCodesOf = 8,
     /// An account whose flag a proof has cleared lately.
     FlagCleared = 9,
+    /// Who may use the operators' API. It stays until it is removed. No copy of the store has it: a registry that is restored
+    /// must not let in whoever was revoked since.
+    Operator = 10,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Session,
         Self::SessionOf,
         Self::LinkCode,
@@ -48,6 +51,7 @@ impl RowKind {
         Self::Deregistration,
         Self::LinkCodesOf,
         Self::FlagCleared,
+        Self::Operator,
     ];
 
     /// The number on disk. Stable, never reused.

@@ -24,7 +24,9 @@ use super::{
     config::Config,
     counts::{self, Counts},
     error::OpenError,
+    expiring::{ExpiringRows, RowKind},
     plan::Plan,
+    row_changes::{RowChanges, Rows},
     state::RegistryState,
     store::{FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
     transfer::TransferAccount,
@@ -75,6 +77,38 @@ impl StoppedRegistry {
     /// How many accounts there are.
     pub fn accounts(&self) -> Result<u64, StoreError> {
         self.store.accounts()
+    }
+
+    /// Changes rows of one kind. All changes that `plan` makes become durable, or none if it returns an error. It sees the rows of
+    /// this kind only.
+    pub fn change_rows<D, E: From<StoreError>>(
+        &mut self,
+        kind: RowKind,
+        plan: impl FnOnce(&mut Rows<'_>) -> Result<D, E>,
+    ) -> Result<D, E> {
+        let (mut stored, before) = (ExpiringRows::default(), RowChanges::default());
+        self.store.rows_of(kind)?.into_iter().for_each(|(key, row)| stored.put(key, row));
+        let mut rows = Rows::new(&stored, &before, self.clock.now());
+        let done = plan(&mut rows)?;
+        let step = |(key, row)| match row {
+            Some(row) => Mutation::PutRow(key, row),
+            None => Mutation::RemoveRow(key),
+        };
+        let steps: Vec<_> = rows.into_changes().into_items().map(step).collect();
+        if !steps.is_empty() {
+            self.store.commit(self.store.last_batch() + 1, &steps)?;
+        }
+        Ok(done)
+    }
+
+    /// Shows key and value of each row of a kind, in the order of the keys, also of those that have ended.
+    pub fn each_row(
+        &self,
+        kind: RowKind,
+        mut visit: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), StoreError> {
+        self.store.rows_of(kind)?.iter().for_each(|(key, row)| visit(&key.key, &row.value));
+        Ok(())
     }
 
     /// Writes the store into a new file at `path`, as [`Registry::snapshot`](super::Registry::snapshot) does.

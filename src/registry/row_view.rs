@@ -54,7 +54,12 @@ impl Registry {
     /// The rows that are visible now: for metrics, and for refusals that need no commit.
     pub fn rows(&self) -> Result<RowsView<'_>, Loading> {
         self.shared.loaded().map(drop)?;
-        Ok(RowsView { rows: self.shared.rows(), now: self.shared.clock.now() })
+        Ok(self.rows_so_far())
+    }
+
+    /// The rows that are visible now. While the registry loads, only rows of [`RowKind::Operator`] are.
+    pub fn rows_so_far(&self) -> RowsView<'_> {
+        RowsView { rows: self.shared.rows(), now: self.shared.clock.now() }
     }
 
     /// Why the account gets no new handles; none if it is not flagged. While no account is flagged, this reads one number.

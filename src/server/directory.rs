@@ -15,6 +15,8 @@ use crate::{
     clock::{SharedMachine, TrustedClock},
     config::Config,
     files::{self, DataDirectory, OsDisk, Reserve, ReservedDisk, SharedDisk},
+    operators::{Operators, SOCKET_FILE_NAME, Socket},
+    shutdown::Shutdown,
 };
 
 /// Exists while a server answers at the addresses in it.
@@ -87,7 +89,20 @@ impl Directory {
         write_addresses(&self.disk, &self.path, addresses);
     }
 
-    /// Removes the file of addresses.
+    /// Answers commands on the list of operators. Without the socket the server can do all else, so a failure does not end it.
+    pub(super) fn answer_operators(
+        &self,
+        operators: &Operators,
+        shutdown: &Shutdown,
+    ) -> Option<Socket> {
+        let socket = Socket::serve(&self.path, operators.clone(), shutdown.clone());
+        let failed = |error: &io::Error| {
+            tracing::error!(%error, "{SOCKET_FILE_NAME} cannot be made: no command can change the list of operators while the server runs");
+        };
+        socket.inspect_err(failed).ok()
+    }
+
+    /// Removes the file of addresses, and the socket of operators.
     pub(super) fn remove_addresses(&self) -> anyhow::Result<()> {
         remove_addresses(&self.path)
     }
@@ -101,10 +116,12 @@ fn write_addresses(disk: &SharedDisk, data: &Path, addresses: Addresses) {
     }
 }
 
-/// A crash leaves the file; the next start removes it before it opens anything.
+/// A crash leaves both; the next start removes them before it opens anything.
 fn remove_addresses(data: &Path) -> anyhow::Result<()> {
-    let path = data.join(ADDRESSES);
-    files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))
+    [ADDRESSES, SOCKET_FILE_NAME].into_iter().try_for_each(|name| {
+        let path = data.join(name);
+        files::remove_if_exists(&path).with_context(|| format!("removing {}", path.display()))
+    })
 }
 
 /// Sets space aside for keys and audit entries on each disk that holds them.

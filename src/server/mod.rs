@@ -6,7 +6,7 @@
 //! 2. Bind both listeners.
 //! 3. Open keys and log (recovery happens here), then the registry's store.
 //! 4. Serve. While the index is rebuilt, the listeners answer `registry-loading`.
-//! 5. Write `addresses.json`, once lookups are answered. An import that a former run had accepted continues in the
+//! 5. Answer at the socket of operators and write `addresses.json`, once lookups are answered. An import that a former run had accepted continues in the
 //!    background.
 //!
 //! # Threads
@@ -17,7 +17,7 @@
 //!
 //! # Stop
 //!
-//! 1. Remove `addresses.json`.
+//! 1. Remove `addresses.json` and the socket of operators.
 //! 2. Accept no new connection; requests under way finish. Their records are committed before they do.
 //! 3. Record how many refusals were not recorded one by one.
 //! 4. Drain the registry's writer.
@@ -66,6 +66,7 @@ use crate::{
     handle,
     http::{listen, tls::Tls},
     metrics,
+    operators::Socket,
     registry::Unrecorded,
     shared_log::Followed,
     shutdown::Shutdown,
@@ -83,6 +84,8 @@ pub struct Server {
     _rounds: Option<AbortOnDropHandle<()>>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
+    /// Once the registry takes changes.
+    operators_socket: Option<Socket>,
     directory: Directory,
 }
 
@@ -142,6 +145,7 @@ impl Server {
             _rounds: rounds,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
+            operators_socket: None,
             shutdown,
             directory,
         };
@@ -158,6 +162,8 @@ impl Server {
         match ready {
             Ok(()) => {
                 server.modules.intake.resume();
+                let (operators, shutdown) = (&server.modules.operators, &server.shutdown);
+                server.operators_socket = server.directory.answer_operators(operators, shutdown);
                 server.directory.write_addresses(server.addresses);
                 Ok(server)
             }
@@ -258,11 +264,15 @@ impl Server {
     /// nothing had crashed.
     pub async fn stop(self) -> bool {
         let Self { grace, shutdown, modules, directory, listeners, phone_threads, .. } = self;
+        let socket = self.operators_socket;
         let asked = Instant::now();
         let removed = directory.remove_addresses().is_ok();
         shutdown.stop();
         listeners.stop(grace);
-        let join = move || phone_threads.into_iter().all(|thread| thread.join().is_ok());
+        let join = move || {
+            let phones = phone_threads.into_iter().all(|thread| thread.join().is_ok());
+            phones && socket.is_none_or(Socket::join)
+        };
         let joined = spawn_blocking(join).await.unwrap_or(false);
         let drained = shutdown.drained(grace).await;
         // Once more: a minutely task that was under way may have written the file again.

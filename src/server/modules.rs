@@ -20,6 +20,7 @@ use crate::{
     },
     import_jobs::ImportJobs,
     limits,
+    operators::{self, Operators},
     query_log::{self, LogOptions, QueryLog},
     quota::{Quota, QuotaFiles},
     registry::Registry,
@@ -30,6 +31,7 @@ use crate::{
 
 pub(super) struct Modules {
     pub(super) registry: Arc<Registry>,
+    pub(super) operators: Arc<Operators>,
     pub(super) space: RegistrySpace,
     /// Free space for metrics.
     pub(super) directories: Arc<WatchedSpace>,
@@ -114,9 +116,11 @@ pub(super) fn open(
     let audit = Audit::on_disk(disk, dir, keyring, Arc::clone(clock), retention);
     let quota = Arc::new(open_quota(config, clock, &log)?);
     let directory = data.join("registry");
+    operators::take_over(&directory).context("taking the list of operators over")?;
     let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
         .context("opening the registry")?;
     let registry = Arc::new(registry);
+    let operators = Arc::new(Operators::new(Arc::clone(&registry)));
     let reserve = config.server.disk_reserve;
     let space =
         RegistrySpace { directory: directory.clone(), reserve, registry: Arc::clone(&registry) };
@@ -148,6 +152,7 @@ pub(super) fn open(
     let watched = directories.map(|(name, reserve)| (name, data.join(name), reserve));
     Ok(Modules {
         registry,
+        operators,
         space,
         directories: Arc::new(WatchedSpace::new(watched)),
         intake,

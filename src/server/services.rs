@@ -16,7 +16,6 @@ use crate::{
         proxies::Proxies,
         tls::Tls,
     },
-    operators::Operators,
     reading::Records,
     shutdown::Shutdown,
 };
@@ -52,7 +51,7 @@ impl Services {
         };
         let (audit, dispatch) = (modules.audit.clone(), modules.dispatch.clone());
         let records = Records::of_server(modules.log.clone(), audit, dispatch, Arc::clone(&clock));
-        let operators = Arc::new(Operators::of(&config.server.data));
+        let operators = Arc::clone(&modules.operators);
         let require_case = config.operators.require_case;
         let operators = OperatorState {
             gate: Gate::new(
@@ -61,7 +60,7 @@ impl Services {
                 shutdown.clone(),
                 require_case,
             ),
-            operators,
+            operators: Arc::clone(&operators),
             metrics_open: MetricsOpen(config.telemetry.metrics_open),
             reads: Reads::new(records),
             registry: Arc::clone(&modules.registry),
@@ -76,6 +75,7 @@ impl Services {
                 Arc::clone(trusted),
                 super::tls::certificate_in_files(&config.tls, SharedClock::clone(&clock)),
                 connections,
+                operators,
             )),
             log: modules.log.clone(),
             clock,

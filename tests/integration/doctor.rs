@@ -87,6 +87,13 @@ async fn a_good_deployment_has_no_fault_whoever_asks() {
     let paragraphs = String::from_utf8(told.stdout).unwrap().matches("To do: ").count();
     assert_eq!(paragraphs, asked.len());
 
+    let socket = server.data.join("operators.sock");
+    fs::set_permissions(&socket, Permissions::from_mode(0o606)).unwrap();
+    let (_, report) = json_of(server.operator(&token, "/v1/doctor")).await;
+    let kinds = found(report["findings"].as_array().unwrap());
+    assert!(has(&kinds, "file-modes", "error"), "{report}");
+    assert!(report.to_string().contains("operators.sock (mode 606)"), "{report}");
+
     assert!(server.stop().await.success());
     let root_key = folder.path().join("root/root.key");
     let mut stopped = doctor("--json --data");
@@ -94,7 +101,9 @@ async fn a_good_deployment_has_no_fault_whoever_asks() {
     let output = run(&mut stopped);
     assert_eq!(found(&findings(&output)), []);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("descriptors cannot be checked with --data"), "{said}");
+    for check in ["descriptors", "roles"] {
+        assert!(said.contains(&format!("{check} cannot be checked with --data")), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use dispatchd::{
     clock::{Clock as _, SystemClock},
     envelope::{ChunkFile, FILE_HEADER_BYTES},
+    operators::{NewOperator, Reached, Role},
     server::Addresses,
 };
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -496,14 +497,22 @@ pub(crate) fn parity_start(path: &Path) -> Option<usize> {
     usize::try_from(FILE_HEADER_BYTES + chunks).ok()
 }
 
-/// Every file below `folder` with its bytes.
+/// Adds an operator to a data directory, whose server runs in this process, in another one, or not at all. Gives its token.
+pub(crate) fn add_operator(data: &Path, name: &str, role: Role) -> String {
+    let (mut operators, new) =
+        (Reached::find(data).unwrap(), NewOperator::new(name, role).unwrap());
+    operators.add(&new).unwrap();
+    new.token().reveal().to_owned()
+}
+
+/// Every regular file below `folder` with its bytes.
 pub(crate) fn bytes_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(bytes_below(&path));
-        } else {
+        } else if path.is_file() {
             let mut bytes = Vec::new();
             fs::File::open(&path).unwrap().read_to_end(&mut bytes).unwrap();
             files.push((path, bytes));

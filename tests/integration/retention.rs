@@ -10,7 +10,7 @@ use std::{
 use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock, Timestamp},
     envelope::KeyFiles,
-    operators::{Operators, Role},
+    operators::Role,
     query_log::{Config, Filter, LogOptions, LogReader, Order, QueryLog},
     server::Server,
     shutdown::Shutdown,
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use crate::{
     enumeration::{Search, Secret, StubbornDisk, everything},
-    harness::{bytes_below, client, dispatchd, run},
+    harness::{add_operator, bytes_below, client, dispatchd, run},
     seal_kills::record,
     wire::in_process,
 };
@@ -62,10 +62,10 @@ impl Simulated {
         let sign_up = client.post(format!("http://{}/v1/devices", server.addresses().phones));
         let device = sign_up.json(&json!({"platform": "ios"})).send().await.unwrap();
         let device: Value = device.json().await.unwrap();
-        let operator = Operators::of(&data).add("reader", Role::Reader, clock.now()).unwrap();
+        let operator = add_operator(&data, "reader", Role::Reader);
         Self {
             device: device["token"].as_str().unwrap().to_owned(),
-            operator: operator.reveal().to_owned(),
+            operator,
             asked_at: Vec::new(),
             clock,
             server,
@@ -130,7 +130,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         };
         if path.is_dir() {
             copy(&path, &target);
-        } else {
+        } else if path.is_file() {
             fs::copy(&path, &target).unwrap();
         }
     }

@@ -97,10 +97,10 @@ async fn a_data_directory_has_one_server() {
 async fn a_data_directory_of_another_version_is_refused_and_not_touched() {
     let server = stopped().await;
     let format = server.data.join("format");
-    assert_eq!(fs::read_to_string(&format).unwrap(), "4\n");
+    assert_eq!(fs::read_to_string(&format).unwrap(), "5\n");
     let advice = ["registry export", "registry import"];
     let cases: [(Option<&str>, &[&str]); 3] = [
-        (Some("7\n"), &["format version 7", "reads version 4", advice[0], advice[1]]),
+        (Some("7\n"), &["format version 7", "reads version 5", advice[0], advice[1]]),
         (None, &["no file \"format\"", advice[0], advice[1]]),
         (Some("seven\n"), &["format", "damaged"]),
     ];

@@ -50,9 +50,9 @@ impl Authority {
         &self.operator.name
     }
 
-    /// Waits until the operator is revoked or has another role or token, or until the list cannot be read.
+    /// Waits until the operator is revoked or has another role or token.
     pub(super) async fn lost(&self) {
-        while self.operators.has(&self.operator).unwrap_or(false) {
+        while self.operators.has(&self.operator) {
             sleep(limits::AUTHORITY_CHECK_PAUSE).await;
         }
     }
@@ -150,7 +150,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
-    use crate::{clock::Timestamp, operators::Role};
+    use crate::operators::{NewOperator, Role, tests};
 
     /// Says when it is dropped.
     struct Dropped(Arc<Mutex<bool>>);
@@ -164,9 +164,10 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_nobody_reads_is_dropped_when_its_operator_is_revoked() {
         let data = tempfile::tempdir().unwrap();
-        let operators = Arc::new(Operators::of(data.path()));
-        let token = operators.add("ann", Role::Reader, Timestamp::EPOCH).unwrap();
-        let ann = operators.authenticate(token.reveal()).unwrap().unwrap();
+        let operators = Arc::new(tests::running(data.path()));
+        let new = NewOperator::new("ann", Role::Reader).unwrap();
+        tests::add(&operators, &new).await.unwrap();
+        let ann = operators.authenticate(new.token().reveal()).unwrap().unwrap();
         let authority = Authority::new(Arc::clone(&operators), ann, Shutdown::new());
         let is_dropped = Arc::new(Mutex::new(false));
         let dropped = Dropped(Arc::clone(&is_dropped));
@@ -178,7 +179,7 @@ mod tests {
         assert!(body.frame().await.unwrap().is_ok());
         authority.while_held(async { Ok(()) }).await.unwrap();
 
-        operators.revoke("ann").unwrap();
+        tests::revoke(&operators, "ann").await.unwrap();
         for _ in 0..6_000 {
             if *lock(&is_dropped) {
                 break;

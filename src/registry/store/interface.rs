@@ -71,7 +71,7 @@ pub(crate) trait Reader: Send + Sync {
     /// Shows each account once, in the order of their ids, as long as `visit` says to go on.
     fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError>;
 
-    /// Writes all there is at this moment into a new store file.
+    /// Writes all there is at this moment into a new store file, except the operators.
     fn copy(&self, to: &Path) -> Result<(), StoreError>;
 }
 

@@ -30,7 +30,11 @@ use super::{
     rows,
     tables::{self, ACCOUNTS, Tables},
 };
-use crate::registry::{account::Account, packed::Packed};
+use crate::registry::{
+    account::Account,
+    expiring::{ExpiringRow, RowKey, RowKind},
+    packed::Packed,
+};
 
 const FILE: &str = "registry.redb";
 /// The first bytes of every redb file.
@@ -97,6 +101,11 @@ impl RedbStore {
     /// How many accounts are stored.
     pub(crate) fn accounts(&self) -> Result<u64, StoreError> {
         Ok(self.opened.table()?.len()?)
+    }
+
+    /// The expiring rows of one kind.
+    pub(crate) fn rows_of(&self, kind: RowKind) -> Result<Vec<(RowKey, ExpiringRow)>, StoreError> {
+        tables::rows_of(&*self.opened.get()?, kind)
     }
 
     /// Commits all steps that `next` gives, piece by piece until one is empty, as one batch: all or none. Accounts in

@@ -225,6 +225,16 @@ pub(super) fn expiring_key(row: &RowKey) -> Vec<u8> {
     [&[row.kind.number()][..], &row.key].concat()
 }
 
+/// The first key of a kind, and the first behind its last one.
+pub(super) const fn keys_of(kind: RowKind) -> [[u8; 1]; 2] {
+    [[kind.number()], [kind.number() + 1]]
+}
+
+/// Whether a copy of the store has the expiring row with this key.
+pub(super) fn is_copied(key: &[u8]) -> bool {
+    !key.starts_with(&keys_of(RowKind::Operator)[0])
+}
+
 pub(super) fn write_expiring(row: &ExpiringRow) -> Vec<u8> {
     encode(&(row.ends_at.map(Timestamp::as_micros), &row.value))
 }

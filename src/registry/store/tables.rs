@@ -12,7 +12,11 @@ use super::{
     interface::{Identity, Mutation, Row, StoreError},
     rows,
 };
-use crate::{clock::Timestamp, ids};
+use crate::{
+    clock::Timestamp,
+    ids,
+    registry::expiring::{ExpiringRow, RowKey, RowKind},
+};
 
 pub(super) const ACCOUNTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(rows::ACCOUNTS);
 pub(super) const ENDED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(rows::ENDED);
@@ -76,15 +80,16 @@ pub(super) fn write_identity(
     Ok(())
 }
 
-/// Copies all tables as one reading sees them into a new database: sorted rows into empty tables, in one transaction.
+/// Copies all tables as one reading sees them into a new database, without the operators: sorted rows into empty tables, in one
+/// transaction.
 pub(super) fn copy(from: &redb::Database, to: &redb::Database) -> Result<(), StoreError> {
     let reading = from.begin_read()?;
     let writing = to.begin_write()?;
-    copy_table(&reading, &writing, META)?;
-    copy_table(&reading, &writing, ACCOUNTS)?;
-    copy_table(&reading, &writing, ENDED)?;
-    copy_table(&reading, &writing, UNRECORDED)?;
-    copy_table(&reading, &writing, EXPIRING)?;
+    copy_table(&reading, &writing, META, |_| true)?;
+    copy_table(&reading, &writing, ACCOUNTS, |_| true)?;
+    copy_table(&reading, &writing, ENDED, |_| true)?;
+    copy_table(&reading, &writing, UNRECORDED, |_| true)?;
+    copy_table(&reading, &writing, EXPIRING, rows::is_copied)?;
     Ok(writing.commit()?)
 }
 
@@ -92,11 +97,14 @@ fn copy_table<K: Key + 'static>(
     reading: &ReadTransaction,
     writing: &WriteTransaction,
     table: TableDefinition<'_, K, &'static [u8]>,
+    is_copied: impl Fn(K::SelfType<'_>) -> bool,
 ) -> Result<(), StoreError> {
     let mut target = writing.open_table(table)?;
     for row in reading.open_table(table)?.iter()? {
         let (key, value) = row?;
-        target.insert(key.value(), value.value())?;
+        if is_copied(key.value()) {
+            target.insert(key.value(), value.value())?;
+        }
     }
     Ok(())
 }
@@ -148,6 +156,23 @@ pub(super) fn load(
         visit(rows::read_expiring(key.value(), value.value())?);
     }
     Ok(())
+}
+
+/// The expiring rows of one kind, in the order of their keys.
+pub(super) fn rows_of(
+    database: &redb::Database,
+    kind: RowKind,
+) -> Result<Vec<(RowKey, ExpiringRow)>, StoreError> {
+    let [first, end] = rows::keys_of(kind);
+    let table = database.begin_read()?.open_table(EXPIRING)?;
+    let mut found = Vec::new();
+    for row in table.range::<&[u8]>(&first[..]..&end[..])? {
+        let (key, value) = row?;
+        if let Row::Expiring(key, row) = rows::read_expiring(key.value(), value.value())? {
+            found.push((key, row));
+        }
+    }
+    Ok(found)
 }
 
 /// Commits what `write` does as batch number `batch`.

@@ -1,11 +1,14 @@
 //! What an operator may do, and until when: long answers end with their operator, one operator leaves places to others, calls
-//! that give accounts out are audited, readers name cases, and no token is valid that nobody saw.
+//! that give accounts out are audited, readers name cases, and no token is valid that nobody saw. The list of operators is changed by a
+//! socket or in the files, and outlives kills and upgrades.
 
 mod adding;
 mod cases;
+mod former;
 mod places;
 mod registry_calls;
 mod revoking;
+mod socket;
 
 use std::path::Path;
 

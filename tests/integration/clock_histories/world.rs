@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use dispatchd::{
     clock::{Clock as _, ClockStatus, Machine as _, ManualClock, SystemClock, Timestamp},
     config::Config,
-    operators::{Operators, Role},
+    operators::Role,
 };
 use reqwest::Method;
 use serde_json::json;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     disk_full::SmallDisk,
-    harness::Server,
+    harness::{Server, add_operator},
     timed::Timed,
     wire::{Reply, call},
 };
@@ -69,7 +69,7 @@ impl<'a> World<'a> {
             boots: 0,
             is_confirmed: history.wrong_by.is_none(),
         };
-        let operator = Operators::of(&data).add("admin", Role::Admin, truth).unwrap();
+        let operator = add_operator(&data, "admin", Role::Admin);
         let mut world = Self {
             history,
             timed,
@@ -77,7 +77,7 @@ impl<'a> World<'a> {
             now,
             is_on_probation: false,
             is_full: false,
-            operator: operator.reveal().to_owned(),
+            operator,
             phones: Vec::new(),
             asked: Vec::new(),
             numbers: 0,

@@ -137,7 +137,7 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/upgrade.md",
-        "sudo apt install --yes --allow-downgrades ./dispatchd_0.3.0_amd64.deb",
+        "sudo apt install --yes --allow-downgrades ./dispatchd_OLD_amd64.deb",
         "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
@@ -147,12 +147,12 @@ const BY_HAND: &[(&str, &str, &str)] = &[
     ),
     (
         "docs/operators/upgrade.md",
-        "sudo apt install --yes ./dispatchd_0.4.0_amd64.deb",
+        "sudo apt install --yes ./dispatchd_0.5.0_amd64.deb",
         "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (
         "docs/operators/upgrade.md",
-        "sudo apt install --yes ./dispatchd_0.4.0_amd64.deb",
+        "sudo apt install --yes ./dispatchd_NEW_amd64.deb",
         "it needs root; packages::upgrade runs it in a root of its own",
     ),
     (

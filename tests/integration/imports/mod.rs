@@ -101,7 +101,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "vocabulary",
         ],
     ),
-    ("operators", &["clock", "files", "ids", "limits", "redacted"]),
+    ("operators", &["clock", "files", "ids", "limits", "redacted", "registry", "shutdown"]),
     (
         "dispatch",
         &[

@@ -234,13 +234,16 @@ async fn what_breaks(met: &mut Met) {
     met.take(ProblemCode::DeliveryFailed, &claim);
 
     let data = |name: &str| server.data.join(name);
+    // No file can take the place of a directory.
+    fs::remove_file(data("clock")).unwrap();
+    fs::create_dir(data("clock")).unwrap();
+    let trust = server.client.post(format!("{}/v1/clock/trust?yes=true", server.operators));
+    met.take(ProblemCode::Internal, &Reply::to(trust.bearer_auth(&admin)).await);
+
     let _ = fs::remove_dir_all(data("audit"));
     // Not even root can write into a directory whose path is a file.
     fs::write(data("audit"), "in the way").unwrap();
     met.take(ProblemCode::AuditUnwritable, &Reply::to(server.operator(&admin, "/v1/log")).await);
-
-    fs::write(data("registry/operators.json"), "{\"version\":1,\n!").unwrap();
-    met.take(ProblemCode::Internal, &Reply::to(server.operator(&admin, "/v1/log")).await);
 
     fs::remove_file(data("registry/registry.redb")).unwrap();
     let body = Some(json!({"platform": "ios"}));

@@ -59,8 +59,8 @@ fn each_version_that_is_named_has_the_format_that_its_steps_need() {
     assert_eq!(own.map(|format| format!("{format}\n")), Some(written));
 
     let of = |heading| installed(heading).iter().map(|it| formats[it]).collect::<Vec<_>>();
-    let within = of("## Within a format");
-    assert!(within.len() == 2 && within.iter().all(|format| *format == own), "{within:?}");
+    let within = installed("## Within a format");
+    assert!(within.len() == 2 && within.iter().all(|it| ANY.contains(&&**it)), "{within:?}");
     let number = own.unwrap();
     assert_eq!(of(BEFORE), [Some(number), Some(number - 1)]);
     for heading in ["## To another format", "## Back to the old version"] {
@@ -82,9 +82,7 @@ fn run_from_old(packages: &Packages, name: &str, all: Vec<Step>) {
     );
     let mut script = format!("{head}\n{begin}{PHONE}\n{rest}");
     // The old package of the tests has the version of this repository, which the document names as the new one.
-    for (version, package) in
-        [("NEW", &new), ("0.4.0", &new), ("OLD", &old), ("0.3.0", &old), ("0.2.0", &old)]
-    {
+    for (version, package) in [("NEW", &new), ("0.5.0", &new), ("OLD", &old), ("0.4.0", &old)] {
         script = script.replace(&format!("dispatchd_{version}_amd64"), package);
     }
     let path = packages.folder.path().join(name);
@@ -179,7 +177,7 @@ fn the_words_of_upgrade_lead_to_another_format_and_back() {
     let between = steps(UPGRADE, "## To another format");
     let back = steps(UPGRADE, "## Back to the old version");
     assert!(between.len() >= 4 && back.len() >= 2);
-    let mut all = vec![own("refuses $((NUMBER - 2))\nsystemctl start dispatchd")];
+    let mut all = vec![own("refuses 2\nsystemctl start dispatchd")];
     all.extend(between);
     all.push(own(GONE));
     all.extend(back);

@@ -48,6 +48,23 @@ const KINDS: &[Kind] = &[
         ..kind("addresses.json", "the addresses of the listeners")
     },
     Kind {
+        until: "while the server runs",
+        delete: "nobody: no command can then change the list of operators until the server is restarted",
+        ..kind(
+            "operators.sock",
+            "a socket: `dispatchd operator` changes the list of operators of a running server by it",
+        )
+    },
+    Kind {
+        is_made: false,
+        until: "until the first start, or the first `dispatchd operator`, of 0.5.0 or later",
+        delete: SERVER_ONLY,
+        ..kind(
+            "registry/operators.json",
+            "names, roles and hashes of operators' tokens, from versions before 0.5.0; `operators.lock` lies beside it",
+        )
+    },
+    Kind {
         delete: "nobody: trusted time then goes on from the newest hour of the log",
         ..kind("clock", "trusted time, and which boot of the machine it was")
     },
@@ -70,20 +87,12 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         until: "until a device signs out, or is silent for `registry.forget_after`",
-        delete: "nobody: all accounts are in it",
+        delete: "nobody: all accounts and operators are in it",
         ..kind(
             "registry/registry.redb",
-            "devices, accounts, handles with their proofs, hashes of tokens; for 30 days why a handle ended",
+            "devices, accounts, handles with their proofs, hashes of tokens; for 30 days why a handle ended; names and roles of \
+             operators",
         )
-    },
-    Kind {
-        until: "until revoked",
-        delete: "nobody: all operators are in it",
-        ..kind("registry/operators.json", "names, roles and hashes of operators' tokens")
-    },
-    Kind {
-        delete: WHEN_STOPPED,
-        ..kind("registry/operators.lock", "nothing; held while the list of operators changes")
     },
     Kind {
         is_made: false,

@@ -15,6 +15,7 @@ use crate::{
     connection::Wire,
     harness::{Server, say},
     load::{Client, Dice},
+    wire::Reply,
 };
 
 /// Restores as `docs/operators/backup.md` describes: stop, put the file in place, start.
@@ -60,6 +61,9 @@ async fn a_snapshot_taken_under_load_restores_a_registry_that_is_sound() {
     server.spawn().await;
     assert_eq!(server.route(&ann, "before@example.com").await, "imessage");
     assert_eq!(server.route(&ann, "after@example.com").await, "none");
+    // Whoever was revoked since the snapshot does not come back with it.
+    Reply::to(server.operator(&admin, "/v1/registry")).await.refuses(401, "token-invalid");
+    let admin = server.operator_token("admin", "admin");
     let running: Value =
         server.operator(&admin, "/v1/registry").send().await.unwrap().json().await.unwrap();
     assert_eq!(
