@@ -189,7 +189,7 @@ impl Registry {
     pub(super) async fn submit<D, E>(
         &self,
         touches: Touches,
-        plan: impl FnOnce(&mut Plan) -> Result<D, E> + Send + 'static,
+        plan: impl FnMut(&mut Plan) -> Result<D, E> + Send + 'static,
     ) -> Result<D, E>
     where
         D: Send + 'static,

@@ -120,7 +120,7 @@ impl StoppedRegistry {
                     let planned = piece.and_then(|accounts| {
                         let mut plan = Plan::new(Arc::clone(&shared), Arc::clone(&reader));
                         plan.earlier = std::mem::take(&mut earlier);
-                        let part = import(&mut plan, accounts, &mut records)
+                        let part = import(&mut plan, accounts.into(), &mut records)
                             .map_err(|error| StoreError::Source(error.to_string()))?;
                         earlier = std::mem::take(&mut plan.earlier);
                         Ok((steps(plan, &mut outbox, &mut earlier), part))

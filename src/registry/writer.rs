@@ -32,7 +32,7 @@ use super::{
     error::ChangeError,
     expiring::RowKind,
     flag_counts::FlagCounts,
-    job::{Answer, Job, Touched, Touches},
+    job::{Job, Touched, Touches},
     plan::Plan,
     state::RegistryState,
     store::{Mutation, Reader, Store, Unrecorded},
@@ -181,29 +181,30 @@ impl Writer {
         if let Some(refusal) = self.refusal(&first.touches) {
             return first.refuse(refusal);
         }
-        let (answers, plan) = self.gather(first);
+        let (jobs, plan) = self.gather(first);
         let outcome = self.carry_out(plan);
-        answers.into_iter().for_each(|answer| answer(outcome.clone()));
+        jobs.into_iter().for_each(|job| job.answer(outcome.clone()));
     }
 
     /// Takes waiting commands, up to the first that touches what another of them touches.
-    fn gather(&mut self, first: Job) -> (Vec<Answer>, Plan) {
+    fn gather(&mut self, first: Job) -> (Vec<Job>, Plan) {
         let mut plan = Plan::new(Arc::clone(&self.shared), Arc::clone(&self.reader));
         plan.takes_records = self.takes_records();
-        let (mut touched, mut answers) = (Touched::default(), Vec::new());
+        let (mut touched, mut jobs) = (Touched::default(), Vec::new());
         let mut next = Some(first);
-        while let Some(job) = next {
+        while let Some(mut job) = next {
             let may_join = plan.takes_records || job.touches.needs_no_record;
             if !may_join || !touched.add(&job.touches, &self.shared.read()) {
                 self.carried = Some(job);
                 break;
             }
-            answers.push(job.plan(&mut plan));
-            let has_room = answers.len() < limits::REGISTRY_COMMIT_CHANGES_MAX
+            job.plan(&mut plan);
+            jobs.push(job);
+            let has_room = jobs.len() < limits::REGISTRY_COMMIT_CHANGES_MAX
                 && plan.changes.len() < limits::REGISTRY_COMMIT_CHANGES_MAX;
             next = if has_room { self.queue.try_recv().ok() } else { None };
         }
-        (answers, plan)
+        (jobs, plan)
     }
 
     fn carry_out(&mut self, plan: Plan) -> Result<Recorded, ChangeError> {

@@ -125,7 +125,7 @@ fn flow<T>(flow: ControlFlow<Seen, T>, done: impl FnOnce(T) -> Outcome) -> Outco
 fn decide(
     steps: Vec<RowStep>,
     breaks: bool,
-) -> impl FnOnce(&mut Rows<'_>) -> ControlFlow<Seen> + Send {
+) -> impl FnMut(&mut Rows<'_>) -> ControlFlow<Seen> + Send {
     move |rows| {
         let seen = change(rows, &steps);
         if breaks { ControlFlow::Break(seen) } else { ControlFlow::Continue(()) }
@@ -180,9 +180,10 @@ impl Command {
                     Outcome::Done
                 })
             }
-            Self::Import(piece) => {
-                told(registry.import(piece, &mut ImportRecords::default()).await, Outcome::Imported)
-            }
+            Self::Import(piece) => told(
+                registry.import(piece.into(), &mut ImportRecords::default()).await,
+                Outcome::Imported,
+            ),
             Self::Rows(steps, fails) => {
                 let plan = move |rows: &mut Rows<'_>| {
                     let seen = change(rows, &steps);
