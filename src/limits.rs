@@ -501,6 +501,9 @@ pub const REGISTRY_SNAPSHOTS_MAX: usize = 2;
 /// Registry snapshots of one operator at once: a slow client must not take another operator's place.
 pub const REGISTRY_SNAPSHOTS_PER_OPERATOR_MAX: usize = 1;
 
+/// Bytes of one entry of the shared log. etcd takes 1.5 MiB in a request by default (`--max-request-bytes`).
+pub const SHARED_LOG_ENTRY_MAX: usize = 1024 * 1024;
+
 /// The network of an address, by which limits count: an IPv4 address, or the /48 of an IPv6 address. A /48 is what providers
 /// assign to one site (RFC 6177): whoever has one has 65,536 networks of 64 bits.
 pub fn network_of(address: IpAddr) -> IpAddr {

@@ -172,7 +172,9 @@ impl Writer {
         let account = touches.device.and_then(|device| self.shared.read().account_of(device));
         held.steps.iter().any(|step| match step {
             Mutation::PutAccount { account: held, .. } => Some(held.id) == account,
-            Mutation::RemoveAccount { id, .. } => Some(*id) == account,
+            Mutation::RemoveAccount { id, .. } | Mutation::CheckIn { account: id, .. } => {
+                Some(*id) == account
+            }
             _ => false,
         })
     }
