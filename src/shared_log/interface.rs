@@ -56,8 +56,8 @@ impl fmt::Debug for Entry {
 pub enum Appended {
     /// The log took it, now and durably, at the place after the expected head.
     Mine,
-    /// The log's head is another than expected, and it took nothing in this call. If an earlier call with the same entry ended without an
-    /// answer, that one may have appended it: the entry at the place after the expected head tells.
+    /// The log's head is another than expected. If the entry was sent before and its answer was lost, in this call or an earlier one, then
+    /// it may be what moved the head: the entry at the place after the expected head tells. It will not be appended any more.
     Taken(Head),
 }
 
@@ -84,8 +84,9 @@ pub enum EngineError {
 /// A log that several nodes append to. All calls are linearizable: their effects and answers are as if each had happened at one moment
 /// between its begin and its end.
 pub trait SharedLog: Send + Sync {
-    /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the engine's members. After an error it
-    /// may have happened: the same call settles that.
+    /// Appends `entry`, if the log's head is `expected`, and makes it durable on a majority of the engine's members. After
+    /// [`EngineError::Unknown`] it may have happened, or may still: the same call settles that. An entry has at most
+    /// [`SHARED_LOG_ENTRY_MAX`](crate::limits::SHARED_LOG_ENTRY_MAX) bytes, and no two have the same bytes.
     fn append<'a>(
         &'a self,
         expected: Head,

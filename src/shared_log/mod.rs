@@ -7,5 +7,9 @@
 //! The default is one machine without an engine: its store is the log.
 
 mod interface;
+#[cfg(any(test, feature = "testing"))]
+mod memory;
 
 pub use interface::{Appended, EngineError, Entry, Head, SharedLog};
+#[cfg(any(test, feature = "testing"))]
+pub use memory::{Backup, Call, Fault, MemoryLog};

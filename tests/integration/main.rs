@@ -64,6 +64,7 @@ mod repository;
 mod retention;
 mod scenarios;
 mod seal_kills;
+mod shared_log;
 mod slow_clients;
 mod smoke;
 mod smuggling;

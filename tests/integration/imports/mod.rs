@@ -30,7 +30,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("clock", &["files", "limits"]),
     ("background", &["ids", "shutdown"]),
     ("handle", &["limits", "redacted"]),
-    ("shared_log", &["limits"]),
+    ("shared_log", &["limits", "lock"]),
     ("vocabulary", &["handle", "ids"]),
     ("envelope", &["clock", "files", "ids", "limits", "lock"]),
     (
