@@ -6,10 +6,12 @@
 //!
 //! The default is one machine without an engine: its store is the log.
 
+mod follower;
 mod interface;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
 
+pub use follower::{Diverged, Follower};
 pub use interface::{Appended, EngineError, Entry, Head, SharedLog};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::{Backup, Call, Fault, MemoryLog};
