@@ -10,9 +10,18 @@ use crate::{
     ids::{AccountId, DeviceId},
 };
 
+/// What the writer's queue holds.
+pub(super) enum Message {
+    Job(Job),
+    /// The shared log has something to read.
+    Nudge,
+}
+
 /// A command in the writer's queue.
 pub(super) struct Job {
     pub(super) touches: Touches,
+    /// How often another node got the place that its entry was to have.
+    pub(super) lost_races: u32,
     command: Box<dyn Command>,
 }
 
@@ -68,7 +77,8 @@ impl Job {
         plan: impl FnMut(&mut Plan) -> Result<D, E> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Reply<D, E>>) {
         let (reply, receiver) = oneshot::channel();
-        (Self { touches, command: Box::new(Planned { plan, found: None, reply }) }, receiver)
+        let command = Box::new(Planned { plan, found: None, reply });
+        (Self { touches, lost_races: 0, command }, receiver)
     }
 
     pub(super) fn plan(&mut self, batch: &mut Plan) {

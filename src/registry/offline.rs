@@ -26,7 +26,7 @@ use super::{
     error::OpenError,
     plan::Plan,
     state::RegistryState,
-    store::{FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
+    store::{Applied, FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
     transfer::TransferAccount,
 };
 
@@ -109,6 +109,8 @@ impl StoppedRegistry {
         let (shared, unrecorded) = self.loaded()?;
         let (reader, batch) = (self.store.reader(), self.store.last_batch() + 1);
         let mut outbox = ChangeOutbox::new(unrecorded, Vec::new());
+        // What comes in here alone is in no entry of a log that the store followed.
+        let mut leaves_log = self.store.applied() != Applied::NONE;
         let (mut earlier, mut records) = (HashMap::new(), ImportRecords::default());
         let mut imported = Imported::default();
         thread::scope(|scope| {
@@ -136,7 +138,10 @@ impl StoppedRegistry {
                     let Ok(planned) = pieces.recv() else {
                         return Ok(Vec::new());
                     };
-                    let (steps, part) = planned?;
+                    let (mut steps, part) = planned?;
+                    if std::mem::take(&mut leaves_log) {
+                        steps.push(FillStep::of(Mutation::Applied(Applied::NONE)));
+                    }
                     imported.add(part);
                     progress(imported.accounts + imported.accounts_kept);
                     // A piece of which nothing came in is not the end.

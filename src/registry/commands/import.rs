@@ -43,6 +43,25 @@ impl Registry {
         records: &mut ImportRecords,
     ) -> Result<Imported, ChangeError> {
         self.check_space()?;
+        let (mut pieces, mut imported) = (vec![accounts], Imported::default());
+        while let Some(piece) = pieces.pop() {
+            match self.import_piece(Arc::clone(&piece), records).await {
+                Ok(part) => imported.add(part),
+                Err(ChangeError::TooLarge) if piece.len() > 1 => {
+                    let (first, last) = piece.split_at(piece.len() / 2);
+                    pieces.extend([last.into(), first.into()]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(imported)
+    }
+
+    async fn import_piece(
+        &self,
+        accounts: Arc<[TransferAccount]>,
+        records: &mut ImportRecords,
+    ) -> Result<Imported, ChangeError> {
         let before = *records;
         let touches = Touches { everything: true, ..Touches::default() };
         let piece = move |plan: &mut Plan| {

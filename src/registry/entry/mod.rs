@@ -14,6 +14,8 @@
 //! writes a format before all nodes read it: [`EntryFormat`] says which one to write. A node stops at an entry that it cannot read.
 
 mod error;
+#[cfg(feature = "testing")]
+mod fuzz;
 mod key;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ use crate::{clock::Timestamp, ids, limits, shared_log::Head, vocabulary::Change}
 use super::store::{Mutation, read_steps, write_steps};
 
 pub use error::EntryError;
+#[cfg(feature = "testing")]
+pub use fuzz::entries as fuzz_entries;
 pub use key::{EntryKey, EntryKeys};
 
 /// The version of an entry's bytes.
