@@ -101,7 +101,7 @@ impl Committer {
             if self.outbox.is_in_order()
                 && let Some(batch) = self.held.take()
             {
-                self.held = self.publish(batch).err();
+                let _ = self.publish(batch);
             }
         }
     }
@@ -157,13 +157,11 @@ impl Committer {
         }
         self.reopen_pause = limits::REGISTRY_REOPEN_PAUSE;
         self.shared.show_rows(&mut batch.steps, |kind| kind != RowKind::Flag);
-        self.publish(batch).map_err(|batch| {
+        self.publish(batch).inspect_err(|_| {
             tracing::error!(
                 "the log refused change records; changes are held back until it takes them"
             );
-            self.held = Some(batch);
             self.offer_at = Instant::now() + limits::REGISTRY_RECORD_PAUSE;
-            ChangeError::LogUnwritable
         })
     }
 
@@ -179,11 +177,12 @@ impl Committer {
         committed.is_ok()
     }
 
-    /// Records and shows a durable batch while no lookup decides. Gives the batch back if the query log refuses it, or has not
-    /// taken earlier records yet.
-    fn publish(&mut self, mut batch: Transaction) -> Result<Recorded, Transaction> {
+    /// Records and shows a durable batch while no lookup decides. Holds the batch if the query log refuses it, or has not taken
+    /// earlier records yet.
+    fn publish(&mut self, mut batch: Transaction) -> Result<Recorded, ChangeError> {
         if !batch.rows.is_empty() && !self.outbox.is_in_order() {
-            return Err(batch);
+            self.held = Some(batch);
+            return Err(ChangeError::LogUnwritable);
         }
         let of_flags = FlagCounts::causes(&batch.rows);
         let mut index = self.shared.write();
@@ -198,7 +197,10 @@ impl Committer {
                 }
                 Ok(recorded)
             }
-            Err(rows) => Err(Transaction { rows, ..batch }),
+            Err(rows) => {
+                self.held = Some(Transaction { rows, ..batch });
+                Err(ChangeError::LogUnwritable)
+            }
         }
     }
 
@@ -236,8 +238,8 @@ impl Committer {
         self.shared.show_rows(&mut batch.steps, |kind| kind != RowKind::Flag);
         if !batch.rows.is_empty() {
             (self.held, self.offer_at) = (Some(batch), now);
-        } else if let Err(batch) = self.publish(batch) {
-            self.held = Some(batch);
+        } else {
+            let _ = self.publish(batch);
         }
     }
 
