@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{ClusterId, Entry, EntryKey, EntryKeys};
+use super::{
+    format::{ClusterId, Entry},
+    key::{EntryKey, EntryKeys},
+};
 use crate::{
     clock::Timestamp,
     registry::store::{read_steps, write_steps},
