@@ -286,6 +286,20 @@ pub const TIMELINE_ASKERS_NAMED_MAX: usize = 5;
 
 // Group: The registry
 
+/// How often a registry that follows a shared log asks for entries of others, if nothing told it to.
+pub const REGISTRY_LOG_POLL: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 1_000 });
+/// How long one call of the shared log's engine may take. An election of three members takes 1.6 s.
+pub const REGISTRY_LOG_CALL_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause before an entry that got no answer is sent again.
+pub const REGISTRY_LOG_RETRY_PAUSE: Duration =
+    Duration::from_millis(if cfg!(test) { 1 } else { 50 });
+/// How long requests wait for an entry of which it is not known whether the log has it.
+pub const REGISTRY_LOG_DOUBT_PATIENCE: Duration =
+    Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
+/// Bytes of entries that a registry reads at once.
+pub const REGISTRY_LOG_READ_BYTES: usize = 4 * 1024 * 1024;
+/// How often a command may lose the race for a place in the shared log. Then it is refused: the nodes are overloaded.
+pub const REGISTRY_LOST_RACES_MAX: u32 = 20;
 /// Registry changes that wait for the store's writer; beyond it, the answer is `overloaded`.
 pub const REGISTRY_QUEUE_CHANGES_MAX: usize = 8_192;
 /// Changes in one durable commit of the registry store.

@@ -73,6 +73,12 @@ pub(crate) const TARGETS: &[Target] = &[
         inputs: 24_000,
     },
     Target {
+        name: "entries",
+        run: dispatchd::registry::fuzz_entries,
+        seeds: texts::entry_seeds,
+        inputs: 24_000,
+    },
+    Target {
         name: "quota_rows",
         run: dispatchd::quota::fuzz_rows,
         seeds: texts::quota_seeds,

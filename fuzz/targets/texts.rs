@@ -234,6 +234,25 @@ pub(super) fn registry_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
+/// An entry's head, and steps by their kind: a check-in, a removed account, a tombstone and its end, a row and its end, a change.
+pub(super) fn entry_seeds() -> Vec<Vec<u8>> {
+    let phone: &[u8] = &[9, 1, 0, 0, 0, 3, 0x4b, 0xc8, 0x2a, 0x3b];
+    let head = [&[1][..], &[0; 16], &[1], &[7; 16], &[3, 9], &[0; 32], &[1], &[5; 12]].concat();
+    let micros: &[u8] = &[128, 128, 226, 196, 242, 162, 153, 3];
+    let change = [&[2, 7][..], micros, &[1, 1, 0, 0, 0]].concat();
+    let steps: Vec<Vec<u8>> = vec![
+        [&[0][..], &[7; 16], &[9]].concat(),
+        vec![2, 7, 9],
+        [&[3][..], phone, &[4, 2, 1, 200, 1]].concat(),
+        [&[4][..], phone].concat(),
+        vec![5, 2, 3, 97, 4, 2, 0, 1, 7],
+        vec![6, 2, 3, 97],
+        [&[7, change.len() as u8][..], &change].concat(),
+    ];
+    let all = steps.concat();
+    [vec![[&head[..], &[0; 40]].concat(), all], steps].concat()
+}
+
 pub(super) fn quota_seeds() -> Vec<Vec<u8>> {
     (1..=5).map(|kind| [&[kind][..], &[7; 8], &[1; 17 * 3]].concat()).collect()
 }

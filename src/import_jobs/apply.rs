@@ -66,7 +66,7 @@ impl ImportJobs {
                 break;
             }
             let accounts = piece.len() as u64;
-            let Some(part) = self.apply_piece(piece, &mut records).await else {
+            let Some(part) = self.apply_piece(piece.into(), &mut records).await else {
                 return Ok(None);
             };
             imported.add(part);
@@ -86,7 +86,7 @@ impl ImportJobs {
     /// Applies a piece, and retries while the registry refuses changes. `None` if the service stops.
     async fn apply_piece(
         &self,
-        piece: Vec<TransferAccount>,
+        piece: Arc<[TransferAccount]>,
         records: &mut ImportRecords,
     ) -> Option<Imported> {
         let mut is_refused = false;
@@ -94,7 +94,7 @@ impl ImportJobs {
             if self.shutdown.stopping().now_or_never().is_some() {
                 return None;
             }
-            let error = match self.registry.import(piece.clone(), records).await {
+            let error = match self.registry.import(Arc::clone(&piece), records).await {
                 Ok(part) => return Some(part),
                 Err(ChangeError::Stopped) => return None,
                 // Each of the others passes: the log, the disk or the load.

@@ -130,6 +130,19 @@ impl Account {
         self.lost.push(LostDetails { handle: handle.clone(), how, at });
     }
 
+    /// The device that checked in since the account was `was`, if nothing else changed.
+    pub(super) fn renewed_since(&self, was: &Self) -> Option<&Device> {
+        let mut changed = self.devices.iter().zip(&was.devices).filter(|(now, then)| now != then);
+        let (now, then) = changed.next()?;
+        let last_check_in_at = now.last_check_in_at;
+        let renewed = Device { last_check_in_at, lapse_recorded: false, ..then.clone() };
+        let is_renewed = *now == renewed && changed.next().is_none();
+        let is_rest_same = self.devices.len() == was.devices.len()
+            && self.claims == was.claims
+            && self.lost == was.lost;
+        (is_renewed && is_rest_same).then_some(now)
+    }
+
     /// Whether rows that were read make sense: devices and handles once each, a claim's devices its account's own.
     pub(super) fn is_sound(&self) -> bool {
         let once =

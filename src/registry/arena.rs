@@ -91,6 +91,12 @@ impl Arena {
         fits
     }
 
+    /// A record, to be changed where it lies. Its length must stay.
+    pub(super) fn get_mut(&mut self, place: Slot) -> &mut [u8] {
+        let len = self.get(place).bytes().len();
+        self.slot(place, len)
+    }
+
     pub(super) fn remove(&mut self, place: Slot) {
         let len = self.get(place).bytes().len();
         self.used_bytes -= len as u64;

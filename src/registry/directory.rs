@@ -26,8 +26,9 @@ use super::{
     config::Config,
     error::{ChangeError, OpenError},
     expiring::RowKind,
-    job::{Job, Touches},
+    job::{Job, Message, Touches},
     lease_offset::LeaseOffsets,
+    member::LogMember,
     plan::Plan,
     state::RegistryState,
     store::{Mutation, Reader, RedbStore, Store, StoreError, Unrecorded},
@@ -44,15 +45,16 @@ pub struct Registry {
     pub(super) reader: Arc<dyn Reader>,
     subject_key: SubjectKey,
     pub(super) lease_offsets: LeaseOffsets,
-    stage: Mutex<Stage>,
+    pub(super) stage: Mutex<Stage>,
+    member: Option<LogMember>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-enum Stage {
+pub(super) enum Stage {
     Opened(Box<dyn Store>),
     Loading,
     Loaded(Box<dyn Store>, Vec<Unrecorded>),
-    Started(SyncSender<Job>),
+    Started(SyncSender<Message>),
     Closed,
 }
 
@@ -72,14 +74,26 @@ impl Registry {
 
     pub(super) fn with_store(store: Box<dyn Store>, config: Config, clock: SharedClock) -> Self {
         let identity = store.identity();
+        let shared = RegistryState::new(config, clock, identity.founded_at);
+        shared.position.show(store.applied().head);
         Self {
             subject_key: SubjectKey::new(&identity.subject_key),
             lease_offsets: LeaseOffsets::new(&identity.subject_key),
-            shared: Arc::new(RegistryState::new(config, clock, identity.founded_at)),
+            shared: Arc::new(shared),
             reader: store.reader(),
             stage: Mutex::new(Stage::Opened(store)),
+            member: None,
             writer: Mutex::default(),
         }
+    }
+
+    /// Has the registry follow a shared log: once it is started, each change is an entry of the log before it is durable or
+    /// visible here, and what other nodes append is applied. A registry that does not follow the log that its store followed
+    /// leaves it with its first change.
+    #[must_use]
+    pub fn following(mut self, member: LogMember) -> Self {
+        self.member = Some(member);
+        self
     }
 
     /// Builds the index from the store. Blocks: seconds for ten million handles.
@@ -119,7 +133,8 @@ impl Registry {
         // Lookups are answered from here on. The log was handed every change that they see.
         self.shared.show();
         let (sender, queue) = sync_channel(limits::REGISTRY_QUEUE_CHANGES_MAX);
-        let writer = Writer::new(Arc::clone(&self.shared), queue, store, sink, outbox);
+        let writer =
+            Writer::new(Arc::clone(&self.shared), queue, store, sink, outbox, self.member.clone());
         let thread = thread::Builder::new().name("registry-writer".to_owned());
         let thread = thread.spawn(|| writer.run()).map_err(OpenError::Thread)?;
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -198,7 +213,7 @@ impl Registry {
     pub(super) async fn submit<D, E>(
         &self,
         touches: Touches,
-        plan: impl FnOnce(&mut Plan) -> Result<D, E> + Send + 'static,
+        plan: impl FnMut(&mut Plan) -> Result<D, E> + Send + 'static,
     ) -> Result<D, E>
     where
         D: Send + 'static,
@@ -224,16 +239,18 @@ impl Registry {
 
     fn enqueue(&self, job: Job) -> Result<(), ChangeError> {
         match &*self.stage() {
-            Stage::Started(sender) => sender.try_send(job).map_err(|error| match error {
-                TrySendError::Full(_) => ChangeError::Overloaded,
-                TrySendError::Disconnected(_) => ChangeError::Stopped,
-            }),
+            Stage::Started(sender) => {
+                sender.try_send(Message::Job(job)).map_err(|error| match error {
+                    TrySendError::Full(_) => ChangeError::Overloaded,
+                    TrySendError::Disconnected(_) => ChangeError::Stopped,
+                })
+            }
             Stage::Opened(_) | Stage::Loading | Stage::Loaded(..) => Err(ChangeError::Loading),
             Stage::Closed => Err(ChangeError::Stopped),
         }
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
+    pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

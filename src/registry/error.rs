@@ -34,6 +34,9 @@ pub enum ChangeError {
     /// The log cannot be written. Either nothing has changed, or the change is made and its record will follow.
     #[error("the log cannot be written")]
     LogUnwritable,
+    /// The change is larger than one entry of the shared log may be. Callers that can divide it do so.
+    #[error("the change is larger than an entry of the shared log may be")]
+    TooLarge,
     /// The service is stopping.
     #[error("the registry is stopping")]
     Stopped,

@@ -25,7 +25,7 @@ use super::{
     account::Account,
     arena::{Arena, Slot},
     handle_state::{HandleState, Tombstone},
-    packed::{Name, Packed, PackedDevice, pack},
+    packed::{self, Name, Packed, PackedDevice, pack},
     store::{Mutation, StoreError},
     table::Table,
     totals::Totals,
@@ -169,12 +169,13 @@ impl Index {
         match mutation {
             Mutation::PutAccount { account, known_by } => self.put_account(&account, known_by),
             Mutation::RemoveAccount { known_by, .. } => self.remove_account(known_by),
+            Mutation::CheckIn { device, at, .. } => self.check_in(device, at),
             Mutation::PutTombstone(handle, tombstone) => {
                 self.tombstones.insert(handle, tombstone);
             }
             Mutation::RemoveTombstone(handle) => drop(self.tombstones.remove(&handle)),
             // Known to the store only.
-            Mutation::PutUnrecorded(..) | Mutation::RemoveUnrecorded(_) => {}
+            Mutation::PutUnrecorded(..) | Mutation::RemoveUnrecorded(_) | Mutation::Applied(_) => {}
             Mutation::PutRow(..) | Mutation::RemoveRow(_) => {
                 unreachable!("expiring rows are not in the index")
             }
@@ -205,6 +206,13 @@ impl Index {
             self.arena.insert(packed)
         };
         self.enter(place);
+    }
+
+    fn check_in(&mut self, device: DeviceId, at: Timestamp) {
+        let place = self.place_of_device(device).expect(KNOWN);
+        self.totals.remove(self.arena.get(place));
+        packed::check_in(self.arena.get_mut(place), device, at);
+        self.totals.add(self.arena.get(place));
     }
 
     fn remove_account(&mut self, known_by: DeviceId) {

@@ -10,54 +10,89 @@ use crate::{
     ids::{AccountId, DeviceId},
 };
 
+/// What the writer's queue holds.
+pub(super) enum Message {
+    Job(Job),
+    /// The shared log has something to read.
+    Nudge,
+}
+
 /// A command in the writer's queue.
 pub(super) struct Job {
     pub(super) touches: Touches,
-    run: Run,
+    /// How often another node got the place that its entry was to have.
+    pub(super) lost_races: u32,
+    command: Box<dyn Command>,
 }
 
-/// Plans the command, unless its batch is refused.
-type Run = Box<dyn FnOnce(Option<&mut Plan>) -> Answer + Send>;
+/// A command that can be planned again: what an earlier plan found may not be true any more.
+trait Command: Send {
+    /// Adds the command to `batch`, and keeps what it tells its caller.
+    fn plan(&mut self, batch: &mut Plan);
 
-/// Answers the caller of a planned command, once it is known how its batch went.
-pub(super) type Answer = Box<dyn FnOnce(Result<Recorded, ChangeError>) + Send>;
+    /// Tells the caller what the last plan found, if its batch went well.
+    fn answer(self: Box<Self>, outcome: Result<Recorded, ChangeError>);
+}
+
+struct Planned<D, E, P> {
+    plan: P,
+    /// What the last plan found. None if there was no plan, or nobody waits for the answer.
+    found: Option<Result<D, E>>,
+    reply: oneshot::Sender<Reply<D, E>>,
+}
 
 /// What a caller receives once its command is durable and visible: the result, and what is left to wait for.
 pub(super) type Reply<D, E> = Result<(D, Recorded), E>;
 
+impl<D, E, P> Command for Planned<D, E, P>
+where
+    D: Send + 'static,
+    E: From<ChangeError> + Send + 'static,
+    P: FnMut(&mut Plan) -> Result<D, E> + Send + 'static,
+{
+    fn plan(&mut self, batch: &mut Plan) {
+        // A caller that has waited for too long was refused: a change that is not begun is not made.
+        self.found = if self.reply.is_closed() { None } else { Some((self.plan)(batch)) };
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<Recorded, ChangeError>) {
+        let answer = match (self.found, outcome) {
+            // A refusal is final: whether the batch went well does not concern it.
+            (Some(Err(refused)), _) => Err(refused),
+            (_, Err(failed)) => Err(failed.into()),
+            (Some(Ok(done)), Ok(recorded)) => Ok((done, recorded)),
+            // Nobody waits for this answer.
+            (None, Ok(_)) => Err(ChangeError::Stopped.into()),
+        };
+        // The caller may have gone away.
+        let _ = self.reply.send(answer);
+    }
+}
+
 impl Job {
-    /// A command that `plan` adds to a batch. `plan` refuses and adds nothing, or adds all of it.
+    /// A command that `plan` adds to a batch. `plan` refuses and adds nothing, or adds all of it. It may run more than once, each
+    /// time on a batch that knows nothing of the times before.
     pub(super) fn new<D: Send + 'static, E: From<ChangeError> + Send + 'static>(
         touches: Touches,
-        plan: impl FnOnce(&mut Plan) -> Result<D, E> + Send + 'static,
+        plan: impl FnMut(&mut Plan) -> Result<D, E> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Reply<D, E>>) {
         let (reply, receiver) = oneshot::channel();
-        let run = |batch: Option<&mut Plan>| -> Answer {
-            // A caller that has waited for too long was refused: a change that is not begun is not made.
-            let planned = batch.filter(|_| !reply.is_closed()).map(plan);
-            Box::new(|outcome| {
-                let answer = match (planned, outcome) {
-                    // A refusal is final: whether the batch went well does not concern it.
-                    (Some(Err(refused)), _) => Err(refused),
-                    (_, Err(failed)) => Err(failed.into()),
-                    (Some(Ok(done)), Ok(recorded)) => Ok((done, recorded)),
-                    // Nobody waits for this answer.
-                    (None, Ok(_)) => Err(ChangeError::Stopped.into()),
-                };
-                // The caller may have gone away.
-                let _ = reply.send(answer);
-            })
-        };
-        (Self { touches, run: Box::new(run) }, receiver)
+        let command = Box::new(Planned { plan, found: None, reply });
+        (Self { touches, lost_races: 0, command }, receiver)
     }
 
-    pub(super) fn plan(self, batch: &mut Plan) -> Answer {
-        (self.run)(Some(batch))
+    pub(super) fn plan(&mut self, batch: &mut Plan) {
+        self.command.plan(batch);
     }
 
-    /// Answers the caller without planning the command.
+    /// Answers the caller of a planned command, once it is known how its batch went.
+    pub(super) fn answer(self, outcome: Result<Recorded, ChangeError>) {
+        self.command.answer(outcome);
+    }
+
+    /// Answers the caller of a command that was not planned.
     pub(super) fn refuse(self, error: ChangeError) {
-        (self.run)(None)(Err(error));
+        self.command.answer(Err(error));
     }
 }
 

@@ -19,6 +19,8 @@
 //! [`Registry`] puts a command into the writer's bounded queue. The writer plans it and commits it to the
 //! store. While no lookup decides, it hands the record to the log through [`ChangeSink`] and makes the change visible in the
 //! index. Then it answers. The index and the store apply the same steps. Lookups hold a [`View`]: one point in time.
+//!
+//! A registry that is a [`LogMember`] appends each change to the shared log first, and applies what other nodes append.
 
 mod account;
 mod arena;
@@ -28,14 +30,17 @@ mod config;
 mod counts;
 mod device;
 mod directory;
+mod entry;
 mod error;
 mod expiring;
 mod flag;
 mod flag_counts;
+mod follower;
 mod handle_state;
 mod index;
 mod job;
 mod lease_offset;
+mod member;
 mod offline;
 mod packed;
 mod plan;
@@ -61,11 +66,15 @@ pub use config::Config;
 pub use counts::{Counts, LiveCounts};
 pub use device::{DeviceDetails, HandleDetails};
 pub use directory::Registry;
+#[cfg(feature = "testing")]
+pub use entry::fuzz_entries;
+pub use entry::{ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId};
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};
 pub use expiring::RowKind;
 pub use flag::AccountFlag;
 pub use handle_state::HandleState;
 pub use index::IndexBytes;
+pub use member::{LogMember, LogPosition, LogStop};
 pub use offline::StoppedRegistry;
 pub use row_changes::Rows;
 pub use row_view::RowsView;

@@ -28,7 +28,7 @@ use super::{
     plan::Plan,
     row_changes::{RowChanges, Rows},
     state::RegistryState,
-    store::{FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
+    store::{Applied, FillStep, Identity, Mutation, RedbStore, Store as _, StoreError, Unrecorded},
     transfer::TransferAccount,
 };
 
@@ -143,6 +143,8 @@ impl StoppedRegistry {
         let (shared, unrecorded) = self.loaded()?;
         let (reader, batch) = (self.store.reader(), self.store.last_batch() + 1);
         let mut outbox = ChangeOutbox::new(unrecorded, Vec::new());
+        // What comes in here alone is in no entry of a log that the store followed.
+        let mut leaves_log = self.store.applied() != Applied::NONE;
         let (mut earlier, mut records) = (HashMap::new(), ImportRecords::default());
         let mut imported = Imported::default();
         thread::scope(|scope| {
@@ -154,7 +156,7 @@ impl StoppedRegistry {
                     let planned = piece.and_then(|accounts| {
                         let mut plan = Plan::new(Arc::clone(&shared), Arc::clone(&reader));
                         plan.earlier = std::mem::take(&mut earlier);
-                        let part = import(&mut plan, accounts, &mut records)
+                        let part = import(&mut plan, accounts.into(), &mut records)
                             .map_err(|error| StoreError::Source(error.to_string()))?;
                         earlier = std::mem::take(&mut plan.earlier);
                         Ok((steps(plan, &mut outbox, &mut earlier), part))
@@ -170,7 +172,10 @@ impl StoppedRegistry {
                     let Ok(planned) = pieces.recv() else {
                         return Ok(Vec::new());
                     };
-                    let (steps, part) = planned?;
+                    let (mut steps, part) = planned?;
+                    if std::mem::take(&mut leaves_log) {
+                        steps.push(FillStep::of(Mutation::Applied(Applied::NONE)));
+                    }
                     imported.add(part);
                     progress(imported.accounts + imported.accounts_kept);
                     // A piece of which nothing came in is not the end.

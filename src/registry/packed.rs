@@ -90,8 +90,27 @@ pub(super) fn pack(account: &Account) -> Vec<u8> {
     out
 }
 
+/// Renews a device in the packed account `bytes`: it checked in at `at`, and no lapse of its lease is recorded. False if the
+/// account has no such device.
+pub(super) fn check_in(bytes: &mut [u8], device: DeviceId, at: Timestamp) -> bool {
+    let packed = Packed::of(bytes);
+    let Some(number) = packed.devices().position(|one| one.id() == device) else {
+        return false;
+    };
+    let first = packed.devices_at() + number * DEVICE_BYTES;
+    let device = &mut bytes[first..first + DEVICE_BYTES];
+    device[24..31].copy_from_slice(&instant(at));
+    device[31] &= !LAPSE_RECORDED;
+    true
+}
+
+fn instant(at: Timestamp) -> [u8; INSTANT_BYTES] {
+    let [instant @ .., _] = at.as_micros().min(INSTANT_MAX).to_le_bytes();
+    instant
+}
+
 fn push_instant(out: &mut Vec<u8>, at: Timestamp) {
-    out.extend_from_slice(&at.as_micros().min(INSTANT_MAX).to_le_bytes()[..INSTANT_BYTES]);
+    out.extend_from_slice(&instant(at));
 }
 
 fn word(bytes: &[u8]) -> u64 {

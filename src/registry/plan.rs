@@ -195,15 +195,10 @@ impl Plan {
             let Some(Working { was, account }) = self.accounts.remove(&id) else {
                 continue;
             };
-            let Some(known_by) = was.devices.first().map(|device| device.id) else {
-                continue;
-            };
             if account.devices.is_empty() {
-                steps.push(Mutation::RemoveAccount { id, known_by });
                 self.set_flag(id, None);
-            } else if account != was {
-                steps.push(Mutation::PutAccount { account, known_by: Some(known_by) });
             }
+            steps.extend(Mutation::of(&was, account));
         }
         let new = self.new.into_iter();
         steps.extend(new.map(|account| Mutation::PutAccount { account, known_by: None }));

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     clock::{SharedClock, Timestamp},
     metrics::Histogram,
+    shared_log::Head,
 };
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
     expiring::{ExpiringRows, RowKey, RowKind},
     flag_counts::FlagCounts,
     index::Index,
+    member::Position,
     store::{Mutation, Row, Store, StoreError, Unrecorded},
 };
 
@@ -45,6 +47,8 @@ pub(super) struct RegistryState {
     is_store_writable: AtomicBool,
     /// How long a commit of the store takes.
     pub(super) commits: Histogram,
+    /// How far the registry has come in its shared log, if it follows one.
+    pub(super) position: Position,
 }
 
 impl RegistryState {
@@ -64,6 +68,7 @@ impl RegistryState {
             is_low_on_space,
             is_store_writable,
             commits,
+            position: Position::new(Head::EMPTY),
         }
     }
 

@@ -57,6 +57,7 @@ impl From<ChangeError> for Problem {
             ChangeError::LogUnwritable => {
                 (Code::LogUnwritable, "no change is acknowledged that could not be recorded")
             }
+            ChangeError::TooLarge => (Code::Overloaded, "the change is too large"),
             ChangeError::Stopped => (Code::Overloaded, "the service is stopping"),
         };
         Self::new(code, detail)

@@ -51,7 +51,7 @@ impl Registry {
     pub async fn sign_up(&self, request: SignUp) -> Result<SignedUp, DeviceError> {
         self.check_space()?;
         let touches = Touches { account: request.link, ..Touches::default() };
-        self.submit(touches, |plan| sign_up(plan, request)).await
+        self.submit(touches, move |plan| sign_up(plan, &request)).await
     }
 
     /// As [`sign_up`](Self::sign_up), if `inviter` is a device of the account to join, and if `decide` says so, in the same
@@ -61,7 +61,7 @@ impl Registry {
         &self,
         request: SignUp,
         inviter: DeviceId,
-        decide: impl FnOnce(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
+        mut decide: impl FnMut(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
     ) -> Result<ControlFlow<B, SignedUp>, DeviceError> {
         self.check_space()?;
         let touches = Touches { account: request.link, ..Touches::default() };
@@ -69,11 +69,11 @@ impl Registry {
             let account = request.link.map(|id| plan.account(id)).transpose()?.flatten();
             let is_in = |it: &mut Account| it.devices.iter().any(|one| one.id == inviter);
             match account.is_some_and(is_in) {
-                true => sign_up(plan, request),
+                true => sign_up(plan, &request),
                 false => Err(DeviceError::AccountGone),
             }
         };
-        let sign_up = |plan: &mut Plan| decided_by(plan, decide, invited);
+        let sign_up = move |plan: &mut Plan| decided_by(plan, &mut decide, &invited);
         self.submit(touches, sign_up).await
     }
 
@@ -94,7 +94,7 @@ impl Registry {
     }
 }
 
-fn sign_up(plan: &mut Plan, request: SignUp) -> Result<SignedUp, DeviceError> {
+fn sign_up(plan: &mut Plan, request: &SignUp) -> Result<SignedUp, DeviceError> {
     if request.name.as_ref().is_some_and(|name| name.len() > limits::DEVICE_NAME_BYTES_MAX) {
         return Err(DeviceError::NameTooLong);
     }
@@ -105,7 +105,7 @@ fn sign_up(plan: &mut Plan, request: SignUp) -> Result<SignedUp, DeviceError> {
         token_hash: token.hash(),
         registered_at: plan.now,
         last_check_in_at: plan.now,
-        name: request.name.map(String::into_boxed_str),
+        name: request.name.as_deref().map(Into::into),
         platform: request.platform,
         lapse_recorded: false,
     };

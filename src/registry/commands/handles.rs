@@ -38,12 +38,13 @@ impl Registry {
         &self,
         device: DeviceId,
         handle: Handle,
-        decide: impl FnOnce(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
+        mut decide: impl FnMut(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
     ) -> Result<ControlFlow<B, Timestamp>, DeviceError> {
         self.check_space()?;
         let touches = both(device, &handle);
-        let prove =
-            move |plan: &mut Plan| decided_by(plan, decide, |plan| prove(plan, device, &handle));
+        let prove = move |plan: &mut Plan| {
+            decided_by(plan, &mut decide, |plan| prove(plan, device, &handle))
+        };
         self.submit(touches, prove).await
     }
 
@@ -68,11 +69,11 @@ impl Registry {
     pub async fn deregister_with<B: Send + 'static>(
         &self,
         handle: Handle,
-        decide: impl FnOnce(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
+        mut decide: impl FnMut(&mut Rows<'_>) -> ControlFlow<B> + Send + 'static,
     ) -> Result<ControlFlow<B>, ChangeError> {
         let touches = Touches { handle: Some(handle.clone()), ..Touches::default() };
         let deregister =
-            move |plan: &mut Plan| decided_by(plan, decide, |plan| deregister(plan, &handle));
+            move |plan: &mut Plan| decided_by(plan, &mut decide, |plan| deregister(plan, &handle));
         self.submit(touches, deregister).await
     }
 
@@ -84,7 +85,8 @@ impl Registry {
         discoverable: bool,
     ) -> Result<HandleDetails, DeviceError> {
         let touches = both(device, &handle);
-        self.submit(touches, move |plan| set_discoverable(plan, device, handle, discoverable)).await
+        self.submit(touches, move |plan| set_discoverable(plan, device, &handle, discoverable))
+            .await
     }
 }
 
@@ -213,16 +215,16 @@ fn deregister(plan: &mut Plan, handle: &Handle) -> Result<(), ChangeError> {
 fn set_discoverable(
     plan: &mut Plan,
     device: DeviceId,
-    handle: Handle,
+    handle: &Handle,
     discoverable: bool,
 ) -> Result<HandleDetails, DeviceError> {
-    let account = backing(plan, device, &handle)?;
+    let account = backing(plan, device, handle)?;
     let id = account.id;
-    let claim = account.claim_mut(&handle).ok_or(DeviceError::NotBound)?;
+    let claim = account.claim_mut(handle).ok_or(DeviceError::NotBound)?;
     let proved_at = claim.proved_at;
     if std::mem::replace(&mut claim.discoverable, discoverable) != discoverable {
         let kind = if discoverable { ChangeKind::HandleShown } else { ChangeKind::HandleHidden };
-        plan.record(kind, Cause::OwnerRequest, Some(&handle), Some(device), Some(id));
+        plan.record(kind, Cause::OwnerRequest, Some(handle), Some(device), Some(id));
     }
-    Ok(HandleDetails { handle, proved_at, discoverable })
+    Ok(HandleDetails { handle: handle.clone(), proved_at, discoverable })
 }

@@ -8,7 +8,7 @@
 //! hidden, which of the devices have lapsed. Beyond [`limits::IMPORT_CHANGES_RECORDED_MAX`] records of one import, one
 //! record stands for all further handles.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use foldhash::quality::RandomState;
 
@@ -39,13 +39,35 @@ impl Registry {
     /// `records` is the import's own, from its first piece to its last.
     pub async fn import(
         &self,
-        accounts: Vec<TransferAccount>,
+        accounts: Arc<[TransferAccount]>,
         records: &mut ImportRecords,
     ) -> Result<Imported, ChangeError> {
         self.check_space()?;
-        let mut after = *records;
+        let (mut pieces, mut imported) = (vec![accounts], Imported::default());
+        while let Some(piece) = pieces.pop() {
+            match self.import_piece(Arc::clone(&piece), records).await {
+                Ok(part) => imported.add(part),
+                Err(ChangeError::TooLarge) if piece.len() > 1 => {
+                    let (first, last) = piece.split_at(piece.len() / 2);
+                    pieces.extend([last.into(), first.into()]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(imported)
+    }
+
+    async fn import_piece(
+        &self,
+        accounts: Arc<[TransferAccount]>,
+        records: &mut ImportRecords,
+    ) -> Result<Imported, ChangeError> {
+        let before = *records;
         let touches = Touches { everything: true, ..Touches::default() };
-        let piece = move |plan: &mut Plan| Ok((import(plan, accounts, &mut after)?, after));
+        let piece = move |plan: &mut Plan| {
+            let mut after = before;
+            Ok((import(plan, accounts[..].into(), &mut after)?, after))
+        };
         let (imported, after) = self.submit::<_, ChangeError>(touches, piece).await?;
         *records = after;
         Ok(imported)
@@ -55,13 +77,13 @@ impl Registry {
 /// Plans one piece of an import. `records` says what of the pieces before it was recorded.
 pub(crate) fn import(
     plan: &mut Plan,
-    accounts: Vec<TransferAccount>,
+    accounts: Cow<'_, [TransferAccount]>,
     records: &mut ImportRecords,
 ) -> Result<Imported, ChangeError> {
     let ids: Vec<_> = accounts.iter().map(|account| account.account).collect();
     let mut seen = SeenInPiece { accounts: plan.known(&ids)?, ..SeenInPiece::default() };
     let mut piece = Piece { plan, records, imported: Imported::default() };
-    for mut incoming in accounts {
+    for mut incoming in accounts.into_owned() {
         if !seen.accounts.insert(incoming.account) {
             piece.imported.accounts_kept += 1;
             continue;

@@ -16,17 +16,17 @@ fn rows_only() -> Touches {
 
 impl Registry {
     /// Changes rows, and nothing else. All changes that `plan` makes become durable, or none if it returns an error. They
-    /// need no record, so they are made while the log takes none.
+    /// need no record, so they are made while the log takes none. `plan` may run more than once: its last run counts.
     pub async fn change_rows<D, E>(
         &self,
-        plan: impl FnOnce(&mut Rows<'_>) -> Result<D, E> + Send + 'static,
+        mut plan: impl FnMut(&mut Rows<'_>) -> Result<D, E> + Send + 'static,
     ) -> Result<D, E>
     where
         D: Send + 'static,
         E: From<ChangeError> + Send + 'static,
     {
-        let change = |planned: &mut Plan| {
-            let (done, changes) = planned.draft_rows(plan);
+        let change = move |planned: &mut Plan| {
+            let (done, changes) = planned.draft_rows(&mut plan);
             let done = done?;
             planned.change_rows(changes);
             Ok(done)

@@ -50,9 +50,19 @@ impl Registry {
             Ok(choose(&shared, shared.clock.now()))
         });
         let mut ticked = Ticked::default();
-        for due in scan.await.map_err(|_| ChangeError::Stopped)?? {
-            let touches = Touches { everything: true, ..Touches::default() };
-            let part = self.submit(touches, move |plan| sweep(plan, &due)).await?;
+        let mut pieces = scan.await.map_err(|_| ChangeError::Stopped)??;
+        pieces.reverse();
+        while let Some(due) = pieces.pop() {
+            let due = Arc::new(due);
+            let (touches, swept) =
+                (Touches { everything: true, ..Touches::default() }, Arc::clone(&due));
+            let part = match self.submit(touches, move |plan| sweep(plan, &swept)).await {
+                Err(ChangeError::TooLarge) if due.len() > 1 => {
+                    pieces.extend(due.halves());
+                    continue;
+                }
+                part => part?,
+            };
             ticked.lapsed += part.lapsed;
             ticked.removed += part.removed;
             ticked.forgotten += part.forgotten;
@@ -73,6 +83,21 @@ impl Registry {
 struct Due {
     accounts: Vec<AccountId>,
     forgotten: Vec<Handle>,
+}
+
+impl Due {
+    fn len(&self) -> usize {
+        self.accounts.len() + self.forgotten.len()
+    }
+
+    fn halves(&self) -> [Self; 2] {
+        let (first, last) = self.accounts.split_at(self.accounts.len() / 2);
+        let (early, late) = self.forgotten.split_at(self.forgotten.len() / 2);
+        [(last, late), (first, early)].map(|(accounts, forgotten)| Self {
+            accounts: accounts.to_vec(),
+            forgotten: forgotten.to_vec(),
+        })
+    }
 }
 
 /// Scans the index for what is due, bounded, in pieces that fit a commit. Lets changes go on in between.

@@ -19,6 +19,7 @@ use crate::{
         handle_state::Tombstone,
         packed::Packed,
     },
+    shared_log::Head,
     vocabulary::Change,
 };
 
@@ -31,12 +32,29 @@ pub(crate) struct Identity {
     pub(crate) founded_at: Timestamp,
 }
 
+/// The last entry of the shared log whose change a store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// Its place and hash.
+    pub(crate) head: Head,
+    /// When it was decided. The next one is decided later, whatever the clocks say.
+    pub(crate) decided_at: Timestamp,
+}
+
+impl Applied {
+    /// Of a store that follows no shared log.
+    pub(crate) const NONE: Self = Self { head: Head::EMPTY, decided_at: Timestamp::EPOCH };
+}
+
 /// A durable set of rows. Used by one thread at a time.
 pub(crate) trait Store: Send {
     fn identity(&self) -> Identity;
 
     /// The number of the last batch that was committed.
     fn last_batch(&self) -> u64;
+
+    /// The last entry of the shared log that was committed.
+    fn applied(&self) -> Applied;
 
     /// Reading, by any number of threads, of what is committed.
     fn reader(&self) -> Arc<dyn Reader>;
@@ -107,6 +125,12 @@ pub(crate) enum Mutation {
         /// A device by which the index finds it.
         known_by: DeviceId,
     },
+    /// A device checked in, and no lapse of its lease is recorded: what nearly all changes are.
+    CheckIn {
+        account: AccountId,
+        device: DeviceId,
+        at: Timestamp,
+    },
     PutTombstone(Handle, Tombstone),
     RemoveTombstone(Handle),
     PutUnrecorded(Unrecorded),
@@ -114,6 +138,25 @@ pub(crate) enum Mutation {
     RemoveUnrecorded(u64),
     PutRow(RowKey, ExpiringRow),
     RemoveRow(RowKey),
+    /// The store now holds the change of this entry, and of all before it. [`Applied::NONE`]: it follows no shared log any more.
+    Applied(Applied),
+}
+
+impl Mutation {
+    /// The step that makes the stored account `was` what `account` is. None if they are the same.
+    pub(crate) fn of(was: &Account, account: Account) -> Option<Self> {
+        let known_by = was.devices.first()?.id;
+        if account.devices.is_empty() {
+            Some(Self::RemoveAccount { id: account.id, known_by })
+        } else if account == *was {
+            None
+        } else if let Some(device) = account.renewed_since(was) {
+            let (device, at) = (device.id, device.last_check_in_at);
+            Some(Self::CheckIn { account: account.id, device, at })
+        } else {
+            Some(Self::PutAccount { account, known_by: Some(known_by) })
+        }
+    }
 }
 
 /// The store cannot be used. Never holds a row's content.

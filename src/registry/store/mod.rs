@@ -8,6 +8,7 @@ mod fuzz;
 mod interface;
 mod redb;
 mod rows;
+mod steps;
 mod tables;
 
 #[cfg(test)]
@@ -17,5 +18,6 @@ pub(super) mod tests;
 pub use fuzz::rows as fuzz_rows;
 pub use interface::{StoreError, Unrecorded};
 
-pub(super) use interface::{Identity, Mutation, Reader, Row, Store};
+pub(super) use interface::{Applied, Identity, Mutation, Reader, Row, Store};
 pub(super) use redb::{FillStep, RedbStore};
+pub(super) use steps::{read_steps, write_steps};

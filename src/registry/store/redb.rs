@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    interface::{Identity, Mutation, Reader, Row, Store, StoreError},
+    interface::{Applied, Identity, Mutation, Reader, Row, Store, StoreError},
     rows,
     tables::{self, ACCOUNTS, Tables},
 };
@@ -50,6 +50,7 @@ pub(crate) struct RedbStore {
     opened: Arc<Opened>,
     identity: Identity,
     last_batch: u64,
+    applied: Applied,
 }
 
 /// A step of [`RedbStore::fill`].
@@ -93,9 +94,9 @@ impl RedbStore {
         files::sync_dir(files::parent(dir))?;
         found_if_empty(&database, &path, now)?;
         tables::upgrade(&database)?;
-        let (identity, last_batch) = tables::read_meta(&database, &path)?;
+        let (identity, last_batch, applied) = tables::read_meta(&database, &path)?;
         let opened = Arc::new(Opened(RwLock::new(Some(Arc::new(database)))));
-        Ok(Self { path, opened, identity, last_batch, opener })
+        Ok(Self { path, opened, identity, last_batch, applied, opener })
     }
 
     /// How many accounts are stored.
@@ -157,13 +158,17 @@ impl RedbStore {
     ) -> Result<(), StoreError> {
         let committed = tables::commit(&*self.opened.get()?, batch, write);
         // What is in a file without a name is lost when it is closed.
-        let committed = committed.and_then(|()| self.check_exists());
-        if committed.is_err() {
-            self.opened.set(None);
-        } else {
-            self.last_batch = batch;
+        let committed = committed.and_then(|applied| self.check_exists().map(|()| applied));
+        match committed {
+            Ok(applied) => {
+                (self.last_batch, self.applied) = (batch, applied.unwrap_or(self.applied));
+                Ok(())
+            }
+            Err(error) => {
+                self.opened.set(None);
+                Err(error)
+            }
         }
-        committed
     }
 }
 
@@ -188,6 +193,10 @@ impl Store for RedbStore {
         self.last_batch
     }
 
+    fn applied(&self) -> Applied {
+        self.applied
+    }
+
     fn reader(&self) -> Arc<dyn Reader> {
         self.opened.clone()
     }
@@ -206,7 +215,7 @@ impl Store for RedbStore {
         // Opening would make an empty one.
         self.check_exists()?;
         let database = (self.opener)(&self.path)?;
-        (self.identity, self.last_batch) = tables::read_meta(&database, &self.path)?;
+        (self.identity, self.last_batch, self.applied) = tables::read_meta(&database, &self.path)?;
         self.opened.set(Some(database));
         Ok(self.last_batch)
     }

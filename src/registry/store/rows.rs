@@ -20,7 +20,7 @@ use crate::registry::{
     expiring::{ExpiringRow, RowKey, RowKind},
     flag::AccountFlag,
     handle_state::Tombstone,
-    packed::{HEAD_BYTES, Packed, PackedHandle, pack},
+    packed::{HEAD_BYTES, Packed, PackedHandle, check_in, pack},
 };
 
 pub(super) const ACCOUNTS: &str = "accounts";
@@ -62,7 +62,7 @@ pub(super) fn handle_key(handle: &Handle) -> Vec<u8> {
     }
 }
 
-fn read_handle(key: &[u8]) -> Option<Handle> {
+pub(super) fn read_handle(key: &[u8]) -> Option<Handle> {
     match key.split_first()? {
         (&PHONE, bits) => {
             PhoneKey::from_bits(u64::from_be_bytes(bits.try_into().ok()?)).map(Handle::Phone)
@@ -139,6 +139,24 @@ fn split_account(key: u64, row: &[u8]) -> Result<(Packed<'_>, &[u8]), StoreError
     Ok((packed, &body[1 + len..]))
 }
 
+/// The row of an account once its device checked in: see [`check_in`].
+pub(super) fn write_check_in(
+    key: u64,
+    row: &[u8],
+    device: DeviceId,
+    at: Timestamp,
+) -> Result<Vec<u8>, StoreError> {
+    let (packed, _) = split_account(key, row)?;
+    let len = packed.bytes().len();
+    let mut row = row[..row.len() - CRC_BYTES].to_vec();
+    if !check_in(&mut row[1..1 + len], device, at) {
+        return Err(StoreError::Damaged("a device that checks in is missing".to_owned()));
+    }
+    let crc = crc32fast::hash(&row);
+    row.extend_from_slice(&crc.to_le_bytes());
+    Ok(row)
+}
+
 /// The packed form of the account in a row, as it lies there.
 pub(super) fn read_packed(key: u64, row: &[u8]) -> Result<Packed<'_>, StoreError> {
     split_account(key, row).map(|(packed, _)| packed)
@@ -201,7 +219,11 @@ pub(super) fn read_ended(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
 }
 
 pub(super) fn write_unrecorded(row: &Unrecorded) -> Vec<u8> {
-    let Unrecorded { decided_at, change, .. } = row;
+    write_change(&row.change, row.decided_at)
+}
+
+/// A change that was decided at `decided_at`: what [`read_unrecorded`] reads.
+pub(super) fn write_change(change: &Change, decided_at: Timestamp) -> Vec<u8> {
     encode(&ChangeV2 {
         id: change.id.bits(),
         at: decided_at.as_micros(),
@@ -235,16 +257,18 @@ pub(super) fn is_copied(key: &[u8]) -> bool {
     !key.starts_with(&keys_of(RowKind::Operator)[0])
 }
 
+pub(super) fn read_expiring_key(key: &[u8]) -> Option<RowKey> {
+    let (kind, key) = key.split_first()?;
+    Some(RowKey { kind: RowKind::from_number(*kind)?, key: key.into() })
+}
+
 pub(super) fn write_expiring(row: &ExpiringRow) -> Vec<u8> {
     encode(&(row.ends_at.map(Timestamp::as_micros), &row.value))
 }
 
 pub(super) fn read_expiring(key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
     let (ends_at, value): (Option<u64>, &[u8]) = decode(EXPIRING, bytes)?;
-    let key = key.split_first().and_then(|(kind, key)| {
-        Some(RowKey { kind: RowKind::from_number(*kind)?, key: key.into() })
-    });
-    let key = key.ok_or(StoreError::RowUnreadable(EXPIRING))?;
+    let key = read_expiring_key(key).ok_or(StoreError::RowUnreadable(EXPIRING))?;
     // A flag that cannot be read must not become an account that is not flagged.
     let is_flag = key.kind == RowKind::Flag;
     if is_flag && (key.key.len() != size_of::<u64>() || AccountFlag::read(value).is_none()) {

@@ -9,13 +9,14 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    interface::{Identity, Mutation, Row, StoreError},
+    interface::{Applied, Identity, Mutation, Row, StoreError},
     rows,
 };
 use crate::{
     clock::Timestamp,
     ids,
     registry::expiring::{ExpiringRow, RowKey, RowKind},
+    shared_log::Head,
 };
 
 pub(super) const ACCOUNTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(rows::ACCOUNTS);
@@ -29,16 +30,22 @@ const META_FORMAT: &str = "format";
 const META_SUBJECT_KEY: &str = "subject_key";
 const META_FOUNDED_AT: &str = "founded_at";
 const META_BATCH: &str = "batch";
+/// Of a store that follows a shared log: place, hash, and instant of its last entry.
+const META_APPLIED: &str = "applied";
 /// The version of these tables and rows. A store with another version is refused, except the former one: see [`upgrade`].
 const FORMAT: u8 = 3;
 /// It had no table of expiring rows.
 const FORMAT_BEFORE: u8 = 2;
 
+/// Added to the version of a store that follows a shared log. A version of dispatchd that knows nothing of such logs refuses it: what
+/// that changed would be in no entry.
+const FOLLOWS_LOG: u8 = 0x80;
+
 /// Makes all tables and what is the store's own.
 pub(super) fn found(writing: &WriteTransaction, now: Timestamp) -> Result<(), StoreError> {
     let mut subject_key = Zeroizing::new([0; 32]);
     ids::fill_random(subject_key.as_mut());
-    write_format(writing)?;
+    write_format(writing, FORMAT)?;
     write_identity(writing, &Identity { subject_key, founded_at: now })?;
     number(writing, 0)?;
     Tables::open(writing).map(drop)
@@ -57,15 +64,34 @@ pub(super) fn upgrade(database: &redb::Database) -> Result<(), StoreError> {
     let writing = database.begin_write()?;
     // Opening a table that is missing makes it.
     Tables::open(&writing).map(drop)?;
-    write_format(&writing)?;
+    write_format(&writing, FORMAT)?;
     writing.commit()?;
     tracing::info!("the registry store has now format {FORMAT}; versions before cannot read it");
     Ok(())
 }
 
-fn write_format(writing: &WriteTransaction) -> Result<(), StoreError> {
-    writing.open_table(META)?.insert(META_FORMAT, &[FORMAT][..])?;
+fn write_format(writing: &WriteTransaction, format: u8) -> Result<(), StoreError> {
+    writing.open_table(META)?.insert(META_FORMAT, &[format][..])?;
     Ok(())
+}
+
+fn write_applied(writing: &WriteTransaction, applied: Applied) -> Result<(), StoreError> {
+    if applied == Applied::NONE {
+        writing.open_table(META)?.remove(META_APPLIED)?;
+        return write_format(writing, FORMAT);
+    }
+    let [place, at] = [applied.head.place, applied.decided_at.as_micros()].map(u64::to_be_bytes);
+    let row = [&place[..], &applied.head.hash, &at].concat();
+    writing.open_table(META)?.insert(META_APPLIED, &row[..])?;
+    write_format(writing, FORMAT | FOLLOWS_LOG)
+}
+
+fn read_applied(row: &[u8]) -> Option<Applied> {
+    let (place, row) = row.split_first_chunk()?;
+    let (hash, row) = row.split_first_chunk()?;
+    let head = Head { place: u64::from_be_bytes(*place), hash: *hash };
+    let decided_at = Timestamp::from_micros(u64::from_be_bytes(row.try_into().ok()?));
+    Some(Applied { head, decided_at })
 }
 
 /// Replaces what is the store's own.
@@ -109,22 +135,26 @@ fn copy_table<K: Key + 'static>(
     Ok(())
 }
 
-/// What is the store's own, and the number of its last batch.
+/// What is the store's own, the number of its last batch, and the last entry that it holds.
 pub(super) fn read_meta(
     database: &redb::Database,
     path: &Path,
-) -> Result<(Identity, u64), StoreError> {
+) -> Result<(Identity, u64, Applied), StoreError> {
     let reading = database.begin_read()?;
     // Somebody else's redb file has other tables.
     let not_ours = || StoreError::NotOurs(path.to_owned());
     let meta = reading.open_table(META).map_err(|_| not_ours())?;
     let value = |name| meta.get(name);
-    match value(META_FORMAT)?.as_ref().map(|format| format.value()) {
-        Some(&[FORMAT]) => {}
+    let damaged = || StoreError::RowUnreadable("meta");
+    let applied = match value(META_FORMAT)?.as_ref().map(|format| format.value()) {
+        Some(&[FORMAT]) => Applied::NONE,
+        Some(&[format]) if format == FORMAT | FOLLOWS_LOG => {
+            let applied = value(META_APPLIED)?.ok_or_else(damaged)?;
+            read_applied(applied.value()).ok_or_else(damaged)?
+        }
         Some(&[format]) => return Err(StoreError::FormatUnknown(format)),
         _ => return Err(not_ours()),
-    }
-    let damaged = || StoreError::RowUnreadable("meta");
+    };
     let key = value(META_SUBJECT_KEY)?.ok_or_else(damaged)?;
     let number = |name| -> Result<u64, StoreError> {
         let bytes = value(name)?.ok_or_else(damaged)?;
@@ -134,7 +164,7 @@ pub(super) fn read_meta(
         subject_key: Zeroizing::new(key.value().try_into().map_err(|_| damaged())?),
         founded_at: Timestamp::from_micros(number(META_FOUNDED_AT)?),
     };
-    Ok((identity, number(META_BATCH)?))
+    Ok((identity, number(META_BATCH)?, applied))
 }
 
 /// Every row that is no account.
@@ -175,18 +205,25 @@ pub(super) fn rows_of(
     Ok(found)
 }
 
-/// Commits what `write` does as batch number `batch`.
+/// Commits what `write` does as batch number `batch`. Returns the entry that the store holds now, if that changed.
 pub(super) fn commit(
     database: &redb::Database,
     batch: u64,
     write: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+) -> Result<Option<Applied>, StoreError> {
     let mut writing = database.begin_write()?;
     // The default, said aloud: an acknowledged change survives a power cut.
     writing.set_durability(Durability::Immediate)?;
-    write(&mut Tables::open(&writing)?)?;
+    let mut tables = Tables::open(&writing)?;
+    write(&mut tables)?;
+    let applied = tables.applied;
+    drop(tables);
+    if let Some(applied) = applied {
+        write_applied(&writing, applied)?;
+    }
     number(&writing, batch)?;
-    Ok(writing.commit()?)
+    writing.commit()?;
+    Ok(applied)
 }
 
 /// Notes the number of the batch that is being committed.
@@ -202,6 +239,7 @@ pub(super) struct Tables<'t> {
     ended: Table<'t, &'static [u8], &'static [u8]>,
     unrecorded: Table<'t, u64, &'static [u8]>,
     expiring: Table<'t, &'static [u8], &'static [u8]>,
+    applied: Option<Applied>,
 }
 
 impl<'t> Tables<'t> {
@@ -211,6 +249,7 @@ impl<'t> Tables<'t> {
             ended: writing.open_table(ENDED)?,
             unrecorded: writing.open_table(UNRECORDED)?,
             expiring: writing.open_table(EXPIRING)?,
+            applied: None,
         })
     }
 
@@ -225,6 +264,14 @@ impl<'t> Tables<'t> {
                 self.put_account(account.id.bits(), &rows::write_account(account))?;
             }
             Mutation::RemoveAccount { id, .. } => drop(self.accounts.remove(id.bits())?),
+            Mutation::CheckIn { account, device, at } => {
+                let account = account.bits();
+                let row = match self.accounts.get(account)? {
+                    Some(row) => rows::write_check_in(account, row.value(), *device, *at)?,
+                    None => return Err(StoreError::Damaged("an account is missing".to_owned())),
+                };
+                self.put_account(account, &row)?;
+            }
             Mutation::PutTombstone(handle, end) => {
                 let (key, row) = (rows::handle_key(handle), rows::write_ended(*end));
                 self.ended.insert(&key[..], &row[..])?;
@@ -243,6 +290,7 @@ impl<'t> Tables<'t> {
             Mutation::RemoveRow(key) => {
                 self.expiring.remove(&rows::expiring_key(key)[..])?;
             }
+            Mutation::Applied(applied) => self.applied = Some(*applied),
         }
         Ok(())
     }

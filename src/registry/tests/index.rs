@@ -17,6 +17,7 @@ use crate::{
         packed::{Packed, pack},
         state::RegistryState,
         store::{Mutation, RedbStore, Store},
+        totals::Totals,
     },
     vocabulary::HandleLoss,
 };
@@ -101,19 +102,23 @@ fn step(index: &mut Index, model: &mut Model, maker: &mut Maker, is_growing: boo
             (None, Some(maker.account(id)))
         }
     };
-    let known_by = before.as_ref().map(|before| before.devices[0].id);
-    match (after, known_by) {
-        (Some(account), known_by) => {
+    match (before, after) {
+        (None, Some(account)) => {
             model.insert(account.id, account.clone());
-            index.apply(Mutation::PutAccount { account: account.clone(), known_by });
+            index.apply(Mutation::PutAccount { account: account.clone(), known_by: None });
             check(index, &account);
-            if let Some(before) = before {
-                check_gone(index, &before, Some(&account));
-            }
         }
-        (None, Some(known_by)) => {
-            let before = before.expect("it was known");
+        (Some(before), Some(account)) => {
+            model.insert(account.id, account.clone());
+            if let Some(step) = Mutation::of(&before, account.clone()) {
+                index.apply(step);
+            }
+            check(index, &account);
+            check_gone(index, &before, Some(&account));
+        }
+        (Some(before), None) => {
             model.remove(&before.id);
+            let known_by = before.devices[0].id;
             index.apply(Mutation::RemoveAccount { id: before.id, known_by });
             check_gone(index, &before, None);
         }
@@ -147,6 +152,9 @@ fn an_index_of_thousands_finds_what_was_put_in_by_every_key_and_nothing_else() {
     let left = model.len();
     assert!(left > ACCOUNTS_LEAST, "{left} accounts are too few to say anything");
     check_whole(&index, &model);
+    let mut totals = Totals::default();
+    model.values().for_each(|account| totals.add(Packed::of(&pack(account))));
+    assert_eq!(index.totals(), totals);
     while let Some((id, account)) = model.pop_first() {
         let known_by = account.devices.last().expect("it has one").id;
         index.apply(Mutation::RemoveAccount { id, known_by });

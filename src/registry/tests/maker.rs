@@ -66,8 +66,15 @@ impl Maker {
 
     /// Some change: of a flag, of which the size stays; of a key, of which it may stay; of how many keys there are.
     pub(super) fn change(&mut self, account: &mut Account) {
-        match self.below(8) {
+        match self.below(9) {
             0 => account.devices[0].lapse_recorded ^= true,
+            8 => {
+                let place = self.below(account.devices.len());
+                let device = &mut account.devices[place];
+                device.last_check_in_at =
+                    NOW.plus(Duration::from_micros(self.below(1 << 20) as u64));
+                device.lapse_recorded = false;
+            }
             1 => {
                 let new = self.next();
                 let place = self.below(account.devices.len());

@@ -9,6 +9,7 @@ mod offline;
 mod order;
 mod promises;
 mod rows;
+mod shared;
 mod stores;
 mod undecided;
 mod writer;
@@ -105,6 +106,15 @@ impl Bench {
 
     fn on(store: MemoryStore, sink: Arc<TestSink>, clock: Arc<ManualClock>) -> Self {
         let registry = Registry::with_store(Box::new(store.clone()), config(), clock.clone());
+        Self::started(registry, store, sink, clock)
+    }
+
+    fn started(
+        registry: Registry,
+        store: MemoryStore,
+        sink: Arc<TestSink>,
+        clock: Arc<ManualClock>,
+    ) -> Self {
         start(&registry, &sink);
         Self { registry, store, sink, clock }
     }

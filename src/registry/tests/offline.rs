@@ -85,7 +85,7 @@ async fn what_a_piece_holds_twice_comes_in_once() {
     let piece = vec![first, same_account, same_handle, same_device];
     let imported = bench
         .registry
-        .import(piece, &mut ImportRecords::default())
+        .import(piece.into(), &mut ImportRecords::default())
         .await
         .expect("changes are taken");
     assert_eq!((imported.accounts, imported.devices, imported.handles), (1, 1, 1));
@@ -108,7 +108,7 @@ async fn of_a_large_import_the_log_hears_once_and_of_each_handle_that_it_knows()
     assert!(records.reserve(crate::limits::IMPORT_CHANGES_RECORDED_MAX));
     let first = vec![arriving(1, brought, now), arriving(2, moved, now)];
     for piece in [first, vec![arriving(3, more, now)]] {
-        bench.registry.import(piece, &mut records).await.expect("changes are taken");
+        bench.registry.import(piece.into(), &mut records).await.expect("changes are taken");
     }
     let recorded: Vec<_> =
         bench.sink.log().iter().map(|change| (change.kind, change.handle.clone())).collect();

@@ -93,6 +93,48 @@ fn damage_is_an_error_and_never_a_panic() {
     }
 }
 
+/// The place is a row of the same transaction as the change, and a version that knows no shared log refuses the store.
+#[test]
+fn a_store_remembers_the_entry_that_it_holds_and_forgets_it_when_it_leaves_the_log() {
+    use ::redb::ReadableDatabase as _;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = RedbStore::open(dir.path(), NOW).expect("a new store");
+    assert_eq!(store.applied(), Applied::NONE);
+    let row = fixture().map(|(row, ..)| row)[1].clone();
+    let head = Head { place: 7, hash: [0xcd; 32] };
+    let applied = Applied { head, decided_at: NOW };
+    store.commit(1, &[row.clone(), Mutation::Applied(applied)]).expect("there is space");
+    assert_eq!(store.applied(), applied);
+    // What one machine only notes for itself leaves it as it is.
+    store.commit(2, &[Mutation::RemoveUnrecorded(1)]).expect("there is space");
+    assert_eq!(store.applied(), applied);
+    assert_eq!(store.reopen().expect("it is whole"), 2);
+    assert_eq!(store.applied(), applied);
+    let copy = tempfile::tempdir().expect("a directory");
+    store.reader().copy(&copy.path().join("registry.redb")).expect("there is space");
+    drop(store);
+    let format = |dir: &Path| {
+        let database = ::redb::Database::open(dir.join("registry.redb")).expect("it is there");
+        let meta = ::redb::TableDefinition::<&str, &[u8]>::new("meta");
+        let reading = database.begin_read().expect("it is open");
+        let meta = reading.open_table(meta).expect("it has the table");
+        let format = meta.get("format").expect("it is read").expect("it is there");
+        (format.value().to_vec(), meta.get("applied").expect("it is read").is_some())
+    };
+    assert_eq!(format(dir.path()), (vec![3 | 0x80], true));
+    for dir in [dir.path(), copy.path()] {
+        let mut store = RedbStore::open(dir, NOW).expect("it is whole");
+        assert_eq!(store.applied(), applied);
+        store.commit(3, &[Mutation::Applied(Applied::NONE)]).expect("there is space");
+        assert_eq!(store.applied(), Applied::NONE);
+        assert_eq!(all(&mut store), std::slice::from_ref(&row));
+        drop(store);
+        assert_eq!(format(dir), (vec![3], false));
+        assert_eq!(RedbStore::open(dir, NOW).expect("it is whole").applied(), Applied::NONE);
+    }
+}
+
 /// A store as version 2 made it: without expiring rows.
 fn format_2(path: &Path) {
     use ::redb::TableDefinition;

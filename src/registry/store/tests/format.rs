@@ -85,6 +85,53 @@ proptest! {
         prop_assert_eq!(read(&row, &key, &value).expect("what was written is read"), row);
     }
 
+    /// On an account that was stored, a check-in leaves what storing the renewed account leaves, in the store and in the index.
+    #[test]
+    fn a_check_in_writes_the_row_of_the_renewed_account(
+        was in account(),
+        number: prop::sample::Index,
+        micros in 0..1u64 << 56,
+    ) {
+        let at = Timestamp::from_micros(micros);
+        let mut renewed = was.clone();
+        let device = number.index(was.devices.len());
+        let device = &mut renewed.devices[device];
+        (device.last_check_in_at, device.lapse_recorded) = (at, false);
+        let (id, device) = (was.id.bits(), device.id);
+        let row = rows::write_account(&renewed);
+        let written = rows::write_check_in(id, &rows::write_account(&was), device, at);
+        prop_assert_eq!(&written.expect("it has the device"), &row);
+        match Mutation::of(&was, renewed) {
+            Some(Mutation::CheckIn { account, device: of, at: when }) => {
+                prop_assert_eq!((account, of, when), (was.id, device, at));
+            }
+            step => prop_assert!(step.is_none() && row == rows::write_account(&was)),
+        }
+        let most = was.devices.iter().map(|one| one.id.bits()).max().unwrap_or(0);
+        let nobody = DeviceId::from_bits(most.wrapping_add(1));
+        if was.device(nobody).is_none() {
+            prop_assert!(rows::write_check_in(id, &row, nobody, at).is_err());
+        }
+    }
+
+    /// Whatever else changes, the whole account is stored.
+    #[test]
+    fn only_a_check_in_is_stored_as_one(was in account(), other in account(), number: prop::sample::Index) {
+        let mut renamed = was.clone();
+        let device = number.index(was.devices.len());
+        renamed.devices[device].name = Some("another".into());
+        renamed.devices[device].last_check_in_at = Timestamp::from_micros(7);
+        let mut lapsed = was.clone();
+        lapsed.devices[device].lapse_recorded = true;
+        let moved = Account { id: was.id, ..other };
+        for account in [renamed, lapsed, moved] {
+            let step = Mutation::of(&was, account.clone());
+            let is_whole = matches!(step, None | Some(Mutation::PutAccount { .. }));
+            prop_assert!(is_whole, "it is no check-in");
+            prop_assert_eq!(step.is_none(), was == account);
+        }
+    }
+
     #[test]
     fn a_row_cut_short_or_too_long_is_refused(row in any_row(), cut: prop::sample::Index) {
         let (key, value) = write(&row);

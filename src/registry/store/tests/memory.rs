@@ -16,7 +16,7 @@ use crate::registry::{
     expiring::{ExpiringRow, RowKey},
     handle_state::Tombstone,
     packed::Packed,
-    store::{Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows},
+    store::{Applied, Identity, Mutation, Reader, Row, Store, StoreError, Unrecorded, rows},
 };
 
 /// What is durable.
@@ -27,6 +27,8 @@ pub(in crate::registry) struct Disk {
     pub(in crate::registry) unrecorded: BTreeMap<u64, Unrecorded>,
     pub(in crate::registry) expiring: BTreeMap<RowKey, ExpiringRow>,
     pub(in crate::registry) batch: u64,
+    /// None if it follows no shared log.
+    pub(in crate::registry) applied: Option<Applied>,
     /// The next commit that puts something fails; the flag says whether it is durable all the same.
     pub(in crate::registry) fail_next: Option<bool>,
     /// How many attempts to open it anew fail.
@@ -53,16 +55,31 @@ impl MemoryStore {
 }
 
 impl Disk {
+    /// Whether both hold the same, but for what concerns one store only.
+    pub(in crate::registry) fn agrees_with(&self, other: &Self) -> bool {
+        // By way of their bytes: the order of a claim's devices means nothing.
+        let accounts =
+            |disk: &Self| -> Vec<_> { disk.accounts.values().map(rows::write_account).collect() };
+        let is_rest_same = self.ended == other.ended && self.expiring == other.expiring;
+        is_rest_same && accounts(self) == accounts(other)
+    }
+
     fn apply(&mut self, mutation: Mutation) {
         match mutation {
             Mutation::PutAccount { account, .. } => drop(self.accounts.insert(account.id, account)),
             Mutation::RemoveAccount { id, .. } => drop(self.accounts.remove(&id)),
+            Mutation::CheckIn { account, device, at } => {
+                let account = self.accounts.get_mut(&account).expect("it is stored");
+                let device = account.device_mut(device).expect("it is in the account");
+                (device.last_check_in_at, device.lapse_recorded) = (at, false);
+            }
             Mutation::PutTombstone(key, ended) => drop(self.ended.insert(key, ended)),
             Mutation::RemoveTombstone(key) => drop(self.ended.remove(&key)),
             Mutation::PutUnrecorded(row) => drop(self.unrecorded.insert(row.place, row)),
             Mutation::RemoveUnrecorded(place) => drop(self.unrecorded.remove(&place)),
             Mutation::PutRow(key, row) => drop(self.expiring.insert(key, row)),
             Mutation::RemoveRow(key) => drop(self.expiring.remove(&key)),
+            Mutation::Applied(applied) => self.applied = Some(applied),
         }
     }
 }
@@ -79,6 +96,10 @@ impl Store for MemoryStore {
 
     fn last_batch(&self) -> u64 {
         self.disk().batch
+    }
+
+    fn applied(&self) -> Applied {
+        self.disk().applied.unwrap_or(Applied::NONE)
     }
 
     fn reader(&self) -> Arc<dyn Reader> {

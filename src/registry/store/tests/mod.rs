@@ -29,6 +29,7 @@ use crate::{
         tests::accounts::{account, handles},
         token::TokenHash,
     },
+    shared_log::Head,
     vocabulary::{Cause, Change, ChangeKind, HandleLoss, Platform},
 };
 

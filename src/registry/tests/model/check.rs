@@ -75,7 +75,7 @@ impl Truth {
     }
 
     /// That lookups, askers, tokens, owners and operators are told what is true.
-    pub(super) fn check(&self, registry: &Registry, now: Timestamp) {
+    pub(in crate::registry::tests) fn check(&self, registry: &Registry, now: Timestamp) {
         let view = registry.view().expect("it is loaded");
         for name in HANDLES {
             let handle = handle(name);
@@ -101,7 +101,7 @@ impl Truth {
     }
 
     /// That tokens of long ago stay worthless.
-    pub(super) fn check_past(&self, registry: &Registry) {
+    pub(in crate::registry::tests) fn check_past(&self, registry: &Registry) {
         for (id, token) in &self.past {
             self.check_token(registry, *id, token);
         }
@@ -119,7 +119,7 @@ impl Truth {
 
     /// That the log holds what was told since it was last checked, once each, and nothing else. `checked` is how much
     /// of the log was compared before.
-    pub(super) fn check_log(&mut self, sink: &TestSink, checked: &mut usize) {
+    pub(in crate::registry::tests) fn check_log(&mut self, sink: &TestSink, checked: &mut usize) {
         let mut log = sink.log();
         let mut rest = log[*checked..].iter().map(|change| {
             let (handle, device) = (change.handle.clone(), change.device);

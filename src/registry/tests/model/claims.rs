@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Truth {
-    pub(super) fn prove(
+    pub(in crate::registry::tests) fn prove(
         &mut self,
         id: DeviceId,
         handle: &Handle,
@@ -48,7 +48,7 @@ impl Truth {
         Ok(now)
     }
 
-    pub(super) fn rebind(
+    pub(in crate::registry::tests) fn rebind(
         &mut self,
         id: DeviceId,
         handle: &Handle,
@@ -68,7 +68,7 @@ impl Truth {
         Ok(Some(proved_at))
     }
 
-    pub(super) fn unbind(
+    pub(in crate::registry::tests) fn unbind(
         &mut self,
         id: DeviceId,
         handle: &Handle,
@@ -84,7 +84,7 @@ impl Truth {
         Ok(())
     }
 
-    pub(super) fn deregister(&mut self, handle: &Handle, now: Timestamp) {
+    pub(in crate::registry::tests) fn deregister(&mut self, handle: &Handle, now: Timestamp) {
         if let Some(claim) = self.claims.remove(handle) {
             self.ended.insert(handle.clone(), (HandleLoss::Deregistered, now));
             self.lose(claim.account, handle, HandleLoss::Deregistered, now);
@@ -93,7 +93,7 @@ impl Truth {
         }
     }
 
-    pub(super) fn set_discoverable(
+    pub(in crate::registry::tests) fn set_discoverable(
         &mut self,
         id: DeviceId,
         handle: &Handle,
@@ -113,7 +113,11 @@ impl Truth {
 }
 
 /// A device that has lapsed makes no handle live.
-pub(super) fn lapse(handle: &Handle, device: DeviceId, account: AccountId) -> Told {
+pub(in crate::registry::tests) fn lapse(
+    handle: &Handle,
+    device: DeviceId,
+    account: AccountId,
+) -> Told {
     let (kind, cause) = (ChangeKind::LeaseExpired, Cause::Silence);
     (kind, Some(handle.clone()), Some(device), Some(account), cause)
 }

@@ -18,7 +18,7 @@ const TICKS_MAX: usize = 100;
 
 /// A command by the numbers of devices and handles.
 #[derive(Clone, Debug)]
-pub(super) enum Wish {
+pub(in crate::registry::tests) enum Wish {
     SignUp,
     Join(usize),
     CheckIn(usize),
@@ -40,7 +40,7 @@ pub(super) enum Wish {
 
 /// A command as the registry hears it.
 #[derive(Clone, Debug)]
-pub(super) enum Command {
+pub(in crate::registry::tests) enum Command {
     SignUp(Option<AccountId>),
     CheckIn(DeviceId),
     SignOut(DeviceId),
@@ -59,7 +59,7 @@ pub(super) enum Command {
 
 /// What whoever asked is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::registry::tests) enum Outcome {
     Done,
     Nothing,
     At(Timestamp),
@@ -125,7 +125,7 @@ fn flow<T>(flow: ControlFlow<Seen, T>, done: impl FnOnce(T) -> Outcome) -> Outco
 fn decide(
     steps: Vec<RowStep>,
     breaks: bool,
-) -> impl FnOnce(&mut Rows<'_>) -> ControlFlow<Seen> + Send {
+) -> impl FnMut(&mut Rows<'_>) -> ControlFlow<Seen> + Send {
     move |rows| {
         let seen = change(rows, &steps);
         if breaks { ControlFlow::Break(seen) } else { ControlFlow::Continue(()) }
@@ -134,7 +134,7 @@ fn decide(
 
 impl Wish {
     /// The command that it is now.
-    pub(super) fn command(&self, truth: &mut Truth, now: Timestamp) -> Command {
+    pub(in crate::registry::tests) fn command(&self, truth: &mut Truth, now: Timestamp) -> Command {
         truth.drop_ended(now);
         let name = |name: usize| handle(HANDLES[name]);
         match *self {
@@ -165,7 +165,7 @@ impl Wish {
 
 impl Command {
     /// Carries it out for real.
-    pub(super) async fn carry_out(&self, registry: &Registry) -> Outcome {
+    pub(in crate::registry::tests) async fn carry_out(&self, registry: &Registry) -> Outcome {
         match self.clone() {
             Self::SignUp(link) => told(registry.sign_up(sign_up(link)).await, Outcome::SignedUp),
             Self::CheckIn(id) => told(registry.check_in(id).await, Outcome::At),
@@ -180,9 +180,10 @@ impl Command {
                     Outcome::Done
                 })
             }
-            Self::Import(piece) => {
-                told(registry.import(piece, &mut ImportRecords::default()).await, Outcome::Imported)
-            }
+            Self::Import(piece) => told(
+                registry.import(piece.into(), &mut ImportRecords::default()).await,
+                Outcome::Imported,
+            ),
             Self::Rows(steps, fails) => {
                 let plan = move |rows: &mut Rows<'_>| {
                     let seen = change(rows, &steps);
@@ -204,7 +205,12 @@ impl Command {
     }
 
     /// What the model says of it. A new device has the ids that it was `given`.
-    pub(super) fn on(&self, truth: &mut Truth, given: &Outcome, now: Timestamp) -> Outcome {
+    pub(in crate::registry::tests) fn on(
+        &self,
+        truth: &mut Truth,
+        given: &Outcome,
+        now: Timestamp,
+    ) -> Outcome {
         match self {
             Self::SignUp(link) => signed_up(truth, *link, given, now),
             Self::CheckIn(id) => said(truth.check_in(*id, now), Outcome::At),
@@ -264,7 +270,12 @@ fn signed_up(
 }
 
 /// Carries `wish` out and checks what is told. An import that comes a second time finds everything as it left it.
-pub(super) async fn step(registry: &Registry, truth: &mut Truth, wish: &Wish, now: Timestamp) {
+pub(in crate::registry::tests) async fn step(
+    registry: &Registry,
+    truth: &mut Truth,
+    wish: &Wish,
+    now: Timestamp,
+) {
     let command = wish.command(truth, now);
     let given = command.carry_out(registry).await;
     assert_eq!(given, command.on(truth, &given, now), "{command:?}");
@@ -278,7 +289,7 @@ pub(super) async fn step(registry: &Registry, truth: &mut Truth, wish: &Wish, no
 
 /// Sets the clock back. Rows that have ended are dropped first: whether one that is not dropped yet comes back with the time
 /// before its end is nobody's business.
-pub(super) async fn step_back(
+pub(in crate::registry::tests) async fn step_back(
     registry: &Registry,
     truth: &mut Truth,
     clock: &ManualClock,
@@ -290,7 +301,11 @@ pub(super) async fn step_back(
 }
 
 /// Upkeep until there is nothing to do: one tick does a bounded part.
-pub(super) async fn tick(registry: &Registry, truth: &mut Truth, now: Timestamp) {
+pub(in crate::registry::tests) async fn tick(
+    registry: &Registry,
+    truth: &mut Truth,
+    now: Timestamp,
+) {
     for turn in 0.. {
         if registry.tick().await.expect("nothing stands against it") == Ticked::default() {
             break;

@@ -17,7 +17,7 @@ const DAY: u64 = 86_400;
 
 /// Whose id an account or a device in a file has.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Whose {
+pub(in crate::registry::tests) enum Whose {
     /// One made up for the file.
     MadeUp(u64),
     /// One that is here, or lately was.
@@ -26,14 +26,14 @@ pub(super) enum Whose {
 
 /// How long before the import something happened, in seconds; or that it lies ahead.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum When {
+pub(in crate::registry::tests) enum When {
     Ago(u64),
     Ahead,
 }
 
 /// An account on its way in, by numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Arrival {
+pub(in crate::registry::tests) struct Arrival {
     account: Whose,
     /// Whose it is, when it last checked in, and whether the file has its token.
     devices: Vec<(Whose, When, bool)>,
@@ -51,7 +51,7 @@ fn when() -> impl Strategy<Value = When> {
 }
 
 /// A piece of an import that speaks of the first `names` handles.
-pub(super) fn arrivals(names: usize) -> impl Strategy<Value = Vec<Arrival>> {
+pub(in crate::registry::tests) fn arrivals(names: usize) -> impl Strategy<Value = Vec<Arrival>> {
     let devices = prop::collection::vec((whose(), when(), any::<bool>()), 1..4);
     let claim = (0..names, prop::option::weighted(0.8, when()), any::<bool>(), 1..8u8);
     let claims = prop::collection::vec(claim, 0..4);
@@ -73,7 +73,7 @@ impl When {
 }
 
 /// The piece that `arrivals` make: accounts in the order of their ids, each handle and device in one of them.
-pub(super) fn piece(
+pub(in crate::registry::tests) fn piece(
     arrivals: &[Arrival],
     truth: &mut Truth,
     now: Timestamp,
@@ -146,7 +146,11 @@ impl Truth {
     /// 5. A handle that nobody holds comes in only if the registry is younger than what it remembers, or if somebody
     ///    vouched for it, by a proof or a check-in, within what it remembers.
     /// 6. An account that brought claims of which none comes in does not come in, nor does one without devices.
-    pub(super) fn import(&mut self, piece: &[TransferAccount], now: Timestamp) -> Imported {
+    pub(in crate::registry::tests) fn import(
+        &mut self,
+        piece: &[TransferAccount],
+        now: Timestamp,
+    ) -> Imported {
         let (mut sum, mut told) = (Imported::default(), Vec::new());
         for one in piece {
             if self.devices_of(one.account) > 0 {

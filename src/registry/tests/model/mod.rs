@@ -7,14 +7,14 @@
 
 mod check;
 mod claims;
-mod command;
+pub(super) mod command;
 mod import;
 mod long;
 mod memory;
 mod on_file;
-mod op;
+pub(super) mod op;
 mod rows;
-mod truth;
+pub(super) mod truth;
 
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 /// When every store is founded and every clock starts.
 const FOUNDED: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 

@@ -10,7 +10,7 @@ use crate::vocabulary::FlagReason;
 
 /// One step of a history.
 #[derive(Clone, Debug)]
-pub(super) enum Op {
+pub(in crate::registry::tests) enum Op {
     Do(Wish),
     Tick,
     Pass(Duration),
@@ -30,7 +30,7 @@ pub(super) enum Op {
 
 /// How a command fails.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Failure {
+pub(in crate::registry::tests) enum Failure {
     /// The commit fails, although it is durable.
     StoreDurable,
     /// The commit fails, and nothing is durable.
@@ -108,7 +108,7 @@ const SHORT: [u64; 4] = [1, LEASE_MICROS / 2, LEASE_MICROS - 1, LEASE_MICROS];
 const LONG: [u64; 4] = [DAY_MICROS, 11 * DAY_MICROS, 30 * DAY_MICROS, 40 * DAY_MICROS];
 
 /// Of a history of some forty steps: everything comes, and meets.
-pub(super) fn short() -> impl Strategy<Value = Op> {
+pub(in crate::registry::tests) fn short() -> impl Strategy<Value = Op> {
     let (slots, names) = (8, FEW);
     prop_oneof![
         20 => command(slots, names),
@@ -121,7 +121,7 @@ pub(super) fn short() -> impl Strategy<Value = Op> {
 
 /// Of a history of any length: much happens within a lease and within what is remembered, and what takes real time is
 /// rare.
-pub(super) fn long() -> impl Strategy<Value = Op> {
+pub(in crate::registry::tests) fn long() -> impl Strategy<Value = Op> {
     let (slots, names) = (24, HANDLES.len());
     prop_oneof![
         900 => command(slots, names),

@@ -18,7 +18,7 @@ const SPANS: [Duration; 3] = [Duration::from_micros(1), LEASE, Duration::from_se
 
 /// What a plan does to one row, by numbers.
 #[derive(Clone, Debug)]
-pub(super) struct RowStep {
+pub(in crate::registry::tests) struct RowStep {
     kind: RowKind,
     key: &'static [u8],
     /// None removes it.
@@ -26,9 +26,9 @@ pub(super) struct RowStep {
 }
 
 /// What a plan read of every row, after each of its steps.
-pub(super) type Seen = Vec<Option<Vec<u8>>>;
+pub(in crate::registry::tests) type Seen = Vec<Option<Vec<u8>>>;
 
-pub(super) fn row_steps() -> impl Strategy<Value = Vec<RowStep>> {
+pub(in crate::registry::tests) fn row_steps() -> impl Strategy<Value = Vec<RowStep>> {
     let span = prop_oneof![
         1 => Just(None),
         3 => prop::sample::select(SPANS.to_vec()).prop_map(Some),
@@ -43,7 +43,7 @@ pub(super) fn row_steps() -> impl Strategy<Value = Vec<RowStep>> {
 }
 
 /// Carries the steps out in a plan.
-pub(super) fn change(rows: &mut Rows<'_>, steps: &[RowStep]) -> Seen {
+pub(in crate::registry::tests) fn change(rows: &mut Rows<'_>, steps: &[RowStep]) -> Seen {
     let mut seen = Vec::new();
     for RowStep { kind, key, put } in steps {
         match put {
@@ -64,12 +64,16 @@ fn all() -> impl Iterator<Item = RowName> {
 
 impl Truth {
     /// That a row has ended is no change by a command.
-    pub(super) fn drop_ended(&mut self, now: Timestamp) {
+    pub(in crate::registry::tests) fn drop_ended(&mut self, now: Timestamp) {
         self.rows.retain(|_, (ends_at, _)| ends_at.is_none_or(|end| now < end));
         self.cleared.retain(|_, until| now < *until);
     }
 
-    pub(super) fn change_rows(&mut self, steps: &[RowStep], now: Timestamp) -> Seen {
+    pub(in crate::registry::tests) fn change_rows(
+        &mut self,
+        steps: &[RowStep],
+        now: Timestamp,
+    ) -> Seen {
         let mut seen = Vec::new();
         for RowStep { kind, key, put } in steps {
             match put {
@@ -85,7 +89,12 @@ impl Truth {
         seen
     }
 
-    pub(super) fn flag(&mut self, account: AccountId, reason: FlagReason, now: Timestamp) -> bool {
+    pub(in crate::registry::tests) fn flag(
+        &mut self,
+        account: AccountId,
+        reason: FlagReason,
+        now: Timestamp,
+    ) -> bool {
         if self.devices_of(account) == 0 || self.flags.contains_key(&account) {
             return false;
         }
@@ -95,7 +104,7 @@ impl Truth {
         true
     }
 
-    pub(super) fn clear_flag(&mut self, account: AccountId) -> bool {
+    pub(in crate::registry::tests) fn clear_flag(&mut self, account: AccountId) -> bool {
         self.cleared.remove(&account);
         let had_one = self.flags.remove(&account).is_some();
         if had_one {
@@ -106,7 +115,7 @@ impl Truth {
     }
 
     /// That rows and flags are read as they are.
-    pub(super) fn check_rows(&self, registry: &Registry, now: Timestamp) {
+    pub(in crate::registry::tests) fn check_rows(&self, registry: &Registry, now: Timestamp) {
         let is_there = |row: &Row| row.0.is_none_or(|end| now < end);
         let rows = registry.rows().expect("it is loaded");
         for (kind, key) in all() {

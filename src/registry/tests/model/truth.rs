@@ -15,83 +15,84 @@ const KNOWN: usize = 24;
 const PAST: usize = 512;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Device {
-    pub(super) account: AccountId,
-    pub(super) platform: Platform,
-    pub(super) name: Option<String>,
-    pub(super) registered_at: Timestamp,
-    pub(super) checked_in_at: Timestamp,
-    pub(super) lapse_recorded: bool,
+pub(in crate::registry::tests) struct Device {
+    pub(in crate::registry::tests) account: AccountId,
+    pub(in crate::registry::tests) platform: Platform,
+    pub(in crate::registry::tests) name: Option<String>,
+    pub(in crate::registry::tests) registered_at: Timestamp,
+    pub(in crate::registry::tests) checked_in_at: Timestamp,
+    pub(in crate::registry::tests) lapse_recorded: bool,
     /// The one token that is good, if somebody has it.
-    pub(super) token: Option<DeviceToken>,
+    pub(in crate::registry::tests) token: Option<DeviceToken>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Claim {
-    pub(super) account: AccountId,
-    pub(super) proved_at: Timestamp,
-    pub(super) discoverable: bool,
-    pub(super) devices: BTreeSet<DeviceId>,
+pub(in crate::registry::tests) struct Claim {
+    pub(in crate::registry::tests) account: AccountId,
+    pub(in crate::registry::tests) proved_at: Timestamp,
+    pub(in crate::registry::tests) discoverable: bool,
+    pub(in crate::registry::tests) devices: BTreeSet<DeviceId>,
 }
 
-pub(super) type Told = (ChangeKind, Option<Handle>, Option<DeviceId>, Option<AccountId>, Cause);
+pub(in crate::registry::tests) type Told =
+    (ChangeKind, Option<Handle>, Option<DeviceId>, Option<AccountId>, Cause);
 
 /// What a device may do with a handle goes wrong in these ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(in crate::registry::tests) enum Refusal {
     DeviceUnknown,
     NotBound,
 }
 
-pub(super) type RowName = (RowKind, &'static [u8]);
+pub(in crate::registry::tests) type RowName = (RowKind, &'static [u8]);
 
 /// When it ends, and its value.
-pub(super) type Row = (Option<Timestamp>, Vec<u8>);
+pub(in crate::registry::tests) type Row = (Option<Timestamp>, Vec<u8>);
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Truth {
-    pub(super) devices: BTreeMap<DeviceId, Device>,
-    pub(super) claims: BTreeMap<Handle, Claim>,
-    pub(super) ended: BTreeMap<Handle, (HandleLoss, Timestamp)>,
+pub(in crate::registry::tests) struct Truth {
+    pub(in crate::registry::tests) devices: BTreeMap<DeviceId, Device>,
+    pub(in crate::registry::tests) claims: BTreeMap<Handle, Claim>,
+    pub(in crate::registry::tests) ended: BTreeMap<Handle, (HandleLoss, Timestamp)>,
     /// In the order of their loss, whatever the clock said.
-    pub(super) lost: BTreeMap<AccountId, Vec<LostDetails>>,
+    pub(in crate::registry::tests) lost: BTreeMap<AccountId, Vec<LostDetails>>,
     /// Devices that are or lately were, each with the token it was once given.
-    pub(super) known: Vec<(DeviceId, DeviceToken)>,
-    pub(super) past: VecDeque<(DeviceId, DeviceToken)>,
-    pub(super) rows: BTreeMap<RowName, Row>,
-    pub(super) flags: BTreeMap<AccountId, AccountFlag>,
+    pub(in crate::registry::tests) known: Vec<(DeviceId, DeviceToken)>,
+    pub(in crate::registry::tests) past: VecDeque<(DeviceId, DeviceToken)>,
+    pub(in crate::registry::tests) rows: BTreeMap<RowName, Row>,
+    pub(in crate::registry::tests) flags: BTreeMap<AccountId, AccountFlag>,
     /// Until when a proof clears no flag of these accounts.
-    pub(super) cleared: BTreeMap<AccountId, Timestamp>,
+    pub(in crate::registry::tests) cleared: BTreeMap<AccountId, Timestamp>,
     /// What the log must hold next. Changes of one command come in any order.
-    pub(super) told: Vec<BTreeSet<String>>,
+    pub(in crate::registry::tests) told: Vec<BTreeSet<String>>,
 }
 
 /// A change as it is compared.
-pub(super) fn text(told: &Told) -> String {
+pub(in crate::registry::tests) fn text(told: &Told) -> String {
     let (kind, handle, device, account, cause) = told;
     let handle = handle.as_ref().map(|handle| handle.canonical().into_owned());
     format!("{kind:?} {handle:?} {device:?} {account:?} {cause:?}")
 }
 
 impl Device {
-    pub(super) fn lease_until(&self) -> Timestamp {
+    pub(in crate::registry::tests) fn lease_until(&self) -> Timestamp {
         self.checked_in_at.plus(LEASE)
     }
 }
 
 impl Truth {
     /// A device by number; one that nobody ever was by the last number.
-    pub(super) fn pick(&self, slot: usize) -> DeviceId {
+    pub(in crate::registry::tests) fn pick(&self, slot: usize) -> DeviceId {
         let known = self.known.get(slot % (self.known.len() + 1));
         known.map_or(DeviceId::from_bits(1), |(device, _)| *device)
     }
 
     /// Whether this token is good now.
-    pub(super) fn is_good(&self, id: DeviceId, token: &DeviceToken) -> bool {
+    pub(in crate::registry::tests) fn is_good(&self, id: DeviceId, token: &DeviceToken) -> bool {
         self.devices.get(&id).is_some_and(|device| device.token.as_ref() == Some(token))
     }
 
-    pub(super) fn meet(&mut self, id: DeviceId, token: DeviceToken) {
+    pub(in crate::registry::tests) fn meet(&mut self, id: DeviceId, token: DeviceToken) {
         self.known.push((id, token));
         let is_past = |(id, token): &(DeviceId, DeviceToken)| !self.is_good(*id, token);
         if self.known.len() > KNOWN
@@ -104,22 +105,30 @@ impl Truth {
         }
     }
 
-    pub(super) fn devices_of(&self, account: AccountId) -> usize {
+    pub(in crate::registry::tests) fn devices_of(&self, account: AccountId) -> usize {
         self.devices.values().filter(|device| device.account == account).count()
     }
 
-    pub(super) fn account_of(&self, id: DeviceId) -> Result<AccountId, Refusal> {
+    pub(in crate::registry::tests) fn account_of(
+        &self,
+        id: DeviceId,
+    ) -> Result<AccountId, Refusal> {
         self.devices.get(&id).map(|device| device.account).ok_or(Refusal::DeviceUnknown)
     }
 
-    pub(super) fn tell(&mut self, told: impl IntoIterator<Item = Told>) {
+    pub(in crate::registry::tests) fn tell(&mut self, told: impl IntoIterator<Item = Told>) {
         let told: BTreeSet<_> = told.into_iter().map(|one| text(&one)).collect();
         if !told.is_empty() {
             self.told.push(told);
         }
     }
 
-    pub(super) fn signed_up(&mut self, new: &SignedUp, cause: Cause, now: Timestamp) {
+    pub(in crate::registry::tests) fn signed_up(
+        &mut self,
+        new: &SignedUp,
+        cause: Cause,
+        now: Timestamp,
+    ) {
         let device = Device {
             account: new.account,
             platform: Platform::Ios,
@@ -142,7 +151,7 @@ impl Truth {
         self.tell(told);
     }
 
-    pub(super) fn release(
+    pub(in crate::registry::tests) fn release(
         &mut self,
         handle: &Handle,
         device: DeviceId,
@@ -160,7 +169,7 @@ impl Truth {
         }
     }
 
-    pub(super) fn lose(
+    pub(in crate::registry::tests) fn lose(
         &mut self,
         account: AccountId,
         handle: &Handle,
@@ -174,12 +183,16 @@ impl Truth {
         lost.drain(..too_many);
     }
 
-    pub(super) fn backed(&self, device: DeviceId) -> Vec<Handle> {
+    pub(in crate::registry::tests) fn backed(&self, device: DeviceId) -> Vec<Handle> {
         let backed = self.claims.iter().filter(|(_, claim)| claim.devices.contains(&device));
         backed.map(|(handle, _)| handle.clone()).collect()
     }
 
-    pub(super) fn check_in(&mut self, id: DeviceId, now: Timestamp) -> Result<Timestamp, Refusal> {
+    pub(in crate::registry::tests) fn check_in(
+        &mut self,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> Result<Timestamp, Refusal> {
         let mut backed: Vec<_> = self.backed(id).into_iter().map(Some).collect();
         if backed.is_empty() {
             backed.push(None);
@@ -202,7 +215,11 @@ impl Truth {
         Ok(lease_until)
     }
 
-    pub(super) fn sign_out(&mut self, id: DeviceId, now: Timestamp) -> Result<(), Refusal> {
+    pub(in crate::registry::tests) fn sign_out(
+        &mut self,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let account = self.account_of(id)?;
         let told = self.remove(id, account, Cause::SignOut, now);
         self.tell(told);
@@ -224,7 +241,7 @@ impl Truth {
         told
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub(in crate::registry::tests) fn tick(&mut self, now: Timestamp) {
         let mut told = Vec::new();
         let due = |device: &Device| device.lease_until() <= now && !device.lapse_recorded;
         for (id, device) in self.devices.iter().filter(|(_, device)| due(device)) {

@@ -1,0 +1,125 @@
+//! [`Entry`]: sealed into its bytes, and opened from them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{clock::Timestamp, ids, limits, shared_log::Head, vocabulary::Change};
+
+use super::{
+    error::EntryError,
+    key::{EntryKey, EntryKeys},
+};
+use crate::registry::store::{Mutation, read_steps, write_steps};
+
+/// The version of an entry's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum EntryFormat {
+    /// The first one.
+    V1 = 1,
+}
+
+impl EntryFormat {
+    /// The newest format that this version reads. It reads all before it, too.
+    pub const NEWEST: Self = Self::V1;
+
+    fn from_number(number: u8) -> Option<Self> {
+        (number == Self::V1 as u8).then_some(Self::V1)
+    }
+}
+
+/// Which log entries belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterId(pub [u8; 16]);
+
+/// A node of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeId(pub u64);
+
+/// What an entry does, once it is opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::registry) struct Entry {
+    pub(in crate::registry) node: NodeId,
+    pub(in crate::registry) decided_at: Timestamp,
+    /// In their order, without steps that concern one node only.
+    pub(in crate::registry) steps: Vec<Mutation>,
+    pub(in crate::registry) changes: Vec<Change>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeadV1 {
+    cluster: [u8; 16],
+    place: u64,
+    batch: [u8; 16],
+    node: u64,
+    decided_at: u64,
+    before: [u8; 32],
+    key: u32,
+    nonce: [u8; 12],
+}
+
+impl Entry {
+    /// The bytes of this entry behind `before`.
+    ///
+    /// # Errors
+    /// If they are more than an entry may have.
+    pub(in crate::registry) fn seal(
+        &self,
+        format: EntryFormat,
+        cluster: ClusterId,
+        before: Head,
+        key: &EntryKey,
+    ) -> Result<Vec<u8>, EntryError> {
+        let EntryFormat::V1 = format;
+        let mut batch = [0; 16];
+        ids::fill_random(&mut batch);
+        let nonce = EntryKey::new_nonce();
+        let head = HeadV1 {
+            cluster: cluster.0,
+            place: before.place + 1,
+            batch,
+            node: self.node.0,
+            decided_at: self.decided_at.as_micros(),
+            before: before.hash,
+            key: key.id(),
+            nonce,
+        };
+        let mut entry = postcard::to_extend(&head, vec![format as u8])
+            .expect("a vector takes whatever is written");
+        let mut body = write_steps(&self.steps, &self.changes, self.decided_at);
+        key.seal(nonce, &entry, &mut body);
+        entry.append(&mut body);
+        match entry.len() <= limits::SHARED_LOG_ENTRY_MAX {
+            true => Ok(entry),
+            false => Err(EntryError::TooLarge),
+        }
+    }
+
+    /// Opens `bytes`, which must be the entry of `cluster` behind `before`.
+    pub(in crate::registry) fn open(
+        bytes: &[u8],
+        cluster: ClusterId,
+        before: Head,
+        keys: &dyn EntryKeys,
+    ) -> Result<Self, EntryError> {
+        let (format, rest) = bytes.split_first().ok_or(EntryError::Unreadable)?;
+        let EntryFormat::V1 =
+            EntryFormat::from_number(*format).ok_or(EntryError::FormatUnknown(*format))?;
+        let (head, body) =
+            postcard::take_from_bytes::<HeadV1>(rest).map_err(|_| EntryError::Unreadable)?;
+        if head.cluster != cluster.0 {
+            return Err(EntryError::OtherCluster);
+        }
+        if (head.place, head.before) != (before.place + 1, before.hash) {
+            return Err(EntryError::NotNext(head.place));
+        }
+        let key = keys.find(head.key).ok_or(EntryError::KeyMissing(head.key))?;
+        let clear = &bytes[..bytes.len() - body.len()];
+        let body = key.open(head.nonce, clear, body).ok_or(EntryError::NotAuthentic)?;
+        let decided_at = Timestamp::from_micros(head.decided_at);
+        let (steps, changes) = read_steps(&body, decided_at).map_err(|_| EntryError::Unreadable)?;
+        Ok(Self { node: NodeId(head.node), decided_at, steps, changes })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! How far a registry has come in its shared log, for those who wait for it.
+
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use super::{
+    directory::{Registry, Stage},
+    job::Message,
+    member::{LogPosition, LogStop},
+};
+use crate::shared_log::{Diverged, Follower, Head};
+
+impl Registry {
+    /// How far it has come in its shared log.
+    pub fn log_position(&self) -> LogPosition {
+        self.shared.position.get()
+    }
+
+    /// How often another node appended first, since the start.
+    pub fn lost_races(&self) -> u64 {
+        self.shared.position.lost_races()
+    }
+}
+
+impl Follower for Registry {
+    fn applied(&self) -> Head {
+        self.log_position().applied
+    }
+
+    fn nudge(&self, place: u64) {
+        if self.shared.position.nudge(place)
+            && let Stage::Started(sender) = &*self.stage()
+        {
+            // A writer with a full queue is at work: it sees the place before its next command.
+            let _ = sender.try_send(Message::Nudge);
+        }
+    }
+
+    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>> {
+        let mut told = self.shared.position.subscribe();
+        async move {
+            let has_diverged = |position: &LogPosition| position.stopped == Some(LogStop::Diverged);
+            let is_known =
+                |position: &LogPosition| has_diverged(position) || place <= position.applied.place;
+            // The sender lives as long as the registry.
+            let position = told.wait_for(is_known).await.map_err(|_| Diverged)?;
+            if has_diverged(&position) { Err(Diverged) } else { Ok(position.applied) }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,103 @@
+//! What a registry needs to follow a shared log, and how far it has come.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{runtime::Handle, sync::watch};
+
+use super::entry::{ClusterId, EntryError, EntryFormat, EntryKeys, NodeId};
+use crate::shared_log::{Head, SharedLog};
+
+/// A node's membership of a cluster, as its registry needs it.
+#[derive(Clone)]
+pub struct LogMember {
+    /// The log.
+    pub log: Arc<dyn SharedLog>,
+    /// Where the engine's calls run. It needs timers, and must outlive the registry.
+    pub runtime: Handle,
+    /// Which log it must be.
+    pub cluster: ClusterId,
+    /// This node.
+    pub node: NodeId,
+    /// The keys of entries.
+    pub keys: Arc<dyn EntryKeys>,
+    /// The format to write: one that every node reads.
+    pub format: EntryFormat,
+}
+
+/// Why a registry follows its shared log no further. Only a restart goes on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogStop {
+    /// The log does not continue what this node has applied, as one that was restored from a backup.
+    #[error("the shared log does not continue what this node has applied")]
+    Diverged,
+    /// The log has no entries before this place any more. The node needs a snapshot of another node.
+    #[error("the shared log has no entries before place {0} any more: this node needs a snapshot")]
+    Trimmed(u64),
+    /// The entry behind the last one.
+    #[error(transparent)]
+    Entry(EntryError),
+    /// The engine holds no log.
+    #[error("the shared log is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+/// How far a registry has come in its shared log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogPosition {
+    /// The last entry of which the changes are durable and visible here.
+    pub applied: Head,
+    /// Why it comes no further.
+    pub stopped: Option<LogStop>,
+}
+
+/// The position, as the writer tells it and others wait for it.
+pub(super) struct Position {
+    told: watch::Sender<LogPosition>,
+    /// The highest place that somebody knows the log to have.
+    nudged: AtomicU64,
+    lost_races: AtomicU64,
+}
+
+impl Position {
+    pub(super) fn new(applied: Head) -> Self {
+        let told = watch::Sender::new(LogPosition { applied, stopped: None });
+        Self { told, nudged: AtomicU64::new(0), lost_races: AtomicU64::new(0) }
+    }
+
+    pub(super) fn get(&self) -> LogPosition {
+        *self.told.borrow()
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<LogPosition> {
+        self.told.subscribe()
+    }
+
+    /// The changes of the entries up to `applied` are visible now.
+    pub(super) fn show(&self, applied: Head) {
+        self.told.send_modify(|position| position.applied = applied);
+    }
+
+    pub(super) fn stop(&self, why: LogStop) {
+        self.told.send_modify(|position| position.stopped = Some(why));
+    }
+
+    /// Notes that the log has an entry at `place`. False if that was known.
+    pub(super) fn nudge(&self, place: u64) -> bool {
+        self.nudged.fetch_max(place, Ordering::AcqRel) < place
+    }
+
+    pub(super) fn is_nudged_beyond(&self, place: u64) -> bool {
+        place < self.nudged.load(Ordering::Acquire)
+    }
+
+    pub(super) fn count_lost_race(&self) {
+        self.lost_races.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn lost_races(&self) -> u64 {
+        self.lost_races.load(Ordering::Relaxed)
+    }
+}

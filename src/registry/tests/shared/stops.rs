@@ -1,0 +1,324 @@
+//! What stops a node, what it refuses, and what it leaves alone.
+
+use std::sync::atomic::AtomicU64;
+
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::{
+    registry::{
+        EntryError, HandleState, ImportRecords, LogStop, TransferAccount, TransferClaim,
+        TransferDevice, entry, store::Applied,
+    },
+    shared_log::{Appended, Diverged, EngineError},
+};
+
+struct Two {
+    engine: MemoryLog,
+    runtime: Arc<Runtime>,
+    ann: Node,
+    ben: Node,
+}
+
+impl Two {
+    fn new(runtime: Arc<Runtime>) -> Self {
+        let engine = MemoryLog::new();
+        let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+        let node = |number| {
+            let with = (clock.clone(), &*runtime, (|log| log) as Wrap);
+            Node::start(number, Arc::new(engine.handle()), Disk::default(), Vec::new(), with)
+        };
+        let (ann, ben) = (node(1), node(2));
+        Self { engine, ann, ben, runtime }
+    }
+
+    fn run(test: impl AsyncFnOnce(Self)) {
+        // Dropped last, and not within a task.
+        let runtime = Arc::new(engine_runtime());
+        let two = Self::new(Arc::clone(&runtime));
+        super::super::model::runtime().block_on(test(two));
+    }
+
+    async fn head(&self) -> Head {
+        self.engine.head().await.expect("it answers")
+    }
+}
+
+async fn stops(node: &Node) -> LogStop {
+    let mut told = node.registry.shared.position.subscribe();
+    let stopped =
+        tokio::time::timeout(PATIENCE, told.wait_for(|position| position.stopped.is_some()));
+    stopped.await.expect("it stops").expect("it lives").stopped.expect("it says why")
+}
+
+const REFUSED: DeviceError = DeviceError::Change(ChangeError::StoreUnwritable);
+
+#[test]
+fn a_change_at_one_node_is_seen_at_the_other_and_kept_by_both() {
+    Two::run(async |two| {
+        let device = two.ann.device().await.device;
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        let phone = handle("+14155550123");
+        two.ben.registry.prove(device, phone.clone()).await.expect("it knows the device");
+        two.ann.catches_up(&two.engine).await.expect("it follows");
+        assert!(two.ann.is_live(&phone) && two.ben.is_live(&phone));
+        let head = two.head().await;
+        assert_eq!(head.place, 2);
+        for node in [&two.ann, &two.ben] {
+            assert_eq!((node.registry.applied(), node.registry.reached(2).await), (head, Ok(head)));
+            assert_eq!(node.store.disk().applied.map(|applied| applied.head), Some(head));
+        }
+        assert_eq!(*two.ann.sink.log(), *two.ben.sink.log());
+        let reborn = two.ann.crashed(&two.engine, &two.runtime);
+        assert_eq!(reborn.registry.applied(), head);
+        assert!(reborn.is_live(&phone));
+    });
+}
+
+#[test]
+fn entries_of_one_node_are_decided_later_than_all_before_them_whatever_its_clock_says() {
+    Two::run(async |two| {
+        let ahead = two.ann.clock.now();
+        two.ann.device().await;
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        two.ann.clock.set_wall(Timestamp::from_micros(ahead.as_micros() - 5_000_000));
+        two.ben.device().await;
+        let reborn = two.ben.crashed(&two.engine, &two.runtime);
+        reborn.device().await;
+        let decided: Vec<_> = entries(&two.engine).await.expect("they are whole");
+        let decided: Vec<_> = decided.iter().map(|entry| entry.decided_at.as_micros()).collect();
+        let first = ahead.as_micros();
+        assert_eq!(decided, [first, first + 1, first + 2]);
+    });
+}
+
+#[test]
+fn while_an_entry_is_in_doubt_nothing_is_shown_and_nothing_else_planned() {
+    Two::run(async |two| {
+        let device = two.ann.device().await.device;
+        let phone = handle("+14155550123");
+        two.ann.log.set_away(true);
+        assert_eq!(two.ann.registry.prove(device, phone.clone()).await, Err(REFUSED));
+        let sent = two.ann.log.count(Call::Append);
+        assert!(!two.ann.is_live(&phone));
+        assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
+        assert_eq!(two.head().await.place, 1);
+        // Then the same entry is sent until it is known.
+        two.ann.log.set_away(false);
+        let mut told = two.ann.registry.shared.position.subscribe();
+        let settled =
+            tokio::time::timeout(PATIENCE, told.wait_for(|position| position.applied.place == 2));
+        drop(settled.await.expect("it is settled").expect("it lives"));
+        assert!(two.ann.is_live(&phone) && two.ann.log.count(Call::Append) > sent);
+        recovered(&two.ann.registry).await;
+        two.ann.registry.check_in(device).await.expect("it goes on");
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        check_entries(&two.engine, &[two.ann, two.ben]).await.expect("they agree");
+    });
+}
+
+#[test]
+fn an_entry_in_doubt_whose_place_another_got_is_dropped() {
+    Two::run(async |two| {
+        let device = two.ann.device().await.device;
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        two.ann.log.set_away(true);
+        let phone = handle("+14155550123");
+        assert_eq!(two.ann.registry.prove(device, phone.clone()).await, Err(REFUSED));
+        two.ben.device().await;
+        two.ann.log.set_away(false);
+        two.ann.catches_up(&two.engine).await.expect("it follows");
+        recovered(&two.ann.registry).await;
+        assert!(!two.ann.is_live(&phone), "its caller was refused");
+        assert_eq!(two.head().await.place, 2);
+        check_entries(&two.engine, &[two.ann, two.ben]).await.expect("they agree");
+    });
+}
+
+#[test]
+fn a_log_restored_from_a_backup_stops_a_node_and_is_not_repaired() {
+    Two::run(async |two| {
+        two.ann.device().await;
+        let backup = two.engine.backup();
+        let device = two.ann.device().await.device;
+        two.engine.restore(&backup);
+        assert_eq!(stops(&two.ann).await, LogStop::Diverged);
+        assert_eq!(two.ann.registry.reached(99).await, Err(Diverged));
+        assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
+        // The other one goes on: it had not applied what is gone.
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        two.ben.device().await;
+        // As long as that, and another one.
+        let reborn = two.ann.crashed(&two.engine, &two.runtime);
+        assert_eq!(stops(&reborn).await, LogStop::Diverged);
+        assert_eq!(reborn.registry.applied().place, 2);
+        // And longer.
+        two.ben.device().await;
+        let reborn = reborn.crashed(&two.engine, &two.runtime);
+        assert_eq!(stops(&reborn).await, LogStop::Diverged);
+    });
+}
+
+#[test]
+fn a_command_that_finds_another_log_stops_the_node() {
+    Two::run(async |two| {
+        two.ann.device().await;
+        let backup = two.engine.backup();
+        let device = two.ann.device().await.device;
+        two.engine.restore(&backup);
+        // The poll may come first.
+        assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
+        assert_eq!(stops(&two.ann).await, LogStop::Diverged);
+        assert_eq!(two.head().await.place, 1);
+    });
+}
+
+#[test]
+fn a_node_that_was_away_for_too_long_says_that_it_needs_a_snapshot() {
+    Two::run(async |two| {
+        two.ben.log.set_away(true);
+        for _ in 0..3 {
+            two.ann.device().await;
+        }
+        two.engine.trim(3).await.expect("it is memory");
+        two.ben.log.set_away(false);
+        assert_eq!(stops(&two.ben).await, LogStop::Trimmed(3));
+        assert_eq!(two.ben.registry.sign_up(sign_up(None)).await.map(drop), Err(REFUSED));
+    });
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_stops_every_node_before_it() {
+    Two::run(async |two| {
+        let device = two.ann.device().await.device;
+        let head = two.head().await;
+        two.engine.append(head, &[9, 1, 2, 3]).await.expect("it takes any bytes");
+        let why = LogStop::Entry(EntryError::FormatUnknown(9));
+        assert_eq!((stops(&two.ann).await, stops(&two.ben).await), (why, why));
+        assert_eq!(two.ann.registry.applied(), head);
+        assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
+        assert!(two.ann.registry.device(device).expect("reading goes on").is_some());
+    });
+}
+
+#[test]
+fn an_entry_that_does_not_fit_stops_every_node_before_it() {
+    Two::run(async |two| {
+        let nobody = DeviceId::from_bits(7);
+        let at = two.ann.clock.now();
+        let step = Mutation::CheckIn { account: AccountId::from_bits(7), device: nobody, at };
+        append(&two.engine, vec![step]).await;
+        let why = LogStop::Entry(EntryError::Misfit);
+        assert_eq!((stops(&two.ann).await, stops(&two.ben).await), (why, why));
+    });
+}
+
+async fn append(engine: &MemoryLog, steps: Vec<Mutation>) {
+    let head = engine.head().await.expect("it answers");
+    let decided_at = Timestamp::from_secs(1_800_000_000);
+    let entry = entry::Entry { node: NodeId(9), decided_at, steps, changes: Vec::new() };
+    let key = OneKey::new().newest();
+    let bytes = entry.seal(EntryFormat::NEWEST, CLUSTER, head, &key).expect("it is short");
+    assert_eq!(engine.append(head, &bytes).await, Ok(Appended::Mine));
+}
+
+/// An engine that lets another node append first, every time.
+struct Late(Arc<MemoryLog>, AtomicU64);
+
+impl SharedLog for Late {
+    fn append<'a>(
+        &'a self,
+        expected: Head,
+        bytes: &'a [u8],
+    ) -> BoxFuture<'a, Result<Appended, EngineError>> {
+        Box::pin(async move {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            append(&self.0, Vec::new()).await;
+            self.0.append(expected, bytes).await
+        })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
+        self.0.head()
+    }
+
+    fn read(
+        &self,
+        first: u64,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<crate::shared_log::Entry>, EngineError>> {
+        self.0.read(first, bytes)
+    }
+
+    fn trim(&self, below: u64) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.0.trim(below)
+    }
+}
+
+#[test]
+fn a_command_that_loses_every_race_is_refused_as_overloaded() {
+    let (engine, runtime) = (MemoryLog::new(), engine_runtime());
+    let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+    let with = (clock, &runtime, (|log| Arc::new(Late(log, AtomicU64::new(0)))) as Wrap);
+    let node = Node::start(1, Arc::new(engine.handle()), Disk::default(), Vec::new(), with);
+    super::super::model::runtime().block_on(async {
+        let refused = node.registry.sign_up(sign_up(None)).await.map(drop);
+        assert_eq!(refused, Err(DeviceError::Change(ChangeError::Overloaded)));
+        let races = u64::from(crate::limits::REGISTRY_LOST_RACES_MAX);
+        assert_eq!((node.registry.lost_races(), node.registry.applied().place), (races, races));
+        assert!(node.store.disk().accounts.is_empty());
+    });
+}
+
+fn crowd(accounts: u64) -> Arc<[TransferAccount]> {
+    let at = Timestamp::from_secs(1_800_000_000);
+    let account = |number: u64| TransferAccount {
+        account: AccountId::from_bits(number),
+        devices: vec![TransferDevice {
+            device: DeviceId::from_bits(number),
+            platform: Platform::Ios,
+            last_check_in_at: at,
+            registered_at: None,
+            name: None,
+            token_hash: None,
+        }],
+        claims: (0..60)
+            .map(|claim| TransferClaim {
+                handle: handle(&format!("{claim}.{number}.{}@example.org", "x".repeat(40))),
+                proved_at: None,
+                discoverable: true,
+                devices: vec![DeviceId::from_bits(number)],
+            })
+            .collect(),
+    };
+    (1..=accounts).map(account).collect()
+}
+
+#[test]
+fn an_import_that_is_too_large_for_one_entry_becomes_several() {
+    Two::run(async |two| {
+        let crowd = crowd(200);
+        let imported = two.ann.registry.import(crowd, &mut ImportRecords::default()).await;
+        let imported = imported.expect("it is divided");
+        assert_eq!((imported.accounts, imported.handles), (200, 200 * 60));
+        two.ben.catches_up(&two.engine).await.expect("it follows");
+        assert!(two.head().await.place > 1);
+        let last = handle(&format!("59.200.{}@example.org", "x".repeat(40)));
+        let found = two.ben.registry.view().expect("it is loaded").probe(&last);
+        assert!(matches!(found, HandleState::Claimed { .. }));
+        check_entries(&two.engine, &[two.ann, two.ben]).await.expect("they agree");
+    });
+}
+
+#[test]
+fn a_node_that_changes_something_alone_has_left_the_log() {
+    Two::run(async |two| {
+        two.ann.device().await;
+        let disk = two.ann.store.disk().clone();
+        let alone = Bench::on(MemoryStore::on(disk), Arc::default(), two.ann.clock.clone());
+        assert_ne!(alone.store.applied(), Applied::NONE);
+        alone.device().await;
+        assert_eq!(alone.store.applied(), Applied::NONE);
+        assert_eq!(two.head().await.place, 1);
+    });
+}

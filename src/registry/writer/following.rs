@@ -1,0 +1,131 @@
+//! Applying what other nodes appended to the shared log, entry by entry in their order.
+//!
+//! A nudge says that there is something to read. A poll each second stands behind nudges. Each entry must follow the last one by
+//! place and hash, and must fit the index: what does not stops the node, which repairs nothing itself.
+
+use crate::{
+    registry::{
+        entry::{self, EntryError},
+        index::Index,
+        member::LogStop,
+        store::{Applied, Mutation},
+    },
+    shared_log::{EngineError, Entry, Head},
+};
+
+use super::{committer::Decided, work::Writer};
+
+impl Writer {
+    /// Applies what the log has, if it is time to ask.
+    pub(super) fn follow(&mut self) {
+        let is_free = self.committer_is_free();
+        let Some(log) = self.log.as_mut().filter(|log| is_free && log.can_append()) else { return };
+        let is_nudged = self.shared.position.is_nudged_beyond(log.applied.head.place);
+        if log.is_poll_due() || is_nudged {
+            while self.follow_page() {}
+        }
+    }
+
+    /// Applies a page of entries. True if there are more.
+    fn follow_page(&mut self) -> bool {
+        let Some(log) = &self.log else { return false };
+        let read = log.head().and_then(|head| match head == log.applied.head {
+            true => Ok((head, Vec::new())),
+            false => Ok((head, log.read()?)),
+        });
+        match read {
+            Ok((head, _)) if head == log.applied.head => false,
+            Ok((head, _)) if head.place <= log.applied.head.place => {
+                self.stop(LogStop::Diverged);
+                false
+            }
+            Ok((head, entries)) => {
+                self.apply_all(&entries) && self.is_before(head) && !entries.is_empty()
+            }
+            Err(EngineError::Damaged(what)) => {
+                self.stop(LogStop::Damaged(what));
+                false
+            }
+            Err(EngineError::Trimmed { first }) => {
+                self.stop(LogStop::Trimmed(first));
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the shared log cannot be read");
+                false
+            }
+        }
+    }
+
+    fn is_before(&self, head: Head) -> bool {
+        self.log.as_ref().is_some_and(|log| log.applied.head.place < head.place)
+    }
+
+    /// Whether another entry can be carried out.
+    fn committer_is_free(&self) -> bool {
+        let committer = &self.committer;
+        !committer.is_in_doubt() && !committer.is_holding() && !committer.is_full()
+    }
+
+    /// Applies the entries behind the last one. False if it did not come to the last of them.
+    pub(super) fn apply_all(&mut self, entries: &[Entry]) -> bool {
+        for entry in entries {
+            if !self.committer_is_free() {
+                return false;
+            }
+            match self.apply(&entry.bytes) {
+                Ok(()) => {}
+                Err(error @ EntryError::KeyMissing(_)) => {
+                    tracing::warn!(%error, "it is looked for again at the next poll");
+                    return false;
+                }
+                Err(error) => {
+                    self.stop(match error {
+                        EntryError::NotNext(_) => LogStop::Diverged,
+                        error => LogStop::Entry(error),
+                    });
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn apply(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let entry::Entry { decided_at, steps, changes, .. } = log.open(bytes)?;
+        let index = self.shared.read();
+        if !steps.iter().all(|step| fits(&index, step)) {
+            return Err(EntryError::Misfit);
+        }
+        drop(index);
+        let entry = Applied { head: log.applied.head.after(bytes), decided_at };
+        log.applied = entry;
+        // A failure is the committer's: it carries the entry out as soon as it can.
+        let _ = self.committer.carry_out(Decided { at: decided_at, steps, changes }, Some(entry));
+        Ok(())
+    }
+
+    /// From here on the node neither applies nor appends entries.
+    pub(super) fn stop(&mut self, why: LogStop) {
+        let Some(log) = &mut self.log else { return };
+        tracing::error!(error = %why, place = log.applied.head.place, "the registry follows the shared log no further");
+        log.stopped = Some(why);
+        self.shared.position.stop(why);
+    }
+}
+
+/// Whether the index has what the step changes.
+fn fits(index: &Index, step: &Mutation) -> bool {
+    match step {
+        Mutation::PutAccount { account, known_by: Some(device) } => {
+            index.account_of(*device) == Some(account.id)
+        }
+        Mutation::PutAccount { account, known_by: None } => {
+            account.devices.iter().all(|device| index.account_of(device.id).is_none())
+        }
+        Mutation::RemoveAccount { id, known_by } => index.account_of(*known_by) == Some(*id),
+        Mutation::CheckIn { account, device, .. } => index.account_of(*device) == Some(*account),
+        _ => true,
+    }
+}

@@ -1,0 +1,142 @@
+//! [`LogEnd`]: this node's end of the shared log.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clock::Timestamp,
+    limits,
+    registry::{
+        entry,
+        error::ChangeError,
+        job::Job,
+        member::{LogMember, LogStop},
+        store::Applied,
+    },
+    shared_log::{Appended, EngineError, Entry, Head},
+};
+
+use super::committer::Decided;
+
+pub(super) struct LogEnd {
+    member: LogMember,
+    /// The last entry that this node has applied, or has begun to apply.
+    pub(super) applied: Applied,
+    /// An entry of this node that the log may have, or not.
+    pub(super) doubt: Option<Doubt>,
+    /// Why nothing more can be applied or appended.
+    pub(super) stopped: Option<LogStop>,
+    poll_at: Instant,
+}
+
+/// An entry that was sent to the log.
+pub(super) struct Doubt {
+    pub(super) bytes: Vec<u8>,
+    pub(super) decided: Decided,
+    /// Those who wait for it. None once they were told that it is not known.
+    pub(super) jobs: Vec<Job>,
+    since: Instant,
+    pub(super) again_at: Instant,
+    /// Whether a call ended without an answer.
+    pub(super) is_open: bool,
+}
+
+impl Doubt {
+    pub(super) fn new(bytes: Vec<u8>, decided: Decided, jobs: Vec<Job>) -> Self {
+        let now = Instant::now();
+        Self { bytes, decided, jobs, since: now, again_at: now, is_open: false }
+    }
+
+    /// Tells those who have waited for long that it is not known.
+    pub(super) fn answer_late(&mut self) {
+        if self.since.elapsed() >= limits::REGISTRY_LOG_DOUBT_PATIENCE {
+            let waiting = self.jobs.drain(..);
+            waiting.for_each(|job| job.answer(Err(ChangeError::StoreUnwritable)));
+        }
+    }
+}
+
+impl LogEnd {
+    pub(super) fn new(member: LogMember, applied: Applied) -> Self {
+        let poll_at = Instant::now();
+        Self { member, applied, doubt: None, stopped: None, poll_at }
+    }
+
+    /// How long to wait until an entry in doubt is sent again. None if there is none, or nobody waits for it any more.
+    pub(super) fn pause_of_doubt(&self) -> Option<Duration> {
+        let doubt = self.doubt.as_ref().filter(|doubt| !doubt.jobs.is_empty())?;
+        Some(doubt.again_at.saturating_duration_since(Instant::now()))
+    }
+
+    /// How long nothing needs to be asked of the log.
+    pub(super) fn pause(&self) -> Duration {
+        let at = self.doubt.as_ref().map_or(self.poll_at, |doubt| doubt.again_at);
+        at.saturating_duration_since(Instant::now())
+    }
+
+    pub(super) fn can_append(&self) -> bool {
+        self.doubt.is_none() && self.stopped.is_none()
+    }
+
+    /// Whether it is time to ask the log for entries of others. Then the next time is a second later.
+    pub(super) fn is_poll_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.poll_at <= now;
+        if is_due {
+            self.poll_at = now + limits::REGISTRY_LOG_POLL;
+        }
+        is_due
+    }
+
+    /// The first instant at which the next entry may be decided: later than the last one, whatever the clocks say.
+    pub(super) fn decides_from(&self) -> Timestamp {
+        self.applied.decided_at.moved(1)
+    }
+
+    /// The bytes of the entry behind the last one.
+    pub(super) fn seal(&self, decided: &mut Decided) -> Result<Vec<u8>, entry::EntryError> {
+        let LogMember { cluster, node, keys, format, .. } = &self.member;
+        let entry = entry::Entry {
+            node: *node,
+            decided_at: decided.at,
+            steps: std::mem::take(&mut decided.steps),
+            changes: std::mem::take(&mut decided.changes),
+        };
+        let sealed = entry.seal(*format, *cluster, self.applied.head, &keys.newest());
+        (decided.steps, decided.changes) = (entry.steps, entry.changes);
+        sealed
+    }
+
+    /// Opens the entry behind the last one.
+    pub(super) fn open(&self, bytes: &[u8]) -> Result<entry::Entry, entry::EntryError> {
+        let LogMember { cluster, keys, .. } = &self.member;
+        entry::Entry::open(bytes, *cluster, self.applied.head, keys.as_ref())
+    }
+
+    /// Appends an entry behind the last one.
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<Appended, EngineError> {
+        self.wait(self.member.log.append(self.applied.head, bytes))
+    }
+
+    pub(super) fn head(&self) -> Result<Head, EngineError> {
+        self.wait(self.member.log.head())
+    }
+
+    /// Entries behind the last one, as many as a page holds.
+    pub(super) fn read(&self) -> Result<Vec<Entry>, EngineError> {
+        let first = self.applied.head.place + 1;
+        self.wait(self.member.log.read(first, limits::REGISTRY_LOG_READ_BYTES))
+    }
+
+    /// Blocks until the engine answers, but not for longer than a call may take.
+    fn wait<T>(
+        &self,
+        call: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let timed = async { tokio::time::timeout(limits::REGISTRY_LOG_CALL_PATIENCE, call).await };
+        let late = || EngineError::Unknown("the call takes too long".to_owned());
+        self.member.runtime.block_on(timed).unwrap_or_else(|_| Err(late()))
+    }
+}
