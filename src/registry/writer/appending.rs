@@ -36,8 +36,12 @@ impl Writer {
         let Some(mut doubt) = log.doubt.take() else { return };
         // The store may have failed since, at some other commit.
         let is_free = !self.committer.is_in_doubt() && !self.committer.is_holding();
-        if doubt.again_at <= Instant::now() && is_free {
+        let now = Instant::now();
+        if doubt.again_at <= now && is_free {
             return self.send(doubt);
+        }
+        if doubt.again_at <= now {
+            doubt.again_at = now + limits::REGISTRY_LOG_RETRY_PAUSE;
         }
         doubt.answer_late();
         log.doubt = Some(doubt);

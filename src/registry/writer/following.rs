@@ -19,9 +19,11 @@ impl Writer {
     /// Applies what the log has, if it is time to ask.
     pub(super) fn follow(&mut self) {
         let is_free = self.committer_is_free();
-        let Some(log) = self.log.as_mut().filter(|log| is_free && log.can_append()) else { return };
-        let is_nudged = self.shared.position.is_nudged_beyond(log.applied.head.place);
-        if log.is_poll_due() || is_nudged {
+        let Some(log) = &mut self.log else { return };
+        // Also if nothing is read now: the writer waits until the next poll.
+        let is_due =
+            log.is_poll_due() || self.shared.position.is_nudged_beyond(log.applied.head.place);
+        if is_due && is_free && log.can_append() {
             while self.follow_page() {}
         }
     }
