@@ -94,8 +94,12 @@ impl StoppedRegistry {
             Some(row) => Mutation::PutRow(key, row),
             None => Mutation::RemoveRow(key),
         };
-        let steps: Vec<_> = rows.into_changes().into_items().map(step).collect();
+        let mut steps: Vec<_> = rows.into_changes().into_items().map(step).collect();
         if !steps.is_empty() {
+            // The entries of the shared log do not have it.
+            if self.store.applied() != Applied::NONE {
+                steps.push(Mutation::Applied(Applied::NONE));
+            }
             self.store.commit(self.store.last_batch() + 1, &steps)?;
         }
         Ok(done)

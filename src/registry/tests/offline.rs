@@ -3,8 +3,11 @@
 use super::*;
 use crate::{
     registry::{
-        HandleState, ImportRecords, StoppedRegistry, TransferAccount, TransferClaim, TransferDevice,
+        HandleState, ImportRecords, RowKind, Rows, StoppedRegistry, StoreError, TransferAccount,
+        TransferClaim, TransferDevice,
+        store::{Applied, Mutation, RedbStore, Store as _},
     },
+    shared_log::Head,
     vocabulary::ChangeKind,
 };
 
@@ -116,4 +119,29 @@ async fn of_a_large_import_the_log_hears_once_and_of_each_handle_that_it_knows()
         [(ChangeKind::HandleImported, None), (ChangeKind::HandleMoved, Some(handle(moved)))];
     assert_eq!(recorded, expected);
     assert!(PHONES.iter().all(|phone| bench.is_live(&handle(phone))));
+}
+
+#[test]
+fn a_stopped_node_whose_rows_change_has_left_the_shared_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+    let applied = Applied { head: Head::EMPTY.after(b"an entry"), decided_at: clock.now() };
+    let mut store = RedbStore::open(dir.path(), clock.now()).expect("it opens");
+    store.commit(1, &[Mutation::Applied(applied)]).expect("there is space");
+    drop(store);
+    let change = |puts: bool| {
+        let mut stopped =
+            StoppedRegistry::open(dir.path(), config(), clock.clone()).expect("it opens");
+        let plan = |rows: &mut Rows<'_>| {
+            if puts {
+                rows.put(RowKind::Operator, b"ops", None, vec![1]);
+            }
+            Ok::<_, StoreError>(())
+        };
+        stopped.change_rows(RowKind::Operator, plan).expect("there is space");
+        drop(stopped);
+        RedbStore::open(dir.path(), clock.now()).expect("it opens").applied()
+    };
+    assert_eq!(change(false), applied);
+    assert_eq!(change(true), Applied::NONE);
 }
