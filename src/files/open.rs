@@ -51,9 +51,19 @@ pub fn create(path: &Path) -> io::Result<File> {
 
 /// Opens a file to read and write it, and creates it with mode 0600 if it is missing.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
-    open_private(path, OpenOptions::new().write(true).create(true).truncate(false))
+    open_or_create_with(path, OpenOptions::new().write(true))
 }
 
+fn open_or_create_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    match open_private(path, options.clone().create_new(true)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => return created,
+    }
+    // It is not given to anybody: as a symbolic link it would be another's file.
+    regular(without_waiting(options.read(true)).open(path)?)
+}
+
+/// Creates a file, and gives it to the owner of its directory.
 fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = regular(without_waiting(options.read(true).mode(0o600)).open(path)?)?;
     give_to_owner_of(parent(path), &file)?;
@@ -127,7 +137,7 @@ pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<(
 
 /// Opens a file to read it and append to it, and creates it if it is missing. Its mode is 0600 afterwards, whatever it was.
 pub fn append_private(path: &Path) -> io::Result<File> {
-    let file = open_private(path, OpenOptions::new().append(true).create(true))?;
+    let file = open_or_create_with(path, OpenOptions::new().append(true))?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
@@ -218,6 +228,27 @@ mod tests {
         let opened: [fn(&Path) -> io::Result<File>; 2] = [open_or_create, append_private];
         for open in opened {
             assert!(open(&at("fifo")).is_err() && open(&at("directory")).is_err());
+        }
+    }
+
+    #[test]
+    fn root_gives_away_what_it_makes_and_nothing_that_a_link_leads_to() {
+        use std::os::unix::fs::chown;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (of_root, theirs) = (folder.path().join("of-root"), folder.path().join("theirs"));
+        fs::write(&of_root, "").unwrap();
+        let own = fs::metadata(&of_root).unwrap().uid();
+        fs::create_dir(&theirs).unwrap();
+        // Only root can test this, as only root can be misled.
+        let owner = if own == 0 { 12_345 } else { own };
+        chown(&theirs, Some(owner), None).unwrap();
+        let opened: [fn(&Path) -> io::Result<File>; 2] = [open_or_create, append_private];
+        for (number, open) in opened.into_iter().enumerate() {
+            let [link, new] = ["link", "new"].map(|name| theirs.join(format!("{name}{number}")));
+            symlink(&of_root, &link).unwrap();
+            assert_eq!(open(&link).unwrap().metadata().unwrap().uid(), own);
+            assert_eq!(open(&new).unwrap().metadata().unwrap().uid(), owner);
         }
     }
 

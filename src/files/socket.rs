@@ -4,7 +4,7 @@ use std::{
     fs::{self, Permissions},
     io,
     os::unix::{
-        fs::{MetadataExt as _, PermissionsExt as _, chown},
+        fs::{MetadataExt as _, PermissionsExt as _, lchown},
         net::UnixListener,
     },
     path::Path,
@@ -23,10 +23,10 @@ pub fn bind_private(path: &Path) -> io::Result<UnixListener> {
     remove_if_exists(&unfinished)?;
     let listener = UnixListener::bind(&unfinished)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(0o600))?;
-    let (owner, is) = (fs::metadata(parent(path))?, fs::metadata(&unfinished)?);
-    // As every file that root creates.
+    let (owner, is) = (fs::metadata(parent(path))?, fs::symlink_metadata(&unfinished)?);
+    // As every file that root creates. The directory's owner may have put a link in its place meanwhile.
     if is.uid() == 0 && owner.uid() != 0 {
-        chown(&unfinished, Some(owner.uid()), Some(owner.gid()))?;
+        lchown(&unfinished, Some(owner.uid()), Some(owner.gid()))?;
     }
     fs::rename(&unfinished, path)?;
     Ok(listener)

@@ -256,6 +256,10 @@ vocabulary! {
         DeliveryFailed "delivery-failed",
         /// The server has just started.
         RegistryLoading "registry-loading",
+        /// The server does not know whether its registry is up to date.
+        RegistryBehind "registry-behind",
+        /// The server's registry contradicts the cluster's log.
+        RegistryDiverged "registry-diverged",
         /// The change cannot be stored. It may have been made.
         RegistryUnwritable "registry-unwritable",
         /// No answer leaves without its record.

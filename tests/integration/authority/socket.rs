@@ -10,7 +10,7 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -163,9 +163,10 @@ struct Done {
     doubted: Vec<String>,
 }
 
-fn change(running: &mut Reached, client: u64, is_over: &AtomicBool) -> Done {
+fn change(running: &mut Reached, client: u64, is_over: &AtomicBool, count: impl Fn()) -> Done {
     let mut did = Done::default();
     for number in 0.. {
+        count();
         if is_over.load(Ordering::SeqCst) {
             break;
         }
@@ -199,13 +200,18 @@ async fn kill_9_at_any_moment_loses_no_change_that_was_acknowledged() {
         let mut server = Server::on(&folder.path().join(format!("data{round}")), &[]).await;
         let socket = server.data.join(SOCKET_FILE_NAME);
         let is_over = AtomicBool::new(false);
-        let delay = Duration::from_millis(dice.below(200));
+        // So many changes come first, and then a moment.
+        let (least, delay) = (dice.below(30), Duration::from_millis(dice.below(10)));
+        let changes = AtomicU64::new(0);
         let all: Vec<_> = thread::scope(|scope| {
             let change = |client| {
-                let (socket, is_over) = (socket.clone(), &is_over);
-                scope.spawn(move || change(&mut Reached::Running { socket }, client, is_over))
+                let (socket, is_over, changes) = (socket.clone(), &is_over, &changes);
+                let count = move || _ = changes.fetch_add(1, Ordering::SeqCst);
+                let mut running = Reached::Running { socket };
+                scope.spawn(move || change(&mut running, client, is_over, count))
             };
             let clients: Vec<_> = (0..2).map(change).collect();
+            wait_until("changes are acknowledged", || changes.load(Ordering::SeqCst) > least + 2);
             thread::sleep(delay);
             server.kill();
             is_over.store(true, Ordering::SeqCst);

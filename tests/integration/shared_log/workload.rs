@@ -102,9 +102,19 @@ impl Told {
     }
 }
 
-/// Appends `entry` at the place after `expected`, as the only node.
+/// Appends `entry` at the place after `expected`, as the only node. On a busy machine a try may end without an answer.
 pub(super) async fn appended(log: &Log, expected: Head, entry: &[u8]) -> Head {
-    assert_eq!(log.append(expected, entry).await, Ok(Appended::Mine));
+    loop {
+        match log.append(expected, entry).await {
+            Ok(Appended::Mine) => break,
+            Ok(Appended::Taken(head)) => {
+                assert!(is_there(log, expected.place + 1, entry).await, "taken by {head:?}");
+                break;
+            }
+            Err(EngineError::Unknown(_)) => sleep(RETRY_PAUSE).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
     expected.after(entry)
 }
 

@@ -140,12 +140,14 @@ fn a_log_restored_from_a_backup_stops_a_node_and_is_not_repaired() {
     Two::run(async |two| {
         two.ann.device().await;
         let backup = two.engine.backup();
+        two.ben.log.set_away(true);
         let device = two.ann.device().await.device;
         two.engine.restore(&backup);
         assert_eq!(stops(&two.ann).await, LogStop::Diverged);
         assert_eq!(two.ann.registry.reached(99).await, Err(Diverged));
         assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
         // The other one goes on: it had not applied what is gone.
+        two.ben.log.set_away(false);
         two.ben.catches_up(&two.engine).await.expect("it follows");
         two.ben.device().await;
         // As long as that, and another one.
