@@ -102,7 +102,13 @@ async fn a_file_that_cannot_be_read_is_named_and_stays() {
     {
         fs::write(&file, damaged).unwrap();
         let list = run(dispatchd().args(["operator", "list", "--data"]).arg(&server.data));
-        let start = run(dispatchd().arg("serve").env("DISPATCHD_SERVER__DATA", &server.data));
+        // The usual ports may be in use.
+        let mut serve = dispatchd();
+        serve.arg("serve").env("DISPATCHD_SERVER__DATA", &server.data);
+        for listener in ["PHONES", "OPERATORS"] {
+            serve.env(format!("DISPATCHD_SERVER__{listener}"), "127.0.0.1:0");
+        }
+        let start = run(&mut serve);
         for output in [list, start] {
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{said}");
