@@ -355,6 +355,27 @@ pub const FENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 pub const FENCE_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// From the beginning of a round of the fence that failed to the next one.
 pub const FENCE_RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Nodes of a cluster, with those that are invited: each of them asks every other one each second.
+pub const CLUSTER_MEMBERS_MAX: usize = 64;
+/// Bytes of the origin at which a node is reached: a name of the DNS has at most 253.
+pub const CLUSTER_ADDRESS_BYTES_MAX: usize = 300;
+/// How long an invite to a cluster is good.
+pub const CLUSTER_INVITE_LIFETIME: Duration = Duration::from_secs(3_600);
+/// From the beginning of a round in which a node asks all others to the next one.
+pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
+/// How long a node waits for the answer of another one about its place and its clock.
+pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
+/// An answer that took longer tells nothing about the other clock: half of this is the greatest error.
+pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
+/// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.
+pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
+/// How often a node asks etcd which versions its members have.
+pub const CLUSTER_PROBE_PAUSE: Duration = Duration::from_secs(60);
+/// How often entries that every node has applied are removed from the shared log.
+pub const CLUSTER_TRIM_PAUSE: Duration = Duration::from_secs(10);
+/// Entries that the shared log keeps for nodes that are away. One that lacks more takes a snapshot when it returns. Most entries have less
+/// than 2 KiB, and etcd takes 2 GiB by default.
+pub const CLUSTER_ENTRIES_KEPT_MAX: u64 = 100_000;
 
 // Group: Verification and delivery of codes
 

@@ -11,6 +11,7 @@ use std::{
 use super::{
     error::{OperatorsError, ReachError, io_at},
     list::NewOperator,
+    nodes::NewInvite,
     operator::Operator,
     protocol::{ANSWER_BYTES_MAX, Answer, Request, line},
     socket::SOCKET_FILE_NAME,
@@ -98,6 +99,32 @@ impl Reached {
                 ask(socket, &Request::Revoke { name: name.to_owned() }).map(drop)
             }
             Self::Stopped(stopped) => stopped.revoke(name),
+        }
+    }
+}
+
+impl Reached {
+    /// Whether a node of this name can be invited now.
+    pub fn check_invite(&self, new: &NewInvite) -> Result<(), OperatorsError> {
+        let node = new.node.clone();
+        self.ask_running(&Request::CheckInvite { node })
+    }
+
+    /// Lets a node join with the token of `new`, durable when this returns.
+    pub fn invite(&self, new: &NewInvite) -> Result<(), OperatorsError> {
+        let (node, token_sha256) = (new.node.clone(), new.token_hash());
+        self.ask_running(&Request::Invite { node, token_sha256 })
+    }
+
+    /// Has a node be none of the cluster any more, durable when this returns.
+    pub fn remove_node(&self, node: &str) -> Result<(), OperatorsError> {
+        self.ask_running(&Request::RemoveNode { node: node.to_owned() })
+    }
+
+    fn ask_running(&self, request: &Request) -> Result<(), OperatorsError> {
+        match self {
+            Self::Running { socket } => ask(socket, request).map(drop),
+            Self::Stopped(_) => Err(OperatorsError::Stopped),
         }
     }
 }

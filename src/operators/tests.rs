@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, future};
 
 use super::{list::NewOperator, *};
 use crate::{
-    clock::SystemClock,
+    clock::{SharedClock, SystemClock},
     registry::{self, ChangeSink, Recording, Registry, SinkFailed, StoppedRegistry, Unrecorded},
 };
 
@@ -27,12 +27,19 @@ fn opened(directory: &Path) -> Arc<Registry> {
     Arc::new(Registry::open(directory, config, Arc::new(SystemClock)).unwrap())
 }
 
-/// The operators of a registry that takes changes.
-pub(crate) fn running(directory: &Path) -> Operators {
-    let registry = opened(directory);
+/// A registry that takes changes.
+pub(super) fn started(directory: &Path, clock: &SharedClock) -> Arc<Registry> {
+    let config = registry::Config::default();
+    let registry = Arc::new(Registry::open(directory, config, Arc::clone(clock)).unwrap());
     registry.load().unwrap();
     registry.start(Arc::new(NoLog), &|_| Default::default()).unwrap();
-    Operators::new(registry)
+    registry
+}
+
+/// The operators of a registry that takes changes.
+pub(crate) fn running(directory: &Path) -> Operators {
+    let clock: SharedClock = Arc::new(SystemClock);
+    Operators::new(started(directory, &clock))
 }
 
 /// Adds an operator as the socket does.
@@ -50,7 +57,7 @@ pub(crate) fn damaged(directory: &Path) -> (Operators, NewOperator) {
     let ann = new("ann", Role::Reader);
     let config = registry::Config::default();
     let mut store = StoppedRegistry::open(directory, config, Arc::new(SystemClock)).unwrap();
-    let mut row = ann.token_hash().in_row().to_vec();
+    let mut row = ann.token_hash().bytes().to_vec();
     row.extend([77, 0]);
     let put = |rows: &mut registry::Rows<'_>| {
         rows.put(list::KIND, b"ann", None, row);

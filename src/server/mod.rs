@@ -30,6 +30,7 @@
 mod descriptors;
 mod directory;
 mod listeners;
+mod membership;
 mod modules;
 mod notify;
 mod recorded;
@@ -50,8 +51,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners, modules::Modules,
-    services::Services,
+    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners,
+    membership::Membership, modules::Modules, services::Services,
 };
 pub use self::{
     directory::Addresses,
@@ -96,7 +97,14 @@ impl Server {
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
-        Self::start_following(config, machine, None).await
+        let directory = Directory::open(config.clone(), machine).await?;
+        let membership = Membership::open(config, &directory.disk).await?;
+        let member = membership.as_ref().map(|membership| membership.member.clone());
+        let server = Self::start_in(directory, config, member).await?;
+        if let Some(membership) = membership {
+            membership.watch(&server.shutdown);
+        }
+        Ok(server)
     }
 
     /// The same for a node of a cluster, if it is a `member` of one: changes are entries of its log, and calls that need the registry
@@ -110,6 +118,14 @@ impl Server {
         member: Option<LogMember>,
     ) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
+        Self::start_in(directory, config, member).await
+    }
+
+    async fn start_in(
+        directory: Directory,
+        config: &Config,
+        member: Option<LogMember>,
+    ) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
         let shutdown = Shutdown::new();
