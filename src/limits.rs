@@ -68,9 +68,13 @@ pub const HEADERS_MAX: usize = 64;
 pub const ANSWER_PIECE_BYTES: usize = 8 * 1024;
 /// How long a client may take no bytes of an answer before its connection is closed. Over HTTP/2 this holds for each answer.
 pub const WRITE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
-/// Bytes that the kernel keeps of answers for one connection; Linux doubles it for its own needs. It reports progress once a third
-/// is free. Within [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s.
-pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes that the kernel keeps of answers for one connection of a phone; Linux doubles it for its own needs. A client that reads
+/// nothing costs the server as much work as it takes to fill this. An answer for a thousand handles has some 120 kB: a client that
+/// reads it has the half of it on the way at once.
+pub const PHONES_SEND_BUFFER_BYTES: usize = 32 * 1024;
+/// The same for one connection of an operator, whose exports are long. The kernel reports progress once a third is free. Within
+/// [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s, and a phone 1 kB/s.
+pub const OPERATORS_SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How long sent bytes may stay without an acknowledgement, or the client's window closed, before the kernel ends the connection.
 /// It covers answers that the kernel's buffer has taken whole, also after the connection was closed.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -58,6 +58,9 @@ pub enum OperatorsError {
     /// A row is none that was written.
     #[error("the registry has an operator that cannot be read")]
     Damaged,
+    /// The registry of the running server takes no changes yet.
+    #[error("the server still loads its registry; try again once it is ready")]
+    Loading,
     /// The registry could not be read or changed. A change that failed while it was written may become durable later.
     #[error("{0}")]
     Registry(String),
@@ -68,7 +71,10 @@ pub enum OperatorsError {
 
 impl From<ChangeError> for OperatorsError {
     fn from(error: ChangeError) -> Self {
-        Self::Registry(error.to_string())
+        match error {
+            ChangeError::Loading => Self::Loading,
+            error => Self::Registry(error.to_string()),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Reached {
         match self {
             Self::Running { socket } => {
                 let (name, role, token_sha256) = (new.name.clone(), new.role, new.token_hash());
-                ask(socket, &Request::Add { name, role, token_sha256 }).map(drop)
+                change(socket, &Request::Add { name, role, token_sha256 })
             }
             Self::Stopped(stopped) => stopped.add(new),
         }
@@ -95,9 +95,7 @@ impl Reached {
     /// Takes an operator off the list, durable when this returns. A running server refuses its token from the next call on.
     pub fn revoke(&mut self, name: &str) -> Result<(), OperatorsError> {
         match self {
-            Self::Running { socket } => {
-                ask(socket, &Request::Revoke { name: name.to_owned() }).map(drop)
-            }
+            Self::Running { socket } => change(socket, &Request::Revoke { name: name.to_owned() }),
             Self::Stopped(stopped) => stopped.revoke(name),
         }
     }
@@ -123,8 +121,22 @@ impl Reached {
 
     fn ask_running(&self, request: &Request) -> Result<(), OperatorsError> {
         match self {
-            Self::Running { socket } => ask(socket, request).map(drop),
+            Self::Running { socket } => change(socket, request),
             Self::Stopped(_) => Err(OperatorsError::Stopped),
+        }
+    }
+}
+
+/// Has the server at `socket` make a change. Waits for a server that loads its registry, but not for longer than
+/// [`limits::OPERATORS_REACH_PATIENCE`].
+fn change(socket: &Path, request: &Request) -> Result<(), OperatorsError> {
+    let begun = Instant::now();
+    loop {
+        match ask(socket, request) {
+            Err(OperatorsError::Loading) if begun.elapsed() < limits::OPERATORS_REACH_PATIENCE => {
+                thread::sleep(limits::OPERATORS_TRY_PAUSE);
+            }
+            answer => return answer.map(drop),
         }
     }
 }
