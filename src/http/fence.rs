@@ -88,7 +88,7 @@ impl From<NotCurrent> for Refusal {
     fn from(not_current: NotCurrent) -> Self {
         match not_current {
             NotCurrent::Behind => Self::RegistryBehind,
-            NotCurrent::Diverged => Self::RegistryDiverged,
+            NotCurrent::Stopped => Self::RegistryDiverged,
         }
     }
 }
