@@ -7,7 +7,9 @@ use futures_util::{FutureExt as _, future};
 use super::{list::NewOperator, *};
 use crate::{
     clock::SystemClock,
-    registry::{self, ChangeSink, Recording, Registry, SinkFailed, StoppedRegistry, Unrecorded},
+    registry::{
+        self, ChangeSink, CopyFor, Recording, Registry, SinkFailed, StoppedRegistry, Unrecorded,
+    },
 };
 
 struct NoLog;
@@ -155,7 +157,7 @@ fn neither_the_store_nor_a_copy_of_it_holds_a_token_and_a_copy_has_no_operator()
     drop(operators);
     let (directory, copy) = (data.path().join("registry"), data.path().join("copy"));
     crate::files::create_dir(&copy).unwrap();
-    opened(&directory).snapshot(&copy.join("registry.redb")).unwrap();
+    opened(&directory).snapshot(&copy.join("registry.redb"), CopyFor::Backup).unwrap();
     let holds = |path: &Path, part: &[u8]| {
         let bytes = crate::files::read(path).unwrap();
         bytes.windows(part.len()).any(|window| window == part)

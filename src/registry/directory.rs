@@ -32,7 +32,7 @@ use super::{
     member::LogMember,
     plan::Plan,
     state::RegistryState,
-    store::{Mutation, Reader, RedbStore, Store, StoreError, Unrecorded},
+    store::{CopyFor, Mutation, Reader, RedbStore, Store, StoreError, Unrecorded},
     subject::{Subject, SubjectKey},
     totals::Totals,
     writer::Writer,
@@ -211,9 +211,9 @@ impl Registry {
     }
 
     /// Writes the store as it is at one moment into a new file at `path`, which can take the place of a stopped server's
-    /// `registry.redb`. Operators are not in it. Changes go on meanwhile. Blocks: seconds for ten million handles.
-    pub fn snapshot(&self, path: &Path) -> Result<(), StoreError> {
-        self.reader.copy(path)
+    /// `registry.redb`. Changes go on meanwhile. Blocks: seconds for ten million handles.
+    pub fn snapshot(&self, path: &Path, what_for: CopyFor) -> Result<(), StoreError> {
+        self.reader.copy(path, what_for)
     }
 
     /// Queues the command that `plan` plans, and waits until it is durable, visible and recorded; but not longer than a

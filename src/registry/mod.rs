@@ -80,7 +80,7 @@ pub use row_changes::Rows;
 pub use row_view::RowsView;
 #[cfg(feature = "testing")]
 pub use store::fuzz_rows;
-pub use store::{StoreError, Unrecorded};
+pub use store::{CopyFor, StoreError, Unrecorded};
 pub use subject::Subject;
 pub use token::DeviceToken;
 pub use totals::Totals;

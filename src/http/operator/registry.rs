@@ -31,7 +31,7 @@ use crate::{
     ids, limits,
     lock::lock,
     operators::{Operators, Role},
-    registry::{ChangeError, Counts, Registry, StoreError},
+    registry::{ChangeError, CopyFor, Counts, Registry, StoreError},
 };
 
 const NAME_BEGINS: &str = "snapshot-";
@@ -118,7 +118,7 @@ impl Snapshots {
     fn write(&self, registry: &Registry) -> Result<(File, u64), StoreError> {
         let name = format!("{NAME_BEGINS}{:016x}{NAME_ENDS}", ids::random_u64());
         let path = self.directory.join(name);
-        let made = registry.snapshot(&path).and_then(|()| Ok(files::open(&path)?));
+        let made = registry.snapshot(&path, CopyFor::Backup).and_then(|()| Ok(files::open(&path)?));
         // Also if the snapshot failed half-way, perhaps for lack of space.
         let removed = files::remove_if_exists(&path);
         let file = made?;

@@ -89,8 +89,17 @@ pub(crate) trait Reader: Send + Sync {
     /// Shows each account once, in the order of their ids, as long as `visit` says to go on.
     fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError>;
 
-    /// Writes all there is at this moment into a new store file, except the operators.
-    fn copy(&self, to: &Path) -> Result<(), StoreError>;
+    /// Writes what there is at this moment into a new store file.
+    fn copy(&self, to: &Path, what_for: CopyFor) -> Result<(), StoreError>;
+}
+
+/// What a copy of a store is for, and so what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFor {
+    /// The store of a new node of the same cluster: it has everything, and follows the shared log from the same entry on.
+    Joiner,
+    /// A backup, which may lie elsewhere for long. It has no operators, whose tokens would be good again, and follows no shared log.
+    Backup,
 }
 
 /// A change that the log is not known to hold yet.

@@ -252,8 +252,8 @@ pub(super) const fn keys_of(kind: RowKind) -> [[u8; 1]; 2] {
     [[kind.number()], [kind.number() + 1]]
 }
 
-/// Whether a copy of the store has the expiring row with this key.
-pub(super) fn is_copied(key: &[u8]) -> bool {
+/// Whether a backup of the store has the expiring row with this key.
+pub(super) fn is_backed_up(key: &[u8]) -> bool {
     !key.starts_with(&keys_of(RowKind::Operator)[0])
 }
 
