@@ -4,7 +4,7 @@
 //! the whole registry. So a node's data directory without [`Identity`] and [`ClusterKeys`] is that of a single machine.
 //!
 //! etcd keeps deleted values in its files. So each entry is encrypted under a key that only the members have. [`ClusterKeys`] holds
-//! this node's copy of the keys in a keyring of its own.
+//! this node's copy of the keys in a keyring of its own, and [`KeyRotation`] changes and destroys them.
 
 mod config;
 mod entry_keys;
@@ -12,6 +12,8 @@ mod founding;
 mod identity;
 mod leaving;
 mod member;
+mod rotation;
+mod sealing;
 
 pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
@@ -19,3 +21,4 @@ pub use founding::{Founder, FoundingError};
 pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};
 pub use leaving::{LeavingError, leave};
 pub use member::Member;
+pub use rotation::{KeyRotation, RotationError};

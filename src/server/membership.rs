@@ -6,11 +6,12 @@ use anyhow::{Context as _, bail};
 use tokio::{runtime::Handle, time::sleep};
 
 use crate::{
-    cluster::{ClusterKeys, Identity},
+    clock::SharedClock,
+    cluster::{ClusterKeys, Identity, KeyRotation},
     config::Config,
     files::SharedDisk,
     limits,
-    registry::{EntryFormat, LogMember},
+    registry::{EntryFormat, LogMember, Registry},
     shared_log::{
         EngineError,
         etcd::{Etcd, Probed},
@@ -22,6 +23,8 @@ use crate::{
 pub(super) struct Membership {
     pub(super) member: LogMember,
     engine: Arc<Etcd>,
+    identity: Identity,
+    keys: Arc<ClusterKeys>,
 }
 
 impl Membership {
@@ -62,6 +65,7 @@ impl Membership {
                 data.display()
             )
         };
+        let keys = Arc::new(keys);
         let engine = Arc::new(Etcd::new(&config.cluster.etcd()?)?);
         match engine.probe().await {
             Ok(probed) => tell(&probed),
@@ -75,20 +79,22 @@ impl Membership {
             runtime: Handle::current(),
             cluster: identity.cluster,
             node: identity.node,
-            keys: Arc::new(keys),
+            keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
-        Ok(Some(Self { member, engine }))
+        Ok(Some(Self { member, engine, identity, keys }))
     }
 
-    /// Asks the engine now and then which members it has: an older one that comes may answer reads with stale data.
-    pub(super) fn watch(self, shutdown: &Shutdown) {
-        let Self { engine, .. } = self;
+    /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
+    /// stale data.
+    pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
+        let Self { engine, identity, keys, .. } = self;
+        let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let stop = shutdown.clone();
-        shutdown.spawn("engine", async move {
-            let watched = watch(&engine);
+        shutdown.spawn("cluster", async move {
             tokio::select! {
-                () = watched => {}
+                () = watch(&engine) => {}
+                () = rotation.run() => {}
                 () = stop.stopping() => {}
             }
         });

@@ -102,7 +102,8 @@ impl Server {
         let member = membership.as_ref().map(|membership| membership.member.clone());
         let server = Self::start_in(directory, config, member).await?;
         if let Some(membership) = membership {
-            membership.watch(&server.shutdown);
+            let clock: SharedClock = Arc::clone(&server.directory.clock) as _;
+            membership.serve(&server.modules.registry, &clock, &server.shutdown);
         }
         Ok(server)
     }

@@ -111,6 +111,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "host",
             "ids",
             "limits",
+            "lock",
             "operators",
             "redacted",
             "registry",

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Members of one etcd cluster, which end with it.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     members: Vec<Member>,
     /// Of the members' certificates, if they take TLS with client certificates only.
     pub(super) authority: Option<Authority>,
@@ -59,7 +59,7 @@ fn spawn(words: &[String], folder: &TempDir) -> Child {
 
 impl Cluster {
     /// Starts members without TLS, with more words on their command lines.
-    pub(super) async fn start(count: usize, more: &[&str]) -> Self {
+    pub(crate) async fn start(count: usize, more: &[&str]) -> Self {
         Self::start_with(count, more, None, tempfile::tempdir().unwrap()).await
     }
 
@@ -134,6 +134,11 @@ impl Cluster {
         Etcd::new(&config).unwrap()
     }
 
+    /// The client URLs of all members.
+    pub(crate) fn urls(&self) -> Vec<&str> {
+        self.members.iter().map(|member| &*member.url).collect()
+    }
+
     pub(super) fn url(&self, member: usize) -> &str {
         &self.members[member].url
     }
@@ -165,12 +170,12 @@ impl Cluster {
     }
 
     /// Kills a member with SIGKILL.
-    pub(super) fn kill(&mut self, member: usize) {
+    pub(crate) fn kill(&mut self, member: usize) {
         self.members[member].kill();
     }
 
     /// Starts a member that was killed.
-    pub(super) fn restart(&mut self, member: usize) {
+    pub(crate) fn restart(&mut self, member: usize) {
         let member = &mut self.members[member];
         member.child = spawn(&member.words, &self.folder);
     }
