@@ -302,6 +302,8 @@ pub const REGISTRY_LOG_RETRY_PAUSE: Duration =
 /// How long requests wait for an entry of which it is not known whether the log has it.
 pub const REGISTRY_LOG_DOUBT_PATIENCE: Duration =
     Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
+/// Pause before it is logged again that the shared log's engine does not do what it is asked for.
+pub const REGISTRY_LOG_COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 /// Bytes of entries that a registry reads at once.
 pub const REGISTRY_LOG_READ_BYTES: usize = 4 * 1024 * 1024;
 /// How often a command may lose the race for a place in the shared log. Then it is refused: the nodes are overloaded.

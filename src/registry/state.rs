@@ -21,6 +21,7 @@ use super::{
     error::Loading,
     expiring::{ExpiringRows, RowKey, RowKind},
     flag_counts::FlagCounts,
+    hold::HoldState,
     index::Index,
     member::Position,
     store::{Mutation, Row, Store, StoreError, Unrecorded},
@@ -41,8 +42,11 @@ pub(super) struct RegistryState {
     /// How many were flagged and cleared since the start.
     pub(super) flag_counts: FlagCounts,
     is_loaded: AtomicBool,
+    /// Whether the writer is to end.
+    is_closing: AtomicBool,
     /// Whether changes that make the store grow are refused: its disk has too little space.
     pub(super) is_low_on_space: AtomicBool,
+    pub(super) hold: HoldState,
     /// Whether the store took the last batch, perhaps as its reopening showed.
     is_store_writable: AtomicBool,
     /// How long a commit of the store takes.
@@ -65,7 +69,9 @@ impl RegistryState {
             clock,
             founded_at,
             is_loaded,
+            is_closing: AtomicBool::new(false),
             is_low_on_space,
+            hold: HoldState::default(),
             is_store_writable,
             commits,
             position: Position::new(Head::EMPTY),
@@ -137,6 +143,15 @@ impl RegistryState {
     /// From here on lookups are answered.
     pub(super) fn show(&self) {
         self.is_loaded.store(true, Ordering::Release);
+    }
+
+    /// Has the writer end what could go on for long.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
     }
 
     /// The index, once lookups are answered.

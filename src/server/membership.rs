@@ -5,9 +5,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use tokio::{runtime::Handle, time::sleep};
 
+use super::node::NodeParts;
 use crate::{
     clock::SharedClock,
-    cluster::{ClusterKeys, Identity, KeyRotation},
+    cluster::{ClusterKeys, Identity, KeyRotation, MemberClient},
     config::Config,
     files::SharedDisk,
     limits,
@@ -22,9 +23,8 @@ use crate::{
 /// A node's membership.
 pub(super) struct Membership {
     pub(super) member: LogMember,
+    pub(super) parts: NodeParts,
     engine: Arc<Etcd>,
-    identity: Identity,
-    keys: Arc<ClusterKeys>,
 }
 
 impl Membership {
@@ -65,7 +65,6 @@ impl Membership {
                 data.display()
             )
         };
-        let keys = Arc::new(keys);
         let engine = Arc::new(Etcd::new(&config.cluster.etcd()?)?);
         match engine.probe().await {
             Ok(probed) => tell(&probed),
@@ -74,6 +73,8 @@ impl Membership {
             }
             Err(error) => return Err(error).context("cluster.engine"),
         }
+        let (keys, members_ca) = (Arc::new(keys), &config.cluster.members_ca);
+        let client = MemberClient::new(identity.token.clone(), members_ca)?;
         let member = LogMember {
             log: Arc::clone(&engine) as _,
             runtime: Handle::current(),
@@ -82,13 +83,14 @@ impl Membership {
             keys: Arc::clone(&keys) as _,
             format: EntryFormat::NEWEST,
         };
-        Ok(Some(Self { member, engine, identity, keys }))
+        let parts = NodeParts { identity, keys, client };
+        Ok(Some(Self { member, parts, engine }))
     }
 
     /// Changes the keys of entries, and asks the engine now and then which members it has: an older one that comes may answer reads with
     /// stale data.
     pub(super) fn serve(self, registry: &Arc<Registry>, clock: &SharedClock, shutdown: &Shutdown) {
-        let Self { engine, identity, keys, .. } = self;
+        let Self { engine, parts: NodeParts { identity, keys, .. }, .. } = self;
         let rotation = KeyRotation::new(identity, keys, Arc::clone(registry), Arc::clone(clock));
         let stop = shutdown.clone();
         shutdown.spawn("cluster", async move {

@@ -132,6 +132,10 @@ async fn a_node_begins_a_cluster_and_answers_only_while_etcd_does() {
     server.sign_up().await;
 
     assert!(server.stop().await.success());
+    // A change of the files alone would take the node out of the log.
+    let mut add = dispatchd();
+    let added = run(add.args(["operator", "add", "ann", "--role", "reader", "--data"]).arg(&data));
+    assert!(said(&added, false).contains("no server runs"));
     let text = refuses_to_start(&mut alone).await;
     assert!(text.contains("cluster.engine is empty"), "{text}");
     assert!(said(&cluster(&data, &settings, &["leave"]), true).contains("cluster remove a"));

@@ -116,6 +116,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "redacted",
             "registry",
             "shared_log",
+            "verification",
         ],
     ),
     (
@@ -139,6 +140,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "audit",
             "clock",
+            "cluster",
             "handle",
             "ids",
             "limits",
@@ -197,6 +199,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "audit",
             "background",
             "clock",
+            "cluster",
             "console",
             "dispatch",
             "doctor",
@@ -293,7 +296,7 @@ const FIELDS: &[&str] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("took_us", FIELDS),
     ("axum::", &["http/", "server/"]),
-    ("StatusCode", &["cli/", "http/", "verification/text/gateway.rs"]),
+    ("StatusCode", &["cli/", "cluster/member_client.rs", "http/", "verification/text/gateway.rs"]),
     ("anyhow", &["server/", "cli/"]),
     ("fs::", FILES),
     ("OpenOptions", FILES),
@@ -304,7 +307,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("prometheus_client", &["http/operator/families.rs"]),
     ("redb::", &["registry/store/"]),
     ("rlibphonenumber", &["handle/"]),
-    ("reqwest", &["cli/", "verification/text/"]),
+    ("reqwest", &["cli/", "cluster/member_client.rs", "verification/text/"]),
     ("dispatchd_client", &["cli/ask.rs"]),
     ("lettre", &["verification/mail/composer.rs"]),
     ("rustls", &["cli/trust.rs", "http/tls/", "verification/mail/tls.rs"]),
