@@ -68,9 +68,13 @@ pub const HEADERS_MAX: usize = 64;
 pub const ANSWER_PIECE_BYTES: usize = 8 * 1024;
 /// How long a client may take no bytes of an answer before its connection is closed. Over HTTP/2 this holds for each answer.
 pub const WRITE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
-/// Bytes that the kernel keeps of answers for one connection; Linux doubles it for its own needs. It reports progress once a third
-/// is free. Within [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s.
-pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes that the kernel keeps of answers for one connection of a phone; Linux doubles it for its own needs. A client that reads
+/// nothing costs the server as much work as it takes to fill this. An answer for a thousand handles has some 120 kB: a client that
+/// reads it has the half of it on the way at once.
+pub const PHONES_SEND_BUFFER_BYTES: usize = 32 * 1024;
+/// The same for one connection of an operator, whose exports are long. The kernel reports progress once a third is free. Within
+/// [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s, and a phone 1 kB/s.
+pub const OPERATORS_SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How long sent bytes may stay without an acknowledgement, or the client's window closed, before the kernel ends the connection.
 /// It covers answers that the kernel's buffer has taken whole, also after the connection was closed.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -256,6 +260,8 @@ pub const AUDIT_ENTRY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2
 /// How long the audit log notes no further refusal of the same operator's same call: a token without the role makes some 300 bytes
 /// a minute of each call. The metrics count every refusal.
 pub const AUDIT_REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+/// Bytes of the name of a cluster's node. Its operator has seven more, and a row's key holds 64.
+pub const CLUSTER_NODE_NAME_BYTES_MAX: usize = 56;
 /// Operators in the list: each call of the operators' API compares its token with every one.
 pub const OPERATORS_MAX: usize = 1_000;
 /// How long a command on the list of operators waits while a server starts or stops, or another command uses the data directory.
@@ -352,8 +358,42 @@ pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 /// How long a request waits by default until this node is known to have every change that any node acknowledged before the request
 /// arrived. The election of a new leader among the engine's members takes 1.0 to 1.6 seconds.
 pub const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The least `cluster.fence_timeout`: a round takes some milliseconds, and much longer while etcd syncs a slow disk.
+pub const FENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// The greatest `cluster.fence_timeout`: a phone waits for an answer meanwhile.
+pub const FENCE_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// From the beginning of a round of the fence that failed to the next one.
 pub const FENCE_RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Nodes of a cluster, with those that are invited: each of them asks every other one each second.
+pub const CLUSTER_MEMBERS_MAX: usize = 64;
+/// Bytes of the origin at which a node is reached: a name of the DNS has at most 253.
+pub const CLUSTER_ADDRESS_BYTES_MAX: usize = 300;
+/// How long an invite to a cluster is good.
+pub const CLUSTER_INVITE_LIFETIME: Duration = Duration::from_secs(3_600);
+/// From the beginning of a round in which a node asks all others to the next one.
+pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
+/// How long a node waits for the answer of another one about its place and its clock.
+pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
+/// An answer that took longer tells nothing about the other clock: half of this is the greatest error.
+pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
+/// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.
+pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
+/// How long the nodes of a cluster use one key of the shared log's entries.
+pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+/// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away: the service promises
+/// to forget after 30 days.
+pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long a node does not use a new key because another node may not have it yet.
+pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a node looks for new keys of entries: as long as another node's changes may wait for one.
+pub const CLUSTER_KEYS_PAUSE: Duration = Duration::from_millis(200);
+/// How often a node asks etcd which versions its members have.
+pub const CLUSTER_PROBE_PAUSE: Duration = Duration::from_secs(60);
+/// How often entries that every node has applied are removed from the shared log.
+pub const CLUSTER_TRIM_PAUSE: Duration = Duration::from_secs(10);
+/// Entries that the shared log keeps for nodes that are away. One that lacks more takes a snapshot when it returns. Most entries have less
+/// than 2 KiB, and etcd takes 2 GiB by default.
+pub const CLUSTER_ENTRIES_KEPT_MAX: u64 = 100_000;
 
 // Group: Verification and delivery of codes
 

@@ -147,6 +147,56 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("operator list", &[("With roles", "dispatchd operator list")]),
     ("operator revoke", &[("At once", "dispatchd operator revoke ann")]),
+    ("cluster", &[("Is every member there?", "dispatchd cluster status")]),
+    (
+        "cluster invite",
+        &[(
+            "On a member, for the machine that shall be the node b",
+            "dispatchd cluster invite b --config /etc/dispatchd/dispatchd.toml > invite.token",
+        )],
+    ),
+    (
+        "cluster join",
+        &[(
+            "On that machine",
+            "dispatchd cluster join https://a.example.com:8081 --token-file invite.token --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    ("cluster status", &[("For a script", "dispatchd cluster status --json")]),
+    (
+        "cluster remove",
+        &[(
+            "A machine that is gone",
+            "dispatchd cluster remove b --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    (
+        "cluster init",
+        &[(
+            "On the machine that has the data, with the server stopped",
+            "dispatchd cluster init --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    (
+        "cluster leave",
+        &[(
+            "With the server stopped",
+            "dispatchd cluster leave --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    (
+        "cluster recover",
+        &[
+            (
+                "How far is this member?",
+                "dispatchd cluster recover --config /etc/dispatchd/dispatchd.toml",
+            ),
+            (
+                "On the member that has applied the most",
+                "dispatchd cluster recover --yes --config /etc/dispatchd/dispatchd.toml",
+            ),
+        ],
+    ),
     ("clock", &[("Is the clock believed?", "dispatchd clock status")]),
     ("clock status", &[("For a script", "dispatchd clock status --json")]),
     (

@@ -37,6 +37,7 @@ mod flag;
 mod flag_counts;
 mod follower;
 mod handle_state;
+mod hold;
 mod index;
 mod job;
 mod lease_offset;
@@ -68,11 +69,14 @@ pub use device::{DeviceDetails, HandleDetails};
 pub use directory::Registry;
 #[cfg(feature = "testing")]
 pub use entry::fuzz_entries;
-pub use entry::{ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, genesis};
+pub use entry::{
+    ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, cluster_of, genesis,
+};
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};
 pub use expiring::RowKind;
 pub use flag::AccountFlag;
 pub use handle_state::HandleState;
+pub use hold::Hold;
 pub use index::IndexBytes;
 pub use member::{LogMember, LogPosition, LogStop};
 pub use offline::StoppedRegistry;

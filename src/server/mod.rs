@@ -5,9 +5,9 @@
 //! 1. Lock the data directory, check its format, and open the trusted clock: later steps destroy data by it.
 //! 2. Bind both listeners.
 //! 3. Open keys and log (recovery happens here), then the registry's store.
-//! 4. Serve. While the index is rebuilt, the listeners answer `registry-loading`.
-//! 5. Answer at the socket of operators and write `addresses.json`, once lookups are answered. An import that a former run had accepted continues in the
-//!    background.
+//! 4. Answer at the socket of operators, and serve. While the index is rebuilt, the listeners answer `registry-loading`, and commands
+//!    can list the operators.
+//! 5. Write `addresses.json` once lookups are answered. An import that a former run had accepted continues in the background.
 //!
 //! # Threads
 //!
@@ -30,7 +30,9 @@
 mod descriptors;
 mod directory;
 mod listeners;
+mod membership;
 mod modules;
+mod node;
 mod notify;
 mod recorded;
 mod services;
@@ -39,7 +41,7 @@ mod ticks;
 mod tls;
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -50,8 +52,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners, modules::Modules,
-    services::Services,
+    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners,
+    membership::Membership, modules::Modules, node::NodeParts, services::Services,
 };
 pub use self::{
     directory::Addresses,
@@ -65,7 +67,7 @@ use crate::{
     doctor::Connections,
     handle,
     http::{listen, tls::Tls},
-    metrics,
+    limits, metrics,
     operators::Socket,
     registry::{LogMember, Unrecorded},
     shutdown::Shutdown,
@@ -81,9 +83,11 @@ pub struct Server {
     listeners: Listeners,
     /// Ends the rounds of the fence when this is dropped.
     _rounds: Option<AbortOnDropHandle<()>>,
+    /// Asks the other nodes until it is dropped.
+    _peers: Option<AbortOnDropHandle<()>>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
-    /// Once the registry takes changes.
+    /// None if it cannot be made.
     operators_socket: Option<Socket>,
     directory: Directory,
 }
@@ -96,7 +100,16 @@ impl Server {
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
-        Self::start_following(config, machine, None).await
+        let directory = Directory::open(config.clone(), machine).await?;
+        let membership = Membership::open(config, &directory.disk).await?;
+        let node = membership.as_ref();
+        let node = node.map(|it| (it.member.clone(), Some(it.parts.clone())));
+        let server = Self::start_in(directory, config, node).await?;
+        if let Some(membership) = membership {
+            let clock: SharedClock = Arc::clone(&server.directory.clock) as _;
+            membership.serve(&server.modules.registry, &clock, &server.shutdown);
+        }
+        Ok(server)
     }
 
     /// The same for a node of a cluster, if it is a `member` of one: changes are entries of its log, and calls that need the registry
@@ -110,18 +123,22 @@ impl Server {
         member: Option<LogMember>,
     ) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
+        Self::start_in(directory, config, member.map(|member| (member, None))).await
+    }
+
+    async fn start_in(
+        directory: Directory,
+        config: &Config,
+        node: Option<(LogMember, Option<NodeParts>)>,
+    ) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
         let shutdown = Shutdown::new();
-        let (phones, phone_sockets) =
-            listen::bind(config.server.phones, config.server.phone_threads())
-                .with_context(|| format!("server.phones = {}", config.server.phones))?;
-        let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
-            .with_context(|| format!("server.operators = {}", config.server.operators))?;
+        let [(phones, phone_sockets), (operators, operator_sockets)] = bind(config)?;
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
-            move || modules::open(&config, &clock, &disk, &shutdown, member)
+            move || modules::open(&config, &clock, &disk, &shutdown, node)
         };
         // Before any value of theirs is made.
         metrics::announce_owners(phone_sockets.len());
@@ -136,6 +153,9 @@ impl Server {
 
         let fence = modules.fence.as_ref();
         let rounds = fence.map(|fence| listeners::spawn_rounds(fence, &shutdown));
+        let node = modules.node.as_ref();
+        let peers = node.map(|node| node::spawn_peers(&node.peers, &shutdown));
+        let operators_socket = directory.answer_operators(&modules.operators, &shutdown);
         let mut server = Self {
             addresses: Addresses { phones, operators },
             grace: config.server.grace,
@@ -143,9 +163,10 @@ impl Server {
             tls,
             listeners,
             _rounds: rounds,
+            _peers: peers,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
-            operators_socket: None,
+            operators_socket,
             shutdown,
             directory,
         };
@@ -162,8 +183,6 @@ impl Server {
         match ready {
             Ok(()) => {
                 server.modules.intake.resume();
-                let (operators, shutdown) = (&server.modules.operators, &server.shutdown);
-                server.operators_socket = server.directory.answer_operators(operators, shutdown);
                 server.directory.write_addresses(server.addresses);
                 Ok(server)
             }
@@ -293,4 +312,16 @@ impl Server {
         let closed = spawn_blocking(close).await.is_ok();
         joined && drained && in_time && closed && removed && !shutdown.has_crashed()
     }
+}
+
+/// Binds the listeners of phones and of operators.
+fn bind(config: &Config) -> anyhow::Result<[(SocketAddr, Vec<TcpListener>); 2]> {
+    let (phones, operators) = (config.server.phones, config.server.operators);
+    let of_phones =
+        listen::bind(phones, config.server.phone_threads(), limits::PHONES_SEND_BUFFER_BYTES);
+    let of_operators = listen::bind(operators, 1, limits::OPERATORS_SEND_BUFFER_BYTES);
+    Ok([
+        of_phones.with_context(|| format!("server.phones = {phones}"))?,
+        of_operators.with_context(|| format!("server.operators = {operators}"))?,
+    ])
 }

@@ -89,16 +89,16 @@ pub(crate) trait Reader: Send + Sync {
     /// Shows each account once, in the order of their ids, as long as `visit` says to go on.
     fn accounts(&self, visit: &mut dyn FnMut(Account) -> bool) -> Result<(), StoreError>;
 
-    /// Writes what there is at this moment into a new store file.
-    fn copy(&self, to: &Path, what_for: CopyFor) -> Result<(), StoreError>;
+    /// Writes what there is at this moment into a new store file, as far as the copy is for that.
+    fn copy(&self, to: &Path, copy_for: CopyFor) -> Result<(), StoreError>;
 }
 
-/// What a copy of a store is for, and so what it holds.
+/// What a copy of the store is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyFor {
-    /// The store of a new node of the same cluster: it has everything, and follows the shared log from the same entry on.
+    /// A node of the same cluster: it has all there is, with the operators and the place in the shared log.
     Joiner,
-    /// A backup, which may lie elsewhere for long. It has no operators, whose tokens would be good again, and follows no shared log.
+    /// Another time: it has no operators, or it would let in whoever was revoked since, and belongs to no cluster.
     Backup,
 }
 

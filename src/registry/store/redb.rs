@@ -267,11 +267,11 @@ impl Reader for Opened {
         Ok(())
     }
 
-    fn copy(&self, to: &Path, what_for: CopyFor) -> Result<(), StoreError> {
+    fn copy(&self, to: &Path, copy_for: CopyFor) -> Result<(), StoreError> {
         let backend =
             FileBackend::new(files::create(to)?).map_err(|error| open_error(error, to))?;
         let copy = Builder::new().create_with_backend(backend);
-        tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?, what_for)
+        tables::copy(&*self.get()?, &copy.map_err(|error| open_error(error, to))?, copy_for)
     }
 }
 

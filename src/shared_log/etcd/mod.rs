@@ -29,6 +29,7 @@ mod roll;
 #[cfg(test)]
 mod tests;
 mod version;
+mod whole;
 
 use std::{
     fmt,
@@ -38,7 +39,10 @@ use std::{
 use futures_util::future::BoxFuture;
 use prost::bytes::Bytes;
 
-pub use self::config::{Config, Fence, Tls};
+pub use self::{
+    config::{Config, Fence, Tls},
+    probe::Probed,
+};
 use self::{
     keys::{Keys, head_value, parse_head},
     members::{Fault, Members},

@@ -150,10 +150,10 @@ fn a_joiner_s_copy_has_everything_and_a_backup_has_neither_operators_nor_a_place
     let applied = Applied { head, decided_at: NOW };
     let steps = [row, operator.clone(), session, Mutation::Applied(applied)];
     store.commit(1, &steps).expect("there is space");
-    let copied = |what_for| {
+    let copied = |copy_for| {
         let copy = tempfile::tempdir().expect("a directory");
         let file = copy.path().join("registry.redb");
-        store.reader().copy(&file, what_for).expect("there is space");
+        store.reader().copy(&file, copy_for).expect("there is space");
         let mut copied = RedbStore::open(copy.path(), NOW).expect("it is whole");
         (all(&mut copied), copied.applied(), copied.identity().subject_key)
     };

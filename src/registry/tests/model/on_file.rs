@@ -126,8 +126,9 @@ impl OnFile {
     /// A copy made at this moment says what the original says.
     fn snapshot(&mut self) {
         let dir = self.next_dir();
-        let file = dir.join("registry.redb");
-        registry(&self.registry).snapshot(&file, CopyFor::Backup).expect("there is space");
+        registry(&self.registry)
+            .snapshot(&dir.join("registry.redb"), CopyFor::Backup)
+            .expect("there is space");
         let copy = Registry::open(&dir, config(), self.clock.clone()).expect("it is whole");
         copy.load().expect("what was copied can be loaded");
         copy.shared.show();

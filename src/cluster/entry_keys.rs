@@ -1,0 +1,270 @@
+//! [`ClusterKeys`]: the keys of entries that this node has, and the private half of its receiving key.
+//!
+//! They lie in a keyring of their own, below `keys/cluster`. So to drop one writes the keyring anew under a new root key, and no older
+//! copy of the file can be opened. A key of entries has the number of the hour in which it was made, or the next free one. The private
+//! halves of receiving keys have numbers from [`RECEIVING`] on.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use aws_lc_rs::agreement::{PrivateKey, X25519};
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::{Hour, Timestamp},
+    envelope::{HourKey, KeyFiles, Keyring, KeyringError},
+    files::{self, SharedDisk},
+    registry::{EntryKey, EntryKeys},
+};
+
+/// Where the numbers of receiving keys begin: no hour of this age has such a number.
+const RECEIVING: u32 = 1 << 31;
+/// The number of no key.
+const NONE: u32 = u32::MAX;
+
+/// The keys of entries that this node has.
+#[derive(Debug)]
+pub struct ClusterKeys {
+    keyring: Keyring,
+    /// The number of a key that is not used yet.
+    held_back: AtomicU32,
+}
+
+impl ClusterKeys {
+    /// The directory of the keys, in the data directory `data`.
+    pub fn directory(data: &Path) -> PathBuf {
+        data.join("keys").join("cluster")
+    }
+
+    const fn new(keyring: Keyring) -> Self {
+        Self { keyring, held_back: AtomicU32::new(NONE) }
+    }
+
+    fn files(data: &Path) -> KeyFiles {
+        KeyFiles::new(&Self::directory(data), None)
+    }
+
+    /// Opens the keys of the data directory `data`, and makes an empty keyring if there is none.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub fn open_or_create(disk: SharedDisk, data: &Path) -> Result<Self, KeyringError> {
+        Ok(Self::new(Keyring::open(disk, Self::files(data), false)?))
+    }
+
+    /// Opens the keys of the data directory `data`. None if no key of entries is there: then the node can read nothing.
+    ///
+    /// # Errors
+    /// If a file is missing, or cannot be used.
+    pub fn open(disk: SharedDisk, data: &Path) -> Result<Option<Self>, KeyringError> {
+        let keys = Self::new(Keyring::open(disk, Self::files(data), true)?);
+        Ok((!keys.numbers().is_empty()).then_some(keys))
+    }
+
+    /// The numbers of the keys of entries, the oldest first.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.all_numbers().into_iter().filter(|number| *number < RECEIVING).collect()
+    }
+
+    fn all_numbers(&self) -> Vec<u32> {
+        self.keyring.hours().into_iter().map(Hour::number).collect()
+    }
+
+    /// The number of the newest key of entries, 0 if there is none.
+    pub fn newest_number(&self) -> u32 {
+        self.numbers().pop().unwrap_or(0)
+    }
+
+    /// Makes a key of entries if there is none, durable before this returns.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn ensure_first(&self, now: Timestamp) -> Result<(), KeyringError> {
+        if self.numbers().is_empty() {
+            self.ensure(next_number(0, now))?;
+        }
+        Ok(())
+    }
+
+    /// The number and bytes of each key of entries, for a node that joins.
+    pub fn reveal(&self) -> Vec<(u32, Zeroizing<[u8; 32]>)> {
+        self.numbers()
+            .into_iter()
+            .filter_map(|number| Some((number, self.bytes(number)?)))
+            .collect()
+    }
+
+    fn bytes(&self, number: u32) -> Option<Zeroizing<[u8; 32]>> {
+        self.keyring.get(Hour::from_number(number)).map(|key| key.reveal())
+    }
+
+    /// The key with a number; made, and durable before this returns, if there is none.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn ensure(&self, number: u32) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
+        Ok(self.keyring.ensure(Hour::from_number(number))?.reveal())
+    }
+
+    /// Takes keys of entries over, durable before this returns. One that is there stays as it is.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn put(&self, keys: &[(u32, Zeroizing<[u8; 32]>)]) -> Result<(), KeyringError> {
+        let keys = keys.iter().map(|(number, key)| (Hour::from_number(*number), HourKey::of(key)));
+        self.keyring.put(keys)
+    }
+
+    /// Destroys the keys of entries with these numbers.
+    ///
+    /// # Errors
+    /// If a file cannot be written; the keys may then be destroyed or not, and the same call finishes it.
+    pub fn destroy(&self, numbers: &[u32]) -> Result<(), KeyringError> {
+        let hours: Vec<_> = numbers.iter().copied().map(Hour::from_number).collect();
+        self.keyring.prune(&hours)
+    }
+
+    /// Destroys all keys of the data directory `data`, and removes their files.
+    ///
+    /// # Errors
+    /// If a file cannot be written or removed.
+    pub fn remove(disk: SharedDisk, data: &Path) -> Result<(), KeyringError> {
+        let files = Self::files(data);
+        // One file without the other opens nothing.
+        if files.keyring.exists() && files.root_key.exists() {
+            let keyring = Keyring::open(disk, files.clone(), true)?;
+            let all: Vec<_> = keyring.hours().into_iter().collect();
+            keyring.prune(&all)?;
+        }
+        for path in [files.keyring, files.root_key] {
+            let removed = files::remove_if_exists(&path);
+            removed.map_err(|source| KeyringError::Io { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// The public half of the newest receiving key, which is made if there is none. Durable before this returns.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn receiving(&self) -> Result<[u8; 32], KeyringError> {
+        match self.all_numbers().pop().filter(|number| RECEIVING <= *number) {
+            Some(number) => Ok(public_half(&*self.ensure(number)?)),
+            None => self.renew_receiving(),
+        }
+    }
+
+    /// The private halves of the receiving keys that are there.
+    pub(super) fn receiving_halves(&self) -> Vec<Zeroizing<[u8; 32]>> {
+        let numbers = self.all_numbers().into_iter().filter(|number| RECEIVING <= *number);
+        numbers.filter_map(|number| self.bytes(number)).collect()
+    }
+
+    /// Destroys all receiving keys but the newest.
+    ///
+    /// # Errors
+    /// As [`Self::destroy`].
+    pub(super) fn destroy_old_receiving(&self) -> Result<(), KeyringError> {
+        let mut old = self.all_numbers();
+        old.retain(|number| RECEIVING <= *number);
+        old.pop();
+        if old.is_empty() { Ok(()) } else { self.destroy(&old) }
+    }
+
+    /// Does not use the key with this number yet, if it is the newest and there is one before it. [`EntryKeys::find`] gives it.
+    pub(super) fn hold_back(&self, number: Option<u32>) {
+        self.held_back.store(number.unwrap_or(NONE), Ordering::Relaxed);
+    }
+
+    /// Makes a new receiving key beside those that are there, durable before this returns, and gives its public half.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn renew_receiving(&self) -> Result<[u8; 32], KeyringError> {
+        let newest = self.all_numbers().pop().filter(|number| RECEIVING <= *number);
+        // Any 32 random bytes are a private key of X25519.
+        let private = self.ensure(newest.map_or(RECEIVING, |number| number + 1))?;
+        Ok(public_half(&private))
+    }
+}
+
+/// The number of a key that is made now, behind one with the number `newest`.
+pub(super) fn next_number(newest: u32, now: Timestamp) -> u32 {
+    let hour = u32::try_from(now.as_secs() / 3_600).unwrap_or(0);
+    hour.min(RECEIVING - 1).max(newest + 1)
+}
+
+/// The public half of a receiving key.
+pub(super) fn public_half(private: &[u8; 32]) -> [u8; 32] {
+    let public =
+        private_key(private).compute_public_key().expect("each private key has a public one");
+    public.as_ref().try_into().expect("a public key of X25519 has 32 bytes")
+}
+
+fn private_key(bytes: &[u8; 32]) -> PrivateKey {
+    PrivateKey::from_private_key(&X25519, bytes).expect("32 bytes are a private key of X25519")
+}
+
+impl EntryKeys for ClusterKeys {
+    fn newest(&self) -> Arc<EntryKey> {
+        let (mut numbers, held_back) = (self.numbers(), self.held_back.load(Ordering::Relaxed));
+        if 1 < numbers.len() {
+            numbers.pop_if(|newest| *newest == held_back);
+        }
+        let newest = numbers.pop().and_then(|number| self.find(number));
+        newest.expect("the newest key of entries is never destroyed")
+    }
+
+    fn find(&self, id: u32) -> Option<Arc<EntryKey>> {
+        let key = self.bytes(id).filter(|_| id < RECEIVING)?;
+        Some(Arc::new(EntryKey::new(id, &key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::OsDisk;
+
+    fn open(data: &Path) -> ClusterKeys {
+        ClusterKeys::open(OsDisk::shared(), data).unwrap().expect("there is a key")
+    }
+
+    #[test]
+    fn keys_that_were_put_are_there_after_a_restart_until_they_are_destroyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        assert!(ClusterKeys::open(OsDisk::shared(), data).is_err(), "nothing is made by itself");
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), data).unwrap();
+        keys.receiving().unwrap();
+        assert!(ClusterKeys::open(OsDisk::shared(), data).unwrap().is_none(), "no key of entries");
+        let made = keys.ensure(7).unwrap();
+        keys.put(&[(5, Zeroizing::new([5; 32])), (7, Zeroizing::new([1; 32]))]).unwrap();
+        let again = open(data);
+        assert_eq!(again.reveal(), [(5, Zeroizing::new([5; 32])), (7, made)]);
+        assert_eq!(again.newest().id(), 7);
+        assert!(
+            again.find(5).is_some() && again.find(6).is_none() && again.find(RECEIVING).is_none()
+        );
+        again.destroy(&[5]).unwrap();
+        assert_eq!(open(data).numbers(), [7]);
+    }
+
+    #[test]
+    fn a_receiving_key_stays_until_it_is_renewed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), data).unwrap();
+        keys.ensure(1).unwrap();
+        let first = keys.receiving().unwrap();
+        assert_eq!(open(data).receiving().unwrap(), first);
+        let second = keys.renew_receiving().unwrap();
+        assert_ne!(second, first);
+        assert_eq!(open(data).receiving().unwrap(), second);
+    }
+}

@@ -1,0 +1,107 @@
+//! The rows about members. Every node has them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    operators::is_node_name,
+    registry::{NodeId, RowKind, Rows},
+};
+
+/// A node of the cluster, as all nodes know it. The key of its row is its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, which no other member has.
+    pub name: String,
+    /// Its number, which no other member has. A directory that joins again has a new one.
+    pub node: NodeId,
+    /// The origin at which the other members reach its operators' listener.
+    pub address: String,
+    /// The newest format of entries that it reads. It reads all before it.
+    pub format: u8,
+    /// When it joined.
+    pub joined_at: Timestamp,
+    /// The newest key of entries that it has. It has applied every entry before the one with this row.
+    pub key: u32,
+    /// The X25519 public key to which the next key of entries is sealed for it.
+    pub receiving: [u8; 32],
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemberV1 {
+    node: u64,
+    address: String,
+    format: u8,
+    joined_at: u64,
+    key: u32,
+    receiving: [u8; 32],
+}
+
+impl Member {
+    /// The kind of its row.
+    pub const KIND: RowKind = RowKind::Member;
+
+    /// A member of its row. None if the row is none that was written.
+    pub fn read(name: &[u8], row: &[u8]) -> Option<Self> {
+        let row: MemberV1 = postcard::from_bytes(row).ok()?;
+        Some(Self {
+            name: str::from_utf8(name).ok().filter(|name| is_node_name(name))?.to_owned(),
+            node: NodeId(row.node),
+            address: row.address,
+            format: row.format,
+            joined_at: Timestamp::from_micros(row.joined_at),
+            key: row.key,
+            receiving: row.receiving,
+        })
+    }
+
+    /// The value of its row.
+    pub fn row(&self) -> Vec<u8> {
+        let row = MemberV1 {
+            node: self.node.0,
+            address: self.address.clone(),
+            format: self.format,
+            joined_at: self.joined_at.as_micros(),
+            key: self.key,
+            receiving: self.receiving,
+        };
+        postcard::to_stdvec(&row).expect("a vector takes whatever is written")
+    }
+
+    /// Puts its row.
+    pub fn put(&self, rows: &mut Rows<'_>) {
+        rows.put(Self::KIND, self.name.as_bytes(), None, self.row());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> Member {
+        Member {
+            name: "a".to_owned(),
+            node: NodeId(300),
+            address: "http://a:1".to_owned(),
+            format: 1,
+            joined_at: Timestamp::from_micros(301),
+            key: 302,
+            receiving: [7; 32],
+        }
+    }
+
+    #[test]
+    fn rows_give_what_was_put_and_nothing_else_does() {
+        let row = member().row();
+        assert_eq!(Member::read(b"a", &row), Some(member()));
+        assert_eq!(Member::read(b"a b", &row), None);
+        assert_eq!(Member::read(b"a", &row[..row.len() - 1]), None);
+    }
+
+    #[test]
+    fn the_rows_on_disk_keep_their_form() {
+        let expected =
+            [&[0xAC, 2, 10][..], b"http://a:1", &[1, 0xAD, 2, 0xAE, 2], &[7; 32]].concat();
+        assert_eq!(member().row(), expected);
+    }
+}
