@@ -378,6 +378,15 @@ pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
 pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
 /// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.
 pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
+/// How long the nodes of a cluster use one key of the shared log's entries.
+pub const CLUSTER_KEY_LIFETIME: Duration = Duration::from_secs(24 * 3_600);
+/// How long after the hour in which it was made a key of entries is destroyed, also if a node that needs it is away: the service promises
+/// to forget after 30 days.
+pub const CLUSTER_KEY_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How long a node does not use a new key because another node may not have it yet.
+pub const CLUSTER_KEY_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a node looks for new keys of entries: as long as another node's changes may wait for one.
+pub const CLUSTER_KEYS_PAUSE: Duration = Duration::from_millis(200);
 /// How often a node asks etcd which versions its members have.
 pub const CLUSTER_PROBE_PAUSE: Duration = Duration::from_secs(60);
 /// How often entries that every node has applied are removed from the shared log.

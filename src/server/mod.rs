@@ -106,7 +106,8 @@ impl Server {
         let node = node.map(|it| (it.member.clone(), Some(it.parts.clone())));
         let server = Self::start_in(directory, config, node).await?;
         if let Some(membership) = membership {
-            membership.watch(&server.shutdown);
+            let clock: SharedClock = Arc::clone(&server.directory.clock) as _;
+            membership.serve(&server.modules.registry, &clock, &server.shutdown);
         }
         Ok(server)
     }
