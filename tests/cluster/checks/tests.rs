@@ -1,0 +1,183 @@
+//! Histories made by hand, each with one fault, and one without: what the checks must say of them.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::{Gaps, Records, Wrong, check};
+use crate::history::{Actor, Attempt, Events, Lookup, Outcome, Recorded, What};
+
+const ANN: Actor = 1;
+const BEN: Actor = 2;
+
+/// Events at whole milliseconds, and what all nodes recorded.
+#[derive(Default)]
+struct Case {
+    events: Events,
+    recorded: Vec<Recorded>,
+}
+
+const fn at(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+impl Case {
+    /// Ann proves the handle from 10 to 20 and hides it from 50 to 60.
+    fn new() -> Self {
+        Self::default().makes(10, 20, ANN, What::Prove).makes(50, 60, ANN, What::Hide)
+    }
+
+    fn tries(mut self, from: u64, to: u64, by: Actor, what: What, outcome: Outcome) -> Self {
+        let (invoked, ended) = (at(from), at(to));
+        self.events.attempts.push(Attempt { handle: 0, by, what, invoked, ended, outcome });
+        self
+    }
+
+    fn records(mut self, by: Actor, what: What) -> Self {
+        self.recorded.push(Recorded { handle: 0, by, what });
+        self
+    }
+
+    fn makes(self, from: u64, to: u64, by: Actor, what: What) -> Self {
+        self.tries(from, to, by, what, Outcome::Done).records(by, what)
+    }
+
+    fn sees(mut self, from: u64, to: u64, seen: Option<Actor>) -> Self {
+        let (invoked, ended) = (at(from), at(to));
+        self.events.lookups.push(Lookup { handle: 0, node: 0, invoked, ended, seen });
+        self
+    }
+
+    /// What the checks find.
+    fn wrong(&self) -> Vec<Wrong> {
+        let faults = check(&self.events, &[records(&self.recorded)], Gaps::Never);
+        let mut wrong: Vec<_> = faults.iter().map(|fault| fault.wrong).collect();
+        wrong.sort_unstable();
+        wrong.dedup();
+        wrong
+    }
+}
+
+/// An entry for each change.
+fn records(changes: &[Recorded]) -> Records {
+    (1..).map(|place| format!("{place:04}")).zip(changes.iter().map(|it| vec![*it])).collect()
+}
+
+fn unknown() -> Outcome {
+    Outcome::Unknown("no answer".to_owned())
+}
+
+/// Cases with what the checks must find in them. What the check by places finds, the black box finds too, if it is visible without
+/// the records.
+fn cases() -> Vec<(&'static str, Case, &'static [Wrong])> {
+    use Wrong::{
+        BackInTime, Doubled, FromTheFuture, Lost, Misordered, NotLinearizable, RefusedYetMade,
+        Stale, WrongNo,
+    };
+    let refused = || Outcome::Refused("overloaded".to_owned());
+    let sound = Case::new()
+        .sees(0, 5, None)
+        .sees(12, 14, Some(ANN))
+        .sees(13, 30, None)
+        .sees(21, 22, Some(ANN))
+        .sees(52, 70, Some(ANN))
+        .sees(61, 80, None)
+        .tries(30, 40, BEN, What::Hide, Outcome::NotHeld)
+        .tries(90, 95, BEN, What::Prove, unknown());
+    let late = Case::new()
+        .tries(90, 95, BEN, What::Prove, unknown())
+        .sees(100, 110, None)
+        .sees(120, 130, Some(BEN))
+        .records(BEN, What::Prove);
+    let signs_out = Case::new().makes(70, 80, ANN, What::SignOut).tries(
+        90,
+        91,
+        ANN,
+        What::SignOut,
+        Outcome::Done,
+    );
+    vec![
+        ("a history without faults", sound, &[]),
+        ("a change in doubt that comes late", late, &[]),
+        ("a sign-out", signs_out, &[]),
+        (
+            "a hidden handle that is shown",
+            Case::new().sees(61, 62, Some(ANN)),
+            &[Stale, NotLinearizable],
+        ),
+        (
+            "nobody holds what was proved",
+            Case::new().sees(21, 22, None),
+            &[WrongNo, NotLinearizable],
+        ),
+        (
+            "two lookups within a change, the later one of the earlier state",
+            Case::new().sees(51, 52, None).sees(53, 54, Some(ANN)),
+            &[BackInTime, NotLinearizable],
+        ),
+        (
+            "a holder who had not proved",
+            Case::new().sees(5, 8, Some(ANN)),
+            &[FromTheFuture, NotLinearizable],
+        ),
+        (
+            "a change that is gone",
+            Case::new().tries(70, 80, ANN, What::Show, Outcome::Done),
+            &[Lost],
+        ),
+        ("a change that is made twice", Case::new().records(ANN, What::Hide), &[Doubled]),
+        (
+            "a refused change that is made",
+            Case::new().tries(70, 80, BEN, What::Prove, refused()).records(BEN, What::Prove),
+            &[RefusedYetMade],
+        ),
+        (
+            "changes in another order than they were made",
+            Case::new()
+                .tries(90, 99, ANN, What::Prove, Outcome::Done)
+                .makes(100, 110, BEN, What::Prove)
+                .records(ANN, What::Prove),
+            &[Misordered],
+        ),
+        (
+            "a holder who is told that it holds nothing",
+            Case::new().tries(30, 40, ANN, What::Hide, Outcome::NotHeld),
+            &[WrongNo, NotLinearizable],
+        ),
+        (
+            "a device that signed out and holds the handle",
+            Case::new().tries(70, 80, ANN, What::SignOut, Outcome::Done).tries(
+                90,
+                95,
+                ANN,
+                What::Prove,
+                Outcome::Held,
+            ),
+            &[WrongNo, NotLinearizable],
+        ),
+    ]
+}
+
+/// Whether the checks find in each history what is wrong with it, and nothing else.
+pub(crate) fn check_the_checks() -> anyhow::Result<()> {
+    for (name, case, expected) in cases() {
+        let found = case.wrong();
+        ensure!(
+            found == expected,
+            "{name}: the checks find {found:?} and should find {expected:?}"
+        );
+    }
+    let one = Recorded { handle: 0, by: ANN, what: What::Prove };
+    let other = Recorded { by: BEN, ..one };
+    for (nodes, expected) in [
+        ([&[one, other][..], &[one, other]], [0, 0]),
+        ([&[one, other], &[one]], [1, 0]),
+        ([&[one, other], &[one, one]], [1, 1]),
+    ] {
+        let records = nodes.map(records);
+        let found = [Gaps::Never, Gaps::AfterCopies];
+        let found = found.map(|gaps| super::records::merge(&records, gaps).1.len());
+        ensure!(found == expected, "{nodes:?}: {found:?} faults and not {expected:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! A real node: the program in a process of its own, set up with its own commands.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use reqwest::Client;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    network::{Network, Place},
+    process::Process,
+};
+
+const PHONES_PORT: u16 = 7201;
+const OPERATORS_PORT: u16 = 7202;
+/// How long a start and a stop may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// More than what the server waits for requests under way.
+const STOP_PATIENCE: Duration = Duration::from_secs(25);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A node and its process.
+pub(crate) struct Node {
+    pub(crate) process: Process,
+    /// Where phones call it.
+    pub(crate) phones: String,
+    /// Where operators and other nodes call it.
+    pub(crate) operators: String,
+    /// The messages with codes that it has sent.
+    pub(crate) outbox: PathBuf,
+    config: PathBuf,
+    data: PathBuf,
+    clock: PathBuf,
+    client: Client,
+}
+
+/// The library that gives a process another wall clock.
+pub(crate) fn wall_clock(folder: &Path) -> anyhow::Result<PathBuf> {
+    let library = folder.join("wall_clock.so");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library);
+    compile.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/wall_clock.c"));
+    let compiled = compile.output().context("running cc")?;
+    ensure!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    Ok(library)
+}
+
+/// Removes the settings of this process's environment from a command's.
+fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
+        command.env_remove(name);
+    }
+}
+
+impl Node {
+    /// Writes the configuration of the node with this number. Nothing is started. Without an engine it is a server of its own.
+    pub(crate) fn new(
+        network: Network,
+        number: usize,
+        engine: &[String],
+        (folder, library): (&Path, &Path),
+    ) -> anyhow::Result<Self> {
+        let place = Place::Node(number);
+        let address = network.address(place);
+        let phones = format!("{address}:{}", network.port(PHONES_PORT)?);
+        let operators = format!("{address}:{}", network.port(OPERATORS_PORT)?);
+        // The folder around it may be a file system of its own.
+        let data = folder.join(format!("node{number}")).join("data");
+        let [config, clock] =
+            ["toml", "clock"].map(|end| folder.join(format!("node{number}.{end}")));
+        let text = format!(
+            "[server]\nphones = {phones:?}\noperators = {operators:?}\ndata = {data:?}\nshed_after = \"0s\"\n\
+             [quota]\nenabled = false\n\
+             [cluster]\nengine = {engine:?}\nnode = \"n{number}\"\naddress = \"http://{operators}\"\n"
+        );
+        fs::create_dir_all(data.parent().context("it has a parent")?)?;
+        fs::write(&config, text)?;
+        fs::write(&clock, "0s")?;
+        let mut command = network.command(place, Path::new(env!("CARGO_BIN_EXE_dispatchd")));
+        without_settings(&mut command);
+        command.arg("serve").arg("--config").arg(&config);
+        command.env("LD_PRELOAD", library).env("WALL_CLOCK_OFFSET", &clock);
+        let process = Process::new(command, folder.join(format!("node{number}.out")));
+        let client = Client::builder().no_proxy().timeout(PROBE_TIMEOUT).build()?;
+        let (phones, operators) = (format!("http://{phones}"), format!("http://{operators}"));
+        let outbox = data.join("outbox.ndjson");
+        Ok(Self { process, phones, operators, outbox, config, data, clock, client })
+    }
+
+    /// Runs a command of the program at this node's place.
+    fn run(&self, network: Network, number: usize, words: &[&str]) -> anyhow::Result<Output> {
+        let program = Path::new(env!("CARGO_BIN_EXE_dispatchd"));
+        let mut command = network.command(Place::Node(number), program);
+        without_settings(&mut command);
+        let output = command.args(words).stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            bail!(
+                "dispatchd {}: {}",
+                words[..2].join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(output)
+    }
+
+    /// A folder for files beside its data.
+    pub(crate) fn folder(&self) -> &Path {
+        self.config.parent().expect("it lies in a folder")
+    }
+
+    fn config(&self) -> &str {
+        self.config.to_str().expect("it was made from text")
+    }
+
+    fn data(&self) -> &str {
+        self.data.to_str().expect("it was made from text")
+    }
+
+    /// Begins the cluster with this node, which does not run.
+    pub(crate) fn init(&self, network: Network, number: usize) -> anyhow::Result<()> {
+        self.run(network, number, &["cluster", "init", "--config", self.config()])?;
+        Ok(())
+    }
+
+    /// A token with which another node joins.
+    pub(crate) fn invite(
+        &self,
+        network: Network,
+        number: usize,
+        guest: usize,
+    ) -> anyhow::Result<String> {
+        let name = format!("n{guest}");
+        let told =
+            self.run(network, number, &["cluster", "invite", &name, "--data", self.data()])?;
+        Ok(String::from_utf8(told.stdout)?.trim().to_owned())
+    }
+
+    /// Joins the cluster of `host` with this node, which does not run.
+    pub(crate) fn join(
+        &self,
+        network: Network,
+        number: usize,
+        (host, token): (&str, &str),
+    ) -> anyhow::Result<()> {
+        let words = ["cluster", "join", host, "--token", token, "--config", self.config()];
+        self.run(network, number, &words)?;
+        Ok(())
+    }
+
+    /// Rebuilds a wiped or restored engine from what this node has. It does not run.
+    pub(crate) fn recover(&self, network: Network, number: usize) -> anyhow::Result<()> {
+        self.run(network, number, &["cluster", "recover", "--config", self.config()])?;
+        Ok(())
+    }
+
+    /// The token of a new operator.
+    pub(crate) fn operator(&self, network: Network, number: usize) -> anyhow::Result<String> {
+        let words = ["operator", "add", "harness", "--role", "admin", "--data", self.data()];
+        Ok(String::from_utf8(self.run(network, number, &words)?.stdout)?.trim().to_owned())
+    }
+
+    /// Whether it answers lookups.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let probe = self.client.get(format!("{}/readyz", self.phones)).send().await;
+        probe.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Waits until it answers lookups, or for so long that something else must be wrong.
+    pub(crate) async fn until_ready(&self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.is_ready().await {
+                return true;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
+    /// Stops it as an operator does.
+    pub(crate) fn stop(&mut self) {
+        self.process.stop(STOP_PATIENCE);
+    }
+
+    /// Stops it and starts it again.
+    pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
+        self.stop();
+        self.process.start()
+    }
+
+    /// Sets by how many seconds its wall clock is wrong. Its kernel says that the clock is right.
+    pub(crate) fn set_clock(&self, seconds: i64) -> anyhow::Result<()> {
+        fs::write(&self.clock, format!("{seconds}s"))?;
+        Ok(())
+    }
+}
