@@ -43,6 +43,7 @@
 //! | [`dispatch`] | one lookup from question to answer |
 //! | [`timeline`] | why one handle is blue or green: its changes and lookups in sentences |
 //! | [`operators`] | operators' tokens and roles |
+//! | [`cluster`] | a node of a cluster: its identity, the keys of the shared log's entries, the rows about members |
 //! | [`api`] | the API: one type for each request, answer, row and problem |
 //! | [`doctor`] | what is wrong with a deployment, and what to do about it |
 //! | [`reading`] | each of these calls once: noted in the audit log, then read |
@@ -59,6 +60,7 @@ pub mod audit;
 pub mod background;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod console;
 pub mod dispatch;

@@ -256,6 +256,8 @@ pub const AUDIT_ENTRY_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2
 /// How long the audit log notes no further refusal of the same operator's same call: a token without the role makes some 300 bytes
 /// a minute of each call. The metrics count every refusal.
 pub const AUDIT_REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+/// Bytes of the name of a cluster's node. Its operator has seven more, and a row's key holds 64.
+pub const CLUSTER_NODE_NAME_BYTES_MAX: usize = 56;
 /// Operators in the list: each call of the operators' API compares its token with every one.
 pub const OPERATORS_MAX: usize = 1_000;
 /// How long a command on the list of operators waits while a server starts or stops, or another command uses the data directory.
@@ -347,6 +349,10 @@ pub const HANDLES_PER_ACCOUNT_MAX: usize = 64;
 /// How long a request waits by default until this node is known to have every change that any node acknowledged before the request
 /// arrived. The election of a new leader among the engine's members takes 1.0 to 1.6 seconds.
 pub const FENCE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The least `cluster.fence_timeout`: a round takes some milliseconds, and much longer while etcd syncs a slow disk.
+pub const FENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// The greatest `cluster.fence_timeout`: a phone waits for an answer meanwhile.
+pub const FENCE_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// From the beginning of a round of the fence that failed to the next one.
 pub const FENCE_RETRY_PAUSE: Duration = Duration::from_millis(200);
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{server::ServerConfig, tls::TlsConfig};
 use crate::{
-    audit, clock, dispatch, envelope, operators, query_log, quota, registry, telemetry,
+    audit, clock, cluster, dispatch, envelope, operators, query_log, quota, registry, telemetry,
     verification,
 };
 
@@ -28,6 +28,8 @@ pub struct Config {
     pub audit: audit::Config,
     /// What operators must say when they read.
     pub operators: operators::Config,
+    /// The other machines that serve the same directory.
+    pub cluster: cluster::Config,
     /// Devices and handles.
     pub registry: registry::Config,
     /// Proofs of ownership.
@@ -117,6 +119,7 @@ impl Config {
             ("keys", self.keys.validate()),
             ("log", self.log.validate()),
             ("audit", self.audit.validate()),
+            ("cluster", self.cluster.validate(self.server.operators)),
             ("registry", self.registry.validate()),
             ("dispatch", self.dispatch.validate()),
             ("quota", self.quota.validate()),

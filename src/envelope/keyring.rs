@@ -99,17 +99,30 @@ impl Keyring {
         if let Some(key) = self.get(hour) {
             return Ok(key);
         }
+        // Another thread may have made it since.
+        self.add(|entries| entries.entry(hour).or_insert_with(HourKey::random).clone())
+    }
+
+    /// Takes keys over that were made elsewhere, durable before this returns. An hour that has a key keeps it.
+    pub fn put(&self, keys: impl IntoIterator<Item = (Hour, HourKey)>) -> Result<(), KeyringError> {
+        self.add(|entries| {
+            for (hour, key) in keys {
+                entries.entry(hour).or_insert(key);
+            }
+        })
+    }
+
+    fn add<T>(&self, change: impl FnOnce(&mut Entries) -> T) -> Result<T, KeyringError> {
         let mut state = lock(&self.state);
         let disk = self.disk()?;
         self.certain(disk, &mut state)?;
-        // Another thread may have made it since.
         let mut entries = lock(&self.entries).clone();
-        let key = entries.entry(hour).or_insert_with(HourKey::random).clone();
+        let done = change(&mut entries);
         state.is_uncertain = true;
         self.files.write_keyring(disk, &entries, &state.root)?;
         *lock(&self.entries) = entries;
         state.is_uncertain = false;
-        Ok(key)
+        Ok(done)
     }
 
     /// Destroys the keys of `hours`: a new keyring under a new root key, and the old root key gone.

@@ -49,6 +49,16 @@ impl HourKey {
         key
     }
 
+    /// A key that was made elsewhere.
+    pub const fn of(bytes: &[u8; 32]) -> Self {
+        Self(*bytes)
+    }
+
+    /// Its bytes, to seal them for another machine or to use them otherwise than for frames.
+    pub fn reveal(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0)
+    }
+
     pub(super) const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

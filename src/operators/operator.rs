@@ -137,7 +137,8 @@ impl OperatorToken {
     /// What every operator token begins with, so that a leaked one is recognised by scanners.
     pub const PREFIX: &str = "do_";
 
-    pub(super) fn random() -> Self {
+    /// A fresh token, which is not valid before an operator has it.
+    pub fn random() -> Self {
         let mut random = Zeroizing::new([0; TOKEN_RANDOM_BYTES]);
         ids::fill_random(random.as_mut());
         let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));

@@ -19,6 +19,7 @@ use crate::{
     ids::{AccountId, ChangeId},
     limits,
     metrics::Histogram,
+    shared_log::Head,
 };
 
 use super::{
@@ -90,10 +91,16 @@ impl Registry {
     /// Has the registry follow a shared log: once it is started, each change is an entry of the log before it is durable or
     /// visible here, and what other nodes append is applied. A registry that does not follow the log that its store followed
     /// leaves it with its first change.
-    #[must_use]
-    pub fn following(mut self, member: LogMember) -> Self {
+    ///
+    /// # Errors
+    /// If the store has left the log, or never followed one: it may hold what the log does not say. See
+    /// [`StoppedRegistry::follow_log`](super::StoppedRegistry::follow_log).
+    pub fn following(mut self, member: LogMember) -> Result<Self, OpenError> {
+        if self.log_position().applied == Head::EMPTY {
+            return Err(OpenError::OutsideLog);
+        }
         self.member = Some(member);
-        self
+        Ok(self)
     }
 
     /// Builds the index from the store. Blocks: seconds for ten million handles.

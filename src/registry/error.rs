@@ -83,6 +83,12 @@ pub enum OpenError {
     /// The writer's thread could not be started.
     #[error("the registry's writer could not be started: {0}")]
     Thread(std::io::Error),
+    /// The store follows no shared log.
+    #[error(
+        "the registry's store has left the shared log, or never followed it: \
+         join the cluster with an empty data directory"
+    )]
+    OutsideLog,
     /// A step out of order: load follows open once, start follows load once.
     #[error("the registry was not opened, loaded and started in this order, each once")]
     OutOfOrder,

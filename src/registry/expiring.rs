@@ -37,11 +37,17 @@ pub enum RowKind {
     /// Who may use the operators' API. It stays until it is removed. No copy of the store has it: a registry that is restored
     /// must not let in whoever was revoked since.
     Operator = 10,
+    /// A node of the cluster. No copy of the store for a single machine has it.
+    Member = 11,
+    /// A permission to join the cluster.
+    Invite = 12,
+    /// A key of the shared log's entries, sealed to one member.
+    EntryKey = 13,
 }
 
 impl RowKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Session,
         Self::SessionOf,
         Self::LinkCode,
@@ -52,6 +58,9 @@ impl RowKind {
         Self::LinkCodesOf,
         Self::FlagCleared,
         Self::Operator,
+        Self::Member,
+        Self::Invite,
+        Self::EntryKey,
     ];
 
     /// The number on disk. Stable, never reused.

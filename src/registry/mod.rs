@@ -68,7 +68,7 @@ pub use device::{DeviceDetails, HandleDetails};
 pub use directory::Registry;
 #[cfg(feature = "testing")]
 pub use entry::fuzz_entries;
-pub use entry::{ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId};
+pub use entry::{ClusterId, EntryError, EntryFormat, EntryKey, EntryKeys, NodeId, genesis};
 pub use error::{ChangeError, DeviceError, Loading, OpenError, TokenError};
 pub use expiring::RowKind;
 pub use flag::AccountFlag;

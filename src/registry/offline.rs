@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     clock::{SharedClock, Timestamp},
     ids::AccountId,
+    shared_log::Head,
 };
 
 use super::{
@@ -23,6 +24,7 @@ use super::{
     commands::{ImportRecords, Imported, import},
     config::Config,
     counts::{self, Counts},
+    entry::{ClusterId, genesis},
     error::OpenError,
     expiring::{ExpiringRows, RowKind},
     plan::Plan,
@@ -86,15 +88,7 @@ impl StoppedRegistry {
         kind: RowKind,
         plan: impl FnOnce(&mut Rows<'_>) -> Result<D, E>,
     ) -> Result<D, E> {
-        let (mut stored, before) = (ExpiringRows::default(), RowChanges::default());
-        self.store.rows_of(kind)?.into_iter().for_each(|(key, row)| stored.put(key, row));
-        let mut rows = Rows::new(&stored, &before, self.clock.now());
-        let done = plan(&mut rows)?;
-        let step = |(key, row)| match row {
-            Some(row) => Mutation::PutRow(key, row),
-            None => Mutation::RemoveRow(key),
-        };
-        let mut steps: Vec<_> = rows.into_changes().into_items().map(step).collect();
+        let (done, mut steps) = self.planned(&[kind], plan)?;
         if !steps.is_empty() {
             // The entries of the shared log do not have it.
             if self.store.applied() != Applied::NONE {
@@ -103,6 +97,46 @@ impl StoppedRegistry {
             self.store.commit(self.store.last_batch() + 1, &steps)?;
         }
         Ok(done)
+    }
+
+    /// Has the store follow the shared log of `cluster` from its [genesis](super::genesis) on, and changes rows of `kinds` in the same
+    /// transaction. What it holds now is what the log begins with.
+    pub fn follow_log<D, E: From<StoreError>>(
+        &mut self,
+        cluster: ClusterId,
+        kinds: &[RowKind],
+        plan: impl FnOnce(&mut Rows<'_>) -> Result<D, E>,
+    ) -> Result<D, E> {
+        let (done, mut steps) = self.planned(kinds, plan)?;
+        let head = Head::EMPTY.after(&genesis(cluster));
+        steps.push(Mutation::Applied(Applied { head, decided_at: self.clock.now() }));
+        self.store.commit(self.store.last_batch() + 1, &steps)?;
+        Ok(done)
+    }
+
+    /// The last entry of the shared log that the store holds. None if it follows none.
+    pub fn log_head(&self) -> Option<Head> {
+        let applied = self.store.applied();
+        (applied != Applied::NONE).then_some(applied.head)
+    }
+
+    /// What `plan` returns, and the steps that make rows of these kinds what it leaves.
+    fn planned<D, E: From<StoreError>>(
+        &self,
+        kinds: &[RowKind],
+        plan: impl FnOnce(&mut Rows<'_>) -> Result<D, E>,
+    ) -> Result<(D, Vec<Mutation>), E> {
+        let (mut stored, before) = (ExpiringRows::default(), RowChanges::default());
+        for kind in kinds {
+            self.store.rows_of(*kind)?.into_iter().for_each(|(key, row)| stored.put(key, row));
+        }
+        let mut rows = Rows::new(&stored, &before, self.clock.now());
+        let done = plan(&mut rows)?;
+        let step = |(key, row)| match row {
+            Some(row) => Mutation::PutRow(key, row),
+            None => Mutation::RemoveRow(key),
+        };
+        Ok((done, rows.into_changes().into_items().map(step).collect()))
     }
 
     /// Shows key and value of each row of a kind, in the order of the keys, also of those that have ended.

@@ -67,8 +67,7 @@ use crate::{
     http::{listen, tls::Tls},
     metrics,
     operators::Socket,
-    registry::Unrecorded,
-    shared_log::Followed,
+    registry::{LogMember, Unrecorded},
     shutdown::Shutdown,
 };
 
@@ -100,14 +99,15 @@ impl Server {
         Self::start_following(config, machine, None).await
     }
 
-    /// The same for a node that shares its directory with others: calls that need the registry wait until it has followed the log.
+    /// The same for a node of a cluster, if it is a `member` of one: changes are entries of its log, and calls that need the registry
+    /// wait until it has followed the log.
     ///
     /// # Errors
-    /// As [`Self::start`].
+    /// As [`Self::start`], and if the registry's store follows no shared log.
     pub async fn start_following(
         config: &Config,
         machine: SharedMachine,
-        followed: Option<Followed>,
+        member: Option<LogMember>,
     ) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
@@ -121,7 +121,7 @@ impl Server {
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
-            move || modules::open(&config, &clock, &disk, &shutdown, followed)
+            move || modules::open(&config, &clock, &disk, &shutdown, member)
         };
         // Before any value of theirs is made.
         metrics::announce_owners(phone_sockets.len());

@@ -1,6 +1,6 @@
 //! Opens the modules that keep state, in order.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 
@@ -23,7 +23,7 @@ use crate::{
     operators::{self, Operators},
     query_log::{self, LogOptions, QueryLog},
     quota::{Quota, QuotaFiles},
-    registry::Registry,
+    registry::{LogMember, Registry},
     shared_log::{Fence, Followed},
     shutdown::Shutdown,
     verification::{CodesSent, DeliveryPauses, DeliveryRouter, HashKey, VerificationService},
@@ -93,14 +93,14 @@ impl Modules {
     }
 }
 
-/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet. `followed` is none unless other nodes change
-/// the directory, too.
+/// Opens keys, log (recovery happens here) and registry store; nothing is loaded yet. `member` is none unless other nodes change the
+/// directory, too.
 pub(super) fn open(
     config: &Config,
     clock: &SharedClock,
     keys_disk: &SharedDisk,
     shutdown: &Shutdown,
-    followed: Option<Followed>,
+    member: Option<LogMember>,
 ) -> anyhow::Result<Modules> {
     let data = &config.server.data;
     let keys = KeyFiles::new(&data.join("keys"), config.keys.root_key.as_deref());
@@ -117,9 +117,7 @@ pub(super) fn open(
     let quota = Arc::new(open_quota(config, clock, &log)?);
     let directory = data.join("registry");
     operators::take_over(&directory).context("taking the list of operators over")?;
-    let registry = Registry::open(&directory, config.registry.clone(), Arc::clone(clock))
-        .context("opening the registry")?;
-    let registry = Arc::new(registry);
+    let (registry, fence) = open_registry(&directory, config, clock, member)?;
     let operators = Arc::new(Operators::new(Arc::clone(&registry)));
     let reserve = config.server.disk_reserve;
     let space =
@@ -164,8 +162,24 @@ pub(super) fn open(
         codes,
         deliveries,
         dispatch,
-        fence: followed.map(|followed| Fence::new(followed, limits::FENCE_TIMEOUT)),
+        fence,
     })
+}
+
+/// With the fence before its calls, if it follows a shared log.
+fn open_registry(
+    directory: &Path,
+    config: &Config,
+    clock: &SharedClock,
+    member: Option<LogMember>,
+) -> anyhow::Result<(Arc<Registry>, Option<Fence>)> {
+    let registry = Registry::open(directory, config.registry.clone(), Arc::clone(clock))
+        .context("opening the registry")?;
+    let Some(member) = member else { return Ok((Arc::new(registry), None)) };
+    let log = Arc::clone(&member.log);
+    let registry = Arc::new(registry.following(member)?);
+    let followed = Followed { log, follower: Arc::clone(&registry) as _ };
+    Ok((registry, Some(Fence::new(followed, limits::FENCE_TIMEOUT))))
 }
 
 /// With files, unless quotas are off.

@@ -4,19 +4,24 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        Arc, LazyLock,
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
+    thread,
     time::{Duration, Instant},
 };
 
-use dispatchd::shared_log::{
-    Appended, Diverged, EngineError, Entry, Followed, Follower, Head, SharedLog,
+use dispatchd::{
+    registry::{ClusterId, EntryFormat, EntryKey, EntryKeys, LogMember, NodeId, genesis},
+    shared_log::{Appended, EngineError, Entry, Head, MemoryLog, SharedLog},
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 use reqwest::Method;
 use serde_json::json;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{runtime::Runtime, sync::watch, task::JoinSet};
 
 use crate::{
     harness::{PATIENCE, Server},
@@ -27,11 +32,22 @@ use crate::{
 };
 
 const HANDLE: &str = "+14155550123";
+const CLUSTER: ClusterId = ClusterId([0xc1; 16]);
+/// A registry's thread, which calls the log as the fence does.
+const WRITER: Option<&str> = Some("registry-writer");
 
-/// What the log tells of its head.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Runs the registries' calls of logs. It has no end, since it must outlive the registries.
+static CALLS: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+});
+
+/// What the log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// The head.
+    /// What it holds.
+    All,
+    /// Its head, but no entries for as long as this holds.
     Head,
     /// Nothing, for as long as this holds.
     Nothing,
@@ -39,31 +55,51 @@ pub(crate) enum Told {
     Other,
 }
 
-/// A log, and what follows it.
+/// The log of a cluster.
 pub(crate) struct ToldLog {
-    head: Mutex<Head>,
-    applied: watch::Sender<Head>,
+    log: MemoryLog,
     told: watch::Sender<Told>,
+    /// How often a fence asked for the head.
     asked: AtomicU64,
+    nodes: AtomicU64,
 }
 
 impl ToldLog {
-    /// With one entry, which is applied.
+    /// A new one.
     pub(crate) fn new() -> Arc<Self> {
-        let head = Head::EMPTY.after(b"first");
-        let (applied, told) = (watch::Sender::new(head), watch::Sender::new(Told::Head));
-        Arc::new(Self { head: Mutex::new(head), applied, told, asked: AtomicU64::new(0) })
+        let log = MemoryLog::new();
+        let begun = log.append(Head::EMPTY, &genesis(CLUSTER)).now_or_never();
+        assert_eq!(begun, Some(Ok(Appended::Mine)));
+        let (asked, nodes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { log, told: watch::Sender::new(Told::All), asked, nodes })
     }
 
-    pub(crate) fn followed(self: &Arc<Self>) -> Followed {
-        Followed { log: Arc::clone(self) as _, follower: Arc::clone(self) as _ }
+    /// Another member.
+    pub(crate) fn member(self: &Arc<Self>) -> LogMember {
+        self.member_by(Arc::clone(self) as _)
+    }
+
+    /// Another member, which is told everything.
+    fn undisturbed_member(&self) -> LogMember {
+        self.member_by(Arc::new(self.log.handle()))
+    }
+
+    fn member_by(&self, log: Arc<dyn SharedLog>) -> LogMember {
+        LogMember {
+            log,
+            runtime: CALLS.handle().clone(),
+            cluster: CLUSTER,
+            node: NodeId(self.nodes.fetch_add(1, Relaxed)),
+            keys: Arc::new(OneKey(Arc::new(EntryKey::new(1, &[1; 32])))),
+            format: EntryFormat::NEWEST,
+        }
     }
 
     pub(crate) fn tell(&self, told: Told) {
         self.told.send_replace(told);
     }
 
-    /// Waits until the head was asked for more often than so.
+    /// Waits until a fence has asked for the head more often than so.
     async fn asked_after(&self, before: u64) {
         let started = Instant::now();
         while self.asked.load(SeqCst) <= before {
@@ -71,51 +107,54 @@ impl ToldLog {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+}
 
-    /// Appends an entry as another node.
-    fn append(&self) -> Head {
-        let mut head = self.head.lock().unwrap();
-        *head = head.after(b"another");
-        *head
+/// The one key of all entries.
+struct OneKey(Arc<EntryKey>);
+
+impl EntryKeys for OneKey {
+    fn newest(&self) -> Arc<EntryKey> {
+        Arc::clone(&self.0)
+    }
+
+    fn find(&self, _: u32) -> Option<Arc<EntryKey>> {
+        Some(Arc::clone(&self.0))
     }
 }
 
 impl SharedLog for ToldLog {
     fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
+        if thread::current().name() != WRITER {
+            self.asked.fetch_add(1, SeqCst);
+        }
         let mut told = self.told.subscribe();
-        self.asked.fetch_add(1, SeqCst);
         let head = async move {
             let told = *told.wait_for(|told| *told != Told::Nothing).await.unwrap();
-            let other = Head { hash: [7; 32], ..*self.applied.borrow() };
-            Ok(if told == Told::Other { other } else { *self.head.lock().unwrap() })
+            let head = self.log.head().await?;
+            Ok(if told == Told::Other { Head { hash: [7; 32], ..head } } else { head })
         };
         head.boxed()
     }
 
-    fn append<'a>(&'a self, _: Head, _: &'a [u8]) -> BoxFuture<'a, Result<Appended, EngineError>> {
-        unreachable!("no node appends here")
+    fn append<'a>(
+        &'a self,
+        expected: Head,
+        entry: &'a [u8],
+    ) -> BoxFuture<'a, Result<Appended, EngineError>> {
+        self.log.append(expected, entry)
     }
 
-    fn read(&self, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, EngineError>> {
-        unreachable!("no node reads here")
+    fn read(&self, first: u64, bytes: usize) -> BoxFuture<'_, Result<Vec<Entry>, EngineError>> {
+        let mut told = self.told.subscribe();
+        let read = async move {
+            drop(told.wait_for(|told| *told == Told::All).await.unwrap());
+            self.log.read(first, bytes).await
+        };
+        read.boxed()
     }
 
-    fn trim(&self, _: u64) -> BoxFuture<'_, Result<(), EngineError>> {
-        unreachable!("no node trims here")
-    }
-}
-
-impl Follower for ToldLog {
-    fn applied(&self) -> Head {
-        *self.applied.borrow()
-    }
-
-    fn nudge(&self, _: u64) {}
-
-    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>> {
-        let mut applied = self.applied.subscribe();
-        async move { Ok(*applied.wait_for(|applied| applied.place >= place).await.unwrap()) }
-            .boxed()
+    fn trim(&self, below: u64) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.log.trim(below)
     }
 }
 
@@ -218,7 +257,7 @@ async fn readiness(server: &Server) -> [Reply; 2] {
 #[tokio::test]
 async fn a_node_that_cannot_tell_whether_it_is_behind_refuses_whoever_asks() {
     let log = ToldLog::new();
-    let timed = Timed::following(log.followed()).await;
+    let timed = Timed::following(log.member()).await;
     let server = &timed.server;
     let tokens = tokens(server).await;
     readiness(server).await.iter().for_each(|reply| assert_eq!(reply.status, 200, "{reply:?}"));
@@ -241,7 +280,7 @@ async fn a_node_that_cannot_tell_whether_it_is_behind_refuses_whoever_asks() {
         assert_eq!(scrape.value(&format!("{name}reason=\"registry-behind\"}}")), 6.0, "{name}");
     }
 
-    log.tell(Told::Head);
+    log.tell(Told::All);
     let [(known, _), (unknown, _), _] = &tokens;
     let me = |token| server.phone(Method::GET, "/v1/devices/me").bearer_auth(token);
     assert_eq!(Reply::to(me(known)).await.status, 200);
@@ -253,10 +292,10 @@ async fn a_node_that_cannot_tell_whether_it_is_behind_refuses_whoever_asks() {
 #[tokio::test]
 async fn a_node_that_contradicts_the_log_refuses_until_it_is_started_again() {
     let log = ToldLog::new();
-    let mut timed = Timed::following(log.followed()).await;
+    let mut timed = Timed::following(log.member()).await;
     let tokens = tokens(&timed.server).await;
     log.tell(Told::Other);
-    for told in [Told::Other, Told::Head] {
+    for told in [Told::Other, Told::All] {
         log.tell(told);
         let answers = send_every_call(&timed.server, &tokens).await;
         only_fenced_calls_are_refused(&answers, "registry-diverged");
@@ -276,34 +315,37 @@ async fn a_node_that_contradicts_the_log_refuses_until_it_is_started_again() {
 #[tokio::test]
 async fn an_answer_waits_for_a_change_that_was_acknowledged_before() {
     let log = ToldLog::new();
-    let timed = Timed::following(log.followed()).await;
+    let timed = Timed::following(log.member()).await;
     let ann = timed.server.sign_up().await;
+    let other = Timed::following(log.undisturbed_member()).await;
     let before = Scrape::of(&timed.server).await;
-    let head = log.append();
+    let places = ["shared_log_applied_place", "shared_log_lag"];
+    assert_eq!(places.map(|name| before.value(name)), [2.0, 0.0]);
+    log.tell(Told::Head);
+    other.server.sign_up().await;
     let asked = log.asked.load(SeqCst);
     let apply = async {
         log.asked_after(asked).await;
         let scrape = Scrape::of(&timed.server).await;
-        assert_eq!(scrape.value("shared_log_applied_place"), 1.0);
-        log.applied.send_replace(head);
+        assert_eq!(scrape.value("shared_log_applied_place"), 2.0);
+        log.tell(Told::All);
     };
     let lookup = async {
-        let (status, _) = timed.server.lookup(&ann, HANDLE).await;
-        assert_eq!((status.as_u16(), log.applied().place), (200, head.place));
+        assert_eq!(timed.server.lookup(&ann, HANDLE).await.0, 200);
+        assert_eq!(*log.told.borrow(), Told::All);
     };
     tokio::join!(lookup, apply);
     assert_eq!(batch(&timed.server, &ann, &[HANDLE]).await.status, 200);
     let after = Scrape::of(&timed.server).await;
     let grew = |name: &str| after.value(name) - before.value(name);
     assert_eq!((grew("fence_seconds_count"), grew("fence_rounds_total")), (2.0, 2.0));
-    let places = ["shared_log_applied_place", "shared_log_lag"].map(|name| after.value(name));
-    assert_eq!(places, [2.0, 0.0]);
+    assert_eq!(places.map(|name| after.value(name)), [3.0, 0.0]);
 }
 
 #[tokio::test]
 async fn a_stop_lets_requests_pass_that_wait() {
     let log = ToldLog::new();
-    let mut timed = Timed::following(log.followed()).await;
+    let mut timed = Timed::following(log.member()).await;
     let ann = timed.server.sign_up().await;
     log.tell(Told::Nothing);
     let asked = log.asked.load(SeqCst);
@@ -314,7 +356,7 @@ async fn a_stop_lets_requests_pass_that_wait() {
     let shutdown = timed.running().shutdown().clone();
     let answer = async {
         shutdown.stopping().await;
-        log.tell(Told::Head);
+        log.tell(Told::All);
     };
     tokio::join!(timed.stop(), answer);
     assert_eq!(waiting.join_next().await.unwrap().unwrap().status, 200);

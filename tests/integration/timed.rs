@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use dispatchd::{
     clock::{Clock as _, ManualClock, SystemClock},
     config::Config,
+    files::DataDirectory,
+    registry::{LogMember, StoppedRegistry, StoreError},
     server,
-    shared_log::Followed,
 };
 use tempfile::TempDir;
 
@@ -17,7 +18,7 @@ pub(crate) struct Timed {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) server: Server,
     config: Config,
-    followed: Option<Followed>,
+    member: Option<LogMember>,
     running: Option<server::Server>,
     _folder: Option<TempDir>,
 }
@@ -37,12 +38,16 @@ impl Timed {
         Self { _folder: Some(folder), ..timed }
     }
 
-    /// Starts a server with the default lease whose calls wait until it has followed a log.
-    pub(crate) async fn following(followed: Followed) -> Self {
+    /// Starts a server with the default lease and no accounts as a member of a cluster.
+    pub(crate) async fn following(member: LogMember) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(SystemClock.now());
         let data = folder.path().join("data");
-        let timed = Self::open(&data, clock, |_| {}, Some(followed)).await;
+        let begin = |registry: &mut StoppedRegistry| {
+            registry.follow_log(member.cluster, &[], |_| Ok::<_, StoreError>(())).unwrap();
+        };
+        before_the_start(&data, &clock, begin);
+        let timed = Self::open(&data, clock, |_| {}, Some(member)).await;
         Self { _folder: Some(folder), ..timed }
     }
 
@@ -59,7 +64,7 @@ impl Timed {
         data: &Path,
         clock: Arc<ManualClock>,
         set: impl FnOnce(&mut Config),
-        followed: Option<Followed>,
+        member: Option<LogMember>,
     ) -> Self {
         let mut config = Config::default();
         config.server.data = data.to_owned();
@@ -69,8 +74,8 @@ impl Timed {
         config.quota.enabled = false;
         config.server.shed_after = Duration::ZERO;
         set(&mut config);
-        let (running, server) = run(&config, &clock, followed.as_ref()).await.unwrap();
-        Self { clock, server, config, followed, running: Some(running), _folder: None }
+        let (running, server) = run(&config, &clock, member.as_ref()).await.unwrap();
+        Self { clock, server, config, member, running: Some(running), _folder: None }
     }
 
     /// Restarts the server. The clock does not move.
@@ -81,7 +86,7 @@ impl Timed {
 
     /// Starts the server after a stop.
     pub(crate) async fn spawn(&mut self) -> anyhow::Result<()> {
-        let (running, server) = run(&self.config, &self.clock, self.followed.as_ref()).await?;
+        let (running, server) = run(&self.config, &self.clock, self.member.as_ref()).await?;
         (self.running, self.server) = (Some(running), server);
         Ok(())
     }
@@ -104,15 +109,27 @@ impl Timed {
     }
 }
 
+/// Changes the registry of the data directory `data`, which is made if there is none.
+fn before_the_start(
+    data: &Path,
+    clock: &Arc<ManualClock>,
+    change: impl FnOnce(&mut StoppedRegistry),
+) {
+    let _lock = DataDirectory::open(data).unwrap();
+    let config = Config::default().registry;
+    let registry = StoppedRegistry::open(&data.join("registry"), config, Arc::clone(clock) as _);
+    change(&mut registry.unwrap());
+}
+
 async fn run(
     config: &Config,
     clock: &Arc<ManualClock>,
-    followed: Option<&Followed>,
+    member: Option<&LogMember>,
 ) -> anyhow::Result<(server::Server, Server)> {
     let mut attempts = 0;
     let running = loop {
         let machine = Arc::clone(clock) as _;
-        match server::Server::start_following(config, machine, followed.cloned()).await {
+        match server::Server::start_following(config, machine, member.cloned()).await {
             // A process that another test has forked holds the lock until it executes its program. A port is
             // chosen for the first socket, and may be taken before the second.
             Err(error) if attempts < 100 && format!("{error:#}").contains("in use") => {

@@ -31,6 +31,13 @@ impl EntryFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterId(pub [u8; 16]);
 
+/// The first entry of a cluster's log. Nobody opens it: every member's store begins behind it. Always the same, so that a node that
+/// crashed while it appended it recognises it.
+pub fn genesis(cluster: ClusterId) -> Vec<u8> {
+    // No format has the number 0.
+    [&[0][..], &cluster.0].concat()
+}
+
 /// A node of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeId(pub u64);

@@ -30,7 +30,8 @@ impl EntryKey {
         Self { id, key: LessSafeKey::new(key) }
     }
 
-    pub(super) fn id(&self) -> u32 {
+    /// Its number.
+    pub const fn id(&self) -> u32 {
         self.id
     }
 

@@ -10,6 +10,9 @@
 //! noticed at the next one. The batch is 128 random bits, so the bytes of no two entries are the same: a node finds out by them
 //! whether an append that got no answer took place.
 //!
+//! The first entry is no such transaction but the [`genesis`]: it says which cluster the log belongs to. Each member's store holds it
+//! from the start.
+//!
 //! The body is what `store/steps.rs` writes: rows as the store keeps them. A new form of rows is a new format of entries. Nobody
 //! writes a format before all nodes read it: [`EntryFormat`] says which one to write. A node stops at an entry that it cannot read.
 
@@ -20,7 +23,7 @@ mod fuzz;
 mod key;
 
 pub use error::EntryError;
-pub use format::{ClusterId, EntryFormat, NodeId};
+pub use format::{ClusterId, EntryFormat, NodeId, genesis};
 #[cfg(feature = "testing")]
 pub use fuzz::entries as fuzz_entries;
 pub use key::{EntryKey, EntryKeys};

@@ -252,9 +252,13 @@ pub(super) const fn keys_of(kind: RowKind) -> [[u8; 1]; 2] {
     [[kind.number()], [kind.number() + 1]]
 }
 
+/// The kinds of rows that no copy of the store has: who may use this deployment, and which machines it consists of.
+const NOT_COPIED: [RowKind; 4] =
+    [RowKind::Operator, RowKind::Member, RowKind::Invite, RowKind::EntryKey];
+
 /// Whether a copy of the store has the expiring row with this key.
 pub(super) fn is_copied(key: &[u8]) -> bool {
-    !key.starts_with(&keys_of(RowKind::Operator)[0])
+    !NOT_COPIED.iter().any(|kind| key.starts_with(&keys_of(*kind)[0]))
 }
 
 pub(super) fn read_expiring_key(key: &[u8]) -> Option<RowKey> {

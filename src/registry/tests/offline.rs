@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     registry::{
-        HandleState, ImportRecords, RowKind, Rows, StoppedRegistry, StoreError, TransferAccount,
-        TransferClaim, TransferDevice,
+        ClusterId, HandleState, ImportRecords, RowKind, Rows, StoppedRegistry, StoreError,
+        TransferAccount, TransferClaim, TransferDevice, genesis,
         store::{Applied, Mutation, RedbStore, Store as _},
     },
     shared_log::Head,
@@ -144,4 +144,25 @@ fn a_stopped_node_whose_rows_change_has_left_the_shared_log() {
     };
     assert_eq!(change(false), applied);
     assert_eq!(change(true), Applied::NONE);
+}
+
+#[test]
+fn a_stopped_node_begins_a_log_with_what_it_holds() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
+    let open = || StoppedRegistry::open(dir.path(), config(), clock.clone()).expect("it opens");
+    let (cluster, row) = (ClusterId([7; 16]), vec![1]);
+    assert_eq!(open().log_head(), None);
+    let begun = open().follow_log(cluster, &[RowKind::Operator], |_| Err(StoreError::NotOpen));
+    assert!(begun.map(|()| open().log_head()).is_err(), "all or nothing");
+    assert_eq!(open().log_head(), None);
+    let plan = |rows: &mut Rows<'_>| {
+        rows.put(RowKind::Operator, b"ops", None, row.clone());
+        Ok::<_, StoreError>(())
+    };
+    open().follow_log(cluster, &[RowKind::Operator], plan).expect("there is space");
+    assert_eq!(open().log_head(), Some(Head::EMPTY.after(&genesis(cluster))));
+    let mut rows = Vec::new();
+    open().each_row(RowKind::Operator, |key, row| rows.push((key.to_vec(), row.to_vec()))).unwrap();
+    assert_eq!(rows, [(b"ops".to_vec(), row)]);
 }

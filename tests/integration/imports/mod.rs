@@ -103,6 +103,21 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("operators", &["clock", "files", "ids", "limits", "redacted", "registry", "shutdown"]),
     (
+        "cluster",
+        &[
+            "clock",
+            "envelope",
+            "files",
+            "host",
+            "ids",
+            "limits",
+            "operators",
+            "redacted",
+            "registry",
+            "shared_log",
+        ],
+    ),
+    (
         "dispatch",
         &[
             "clock",
@@ -154,6 +169,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "audit",
             "clock",
+            "cluster",
             "dispatch",
             "envelope",
             "files",
@@ -208,6 +224,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "audit",
             "background",
             "clock",
+            "cluster",
             "config",
             "dispatch",
             "doctor",
@@ -236,6 +253,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "reading",
             "audit",
             "clock",
+            "cluster",
             "config",
             "doctor",
             "envelope",

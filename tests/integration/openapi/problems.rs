@@ -258,7 +258,7 @@ async fn what_breaks(met: &mut Met) {
 
 async fn behind_the_fence(met: &mut Met) {
     let log = ToldLog::new();
-    let timed = Timed::following(log.followed()).await;
+    let timed = Timed::following(log.member()).await;
     let ann = timed.server.sign_up().await;
     log.tell(Told::Nothing);
     met.take(ProblemCode::RegistryBehind, &batch(&timed.server, &ann, &[HANDLE]).await);

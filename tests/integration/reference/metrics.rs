@@ -76,7 +76,7 @@ async fn scrape() -> String {
 
 /// What a node that follows a shared log shows.
 async fn scrape_following() -> String {
-    let timed = Timed::following(ToldLog::new().followed()).await;
+    let timed = Timed::following(ToldLog::new().member()).await;
     timed.server.sign_up().await;
     Reply::to(timed.server.scrape()).await.text
 }

@@ -7,6 +7,7 @@ mod stops;
 
 use std::ops::Deref;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -15,9 +16,10 @@ use crate::{
     registry::{
         ClusterId, EntryFormat, EntryKey, EntryKeys, LogMember, LogPosition, NodeId,
         entry::Entry,
-        store::{Mutation, Store as _, tests::memory::Disk},
+        genesis,
+        store::{Applied, Mutation, Store as _, tests::memory::Disk},
     },
-    shared_log::{Call, Fault, Follower as _, Head, MemoryLog, SharedLog},
+    shared_log::{Appended, Call, Fault, Follower as _, Head, MemoryLog, SharedLog},
 };
 
 const NODES: usize = 3;
@@ -42,6 +44,20 @@ impl EntryKeys for OneKey {
     fn find(&self, id: u32) -> Option<Arc<EntryKey>> {
         (id == 1).then(|| self.0.clone())
     }
+}
+
+/// A log with its genesis.
+fn begun_log() -> MemoryLog {
+    let log = MemoryLog::new();
+    let begun = log.append(Head::EMPTY, &genesis(CLUSTER)).now_or_never();
+    assert_eq!(begun, Some(Ok(Appended::Mine)));
+    log
+}
+
+/// The disk of a node that has applied the genesis and nothing else.
+fn begun_disk() -> Disk {
+    let head = Head::EMPTY.after(&genesis(CLUSTER));
+    Disk { applied: Some(Applied { head, decided_at: Timestamp::EPOCH }), ..Disk::default() }
 }
 
 /// Engine calls run here, on threads of its own.
@@ -91,7 +107,8 @@ impl Node {
         let store = MemoryStore::on(disk);
         let sink = Arc::new(TestSink { log: recorded.into(), ..TestSink::default() });
         let registry = Registry::with_store(Box::new(store.clone()), config(), clock.clone())
-            .following(member(wrap(log.clone()), runtime, number));
+            .following(member(wrap(log.clone()), runtime, number))
+            .expect("the store is in the log");
         let bench = Bench::started(registry, store, sink, clock);
         Self { number, log, bench, wrap }
     }
@@ -130,10 +147,10 @@ impl Node {
     }
 }
 
-/// Every entry of the log, opened one by one.
+/// Every entry of the log but the genesis, opened one by one.
 async fn entries(engine: &MemoryLog) -> Result<Vec<Entry>, String> {
-    let (mut before, mut opened) = (Head::EMPTY, Vec::new());
-    for entry in engine.read(1, usize::MAX).await.expect("nothing is wrong with this handle") {
+    let (mut before, mut opened) = (Head::EMPTY.after(&genesis(CLUSTER)), Vec::new());
+    for entry in engine.read(2, usize::MAX).await.expect("nothing is wrong with this handle") {
         let one = Entry::open(&entry.bytes, CLUSTER, before, &OneKey::new());
         opened.push(one.map_err(|error| error.to_string())?);
         before = before.after(&entry.bytes);

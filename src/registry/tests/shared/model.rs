@@ -51,11 +51,10 @@ struct Cluster<'r> {
 
 impl<'r> Cluster<'r> {
     fn new(runtime: &'r Runtime) -> Self {
-        let (engine, clock) =
-            (MemoryLog::new(), ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+        let (engine, clock) = (begun_log(), ManualClock::at(Timestamp::from_secs(1_800_000_000)));
         let nodes = (0..NODES as u64).map(|number| {
             let with = (clock.clone(), runtime, (|log| log) as Wrap);
-            Node::start(number, Arc::new(engine.handle()), Disk::default(), Vec::new(), with)
+            Node::start(number, Arc::new(engine.handle()), begun_disk(), Vec::new(), with)
         });
         let nodes = nodes.collect();
         let faults = vec![Arc::default(); NODES];

@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, join_all};
 use super::*;
 use crate::{
     registry::{RowKind, Rows},
-    shared_log::{Appended, EngineError},
+    shared_log::EngineError,
     vocabulary::ChangeKind,
 };
 
@@ -136,11 +136,11 @@ async fn round(
 /// Many rounds, and what is wrong after them.
 fn run(seed: u64, wrap: Wrap) -> Result<u64, String> {
     let runtime = engine_runtime();
-    let engine = MemoryLog::new();
+    let engine = begun_log();
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
     let nodes = (0..NODES as u64).map(|number| {
         let with = (clock.clone(), &runtime, wrap);
-        Node::start(number, Arc::new(engine.handle()), Disk::default(), Vec::new(), with)
+        Node::start(number, Arc::new(engine.handle()), begun_disk(), Vec::new(), with)
     });
     let (mut nodes, mut dice, heard): (Vec<_>, _, _) =
         (nodes.collect(), Dice(seed), Mutex::default());

@@ -7,10 +7,10 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::{
     registry::{
-        EntryError, HandleState, ImportRecords, LogStop, TransferAccount, TransferClaim,
-        TransferDevice, entry, store::Applied,
+        EntryError, HandleState, ImportRecords, LogStop, OpenError, TransferAccount, TransferClaim,
+        TransferDevice, entry,
     },
-    shared_log::{Appended, Diverged, EngineError},
+    shared_log::{Diverged, EngineError},
 };
 
 struct Two {
@@ -22,11 +22,11 @@ struct Two {
 
 impl Two {
     fn new(runtime: Arc<Runtime>) -> Self {
-        let engine = MemoryLog::new();
+        let engine = begun_log();
         let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
         let node = |number| {
             let with = (clock.clone(), &*runtime, (|log| log) as Wrap);
-            Node::start(number, Arc::new(engine.handle()), Disk::default(), Vec::new(), with)
+            Node::start(number, Arc::new(engine.handle()), begun_disk(), Vec::new(), with)
         };
         let (ann, ben) = (node(1), node(2));
         Self { engine, ann, ben, runtime }
@@ -63,9 +63,9 @@ fn a_change_at_one_node_is_seen_at_the_other_and_kept_by_both() {
         two.ann.catches_up(&two.engine).await.expect("it follows");
         assert!(two.ann.is_live(&phone) && two.ben.is_live(&phone));
         let head = two.head().await;
-        assert_eq!(head.place, 2);
+        assert_eq!(head.place, 3);
         for node in [&two.ann, &two.ben] {
-            assert_eq!((node.registry.applied(), node.registry.reached(2).await), (head, Ok(head)));
+            assert_eq!((node.registry.applied(), node.registry.reached(3).await), (head, Ok(head)));
             assert_eq!(node.store.disk().applied.map(|applied| applied.head), Some(head));
         }
         assert_eq!(*two.ann.sink.log(), *two.ben.sink.log());
@@ -102,12 +102,12 @@ fn while_an_entry_is_in_doubt_nothing_is_shown_and_nothing_else_planned() {
         let sent = two.ann.log.count(Call::Append);
         assert!(!two.ann.is_live(&phone));
         assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
-        assert_eq!(two.head().await.place, 1);
+        assert_eq!(two.head().await.place, 2);
         // Then the same entry is sent until it is known.
         two.ann.log.set_away(false);
         let mut told = two.ann.registry.shared.position.subscribe();
         let settled =
-            tokio::time::timeout(PATIENCE, told.wait_for(|position| position.applied.place == 2));
+            tokio::time::timeout(PATIENCE, told.wait_for(|position| position.applied.place == 3));
         drop(settled.await.expect("it is settled").expect("it lives"));
         assert!(two.ann.is_live(&phone) && two.ann.log.count(Call::Append) > sent);
         recovered(&two.ann.registry).await;
@@ -130,7 +130,7 @@ fn an_entry_in_doubt_whose_place_another_got_is_dropped() {
         two.ann.catches_up(&two.engine).await.expect("it follows");
         recovered(&two.ann.registry).await;
         assert!(!two.ann.is_live(&phone), "its caller was refused");
-        assert_eq!(two.head().await.place, 2);
+        assert_eq!(two.head().await.place, 3);
         check_entries(&two.engine, &[two.ann, two.ben]).await.expect("they agree");
     });
 }
@@ -153,7 +153,7 @@ fn a_log_restored_from_a_backup_stops_a_node_and_is_not_repaired() {
         // As long as that, and another one.
         let reborn = two.ann.crashed(&two.engine, &two.runtime);
         assert_eq!(stops(&reborn).await, LogStop::Diverged);
-        assert_eq!(reborn.registry.applied().place, 2);
+        assert_eq!(reborn.registry.applied().place, 3);
         // And longer.
         two.ben.device().await;
         let reborn = reborn.crashed(&two.engine, &two.runtime);
@@ -171,7 +171,7 @@ fn a_command_that_finds_another_log_stops_the_node() {
         // The poll may come first.
         assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
         assert_eq!(stops(&two.ann).await, LogStop::Diverged);
-        assert_eq!(two.head().await.place, 1);
+        assert_eq!(two.head().await.place, 2);
     });
 }
 
@@ -259,15 +259,15 @@ impl SharedLog for Late {
 
 #[test]
 fn a_command_that_loses_every_race_is_refused_as_overloaded() {
-    let (engine, runtime) = (MemoryLog::new(), engine_runtime());
+    let (engine, runtime) = (begun_log(), engine_runtime());
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
     let with = (clock, &runtime, (|log| Arc::new(Late(log, AtomicU64::new(0)))) as Wrap);
-    let node = Node::start(1, Arc::new(engine.handle()), Disk::default(), Vec::new(), with);
+    let node = Node::start(1, Arc::new(engine.handle()), begun_disk(), Vec::new(), with);
     super::super::model::runtime().block_on(async {
         let refused = node.registry.sign_up(sign_up(None)).await.map(drop);
         assert_eq!(refused, Err(DeviceError::Change(ChangeError::Overloaded)));
         let races = u64::from(crate::limits::REGISTRY_LOST_RACES_MAX);
-        assert_eq!((node.registry.lost_races(), node.registry.applied().place), (races, races));
+        assert_eq!((node.registry.lost_races(), node.registry.applied().place), (races, races + 1));
         assert!(node.store.disk().accounts.is_empty());
     });
 }
@@ -304,7 +304,7 @@ fn an_import_that_is_too_large_for_one_entry_becomes_several() {
         let imported = imported.expect("it is divided");
         assert_eq!((imported.accounts, imported.handles), (200, 200 * 60));
         two.ben.catches_up(&two.engine).await.expect("it follows");
-        assert!(two.head().await.place > 1);
+        assert!(two.head().await.place > 2);
         let last = handle(&format!("59.200.{}@example.org", "x".repeat(40)));
         let found = two.ben.registry.view().expect("it is loaded").probe(&last);
         assert!(matches!(found, HandleState::Claimed { .. }));
@@ -321,6 +321,11 @@ fn a_node_that_changes_something_alone_has_left_the_log() {
         assert_ne!(alone.store.applied(), Applied::NONE);
         alone.device().await;
         assert_eq!(alone.store.applied(), Applied::NONE);
-        assert_eq!(two.head().await.place, 1);
+        assert_eq!(two.head().await.place, 2);
+        // From the log's first entry on it would not come where it is.
+        let again =
+            Registry::with_store(Box::new(alone.store.clone()), config(), two.ann.clock.clone());
+        let refused = again.following(member(two.ann.log.clone(), &two.runtime, 1));
+        assert!(matches!(refused, Err(OpenError::OutsideLog)));
     });
 }

@@ -1,0 +1,192 @@
+//! [`ClusterKeys`]: the keys of entries that this node has, and the private half of its receiving key.
+//!
+//! They lie in a keyring of their own, below `keys/cluster`. So to drop one writes the keyring anew under a new root key, and no older
+//! copy of the file can be opened. A key of entries has the number of the hour in which it was made, or the next free one. The private
+//! halves of receiving keys have numbers from [`RECEIVING`] on.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use aws_lc_rs::agreement::{PrivateKey, X25519};
+use zeroize::Zeroizing;
+
+use crate::{
+    clock::Hour,
+    envelope::{HourKey, KeyFiles, Keyring, KeyringError},
+    files::SharedDisk,
+    registry::{EntryKey, EntryKeys},
+};
+
+/// Where the numbers of receiving keys begin: no hour of this age has such a number.
+const RECEIVING: u32 = 1 << 31;
+
+/// The keys of entries that this node has.
+#[derive(Debug)]
+pub struct ClusterKeys {
+    keyring: Keyring,
+}
+
+impl ClusterKeys {
+    /// The directory of the keys, in the data directory `data`.
+    pub fn directory(data: &Path) -> PathBuf {
+        data.join("keys").join("cluster")
+    }
+
+    fn files(data: &Path) -> KeyFiles {
+        KeyFiles::new(&Self::directory(data), None)
+    }
+
+    /// Opens the keys of the data directory `data`, and makes an empty keyring if there is none.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub fn open_or_create(disk: SharedDisk, data: &Path) -> Result<Self, KeyringError> {
+        Ok(Self { keyring: Keyring::open(disk, Self::files(data), false)? })
+    }
+
+    /// Opens the keys of the data directory `data`. None if no key of entries is there: then the node can read nothing.
+    ///
+    /// # Errors
+    /// If a file is missing, or cannot be used.
+    pub fn open(disk: SharedDisk, data: &Path) -> Result<Option<Self>, KeyringError> {
+        let keys = Self { keyring: Keyring::open(disk, Self::files(data), true)? };
+        Ok((!keys.numbers().is_empty()).then_some(keys))
+    }
+
+    /// The numbers of the keys of entries, the oldest first.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.all_numbers().into_iter().filter(|number| *number < RECEIVING).collect()
+    }
+
+    fn all_numbers(&self) -> Vec<u32> {
+        self.keyring.hours().into_iter().map(Hour::number).collect()
+    }
+
+    /// The number and bytes of each key of entries, for a node that joins.
+    pub fn reveal(&self) -> Vec<(u32, Zeroizing<[u8; 32]>)> {
+        self.numbers()
+            .into_iter()
+            .filter_map(|number| Some((number, self.bytes(number)?)))
+            .collect()
+    }
+
+    fn bytes(&self, number: u32) -> Option<Zeroizing<[u8; 32]>> {
+        self.keyring.get(Hour::from_number(number)).map(|key| key.reveal())
+    }
+
+    /// The key with a number; made, and durable before this returns, if there is none.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn ensure(&self, number: u32) -> Result<Zeroizing<[u8; 32]>, KeyringError> {
+        Ok(self.keyring.ensure(Hour::from_number(number))?.reveal())
+    }
+
+    /// Takes keys of entries over, durable before this returns. One that is there stays as it is.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn put(&self, keys: &[(u32, Zeroizing<[u8; 32]>)]) -> Result<(), KeyringError> {
+        let keys = keys.iter().map(|(number, key)| (Hour::from_number(*number), HourKey::of(key)));
+        self.keyring.put(keys)
+    }
+
+    /// Destroys the keys of entries with these numbers.
+    ///
+    /// # Errors
+    /// If a file cannot be written; the keys may then be destroyed or not, and the same call finishes it.
+    pub fn destroy(&self, numbers: &[u32]) -> Result<(), KeyringError> {
+        let hours: Vec<_> = numbers.iter().copied().map(Hour::from_number).collect();
+        self.keyring.prune(&hours)
+    }
+
+    /// The public half of the newest receiving key, which is made if there is none. Durable before this returns.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn receiving(&self) -> Result<[u8; 32], KeyringError> {
+        match self.all_numbers().pop().filter(|number| RECEIVING <= *number) {
+            Some(number) => Ok(public_half(&*self.ensure(number)?)),
+            None => self.renew_receiving(),
+        }
+    }
+
+    /// Makes a new receiving key beside those that are there, durable before this returns, and gives its public half.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn renew_receiving(&self) -> Result<[u8; 32], KeyringError> {
+        let newest = self.all_numbers().pop().filter(|number| RECEIVING <= *number);
+        // Any 32 random bytes are a private key of X25519.
+        let private = self.ensure(newest.map_or(RECEIVING, |number| number + 1))?;
+        Ok(public_half(&private))
+    }
+}
+
+/// The public half of a receiving key.
+fn public_half(private: &[u8; 32]) -> [u8; 32] {
+    let public =
+        private_key(private).compute_public_key().expect("each private key has a public one");
+    public.as_ref().try_into().expect("a public key of X25519 has 32 bytes")
+}
+
+fn private_key(bytes: &[u8; 32]) -> PrivateKey {
+    PrivateKey::from_private_key(&X25519, bytes).expect("32 bytes are a private key of X25519")
+}
+
+impl EntryKeys for ClusterKeys {
+    fn newest(&self) -> Arc<EntryKey> {
+        let newest = self.numbers().pop().and_then(|number| self.find(number));
+        newest.expect("the newest key of entries is never destroyed")
+    }
+
+    fn find(&self, id: u32) -> Option<Arc<EntryKey>> {
+        let key = self.bytes(id).filter(|_| id < RECEIVING)?;
+        Some(Arc::new(EntryKey::new(id, &key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::OsDisk;
+
+    fn open(data: &Path) -> ClusterKeys {
+        ClusterKeys::open(OsDisk::shared(), data).unwrap().expect("there is a key")
+    }
+
+    #[test]
+    fn keys_that_were_put_are_there_after_a_restart_until_they_are_destroyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        assert!(ClusterKeys::open(OsDisk::shared(), data).is_err(), "nothing is made by itself");
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), data).unwrap();
+        keys.receiving().unwrap();
+        assert!(ClusterKeys::open(OsDisk::shared(), data).unwrap().is_none(), "no key of entries");
+        let made = keys.ensure(7).unwrap();
+        keys.put(&[(5, Zeroizing::new([5; 32])), (7, Zeroizing::new([1; 32]))]).unwrap();
+        let again = open(data);
+        assert_eq!(again.reveal(), [(5, Zeroizing::new([5; 32])), (7, made)]);
+        assert_eq!(again.newest().id(), 7);
+        assert!(
+            again.find(5).is_some() && again.find(6).is_none() && again.find(RECEIVING).is_none()
+        );
+        again.destroy(&[5]).unwrap();
+        assert_eq!(open(data).numbers(), [7]);
+    }
+
+    #[test]
+    fn a_receiving_key_stays_until_it_is_renewed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        let keys = ClusterKeys::open_or_create(OsDisk::shared(), data).unwrap();
+        keys.ensure(1).unwrap();
+        let first = keys.receiving().unwrap();
+        assert_eq!(open(data).receiving().unwrap(), first);
+        let second = keys.renew_receiving().unwrap();
+        assert_ne!(second, first);
+        assert_eq!(open(data).receiving().unwrap(), second);
+    }
+}

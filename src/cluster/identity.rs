@@ -1,0 +1,216 @@
+//! [`Identity`]: which node of which cluster a data directory belongs to.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::member::is_node_name;
+use crate::{
+    files::{self, SharedDisk},
+    ids,
+    operators::OperatorToken,
+    redacted::redacted_debug,
+    registry::{ClusterId, NodeId},
+};
+
+/// The file's name in the data directory.
+pub const IDENTITY_FILE_NAME: &str = "cluster.json";
+const FORMAT: u32 = 1;
+
+/// Who a node is. A data directory that has it belongs to a cluster, and is served with `cluster.engine` only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node's number.
+    pub node: NodeId,
+    /// The node's name.
+    pub name: String,
+    /// The token by which the other members know this one: that of its operator.
+    pub token: Zeroizing<String>,
+}
+
+redacted_debug!(Identity);
+
+/// Why the identity cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The file is not what was written.
+    #[error(
+        "{}: damaged; if other members run, remove the node there and join into a new data directory", .0.display()
+    )]
+    Damaged(PathBuf),
+    /// A newer version wrote it.
+    #[error("{}: format {format} is newer than this version reads; upgrade dispatchd", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// Others than the owner may read the token.
+    #[error("{}: mode {mode:03o} lets others read it; run: chmod 600 {}", .path.display(), .path.display())]
+    TooOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The operating system refuses.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileV1 {
+    format: u32,
+    cluster: String,
+    node: u64,
+    name: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct AnyFormat {
+    format: u32,
+}
+
+impl Identity {
+    /// The first node of a new cluster.
+    pub fn first(name: String) -> Self {
+        let mut cluster = [0; 16];
+        ids::fill_random(&mut cluster);
+        Self::joining(ClusterId(cluster), name)
+    }
+
+    /// A new node of a cluster.
+    pub fn joining(cluster: ClusterId, name: String) -> Self {
+        let token = Zeroizing::new(OperatorToken::random().reveal().to_owned());
+        Self { cluster, node: NodeId(ids::random_u64()), name, token }
+    }
+
+    /// Where it lies in the data directory `data`.
+    pub fn path(data: &Path) -> PathBuf {
+        data.join(IDENTITY_FILE_NAME)
+    }
+
+    /// The identity of the data directory `data`. None if it belongs to no cluster.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be used.
+    pub fn read(data: &Path) -> Result<Option<Self>, IdentityError> {
+        let path = Self::path(data);
+        let io_at = |source| IdentityError::Io { path: path.clone(), source };
+        let read = files::if_exists(files::read_small(&path).map(Zeroizing::new)).map_err(io_at)?;
+        let Some(text) = read else { return Ok(None) };
+        if let Some(mode) = files::mode_if_open_to_others(&path).map_err(io_at)? {
+            return Err(IdentityError::TooOpen { path, mode });
+        }
+        match serde_json::from_slice::<AnyFormat>(&text) {
+            Ok(AnyFormat { format }) if FORMAT < format => {
+                return Err(IdentityError::Newer { path, format });
+            }
+            _ => {}
+        }
+        let file = serde_json::from_slice::<FileV1>(&text).ok();
+        file.and_then(Self::of_file).map(Some).ok_or(IdentityError::Damaged(path))
+    }
+
+    fn of_file(file: FileV1) -> Option<Self> {
+        let cluster = HEXLOWER.decode(file.cluster.as_bytes()).ok()?;
+        let is_sound = file.format == FORMAT && is_node_name(&file.name);
+        is_sound.then_some(Self {
+            cluster: ClusterId(cluster.try_into().ok()?),
+            node: NodeId(file.node),
+            name: file.name,
+            token: Zeroizing::new(file.token),
+        })
+    }
+
+    /// Makes it the identity of the data directory `data`, durably. It appears complete.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, disk: &SharedDisk, data: &Path) -> Result<(), IdentityError> {
+        let mut file = FileV1 {
+            format: FORMAT,
+            cluster: HEXLOWER.encode(&self.cluster.0),
+            node: self.node.0,
+            name: self.name.clone(),
+            token: self.token.to_string(),
+        };
+        let text = Zeroizing::new(serde_json::to_vec(&file).expect("it has a JSON form"));
+        file.token.zeroize();
+        let path = Self::path(data);
+        let written = files::replace_secret(disk, &path, &text);
+        written.map_err(|source| IdentityError::Io { path, source })
+    }
+
+    /// Has the data directory `data` belong to no cluster, durably.
+    ///
+    /// # Errors
+    /// If the file cannot be removed.
+    pub fn remove(data: &Path) -> Result<(), IdentityError> {
+        let path = Self::path(data);
+        let removed = files::remove_if_exists(&path).and_then(|()| files::sync_dir(data));
+        removed.map_err(|source| IdentityError::Io { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+    use crate::files::OsDisk;
+
+    #[test]
+    fn a_directory_has_the_identity_that_was_written_until_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        assert!(Identity::read(data).unwrap().is_none());
+        let first = Identity::first("a".to_owned());
+        first.write(&OsDisk::shared(), data).unwrap();
+        assert!(Identity::read(data).unwrap() == Some(first.clone()));
+        let mode = fs::metadata(Identity::path(data)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(format!("{first:?}"), "Identity(…)");
+        let other = Identity::joining(first.cluster, "b".to_owned());
+        assert!(other.node != first.node && *other.token != *first.token);
+        Identity::remove(data).unwrap();
+        assert!(Identity::read(data).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_trusted_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, path) = (folder.path(), Identity::path(folder.path()));
+        Identity::first("a".to_owned()).write(&OsDisk::shared(), data).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        for (from, to, expected) in [
+            ("\"format\":1", "\"format\":2", "format 2 is newer"),
+            ("\"cluster\":\"", "\"cluster\":\"0", "damaged"),
+            ("\"name\":\"a\"", "\"name\":\"a b\"", "damaged"),
+            ("}", "", "damaged"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            fs::write(&path, text.replace(from, to)).unwrap();
+            let error = Identity::read(data).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains("do_"), "{error}");
+        }
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = Identity::read(data).unwrap_err().to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+    }
+}

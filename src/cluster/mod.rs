@@ -1,0 +1,17 @@
+//! A node of a cluster: its configuration, its identity, the keys of the log's entries, and the rows about members.
+//!
+//! A cluster is several nodes that serve one directory. Their registries apply one shared log, which lies in etcd. Each node keeps
+//! the whole registry. So a node's data directory without [`Identity`] and [`ClusterKeys`] is that of a single machine.
+//!
+//! etcd keeps deleted values in its files. So each entry is encrypted under a key that only the members have. [`ClusterKeys`] holds
+//! this node's copy of the keys in a keyring of its own.
+
+mod config;
+mod entry_keys;
+mod identity;
+mod member;
+
+pub use config::{Config, Fence};
+pub use entry_keys::ClusterKeys;
+pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};
+pub use member::{Invite, Member, is_node_name, operator_name};
