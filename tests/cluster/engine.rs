@@ -19,6 +19,7 @@ use crate::{
 
 /// How long members may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 const CLIENT_PORT: u16 = 7101;
 const PEER_PORT: u16 = 7102;
@@ -126,42 +127,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops all members, and copies their data.
-    pub(crate) async fn back_up(&mut self) -> anyhow::Result<()> {
+    /// Stops all members, and copies their data to folders with this name.
+    pub(crate) async fn back_up(&mut self, name: &str) -> anyhow::Result<()> {
         self.stop();
         for n in 0..MACHINES {
-            let copy = self.backup(n);
+            let copy = self.backup(name, n);
             let _ = fs::remove_dir_all(&copy);
             copy_folder(&data(&self.folder, n), &copy)?;
         }
         self.start_all().await
     }
 
-    fn backup(&self, member: usize) -> PathBuf {
-        self.folder.join(format!("backup{member}"))
+    fn backup(&self, name: &str, member: usize) -> PathBuf {
+        self.folder.join(format!("{name}{member}"))
     }
 
-    /// Stops all members, and has them begin with nothing.
-    pub(crate) async fn wipe(&mut self) -> anyhow::Result<()> {
+    /// Stops all members, and has them begin with the data of a backup, or with nothing.
+    pub(crate) async fn restore(&mut self, backup: Option<&str>) -> anyhow::Result<()> {
         self.stop();
         for n in 0..MACHINES {
             fs::remove_dir_all(data(&self.folder, n))?;
-        }
-        self.start_all().await
-    }
-
-    /// Stops all members, and has them begin with the data of the backup.
-    pub(crate) async fn restore(&mut self) -> anyhow::Result<()> {
-        self.stop();
-        for n in 0..MACHINES {
-            fs::remove_dir_all(data(&self.folder, n))?;
-            copy_folder(&self.backup(n), &data(&self.folder, n))?;
+            if let Some(name) = backup {
+                copy_folder(&self.backup(name, n), &data(&self.folder, n))?;
+            }
         }
         self.start_all().await
     }
 
     fn stop(&mut self) {
-        self.members.iter_mut().for_each(|member| member.stop(Duration::from_secs(10)));
+        self.members.iter_mut().for_each(|member| member.stop(STOP_PATIENCE));
     }
 
     async fn start_all(&mut self) -> anyhow::Result<()> {

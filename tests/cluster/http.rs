@@ -122,9 +122,10 @@ impl Nodes {
     async fn code(&self, node: usize, verification: &str) -> Option<String> {
         let begun = Instant::now();
         while begun.elapsed() < CODE_PATIENCE {
-            let mut outbox = self.outboxes[node].lock().unwrap_or_else(PoisonError::into_inner);
-            let code = outbox.code(verification);
-            drop(outbox);
+            let code = {
+                let outbox = self.outboxes[node].lock();
+                outbox.unwrap_or_else(PoisonError::into_inner).code(verification)
+            };
             if code.is_some() {
                 return code;
             }

@@ -25,17 +25,29 @@ mod process;
 mod run;
 mod service;
 mod stage;
+mod stand_in;
 mod traffic;
 
 use std::process::ExitCode;
 
 use crate::{isolation::Isolation, run::Run};
 
-const USAGE: &str = "usage: cluster [--loopback]";
+const USAGE: &str = "usage: cluster [--loopback] [broken] [small] [whole]";
 
 fn main() -> ExitCode {
     // The test runner's options have no meaning here.
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let Some((node::STAND_IN, words)) =
+        arguments.split_first().map(|(first, words)| (first.as_str(), words))
+    {
+        return match stand_in::serve(words) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if arguments.iter().any(|argument| argument == "--help") {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
@@ -45,7 +57,8 @@ fn main() -> ExitCode {
         if isolation == Isolation::Loopback {
             println!("NO NAMESPACES: links are not cut, disks are not full. Root or namespaces of users have them.");
         }
-        Run::new(isolation)?.run()
+        let stages = arguments.into_iter().filter(|word| !word.starts_with('-')).collect();
+        Run::new(isolation, stages)?.run()
     });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -16,6 +16,8 @@ use crate::{
     process::Process,
 };
 
+/// The word that has this program be a node.
+pub(crate) const STAND_IN: &str = "--stand-in";
 const PHONES_PORT: u16 = 7201;
 const OPERATORS_PORT: u16 = 7202;
 /// How long a start and a stop may take.
@@ -34,7 +36,7 @@ pub(crate) struct Node {
     /// The messages with codes that it has sent.
     pub(crate) outbox: PathBuf,
     config: PathBuf,
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     clock: PathBuf,
     client: Client,
 }
@@ -51,10 +53,19 @@ pub(crate) fn wall_clock(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Removes the settings of this process's environment from a command's.
-fn without_settings(command: &mut Command) {
+pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DISPATCHD_")) {
         command.env_remove(name);
     }
+}
+
+/// Files of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Paths<'p> {
+    /// Where data lies.
+    pub(crate) folder: &'p Path,
+    /// The library of [`wall_clock`].
+    pub(crate) wall_clock: &'p Path,
 }
 
 impl Node {
@@ -63,7 +74,7 @@ impl Node {
         network: Network,
         number: usize,
         engine: &[String],
-        (folder, library): (&Path, &Path),
+        Paths { folder, wall_clock }: Paths<'_>,
     ) -> anyhow::Result<Self> {
         let place = Place::Node(number);
         let address = network.address(place);
@@ -81,10 +92,10 @@ impl Node {
         fs::create_dir_all(data.parent().context("it has a parent")?)?;
         fs::write(&config, text)?;
         fs::write(&clock, "0s")?;
-        let mut command = network.command(place, Path::new(env!("CARGO_BIN_EXE_dispatchd")));
+        let mut command = network.command(place, &std::env::current_exe()?);
         without_settings(&mut command);
-        command.arg("serve").arg("--config").arg(&config);
-        command.env("LD_PRELOAD", library).env("WALL_CLOCK_OFFSET", &clock);
+        command.arg(STAND_IN).arg(&config).arg(number.to_string()).args(engine);
+        command.env("LD_PRELOAD", wall_clock).env("WALL_CLOCK_OFFSET", &clock);
         let process = Process::new(command, folder.join(format!("node{number}.out")));
         let client = Client::builder().no_proxy().timeout(PROBE_TIMEOUT).build()?;
         let (phones, operators) = (format!("http://{phones}"), format!("http://{operators}"));
@@ -113,49 +124,8 @@ impl Node {
         self.config.parent().expect("it lies in a folder")
     }
 
-    fn config(&self) -> &str {
-        self.config.to_str().expect("it was made from text")
-    }
-
     fn data(&self) -> &str {
         self.data.to_str().expect("it was made from text")
-    }
-
-    /// Begins the cluster with this node, which does not run.
-    pub(crate) fn init(&self, network: Network, number: usize) -> anyhow::Result<()> {
-        self.run(network, number, &["cluster", "init", "--config", self.config()])?;
-        Ok(())
-    }
-
-    /// A token with which another node joins.
-    pub(crate) fn invite(
-        &self,
-        network: Network,
-        number: usize,
-        guest: usize,
-    ) -> anyhow::Result<String> {
-        let name = format!("n{guest}");
-        let told =
-            self.run(network, number, &["cluster", "invite", &name, "--data", self.data()])?;
-        Ok(String::from_utf8(told.stdout)?.trim().to_owned())
-    }
-
-    /// Joins the cluster of `host` with this node, which does not run.
-    pub(crate) fn join(
-        &self,
-        network: Network,
-        number: usize,
-        (host, token): (&str, &str),
-    ) -> anyhow::Result<()> {
-        let words = ["cluster", "join", host, "--token", token, "--config", self.config()];
-        self.run(network, number, &words)?;
-        Ok(())
-    }
-
-    /// Rebuilds a wiped or restored engine from what this node has. It does not run.
-    pub(crate) fn recover(&self, network: Network, number: usize) -> anyhow::Result<()> {
-        self.run(network, number, &["cluster", "recover", "--config", self.config()])?;
-        Ok(())
     }
 
     /// The token of a new operator.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -15,38 +15,13 @@ use tokio::time::{Instant, sleep};
 use crate::{
     checks::{Fault, Records, Wrong},
     history::{Actor, Recorded, STRANGER, What},
-    network::{MACHINES, Network, Place},
-    node::Node,
+    network::{Network, Place},
+    node::{Node, without_settings},
     traffic::handle_number,
 };
 
 /// How long nodes may take to come to the same place once nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Sets up a cluster as the documentation says: one node begins it, and invites the others. Returns the nodes, which run, and the token of
-/// an operator.
-pub(crate) async fn set_up(
-    network: Network,
-    engine: &[String],
-    paths: (&Path, &Path),
-) -> anyhow::Result<(Vec<Node>, String)> {
-    let mut nodes = Vec::new();
-    for number in 0..MACHINES {
-        nodes.push(Node::new(network, number, engine, paths)?);
-    }
-    nodes[0].init(network, 0)?;
-    for guest in 0..MACHINES {
-        if guest > 0 {
-            let token = nodes[0].invite(network, 0, guest)?;
-            let host = nodes[0].operators.clone();
-            nodes[guest].join(network, guest, (&host, &token))?;
-        }
-        nodes[guest].process.start()?;
-        ensure!(nodes[guest].until_ready().await, "{}", nodes[guest].process.last_words());
-    }
-    let token = nodes[0].operator(network, 0)?;
-    Ok((nodes, token))
-}
 
 /// What an operator asks a node.
 pub(crate) struct Operator {
@@ -77,6 +52,15 @@ impl Operator {
     /// How far a node has come.
     pub(crate) async fn applied(&self, node: &Node) -> anyhow::Result<u64> {
         self.metric(node, "dispatchd_shared_log_applied_place").await
+    }
+
+    /// The last place to which every node has come.
+    pub(crate) async fn applied_by_all(&self, nodes: &[Node]) -> anyhow::Result<u64> {
+        let mut least = u64::MAX;
+        for node in nodes {
+            least = least.min(self.applied(node).await?);
+        }
+        Ok(least)
     }
 
     /// Waits until all nodes have come to the same place.
@@ -138,7 +122,8 @@ fn export(
     token: &str,
 ) -> anyhow::Result<BTreeSet<String>> {
     let program = Path::new(env!("CARGO_BIN_EXE_dispatchd"));
-    let mut command: Command = network.command(Place::Node(number), program);
+    let mut command = network.command(Place::Node(number), program);
+    without_settings(&mut command);
     command.args(["registry", "export", "-", "--format", "csv", "--server", &node.operators]);
     command.arg("--work-dir").arg(node.folder()).env("DISPATCHD_TOKEN", token);
     let output = command.stdin(Stdio::null()).output()?;

@@ -28,7 +28,7 @@ pub(crate) async fn strike<S: Service>(
     world: &mut World,
     length: Duration,
     dice: &mut Dice,
-    mut between: impl AsyncFnMut(),
+    mut between: impl AsyncFnMut(&World),
 ) -> anyhow::Result<()> {
     let deck = nemesis::deck(world);
     let begun = Instant::now();
@@ -40,7 +40,7 @@ pub(crate) async fn strike<S: Service>(
         let from = traffic.history.now();
         strike.happen(world, dice).await?;
         sleep(CALM).await;
-        between().await;
+        between(world).await;
         let until = traffic.history.now();
         let (any, worst) = traffic.history.events().silences(from, until, traffic.nodes());
         println!(

@@ -20,7 +20,7 @@ pub(crate) enum Wrong {
     /// A lookup misses a change that was acknowledged before it began.
     Stale,
     /// A lookup is told of nobody although somebody held the handle all the time.
-    WrongNo,
+    FalseNo,
     /// A lookup is told what had ended when an earlier lookup ended.
     BackInTime,
     /// A lookup is told what nobody had asked for yet.

@@ -189,7 +189,7 @@ fn classify(
     if was_after_acknowledged() {
         Wrong::BackInTime
     } else if matches!(told, Told::Seen(None) | Told::Holds(_, false)) {
-        Wrong::WrongNo
+        Wrong::FalseNo
     } else if was_earlier() {
         Wrong::Stale
     } else {

@@ -67,14 +67,10 @@ fn unknown() -> Outcome {
     Outcome::Unknown("no answer".to_owned())
 }
 
-/// Cases with what the checks must find in them. What the check by places finds, the black box finds too, if it is visible without
-/// the records.
-fn cases() -> Vec<(&'static str, Case, &'static [Wrong])> {
-    use Wrong::{
-        BackInTime, Doubled, FromTheFuture, Lost, Misordered, NotLinearizable, RefusedYetMade,
-        Stale, WrongNo,
-    };
-    let refused = || Outcome::Refused("overloaded".to_owned());
+type Cases = Vec<(&'static str, Case, &'static [Wrong])>;
+
+/// Histories of lookups. What the check by places finds in them, the black box finds, too.
+fn lookups() -> Cases {
     let sound = Case::new()
         .sees(0, 5, None)
         .sees(12, 14, Some(ANN))
@@ -84,83 +80,54 @@ fn cases() -> Vec<(&'static str, Case, &'static [Wrong])> {
         .sees(61, 80, None)
         .tries(30, 40, BEN, What::Hide, Outcome::NotHeld)
         .tries(90, 95, BEN, What::Prove, unknown());
+    // The earlier one shows that the handle is hidden.
+    let back = Case::new().sees(51, 52, None).sees(53, 54, Some(ANN));
+    let [hidden, nobody, early] = [(61, 62, Some(ANN)), (21, 22, None), (5, 8, Some(ANN))]
+        .map(|(from, to, seen)| Case::new().sees(from, to, seen));
+    vec![
+        ("a history without faults", sound, &[]),
+        ("a hidden handle that is shown", hidden, &[Wrong::Stale, Wrong::NotLinearizable]),
+        ("nobody holds what was proved", nobody, &[Wrong::FalseNo, Wrong::NotLinearizable]),
+        ("lookups that go back in time", back, &[Wrong::BackInTime, Wrong::NotLinearizable]),
+        ("no proof yet", early, &[Wrong::FromTheFuture, Wrong::NotLinearizable]),
+    ]
+}
+
+/// Histories of changes.
+fn changes() -> Cases {
     let late = Case::new()
         .tries(90, 95, BEN, What::Prove, unknown())
         .sees(100, 110, None)
         .sees(120, 130, Some(BEN))
         .records(BEN, What::Prove);
-    let signs_out = Case::new().makes(70, 80, ANN, What::SignOut).tries(
-        90,
-        91,
-        ANN,
-        What::SignOut,
-        Outcome::Done,
-    );
+    let signs_out = Case::new().makes(70, 80, ANN, What::SignOut);
+    let signs_out = signs_out.tries(90, 91, ANN, What::SignOut, Outcome::Done);
+    let still_holds = Case::new().tries(70, 80, ANN, What::SignOut, Outcome::Done);
+    let still_holds = still_holds.tries(90, 95, ANN, What::Prove, Outcome::Held);
+    let denied = Case::new().tries(30, 40, ANN, What::Hide, Outcome::NotHeld);
+    let lost = Case::new().tries(70, 80, ANN, What::Show, Outcome::Done);
+    let doubled = Case::new().records(ANN, What::Hide);
+    let refused = Outcome::Refused("overloaded".to_owned());
+    let refused = Case::new().tries(70, 80, BEN, What::Prove, refused).records(BEN, What::Prove);
+    let misordered = Case::new()
+        .tries(90, 99, ANN, What::Prove, Outcome::Done)
+        .makes(100, 110, BEN, What::Prove)
+        .records(ANN, What::Prove);
     vec![
-        ("a history without faults", sound, &[]),
         ("a change in doubt that comes late", late, &[]),
-        ("a sign-out", signs_out, &[]),
-        (
-            "a hidden handle that is shown",
-            Case::new().sees(61, 62, Some(ANN)),
-            &[Stale, NotLinearizable],
-        ),
-        (
-            "nobody holds what was proved",
-            Case::new().sees(21, 22, None),
-            &[WrongNo, NotLinearizable],
-        ),
-        (
-            "two lookups within a change, the later one of the earlier state",
-            Case::new().sees(51, 52, None).sees(53, 54, Some(ANN)),
-            &[BackInTime, NotLinearizable],
-        ),
-        (
-            "a holder who had not proved",
-            Case::new().sees(5, 8, Some(ANN)),
-            &[FromTheFuture, NotLinearizable],
-        ),
-        (
-            "a change that is gone",
-            Case::new().tries(70, 80, ANN, What::Show, Outcome::Done),
-            &[Lost],
-        ),
-        ("a change that is made twice", Case::new().records(ANN, What::Hide), &[Doubled]),
-        (
-            "a refused change that is made",
-            Case::new().tries(70, 80, BEN, What::Prove, refused()).records(BEN, What::Prove),
-            &[RefusedYetMade],
-        ),
-        (
-            "changes in another order than they were made",
-            Case::new()
-                .tries(90, 99, ANN, What::Prove, Outcome::Done)
-                .makes(100, 110, BEN, What::Prove)
-                .records(ANN, What::Prove),
-            &[Misordered],
-        ),
-        (
-            "a holder who is told that it holds nothing",
-            Case::new().tries(30, 40, ANN, What::Hide, Outcome::NotHeld),
-            &[WrongNo, NotLinearizable],
-        ),
-        (
-            "a device that signed out and holds the handle",
-            Case::new().tries(70, 80, ANN, What::SignOut, Outcome::Done).tries(
-                90,
-                95,
-                ANN,
-                What::Prove,
-                Outcome::Held,
-            ),
-            &[WrongNo, NotLinearizable],
-        ),
+        ("a sign-out, and again", signs_out, &[]),
+        ("a change that is gone", lost, &[Wrong::Lost]),
+        ("a change that is made twice", doubled, &[Wrong::Doubled]),
+        ("a refused change that is made", refused, &[Wrong::RefusedYetMade]),
+        ("changes in another order than they were made", misordered, &[Wrong::Misordered]),
+        ("a holder who is told otherwise", denied, &[Wrong::FalseNo, Wrong::NotLinearizable]),
+        ("a sign-out that was lost", still_holds, &[Wrong::Stale, Wrong::NotLinearizable]),
     ]
 }
 
 /// Whether the checks find in each history what is wrong with it, and nothing else.
 pub(crate) fn check_the_checks() -> anyhow::Result<()> {
-    for (name, case, expected) in cases() {
+    for (name, case, expected) in lookups().into_iter().chain(changes()) {
         let found = case.wrong();
         ensure!(
             found == expected,

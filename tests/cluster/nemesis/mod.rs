@@ -46,8 +46,10 @@ pub(crate) enum Fault {
     FullDisk(Who),
     /// The engine forgets old values, and each member gives its space back.
     Compact,
-    /// A node is stopped until the log has been trimmed past it.
-    TrimPast(usize),
+    /// The engine begins with nothing. Then it gets its data back, as from members that come back.
+    EngineWiped,
+    /// The engine holds what it held when the run began. Then it gets its data back.
+    EngineRestored,
 }
 
 impl fmt::Display for Fault {
@@ -84,7 +86,8 @@ pub(crate) fn deck(world: &World) -> Vec<Fault> {
             Fault::RollingRestart,
             Fault::KillAll,
             Fault::Clock(0),
-            Fault::TrimPast(0),
+            Fault::EngineWiped,
+            Fault::EngineRestored,
         ]);
         if world.network.has_links() {
             deck.extend([
@@ -115,7 +118,6 @@ impl Fault {
             Self::FullDisk(_) => Self::FullDisk(Who::Member(world::SMALL)),
             Self::CutFromEngine(_) => Self::CutFromEngine(machine),
             Self::Clock(_) => Self::Clock(machine),
-            Self::TrimPast(_) => Self::TrimPast(machine),
             other => other,
         }
     }
@@ -154,7 +156,8 @@ impl Fault {
                     let _ = engine.defragment(n).await;
                 }
             }
-            Self::TrimPast(n) => world.nodes[n].process.kill(),
+            Self::EngineWiped => world.lose_engine(None).await?,
+            Self::EngineRestored => world.lose_engine(Some(world::BEGINNING)).await?,
         }
         Ok(())
     }
@@ -164,9 +167,10 @@ impl Fault {
 pub(crate) fn next(deck: &[Fault], number: usize, dice: &mut Dice) -> Strike {
     let first = deck[number % deck.len()].somewhere(dice);
     let mut faults = vec![first];
-    if number >= deck.len() || dice.chance(25) {
+    let is_alone = |fault| matches!(fault, Fault::EngineWiped | Fault::EngineRestored);
+    if !is_alone(first) && (number >= deck.len() || dice.chance(25)) {
         let second = deck[dice.index(deck.len())].somewhere(dice);
-        if second != first {
+        if second != first && !is_alone(second) {
             faults.push(second);
         }
     }

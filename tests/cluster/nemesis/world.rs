@@ -22,6 +22,9 @@ use crate::{
 /// The machine whose two file systems are small.
 pub(crate) const SMALL: usize = 2;
 const SMALL_BYTES: usize = 512 << 20;
+/// The backup of the engine when the run began, and the one before it was lost.
+pub(crate) const BEGINNING: &str = "beginning";
+const NEWEST: &str = "newest";
 const BALLAST: &str = "ballast";
 /// How long everything may take to be well after it was healed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +36,8 @@ pub(crate) struct World {
     /// None while only the engine is tried.
     pub(crate) nodes: Vec<Node>,
     pub(crate) folder: PathBuf,
+    /// Whether the engine does not hold what it should.
+    pub(crate) is_engine_lost: bool,
 }
 
 /// Mounts a small file system for each of the folders.
@@ -90,6 +95,20 @@ impl World {
         Ok(())
     }
 
+    /// Keeps what the engine holds, and has it hold what a backup holds, or nothing.
+    pub(super) async fn lose_engine(&mut self, backup: Option<&str>) -> anyhow::Result<()> {
+        self.engine.back_up(NEWEST).await?;
+        self.is_engine_lost = true;
+        self.engine.restore(backup).await
+    }
+
+    /// Gives the engine back what it held. Nodes that saw something else stay away until they are started again.
+    async fn find_engine(&mut self) -> anyhow::Result<()> {
+        self.engine.restore(Some(NEWEST)).await?;
+        self.is_engine_lost = false;
+        self.nodes.iter_mut().try_for_each(Node::restart)
+    }
+
     /// Ends every fault, and waits until everything is well again.
     pub(crate) async fn heal(&mut self) -> anyhow::Result<()> {
         self.processes().for_each(|process| process.signal(Signal::CONT));
@@ -103,6 +122,9 @@ impl World {
         }
         for node in &mut self.nodes {
             node.set_clock(0)?;
+        }
+        if self.is_engine_lost {
+            self.find_engine().await?;
         }
         for process in self.processes() {
             process.start()?;
