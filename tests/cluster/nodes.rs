@@ -88,11 +88,7 @@ impl Operator {
         let text = self.get(node, "/v1/log?kind=change&order=asc").await?;
         let mut records = Records::new();
         for line in text.lines() {
-            let row: Value = serde_json::from_str(line)?;
-            let at = row["at"].as_str().context("a change has a time")?;
-            if let Some(change) = recorded(&row, actors)? {
-                records.entry(at.to_owned()).or_default().push(change);
-            }
+            records.extend(recorded(&serde_json::from_str(line)?, actors)?);
         }
         Ok(records)
     }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    checks::{self, Gaps},
+    checks,
     dice::Dice,
     engine::{self, Engine},
     http::Nodes,
@@ -131,7 +131,7 @@ impl Run {
         let records = model.records(&traffic.actors()).await;
         let events = traffic.history.events();
         stage::print_counts(&events);
-        Ok(stage::print_faults(&checks::check(&events, &records, Gaps::Never)))
+        Ok(stage::print_faults(&checks::check(&events, &records)))
     }
 
     /// Real nodes on real engines.
@@ -172,7 +172,7 @@ impl Run {
         }
         let events = traffic.history.events();
         stage::print_counts(&events);
-        let mut faults = checks::check(&events, &records, Gaps::Never);
+        let mut faults = checks::check(&events, &records);
         faults.extend(nodes::compare_exports(network, &world.nodes, &token)?);
         Ok(stage::print_faults(&faults))
     }

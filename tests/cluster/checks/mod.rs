@@ -9,10 +9,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::history::{Actor, Attempt, Events, Lookup, Recorded, What};
 
-pub(crate) use self::{
-    records::{Gaps, Records},
-    tests::check_the_checks,
-};
+pub(crate) use self::{records::Records, tests::check_the_checks};
 
 /// What is wrong with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,10 +117,10 @@ pub(crate) fn by_handle<'e>(
 }
 
 /// All faults of a run whose nodes recorded `records`.
-pub(crate) fn check(events: &Events, records: &[Records], gaps: Gaps) -> Vec<Fault> {
-    let (recorded, mut faults) = records::merge(records, gaps);
+pub(crate) fn check(events: &Events, records: &[Records]) -> Vec<Fault> {
+    let (recorded, mut faults) = records::compare(records);
     faults.extend(events.faults.iter().map(|text| Fault::new(Wrong::Impossible, text)));
-    let handles = by_handle(events, &recorded);
+    let handles = by_handle(events, recorded);
     for (handle, of) in &handles {
         faults.extend(places::check(*handle, of));
     }

@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{Flaw, Model};
 use crate::{
-    checks::{self, Gaps, Wrong},
+    checks::{self, Wrong},
     dice::Dice,
     traffic::{Pace, Traffic},
 };
@@ -38,7 +38,7 @@ async fn run(
     tasks.join_all().await;
     let records = model.records(&traffic.actors()).await;
     let events = traffic.history.events();
-    checks::check(&events, &records, Gaps::Never).iter().map(|fault| fault.wrong).collect()
+    checks::check(&events, &records).iter().map(|fault| fault.wrong).collect()
 }
 
 fn memory() -> (MemoryLog, [Arc<MemoryLog>; NODES]) {

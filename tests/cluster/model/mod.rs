@@ -72,7 +72,7 @@ impl Model {
 
 /// The changes with the numbers of the accounts for those of their devices.
 fn renamed(mut records: Records, actors: &HashMap<String, Actor>) -> Records {
-    for change in records.values_mut().flatten() {
+    for change in &mut records {
         change.by = *actors.get(&change.by.to_string()).unwrap_or(&STRANGER);
     }
     records

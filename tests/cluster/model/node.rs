@@ -283,18 +283,16 @@ impl Applied {
     }
 
     fn make(&mut self, change: Recorded) {
-        let place = format!("{:020}", self.head.place);
         if change.what == What::SignOut {
             // A record for each handle that the account holds.
             let held = self.handles.iter_mut().filter(|(_, it)| it.holder == Some(change.by));
             for (handle, state) in held {
                 *state = State::EMPTY;
-                let recorded = Recorded { handle: *handle, ..change };
-                self.recorded.entry(place.clone()).or_default().push(recorded);
+                self.recorded.push(Recorded { handle: *handle, ..change });
             }
             return;
         }
-        self.recorded.insert(place, vec![change]);
+        self.recorded.push(change);
         let state = self.handles.entry(change.handle).or_insert(State::EMPTY);
         *state = state.after(change.by, change.what).unwrap_or(*state);
     }
