@@ -127,15 +127,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops all members, and copies their data to folders with this name.
-    pub(crate) async fn back_up(&mut self, name: &str) -> anyhow::Result<()> {
+    /// Stops all members, and copies their data to folders with this name. They stay stopped.
+    pub(crate) fn back_up(&mut self, name: &str) -> anyhow::Result<()> {
         self.stop();
         for n in 0..MACHINES {
             let copy = self.backup(name, n);
             let _ = fs::remove_dir_all(&copy);
             copy_folder(&data(&self.folder, n), &copy)?;
         }
-        self.start_all().await
+        Ok(())
     }
 
     fn backup(&self, name: &str, member: usize) -> PathBuf {
@@ -158,7 +158,8 @@ impl Engine {
         self.members.iter_mut().for_each(|member| member.stop(STOP_PATIENCE));
     }
 
-    async fn start_all(&mut self) -> anyhow::Result<()> {
+    /// Starts the members that do not run.
+    pub(crate) async fn start_all(&mut self) -> anyhow::Result<()> {
         for member in &mut self.members {
             member.start()?;
         }

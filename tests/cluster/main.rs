@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use crate::{isolation::Isolation, run::Run};
 
-const USAGE: &str = "usage: cluster [--loopback] [broken] [small] [whole]";
+const USAGE: &str = "usage: cluster [--loopback] [broken] [small] [whole] [FAULT...]";
 
 fn main() -> ExitCode {
     // The test runner's options have no meaning here.
@@ -57,8 +57,8 @@ fn main() -> ExitCode {
         if isolation == Isolation::Loopback {
             println!("NO NAMESPACES: links are not cut, disks are not full. Root or namespaces of users have them.");
         }
-        let stages = arguments.into_iter().filter(|word| !word.starts_with('-')).collect();
-        Run::new(isolation, stages)?.run()
+        let words = arguments.into_iter().filter(|word| !word.starts_with('-')).collect();
+        Run::new(isolation, words)?.run()
     });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use dispatchd::shared_log::{
     SharedLog,
     etcd::{Config, Etcd},
@@ -17,7 +17,10 @@ use crate::{
     http::Nodes,
     isolation::Isolation,
     model::{self, Model},
-    nemesis::world::{self, World},
+    nemesis::{
+        self, Fault,
+        world::{self, World},
+    },
     network::Network,
     node::{self, Paths},
     nodes::{self, Operator},
@@ -42,8 +45,8 @@ pub(crate) struct Run {
     length: Duration,
     debian: PathBuf,
     folder: TempDir,
-    /// The stages to run; none for all.
-    stages: Vec<String>,
+    /// The stages to run, in lower case, and the kinds of faults, which begin with a capital letter; none for all.
+    words: Vec<String>,
 }
 
 fn variable<T: std::str::FromStr>(name: &str, default: T) -> anyhow::Result<T> {
@@ -54,7 +57,7 @@ fn variable<T: std::str::FromStr>(name: &str, default: T) -> anyhow::Result<T> {
 }
 
 impl Run {
-    pub(crate) fn new(isolation: Isolation, stages: Vec<String>) -> anyhow::Result<Self> {
+    pub(crate) fn new(isolation: Isolation, words: Vec<String>) -> anyhow::Result<Self> {
         let minutes = variable("DISPATCHD_CLUSTER_MINUTES", MINUTES)?;
         Ok(Self {
             isolation,
@@ -62,7 +65,7 @@ impl Run {
             length: Duration::try_from_secs_f64(minutes * 60.0)?,
             debian: engine::debian()?,
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
-            stages,
+            words,
         })
     }
 
@@ -98,7 +101,20 @@ impl Run {
     }
 
     fn includes(&self, stage: &str) -> bool {
-        self.stages.is_empty() || self.stages.iter().any(|named| named == stage)
+        let mut named = self.words.iter().filter(|word| word.starts_with(char::is_lowercase));
+        named.clone().next().is_none() || named.any(|named| named == stage)
+    }
+
+    /// The faults of a stage.
+    fn deck(&self, world: &World) -> anyhow::Result<Vec<Fault>> {
+        let named: Vec<_> =
+            self.words.iter().filter(|word| word.starts_with(char::is_uppercase)).collect();
+        let mut deck = nemesis::deck(world);
+        deck.retain(|fault| {
+            named.is_empty() || named.iter().any(|named| fault.to_string().starts_with(*named))
+        });
+        ensure!(!deck.is_empty(), "no fault of this stage has such a name");
+        Ok(deck)
     }
 
     /// Small nodes on real engines.
@@ -118,6 +134,7 @@ impl Run {
         }
         let trimmer = Arc::clone(&logs[0]);
         let mut world = World { network, engine, nodes: Vec::new(), folder, is_engine_lost: false };
+        let deck = self.deck(&world)?;
         let model = Model::new(logs, None);
         let traffic = Traffic::new(Arc::clone(&model), MODEL_PACE);
         let tasks = traffic.start(dice).await;
@@ -125,7 +142,7 @@ impl Run {
             // What all have applied is needed no more. One that fails is made up for by the next.
             let _ = trimmer.trim(model.applied_by_all()).await;
         };
-        stage::strike(&traffic, &mut world, self.length, dice, trims).await?;
+        stage::strike(&traffic, &mut world, (&deck, self.length), dice, trims).await?;
         traffic.stop();
         tasks.join_all().await;
         let records = model.records(&traffic.actors()).await;
@@ -152,7 +169,9 @@ impl Run {
         let phones = nodes.iter().map(|node| (node.phones.clone(), node.outbox.clone()));
         let service = Arc::new(Nodes::new(phones)?);
         let mut world = World { network, engine, nodes, folder, is_engine_lost: false };
-        world.engine.back_up(world::BEGINNING).await?;
+        world.engine.back_up(world::BEGINNING)?;
+        world.engine.start_all().await?;
+        let deck = self.deck(&world)?;
         let traffic = Traffic::new(service, PACE);
         let tasks = traffic.start(dice).await;
         let trims = async |world: &World| {
@@ -161,7 +180,7 @@ impl Run {
                 let _ = trimmer.trim(place).await;
             }
         };
-        stage::strike(&traffic, &mut world, self.length, dice, trims).await?;
+        stage::strike(&traffic, &mut world, (&deck, self.length), dice, trims).await?;
         traffic.stop();
         tasks.join_all().await;
         let place = operator.until_level(&world.nodes).await?;

@@ -26,16 +26,15 @@ const SHOWN_MAX: usize = 5;
 pub(crate) async fn strike<S: Service>(
     traffic: &Arc<Traffic<S>>,
     world: &mut World,
-    length: Duration,
+    (deck, length): (&[nemesis::Fault], Duration),
     dice: &mut Dice,
     mut between: impl AsyncFnMut(&World),
 ) -> anyhow::Result<()> {
-    let deck = nemesis::deck(world);
     let begun = Instant::now();
     let mut number = 0;
     sleep(CALM).await;
     while begun.elapsed() < length {
-        let strike = nemesis::next(&deck, number, dice);
+        let strike = nemesis::next(deck, number, dice);
         println!("  {:5.1} s  {strike}", traffic.history.now().as_secs_f64());
         let from = traffic.history.now();
         strike.happen(world, dice).await?;

@@ -23,6 +23,7 @@ use dispatchd::{
         Appended, Head, SharedLog as _,
         etcd::{self, Etcd},
     },
+    telemetry,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -99,6 +100,7 @@ pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
     let mut config = read(Path::new(config))?;
     config.server.shed_after = Duration::ZERO;
     config.quota.enabled = false;
+    telemetry::start(&config.telemetry, false);
     let number: usize = number.parse()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let calls = tokio::runtime::Runtime::new()?;

@@ -97,7 +97,7 @@ impl World {
 
     /// Keeps what the engine holds, and has it hold what a backup holds, or nothing.
     pub(super) async fn lose_engine(&mut self, backup: Option<&str>) -> anyhow::Result<()> {
-        self.engine.back_up(NEWEST).await?;
+        self.engine.back_up(NEWEST)?;
         self.is_engine_lost = true;
         self.engine.restore(backup).await
     }
