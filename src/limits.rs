@@ -68,9 +68,13 @@ pub const HEADERS_MAX: usize = 64;
 pub const ANSWER_PIECE_BYTES: usize = 8 * 1024;
 /// How long a client may take no bytes of an answer before its connection is closed. Over HTTP/2 this holds for each answer.
 pub const WRITE_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 10_000 });
-/// Bytes that the kernel keeps of answers for one connection; Linux doubles it for its own needs. It reports progress once a third
-/// is free. Within [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s.
-pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes that the kernel keeps of answers for one connection of a phone; Linux doubles it for its own needs. A client that reads
+/// nothing costs the server as much work as it takes to fill this. An answer for a thousand handles has some 120 kB: a client that
+/// reads it has the half of it on the way at once.
+pub const PHONES_SEND_BUFFER_BYTES: usize = 32 * 1024;
+/// The same for one connection of an operator, whose exports are long. The kernel reports progress once a third is free. Within
+/// [`WRITE_TIMEOUT`], a client must therefore take at least that much of a long answer: some 4 kB/s, and a phone 1 kB/s.
+pub const OPERATORS_SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How long sent bytes may stay without an acknowledgement, or the client's window closed, before the kernel ends the connection.
 /// It covers answers that the kernel's buffer has taken whole, also after the connection was closed.
 pub const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -298,6 +302,8 @@ pub const REGISTRY_LOG_RETRY_PAUSE: Duration =
 /// How long requests wait for an entry of which it is not known whether the log has it.
 pub const REGISTRY_LOG_DOUBT_PATIENCE: Duration =
     Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
+/// Pause before it is logged again that the shared log's engine does not do what it is asked for.
+pub const REGISTRY_LOG_COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
 /// Bytes of entries that a registry reads at once.
 pub const REGISTRY_LOG_READ_BYTES: usize = 4 * 1024 * 1024;
 /// How often a command may lose the race for a place in the shared log. Then it is refused: the nodes are overloaded.
@@ -355,6 +361,27 @@ pub const FENCE_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 pub const FENCE_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// From the beginning of a round of the fence that failed to the next one.
 pub const FENCE_RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Nodes of a cluster, with those that are invited: each of them asks every other one each second.
+pub const CLUSTER_MEMBERS_MAX: usize = 64;
+/// Bytes of the origin at which a node is reached: a name of the DNS has at most 253.
+pub const CLUSTER_ADDRESS_BYTES_MAX: usize = 300;
+/// How long an invite to a cluster is good.
+pub const CLUSTER_INVITE_LIFETIME: Duration = Duration::from_secs(3_600);
+/// From the beginning of a round in which a node asks all others to the next one.
+pub const CLUSTER_PEER_PAUSE: Duration = Duration::from_secs(1);
+/// How long a node waits for the answer of another one about its place and its clock.
+pub const CLUSTER_PEER_PATIENCE: Duration = Duration::from_secs(1);
+/// An answer that took longer tells nothing about the other clock: half of this is the greatest error.
+pub const CLUSTER_CLOCK_ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
+/// How far a node's clock may be from the median of the nodes' clocks. A node that is farther takes no changes and is not ready.
+pub const CLUSTER_CLOCK_DIFFERENCE_MAX: Duration = Duration::from_millis(500);
+/// How often a node asks etcd which versions its members have.
+pub const CLUSTER_PROBE_PAUSE: Duration = Duration::from_secs(60);
+/// How often entries that every node has applied are removed from the shared log.
+pub const CLUSTER_TRIM_PAUSE: Duration = Duration::from_secs(10);
+/// Entries that the shared log keeps for nodes that are away. One that lacks more takes a snapshot when it returns. Most entries have less
+/// than 2 KiB, and etcd takes 2 GiB by default.
+pub const CLUSTER_ENTRIES_KEPT_MAX: u64 = 100_000;
 
 // Group: Verification and delivery of codes
 

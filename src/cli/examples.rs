@@ -147,6 +147,40 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     ("operator list", &[("With roles", "dispatchd operator list")]),
     ("operator revoke", &[("At once", "dispatchd operator revoke ann")]),
+    (
+        "cluster",
+        &[(
+            "With the data of this machine",
+            "dispatchd cluster init --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    (
+        "cluster init",
+        &[(
+            "On the machine that has the data, with the server stopped",
+            "dispatchd cluster init --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    (
+        "cluster leave",
+        &[(
+            "With the server stopped",
+            "dispatchd cluster leave --config /etc/dispatchd/dispatchd.toml",
+        )],
+    ),
+    (
+        "cluster recover",
+        &[
+            (
+                "How far is this member?",
+                "dispatchd cluster recover --config /etc/dispatchd/dispatchd.toml",
+            ),
+            (
+                "On the member that has applied the most",
+                "dispatchd cluster recover --yes --config /etc/dispatchd/dispatchd.toml",
+            ),
+        ],
+    ),
     ("clock", &[("Is the clock believed?", "dispatchd clock status")]),
     ("clock status", &[("For a script", "dispatchd clock status --json")]),
     (

@@ -10,6 +10,7 @@ mod ask;
 mod audit;
 mod client;
 mod clock;
+mod cluster;
 mod completions;
 mod config;
 mod demo;
@@ -75,6 +76,9 @@ enum Command {
     /// Add, list and revoke operators' tokens
     #[command(subcommand)]
     Operator(operator::Operator),
+    /// Begin a cluster of several machines, leave one, rebuild its log
+    #[command(subcommand)]
+    Cluster(Box<cluster::Cluster>),
     /// See whether the server believes the machine's clock, or say that it is right
     #[command(subcommand)]
     Clock(Box<clock::Clock>),
@@ -126,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Registry(registry) => registry.run(),
         Command::Quota(quota) => quota.run(),
         Command::Operator(operator) => operator.run(),
+        Command::Cluster(cluster) => cluster.run(),
         Command::Clock(clock) => clock.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Config(config) => config.run(),

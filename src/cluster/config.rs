@@ -10,12 +10,12 @@ use std::{
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 
-use super::member::is_node_name;
 use crate::{
     clock::span,
     files,
     host::Host,
     limits,
+    operators::is_node_name,
     shared_log::{EngineError, etcd},
 };
 
@@ -230,6 +230,12 @@ fn read(key: &str, file: &Path) -> Result<Vec<u8>, EngineError> {
         let file = file.display();
         EngineError::Refused(format!("cluster.{key}: {file} cannot be read: {error}"))
     })
+}
+
+/// Whether other members could reach a node at this address: an origin.
+pub fn is_member_address(text: &str) -> bool {
+    let is_short = text.len() <= limits::CLUSTER_ADDRESS_BYTES_MAX;
+    is_short && origin(text).is_some() && !text.ends_with('/')
 }
 
 /// Scheme and authority of an origin: `http://HOST`, `https://HOST:PORT`, with or without a slash at the end.

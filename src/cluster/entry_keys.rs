@@ -13,9 +13,9 @@ use aws_lc_rs::agreement::{PrivateKey, X25519};
 use zeroize::Zeroizing;
 
 use crate::{
-    clock::Hour,
+    clock::{Hour, Timestamp},
     envelope::{HourKey, KeyFiles, Keyring, KeyringError},
-    files::SharedDisk,
+    files::{self, SharedDisk},
     registry::{EntryKey, EntryKeys},
 };
 
@@ -64,6 +64,22 @@ impl ClusterKeys {
         self.keyring.hours().into_iter().map(Hour::number).collect()
     }
 
+    /// The number of the newest key of entries, 0 if there is none.
+    pub fn newest_number(&self) -> u32 {
+        self.numbers().pop().unwrap_or(0)
+    }
+
+    /// Makes a key of entries if there is none, durable before this returns.
+    ///
+    /// # Errors
+    /// If the keyring cannot be written.
+    pub fn ensure_first(&self, now: Timestamp) -> Result<(), KeyringError> {
+        if self.numbers().is_empty() {
+            self.ensure(next_number(0, now))?;
+        }
+        Ok(())
+    }
+
     /// The number and bytes of each key of entries, for a node that joins.
     pub fn reveal(&self) -> Vec<(u32, Zeroizing<[u8; 32]>)> {
         self.numbers()
@@ -102,6 +118,25 @@ impl ClusterKeys {
         self.keyring.prune(&hours)
     }
 
+    /// Destroys all keys of the data directory `data`, and removes their files.
+    ///
+    /// # Errors
+    /// If a file cannot be written or removed.
+    pub fn remove(disk: SharedDisk, data: &Path) -> Result<(), KeyringError> {
+        let files = Self::files(data);
+        // One file without the other opens nothing.
+        if files.keyring.exists() && files.root_key.exists() {
+            let keyring = Keyring::open(disk, files.clone(), true)?;
+            let all: Vec<_> = keyring.hours().into_iter().collect();
+            keyring.prune(&all)?;
+        }
+        for path in [files.keyring, files.root_key] {
+            let removed = files::remove_if_exists(&path);
+            removed.map_err(|source| KeyringError::Io { path, source })?;
+        }
+        Ok(())
+    }
+
     /// The public half of the newest receiving key, which is made if there is none. Durable before this returns.
     ///
     /// # Errors
@@ -123,6 +158,12 @@ impl ClusterKeys {
         let private = self.ensure(newest.map_or(RECEIVING, |number| number + 1))?;
         Ok(public_half(&private))
     }
+}
+
+/// The number of a key that is made now, behind one with the number `newest`.
+pub(super) fn next_number(newest: u32, now: Timestamp) -> u32 {
+    let hour = u32::try_from(now.as_secs() / 3_600).unwrap_or(0);
+    hour.min(RECEIVING - 1).max(newest + 1)
 }
 
 /// The public half of a receiving key.

@@ -9,17 +9,18 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::member::is_node_name;
 use crate::{
     files::{self, SharedDisk},
     ids,
-    operators::OperatorToken,
+    operators::{OperatorToken, is_node_name},
     redacted::redacted_debug,
     registry::{ClusterId, NodeId},
 };
 
 /// The file's name in the data directory.
 pub const IDENTITY_FILE_NAME: &str = "cluster.json";
+/// The name of the file that says that joining was begun.
+const JOINING_FILE_NAME: &str = "cluster.joining";
 const FORMAT: u32 = 1;
 
 /// Who a node is. A data directory that has it belongs to a cluster, and is served with `cluster.engine` only.
@@ -69,6 +70,12 @@ pub enum IdentityError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// The file in the data directory `data` that says that joining was begun, and that what lies beside it may be removed. It means nothing
+/// beside an identity.
+pub(super) fn joining_marker(data: &Path) -> PathBuf {
+    data.join(JOINING_FILE_NAME)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,7 +169,11 @@ impl Identity {
     /// If the file cannot be removed.
     pub fn remove(data: &Path) -> Result<(), IdentityError> {
         let path = Self::path(data);
-        let removed = files::remove_if_exists(&path).and_then(|()| files::sync_dir(data));
+        // Without the identity it would say that the data may be removed.
+        let marker = files::remove_if_exists(&joining_marker(data));
+        let removed = marker
+            .and_then(|()| files::remove_if_exists(&path))
+            .and_then(|()| files::sync_dir(data));
         removed.map_err(|source| IdentityError::Io { path, source })
     }
 }

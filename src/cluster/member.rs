@@ -1,16 +1,12 @@
-//! The rows about members: [`Member`] and [`Invite`]. Every node has them.
+//! The rows about members. Every node has them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
-    limits,
-    operators::is_name,
+    operators::is_node_name,
     registry::{NodeId, RowKind, Rows},
 };
-
-/// What the name of a member's operator begins with.
-const OPERATOR_PREFIX: &str = "member-";
 
 /// A node of the cluster, as all nodes know it. The key of its row is its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,38 +74,6 @@ impl Member {
     }
 }
 
-/// A permission to join once, under one name. The key of its row is the SHA-256 hash of its token. The row ends by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invite {
-    /// The name of the node that may join.
-    pub name: String,
-}
-
-impl Invite {
-    /// The kind of its row.
-    pub const KIND: RowKind = RowKind::Invite;
-
-    /// An invite of its row. None if the row is none that was written.
-    pub fn read(row: &[u8]) -> Option<Self> {
-        postcard::from_bytes::<Self>(row).ok().filter(|invite| is_node_name(&invite.name))
-    }
-
-    /// The value of its row.
-    pub fn row(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("a vector takes whatever is written")
-    }
-}
-
-/// Whether a node could have this name: an operator's name, but short enough that the name of its own operator is one, too.
-pub fn is_node_name(text: &str) -> bool {
-    text.len() <= limits::CLUSTER_NODE_NAME_BYTES_MAX && is_name(text)
-}
-
-/// The name of the operator as whom the member of this name calls other members.
-pub fn operator_name(node: &str) -> String {
-    format!("{OPERATOR_PREFIX}{node}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,9 +96,6 @@ mod tests {
         assert_eq!(Member::read(b"a", &row), Some(member()));
         assert_eq!(Member::read(b"a b", &row), None);
         assert_eq!(Member::read(b"a", &row[..row.len() - 1]), None);
-        let invite = Invite { name: "b".to_owned() };
-        assert_eq!(Invite::read(&invite.row()), Some(invite));
-        assert_eq!(Invite::read(&Invite { name: "b b".to_owned() }.row()), None);
     }
 
     #[test]
@@ -142,13 +103,5 @@ mod tests {
         let expected =
             [&[0xAC, 2, 10][..], b"http://a:1", &[1, 0xAD, 2, 0xAE, 2], &[7; 32]].concat();
         assert_eq!(member().row(), expected);
-        assert_eq!(Invite { name: "b".to_owned() }.row(), [1, b'b']);
-    }
-
-    #[test]
-    fn the_longest_node_has_an_operator() {
-        let longest = "n".repeat(limits::CLUSTER_NODE_NAME_BYTES_MAX);
-        assert!(is_node_name(&longest) && is_name(&operator_name(&longest)));
-        assert!(!is_node_name(&format!("{longest}n")) && !is_node_name("") && !is_node_name("a/b"));
     }
 }

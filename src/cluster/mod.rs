@@ -8,10 +8,14 @@
 
 mod config;
 mod entry_keys;
+mod founding;
 mod identity;
+mod leaving;
 mod member;
 
-pub use config::{Config, Fence};
+pub use config::{Config, Fence, is_member_address};
 pub use entry_keys::ClusterKeys;
+pub use founding::{Founder, FoundingError};
 pub use identity::{IDENTITY_FILE_NAME, Identity, IdentityError};
-pub use member::{Invite, Member, is_node_name, operator_name};
+pub use leaving::{LeavingError, leave};
+pub use member::Member;

@@ -25,9 +25,15 @@ const BACKLOG: i32 = 4_096;
 /// First binds an exclusive socket. With SO_REUSEPORT alone, a second server of the same user could share the port, and
 /// each connection would reach one of the two at random.
 ///
+/// The kernel keeps `send_buffer_bytes` of answers for each connection.
+///
 /// # Errors
 /// If the address is in use, or does not belong to this machine.
-pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+pub fn bind(
+    address: SocketAddr,
+    count: usize,
+    send_buffer_bytes: usize,
+) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let exclusive = TcpListener::bind(address)?;
     let address = exclusive.local_addr()?;
     drop(exclusive);
@@ -37,7 +43,7 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<Tc
         socket.set_reuse_port(true)?;
         // Accepted sockets inherit both. Without them, the kernel keeps megabytes for each client that reads nothing, and a closed
         // connection for a quarter of an hour.
-        socket.set_send_buffer_size(limits::SEND_BUFFER_BYTES)?;
+        socket.set_send_buffer_size(send_buffer_bytes)?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(limits::UNTAKEN_TIMEOUT))?;
         socket.bind(&address.into())?;
@@ -108,11 +114,12 @@ mod tests {
 
     #[test]
     fn sockets_share_a_port_with_each_other_and_with_no_other_server() {
+        const BUFFER: usize = limits::PHONES_SEND_BUFFER_BYTES;
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let (address, listeners) = bind(any, 2).unwrap();
+        let (address, listeners) = bind(any, 2, BUFFER).unwrap();
         assert_ne!(address.port(), 0);
         assert!(listeners.iter().all(|listener| listener.local_addr().unwrap() == address));
-        let taken = bind(address, 1).unwrap_err();
+        let taken = bind(address, 1, BUFFER).unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
     }
 }

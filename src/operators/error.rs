@@ -29,9 +29,38 @@ pub enum OperatorsError {
     /// The list is full.
     #[error("the list is full ({} operators)", limits::OPERATORS_MAX)]
     Full,
+    /// The name is none of a node.
+    #[error(
+        "a node's name is 1 to {} letters, digits, '.', '_' and '-'",
+        limits::CLUSTER_NODE_NAME_BYTES_MAX
+    )]
+    NodeName,
+    /// The registry is that of a single machine.
+    #[error("this server is in no cluster; `dispatchd cluster init` begins one")]
+    NoCluster,
+    /// The name is taken.
+    #[error(
+        "the cluster has a node of this name already; if that machine is gone, run `dispatchd cluster remove` first"
+    )]
+    NodeExists,
+    /// No such node.
+    #[error("the cluster has no node of this name; `dispatchd cluster status` lists them")]
+    NodeUnknown,
+    /// There are as many nodes and invites as there may be.
+    #[error(
+        "the cluster has {} nodes and open invites, which is the most",
+        limits::CLUSTER_MEMBERS_MAX
+    )]
+    ClusterFull,
+    /// No server runs. A change of a stopped node's files would take it out of the shared log.
+    #[error("no server runs on this data directory; start it, or run this on another node")]
+    Stopped,
     /// A row is none that was written.
     #[error("the registry has an operator that cannot be read")]
     Damaged,
+    /// The registry of the running server takes no changes yet.
+    #[error("the server still loads its registry; try again once it is ready")]
+    Loading,
     /// The registry could not be read or changed. A change that failed while it was written may become durable later.
     #[error("{0}")]
     Registry(String),
@@ -42,7 +71,10 @@ pub enum OperatorsError {
 
 impl From<ChangeError> for OperatorsError {
     fn from(error: ChangeError) -> Self {
-        Self::Registry(error.to_string())
+        match error {
+            ChangeError::Loading => Self::Loading,
+            error => Self::Registry(error.to_string()),
+        }
     }
 }
 

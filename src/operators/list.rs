@@ -91,7 +91,7 @@ pub(super) fn in_order(operators: Option<Vec<Operator>>) -> Result<Vec<Operator>
 /// The operators of a running server.
 #[derive(Clone, Debug)]
 pub struct Operators {
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
 }
 
 impl Operators {

@@ -12,6 +12,7 @@ mod former;
 #[cfg(feature = "testing")]
 mod fuzz;
 mod list;
+mod nodes;
 mod operator;
 mod protocol;
 mod reached;
@@ -26,7 +27,11 @@ pub use former::take_over;
 #[cfg(feature = "testing")]
 pub use fuzz::{former as fuzz_former, message as fuzz_message, row as fuzz_row};
 pub use list::{NewOperator, Operators};
-pub use operator::{Operator, OperatorToken, Role, is_name};
+pub use nodes::{
+    CLUSTER_KINDS, NewInvite, add_node, invited, is_node_name, operator_name, remove_cluster,
+    take_invite,
+};
+pub use operator::{Operator, OperatorToken, Role, TokenHash, is_name};
 pub use reached::Reached;
 pub use socket::{SOCKET_FILE_NAME, Socket};
 pub use stopped::StoppedOperators;

@@ -16,20 +16,20 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// SHA-256 of a token; in text, base64url.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct TokenHash([u8; HASH_BYTES]);
+pub struct TokenHash([u8; HASH_BYTES]);
 
 redacted_debug!(TokenHash);
 
 impl TokenHash {
-    pub(super) fn of(token: &str) -> Self {
+    /// The hash of a token.
+    pub fn of(token: &str) -> Self {
         let hash = digest::digest(&digest::SHA256, token.as_bytes());
         Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
-    /// As a row begins.
-    #[cfg(test)]
-    pub(super) const fn in_row(&self) -> [u8; HASH_BYTES] {
-        self.0
+    /// Its bytes.
+    pub(super) const fn bytes(&self) -> &[u8; HASH_BYTES] {
+        &self.0
     }
 
     /// Whether the operator with this row has the token of this hash. Takes the same time wherever hashes differ.
@@ -54,8 +54,8 @@ impl<'de> Deserialize<'de> for TokenHash {
     }
 }
 
-/// What an operator may do. A later role may do all that an earlier one may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
+/// What an operator may do. Of metrics, reader and admin each may do all that the ones before may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads the metrics, nothing else
@@ -64,15 +64,32 @@ pub enum Role {
     Reader,
     /// Everything
     Admin,
+    /// A node of the cluster: what nodes ask each other, nothing else. A node gets it when it joins.
+    #[value(skip)]
+    Member,
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Metrics, Self::Reader, Self::Admin, Self::Member];
+
+    /// Whether an operator of this role may make a call that takes the role `least`. Nodes and people have no call in common: a stolen
+    /// token of a node reads no log, and nobody needs an admin's token for a copy of the store with all operators.
+    pub const fn reaches(self, least: Self) -> bool {
+        match (self, least) {
+            (Self::Member, Self::Member) => true,
+            (Self::Member, _) | (_, Self::Member) => false,
+            _ => least.number() <= self.number(),
+        }
+    }
+
     /// The role's name, as on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
             Self::Reader => "reader",
             Self::Admin => "admin",
+            Self::Member => "member",
         }
     }
 
@@ -82,6 +99,7 @@ impl Role {
             Self::Metrics => 1,
             Self::Reader => 2,
             Self::Admin => 3,
+            Self::Member => 4,
         }
     }
 }
@@ -113,7 +131,7 @@ impl Operator {
         let row: RowV1 = postcard::from_bytes(row).ok()?;
         Some(Self {
             name: str::from_utf8(name).ok().filter(|name| is_name(name))?.to_owned(),
-            role: Role::value_variants().iter().copied().find(|role| role.number() == row.role)?,
+            role: Role::ALL.into_iter().find(|role| role.number() == row.role)?,
             added_at: Timestamp::from_micros(row.added_at),
             token_sha256: TokenHash(row.token_sha256),
         })
@@ -139,10 +157,14 @@ impl OperatorToken {
 
     /// A fresh token, which is not valid before an operator has it.
     pub fn random() -> Self {
+        Self::beginning_with(Self::PREFIX)
+    }
+
+    pub(super) fn beginning_with(prefix: &str) -> Self {
         let mut random = Zeroizing::new([0; TOKEN_RANDOM_BYTES]);
         ids::fill_random(random.as_mut());
         let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
-        Self(Zeroizing::new(format!("{}{}", Self::PREFIX, secret.as_str())))
+        Self(Zeroizing::new(format!("{prefix}{}", secret.as_str())))
     }
 
     /// The text to hand to the operator.
@@ -165,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_row_gives_the_operator_again_and_nothing_else_does() {
-        for role in Role::value_variants() {
+        for role in Role::ALL {
             let (added_at, token_sha256) = (Timestamp::from_secs(7), TokenHash::of("do_x"));
-            let ann = Operator { name: "ann".into(), role: *role, added_at, token_sha256 };
+            let ann = Operator { name: "ann".into(), role, added_at, token_sha256 };
             let row = ann.row();
             assert!(token_sha256.is_of_row(&row) && !TokenHash::of("do_y").is_of_row(&row));
             assert_eq!(Operator::read(b"ann", &row), Some(ann));
@@ -175,6 +197,19 @@ mod tests {
             assert_eq!(Operator::read(b"ann", &row[..HASH_BYTES]), None);
             assert!(!token_sha256.is_of_row(&row[..HASH_BYTES - 1]));
         }
+    }
+
+    #[test]
+    fn nodes_and_people_have_no_call_in_common() {
+        let reached = |role: Role| Role::ALL.map(|least| role.reaches(least));
+        assert_eq!(reached(Role::Metrics), [true, false, false, false]);
+        assert_eq!(reached(Role::Reader), [true, true, false, false]);
+        assert_eq!(reached(Role::Admin), [true, true, true, false]);
+        assert_eq!(reached(Role::Member), [false, false, false, true]);
+        assert!(
+            !Role::value_variants().contains(&Role::Member),
+            "nobody gives it on the command line"
+        );
     }
 
     #[test]

@@ -29,6 +29,17 @@ pub(super) enum Request {
     Revoke {
         name: String,
     },
+    /// Whether a node of this name can be invited.
+    CheckInvite {
+        node: String,
+    },
+    Invite {
+        node: String,
+        token_sha256: TokenHash,
+    },
+    RemoveNode {
+        node: String,
+    },
 }
 
 /// The answer of a running server. A change is durable.

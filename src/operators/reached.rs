@@ -11,6 +11,7 @@ use std::{
 use super::{
     error::{OperatorsError, ReachError, io_at},
     list::NewOperator,
+    nodes::NewInvite,
     operator::Operator,
     protocol::{ANSWER_BYTES_MAX, Answer, Request, line},
     socket::SOCKET_FILE_NAME,
@@ -85,7 +86,7 @@ impl Reached {
         match self {
             Self::Running { socket } => {
                 let (name, role, token_sha256) = (new.name.clone(), new.role, new.token_hash());
-                ask(socket, &Request::Add { name, role, token_sha256 }).map(drop)
+                change(socket, &Request::Add { name, role, token_sha256 })
             }
             Self::Stopped(stopped) => stopped.add(new),
         }
@@ -94,10 +95,48 @@ impl Reached {
     /// Takes an operator off the list, durable when this returns. A running server refuses its token from the next call on.
     pub fn revoke(&mut self, name: &str) -> Result<(), OperatorsError> {
         match self {
-            Self::Running { socket } => {
-                ask(socket, &Request::Revoke { name: name.to_owned() }).map(drop)
-            }
+            Self::Running { socket } => change(socket, &Request::Revoke { name: name.to_owned() }),
             Self::Stopped(stopped) => stopped.revoke(name),
+        }
+    }
+}
+
+impl Reached {
+    /// Whether a node of this name can be invited now.
+    pub fn check_invite(&self, new: &NewInvite) -> Result<(), OperatorsError> {
+        let node = new.node.clone();
+        self.ask_running(&Request::CheckInvite { node })
+    }
+
+    /// Lets a node join with the token of `new`, durable when this returns.
+    pub fn invite(&self, new: &NewInvite) -> Result<(), OperatorsError> {
+        let (node, token_sha256) = (new.node.clone(), new.token_hash());
+        self.ask_running(&Request::Invite { node, token_sha256 })
+    }
+
+    /// Has a node be none of the cluster any more, durable when this returns.
+    pub fn remove_node(&self, node: &str) -> Result<(), OperatorsError> {
+        self.ask_running(&Request::RemoveNode { node: node.to_owned() })
+    }
+
+    fn ask_running(&self, request: &Request) -> Result<(), OperatorsError> {
+        match self {
+            Self::Running { socket } => change(socket, request),
+            Self::Stopped(_) => Err(OperatorsError::Stopped),
+        }
+    }
+}
+
+/// Has the server at `socket` make a change. Waits for a server that loads its registry, but not for longer than
+/// [`limits::OPERATORS_REACH_PATIENCE`].
+fn change(socket: &Path, request: &Request) -> Result<(), OperatorsError> {
+    let begun = Instant::now();
+    loop {
+        match ask(socket, request) {
+            Err(OperatorsError::Loading) if begun.elapsed() < limits::OPERATORS_REACH_PATIENCE => {
+                thread::sleep(limits::OPERATORS_TRY_PAUSE);
+            }
+            answer => return answer.map(drop),
         }
     }
 }

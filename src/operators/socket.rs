@@ -119,6 +119,9 @@ async fn carry_out(request: Request, operators: &Operators) -> Answer {
             operators.add(name, role, token_sha256).await?;
         }
         Request::Revoke { name } => operators.revoke(name).await?,
+        Request::CheckInvite { node } => operators.check_invite(&node)?,
+        Request::Invite { node, token_sha256 } => operators.invite(node, token_sha256).await?,
+        Request::RemoveNode { node } => operators.remove_node(node).await?,
     }
     Ok(Vec::new())
 }

@@ -1,13 +1,14 @@
 //! The list of operators, in the store and as a server knows it.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, thread};
 
 use futures_util::{FutureExt as _, future};
 
 use super::{list::NewOperator, *};
 use crate::{
-    clock::SystemClock,
+    clock::{SharedClock, SystemClock},
     registry::{self, ChangeSink, Recording, Registry, SinkFailed, StoppedRegistry, Unrecorded},
+    shutdown::Shutdown,
 };
 
 struct NoLog;
@@ -27,12 +28,23 @@ fn opened(directory: &Path) -> Arc<Registry> {
     Arc::new(Registry::open(directory, config, Arc::new(SystemClock)).unwrap())
 }
 
+/// A registry that takes changes.
+pub(super) fn started(directory: &Path, clock: &SharedClock) -> Arc<Registry> {
+    let config = registry::Config::default();
+    let registry = Arc::new(Registry::open(directory, config, Arc::clone(clock)).unwrap());
+    load(&registry);
+    registry
+}
+
 /// The operators of a registry that takes changes.
 pub(crate) fn running(directory: &Path) -> Operators {
-    let registry = opened(directory);
+    let clock: SharedClock = Arc::new(SystemClock);
+    Operators::new(started(directory, &clock))
+}
+
+fn load(registry: &Registry) {
     registry.load().unwrap();
     registry.start(Arc::new(NoLog), &|_| Default::default()).unwrap();
-    Operators::new(registry)
 }
 
 /// Adds an operator as the socket does.
@@ -50,7 +62,7 @@ pub(crate) fn damaged(directory: &Path) -> (Operators, NewOperator) {
     let ann = new("ann", Role::Reader);
     let config = registry::Config::default();
     let mut store = StoppedRegistry::open(directory, config, Arc::new(SystemClock)).unwrap();
-    let mut row = ann.token_hash().in_row().to_vec();
+    let mut row = ann.token_hash().bytes().to_vec();
     row.extend([77, 0]);
     let put = |rows: &mut registry::Rows<'_>| {
         rows.put(list::KIND, b"ann", None, row);
@@ -123,6 +135,29 @@ async fn a_stopped_list_and_a_running_one_are_the_same_and_known_before_the_regi
     assert_eq!(names(&stopped.list().unwrap()), ["ann"]);
     stopped.revoke("ann").unwrap();
     assert_eq!(stopped.revoke("ann"), Err(OperatorsError::Unknown));
+}
+
+#[test]
+fn a_server_that_loads_lists_its_operators_at_once_and_changes_wait_for_it() {
+    let data = tempfile::tempdir().unwrap();
+    let (ann, bob) = (new("ann", Role::Reader), new("bob", Role::Reader));
+    StoppedOperators::open(data.path()).unwrap().add(&ann).unwrap();
+    let (registry, shutdown) = (opened(&data.path().join("registry")), Shutdown::new());
+    let operators = Operators::new(Arc::clone(&registry));
+    let socket = Socket::serve(data.path(), operators, shutdown.clone()).unwrap();
+    let mut reached = Reached::find(data.path()).unwrap();
+    assert!(matches!(reached, Reached::Running { .. }));
+    assert_eq!(names(&reached.list().unwrap()), ["ann"]);
+    reached.check(&bob).unwrap();
+    assert_eq!(reached.add(&bob), Err(OperatorsError::Loading));
+    thread::scope(|scope| {
+        let adding = scope.spawn(|| reached.add(&bob));
+        load(&registry);
+        adding.join().unwrap().unwrap();
+    });
+    assert_eq!(names(&reached.list().unwrap()), ["ann", "bob"]);
+    shutdown.stop();
+    assert!(socket.join());
 }
 
 #[test]

@@ -110,6 +110,12 @@ impl Arena {
         Packed::of(&page.bytes[(place.0 % WORDS_PER_PAGE) as usize * WORD_BYTES..])
     }
 
+    /// The place that was used first, unless its record was removed.
+    pub(super) fn first(&self) -> Option<Slot> {
+        let first = (!self.pages.is_empty()).then_some(Slot(0));
+        first.filter(|place| self.get(*place).devices().len() > 0)
+    }
+
     /// How many pages there are: a scan goes through them one by one.
     pub(super) fn pages(&self) -> usize {
         self.pages.len()

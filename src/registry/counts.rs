@@ -81,7 +81,7 @@ fn count(counts: &mut Counts, packed: &Packed<'_>, shared: &RegistryState, now: 
     for handle in packed.handles() {
         counts.handles += 1;
         counts.addresses += u64::from(matches!(handle.name(), Name::Email(_)));
-        let probe = packed.probe(handle.name(), |last| shared.live_until(last, now));
+        let probe = packed.probe(handle, |last| shared.live_until(last, now));
         counts.live.handles += u64::from(probe.is_some_and(|probe| probe.is_live(now)));
     }
 }

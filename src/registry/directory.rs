@@ -163,6 +163,7 @@ impl Registry {
 
     /// Executes the waiting commands, stops the writer and closes the store. Blocks. Reads go on.
     pub fn close(&self) {
+        self.shared.close();
         // Without a sender the writer ends once its queue is empty.
         drop(self.next_stage(Stage::Closed));
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();

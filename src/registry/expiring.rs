@@ -121,7 +121,7 @@ impl<T> ByKey<T> {
         self.0[key.kind.place()].remove(&key.key)
     }
 
-    fn of(&self, kind: RowKind) -> &BTreeMap<Arc<[u8]>, T> {
+    pub(super) fn of(&self, kind: RowKind) -> &BTreeMap<Arc<[u8]>, T> {
         &self.0[kind.place()]
     }
 

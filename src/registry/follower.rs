@@ -5,9 +5,9 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use super::{
     directory::{Registry, Stage},
     job::Message,
-    member::{LogPosition, LogStop},
+    member::LogPosition,
 };
-use crate::shared_log::{Diverged, Follower, Head};
+use crate::shared_log::{Follower, Head, Stopped};
 
 impl Registry {
     /// How far it has come in its shared log.
@@ -35,15 +35,15 @@ impl Follower for Registry {
         }
     }
 
-    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>> {
+    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Stopped>> {
         let mut told = self.shared.position.subscribe();
         async move {
-            let has_diverged = |position: &LogPosition| position.stopped == Some(LogStop::Diverged);
-            let is_known =
-                |position: &LogPosition| has_diverged(position) || place <= position.applied.place;
-            // The sender lives as long as the registry.
-            let position = told.wait_for(is_known).await.map_err(|_| Diverged)?;
-            if has_diverged(&position) { Err(Diverged) } else { Ok(position.applied) }
+            let is_known = |position: &LogPosition| {
+                position.stopped.is_some() || place <= position.applied.place
+            };
+            let position = told.wait_for(is_known).await;
+            let position = position.expect("the sender lives as long as the registry");
+            position.stopped.map_or(Ok(position.applied), |why| Err(why.into()))
         }
         .boxed()
     }

@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::{runtime::Handle, sync::watch};
 
 use super::entry::{ClusterId, EntryError, EntryFormat, EntryKeys, NodeId};
-use crate::shared_log::{Head, SharedLog};
+use crate::shared_log::{EngineError, Head, SharedLog, Stopped};
 
 /// A node's membership of a cluster, as its registry needs it.
 #[derive(Clone)]
@@ -42,6 +42,37 @@ pub enum LogStop {
     /// The engine holds no log.
     #[error("the shared log is damaged: {0}")]
     Damaged(&'static str),
+}
+
+impl LogStop {
+    /// What an engine's error means for a registry. None if the same call may succeed later.
+    pub(super) fn of(error: &EngineError) -> Option<Self> {
+        match error {
+            EngineError::Trimmed { first } => Some(Self::Trimmed(*first)),
+            EngineError::Damaged(what) => Some(Self::Damaged(what)),
+            EngineError::Unknown(_) | EngineError::Refused(_) => None,
+        }
+    }
+}
+
+impl From<EntryError> for LogStop {
+    fn from(error: EntryError) -> Self {
+        match error {
+            EntryError::NotNext(_) => Self::Diverged,
+            error => Self::Entry(error),
+        }
+    }
+}
+
+impl From<LogStop> for Stopped {
+    fn from(why: LogStop) -> Self {
+        match why {
+            LogStop::Diverged => Self::Diverged,
+            LogStop::Trimmed(_) => Self::Trimmed,
+            LogStop::Entry(_) => Self::Entry,
+            LogStop::Damaged(_) => Self::Damaged,
+        }
+    }
 }
 
 /// How far a registry has come in its shared log.

@@ -114,6 +114,18 @@ impl StoppedRegistry {
         Ok(done)
     }
 
+    /// Has the store follow no shared log any more, and changes rows of `kinds` in the same transaction.
+    pub fn leave_log<D, E: From<StoreError>>(
+        &mut self,
+        kinds: &[RowKind],
+        plan: impl FnOnce(&mut Rows<'_>) -> Result<D, E>,
+    ) -> Result<D, E> {
+        let (done, mut steps) = self.planned(kinds, plan)?;
+        steps.push(Mutation::Applied(Applied::NONE));
+        self.store.commit(self.store.last_batch() + 1, &steps)?;
+        Ok(done)
+    }
+
     /// The last entry of the shared log that the store holds. None if it follows none.
     pub fn log_head(&self) -> Option<Head> {
         let applied = self.store.applied();

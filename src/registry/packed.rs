@@ -226,13 +226,17 @@ impl<'a> Packed<'a> {
         })
     }
 
-    /// What a lookup finds at the handle called `name`, which the account holds.
+    /// The handle called `name`, if the account holds it. Compares all of them, so the time does not tell where it lies.
+    pub(super) fn handle(&self, name: Name<'_>) -> Option<PackedHandle<'a>> {
+        self.handles().filter(|handle| handle.name == name).last()
+    }
+
+    /// What a lookup finds at `handle`, which is one of the account's.
     pub(super) fn probe(
         &self,
-        name: Name<'_>,
+        handle: PackedHandle<'_>,
         live_until: impl Fn(Timestamp) -> Timestamp,
     ) -> Option<HandleState> {
-        let handle = self.handles().find(|handle| handle.name == name)?;
         let backing = self.devices().enumerate().filter(|(place, _)| handle.is_backed_by(*place));
         let leases =
             backing.map(|(_, device)| (live_until(device.last_check_in_at()), device.id()));

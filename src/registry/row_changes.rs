@@ -1,5 +1,7 @@
 //! [`Rows`]: what a command reads and changes of the expiring rows.
 
+use std::collections::BTreeSet;
+
 use crate::{clock::Timestamp, limits};
 
 use super::expiring::{ByKey, ExpiringRow, ExpiringRows, RowKey, RowKind};
@@ -69,6 +71,16 @@ impl<'p> Rows<'p> {
     pub fn get(&self, kind: RowKind, key: &[u8]) -> Option<&[u8]> {
         let row = self.stored(kind, key).filter(|row| !row.has_ended(self.now));
         row.map(|row| &*row.value)
+    }
+
+    /// Key and value of each row of a kind that has not ended, in the order of the keys.
+    pub fn all(&self, kind: RowKind) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let changed = [self.earlier, &self.own].map(|changes| changes.after.of(kind).keys());
+        let visible = self.visible.each(kind).map(|(key, _)| key);
+        let keys: BTreeSet<&[u8]> =
+            visible.chain(changed.into_iter().flatten().map(|key| &**key)).collect();
+        let row = |key: &[u8]| Some((key.to_vec(), self.get(kind, key)?.to_vec()));
+        keys.into_iter().filter_map(row).collect()
     }
 
     fn stored(&self, kind: RowKind, key: &[u8]) -> Option<&ExpiringRow> {

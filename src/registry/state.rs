@@ -41,6 +41,8 @@ pub(super) struct RegistryState {
     /// How many were flagged and cleared since the start.
     pub(super) flag_counts: FlagCounts,
     is_loaded: AtomicBool,
+    /// Whether the writer is to end.
+    is_closing: AtomicBool,
     /// Whether changes that make the store grow are refused: its disk has too little space.
     pub(super) is_low_on_space: AtomicBool,
     /// Whether the store took the last batch, perhaps as its reopening showed.
@@ -65,6 +67,7 @@ impl RegistryState {
             clock,
             founded_at,
             is_loaded,
+            is_closing: AtomicBool::new(false),
             is_low_on_space,
             is_store_writable,
             commits,
@@ -137,6 +140,15 @@ impl RegistryState {
     /// From here on lookups are answered.
     pub(super) fn show(&self) {
         self.is_loaded.store(true, Ordering::Release);
+    }
+
+    /// Has the writer end what could go on for long.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
     }
 
     /// The index, once lookups are answered.

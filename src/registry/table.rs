@@ -36,8 +36,16 @@ impl Table {
     }
 
     /// The place under `hash` whose record has the key meant.
-    pub(super) fn find(&self, hash: u64, has_key: impl Fn(Slot) -> bool) -> Option<Slot> {
+    pub(super) fn find(&self, hash: u64, mut has_key: impl FnMut(Slot) -> bool) -> Option<Slot> {
         self.shards[shard_of(hash)].0.find(hash, |place| has_key(*place)).copied()
+    }
+
+    /// The first place from where [`Self::find`] begins, whatever key it has. None if the shard of `hash` is empty.
+    pub(super) fn any(&self, hash: u64) -> Option<Slot> {
+        let shard = &self.shards[shard_of(hash)].0;
+        let buckets = if shard.is_empty() { 0 } else { shard.num_buckets() };
+        let bucket = |step| shard.get_bucket((hash as usize).wrapping_add(step) % buckets);
+        (0..buckets).find_map(bucket).copied()
     }
 
     /// Puts a record's place under the hashes of its keys, none of which is there.

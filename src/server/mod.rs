@@ -5,9 +5,9 @@
 //! 1. Lock the data directory, check its format, and open the trusted clock: later steps destroy data by it.
 //! 2. Bind both listeners.
 //! 3. Open keys and log (recovery happens here), then the registry's store.
-//! 4. Serve. While the index is rebuilt, the listeners answer `registry-loading`.
-//! 5. Answer at the socket of operators and write `addresses.json`, once lookups are answered. An import that a former run had accepted continues in the
-//!    background.
+//! 4. Answer at the socket of operators, and serve. While the index is rebuilt, the listeners answer `registry-loading`, and commands
+//!    can list the operators.
+//! 5. Write `addresses.json` once lookups are answered. An import that a former run had accepted continues in the background.
 //!
 //! # Threads
 //!
@@ -30,6 +30,7 @@
 mod descriptors;
 mod directory;
 mod listeners;
+mod membership;
 mod modules;
 mod notify;
 mod recorded;
@@ -50,8 +51,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners, modules::Modules,
-    services::Services,
+    descriptors::ConnectionLimits, directory::Directory, listeners::Listeners,
+    membership::Membership, modules::Modules, services::Services,
 };
 pub use self::{
     directory::Addresses,
@@ -65,7 +66,7 @@ use crate::{
     doctor::Connections,
     handle,
     http::{listen, tls::Tls},
-    metrics,
+    limits, metrics,
     operators::Socket,
     registry::{LogMember, Unrecorded},
     shutdown::Shutdown,
@@ -83,7 +84,7 @@ pub struct Server {
     _rounds: Option<AbortOnDropHandle<()>>,
     phone_threads: Vec<JoinHandle<()>>,
     responding: notify::PhoneThreads,
-    /// Once the registry takes changes.
+    /// None if it cannot be made.
     operators_socket: Option<Socket>,
     directory: Directory,
 }
@@ -96,7 +97,14 @@ impl Server {
     /// If the directory is locked by another server, a key is missing or wrong, a store is damaged, the disk is full,
     /// or an address is in use; the message says which and what to do.
     pub async fn start(config: &Config, machine: SharedMachine) -> anyhow::Result<Self> {
-        Self::start_following(config, machine, None).await
+        let directory = Directory::open(config.clone(), machine).await?;
+        let membership = Membership::open(config, &directory.disk).await?;
+        let member = membership.as_ref().map(|membership| membership.member.clone());
+        let server = Self::start_in(directory, config, member).await?;
+        if let Some(membership) = membership {
+            membership.watch(&server.shutdown);
+        }
+        Ok(server)
     }
 
     /// The same for a node of a cluster, if it is a `member` of one: changes are entries of its log, and calls that need the registry
@@ -110,14 +118,26 @@ impl Server {
         member: Option<LogMember>,
     ) -> anyhow::Result<Self> {
         let directory = Directory::open(config.clone(), machine).await?;
+        Self::start_in(directory, config, member).await
+    }
+
+    async fn start_in(
+        directory: Directory,
+        config: &Config,
+        member: Option<LogMember>,
+    ) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::clone(&directory.clock) as _;
         let tls = tls::open(&config.tls, &clock).await?;
         let shutdown = Shutdown::new();
-        let (phones, phone_sockets) =
-            listen::bind(config.server.phones, config.server.phone_threads())
-                .with_context(|| format!("server.phones = {}", config.server.phones))?;
-        let (operators, operator_sockets) = listen::bind(config.server.operators, 1)
-            .with_context(|| format!("server.operators = {}", config.server.operators))?;
+        let (phones, phone_sockets) = listen::bind(
+            config.server.phones,
+            config.server.phone_threads(),
+            limits::PHONES_SEND_BUFFER_BYTES,
+        )
+        .with_context(|| format!("server.phones = {}", config.server.phones))?;
+        let (operators, operator_sockets) =
+            listen::bind(config.server.operators, 1, limits::OPERATORS_SEND_BUFFER_BYTES)
+                .with_context(|| format!("server.operators = {}", config.server.operators))?;
         let open = {
             let (config, clock, shutdown) = (config.clone(), Arc::clone(&clock), shutdown.clone());
             let disk = Arc::clone(&directory.disk);
@@ -136,6 +156,7 @@ impl Server {
 
         let fence = modules.fence.as_ref();
         let rounds = fence.map(|fence| listeners::spawn_rounds(fence, &shutdown));
+        let operators_socket = directory.answer_operators(&modules.operators, &shutdown);
         let mut server = Self {
             addresses: Addresses { phones, operators },
             grace: config.server.grace,
@@ -145,7 +166,7 @@ impl Server {
             _rounds: rounds,
             phone_threads: Vec::new(),
             responding: notify::PhoneThreads::default(),
-            operators_socket: None,
+            operators_socket,
             shutdown,
             directory,
         };
@@ -162,8 +183,6 @@ impl Server {
         match ready {
             Ok(()) => {
                 server.modules.intake.resume();
-                let (operators, shutdown) = (&server.modules.operators, &server.shutdown);
-                server.operators_socket = server.directory.answer_operators(operators, shutdown);
                 server.directory.write_addresses(server.addresses);
                 Ok(server)
             }

@@ -19,7 +19,6 @@ use crate::{
         traffic::Traffic,
     },
     import_jobs::ImportJobs,
-    limits,
     operators::{self, Operators},
     query_log::{self, LogOptions, QueryLog},
     quota::{Quota, QuotaFiles},
@@ -179,7 +178,7 @@ fn open_registry(
     let log = Arc::clone(&member.log);
     let registry = Arc::new(registry.following(member)?);
     let followed = Followed { log, follower: Arc::clone(&registry) as _ };
-    Ok((registry, Some(Fence::new(followed, limits::FENCE_TIMEOUT))))
+    Ok((registry, Some(Fence::new(followed, config.cluster.fence_timeout))))
 }
 
 /// With files, unless quotas are off.

@@ -14,9 +14,12 @@ pub trait Follower: Send + Sync {
     /// Tells that the log has an entry at `place`, so that the follower reads it now and not at its next poll. Returns at once.
     fn nudge(&self, place: u64);
 
-    /// Waits until the entry at `place` is applied, and returns what is applied then: that entry or a later one. It waits without
-    /// end if the entry cannot be read or applied: the caller sets the limit.
-    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>>;
+    /// Waits until the entry at `place` is applied, and returns what is applied then: that entry or a later one. It waits for as long
+    /// as the entry may still be applied: the caller sets the limit.
+    ///
+    /// # Errors
+    /// If the follower has stopped, also where it has applied that entry.
+    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Stopped>>;
 }
 
 /// A log, and what applies its entries in this process.
@@ -28,8 +31,19 @@ pub struct Followed {
     pub follower: Arc<dyn Follower>,
 }
 
-/// The log does not continue what this process has applied, such as a log that was restored from an old backup. The follower applies
-/// nothing more until the process starts again.
+/// Why a follower applies nothing more until the process starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the shared log does not continue what this node has applied")]
-pub struct Diverged;
+pub enum Stopped {
+    /// The log does not continue what this process has applied, such as a log that was restored from an old backup.
+    #[error("the shared log does not continue what this node has applied")]
+    Diverged,
+    /// The log has the next entry no more.
+    #[error("the shared log does not have the next entry any more")]
+    Trimmed,
+    /// The next entry cannot be read or applied.
+    #[error("the next entry of the shared log cannot be applied")]
+    Entry,
+    /// The engine holds no log.
+    #[error("the shared log is damaged")]
+    Damaged,
+}

@@ -17,7 +17,7 @@ mod interface;
 mod memory;
 
 pub use fence::{Fence, FenceFigures, NotCurrent, RoundFailure};
-pub use follower::{Diverged, Followed, Follower};
+pub use follower::{Followed, Follower, Stopped};
 pub use interface::{Appended, EngineError, Entry, Head, SharedLog};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::{Backup, Call, Fault, MemoryLog};

@@ -2,10 +2,13 @@
 //! flight, accepts no new ones, and exits within its grace period. The exit code says how the stop went.
 
 use std::{
-    fs, thread,
+    fs,
+    os::unix::net::UnixStream,
+    thread,
     time::{Duration, Instant},
 };
 
+use dispatchd::operators::SOCKET_FILE_NAME;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -234,11 +237,13 @@ pub(crate) fn asked_while_it_loads(server: &mut Server, address: &str, asker: &D
             return refusals;
         }
         assert_eq!((ready.status, &ready.body["missing"]), (503, &json!(["registry"])));
+        let operators = UnixStream::connect(server.data.join(SOCKET_FILE_NAME));
         let path = "/v1/lookup/%2B14155550123";
         let asked = wire.ask("GET", path, &asker.token, &Value::Null).unwrap();
         if asked.status == 200 {
             return refusals;
         }
+        assert!(operators.is_ok(), "no command can list the operators: {operators:?}");
         let signed_up = json!({"platform": "ios"});
         let signed_up = wire.ask("POST", "/v1/devices", "", &signed_up).unwrap();
         for refused in [&ready, &asked] {

@@ -66,13 +66,13 @@ impl Gate {
             Err(refused) if refused.code == Code::RoleInsufficient => refused,
             Err(refused) => return Err(refused),
         };
-        let Ok((_, authority)) = self.admit(headers, Role::Metrics) else { return Err(refused) };
-        if !self.refused_calls.is_due(authority.name(), call, Instant::now()) {
+        let Ok(operator) = authenticate(headers, &self.operators) else { return Err(refused) };
+        if !self.refused_calls.is_due(&operator.name, call, Instant::now()) {
             return Err(refused);
         }
         let (records, code) = (self.records.clone(), refused.code);
         let noted = spawn_blocking(move || {
-            records.note(authority.name(), call, &Filters::none()).map(|it| it.refuse(code))
+            records.note(&operator.name, call, &Filters::none()).map(|it| it.refuse(code))
         });
         if let Ok(Err(error)) = noted.await {
             tracing::error!(%error, "a refused call is not noted");
@@ -110,19 +110,29 @@ pub(super) fn authorize(
     operators: &Operators,
     least: Role,
 ) -> Result<Operator, Problem> {
+    let operator = authenticate(headers, operators)?;
+    if operator.role.reaches(least) {
+        return Ok(operator);
+    }
+    let role = least.name();
+    let detail = match least {
+        Role::Member => {
+            "this call is for the nodes of the cluster, each with the token that it made when it joined".to_owned()
+        }
+        _ => format!(
+            "this call takes the role {role}; `dispatchd operator add NAME --role {role}` makes a token of it"
+        ),
+    };
+    Err(Problem::new(Code::RoleInsufficient, detail))
+}
+
+/// The operator whose token this is.
+fn authenticate(headers: &HeaderMap, operators: &Operators) -> Result<Operator, Problem> {
     let no_token = || token_invalid(headers, Holder::Operator);
     let token = bearer(headers).ok_or_else(no_token)?;
     let found = operators.authenticate(token).map_err(|error| {
         tracing::error!(%error, "the list of operators cannot be read");
         Problem::new(Code::Internal, "the list of operators cannot be read")
     })?;
-    let operator = found.ok_or_else(no_token)?;
-    if operator.role < least {
-        let role = least.name();
-        let detail = format!(
-            "this call takes the role {role}; `dispatchd operator add NAME --role {role}` makes a token of it"
-        );
-        return Err(Problem::new(Code::RoleInsufficient, detail));
-    }
-    Ok(operator)
+    found.ok_or_else(no_token)
 }

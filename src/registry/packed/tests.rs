@@ -40,7 +40,7 @@ proptest! {
         bytes[at] ^= 1 << bit;
         if let Some(packed) = Packed::check(&bytes) {
             for handle in packed.handles() {
-                let _ = (handle.handle(), packed.probe(handle.name(), |at| at));
+                let _ = (handle.handle(), packed.handle(handle.name()).map(|one| packed.probe(one, |at| at)));
             }
         }
     }

@@ -1,16 +1,21 @@
 //! The index alone against a plain map: thousands of accounts with several devices and handles, in the four shards that
 //! tables have in tests, so that shards grow and nearly every record has several keys in one shard.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
+    accounts::device,
     maker::{Maker, phone},
     *,
 };
 use crate::{
     registry::{
         HandleState,
-        account::{Account, Claim},
+        account::{Account, Claim, Device},
         arena::Arena,
         handle_state::Tombstone,
         index::Index,
@@ -208,6 +213,48 @@ fn an_index_made_of_all_accounts_at_once_is_the_same_by_any_number_of_threads() 
         }
         assert!(Index::of(arena, threads).is_err());
     }
+}
+
+/// The instants of check-ins that a probe of `handle` reads: those of one account.
+fn read_by(index: &Index, handle: &Handle) -> Vec<Timestamp> {
+    let read = RefCell::new(Vec::new());
+    index.probe(handle, NOW, |last| {
+        read.borrow_mut().push(last);
+        last.plus(LEASE)
+    });
+    read.into_inner()
+}
+
+/// The time of an answer must not tell a handle that somebody hides from one that nobody holds.
+#[test]
+fn a_handle_that_nobody_holds_reads_one_account_as_a_hidden_one_does() {
+    const HOLDERS: u64 = 1_000;
+    let mut index = Index::new();
+    assert!(read_by(&index, &phone(0)).is_empty(), "there is no account to read");
+    for number in 0..HOLDERS {
+        let mut account = Account::new(AccountId::from_bits(number + 1));
+        let at = NOW.plus(Duration::from_secs(number));
+        let devices = vec![DeviceId::from_bits(number + 1)];
+        account.devices.push(Device { id: devices[0], last_check_in_at: at, ..device(0) });
+        let (handle, discoverable) = (phone(number), false);
+        account.claims.push(Claim { handle, proved_at: NOW, discoverable, devices });
+        index.apply(Mutation::PutAccount { account, known_by: None });
+        let strangers = HOLDERS + number * 10..HOLDERS + number * 10 + 10;
+        for handle in strangers.map(phone) {
+            assert_eq!(index.probe(&handle, NOW, |last| last.plus(LEASE)), HandleState::Unknown);
+            assert_eq!(read_by(&index, &handle).len(), 1);
+        }
+    }
+    for number in 0..HOLDERS {
+        assert_eq!(read_by(&index, &phone(number)), [NOW.plus(Duration::from_secs(number))]);
+    }
+    // Not the same few accounts, which would stay in the cache: a share of 1 - 1/e if each is equally likely.
+    let others: Vec<_> =
+        (HOLDERS..2 * HOLDERS).flat_map(|number| read_by(&index, &phone(number))).collect();
+    let distinct: BTreeSet<_> = others.iter().copied().collect();
+    assert!(distinct.len() > HOLDERS as usize / 2, "{}", distinct.len());
+    let again = (HOLDERS..2 * HOLDERS).flat_map(|number| read_by(&index, &phone(number)));
+    assert!(again.eq(others), "a second probe of a handle reads what the first one read");
 }
 
 #[test]

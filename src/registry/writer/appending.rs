@@ -52,15 +52,18 @@ impl Writer {
         match log.append(&doubt.bytes) {
             Ok(Appended::Mine) => self.win(doubt),
             Ok(Appended::Taken(head)) => self.lose(doubt, head),
-            Err(EngineError::Refused(error)) if !doubt.is_open => {
+            Err(error) => self.unanswered(doubt, &error),
+        }
+    }
+
+    fn unanswered(&mut self, doubt: Doubt, error: &EngineError) {
+        match (LogStop::of(error), error) {
+            (Some(why), _) => self.stop_with(doubt, why),
+            (None, EngineError::Refused(_)) if !doubt.is_open => {
                 tracing::error!(%error, "the shared log refused an entry");
                 refuse(doubt.jobs, ChangeError::StoreUnwritable);
             }
-            Err(EngineError::Damaged(what)) => self.stop_with(doubt, LogStop::Damaged(what)),
-            Err(EngineError::Trimmed { first }) => self.stop_with(doubt, LogStop::Trimmed(first)),
-            Err(error @ (EngineError::Unknown(_) | EngineError::Refused(_))) => {
-                self.keep(doubt, &error);
-            }
+            _ => self.keep(doubt, error),
         }
     }
 
@@ -69,7 +72,7 @@ impl Writer {
         let Some(log) = &mut self.log else { return };
         let head = log.applied.head.after(&doubt.bytes);
         let entry = Applied { head, decided_at: doubt.decided.at };
-        log.applied = entry;
+        log.advance(entry);
         let outcome = self.committer.carry_out(doubt.decided, Some(entry));
         doubt.jobs.into_iter().for_each(|job| job.answer(outcome.clone()));
     }
@@ -80,24 +83,18 @@ impl Writer {
         if head.place <= log.applied.head.place {
             return self.stop_with(doubt, LogStop::Diverged);
         }
-        let entries = match log.read() {
-            Ok(entries) => entries,
-            Err(EngineError::Damaged(what)) => {
-                return self.stop_with(doubt, LogStop::Damaged(what));
-            }
-            Err(EngineError::Trimmed { first }) => {
-                return self.stop_with(doubt, LogStop::Trimmed(first));
-            }
-            // Perhaps the first of them is this one.
-            Err(error) => return self.keep(doubt, &error),
-        };
-        match entries.first() {
-            None => self.stop_with(doubt, LogStop::Damaged("it has no entry before its head")),
-            Some(Entry { bytes, .. }) if *bytes == doubt.bytes => self.win(doubt),
-            Some(_) => {
-                self.apply_all(&entries);
+        // Perhaps the first of them is this one.
+        match log.read().as_deref() {
+            Ok([]) => self.keep(doubt, &too_old()),
+            Ok([Entry { bytes, .. }, ..]) if *bytes == doubt.bytes => self.win(doubt),
+            Ok(entries) => {
+                self.apply_all(entries);
                 self.plan_again(doubt.jobs);
             }
+            Err(error) => match LogStop::of(error) {
+                Some(why) => self.stop_with(doubt, why),
+                None => self.keep(doubt, error),
+            },
         }
     }
 
@@ -129,11 +126,15 @@ impl Writer {
 
     fn keep(&mut self, mut doubt: Doubt, error: &EngineError) {
         let Some(log) = &mut self.log else { return };
-        if !doubt.is_open {
-            tracing::warn!(%error, "the shared log did not say whether it has an entry; it is asked again");
+        if log.complaints.is_due(Instant::now()) {
+            tracing::warn!(%error, "the shared log does not say whether it has an entry; changes are refused until it does");
         }
         doubt.is_open = true;
         doubt.again_at = Instant::now() + limits::REGISTRY_LOG_RETRY_PAUSE;
+        // An engine that refuses this node does so for long.
+        if matches!(error, EngineError::Refused(_)) {
+            refuse(std::mem::take(&mut doubt.jobs), ChangeError::StoreUnwritable);
+        }
         doubt.answer_late();
         log.doubt = Some(doubt);
     }
@@ -143,6 +144,11 @@ impl Writer {
         refuse(doubt.jobs, ChangeError::StoreUnwritable);
         self.stop(why);
     }
+}
+
+/// A read of the engine may be as it was a moment ago.
+fn too_old() -> EngineError {
+    EngineError::Unknown("its entries are older than its head".to_owned())
 }
 
 fn refuse(jobs: Vec<Job>, error: ChangeError) {

@@ -3,6 +3,8 @@
 //! A nudge says that there is something to read. A poll each second stands behind nudges. Each entry must follow the last one by
 //! place and hash, and must fit the index: what does not stops the node, which repairs nothing itself.
 
+use std::time::Instant;
+
 use crate::{
     registry::{
         entry::{self, EntryError},
@@ -10,7 +12,7 @@ use crate::{
         member::LogStop,
         store::{Applied, Mutation},
     },
-    shared_log::{EngineError, Entry, Head},
+    shared_log::{Entry, Head},
 };
 
 use super::{committer::Decided, work::Writer};
@@ -21,16 +23,16 @@ impl Writer {
         let is_free = self.committer_is_free();
         let Some(log) = &mut self.log else { return };
         // Also if nothing is read now: the writer waits until the next poll.
-        let is_due =
-            log.is_poll_due() || self.shared.position.is_nudged_beyond(log.applied.head.place);
-        if is_due && is_free && log.can_append() {
-            while self.follow_page() {}
+        let is_ahead = self.shared.position.is_nudged_beyond(log.applied.head.place);
+        if log.is_poll_due(is_ahead) && is_free && log.can_follow() {
+            // A stop does not wait until this node has caught up: another one may append without end.
+            while self.follow_page() && !self.shared.is_closing() {}
         }
     }
 
     /// Applies a page of entries. True if there are more.
     fn follow_page(&mut self) -> bool {
-        let Some(log) = &self.log else { return false };
+        let Some(log) = &mut self.log else { return false };
         let read = log.head().and_then(|head| match head == log.applied.head {
             true => Ok((head, Vec::new())),
             false => Ok((head, log.read()?)),
@@ -44,16 +46,14 @@ impl Writer {
             Ok((head, entries)) => {
                 self.apply_all(&entries) && self.is_before(head) && !entries.is_empty()
             }
-            Err(EngineError::Damaged(what)) => {
-                self.stop(LogStop::Damaged(what));
-                false
-            }
-            Err(EngineError::Trimmed { first }) => {
-                self.stop(LogStop::Trimmed(first));
-                false
-            }
             Err(error) => {
-                tracing::warn!(%error, "the shared log cannot be read");
+                match LogStop::of(&error) {
+                    Some(why) => self.stop(why),
+                    None if log.complaints.is_due(Instant::now()) => {
+                        tracing::warn!(%error, "the shared log cannot be read");
+                    }
+                    None => {}
+                }
                 false
             }
         }
@@ -78,19 +78,24 @@ impl Writer {
             match self.apply(&entry.bytes) {
                 Ok(()) => {}
                 Err(error @ EntryError::KeyMissing(_)) => {
-                    tracing::warn!(%error, "it is looked for again at the next poll");
+                    self.wait_for_key(error);
                     return false;
                 }
                 Err(error) => {
-                    self.stop(match error {
-                        EntryError::NotNext(_) => LogStop::Diverged,
-                        error => LogStop::Entry(error),
-                    });
+                    self.stop(error.into());
                     return false;
                 }
             }
         }
         true
+    }
+
+    fn wait_for_key(&mut self, error: EntryError) {
+        let Some(log) = &mut self.log else { return };
+        log.lacks_key();
+        if log.key_complaints.is_due(Instant::now()) {
+            tracing::warn!(%error, "it is looked for again, and changes wait for it");
+        }
     }
 
     fn apply(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
@@ -102,7 +107,7 @@ impl Writer {
         }
         drop(index);
         let entry = Applied { head: log.applied.head.after(bytes), decided_at };
-        log.applied = entry;
+        log.advance(entry);
         // A failure is the committer's: it carries the entry out as soon as it can.
         let _ = self.committer.carry_out(Decided { at: decided_at, steps, changes }, Some(entry));
         Ok(())

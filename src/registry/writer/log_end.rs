@@ -28,7 +28,28 @@ pub(super) struct LogEnd {
     pub(super) doubt: Option<Doubt>,
     /// Why nothing more can be applied or appended.
     pub(super) stopped: Option<LogStop>,
+    /// Since when the next entry waits for its key.
+    lacks_key_since: Option<Instant>,
     poll_at: Instant,
+    /// Of an engine that does not do what it is asked for.
+    pub(super) complaints: Pace,
+    /// Of a key that is missing.
+    pub(super) key_complaints: Pace,
+}
+
+/// When to log again what goes on.
+#[derive(Default)]
+pub(super) struct Pace(Option<Instant>);
+
+impl Pace {
+    /// Whether it is to be logged `now`. Then it is not for a while.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.0.is_none_or(|next| next <= now);
+        if is_due {
+            self.0 = Some(now + limits::REGISTRY_LOG_COMPLAINT_PAUSE);
+        }
+        is_due
+    }
 }
 
 /// An entry that was sent to the log.
@@ -61,13 +82,46 @@ impl Doubt {
 impl LogEnd {
     pub(super) fn new(member: LogMember, applied: Applied) -> Self {
         let poll_at = Instant::now();
-        Self { member, applied, doubt: None, stopped: None, poll_at }
+        Self {
+            member,
+            applied,
+            doubt: None,
+            stopped: None,
+            lacks_key_since: None,
+            poll_at,
+            complaints: Pace::default(),
+            key_complaints: Pace::default(),
+        }
     }
 
-    /// How long to wait until an entry in doubt is sent again. None if there is none, or nobody waits for it any more.
-    pub(super) fn pause_of_doubt(&self) -> Option<Duration> {
-        let doubt = self.doubt.as_ref().filter(|doubt| !doubt.jobs.is_empty())?;
-        Some(doubt.again_at.saturating_duration_since(Instant::now()))
+    /// How long commands wait, because an entry is sent again or the next one's key is looked for again soon. None if they are carried
+    /// out or refused.
+    pub(super) fn pause_of_commands(&self) -> Option<Duration> {
+        let again_at = match &self.doubt {
+            Some(doubt) => (!doubt.jobs.is_empty()).then_some(doubt.again_at),
+            None => (self.stopped.is_none() && self.awaits_key()).then_some(self.poll_at),
+        };
+        Some(again_at?.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the next entry's key is missing, but not for long yet: it comes by an entry before, and must be stored first.
+    fn awaits_key(&self) -> bool {
+        self.lacks_key_since
+            .is_some_and(|since| since.elapsed() < limits::REGISTRY_LOG_DOUBT_PATIENCE)
+    }
+
+    /// Notes that the next entry's key is missing.
+    pub(super) fn lacks_key(&mut self) {
+        let now = Instant::now();
+        self.lacks_key_since.get_or_insert(now);
+        if self.awaits_key() {
+            self.poll_at = now + limits::REGISTRY_LOG_RETRY_PAUSE;
+        }
+    }
+
+    /// Notes which entry was applied last.
+    pub(super) fn advance(&mut self, applied: Applied) {
+        (self.applied, self.lacks_key_since) = (applied, None);
     }
 
     /// How long nothing needs to be asked of the log.
@@ -76,18 +130,24 @@ impl LogEnd {
         at.saturating_duration_since(Instant::now())
     }
 
-    pub(super) fn can_append(&self) -> bool {
+    /// Whether entries of others can be applied.
+    pub(super) fn can_follow(&self) -> bool {
         self.doubt.is_none() && self.stopped.is_none()
     }
 
-    /// Whether it is time to ask the log for entries of others. Then the next time is a second later.
-    pub(super) fn is_poll_due(&mut self) -> bool {
+    /// Whether an entry of this node may become the next one.
+    pub(super) fn can_append(&self) -> bool {
+        self.can_follow() && self.lacks_key_since.is_none()
+    }
+
+    /// Whether it is time to ask the log for entries of others: each second, and at once if it `is_ahead`, unless a key is missing.
+    pub(super) fn is_poll_due(&mut self, is_ahead: bool) -> bool {
         let now = Instant::now();
         let is_due = self.poll_at <= now;
         if is_due {
             self.poll_at = now + limits::REGISTRY_LOG_POLL;
         }
-        is_due
+        is_due || is_ahead && self.lacks_key_since.is_none()
     }
 
     /// The first instant at which the next entry may be decided: later than the last one, whatever the clocks say.
@@ -138,5 +198,20 @@ impl LogEnd {
         let timed = async { tokio::time::timeout(limits::REGISTRY_LOG_CALL_PATIENCE, call).await };
         let late = || EngineError::Unknown("the call takes too long".to_owned());
         self.member.runtime.block_on(timed).unwrap_or_else(|_| Err(late()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_is_logged_once_in_a_while() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        let pause = limits::REGISTRY_LOG_COMPLAINT_PAUSE;
+        let mut due_after = |span| pace.is_due(start + span);
+        let first = [Duration::ZERO, Duration::ZERO, pause / 2].map(&mut due_after);
+        assert_eq!(first, [true, false, false]);
+        assert_eq!([pause, pause, pause * 3 / 2].map(&mut due_after), [true, false, false]);
     }
 }

@@ -74,6 +74,8 @@ impl Writer {
             let next = self.next();
             self.maintain();
             match next {
+                // This look at the log found that commands must wait.
+                Next::Job(job) if self.must_wait() => self.ahead.push_front(job),
                 Next::Job(job) => self.serve(job),
                 Next::Pause => self.committer.tidy(),
                 Next::Closed => break,
@@ -85,8 +87,8 @@ impl Writer {
 
     fn next(&mut self) -> Next {
         let log = self.log.as_ref();
-        if let Some(pause) = log.and_then(LogEnd::pause_of_doubt) {
-            // What waits is not refused yet: nearly always the engine answers soon.
+        if let Some(pause) = log.and_then(LogEnd::pause_of_commands) {
+            // What waits is not refused yet: nearly always the engine answers soon, or the key comes.
             thread::sleep(pause);
             return Next::Pause;
         }
@@ -111,6 +113,10 @@ impl Writer {
             self.settle_doubt();
             self.follow();
         }
+    }
+
+    fn must_wait(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.pause_of_commands().is_some())
     }
 
     /// Why a command cannot be carried out now. What needs no record is carried out though the log takes none: a device must not

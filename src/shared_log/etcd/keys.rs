@@ -39,6 +39,19 @@ impl Keys {
         format!("{}log/{place:020}", self.prefix).into()
     }
 
+    /// Every key that begins with the prefix, but those of probes: two ranges, each with its first key and the first behind it.
+    pub(super) fn all_but_probes(&self) -> [(Bytes, Bytes); 2] {
+        let end = match self.prefix.as_bytes() {
+            // The prefix of a log ends with a slash, and `0` is the character after that.
+            [before @ .., last] if *last < u8::MAX => [before, &[last + 1]].concat(),
+            // etcd: every key from the first one on.
+            _ => vec![0],
+        };
+        let probes = [format!("{}probe/", self.prefix), format!("{}probe0", self.prefix)];
+        let [probes, behind] = probes.map(Bytes::from);
+        [(self.prefix.clone().into(), probes), (behind, end.into())]
+    }
+
     /// The first key after those of entries: `0` is the character after `/`.
     pub(super) fn entries_end(&self) -> Bytes {
         format!("{}log0", self.prefix).into()
@@ -91,6 +104,26 @@ mod tests {
         }
         assert!(keys.place(b"/a/log/1").is_err());
         assert!(Keys::new("/b/".to_owned()).place(&keys.entry(1)).is_err());
+    }
+
+    #[test]
+    fn all_keys_but_those_of_probes_lie_in_the_two_ranges() {
+        let keys = Keys::new("a/".to_owned());
+        let ranges = keys.all_but_probes();
+        let holds = |key: &Bytes| ranges.iter().any(|(first, end)| (first..end).contains(&key));
+        for key in [
+            keys.head(),
+            keys.fence(),
+            keys.entry(0),
+            keys.entry(u64::MAX),
+            "a/".into(),
+            "a/z".into(),
+        ] {
+            assert!(holds(&key), "{key:?}");
+        }
+        for key in [keys.probe("x"), "a".into(), "b/head".into(), "a0".into()] {
+            assert!(!holds(&key), "{key:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod probe;
 #[cfg(test)]
 mod tests;
 mod version;
+mod whole;
 
 use std::{
     fmt,
@@ -35,7 +36,10 @@ use std::{
 use futures_util::future::BoxFuture;
 use prost::bytes::Bytes;
 
-pub use self::config::{Config, Fence, Tls};
+pub use self::{
+    config::{Config, Fence, Tls},
+    probe::Probed,
+};
 use self::{
     keys::{Keys, head_value, parse_head},
     members::{Fault, Members},

@@ -1,14 +1,14 @@
 //! Why a request is not let through, and why a round was not good.
 
-use crate::shared_log::{follower::Diverged, interface::EngineError};
+use crate::shared_log::{follower::Stopped, interface::EngineError};
 
 /// Why a request is not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotCurrent {
     /// No round that began after the request arrived was good in time: the engine or the follower is slow or away.
     Behind,
-    /// This node and the log contradict each other. It stays so until the process starts again.
-    Diverged,
+    /// This node follows the log no further until the process starts again.
+    Stopped,
 }
 
 /// Why a round was not good, with the engine's words.
@@ -21,7 +21,7 @@ pub(super) enum Fault {
     #[error("this node did not apply the log's last entry in time")]
     NotApplied,
     #[error(transparent)]
-    Diverged(#[from] Diverged),
+    Stopped(#[from] Stopped),
 }
 
 /// The kinds of causes why a round was not good, for metrics.
@@ -37,12 +37,23 @@ pub enum RoundFailure {
     NotApplied,
     /// The head is older than what this node has applied, or another one at the same place, or the follower found such a thing.
     Diverged,
+    /// The log has the next entry for this node no more.
+    Trimmed,
+    /// This node cannot read or apply the next entry.
+    Entry,
 }
 
 impl RoundFailure {
     /// All of them, in their order.
-    pub const ALL: [Self; 5] =
-        [Self::Unanswered, Self::Refused, Self::Damaged, Self::NotApplied, Self::Diverged];
+    pub const ALL: [Self; 7] = [
+        Self::Unanswered,
+        Self::Refused,
+        Self::Damaged,
+        Self::NotApplied,
+        Self::Diverged,
+        Self::Trimmed,
+        Self::Entry,
+    ];
 
     /// Its stable name.
     pub const fn code(self) -> &'static str {
@@ -52,6 +63,8 @@ impl RoundFailure {
             Self::Damaged => "damaged",
             Self::NotApplied => "not-applied",
             Self::Diverged => "diverged",
+            Self::Trimmed => "trimmed",
+            Self::Entry => "entry",
         }
     }
 }
@@ -62,9 +75,12 @@ impl From<&Fault> for RoundFailure {
             Fault::Silent | Fault::Engine(EngineError::Unknown(_)) => Self::Unanswered,
             Fault::Engine(EngineError::Refused(_)) => Self::Refused,
             // A head cannot be trimmed.
-            Fault::Engine(EngineError::Damaged(_) | EngineError::Trimmed { .. }) => Self::Damaged,
+            Fault::Engine(EngineError::Damaged(_) | EngineError::Trimmed { .. })
+            | Fault::Stopped(Stopped::Damaged) => Self::Damaged,
             Fault::NotApplied => Self::NotApplied,
-            Fault::Diverged(_) => Self::Diverged,
+            Fault::Stopped(Stopped::Diverged) => Self::Diverged,
+            Fault::Stopped(Stopped::Trimmed) => Self::Trimmed,
+            Fault::Stopped(Stopped::Entry) => Self::Entry,
         }
     }
 }

@@ -64,7 +64,7 @@ impl Fence {
         Self { rounds: Arc::clone(&self.rounds), ended: Arc::default() }
     }
 
-    /// Begins rounds while requests wait, and after a failed one until one is good. Ends once this node has diverged. To be run once.
+    /// Begins rounds while requests wait, and after a failed one until one is good. Ends once this node has stopped to follow. To be run once.
     pub async fn run(&self) {
         self.rounds.run().await;
     }
@@ -97,7 +97,7 @@ impl Fence {
     /// Waits until this node has applied all that the log had at `arrived`, which must not be later than this call.
     ///
     /// # Errors
-    /// If that is not known in time, or the node has diverged.
+    /// If that is not known in time, or the node follows the log no further.
     pub async fn pass(&self, arrived: Instant) -> Result<(), NotCurrent> {
         let passed = self.wait_for(self.rounds.ask(), arrived).await;
         self.rounds.observe(arrived.elapsed());

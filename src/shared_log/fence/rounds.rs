@@ -23,7 +23,7 @@ use crate::{
     lock::lock,
     metrics::{Histogram, HistogramValues},
     shared_log::{
-        follower::{Diverged, Followed},
+        follower::{Followed, Stopped},
         interface::Head,
     },
 };
@@ -66,7 +66,7 @@ pub(super) struct Rounds {
     asked: Notify,
     /// The last good round.
     good: AtomicU64,
-    has_diverged: AtomicBool,
+    has_stopped: AtomicBool,
     turns: watch::Sender<Turn>,
     /// When the first round began that was slow or failed since the last good one.
     failing_since: Mutex<Option<Instant>>,
@@ -85,7 +85,7 @@ impl Rounds {
             wanted: AtomicU64::new(0),
             asked: Notify::new(),
             good: AtomicU64::new(0),
-            has_diverged: AtomicBool::new(false),
+            has_stopped: AtomicBool::new(false),
             turns: watch::Sender::default(),
             failing_since: Mutex::default(),
             head: AtomicU64::new(0),
@@ -115,16 +115,16 @@ impl Rounds {
 
     /// The result for those who wait for `round`, if it is known.
     pub(super) fn result(&self, round: u64) -> Option<Result<(), NotCurrent>> {
-        if self.has_diverged.load(SeqCst) {
-            return Some(Err(NotCurrent::Diverged));
+        if self.has_stopped.load(SeqCst) {
+            return Some(Err(NotCurrent::Stopped));
         }
         (self.good.load(SeqCst) >= round).then_some(Ok(()))
     }
 
     /// Whether the last rounds were good, or bad for less than the timeout.
     pub(super) fn standing(&self) -> Result<(), NotCurrent> {
-        if self.has_diverged.load(SeqCst) {
-            return Err(NotCurrent::Diverged);
+        if self.has_stopped.load(SeqCst) {
+            return Err(NotCurrent::Stopped);
         }
         let failing_since = *lock(&self.failing_since);
         let is_behind = failing_since.is_some_and(|since| since.elapsed() >= self.timeout);
@@ -161,7 +161,7 @@ impl Rounds {
         }
     }
 
-    /// Makes rounds until one is good. False if this node has diverged.
+    /// Makes rounds until one is good. False if this node has stopped.
     async fn until_good(&self) -> bool {
         let pause = limits::FENCE_RETRY_PAUSE.min(self.timeout / 2);
         let mut failures = 0;
@@ -173,7 +173,7 @@ impl Rounds {
                     return true;
                 }
                 Ok(()) => return true,
-                Err(Fault::Diverged(error)) => {
+                Err(Fault::Stopped(error)) => {
                     tracing::error!(%error, "every request is refused until this process starts again");
                     return false;
                 }
@@ -211,7 +211,7 @@ impl Rounds {
             Err(fault) => {
                 let failure = RoundFailure::from(fault);
                 self.failed[failure as usize].fetch_add(1, Relaxed);
-                self.has_diverged.store(failure == RoundFailure::Diverged, SeqCst);
+                self.has_stopped.store(matches!(fault, Fault::Stopped(_)), SeqCst);
                 self.alarm(began);
             }
         }
@@ -229,15 +229,15 @@ impl Rounds {
         let head =
             timeout_at(until, self.followed.log.head()).await.map_err(|_| Fault::Silent)??;
         self.head.store(head.place, Relaxed);
-        let applied = if head.place > before.place {
+        if head.place > before.place {
             self.followed.follower.nudge(head.place);
-            let reached = timeout_at(until, self.followed.follower.reached(head.place)).await;
-            reached.map_err(|_| Fault::NotApplied)??
-        } else {
-            before
-        };
+        }
+        // Also if it is applied: a follower that has stopped lets nobody pass.
+        let reached = timeout_at(until, self.followed.follower.reached(head.place)).await;
+        let applied = reached.map_err(|_| Fault::NotApplied)??;
         let is_older = head.place < before.place;
-        let is_another = head.place == applied.place && head.hash != applied.hash;
-        if is_older || is_another { Err(Diverged.into()) } else { Ok(()) }
+        let is_another =
+            [before, applied].iter().any(|it| head.place == it.place && head.hash != it.hash);
+        if is_older || is_another { Err(Stopped::Diverged.into()) } else { Ok(()) }
     }
 }

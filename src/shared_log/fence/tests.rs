@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     limits,
     lock::lock,
-    shared_log::{Appended, Diverged, EngineError, Entry, Follower, Head, SharedLog},
+    shared_log::{Appended, EngineError, Entry, Follower, Head, SharedLog, Stopped},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -98,14 +98,14 @@ impl SharedLog for Log {
 
 /// A follower that has applied what the test says.
 struct Applied {
-    state: watch::Sender<Result<Head, Diverged>>,
+    state: watch::Sender<Result<Head, Stopped>>,
     /// Whether a nudge applies all that the log has.
     is_eager: AtomicBool,
     log: Arc<Log>,
 }
 
 impl Applied {
-    fn put(&self, state: Result<Head, Diverged>) {
+    fn put(&self, state: Result<Head, Stopped>) {
         self.state.send_modify(|is| *is = state);
     }
 
@@ -120,7 +120,8 @@ impl Applied {
 
 impl Follower for Applied {
     fn applied(&self) -> Head {
-        self.state.borrow().expect("the test does not ask a follower that diverged")
+        // One that has stopped has applied all before.
+        self.state.borrow().unwrap_or_else(|_| *lock(&self.log.head))
     }
 
     fn nudge(&self, _: u64) {
@@ -129,10 +130,10 @@ impl Follower for Applied {
         }
     }
 
-    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Diverged>> {
+    fn reached(&self, place: u64) -> BoxFuture<'_, Result<Head, Stopped>> {
         let mut state = self.state.subscribe();
         let is_there =
-            move |state: &Result<Head, Diverged>| state.map_or(true, |head| head.place >= place);
+            move |state: &Result<Head, Stopped>| state.map_or(true, |head| head.place >= place);
         async move { *state.wait_for(is_there).await.unwrap() }.boxed()
     }
 }
@@ -409,14 +410,18 @@ async fn requests_that_wait_for_a_failed_round_pass_with_the_next_one() {
 
 /// All that wait and all that come are refused, and a log that is right again changes nothing.
 async fn stays_diverged(world: &World) {
-    assert_eq!(world.request().await.1, Err(NotCurrent::Diverged));
-    assert_eq!(world.failed(RoundFailure::Diverged), 1);
+    stays_stopped(world, RoundFailure::Diverged).await;
+}
+
+async fn stays_stopped(world: &World, why: RoundFailure) {
+    assert_eq!(world.request().await.1, Err(NotCurrent::Stopped));
+    assert_eq!(world.failed(why), 1);
     let asked = world.log.asked();
     *lock(&world.log.head) = world.follower.state.borrow().unwrap_or(Head::EMPTY);
     world.follower.catch_up();
     sleep(TIMEOUT).await;
-    assert_eq!(world.request().now_or_never(), Some((Duration::ZERO, Err(NotCurrent::Diverged))));
-    assert_eq!(world.fence.probe().now_or_never(), Some(Err(NotCurrent::Diverged)));
+    assert_eq!(world.request().now_or_never(), Some((Duration::ZERO, Err(NotCurrent::Stopped))));
+    assert_eq!(world.fence.probe().now_or_never(), Some(Err(NotCurrent::Stopped)));
     assert!(!world.fence.figures().is_current);
     assert_eq!(world.log.asked(), asked, "it asks the log, but would not believe it");
 }
@@ -448,23 +453,37 @@ async fn another_head_at_the_same_place_ends_the_service_for_good() {
             let waiting = spawn(world.request());
             settle().await;
             world.follower.set(other);
-            assert_eq!(waiting.await.unwrap(), (ms(1), Err(NotCurrent::Diverged)));
+            assert_eq!(waiting.await.unwrap(), (ms(1), Err(NotCurrent::Stopped)));
         }
         stays_diverged(&world).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_that_diverged_ends_the_service_for_good() {
-    let world = World::running();
-    world.follower.is_eager.store(false, SeqCst);
-    world.log.append();
-    let waiting = spawn(world.request());
-    settle().await;
-    world.follower.put(Err(Diverged));
-    assert_eq!(waiting.await.unwrap(), (ms(1), Err(NotCurrent::Diverged)));
-    world.follower.set(Head::EMPTY);
-    stays_diverged(&world).await;
+async fn a_follower_that_stopped_ends_the_service_for_good() {
+    for (stopped, why) in [
+        (Stopped::Diverged, RoundFailure::Diverged),
+        (Stopped::Trimmed, RoundFailure::Trimmed),
+        (Stopped::Entry, RoundFailure::Entry),
+        (Stopped::Damaged, RoundFailure::Damaged),
+    ] {
+        let world = World::running();
+        world.follower.is_eager.store(false, SeqCst);
+        world.log.append();
+        let waiting = spawn(world.request());
+        settle().await;
+        world.follower.put(Err(stopped));
+        assert_eq!(waiting.await.unwrap(), (ms(1), Err(NotCurrent::Stopped)));
+        world.follower.set(Head::EMPTY);
+        stays_stopped(&world, why).await;
+
+        // It has applied all that there is, and takes no more.
+        let world = World::running();
+        world.log.append();
+        world.request().await.1.unwrap();
+        world.follower.put(Err(stopped));
+        stays_stopped(&world, why).await;
+    }
 }
 
 /// The follower may apply more than the head while the round waits.

@@ -266,6 +266,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "query_log",
             "registry",
             "server",
+            "shared_log",
             "telemetry",
             "timeline",
             "verification",

@@ -2,12 +2,13 @@
 //! command.
 
 mod model;
+mod quirks;
 mod races;
 mod stops;
 
 use std::ops::Deref;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -19,7 +20,7 @@ use crate::{
         genesis,
         store::{Applied, Mutation, Store as _, tests::memory::Disk},
     },
-    shared_log::{Appended, Call, Fault, Follower as _, Head, MemoryLog, SharedLog},
+    shared_log::{Appended, Call, EngineError, Fault, Follower as _, Head, MemoryLog, SharedLog},
 };
 
 const NODES: usize = 3;
@@ -74,6 +75,59 @@ fn member(log: Arc<dyn SharedLog>, runtime: &Runtime, node: u64) -> LogMember {
         node: NodeId(node),
         keys: Arc::new(OneKey::new()),
         format: EntryFormat::NEWEST,
+    }
+}
+
+/// An engine that is wrong on purpose in some of its calls.
+trait Quirk: Send + Sync {
+    fn log(&self) -> &MemoryLog;
+
+    fn append<'a>(
+        &'a self,
+        expected: Head,
+        entry: &'a [u8],
+    ) -> BoxFuture<'a, Result<Appended, EngineError>> {
+        self.log().append(expected, entry)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
+        self.log().head()
+    }
+
+    fn read(
+        &self,
+        first: u64,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<crate::shared_log::Entry>, EngineError>> {
+        self.log().read(first, bytes)
+    }
+}
+
+struct Quirky<Q>(Q);
+
+impl<Q: Quirk> SharedLog for Quirky<Q> {
+    fn append<'a>(
+        &'a self,
+        expected: Head,
+        entry: &'a [u8],
+    ) -> BoxFuture<'a, Result<Appended, EngineError>> {
+        self.0.append(expected, entry)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
+        self.0.head()
+    }
+
+    fn read(
+        &self,
+        first: u64,
+        bytes: usize,
+    ) -> BoxFuture<'_, Result<Vec<crate::shared_log::Entry>, EngineError>> {
+        self.0.read(first, bytes)
+    }
+
+    fn trim(&self, below: u64) -> BoxFuture<'_, Result<(), EngineError>> {
+        self.0.log().trim(below)
     }
 }
 

@@ -6,12 +6,11 @@ use std::{
     sync::Mutex,
 };
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 
 use super::*;
 use crate::{
     registry::{RowKind, Rows},
-    shared_log::EngineError,
     vocabulary::ChangeKind,
 };
 
@@ -234,7 +233,11 @@ fn what_three_racing_nodes_acknowledge_is_there_once_and_what_they_refuse_is_not
 /// An engine that appends whatever the head is.
 struct Careless(Arc<MemoryLog>);
 
-impl SharedLog for Careless {
+impl Quirk for Careless {
+    fn log(&self) -> &MemoryLog {
+        &self.0
+    }
+
     fn append<'a>(
         &'a self,
         _: Head,
@@ -245,26 +248,10 @@ impl SharedLog for Careless {
             self.0.append(head, entry).await
         })
     }
-
-    fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
-        self.0.head()
-    }
-
-    fn read(
-        &self,
-        first: u64,
-        bytes: usize,
-    ) -> BoxFuture<'_, Result<Vec<crate::shared_log::Entry>, EngineError>> {
-        self.0.read(first, bytes)
-    }
-
-    fn trim(&self, below: u64) -> BoxFuture<'_, Result<(), EngineError>> {
-        self.0.trim(below)
-    }
 }
 
 #[test]
 fn an_engine_that_ignores_the_expected_head_is_noticed_by_the_chain() {
-    let why = run(1, |log| Arc::new(Careless(log))).expect_err("it is wrong");
+    let why = run(1, |log| Arc::new(Quirky(Careless(log)))).expect_err("it is wrong");
     assert!(why.contains("does not continue") || why.contains("does not follow"), "{why}");
 }

@@ -1,16 +1,12 @@
 //! What stops a node, what it refuses, and what it leaves alone.
 
-use std::sync::atomic::AtomicU64;
-
-use futures_util::future::BoxFuture;
-
 use super::*;
 use crate::{
     registry::{
         EntryError, HandleState, ImportRecords, LogStop, OpenError, TransferAccount, TransferClaim,
         TransferDevice, entry,
     },
-    shared_log::{Diverged, EngineError},
+    shared_log::Stopped,
 };
 
 struct Two {
@@ -144,7 +140,7 @@ fn a_log_restored_from_a_backup_stops_a_node_and_is_not_repaired() {
         let device = two.ann.device().await.device;
         two.engine.restore(&backup);
         assert_eq!(stops(&two.ann).await, LogStop::Diverged);
-        assert_eq!(two.ann.registry.reached(99).await, Err(Diverged));
+        assert_eq!(two.ann.registry.reached(99).await, Err(Stopped::Diverged));
         assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
         // The other one goes on: it had not applied what is gone.
         two.ben.log.set_away(false);
@@ -186,6 +182,7 @@ fn a_node_that_was_away_for_too_long_says_that_it_needs_a_snapshot() {
         two.ben.log.set_away(false);
         assert_eq!(stops(&two.ben).await, LogStop::Trimmed(3));
         assert_eq!(two.ben.registry.sign_up(sign_up(None)).await.map(drop), Err(REFUSED));
+        assert_eq!(two.ben.registry.reached(4).await, Err(Stopped::Trimmed));
     });
 }
 
@@ -197,6 +194,10 @@ fn an_entry_that_cannot_be_read_stops_every_node_before_it() {
         two.engine.append(head, &[9, 1, 2, 3]).await.expect("it takes any bytes");
         let why = LogStop::Entry(EntryError::FormatUnknown(9));
         assert_eq!((stops(&two.ann).await, stops(&two.ben).await), (why, why));
+        // Also whoever asks only for what is applied.
+        for place in [head.place, head.place + 1] {
+            assert_eq!(two.ann.registry.reached(place).await, Err(Stopped::Entry));
+        }
         assert_eq!(two.ann.registry.applied(), head);
         assert_eq!(two.ann.registry.check_in(device).await, Err(REFUSED));
         assert!(two.ann.registry.device(device).expect("reading goes on").is_some());
@@ -225,35 +226,22 @@ async fn append(engine: &MemoryLog, steps: Vec<Mutation>) {
 }
 
 /// An engine that lets another node append first, every time.
-struct Late(Arc<MemoryLog>, AtomicU64);
+struct Late(Arc<MemoryLog>);
 
-impl SharedLog for Late {
+impl Quirk for Late {
+    fn log(&self) -> &MemoryLog {
+        &self.0
+    }
+
     fn append<'a>(
         &'a self,
         expected: Head,
         bytes: &'a [u8],
     ) -> BoxFuture<'a, Result<Appended, EngineError>> {
         Box::pin(async move {
-            self.1.fetch_add(1, Ordering::SeqCst);
             append(&self.0, Vec::new()).await;
             self.0.append(expected, bytes).await
         })
-    }
-
-    fn head(&self) -> BoxFuture<'_, Result<Head, EngineError>> {
-        self.0.head()
-    }
-
-    fn read(
-        &self,
-        first: u64,
-        bytes: usize,
-    ) -> BoxFuture<'_, Result<Vec<crate::shared_log::Entry>, EngineError>> {
-        self.0.read(first, bytes)
-    }
-
-    fn trim(&self, below: u64) -> BoxFuture<'_, Result<(), EngineError>> {
-        self.0.trim(below)
     }
 }
 
@@ -261,7 +249,7 @@ impl SharedLog for Late {
 fn a_command_that_loses_every_race_is_refused_as_overloaded() {
     let (engine, runtime) = (begun_log(), engine_runtime());
     let clock = ManualClock::at(Timestamp::from_secs(1_800_000_000));
-    let with = (clock, &runtime, (|log| Arc::new(Late(log, AtomicU64::new(0)))) as Wrap);
+    let with = (clock, &runtime, (|log| Arc::new(Quirky(Late(log)))) as Wrap);
     let node = Node::start(1, Arc::new(engine.handle()), begun_disk(), Vec::new(), with);
     super::super::model::runtime().block_on(async {
         let refused = node.registry.sign_up(sign_up(None)).await.map(drop);

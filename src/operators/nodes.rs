@@ -1,0 +1,296 @@
+//! Nodes of a cluster: the invites by which they join, and the operators as whom they call each other.
+//!
+//! An invite is a row with an end: its key is the hash of a token, its value the name of the node. Whoever has the token may join under
+//! that name, once. Every node has the row, so the token is good at each of them.
+
+use super::{
+    error::OperatorsError,
+    list::{KIND, Operators, add, check_room},
+    operator::{Operator, OperatorToken, Role, TokenHash, is_name},
+};
+use crate::{
+    limits,
+    registry::{RowKind, Rows, RowsView},
+};
+
+/// What the name of a node's operator begins with.
+const OPERATOR_PREFIX: &str = "member-";
+/// What the token of an invite begins with.
+const INVITE_PREFIX: &str = "di_";
+
+/// An invite that is not valid yet. Its token can be shown before it is valid, as that of an operator.
+#[derive(Debug)]
+pub struct NewInvite {
+    pub(super) node: String,
+    token: OperatorToken,
+}
+
+impl NewInvite {
+    /// An invite with a fresh token for the node of this name.
+    ///
+    /// # Errors
+    /// If no node can have this name.
+    pub fn new(node: &str) -> Result<Self, OperatorsError> {
+        if !is_node_name(node) {
+            return Err(OperatorsError::NodeName);
+        }
+        Ok(Self { node: node.to_owned(), token: OperatorToken::beginning_with(INVITE_PREFIX) })
+    }
+
+    /// Its token.
+    pub const fn token(&self) -> &OperatorToken {
+        &self.token
+    }
+
+    pub(super) fn token_hash(&self) -> TokenHash {
+        TokenHash::of(self.token.reveal())
+    }
+}
+
+/// Whether a node could have this name: an operator's name, but short enough that the name of its own operator is one, too.
+pub fn is_node_name(text: &str) -> bool {
+    text.len() <= limits::CLUSTER_NODE_NAME_BYTES_MAX && is_name(text)
+}
+
+/// The name of the operator as whom the node of this name calls other nodes.
+pub fn operator_name(node: &str) -> String {
+    format!("{OPERATOR_PREFIX}{node}")
+}
+
+/// The kinds of rows that a registry has because of its cluster, beside operators that are people.
+pub const CLUSTER_KINDS: [RowKind; 4] =
+    [RowKind::Member, RowKind::Invite, RowKind::EntryKey, RowKind::Operator];
+
+/// Rows, as they are or as a command would leave them.
+trait Read {
+    fn has(&self, kind: RowKind, key: &str) -> bool;
+    fn number(&self, kind: RowKind) -> usize;
+}
+
+impl Read for RowsView<'_> {
+    fn has(&self, kind: RowKind, key: &str) -> bool {
+        self.get(kind, key.as_bytes()).is_some()
+    }
+
+    fn number(&self, kind: RowKind) -> usize {
+        self.count(kind)
+    }
+}
+
+impl Read for Rows<'_> {
+    fn has(&self, kind: RowKind, key: &str) -> bool {
+        self.get(kind, key.as_bytes()).is_some()
+    }
+
+    fn number(&self, kind: RowKind) -> usize {
+        self.count(kind)
+    }
+}
+
+impl Operators {
+    /// Whether a node of this name can be invited now.
+    pub(super) fn check_invite(&self, node: &str) -> Result<(), OperatorsError> {
+        check(&self.registry.rows_so_far(), node)
+    }
+
+    /// Lets a node join under this name, with the token of this hash. Durable when this returns.
+    pub(super) async fn invite(
+        &self,
+        node: String,
+        token: TokenHash,
+    ) -> Result<(), OperatorsError> {
+        self.registry.change_rows(move |rows| invite(rows, &node, token)).await
+    }
+
+    /// Has a node be none of the cluster any more. The other nodes refuse its token from the next call on.
+    pub(super) async fn remove_node(&self, node: String) -> Result<(), OperatorsError> {
+        self.registry.change_rows(move |rows| remove_node(rows, &node)).await
+    }
+}
+
+/// Whether a node of this name can join.
+fn check(rows: &impl Read, node: &str) -> Result<(), OperatorsError> {
+    if !is_node_name(node) {
+        return Err(OperatorsError::NodeName);
+    }
+    if rows.number(RowKind::Member) == 0 {
+        return Err(OperatorsError::NoCluster);
+    }
+    if rows.has(RowKind::Member, node) {
+        return Err(OperatorsError::NodeExists);
+    }
+    if limits::CLUSTER_MEMBERS_MAX <= rows.number(RowKind::Member) + rows.number(RowKind::Invite) {
+        return Err(OperatorsError::ClusterFull);
+    }
+    check_room(rows.has(KIND, &operator_name(node)), rows.number(KIND))
+}
+
+fn invite(rows: &mut Rows<'_>, node: &str, token_sha256: TokenHash) -> Result<(), OperatorsError> {
+    check(rows, node)?;
+    let ends_at = rows.now().plus(limits::CLUSTER_INVITE_LIFETIME);
+    rows.put(RowKind::Invite, token_sha256.bytes(), Some(ends_at), node.as_bytes().to_vec());
+    Ok(())
+}
+
+/// The name of the node that may join with the token of this hash. It is looked up by the hash of 256 random bits, so the time that
+/// this takes helps nobody to find a token.
+pub fn invited<'r>(rows: &'r RowsView<'_>, token: TokenHash) -> Option<&'r str> {
+    str::from_utf8(rows.get(RowKind::Invite, token.bytes())?).ok()
+}
+
+/// Takes an invite, which is gone then, and adds the operator of the node, whose own token has the hash `token_sha256`. None if there is no
+/// such invite any more.
+///
+/// # Errors
+/// If a node of this name has joined since, or no operator can be added.
+pub fn take_invite(
+    rows: &mut Rows<'_>,
+    invite: TokenHash,
+    token_sha256: TokenHash,
+) -> Result<Option<String>, OperatorsError> {
+    let Some(node) = rows.get(RowKind::Invite, invite.bytes()) else { return Ok(None) };
+    let node = String::from_utf8(node.to_vec()).map_err(|_| OperatorsError::Damaged)?;
+    if rows.has(RowKind::Member, &node) {
+        return Err(OperatorsError::NodeExists);
+    }
+    rows.remove(RowKind::Invite, invite.bytes());
+    add(rows, &operator_name(&node), Role::Member, token_sha256)?;
+    Ok(Some(node))
+}
+
+/// Adds the operator of a node, whose own token has the hash `token_sha256`, beside no invite: that of the first node.
+///
+/// # Errors
+/// If an operator has its name, or no more can be added.
+pub fn add_node(
+    rows: &mut Rows<'_>,
+    node: &str,
+    token_sha256: TokenHash,
+) -> Result<(), OperatorsError> {
+    add(rows, &operator_name(node), Role::Member, token_sha256)
+}
+
+/// Has the registry be that of a single machine: it has no nodes, no invites, and no operators of nodes any more.
+pub fn remove_cluster(rows: &mut Rows<'_>) {
+    for kind in CLUSTER_KINDS {
+        let is_gone = |name: &[u8], row: &[u8]| {
+            kind != KIND || Operator::read(name, row).is_some_and(|it| it.role == Role::Member)
+        };
+        for (key, row) in rows.all(kind) {
+            if is_gone(&key, &row) {
+                rows.remove(kind, &key);
+            }
+        }
+    }
+}
+
+fn remove_node(rows: &mut Rows<'_>, node: &str) -> Result<(), OperatorsError> {
+    if !is_node_name(node) || !rows.has(RowKind::Member, node) {
+        return Err(OperatorsError::NodeUnknown);
+    }
+    rows.remove(RowKind::Member, node.as_bytes());
+    let name = operator_name(node);
+    let of_node =
+        rows.get(KIND, name.as_bytes()).and_then(|row| Operator::read(name.as_bytes(), row));
+    // A person may have the name, too, in a registry that is older than its cluster.
+    if of_node.is_none_or(|operator| operator.role == Role::Member) {
+        rows.remove(KIND, name.as_bytes());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        clock::{ManualClock, SharedClock, Timestamp},
+        operators::{Operators, tests},
+        registry::Registry,
+    };
+
+    const HOUR: std::time::Duration = limits::CLUSTER_INVITE_LIFETIME;
+
+    /// The registry of a cluster whose only node is "a".
+    async fn cluster(directory: &std::path::Path, clock: &SharedClock) -> Arc<Registry> {
+        let registry = tests::started(directory, clock);
+        let found = |rows: &mut Rows<'_>| {
+            rows.put(RowKind::Member, b"a", None, vec![1]);
+            add(rows, "member-a", Role::Member, TokenHash::of("do_a"))
+        };
+        registry.change_rows(found).await.unwrap();
+        registry
+    }
+
+    async fn taken(
+        registry: &Registry,
+        invite: &NewInvite,
+        token: &'static str,
+    ) -> Result<Option<String>, OperatorsError> {
+        let hash = invite.token_hash();
+        let take = move |rows: &mut Rows<'_>| {
+            let node = take_invite(rows, hash, TokenHash::of(token))?;
+            if let Some(node) = &node {
+                rows.put(RowKind::Member, node.as_bytes(), None, vec![2]);
+            }
+            Ok::<_, OperatorsError>(node)
+        };
+        registry.change_rows(take).await
+    }
+
+    #[tokio::test]
+    async fn an_invite_is_good_once_for_its_name_and_for_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::from_secs(1_000_000));
+        let shared: SharedClock = Arc::clone(&clock) as _;
+        let registry = cluster(folder.path(), &shared).await;
+        let operators = Operators::new(Arc::clone(&registry));
+        let (one, other, late) = (new("b"), new("b"), new("c"));
+        for invite in [&one, &other, &late] {
+            operators.check_invite(&invite.node).unwrap();
+            operators.invite(invite.node.clone(), invite.token_hash()).await.unwrap();
+        }
+        assert_eq!(invited(&registry.rows_so_far(), one.token_hash()), Some("b"));
+        assert_eq!(invited(&registry.rows_so_far(), TokenHash::of("di_x")), None);
+        assert!(
+            operators.authenticate(one.token().reveal()).unwrap().is_none(),
+            "it opens nothing else"
+        );
+
+        assert_eq!(taken(&registry, &one, "do_b").await, Ok(Some("b".to_owned())));
+        let node = operators.authenticate("do_b").unwrap().unwrap();
+        assert_eq!((node.name.as_str(), node.role), ("member-b", Role::Member));
+        assert_eq!(taken(&registry, &one, "do_b").await, Ok(None), "it is used");
+        assert_eq!(taken(&registry, &other, "do_x").await, Err(OperatorsError::NodeExists));
+        assert_eq!(operators.check_invite("b"), Err(OperatorsError::NodeExists));
+        clock.advance(HOUR);
+        assert_eq!(invited(&registry.rows_so_far(), late.token_hash()), None);
+        assert_eq!(taken(&registry, &late, "do_c").await, Ok(None), "it has ended");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_removed_is_let_in_no_more_and_may_be_invited_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: SharedClock = ManualClock::at(Timestamp::from_secs(1_000_000));
+        let registry = cluster(folder.path(), &clock).await;
+        let operators = Operators::new(Arc::clone(&registry));
+        assert!(operators.authenticate("do_a").unwrap().is_some());
+        operators.remove_node("a".to_owned()).await.unwrap();
+        assert_eq!(operators.authenticate("do_a"), Ok(None));
+        assert_eq!(operators.remove_node("a".to_owned()).await, Err(OperatorsError::NodeUnknown));
+        assert_eq!(operators.check_invite("a"), Err(OperatorsError::NoCluster));
+    }
+
+    #[test]
+    fn the_longest_node_has_an_operator() {
+        let longest = "n".repeat(limits::CLUSTER_NODE_NAME_BYTES_MAX);
+        assert!(is_node_name(&longest) && is_name(&operator_name(&longest)));
+        assert!(!is_node_name(&format!("{longest}n")) && !is_node_name("") && !is_node_name("a/b"));
+        assert_eq!(NewInvite::new("a b").map(drop), Err(OperatorsError::NodeName));
+    }
+
+    fn new(node: &str) -> NewInvite {
+        NewInvite::new(node).unwrap()
+    }
+}

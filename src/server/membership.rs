@@ -1,0 +1,125 @@
+//! Which cluster a server is a node of, by its configuration and its data directory.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::{runtime::Handle, time::sleep};
+
+use crate::{
+    cluster::{ClusterKeys, Identity},
+    config::Config,
+    files::SharedDisk,
+    limits,
+    registry::{EntryFormat, LogMember},
+    shared_log::{
+        EngineError,
+        etcd::{Etcd, Probed},
+    },
+    shutdown::Shutdown,
+};
+
+/// A node's membership.
+pub(super) struct Membership {
+    pub(super) member: LogMember,
+    engine: Arc<Etcd>,
+}
+
+impl Membership {
+    /// The membership of the data directory. None if it is one of a single machine. The directory is locked.
+    ///
+    /// # Errors
+    /// If configuration and directory do not fit together, a file of the node cannot be used, or the engine refuses it. An engine that
+    /// does not answer is no error: requests wait for it behind the fence.
+    pub(super) async fn open(config: &Config, disk: &SharedDisk) -> anyhow::Result<Option<Self>> {
+        let data = &config.server.data;
+        let identity = match (Identity::read(data)?, config.cluster.is_on()) {
+            (None, false) => return Ok(None),
+            (None, true) => bail!(
+                "{}: belongs to no cluster, but cluster.engine names one; run `dispatchd cluster init` to begin a cluster with this \
+                 directory, or `dispatchd cluster join` with an empty one",
+                data.display()
+            ),
+            (Some(_), false) => bail!(
+                "{}: belongs to a cluster, but cluster.engine is empty; set it, or run `dispatchd cluster leave` to serve the directory \
+                 from this machine alone",
+                data.display()
+            ),
+            (Some(identity), true) => identity,
+        };
+        let named = &config.cluster.node;
+        if !named.is_empty() && *named != identity.name {
+            bail!(
+                "cluster.node = {named:?}, but {} is that of the node {:?}; leave the key empty, or remove the node and join anew",
+                data.display(),
+                identity.name
+            );
+        }
+        let keys = ClusterKeys::open(SharedDisk::clone(disk), data)
+            .context("opening the keys of the shared log")?;
+        let Some(keys) = keys else {
+            bail!(
+                "{}: has no key of the shared log; `dispatchd cluster init` or `join` was interrupted: run it again",
+                data.display()
+            )
+        };
+        let engine = Arc::new(Etcd::new(&config.cluster.etcd()?)?);
+        match engine.probe().await {
+            Ok(probed) => tell(&probed),
+            Err(error @ EngineError::Unknown(_)) => {
+                tracing::error!(%error, "requests get 503 until etcd answers");
+            }
+            Err(error) => return Err(error).context("cluster.engine"),
+        }
+        let member = LogMember {
+            log: Arc::clone(&engine) as _,
+            runtime: Handle::current(),
+            cluster: identity.cluster,
+            node: identity.node,
+            keys: Arc::new(keys),
+            format: EntryFormat::NEWEST,
+        };
+        Ok(Some(Self { member, engine }))
+    }
+
+    /// Asks the engine now and then which members it has: an older one that comes may answer reads with stale data.
+    pub(super) fn watch(self, shutdown: &Shutdown) {
+        let Self { engine, .. } = self;
+        let stop = shutdown.clone();
+        shutdown.spawn("engine", async move {
+            let watched = watch(&engine);
+            tokio::select! {
+                () = watched => {}
+                () = stop.stopping() => {}
+            }
+        });
+    }
+}
+
+async fn watch(engine: &Etcd) {
+    let mut before = String::new();
+    loop {
+        sleep(limits::CLUSTER_PROBE_PAUSE).await;
+        let now = match engine.probe().await {
+            Ok(probed) => said(&probed),
+            Err(error) => error.to_string(),
+        };
+        if now != before {
+            tracing::info!(engine = now, "etcd was asked again");
+        }
+        before = now;
+    }
+}
+
+fn tell(probed: &Probed) {
+    tracing::info!(engine = said(probed), "etcd answers");
+    for (url, why) in &probed.silent {
+        tracing::warn!(url, why, "a member of etcd does not answer");
+    }
+}
+
+fn said(Probed { fence, versions, silent }: &Probed) -> String {
+    let versions: Vec<_> =
+        versions.iter().map(|(url, version)| format!("{url} {version}")).collect();
+    let (versions, silent) = (versions.join(", "), silent.len());
+    format!("{versions}; {silent} silent; fence: {fence:?}")
+}
