@@ -6,6 +6,9 @@
 //! 1. The checks must find the fault in each of some histories made by hand.
 //! 2. They must find each flaw of nodes that are wrong on purpose, and nothing in sound ones.
 //! 3. Small sound nodes in this process follow a log in three real members of etcd, which are killed, paused, cut off and so on.
+//! 4. Three real servers do, and are struck, too.
+//!
+//! Words choose stages (`broken`, `small`, `whole`) and kinds of faults, such as `Kill`.
 //!
 //! Everything runs in namespaces of its own, which need root or namespaces of users. Without them it runs on loopback: then no link is
 //! cut and no disk is full. The exit code is 1 if a check finds something.

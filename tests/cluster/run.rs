@@ -142,7 +142,7 @@ impl Run {
             // What all have applied is needed no more. One that fails is made up for by the next.
             let _ = trimmer.trim(model.applied_by_all()).await;
         };
-        stage::strike(&traffic, &mut world, (&deck, self.length), dice, trims).await?;
+        stage::strike(&traffic, &mut world, (deck, self.length / 4), dice, trims).await?;
         traffic.stop();
         tasks.join_all().await;
         let records = model.records(&traffic.actors()).await;
@@ -180,7 +180,7 @@ impl Run {
                 let _ = trimmer.trim(place).await;
             }
         };
-        stage::strike(&traffic, &mut world, (&deck, self.length), dice, trims).await?;
+        stage::strike(&traffic, &mut world, (deck, self.length * 3 / 4), dice, trims).await?;
         traffic.stop();
         tasks.join_all().await;
         let place = operator.until_level(&world.nodes).await?;

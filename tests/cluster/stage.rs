@@ -26,15 +26,16 @@ const SHOWN_MAX: usize = 5;
 pub(crate) async fn strike<S: Service>(
     traffic: &Arc<Traffic<S>>,
     world: &mut World,
-    (deck, length): (&[nemesis::Fault], Duration),
+    (deck, length): (Vec<nemesis::Fault>, Duration),
     dice: &mut Dice,
     mut between: impl AsyncFnMut(&World),
 ) -> anyhow::Result<()> {
-    let begun = Instant::now();
+    let (begun, kinds) = (Instant::now(), deck.len());
+    let mut program = nemesis::Program::new(deck, length);
     let mut number = 0;
     sleep(CALM).await;
     while begun.elapsed() < length {
-        let strike = nemesis::next(deck, number, dice);
+        let strike = program.next(dice);
         println!("  {:5.1} s  {strike}", traffic.history.now().as_secs_f64());
         let from = traffic.history.now();
         strike.happen(world, dice).await?;
@@ -49,7 +50,7 @@ pub(crate) async fn strike<S: Service>(
         );
         number += 1;
     }
-    println!("  {number} strikes of {} kinds", deck.len());
+    println!("  {number} strikes of {kinds} kinds");
     Ok(())
 }
 

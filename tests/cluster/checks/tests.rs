@@ -50,7 +50,7 @@ impl Case {
 
     /// What the checks find.
     fn wrong(&self) -> Vec<Wrong> {
-        let faults = check(&self.events, &[self.recorded.clone()]);
+        let faults = check(&self.events, std::slice::from_ref(&self.recorded));
         let mut wrong: Vec<_> = faults.iter().map(|fault| fault.wrong).collect();
         wrong.sort_unstable();
         wrong.dedup();

@@ -13,8 +13,10 @@ use crate::{
 
 use self::world::World;
 
-/// A pause of a process, in milliseconds.
-const PAUSE_MS: (u64, u64) = (200, 30_000);
+/// How long a fault lasts, at least and at most.
+const LENGTH: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// In a short run the longest fault lasts this part of it.
+const PARTS: u32 = 15;
 
 /// A process of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,21 +165,46 @@ impl Fault {
     }
 }
 
-/// Chooses what comes next: in turn each fault of the deck alone, then with another one.
-pub(crate) fn next(deck: &[Fault], number: usize, dice: &mut Dice) -> Strike {
-    let first = deck[number % deck.len()].somewhere(dice);
-    let mut faults = vec![first];
-    let is_alone = |fault| matches!(fault, Fault::EngineWiped | Fault::EngineRestored);
-    if !is_alone(first) && (number >= deck.len() || dice.chance(25)) {
-        let second = deck[dice.index(deck.len())].somewhere(dice);
-        if second != first && !is_alone(second) {
-            faults.push(second);
-        }
+/// What happens in one run, in an order that the dice choose.
+pub(crate) struct Program {
+    deck: Vec<Fault>,
+    number: usize,
+    /// The longest that something lasts.
+    longest: Duration,
+}
+
+impl Program {
+    /// Of these faults, in a run of this length.
+    pub(crate) fn new(deck: Vec<Fault>, run: Duration) -> Self {
+        let longest = (run / PARTS).clamp(LENGTH.0 * 2, LENGTH.1);
+        Self { deck, number: 0, longest }
     }
-    let (least, most) = PAUSE_MS;
-    let is_long = dice.chance(20);
-    let most = if is_long { most } else { most / 5 };
-    Strike { faults, length: Duration::from_millis(least + dice.below(most - least)) }
+
+    /// What comes next: in the first round each fault, alone or with another one, then always two.
+    pub(crate) fn next(&mut self, dice: &mut Dice) -> Strike {
+        let at = self.number % self.deck.len();
+        if at == 0 {
+            for last in (1..self.deck.len()).rev() {
+                self.deck.swap(last, dice.index(last + 1));
+            }
+        }
+        let first = self.deck[at].somewhere(dice);
+        let mut faults = vec![first];
+        let is_alone = |fault| matches!(fault, Fault::EngineWiped | Fault::EngineRestored);
+        let is_first_round = self.number < self.deck.len();
+        if !is_alone(first) && (!is_first_round || dice.chance(25)) {
+            let second = self.deck[dice.index(self.deck.len())].somewhere(dice);
+            if second != first && !is_alone(second) {
+                faults.push(second);
+            }
+        }
+        self.number += 1;
+        // Most are short, so that there are many.
+        let longest = if dice.chance(20) { self.longest } else { self.longest / 5 };
+        let most = u64::try_from((longest.max(LENGTH.0 * 2) - LENGTH.0).as_millis());
+        let more = Duration::from_millis(dice.below(most.unwrap_or(u64::MAX)));
+        Strike { faults, length: LENGTH.0 + more }
+    }
 }
 
 impl Strike {
